@@ -1,0 +1,42 @@
+"""The clock that every timed decision reads and sleeps on, so that a test of hours takes milliseconds."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import anyio
+
+
+class Clock(Protocol):
+    """Time as the SDK sees it."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow; their zero means nothing."""
+        ...
+
+    def time(self) -> float:
+        """Seconds since 1970 in UTC, as this host believes them; wrong on a host with a wrong clock."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, cancellable, for so many seconds."""
+        ...
+
+
+class SystemClock:
+    """The real clock."""
+
+    __slots__ = ()
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """See `Clock.time`."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
+        await anyio.sleep(seconds)

@@ -1,0 +1,276 @@
+"""Every exception the SDK raises.
+
+CareCloudError
+├── ConfigurationError          also a ValueError: an argument or setting that cannot work
+│   └── InterfaceError          an operation that this interface does not have, refused before the network
+├── ClientClosedError           the client was closed
+├── WrongEventLoopError         the client belongs to another event loop, thread or process
+├── TransportError              nothing usable came back
+│   ├── ConnectionFailedError   the server was not reached, or hung up
+│   ├── RequestTimeoutError     also a TimeoutError
+│   └── OutcomeUnknownError     a write was sent and its answer was lost: it may have happened
+├── ResponseError               the answer is not what the API promises
+├── TokenStoreError             the token store cannot be reached or used
+├── DeviceTokenConflictError    two holders recreate one device's token in turns
+├── ExportError                 an export cannot start or go on
+└── ApiError                    the server refused: status, type, reasons
+    ├── BadRequestError         400
+    ├── AuthenticationError     401, or a login that was refused
+    │   └── SessionExpiredError a customer session that cannot be renewed
+    ├── PermissionDeniedError   403
+    ├── NotFoundError           404
+    ├── MethodNotAllowedError   405
+    ├── RateLimitError          429
+    └── ServerError             5xx
+
+What may be shown: `str` and `repr` hold the status, the method, the path template (never the URL: it can carry a token)
+and the reasons. What the server wrote in prose (`.detail`) is an attribute only, and offending values are not kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+__all__ = [
+    "ApiError",
+    "AuthenticationError",
+    "BadRequestError",
+    "CareCloudError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "DeviceTokenConflictError",
+    "ExportError",
+    "InterfaceError",
+    "InvalidParam",
+    "MethodNotAllowedError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RequestTimeoutError",
+    "ResponseError",
+    "ServerError",
+    "SessionExpiredError",
+    "TokenStoreError",
+    "TransportError",
+    "WrongEventLoopError",
+]
+
+
+def _rebuild(cls: type[CareCloudError], args: tuple[Any, ...], state: dict[str, Any]) -> CareCloudError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class CareCloudError(Exception):
+    """The root of everything this SDK raises. Pickles and copies with all its attributes."""
+
+    #: Whether the same call may succeed later, unchanged.
+    is_retryable: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+    def fresh(self) -> CareCloudError:
+        """Return a copy without traceback, for one error that must reach several callers."""
+        return _rebuild(type(self), self.args, dict(self.__dict__))
+
+
+class ConfigurationError(CareCloudError, ValueError):
+    """An argument or a setting cannot work; the message names the fix."""
+
+
+class InterfaceError(ConfigurationError):
+    """The operation does not exist on the interface of this identity; nothing was sent."""
+
+
+class ClientClosedError(CareCloudError):
+    """The client was closed; make a new one."""
+
+
+class WrongEventLoopError(CareCloudError):
+    """The client was opened in another event loop, thread or process; make one client for each."""
+
+
+class TransportError(CareCloudError):
+    """Nothing usable came back from the server.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path template of the operation.
+    """
+
+    is_retryable = True
+
+    def __init__(self, message: str, *, method: str = "", path: str = "") -> None:
+        super().__init__(message)
+        self.method = method
+        self.path = path
+
+
+class ConnectionFailedError(TransportError):
+    """The server could not be reached, or hung up before it answered."""
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """A connect, read or total timeout passed."""
+
+
+class OutcomeUnknownError(TransportError):
+    """A write was sent and its answer was lost: it may or may not have happened.
+
+    Look the record up before sending it again.
+    """
+
+    is_retryable = False
+
+
+class ResponseError(CareCloudError):
+    """The answer is not what the API promises: broken JSON, HTML, no `data`.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path template of the operation.
+        status: the HTTP status of the answer, if there was one.
+    """
+
+    def __init__(self, message: str, *, method: str = "", path: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.method = method
+        self.path = path
+        self.status = status
+
+
+class TokenStoreError(CareCloudError):
+    """The token store cannot be reached or used."""
+
+    is_retryable = True
+
+
+class DeviceTokenConflictError(CareCloudError):
+    """Something else keeps creating tokens for the same device, and each new one kills ours."""
+
+
+class ExportError(CareCloudError):
+    """An export cannot start or go on; what was there before is untouched."""
+
+
+@frozen(kw_only=True)
+class InvalidParam:
+    """One entry of `error_data.invalid_params`; the offending value is left out.
+
+    Attributes:
+        name: the parameter as text (the API also sends lists, numbers and objects).
+        reason: the API's reason code, an open set (`already_exists`, `required`, `not_found` …).
+    """
+
+    name: str
+    reason: str
+
+
+class ApiError(CareCloudError):
+    """The server answered with an error.
+
+    Attributes:
+        status: the HTTP status.
+        method: the HTTP method.
+        path: the path template of the operation.
+        type, exception, title: the API's own words, where given.
+        detail: the API's prose; may hold personal data and is therefore in neither `str` nor `repr`.
+        invalid_params: what the API complained of, without the values.
+        retry_after: seconds the server asked to wait, or `None`.
+        request_id: the server's id of the request, where it sends one.
+        correlation_id: the id of the call in this client's log records.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        method: str,
+        path: str,
+        type: str | None = None,  # noqa: A002  (the API's own name)
+        exception: str | None = None,
+        title: str | None = None,
+        detail: str | None = None,
+        invalid_params: tuple[InvalidParam, ...] = (),
+        retry_after: float | None = None,
+        request_id: str | None = None,
+        correlation_id: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.status = status
+        self.method = method
+        self.path = path
+        self.type = type
+        self.exception = exception
+        self.title = title
+        self.detail = detail
+        self.invalid_params = invalid_params
+        self.retry_after = retry_after
+        self.request_id = request_id
+        self.correlation_id = correlation_id
+        super().__init__(self._describe(hint))
+
+    def _describe(self, hint: str | None) -> str:
+        words = [f"{self.status} on {self.method} {self.path}"]
+        if self.exception:
+            words.append(f"({self.exception})")
+        if self.invalid_params:
+            words.append("[" + ", ".join(f"{param.name}: {param.reason}" for param in self.invalid_params) + "]")
+        if self.request_id:
+            words.append(f"request id {self.request_id}")
+        return " ".join(words) + (f" - {hint}" if hint else "")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reason codes in the order the server gave them."""
+        return tuple(param.reason for param in self.invalid_params)
+
+    def has_reason(self, reason: str, *, name: str | None = None) -> bool:
+        """Tell whether the server gave this reason code, for the parameter `name` if one is given."""
+        return any(p.reason == reason and (name is None or p.name == name) for p in self.invalid_params)
+
+
+class BadRequestError(ApiError):
+    """400: the server did not like the parameters; see `.reasons`."""
+
+
+class AuthenticationError(ApiError):
+    """401 after a fresh login, or a login that was refused."""
+
+
+class SessionExpiredError(AuthenticationError):
+    """The customer's session is over and cannot be renewed: ask the customer to log in again."""
+
+
+class PermissionDeniedError(ApiError):
+    """403: this identity may not do that."""
+
+
+class NotFoundError(ApiError):
+    """404: no such record or path."""
+
+
+class MethodNotAllowedError(ApiError):
+    """405: the path exists, the method does not."""
+
+
+class RateLimitError(ApiError):
+    """429: too many requests; `.retry_after` says when to come back, if the server does."""
+
+    is_retryable = True
+
+
+class ServerError(ApiError):
+    """5xx: the server failed."""
+
+    is_retryable = True

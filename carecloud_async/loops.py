@@ -1,0 +1,71 @@
+"""Which event loop, thread and process a client belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from carecloud_async.errors import WrongEventLoopError
+
+
+def on_asyncio() -> bool:
+    """Tell whether asyncio runs here; otherwise it is trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def current_loop() -> object:
+    """Return what identifies the running event loop.
+
+    Raises:
+        WrongEventLoopError: none is running.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    trio = sys.modules.get("trio")
+    if trio is not None:
+        try:
+            return trio.lowlevel.current_trio_token()
+        except RuntimeError:
+            pass
+    raise WrongEventLoopError("no event loop is running: call the client from async code")
+
+
+class LoopGuard:
+    """Binds a client to the loop, thread and process of its first call, and refuses all others.
+
+    Connections and locks belong to one loop; used in another they hang instead of failing.
+    """
+
+    def __init__(self) -> None:
+        self._loop: object = None
+        self._pid = 0
+
+    @property
+    def bound(self) -> bool:
+        """Whether a first call was made."""
+        return self._loop is not None
+
+    def check(self) -> None:
+        """Bind on the first call; afterwards compare.
+
+        Raises:
+            WrongEventLoopError: this is another loop, or a process forked after the first call.
+        """
+        loop = current_loop()
+        if loop is self._loop and os.getpid() == self._pid:
+            return
+        if self._loop is None:
+            self._loop, self._pid = loop, os.getpid()
+            return
+        where = "process" if os.getpid() != self._pid else "event loop"
+        raise WrongEventLoopError(
+            f"this client was opened in another {where}: make one CareCloud per event loop, thread and process, after "
+            "forking (they may share a token store)"
+        )

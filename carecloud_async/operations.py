@@ -1,0 +1,56 @@
+"""Operation: one row of the table that methods, logs and errors read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import Factory, frozen
+
+from carecloud_async.project import Interface
+
+BOTH = frozenset(Interface)
+ENTERPRISE_ONLY = frozenset({Interface.ENTERPRISE})
+CUSTOMER_ONLY = frozenset({Interface.CUSTOMER})
+
+#: The verbs that may be sent twice unless an operation says otherwise (RFC 9110, 9.2.2).
+REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+#: The query names that all paged listings share.
+PAGING = ("count", "offset", "sort_field", "sort_direction")
+
+
+@frozen(kw_only=True)
+class Operation:
+    """What the API can be asked to do, as facts.
+
+    Attributes:
+        operation_id: the vendor's own name, the key in `OPERATIONS`.
+        method: the HTTP verb.
+        path: the path template below the version, such as `/customers/{customer_id}`. Logs and errors show it.
+        call: the dotted name from the client, such as `customers.list`.
+        parameters: the query names that the operation takes.
+        interfaces: where it exists.
+        safe_to_repeat: whether sending it twice is the same as once. Reads, PUT and DELETE are; a POST is only when it
+            merely searches; a GET that issues credentials is not.
+        paged: whether it takes `count` and `offset`.
+        result_key: the name of the list inside `data`, for listings.
+        id_field: the field that names a record of a listing; it never changes.
+        authorized: whether a token is sent. The logins and the creation of a device token send none.
+    """
+
+    operation_id: str
+    method: str
+    path: str
+    call: str
+    parameters: tuple[str, ...] = ()
+    interfaces: frozenset[Interface] = BOTH
+    safe_to_repeat: bool = Factory(lambda self: self.method in REPEATABLE, takes_self=True)
+    paged: bool = False
+    result_key: str | None = None
+    id_field: str | None = None
+    authorized: bool = True
+
+
+def table(operations: Iterable[Operation]) -> dict[str, Operation]:
+    """Key operations by the vendor's id."""
+    return {operation.operation_id: operation for operation in operations}

@@ -1,0 +1,122 @@
+"""RateLimit: the gate that calls pass, and the pause that a 429 imposes on everyone.
+
+The gate is fair (first come, first through) and safe to cancel: who gives up in the queue takes no slot with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import anyio
+from attrs import field, frozen
+
+from carecloud_async.clock import Clock
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.pace import AdaptivePace, FixedPace, Pace
+
+#: A 429 without Retry-After pauses so long, doubling while every try after a pause is refused (seconds).
+FIRST_PAUSE = 1.0
+MAX_PAUSE = 8.0
+
+
+def _positive(_: Any, attribute: Any, value: float) -> None:
+    if not value > 0:
+        raise ConfigurationError(f"RateLimit: {attribute.name} must be greater than 0, not {value}")
+
+
+class Limit(Protocol):
+    """Something that says how fast calls may leave."""
+
+    def pace(self, clock: Clock) -> Pace:
+        """Return the pace of one client."""
+        ...
+
+
+@frozen(kw_only=True)
+class RateLimit:
+    """A steady pace that the user sets, for one client and all its views.
+
+    Several processes share the project's limit: give each its part.
+
+    Attributes:
+        requests_per_second: how many calls leave per second at most.
+    """
+
+    requests_per_second: float = field(validator=_positive)
+
+    def pace(self, clock: Clock) -> Pace:
+        """See `Limit.pace`."""
+        return FixedPace(self.requests_per_second, clock=clock)
+
+    @staticmethod
+    def adaptive() -> AdaptiveRateLimit:
+        """Return the limit that finds the server's own: full speed until a 429, then just below what was served."""
+        return AdaptiveRateLimit()
+
+
+@frozen
+class AdaptiveRateLimit:
+    """See `RateLimit.adaptive`. Several processes find their shares by themselves, at the price of some more 429s."""
+
+    def pace(self, clock: Clock) -> Pace:
+        """See `Limit.pace`."""
+        return AdaptivePace(clock=clock)
+
+
+class Gate:
+    """What every call of a client passes before it is sent.
+
+    Args:
+        limit: how fast; `None` for a gate that never holds anyone.
+        clock: the clock.
+    """
+
+    def __init__(self, limit: Limit | None, *, clock: Clock) -> None:
+        self._pace = None if limit is None else limit.pace(clock)
+        self._clock = clock
+        self._queue: anyio.Lock | None = None
+        self._paused_until = 0.0
+        self._pause = 0.0
+        self._era = 0
+
+    async def enter(self) -> int:
+        """Wait for the turn; return a ticket for `served` and `refused`."""
+        pace = self._pace
+        if pace is None:
+            return 0
+        if self._queue is None:
+            self._queue = anyio.Lock()
+        if self._queue.locked() or self._delay(pace) > 0:
+            async with self._queue:
+                while (delay := self._delay(pace)) > 0:
+                    await self._clock.sleep(delay)
+                pace.take()
+                return self._era
+        pace.take()
+        return self._era
+
+    def served(self, ticket: int) -> None:
+        """Note that a call was answered, and not with 429."""
+        if self._pace is not None:
+            self._pace.served()
+            if ticket == self._era:
+                self._pause = 0.0
+
+    def refused(self, ticket: int, *, retry_after: float | None) -> None:
+        """Note a 429: everyone pauses, and the pace drops, once for all calls that were under way together.
+
+        A wait longer than `MAX_PAUSE` is not imposed on everyone: each call decides by its own policy.
+        """
+        if self._pace is None:
+            return
+        now = self._clock.monotonic()
+        if ticket == self._era:
+            self._era += 1
+            self._pause = min(self._pause * 2 or FIRST_PAUSE, MAX_PAUSE)
+            self._pace.refused()
+        wait = self._pause if retry_after is None else min(retry_after, MAX_PAUSE)
+        self._paused_until = max(self._paused_until, now + wait)
+        self._pace.resume_at(self._paused_until)
+
+    def _delay(self, pace: Pace) -> float:
+        return max(self._paused_until - self._clock.monotonic(), pace.delay())

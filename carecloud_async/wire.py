@@ -1,0 +1,210 @@
+"""Pure functions between a call and HTTP: path and query on the way out, errors on the way back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from carecloud_async.errors import (
+    ApiError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    InvalidParam,
+    MethodNotAllowedError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+)
+from carecloud_async.project import Project
+
+MAX_LIST_VALUES = 1000
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_CODE = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+    429: RateLimitError,
+}
+_REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
+
+
+def expand_path(template: str, path_params: Mapping[str, Any]) -> str:
+    """Fill a path template; every value becomes exactly one segment.
+
+    Raises:
+        ConfigurationError: a parameter is missing, unknown, empty or not a single segment.
+    """
+    names = _PLACEHOLDER.findall(template)
+    if set(names) != set(path_params):
+        missing, unknown = set(names) - set(path_params), set(path_params) - set(names)
+        problem = f"is missing {', '.join(sorted(missing))}" if missing else f"has no {', '.join(sorted(unknown))}"
+        raise ConfigurationError(f"the path {template} {problem}: path_params must name exactly its placeholders")
+    return _PLACEHOLDER.sub(lambda match: _segment(match[1], path_params[match[1]]), template)
+
+
+def _segment(name: str, value: Any) -> str:
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not text.strip() or text in {".", ".."}:
+        raise ConfigurationError(f"{name} is empty or not an id: the API's ids are non-empty strings")
+    return quote(text, safe="")
+
+
+def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
+    """Write query parameters as the API reads them; `None` is left out.
+
+    A list-valued filter is sent as `name[]=a&name[]=b`. Dates are `YYYY-MM-DD`, times project-local
+    `YYYY-MM-DD HH:MM:SS` (aware ones are converted), booleans `true` and `false`.
+
+    Raises:
+        ConfigurationError: a list is empty or longer than the API takes, or a value cannot be sent.
+    """
+    pairs: list[tuple[str, str]] = []
+    for name, value in params.items():
+        if value is None:
+            continue
+        if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+            values = list(value)
+            _check_list(name, values)
+            key = name if name.endswith("[]") else f"{name}[]"
+            pairs += [(key, _scalar(name, item, project)) for item in values]
+        else:
+            pairs.append((name, _scalar(name, value, project)))
+    return urlencode(pairs)
+
+
+def _check_list(name: str, values: list[Any]) -> None:
+    if not values:
+        raise ConfigurationError(f"{name} is empty, which the API would read as no filter at all: leave it out")
+    if len(values) > MAX_LIST_VALUES:
+        raise ConfigurationError(f"{name} has {len(values)} values, the API takes {MAX_LIST_VALUES}: ask in parts")
+
+
+def _scalar(name: str, value: Any, project: Project) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str() | int() | float():
+            return str(value)
+        case datetime():
+            return project.to_local(value).strftime("%Y-%m-%d %H:%M:%S")
+        case date():
+            return value.isoformat()
+    raise ConfigurationError(
+        f"{name} cannot be a {type(value).__name__}: give text, a number, a bool, a date or a list"
+    )
+
+
+def server_date(headers: Mapping[str, str]) -> datetime | None:
+    """Return the `Date` of an answer in UTC, the one clock of the other side (RFC 9110, 6.6.1)."""
+    return _http_date(headers.get("date"))
+
+
+def _http_date(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
+    """Return the seconds that `Retry-After` asks for (RFC 9110, 10.2.3), or `None` when it says nothing usable.
+
+    A date counts from the answer's own `Date`, else from `now`. What lies in the past is zero.
+    """
+    text = (headers.get("retry-after") or "").strip()
+    if not text:
+        return None
+    if re.fullmatch(r"[+-]?\d{1,12}(\.\d{1,6})?", text):
+        return max(float(text), 0.0)
+    moment = _http_date(text)
+    if moment is None:
+        return None
+    return max((moment - (server_date(headers) or now)).total_seconds(), 0.0)
+
+
+def parse_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    method: str,
+    path: str,
+    now: datetime,
+    kind: type[ApiError] | None = None,
+    hint: str | None = None,
+) -> ApiError:
+    """Make the typed error of an answer, from whatever the body holds."""
+    error = _error_object(body)
+    cls = kind or _BY_STATUS.get(status) or (ServerError if status >= 500 else ApiError)
+    return cls(
+        status=status,
+        method=method,
+        path=path,
+        type=_text(error.get("type")),
+        exception=_code(error.get("exception")),
+        title=_text(error.get("title")),
+        detail=_text(error.get("detail")),
+        invalid_params=_invalid_params(error.get("error_data")),
+        retry_after=retry_after(headers, now=now),
+        request_id=next((i for name in _REQUEST_ID_HEADERS if (i := _code(headers.get(name)))), None),
+        hint=hint,
+    )
+
+
+def _error_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    error = document.get("error") if isinstance(document, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _code(value: Any) -> str | None:
+    """Let only what looks like a code by: prose may quote personal data, and codes are shown."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else None
+
+
+def _invalid_params(error_data: Any) -> tuple[InvalidParam, ...]:
+    entries = error_data.get("invalid_params") if isinstance(error_data, dict) else None
+    if isinstance(entries, dict):  # PHP turns a list with gaps into an object
+        entries = list(entries.values())
+    if not isinstance(entries, list):
+        return ()
+    return tuple(
+        InvalidParam(name=_param_name(entry.get("name")), reason=_code(entry.get("reason")) or "unknown")
+        for entry in entries
+        if isinstance(entry, dict)
+    )
+
+
+def _param_name(name: Any) -> str:
+    match name:
+        case str():
+            return _code(name) or "unknown"
+        case bool() | None:
+            return "unknown"
+        case int() | float():
+            return str(name)
+        case list():
+            return ",".join(_param_name(part) for part in name) or "unknown"
+        case dict():
+            return ",".join(_code(key) or "unknown" for key in name) or "unknown"
+    return "unknown"
