@@ -1,0 +1,22 @@
+"""JSON ↔ attrs: a fast path through msgspec and a lenient one through cattrs, with one result.
+
+Bodies come whole, as the server sent them: `{"data": …}`. Models carry no rules of their own; the types of their fields
+are all the codec needs.
+"""
+
+from carecloud_async.codec.malformed import Malformed
+from carecloud_async.codec.raw import raw_page
+from carecloud_async.codec.read import DecodedPage, data, page, record, structure
+from carecloud_async.codec.write import encode, unstructure
+
+__all__ = [
+    "DecodedPage",
+    "Malformed",
+    "data",
+    "encode",
+    "page",
+    "raw_page",
+    "record",
+    "structure",
+    "unstructure",
+]

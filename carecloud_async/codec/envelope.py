@@ -1,0 +1,61 @@
+"""The compiled msgspec decoders of `{"data": …}`, one per type and result key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from carecloud_async.codec.once import once
+
+__all__ = ["MISSING", "page_decoder", "raw_page_decoder", "record_decoder", "untyped_decoder", "value_decoder"]
+
+#: Stands where the body has no `data`.
+MISSING = msgspec.UNSET
+
+
+@once
+def value_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
+    """Return the decoder of one bare `into`, or `None` if msgspec does not know that type."""
+    try:
+        return msgspec.json.Decoder(into)
+    except TypeError:
+        return None
+
+
+@once
+def record_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
+    """Return the decoder of `{"data": into}`, or `None` if msgspec does not know that type."""
+    if value_decoder(into) is None:
+        return None
+    return msgspec.json.Decoder(msgspec.defstruct("RecordEnvelope", [("data", into)], gc=False))
+
+
+@once
+def page_decoder(into: Any, key: str) -> msgspec.json.Decoder[Any] | None:
+    """Return the decoder of `{"data": {key: [into, …], "total_items": …}}`, or `None` for a type unknown to msgspec."""
+    if value_decoder(into) is None:
+        return None
+    listing = msgspec.defstruct(
+        "PageData",
+        [("items", list[into]), ("total_items", Any, None)],
+        rename={"items": key},
+        gc=False,
+    )
+    return msgspec.json.Decoder(msgspec.defstruct("PageEnvelope", [("data", listing)], gc=False))
+
+
+@once
+def raw_page_decoder(key: str) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a page that cuts each record out as it stands."""
+    decoder = page_decoder(msgspec.Raw, key)
+    if decoder is None:  # pragma: no cover  (msgspec knows its own type)
+        raise TypeError("msgspec does not know Raw")
+    return decoder
+
+
+@once
+def untyped_decoder() -> msgspec.json.Decoder[Any]:
+    """Return the decoder of `{"data": anything}`; `MISSING` where there is no `data`."""
+    fields: list[Any] = [("data", Any, MISSING)]
+    return msgspec.json.Decoder(msgspec.defstruct("Envelope", fields, gc=False))

@@ -1,0 +1,64 @@
+"""What a type is made of: the fields of an attrs class with their types, `Annotated`, `None` and `Unset` peeled off."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+import attrs
+
+from carecloud_async.codec.once import once
+from carecloud_async.codec.unset import Unset
+
+__all__ = ["core_type", "element_type", "field_types", "is_model"]
+
+
+def is_model(into: Any) -> bool:
+    """Tell whether `into` is an attrs class, or a generic one with its arguments such as `Page[Customer]`."""
+    origin = typing.get_origin(into) or into
+    return isinstance(origin, type) and attrs.has(origin)
+
+
+@once
+def field_types(into: Any) -> types.MappingProxyType[str, Any]:
+    """Resolve the types of an attrs class's fields.
+
+    Args:
+        into: an attrs class or a parametrised generic one.
+
+    Returns:
+        field name → type, in the order of the class, `Annotated` peeled off and type variables filled in.
+    """
+    origin: Any = typing.get_origin(into) or into
+    hints = typing.get_type_hints(origin)
+    variables = dict(zip(getattr(origin, "__parameters__", ()), typing.get_args(into), strict=False))
+    found = {field.name: _fill(hints.get(field.name, Any), variables) for field in attrs.fields(origin)}
+    return types.MappingProxyType(found)
+
+
+def _fill(hint: Any, variables: dict[Any, Any]) -> Any:
+    if isinstance(hint, typing.TypeVar):
+        return variables.get(hint, Any)
+    open_ones = getattr(hint, "__parameters__", ())
+    if open_ones and not isinstance(hint, type):
+        return hint[tuple(variables.get(variable, Any) for variable in open_ones)]
+    return hint
+
+
+def core_type(hint: Any) -> Any:
+    """Peel `None` and `Unset` off a union; a union of several other types is returned as that union."""
+    if typing.get_origin(hint) not in {typing.Union, types.UnionType}:
+        return hint
+    rest = tuple(part for part in typing.get_args(hint) if part not in {type(None), Unset})
+    return rest[0] if len(rest) == 1 else typing.Union[rest]  # noqa: UP007  (built at run time)
+
+
+def element_type(hint: Any) -> Any:
+    """Return the type of the elements of `tuple[T, ...]`, `list[T]` or `Sequence[T]`, or `None` for another type."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if not isinstance(origin, type) or not arguments or issubclass(origin, (str, bytes, dict)):
+        return None
+    if origin is tuple:
+        return arguments[0] if arguments[-1] is Ellipsis else None
+    return arguments[0] if issubclass(origin, typing.cast("Any", typing.Sequence)) else None

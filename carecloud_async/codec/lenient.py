@@ -1,0 +1,163 @@
+"""The lenient path: plain Python values into attrs classes with cattrs, whatever the server meant.
+
+The rules sit here and in `scalars`, never on the models, so that the fast path pays nothing for them. cattrs takes
+14 ms to import; this module is therefore imported when the first record needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, override
+
+from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.malformed import Malformed
+from carecloud_async.codec.once import once
+from carecloud_async.codec.scalars import SCALARS, Reader
+from carecloud_async.codec.trouble import Spot
+
+__all__ = ["structure"]
+
+_converter = Converter(detailed_validation=False)
+
+#: Types whose own values no rule changes.
+_EXACT = frozenset({str, int, float, bool})
+
+
+def structure(value: Any, into: Any) -> Any:
+    """Build `into` from plain values by the lenient rules.
+
+    Args:
+        value: what JSON gave: dicts, lists, scalars.
+        into: an attrs class, a list or tuple of one, or a scalar type.
+
+    Returns:
+        an instance of `into`.
+
+    Raises:
+        Malformed: a field without a default is missing.
+    """
+    return _reader(into)(value, Spot(getattr(into, "__name__", str(into)), "value"))
+
+
+@once
+def _reader(hint: Any) -> Reader:
+    core = core_type(hint)
+    if core in SCALARS:
+        return SCALARS[core]
+    if is_model(core):
+        return _model_reader(core)
+    element = element_type(core)
+    return _foreign_reader(core) if element is None else _list_reader(core, element)
+
+
+def _model_reader(into: Any) -> Reader:
+    cls: Any = getattr(into, "__origin__", into)
+
+    def read(value: Any, spot: Spot) -> Any:
+        if type(value) is dict or isinstance(value, Mapping):
+            return _compiled(into)(value)
+        if isinstance(value, cls):
+            return value
+        if value is not None and value not in ("", [], ()):
+            spot.note("not an object, read as an empty one")
+        return _compiled(into)({})
+
+    return read
+
+
+@once
+def _compiled(into: Any) -> Callable[[Any], Any]:
+    cls: Any = getattr(into, "__origin__", into)
+    attributes = attrs.fields_dict(cls)
+    hooks: dict[str, Any] = {
+        name: override(struct_hook=_hook(cls, attributes[name], hint)) for name, hint in field_types(into).items()
+    }
+    build: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        into,
+        _converter,
+        _cattrs_use_linecache=False,
+        _cattrs_detailed_validation=False,
+        _cattrs_forbid_extra_keys=False,
+        **hooks,
+    )
+
+    def structured(value: Any) -> Any:
+        missing = ""
+        try:
+            return build(value, cls)
+        except KeyError as error:
+            missing = str(error.args[0])
+        raise Malformed(f"{cls.__name__}.{missing} is missing")
+
+    return structured
+
+
+def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callable[[Any, Any], Any]:
+    spot, default, read, core = Spot(cls.__name__, attribute.name), attribute.default, _reader(hint), core_type(hint)
+    if default is None and core in _EXACT:
+        # One call less for what is right already, most of every record.
+        return lambda value, _hint: value if value is None or type(value) is core else read(value, spot)
+    if default is None or default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return lambda value, _hint: read(value, spot)
+
+    def hook(value: Any, _hint: Any) -> Any:
+        if value is None or (value == "" and core is not str):
+            return default
+        found = read(value, spot)
+        return default if found is None else found
+
+    return hook
+
+
+def _list_reader(container: Any, element: Any) -> Reader:
+    cls = container.__origin__ if container.__origin__ in {tuple, list} else tuple
+    read_element = _element_reader(element)
+    keeps_null = element in {Any, object} or core_type(element) is not element
+
+    def read(value: Any, spot: Spot) -> Any:
+        if not isinstance(value, (list, tuple)):
+            value = _values(value, spot, objects=is_model(element))
+        found = (read_element(item, spot) for item in value)
+        return cls(found if keeps_null else (item for item in found if item is not None))
+
+    return read
+
+
+def _element_reader(element: Any) -> Reader:
+    read = _reader(element)
+    if not is_model(core_type(element)):
+        return read
+
+    def read_object(value: Any, spot: Spot) -> Any:
+        if value is None or isinstance(value, (str, int, float)):
+            return None if value is None or value == "" else spot.lost("an element that is not an object")
+        return read(value, spot)
+
+    return read_object
+
+
+def _values(value: Any, spot: Spot, *, objects: bool) -> list[Any]:
+    """Read what came in place of a list: PHP sends an object for a list with gaps."""
+    if isinstance(value, Mapping) and all(isinstance(item, Mapping) == objects for item in value.values()):
+        return list(value.values())
+    if value is not None and value != "":
+        spot.note("not a list, read as an empty one")
+    return []
+
+
+def _foreign_reader(hint: Any) -> Reader:
+    """Leave types that are none of ours (a user's dataclass, a dict) to cattrs; what it refuses is lost."""
+
+    def read(value: Any, spot: Spot) -> Any:
+        if value is None:
+            return None
+        try:
+            return _converter.structure(value, hint)
+        except Exception:  # noqa: BLE001  (whatever a foreign type raises: the record must arrive)
+            return spot.lost("not of the expected type")
+
+    return read

@@ -1,0 +1,34 @@
+"""`Malformed`: the body is not what the API promises. Its reason never quotes the body."""
+
+from __future__ import annotations
+
+__all__ = ["Malformed", "kind_of", "why_not_json"]
+
+
+class Malformed(ValueError):  # noqa: N818  (read as `codec.Malformed`; the SDK's users meet it as ResponseError)
+    """A body or value does not have the shape the API promises; the text is a short reason without content."""
+
+
+def kind_of(value: object) -> str:
+    """Name the JSON kind of a Python value, with its article: `an object`, `a list`, `null`."""
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "a string"
+    return "a number" if isinstance(value, (int, float)) else "of an unknown kind"
+
+
+def why_not_json(body: bytes) -> str:
+    """Say what a body is that no JSON reader accepts."""
+    start = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        return "the body is empty"
+    if start.startswith(b"<"):
+        return "the body looks like HTML, not JSON"
+    return "the body is not JSON"

@@ -1,0 +1,207 @@
+"""Bodies into values: the whole body in one msgspec decode, and what does not match exactly by the lenient path.
+
+Three tiers, each only for what the one before refused: (1) one decode of the whole body straight into the models;
+(2) record by record, the untidy ones through cattrs; (3) JSON that is damaged, repaired and then as in (2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+from attrs import frozen
+
+from carecloud_async.codec.envelope import (
+    MISSING,
+    page_decoder,
+    raw_page_decoder,
+    record_decoder,
+    untyped_decoder,
+    value_decoder,
+)
+from carecloud_async.codec.malformed import Malformed, kind_of
+from carecloud_async.codec.repair import load, mend
+from carecloud_async.codec.trouble import Spot
+
+__all__ = ["DecodedPage", "cut", "data", "page", "record", "structure", "total"]
+
+T = TypeVar("T")
+
+#: What a msgspec decoder raises: its own errors and UnicodeDecodeError are ValueErrors.
+_REFUSED = (ValueError, RecursionError)
+
+
+@frozen(kw_only=True, repr=False)
+class DecodedPage(Generic[T]):
+    """One page of a list operation, decoded.
+
+    Attributes:
+        items: the records in the server's order.
+        total_items: how many records match in all, or `None` where the server gave no usable number.
+        received: how many entries the server sent; more than `items` if some were null. Paging goes by this.
+    """
+
+    items: list[T]
+    total_items: int | None
+    received: int
+
+    def __repr__(self) -> str:
+        return f"DecodedPage(received={self.received}, total_items={self.total_items})"
+
+
+def data(body: bytes) -> Any:
+    """Return what stands under `data`, as plain dicts, lists and scalars.
+
+    Args:
+        body: the whole body of an answer.
+
+    Raises:
+        Malformed: the body is no JSON object, or has no `data`.
+    """
+    try:
+        found = untyped_decoder().decode(body).data
+    except _REFUSED:
+        found = MISSING
+    return _data_of(load(body)) if found is MISSING else found
+
+
+def record(body: bytes, into: type[T]) -> T:
+    """Decode the one record under `data`.
+
+    Args:
+        body: the whole body of an answer.
+        into: the model class.
+
+    Raises:
+        Malformed: the body is no JSON object, has no `data`, or `data` is not an object.
+    """
+    decoder = record_decoder(into)
+    if decoder is not None:
+        try:
+            return cast("T", decoder.decode(body).data)
+        except _REFUSED:
+            pass
+    value = data(body)
+    if not isinstance(value, dict):
+        raise Malformed(f"`data` is {kind_of(value)}, not an object")
+    return structure(value, into)
+
+
+def page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T]:
+    """Decode one page of a list operation.
+
+    Args:
+        body: the whole body of an answer.
+        key: the name of the list under `data`.
+        into: the model class of a record.
+
+    Raises:
+        Malformed: the body is no JSON object, has no `data`, or the list is missing.
+    """
+    decoder = page_decoder(into, key)
+    if decoder is not None:
+        try:
+            found = decoder.decode(body).data
+        except _REFUSED:
+            pass
+        else:
+            items: list[T] = found.items
+            return DecodedPage(items=items, total_items=total(found.total_items), received=len(items))
+    return _page_by_record(body, key, into)
+
+
+def _page_by_record(body: bytes, key: str, into: type[T]) -> DecodedPage[T]:
+    raws, total_items = cut(body, key)
+    decoder = value_decoder(into)
+    items: list[T] = []
+    for raw in raws:
+        if decoder is not None:
+            try:
+                items.append(decoder.decode(raw))
+                continue
+            except _REFUSED:
+                pass
+        value = load(raw)
+        if value is None:
+            Spot(into.__name__, "record").note("null in place of a record, left out")
+        else:
+            items.append(structure(value, into))
+    return DecodedPage(items=items, total_items=total(total_items), received=len(raws))
+
+
+def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
+    """Cut a page into its records without reading them.
+
+    Args:
+        body: the whole body of an answer.
+        key: the name of the list under `data`.
+
+    Returns:
+        the JSON of each record, as it stands in the body if that is sound, and `total_items` as the server sent it.
+
+    Raises:
+        Malformed: the body is no JSON object, has no `data`, or the list is missing.
+    """
+    for sound in _body_then_mended(body):
+        try:
+            found = raw_page_decoder(key).decode(sound).data
+        except _REFUSED:
+            continue
+        return found.items, found.total_items
+    value = _data_of(load(body))
+    if not isinstance(value, dict):
+        raise Malformed(f"`data` is {kind_of(value)}, not an object")
+    if key not in value:
+        raise Malformed(f"`data` has no `{key}`")
+    return [msgspec.json.encode(item) for item in _as_list(value[key], key)], value.get("total_items")
+
+
+def _body_then_mended(body: bytes) -> Iterator[bytes]:
+    yield body
+    mended = mend(body)
+    if mended is not body:
+        yield mended
+
+
+def _as_list(value: Any, key: str) -> list[Any]:
+    if value is None or value == "":
+        return []
+    if isinstance(value, dict) and all(isinstance(item, dict) for item in value.values()):
+        return list(value.values())
+    if isinstance(value, list):
+        return value
+    raise Malformed(f"`{key}` is {kind_of(value)}, not a list")
+
+
+def _data_of(answer: Any) -> Any:
+    if not isinstance(answer, dict):
+        raise Malformed(f"the answer is {kind_of(answer)}, not an object")
+    if "data" not in answer:
+        raise Malformed("the answer has no `data`")
+    return answer["data"]
+
+
+def total(value: Any) -> int | None:
+    """Read `total_items`: a whole number, also as text; anything else is `None`."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else None
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def structure(value: Any, into: type[T]) -> T:
+    """Build a model from plain values by the lenient rules; an object always succeeds for the SDK's models.
+
+    Args:
+        value: what JSON gave: dicts, lists, scalars. Nested instances of the right class are taken as they are.
+        into: the model class, or `list[Model]` or `tuple[Model, ...]`.
+
+    Raises:
+        Malformed: a field that has no default is missing (none of the SDK's models has such a field).
+    """
+    from carecloud_async.codec import lenient  # cattrs takes 14 ms to import: at first need
+
+    return cast("T", lenient.structure(value, into))

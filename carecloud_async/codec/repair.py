@@ -1,0 +1,95 @@
+"""JSON that msgspec refuses, read all the same: bad UTF-8, lone surrogates, NaN, numbers out of range, a BOM."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from carecloud_async.codec.malformed import Malformed, why_not_json
+
+__all__ = ["load", "mend", "repair"]
+
+_untyped = msgspec.json.Decoder()
+
+_BOM = b"\xef\xbb\xbf"
+
+#: Any escape in JSON text; the group holds a surrogate without its other half.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+#: More digits than this in one integer cost Python quadratic time; no field of the API has so many.
+_MAX_DIGITS = 400
+
+
+def load(body: bytes | msgspec.Raw) -> Any:
+    """Read any JSON into plain Python values, repairing it if need be.
+
+    Args:
+        body: the bytes of one JSON document.
+
+    Returns:
+        dicts, lists and scalars.
+
+    Raises:
+        Malformed: it is no JSON even then, or is nested too deeply.
+    """
+    try:
+        return _untyped.decode(body)
+    except (ValueError, RecursionError):
+        pass  # raised below, outside this block: the error's context would keep the whole body
+    return repair(bytes(body))
+
+
+def mend(body: bytes) -> bytes:
+    """Make damaged text sound without reading it as JSON, so that all else keeps its spelling.
+
+    Args:
+        body: the bytes of one JSON document.
+
+    Returns:
+        valid UTF-8 without a BOM, U+FFFD in place of bad bytes and lone surrogates; the same object if it was sound.
+    """
+    text = body.removeprefix(_BOM).decode("utf-8", "replace")
+    mended = _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text).encode()
+    return body if mended == body else mended
+
+
+def repair(body: bytes) -> Any:
+    """Read damaged JSON with the standard library; what cannot be kept becomes U+FFFD or null.
+
+    Args:
+        body: the bytes of one JSON document.
+
+    Returns:
+        dicts, lists and scalars that encode to valid JSON again.
+
+    Raises:
+        Malformed: it is no JSON at all, or is nested too deeply.
+    """
+    reason = why_not_json(body)
+    text = mend(body).decode()
+    try:
+        return json.loads(text, parse_int=_int, parse_float=_float, parse_constant=_nothing, strict=False)
+    except RecursionError:
+        reason = "the body is nested too deeply"
+    except ValueError:
+        pass
+    raise Malformed(reason)
+
+
+def _int(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MAX_DIGITS else None
+
+
+def _float(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _nothing(_constant: str) -> None:
+    return None

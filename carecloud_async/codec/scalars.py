@@ -1,0 +1,164 @@
+"""The lenient rules for single values: what an untidy server meant, or `None` and one warning."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from carecloud_async.codec.trouble import Spot
+
+__all__ = ["SCALARS", "Reader"]
+
+Reader = Callable[[Any, Spot], Any]
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_ZERO_DATE = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
+
+_BOOLEANS: dict[Any, bool] = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
+
+
+def read_str(value: Any, spot: Spot) -> Any:
+    """Keep text exactly as sent; write a number out in digits, a boolean as `true` or `false`."""
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
+    return spot.lost("not a text")
+
+
+def read_int(value: Any, spot: Spot) -> Any:
+    """Take whole numbers, also as text or as a float without fraction."""
+    if value is None or type(value) is int:
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if _INTEGER.fullmatch(text):
+            return int(text.partition(".")[0])
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1:
+        return int(value)
+    return spot.lost("not a whole number")
+
+
+def read_float(value: Any, spot: Spot) -> Any:
+    """Take finite numbers, also as text."""
+    if value is None or type(value) is float:
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = _as_float(value)
+    else:
+        number = math.nan
+    return number if math.isfinite(number) else spot.lost("not a number")
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def read_bool(value: Any, spot: Spot) -> Any:
+    """Take booleans, 0 and 1, also as text; nothing else is ever True."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if not text:
+            return None
+        if text in _BOOLEANS:
+            return _BOOLEANS[text]
+    elif isinstance(value, (int, float)) and value in {0, 1}:
+        return bool(value)
+    return spot.lost("not a boolean")
+
+
+def read_date(value: Any, spot: Spot) -> Any:
+    """Take `YYYY-MM-DD`; a time behind it is dropped."""
+    if isinstance(value, datetime):
+        return value.date()
+    if value is None or isinstance(value, date):
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        moment = _moment(text)
+        if moment is not None:
+            return moment.date()
+        if _ZERO_DATE.fullmatch(text):
+            return spot.lost("zero date")
+    return spot.lost("not a date")
+
+
+def read_datetime(value: Any, spot: Spot) -> Any:
+    """Take `YYYY-MM-DD HH:MM:SS`; a date alone is its midnight, an offset is dropped and the wall clock kept."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if _ZERO_DATE.fullmatch(text):
+            return spot.lost("zero date")
+        found = _moment(text)
+    elif isinstance(value, datetime):
+        found = value
+    elif isinstance(value, date):
+        found = datetime(value.year, value.month, value.day)  # noqa: DTZ001  (project-local, as the API is)
+    else:
+        found = None
+    if found is None:
+        return spot.lost("not a date with time")
+    if found.tzinfo is None:
+        return found
+    spot.note("a timestamp with an offset, which is dropped: project-local times have none")
+    return found.replace(tzinfo=None)
+
+
+def _moment(text: str) -> datetime | None:
+    if len(text) == len("YYYY-MM-DD"):
+        text += " 00:00:00"
+    elif len(text) == len("YYYY-MM-DD HH:MM"):
+        text += ":00"
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None
+
+
+def read_any(value: Any, _spot: Spot) -> Any:
+    """Take the value as it is."""
+    return value
+
+
+#: The reader of each scalar type a model field may have.
+SCALARS: dict[Any, Reader] = {
+    str: read_str,
+    int: read_int,
+    float: read_float,
+    bool: read_bool,
+    date: read_date,
+    datetime: read_datetime,
+    Any: read_any,
+    object: read_any,
+}

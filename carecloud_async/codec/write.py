@@ -1,0 +1,104 @@
+"""Python values into the JSON the API takes: `UNSET` left out, dates in the API's spelling."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from datetime import date, datetime, tzinfo
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import msgspec
+
+from carecloud_async.codec.once import once
+from carecloud_async.codec.unset import UNSET
+from carecloud_async.errors import ConfigurationError
+
+__all__ = ["encode", "unstructure"]
+
+Writer = Callable[[Any, tzinfo | None], Any]
+
+
+def encode(value: Any, *, zone: tzinfo | None = None) -> bytes:
+    """Write a value as compact JSON; see `unstructure` for the rules.
+
+    Args:
+        value: an input or read model, or dicts, lists and scalars that may hold such.
+        zone: the project's time zone, needed if the value holds a datetime with an offset.
+
+    Raises:
+        ConfigurationError: something in it has no JSON form; the message names its type.
+    """
+    return msgspec.json.encode(unstructure(value, zone=zone))
+
+
+def unstructure(value: Any, *, zone: tzinfo | None = None) -> Any:
+    """Turn a value into plain dicts, lists and scalars as the API takes them.
+
+    `UNSET` is left out, `None` becomes null, a date `YYYY-MM-DD`, a datetime `YYYY-MM-DD HH:MM:SS` in project-local
+    time (fractions of a second are cut off).
+
+    Args:
+        value: an input or read model, or dicts, lists and scalars that may hold such.
+        zone: the project's time zone, needed if the value holds a datetime with an offset.
+
+    Raises:
+        ConfigurationError: something in it has no JSON form; the message names its type.
+    """
+    return _writer(type(value))(value, zone)
+
+
+@once
+def _writer(cls: type[Any]) -> Writer:
+    """Choose how values of a type are written."""
+    if cls in {str, int, bool, type(None)}:
+        return _as_it_is
+    if issubclass(cls, enum.Enum):
+        return lambda value, zone: unstructure(value.value, zone=zone)
+    if issubclass(cls, (str, int)):
+        kind = str if issubclass(cls, str) else int
+        return lambda value, _zone: kind(value)
+    if issubclass(cls, (float, Decimal)):
+        return _number
+    if issubclass(cls, date):
+        return _moment if issubclass(cls, datetime) else lambda value, _zone: value.isoformat()
+    if attrs.has(cls):
+        return _model_writer(cls)
+    if issubclass(cls, Mapping):
+        return lambda value, zone: _object(value.items(), zone)
+    if issubclass(cls, (Sequence, Set)) and not issubclass(cls, (bytes, bytearray, memoryview)):
+        return _list
+    raise ConfigurationError(f"a value of type {cls.__name__} cannot be sent as JSON")
+
+
+def _model_writer(cls: Any) -> Writer:
+    names = tuple(field.name for field in attrs.fields(cls))
+    return lambda value, zone: _object([(name, getattr(value, name)) for name in names], zone)
+
+
+def _object(items: Iterable[tuple[Any, Any]], zone: tzinfo | None) -> dict[str, Any]:
+    return {str(name): _writer(type(item))(item, zone) for name, item in items if item is not UNSET}
+
+
+def _list(value: Iterable[Any], zone: tzinfo | None) -> list[Any]:
+    return [_writer(type(item))(item, zone) for item in value if item is not UNSET]
+
+
+def _as_it_is(value: Any, _zone: tzinfo | None) -> Any:
+    return value
+
+
+def _number(value: float | Decimal, _zone: tzinfo | None) -> float:
+    if not math.isfinite(value):
+        raise ConfigurationError("a number that is not finite cannot be sent as JSON")
+    return float(value)
+
+
+def _moment(value: datetime, zone: tzinfo | None) -> str:
+    if value.tzinfo is not None:
+        if zone is None:
+            raise ConfigurationError("a datetime with an offset needs the project's time zone to be sent")
+        value = value.astimezone(zone).replace(tzinfo=None)
+    return value.isoformat(sep=" ", timespec="seconds")

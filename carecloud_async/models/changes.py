@@ -1,0 +1,118 @@
+"""Changes named by a user, merged into a record as the server has it: what `update` sends back."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.once import once
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.models.base import Input, Model
+from carecloud_async.models.read_only import read_only_names, without_read_only
+from carecloud_async.models.unset import UNSET
+
+__all__ = ["merge_changes"]
+
+
+def merge_changes(
+    record: Mapping[str, Any], changes: Mapping[str, Any], *, model: type[Input], allow_unknown: bool = False
+) -> dict[str, Any]:
+    """Merge changes into a record, without its read-only fields.
+
+    Objects merge deeply, lists are replaced whole, `None` becomes null, `UNSET` changes nothing. Unknown fields of the
+    record are kept. Neither argument is changed, and nothing in the result is shared with them.
+
+    Args:
+        record: the record as the server has it, plain JSON values.
+        changes: the parts to change; nested dicts or input models.
+        model: the input class of the record.
+        allow_unknown: let names by that the model does not know.
+
+    Returns:
+        plain values, but for dates and input models inside lists, which the codec writes.
+
+    Raises:
+        ConfigurationError: a name is unknown or read-only, or an object or list is due; values are never quoted.
+    """
+    base = copy.deepcopy(dict(record))
+    if model.reads is not None:
+        base = without_read_only(base, model.reads)
+    return _Merge(allow_unknown=allow_unknown).into_object(base, changes, model, "")
+
+
+@attrs.frozen(kw_only=True)
+class _Merge:
+    allow_unknown: bool
+
+    def into_object(self, base: Any, changes: Any, model: type[Input], path: str) -> dict[str, Any]:
+        merged = dict(base) if isinstance(base, dict) else {}
+        types, converters = field_types(model), _converters(model)
+        for name, change in _named(changes, path):
+            where = f"{path}.{name}" if path else str(name)
+            self.check(name, model, where)
+            value = self.value(merged.get(name), change, types.get(name, Any), where)
+            merged[name] = converters[name](value) if name in converters else value
+        return merged
+
+    def check(self, name: Any, model: type[Input], where: str) -> None:
+        known = field_types(model)
+        if name in known:
+            return
+        if model.reads is not None and name in read_only_names(model.reads):
+            raise ConfigurationError(f"{where} is read-only: the server alone writes it")
+        if not self.allow_unknown:
+            raise ConfigurationError(f"{where} is not a field of this record{_nearest(str(name), known)}")
+
+    def value(self, base: Any, change: Any, hint: Any, where: str) -> Any:
+        core = core_type(hint)
+        if change is None:
+            return None
+        if _is_input(core):
+            return self.into_object(base, change, core, where)
+        element = element_type(core)
+        if element is not None and _is_input(element):
+            return self.whole_list(change, element, where)
+        return _plain(change, where)
+
+    def whole_list(self, change: Any, model: type[Input], where: str) -> list[Any]:
+        if isinstance(change, (str, bytes, Mapping)) or not isinstance(change, Iterable):
+            raise ConfigurationError(f"{where} takes a list")
+        return [self.into_object({}, item, model, f"{where}[{index}]") for index, item in enumerate(change)]
+
+
+def _named(changes: Any, path: str) -> list[tuple[Any, Any]]:
+    """List the names that `changes` sets, whether it is a dict or an input model."""
+    if isinstance(changes, Mapping):
+        items: Iterable[tuple[Any, Any]] = changes.items()
+    elif isinstance(changes, Input):
+        items = ((name, getattr(changes, name)) for name in field_types(type(changes)))
+    elif isinstance(changes, Model):
+        raise ConfigurationError(f"{path or 'changes'} is a read model: name the changed fields in a dict instead")
+    else:
+        raise ConfigurationError(f"{path or 'changes'} takes a dict of the fields to change")
+    return [(name, value) for name, value in items if value is not UNSET]
+
+
+def _plain(value: Any, where: str) -> Any:
+    if isinstance(value, Model) and not isinstance(value, Input):
+        raise ConfigurationError(f"{where} is a read model: name the changed fields in a dict instead")
+    return copy.deepcopy(value)
+
+
+@once
+def _converters(model: Any) -> dict[str, Any]:
+    return {field.name: field.converter for field in attrs.fields(model) if field.converter is not None}
+
+
+def _is_input(hint: Any) -> bool:
+    return is_model(hint) and issubclass(hint, Input)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f": did you mean {close[0]}?" if close else ""

@@ -1,0 +1,97 @@
+"""Models as pydantic sees them, for FastAPI. The one module that imports pydantic, at the first such use.
+
+The schema is built from the models' own field types. A read model is validated by identity or by the codec's lenient
+rules; an input is validated by pydantic, strictly by its own names: a value dropped would be deleted on the server.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+import attrs
+from pydantic_core import core_schema
+
+from carecloud_async import codec
+from carecloud_async.codec.fields import field_types
+from carecloud_async.codec.unset import UNSET, Unset
+
+__all__ = ["input_schema", "model_schema"]
+
+
+def model_schema(cls: type[Any], source: Any, handler: Any) -> Any:
+    """Build the schema of a read model.
+
+    Args:
+        cls: the model class.
+        source: the class, or a parametrised generic one such as `Page[Customer]`.
+        handler: pydantic's handler, asked for the fields' schemas.
+    """
+
+    def validate(value: Any) -> Any:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(f"not a {cls.__name__} and not an object")  # noqa: TRY004  (pydantic's protocol)
+        return codec.structure(value, source)
+
+    fields = _field_schemas(source, handler)
+    return core_schema.no_info_plain_validator_function(
+        validate,
+        ref=_ref(source),
+        json_schema_input_schema=_object_schema(cls, fields, required=(), extra="ignore"),
+        serialization=_serialization(cls, _object_schema(cls, fields, required=tuple(fields), extra="ignore")),
+    )
+
+
+def input_schema(cls: type[Any], source: Any, handler: Any) -> Any:
+    """Build the schema of an input class; the arguments are those of `model_schema`."""
+    required = tuple(field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING)
+    fields = _object_schema(cls, _field_schemas(source, handler), required=required, extra="forbid")
+
+    def build(value: Any, validate_fields: Any) -> Any:
+        return value if isinstance(value, cls) else cls(**validate_fields(value))
+
+    return core_schema.no_info_wrap_validator_function(
+        build, fields, ref=_ref(source), serialization=_serialization(cls, fields)
+    )
+
+
+def _ref(source: Any) -> str:
+    """Name a type as pydantic does, so that it becomes a component of the OpenAPI document."""
+    origin = typing.get_origin(source) or source
+    arguments = ",".join(_ref(argument) for argument in typing.get_args(source))
+    name = f"{getattr(origin, '__module__', '')}.{getattr(origin, '__qualname__', origin)}:{id(origin)}"
+    return f"{name}[{arguments}]" if arguments else name
+
+
+def _serialization(cls: type[Any], schema: Any) -> Any:
+    names = tuple(field.name for field in attrs.fields(cls))
+
+    def named(value: Any) -> dict[str, Any]:
+        return {name: found for name in names if (found := getattr(value, name)) is not UNSET}
+
+    return core_schema.plain_serializer_function_ser_schema(named, return_schema=schema)
+
+
+def _field_schemas(source: Any, handler: Any) -> dict[str, Any]:
+    return {name: handler.generate_schema(_without_unset(hint)) for name, hint in field_types(source).items()}
+
+
+def _object_schema(
+    cls: type[Any], fields: dict[str, Any], *, required: Collection[str], extra: Literal["ignore", "forbid"]
+) -> Any:
+    return core_schema.typed_dict_schema(
+        {name: core_schema.typed_dict_field(schema, required=name in required) for name, schema in fields.items()},
+        cls=cls,
+        cls_name=cls.__name__,
+        extra_behavior=extra,
+    )
+
+
+def _without_unset(hint: Any) -> Any:
+    parts = typing.get_args(hint)
+    if Unset not in parts:
+        return hint
+    return typing.Union[tuple(part for part in parts if part is not Unset)]  # noqa: UP007  (built at run time)

@@ -1,0 +1,72 @@
+"""Which parts of a record the server alone writes, read off the models' field metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.once import once
+from carecloud_async.models.base import Model
+
+__all__ = ["read_only_names", "read_only_paths", "without_read_only"]
+
+
+@once
+def read_only_names(model: type[Model]) -> frozenset[str]:
+    """Name the read-only fields of a model itself, not of the objects in it."""
+    fields: Any = attrs.fields(model)  # type: ignore[arg-type]
+    return frozenset(field.name for field in fields if field.metadata.get("read_only"))
+
+
+@once
+def read_only_paths(model: type[Model]) -> frozenset[str]:
+    """Name the read-only fields at any depth.
+
+    Args:
+        model: a read model.
+
+    Returns:
+        dotted paths; `[]` stands for each element of a list: `personal_information.consents[].last_change`.
+    """
+    paths = set(read_only_names(model))
+    for name, (inner, is_list) in _inner_models(model).items():
+        prefix = f"{name}[]" if is_list else name
+        paths |= {f"{prefix}.{path}" for path in read_only_paths(inner)}
+    return frozenset(paths)
+
+
+def without_read_only(record: Any, model: type[Model]) -> Any:
+    """Copy a record without its read-only fields, at any depth; unknown fields are kept.
+
+    Args:
+        record: plain JSON values; what is no object comes back as it is.
+        model: the read model of the record.
+    """
+    if not isinstance(record, dict):
+        return record
+    dropped, inner = read_only_names(model), _inner_models(model)
+    return {
+        name: _without(value, *inner[name]) if name in inner else value
+        for name, value in record.items()
+        if name not in dropped
+    }
+
+
+def _without(value: Any, model: type[Model], is_list: bool) -> Any:
+    if is_list and isinstance(value, list):
+        return [without_read_only(item, model) for item in value]
+    return without_read_only(value, model)
+
+
+@once
+def _inner_models(model: type[Model]) -> dict[str, tuple[type[Model], bool]]:
+    found = {}
+    for name, hint in field_types(model).items():
+        core = core_type(hint)
+        element = element_type(core)
+        inner = core_type(element) if element is not None else core
+        if is_model(inner):
+            found[name] = (inner, element is not None)
+    return found

@@ -1,0 +1,8 @@
+"""`UNSET`, the default of every optional input field: not named, as opposed to null and to empty.
+
+It is defined one floor below, in the codec, which leaves it out of what it writes.
+"""
+
+from carecloud_async.codec.unset import UNSET, Unset
+
+__all__ = ["UNSET", "Unset"]

@@ -1,0 +1,64 @@
+"""The fast and the lenient path give one result, whatever the record."""
+
+import json
+
+import msgspec
+from codec_records import answer, anything, customers, page_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carecloud_async import codec
+from carecloud_async.models import Customer, PropertyRecord, User
+
+FAST = {model: msgspec.json.Decoder(model) for model in (Customer, PropertyRecord, User)}
+
+
+def same(left, right):
+    return left == right and codec.encode(left) == codec.encode(right)
+
+
+@settings(max_examples=150, deadline=None)
+@given(customers(tidy=True))
+def test_tidy_and_future_records_agree(record):
+    """A record that matches exactly is read the same by both paths, unknown fields and values included."""
+    assert same(FAST[Customer].decode(json.dumps(record)), codec.structure(record, Customer))
+
+
+@settings(max_examples=300, deadline=None)
+@given(customers(tidy=False))
+def test_untidy_records_agree_where_both_succeed(record):
+    """An untidy record always arrives, and as the fast path reads it wherever that succeeds too."""
+    lenient = codec.structure(record, Customer)
+    assert isinstance(lenient, Customer)
+    assert same(codec.record(answer(record), Customer), lenient)
+    try:
+        fast = FAST[Customer].decode(json.dumps(record))
+    except (ValueError, RecursionError):
+        return
+    assert same(fast, lenient)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([PropertyRecord, User]),
+    st.dictionaries(
+        st.sampled_from(["property_value", "user_role_ids", "phone", "last_change", "last_login"]), anything
+    ),
+)
+def test_open_values_and_lists_agree(model, record):
+    """Values of any kind and lists of texts are read the same by both paths."""
+    lenient = codec.structure(record, model)
+    try:
+        fast = FAST[model].decode(json.dumps(record))
+    except (ValueError, RecursionError):
+        return
+    assert same(fast, lenient)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(customers(tidy=True) | customers(tidy=False), max_size=4), st.sampled_from([None, 2]))
+def test_a_page_is_its_records(records, indent):
+    """A page reads each record as it would be read alone, tidy or not, pretty or not."""
+    page = codec.page(page_of(records, indent=indent), key="customers", into=Customer)
+    assert page.received == len(records)
+    assert same(page.items, [codec.record(answer(record), Customer) for record in records])

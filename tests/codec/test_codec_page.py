@@ -1,0 +1,178 @@
+"""Pages and single records: what arrives, and what is refused with which reason."""
+
+import json
+import logging
+import pickle
+from datetime import date, datetime
+
+import pytest
+from codec_records import QUICKSTART_CUSTOMER, QUICKSTART_LOGIN, answer, customer, page_of
+
+from carecloud_async import codec
+from carecloud_async.models import Customer, UserLogin
+
+
+def test_both_customers_of_the_quickstart_arrive():
+    """The quickstart's customer arrives from a list and alone, its unreadable birthdate as None."""
+    page = codec.page(page_of([QUICKSTART_CUSTOMER], indent=2), key="customers", into=Customer)
+    alone = codec.record(answer(QUICKSTART_CUSTOMER), Customer)
+    assert page.items == [alone]
+    assert page.total_items == page.received == 1
+    assert alone.customer_id == "8ea6abece4cd0a4ded0a29f093"
+    assert alone.last_change == datetime(2019, 6, 23, 11, 47, 22)  # noqa: DTZ001
+    assert alone.personal_information.birthdate is None
+    assert alone.personal_information.address.address3 == ""
+    assert alone.personal_information.agreement.custom_agreements[0].agreement_value == 2
+
+
+def test_the_login_of_the_quickstart_arrives():
+    """The numeric phone becomes text and the single role is among the roles."""
+    login = codec.record(answer(QUICKSTART_LOGIN), UserLogin)
+    assert login.bearer_token == QUICKSTART_LOGIN["bearer_token"]
+    assert login.valid_to == "2023-01-04 10:31:56"
+    assert login.user.phone == "420123828931"
+    assert login.user.role_ids == ("86e05affc7a7befcd513ab400",)
+
+
+def test_one_untidy_record_harms_no_other():
+    """Tidy records beside untidy ones are read in full, in the server's order."""
+    records = [customer(first_name=str(n), phone=n if n % 3 == 0 else str(n)) for n in range(10)]
+    page = codec.page(page_of(records), key="customers", into=Customer)
+    assert [item.personal_information.phone for item in page.items] == [str(n) for n in range(10)]
+    assert all(item.personal_information.birthdate == date(1985, 2, 12) for item in page.items)
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [
+        (7, 7),
+        ("7", 7),
+        (7.0, 7),
+        (" 7 ", 7),
+        (None, None),
+        ("many", None),
+        (-1, None),
+        (True, None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_total_items_is_a_number_or_none(total, expected):
+    """A total that is no whole number is None, never an error."""
+    body = answer({"customers": [], "total_items": total})
+    assert codec.page(body, key="customers", into=Customer).total_items == expected
+    assert codec.raw_page(body, key="customers").total_items == expected
+
+
+def test_a_missing_total_is_none():
+    """A page without total_items is fine."""
+    assert codec.page(answer({"customers": []}), key="customers", into=Customer).total_items is None
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}])
+def test_an_absent_list_is_an_empty_page(empty):
+    """null, an empty text and an empty object in place of the list are an empty page."""
+    page = codec.page(answer({"customers": empty, "total_items": 0}), key="customers", into=Customer)
+    assert (page.items, page.received) == ([], 0)
+
+
+def test_an_object_in_place_of_the_list_is_its_values():
+    """A list that PHP sent as an object is read as a list."""
+    page = codec.page(answer({"customers": {"0": customer(), "2": customer()}}), key="customers", into=Customer)
+    assert len(page.items) == 2
+
+
+def test_null_records_are_left_out_but_counted():
+    """A null among the records is dropped; `received` counts it, so that paging goes on rightly."""
+    page = codec.page(page_of([None, customer()]), key="customers", into=Customer)
+    assert (len(page.items), page.received) == (1, 2)
+
+
+SECRET = "p3rs0nal"
+MALFORMED = {
+    b"": "empty",
+    b"  ": "empty",
+    b"<html>" + SECRET.encode(): "HTML",
+    b"\xef\xbb\xbf<!doctype html>": "HTML",
+    b'{"data": {"customers": [' + SECRET.encode(): "not JSON",
+    b'"' + SECRET.encode() + b'"': "a string",
+    b"[1]": "a list",
+    b'{"error": "' + SECRET.encode() + b'"}': "no `data`",
+    b'{"data": null}': "null",
+    b'{"data": [1]}': "a list",
+    b'{"data": "' + SECRET.encode() + b'"}': "a string",
+    b'{"data": ' + b"[" * 100_000: "nested too deeply",
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), MALFORMED.items())
+def test_a_body_that_is_no_answer_is_refused(body, reason):
+    """What is not `{"data": {…}}` raises Malformed with a short reason and no content, also not in its context."""
+    for read in (
+        lambda: codec.record(body, Customer),
+        lambda: codec.page(body, key="customers", into=Customer),
+        lambda: codec.raw_page(body, key="customers"),
+    ):
+        with pytest.raises(codec.Malformed, match=reason) as caught:
+            read()
+        assert SECRET not in str(caught.value)
+        assert caught.value.__context__ is None
+        assert caught.value.__cause__ is None
+        assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [({}, "no `customers`"), ({"customers": 5}, "a number"), ({"customers": "x"}, "string")]
+)
+def test_a_page_without_its_list_is_refused(data, reason):
+    """A page whose list is missing or no list raises Malformed and names the key."""
+    for read in (
+        lambda: codec.page(answer(data), key="customers", into=Customer),
+        lambda: codec.raw_page(answer(data), key="customers"),
+    ):
+        with pytest.raises(codec.Malformed, match=reason):
+            read()
+
+
+def test_data_is_untyped():
+    """`data` returns whatever stands there, null included."""
+    assert codec.data(b'{"data": {"token_id": "x"}, "more": 1}') == {"token_id": "x"}
+    assert codec.data(b'{"data": null}') is None
+    with pytest.raises(codec.Malformed, match="no `data`"):
+        codec.data(b"{}")
+
+
+DAMAGED = [
+    (b'\xef\xbb\xbf{"data":{"customers":[{"customer_id":"x"}]}}', "x"),
+    (b'{"data":{"customers":[{"customer_id":"x\xff"}]}}', "x\ufffd"),
+    (b'{"data":{"customers":[{"customer_id":"x\\ud83d"}]}}', "x\ufffd"),
+    (b'{"data":{"customers":[{"customer_id":"x\\ud83dy\\ude00"}]}}', "x\ufffdy\ufffd"),
+    (b'{"data":{"customers":[{"customer_id":"\\ud83d\\ude00\\\\ud83d"}]}}', "\U0001f600\\ud83d"),
+    (b'{"data":{"customers":[{"customer_id":"x\ty"}]}}', "x\ty"),
+    (b'{"data":{"customers":[{"customer_id":"x","state":NaN,"new":[Infinity]}]}}', "x"),
+    (b'{"data":{"customers":[{"customer_id":"x","state":1e999}]}}', "x"),
+    (b'{"data":{"customers":[{"customer_id":"x","state":' + b"9" * 5000 + b"}]}}", "x"),
+]
+
+
+@pytest.mark.parametrize(("body", "expected"), DAMAGED)
+def test_damaged_json_arrives(body, expected):
+    """A BOM, bad UTF-8, lone surrogates, control characters, NaN and huge numbers cost no record."""
+    page = codec.page(body, key="customers", into=Customer)
+    assert page.items == [Customer(customer_id=expected)]
+    raw = codec.raw_page(body, key="customers").items
+    assert [json.loads(record.decode(), parse_int=str)["customer_id"] for record in raw] == [expected]
+    alone = b'{"data":' + body[body.index(b"[") + 1 : -len(b"]}}")] + b"}"
+    assert codec.record(alone, Customer) == Customer(customer_id=expected)
+
+
+def test_a_page_of_plain_objects():
+    """`into` may be `dict`: untyped records for resources without a model."""
+    assert codec.page(page_of([{"a": 1}]), key="customers", into=dict).items == [{"a": 1}]
+
+
+def test_reading_logs_no_value(caplog):
+    """Warnings about untidy values never show them."""
+    caplog.set_level(logging.DEBUG, logger="carecloud_async.codec")
+    codec.record(answer({"personal_information": {"birthdate": SECRET, "gender": SECRET}}), Customer)
+    assert SECRET not in caplog.text

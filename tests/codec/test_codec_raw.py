@@ -1,0 +1,67 @@
+"""Raw pages: the server's own bytes, one record a line."""
+
+import json
+
+import pytest
+from codec_records import answer, anything, customers, page_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carecloud_async import codec
+
+COMPACT = {"separators": (",", ":")}
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.lists(customers(tidy=False) | anything, max_size=4),
+    st.sampled_from(
+        [COMPACT, {}, {"indent": 2}, {"indent": "\t"}, {"separators": (", ", ":")}, {"separators": (",", " : ")}]
+    ),
+    st.booleans(),
+    st.sampled_from([b"", b"\n", b"\r\n "]),
+)
+def test_records_are_those_of_the_page(records, style, ascii_only, end):
+    """The lines parse back to the records of the page, and no line holds a line break."""
+    body = page_of(records, ensure_ascii=ascii_only, **style) + end
+    page = codec.raw_page(body, key="customers")
+    assert [json.loads(record) for record in page.items] == json.loads(body)["data"]["customers"]
+    assert not any(b"\n" in record or b"\r" in record for record in page.items)
+    assert page.received == page.total_items == len(records)
+
+
+@pytest.mark.parametrize("style", [COMPACT, {}, {"indent": 4}, {"separators": (" , ", " : ")}])
+def test_records_are_compact(style):
+    """Whatever blanks the server puts between the tokens, a record has none."""
+    record = {"customer_id": "x, y: z", "list": [1, {"a": {}}], "none": None}
+    assert codec.raw_page(page_of([record], **style), key="customers").items == [json.dumps(record, **COMPACT).encode()]
+
+
+@pytest.mark.parametrize("blank", [b"", b" ", b"\n  "])
+def test_nothing_is_respelled(blank):
+    """Unknown fields, their order, repeated names, escapes and the spelling of numbers are kept."""
+    record = b'{"z":1.50,"a":1E5,"new":{"x":[-0,0.0,12345678901234567890.10]},"a":"\\u00e9\\/","z":2}'
+    body = b'{"data":{' + blank + b'"customers":[' + blank + record + blank + b'],"total_items":1}}'
+    assert codec.raw_page(body, key="customers").items == [record]
+
+
+def test_a_damaged_text_leaves_the_rest_as_it_is():
+    """A lone surrogate or a bad byte becomes U+FFFD; numbers beside it keep their spelling."""
+    body = b'{"data":{"customers":[{"a":1.50,"b":"\\ud83d"},{"a":1E5,"b":"\xff"}]}}'
+    assert codec.raw_page(body, key="customers").items == [
+        b'{"a":1.50,"b":"\\ufffd"}',
+        '{"a":1E5,"b":"\ufffd"}'.encode(),
+    ]
+
+
+def test_pretty_and_damaged():
+    """A pretty page with NaN is written anew, still one record a line."""
+    page = codec.raw_page(b'{"data": {\n "customers": [\n {"a": NaN, "b": 1}\n ]}}', key="customers")
+    assert page.items == [b'{"a":null,"b":1}']
+
+
+def test_records_outlive_the_page():
+    """The records are bytes of their own, not views that keep the page in memory."""
+    page = codec.raw_page(answer({"customers": [{"a": 1}], "total_items": "1"}), key="customers")
+    assert [type(record) for record in page.items] == [bytes]
+    assert page.total_items == 1

@@ -1,0 +1,168 @@
+"""Read models: defaults, reprs, pickling, import cost."""
+
+import copy
+import pickle
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import attrs
+import pytest
+
+from carecloud_async import models
+from carecloud_async.models import (
+    UNSET,
+    Address,
+    Agreement,
+    AgreementValue,
+    Customer,
+    CustomerInput,
+    CustomerSourceInput,
+    CustomerSourceRecord,
+    Gender,
+    Input,
+    Model,
+    PersonalInformation,
+    PersonalInformationInput,
+    SocialNetworkCredentialsInput,
+    Unset,
+    User,
+    UserLogin,
+    read_only_names,
+    read_only_paths,
+)
+
+CLASSES = [value for name in models.__all__ if isinstance(value := getattr(models, name), type) and attrs.has(value)]
+READ_MODELS = [cls for cls in CLASSES if not issubclass(cls, Input)]
+PERSON = PersonalInformation(first_name="p3rs0nal", store_id="8bed", email="p3rs0nal")
+CUSTOMER = Customer(customer_id="8ea6", personal_information=PERSON, last_change=datetime(2019, 6, 23), state=1)  # noqa: DTZ001
+
+
+def test_all_is_sorted():
+    """The public names are sorted and exist."""
+    assert models.__all__ == sorted(models.__all__, key=lambda name: (not name.isupper(), name))
+    assert all(hasattr(models, name) for name in models.__all__)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_models_are_frozen_and_slotted(cls):
+    """Every model is a frozen attrs class without a dict, and has the base's repr."""
+    assert issubclass(cls, Model)
+    assert not any("__dict__" in base.__dict__ for base in cls.__mro__)
+    assert cls.__repr__ is Model.__repr__
+    assert cls.__setattr__ is not object.__setattr__
+
+
+@pytest.mark.parametrize("cls", READ_MODELS)
+def test_read_models_need_nothing(cls):
+    """A read model can be made of nothing: scalars None, objects empty, lists ()."""
+    empty = cls()
+    for field in attrs.fields(cls):
+        value = getattr(empty, field.name)
+        assert value is None or value == () or (isinstance(value, Model) and value == type(value)())
+        assert field.converter is None
+        assert field.validator is None
+
+
+def test_nested_objects_are_shared():
+    """The empty nested objects are the same everywhere, so they cost nothing."""
+    assert Customer().personal_information is Customer().personal_information
+    assert Customer().personal_information.address == Address()
+    assert Customer().personal_information.agreement == Agreement()
+
+
+def test_reprs_show_ids_only():
+    """No personal data, no token and no foreign id is in a repr."""
+    assert repr(CUSTOMER) == "Customer(customer_id='8ea6')"
+    assert repr(PERSON) == "PersonalInformation(store_id='8bed')"
+    assert repr(UserLogin(bearer_token="s3cret", user=User(user_id="u"))) == "UserLogin(bearer_token='***')"
+    assert repr(CustomerSourceRecord(external_id="p3rs0nal", customer_id="8ea6")) == (
+        "CustomerSourceRecord(customer_id='8ea6')"
+    )
+    credentials = SocialNetworkCredentialsInput(social_network_id="s", social_network_token="s3cret")
+    assert repr(credentials) == ("SocialNetworkCredentialsInput(social_network_id='s', social_network_token='***')")
+    assert repr(PersonalInformationInput(language_id="cs", first_name="p3rs0nal")) == (
+        "PersonalInformationInput(language_id='cs')"
+    )
+
+
+def test_models_pickle_and_evolve():
+    """Models survive pickling and copying, and change by copy."""
+    assert pickle.loads(pickle.dumps(CUSTOMER)) == CUSTOMER
+    assert copy.deepcopy(CUSTOMER) == CUSTOMER
+    assert attrs.evolve(CUSTOMER, state=2).state == 2
+    if sys.version_info >= (3, 13):
+        assert copy.replace(CUSTOMER, state=2).state == 2
+    entry = CustomerInput(personal_information=PersonalInformationInput(language_id="cs"))
+    assert pickle.loads(pickle.dumps(entry)) == entry
+    assert pickle.loads(pickle.dumps(entry)).personal_information.email is UNSET
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        CUSTOMER.state = 2
+
+
+def test_unset_is_one_falsy_value():
+    """UNSET is falsy, shows its name and is the same after pickling and copying."""
+    assert not UNSET
+    assert repr(UNSET) == str(UNSET) == "UNSET"
+    assert pickle.loads(pickle.dumps(UNSET)) is UNSET
+    assert copy.deepcopy(UNSET) is UNSET
+    assert isinstance(UNSET, Unset)
+    assert CustomerSourceInput(customer_source_id="a").external_id is UNSET
+
+
+def test_enums_compare_with_fields():
+    """The known values are equal to what the fields hold."""
+    assert PersonalInformation(gender=2).gender == Gender.FEMALE
+    assert Agreement(agreement_gtc=1).agreement_gtc == AgreementValue.YES
+
+
+def test_roles_from_either_spelling():
+    """A user's roles are found whether the server sent one id or a list, without doubles."""
+    assert User(user_role_id="a").role_ids == ("a",)
+    assert User(user_role_ids=("a", "b")).role_ids == ("a", "b")
+    assert User(user_role_id="a", user_role_ids=("a", "b")).role_ids == ("a", "b")
+    assert User(user_role_id="c", user_role_ids=("a",)).role_ids == ("c", "a")
+    assert User().role_ids == ()
+
+
+def test_read_only_paths():
+    """The fields that the server alone writes are known at any depth."""
+    assert read_only_paths(Customer) == {
+        "customer_id",
+        "doi_email",
+        "doi_phone",
+        "last_change",
+        "state",
+        "personal_information.photo_url",
+        "personal_information.consents[].last_change",
+    }
+    assert read_only_names(models.PropertyRecord) == {"property_record_id", "property_name", "last_change"}
+
+
+@pytest.mark.parametrize("cls", [cls for cls in CLASSES if issubclass(cls, Input) and cls.reads is not None])
+def test_inputs_hold_what_is_not_read_only(cls):
+    """An input has exactly its read model's fields but the read-only ones."""
+    if cls is models.CustomerUpdateInput:
+        return
+    read = {field.name for field in attrs.fields(cls.reads)}
+    assert {field.name for field in attrs.fields(cls)} == read - read_only_names(cls.reads)
+
+
+def test_importing_a_model_is_light():
+    """Models and codec bring in neither cattrs nor pydantic nor an HTTP library, nor does reading a tidy record."""
+    code = """if True:
+        import sys, types
+        bare = types.ModuleType("carecloud_async")  # without the package's own __init__, which opens the whole SDK
+        bare.__path__ = [sys.argv[1]]
+        sys.modules["carecloud_async"] = bare
+        from carecloud_async.models.customer import Customer
+        from carecloud_async import codec
+        codec.record(b'{"data": {"state": 1}}', Customer)
+        codec.raw_page(b'{"data": {"customers": [{}]}}', key="customers")
+        heavy = {"cattrs", "pydantic", "pydantic_core", "httpx", "aiohttp"} & set(sys.modules)
+        sys.exit(str(heavy) if heavy else 0)
+    """
+    package = str(Path(models.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code, package], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
