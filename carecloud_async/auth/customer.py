@@ -1,0 +1,216 @@
+"""Customers: logged in on a device token by password, social network or authentication token, or resumed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from carecloud_async.auth.device import DeviceToken
+from carecloud_async.auth.enterprise import masked, require_text
+from carecloud_async.auth.provider import AuthProvider, Send, digest
+from carecloud_async.auth.token import Token
+from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError
+from carecloud_async.project import Interface
+
+LOGIN_TYPES = ("email", "phone", "card")
+
+
+class CustomerLogin(AuthProvider):
+    """The base of the customer identities that log in on a device token."""
+
+    __slots__ = ()
+
+    ends_with_logout = True
+    device: DeviceToken
+
+    @property
+    def interface(self) -> Interface:
+        """The customer interface."""
+        return Interface.CUSTOMER
+
+    @property
+    def application_id(self) -> str:
+        """The external application of the device."""
+        return self.device.external_application_id
+
+    @property
+    def device_key(self) -> str:
+        """The device that the customer takes over."""
+        return self.device.device_key
+
+    @abstractmethod
+    def login_request(self) -> tuple[str, dict[str, Any]]:
+        """Return the action below `/tokens/{token_id}/actions/` and its body."""
+
+    async def obtain(self, send: Send, previous: Token | None) -> Token:
+        """Log the customer in, on the device token at hand if the server still takes it."""
+        if previous is not None:
+            try:
+                return await self._log_in(send, previous)
+            except AuthenticationError as error:
+                # A 401 here is either a dead device token or a refused customer: only a new token can tell. Any other
+                # status is about the customer.
+                if error.status != 401:
+                    raise
+        return await self._log_in(send, await self.device.create(send))
+
+    async def _log_in(self, send: Send, device_token: Token) -> Token:
+        action, body = self.login_request()
+        data = await send(
+            "POST",
+            "/tokens/{token_id}/actions/" + action,
+            path_params={"token_id": device_token.value},
+            json=body,
+            bearer=device_token.value,
+        )
+        customer_id = data.get("customer_id")
+        if not isinstance(customer_id, str) or not customer_id:
+            raise ResponseError("the customer login's answer holds no customer_id")
+        return evolve(device_token, customer_id=customer_id)
+
+    async def revoke(self, send: Send, token: Token) -> None:
+        """Log the customer out; the device token lives on (`POST /tokens/{token_id}/actions/logout`)."""
+        await log_out(send, token)
+
+
+def _known_login_type(_: Any, __: Any, value: str) -> None:
+    if value not in LOGIN_TYPES:
+        raise ConfigurationError(f"login_type must be one of {', '.join(LOGIN_TYPES)}")
+
+
+@frozen
+class CustomerSession(CustomerLogin):
+    """A customer who logs in with a password (`POST /tokens/{token_id}/actions/login`).
+
+    Attributes:
+        device: the installation the customer uses. The login binds it: it serves this customer alone until logout.
+        login_type: `email`, `phone` or `card`.
+        login_value: the e-mail, phone or card number.
+        password: the customer's password.
+    """
+
+    device: DeviceToken
+    login_type: str = field(kw_only=True, validator=_known_login_type)
+    login_value: str = field(kw_only=True, validator=require_text, repr=False)
+    password: str = field(kw_only=True, validator=require_text, repr=masked)
+
+    @property
+    def identity_key(self) -> str:
+        """See `AuthProvider.identity_key`; the password is no part of it."""
+        return digest("customer", self.device.identity_key, self.login_type, self.login_value)
+
+    @property
+    def secret(self) -> str:
+        """The password: nobody gets this customer's stored session without it."""
+        return self.password
+
+    def login_request(self) -> tuple[str, dict[str, Any]]:
+        """See `CustomerLogin.login_request`."""
+        body = {"login_type": self.login_type, "login_value": self.login_value, "password": self.password}
+        return "login", body
+
+    @staticmethod
+    def resume(*, token_id: str, customer_id: str | None = None) -> ResumedSession:
+        """Go on with a login of before, from what `login()` returned then."""
+        return ResumedSession(token_id=token_id, customer_id=customer_id)
+
+
+@frozen
+class SocialNetworkSession(CustomerLogin):
+    """A customer who logs in through a social network (`POST /tokens/{token_id}/actions/social-network-login`).
+
+    Attributes:
+        device: the installation the customer uses.
+        social_network_id: the network's id in CareCloud.
+        social_network_token: the customer's token from that network.
+    """
+
+    device: DeviceToken
+    social_network_id: str = field(kw_only=True, validator=require_text)
+    social_network_token: str = field(kw_only=True, validator=require_text, repr=masked)
+
+    @property
+    def identity_key(self) -> str:
+        """See `AuthProvider.identity_key`; the network's token tells customers apart by its digest."""
+        return digest("social", self.device.identity_key, self.social_network_id, self.social_network_token)
+
+    def login_request(self) -> tuple[str, dict[str, Any]]:
+        """See `CustomerLogin.login_request`."""
+        credentials = {
+            "social_network_id": self.social_network_id,
+            "social_network_token": self.social_network_token,
+        }
+        return "social-network-login", {"social_network_credentials": credentials}
+
+
+@frozen
+class AuthenticationTokenSession(CustomerLogin):
+    """A customer handed over by another application (`POST /tokens/{token_id}/actions/authentication-token-login`).
+
+    Attributes:
+        device: the installation the customer uses here.
+
+        token: the authentication token, from `GET /tokens/{token_id}/actions/auth-token` in the other application.
+        token_request_id: the id of the request that issued it.
+    """
+
+    device: DeviceToken
+    token: str = field(kw_only=True, validator=require_text, repr=masked)
+    token_request_id: str = field(kw_only=True, validator=require_text)
+    destination_application_id: str | None = field(kw_only=True, default=None)
+
+    @property
+    def identity_key(self) -> str:
+        """See `AuthProvider.identity_key`; the handed token tells customers apart by its digest."""
+        return digest("auth-token", self.device.identity_key, self.token_request_id, self.token)
+
+    def login_request(self) -> tuple[str, dict[str, Any]]:
+        """See `CustomerLogin.login_request`."""
+        body = {
+            "application_id": self.destination_application_id or self.device.external_application_id,
+            "token": self.token,
+            "token_request_id": self.token_request_id,
+        }
+        return "authentication-token-login", body
+
+
+@frozen(kw_only=True)
+class ResumedSession(AuthProvider):
+    """A customer login of before; made by `CustomerSession.resume`. It cannot be renewed.
+
+    Attributes:
+        token_id: the bound device token.
+        customer_id: the customer it is bound to.
+    """
+
+    renewable = False
+    ends_with_logout = True
+
+    token_id: str = field(validator=require_text, repr=masked)
+    customer_id: str | None = None
+
+    @property
+    def interface(self) -> Interface:
+        """The customer interface."""
+        return Interface.CUSTOMER
+
+    @property
+    def identity_key(self) -> str:
+        """See `AuthProvider.identity_key`."""
+        return digest("resumed", self.token_id)
+
+    async def obtain(self, send: Send, previous: Token | None) -> Token:
+        """Return the token that was kept; nothing is sent."""
+        del send, previous
+        return Token(self.token_id, customer_id=self.customer_id)
+
+    async def revoke(self, send: Send, token: Token) -> None:
+        """Log the customer out; see `CustomerLogin.revoke`."""
+        await log_out(send, token)
+
+
+async def log_out(send: Send, token: Token) -> None:
+    """Unbind the customer from the device token (`POST /tokens/{token_id}/actions/logout`)."""
+    await send("POST", "/tokens/{token_id}/actions/logout", path_params={"token_id": token.value}, bearer=token.value)

@@ -1,0 +1,107 @@
+"""DeviceToken: an app installation, known by its device."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from attrs import asdict, field, frozen
+
+from carecloud_async.auth.enterprise import masked, require_text
+from carecloud_async.auth.provider import AuthProvider, Send, digest
+from carecloud_async.auth.token import Token
+from carecloud_async.errors import ResponseError
+from carecloud_async.project import Interface
+
+
+def _device_id(value: str | None) -> str:
+    return secrets.token_hex(16) if value is None else value
+
+
+@frozen(kw_only=True)
+class Device:
+    """The device an installation runs on (`POST /tokens`).
+
+    Attributes:
+        device_id: its unique id; `None` makes a random one. One device id serves one identity at a time: a new token
+            for the same device and application kills the old one.
+        device_system: the operating system.
+        device_name: a name for people.
+        device_type: the product line.
+    """
+
+    device_id: str = field(default=None, converter=_device_id, validator=require_text)
+    device_system: str = field(validator=require_text)
+    device_name: str = field(validator=require_text)
+    device_type: str = field(validator=require_text)
+
+
+@frozen(kw_only=True)
+class DeviceSetup:
+    """What the installation was allowed (`POST /tokens`, `PUT /tokens/{token_id}`).
+
+    Attributes:
+        language_id: ISO 639-1 code.
+        allowed_gps: whether it may track the position.
+        allowed_notifications: whether it may show notifications.
+    """
+
+    language_id: str = field(validator=require_text)
+    allowed_gps: bool
+    allowed_notifications: bool
+
+
+@frozen(kw_only=True)
+class DeviceToken(AuthProvider):
+    """An installation of a mobile app, portal or kiosk, with no customer logged in (`POST /tokens`).
+
+    Attributes:
+        external_application_id: the id of the external application, from the CareCloud administrator.
+        device: the device.
+        setup: language and permissions.
+        push_token: the push notification token, if there is one.
+    """
+
+    external_application_id: str = field(validator=require_text)
+    device: Device
+    setup: DeviceSetup
+    push_token: str | None = field(default=None, repr=masked)
+
+    @property
+    def interface(self) -> Interface:
+        """The customer interface."""
+        return Interface.CUSTOMER
+
+    @property
+    def application_id(self) -> str:
+        """The external application."""
+        return self.external_application_id
+
+    @property
+    def identity_key(self) -> str:
+        """See `AuthProvider.identity_key`."""
+        return digest("device", self.external_application_id, self.device.device_id)
+
+    @property
+    def device_key(self) -> str:
+        """Application and device: what one identity holds at a time."""
+        return self.identity_key
+
+    async def obtain(self, send: Send, previous: Token | None) -> Token:
+        """Create the device token; see `AuthProvider.obtain`."""
+        return previous or await self.create(send)
+
+    async def create(self, send: Send) -> Token:
+        """Create a new token, which kills the device's last one (`POST /tokens`)."""
+        body: dict[str, Any] = {
+            "device": asdict(self.device),
+            "setup": asdict(self.setup),
+            "external_application_id": self.external_application_id,
+        }
+        if self.push_token is not None:
+            body["push_token"] = self.push_token
+        data = await send("POST", "/tokens", json=body)
+        value = data.get("token_id")
+        if not isinstance(value, str) or not value:
+            raise ResponseError("the answer to POST /tokens holds no token_id")
+        return Token(value)

@@ -1,0 +1,166 @@
+"""Users of the enterprise interface: by password, and by single sign-on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import field, frozen
+
+from carecloud_async.auth.provider import AuthProvider, Send, digest
+from carecloud_async.auth.token import Token
+from carecloud_async.codec import structure
+from carecloud_async.errors import ConfigurationError, ResponseError
+from carecloud_async.models import User
+from carecloud_async.project import Interface
+
+Secret = str | Callable[[], str | Awaitable[str]]
+
+_LOGOUT = "/users/actions/logout"
+
+
+def masked(_: object) -> str:
+    """Show a secret as stars."""
+    return "'***'"
+
+
+def require_text(instance: Any, attribute: Any, value: Any) -> None:
+    """Refuse empty settings at once, by their name; values are not shown."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty or not text")
+
+
+def require_secret(instance: Any, attribute: Any, value: Any) -> None:
+    """Refuse what is neither text nor a callable that returns it."""
+    if not callable(value):
+        require_text(instance, attribute, value)
+
+
+async def reveal(secret: Secret) -> str:
+    """Return a secret that may be given as text or as a sync or async callable."""
+    value: Any = secret() if callable(secret) else secret
+    if inspect.isawaitable(value):
+        value = await value
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError("the callable given for a password must return it as non-empty text")
+    return value
+
+
+class _EnterpriseUser(AuthProvider):
+    __slots__ = ()
+
+    external_application_id: str
+
+    @property
+    def interface(self) -> Interface:
+        return Interface.ENTERPRISE
+
+    @property
+    def application_id(self) -> str:
+        return self.external_application_id
+
+    async def revoke(self, send: Send, token: Token) -> None:
+        await send(
+            "POST",
+            _LOGOUT,
+            json={"user_external_application_id": self.external_application_id, "bearer_token": token.value},
+            bearer=token.value,
+        )
+
+
+@frozen(kw_only=True)
+class EnterpriseCredentials(_EnterpriseUser):
+    """A user with a password (`POST /users/actions/login`).
+
+    Attributes:
+        external_application_id: the id of the external application, from the CareCloud administrator.
+        login: the user's login name.
+        password: the password, or a sync or async callable that returns it at each login: a rotated password is then
+            picked up without a restart.
+    """
+
+    external_application_id: str = field(validator=require_text)
+    login: str = field(validator=require_text, repr=False)
+    password: Secret = field(validator=require_secret, repr=masked)
+
+    @property
+    def identity_key(self) -> str:
+        """See `AuthProvider.identity_key`; the password is no part of it."""
+        return digest("user", self.external_application_id, self.login)
+
+    async def obtain(self, send: Send, previous: Token | None) -> Token:
+        """Log the user in; see `AuthProvider.obtain`."""
+        del previous  # an enterprise login owes nothing to the last one
+        return user_token(
+            await send(
+                "POST",
+                "/users/actions/login",
+                json={
+                    "user_external_application_id": self.external_application_id,
+                    "login": self.login,
+                    "password": await reveal(self.password),
+                },
+            )
+        )
+
+    async def secret_mark(self) -> str | None:
+        """Return a digest of what the password callable gives now."""
+        return digest(await reveal(self.password)) if callable(self.password) else None
+
+
+@frozen(kw_only=True)
+class SsoCredentials(_EnterpriseUser):
+    """A user with a single sign-on token of CareCloud (`POST /users/actions/sso-login`).
+
+    Attributes:
+        external_application_id: the id of the external application.
+        subject: any name that tells this user from others of the application (not sent).
+        sso_token: the single sign-on token, or a sync or async callable that fetches one for each login.
+    """
+
+    external_application_id: str = field(validator=require_text)
+    sso_token: Secret = field(validator=require_secret, repr=masked)
+    subject: str = field(default="", repr=False)
+
+    @property
+    def identity_key(self) -> str:
+        """See `AuthProvider.identity_key`; a fixed token tells users apart by its digest, a callable by `subject`."""
+        fixed = self.sso_token if isinstance(self.sso_token, str) else ""
+        return digest("sso", self.external_application_id, self.subject, fixed)
+
+    async def obtain(self, send: Send, previous: Token | None) -> Token:
+        """Exchange the single sign-on token; see `AuthProvider.obtain`."""
+        del previous
+        return user_token(
+            await send(
+                "POST",
+                "/users/actions/sso-login",
+                json={
+                    "user_external_application_id": self.external_application_id,
+                    "sso_token": await reveal(self.sso_token),
+                },
+            )
+        )
+
+    async def secret_mark(self) -> str | None:
+        """Return a digest of what the token callable gives now."""
+        return digest(await reveal(self.sso_token)) if callable(self.sso_token) else None
+
+
+def user_token(data: dict[str, Any]) -> Token:
+    """Read the answer of a user's login.
+
+    Raises:
+        ResponseError: there is no token in it.
+    """
+    value = data.get("bearer_token")
+    if not isinstance(value, str) or not value:
+        raise ResponseError("the login's answer holds no bearer_token")
+    valid_to = data.get("valid_to")
+    user = data.get("user")
+    return Token(
+        value,
+        valid_to=valid_to if isinstance(valid_to, str) else "",
+        user=structure(user, User) if isinstance(user, dict) else None,
+    )

@@ -1,0 +1,33 @@
+"""Refusal: the memory that a login was refused, so that wrong credentials do not hammer the server or lock the user."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from carecloud_async.errors import CareCloudError
+
+FIRST_SECONDS = 30.0
+MAX_SECONDS = 900.0
+
+
+@frozen(kw_only=True)
+class Refusal:
+    """A refused login.
+
+    Attributes:
+        error: what the server said.
+        mark: what the credentials looked like (`AuthProvider.secret_mark`).
+        delay: for how many seconds nobody asks again.
+        until: when that ends, on the monotonic clock. Then one caller probes.
+    """
+
+    error: CareCloudError
+    mark: str | None
+    delay: float
+    until: float
+
+
+def refuse(error: CareCloudError, *, mark: str | None, last: Refusal | None, now: float) -> Refusal:
+    """Remember a refusal; each one in a row is remembered twice as long, up to a quarter of an hour."""
+    delay = FIRST_SECONDS if last is None or last.mark != mark else min(last.delay * 2, MAX_SECONDS)
+    return Refusal(error=error, mark=mark, delay=delay, until=now + delay)

@@ -1,0 +1,123 @@
+"""The store of one process: gone when it ends, free of any set-up."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from attrs import evolve, frozen
+
+from carecloud_async.auth.stores.base import StoredToken, TokenStore
+from carecloud_async.auth.stores.record import life_of
+from carecloud_async.auth.stores.waits import growing_waits
+from carecloud_async.clock import Clock, SystemClock
+
+#: Between two searches for ended records at least so many are saved, or as many as the last one left: so the search
+#: costs next to nothing per save, and ended records never outnumber the living for long.
+_SWEEP_EVERY = 256
+
+
+@frozen
+class _Kept:
+    token: StoredToken
+    #: On the monotonic clock; `None`: does not end by time.
+    deadline: float | None
+
+
+class MemoryTokenStore(TokenStore):
+    """Keeps tokens in this process; for asyncio and trio, several event loops and several threads.
+
+    A forked child starts with a copy of the records and with every lock free.
+
+    Args:
+        clock: what counts the life of the records and is slept on while another holds a lock.
+        jitter: numbers in [0, 1) that scatter the attempts at a lock.
+    """
+
+    shared = False
+
+    def __init__(self, *, clock: Clock | None = None, jitter: Callable[[], float] = random.random) -> None:
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._jitter = jitter
+        self._records: dict[str, _Kept] = {}
+        self._saves_to_sweep = _SWEEP_EVERY
+        self._unlock_all()
+
+    def __repr__(self) -> str:
+        return f"<MemoryTokenStore: {len(self._records)} records>"
+
+    async def load(self, key: str) -> StoredToken | None:
+        """See `TokenStore.load`."""
+        now = self._clock.monotonic()
+        with self._guard():
+            kept = self._records.get(key)
+            if kept is None:
+                return None
+            if kept.deadline is None:
+                return kept.token
+            if kept.deadline <= now:
+                del self._records[key]
+                return None
+        return evolve(kept.token, expires_in=kept.deadline - now)
+
+    async def save(self, key: str, token: StoredToken) -> None:
+        """See `TokenStore.save`."""
+        now = self._clock.monotonic()
+        life = life_of(token)
+        with self._guard():
+            self._records[key] = _Kept(token, None if life is None else now + life)
+            self._saves_to_sweep -= 1
+            if self._saves_to_sweep <= 0:
+                self._sweep(now)
+
+    async def discard(self, key: str, value: str) -> None:
+        """See `TokenStore.discard`."""
+        with self._guard():
+            kept = self._records.get(key)
+            if kept is not None and kept.token.value == value:
+                del self._records[key]
+
+    def lock(self, key: str) -> AbstractAsyncContextManager[None]:
+        """See `TokenStore.lock`."""
+        return self._hold(key)
+
+    @asynccontextmanager
+    async def _hold(self, key: str) -> AsyncIterator[None]:
+        # Polling, because one waiter may sit in another event loop or thread than the holder: no event of one async
+        # library wakes them all.
+        for wait in growing_waits(first=0.002, longest=0.02, jitter=self._jitter):
+            if self._take(key):
+                break
+            await self._clock.sleep(wait)
+        try:
+            yield
+        finally:
+            with self._guard():
+                self._held.discard(key)
+
+    def _take(self, key: str) -> bool:
+        with self._guard():
+            if key in self._held:
+                return False
+            self._held.add(key)
+            return True
+
+    def _guard(self) -> threading.Lock:
+        # Never held across an await. A fork copies locks as they stood, held by threads that the child lacks.
+        if self._pid != os.getpid():
+            self._unlock_all()
+        return self._lock
+
+    def _unlock_all(self) -> None:
+        self._lock = threading.Lock()
+        self._held: set[str] = set()
+        self._pid = os.getpid()
+
+    def _sweep(self, now: float) -> None:
+        ended = [key for key, kept in self._records.items() if kept.deadline is not None and kept.deadline <= now]
+        for key in ended:
+            del self._records[key]
+        self._saves_to_sweep = max(_SWEEP_EVERY, len(self._records))

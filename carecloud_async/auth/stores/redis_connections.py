@@ -1,0 +1,155 @@
+"""The Redis clients of a store: one for each event loop, made when first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from carecloud_async.errors import ConfigurationError, WrongEventLoopError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+class OwnClients:
+    """Clients made from a URL; a connection of one event loop never meets another loop.
+
+    Args:
+        make: makes a client; called inside the loop that will use it.
+        label: what to call the server in messages; holds no password.
+    """
+
+    def __init__(self, *, make: Callable[[], Redis], label: str) -> None:
+        self._make = make
+        self.label = label
+        self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
+
+    def client(self) -> Redis:
+        """Return the client of the running loop.
+
+        Raises:
+            ConfigurationError: no asyncio loop runs here.
+        """
+        loop = running_loop()
+        if loop not in self._clients:
+            for other in list(self._clients):
+                if other.is_closed():
+                    self._clients.pop(other, None)
+            self._clients[loop] = self._make()
+        return self._clients[loop]
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop; those of other loops can be closed there only."""
+        client = self._clients.pop(running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+
+class GivenClient:
+    """A client that belongs to the caller, who closes it.
+
+    Args:
+        client: the caller's client.
+    """
+
+    label = "the given client"
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def client(self) -> Redis:
+        """Return the client.
+
+        Raises:
+            ConfigurationError: no asyncio loop runs here.
+            WrongEventLoopError: it was used in another loop before, where its connections wait.
+        """
+        loop = running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise WrongEventLoopError(
+                "the Redis client given to RedisTokenStore was used in another event loop: give the URL instead of a "
+                "client, or make one store for each loop"
+            )
+        return self._client
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+def own_clients(url: str, *, timeout: float) -> OwnClients:
+    """Return the clients for `url`.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`; options in its query win over ours.
+        timeout: seconds for connecting and for each answer.
+
+    Raises:
+        ConfigurationError: redis-py is not installed, or it cannot read the URL.
+    """
+    library = redis_library()
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        # A repeated SET … NX would find the lock held - by itself. Connections that the server closed while they were
+        # idle are noticed when they are taken from the pool, so nothing is lost.
+        "retry": library.asyncio.retry.Retry(library.backoff.NoBackoff(), 0),
+    }
+
+    def make() -> Redis:
+        client: Redis = library.asyncio.Redis.from_url(url, **options)
+        return client
+
+    try:
+        pool: Any = make().connection_pool
+        pool.make_connection()  # connects to nothing, but checks every option
+        label = _without_secrets(url)
+    except (ValueError, TypeError):
+        label = None
+    # Raised out here, since the parser's own error may hold a piece of the password.
+    if label is None:
+        raise ConfigurationError(
+            "RedisTokenStore cannot read this URL: it looks like redis://:password@host:6379/0, rediss:// (TLS) or "
+            "unix:///path/to/socket"
+        )
+    return OwnClients(make=make, label=label)
+
+
+def redis_library() -> Any:
+    """Return the package `redis`.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        import redis.asyncio.lock
+        import redis.asyncio.retry
+        import redis.backoff
+    except ImportError as error:
+        raise ConfigurationError("RedisTokenStore needs redis-py: pip install carecloud-async[redis]") from error
+    return redis
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running asyncio loop.
+
+    Raises:
+        ConfigurationError: there is none: this is trio, or no async code at all.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "RedisTokenStore works on asyncio only, as redis-py does: on trio use FileTokenStore or MemoryTokenStore"
+        ) from None
+
+
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    masked = f"***@{host}" if "@" in parts.netloc else host
+    return f"{parts.scheme}://{masked}{parts.path}"  # the query may hold a password too

@@ -1,0 +1,150 @@
+"""A lock in Redis that lives as long as its holder does, and not much longer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import anyio
+
+from carecloud_async.auth.stores.redis_connections import redis_library
+from carecloud_async.auth.stores.waits import growing_waits
+from carecloud_async.clock import Clock
+from carecloud_async.errors import TokenStoreError
+
+T = TypeVar("T")
+
+_log = logging.getLogger("carecloud_async.auth")
+
+#: How long a caller on its way out waits for the server to take the lock back; after that it happens behind its back.
+_PARTING_SECONDS = 1.0
+
+#: Tasks are held here until they are done: the event loop itself holds them weakly.
+_parting: set[asyncio.Task[None]] = set()
+
+
+class Ask(Protocol):
+    """Does something with the client; every failure of it comes out as `TokenStoreError`."""
+
+    async def __call__(self, work: Callable[[Any], Awaitable[T]], /) -> T:
+        """Run `work` with the client."""
+        ...
+
+
+class RedisLock(AbstractAsyncContextManager[None]):
+    """redis-py's own lock, extended every third of its life by a task that runs while it is held.
+
+    That task is asyncio's own and no task group: a task group would wrap what the body raises, and cancel the body when
+    the lock is lost. A lost lock is a warning, since the work under it may still succeed.
+
+    Args:
+        ask: how to reach the server.
+        name: the lock's key.
+        life: seconds after which the server frees a lock that nobody extends.
+        clock: slept on while waiting and between two extensions.
+        jitter: numbers in [0, 1) that scatter the attempts.
+    """
+
+    def __init__(self, *, ask: Ask, name: str, life: float, clock: Clock, jitter: Callable[[], float]) -> None:
+        self._ask = ask
+        self._name = name
+        self._life = life
+        self._clock = clock
+        self._jitter = jitter
+        # Chosen here and not by redis-py, so that a lock can be given back whose grant was never heard.
+        self._token = secrets.token_hex(16).encode()
+        self._asked = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        try:
+            await self._acquire()
+        except BaseException:
+            # Cancelled or out of time: the server may have granted it all the same.
+            if self._asked:
+                await _part(self._undo())
+            raise
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await _part(self._give_back())
+
+    async def _acquire(self) -> None:
+        for wait in growing_waits(first=0.01, longest=0.1, jitter=self._jitter):
+            if await self._ask(self._take):
+                return
+            await self._clock.sleep(wait)
+
+    async def _keep(self) -> None:
+        while True:
+            await self._clock.sleep(self._life / 3)
+            try:
+                ours = await self._ask(self._extend)
+            except TokenStoreError:
+                continue  # the next turn may come through, or find it lost
+            if not ours:
+                self._warn_lost()
+                return
+
+    async def _give_back(self) -> None:
+        lost_already = False
+        if self._keeper is not None:
+            lost_already = self._keeper.done()
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        try:
+            ours = await self._ask(self._free)
+        except TokenStoreError as error:
+            _log.warning("a lock could not be given back and ends by itself within %g s: %s", self._life, error)
+            return
+        if not ours and not lost_already:
+            self._warn_lost()
+
+    async def _undo(self) -> None:
+        with contextlib.suppress(TokenStoreError):
+            await self._ask(self._free)
+
+    async def _take(self, client: Any) -> bool:
+        self._asked = True
+        return bool(await self._lock(client).acquire(blocking=False, token=self._token))
+
+    async def _extend(self, client: Any) -> bool:
+        try:
+            await self._lock(client).reacquire()
+        except redis_library().exceptions.LockNotOwnedError:
+            return False
+        return True
+
+    async def _free(self, client: Any) -> bool:
+        try:
+            await self._lock(client).release()
+        except redis_library().exceptions.LockNotOwnedError:
+            return False
+        return True
+
+    def _lock(self, client: Any) -> Any:
+        lock = client.lock(self._name, timeout=self._life, thread_local=False)
+        lock.local.token = self._token
+        return lock
+
+    def _warn_lost(self) -> None:
+        _log.warning(
+            "a lock on a token was lost while held (%g s without contact): another may have logged in too", self._life
+        )
+
+
+async def _part(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end whatever happens to the caller, who waits for it a little."""
+    task = asyncio.create_task(work)
+    _parting.add(task)
+    task.add_done_callback(_parting.discard)
+    with anyio.move_on_after(_PARTING_SECONDS, shield=True):
+        await asyncio.shield(task)

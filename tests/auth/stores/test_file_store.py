@@ -1,0 +1,362 @@
+"""FileTokenStore: the store of one host."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import stat
+import threading
+import time
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carecloud_async.auth.stores import FileTokenStore, StoredToken
+from carecloud_async.errors import TokenStoreError
+
+posix = pytest.mark.skipif(os.name != "posix", reason="this system has no mode bits")
+TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "private" / "tokens.json"
+
+
+@pytest.fixture
+def store(path, clock):
+    return FileTokenStore(path, clock=clock, boot=lambda: "boot")
+
+
+@posix
+@pytest.mark.anyio
+async def test_private(store, path):
+    """The folder made, the file and its lock files are for their owner alone, under any umask."""
+    before = os.umask(0)
+    try:
+        async with store.lock("key"):
+            await store.save("key", TOKEN)
+            modes = [stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()]
+    finally:
+        os.umask(before)
+    assert modes == [0o600] * 3
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.anyio
+async def test_no_litter(store, path):
+    """After use there is the file and one lock file, and the key is in no file name."""
+    async with store.lock("secret-key"):
+        assert not [file for file in path.parent.iterdir() if "secret-key" in file.name]
+        await store.save("secret-key", TOKEN)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["tokens.json", "tokens.json.lock"]
+
+
+@posix
+@pytest.mark.anyio
+async def test_exposed_file(store, path, caplog):
+    """A file that others can read is a warning, once, and private after the next save."""
+    await store.save("key", TOKEN)
+    path.chmod(0o644)
+    assert (await store.load("key")).value == "tok-secret"
+    await store.load("key")
+    assert [record.name for record in caplog.records if record.levelno == logging.WARNING] == ["carecloud_async.auth"]
+    await store.save("key", TOKEN)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@posix
+@pytest.mark.anyio
+async def test_link_is_followed(tmp_path, clock):
+    """A link stays a link: its target is what is replaced, and both names share their locks."""
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    link.symlink_to(real)
+    await FileTokenStore(link, clock=clock).save("key", TOKEN)
+    assert link.is_symlink()
+    assert (await FileTokenStore(real, clock=clock).load("key")).value == "tok-secret"
+    assert (tmp_path / "real.json.lock").exists()
+    assert not (tmp_path / "link.json.lock").exists()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{", b"\xff\xfe\x00", b"[]", b"null", b'{"carecloud_tokens": 2, "records": {}}', b'{"name": "mine"}',
+        b'{"carecloud_tokens": 1, "records": []}', b"[" * 100_000,
+    ],
+    ids=["cut", "binary", "list", "null", "newer", "foreign", "shape", "deep"],
+)  # fmt: skip
+async def test_damaged(store, path, caplog, content):
+    """A damaged or foreign file is one warning without its content, no tokens, and kept aside when replaced."""
+    path.parent.mkdir()
+    path.touch(0o600)
+    path.write_bytes(content)
+    assert await store.load("key") is None
+    assert await store.load("key") is None
+    await store.discard("key", "x")
+    assert path.read_bytes() == content
+    await store.save("key", TOKEN)
+    assert (await store.load("key")).value == "tok-secret"
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.name for record in warnings] == ["carecloud_async.auth"]
+    assert "mine" not in warnings[0].getMessage()
+    assert path.with_name("tokens.json.damaged").read_bytes() == content
+
+
+@pytest.mark.anyio
+async def test_empty_file(store, path, caplog):
+    """An empty file, made beforehand, is a store without records."""
+    path.parent.mkdir()
+    path.touch(0o600)
+    assert await store.load("key") is None
+    await store.save("key", TOKEN)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "record",
+    [
+        None, 1, "x", [], {}, {"value": 1}, {"value": "v", "proof": 1}, {"value": "v", "expires_in": "1"},
+        {"value": "v", "expires_in": 5}, {"value": "v", "expires_in": 5, "saved": {"wall": 1}},
+        {"value": "v", "expires_in": 10**400, "saved": {"wall": 1, "monotonic": 1, "boot": "boot"}},
+        {"value": "v", "expires_in": 5, "saved": {"wall": 1, "monotonic": 1, "boot": 7}},
+        {"value": "v", "expires_in": float("nan"), "saved": {"wall": 1, "monotonic": 1, "boot": "boot"}},
+    ],
+)  # fmt: skip
+async def test_damaged_record(store, path, caplog, record):
+    """A record that makes no sense is a warning and no token; the others stay."""
+    await store.save("good", TOKEN)
+    data = json.loads(path.read_text())
+    data["records"]["bad"] = record
+    path.write_text(json.dumps(data))
+    assert await store.load("bad") is None
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["carecloud_async.auth"]
+    await store.discard("bad", "v")
+    await store.save("bad", TOKEN)
+    assert (await store.load("good")).value == (await store.load("bad")).value == "tok-secret"
+
+
+@pytest.mark.anyio
+async def test_newer_fields_survive(store, path):
+    """What a newer version of this SDK adds to a record survives the writes of this one."""
+    await store.save("theirs", TOKEN)
+    data = json.loads(path.read_text())
+    data["records"]["theirs"]["novelty"] = [1]
+    path.write_text(json.dumps(data))
+    await store.save("ours", TOKEN)
+    assert json.loads(path.read_text())["records"]["theirs"]["novelty"] == [1]
+
+
+@pytest.mark.anyio
+async def test_ended_records_are_dropped(store, path, clock):
+    """Records that have ended leave the file with the next save."""
+    await store.save("old", TOKEN)
+    clock.advance(101)
+    await store.save("new", TOKEN)
+    assert list(json.loads(path.read_text())["records"]) == ["new"]
+
+
+async def lock_once(store):
+    async with store.lock("key"):
+        pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "use",
+    [lambda s: s.load("key"), lambda s: s.save("key", TOKEN), lambda s: s.discard("key", "v"), lock_once],
+    ids=["load", "save", "discard", "lock"],
+)
+async def test_under_a_file(tmp_path, use):
+    """A path that cannot be is a TokenStoreError that names it and the fix, from every method."""
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "tokens.json"
+    with pytest.raises(TokenStoreError, match=r"Give the path of a file in a folder") as caught:
+        await use(FileTokenStore(path))
+    assert str(path) in str(caught.value)
+
+
+@posix
+@pytest.mark.anyio
+async def test_no_regular_file(tmp_path):
+    """A folder or a pipe in the file's place is a TokenStoreError at once."""
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path):
+        with anyio.fail_after(5), pytest.raises(TokenStoreError, match="regular file"):
+            await FileTokenStore(place).load("key")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+async def test_disk_full(store, path, monkeypatch, failing):
+    """When the disk is full the old file stays as it was, nothing is left beside it, and the store goes on after."""
+    await store.save("key", TOKEN)
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, failing, fail)
+        with pytest.raises(TokenStoreError, match="Free some space"):
+            await store.save("key", StoredToken(value="other"))
+    assert path.read_bytes() == before
+    assert sorted(file.name for file in path.parent.iterdir()) == ["tokens.json", "tokens.json.lock"]
+    await store.save("key", StoredToken(value="other"))
+    assert (await store.load("key")).value == "other"
+
+
+@pytest.mark.anyio
+async def test_no_locks_on_this_file_system(store, monkeypatch):
+    """Where the file system cannot lock, a TokenStoreError says so instead of a lock that outlives its holder."""
+
+    def fail(*_, **__):
+        raise NotImplementedError
+
+    monkeypatch.setattr("filelock.FileLock.acquire", fail)
+    with pytest.raises(TokenStoreError, match="cannot lock files"):
+        await store.load("key")
+
+
+@pytest.mark.anyio
+async def test_restart(path, clock, fake_clock):
+    """A life goes on counting between processes of one boot, however wrong and jumping their wall clocks are."""
+    await FileTokenStore(path, clock=clock, boot=lambda: "b").save("key", TOKEN)
+    later = fake_clock(monotonic=clock.now + 30, wall=12.0)
+    loaded = await FileTokenStore(path, clock=later, boot=lambda: "b").load("key")
+    assert loaded.expires_in == pytest.approx(70)
+
+
+@pytest.mark.anyio
+async def test_reboot(path, clock, fake_clock):
+    """After a reboot the wall clock counts, and one that went backwards makes no life longer than it was."""
+    await FileTokenStore(path, clock=clock, boot=lambda: "before").save("key", TOKEN)
+    for passed, left in [(30, 70), (-5000, 100)]:
+        after = fake_clock(monotonic=3.0, wall=clock.wall + passed)
+        loaded = await FileTokenStore(path, clock=after, boot=lambda: "after").load("key")
+        assert loaded.expires_in == pytest.approx(left)
+    after = fake_clock(monotonic=3.0, wall=clock.wall + 101)
+    assert await FileTokenStore(path, clock=after, boot=lambda: "after").load("key") is None
+
+
+@given(
+    life=st.floats(0.01, 1e6),
+    steps=st.lists(st.tuples(st.floats(0, 1e5), st.floats(-1e9, 1e9)), max_size=4),
+    boots=st.booleans(),
+)
+def test_clock_jumps(tmp_path_factory, fake_clock, life, steps, boots):
+    """Through any jumps of the wall clock: exact within one boot; never longer than saved, never negative, else."""
+    clock = fake_clock()
+    path = tmp_path_factory.getbasetemp() / "jumps.json"
+
+    async def check():
+        await FileTokenStore(path, clock=clock, boot=lambda: "b").save("key", StoredToken(value="t", expires_in=life))
+        for passed, jump in steps:
+            clock.advance(passed)
+            clock.wall += jump
+        later = FileTokenStore(path, clock=clock, boot=lambda: "b" if boots else None)
+        return await later.load("key")
+
+    token = anyio.run(check)
+    left = token.expires_in if token else 0.0
+    assert 0 <= left <= life
+    if boots:
+        assert left == pytest.approx(max(0.0, life - (clock.now - 1000.0)), abs=1e-4)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_cancelled_write_ends_first(store, path, monkeypatch):
+    """`Task.cancel()` in the middle of a write lets the write end before the lock is free, cancelled once or twice."""
+    writing, go_on = threading.Event(), threading.Event()
+    replace = os.replace
+
+    def slow(*arguments):
+        writing.set()
+        assert go_on.wait(5)
+        replace(*arguments)
+
+    monkeypatch.setattr(os, "replace", slow)
+    task = asyncio.create_task(store.save("key", TOKEN))
+    assert await asyncio.to_thread(writing.wait, 5)
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0.01)
+        assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await store.load("key")).value == "tok-secret"
+
+
+@pytest.mark.parametrize("backends", [["asyncio"] * 4, ["asyncio", "trio"] * 2], ids="+".join)
+def test_four_processes_log_in_once(child, path, tmp_path, backends):
+    """Of four processes that start cold at the same moment one logs in, and all have its token."""
+    logins = tmp_path / "logins"
+    processes = [child(backend, "race", "file", path, logins) for backend in backends]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    tokens = {process.stdout.readline() for process in processes}
+    assert len(logins.read_text().split()) == 1
+    assert tokens == {f"token-{logins.read_text().strip()}\n"}
+
+
+@pytest.mark.anyio
+async def test_killed_holder(child, path):
+    """A holder that is killed gives its lock back at once; a living one, of another process, keeps it."""
+    holder = child("asyncio", "hold", "file", path)
+    assert holder.stdout.readline() == "held\n"
+    store = FileTokenStore(path)
+    with anyio.move_on_after(0.2):
+        async with store.lock("key"):
+            pytest.fail("the holder lives")
+    started = time.monotonic()
+    holder.kill()
+    with anyio.fail_after(5):
+        async with store.lock("key"):
+            assert time.monotonic() - started < 2
+
+
+def test_killed_writer(child, path):
+    """A writer killed at any moment leaves a whole file, old or new, and a store that works."""
+    for number in range(4):
+        writer = child("asyncio", "write", "file", path)
+        assert writer.stdout.readline() == "writing\n"
+        time.sleep(0.01 + number * 0.013)  # not for luck: somewhere in the middle of an endless row of writes
+        writer.kill()
+        writer.wait()
+        records = json.loads(path.read_bytes())["records"]
+        assert records["key"]["value"] == "x" * 20_000
+        store = FileTokenStore(path)
+        assert anyio.run(store.load, "key").value == "x" * 20_000
+        anyio.run(store.save, "after", TOKEN)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_fork(path):
+    """A store used before a fork works in the child."""
+    store = FileTokenStore(path)
+    anyio.run(store.save, "key", TOKEN)
+
+    async def child():
+        with anyio.fail_after(5):
+            async with store.lock("key"):
+                return (await store.load("key")).value
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if anyio.run(child) == "tok-secret" else 2)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -1,0 +1,371 @@
+"""RedisTokenStore: the store of many hosts, against a real redis-server."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import pickle
+import sys
+import time
+
+import anyio
+import pytest
+from redis.asyncio import Redis
+
+from carecloud_async.auth.stores import RedisTokenStore, StoredToken
+from carecloud_async.auth.stores.redis_connections import redis_library
+from carecloud_async.errors import ConfigurationError, TokenStoreError, WrongEventLoopError
+
+TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+_prefixes = itertools.count()
+
+
+@pytest.fixture
+def prefix():
+    return f"redis{os.getpid()}.{next(_prefixes)}:"
+
+
+@pytest.fixture
+async def store(redis_server, prefix):
+    store = RedisTokenStore(redis_server.url, prefix=prefix)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def redis(redis_server):
+    client = Redis.from_url(redis_server.url)
+    yield client
+    await client.aclose()
+
+
+async def lock_once(store):
+    async with store.lock("key"):
+        pass
+
+
+every_use = pytest.mark.parametrize(
+    "use",
+    [lambda s: s.load("key"), lambda s: s.save("key", TOKEN), lambda s: s.discard("key", "v"), lock_once],
+    ids=["load", "save", "discard", "lock"],
+)
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_server_counts_the_life(store, redis, prefix, clock):
+    """The record ends by the server's clock; a token without an end has none there either."""
+    await store.save("key", TOKEN)
+    assert 95_000 < await redis.pttl(f"{prefix}key") <= 100_000
+    await store.save("key", StoredToken(value="device"))
+    assert await redis.pttl(f"{prefix}key") == -1
+    await store.save("key", StoredToken(value="device", expires_in=1e300))
+    assert await redis.pttl(f"{prefix}key") > 1e11
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_host_clocks_do_not_matter(redis_server, prefix, fake_clock):
+    """Two hosts whose clocks are years apart see the same life."""
+    stores = [RedisTokenStore(redis_server.url, prefix=prefix, clock=fake_clock(wall=wall)) for wall in (0.0, 4e9)]
+    await stores[0].save("key", TOKEN)
+    assert 95 < (await stores[1].load("key")).expires_in <= 100
+    for store in stores:
+        await store.aclose()
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_key_of_another_kind(store, redis, prefix):
+    """A key that somebody else uses for something else is a TokenStoreError."""
+    await redis.lpush(f"{prefix}key", "x")
+    with pytest.raises(TokenStoreError, match="cannot be used: ResponseError"):
+        await store.load("key")
+
+
+@on_asyncio
+@pytest.mark.anyio
+@pytest.mark.parametrize("raw", [b"\xff", b"{", b"[]", b'{"value": 1}', b"[" * 100_000])
+async def test_damaged_record(store, redis, prefix, caplog, raw):
+    """A record that makes no sense is a warning and no token."""
+    await redis.set(f"{prefix}key", raw)
+    assert await store.load("key") is None
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["carecloud_async.auth"]
+    await store.discard("key", "v")
+    await store.save("key", TOKEN)
+    assert (await store.load("key")).value == "tok-secret"
+
+
+@on_asyncio
+@pytest.mark.anyio
+@pytest.mark.parametrize("decode", [False, True])
+async def test_given_client(redis_server, prefix, decode):
+    """A client that is given is used, whatever it decodes, and stays open."""
+    async with Redis.from_url(redis_server.url, decode_responses=decode) as client:
+        store = RedisTokenStore(client, prefix=prefix)
+        async with store.lock("key"):
+            await store.save("key", TOKEN)
+        assert (await store.load("key")).value == "tok-secret"
+        await store.discard("key", "tok-secret")
+        assert await store.load("key") is None
+        await store.aclose()
+        assert await client.ping()
+
+
+def test_given_client_in_second_loop(redis_server, prefix):
+    """A given client used in a second event loop is a WrongEventLoopError, from a lock too; a URL works there."""
+    client = Redis.from_url(redis_server.url)
+    given = RedisTokenStore(client, prefix=prefix)
+    own = RedisTokenStore(redis_server.url, prefix=prefix)
+
+    async def first():
+        assert await given.load("key") is None
+        await client.aclose()
+        await own.save("key", TOKEN)
+        await own.aclose()
+
+    async def second():
+        with pytest.raises(WrongEventLoopError, match="give the URL"):
+            await given.load("key")
+        with pytest.raises(WrongEventLoopError):
+            await lock_once(given)
+        assert (await own.load("key")).value == "tok-secret"
+        await own.aclose()
+        await own.aclose()
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+@every_use
+async def test_on_trio(use):
+    """On trio every method is a ConfigurationError that names the other stores."""
+    with pytest.raises(ConfigurationError, match=r"asyncio only.*FileTokenStore"):
+        await use(RedisTokenStore("redis://127.0.0.1:1"))
+
+
+def test_without_redis_py(monkeypatch):
+    """Without redis-py making the store is a ConfigurationError that names what to install."""
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    monkeypatch.setitem(sys.modules, "redis.asyncio.lock", None)
+    with pytest.raises(ConfigurationError, match=r"pip install carecloud-async\[redis\]"):
+        RedisTokenStore("redis://127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://h", "127.0.0.1", "redis://:pass-word@h:x/0", "redis://h?db=x", "redis://h?nonsense=1", "redis://[::1", ""],
+)
+def test_bad_url(url):
+    """A URL that redis-py cannot read is a ConfigurationError that does not quote it."""
+    with pytest.raises(ConfigurationError, match="redis://:password@host") as caught:
+        RedisTokenStore(url)
+    assert "pass-word" not in repr((caught.value, caught.value.__cause__, caught.value.__context__))
+
+
+@on_asyncio
+@pytest.mark.anyio
+@pytest.mark.parametrize("place", ["redis://user:pass-word@127.0.0.1:1/3", "redis://127.0.0.1:1/3?password=pass-word"])
+@every_use
+async def test_nobody_there(place, use):
+    """A server that is not there is a TokenStoreError at once, and no password shows anywhere."""
+    store = RedisTokenStore(place)
+    started = time.monotonic()
+    with pytest.raises(TokenStoreError, match=r"127\.0\.0\.1:1/3.* cannot be used: ConnectionError") as caught:
+        await use(store)
+    assert time.monotonic() - started < 2
+    assert "pass-word" not in f"{store!r} {caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    await store.aclose()
+
+
+@on_asyncio
+@pytest.mark.anyio
+@every_use
+async def test_server_does_not_answer(own_redis_server, use):
+    """A server that hangs is a TokenStoreError after the timeout, and usable again when it wakes."""
+    store = RedisTokenStore(own_redis_server.url, timeout=0.2)
+    await store.save("key", TOKEN)
+    own_redis_server.freeze()
+    started = time.monotonic()
+    with pytest.raises(TokenStoreError, match="cannot be used"):
+        await use(store)
+    assert time.monotonic() - started < 2
+    await store.aclose()
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_killed_in_the_middle(own_redis_server, caplog):
+    """Redis killed while a lock is held: calls fail quickly, the body's result stands, and a new server is found."""
+    store = RedisTokenStore(own_redis_server.url, timeout=1, lock_life=0.3)
+    started = time.monotonic()
+    async with store.lock("key"):
+        await store.save("key", TOKEN)
+        own_redis_server.kill()
+        with pytest.raises(TokenStoreError, match="cannot be used"):
+            await store.load("key")
+        await anyio.sleep(0.25)  # two extensions fail meanwhile
+    assert time.monotonic() - started < 2
+    assert "could not be given back" in caplog.text
+    own_redis_server.start()
+    assert await store.load("key") is None
+    await store.save("key", TOKEN)
+    assert (await store.load("key")).value == "tok-secret"
+    await store.aclose()
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_refusals_quote_nothing(redis_server, redis, prefix):
+    """What Redis refuses it quotes in its answer; the error says only which kind of refusal it was."""
+    await redis.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "&*", "+@all", "-set")
+    async with Redis.from_url(redis_server.url, username="reader", password="pw") as client:
+        store = RedisTokenStore(client, prefix=prefix)
+        with pytest.raises(TokenStoreError, match="cannot be used: NoPermissionError") as caught:
+            await store.save("key", TOKEN)
+    error = caught.value
+    assert "tok-secret" not in f"{error} {error!r} {error.__cause__!r} {error.__context__!r}"
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_lock_outlives_its_life(redis_server, redis, prefix):
+    """A lock held for longer than its life stays held."""
+    store = RedisTokenStore(redis_server.url, prefix=prefix, lock_life=0.3)
+    async with store.lock("key"):
+        owner = await redis.get(f"{prefix}key:lock")
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            assert await redis.get(f"{prefix}key:lock") == owner
+            await anyio.sleep(0.02)
+    assert await redis.get(f"{prefix}key:lock") is None
+    await store.aclose()
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_lost_lock(redis_server, redis, prefix, caplog):
+    """A lock that was lost is one warning, and the next holder's is not released."""
+    store = RedisTokenStore(redis_server.url, prefix=prefix, lock_life=0.2)
+    for wait in (0.0, 0.2):  # found out on leaving, and before that
+        caplog.clear()
+        async with store.lock("key"):
+            await redis.set(f"{prefix}key:lock", "another")
+            await anyio.sleep(wait)
+        assert [record.name for record in caplog.records if "lost" in record.message] == ["carecloud_async.auth"]
+        assert await redis.get(f"{prefix}key:lock") == b"another"
+        await redis.delete(f"{prefix}key:lock")
+    await store.aclose()
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_grant_never_heard(own_redis_server):
+    """A waiter cancelled while the server was granting it the lock leaves nothing locked."""
+    store = RedisTokenStore(own_redis_server.url, lock_life=60)
+    await store.load("key")
+    own_redis_server.freeze()
+    task = asyncio.create_task(lock_once(store))
+    await asyncio.sleep(0.1)  # the request is out; nobody answers
+    task.cancel()
+    await asyncio.sleep(0.05)
+    own_redis_server.thaw()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with anyio.fail_after(3):
+        await lock_once(store)
+    await store.aclose()
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_native_cancellation(store, redis, prefix):
+    """A holder ended by `Task.cancel()`, or by a timeout of asyncio, gives the lock back and comes out as such."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), store.lock("key"):
+            await asyncio.sleep(60)
+    assert await redis.get(f"{prefix}key:lock") is None
+    held = asyncio.Event()
+
+    async def hold():
+        async with store.lock("key"):
+            held.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(hold())
+    await held.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()  # in the middle of giving back
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with anyio.fail_after(1):
+        await lock_once(store)
+
+
+def test_four_processes_log_in_once(redis_server, child, tmp_path):
+    """Of four processes that start cold at the same moment one logs in, and all have its token."""
+    logins = tmp_path / "logins"
+    processes = [child("asyncio", "race", "redis", redis_server.url, logins) for _ in range(4)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    tokens = {process.stdout.readline() for process in processes}
+    assert len(logins.read_text().split()) == 1
+    assert tokens == {f"token-{logins.read_text().strip()}\n"}
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_killed_holder(own_redis_server, child):
+    """A holder that is killed delays the others by the lock's life and not more."""
+    holder = child("asyncio", "hold", "redis", own_redis_server.url)
+    assert await anyio.to_thread.run_sync(holder.stdout.readline) == "held\n"
+    store = RedisTokenStore(own_redis_server.url, prefix="child:")
+    with anyio.move_on_after(2):
+        async with store.lock("key"):
+            pytest.fail("the holder lives, and its lock's life is 1.5 s")
+    holder.kill()
+    killed = time.monotonic()
+    with anyio.fail_after(5):
+        await lock_once(store)
+    assert time.monotonic() - killed < 2
+    await store.aclose()
+
+
+def test_default_life():
+    """By default a dead holder delays the others by ten seconds at most, and a dead server by five."""
+    store = RedisTokenStore("redis://127.0.0.1")
+    assert (store._lock_life, store._timeout) == (10.0, 5.0)
+    assert redis_library().__name__ == "redis"
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_discard_is_atomic(redis_server, redis, prefix):
+    """A token saved by another between the look and the deletion stays."""
+
+    class Overtaken(RedisTokenStore):
+        overtaken = False
+
+        async def _ask(self, work):
+            result = await super()._ask(work)
+            if not self.overtaken:
+                self.overtaken = True
+                await redis.set(f"{prefix}key", '{"value":"newer"}')
+            return result
+
+    await redis.set(f"{prefix}key", '{"value":"tok-secret"}')
+    store = Overtaken(redis_server.url, prefix=prefix)
+    await store.discard("key", "tok-secret")
+    await store.aclose()
+    other = RedisTokenStore(redis_server.url, prefix=prefix)
+    assert (await other.load("key")).value == "newer"
+    await other.aclose()
