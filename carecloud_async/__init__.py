@@ -1,0 +1,203 @@
+"""Async Python client for the CareCloud CRM and loyalty APIs: every public name, and nothing else."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from carecloud_async._version import __version__
+from carecloud_async.auth.customer import (
+    AuthenticationTokenSession,
+    CustomerSession,
+    ResumedSession,
+    SocialNetworkSession,
+)
+from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
+from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
+from carecloud_async.auth.lease import RenewalWindows
+from carecloud_async.auth.provider import AuthProvider, Send
+from carecloud_async.auth.stores.base import StoredToken, TokenStore
+from carecloud_async.auth.stores.memory import MemoryTokenStore
+from carecloud_async.auth.token import Token
+from carecloud_async.client import CareCloud, LoggedIn
+from carecloud_async.errors import (
+    ApiError,
+    AuthenticationError,
+    BadRequestError,
+    CareCloudError,
+    ClientClosedError,
+    ConfigurationError,
+    ConnectionFailedError,
+    DeviceTokenConflictError,
+    ExportError,
+    InterfaceError,
+    InvalidParam,
+    MethodNotAllowedError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTimeoutError,
+    ResponseError,
+    ServerError,
+    SessionExpiredError,
+    TokenStoreError,
+    TransportError,
+    WrongEventLoopError,
+)
+from carecloud_async.http import Timeout
+from carecloud_async.models import (
+    UNSET,
+    Address,
+    AddressChanges,
+    AddressInput,
+    Agreement,
+    AgreementChanges,
+    AgreementInput,
+    AgreementValue,
+    AuthenticationToken,
+    Consent,
+    ConsentChanges,
+    ConsentInput,
+    CustomAgreement,
+    CustomAgreementChanges,
+    CustomAgreementInput,
+    Customer,
+    CustomerChanges,
+    CustomerInput,
+    CustomerSourceInput,
+    CustomerSourceRecord,
+    CustomerState,
+    CustomerUpdateInput,
+    Gender,
+    Input,
+    LoginType,
+    Model,
+    PersonalInformation,
+    PersonalInformationChanges,
+    PersonalInformationInput,
+    PropertyRecord,
+    PropertyRecordChanges,
+    PropertyRecordInput,
+    SocialNetworkCredentialsChanges,
+    SocialNetworkCredentialsInput,
+    Unset,
+    User,
+    UserLogin,
+)
+from carecloud_async.observe import CallRecord
+from carecloud_async.pages import Listing, Page
+from carecloud_async.project import Interface, Project
+from carecloud_async.rate import RateLimit
+from carecloud_async.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from carecloud_async.auth.stores.file import FileTokenStore
+    from carecloud_async.auth.stores.redis import RedisTokenStore
+
+__all__ = [
+    "UNSET",
+    "Address",
+    "AddressChanges",
+    "AddressInput",
+    "Agreement",
+    "AgreementChanges",
+    "AgreementInput",
+    "AgreementValue",
+    "ApiError",
+    "AuthProvider",
+    "AuthenticationError",
+    "AuthenticationToken",
+    "AuthenticationTokenSession",
+    "BadRequestError",
+    "CallRecord",
+    "CareCloud",
+    "CareCloudError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "Consent",
+    "ConsentChanges",
+    "ConsentInput",
+    "CustomAgreement",
+    "CustomAgreementChanges",
+    "CustomAgreementInput",
+    "Customer",
+    "CustomerChanges",
+    "CustomerInput",
+    "CustomerSession",
+    "CustomerSourceInput",
+    "CustomerSourceRecord",
+    "CustomerState",
+    "CustomerUpdateInput",
+    "Device",
+    "DeviceSetup",
+    "DeviceToken",
+    "DeviceTokenConflictError",
+    "EnterpriseCredentials",
+    "ExportError",
+    "FileTokenStore",
+    "Gender",
+    "Input",
+    "Interface",
+    "InterfaceError",
+    "InvalidParam",
+    "Listing",
+    "LoggedIn",
+    "LoginType",
+    "MemoryTokenStore",
+    "MethodNotAllowedError",
+    "Model",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "Page",
+    "PermissionDeniedError",
+    "PersonalInformation",
+    "PersonalInformationChanges",
+    "PersonalInformationInput",
+    "Project",
+    "PropertyRecord",
+    "PropertyRecordChanges",
+    "PropertyRecordInput",
+    "RateLimit",
+    "RateLimitError",
+    "RedisTokenStore",
+    "RenewalWindows",
+    "RequestTimeoutError",
+    "ResponseError",
+    "ResumedSession",
+    "RetryPolicy",
+    "Send",
+    "ServerError",
+    "SessionExpiredError",
+    "SocialNetworkCredentialsChanges",
+    "SocialNetworkCredentialsInput",
+    "SocialNetworkSession",
+    "SsoCredentials",
+    "StoredToken",
+    "Timeout",
+    "Token",
+    "TokenStore",
+    "TokenStoreError",
+    "TransportError",
+    "Unset",
+    "User",
+    "UserLogin",
+    "WrongEventLoopError",
+    "__version__",
+]
+
+#: Stores that need more imports than a call does; they load on first use.
+_LAZY = {"FileTokenStore": "auth.stores.file", "RedisTokenStore": "auth.stores.redis"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,165 @@
+"""The default transport: httpx over aiohttp's connection pool on asyncio, httpx's own on trio.
+
+httpx's own pool loses connections when calls are cancelled; aiohttp's does not, and it is faster. Every failure is
+told as the httpx exception that says whether the request may have left.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from carecloud_async.loops import on_asyncio
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class DefaultTransport(httpx.AsyncBaseTransport):
+    """Opens its pool on the first request, in whatever event loop that runs.
+
+    Args:
+        max_connections: the size of the pool.
+        verify: `True`, `False`, a CA bundle's path or an `ssl.SSLContext`.
+        proxy: the proxy's URL, or `None`.
+        secure: whether the project is reached by https.
+    """
+
+    def __init__(
+        self, *, max_connections: int, verify: ssl.SSLContext | str | bool, proxy: str | None, secure: bool
+    ) -> None:
+        self._max_connections = max_connections
+        self._verify = verify
+        self._proxy = proxy
+        self._secure = secure
+        self._inner: httpx.AsyncBaseTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; see `httpx.AsyncBaseTransport`."""
+        inner = self._inner
+        if inner is None:
+            inner = self._inner = self._open()
+        return await inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            await inner.aclose()
+
+    def _open(self) -> httpx.AsyncBaseTransport:
+        # Reading the CA bundle takes milliseconds that a project on loopback need not pay.
+        context = httpx.create_ssl_context(verify=self._verify) if self._secure else False
+        if on_asyncio():
+            return AiohttpTransport(max_connections=self._max_connections, verify=context, proxy=self._proxy)
+        return httpx.AsyncHTTPTransport(
+            verify=context,
+            limits=httpx.Limits(max_connections=self._max_connections, max_keepalive_connections=self._max_connections),
+            proxy=self._proxy,
+        )
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """One aiohttp session as an httpx transport. Needs a running asyncio loop.
+
+    Args:
+        max_connections: the size of the pool.
+        verify: an `ssl.SSLContext`, or `False`.
+        proxy: the proxy's URL, or `None`.
+    """
+
+    def __init__(self, *, max_connections: int, verify: ssl.SSLContext | bool, proxy: str | None) -> None:
+        import aiohttp
+
+        self._aiohttp = aiohttp
+        self._proxy = proxy
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=max_connections, ssl=verify),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            raise_for_status=False,
+            trust_env=False,
+        )
+        if hasattr(self._session, "_retry_connection"):
+            self._session._retry_connection = False  # our retry counts and judges every attempt
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and read its answer to the end, so that the connection is free again."""
+        try:
+            async with self._session.request(
+                request.method,
+                self._target(request),
+                data=request.content or None,
+                headers=request.headers.multi_items(),
+                allow_redirects=False,
+                timeout=self._timeout(request),
+                proxy=self._proxy,
+            ) as response:
+                body = await response.read()
+        except Exception as error:
+            mapped = self._map(error)
+            if mapped is None:
+                raise
+        else:
+            return httpx.Response(
+                response.status,
+                headers=response.raw_headers,
+                stream=_Body(body),
+                extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
+            )
+        raise mapped
+
+    async def aclose(self) -> None:
+        """Close the session."""
+        await self._session.close()
+
+    def _target(self, request: httpx.Request) -> Any:
+        import yarl
+
+        url = request.url
+        authority = url.netloc.decode("ascii")
+        return yarl.URL(f"{url.scheme}://{authority}{url.raw_path.decode('ascii')}", encoded=True)
+
+    def _timeout(self, request: httpx.Request) -> aiohttp.ClientTimeout:
+        timeout = request.extensions.get("timeout", {})
+        return self._aiohttp.ClientTimeout(
+            total=None,
+            connect=timeout.get("pool"),
+            sock_connect=timeout.get("connect"),
+            sock_read=timeout.get("read"),
+        )
+
+    def _map(self, error: Exception) -> httpx.TransportError | None:
+        aiohttp = self._aiohttp
+        text = type(error).__name__
+        match error:
+            case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+                return httpx.ProxyError(text)
+            case aiohttp.ClientConnectorError():
+                return httpx.ConnectError(f"{text}: {error.os_error.strerror or type(error.os_error).__name__}")
+            case aiohttp.ConnectionTimeoutError():
+                return httpx.ConnectTimeout(text)
+            case aiohttp.SocketTimeoutError():
+                return httpx.ReadTimeout(text)
+            case aiohttp.InvalidURL():
+                return httpx.UnsupportedProtocol(text)
+            case aiohttp.ClientPayloadError() | aiohttp.ClientOSError():
+                return httpx.ReadError(text)
+            case aiohttp.ClientError() | OSError():
+                return httpx.RemoteProtocolError(text)
+            case RuntimeError() if self._session.closed:
+                return httpx.ConnectError("the connection pool is closed")
+        return None
+
+
+class _Body(httpx.AsyncByteStream):
+    """A body that is already here."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body

@@ -1,0 +1,148 @@
+"""Prefetch: the records of a listing with several pages in flight, in the server's order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import anyio
+from attrs import define, field
+
+from carecloud_async.tasks import Background
+
+T = TypeVar("T")
+
+
+class PageLike(Protocol):
+    """What prefetch needs to know of a page."""
+
+    items: Any
+    received: int
+    total_items: int | None
+
+    def is_last(self, count: int) -> bool:
+        """Tell whether nothing can follow."""
+        ...
+
+
+@define(eq=False)
+class _Span:
+    """The part of the list that one task fetches; `ready` once it is there or failed."""
+
+    ready: anyio.Event = field(factory=anyio.Event)
+    items: list[Any] = field(factory=list)
+    last: bool = False
+    total_items: int | None = None
+    error: Exception | None = None
+
+
+class Prefetch(Generic[T]):
+    """An async iterator to be used in `async with`.
+
+    Args:
+        fetch: gets a page by offset and count.
+        paged: whether the operation takes them; if not, there is one page.
+        offset: where to begin.
+        count: how many records to ask for at a time.
+        ahead: how many pages are in flight at most.
+    """
+
+    def __init__(
+        self, fetch: Callable[[int, int], Awaitable[Any]], *, paged: bool, offset: int, count: int, ahead: int
+    ) -> None:
+        self._fetch = fetch
+        self._paged = paged
+        self._offset = offset
+        self._count = count
+        self._ahead = ahead
+        self._background = Background()
+        self._spans: deque[_Span] = deque()
+        self._current: Iterator[T] = iter(())
+        self._step = 0
+        self._total: int | None = None
+        self._done = False
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        await self._background.__aenter__()
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open = False
+        self._done = True
+        self._spans.clear()
+        await self._background.__aexit__(kind, error, traceback)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._current:
+                return item
+            if self._done:
+                raise StopAsyncIteration
+            self._current = iter(await self._next_items())
+
+    async def _next_items(self) -> list[T]:
+        if not self._open:
+            raise RuntimeError("use prefetch in a block: async with listing.prefetch(8) as records")
+        if not self._step:
+            return await self._first_items()
+        self._fill()
+        if not self._spans:
+            self._done = True
+            return []
+        span = self._spans[0]
+        await span.ready.wait()
+        self._spans.popleft()
+        if span.error is not None:
+            self._done = True
+            raise span.error
+        self._total = span.total_items if span.total_items is not None else self._total
+        if span.last:
+            self._done = True
+        self._fill()
+        return span.items
+
+    async def _first_items(self) -> list[T]:
+        """Fetch the first page alone: it tells how long the list is, and how many records come at a time."""
+        page = await self._fetch(self._offset, self._count)
+        self._total = page.total_items
+        self._done = not self._paged or page.is_last(self._count)
+        self._step = page.received or 1
+        self._offset += page.received
+        self._fill()
+        return list(page.items)
+
+    def _fill(self) -> None:
+        while not self._done and len(self._spans) < self._ahead and self._wanted():
+            span = _Span()
+            self._spans.append(span)
+            self._background.start(self._fetch_span, span, self._offset)
+            self._offset += self._step
+
+    def _wanted(self) -> bool:
+        """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is."""
+        return self._total is None or self._offset < self._total or not self._spans
+
+    async def _fetch_span(self, span: _Span, offset: int) -> None:
+        end = offset + self._step
+        try:
+            while offset < end:
+                page = await self._fetch(offset, end - offset)
+                span.items += page.items
+                span.total_items = page.total_items
+                span.last = page.is_last(end - offset)
+                if span.last:
+                    break
+                offset += page.received
+        except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
+            span.error = error
+        finally:
+            span.ready.set()

@@ -1,0 +1,89 @@
+"""Any call by verb and path: found in the table where it is there, else made up with care."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.operations import REPEATABLE, Operation
+from carecloud_async.resources import OPERATIONS
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
+_PLAIN_SEGMENT = re.compile(r"[a-z]+(-[a-z]+)*|\{\w+\}")
+
+
+def find(
+    method: str, path: str, *, path_params: Mapping[str, Any] | None, safe_to_repeat: bool | None
+) -> tuple[Operation, Mapping[str, Any]]:
+    """Return the operation that a verb and a path mean, and the values of its placeholders.
+
+    A path with ids in it is turned into a template, since logs and errors show the operation's path and an id can be a
+    token.
+
+    Raises:
+        ConfigurationError: the verb or path cannot work.
+    """
+    verb = method.upper() if isinstance(method, str) else ""
+    if verb not in _METHODS:
+        raise ConfigurationError("method must be one of GET, POST, PUT, DELETE")
+    segments = _segments(path)
+    known = _known(verb, segments)
+    if known is not None:
+        values = _values(known.path, segments)
+        return known, {**values, **(path_params or {})}
+    template, values = _mask(segments)
+    operation = Operation(
+        operation_id="",
+        method=verb,
+        path=template,
+        call="request",
+        safe_to_repeat=verb in REPEATABLE if safe_to_repeat is None else safe_to_repeat,
+    )
+    return operation, {**values, **(path_params or {})}
+
+
+def _segments(path: str) -> list[str]:
+    if not isinstance(path, str) or "?" in path or "#" in path or "://" in path:
+        raise ConfigurationError("path must be one below the version, such as customers/{customer_id}, without a query")
+    segments = path.strip("/").split("/")
+    if not all(segments) or any(segment in {".", ".."} for segment in segments):
+        raise ConfigurationError("path must be one below the version, such as customers/{customer_id}, without gaps")
+    return segments
+
+
+def _known(verb: str, segments: list[str]) -> Operation | None:
+    fits = [
+        operation
+        for operation in OPERATIONS.values()
+        if operation.method == verb and _fits(operation.path.strip("/").split("/"), segments)
+    ]
+    return min(fits, key=lambda operation: operation.path.count("{"), default=None)
+
+
+def _fits(template: list[str], segments: list[str]) -> bool:
+    return len(template) == len(segments) and all(
+        part == segment or (part.startswith("{") and (segment == part or not segment.startswith("{")))
+        for part, segment in zip(template, segments, strict=True)
+    )
+
+
+def _values(template: str, segments: list[str]) -> dict[str, str]:
+    parts = template.strip("/").split("/")
+    return {
+        part[1:-1]: segment
+        for part, segment in zip(parts, segments, strict=True)
+        if part.startswith("{") and segment != part
+    }
+
+
+def _mask(segments: list[str]) -> tuple[str, dict[str, str]]:
+    template, values = [], {}
+    for number, segment in enumerate(segments, start=1):
+        if _PLAIN_SEGMENT.fullmatch(segment):
+            template.append(segment)
+        else:
+            values[f"id{number}"] = segment
+            template.append(f"{{id{number}}}")
+    return "/" + "/".join(template), values
