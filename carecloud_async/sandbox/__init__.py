@@ -1,0 +1,52 @@
+"""A stand-in CareCloud for tests and first steps: `from carecloud_async.sandbox import Sandbox`.
+
+It knows the protocol on its own and imports nothing of the client, so that both can be held against each other.
+"""
+
+from __future__ import annotations
+
+from carecloud_async.sandbox.accounts import Account
+from carecloud_async.sandbox.constants import (
+    CUSTOMER_APPLICATION_ID,
+    CUSTOMER_PASSWORD,
+    CUSTOMER_SOURCE_IDS,
+    FIRST_CUSTOMER_EMAIL,
+    FIRST_CUSTOMER_ID,
+    OTHER_CUSTOMER_APPLICATION_ID,
+    REFERRAL_CODE,
+    SOCIAL_NETWORK_IDS,
+    SOCIAL_TOKEN_PREFIX,
+    SSO_TOKEN,
+    USER_APPLICATION_ID,
+    USER_AUTH_TOKEN,
+    USER_ID,
+    USER_LOGIN,
+    USER_PASSWORD,
+)
+from carecloud_async.sandbox.faults import ArmedFault
+from carecloud_async.sandbox.recording import RecordedRequest
+from carecloud_async.sandbox.sandbox import Sandbox
+from carecloud_async.sandbox.world import ServedPage
+
+__all__ = [
+    "CUSTOMER_APPLICATION_ID",
+    "CUSTOMER_PASSWORD",
+    "CUSTOMER_SOURCE_IDS",
+    "FIRST_CUSTOMER_EMAIL",
+    "FIRST_CUSTOMER_ID",
+    "OTHER_CUSTOMER_APPLICATION_ID",
+    "REFERRAL_CODE",
+    "SOCIAL_NETWORK_IDS",
+    "SOCIAL_TOKEN_PREFIX",
+    "SSO_TOKEN",
+    "USER_APPLICATION_ID",
+    "USER_AUTH_TOKEN",
+    "USER_ID",
+    "USER_LOGIN",
+    "USER_PASSWORD",
+    "Account",
+    "ArmedFault",
+    "RecordedRequest",
+    "Sandbox",
+    "ServedPage",
+]

@@ -1,0 +1,372 @@
+"""The sandbox as its users hold it: made, switched, looked into."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from datetime import datetime
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING, Any, Literal, overload
+from zoneinfo import ZoneInfo
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from carecloud_async.sandbox import client_side, enterprise, serving, tokens
+from carecloud_async.sandbox.answers import JsonObject
+from carecloud_async.sandbox.app import SandboxApp
+from carecloud_async.sandbox.clock import SandboxClock, local_timestamp
+from carecloud_async.sandbox.customer_filters import CustomerSearch
+from carecloud_async.sandbox.customers import CustomerOperations
+from carecloud_async.sandbox.device_tokens import DeviceTokens
+from carecloud_async.sandbox.faults import Faults
+from carecloud_async.sandbox.pipeline import Pipeline
+from carecloud_async.sandbox.recording import RecordedRequest, Recorder
+from carecloud_async.sandbox.routes import Routes
+from carecloud_async.sandbox.settings import Lies, Settings
+from carecloud_async.sandbox.store import CustomerStore
+from carecloud_async.sandbox.transport import InProcessTransport, httpx2_transport
+from carecloud_async.sandbox.user_tokens import UserTokens
+from carecloud_async.sandbox.world import ServedPage, World
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from carecloud_async.auth.customer import CustomerSession, SocialNetworkSession
+    from carecloud_async.auth.device import DeviceToken
+    from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
+
+
+class Sandbox:
+    """A stand-in CareCloud: in process through `transport()`, or on a socket through `running()`.
+
+    ```python
+    sandbox = Sandbox(customers=10_000, seed=1)
+    async with httpx.AsyncClient(transport=sandbox.transport(), base_url="https://sandbox.example/") as http: ...
+    ```
+    The ids, logins and passwords that it knows are the constants of `carecloud_async.sandbox`.
+
+    Args:
+        customers: How many customers there are; a hundred thousand cost no time and half a megabyte.
+        seed: Another seed makes other customers; the first is always the quickstart's John Smith.
+        timezone: Time zone of the project, in which all timestamps are written without offset.
+        token_lifetime: Seconds that the token of an enterprise login is good for.
+        reuse_tokens: Seconds before a token's end until which a further login is handed the same token; `None`: never.
+        login_status: Status of a successful enterprise login, 200 or 201.
+        login_refusal: Status for a wrong password; `None`: 403 for users, 401 for customers.
+        max_count: The server's own cap on `count`.
+        pretty: Whether answers are pretty-printed.
+        latency: Seconds that every answer takes.
+        rate_limit: Requests a second above which the answer is 429.
+        rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves it out.
+        set_cookies: Whether each answer sets a cookie.
+        keep_rendered: Whether the JSON of each customer is kept once written: faster, about 1 kB each.
+        keep_requests: How many of the last requests are kept.
+        clock: Where the server's time comes from, in seconds since 1970.
+        sleep: Waits for so many seconds.
+        random: Where tokens come from; the default never repeats itself.
+
+    Attributes:
+        app: The ASGI app.
+        settings: The behaviour above and more, see `Settings`; may be changed at any time.
+        customers: The customers, to look at and to change, see `CustomerStore`.
+        faults: Faults on order, see `Faults.add`.
+        clock: The server's clock.
+        user_tokens: Tokens of enterprise logins.
+        device_tokens: Device tokens, and who is logged in on them.
+        connections: Sockets of clients, counted.
+    """
+
+    def __init__(
+        self,
+        customers: int = 10_000,
+        seed: int = 1,
+        *,
+        timezone: str = "Europe/Prague",
+        token_lifetime: float = 7 * 3600,
+        reuse_tokens: float | None = None,
+        login_status: int = 200,
+        login_refusal: int | None = None,
+        max_count: int | None = None,
+        pretty: bool = False,
+        latency: float = 0.0,
+        rate_limit: float | None = None,
+        rate_limit_retry_after: float | None = None,
+        set_cookies: bool = False,
+        keep_rendered: bool = False,
+        keep_requests: int = 2000,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        random: Random | None = None,
+    ) -> None:
+        self.settings = Settings(
+            zone=ZoneInfo(timezone),
+            token_lifetime=token_lifetime,
+            reuse_tokens=reuse_tokens,
+            login_status=login_status,
+            login_refusal=login_refusal,
+            max_count=max_count,
+            pretty=pretty,
+            latency=latency,
+            rate_limit=rate_limit,
+            rate_limit_retry_after=rate_limit_retry_after,
+            set_cookies=set_cookies,
+        )
+        self.clock = SandboxClock(clock)
+        self.faults = Faults()
+        self.connections = serving.Connections()
+        self.customers = CustomerStore(customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered)
+        self._recorder = Recorder(keep=keep_requests)
+        self._world = self._made_world(random or SystemRandom())
+        self.user_tokens = self._world.user_tokens
+        self.device_tokens = self._world.device_tokens
+        customer_operations = CustomerOperations(CustomerSearch(self.customers))
+        self._pipeline = Pipeline(
+            world=self._world,
+            routes=Routes([*enterprise.TABLE, *tokens.TABLE, *customer_operations.table()]),
+            recorder=self._recorder,
+            faults=self.faults,
+            sleep=sleep,
+        )
+        self.app = SandboxApp(self._pipeline)
+
+    def __repr__(self) -> str:
+        return f"<Sandbox of {len(self.customers)} customers>"
+
+    # Ways in
+
+    @overload
+    def transport(self, *, family: Literal["httpx"] = "httpx") -> httpx.AsyncBaseTransport: ...
+
+    @overload
+    def transport(self, *, family: Literal["httpx2"]) -> httpx2.AsyncBaseTransport: ...
+
+    def transport(self, *, family: Literal["httpx", "httpx2"] = "httpx") -> Any:
+        """A transport that calls the sandbox in process, on asyncio and on trio.
+
+        Args:
+            family: Whose transport: `httpx` or `httpx2`.
+        """
+        return InProcessTransport(self.app) if family == "httpx" else httpx2_transport(self.app)
+
+    def running(self, *, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[str]:
+        """Serve on a real socket from another thread: `with sandbox.running() as url:`.
+
+        Args:
+            host: Address to listen on.
+            port: Port to listen on; 0 takes a free one.
+        """
+        return serving.serving_in_thread(self.app, host=host, port=port, connections=self.connections)
+
+    @asynccontextmanager
+    async def serving(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+        """The same for async code, on asyncio and on trio: `async with sandbox.serving() as url:`."""
+        running = self.running(host=host, port=port)
+        url = await anyio.to_thread.run_sync(running.__enter__)
+        try:
+            yield url
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(running.__exit__, None, None, None)
+
+    def serve(
+        self, host: str = "127.0.0.1", port: int = 8000, *, on_ready: Callable[[str], object] = lambda _: None
+    ) -> None:
+        """Serve in the foreground until Ctrl-C, then return; for the main thread.
+
+        Args:
+            host: Address to listen on.
+            port: Port to listen on; 0 takes a free one.
+            on_ready: Called with the base URL once clients may connect.
+
+        Raises:
+            OSError: The address cannot be had.
+        """
+        serving.serve_in_foreground(self.app, host=host, port=port, connections=self.connections, on_ready=on_ready)
+
+    # Identities of the client that fit
+
+    def credentials(self) -> EnterpriseCredentials:
+        """The API user's credentials, for `CareCloud(auth=…)`."""
+        return client_side.enterprise_credentials()
+
+    def sso_credentials(self) -> SsoCredentials:
+        """The API user's single sign-on, for `CareCloud(auth=…)`."""
+        return client_side.sso_credentials()
+
+    def device(self, device_id: str | None = None) -> DeviceToken:
+        """A device of the sandbox's application.
+
+        Args:
+            device_id: As the application calls it; `None` makes a random one.
+        """
+        return client_side.device_token(device_id)
+
+    def customer_session(self, index: int = 0, device_id: str | None = None) -> CustomerSession:
+        """A seeded customer on a device of its own; logs in by e-mail, or by card where there is no e-mail.
+
+        Args:
+            index: Which one among all that are there, oldest first.
+            device_id: As the application calls the device; `None` makes a random one.
+        """
+        customer_id = self.customers.id_at(index)
+        account = self.customers.account(customer_id)
+        email = (self.customers.get(customer_id).get("personal_information") or {}).get("email")
+        return client_side.customer_session(
+            device_id=device_id,
+            login_type="email" if email else "card",
+            login_value=email or account.card or "",
+            password=account.password or "",
+        )
+
+    def social_session(self, index: int = 0, device_id: str | None = None) -> SocialNetworkSession:
+        """The same customer by social network; only for those who have one, as all seeded ones do.
+
+        Args:
+            index: Which one among all that are there, oldest first.
+            device_id: As the application calls the device; `None` makes a random one.
+        """
+        social = self.customers.account(self.customers.id_at(index)).social
+        if social is None:
+            raise ValueError("this customer has no social network")
+        return client_side.social_session(device_id=device_id, network=social[0], token=social[1])
+
+    # What happened
+
+    @property
+    def requests(self) -> deque[RecordedRequest]:
+        """The last requests, oldest first."""
+        return self._recorder.requests
+
+    @property
+    def violations(self) -> list[str]:
+        """Where requests broke the rules of the API, in words without secrets; empty for a good client."""
+        return self._recorder.violations
+
+    @property
+    def cookies_received(self) -> list[str]:
+        """`Cookie` headers that came in; empty for a good client."""
+        return self._recorder.cookies
+
+    @property
+    def statuses(self) -> Counter[int]:
+        """How many answers had which status."""
+        return self._recorder.statuses()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are being worked on."""
+        return self._recorder.in_flight
+
+    @property
+    def max_in_flight(self) -> int:
+        """Most requests that were worked on at once."""
+        return self._recorder.max_in_flight
+
+    @property
+    def logins(self) -> int:
+        """How many enterprise logins were asked for, by password or single sign-on, successful or not."""
+        return self.count("POST /users/actions/login") + self.count("POST /users/actions/sso-login")
+
+    @property
+    def password_emails(self) -> list[JsonObject]:
+        """Bodies of the requests for a password e-mail."""
+        return self._world.password_emails
+
+    def count(self, pattern: str = "*") -> int:
+        """How many requests came in.
+
+        Args:
+            pattern: Verb and path template, such as `GET /customers/{customer_id}`; `*` stands for anything.
+        """
+        return self._recorder.count(pattern)
+
+    def forget_requests(self) -> None:
+        """Start counting and recording anew."""
+        self._recorder.clear()
+
+    # Changing the world
+
+    def revoke(self, token: str) -> bool:
+        """End a token now, of a user or a device; says whether it was good."""
+        return self.user_tokens.revoke(token) or self.device_tokens.revoke(token)
+
+    def revoke_all(self) -> None:
+        """End all tokens now."""
+        self.user_tokens.revoke_all()
+        self.device_tokens.revoke_all()
+
+    def advance(self, seconds: float) -> None:
+        """Move the server's clock by so many seconds."""
+        self.clock.advance(seconds)
+
+    def set_time(self, instant: datetime) -> None:
+        """Make it this instant for the server; its clock runs on from there.
+
+        Args:
+            instant: An aware datetime.
+        """
+        self.clock.set(instant)
+
+    def set_password(self, password: str, *, login: str = "fabulous_user") -> None:
+        """Give an enterprise user another password; tokens stay good.
+
+        Args:
+            password: The new one.
+            login: Whose.
+        """
+        self._world.passwords[login] = password
+
+    def lie(
+        self,
+        *,
+        total_items: int | None = None,
+        valid_to: str | None = None,
+        repeat_page: bool = False,
+        empty_from: int | None = None,
+    ) -> None:
+        """Say what is not so, from now on; without arguments, be honest again.
+
+        Args:
+            total_items: Total of every list.
+            valid_to: End of every new enterprise token, as any text.
+            repeat_page: Every page is the first one, whatever `offset` says.
+            empty_from: Offset from which on pages are empty.
+        """
+        self._world.lies = Lies(
+            total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
+        )
+
+    @property
+    def on_page(self) -> Callable[[ServedPage], Awaitable[None] | None] | None:
+        """Called with each list page when it is written and not yet sent; may change the world; may be async."""
+        return self._world.on_page
+
+    @on_page.setter
+    def on_page(self, hook: Callable[[ServedPage], Awaitable[None] | None] | None) -> None:
+        self._world.on_page = hook
+
+    @property
+    def on_request(self) -> Callable[[RecordedRequest], Awaitable[None] | None] | None:
+        """Called with each request before anything is done about it; may be async, and so hold the request."""
+        return self._pipeline.on_request
+
+    @on_request.setter
+    def on_request(self, hook: Callable[[RecordedRequest], Awaitable[None] | None] | None) -> None:
+        self._pipeline.on_request = hook
+
+    def _timestamp(self) -> str:
+        return local_timestamp(self.clock.now(), zone=self.settings.zone)
+
+    def _made_world(self, random: Random) -> World:
+        return World(
+            settings=self.settings,
+            clock=self.clock,
+            random=random,
+            customers=self.customers,
+            user_tokens=UserTokens(now=self.clock.now, new_value=lambda: f"{random.getrandbits(160):040x}"),
+            device_tokens=DeviceTokens(new_value=lambda: f"{random.getrandbits(288):072x}"),
+        )

@@ -1,0 +1,286 @@
+"""The customers: untidy, paged, filtered, created, replaced."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+async def everyone(api, token, **params):
+    found = []
+    while True:
+        data = (await api.get("/customers", token=token, offset=len(found), **params)).json()["data"]
+        found += data["customers"]
+        if not data["customers"]:
+            return found
+
+
+async def test_pages_hold_everyone_once(sandbox, enterprise, token):
+    """Paging to the end gives every customer once, in any order asked for."""
+    ids = sandbox.customers.ids()
+    assert [one["customer_id"] for one in await everyone(enterprise, token)] == ids
+    by_id = await everyone(enterprise, token, sort_field="customer_id", count=70)
+    assert [one["customer_id"] for one in by_id] == sorted(ids)
+    for field in ("last_change", "state"):
+        for direction in ("ASC", "DESC"):
+            sorted_ids = await everyone(enterprise, token, sort_field=field, sort_direction=direction, count=77)
+            assert sorted(one["customer_id"] for one in sorted_ids) == sorted(ids)
+    newest = await everyone(enterprise, token, sort_field="last_change", sort_direction="DESC")
+    changes = [one["last_change"] or "" for one in newest]
+    assert changes == sorted(changes, reverse=True)
+
+
+async def test_the_server_may_cap_count_and_print_prettily(connect):
+    """A cap gives shorter pages than asked for, and pretty answers are the same data with line breaks."""
+    sandbox = Sandbox(50, max_count=7, pretty=True)
+    async with connect(sandbox, "enterprise") as api:
+        token = await api.user_token()
+        answer = await api.get("/customers", token=token, count=40)
+        assert b'\n    "data": {' in answer.content
+        assert len(answer.json()["data"]["customers"]) == 7
+        sandbox.settings.pretty = False
+        assert (await api.get("/customers", token=token, count=40)).json() == answer.json()
+
+
+async def test_the_records_are_untidy(sandbox):
+    """Zero dates, numeric phones, nulls, unknown values and fields, awkward text: all within the first 300."""
+    records = list(sandbox.customers)
+    people = [one["personal_information"] for one in records]
+    assert people[0]["birthdate"] == "985-02-12"
+    for field, value in [
+        ("birthdate", "0000-00-00"),
+        ("birthdate", ""),
+        ("gender", None),
+        ("gender", 9),
+        ("email", ""),
+    ]:
+        assert any(field in one and one[field] == value for one in people), (field, value)
+    assert any(isinstance(one.get("phone"), int) for one in people)
+    assert any(one.get("address", 0) is None for one in people)
+    assert any(one.get("address") == [] for one in people)
+    assert any(one.get("consents", 0) is None for one in people)
+    assert any((one.get("agreement") or {}).get("custom_agreements", 0) is None for one in people)
+    assert any("address" not in one for one in people)
+    assert any('"total_items"' in one.get("salutation", "") for one in people)
+    assert any(one.get("state") == 7 for one in records)
+    assert any(one.get("last_change") == "0000-00-00 00:00:00" for one in records)
+    assert any(one.get("lifetime_value", 0) > 2**64 for one in records)
+    assert any("loyalty_tier" in one for one in records)
+
+
+async def test_the_same_seed_gives_the_same_customers():
+    """Customers depend on the seed alone; their ids are 26 hex digits and all different."""
+    one, same, other = Sandbox(40, seed=5), Sandbox(40, seed=5), Sandbox(40, seed=6)
+    assert list(one.customers) == list(same.customers)
+    assert one.customers.ids()[1:] != other.customers.ids()[1:]
+    assert len({*one.customers.ids()}) == 40
+    assert all(len(one) == 26 and int(one, 16) for one in one.customers.ids())
+
+
+async def test_a_hundred_thousand_cost_nothing():
+    """A large sandbox is there at once, and its last customer is found by id and by e-mail."""
+    sandbox = Sandbox(100_000)
+    last = sandbox.customers.id_at(99_999)
+    assert len(sandbox.customers) == 100_000
+    assert json.loads(sandbox.customers.raw(last))["customer_id"] == last
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("email", FIRST_CUSTOMER_EMAIL),
+        ("phone", "420523828931"),
+        ("birthdate", "985-02-12"),
+        ("birthdate", "12.2.985"),
+        ("email_list[]", [FIRST_CUSTOMER_EMAIL, "nobody@example.com"]),
+        ("customer_ids[]", [FIRST_CUSTOMER_ID, "nobody"]),
+    ],
+)
+async def test_filters_that_find_john(enterprise, token, name, value):
+    """Each of these filters finds John Smith alone."""
+    if value == "12.2.985":
+        value = "12.02.985"
+    data = (await enterprise.get("/customers", token=token, **{name: value})).json()["data"]
+    assert [one["customer_id"] for one in data["customers"]] == [FIRST_CUSTOMER_ID]
+
+
+async def test_filters_combine(sandbox, enterprise, token):
+    """Names and source filter with AND, and paging and total follow the filter."""
+    smiths = await everyone(enterprise, token, last_name="smith", count=10)
+    expected = [one for one in sandbox.customers if one["personal_information"].get("last_name") == "Smith"]
+    assert smiths == expected
+    johns = await everyone(enterprise, token, last_name="Smith", first_name="John")
+    assert 0 < len(johns) < len(smiths)
+    source = sandbox.customers.account(FIRST_CUSTOMER_ID).customer_source["customer_source_id"]
+    assert len(await everyone(enterprise, token, customer_source_id=source)) == 100
+
+
+async def test_list_filters_need_brackets(sandbox, enterprise, token):
+    """`email_list=a` without brackets is a 400 and noted as a violation."""
+    answer = await enterprise.get("/customers", token=token, email_list="a@example.com")
+    assert answer.status_code == 400
+    assert sandbox.violations == ["GET /customers: unknown query parameter 'email_list'"]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"count": 0}, {"count": "x"}, {"offset": -1}, {"sort_field": "nonsense"}, {"sort_direction": "up"}],
+)
+async def test_bad_parameters_are_named(enterprise, token, params):
+    """A parameter out of its range is a 400 that names it."""
+    answer = await enterprise.get("/customers", token=token, **params)
+    (param,) = answer.json()["error"]["error_data"]["invalid_params"]
+    assert (answer.status_code, [param["name"]]) == (400, list(params))
+
+
+async def test_short_salutation(enterprise, token):
+    """The short salutation holds the first name only."""
+    answer = await enterprise.get("/customers", token=token, customer_short_salutation="true", count=2)
+    assert answer.json()["data"]["customers"][1]["personal_information"]["salutation"] == "Dear Robin"
+
+
+async def test_one_customer(sandbox, enterprise, token):
+    """A customer is read by id; unknown and deleted ones are 404 with their id."""
+    answer = await enterprise.get(f"/customers/{FIRST_CUSTOMER_ID}", token=token)
+    assert answer.json()["data"]["personal_information"]["last_name"] == "Smith"
+    sandbox.customers.delete(FIRST_CUSTOMER_ID)
+    for customer_id in (FIRST_CUSTOMER_ID, "nobody", FIRST_CUSTOMER_ID.upper()):
+        missing = await enterprise.get(f"/customers/{customer_id}", token=token)
+        assert (missing.status_code, missing.json()["error"]["error_data"]["resource_id"]) == (404, customer_id)
+
+
+async def test_create(sandbox, enterprise, token, new_customer):
+    """A new customer gets an id, is found by e-mail, and its e-mail is taken from then on."""
+    body = new_customer(password="Correct-Horse-8", referral_code="FRIEND2024", property_records=[{"property_id": "x"}])
+    answer = await enterprise.call("POST", "/customers", token=token, json=body)
+    customer_id = answer.json()["data"]["customer_id"]
+    account = sandbox.customers.account(customer_id)
+    assert answer.status_code == 201
+    assert (account.password, account.referral_code) == ("Correct-Horse-8", "FRIEND2024")
+    found = (await enterprise.get("/customers", token=token, email="NEW@example.com")).json()["data"]["customers"]
+    assert [one["customer_id"] for one in found] == [customer_id]
+    again = await enterprise.call("POST", "/customers", token=token, json=new_customer())
+    (param,) = again.json()["error"]["error_data"]["invalid_params"]
+    assert (again.status_code, param["reason"]) == (400, "already_exists")
+    assert len(sandbox.customers) == 301
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "reason"),
+    [
+        ({"autologin": None}, "autologin", "required"),
+        ({"autologin": True}, "password", "required"),
+        ({"customer": None}, "customer", "required"),
+        ({"customer": {"personal_information": {}}}, "customer.personal_information.language_id", "required"),
+        ({"customer_source": {}}, "customer_source.customer_source_id", "required"),
+        ({"password": "weak"}, "password", "invalid_value_format"),
+        ({"referral_code": "nobody"}, "referral_code", "not_found"),
+        ({"property_records": "x"}, "property_records", "invalid_value_format"),
+        (
+            {"social_network_credentials": {"social_network_id": "none", "social_network_token": "x"}},
+            "social_network_credentials.social_network_id",
+            "not_found",
+        ),
+    ],
+)
+async def test_create_refuses(sandbox, enterprise, token, new_customer, changes, name, reason):
+    """What is missing or malformed is named with its reason, and nobody is created."""
+    answer = await enterprise.call("POST", "/customers", token=token, json=new_customer(**changes))
+    (param,) = answer.json()["error"]["error_data"]["invalid_params"]
+    assert (answer.status_code, param["name"], param["reason"]) == (400, name, reason)
+    assert len(sandbox.customers) == 300
+
+
+async def test_names_of_parameters_are_uneven_now_and_then(enterprise, token):
+    """Every fourth refusal names its parameter by a list, a number or an object."""
+    kinds = []
+    for _ in range(12):
+        answer = await enterprise.get("/customers", token=token, count=0)
+        kinds.append(type(answer.json()["error"]["error_data"]["invalid_params"][0]["name"]))
+    assert kinds[:3] == [str] * 3
+    assert {*kinds[3::4]} == {list, int, dict}
+
+
+async def test_autologin_logs_the_device_in(customer, new_customer):
+    """On the customer interface a device may register somebody and be that customer at once."""
+    device = await customer.device_token()
+    body = new_customer(autologin=True, password="Correct-Horse-8")
+    created = (await customer.call("POST", "/customers", token=device, json=body)).json()["data"]["customer_id"]
+    own = (await customer.get(f"/customers/{created}", token=device)).json()["data"]
+    assert own["personal_information"]["email"] == "new@example.com"
+    other = await customer.get(f"/customers/{FIRST_CUSTOMER_ID}", token=device)
+    assert other.status_code == 403
+
+
+async def test_replace_deletes_what_is_absent(sandbox, enterprise, token):
+    """A PUT deletes absent fields, keeps what only the server sets, the password and the social network."""
+    sandbox.set_time(datetime(2026, 1, 15, 11, tzinfo=UTC))
+    customer_id = sandbox.customers.id_at(2)
+    before, account = sandbox.customers.get(customer_id), sandbox.customers.account(customer_id)
+    body = {"customer": {"personal_information": {"email": "changed@example.com", "language_id": "cs"}}}
+    answer = await enterprise.call("PUT", f"/customers/{customer_id}", token=token, json=body)
+    after = sandbox.customers.get(customer_id)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert after["personal_information"] == {
+        **body["customer"]["personal_information"],
+        "photo_url": before["personal_information"]["photo_url"],
+    }
+    assert (after["state"], after["doi_phone"]) == (before["state"], before["doi_phone"])
+    assert "loyalty_tier" not in after
+    assert after["last_change"].startswith("2026-01-15 12:00")
+    assert sandbox.customers.account(customer_id) == account
+    assert sandbox.violations == []
+
+
+async def test_replace_notes_read_only_fields(sandbox, enterprise, token):
+    """Sending a record back as it was read is answered, and noted as a violation."""
+    record = sandbox.customers.get(FIRST_CUSTOMER_ID)
+    path = f"/customers/{FIRST_CUSTOMER_ID}"
+    assert (await enterprise.call("PUT", path, token=token, json={"customer": record})).status_code == 204
+    assert "PUT /customers/{customer_id}: read-only field customer.last_change was sent" in sandbox.violations
+
+
+async def test_replace_changes_the_password(sandbox, customer):
+    """A customer changes the own password, and the old one is refused from then on."""
+    device = await customer.device_token()
+    await customer.customer_login(device)
+    body = {
+        "customer": {"personal_information": {"email": FIRST_CUSTOMER_EMAIL, "language_id": "en"}},
+        "password": "Correct-Horse-9",
+    }
+    changed = await customer.call("PUT", f"/customers/{FIRST_CUSTOMER_ID}", token=device, json=body)
+    assert changed.status_code == 204
+    assert (await customer.customer_login(device)).status_code == 401
+    assert (await customer.customer_login(device, password="Correct-Horse-9")).status_code == 200
+
+
+async def test_orders_follow_changes(sandbox, enterprise, token):
+    """Sorted lists are right after inserts, deletes and updates, and remembered searches are forgotten."""
+    await everyone(enterprise, token, sort_field="customer_id", last_name="Smith")
+    await everyone(enterprise, token, sort_field="last_change")
+    store = sandbox.customers
+    for index in (250, 100, 7, 0):
+        store.delete(store.id_at(index))
+    added = [store.insert() for _ in range(5)]
+    store.update(added[0], {"personal_information": {"last_name": "Smith"}, "last_change": "2001-01-01 00:00:00"})
+    by_id = await everyone(enterprise, token, sort_field="customer_id")
+    assert [one["customer_id"] for one in by_id] == sorted(store.ids())
+    by_change = await everyone(enterprise, token, sort_field="last_change")
+    changes = [one["last_change"] or "" for one in by_change]
+    assert (changes, len(changes)) == (sorted(changes), 301)
+    smiths = await everyone(enterprise, token, sort_field="customer_id", last_name="Smith")
+    assert added[0] in [one["customer_id"] for one in smiths]
+
+
+async def test_users_are_listed(enterprise, token):
+    """Users are paged and filtered; one is read by id."""
+    data = (await enterprise.get("/users", token=token, count=10, offset=130)).json()["data"]
+    assert (len(data["users"]), data["total_items"]) == (7, 137)
+    found = (await enterprise.get("/users", token=token, login="fabulous_user")).json()["data"]["users"]
+    one = (await enterprise.get(f"/users/{found[0]['user_id']}", token=token)).json()["data"]
+    assert one == found[0]
+    assert (await enterprise.get("/users/nobody", token=token)).status_code == 404

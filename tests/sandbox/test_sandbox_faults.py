@@ -1,0 +1,184 @@
+"""What goes wrong on order, in process and on a real socket."""
+
+import anyio
+import httpx
+import pytest
+
+from carecloud_async.sandbox import Sandbox
+from carecloud_async.sandbox.faults import matches
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_fault_strikes_after_some_and_only_so_often(sandbox, enterprise, token):
+    """`after=3, times=2`: three pass, two are refused with `Retry-After`, the rest pass."""
+    fault = sandbox.faults.add("GET /customers", status=429, retry_after=1, times=2, after=3)
+    answers = [await enterprise.get("/customers", token=token, count=1) for _ in range(7)]
+    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429, 200, 200]
+    assert (answers[3].headers["retry-after"], answers[3].content, fault.hits) == ("1", b"", 2)
+    assert sandbox.statuses[429] == 2
+
+
+async def test_faults_mean_templates(sandbox, enterprise, token):
+    """A pattern means verb and path template, `*` anything."""
+    sandbox.faults.add("* /customers/{customer_id}", status=500, times=None)
+    assert (await enterprise.get("/customers", token=token, count=1)).status_code == 200
+    answer = await enterprise.get("/customers/any", token=token)
+    assert (answer.status_code, answer.json()["error"]["exception"]) == (500, "error_exception")
+    sandbox.faults.clear()
+    assert (await enterprise.get("/customers/any", token=token)).status_code == 404
+    assert matches("GET *", "GET /customers/{customer_id}")
+    assert not matches("GET *", "PUT /customers/{customer_id}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "content", "status"),
+    [
+        ({"garbage": True}, b"garbage", 200),
+        ({"html": True, "status": 502}, b"<!DOCTYPE html>", 502),
+        ({"no_data": True}, b'{"result":"ok"}', 200),
+        ({"body": "nonsense", "headers": {"X-Request-Id": "theirs"}}, b"nonsense", 200),
+    ],
+)
+async def test_answers_that_are_no_answers(sandbox, enterprise, token, fault, content, status):
+    """Garbage, HTML, no `data`, and any body come as ordered."""
+    sandbox.faults.add("GET /customers", **fault)
+    answer = await enterprise.get("/customers", token=token, count=3)
+    assert content in answer.content
+    assert answer.status_code == status
+    assert answer.headers["x-request-id"] in ("theirs", "sandbox-2")
+
+
+async def test_a_delay_meets_the_read_timeout(sandbox, enterprise, token):
+    """In process too, an answer that takes longer than the client reads is `ReadTimeout`."""
+    sandbox.faults.add("GET /customers", delay=30)
+    with pytest.raises(httpx.ReadTimeout):
+        await enterprise.call("GET", "/customers", token=token, timeout=httpx.Timeout(5, read=0.02))
+    assert (sandbox.in_flight, sandbox.max_in_flight) == (0, 1)
+
+
+@pytest.mark.parametrize("served", [False, True])
+async def test_a_connection_dies_before_the_work_or_after_it(connect, new_customer, served):
+    """`cut=True`: nothing was done; `cut="after"` and `"half"`: the customer exists; the client sees a dead peer."""
+    sandbox = Sandbox(10)
+
+    async def check(api):
+        token = await api.user_token()
+        for number, cut in enumerate((True, "before", "after", "half")):
+            sandbox.faults.add("POST /customers", cut=cut)
+            with pytest.raises(httpx.RemoteProtocolError):
+                await api.call("POST", "/customers", token=token, json=new_customer(f"{number}@example.com"))
+        assert len(sandbox.customers) == 12
+        assert (await api.get("/customers", token=token, count=1)).status_code == 200
+        assert sandbox.in_flight == 0
+
+    if served:
+        async with sandbox.serving() as url, connect(sandbox, "enterprise", url) as api:
+            await check(api)
+        assert sandbox.connections.now == 0
+    else:
+        async with connect(sandbox, "enterprise") as api:
+            await check(api)
+
+
+async def test_a_write_that_happened_may_answer_503(sandbox, enterprise, token, new_customer):
+    """With `worked=True` the customer is there although the answer is an error."""
+    sandbox.faults.add("POST /customers", status=503, worked=True)
+    assert (await enterprise.call("POST", "/customers", token=token, json=new_customer())).status_code == 503
+    assert len(sandbox.customers) == 301
+
+
+async def test_too_many_requests(connect):
+    """Above the rate limit the answer is 429 until the clock has moved on."""
+    sandbox = Sandbox(5, rate_limit=3, rate_limit_retry_after=1, clock=lambda: 1000.0)
+    async with connect(sandbox, "enterprise") as api:
+        token = await api.user_token()
+        answers = [await api.get("/customers", token=token) for _ in range(4)]
+        assert [one.status_code for one in answers] == [200, 200, 429, 429]
+        assert answers[-1].headers["retry-after"] == "1"
+        sandbox.advance(1)
+        assert (await api.get("/customers", token=token)).status_code == 200
+
+
+async def test_latency_and_delays_use_the_sleep_that_was_handed_in(connect):
+    """Every answer waits for `latency`, and a fault for its `delay`."""
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    sandbox = Sandbox(5, latency=0.5, sleep=sleep)
+    sandbox.faults.add("GET /customers", delay=9)
+    async with connect(sandbox, "enterprise") as api:
+        await api.get("/customers", token=await api.user_token())
+    assert slept == [0.5, 0.5, 9]
+
+
+async def test_a_request_can_be_held(sandbox, enterprise, token):
+    """An async `on_request` holds requests until the test lets them go."""
+    arrived, released = anyio.Event(), anyio.Event()
+
+    async def hold(request):
+        if request.name == "GET /customers":
+            arrived.set()
+            await released.wait()
+
+    sandbox.on_request = hold
+    answers = []
+
+    async def fetch():
+        answers.append(await enterprise.get("/customers", token=token, count=1))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(fetch)
+        await arrived.wait()
+        assert (answers, sandbox.in_flight) == ([], 1)
+        released.set()
+    assert answers[0].status_code == 200
+
+
+async def test_customers_come_and_go_between_pages(sandbox, enterprise, token):
+    """`on_page` sees each page as it was written and may change the world behind it."""
+    seen = []
+
+    def change(page):
+        seen.append((page.offset, len(page.ids), page.total_items))
+        sandbox.customers.delete(page.ids[0])
+        sandbox.customers.insert()
+        sandbox.customers.insert()
+
+    sandbox.on_page = change
+    first = (await enterprise.get("/customers", token=token, count=10)).json()["data"]
+    second = (await enterprise.get("/customers", token=token, count=10, offset=10)).json()["data"]
+    assert seen == [(0, 10, 300), (10, 10, 301)]
+    assert first["total_items"] == 300
+    assert len({one["customer_id"] for one in first["customers"] + second["customers"]}) == 20
+    assert len(sandbox.customers) == 302
+
+
+async def test_the_server_may_lie(sandbox, enterprise, token):
+    """Total, end of a token, repeated and empty pages are as false as ordered, and true again afterwards."""
+    sandbox.lie(total_items=7, repeat_page=True, empty_from=200)
+    first, second = [(await enterprise.get("/customers", token=token, count=5, offset=at)).json() for at in (0, 5)]
+    assert first == second
+    assert first["data"]["total_items"] == 7
+    sandbox.lie(valid_to="soon", empty_from=200)
+    login = {"user_external_application_id": "89d1a6111b3fb6e74665d948", "login": "fabulous_user"}
+    answer = await enterprise.call("POST", "/users/actions/login", json={**login, "password": "password_example"})
+    assert answer.json()["data"]["valid_to"] == "soon"
+    assert (await enterprise.get("/customers", token=token, offset=200)).json()["data"]["customers"] == []
+    sandbox.lie()
+    assert (await enterprise.get("/customers", token=token, offset=200)).json()["data"]["total_items"] == 300
+
+
+async def test_ties_may_be_unstable(sandbox, enterprise, token):
+    """With `unstable_ties` equal records come in another order each time, and the sort still holds."""
+    sandbox.settings.unstable_ties = True
+    orders = set()
+    for _ in range(5):
+        answer = await enterprise.get("/customers", token=token, sort_field="state", count=300)
+        customers = answer.json()["data"]["customers"]
+        orders.add(tuple(one["customer_id"] for one in customers))
+        states = [one["state"] for one in customers]
+        assert states == sorted(states)
+    assert len(orders) == 5

@@ -1,0 +1,60 @@
+"""The sandbox stands apart: what its files import."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import carecloud_async.sandbox
+
+NAME = "carecloud_async.sandbox"
+ROOM = Path(carecloud_async.sandbox.__file__).parent
+FILES = sorted(ROOM.glob("*.py"))
+
+
+def imported(nodes):
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def at_import(path):
+    """Modules that importing a file imports, with or without a name in them at the end."""
+    return set(imported(ast.parse(path.read_text()).body))
+
+
+def neighbours(path):
+    rooms = {one.stem for one in FILES}
+    names = {one.removeprefix(f"{NAME}.") for one in imported(ast.walk(ast.parse(path.read_text())))}
+    return {one for one in names if one in rooms}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda one: one.stem)
+def test_nothing_of_the_client_is_imported(path):
+    """Importing a file imports no other room of the package, and not httpx2; `client_side.py` does when called."""
+    own = {one for one in at_import(path) if one.startswith("carecloud_async")}
+    assert all(one.startswith(NAME) for one in own)
+    assert "httpx2" not in at_import(path)
+
+
+def test_only_client_side_knows_the_client():
+    """No function of another file imports another room, except for type checkers."""
+    knowing = {
+        path.stem
+        for path in FILES
+        if any(one.startswith("carecloud_async.auth") for one in imported(ast.walk(ast.parse(path.read_text()))))
+    }
+    assert knowing == {"client_side", "sandbox"}
+
+
+def test_there_are_no_circles():
+    """Each file imports only files below it."""
+    needed = {one.stem: neighbours(one) for one in FILES if one.stem != "__init__"}
+    assert needed["app"] >= {"pipeline", "routes"}
+    while needed:
+        ground = {name for name, needs in needed.items() if not needs & needed.keys()}
+        assert ground, f"these import each other: {sorted(needed)}"
+        needed = {name: needs for name, needs in needed.items() if name not in ground}

@@ -1,0 +1,145 @@
+"""The server around the operations: paths, bodies, headers, what is noted, and how it is reached."""
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_unknown_paths_and_verbs(enterprise, token):
+    """An unknown path is 404, a wrong verb 405, in the documented form."""
+    missing = await enterprise.get("/nonsense", token=token)
+    wrong = await enterprise.call("DELETE", "/customers", token=token)
+    assert (missing.status_code, missing.json()["error"]["error_data"]["resource_name"]) == (404, "nonsense")
+    assert (wrong.status_code, wrong.json()["error"]["error_data"]) == (405, {"http_method": "DELETE"})
+    other_version = await enterprise.http.get(
+        "https://sandbox.example.com/webservice/rest-api/enterprise-interface/v2/x"
+    )
+    assert other_version.status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff"])
+async def test_broken_bodies(enterprise, token, body):
+    """A body that is no JSON object is a 400."""
+    answer = await enterprise.call("POST", "/customers", token=token, content=body)
+    assert (answer.status_code, answer.json()["error"]["exception"]) == (400, "invalid_json_exception")
+
+
+async def test_a_good_client_breaks_no_rule(sandbox, enterprise, token):
+    """Right headers leave no violation; the sandbox knows no cookie."""
+    await enterprise.get("/customers", token=token)
+    assert (sandbox.violations, sandbox.cookies_received) == ([], [])
+
+
+async def test_broken_rules_are_noted_without_secrets(sandbox, enterprise, token):
+    """Missing headers, a token on a login, cookies and unknown parameters are noted; no secret is in the notes."""
+    sandbox.forget_requests()
+    url = "https://sandbox.example.com/webservice/rest-api/enterprise-interface/v1.0"
+    async with httpx.AsyncClient(transport=sandbox.transport(), headers={"Authorization": f"Bearer {token}"}) as bare:
+        await bare.post(url + "/users/actions/login", content=b"{}")
+        await bare.get(url + "/customers?name=x", headers={"Cookie": "a=b"})
+    assert sandbox.violations == [
+        "POST /users/actions/login: Content-Type is not application/json",
+        "POST /users/actions/login: Accept-Language is missing",
+        "POST /users/actions/login: Authorization was sent where no login is needed",
+        "GET /customers: Content-Type is not application/json",
+        "GET /customers: Accept-Language is missing",
+        "GET /customers: a cookie was sent",
+        "GET /customers: unknown query parameter 'name'",
+    ]
+    assert sandbox.cookies_received == ["a=b"]
+    assert token not in "".join(sandbox.violations)
+
+
+async def test_requests_are_recorded(sandbox, enterprise, token):
+    """Each request is kept with template, query, headers, body and status; its repr shows no secret."""
+    await enterprise.get(f"/customers/{FIRST_CUSTOMER_ID}", token=token)
+    request = sandbox.requests[-1]
+    assert (request.name, request.status, request.token) == ("GET /customers/{customer_id}", 200, token)
+    assert request.interface == "enterprise-interface"
+    assert sandbox.requests[0].json()["login"] == "fabulous_user"
+    assert token not in repr(sandbox.requests)
+    assert (sandbox.logins, sandbox.count("GET *"), sandbox.count("POST /users/actions/login")) == (1, 1, 1)
+
+
+async def test_recorded_requests_are_bounded(connect):
+    """Only the last requests are kept; the counters count all."""
+    sandbox = Sandbox(3, keep_requests=4)
+    async with connect(sandbox, "enterprise") as api:
+        for _ in range(9):
+            await api.get("/customers")
+    assert (len(sandbox.requests), sandbox.count("GET /customers"), len(sandbox.violations)) == (4, 9, 4)
+
+
+async def test_headers_of_answers(sandbox, enterprise, token):
+    """`Date` follows the sandbox's clock; `Date` and `X-Request-Id` can be left out; cookies can be set."""
+    sandbox.set_time(datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC))
+    answer = await enterprise.get("/customers", token=token)
+    assert answer.headers["date"].startswith("Wed, 02 Jan 2030 03:04:0")
+    assert answer.headers["x-request-id"]
+    assert "set-cookie" not in answer.headers
+    settings = sandbox.settings
+    settings.date_header, settings.request_id_header, settings.set_cookies = False, False, True
+    answer = await enterprise.get("/customers", token=token)
+    assert ("date" in answer.headers, "x-request-id" in answer.headers) == (False, False)
+    assert answer.headers["set-cookie"].startswith("sandbox_session=")
+
+
+async def test_an_ambiguous_hour(connect):
+    """In autumn's double hour the end of a token is written as the API does, without saying which."""
+    sandbox = Sandbox(1, timezone="Europe/Prague", token_lifetime=3600, clock=lambda: 0.0)
+    ends = []
+    async with connect(sandbox, "enterprise") as api:
+        for hour in (23, 0):
+            day = 24 if hour == 23 else 25
+            sandbox.set_time(datetime(2026, 10, day, hour, 30, tzinfo=UTC))
+            await api.user_token()
+            body = {"user_external_application_id": "89d1a6111b3fb6e74665d948", "login": "fabulous_user"}
+            answer = await api.call("POST", "/users/actions/login", json={**body, "password": "password_example"})
+            ends.append(answer.json()["data"]["valid_to"])
+    assert ends == ["2026-10-25 02:30:00", "2026-10-25 02:30:00"]
+
+
+async def test_total_items_may_come_first(sandbox, enterprise, token):
+    """The order of keys in a list is the server's choice."""
+    sandbox.settings.total_items_first = True
+    answer = await enterprise.get("/customers", token=token, count=1)
+    assert answer.content.startswith(b'{"data":{"total_items":300,"customers":[')
+    assert len(answer.json()["data"]["customers"]) == 1
+
+
+async def test_the_same_over_a_socket(connect):
+    """Served by uvicorn, the answers are the same, `Date` is the sandbox's, and connections are counted."""
+    sandbox = Sandbox(20)
+    sandbox.set_time(datetime(2030, 1, 2, tzinfo=UTC))
+    async with connect(sandbox, "enterprise") as api:
+        inside = await api.get("/customers", token=await api.user_token())
+    with sandbox.running() as url:
+        async with connect(sandbox, "enterprise", url) as api:
+            outside = await api.get("/customers", token=await api.user_token())
+            assert (sandbox.connections.now, sandbox.connections.total) == (1, 1)
+    assert outside.content == inside.content
+    assert outside.headers.get_list("date")[0].startswith("Wed, 02 Jan 2030")
+    assert len(outside.headers.get_list("date")) == 1
+
+
+async def test_httpx2_speaks_to_it_too(sandbox):
+    """The other family has a transport of its own, with its own exceptions."""
+    httpx2 = pytest.importorskip("httpx2")
+    sandbox.faults.add("GET /customers", cut=True)
+    async with httpx2.AsyncClient(transport=sandbox.transport(family="httpx2")) as http:
+        url = "https://sandbox.example.com/webservice/rest-api/enterprise-interface/v1.0/customers"
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await http.get(url)
+        assert (await http.get(url)).status_code == 401
+
+
+async def test_unknown_paths_are_noted_without_their_end(sandbox, enterprise):
+    """A token in a path that no operation has is in neither notes nor counters."""
+    await enterprise.call("POST", "/tokens/very-secret/actions/nonsense", token="any")
+    assert sandbox.count("POST /tokens/…") == 1
+    assert "very-secret" not in f"{sandbox.violations} {sandbox.requests}"
