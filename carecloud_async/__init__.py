@@ -86,10 +86,11 @@ from carecloud_async.models import (
     UserLogin,
 )
 from carecloud_async.observe import CallRecord
-from carecloud_async.pages import Listing, Page
+from carecloud_async.pages import Listing
 from carecloud_async.project import Interface, Project
 from carecloud_async.rate import RateLimit
 from carecloud_async.retry import RetryPolicy
+from carecloud_async.walk import Page
 
 if TYPE_CHECKING:
     from carecloud_async.auth.stores.file import FileTokenStore

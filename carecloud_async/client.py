@@ -150,7 +150,7 @@ class CareCloud:
             guard=LoopGuard(),
             on_call=on_call,
         )
-        options = Options(language=language, timeout=Timeout.of(timeout or Timeout()), retry=retry)
+        options = Options(language=language, timeout=Timeout() if timeout is None else Timeout.of(timeout), retry=retry)
         managers = _Managers(engine, options, token_store or MemoryTokenStore(clock=clock), windows)
         identities = Identities(managers.make)
         self._set_up(engine, identities, identities.seat(auth), options, owner=True)

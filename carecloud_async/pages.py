@@ -1,13 +1,8 @@
-"""Listings: one list operation as pages, as records, as raw JSON, one after another.
-
-Nothing is held between pages. The list ends where the server has no more, not where `total_items` or a short page
-alone says so: servers cap `count` below what was asked, and totals may lie.
-"""
+"""Listings: one list operation with its filters, as pages, as records, as raw JSON."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
 from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
@@ -17,103 +12,12 @@ from carecloud_async.call import Caller
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.operations import Operation
 from carecloud_async.prefetch import Prefetch
+from carecloud_async.walk import OnePage, Page, Pages, Records
 
 T = TypeVar("T")
 
-_log = logging.getLogger("carecloud_async.pages")
-
 #: The records of a page unless the user says otherwise; the API's own default.
 DEFAULT_COUNT = 100
-
-
-@frozen(kw_only=True, repr=False)
-class Page(Generic[T]):
-    """A part of a list.
-
-    Attributes:
-        items: the records, in the server's order.
-        offset: where in the list the page begins.
-        total_items: how long the list is, as the server says; `None` if it does not.
-        received: how many entries the server sent; more than `items` where some were null.
-    """
-
-    items: list[T]
-    offset: int
-    total_items: int | None
-    received: int
-
-    def __repr__(self) -> str:
-        return f"Page({len(self.items)} items, offset={self.offset}, total_items={self.total_items})"
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def is_last(self, count: int) -> bool:
-        """Tell whether nothing can follow, given that `count` records come on a full page.
-
-        A full page is never the last: only asking again can tell. Neither is one that the total promises more than.
-        """
-        if not self.received:
-            return True
-        reached = self.total_items is None or self.offset + self.received >= self.total_items
-        return reached and self.received < count
-
-
-class RepeatWatch:
-    """Notices that a server goes in circles, with the memory of one page.
-
-    A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found (Brent's
-    algorithm).
-    """
-
-    def __init__(self) -> None:
-        self._seen: Set[Any] = frozenset()
-        self._number = 0
-
-    def repeats(self, marks: Set[Any]) -> bool:
-        """Tell whether a page, known by the marks of its records, brings only what was seen."""
-        if marks and marks <= self._seen:
-            return True
-        self._number += 1
-        if self._number & (self._number - 1) == 0:
-            self._seen = marks
-        return False
-
-
-Fetch = Callable[[int, int], Awaitable[Page[T]]]
-
-
-async def walk(
-    fetch: Fetch[T], *, marks: Callable[[Iterable[T]], Set[Any]], offset: int, count: int, name: str
-) -> AsyncIterator[Page[T]]:
-    """Fetch page after page until there are no more.
-
-    Args:
-        fetch: gets a page by offset and count.
-        marks: what tells records apart.
-        offset: where to begin.
-        count: how many records to ask for at a time.
-        name: what is listed, for warnings.
-    """
-    watch = RepeatWatch()
-    full = count
-    while True:
-        page = await fetch(offset, count)
-        if watch.repeats(marks(page.items)):
-            _log.warning("%s: the server repeats a page it has sent before; the list ends here", name)
-            return
-        if page.received:
-            yield page
-        elif page.total_items is not None and offset < page.total_items:
-            _log.warning("%s: the list ended at %d, though total_items is %d", name, offset, page.total_items)
-        if page.is_last(full):
-            return
-        offset += page.received
-        # A server that caps `count` shows it by a short page with more to come.
-        full = min(full, page.received)
 
 
 @frozen(kw_only=True, repr=False)
@@ -134,32 +38,22 @@ class Listing(Generic[T]):
     def __repr__(self) -> str:
         return f"<Listing {self._operation.call}>"
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async for page in self.pages():
-            for item in page.items:
-                yield item
+    def __aiter__(self) -> AsyncIterator[T]:
+        return Records(self.pages())
 
-    async def pages(self) -> AsyncIterator[Page[T]]:
-        """Yield the list page by page."""
+    def pages(self) -> AsyncIterator[Page[T]]:
+        """Return the pages, fetched one after another."""
         if not self._operation.paged:
-            yield await self.page()
-            return
-        async for page in walk(
-            self.fetch, marks=self._marks, offset=self._offset, count=self._count, name=self._operation.call
-        ):
-            yield page
+            return OnePage(self.page)
+        return Pages(self.fetch, marks=self._marks, offset=self._offset, count=self._count, name=self._operation.call)
 
-    async def raw(self) -> AsyncIterator[bytes]:
-        """Yield each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
+    def raw(self) -> AsyncIterator[bytes]:
+        """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
         if not self._operation.paged:
-            for record in (await self.fetch_raw(self._offset, self._count)).items:
-                yield record
-            return
-        async for page in walk(
-            self.fetch_raw, marks=frozenset, offset=self._offset, count=self._count, name=self._operation.call
-        ):
-            for record in page.items:
-                yield record
+            return Records(OnePage(lambda: self.fetch_raw(self._offset, self._count)))
+        return Records(
+            Pages(self.fetch_raw, marks=frozenset, offset=self._offset, count=self._count, name=self._operation.call)
+        )
 
     async def page(self) -> Page[T]:
         """Return the one page at `offset`."""

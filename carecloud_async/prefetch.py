@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import anyio
 from attrs import define, field
 
 from carecloud_async.tasks import Background
+from carecloud_async.walk import Fetch
 
 T = TypeVar("T")
-
-
-class PageLike(Protocol):
-    """What prefetch needs to know of a page."""
-
-    items: Any
-    received: int
-    total_items: int | None
-
-    def is_last(self, count: int) -> bool:
-        """Tell whether nothing can follow."""
-        ...
 
 
 @define(eq=False)
@@ -49,9 +38,7 @@ class Prefetch(Generic[T]):
         ahead: how many pages are in flight at most.
     """
 
-    def __init__(
-        self, fetch: Callable[[int, int], Awaitable[Any]], *, paged: bool, offset: int, count: int, ahead: int
-    ) -> None:
+    def __init__(self, fetch: Fetch[T], *, paged: bool, offset: int, count: int, ahead: int) -> None:
         self._fetch = fetch
         self._paged = paged
         self._offset = offset

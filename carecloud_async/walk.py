@@ -1,0 +1,170 @@
+"""Going through a list page by page, and page by page record by record.
+
+These are iterator objects and no generators: leaving an `async for` half-way leaves nothing open behind.
+
+Nothing is held between pages. The list ends where the server has no more, not where `total_items` or a short page
+alone says so: servers cap `count` below what was asked, and totals may lie.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Set
+from typing import Any, Generic, Self, TypeVar
+
+from attrs import frozen
+
+T = TypeVar("T")
+
+_log = logging.getLogger("carecloud_async.pages")
+
+
+@frozen(kw_only=True, repr=False)
+class Page(Generic[T]):
+    """A part of a list.
+
+    Attributes:
+        items: the records, in the server's order.
+        offset: where in the list the page begins.
+        total_items: how long the list is, as the server says; `None` if it does not.
+        received: how many entries the server sent; more than `items` where some were null.
+    """
+
+    items: list[T]
+    offset: int
+    total_items: int | None
+    received: int
+
+    def __repr__(self) -> str:
+        return f"Page({len(self.items)} items, offset={self.offset}, total_items={self.total_items})"
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def is_last(self, count: int) -> bool:
+        """Tell whether nothing can follow, given that `count` records come on a full page.
+
+        A full page is never the last: only asking again can tell. Neither is one that the total promises more than.
+        """
+        if not self.received:
+            return True
+        reached = self.total_items is None or self.offset + self.received >= self.total_items
+        return reached and self.received < count
+
+
+class RepeatWatch:
+    """Notices that a server goes in circles, with the memory of one page.
+
+    A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found (Brent's
+    algorithm).
+    """
+
+    def __init__(self) -> None:
+        self._seen: Set[Any] = frozenset()
+        self._number = 0
+
+    def repeats(self, marks: Set[Any]) -> bool:
+        """Tell whether a page, known by the marks of its records, brings only what was seen."""
+        if marks and marks <= self._seen:
+            return True
+        self._number += 1
+        if self._number & (self._number - 1) == 0:
+            self._seen = marks
+        return False
+
+
+Fetch = Callable[[int, int], Awaitable[Page[T]]]
+
+
+class Pages(Generic[T]):
+    """The pages of a list, one request each, until there are no more.
+
+    Args:
+        fetch: gets a page by offset and count.
+        marks: what tells records apart.
+        offset: where to begin.
+        count: how many records to ask for at a time.
+        name: what is listed, for warnings.
+    """
+
+    def __init__(
+        self, fetch: Fetch[T], *, marks: Callable[[Iterable[T]], Set[Any]], offset: int, count: int, name: str
+    ) -> None:
+        self._fetch = fetch
+        self._marks = marks
+        self._offset = offset
+        self._count = count
+        self._full = count
+        self._name = name
+        self._watch = RepeatWatch()
+        self._done = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        if self._done:
+            raise StopAsyncIteration
+        page = await self._fetch(self._offset, self._count)
+        self._done = page.is_last(self._full)
+        if self._watch.repeats(self._marks(page.items)):
+            _log.warning("%s: the server repeats a page it has sent before; the list ends here", self._name)
+            self._done = True
+            raise StopAsyncIteration
+        if not page.received:
+            self._warn_if_short(page)
+            raise StopAsyncIteration
+        self._offset += page.received
+        # A server that caps `count` shows it by a short page with more to come.
+        self._full = min(self._full, page.received)
+        return page
+
+    def _warn_if_short(self, page: Page[T]) -> None:
+        if page.total_items is not None and self._offset < page.total_items:
+            _log.warning(
+                "%s: the list ended at %d, though total_items is %d", self._name, self._offset, page.total_items
+            )
+
+
+class OnePage(Generic[T]):
+    """The one page of a list operation without paging.
+
+    Args:
+        fetch: gets it.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[Page[T]]]) -> None:
+        self._fetch: Callable[[], Awaitable[Page[T]]] | None = fetch
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        fetch, self._fetch = self._fetch, None
+        if fetch is None:
+            raise StopAsyncIteration
+        return await fetch()
+
+
+class Records(Generic[T]):
+    """The records of pages, one by one.
+
+    Args:
+        pages: where they come from.
+    """
+
+    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
+        self._pages = pages
+        self._page: Iterator[T] = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._page:
+                return item
+            self._page = iter((await anext(self._pages)).items)

@@ -1,0 +1,304 @@
+"""The client as a whole: settings, views, the way of a first call, closing."""
+
+import inspect
+
+import anyio
+import httpx
+import pytest
+
+from carecloud_async import (
+    AuthenticationError,
+    AuthProvider,
+    CareCloud,
+    ClientClosedError,
+    ConfigurationError,
+    Customer,
+    CustomerInput,
+    CustomerSourceInput,
+    EnterpriseCredentials,
+    InterfaceError,
+    NotFoundError,
+    PersonalInformationInput,
+    ResponseError,
+    RetryPolicy,
+    Timeout,
+    Token,
+)
+from carecloud_async.sandbox import Sandbox
+
+HOST = "sandbox.crmcarecloud.com"
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=40, seed=3)
+
+
+def connect(sandbox, **more):
+    more.setdefault("auth", sandbox.credentials())
+    return CareCloud(HOST, transport=sandbox.transport(), **more)
+
+
+@pytest.mark.anyio
+async def test_a_first_call_logs_in_and_keeps_the_protocol(sandbox):
+    """One login, then the call; every request has the headers that the API wants."""
+    async with connect(sandbox) as client:
+        assert await client.customers.list().total() == 40
+        await client.ping()
+    assert sandbox.logins == 1
+    assert not sandbox.violations
+
+
+@pytest.mark.anyio
+async def test_a_hundred_first_calls_make_one_login(sandbox):
+    """Concurrent first calls wait for one login."""
+    async with connect(sandbox) as client, anyio.create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(client.ping)
+    assert sandbox.logins == 1
+
+
+@pytest.mark.anyio
+async def test_a_revoked_token_costs_one_login_and_no_call(sandbox):
+    """After a revocation all calls succeed with one new login."""
+    async with connect(sandbox) as client:
+        await client.ping()
+        sandbox.revoke_all()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(30):
+                tasks.start_soon(client.ping)
+    assert sandbox.logins == 2
+
+
+@pytest.mark.anyio
+async def test_a_wrong_password_costs_one_login_and_a_clear_error(sandbox):
+    """A refused login is an AuthenticationError that names the credentials, and is not tried again at once."""
+    wrong = EnterpriseCredentials(
+        external_application_id=sandbox.credentials().external_application_id, login="fabulous_user", password="nope"
+    )
+    async with connect(sandbox, auth=wrong) as client:
+        for _ in range(3):
+            with pytest.raises(AuthenticationError, match="check the credentials") as caught:
+                await client.ping()
+    assert sandbox.logins == 1
+    assert "nope" not in repr(caught.value)
+
+
+@pytest.mark.anyio
+async def test_any_call_can_be_made_by_verb_and_path(sandbox):
+    """`request` returns the JSON under data, or a model."""
+    async with connect(sandbox) as client:
+        data = await client.request("GET", "customers", params={"count": 1})
+        customer_id = data["customers"][0]["customer_id"]
+        path = "customers/{customer_id}"
+        one = await client.request("GET", path, path_params={"customer_id": customer_id}, into=Customer)
+        assert one.customer_id == customer_id
+        assert (await client.request("get", f"/customers/{customer_id}"))["customer_id"] == customer_id
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("method", "path", "params"),
+    [
+        ("FETCH", "customers", {}),
+        ("GET", "customers?count=1", {}),
+        ("GET", "https://elsewhere.example/customers", {}),
+        ("GET", "customers/../users", {}),
+        ("GET", "", {}),
+        ("GET", "customers", {"customer_ids": []}),
+        ("GET", "customers", {"customer_ids": ["x"] * 1001}),
+        ("GET", "customers", {"first_name": {"a": 1}}),
+    ],
+)
+async def test_a_call_that_cannot_work_is_refused_unsent(sandbox, method, path, params):
+    """Bad verbs, paths and filters are ConfigurationErrors before anything is sent."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError):
+            await client.request(method, path, params=params)
+    assert not sandbox.requests
+
+
+@pytest.mark.anyio
+async def test_errors_show_the_template_only(sandbox):
+    """The id of a call by verb and path is in neither error nor its attributes."""
+    async with connect(sandbox) as client:
+        with pytest.raises(NotFoundError) as caught:
+            await client.request("GET", "customers/0123456789abcdef0123456789")
+        assert caught.value.path == "/customers/{customer_id}"
+        with pytest.raises(NotFoundError) as caught:
+            await client.request("GET", "things/0123456789abcdef0123456789")
+        assert caught.value.path == "/things/{id2}"
+
+
+@pytest.mark.anyio
+async def test_the_wrong_interface_is_refused_before_the_network(sandbox):
+    """An operation of the other interface is an InterfaceError."""
+    async with connect(sandbox) as client:
+        with pytest.raises(InterfaceError):
+            await client.customers.me()
+        with pytest.raises(InterfaceError):
+            await client.request("POST", "tokens")
+    async with connect(sandbox, auth=sandbox.device()) as client:
+        with pytest.raises(InterfaceError):
+            await client.users.list().first()
+    assert not sandbox.requests
+
+
+@pytest.mark.anyio
+async def test_a_customer_sees_only_itself(sandbox):
+    """A session logs in on its device token by itself; `me` is its customer, logout ends it."""
+    async with connect(sandbox, auth=sandbox.device()) as portal:
+        mine, other = portal.acting_as(sandbox.customer_session(1)), portal.acting_as(sandbox.customer_session(2))
+        state = await mine.login()
+        me = await mine.customers.me()
+        assert me.customer_id == state.customer_id
+        assert (await other.customers.me()).customer_id != me.customer_id
+        await mine.logout()
+        with pytest.raises(AuthenticationError):
+            await mine.customers.me()
+        assert (await mine.login()).customer_id == state.customer_id
+    assert not sandbox.violations
+
+
+@pytest.mark.anyio
+async def test_one_device_serves_one_identity(sandbox):
+    """The same device under a client and a session, or under two sessions, is a ConfigurationError; logout frees it."""
+    device = sandbox.device(device_id="kiosk")
+    one = sandbox.customer_session(1, device_id="kiosk")
+    two = sandbox.customer_session(2, device_id="kiosk")
+    async with connect(sandbox, auth=device) as client:
+        with pytest.raises(ConfigurationError, match="device"):
+            client.acting_as(one)
+    async with connect(sandbox, auth=sandbox.device()) as client:
+        first = client.acting_as(one)
+        with pytest.raises(ConfigurationError, match="device"):
+            client.acting_as(two)
+        await first.login()
+        await first.logout()
+        assert (await client.acting_as(two).customers.me()).customer_id
+
+
+@pytest.mark.anyio
+async def test_a_view_is_cheap_and_shares_the_pool(sandbox):
+    """`with_options` and `acting_as` share pool and identity; closing a view closes nothing."""
+    async with connect(sandbox) as client:
+        view = client.with_options(language="de", timeout=7, retry=RetryPolicy(attempts=1))
+        assert view.http is client.http
+        await view.ping()
+        await view.aclose()
+        await client.ping()
+    assert sandbox.logins == 1
+    assert [r.headers["accept-language"] for r in sandbox.requests if r.method == "GET"] == ["de", "cs, en-gb;q=0.8"]
+
+
+@pytest.mark.anyio
+async def test_a_closed_client_says_so(sandbox):
+    """Calls after aclose() raise ClientClosedError; closing twice is fine; closing logs nobody out."""
+    client = connect(sandbox)
+    await client.ping()
+    await client.aclose()
+    await client.aclose()
+    with pytest.raises(ClientClosedError):
+        await client.ping()
+    with pytest.raises(ClientClosedError):
+        await client.with_options(language="de").login()
+    assert sandbox.count("POST /users/actions/logout") == 0
+
+
+@pytest.mark.anyio
+async def test_autologin_needs_a_view_of_its_own(sandbox):
+    """`autologin` on a shared client would turn everyone's token into the new customer's, and is refused."""
+    new = CustomerInput(personal_information=PersonalInformationInput(language_id="en", first_name="Ada"))
+    source = CustomerSourceInput(customer_source_id="8bed991c68a4")
+    async with connect(sandbox, auth=sandbox.device()) as client:
+        with pytest.raises(ConfigurationError, match="acting_as"):
+            await client.customers.create(new, customer_source=source, password="Secret-1234", autologin=True)
+        with pytest.raises(ConfigurationError, match="password"):
+            await client.acting_as(sandbox.device()).customers.create(new, customer_source=source, autologin=True)
+    assert sandbox.count("POST /customers") == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"auth": "token"},
+        {"timeout": 0},
+        {"timeout": "soon"},
+        {"max_connections": 0},
+        {"max_connections": 2.5},
+        {"http_client": object()},
+        {"transport": object()},
+        {"http_client": httpx.AsyncClient},
+        {"http_client": httpx.AsyncClient(), "timeout": 5},
+        {"http_client": httpx.AsyncClient(), "transport": httpx.MockTransport(lambda _: None)},
+        {"timezone": "Mars/Olympus"},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings):
+    """Every wrong argument is a ConfigurationError when the client is made."""
+    settings.setdefault("auth", EnterpriseCredentials(external_application_id="a", login="b", password="c"))
+    with pytest.raises(ConfigurationError):
+        CareCloud(HOST, **settings)
+
+
+def test_from_env_names_what_is_missing(monkeypatch):
+    """`from_env` lists every variable that is missing, and takes overrides."""
+    for name in ("PROJECT_URL", "EXTERNAL_APPLICATION_ID", "LOGIN", "PASSWORD", "TIMEZONE", "LANGUAGE"):
+        monkeypatch.delenv(f"CARECLOUD_{name}", raising=False)
+    monkeypatch.setenv("CARECLOUD_LOGIN", "me")
+    with pytest.raises(ConfigurationError, match=r"CARECLOUD_PROJECT_URL.*CARECLOUD_PASSWORD"):
+        CareCloud.from_env()
+    monkeypatch.setenv("CARECLOUD_PROJECT_URL", HOST)
+    monkeypatch.setenv("CARECLOUD_EXTERNAL_APPLICATION_ID", "app")
+    monkeypatch.setenv("CARECLOUD_PASSWORD", "word")
+    monkeypatch.setenv("CARECLOUD_TIMEZONE", "Asia/Kolkata")
+    assert str(CareCloud.from_env().project.timezone) == "Asia/Kolkata"
+
+
+def test_the_signature_is_the_promised_one():
+    """The promised arguments are there, keyword-only but the address."""
+    parameters = list(inspect.signature(CareCloud).parameters.values())
+    assert parameters[0].name == "project_url"
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:])
+    promised = "auth timezone language token_store retry rate_limit timeout max_connections proxy verify transport"
+    assert {*promised.split(), "http_client", "allow_http"} <= {p.name for p in parameters}
+
+
+def test_timeouts_are_seconds_or_a_timeout():
+    """A number is the total; the parts never exceed it."""
+    assert Timeout.of(3) == Timeout(connect=3, read=3, total=3)
+    assert Timeout.of(60).connect == 5
+    with pytest.raises(ConfigurationError):
+        Timeout(read=-1)
+
+
+class Vault(AuthProvider):
+    interface = "enterprise"
+    identity_key = "vault"
+
+    def __init__(self, token):
+        self.token = token
+
+    async def obtain(self, send, previous):
+        return Token(self.token, expires_in=600)
+
+
+@pytest.mark.anyio
+async def test_a_provider_of_the_users_own_works(sandbox):
+    """A plain subclass of AuthProvider brings its own token."""
+    async with connect(sandbox) as client:
+        token = (await client.login()).token_id
+    async with connect(sandbox, auth=Vault(token)) as client:
+        assert await client.customers.list().total() == 40
+    assert sandbox.logins == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fault", [{"garbage": True}, {"html": True}, {"no_data": True}])
+async def test_an_answer_that_is_no_api_answer_is_a_response_error(sandbox, fault):
+    """HTML, broken JSON and a missing `data` are ResponseErrors with the path template."""
+    async with connect(sandbox) as client:
+        sandbox.faults.add("GET /customers/{customer_id}", **fault)
+        with pytest.raises(ResponseError, match=r"GET /customers/\{customer_id\}") as caught:
+            await client.customers.get("8ea6abece4cd0a4ded0a29f093")
+        assert caught.value.status == 200

@@ -1,0 +1,140 @@
+"""`client.customers`: what is written arrives, and nothing else changes."""
+
+import pytest
+
+from carecloud_async import (
+    BadRequestError,
+    CareCloud,
+    ConfigurationError,
+    CustomerInput,
+    CustomerSourceInput,
+    NotFoundError,
+    PersonalInformationInput,
+)
+from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+READ_ONLY = {"customer_id", "doi_email", "doi_phone", "last_change", "state"}
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=60, seed=5)
+
+
+@pytest.fixture
+async def client(sandbox):
+    async with CareCloud(
+        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
+    ) as client:
+        yield client
+
+
+def new_customer(**more):
+    return CustomerInput(personal_information=PersonalInformationInput(language_id="en", **more))
+
+
+def source():
+    return CustomerSourceInput(customer_source_id=CUSTOMER_SOURCE_IDS[0])
+
+
+async def test_the_quickstarts_customer_arrives(client):
+    """John Smith with his unreadable birthdate is a Customer like any other."""
+    john = await client.customers.get(FIRST_CUSTOMER_ID)
+    assert john.personal_information.last_name == "Smith"
+    assert john.personal_information.birthdate is None
+    assert john.personal_information.agreement.custom_agreements[0].agreement_value == 2
+    assert FIRST_CUSTOMER_EMAIL not in repr(john)
+
+
+async def test_phones_are_text_whatever_the_server_sent(client):
+    """Every phone that is there is a str."""
+    phones = [c.personal_information.phone async for c in client.customers.list()]
+    assert phones
+    assert all(phone is None or isinstance(phone, str) for phone in phones)
+
+
+async def test_create_then_get(client, sandbox):
+    """A created customer can be read back; its source went with it."""
+    customer_id = await client.customers.create(new_customer(first_name="Ada", phone=""), customer_source=source())
+    assert (await client.customers.get(customer_id)).personal_information.first_name == "Ada"
+    body = next(r.json() for r in sandbox.requests if r.name == "POST /customers")
+    assert body["customer"]["personal_information"] == {"language_id": "en", "first_name": "Ada", "phone": ""}
+    assert body["autologin"] is False
+    assert not sandbox.violations
+
+
+async def test_a_duplicate_is_told_by_its_reason(client):
+    """`has_reason("already_exists")` is how to tell a duplicate, and the e-mail is not shown."""
+    with pytest.raises(BadRequestError) as caught:
+        await client.customers.create(new_customer(email=FIRST_CUSTOMER_EMAIL), customer_source=source())
+    assert caught.value.has_reason("already_exists")
+    assert FIRST_CUSTOMER_EMAIL not in f"{caught.value} {caught.value!r}"
+
+
+async def test_update_changes_what_it_names_and_nothing_else(client, sandbox):
+    """Every customer, however untidy, keeps all fields but the named one, unknown ones included."""
+    for customer_id in list(sandbox.customers.ids()):
+        before = sandbox.customers.get(customer_id)
+        await client.customers.update(customer_id, {"personal_information": {"first_name": "Changed"}})
+        after = sandbox.customers.get(customer_id)
+        assert after["personal_information"].pop("first_name") == "Changed"
+        before["personal_information"].pop("first_name", None)
+        for record in (before, after):
+            record.pop("last_change", None)
+        assert after == before
+    assert not [v for v in sandbox.violations if "read-only" in v]
+
+
+async def test_update_refuses_unknown_names_before_sending(client, sandbox):
+    """A misspelt name raises with the nearest one, and nothing was sent."""
+    with pytest.raises(ConfigurationError, match="first_name"):
+        await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"fist_name": "x"}})
+    with pytest.raises(ConfigurationError, match="read-only"):
+        await client.customers.update(FIRST_CUSTOMER_ID, {"state": 0})
+    assert not sandbox.requests
+
+
+async def test_what_get_never_shows_is_sent_only_if_named(client, sandbox):
+    """A password stands beside the record, and only when it is named."""
+    await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"city": None}}, allow_unknown=True)
+    await client.customers.update(FIRST_CUSTOMER_ID, {"password": "Secret-1234"})
+    first, second = (r.json() for r in sandbox.requests if r.name == "PUT /customers/{customer_id}")
+    assert set(first) == {"customer"}
+    assert first["customer"]["personal_information"]["city"] is None
+    assert second["password"] == "Secret-1234"
+    assert "password" not in second["customer"]
+    assert not READ_ONLY & set(second["customer"])
+
+
+async def test_replace_deletes_what_is_absent(client, sandbox):
+    """PUT is the whole record."""
+    await client.customers.replace(FIRST_CUSTOMER_ID, new_customer(last_name="Only"))
+    information = sandbox.customers.get(FIRST_CUSTOMER_ID)["personal_information"]
+    assert information["last_name"] == "Only"
+    assert not information.get("email")
+
+
+async def test_a_read_model_cannot_be_written(client, sandbox):
+    """A record as read is refused by `replace` and `create`, which name `update`."""
+    john = await client.customers.get(FIRST_CUSTOMER_ID)
+    with pytest.raises(ConfigurationError, match="update"):
+        await client.customers.replace(FIRST_CUSTOMER_ID, john)
+    with pytest.raises(ConfigurationError, match="update"):
+        await client.customers.create(john, customer_source=source())
+    assert sandbox.count("PUT /customers/{customer_id}") == 0
+
+
+@pytest.mark.parametrize("customer_id", ["", " ", ".", "..", None, 3.5])
+async def test_an_id_that_is_none_is_refused(client, customer_id):
+    """An empty or odd id never becomes another path."""
+    with pytest.raises(ConfigurationError, match="customer_id"):
+        await client.customers.get(customer_id)
+
+
+async def test_an_id_stays_one_segment(client, sandbox):
+    """Slashes in an id are quoted: it cannot reach another operation."""
+    with pytest.raises(NotFoundError):
+        await client.customers.get("../users/actions")
+    assert sandbox.requests[-1].path.endswith("/customers/../users/actions") or "%2F" in sandbox.requests[-1].path
