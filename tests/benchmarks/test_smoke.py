@@ -1,0 +1,95 @@
+"""The benchmarks run: in small, without judging any time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.ceiling import page_paths
+from benchmarks.numbers import Spread, compared, verdict
+from benchmarks.records import UNTIDY_EVERY, customer_id, record
+from benchmarks.runner import Result
+from benchmarks.task import Failed, Measured
+from benchmarks.work import Comparison, Measure
+from benchmarks.works import all_works
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_one_work_runs_and_prints_its_table(tmp_path):
+    """`python -m benchmarks` measures the SDK and the script on httpx, and both finish."""
+    found = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--only", "concurrency-10", "--rounds", "1", "--markdown"],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    lines = [line for line in found.stdout.splitlines() if line.startswith("| small calls, 10 at a time")]
+    assert len(lines) == 1
+    assert "| carecloud-async |" in lines[0]
+    assert "failed" not in lines[0]
+
+
+def test_unknown_work_is_wrong_usage(capsys):
+    """A name that no work begins with lists the works and ends with code 2."""
+    assert command.main(["--only", "nothing-of-the-kind"]) == 2
+    assert "small-call" in capsys.readouterr().out
+
+
+def test_list_names_every_work(capsys):
+    """`--list` prints each work's name once."""
+    assert command.main(["--list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [work.name for work in all_works(quick=False)]
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_pages_come_out_even(quick):
+    """No work asks for half a page, and every comparison names contestants that exist."""
+    for work in all_works(quick=quick):
+        for task in work.contestants.values():
+            assert not task.kind.startswith("pages") or task.done % task.count == 0
+        assert {name for one in work.comparisons for name in (one.who, one.against)} <= set(work.contestants)
+
+
+def test_records_are_as_described():
+    """Records are about 830 bytes, their ids sort as they come, and every tenth is untidy if asked for."""
+    sizes = [len(record(index, untidy=False)) for index in range(1000)]
+    assert 800 < sum(sizes) / len(sizes) < 860
+    assert [customer_id(index) for index in range(300)] == sorted(customer_id(index) for index in range(300))
+    differing = [index for index in range(100) if record(index, untidy=True) != record(index, untidy=False)]
+    assert differing == list(range(0, 100, UNTIDY_EVERY))
+    assert len(page_paths(2000, 100)) == 20
+
+
+def _result(who, against):
+    work = all_works(quick=True)[0]
+    return Result(work=work, outcomes={"a": who, "b": against}, ceiling=None)
+
+
+def _took(seconds):
+    return Measured(seconds=seconds, cpu=seconds, done=10, peak_mb=100.0)
+
+
+def test_comparison_is_the_median_of_pairs():
+    """Each round's pair gives one ratio; a contestant that failed gives none."""
+    comparison = Comparison(who="a", against="b", target=2.0)
+    result = _result([_took(1.0), _took(1.0), _took(2.0)], [_took(2.0), _took(4.0), _took(2.0)])
+    assert compared(result, comparison) == Spread(middle=2.0, low=1.0, high=4.0)
+    assert verdict(comparison, Spread(middle=2.0, low=1.0, high=4.0)) == "yes"
+    assert compared(_result([Failed("why")], [_took(1.0)]), comparison) is None
+
+
+def test_where_less_is_better_the_target_is_a_maximum():
+    """Extra milliseconds meet their target from below."""
+    comparison = Comparison(who="a", against="b", measure=Measure.EXTRA_MS, target=50.0)
+    spread = compared(_result([_took(2.0)], [_took(1.0)]), comparison)
+    assert spread == Spread(middle=100.0, low=100.0, high=100.0)
+    assert verdict(comparison, spread) == "no"
