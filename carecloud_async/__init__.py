@@ -6,95 +6,96 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from carecloud_async._version import __version__
-from carecloud_async.auth.customer import (
-    AuthenticationTokenSession,
-    CustomerSession,
-    ResumedSession,
-    SocialNetworkSession,
-)
-from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
-from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
-from carecloud_async.auth.lease import RenewalWindows
-from carecloud_async.auth.provider import AuthProvider, Send
-from carecloud_async.auth.stores.base import StoredToken, TokenStore
-from carecloud_async.auth.stores.memory import MemoryTokenStore
-from carecloud_async.auth.token import Token
-from carecloud_async.client import CareCloud, LoggedIn
-from carecloud_async.errors import (
-    ApiError,
-    AuthenticationError,
-    BadRequestError,
-    CareCloudError,
-    ClientClosedError,
-    ConfigurationError,
-    ConnectionFailedError,
-    DeviceTokenConflictError,
-    ExportError,
-    InterfaceError,
-    InvalidParam,
-    MethodNotAllowedError,
-    NotFoundError,
-    OutcomeUnknownError,
-    PermissionDeniedError,
-    RateLimitError,
-    RequestTimeoutError,
-    ResponseError,
-    ServerError,
-    SessionExpiredError,
-    TokenStoreError,
-    TransportError,
-    WrongEventLoopError,
-)
-from carecloud_async.http import Timeout
-from carecloud_async.models import (
-    UNSET,
-    Address,
-    AddressChanges,
-    AddressInput,
-    Agreement,
-    AgreementChanges,
-    AgreementInput,
-    AgreementValue,
-    AuthenticationToken,
-    Consent,
-    ConsentChanges,
-    ConsentInput,
-    CustomAgreement,
-    CustomAgreementChanges,
-    CustomAgreementInput,
-    Customer,
-    CustomerChanges,
-    CustomerInput,
-    CustomerSourceInput,
-    CustomerSourceRecord,
-    CustomerState,
-    CustomerUpdateInput,
-    Gender,
-    Input,
-    LoginType,
-    Model,
-    PersonalInformation,
-    PersonalInformationChanges,
-    PersonalInformationInput,
-    PropertyRecord,
-    PropertyRecordChanges,
-    PropertyRecordInput,
-    SocialNetworkCredentialsChanges,
-    SocialNetworkCredentialsInput,
-    Unset,
-    User,
-    UserLogin,
-)
-from carecloud_async.observe import CallRecord
-from carecloud_async.pages import Listing
-from carecloud_async.project import Interface, Project
-from carecloud_async.rate import RateLimit
-from carecloud_async.retry import RetryPolicy
-from carecloud_async.walk import Page
 
 if TYPE_CHECKING:
+    from carecloud_async.auth.customer import (
+        AuthenticationTokenSession,
+        CustomerSession,
+        ResumedSession,
+        SocialNetworkSession,
+    )
+    from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
+    from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
+    from carecloud_async.auth.lease import RenewalWindows
+    from carecloud_async.auth.logged_in import LoggedIn
+    from carecloud_async.auth.provider import AuthProvider, Send
+    from carecloud_async.auth.stores.base import StoredToken, TokenStore
     from carecloud_async.auth.stores.file import FileTokenStore
+    from carecloud_async.auth.stores.memory import MemoryTokenStore
     from carecloud_async.auth.stores.redis import RedisTokenStore
+    from carecloud_async.auth.token import Token
+    from carecloud_async.client import CareCloud
+    from carecloud_async.errors import (
+        ApiError,
+        AuthenticationError,
+        BadRequestError,
+        CareCloudError,
+        ClientClosedError,
+        ConfigurationError,
+        ConnectionFailedError,
+        DeviceTokenConflictError,
+        ExportError,
+        InterfaceError,
+        InvalidParam,
+        MethodNotAllowedError,
+        NotFoundError,
+        OutcomeUnknownError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestTimeoutError,
+        ResponseError,
+        ServerError,
+        SessionExpiredError,
+        TokenStoreError,
+        TransportError,
+        WrongEventLoopError,
+    )
+    from carecloud_async.http import Timeout
+    from carecloud_async.models import (
+        UNSET,
+        Address,
+        AddressChanges,
+        AddressInput,
+        Agreement,
+        AgreementChanges,
+        AgreementInput,
+        AgreementValue,
+        AuthenticationToken,
+        Consent,
+        ConsentChanges,
+        ConsentInput,
+        CustomAgreement,
+        CustomAgreementChanges,
+        CustomAgreementInput,
+        Customer,
+        CustomerChanges,
+        CustomerInput,
+        CustomerSourceInput,
+        CustomerSourceRecord,
+        CustomerState,
+        CustomerUpdateInput,
+        Gender,
+        Input,
+        LoginType,
+        Model,
+        PersonalInformation,
+        PersonalInformationChanges,
+        PersonalInformationInput,
+        PropertyRecord,
+        PropertyRecordChanges,
+        PropertyRecordInput,
+        SocialNetworkCredentialsChanges,
+        SocialNetworkCredentialsInput,
+        Unset,
+        User,
+        UserLogin,
+    )
+    from carecloud_async.observe import CallRecord
+    from carecloud_async.pages import Listing
+    from carecloud_async.project import Interface, Project
+    from carecloud_async.rate import RateLimit
+    from carecloud_async.retry import RetryPolicy
+    from carecloud_async.walk import Page
 
 __all__ = [
     "UNSET",
@@ -188,14 +189,101 @@ __all__ = [
     "__version__",
 ]
 
-#: Stores that need more imports than a call does; they load on first use.
-_LAZY = {"FileTokenStore": "auth.stores.file", "RedisTokenStore": "auth.stores.redis"}
+#: Where each name lives. It loads on first use: `import carecloud_async` costs nothing, and tools that only look the
+#: package up (pytest for its plugin, the command for its help) do not pay for a client.
+_HOMES = {
+    "auth.customer": ("AuthenticationTokenSession", "CustomerSession", "ResumedSession", "SocialNetworkSession"),
+    "auth.device": ("Device", "DeviceSetup", "DeviceToken"),
+    "auth.enterprise": ("EnterpriseCredentials", "SsoCredentials"),
+    "auth.lease": ("RenewalWindows",),
+    "auth.logged_in": ("LoggedIn",),
+    "auth.provider": ("AuthProvider", "Send"),
+    "auth.stores.base": ("StoredToken", "TokenStore"),
+    "auth.stores.file": ("FileTokenStore",),
+    "auth.stores.memory": ("MemoryTokenStore",),
+    "auth.stores.redis": ("RedisTokenStore",),
+    "auth.token": ("Token",),
+    "client": ("CareCloud",),
+    "errors": (
+        "ApiError",
+        "AuthenticationError",
+        "BadRequestError",
+        "CareCloudError",
+        "ClientClosedError",
+        "ConfigurationError",
+        "ConnectionFailedError",
+        "DeviceTokenConflictError",
+        "ExportError",
+        "InterfaceError",
+        "InvalidParam",
+        "MethodNotAllowedError",
+        "NotFoundError",
+        "OutcomeUnknownError",
+        "PermissionDeniedError",
+        "RateLimitError",
+        "RequestTimeoutError",
+        "ResponseError",
+        "ServerError",
+        "SessionExpiredError",
+        "TokenStoreError",
+        "TransportError",
+        "WrongEventLoopError",
+    ),
+    "http": ("Timeout",),
+    "models": (
+        "UNSET",
+        "Address",
+        "AddressChanges",
+        "AddressInput",
+        "Agreement",
+        "AgreementChanges",
+        "AgreementInput",
+        "AgreementValue",
+        "AuthenticationToken",
+        "Consent",
+        "ConsentChanges",
+        "ConsentInput",
+        "CustomAgreement",
+        "CustomAgreementChanges",
+        "CustomAgreementInput",
+        "Customer",
+        "CustomerChanges",
+        "CustomerInput",
+        "CustomerSourceInput",
+        "CustomerSourceRecord",
+        "CustomerState",
+        "CustomerUpdateInput",
+        "Gender",
+        "Input",
+        "LoginType",
+        "Model",
+        "PersonalInformation",
+        "PersonalInformationChanges",
+        "PersonalInformationInput",
+        "PropertyRecord",
+        "PropertyRecordChanges",
+        "PropertyRecordInput",
+        "SocialNetworkCredentialsChanges",
+        "SocialNetworkCredentialsInput",
+        "Unset",
+        "User",
+        "UserLogin",
+    ),
+    "observe": ("CallRecord",),
+    "pages": ("Listing",),
+    "project": ("Interface", "Project"),
+    "rate": ("RateLimit",),
+    "retry": ("RetryPolicy",),
+    "walk": ("Page",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    home = _HOME_OF.get(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
 

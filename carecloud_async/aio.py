@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from carecloud_async.loops import on_asyncio
+from carecloud_async.route import Verify, tls_context
 
 if TYPE_CHECKING:
     import aiohttp
@@ -23,36 +24,35 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
     Args:
         max_connections: the size of the pool.
-        verify: `True`, `False`, a CA bundle's path or an `ssl.SSLContext`.
+        verify: `True`, `False`, a CA bundle's path or an `ssl.SSLContext`; `None` where nothing goes over TLS.
         proxy: the proxy's URL, or `None`.
-        secure: whether the project is reached by https.
     """
 
-    def __init__(
-        self, *, max_connections: int, verify: ssl.SSLContext | str | bool, proxy: str | None, secure: bool
-    ) -> None:
+    def __init__(self, *, max_connections: int, verify: Verify | None, proxy: str | None) -> None:
         self._max_connections = max_connections
         self._verify = verify
         self._proxy = proxy
-        self._secure = secure
         self._inner: httpx.AsyncBaseTransport | None = None
+        self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; see `httpx.AsyncBaseTransport`."""
         inner = self._inner
         if inner is None:
+            if self._closed:
+                raise httpx.ConnectError("the connection pool is closed")
             inner = self._inner = self._open()
         return await inner.handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Close the pool."""
+        """Close the pool for good."""
+        self._closed = True
         inner, self._inner = self._inner, None
         if inner is not None:
             await inner.aclose()
 
     def _open(self) -> httpx.AsyncBaseTransport:
-        # Reading the CA bundle takes milliseconds that a project on loopback need not pay.
-        context = httpx.create_ssl_context(verify=self._verify) if self._secure else False
+        context = False if self._verify is None else tls_context(self._verify)
         if on_asyncio():
             return AiohttpTransport(max_connections=self._max_connections, verify=context, proxy=self._proxy)
         return httpx.AsyncHTTPTransport(
@@ -100,9 +100,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             ) as response:
                 body = await response.read()
         except Exception as error:
-            mapped = self._map(error)
-            if mapped is None:
-                raise
+            raise self._map(error) from error
         else:
             return httpx.Response(
                 response.status,
@@ -110,7 +108,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 stream=_Body(body),
                 extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
             )
-        raise mapped
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -132,14 +129,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             sock_read=timeout.get("read"),
         )
 
-    def _map(self, error: Exception) -> httpx.TransportError | None:
+    def _map(self, error: Exception) -> httpx.TransportError:
+        """Name the httpx exception that says the same; nothing else leaves this transport."""
         aiohttp = self._aiohttp
         text = type(error).__name__
         match error:
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
                 return httpx.ProxyError(text)
             case aiohttp.ClientConnectorError():
-                return httpx.ConnectError(f"{text}: {error.os_error.strerror or type(error.os_error).__name__}")
+                return httpx.ConnectError(text)
             case aiohttp.ConnectionTimeoutError():
                 return httpx.ConnectTimeout(text)
             case aiohttp.SocketTimeoutError():
@@ -148,11 +146,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 return httpx.UnsupportedProtocol(text)
             case aiohttp.ClientPayloadError() | aiohttp.ClientOSError():
                 return httpx.ReadError(text)
-            case aiohttp.ClientError() | OSError():
-                return httpx.RemoteProtocolError(text)
             case RuntimeError() if self._session.closed:
                 return httpx.ConnectError("the connection pool is closed")
-        return None
+            case ValueError() | TypeError():
+                return httpx.LocalProtocolError(text)
+        return httpx.RemoteProtocolError(text)
 
 
 class _Body(httpx.AsyncByteStream):

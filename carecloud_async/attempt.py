@@ -9,6 +9,8 @@ import anyio
 from attrs import frozen
 
 from carecloud_async.auth.flow import mark_sent, was_sent
+from carecloud_async.cause import Cause, cause_of
+from carecloud_async.clock import Clock
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -18,13 +20,13 @@ from carecloud_async.errors import (
     ResponseError,
     TransportError,
 )
-from carecloud_async.http import Cause, Door, cause_of
+from carecloud_async.http import Door
 from carecloud_async.operations import Operation
 from carecloud_async.retry import Failure, Trouble
 from carecloud_async.wire import parse_error
 
-_SERVER_TROUBLE = {500, 502, 503, 504}
 _REFUSED = 429
+_TROUBLE = dict.fromkeys((500, 502, 503, 504), Trouble.SERVER) | {_REFUSED: Trouble.REFUSED}
 
 
 @frozen
@@ -60,47 +62,47 @@ class Attempt:
     auth: Any
     login: bool = False
 
-    async def send(self, door: Door, *, seconds: float, now: float, wall: float) -> Reply | Failure:
-        """Send it, for so many seconds at most."""
-        request = self.request
+    async def send(self, door: Door, *, seconds: float, clock: Clock) -> Reply | Failure:
+        """Send it, for so many seconds at most.
+
+        Raises:
+            CareCloudError: its login failed.
+            Exception: what a user's own code raised: a provider, a hook, a transport.
+        """
+        outcome: Reply | Failure | None = None
+        with anyio.move_on_after(seconds):
+            outcome = await self._exchange(door, clock)
+        return self._timed_out() if outcome is None else outcome
+
+    async def _exchange(self, door: Door, clock: Clock) -> Reply | Failure:
+        now = clock.monotonic()
         if self.auth is None:
-            mark_sent(request)
-        failed: Cause | None = None
-        with anyio.move_on_after(seconds) as scope:
-            try:
-                response = await door.client.send(request, auth=self.auth, follow_redirects=False)
-            except Exception as error:
-                failed = cause_of(error, door)
-                if failed is None:
-                    raise
-        if scope.cancelled_caught:
-            return self._timed_out()
-        if failed is not None:
-            return self._failed(failed)
-        if not door.owned:
-            door.forget_cookies(response)
-        if response.is_success:
-            return Reply(response.status_code, response.headers, response.content, now)
-        return self._refused(response, wall)
+            mark_sent(self.request)
+        try:
+            response = await door.send(self.request, auth=self.auth)
+        except Exception as error:
+            cause = cause_of(error, family=door.family, sent=was_sent(self.request))
+            if cause is None:
+                raise
+        else:
+            if response.is_success:
+                return Reply(response.status_code, response.headers, response.content, now)
+            return self._refused(response, clock)
+        return self._failed(cause)
 
     def _timed_out(self) -> Failure:
-        cause = Cause(trouble=Trouble.LOST if was_sent(self.request) else Trouble.NOT_SENT, timeout=True, text="total")
         # The caller's time is up: whatever the trouble, nothing is left to try again with.
-        return Failure(trouble=Trouble.FINAL, error=self._transport_error(cause))
+        cause = Cause(trouble=Trouble.FINAL, sent=was_sent(self.request), timeout=True, text="total")
+        return self._failed(cause)
 
     def _failed(self, cause: Cause) -> Failure:
         if cause.garbled:
-            error = ResponseError(
-                f"{self._where()}: the answer cannot be unpacked ({cause.text})",
-                method=self.operation.method,
-                path=self.operation.path,
-            )
-            return Failure(trouble=Trouble.FINAL, error=error)
+            return self._broken(f"the answer cannot be unpacked ({cause.text})")
         return Failure(trouble=cause.trouble, error=self._transport_error(cause))
 
     def _transport_error(self, cause: Cause) -> TransportError:
         where = {"method": self.operation.method, "path": self.operation.path}
-        if cause.trouble is Trouble.LOST and not self.operation.safe_to_repeat:
+        if cause.sent and not self.operation.safe_to_repeat:
             return OutcomeUnknownError(
                 f"{self._where()}: sent, and the answer was lost ({cause.text}): it may have happened, look before "
                 "sending it again",
@@ -108,28 +110,30 @@ class Attempt:
             )
         if cause.timeout:
             return RequestTimeoutError(f"{self._where()}: no answer in time ({cause.text})", **where)
-        what = "the server was not reached" if cause.trouble is Trouble.NOT_SENT else "the server hung up"
-        return ConnectionFailedError(f"{self._where()}: {what} ({cause.text})", **where)
+        what = "the server hung up" if cause.sent else "the server was not reached"
+        error = ConnectionFailedError(f"{self._where()}: {what} ({cause.text})", **where)
+        error.is_retryable = cause.trouble is not Trouble.FINAL
+        return error
 
-    def _refused(self, response: Any, wall: float) -> Failure:
+    def _broken(self, problem: str, *, status: int | None = None) -> Failure:
+        error = ResponseError(
+            f"{self._where()}: {problem}", method=self.operation.method, path=self.operation.path, status=status
+        )
+        return Failure(trouble=Trouble.FINAL, error=error)
+
+    def _refused(self, response: Any, clock: Clock) -> Failure:
         status = response.status_code
         if status < 400:
-            error = ResponseError(
-                f"{self._where()}: the server redirects ({status}), which the API never does: check project_url",
-                method=self.operation.method,
-                path=self.operation.path,
-                status=status,
+            return self._broken(
+                f"the server redirects ({status}), which the API never does: check project_url", status=status
             )
-            return Failure(trouble=Trouble.FINAL, error=error)
-        api_error = self._api_error(response, status, wall)
-        trouble = (
-            Trouble.REFUSED if status == _REFUSED else Trouble.SERVER if status in _SERVER_TROUBLE else Trouble.FINAL
-        )
+        error = self._api_error(response, status, clock)
+        trouble = _TROUBLE.get(status, Trouble.FINAL)
         if trouble is Trouble.SERVER and not self.operation.safe_to_repeat:
-            api_error.is_retryable = False
-        return Failure(trouble=trouble, error=api_error, retry_after=api_error.retry_after)
+            error.is_retryable = False
+        return Failure(trouble=trouble, error=error, retry_after=error.retry_after)
 
-    def _api_error(self, response: Any, status: int, wall: float) -> ApiError:
+    def _api_error(self, response: Any, status: int, clock: Clock) -> ApiError:
         refused_login = self.login and 400 <= status < 500 and status not in {408, 425, _REFUSED}
         hint = None
         if refused_login:
@@ -139,10 +143,10 @@ class Attempt:
         return parse_error(
             status,
             response.headers,
-            response.content,
+            response.content if response.is_stream_consumed else b"",
             method=self.operation.method,
             path=self.operation.path,
-            now=datetime.fromtimestamp(wall, UTC),
+            now=datetime.fromtimestamp(clock.time(), UTC),
             kind=AuthenticationError if refused_login else None,
             hint=hint,
         )

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from zoneinfo import ZoneInfo
 
-from attrs import field, frozen
-
 from carecloud_async import codec
-from carecloud_async.auth.enterprise import EnterpriseCredentials
+from carecloud_async.auth.device import DeviceToken
 from carecloud_async.auth.identities import Identities, Seat
 from carecloud_async.auth.lease import RenewalWindows
-from carecloud_async.auth.manager import TokenManager
-from carecloud_async.auth.provider import AuthProvider, digest
-from carecloud_async.auth.renewal import Renewal
+from carecloud_async.auth.logged_in import LoggedIn, logged_in
+from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.stores.memory import MemoryTokenStore
-from carecloud_async.auth.token import valid_to_utc
-from carecloud_async.call import Caller, Engine, LoginSender, Options
+from carecloud_async.call import Caller
 from carecloud_async.clock import Clock, SystemClock
-from carecloud_async.errors import ConfigurationError, NotFoundError, PermissionDeniedError
+from carecloud_async.engine import Engine, Options
+from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
 from carecloud_async.http import Timeout, open_door
 from carecloud_async.loops import LoopGuard
+from carecloud_async.managers import ManagerFactory
 from carecloud_async.observe import OnCall
 from carecloud_async.project import Interface, Project
 from carecloud_async.rate import Gate, Limit, RateLimit
 from carecloud_async.retry import RetryBudget, RetryPolicy
+from carecloud_async.settings import check_combination, check_connections, check_provider, from_environment
 
 if TYPE_CHECKING:
     from carecloud_async.resources.customers import Customers
@@ -40,34 +37,6 @@ if TYPE_CHECKING:
     from carecloud_async.resources.users import Users
 
 T = TypeVar("T")
-
-_ENVIRONMENT = {
-    "project_url": "CARECLOUD_PROJECT_URL",
-    "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
-    "login": "CARECLOUD_LOGIN",
-    "password": "CARECLOUD_PASSWORD",
-}
-
-
-def _masked(_: object) -> str:
-    return "'***'"
-
-
-@frozen(kw_only=True)
-class LoggedIn:
-    """What a login brought.
-
-    Attributes:
-        token_id: the token: a customer's bound device token, or a user's bearer token. Keep it like a password.
-        customer_id: the customer, on the customer interface.
-        user: the user, on the enterprise interface (`carecloud_async.models.User`).
-        valid_to: until when the token is good, in UTC; `None` if it does not end by time.
-    """
-
-    token_id: str = field(repr=_masked)
-    customer_id: str | None = None
-    user: Any = field(default=None, repr=False)
-    valid_to: datetime | None = None
 
 
 class CareCloud:
@@ -122,7 +91,7 @@ class CareCloud:
         clock: Clock | None = None,
         random: Random | None = None,
     ) -> None:
-        _check_combination(
+        check_combination(
             http_client,
             transport=transport,
             timeout=timeout,
@@ -130,7 +99,7 @@ class CareCloud:
             verify=verify,
             max_connections=max_connections,
         )
-        _check_provider(auth)
+        check_provider(auth)
         clock = clock or SystemClock()
         project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
         engine = Engine(
@@ -139,7 +108,7 @@ class CareCloud:
                 project,
                 transport=transport,
                 http_client=http_client,
-                max_connections=_connections(max_connections),
+                max_connections=check_connections(max_connections),
                 proxy=proxy,
                 verify=True if verify is None else verify,
             ),
@@ -151,7 +120,8 @@ class CareCloud:
             on_call=on_call,
         )
         options = Options(language=language, timeout=Timeout() if timeout is None else Timeout.of(timeout), retry=retry)
-        managers = _Managers(engine, options, token_store or MemoryTokenStore(clock=clock), windows)
+        store = token_store or MemoryTokenStore(clock=clock)
+        managers = ManagerFactory(engine=engine, options=options, store=store, windows=windows)
         identities = Identities(managers.make)
         self._set_up(engine, identities, identities.seat(auth), options, owner=True)
 
@@ -177,21 +147,7 @@ class CareCloud:
         Raises:
             ConfigurationError: variables are missing; the message names them.
         """
-        wanted = dict(_ENVIRONMENT)
-        if "auth" in overrides:
-            wanted = {"project_url": wanted["project_url"]}
-        if "project_url" in overrides:
-            del wanted["project_url"]
-        values = {name: os.environ.get(variable, "").strip() for name, variable in wanted.items()}
-        missing = [wanted[name] for name, value in values.items() if not value]
-        if missing:
-            raise ConfigurationError(f"set {', '.join(missing)} in the environment")
-        for name, variable in (("timezone", "CARECLOUD_TIMEZONE"), ("language", "CARECLOUD_LANGUAGE")):
-            if os.environ.get(variable, "").strip():
-                overrides.setdefault(name, os.environ[variable].strip())
-        project_url = overrides.pop("project_url", None) or values.pop("project_url")
-        auth = overrides.pop("auth", None) or EnterpriseCredentials(**values)
-        return cls(project_url, auth=auth, **overrides)
+        return cls(**from_environment(overrides))
 
     async def __aenter__(self) -> Self:
         self._engine.check()
@@ -227,7 +183,7 @@ class CareCloud:
         Raises:
             ConfigurationError: the identity's device already serves another one here.
         """
-        _check_provider(auth)
+        check_provider(auth)
         return self._view(self._identities.seat(auth), self._options)
 
     def with_options(
@@ -261,17 +217,16 @@ class CareCloud:
     async def login(self) -> LoggedIn:
         """Log in now and let the server check the credentials; without it the first call logs in by itself.
 
+        A resumed session is looked up at the server. A device token that is at hand is returned as it is.
+
         Raises:
             AuthenticationError: the credentials were refused.
+            SessionExpiredError: a resumed session is over.
         """
         self._engine.check()
+        self._identities.claim(self._seat)
         token = await self._seat.manager.log_in()
-        return LoggedIn(
-            token_id=token.value,
-            customer_id=token.customer_id,
-            user=token.user,
-            valid_to=_end(token, self._engine.project.timezone),
-        )
+        return logged_in(token, zone=self._engine.project.timezone)
 
     async def logout(self) -> None:
         """Log out at the server and forget the token.
@@ -281,21 +236,27 @@ class CareCloud:
         """
         self._engine.check()
         await self._seat.manager.log_out()
-        self._identities.release(self._seat)
+        if self._seat.manager.provider.ends_with_logout:
+            self._identities.release(self._seat)
 
     async def ping(self) -> None:
         """Check that the project answers and takes this identity's token; one small request.
+
+        What a device token is worth shows only where a customer is logged in on it; without one, any answer will do.
 
         Raises:
             CareCloudError: it does not.
         """
         from carecloud_async.resources.customers import operations
 
+        manager, bearer = self._seat.manager, None
+        if isinstance(manager.provider, DeviceToken):
+            # Past the auth flow: it would make a new device token of a refusal that is about the customer.
+            bearer = (manager.current() or await manager.get()).value
         try:
-            await self._caller.call(operations.LIST, decode=codec.data, params={"count": 1})
-        except (PermissionDeniedError, NotFoundError):
-            # A device that no customer is logged in on may ask for nothing; being told so proves the same.
-            if self._caller.interface is Interface.ENTERPRISE:
+            await self._caller.call(operations.LIST, decode=codec.data, params={"count": 1}, bearer=bearer)
+        except (AuthenticationError, PermissionDeniedError, NotFoundError):
+            if bearer is None:
                 raise
 
     @overload
@@ -381,60 +342,3 @@ class CareCloud:
         from carecloud_async.resources.users import Users
 
         return Users(self._caller)
-
-
-class _Managers:
-    """Makes the token manager of an identity."""
-
-    def __init__(self, engine: Engine, options: Options, store: TokenStore, windows: RenewalWindows) -> None:
-        self._engine = engine
-        self._options = options
-        self._store = store
-        self._windows = windows
-
-    def make(self, provider: AuthProvider) -> TokenManager:
-        engine = self._engine
-        interface = Interface(provider.interface)
-        caller = Caller(engine, interface=interface, options=self._options)
-        renewal = Renewal(
-            provider,
-            key=f"{digest(engine.project.origin)}:{interface}:{digest(provider.application_id)}:{provider.identity_key}",
-            store=self._store,
-            sender=lambda patient: LoginSender(caller, patient=patient),
-            clock=engine.clock,
-            zone=engine.project.timezone,
-            windows=self._windows,
-        )
-        return TokenManager(renewal, clock=engine.clock)
-
-
-def _end(token: Any, zone: ZoneInfo) -> datetime | None:
-    if token.valid_to is not None:
-        return valid_to_utc(token.valid_to, zone=zone, after=None)
-    return None
-
-
-def _check_combination(http_client: Any | None, **others: Any) -> None:
-    given = [name for name, value in others.items() if value is not None]
-    if http_client is not None and given:
-        raise ConfigurationError(f"http_client brings its own {', '.join(given)}: set that on the client you pass in")
-
-
-def _check_provider(auth: Any) -> None:
-    if not isinstance(auth, AuthProvider):
-        raise ConfigurationError(
-            f"auth must be an AuthProvider object such as EnterpriseCredentials, DeviceToken or CustomerSession, not "
-            f"{type(auth).__name__}"
-        )
-    try:
-        Interface(auth.interface)
-    except ValueError:
-        raise ConfigurationError(f'{type(auth).__name__}.interface must be "enterprise" or "customer"') from None
-
-
-def _connections(number: int | None) -> int:
-    if number is None:
-        return 20
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ConfigurationError("max_connections must be a whole number from 1 up")
-    return number

@@ -68,10 +68,15 @@ def _rebuild(cls: type[CareCloudError], args: tuple[Any, ...], state: dict[str, 
 
 
 class CareCloudError(Exception):
-    """The root of everything this SDK raises. Pickles and copies with all its attributes."""
+    """The root of everything this SDK raises. Pickles and copies with all its attributes.
 
-    #: Whether the same call may succeed later, unchanged.
+    Attributes:
+        is_retryable: whether the same call may succeed later, unchanged.
+        correlation_id: the id of the call in this client's log records; `None` for what no call raised.
+    """
+
     is_retryable: bool = False
+    correlation_id: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
@@ -185,7 +190,6 @@ class ApiError(CareCloudError):
         invalid_params: what the API complained of, without the values.
         retry_after: seconds the server asked to wait, or `None`.
         request_id: the server's id of the request, where it sends one.
-        correlation_id: the id of the call in this client's log records.
     """
 
     def __init__(
@@ -201,7 +205,6 @@ class ApiError(CareCloudError):
         invalid_params: tuple[InvalidParam, ...] = (),
         retry_after: float | None = None,
         request_id: str | None = None,
-        correlation_id: str | None = None,
         hint: str | None = None,
     ) -> None:
         self.status = status
@@ -214,11 +217,10 @@ class ApiError(CareCloudError):
         self.invalid_params = invalid_params
         self.retry_after = retry_after
         self.request_id = request_id
-        self.correlation_id = correlation_id
         super().__init__(self._describe(hint))
 
     def _describe(self, hint: str | None) -> str:
-        words = [f"{self.status} on {self.method} {self.path}"]
+        words = [f"{self.status} on {self.method} {self.path}" if self.method else str(self.status)]
         if self.exception:
             words.append(f"({self.exception})")
         if self.invalid_params:

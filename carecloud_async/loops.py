@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 
 from carecloud_async.errors import WrongEventLoopError
 
@@ -46,6 +47,7 @@ class LoopGuard:
     def __init__(self) -> None:
         self._loop: object = None
         self._pid = 0
+        self._binding = threading.Lock()
 
     @property
     def bound(self) -> bool:
@@ -61,8 +63,10 @@ class LoopGuard:
         loop = current_loop()
         if loop is self._loop and os.getpid() == self._pid:
             return
-        if self._loop is None:
-            self._loop, self._pid = loop, os.getpid()
+        with self._binding:  # two threads may make their first call at once
+            if self._loop is None:
+                self._loop, self._pid = loop, os.getpid()
+        if loop is self._loop and os.getpid() == self._pid:
             return
         where = "process" if os.getpid() != self._pid else "event loop"
         raise WrongEventLoopError(

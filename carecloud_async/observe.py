@@ -8,6 +8,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 _log = logging.getLogger("carecloud_async")
+_hook_log = logging.getLogger("carecloud_async.on_call")
 
 
 @frozen(kw_only=True)
@@ -21,7 +22,7 @@ class CallRecord:
         seconds: how long it took in all: gate, login, repeats and waits included.
         attempts: how often it was sent.
         correlation_id: 16 hex digits, also on the error.
-        error: the class name of the error that was raised, if any.
+        error: the class name of the error that was raised, if any; a cancelled call has one too.
     """
 
     method: str
@@ -37,27 +38,37 @@ OnCall = Callable[[CallRecord], None]
 
 
 def report(record: CallRecord, on_call: OnCall | None) -> None:
-    """Log the record on `carecloud_async` (INFO, or WARNING with an error) and hand it to the user's hook."""
+    """Log the record on `carecloud_async` (INFO, or WARNING with an error) and hand it to the user's hook.
+
+    A hook that raises breaks no call and hides no error: what it raised is logged on `carecloud_async.on_call`.
+    """
     level = logging.INFO if record.error is None else logging.WARNING
     if _log.isEnabledFor(level):
-        _log.log(
-            level,
-            "%s %s -> %s in %.1f ms, attempts %d, id %s",
-            record.method,
-            record.path,
-            record.status if record.error is None else f"{record.status or 'no answer'} ({record.error})",
-            record.seconds * 1000,
-            record.attempts,
-            record.correlation_id,
-            extra={
-                "carecloud_method": record.method,
-                "carecloud_path": record.path,
-                "carecloud_status": record.status,
-                "carecloud_milliseconds": round(record.seconds * 1000, 3),
-                "carecloud_attempts": record.attempts,
-                "carecloud_correlation_id": record.correlation_id,
-                "carecloud_error": record.error,
-            },
-        )
+        _write(record, level)
     if on_call is not None:
-        on_call(record)
+        try:
+            on_call(record)
+        except Exception:  # noqa: BLE001  (a hook for metrics may raise anything, and must cost no answer)
+            _hook_log.exception("the on_call hook raised")
+
+
+def _write(record: CallRecord, level: int) -> None:
+    _log.log(
+        level,
+        "%s %s -> %s in %.1f ms, attempts %d, id %s",
+        record.method,
+        record.path,
+        record.status if record.error is None else f"{record.status or 'no answer'} ({record.error})",
+        record.seconds * 1000,
+        record.attempts,
+        record.correlation_id,
+        extra={
+            "carecloud_method": record.method,
+            "carecloud_path": record.path,
+            "carecloud_status": record.status,
+            "carecloud_milliseconds": round(record.seconds * 1000, 3),
+            "carecloud_attempts": record.attempts,
+            "carecloud_correlation_id": record.correlation_id,
+            "carecloud_error": record.error,
+        },
+    )

@@ -1,12 +1,14 @@
 """Pace: when the next call may leave. A fixed one, and one that finds the server's limit.
 
-The adaptive pace runs free until the first 429. What was served in the seconds before a refusal is taken as the limit;
-the pace starts a tenth below it, climbs back within ten seconds, stays near it, and then climbs ever faster, so that a
-limit that was raised or measured too low is found again (the shape is that of CUBIC, RFC 9438).
+The adaptive pace runs free until the first 429. What was served just before a refusal is taken as the limit. If that was
+measured over too short a time (a burst says little about a limit), the pace is held for a moment and then doubles until
+the next refusal tells more. Else it starts a little below the limit, is back at it within twenty seconds, and creeps on
+(the shape is that of CUBIC, RFC 9438); if nothing is refused then either, the limit was raised, and the pace doubles.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 from carecloud_async.clock import Clock
@@ -14,15 +16,27 @@ from carecloud_async.clock import Clock
 #: So many seconds of unused pace may be caught up at once: a late wake-up must not slow the pace down.
 CATCH_UP_SECONDS = 0.1
 #: How far below the limit a pace restarts, and how long it takes to be back (seconds).
-DROP = 0.1
-RECOVERY_SECONDS = 10.0
+DROP = 0.05
+RECOVERY_SECONDS = 20.0
 #: The past that counts when the limit is measured, and the least of it that can be trusted (seconds).
-WINDOW_SECONDS = 3.0
+WINDOW_SECONDS = 1.5
 TRUSTED_SECONDS = 1.0
-#: While no measure can be trusted the pace doubles in this time (seconds).
+#: While no measure can be trusted the pace is held for so long, and then doubles in this time (seconds).
+HOLD_SECONDS = 1.0
 DOUBLING_SECONDS = 1.0
+#: So much of an untrusted measure is taken: its refusals come by the flight.
+UNSURE_FACTOR = 0.9
+#: After so long without a refusal the limit must have been raised: then the pace doubles in this time (seconds).
+PATIENCE_SECONDS = 20.0
+REDOUBLING_SECONDS = 4.0
+#: A refusal so soon after the last one shows that what was measured held a burst (seconds).
+SOON_SECONDS = 8.0
+SOON_FACTOR = 0.95
+SOONER_FACTOR = 0.9
+MAX_DROP = 0.6
+GROWTH = 1.0
 #: The slowest pace, in calls per second.
-FLOOR = 0.2
+FLOOR = 0.5
 
 
 class Pace(Protocol):
@@ -81,9 +95,9 @@ class AdaptivePace:
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
-        self._meter = _Meter(clock.monotonic())
+        self._meter = Meter()
         self._limit: float | None = None
-        self._trusted = False
+        self._sure = False
         self._resumed_at = 0.0
         self._next = 0.0
 
@@ -93,9 +107,10 @@ class AdaptivePace:
         if self._limit is None:
             return None
         since = max(self._clock.monotonic() - self._resumed_at, 0.0)
-        if not self._trusted:
-            return max(self._limit, FLOOR) * float(2 ** min(since / DOUBLING_SECONDS, 30.0))
-        return max(self._limit * (1 + DROP * (since / RECOVERY_SECONDS - 1) ** 3), FLOOR)
+        if not self._sure:
+            return self._limit * float(2 ** min((max(since - HOLD_SECONDS, 0.0) / DOUBLING_SECONDS) ** GROWTH, 30.0))
+        near = self._limit * (1 + DROP * (since / RECOVERY_SECONDS - 1) ** 3)
+        return near * float(2 ** min(max(since - PATIENCE_SECONDS, 0.0) / REDOUBLING_SECONDS, 30.0))
 
     def delay(self) -> float:
         """See `Pace.delay`."""
@@ -115,8 +130,14 @@ class AdaptivePace:
         """See `Pace.refused`."""
         now = self._clock.monotonic()
         measured, seconds = self._meter.measure(now)
-        self._trusted = seconds >= TRUSTED_SECONDS
-        self._limit = max(measured, FLOOR)
+        active = now - self._resumed_at
+        if self._sure and self._limit is not None and active < SOON_SECONDS:
+            factor = SOON_FACTOR if active > 3 else SOONER_FACTOR
+            limit = max(measured * factor, self._limit * MAX_DROP)
+        else:
+            self._sure = seconds >= TRUSTED_SECONDS
+            limit = measured if self._sure else measured * UNSURE_FACTOR
+        self._limit = max(limit, FLOOR)
         self._resumed_at = now
 
     def resume_at(self, moment: float) -> None:
@@ -126,32 +147,34 @@ class AdaptivePace:
         self._meter.restart(moment)
 
 
-class _Meter:
+class Meter:
     """How many calls were served per second in the last seconds."""
 
-    _SLOTS = 12
-    _WIDTH = WINDOW_SECONDS / _SLOTS
-
-    def __init__(self, start: float) -> None:
-        self._start = start
-        self._counts: dict[int, int] = {}
+    def __init__(self) -> None:
+        self._start = 0.0
+        self._times: deque[float] = deque()
 
     def restart(self, moment: float) -> None:
+        """Forget the past, and what is yet to come before this moment."""
         self._start = max(self._start, moment)
-        self._counts.clear()
+        self._times.clear()
 
     def count(self, now: float) -> None:
-        slot = int(now / self._WIDTH)
-        if slot in self._counts:
-            self._counts[slot] += 1
+        """Count a call that was served."""
+        if now < self._start:
             return
-        self._counts[slot] = 1
-        for old in [s for s in self._counts if s <= slot - self._SLOTS]:
-            del self._counts[old]
+        self._times.append(now)
+        self._forget(now)
 
     def measure(self, now: float) -> tuple[float, float]:
         """Return calls per second, and the seconds that this was measured over."""
-        oldest = int(now / self._WIDTH) - self._SLOTS + 1
-        seconds = now - max(self._start, oldest * self._WIDTH)
-        served = sum(count for slot, count in self._counts.items() if slot >= oldest)
-        return served / max(seconds, TRUSTED_SECONDS), seconds
+        self._forget(now)
+        if not self._times:
+            return 0.0, 0.0
+        seconds = now - self._times[0]
+        return len(self._times) / max(seconds, TRUSTED_SECONDS), seconds
+
+    def _forget(self, now: float) -> None:
+        times = self._times
+        while times and times[0] <= now - WINDOW_SECONDS:
+            times.popleft()

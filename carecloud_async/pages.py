@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
-from typing import Any, Generic, TypeVar
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -13,6 +15,9 @@ from carecloud_async.errors import ConfigurationError
 from carecloud_async.operations import Operation
 from carecloud_async.prefetch import Prefetch
 from carecloud_async.walk import OnePage, Page, Pages, Records
+
+if TYPE_CHECKING:
+    from carecloud_async.export.report import ExportReport, OnProgress
 
 T = TypeVar("T")
 
@@ -93,7 +98,69 @@ class Listing(Generic[T]):
         """Return the records with so many pages in flight, their order kept: `async with` it, then iterate."""
         if pages < 1:
             raise ConfigurationError("prefetch: at least one page must be in flight")
-        return Prefetch(self.fetch, paged=self._operation.paged, offset=self._offset, count=self._count, ahead=pages)
+        return Prefetch(
+            self.fetch,
+            marks=self._marks,
+            paged=self._operation.paged,
+            offset=self._offset,
+            count=self._count,
+            ahead=pages,
+            name=self._operation.call,
+        )
+
+    async def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        concurrency: int = 8,
+        resume: bool = False,
+        overwrite: bool = False,
+        changed_since: datetime | str | None = None,
+        fields: Sequence[str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ExportReport:
+        """Write the whole list to a file: every record that stays is in it exactly once, whatever changes meanwhile.
+
+        The guarantee, its limits and its cost: `carecloud_async.export`.
+
+        Args:
+            target: a path whose suffix names the format (`.jsonl`, `.csv`, `.parquet`; `.jsonl.gz`, `.csv.zst` …), or
+                an fsspec URL such as `s3://bucket/customers.parquet`. What is no regular file (a pipe, `/dev/stdout`)
+                is written directly.
+            concurrency: how many pages are in flight.
+            resume: go on where an earlier run to the same target was stopped; without one, begin.
+            overwrite: replace the target if it exists.
+            changed_since: write only what changed at or after this time; naive means project-local.
+            fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
+            on_progress: called with a `Progress`, at most a few times a second; may be async.
+
+        Raises:
+            ExportError: it cannot start or go on; what was there is untouched, and what was fetched can be resumed.
+            CareCloudError: the server cannot be read; what was fetched can be resumed.
+        """
+        from carecloud_async.export.job import run  # few programs export
+        from carecloud_async.export.query import Query
+
+        query = Query(
+            caller=self._caller,
+            operation=self._operation,
+            key=self._key,
+            into=self._into,
+            path_params=self._path_params,
+            params=self._params,
+            count=self._count,
+            offset=self._offset,
+        )
+        return await run(
+            query,
+            target,
+            concurrency=concurrency,
+            resume=resume,
+            overwrite=overwrite,
+            changed_since=changed_since,
+            fields=fields,
+            on_progress=on_progress,
+        )
 
     async def fetch(self, offset: int, count: int) -> Page[T]:
         """Get one page of records."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -11,9 +12,11 @@ import anyio
 from attrs import define, field
 
 from carecloud_async.tasks import Background
-from carecloud_async.walk import Fetch
+from carecloud_async.walk import Fetch, RepeatWatch
 
 T = TypeVar("T")
+
+_log = logging.getLogger("carecloud_async.pages")
 
 
 @define(eq=False)
@@ -22,6 +25,7 @@ class _Span:
 
     ready: anyio.Event = field(factory=anyio.Event)
     items: list[Any] = field(factory=list)
+    received: int = 0
     last: bool = False
     total_items: int | None = None
     error: Exception | None = None
@@ -32,14 +36,29 @@ class Prefetch(Generic[T]):
 
     Args:
         fetch: gets a page by offset and count.
+        marks: what tells records apart.
         paged: whether the operation takes them; if not, there is one page.
         offset: where to begin.
         count: how many records to ask for at a time.
         ahead: how many pages are in flight at most.
+        name: what is listed, for warnings.
     """
 
-    def __init__(self, fetch: Fetch[T], *, paged: bool, offset: int, count: int, ahead: int) -> None:
+    def __init__(
+        self,
+        fetch: Fetch[T],
+        *,
+        marks: Callable[[Iterable[T]], Set[Any]],
+        paged: bool,
+        offset: int,
+        count: int,
+        ahead: int,
+        name: str,
+    ) -> None:
         self._fetch = fetch
+        self._marks = marks
+        self._watch = RepeatWatch()
+        self._name = name
         self._paged = paged
         self._offset = offset
         self._count = count
@@ -79,8 +98,6 @@ class Prefetch(Generic[T]):
     async def _next_items(self) -> list[T]:
         if not self._open:
             raise RuntimeError("use prefetch in a block: async with listing.prefetch(8) as records")
-        if not self._step:
-            return await self._first_items()
         self._fill()
         if not self._spans:
             self._done = True
@@ -92,43 +109,46 @@ class Prefetch(Generic[T]):
             self._done = True
             raise span.error
         self._total = span.total_items if span.total_items is not None else self._total
-        if span.last:
+        if self._watch.repeats(self._marks(span.items)):
+            _log.warning("%s: the server repeats a page it has sent before; the list ends here", self._name)
             self._done = True
+            return []
+        if not self._step:
+            self._step = span.received or 1
+            self._offset += span.received
+        self._done = span.last or not self._paged
         self._fill()
         return span.items
 
-    async def _first_items(self) -> list[T]:
-        """Fetch the first page alone: it tells how long the list is, and how many records come at a time."""
-        page = await self._fetch(self._offset, self._count)
-        self._total = page.total_items
-        self._done = not self._paged or page.is_last(self._count)
-        self._step = page.received or 1
-        self._offset += page.received
-        self._fill()
-        return list(page.items)
-
     def _fill(self) -> None:
+        if not self._step:
+            # The first page comes alone: it tells how long the list is, and how many records come at a time.
+            if not self._spans:
+                self._start(self._offset, self._count)
+            return
         while not self._done and len(self._spans) < self._ahead and self._wanted():
-            span = _Span()
-            self._spans.append(span)
-            self._background.start(self._fetch_span, span, self._offset)
+            self._start(self._offset, self._step)
             self._offset += self._step
+
+    def _start(self, offset: int, count: int) -> None:
+        span = _Span()
+        self._spans.append(span)
+        self._background.start(self._fetch_span, span, offset, count)
 
     def _wanted(self) -> bool:
         """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is."""
         return self._total is None or self._offset < self._total or not self._spans
 
-    async def _fetch_span(self, span: _Span, offset: int) -> None:
-        end = offset + self._step
+    async def _fetch_span(self, span: _Span, offset: int, count: int) -> None:
         try:
-            while offset < end:
-                page = await self._fetch(offset, end - offset)
+            while span.received < count:
+                page = await self._fetch(offset + span.received, count - span.received)
+                span.last = page.is_last(count - span.received)
                 span.items += page.items
+                span.received += page.received
                 span.total_items = page.total_items
-                span.last = page.is_last(end - offset)
-                if span.last:
+                if span.last or not self._step:
                     break
-                offset += page.received
         except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
             span.error = error
         finally:

@@ -58,7 +58,7 @@ class Project:
         return cls(
             origin=_parse_origin(project_url, allow_http=allow_http),
             timezone=_parse_zone(timezone),
-            language=_parse_language(language),
+            language=check_language(language),
         )
 
     @property
@@ -149,7 +149,12 @@ def _parse_zone(timezone: str | ZoneInfo) -> ZoneInfo:
         ) from None
 
 
-def _parse_language(language: str) -> str:
+def check_language(language: str) -> str:
+    """Return an `Accept-Language` value if it can be one.
+
+    Raises:
+        ConfigurationError: it cannot stand in a header.
+    """
     if not isinstance(language, str) or not _HEADER_VALUE.fullmatch(language):
         raise ConfigurationError('language must be an Accept-Language value in ASCII, such as "cs, en-gb;q=0.8"')
     return language

@@ -5,6 +5,7 @@ The gate is fair (first come, first through) and safe to cancel: who gives up in
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import anyio
@@ -17,11 +18,13 @@ from carecloud_async.pace import AdaptivePace, FixedPace, Pace
 #: A 429 without Retry-After pauses so long, doubling while every try after a pause is refused (seconds).
 FIRST_PAUSE = 1.0
 MAX_PAUSE = 8.0
+#: A `Retry-After` up to this is everyone's pause; above it, calls must be able to tell their callers (seconds).
+MAX_IMPOSED = 30.0
 
 
-def _positive(_: Any, attribute: Any, value: float) -> None:
-    if not value > 0:
-        raise ConfigurationError(f"RateLimit: {attribute.name} must be greater than 0, not {value}")
+def _positive(_: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ConfigurationError(f"RateLimit: {attribute.name} must be a number greater than 0, not {value!r}")
 
 
 class Limit(Protocol):
@@ -69,9 +72,17 @@ class Gate:
     Args:
         limit: how fast; `None` for a gate that never holds anyone.
         clock: the clock.
+
+    Raises:
+        ConfigurationError: the limit is none.
     """
 
     def __init__(self, limit: Limit | None, *, clock: Clock) -> None:
+        if isinstance(limit, type) or (limit is not None and not callable(getattr(limit, "pace", None))):
+            raise ConfigurationError(
+                "rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not "
+                f"{limit!r}"
+            )
         self._pace = None if limit is None else limit.pace(clock)
         self._clock = clock
         self._queue: anyio.Lock | None = None
@@ -79,19 +90,35 @@ class Gate:
         self._pause = 0.0
         self._era = 0
 
-    async def enter(self) -> int:
-        """Wait for the turn; return a ticket for `served` and `refused`."""
+    def pass_at_once(self) -> int | None:
+        """Return a ticket if nobody has to wait, else `None`; the way of nearly all calls, without awaiting."""
         pace = self._pace
         if pace is None:
             return 0
+        if (self._queue is not None and self._queue.locked()) or self._delay(pace) > 0:
+            return None
+        pace.take()
+        return self._era
+
+    async def enter(self, *, ahead: bool = False) -> int:
+        """Wait for the turn; return a ticket for `served` and `refused`.
+
+        Args:
+            ahead: do not queue. For logins: calls that have had their turn wait for them.
+        """
+        pace = self._pace
+        if pace is None:
+            return 0
+        if ahead:
+            return await self._wait(pace)
         if self._queue is None:
             self._queue = anyio.Lock()
-        if self._queue.locked() or self._delay(pace) > 0:
-            async with self._queue:
-                while (delay := self._delay(pace)) > 0:
-                    await self._clock.sleep(delay)
-                pace.take()
-                return self._era
+        async with self._queue:
+            return await self._wait(pace)
+
+    async def _wait(self, pace: Pace) -> int:
+        while (delay := self._delay(pace)) > 0:
+            await self._clock.sleep(delay)
         pace.take()
         return self._era
 
@@ -105,7 +132,7 @@ class Gate:
     def refused(self, ticket: int, *, retry_after: float | None) -> None:
         """Note a 429: everyone pauses, and the pace drops, once for all calls that were under way together.
 
-        A wait longer than `MAX_PAUSE` is not imposed on everyone: each call decides by its own policy.
+        A wait longer than `MAX_IMPOSED` is not imposed on everyone: each call decides by its own policy.
         """
         if self._pace is None:
             return
@@ -114,7 +141,7 @@ class Gate:
             self._era += 1
             self._pause = min(self._pause * 2 or FIRST_PAUSE, MAX_PAUSE)
             self._pace.refused()
-        wait = self._pause if retry_after is None else min(retry_after, MAX_PAUSE)
+        wait = self._pause if retry_after is None or retry_after > MAX_IMPOSED else retry_after
         self._paused_until = max(self._paused_until, now + wait)
         self._pace.resume_at(self._paused_until)
 

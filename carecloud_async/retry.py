@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
@@ -37,9 +38,23 @@ class Failure:
     retry_after: float | None = None
 
 
-def _positive(instance: Any, attribute: Any, value: float) -> None:
-    if not value > 0:
-        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} must be greater than 0, not {value}")
+def _at_least_one(_: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(f"RetryPolicy: {attribute.name} must be a whole number from 1 up, not {value!r}")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _positive(_: Any, attribute: Any, value: Any) -> None:
+    if not _number(value) or value <= 0:
+        raise ConfigurationError(f"RetryPolicy: {attribute.name} must be a number greater than 0, not {value!r}")
+
+
+def _not_negative(_: Any, attribute: Any, value: Any) -> None:
+    if not _number(value) or value < 0:
+        raise ConfigurationError(f"RetryPolicy: {attribute.name} must be a number from 0 up, not {value!r}")
 
 
 @frozen(kw_only=True)
@@ -48,6 +63,9 @@ class RetryPolicy:
 
     Reads, PUT, DELETE and logins are repeated after a lost connection, a timeout, 429, 500, 502, 503 and 504; another
     POST only when nothing was sent or the answer was 429.
+
+    The budget bounds what an outage of `T` seconds costs the server: `n` calls send at most
+    `n + budget_reserve + budget_ratio * n + budget_per_second * T` requests.
 
     Attributes:
         attempts: how often one call is sent at most; 1 never repeats.
@@ -58,12 +76,12 @@ class RetryPolicy:
         budget_reserve: how many repeats may be saved up; the client starts with so many.
     """
 
-    attempts: int = field(default=8, validator=_positive)
+    attempts: int = field(default=8, validator=_at_least_one)
     base: float = field(default=0.5, validator=_positive)
     max_wait: float = field(default=30.0, validator=_positive)
-    budget_ratio: float = 0.2
-    budget_per_second: float = 0.5
-    budget_reserve: float = 50.0
+    budget_ratio: float = field(default=0.2, validator=_not_negative)
+    budget_per_second: float = field(default=0.5, validator=_not_negative)
+    budget_reserve: float = field(default=50.0, validator=_not_negative)
 
     def decide(
         self, failure: Failure, *, attempt: int, safe_to_repeat: bool, random: Callable[[], float]
@@ -90,6 +108,17 @@ def _may_repeat(trouble: Trouble, *, safe_to_repeat: bool) -> bool:
     return safe_to_repeat and trouble in {Trouble.LOST, Trouble.SERVER}
 
 
+def check_policy(value: Any) -> RetryPolicy:
+    """Return a policy if it is one.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if not isinstance(value, RetryPolicy):
+        raise ConfigurationError(f"retry must be a RetryPolicy such as RetryPolicy(attempts=5), not {value!r}")
+    return value
+
+
 class RetryBudget:
     """The repeats that a client may still spend; shared by its views.
 
@@ -99,7 +128,7 @@ class RetryBudget:
     """
 
     def __init__(self, policy: RetryPolicy, *, clock: Clock) -> None:
-        self._policy = policy
+        self._policy = check_policy(policy)
         self._clock = clock
         self._left = policy.budget_reserve
         self._counted_at = clock.monotonic()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -26,6 +27,7 @@ from carecloud_async.project import Project
 
 MAX_LIST_VALUES = 1000
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _CODE = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: BadRequestError,
@@ -54,9 +56,13 @@ def expand_path(template: str, path_params: Mapping[str, Any]) -> str:
 
 def _segment(name: str, value: Any) -> str:
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
-    if not text.strip() or text in {".", ".."}:
+    if not text.strip() or text in {".", ".."} or not _encodable(text):
         raise ConfigurationError(f"{name} is empty or not an id: the API's ids are non-empty strings")
     return quote(text, safe="")
+
+
+def _encodable(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
@@ -79,7 +85,10 @@ def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
             pairs += [(key, _scalar(name, item, project)) for item in values]
         else:
             pairs.append((name, _scalar(name, value, project)))
-    return urlencode(pairs)
+    try:
+        return urlencode(pairs)
+    except UnicodeEncodeError:
+        raise ConfigurationError("a query parameter holds text that is no Unicode (a lone surrogate)") from None
 
 
 def _check_list(name: str, values: list[Any]) -> None:
@@ -91,6 +100,8 @@ def _check_list(name: str, values: list[Any]) -> None:
 
 def _scalar(name: str, value: Any, project: Project) -> str:
     match value:
+        case Enum():
+            return _scalar(name, value.value, project)
         case bool():
             return "true" if value else "false"
         case str() | int() | float():
@@ -114,9 +125,9 @@ def _http_date(text: str | None) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -127,7 +138,7 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     text = (headers.get("retry-after") or "").strip()
     if not text:
         return None
-    if re.fullmatch(r"[+-]?\d{1,12}(\.\d{1,6})?", text):
+    if _SECONDS.fullmatch(text):
         return max(float(text), 0.0)
     moment = _http_date(text)
     if moment is None:
@@ -166,7 +177,7 @@ def parse_error(
 
 def _error_object(body: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(body)
+        document = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         return {}
     error = document.get("error") if isinstance(document, dict) else None

@@ -8,10 +8,10 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from carecloud_async.auth.device import DeviceToken
-from carecloud_async.auth.enterprise import masked, require_text
 from carecloud_async.auth.provider import AuthProvider, Send, digest
+from carecloud_async.auth.secret import masked, require_text
 from carecloud_async.auth.token import Token
-from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError
+from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError, SessionExpiredError
 from carecloud_async.project import Interface
 
 LOGIN_TYPES = ("email", "phone", "card")
@@ -51,8 +51,8 @@ class CustomerLogin(AuthProvider):
                 return await self._log_in(send, previous)
             except AuthenticationError as error:
                 # A 401 here is either a dead device token or a refused customer: only a new token can tell. Any other
-                # status is about the customer.
-                if error.status != 401:
+                # status is about the customer. A token that still serves a customer is not killed for a wrong password.
+                if error.status != 401 or await customer_served(send, previous) is not None:
                     raise
         return await self._log_in(send, await self.device.create(send))
 
@@ -151,9 +151,9 @@ class AuthenticationTokenSession(CustomerLogin):
 
     Attributes:
         device: the installation the customer uses here.
-
         token: the authentication token, from `GET /tokens/{token_id}/actions/auth-token` in the other application.
         token_request_id: the id of the request that issued it.
+        destination_application_id: the application that it was issued for; the device's own if left out.
     """
 
     device: DeviceToken
@@ -202,13 +202,42 @@ class ResumedSession(AuthProvider):
         return digest("resumed", self.token_id)
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
-        """Return the token that was kept; nothing is sent."""
-        del send, previous
-        return Token(self.token_id, customer_id=self.customer_id)
+        """Return the token that was kept, unsent; with `previous` (at `login()`) ask the server whose it is.
+
+        Raises:
+            SessionExpiredError: it is nobody's any more.
+        """
+        if previous is None:
+            return Token(self.token_id, customer_id=self.customer_id)
+        customer_id = await customer_served(send, previous)
+        if customer_id is None or (self.customer_id is not None and customer_id != self.customer_id):
+            raise session_over()
+        return Token(self.token_id, customer_id=customer_id)
 
     async def revoke(self, send: Send, token: Token) -> None:
         """Log the customer out; see `CustomerLogin.revoke`."""
         await log_out(send, token)
+
+
+async def customer_served(send: Send, token: Token) -> str | None:
+    """Return the customer that a device token is bound to, or `None` if it is nobody's or dead (`GET /customers`)."""
+    try:
+        data = await send("GET", "/customers", bearer=token.value)
+    except AuthenticationError as error:
+        if error.status in {401, 403, 404}:
+            return None
+        raise
+    customers = data.get("customers")
+    first = customers[0] if isinstance(customers, list) and customers else None
+    customer_id = first.get("customer_id") if isinstance(first, dict) else None
+    return customer_id if isinstance(customer_id, str) and customer_id else None
+
+
+def session_over() -> SessionExpiredError:
+    """Make the error of a session that the server no longer takes."""
+    return SessionExpiredError(
+        status=401, method="", path="", hint="the session is over at the server: ask the customer to log in again"
+    )
 
 
 async def log_out(send: Send, token: Token) -> None:

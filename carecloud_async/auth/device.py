@@ -7,9 +7,9 @@ from typing import Any
 
 from attrs import asdict, field, frozen
 
-from carecloud_async.auth.enterprise import masked, require_text
 from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.token import Token
+from carecloud_async.auth.secret import masked, require_text
+from carecloud_async.auth.token import Token, usable
 from carecloud_async.errors import ResponseError
 from carecloud_async.project import Interface
 
@@ -104,4 +104,4 @@ class DeviceToken(AuthProvider):
         value = data.get("token_id")
         if not isinstance(value, str) or not value:
             raise ResponseError("the answer to POST /tokens holds no token_id")
-        return Token(value)
+        return Token(usable(value, where="the answer to POST /tokens"))

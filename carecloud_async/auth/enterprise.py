@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import field, frozen
 
 from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.token import Token
+from carecloud_async.auth.secret import Secret, fixed, masked, require_secret, require_text, reveal
+from carecloud_async.auth.token import Token, usable
 from carecloud_async.codec import structure
-from carecloud_async.errors import ConfigurationError, ResponseError
+from carecloud_async.errors import ResponseError
 from carecloud_async.models import User
 from carecloud_async.project import Interface
 
-Secret = str | Callable[[], str | Awaitable[str]]
-
 _LOGOUT = "/users/actions/logout"
-
-
-def masked(_: object) -> str:
-    """Show a secret as stars."""
-    return "'***'"
-
-
-def require_text(instance: Any, attribute: Any, value: Any) -> None:
-    """Refuse empty settings at once, by their name; values are not shown."""
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty or not text")
-
-
-def require_secret(instance: Any, attribute: Any, value: Any) -> None:
-    """Refuse what is neither text nor a callable that returns it."""
-    if not callable(value):
-        require_text(instance, attribute, value)
-
-
-async def reveal(secret: Secret) -> str:
-    """Return a secret that may be given as text or as a sync or async callable."""
-    value: Any = secret() if callable(secret) else secret
-    if inspect.isawaitable(value):
-        value = await value
-    if not isinstance(value, str) or not value:
-        raise ConfigurationError("the callable given for a password must return it as non-empty text")
-    return value
 
 
 class _EnterpriseUser(AuthProvider):
@@ -89,6 +59,11 @@ class EnterpriseCredentials(_EnterpriseUser):
         """See `AuthProvider.identity_key`; the password is no part of it."""
         return digest("user", self.external_application_id, self.login)
 
+    @property
+    def secret(self) -> str | None:
+        """A password given as text: nobody gets this user's token without it. One that is fetched changes by design."""
+        return fixed(self.password)
+
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Log the user in; see `AuthProvider.obtain`."""
         del previous  # an enterprise login owes nothing to the last one
@@ -126,8 +101,7 @@ class SsoCredentials(_EnterpriseUser):
     @property
     def identity_key(self) -> str:
         """See `AuthProvider.identity_key`; a fixed token tells users apart by its digest, a callable by `subject`."""
-        fixed = self.sso_token if isinstance(self.sso_token, str) else ""
-        return digest("sso", self.external_application_id, self.subject, fixed)
+        return digest("sso", self.external_application_id, self.subject, fixed(self.sso_token) or "")
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Exchange the single sign-on token; see `AuthProvider.obtain`."""
@@ -160,7 +134,7 @@ def user_token(data: dict[str, Any]) -> Token:
     valid_to = data.get("valid_to")
     user = data.get("user")
     return Token(
-        value,
+        usable(value, where="the login's answer"),
         valid_to=valid_to if isinstance(valid_to, str) else "",
         user=structure(user, User) if isinstance(user, dict) else None,
     )

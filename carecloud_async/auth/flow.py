@@ -32,14 +32,16 @@ class TokenFlow:
         request.headers["Authorization"] = f"Bearer {token.value}"
         mark_sent(request)
         response = yield request
-        if response.status_code != UNAUTHORIZED:
+        if response.status_code != UNAUTHORIZED or self._manager.renewal_is_useless(token):
             return
         await response.aread()  # unread, it would keep its connection through the whole renewal
         del request.extensions[_SENT]  # a 401 did nothing
         token = await self._manager.get(rejected=token)
         request.headers["Authorization"] = f"Bearer {token.value}"
         mark_sent(request)
-        yield request
+        response = yield request
+        if response.status_code == UNAUTHORIZED:
+            self._manager.refused_at_once(token)
 
 
 def mark_sent(request: Any) -> None:

@@ -73,6 +73,16 @@ class Identities:
         self._keep(key, seat.manager)
         return seat
 
+    def claim(self, seat: Seat) -> None:
+        """Take the device again, for an identity that logs in after a logout.
+
+        Raises:
+            ConfigurationError: the device serves another one by now.
+        """
+        if seat.device_key is not None:
+            self._check_device(seat.manager.provider)
+            self._devices[seat.device_key] = seat
+
     def release(self, seat: Seat) -> None:
         """Free the device of an identity that was logged out."""
         if seat.device_key is not None and self._devices.get(seat.device_key) is seat:

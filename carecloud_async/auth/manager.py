@@ -2,6 +2,9 @@
 
 One caller at a time is the leader of a renewal and runs it within its own call; nothing runs in the background. The
 others wait on an event. If the leader is cancelled, one of them takes over.
+
+While the token is still good, a renewal is one try within a few seconds, whoever waits for it: it must not cost a call
+that could be made. Once there is no good token, it is patient: failures are repeated.
 """
 
 from __future__ import annotations
@@ -11,28 +14,43 @@ import logging
 import anyio
 from attrs import define, field
 
+from carecloud_async.auth.customer import session_over
 from carecloud_async.auth.lease import Lease
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.refusal import Refusal, refuse
-from carecloud_async.auth.renewal import Renewal, is_refusal
+from carecloud_async.auth.renewal import CONFLICT_SECONDS, Renewal, is_refusal
+from carecloud_async.auth.secret import noting_revealed
 from carecloud_async.auth.token import Token
 from carecloud_async.clock import Clock
-from carecloud_async.errors import CareCloudError, RequestTimeoutError, SessionExpiredError
+from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: How long one renewal may take in all, in seconds: with everybody waiting, and while the old token is good.
+#: How long one renewal may take in all, in seconds: without a good token, and while there is one. In the second case it
+#: takes a part of its caller's own time at most.
 PATIENT_SECONDS = 60.0
-HURRIED_SECONDS = 10.0
+HURRIED_SECONDS = 5.0
+HURRIED_PART = 0.25
 #: After a renewal that failed while the token was good: wait this long, doubling, at most the second figure (seconds).
 FIRST_BACKOFF = 1.0
 MAX_BACKOFF = 60.0
+#: How long a provider may take to say whether its credentials changed (seconds).
+MARK_SECONDS = 5.0
 
 
-@define(eq=False)
+@define(eq=False, kw_only=True)
 class _Flight:
-    """A renewal under way. Its waiters find the outcome here: a lease, an error, or neither if it was cancelled."""
+    """A renewal under way. Its waiters find the outcome here: a lease, an error, or neither if it was cancelled.
 
+    Attributes:
+        afresh: whether it logs in whatever is stored.
+        patient: whether failures are repeated.
+        dead: the token value that it knows to be refused.
+    """
+
+    afresh: bool
+    patient: bool
+    dead: str | None
     done: anyio.Event = field(factory=anyio.Event)
     lease: Lease | None = None
     error: Exception | None = None
@@ -50,11 +68,15 @@ class TokenManager:
         self._renewal = renewal
         self._clock = clock
         self._lease: Lease | None = None
+        self._dead: str | None = None  # the token that the server refused last, until there is another
+        self._spare: Token | None = None  # the device token of a session that was logged out
+        self._leaving: list[Token] = []  # tokens whose logout did not come through yet
         self._flight: _Flight | None = None
         self._refusal: Refusal | None = None
         self._backoff = 0.0
         self._quiet_until = 0.0
         self._ended: SessionExpiredError | None = None
+        self._unwelcome: tuple[str, float] | None = None
 
     @property
     def provider(self) -> AuthProvider:
@@ -65,7 +87,8 @@ class TokenManager:
         """Take over an equal identity's newer settings; what was refused before may be right now."""
         if provider != self.provider:
             self._renewal.provider = provider
-            self._refusal = None
+            if self._refusal is not None and self._refusal.mark is None:
+                self._refusal = None
 
     def current(self) -> Token | None:
         """Return the token if it is fresh: without a lock, without waiting."""
@@ -82,59 +105,92 @@ class TokenManager:
             SessionExpiredError: the session cannot be renewed.
             CareCloudError: the login failed.
         """
-        refused_value = rejected.value if rejected is not None else None
-        if self._lease is not None and self._lease.token.value == refused_value:
-            self._lease = None  # nobody else needs to find out
+        if rejected is not None:
+            self._bury(rejected.value)
         while True:
-            lease = self._usable(refused_value)
+            lease = self._usable()
             if lease is not None and not self._renewal_due(lease):
                 return lease.token
-            await self._check_remembered(lease)
+            if lease is None:
+                await self._check_remembered()
             flight = self._flight
             if flight is None:
-                return (await self._lead(lease, refused_value)).token
-            await flight.done.wait()
-            if flight.lease is not None and flight.lease.token.value != refused_value:
+                return (await self._lead(lease)).token
+            await self._wait_for(flight, lease)
+            if flight.lease is not None and flight.lease.token.value != self._dead:
                 return flight.lease.token
-            if flight.error is not None and self._usable(refused_value) is None:
+            if lease is not None and self._usable() is lease:
+                return lease.token
+            if flight.error is not None and flight.patient and self._usable() is None:
                 raise _for_each(flight.error)
+
+    def refused_at_once(self, token: Token) -> None:
+        """Note that the server refused a token on its first use, so that this one is not recreated in a circle.
+
+        A device token is refused by calls that need a customer, too. Every new one would kill its siblings'.
+        """
+        if self.provider.device_key is not None:
+            self._unwelcome = (token.value, self._clock.monotonic() + CONFLICT_SECONDS)
+
+    def renewal_is_useless(self, token: Token) -> bool:
+        """Tell whether a token was made a moment ago and refused at once."""
+        value, until = self._unwelcome or ("", 0.0)
+        return token.value == value and self._clock.monotonic() < until
 
     async def log_in(self) -> Token:
         """Log in now, even if a token is at hand: the server checks the credentials.
 
         A login that is already under way for the same credentials counts.
         """
-        if self._ended is not None and not self.provider.renewable:
-            raise _for_each(self._ended)
-        self._ended = None
-        self._refusal = None
-        flight = self._flight
-        if flight is None:
-            return (await self._lead(None, None, afresh=True)).token
-        await flight.done.wait()
-        if flight.error is not None:
-            raise _for_each(flight.error)
-        return flight.lease.token if flight.lease is not None else await self.log_in()
+        while True:
+            if self._ended is not None and not self.provider.renewable:
+                raise _for_each(self._ended)
+            flight = self._flight
+            if flight is None:
+                return (await self._lead(None, afresh=True)).token
+            await flight.done.wait()
+            if flight.afresh and flight.error is not None:
+                raise _for_each(flight.error)
+            if flight.afresh and flight.lease is not None:
+                return flight.lease.token
 
     async def log_out(self) -> None:
-        """Log out at the server and forget the token; a session then stays ended until `log_in`."""
+        """Log out at the server and forget the token; a session then stays ended until `log_in`.
+
+        What could not be logged out, because the server did not answer, is tried again by the next `log_out`.
+        """
+        while self._flight is not None:
+            await self._flight.done.wait()
         lease, self._lease = self._lease, None
-        token = lease.token if lease is not None else await self._renewal.kept()
         if self.provider.ends_with_logout:
             self._ended = _ended("the session was logged out: call login() to open it again")
-        if token is None:
-            return
+        token = lease.token if lease is not None else await self._renewal.kept()
+        if token is not None and token not in self._leaving:
+            self._leaving.append(token)
+        while self._leaving:
+            await self._leave(self._leaving[0])
+            self._leaving = self._leaving[1:]
+
+    async def _leave(self, token: Token) -> None:
         try:
             await self._renewal.log_out(token)
         except CareCloudError as error:
             if getattr(error, "status", None) != 401:
                 raise
+        else:
+            if self.provider.ends_with_logout and self.provider.device_key is not None:
+                self._spare = Token(token.value)
 
-    def _usable(self, refused: str | None) -> Lease | None:
+    def _bury(self, value: str) -> None:
+        """Note that the server refused a token, unless another has taken its place already."""
+        if self._lease is not None and self._lease.token.value == value:
+            self._lease, self._dead = None, value
+        elif self._lease is None and self._dead is None:
+            self._dead = value
+
+    def _usable(self) -> Lease | None:
         lease = self._lease
-        if lease is None or lease.token.value == refused or self._clock.monotonic() >= lease.ends_at:
-            return None
-        return lease
+        return lease if lease is not None and self._clock.monotonic() < lease.ends_at else None
 
     def _renewal_due(self, lease: Lease) -> bool:
         """Tell whether this caller has to do something about a token that is still good."""
@@ -143,57 +199,111 @@ class TokenManager:
             return False
         return self._flight is None or now >= lease.require_at
 
-    async def _check_remembered(self, lease: Lease | None) -> None:
-        if lease is not None:
+    async def _wait_for(self, flight: _Flight, lease: Lease | None) -> None:
+        if lease is None:
+            await flight.done.wait()
             return
+        with anyio.move_on_after(_hurried_seconds()):
+            await flight.done.wait()
+
+    async def _check_remembered(self) -> None:
         if self._ended is not None:
             raise _for_each(self._ended)
         refusal = self._refusal
         if refusal is None or self._clock.monotonic() >= refusal.until:
             return
-        if await self.provider.secret_mark() == refusal.mark:
+        mark = await self._mark()
+        if mark is None or mark == refusal.mark:
             raise _for_each(refusal.error)
 
-    async def _lead(self, usable: Lease | None, refused: str | None, *, afresh: bool = False) -> Lease:
-        flight = self._flight = _Flight()
+    async def _mark(self) -> str | None:
+        """Ask the provider what its credentials look like now; `None` if it does not say."""
+        with anyio.move_on_after(MARK_SECONDS):
+            try:
+                return await self.provider.secret_mark()
+            except Exception as error:  # noqa: BLE001  (the user's code; the refusal stands)
+                _log.warning("secret_mark() failed (%s); taking the credentials as unchanged", type(error).__name__)
+        return None
+
+    async def _lead(self, usable: Lease | None, *, afresh: bool = False) -> Lease:
+        flight = self._flight = _Flight(afresh=afresh, patient=usable is None, dead=self._dead)
         try:
-            flight.lease = self._lease = await self._renew(usable, refused, afresh=afresh)
-        except Exception as error:  # noqa: BLE001  (a provider may raise anything; each waiter gets it)
-            flight.error = error
-            return await self._after_failure(error, usable)
+            await self._fly(flight, usable)
         finally:
             self._flight = None
             flight.done.set()
-        self._refusal, self._backoff, self._quiet_until = None, 0.0, 0.0
-        return flight.lease
+        if flight.lease is not None:
+            return flight.lease
+        if usable is not None and self._clock.monotonic() < usable.ends_at:
+            return usable
+        assert flight.error is not None  # noqa: S101  (it has no other outcome)
+        raise flight.error
 
-    async def _renew(self, usable: Lease | None, refused: str | None, *, afresh: bool) -> Lease:
-        patient = usable is None or self._clock.monotonic() >= usable.require_at
-        seconds = PATIENT_SECONDS if patient else HURRIED_SECONDS
-        with anyio.move_on_after(seconds) as scope:
-            if afresh:
-                return await self._renewal.log_in(current=self._lease.token if self._lease else None)
+    async def _fly(self, flight: _Flight, usable: Lease | None) -> None:
+        with noting_revealed() as revealed:
+            try:
+                flight.lease = await self._renew(flight, usable)
+            except Exception as error:  # noqa: BLE001  (a provider may raise anything; each waiter gets it)
+                flight.error = self._as_expired(error, flight)
+                await self._note_failure(flight.error, revealed, usable)
+            else:
+                self._land(flight, flight.lease)
+
+    async def _renew(self, flight: _Flight, usable: Lease | None) -> Lease:
+        seconds = PATIENT_SECONDS if flight.patient else _hurried_seconds()
+        with anyio.move_on_after(seconds):
+            if flight.afresh:
+                current = self._lease.token if self._lease else self._spare
+                return await self._renewal.log_in(rejected=flight.dead, current=current)
             lease = await self._renewal.renew(
-                rejected=refused, current=usable.token if usable else None, patient=patient
+                rejected=flight.dead, current=usable.token if usable else None, patient=flight.patient
             )
-            if lease.token.value == refused and not self.provider.renewable:
-                self._ended = _ended("the session is over at the server: ask the customer to log in again")
-                raise _for_each(self._ended)
+            if lease.token.value == flight.dead and not self.provider.renewable:
+                raise session_over()
             return lease
-        assert scope.cancelled_caught  # noqa: S101  (the only other way out of the block)
-        raise RequestTimeoutError(f"the login took longer than {seconds:.0f} seconds")
+        raise RequestTimeoutError(f"the login took longer than {seconds:.1f} seconds")
 
-    async def _after_failure(self, error: Exception, usable: Lease | None) -> Lease:
-        """Go on with a token that is still good, whatever became of its renewal; else give up."""
+    def _land(self, flight: _Flight, lease: Lease) -> None:
+        if lease.token.value == self._dead != flight.dead:
+            return  # refused while it was under way
+        self._lease, self._dead, self._refusal = lease, None, None
+        self._backoff = self._quiet_until = 0.0
+        if flight.afresh:
+            self._ended = self._spare = None
+
+    async def _note_failure(self, error: Exception, revealed: list[str], usable: Lease | None) -> None:
         now = self._clock.monotonic()
-        if isinstance(error, CareCloudError) and is_refusal(error) and not isinstance(error, SessionExpiredError):
-            self._refusal = refuse(error, mark=await self.provider.secret_mark(), last=self._refusal, now=now)
-        if usable is None or now >= usable.ends_at:
-            raise error
-        self._backoff = min(self._backoff * 2 or FIRST_BACKOFF, MAX_BACKOFF)
-        self._quiet_until = min(now + self._backoff, usable.ends_at)
-        _log.warning("token renewal failed (%s); going on with the old one", type(error).__name__)
-        return usable
+        if isinstance(error, SessionExpiredError) and not self.provider.renewable:
+            self._lease, self._ended = None, error
+        elif isinstance(error, CareCloudError) and is_refusal(error):
+            mark = revealed[-1] if revealed else await self._mark()
+            self._refusal = refuse(error, mark=mark, last=self._refusal, now=now)
+        if usable is not None:
+            self._backoff = min(self._backoff * 2 or FIRST_BACKOFF, MAX_BACKOFF)
+            refused_until = self._refusal.until if self._refusal is not None else 0.0
+            self._quiet_until = min(max(now + self._backoff, refused_until), usable.ends_at)
+            _log.warning("token renewal failed (%s); going on with the old one", type(error).__name__)
+
+    def _as_expired(self, error: Exception, flight: _Flight) -> Exception:
+        """Tell a customer whose session died, and who cannot be logged in again, that the session is over."""
+        died = flight.dead is not None and not flight.afresh and self.provider.ends_with_logout
+        if not died or isinstance(error, SessionExpiredError) or not isinstance(error, ApiError):
+            return error
+        if not is_refusal(error):
+            return error
+        return SessionExpiredError(
+            status=error.status,
+            method=error.method,
+            path=error.path,
+            exception=error.exception,
+            request_id=error.request_id,
+            hint="the session is over and cannot be renewed: ask the customer to log in again",
+        )
+
+
+def _hurried_seconds() -> float:
+    left = anyio.current_effective_deadline() - anyio.current_time()
+    return min(HURRIED_SECONDS, max(left, 0.0) * HURRIED_PART)
 
 
 def _ended(hint: str) -> SessionExpiredError:

@@ -38,7 +38,51 @@ class Send(Protocol):
 class AuthProvider(ABC):
     """An identity: frozen, comparable, without state. Subclass it for single sign-on, a vault, a test.
 
-    The client keeps the token, decides when a new one is due and lets one caller at a time ask for it.
+    The client keeps the token, decides when a new one is due and lets one caller at a time ask for it. A subclass is a
+    plain class, an attrs class or a dataclass; if views are made of it (`acting_as`), equal identities should compare
+    equal. For a password out of a vault, a callable is enough:
+
+    ```python
+    EnterpriseCredentials(external_application_id=…, login=…, password=read_from_vault)  # sync or async
+    ```
+
+    A subclass is for the rest. This one reads everything from a vault, each time a login is due, so that a rotated
+    secret is picked up without a restart:
+
+    ```python
+    from attrs import frozen
+
+    from carecloud_async import AuthProvider, Token
+    from carecloud_async.auth.provider import digest
+
+
+    @frozen
+    class VaultUser(AuthProvider):
+        vault: Vault  # anything with `async def read(path) -> dict`
+        path: str
+
+        interface = "enterprise"
+
+        @property
+        def identity_key(self):
+            return digest("vault", self.path)
+
+        async def obtain(self, send, previous):
+            secret = await self.vault.read(self.path)
+            data = await send(
+                "POST",
+                "/users/actions/login",
+                json={
+                    "user_external_application_id": secret["application"],
+                    "login": secret["login"],
+                    "password": secret["password"],
+                },
+            )
+            return Token(data["bearer_token"], valid_to=data["valid_to"])
+
+        async def secret_mark(self):
+            return digest((await self.vault.read(self.path))["password"])
+    ```
     """
 
     __slots__ = ()
@@ -89,7 +133,11 @@ class AuthProvider(ABC):
         """Log out at the server. Without a logout of its own, an identity only forgets its token."""
 
     async def secret_mark(self) -> str | None:
-        """Return something that changes when the credentials do, for identities that fetch theirs on each login."""
+        """Return something that changes when the credentials do, for identities that fetch theirs on each login.
+
+        Asked while a refused login is remembered: what is other than at the refusal is tried at once. `None` for
+        credentials that do not change by themselves.
+        """
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async.errors import CareCloudError
 
@@ -22,7 +22,7 @@ class Refusal:
     """
 
     error: CareCloudError
-    mark: str | None
+    mark: str | None = field(repr=False)
     delay: float
     until: float
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from carecloud_async.auth.stores.base import StoredToken, TokenStore
 from carecloud_async.auth.stores.tolerant import TolerantStore
 from carecloud_async.auth.token import Token, lifetime
 from carecloud_async.clock import Clock
-from carecloud_async.errors import CareCloudError, DeviceTokenConflictError, TokenStoreError
+from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -88,13 +88,18 @@ class Renewal:
                 current = current or Token(stored.value, customer_id=stored.customer_id)
             return await self._obtain(rejected=rejected, previous=current, patient=patient)
 
-    async def log_in(self, *, current: Token | None) -> Lease:
-        """Log in now, whatever is stored: the server checks the credentials."""
+    async def log_in(self, *, rejected: str | None, current: Token | None) -> Lease:
+        """Log in now, whatever is stored: the server checks the credentials.
+
+        Args:
+            rejected: the token value that the server refused last.
+            current: the last token, if there is one.
+        """
         if not self._provider_uses_store():
-            return await self._obtain(rejected=None, previous=current, patient=True)
+            return await self._obtain(rejected=None, previous=current or await self.kept(), patient=True)
         async with self._store.lock(self._key):
             stored = None if current else await self._store.load(self._key)
-            previous = Token(stored.value) if stored else current
+            previous = Token(stored.value) if stored is not None and stored.value != rejected else current
             return await self._obtain(rejected=None, previous=previous, patient=True)
 
     async def kept(self) -> Token | None:
@@ -107,11 +112,11 @@ class Renewal:
         return Token(stored.value, customer_id=stored.customer_id)
 
     async def log_out(self, token: Token) -> None:
-        """Revoke the token at the server and forget it."""
+        """Forget the token, so that nobody takes it up again, and revoke it at the server."""
         try:
-            await self.provider.revoke(self._sender(True), token)
-        finally:
             await self.forget(token)
+        finally:
+            await self.provider.revoke(self._sender(True), token)
 
     async def forget(self, token: Token) -> None:
         """Take the token out of the store, if it is still there."""
@@ -142,14 +147,15 @@ class Renewal:
             self._check_conflict()
         sender = self._sender(patient)
         token = await self.provider.obtain(sender, previous)
+        if not isinstance(token, Token):
+            raise ConfigurationError(f"{type(self.provider).__name__}.obtain() must return a Token")
         if forced:
             self._forced_at = self._clock.monotonic()
         start, seconds = self._life(token, sender)
         # From here on the token exists at the server. Losing it to a cancellation would cost the next caller a login,
         # and a device its token.
-        with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(SAVE_SECONDS):
-                await self._save(token, seconds)
+        with anyio.move_on_after(SAVE_SECONDS, shield=True):
+            await self._save(token, seconds)
         return lease(token, seconds=seconds, start=start, windows=self._windows)
 
     def _check_conflict(self) -> None:
@@ -162,10 +168,13 @@ class Renewal:
             )
 
     def _life(self, token: Token, sender: Sender) -> tuple[float, float | None]:
-        start = sender.sent_at if token.expires_in is None else self._clock.monotonic()
+        # `Date` may be as old as the request; what the provider measured by itself counts from now.
+        dated = token.expires_in is None and sender.date is not None
+        start = sender.sent_at if dated else self._clock.monotonic()
         if not token.ends:
             return start, None
-        seconds, problem = lifetime(token, zone=self._zone, date=sender.date)
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
+        seconds, problem = lifetime(token, zone=self._zone, date=sender.date, now=now)
         if problem is not None and problem not in self._warned:
             self._warned.add(problem)
             _log.warning("token lifetime unknown: %s; taking %.0f seconds", problem, seconds)

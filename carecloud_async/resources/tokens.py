@@ -16,6 +16,7 @@ from carecloud_async import codec
 from carecloud_async.auth.device import Device, DeviceSetup
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.call import Caller
+from carecloud_async.errors import AuthenticationError
 from carecloud_async.models import SocialNetworkCredentialsInput
 from carecloud_async.models.token import AuthenticationToken
 from carecloud_async.operations import BOTH, CUSTOMER_ONLY, Operation, table
@@ -181,6 +182,16 @@ class Tokens:
 
     async def _act(self, operation: Operation, token_id: str | None, **call: Any) -> Any:
         """Call an operation that names the token in its path, where it must be the one in the header."""
-        if token_id is None:
-            token_id = (self._manager.current() or await self._manager.get()).value
+        if token_id is not None:
+            return await self._send(operation, token_id, **call)
+        token = self._manager.current() or await self._manager.get()
+        try:
+            return await self._send(operation, token.value, **call)
+        except AuthenticationError as error:
+            if error.status != 401 or self._manager.renewal_is_useless(token):
+                raise
+        # Here and not in the auth flow: the path changes with the token.
+        return await self._send(operation, (await self._manager.get(rejected=token)).value, **call)
+
+    async def _send(self, operation: Operation, token_id: str, **call: Any) -> Any:
         return await self._caller.call(operation, path_params={"token_id": token_id}, bearer=token_id, **call)

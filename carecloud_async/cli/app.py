@@ -1,0 +1,96 @@
+"""The command line as a whole: its commands, how they are started, and how they end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from carecloud_async._version import __version__
+from carecloud_async.cli import customers
+from carecloud_async.cli.console import ReaderGoneError, discard_output, put, say
+from carecloud_async.cli.export import export
+from carecloud_async.cli.failures import INTERRUPTED, UsageError, explain
+from carecloud_async.cli.login import login
+from carecloud_async.cli.sandbox import sandbox
+from carecloud_async.cli.warnings import show_warnings
+
+#: Typer brings its own copy of click; its errors are known by the one that it exports.
+_ClickError: Any = typer.BadParameter.__mro__[2]
+
+_EPILOG = (
+    "Where CareCloud is and who you are comes from CARECLOUD_PROJECT_URL, CARECLOUD_EXTERNAL_APPLICATION_ID, "
+    "CARECLOUD_LOGIN and CARECLOUD_PASSWORD, or from options. Exit codes: 0 done, 1 failed, 2 wrong usage, "
+    "130 interrupted."
+)
+
+app = typer.Typer(
+    name="carecloud",
+    help="Get data out of a CareCloud project.\n\nTry it without one:\n\n"
+    "carecloud export customers -o customers.jsonl --sandbox 1000",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(short_help="Write all records of a list to a file.")(export)
+app.add_typer(customers.app, name="customers")
+app.command(short_help="Check the credentials; print who you are and until when.")(login)
+app.command(short_help="Serve a made-up CareCloud on this machine.")(sandbox)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        put(f"carecloud-async {__version__}\n".encode())
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
+    del version
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; every failure is one line on stderr.
+
+    Args:
+        arguments: what stands after `carecloud`.
+    """
+    show_warnings(about_values=False)
+    try:
+        code = typer.main.get_command(app).main(list(arguments), prog_name="carecloud", standalone_mode=False)
+    except ReaderGoneError:
+        discard_output()
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted")
+        return INTERRUPTED
+    except _ClickError as error:
+        return _wrong_usage(error)
+    except Exception as error:
+        if os.environ.get("CARECLOUD_DEBUG"):
+            raise
+        line, code = explain(error)
+        say(line)
+        return code
+    return code if isinstance(code, int) else 0
+
+
+def _wrong_usage(error: Any) -> int:
+    """Print what is wrong with the command line, and where its help is."""
+    message = " ".join(error.format_message().split())
+    if not message or type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(error.ctx.get_help() + "\n" if error.ctx else "")
+        return UsageError.code
+    where = error.ctx.command_path if getattr(error, "ctx", None) else "carecloud"
+    say(f"{message if message.endswith(('.', '?')) else message + '.'} See {where} --help")
+    return UsageError.code

@@ -1,0 +1,47 @@
+"""What the command prints: data on stdout, all else as single lines on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+
+def say(line: str) -> None:
+    """Print one line for the person at the keyboard; a closed stderr harms nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"carecloud: {' '.join(line.split())}\n")
+        sys.stderr.flush()
+
+
+class ReaderGoneError(Exception):
+    """Nobody reads our output any more, as after `| head`; Typer would make a failure of the plain `OSError`."""
+
+
+def put(data: bytes) -> None:
+    """Print data as bytes, so that no locale changes it.
+
+    Raises:
+        ReaderGoneError: nobody reads it any more.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise ReaderGoneError from None
+
+
+def is_terminal() -> bool:
+    """Tell whether stderr is a terminal that can redraw a line."""
+    try:
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # closed
+        return False
+
+
+def discard_output() -> None:
+    """Point stdout at nothing, so that Python's own flush at exit does not complain about the closed pipe."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,64 @@
+"""`carecloud login`: are the credentials good?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import anyio
+
+from carecloud_async.auth.logged_in import LoggedIn
+from carecloud_async.cli import connect
+from carecloud_async.cli.connect import DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Connection
+from carecloud_async.cli.console import put
+
+
+def login(
+    sandbox: connect.SandboxSize = None,
+    project_url: connect.ProjectUrl = "",
+    login: connect.Login = "",
+    application_id: connect.ApplicationId = "",
+    timezone: connect.Timezone = DEFAULT_TIMEZONE,
+    language: connect.Language = DEFAULT_LANGUAGE,
+    allow_http: connect.AllowHttp = False,
+) -> None:
+    """Check the credentials at the server; print who you are and until when the login is good.
+
+    Nothing is kept: every command logs in by itself.
+
+    Example: carecloud login --project-url acme.crmcarecloud.com --login api_user
+    """
+    connection = Connection(
+        project_url=project_url,
+        login=login,
+        application_id=application_id,
+        timezone=timezone,
+        language=language,
+        allow_http=allow_http,
+        sandbox=sandbox,
+    )
+
+    async def work() -> tuple[LoggedIn, str, ZoneInfo]:
+        async with connection.open() as client:
+            return await client.login(), client.project.host, client.project.timezone
+
+    logged_in, host, zone = anyio.run(work)
+    put(f"{who(logged_in)} on {host}, {until(logged_in.valid_to, zone=zone)}\n".encode())
+
+
+def who(logged_in: LoggedIn) -> str:
+    """Say who is logged in, as far as the server said it."""
+    user = logged_in.user
+    if user is None:
+        return "logged in"
+    name = " ".join(part for part in (user.first_name, user.last_name) if part)
+    known = [part for part in (user.login, f"({name})" if name else None) if part]
+    return f"logged in as {' '.join(known) or user.user_id or 'an unnamed user'}"
+
+
+def until(end: datetime | None, *, zone: ZoneInfo, now: datetime | None = None) -> str:
+    """Say how long a token is good."""
+    if end is None:
+        return "for as long as the server likes"
+    hours = (end - (now or datetime.now(UTC))).total_seconds() / 3600
+    return f"until {end.astimezone(zone):%Y-%m-%d %H:%M} {zone.key} ({hours:.1f} hours from now)"

@@ -1,0 +1,78 @@
+"""How far an export is: a bar on a terminal, a plain line every few seconds elsewhere; on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from carecloud_async.cli.console import is_terminal, say
+from carecloud_async.export import Progress
+
+#: Seconds between two plain lines.
+INTERVAL = 5.0
+
+
+@contextmanager
+def show_progress(resource: str) -> Iterator[Callable[[Progress], None]]:
+    """Show progress while the block runs.
+
+    Args:
+        resource: what is exported.
+
+    Yields:
+        The function to call with each `Progress`.
+    """
+    if not is_terminal():
+        yield Lines(resource)
+        return
+    with Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(resource, total=None, state="")
+
+        def update(progress: Progress) -> None:
+            bar.update(task, total=progress.total, completed=progress.records, state=describe(progress))
+
+        yield update
+
+
+class Lines:
+    """Prints a line now and then.
+
+    Args:
+        resource: what is exported.
+        clock: a monotonic clock.
+    """
+
+    def __init__(self, resource: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._resource = resource
+        self._clock = clock
+        self._next = clock() + INTERVAL
+
+    def __call__(self, progress: Progress) -> None:
+        """Print, if the last line is long enough ago."""
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + INTERVAL
+            say(f"{self._resource}: {describe(progress)}")
+
+
+def describe(progress: Progress) -> str:
+    """Say in a few words how far it is, how fast, and how long it will still take."""
+    if progress.stage != "reading":
+        return f"{progress.records:,}, {progress.stage} the file"
+    words = f"{progress.records:,}" + (f" of {progress.total:,}" if progress.total is not None else "")
+    words += f", {progress.rate:,.0f} a second"
+    if progress.remaining is not None:
+        words += f", {timedelta(seconds=round(progress.remaining))} left"
+    return words

@@ -1,0 +1,47 @@
+"""`carecloud sandbox`: a made-up CareCloud to develop against."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from carecloud_async.cli.connect import embedded_sandbox
+from carecloud_async.cli.console import put, say
+from carecloud_async.cli.failures import INTERRUPTED
+
+
+def sandbox(
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
+    customers: Annotated[int, typer.Option(min=0, metavar="N", help="How many made-up customers there are.")] = 10_000,
+) -> int:
+    """Serve a made-up CareCloud until Ctrl-C, and print the settings that reach it.
+
+    Logins, customers and errors behave as the real API's do; nothing leaves this machine.
+
+    Example: carecloud sandbox --port 8000 --customers 500
+    """
+    server = embedded_sandbox(customers)
+    server.serve(host, port, on_ready=lambda url: _introduce(url, customers))
+    say("the sandbox is stopped")
+    return INTERRUPTED
+
+
+def _introduce(url: str, customers: int) -> None:
+    from carecloud_async import sandbox as known
+
+    settings = {
+        "CARECLOUD_PROJECT_URL": url,
+        "CARECLOUD_EXTERNAL_APPLICATION_ID": known.USER_APPLICATION_ID,
+        "CARECLOUD_LOGIN": known.USER_LOGIN,
+        "CARECLOUD_PASSWORD": known.USER_PASSWORD,
+    }
+    lines = [f"# A sandbox with {customers:,} customers at {url}; copy these lines into another terminal:"]
+    lines += [f"export {name}={value}" for name, value in settings.items()]
+    lines += ["carecloud customers total", "# Ctrl-C stops it."]
+    put("\n".join(lines).encode() + b"\n")

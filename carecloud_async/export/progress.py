@@ -1,0 +1,70 @@
+"""Tells the user's function how far the export is, a few times a second."""
+
+from __future__ import annotations
+
+import inspect
+
+from carecloud_async.clock import Clock
+from carecloud_async.export.checkpoint import Counts
+from carecloud_async.export.report import OnProgress, Progress
+
+__all__ = ["Reporter"]
+
+_EVERY = 0.1
+
+
+class Reporter:
+    """Calls the user's function in the export's own task: what it raises ends the export, as itself.
+
+    Args:
+        on_progress: the function; `None` for none.
+        clock: the clock.
+        before: what earlier runs counted.
+        bounded: whether the server's total is what will be written.
+    """
+
+    def __init__(self, on_progress: OnProgress | None, *, clock: Clock, before: Counts, bounded: bool) -> None:
+        self._on_progress = on_progress
+        self._clock = clock
+        self._before = before
+        self._bounded = bounded
+        self._started = clock.monotonic()
+        self._told = -1.0
+
+    @property
+    def seconds(self) -> float:
+        """How long this run has taken."""
+        return self._clock.monotonic() - self._started
+
+    async def tell(self, counts: Counts, *, stage: str = "reading", now: bool = False) -> None:
+        """Tell, unless it was told a moment ago.
+
+        Args:
+            counts: what is counted.
+            stage: see `Progress.stage`.
+            now: tell in any case.
+        """
+        if self._on_progress is None:
+            return
+        seconds = self.seconds
+        if not now and 0 <= self._told > seconds - _EVERY:
+            return
+        self._told = seconds
+        told = self._on_progress(self._progress(counts, seconds, stage))
+        if inspect.isawaitable(told):
+            await told
+
+    def _progress(self, counts: Counts, seconds: float, stage: str) -> Progress:
+        rate = max(counts.records - self._before.records, 0) / seconds if seconds > 0 else 0.0
+        total = counts.total if self._bounded else None
+        left = None if total is None or not rate else max(total - counts.records, 0) / rate
+        return Progress(
+            records=counts.records,
+            total=total,
+            requests=counts.requests - self._before.requests,
+            pages=counts.pages,
+            seconds=seconds,
+            rate=rate,
+            remaining=left,
+            stage=stage,
+        )

@@ -1,0 +1,38 @@
+"""CareCloud in a FastAPI application: one client per worker, errors as problem documents, listings as streams.
+
+```python
+app = FastAPI(lifespan=carecloud_lifespan(CareCloud.from_env))
+install_error_handlers(app)
+
+@app.get("/customers/{customer_id}")
+async def show(customer_id: str, carecloud: CareCloudDep) -> Customer:
+    return await carecloud.customers.get(customer_id)
+```
+No middleware and no context variables: the client lies in the application's lifespan state, and a dependency hands it
+out. `app.dependency_overrides[carecloud_dep()] = lambda: client` puts another one in its place, in tests the sandbox's.
+"""
+
+from __future__ import annotations
+
+from carecloud_async.fastapi.dependencies import CareCloudDep, carecloud_dep
+from carecloud_async.fastapi.handlers import install_error_handlers
+from carecloud_async.fastapi.hang_up import HungUpError
+from carecloud_async.fastapi.lifespan import carecloud_lifespan
+from carecloud_async.fastapi.problems import Problem, problem_of
+from carecloud_async.fastapi.sessions import NoSessionError, customer_dep
+from carecloud_async.fastapi.streaming import NdjsonResponse, StreamBrokenError, ndjson
+
+__all__ = [
+    "CareCloudDep",
+    "HungUpError",
+    "NdjsonResponse",
+    "NoSessionError",
+    "Problem",
+    "StreamBrokenError",
+    "carecloud_dep",
+    "carecloud_lifespan",
+    "customer_dep",
+    "install_error_handlers",
+    "ndjson",
+    "problem_of",
+]

@@ -1,0 +1,82 @@
+"""The problem documents in the application's OpenAPI document, on each operation that can give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import fastapi.routing
+from fastapi import FastAPI
+
+from carecloud_async.fastapi.dependencies import ClientDependency
+from carecloud_async.fastapi.problems import MEDIA_TYPE, STATUSES
+from carecloud_async.fastapi.sessions import CustomerDependency
+
+SCHEMA_NAME = "CareCloudProblem"
+_TEXT = {"type": "string"}
+_REFUSED = {"type": "object", "properties": {"name": _TEXT, "reason": _TEXT}, "required": ["name", "reason"]}
+
+SCHEMA = {
+    "type": "object",
+    "title": SCHEMA_NAME,
+    "description": "A problem document (RFC 9457).",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "code": _TEXT | {"description": "What happened, for programs."},
+        "detail": _TEXT | {"description": "What happened, for people."},
+        "errors": {"type": "array", "items": _REFUSED, "description": "Which parameters were refused, and why."},
+        "correlation_id": _TEXT,
+    },
+    "required": ["type", "title", "status", "code", "detail"],
+}
+
+_CONTENT = {"schema": {"$ref": f"#/components/schemas/{SCHEMA_NAME}"}}
+
+
+def declare_problems(app: FastAPI) -> None:
+    """Extend the application's `openapi()`; see FastAPI's "Extending OpenAPI".
+
+    It is done when the document is asked for, so that routes may be added before or after.
+    """
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        _extend(document, app)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _extend(document: dict[str, Any], app: FastAPI) -> None:
+    for path, methods, statuses in _operations(app):
+        for operation in (document.get("paths", {}).get(path, {}).get(method.lower()) for method in methods):
+            if operation is not None:
+                _add(operation.setdefault("responses", {}), statuses)
+                document.setdefault("components", {}).setdefault("schemas", {})[SCHEMA_NAME] = SCHEMA
+
+
+def _add(responses: dict[str, Any], statuses: Iterable[int]) -> None:
+    for status in statuses:
+        response = responses.setdefault(str(status), {"description": STATUSES[status]})
+        response.setdefault("content", {}).setdefault(MEDIA_TYPE, _CONTENT)
+
+
+def _operations(app: FastAPI) -> Iterator[tuple[str, Iterable[str], list[int]]]:
+    """Yield path, methods and possible problems of each operation that uses a client."""
+    # Newer versions keep included routers unflattened, and have a function for looking through them.
+    flatten: Any = getattr(fastapi.routing, "iter_route_contexts", iter)
+    for route in flatten(app.routes):
+        dependant = getattr(route, "dependant", None)
+        calls = list(_calls(dependant)) if dependant is not None else []
+        if any(isinstance(call, ClientDependency) for call in calls):
+            customer = any(isinstance(call, CustomerDependency) for call in calls)
+            yield route.path_format, route.methods or (), [code for code in STATUSES if code != 401 or customer]
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _calls(inner)

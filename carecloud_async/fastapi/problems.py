@@ -1,0 +1,156 @@
+"""Problems: what an error of the SDK means for the application's own clients (RFC 9457).
+
+Nothing of the server behind is told: no prose, no paths, no values. What a client can act on is: the status, a code,
+and after bad input the names and reasons.
+"""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+from attrs import evolve, frozen
+
+from carecloud_async.errors import (
+    ApiError,
+    AuthenticationError,
+    BadRequestError,
+    CareCloudError,
+    ClientClosedError,
+    ConfigurationError,
+    ExportError,
+    InvalidParam,
+    NotFoundError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    SessionExpiredError,
+    TokenStoreError,
+    WrongEventLoopError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+#: Seconds to wait when the server behind does not say; the SDK has repeated the call by then.
+DEFAULT_RETRY_AFTER = 5
+
+_CUSTOMER_LOGIN = ("/tokens/{token_id}/actions/", "login")
+
+
+@frozen(kw_only=True)
+class Problem:
+    """A problem document.
+
+    Attributes:
+        status: the HTTP status.
+        code: what happened, for programs.
+        detail: the same, for people.
+        retry_after: seconds until it may be worth asking again.
+        errors: which parameters were refused, and why.
+        correlation_id: the id of the call in the SDK's own log records.
+    """
+
+    status: int
+    code: str
+    detail: str
+    retry_after: int | None = None
+    errors: tuple[InvalidParam, ...] = ()
+    correlation_id: str | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the document."""
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = [{"name": param.name, "reason": param.reason} for param in self.errors]
+        if self.correlation_id is not None:
+            body["correlation_id"] = self.correlation_id
+        return body
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that belong to it."""
+        # A problem is of this moment and of this session: no cache may keep it.
+        headers = {"Cache-Control": "no-store"}
+        return headers if self.retry_after is None else headers | {"Retry-After": str(self.retry_after)}
+
+
+NOT_FOUND = Problem(status=404, code="not_found", detail="There is no such record.")
+INVALID = Problem(status=422, code="invalid_request", detail="The request was refused; see errors.")
+SESSION_EXPIRED = Problem(status=401, code="session_expired", detail="The session is over: log in again.")
+LOGIN_REFUSED = Problem(status=401, code="login_refused", detail="The login was refused.")
+NO_SESSION = Problem(status=401, code="not_logged_in", detail="Nobody is logged in.")
+BUSY = Problem(status=503, code="upstream_busy", detail="Too much to do at the moment: try again later.")
+UNAVAILABLE = Problem(status=503, code="unavailable", detail="Not available at the moment: try again later.")
+TIMEOUT = Problem(status=504, code="upstream_timeout", detail="The server behind did not answer in time.")
+UNKNOWN = Problem(
+    status=504,
+    code="outcome_unknown",
+    detail="The answer was lost: it may have happened. Look before you send it again.",
+)
+FAILED = Problem(status=502, code="upstream_failed", detail="The server behind failed.")
+BROKEN = Problem(status=500, code="internal_error", detail="Something is wrong here.")
+
+#: Every status that a problem may have, with its meaning for the OpenAPI document.
+STATUSES = {
+    401: "The session is over, or nobody is logged in",
+    404: "No such record",
+    422: "Refused input, with the reasons",
+    502: "The server behind failed",
+    503: "Busy or not available; see Retry-After",
+    504: "The server behind did not answer in time",
+}
+
+
+def problem_of(error: CareCloudError) -> Problem:
+    """Return what to answer when a call failed like this."""
+    problem = _kind(error)
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        problem = evolve(problem, retry_after=_retry_after(error))
+    if isinstance(error, BadRequestError):
+        problem = evolve(problem, errors=error.invalid_params)
+    if isinstance(error, ApiError):
+        problem = evolve(problem, correlation_id=error.correlation_id)
+    return problem
+
+
+def _kind(error: CareCloudError) -> Problem:
+    match error:
+        case NotFoundError():
+            return NOT_FOUND
+        case BadRequestError():
+            return INVALID
+        case SessionExpiredError():
+            return SESSION_EXPIRED
+        case AuthenticationError():
+            return LOGIN_REFUSED if _of_a_customer(error) else FAILED
+        case RateLimitError():
+            return BUSY
+        case ServerError(status=503):
+            return UNAVAILABLE
+        case OutcomeUnknownError():
+            return UNKNOWN
+        case RequestTimeoutError() | ServerError(status=504):
+            return TIMEOUT
+        case TokenStoreError() | ClientClosedError():
+            return UNAVAILABLE
+        case ConfigurationError() | WrongEventLoopError() | ExportError():
+            return BROKEN
+    return FAILED
+
+
+def _of_a_customer(error: AuthenticationError) -> bool:
+    """Tell whether the refused credentials are a customer's own; any others are the application's."""
+    start, end = _CUSTOMER_LOGIN
+    return error.path.startswith(start) and error.path.endswith(end)
+
+
+def _retry_after(error: CareCloudError) -> int:
+    seconds = getattr(error, "retry_after", None)
+    return DEFAULT_RETRY_AFTER if seconds is None else max(1, math.ceil(seconds))

@@ -1,0 +1,58 @@
+"""URLs that print as path templates: a URL of this API can hold a token, and libraries and tracers print URLs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+
+@lru_cache(maxsize=2)
+def masked_url(family: ModuleType) -> Any:
+    """Return the family's `URL` as a class that prints as the path template."""
+
+    class MaskedURL(family.URL):  # type: ignore[name-defined,misc]
+        """Works as the URL it is, and shows the operation only."""
+
+        shown = ""
+
+        def __str__(self) -> str:
+            return self.shown
+
+        def __repr__(self) -> str:
+            return f"URL({self.shown!r})"
+
+        def __eq__(self, other: object) -> bool:
+            return bool(family.URL(self) == (family.URL(other) if isinstance(other, MaskedURL) else other))
+
+        def __hash__(self) -> int:
+            return hash(family.URL(self))
+
+    return MaskedURL
+
+
+@lru_cache(maxsize=2)
+def unmasking(family: ModuleType) -> Any:
+    """Return the class of a transport that hands the plain URL on to a user's transport."""
+
+    class UnmaskingTransport(family.AsyncBaseTransport):  # type: ignore[name-defined,misc]
+        """Gives a user's transport the plain URL, which it may well print into its request line."""
+
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        async def handle_async_request(self, request: Any) -> Any:
+            plain = family.Request(
+                request.method,
+                family.URL(request.url),
+                headers=request.headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+            await plain.aread()
+            return await self.inner.handle_async_request(plain)
+
+        async def aclose(self) -> None:
+            await self.inner.aclose()
+
+    return UnmaskingTransport

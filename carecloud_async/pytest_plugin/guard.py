@@ -1,0 +1,93 @@
+"""The guard: while it stands, no host but loopback is looked up or connected to."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+EVERY_HOST = "*"
+
+#: Whether a test has to do with CareCloud shows in this module being loaded.
+_SDK = "carecloud_async.client"
+
+
+class HostRefusedError(BaseException):
+    """A test wanted to leave the machine.
+
+    No `Exception`, so that nothing on the way takes it for a failing network, repeats it or hides it.
+    """
+
+
+@contextmanager
+def guarded(hosts: Collection[str]) -> Iterator[None]:
+    """Let nothing but loopback and these hosts be reached; test suites that never load the SDK are left alone.
+
+    Args:
+        hosts: names and addresses; `*` is every host.
+    """
+    if EVERY_HOST in hosts:
+        yield
+        return
+    guard = _Guard(hosts)
+    inherited = {name: vars(socket.socket).get(name) for name in ("connect", "connect_ex")}
+    lookup = socket.getaddrinfo
+    for name in inherited:
+        setattr(socket.socket, name, guard.connecting(getattr(socket.socket, name)))
+    socket.getaddrinfo = guard.looking_up(lookup)
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = lookup
+        for name, own in inherited.items():
+            delattr(socket.socket, name) if own is None else setattr(socket.socket, name, own)
+
+
+class _Guard:
+    def __init__(self, hosts: Collection[str]) -> None:
+        self._allowed = {host.lower() for host in hosts}
+
+    def connecting(self, connect: Any) -> Any:
+        def checked(sock: socket.socket, address: Any) -> Any:
+            if sock.family in {socket.AF_INET, socket.AF_INET6}:
+                self._check(address[0])
+            return connect(sock, address)
+
+        return checked
+
+    def looking_up(self, lookup: Any) -> Any:
+        def checked(host: Any, *args: Any, **options: Any) -> Any:
+            self._check(host)
+            found = lookup(host, *args, **options)
+            # Whoever may ask for the name may connect to what it stands for.
+            self._allowed.update(str(entry[4][0]).lower() for entry in found)
+            return found
+
+        return checked
+
+    def _check(self, host: Any) -> None:
+        if _SDK not in sys.modules:
+            return
+        name = (host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")).lower()
+        if name in self._allowed or _is_loopback(name):
+            return
+        raise HostRefusedError(
+            f"this test wants to reach {name}: carecloud-async lets tests reach loopback only. Use the fixture "
+            "carecloud_client or transport=sandbox.transport(); or allow it with @pytest.mark.carecloud_network, or "
+            "with carecloud_allowed_hosts in pytest's configuration"
+        )
+
+
+def _is_loopback(name: str) -> bool:
+    if name in {"", "localhost", "localhost.localdomain"} or name.endswith(".localhost"):
+        return True
+    import ipaddress  # few tests connect to anything
+
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    # "0.0.0.0" is what servers listen on; to connect to it is to connect to this machine.
+    return address.is_loopback or address.is_unspecified

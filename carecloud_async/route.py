@@ -1,0 +1,81 @@
+"""The way to the server: which proxy, and which certificates are trusted."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import urllib.request
+from urllib.parse import urlsplit
+
+import httpx
+
+from carecloud_async.errors import ConfigurationError
+
+Verify = ssl.SSLContext | str | os.PathLike[str] | bool
+
+
+def choose_proxy(origin: str, proxy: str | None) -> str | None:
+    """Return the proxy to use: the one given, else the environment's.
+
+    Raises:
+        ConfigurationError: it is none that HTTP can go through. The address is not shown, it may hold a password.
+    """
+    source = "proxy="
+    if proxy is None:
+        proxy, source = environment_proxy(origin), "the environment's proxy (HTTPS_PROXY, ALL_PROXY)"
+    if proxy is None:
+        return None
+    try:
+        parts = urlsplit(proxy) if isinstance(proxy, str) else None
+        usable = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname and parts.port != 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            f'{source} must be an address such as "http://proxy.example:3128"; SOCKS is not spoken'
+        )
+    return proxy
+
+
+def environment_proxy(origin: str) -> str | None:
+    """Return the proxy that the environment names for an origin (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`)."""
+    parts = urlsplit(origin)
+    # NO_PROXY may name a host with its port, and an IPv6 address without its brackets.
+    if urllib.request.proxy_bypass(parts.netloc) or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = urllib.request.getproxies()
+    url = proxies.get(parts.scheme) or proxies.get("all")
+    return url if url is None or "://" in url else f"http://{url}"
+
+
+def check_verify(verify: Verify) -> None:
+    """Refuse at once what can be no `verify`.
+
+    Raises:
+        ConfigurationError: it is of another kind, or there is no such file.
+    """
+    if isinstance(verify, bool | ssl.SSLContext):
+        return
+    if not isinstance(verify, str | os.PathLike):
+        raise ConfigurationError(
+            f"verify must be True, False, a CA bundle's path or an ssl.SSLContext, not {type(verify).__name__}"
+        )
+    if not os.path.exists(verify):
+        raise ConfigurationError("verify names a CA bundle that is not there")
+
+
+def tls_context(verify: Verify) -> ssl.SSLContext:
+    """Make the TLS context.
+
+    Raises:
+        ConfigurationError: the CA bundle cannot be read.
+    """
+    if isinstance(verify, bool | ssl.SSLContext):
+        return httpx.create_ssl_context(verify=verify)
+    try:
+        if os.path.isdir(verify):
+            return ssl.create_default_context(capath=verify)
+        return ssl.create_default_context(cafile=verify)
+    except OSError as error:  # what ssl raises is an OSError too
+        problem = getattr(error, "reason", None) or error.strerror or type(error).__name__
+    raise ConfigurationError(f"verify names a CA bundle that cannot be read: {problem}")

@@ -1,0 +1,75 @@
+"""What a client may be set to: combinations that cannot work, and the environment's variables."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from carecloud_async.auth.enterprise import EnterpriseCredentials
+from carecloud_async.auth.provider import AuthProvider
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.project import Interface
+
+DEFAULT_CONNECTIONS = 20
+
+_REQUIRED = {
+    "project_url": "CARECLOUD_PROJECT_URL",
+    "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
+    "login": "CARECLOUD_LOGIN",
+    "password": "CARECLOUD_PASSWORD",
+}
+_OPTIONAL = {"timezone": "CARECLOUD_TIMEZONE", "language": "CARECLOUD_LANGUAGE"}
+
+
+def from_environment(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return a client's arguments from the `CARECLOUD_*` variables; what is given wins.
+
+    Raises:
+        ConfigurationError: variables are missing; the message names them all.
+    """
+    settings: dict[str, Any] = {name: value for name, variable in _OPTIONAL.items() if (value := _read(variable))}
+    wanted = {name: variable for name, variable in _REQUIRED.items() if name not in overrides}
+    if "auth" in overrides:
+        wanted = {name: variable for name, variable in wanted.items() if name == "project_url"}
+    found = {name: _read(variable) for name, variable in wanted.items()}
+    missing = [wanted[name] for name, value in found.items() if not value]
+    if missing:
+        raise ConfigurationError(f"set {', '.join(missing)} in the environment")
+    if "project_url" in found:
+        settings["project_url"] = found.pop("project_url")
+    if "auth" not in overrides:
+        settings["auth"] = EnterpriseCredentials(**found)
+    return settings | overrides
+
+
+def _read(variable: str) -> str:
+    return os.environ.get(variable, "").strip()
+
+
+def check_combination(http_client: Any | None, **others: Any) -> None:
+    """Refuse settings that a client of the user's own brings with it."""
+    given = [name for name, value in others.items() if value is not None]
+    if http_client is not None and given:
+        raise ConfigurationError(f"http_client brings its own {', '.join(given)}: set that on the client you pass in")
+
+
+def check_provider(auth: Any) -> None:
+    """Refuse what is no identity."""
+    if not isinstance(auth, AuthProvider):
+        raise ConfigurationError(
+            f"auth must be an AuthProvider object such as EnterpriseCredentials, DeviceToken or CustomerSession, not "
+            f"{type(auth).__name__}"
+        )
+    try:
+        Interface(auth.interface)
+    except ValueError:
+        raise ConfigurationError(f'{type(auth).__name__}.interface must be "enterprise" or "customer"') from None
+
+
+def check_connections(number: int | None) -> int:
+    """Return the size of the pool."""
+    if number is None:
+        return DEFAULT_CONNECTIONS
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ConfigurationError("max_connections must be a whole number from 1 up")
+    return number

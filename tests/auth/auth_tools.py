@@ -1,0 +1,105 @@
+"""What the tests of tokens share: a clock to set, a way to connect, a provider that counts."""
+
+from __future__ import annotations
+
+import anyio.lowlevel
+
+from carecloud_async import AuthProvider, CareCloud, EnterpriseCredentials, RetryPolicy, Token
+from carecloud_async.sandbox import Sandbox
+
+HOST = "sandbox.crmcarecloud.com"
+LOGIN = "POST /users/actions/login"
+#: Mid-June: no clock change anywhere near.
+START = 1_781_500_000.0
+
+
+class FakeClock:
+    """True time moves when told; the host's wall clock may be wrong by `skew` seconds."""
+
+    def __init__(self, start=START, skew=0.0):
+        self.passed = 0.0
+        self.start = start
+        self.skew = skew
+
+    def monotonic(self):
+        return 50.0 + self.passed
+
+    def time(self):
+        return self.true_time() + self.skew
+
+    def true_time(self):
+        return self.start + self.passed
+
+    async def sleep(self, seconds):
+        self.passed += seconds
+        await anyio.lowlevel.checkpoint()
+
+
+def make_sandbox(clock=None, **more):
+    more.setdefault("customers", 5)
+    if clock is not None:
+        more["clock"] = clock.true_time
+    return Sandbox(**more)
+
+
+def slow_sandbox(clock=None, **more):
+    """A sandbox whose answers take a moment, so that calls made at once are under way together."""
+    return make_sandbox(clock, latency=0.003, **more)
+
+
+def connect(sandbox, **more):
+    more.setdefault("auth", sandbox.credentials())
+    more.setdefault("rate_limit", None)
+    more.setdefault("transport", sandbox.transport())
+    return CareCloud(HOST, **more)
+
+
+def credentials(password):
+    known = Sandbox(customers=1).credentials()
+    return EnterpriseCredentials(
+        external_application_id=known.external_application_id, login=known.login, password=password
+    )
+
+
+def once():
+    """A policy that repeats nothing."""
+    return RetryPolicy(attempts=1)
+
+
+async def in_parallel(number, work):
+    """Run `work` so many times at once; return the results, errors among them."""
+    results = []
+
+    async def one():
+        try:
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001  (the tests look at it)
+            results.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(number):
+            tasks.start_soon(one)
+    return results
+
+
+def failures(results):
+    return [result for result in results if isinstance(result, BaseException)]
+
+
+class OwnProvider(AuthProvider):
+    """A provider of a user's own: a plain class that hands out what it is told."""
+
+    interface = "enterprise"
+    identity_key = "someone"
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def obtain(self, send, previous):
+        self.asked += 1
+        await anyio.lowlevel.checkpoint()
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer if isinstance(answer, Token) else await answer(send, previous)

@@ -1,0 +1,254 @@
+"""Device tokens: exactly one for each device, and customers' sessions on them."""
+
+from functools import partial
+
+import anyio
+import pytest
+from attrs import evolve
+from auth_tools import FakeClock, connect, failures, in_parallel, make_sandbox, slow_sandbox
+
+from carecloud_async import (
+    AuthenticationError,
+    ConfigurationError,
+    CustomerSession,
+    DeviceSetup,
+    DeviceTokenConflictError,
+    FileTokenStore,
+    SessionExpiredError,
+)
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+CREATE = "POST /tokens"
+LOGIN = "POST /tokens/{token_id}/actions/login"
+EMAIL = "POST /tokens/{token_id}/actions/send-password-setup-email"
+
+
+async def touch(client):
+    """A call that a device may make with no customer logged in, and that needs its token."""
+    return await client.tokens.send_password_setup_email(email="x@example.com")
+
+
+async def me(client):
+    return (await client.customers.me()).customer_id
+
+
+async def test_a_crowd_makes_one_device_token():
+    """A hundred first calls of a session: one device token, one login."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
+        assert not failures(await in_parallel(100, partial(me, client)))
+    assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 1
+    assert sandbox.statuses[401] == 0
+
+
+async def test_a_restart_with_a_shared_store_keeps_the_token(tmp_path):
+    """A second client with the same file takes the token of the first, device and session alike."""
+    sandbox = make_sandbox()
+    device, session = sandbox.device("kiosk"), sandbox.customer_session(0, "phone")
+    for _ in range(3):
+        store = FileTokenStore(tmp_path / "tokens.json")
+        async with connect(sandbox, auth=device, token_store=store) as client:
+            await touch(client)
+        async with connect(sandbox, auth=session, token_store=store) as client:
+            await me(client)
+    assert sandbox.count(CREATE) == 2
+    assert sandbox.count(LOGIN) == 1
+    assert sandbox.statuses[401] == 0
+
+
+async def test_the_stored_session_is_for_who_knows_the_password(tmp_path):
+    """The right e-mail with a wrong password gets no stored session, and does not end the one that runs."""
+    sandbox = make_sandbox()
+    session = sandbox.customer_session(0, "phone")
+    thief = evolve(session, password="guessed")
+    store = FileTokenStore(tmp_path / "tokens.json")
+    async with connect(sandbox, auth=session, token_store=store) as client:
+        customer = await me(client)
+        async with connect(sandbox, auth=thief, token_store=store) as other:
+            with pytest.raises(AuthenticationError):
+                await me(other)
+        with pytest.raises(AuthenticationError):
+            await me(client.acting_as(thief))
+        sandbox.forget_requests()
+        assert await me(client) == customer
+    assert sandbox.statuses[401] == 0
+    assert sandbox.count(CREATE) == 0
+
+
+async def test_a_session_on_a_recreated_device_token_logs_in_again():
+    """The device token died: a new one, and the customer is back, without the caller noticing."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
+        customer = await me(client)
+        sandbox.revoke_all()
+        assert set(await in_parallel(20, partial(me, client))) == {customer}
+    assert sandbox.count(CREATE) == sandbox.count(LOGIN) == 2
+
+
+async def test_a_session_whose_customer_cannot_be_logged_in_again_is_over():
+    """A changed password at the next renewal is a SessionExpiredError that names the call."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
+        await me(client)
+        sandbox.revoke_all()
+        sandbox.faults.add(LOGIN, status=401, times=None)
+        for _ in range(3):
+            with pytest.raises(SessionExpiredError) as caught:
+                await me(client)
+        assert caught.value.path == "/tokens/{token_id}/actions/login"
+    assert sandbox.count(LOGIN) == 2
+
+
+async def test_a_resumed_session_that_is_over_keeps_saying_so_without_the_network():
+    """SessionExpiredError for every call after the first 401, and nothing more is sent."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device()) as portal:
+        mine = portal.acting_as(sandbox.customer_session(0))
+        state = await mine.login()
+        again = portal.acting_as(CustomerSession.resume(token_id=state.token_id, customer_id=state.customer_id))
+        assert await me(again) == state.customer_id
+        assert (await again.login()).customer_id == state.customer_id
+        sandbox.revoke_all()
+        sandbox.forget_requests()
+        errors = failures(await in_parallel(10, partial(me, again)))
+        assert {type(error) for error in errors} == {SessionExpiredError}
+        sent = len(sandbox.requests)
+        for _ in range(3):
+            with pytest.raises(SessionExpiredError):
+                await me(again)
+        with pytest.raises(SessionExpiredError):
+            await again.login()
+        assert len(sandbox.requests) == sent
+    assert sandbox.count(CREATE) == 0
+
+
+async def test_login_asks_the_server_about_a_resumed_session():
+    """`login()` finds out whose it is, and that it is over."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device()) as portal:
+        state = await portal.acting_as(sandbox.customer_session(0)).login()
+        again = portal.acting_as(CustomerSession.resume(token_id=state.token_id))
+        assert (await again.login()).customer_id == state.customer_id
+        wrong = portal.acting_as(CustomerSession.resume(token_id=state.token_id + "x", customer_id="someone"))
+        for _ in range(2):
+            with pytest.raises(SessionExpiredError):
+                await wrong.login()
+
+
+async def test_two_holders_of_one_device_end_in_a_conflict():
+    """Without a shared store they recreate in turns: the second forced recreation within a minute says why."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    device = sandbox.device("kiosk")
+    async with connect(sandbox, auth=device, clock=clock) as one, connect(sandbox, auth=device, clock=clock) as two:
+        await touch(one)
+        await touch(two)
+        await touch(one)
+        await touch(two)
+        for _ in range(3):
+            with pytest.raises(DeviceTokenConflictError, match="token store"):
+                await touch(one)
+        assert sandbox.count(CREATE) == 4
+        clock.passed += 61
+        await touch(one)
+    assert sandbox.count(CREATE) == 5
+
+
+async def test_two_clients_with_one_store_never_fight(tmp_path):
+    """Sharing a store they use one token, also after it dies."""
+    sandbox = make_sandbox()
+    device = sandbox.device("kiosk")
+    path = tmp_path / "tokens.json"
+    async with (
+        connect(sandbox, auth=device, token_store=FileTokenStore(path)) as one,
+        connect(sandbox, auth=device, token_store=FileTokenStore(path)) as two,
+    ):
+        for client in (one, two, one, two):
+            await touch(client)
+        sandbox.revoke_all()
+        for client in (one, two, one, two):
+            await touch(client)
+    assert sandbox.count(CREATE) == 2
+
+
+async def test_a_device_that_asks_for_a_customers_data_does_not_burn_its_tokens():
+    """A 401 that a new token does not cure recreates it once, not with every call, and is told as what it is."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device("kiosk")) as client:
+        await touch(client)
+        for _ in range(4):
+            with pytest.raises(AuthenticationError) as caught:
+                await client.request("GET", "customers")
+            assert caught.value.path == "/customers"
+        await touch(client)
+    assert sandbox.count(CREATE) == 2
+
+
+async def test_a_ping_of_a_device_burns_no_token():
+    """The project answers; that no customer is logged in is no reason for a new device token."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device("kiosk")) as client:
+        await client.ping()
+        sandbox.settings.unbound_status = 403
+        await client.ping()
+    assert sandbox.count(CREATE) == 1
+
+
+async def test_replace_changes_the_setup_and_survives_a_dead_token():
+    """`client.tokens.replace` goes to the own token, and to its successor if it died."""
+    sandbox = make_sandbox()
+    setup = DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=True)
+    async with connect(sandbox, auth=sandbox.device("kiosk")) as client:
+        await client.tokens.replace(setup=setup, push_token="push-1")
+        sandbox.revoke_all()
+        await client.tokens.replace(setup=setup)
+        assert sandbox.count(CREATE) == 2
+    assert not sandbox.violations
+    assert [r.method for r in sandbox.requests] == ["POST", "PUT", "PUT", "POST", "PUT"]
+
+
+async def test_a_wrong_password_kills_no_session_of_another_process():
+    """A refused login on a token that serves a customer does not create a new one."""
+    sandbox = make_sandbox()
+    session = sandbox.customer_session(0, "phone")
+    async with connect(sandbox, auth=session) as client:
+        await me(client)
+        sandbox.faults.add(LOGIN, status=401, times=1)
+        with pytest.raises(AuthenticationError):
+            await client.login()
+        await me(client)
+    assert sandbox.count(CREATE) == 1
+
+
+async def test_the_device_rule_holds_through_logout_and_login():
+    """After a logout the device is free; whoever was first may not log in on it again while another has it."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device()) as portal:
+        one = portal.acting_as(sandbox.customer_session(0, "kiosk"))
+        await one.login()
+        with pytest.raises(ConfigurationError, match="device"):
+            portal.acting_as(sandbox.customer_session(1, "kiosk"))
+        await one.logout()
+        two = portal.acting_as(sandbox.customer_session(1, "kiosk"))
+        await two.login()
+        with pytest.raises(ConfigurationError, match="device"):
+            await one.login()
+        await two.logout()
+        await one.login()
+
+
+async def test_a_dropped_view_frees_its_device():
+    """A view that nobody holds any more does not block the next customer of the kiosk."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device()) as portal:
+        first = await portal.acting_as(sandbox.customer_session(0, "kiosk")).login()
+        second = await portal.acting_as(sandbox.customer_session(1, "kiosk")).login()
+    assert first.customer_id != second.customer_id
+
+
+async def test_a_device_id_of_none_is_a_random_one():
+    """Two devices without an id differ."""
+    sandbox = Sandbox(customers=1)
+    assert sandbox.device().device.device_id != sandbox.device().device.device_id
+    await anyio.lowlevel.checkpoint()

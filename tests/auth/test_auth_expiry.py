@@ -1,0 +1,157 @@
+"""Tokens that end by time, on hosts and projects all over the world."""
+
+import logging
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+from auth_tools import HOST, LOGIN, START, FakeClock, OwnProvider, connect, make_sandbox
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from carecloud_async import CareCloud, RenewalWindows, Token
+
+pytestmark = pytest.mark.anyio
+HOUR = 3600.0
+
+
+async def call_for(client, clock, *, seconds, every):
+    for _ in range(int(seconds / every)):
+        await client.customers.list().total()
+        clock.passed += every
+
+
+@pytest.mark.parametrize("zone", ["Europe/Prague", "Asia/Kolkata", "America/St_Johns"])
+@pytest.mark.parametrize("skew", [0, 12 * HOUR, -8 * HOUR])
+async def test_wrong_host_clocks_cost_no_401_and_no_login_too_many(zone, skew):
+    """A day of calls with 7 h tokens: four logins, never a 401, wherever host and project are."""
+    clock = FakeClock(skew=skew)
+    sandbox = make_sandbox(clock, timezone=zone)
+    async with connect(sandbox, timezone=zone, clock=clock) as client:
+        await call_for(client, clock, seconds=24 * HOUR, every=600)
+    assert sandbox.statuses[401] == 0
+    assert sandbox.logins == 4
+
+
+async def test_a_clock_that_jumps_changes_nothing():
+    """The host's wall clock leaps by hours between the calls."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    async with connect(sandbox, clock=clock) as client:
+        for number in range(48):
+            clock.skew = (-1) ** number * number * HOUR
+            await call_for(client, clock, seconds=HOUR / 2, every=600)
+    assert sandbox.statuses[401] == 0
+    assert sandbox.logins == 4
+
+
+@pytest.mark.parametrize(
+    "night", [datetime(2026, 10, 24, 18, tzinfo=UTC), datetime(2026, 3, 28, 18, tzinfo=UTC)], ids=["autumn", "spring"]
+)
+@pytest.mark.parametrize("life", [HOUR, 7 * HOUR])
+async def test_the_night_of_the_clock_change_costs_no_401(night, life):
+    """Through both changes of the clock tokens are renewed in time, and not in a circle."""
+    clock = FakeClock(start=night.timestamp())
+    sandbox = make_sandbox(clock, token_lifetime=life)
+    async with connect(sandbox, clock=clock) as client:
+        await call_for(client, clock, seconds=14 * HOUR, every=300)
+    assert sandbox.statuses[401] == 0
+    assert sandbox.logins <= 2 * 14 * HOUR / life + 2
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles", "Asia/Irkutsk"])
+async def test_a_wrong_zone_works_through_the_401(zone, caplog):
+    """With the wrong zone configured no call fails, logins stay few, and at most one warning is written."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    async with connect(sandbox, timezone=zone, clock=clock) as client:
+        await call_for(client, clock, seconds=48 * HOUR, every=300)
+    assert sandbox.logins <= 2 * 48  # Irkutsk makes one hour of seven
+    assert len([record for record in caplog.records if "lifetime" in record.message]) <= 1
+
+
+@pytest.mark.parametrize("wrong", ["valid_to", "negative", "absurd", "date"])
+async def test_what_cannot_be_understood_is_seven_hours_and_one_warning(wrong, caplog):
+    """An unreadable or absurd `valid_to` or a missing `Date` falls back, and says so once."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    if wrong == "date":
+        sandbox.settings.date_header = False
+    else:
+        sandbox.lie(valid_to={"valid_to": "soon", "negative": "2001-01-01 00:00:00", "absurd": "2999-01-01"}[wrong])
+    async with connect(sandbox, clock=clock) as client:
+        await call_for(client, clock, seconds=24 * HOUR, every=600)
+    assert sandbox.logins == 4
+    assert sandbox.statuses[401] == 0
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert ["token lifetime unknown" in record.getMessage() for record in warnings] == [True]
+
+
+@pytest.mark.parametrize("margin", [2.0, 60.0, 600.0])
+async def test_a_server_that_hands_back_the_same_token_is_not_asked_in_a_circle(margin):
+    """Until shortly before its end the login returns the token of before: a handful of logins for each token."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock, reuse_tokens=margin)
+    async with connect(sandbox, clock=clock) as client:
+        await call_for(client, clock, seconds=6.5 * HOUR, every=120)
+        await call_for(client, clock, seconds=HOUR / 2 - 30, every=3)
+        await call_for(client, clock, seconds=60, every=0.2)  # the last seconds of the first token
+    assert sandbox.statuses[401] == 0
+    assert sandbox.logins <= 12
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    zone=st.sampled_from(["Europe/Prague", "Asia/Kolkata", "America/St_Johns", "Pacific/Auckland", "UTC"]),
+    life=st.floats(min_value=5, max_value=20 * HOUR),
+    start=st.integers(min_value=0, max_value=2 * 365 * 24),
+    steps=st.lists(
+        st.tuples(st.floats(min_value=0.01, max_value=3 * HOUR), st.integers(min_value=-14, max_value=14)),
+        min_size=1,
+        max_size=25,
+    ),
+)
+def test_no_call_fails_whatever_zone_life_and_jumps(zone, life, start, steps):
+    """Property: no 401 outside of autumn's double hour, never a failed call, at most one login for each call."""
+
+    async def story():
+        clock = FakeClock(start=START + start * HOUR)
+        sandbox = make_sandbox(clock, timezone=zone, token_lifetime=life)
+        async with connect(sandbox, timezone=zone, clock=clock) as client:
+            for pause, jump in steps:
+                await client.customers.list().total()
+                clock.passed += pause
+                clock.skew = jump * HOUR
+        assert sandbox.statuses[401] == 0
+        assert sandbox.logins <= len(steps)
+
+    anyio.run(story)
+
+
+async def test_a_provider_that_asks_no_server_may_say_seconds_or_an_aware_end():
+    """`expires_in` and an aware `valid_to` need no `Date`; both are renewed in time."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    for make in (
+        lambda: Token("t", expires_in=1000),
+        lambda: Token("t", valid_to=datetime.fromtimestamp(clock.time() + 1000, UTC)),
+    ):
+
+        async def obtain(send, previous, make=make):
+            return make()
+
+        provider = OwnProvider(obtain)
+        sandbox.user_tokens._tokens["t"] = sandbox.user_tokens.issue("u", lifetime=1e9, reuse_margin=None)
+        async with CareCloud(HOST, auth=provider, transport=sandbox.transport(), clock=clock) as client:
+            await call_for(client, clock, seconds=10_000, every=50)
+        assert 10 <= provider.asked <= 15
+    assert sandbox.statuses[401] == 0
+
+
+async def test_windows_can_be_set():
+    """A wider advisory window renews earlier."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock, token_lifetime=1000)
+    async with connect(sandbox, clock=clock, windows=RenewalWindows(advisory=0.9, mandatory=0.05)) as client:
+        await call_for(client, clock, seconds=1000, every=10)
+    assert sandbox.count(LOGIN) >= 8

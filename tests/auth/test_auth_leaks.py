@@ -1,0 +1,265 @@
+"""Secrets and personal data are nowhere: logs at DEBUG, errors and what they hold, reprs, pickles, histories, spans."""
+
+import asyncio
+import json
+import logging
+import pickle
+import traceback
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+import anyio
+import httpx
+import httpx2
+import pytest
+from attrs import evolve
+from auth_tools import credentials, make_sandbox
+
+from carecloud_async import (
+    ApiError,
+    CareCloud,
+    CareCloudError,
+    CustomerInput,
+    CustomerSession,
+    CustomerSourceInput,
+    PersonalInformationInput,
+    RetryPolicy,
+)
+
+PASSWORD = "Planted-Password-1"
+WRONG = "Planted-Wrong-2"
+EMAIL = "planted.person@planted.example"
+PHONE = "420777123987"
+NAME = "Plantedlastname"
+PROSE = f"the customer {EMAIL} with {PHONE} exists, token "
+SOURCE = "8bed991c68a4"
+
+
+class Everything(logging.Handler):
+    """Keeps all that is said, with what a formatter would make of it and what the records carry along."""
+
+    def __init__(self):
+        super().__init__(logging.DEBUG)
+        self.text = []
+
+    def emit(self, record):
+        self.text.append(self.format(record))
+        self.text.append(repr({name: value for name, value in vars(record).items() if name != "exc_info"}))
+
+
+@pytest.fixture
+def heard():
+    """Everything that is logged through the root logger at DEBUG."""
+    root = logging.getLogger()
+    handler, level = Everything(), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield handler.text
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.fixture
+def spans():
+    """A tracer, and the spans that it was given."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider, exporter
+
+
+def secrets_of(sandbox):
+    """What must not be found: the planted, as it is and as a URL has it, and every token that was sent."""
+    planted = {PASSWORD, WRONG, EMAIL, quote(EMAIL, safe=""), PHONE, NAME, "planted.person"}
+    return planted | {request.token for request in sandbox.requests if request.token}
+
+
+def everything_of(error):
+    """An error, its chain and its arguments, as text."""
+    seen, text, queue = set(), [], [error]
+    while queue:
+        one = queue.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        text += [str(one), repr(one), repr(one.args), "".join(traceback.format_exception(one))]
+        queue += [one.__cause__, one.__context__]
+        for value in vars(one).values():
+            if value not in (getattr(one, "detail", None), getattr(one, "title", None)):
+                text.append(repr(value))
+    return text
+
+
+async def attempt(found, work):
+    """Run `work`; keep what its error tells."""
+    try:
+        await work
+    except CareCloudError as error:
+        found += everything_of(error)
+        if isinstance(error, ApiError):
+            error.detail = error.title = None  # the server's prose is there to be read, and pickles with the rest
+        found.append(pickle.dumps(error).decode("latin-1"))
+    except Exception as error:
+        raise AssertionError(f"{type(error)} came out") from error
+
+
+async def live(sandbox, make, found):
+    """Successes and every kind of failure, for a user and for a customer."""
+    faults = sandbox.faults
+    sandbox.set_password(PASSWORD)
+    person = PersonalInformationInput(language_id="en", email=EMAIL, phone=PHONE, last_name=NAME)
+    new = CustomerInput(personal_information=person)
+    source = CustomerSourceInput(customer_source_id=SOURCE)
+    params = [{"name": PROSE, "reason": PROSE, "value": PROSE}]
+    refusal = {"detail": PROSE, "title": PROSE, "exception": PROSE, "error_data": {"invalid_params": params}}
+    body = json.dumps({"error": refusal})
+
+    async with make(credentials(PASSWORD)) as client:
+        found.append(repr(client) + repr(client.http) + repr(await client.login()))
+        search = lambda: client.customers.list(email=EMAIL, last_name=NAME).total()  # noqa: E731
+        create = lambda: client.customers.create(new, customer_source=source, password=PASSWORD)  # noqa: E731
+        for work in (search, create):
+            await attempt(found, work())
+            for fault in (
+                {"status": 400, "body": body},
+                {"status": 401, "times": 2, "body": body},
+                {"status": 401},
+                {"status": 403, "body": body},
+                {"status": 404, "body": body},
+                {"status": 429},
+                {"status": 500, "body": body},
+                {"status": 503},
+                {"status": 302, "headers": {"location": f"https://elsewhere.example/?{EMAIL}"}},
+                {"garbage": True},
+                {"html": True},
+                {"no_data": True},
+                {"cut": True},
+                {"cut": "after"},
+                {"cut": "half"},
+            ):
+                faults.clear()
+                faults.add("* /customers", **fault)
+                await attempt(found, work())
+            faults.clear()
+        await attempt(found, client.with_options(timeout=0.05).customers.get(EMAIL))
+        sandbox.settings.latency = 0.3
+        await attempt(found, client.with_options(timeout=0.05).customers.list(email=EMAIL).total())
+        sandbox.settings.latency = 0.0
+        await attempt(found, client.logout())
+
+    for fault in ({"status": 400, "body": body}, {"status": 500, "body": body}, {"cut": True}, {"garbage": True}):
+        faults.clear()
+        faults.add("POST /users/actions/login", times=None, **fault)
+        async with make(credentials(PASSWORD)) as client:
+            await attempt(found, client.ping())
+    faults.clear()
+    async with make(credentials(WRONG)) as client:
+        await attempt(found, client.ping())
+
+    async with make(sandbox.device()) as portal:
+        session = sandbox.customer_session(0)
+        mine = portal.acting_as(session)
+        state = await mine.login()
+        again = CustomerSession.resume(token_id=state.token_id, customer_id=state.customer_id)
+        found.append(repr(state) + repr(session) + repr(again) + repr(mine))
+        await attempt(found, mine.customers.me())
+        await attempt(found, portal.acting_as(again).customers.me())
+        await attempt(found, mine.tokens.auth_token(external_application_id=EMAIL))
+        await attempt(found, portal.acting_as(evolve(session, password=WRONG)).customers.me())
+        for fault in ({"status": 401, "body": body}, {"cut": "after"}, {"status": 500, "body": body}):
+            faults.add("* /tokens/{token_id}/actions/*", **fault)
+            await attempt(found, mine.login())
+            faults.clear()
+        sandbox.revoke_all()
+        await attempt(found, portal.acting_as(again).customers.me())
+        await attempt(found, mine.logout())
+
+
+def assert_nothing_leaked(sandbox, *texts):
+    everything = "\n".join("\n".join(text) for text in texts)
+    assert len(everything) > 10_000
+    tokens = secrets_of(sandbox)
+    assert len(tokens) > 10
+    for secret in tokens:
+        assert secret not in everything, everything[max(everything.index(secret) - 300, 0) :][:600]
+
+
+def maker(way, url, sandbox, spans):
+    from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+
+    @asynccontextmanager
+    async def make(auth):
+        options = {"retry": RetryPolicy(attempts=2, base=0.01), "rate_limit": None}
+        address, http = url, None
+        match way:
+            case "transport":
+                address, options["transport"] = "sandbox.example", sandbox.transport()
+            case "transport2":
+                address, options["transport"] = "sandbox.example", sandbox.transport(family="httpx2")
+            case "httpx":
+                options["http_client"] = http = httpx.AsyncClient()
+            case "httpx2":
+                options["http_client"] = http = httpx2.AsyncClient()
+        async with CareCloud(address, auth=auth, **options) as client:
+            if way in {"default", "transport", "httpx"}:
+                HTTPXClientInstrumentor.instrument_client(client.http, tracer_provider=spans[0])
+            yield client
+        if http is not None:
+            await http.aclose()
+
+    return make
+
+
+WAYS = [(way, "asyncio") for way in ("default", "transport", "transport2", "httpx", "httpx2")]
+
+
+@pytest.mark.parametrize(("way", "backend"), [*WAYS, ("default", "trio"), ("httpx2", "trio")])
+def test_nothing_leaks(way, backend, heard, spans):
+    """Through successes and every kind of failure, on every way out, a search for what was planted finds nothing."""
+    sandbox = make_sandbox(keep_requests=5000)
+    found = []
+    with sandbox.running() as url:
+        options = {"debug": True} if backend == "asyncio" else {}
+        anyio.run(live, sandbox, maker(way, url, sandbox, spans), found, backend=backend, backend_options=options)
+    told = [
+        f"{span.name} {dict(span.attributes)} {span.status.description} {[dict(e.attributes) for e in span.events]}"
+        for span in spans[1].get_finished_spans()
+    ]
+    assert bool(told) == (way in {"default", "transport", "httpx"})
+    assert_nothing_leaked(sandbox, heard, found, told)
+
+
+@pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_no_login_stands_in_a_history(family):
+    """A replayed answer's history holds the refused request alone, and none whose body is a password."""
+    sandbox = make_sandbox()
+    answers = []
+
+    async def story():
+        async def keep(response):
+            answers.append(response)
+
+        http = family.AsyncClient(transport=sandbox.transport(family=family.__name__), event_hooks={"response": [keep]})
+        async with CareCloud("sandbox.example", auth=sandbox.credentials(), http_client=http) as client:
+            await client.ping()
+            sandbox.revoke_all()
+            await client.ping()
+        await http.aclose()
+
+    asyncio.run(story())
+    for answer in answers:
+        assert all(b"password" not in old.request.content for old in answer.history)
+        assert "password_example" not in repr(answer) + repr(answer.request) + repr(answer.request.headers)
+
+
+def test_reprs_of_identities_hold_no_secret():
+    """Passwords, tokens and logins are stars, or not there."""
+    sandbox = make_sandbox()
+    session = sandbox.customer_session(0)
+    social = sandbox.social_session(0)
+    shown = " ".join(map(repr, (credentials(PASSWORD), session, social, sandbox.sso_credentials())))
+    for secret in (PASSWORD, session.password, session.login_value, social.social_network_token, "sandbox-sso-token"):
+        assert secret not in shown

@@ -1,0 +1,115 @@
+"""Another event loop, thread or process: it works, or it says so; it never hangs."""
+
+import asyncio
+import os
+import threading
+
+import anyio
+import pytest
+import trio
+from auth_tools import connect, make_sandbox
+
+from carecloud_async import MemoryTokenStore, WrongEventLoopError
+
+
+async def total(client):
+    return await client.customers.list().total()
+
+
+async def in_time(client):
+    with anyio.fail_after(5):
+        return await total(client)
+
+
+@pytest.mark.parametrize("second", ["asyncio", "trio"])
+def test_a_second_event_loop_is_told(second):
+    """A client used in one loop raises in the next; a new client does not."""
+    sandbox = make_sandbox()
+    client = connect(sandbox)
+    assert asyncio.run(in_time(client)) == 5
+    with pytest.raises(WrongEventLoopError, match="event loop"):
+        anyio.run(in_time, client, backend=second)
+    assert anyio.run(in_time, connect(sandbox), backend=second) == 5
+
+
+def test_a_second_thread_is_told():
+    """Two threads with a loop each: one gets through, or both do not hang."""
+    sandbox = make_sandbox()
+    client = connect(sandbox)
+    start = threading.Barrier(4)
+    outcomes = []
+
+    def work():
+        start.wait()
+        try:
+            outcomes.append(asyncio.run(in_time(client)))
+        except WrongEventLoopError:
+            outcomes.append("told")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert outcomes.count(5) == 1
+    assert outcomes.count("told") == 3
+
+
+def test_threads_with_a_client_each_may_share_a_store():
+    """A memory store serves several loops: one login for all."""
+    sandbox = make_sandbox(latency=0.02)
+    store = MemoryTokenStore()
+    outcomes = []
+
+    def work():
+        outcomes.append(asyncio.run(in_time(connect(sandbox, token_store=store))))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert outcomes == [5] * 4
+    assert sandbox.logins == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_fork_after_use_is_told():
+    """The child of a process that used the client gets WrongEventLoopError, and may make a client of its own."""
+    sandbox = make_sandbox()
+    client = connect(sandbox)
+    asyncio.run(in_time(client))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            try:
+                asyncio.run(in_time(client))
+            except WrongEventLoopError:
+                code = 0 if asyncio.run(in_time(connect(sandbox))) == 5 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_closing_in_another_loop_is_told():
+    """`aclose()` after the loop of the client has ended raises, and does not hang."""
+    client = connect(make_sandbox())
+    assert asyncio.run(in_time(client)) == 5
+
+    async def close():
+        with anyio.fail_after(5):
+            await client.aclose()
+
+    with pytest.raises(WrongEventLoopError):
+        asyncio.run(close())
+
+
+def test_outside_of_a_loop_there_is_an_error_and_no_hang():
+    """Driven by hand, a call says that no loop runs."""
+    client = connect(make_sandbox())
+    with pytest.raises(WrongEventLoopError, match="no event loop"):
+        total(client).send(None)
+    assert trio.run(in_time, client) == 5

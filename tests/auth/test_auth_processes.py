@@ -1,0 +1,134 @@
+"""Real processes that share a store: one login, one device token, and no sibling's death stops the others."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from auth_tools import connect, make_sandbox
+
+from carecloud_async import RedisTokenStore, TokenStoreError
+
+HERE = Path(__file__).parent
+LOGINS = {"user": "POST /users/actions/login", "customer": "POST /tokens/{token_id}/actions/login"}
+
+
+@pytest.fixture(scope="module")
+def redis_url():
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path must be short
+        path = f"{folder}/redis.sock"
+        command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not Path(path).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield f"unix://{path}"
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def shared(request, tmp_path):
+    """Kind and place of a store that all processes share."""
+    if request.param == "file":
+        return "file", str(tmp_path / "tokens.json")
+    url = request.getfixturevalue("redis_url")
+    import redis
+
+    redis.Redis.from_url(url).flushall()
+    return "redis", url
+
+
+@pytest.fixture
+def child():
+    """Start `auth_child.py`; what still runs at the end is killed."""
+    started = []
+
+    def start(*arguments, backend="asyncio"):
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "auth_child.py"), backend, *arguments],
+            env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def go(process):
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+@pytest.mark.parametrize("shared", ["file", "redis"], indirect=True)
+@pytest.mark.parametrize("who", ["user", "customer"])
+def test_four_processes_cold_at_once_make_one_login(shared, who, child):
+    """Twenty calls of four processes at the same moment: one login, one device token, no 401; so after a restart."""
+    sandbox = make_sandbox(latency=0.02)
+    with sandbox.running() as url:
+        for number in (4, 1):
+            children = [child(url, *shared, who) for _ in range(number)]
+            for process in children:
+                assert process.stdout.readline() == "ready\n"
+            for process in children:
+                go(process)
+            expected = [5 if who == "user" else 1] * 5
+            assert [json.loads(process.stdout.readline()) for process in children] == [expected] * number
+    assert sandbox.count(LOGINS[who]) == 1
+    assert sandbox.count("POST /tokens") == (0 if who == "user" else 1)
+    assert sandbox.statuses[401] == 0
+    assert not sandbox.violations
+
+
+@pytest.mark.parametrize("shared", ["file", "redis"], indirect=True)
+def test_a_killed_holder_of_the_lock_delays_the_others_by_a_bounded_time(shared, child):
+    """Kill -9 in the middle of the login: the next process logs in within a few seconds."""
+    sandbox = make_sandbox()
+    sandbox.faults.add(LOGINS["user"], delay=60, times=1)
+    with sandbox.running() as url:
+        victim, heir = child(url, *shared, "user"), child(url, *shared, "user")
+        for process in (victim, heir):
+            assert process.stdout.readline() == "ready\n"
+        go(victim)
+        deadline = time.monotonic() + 10
+        while sandbox.logins == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        go(heir)
+        victim.kill()
+        killed = time.monotonic()
+        assert json.loads(heir.stdout.readline()) == [5] * 5
+        assert time.monotonic() - killed < 5
+    assert sandbox.logins == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_without_its_redis_a_device_stops_and_a_user_logs_in(caplog):
+    """Redis down: TokenStoreError where a second login would kill a token, a warning where it costs a login only."""
+    sandbox = make_sandbox()
+    nowhere = "redis://127.0.0.1:1"
+    for auth in (sandbox.device(), sandbox.customer_session(0)):
+        async with connect(sandbox, auth=auth, token_store=RedisTokenStore(nowhere)) as client:
+            with pytest.raises(TokenStoreError):
+                await client.login()
+    assert not sandbox.requests
+    async with connect(sandbox, token_store=RedisTokenStore(nowhere)) as client:
+        assert await client.customers.list().total() == 5
+    assert sandbox.logins == 1
+    assert any("without it" in record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)

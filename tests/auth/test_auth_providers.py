@@ -1,0 +1,172 @@
+"""Providers of a user's own."""
+
+import dataclasses
+import inspect
+import re
+
+import attrs
+import pytest
+from auth_tools import HOST, connect, make_sandbox
+
+from carecloud_async import (
+    AuthenticationError,
+    AuthProvider,
+    CareCloud,
+    ConfigurationError,
+    FileTokenStore,
+    Token,
+    TokenStore,
+)
+from carecloud_async.sandbox.constants import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD
+
+pytestmark = pytest.mark.anyio
+
+
+async def total(client):
+    return await client.customers.list().total()
+
+
+class Vault:
+    def __init__(self, password):
+        self.password = password
+        self.reads = 0
+
+    async def read(self, path):
+        self.reads += 1
+        return {"application": USER_APPLICATION_ID, "login": USER_LOGIN, "password": self.password}
+
+
+def documented_example():
+    blocks = re.findall(r"```python\n(.*?)```", inspect.getdoc(AuthProvider), re.DOTALL)
+    space = {"Vault": Vault, "__name__": "example"}
+    exec(next(block for block in blocks if "class VaultUser" in block), space)
+    return space["VaultUser"]
+
+
+async def test_the_documented_vault_provider_works_as_printed():
+    """It logs in, is remembered when refused, and picks up a rotated password at once."""
+    sandbox = make_sandbox()
+    vault = Vault("old-secret")
+    provider = documented_example()(vault, "crm/prod")
+    async with connect(sandbox, auth=provider) as client:
+        for _ in range(3):
+            with pytest.raises(AuthenticationError):
+                await total(client)
+        assert sandbox.logins == 1
+        vault.password = USER_PASSWORD
+        assert await total(client) == 5
+        reads = vault.reads
+        await total(client)
+        assert vault.reads == reads
+    assert sandbox.logins == 2
+    assert "old-secret" not in repr(provider)
+
+
+class Plain(AuthProvider):
+    interface = "enterprise-interface"
+    identity_key = "plain@example.com"
+
+    def __init__(self, token):
+        self.token = token
+
+    async def obtain(self, send, previous):
+        return Token(self.token)
+
+
+@attrs.frozen
+class WithAttrs(AuthProvider):
+    token: str
+    interface = "enterprise"
+
+    @property
+    def identity_key(self):
+        return "attrs"
+
+    async def obtain(self, send, previous):
+        return Token(self.token)
+
+
+@dataclasses.dataclass(frozen=True)
+class WithDataclass(AuthProvider):
+    token: str
+
+    @property
+    def interface(self):
+        return "enterprise"
+
+    @property
+    def identity_key(self):
+        return "dataclass"
+
+    async def obtain(self, send, previous):
+        return Token(self.token)
+
+
+@pytest.mark.parametrize("kind", [Plain, WithAttrs, WithDataclass])
+async def test_a_subclass_may_be_of_any_kind(kind):
+    """Plain class, attrs class, dataclass; as the client's own and as a view; logging out forgets the token."""
+    sandbox = make_sandbox()
+    token = sandbox.user_tokens.issue("u", lifetime=1e6, reuse_margin=None).value
+    async with connect(sandbox, auth=kind(token)) as client:
+        assert await total(client) == 5
+        assert await total(client.acting_as(kind(token))) == 5
+        await client.logout()
+        assert await total(client) == 5
+    assert sandbox.logins == 0
+
+
+def test_an_unfinished_subclass_cannot_be_made():
+    """Without `obtain` and the keys there is no identity."""
+
+    class Half(AuthProvider):
+        interface = "enterprise"
+
+    with pytest.raises(TypeError):
+        Half()
+
+
+def test_what_is_no_provider_is_refused():
+    """A class instead of an object, or an unknown interface, is a ConfigurationError."""
+
+    class Wrong(Plain):
+        interface = "both"
+
+    for auth in (Plain, Wrong("t"), object()):
+        with pytest.raises(ConfigurationError):
+            CareCloud(HOST, auth=auth)
+
+
+class Recording(TokenStore):
+    """A store that notes its keys."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.shared = inner.shared
+        self.keys = set()
+
+    async def load(self, key):
+        self.keys.add(key)
+        return await self.inner.load(key)
+
+    async def save(self, key, token):
+        await self.inner.save(key, token)
+
+    async def discard(self, key, value):
+        await self.inner.discard(key, value)
+
+    def lock(self, key):
+        return self.inner.lock(key)
+
+
+async def test_keys_of_stores_hold_digests_only(tmp_path):
+    """Neither address, application, login, e-mail nor secret is readable in a key, whatever a provider names itself."""
+    sandbox = make_sandbox()
+    store = Recording(FileTokenStore(tmp_path / "tokens.json"))
+    session = sandbox.customer_session(0, "device-of-john@example.com")
+    token = sandbox.user_tokens.issue("u", lifetime=1e6, reuse_margin=None).value
+    for auth in (sandbox.credentials(), session, Plain(token)):
+        async with connect(sandbox, auth=auth, token_store=store) as client:
+            await client.login()
+    assert len(store.keys) == 3
+    for key in store.keys:
+        assert re.fullmatch(r"[0-9a-f]{32}:(enterprise|customer):[0-9a-f]{32}:[0-9a-f]{32}", key)

@@ -1,0 +1,161 @@
+"""After a 401: compare, renew once, replay once."""
+
+import json
+from functools import partial
+
+import anyio
+import httpx
+import httpx2
+import pytest
+from auth_tools import HOST, LOGIN, connect, failures, in_parallel, slow_sandbox
+
+from carecloud_async import AuthenticationError, CareCloud
+
+pytestmark = pytest.mark.anyio
+
+
+async def total(client):
+    return await client.customers.list().total()
+
+
+async def test_calls_in_flight_with_the_old_token_cost_one_login_and_one_replay_each():
+    """Forty calls are under way when their token dies."""
+    sandbox = slow_sandbox()
+    gate = anyio.Event()
+
+    async def hold(request):
+        if request.method == "GET":
+            await gate.wait()
+
+    async with connect(sandbox) as client:
+        await client.login()
+        sandbox.forget_requests()
+        sandbox.on_request = hold
+        async with anyio.create_task_group() as tasks:
+            for _ in range(40):
+                tasks.start_soon(total, client)
+            await anyio.wait_all_tasks_blocked()
+            sandbox.revoke_all()
+            gate.set()
+    assert sandbox.logins == 1
+    assert sandbox.count("GET /customers") == 80
+    assert sandbox.statuses[401] == 40
+
+
+async def test_a_late_401_of_an_old_token_logs_nobody_in():
+    """The token was renewed while a slow call was out with the old one: it replays with the new one."""
+    sandbox = slow_sandbox()
+    gate = anyio.Event()
+    slow = []
+
+    async def hold(request):
+        if request.method == "GET" and not slow:
+            slow.append(request)
+            await gate.wait()
+
+    async with connect(sandbox) as client:
+        await client.login()
+        sandbox.on_request = hold
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(total, client)
+            await anyio.wait_all_tasks_blocked()
+            sandbox.revoke_all()
+            await total(client)
+            assert sandbox.logins == 2
+            gate.set()
+    assert sandbox.logins == 2
+
+
+async def test_a_second_401_is_an_authentication_error():
+    """A fresh token that is refused too ends the call; a crowd of such calls costs one login."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox) as client:
+        await client.login()
+        sandbox.faults.add("GET /customers", status=401, times=None)
+        errors = failures(await in_parallel(30, partial(total, client)))
+        assert {type(error) for error in errors} == {AuthenticationError}
+        assert {error.path for error in errors} == {"/customers"}
+        assert sandbox.logins == 2
+        sandbox.faults.clear()
+        await total(client)
+    assert sandbox.logins == 2
+
+
+async def test_a_server_that_hands_back_the_refused_token_is_asked_once():
+    """Thirty callers whose token is refused, and handed out again: one login, thirty errors, no circle."""
+    sandbox = slow_sandbox(reuse_tokens=1.0)
+    async with connect(sandbox) as client:
+        await client.login()
+        sandbox.faults.add("GET /customers", status=401, times=None)
+        assert len(failures(await in_parallel(30, partial(total, client)))) == 30
+        assert sandbox.logins == 2
+        sandbox.faults.clear()
+        await total(client)
+
+
+async def test_a_dead_token_is_not_taken_from_the_store_again():
+    """A login that fails after a 401 does not bring the refused token back."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox) as client:
+        await client.login()
+        sandbox.revoke_all()
+        fault = sandbox.faults.add(LOGIN, status=400, times=None)
+        with pytest.raises(AuthenticationError):
+            await total(client)
+        sandbox.forget_requests()
+        with pytest.raises(AuthenticationError):
+            await total(client)
+        assert sandbox.count("GET /customers") == 0
+        sandbox.faults.remove(fault)
+
+
+class Draining:
+    """Reads each request's stream to its end, as a socket does, and refuses the first one."""
+
+    def __init__(self, family):
+        self.family = family
+        self.seen = []
+        self.read = []
+
+    async def handle_async_request(self, request):
+        body = b"".join([chunk async for chunk in request.stream])
+        if request.url.path.endswith("/login"):
+            data = {"bearer_token": f"token{len(self.seen)}", "valid_to": "2999-01-01 00:00:00"}
+            return self.family.Response(200, json={"data": data})
+        self.seen.append((request.headers["Authorization"], body))
+        if len(self.seen) == 1:
+            return self.family.Response(401, stream=self._stream(b'{"error": {}}'))
+        return self.family.Response(200, json={"data": {"customer_id": "new"}})
+
+    def _stream(self, content):
+        outer = self
+
+        class Stream(self.family.AsyncByteStream):
+            async def __aiter__(self):
+                outer.read.append("begun")
+                yield content
+                outer.read.append("ended")
+
+        return Stream()
+
+
+@pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize("body", [{"a": ["ž", 1, None]}, b'{"raw":  true}'], ids=["json", "bytes"])
+@pytest.mark.parametrize("way", ["transport", "http_client"])
+async def test_a_body_is_replayed_byte_for_byte_and_the_refusal_is_read_first(family, body, way):
+    """A transport that drains the stream sees the same bytes twice; the 401 is read to its end before the login."""
+    draining = Draining(family)
+    transport = type("Transport", (Draining, family.AsyncBaseTransport), {})(family)
+    draining = transport
+    if way == "transport":
+        options = {"transport": transport}
+    else:
+        options = {"http_client": family.AsyncClient(transport=transport)}
+    async with CareCloud(HOST, auth=slow_sandbox().credentials(), **options) as client:
+        payload = json.loads(body) if isinstance(body, bytes) else body
+        await client.request("POST", "customers", json=payload)
+    (first, one), (second, two) = draining.seen
+    assert one == two != b""
+    assert json.loads(one) == payload
+    assert first != second
+    assert draining.read[:2] == ["begun", "ended"]

@@ -1,0 +1,224 @@
+"""Logging in by other means, and logging out."""
+
+from functools import partial
+
+import pytest
+from attrs import evolve
+from auth_tools import connect, failures, in_parallel, make_sandbox
+
+from carecloud_async import (
+    AuthenticationError,
+    AuthenticationTokenSession,
+    CustomerSession,
+    EnterpriseCredentials,
+    FileTokenStore,
+    RetryPolicy,
+    ServerError,
+    SessionExpiredError,
+    SsoCredentials,
+)
+from carecloud_async.sandbox.constants import OTHER_CUSTOMER_APPLICATION_ID, SSO_TOKEN
+
+pytestmark = pytest.mark.anyio
+CREATE = "POST /tokens"
+LOGOUT = "POST /users/actions/logout"
+CUSTOMER_LOGOUT = "POST /tokens/{token_id}/actions/logout"
+
+
+async def total(client):
+    return await client.customers.list().total()
+
+
+async def me(client):
+    return (await client.customers.me()).customer_id
+
+
+async def test_single_sign_on_logs_in_and_out():
+    """By text and by callable; after a logout the next call logs in again."""
+    sandbox = make_sandbox()
+    known = sandbox.sso_credentials()
+
+    async def fetch():
+        return SSO_TOKEN
+
+    fetched = SsoCredentials(external_application_id=known.external_application_id, sso_token=fetch, subject="fabulous")
+    for credentials in (known, fetched):
+        async with connect(sandbox, auth=credentials) as client:
+            assert await total(client) == 5
+            state = await client.login()
+            assert state.user.login == "fabulous_user"
+            await client.logout()
+            assert sandbox.user_tokens.find(state.token_id) is None
+            assert await total(client) == 5
+    assert sandbox.count(LOGOUT) == 2
+    with pytest.raises(AuthenticationError):
+        async with connect(sandbox, auth=evolve(known, sso_token="wrong")) as client:
+            await total(client)
+
+
+async def test_a_social_network_logs_a_customer_in_and_out():
+    """The session is the customer's, is renewed, and ends with its logout."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.social_session(1)) as client:
+        customer = await me(client)
+        sandbox.revoke_all()
+        assert await me(client) == customer
+        await client.logout()
+        with pytest.raises(SessionExpiredError, match="login"):
+            await me(client)
+        assert (await client.login()).customer_id == customer
+        assert await me(client) == customer
+
+
+async def test_an_authentication_token_hands_a_customer_over_once(tmp_path):
+    """It logs in on another application, survives a restart through the store, and cannot be renewed."""
+    sandbox = make_sandbox()
+    store = FileTokenStore(tmp_path / "tokens.json")
+    async with connect(sandbox, auth=sandbox.customer_session(2)) as client:
+        customer = await me(client)
+        issued = await client.tokens.auth_token(external_application_id=OTHER_CUSTOMER_APPLICATION_ID)
+    session = AuthenticationTokenSession(
+        evolve(sandbox.device("till"), external_application_id=OTHER_CUSTOMER_APPLICATION_ID),
+        token=issued.authentication_token,
+        token_request_id=issued.token_request_id,
+    )
+    for _ in range(2):
+        async with connect(sandbox, auth=session, token_store=store) as client:
+            assert await me(client) == customer
+    sandbox.revoke_all()
+    async with connect(sandbox, auth=session, token_store=store) as client:
+        for _ in range(3):
+            with pytest.raises(SessionExpiredError):
+                await me(client)
+    assert not sandbox.violations
+
+
+async def test_a_user_is_logged_in_again_after_a_logout():
+    """The logged-out token is never sent again; the next call makes a new one."""
+    sandbox = make_sandbox()
+    async with connect(sandbox) as client:
+        await total(client)
+        await client.logout()
+        await total(client)
+        await client.logout()
+        await client.logout()
+    assert sandbox.logins == 2
+    assert sandbox.count(LOGOUT) == 2
+    assert sandbox.statuses[401] == 0
+
+
+async def test_a_logout_of_a_token_that_is_dead_already_is_fine():
+    """A 401 at the logout means that it is done."""
+    sandbox = make_sandbox()
+    async with connect(sandbox) as client:
+        await total(client)
+        sandbox.revoke_all()
+        await client.logout()
+
+
+async def test_a_logout_that_failed_can_be_repeated():
+    """The token is kept for another try, and the session stays closed meanwhile."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.customer_session(0), retry=RetryPolicy(attempts=1)) as client:
+        state = await client.login()
+        sandbox.faults.add(CUSTOMER_LOGOUT, status=503, times=1)
+        with pytest.raises(ServerError):
+            await client.logout()
+        with pytest.raises(SessionExpiredError):
+            await me(client)
+        await client.logout()
+        assert sandbox.device_tokens.find(state.token_id).customer_id is None
+
+
+async def test_a_customer_who_logs_in_again_keeps_the_device_token():
+    """After a logout the device token lives on at the server, and is used for the next login."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
+        first = await client.login()
+        await client.logout()
+        second = await client.login()
+    assert first.token_id == second.token_id
+    assert sandbox.count(CREATE) == 1
+
+
+async def test_a_failed_login_does_not_open_a_closed_session():
+    """Logged out stays logged out until a login succeeds."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
+        await client.login()
+        await client.logout()
+        sandbox.faults.add("POST /tokens/{token_id}/actions/login", status=403, times=1)
+        with pytest.raises(AuthenticationError):
+            await client.login()
+        with pytest.raises(SessionExpiredError):
+            await me(client)
+        await client.login()
+        await me(client)
+
+
+async def test_a_logout_during_a_login_wins():
+    """A session that was being opened when it was logged out is closed."""
+    import anyio
+
+    sandbox = make_sandbox()
+    gate = anyio.Event()
+
+    async def hold(request):
+        if request.name == CREATE:
+            await gate.wait()
+
+    sandbox.on_request = hold
+    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(in_parallel, 1, client.login))
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(client.logout)
+            await anyio.wait_all_tasks_blocked()
+            gate.set()
+        with pytest.raises(SessionExpiredError):
+            await me(client)
+    assert sandbox.count(CUSTOMER_LOGOUT) == 1
+
+
+async def test_logging_a_resumed_session_out():
+    """It is ended at the server and stays ended."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device()) as portal:
+        state = await portal.acting_as(sandbox.customer_session(0)).login()
+        again = portal.acting_as(CustomerSession.resume(token_id=state.token_id))
+        await again.logout()
+        with pytest.raises(SessionExpiredError):
+            await me(again)
+        assert sandbox.device_tokens.find(state.token_id).customer_id is None
+
+
+async def test_a_logout_from_a_stored_token_needs_no_login(tmp_path):
+    """A new process that only logs out ends the stored session."""
+    sandbox = make_sandbox()
+    store = FileTokenStore(tmp_path / "tokens.json")
+    session = sandbox.customer_session(0, "phone")
+    async with connect(sandbox, auth=session, token_store=store) as client:
+        state = await client.login()
+    async with connect(sandbox, auth=session, token_store=store) as client:
+        await client.logout()
+    assert sandbox.device_tokens.find(state.token_id).customer_id is None
+    assert sandbox.count(CREATE) == 1
+
+
+async def test_equal_users_with_another_password_do_not_share_a_token(tmp_path):
+    """A guessed password gets neither the token in memory nor the one in the store."""
+    sandbox = make_sandbox()
+    right = sandbox.credentials()
+    guess = EnterpriseCredentials(
+        external_application_id=right.external_application_id, login=right.login, password="guess"
+    )
+    store = FileTokenStore(tmp_path / "tokens.json")
+    async with connect(sandbox, token_store=store) as client:
+        await total(client)
+        with pytest.raises(AuthenticationError):
+            await total(client.acting_as(guess))
+        async with connect(sandbox, auth=guess, token_store=store) as other:
+            with pytest.raises(AuthenticationError):
+                await total(other)
+        assert not failures(await in_parallel(3, partial(total, client)))
+    assert sandbox.logins == 3

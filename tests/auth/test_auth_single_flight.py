@@ -1,0 +1,395 @@
+"""One login for everybody who needs one, whatever happens to any of them."""
+
+import asyncio
+import pickle
+from functools import partial
+
+import anyio
+import pytest
+from auth_tools import (
+    LOGIN,
+    FakeClock,
+    OwnProvider,
+    connect,
+    credentials,
+    failures,
+    in_parallel,
+    make_sandbox,
+    once,
+    slow_sandbox,
+)
+
+from carecloud_async import AuthenticationError, RequestTimeoutError, ServerError, Token
+from carecloud_async.auth import manager as manager_module
+
+CROWD = 300
+
+
+async def total(client):
+    return await client.customers.list().total()
+
+
+@pytest.mark.anyio
+async def test_three_hundred_cold_callers_make_one_login():
+    """Nobody has a token: one login, all served."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox) as client:
+        assert not failures(await in_parallel(CROWD, partial(total, client)))
+    assert sandbox.logins == 1
+    assert sandbox.statuses[401] == 0
+
+
+@pytest.mark.anyio
+async def test_three_hundred_callers_with_a_revoked_token_make_one_login():
+    """All are told 401; one logs in, each replays once."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox) as client:
+        await total(client)
+        sandbox.revoke_all()
+        sandbox.forget_requests()
+        assert not failures(await in_parallel(CROWD, partial(total, client)))
+    assert sandbox.logins == 1
+    assert sandbox.count("GET /customers") == CROWD + sandbox.statuses[401]
+
+
+@pytest.mark.anyio
+async def test_three_hundred_callers_with_an_expired_token_make_one_login():
+    """The token has ended by the clock: nobody sends it, one logs in."""
+    clock = FakeClock()
+    sandbox = slow_sandbox(clock)
+    async with connect(sandbox, clock=clock) as client:
+        await total(client)
+        clock.passed += 8 * 3600
+        sandbox.forget_requests()
+        assert not failures(await in_parallel(CROWD, partial(total, client)))
+    assert sandbox.logins == 1
+    assert sandbox.statuses[401] == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("survivor", [0, 1, CROWD - 1])
+async def test_all_but_one_cancelled(survivor):
+    """Only the cancelled fail; a second login is made only where the leader was cancelled."""
+    sandbox = slow_sandbox()
+    gate = anyio.Event()
+
+    async def hold(request):
+        if request.name == LOGIN:
+            await gate.wait()
+
+    sandbox.on_request = hold
+    served = []
+    async with connect(sandbox) as client:
+
+        async def caller(number, scope):
+            with scope:
+                await total(client)
+                served.append(number)
+
+        scopes = [anyio.CancelScope() for _ in range(CROWD)]
+        async with anyio.create_task_group() as tasks:
+            for number, scope in enumerate(scopes):
+                tasks.start_soon(caller, number, scope)
+            await anyio.wait_all_tasks_blocked()
+            for number, scope in enumerate(scopes):
+                if number != survivor:
+                    scope.cancel()
+            await anyio.wait_all_tasks_blocked()
+            gate.set()
+        assert served == [survivor]
+        await total(client)
+    assert sandbox.logins <= 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("who", ["leader", "waiter"])
+async def test_one_cancelled_caller_takes_nobody_with_it(who):
+    """The leader's place is taken by a waiter; a waiter's leaving is not noticed."""
+    sandbox = slow_sandbox()
+    gate = anyio.Event()
+
+    async def hold(request):
+        if request.name == LOGIN:
+            await gate.wait()
+
+    sandbox.on_request = hold
+    served = []
+    async with connect(sandbox) as client:
+
+        async def caller(scope):
+            with scope:
+                served.append(await total(client))
+
+        scopes = [anyio.CancelScope() for _ in range(50)]
+        async with anyio.create_task_group() as tasks:
+            for scope in scopes:
+                tasks.start_soon(caller, scope)
+                await anyio.wait_all_tasks_blocked()  # trio starts tasks in any order; the first one leads
+            scopes[0 if who == "leader" else 20].cancel()
+            await anyio.wait_all_tasks_blocked()
+            gate.set()
+    assert len(served) == 49
+    assert sandbox.logins == (2 if who == "leader" else 1)
+
+
+@pytest.mark.anyio
+async def test_fifty_callers_with_a_wrong_password_make_one_login():
+    """Each gets an error object of its own, and they all say the same."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox, auth=credentials("wrong-horse")) as client:
+        errors = failures(await in_parallel(50, partial(total, client)))
+    assert sandbox.logins == 1
+    assert len({id(error) for error in errors}) == 50
+    assert {type(error) for error in errors} == {AuthenticationError}
+    assert len({str(error) for error in errors}) == 1
+    assert {str(pickle.loads(pickle.dumps(error))) for error in errors} == {str(errors[0])}
+
+
+@pytest.mark.anyio
+async def test_refused_credentials_are_remembered_and_then_probed_once():
+    """30 s, doubling to 15 minutes; at each end one login for the whole crowd."""
+    clock = FakeClock()
+    sandbox = slow_sandbox(clock)
+    async with connect(sandbox, clock=clock, auth=credentials("wrong-horse")) as client:
+        for number, pause in enumerate([30, 60, 120, 240, 480, 900, 900], start=1):
+            assert len(failures(await in_parallel(20, partial(total, client)))) == 20
+            assert sandbox.logins == number
+            clock.passed += pause - 1
+            assert len(failures(await in_parallel(20, partial(total, client)))) == 20
+            assert sandbox.logins == number
+            clock.passed += 1.5
+
+
+@pytest.mark.anyio
+async def test_a_callable_that_gives_another_password_is_asked_at_once():
+    """The refusal belongs to the password that was refused."""
+    sandbox = slow_sandbox()
+    word = {"now": "wrong-horse", "asked": 0}
+
+    async def password():
+        word["asked"] += 1
+        return word["now"]
+
+    async with connect(sandbox, auth=credentials(password)) as client:
+        assert len(failures(await in_parallel(20, partial(total, client)))) == 20
+        assert sandbox.logins == 1
+        assert word["asked"] == 1
+        with pytest.raises(AuthenticationError):
+            await total(client)
+        assert sandbox.logins == 1
+        word["now"] = "password_example"
+        assert not failures(await in_parallel(20, partial(total, client)))
+    assert sandbox.logins == 2
+
+
+@pytest.mark.anyio
+async def test_a_password_that_rotates_during_the_login_is_not_held_for_the_refused_one():
+    """The callable gives the right password the second time it is asked: the next call uses it."""
+    sandbox = slow_sandbox()
+    words = ["wrong-horse", "password_example"]
+    async with connect(sandbox, auth=credentials(lambda: words.pop(0) if len(words) > 1 else words[0])) as client:
+        with pytest.raises(AuthenticationError):
+            await total(client)
+        await total(client)
+    assert sandbox.logins == 2
+
+
+@pytest.mark.anyio
+async def test_a_renewal_has_a_deadline_of_its_own(monkeypatch):
+    """A login that hangs is given up for everybody at once, and the next call tries afresh."""
+    monkeypatch.setattr(manager_module, "PATIENT_SECONDS", 0.2)
+    sandbox = slow_sandbox()
+
+    async def hang(request):
+        if request.name == LOGIN and sandbox.logins == 1:
+            await anyio.sleep_forever()
+
+    sandbox.on_request = hang
+    async with connect(sandbox) as client:
+        with anyio.fail_after(3):
+            errors = failures(await in_parallel(20, partial(total, client)))
+        assert {type(error) for error in errors} == {RequestTimeoutError}
+        assert len(errors) == 20
+        await total(client)
+    assert sandbox.logins == 2
+
+
+@pytest.mark.anyio
+async def test_an_error_reaches_each_waiter_once_and_the_next_call_tries_afresh():
+    """A login that fails for the server's reasons is not remembered."""
+    sandbox = slow_sandbox()
+    sandbox.faults.add(LOGIN, status=500, times=1)
+    async with connect(sandbox, retry=once()) as client:
+        errors = failures(await in_parallel(20, partial(total, client)))
+        assert {type(error) for error in errors} == {ServerError}
+        assert sandbox.logins == 1
+        assert not failures(await in_parallel(20, partial(total, client)))
+    assert sandbox.logins == 2
+
+
+@pytest.mark.anyio
+async def test_a_user_exception_comes_out_as_itself():
+    """What a provider raises reaches each waiter unwrapped, and the next call tries afresh."""
+
+    class VaultSealedError(Exception):
+        pass
+
+    sandbox = slow_sandbox()
+    good = sandbox.user_tokens.issue("u", lifetime=1e6, reuse_margin=None).value
+    provider = OwnProvider(VaultSealedError("sealed"), Token(good, expires_in=3600))
+    async with connect(sandbox, auth=provider) as client:
+        errors = failures(await in_parallel(10, partial(total, client)))
+        assert [type(error) for error in errors] == [VaultSealedError] * 10
+        assert provider.asked == 1
+        assert not failures(await in_parallel(10, partial(total, client)))
+    assert provider.asked == 2
+
+
+@pytest.mark.anyio
+async def test_a_secret_mark_that_fails_leaves_the_refusal_standing():
+    """A provider whose `secret_mark` raises is not asked to log in again and again."""
+
+    class Broken(OwnProvider):
+        async def secret_mark(self):
+            raise RuntimeError("no vault")
+
+    sandbox = slow_sandbox()
+
+    async def refused(send, previous):
+        return await send("POST", "/users/actions/login", json={"login": "x", "password": "y"})
+
+    provider = Broken(refused)
+    async with connect(sandbox, auth=provider) as client:
+        for _ in range(5):
+            with pytest.raises(AuthenticationError):
+                await total(client)
+    assert provider.asked == 1
+
+
+@pytest.mark.anyio
+async def test_a_provider_must_return_a_token():
+    """Anything else is said to be wrong, by the class's name."""
+    from carecloud_async import ConfigurationError
+
+    async def text(send, previous):
+        return "token"
+
+    async with connect(slow_sandbox(), auth=OwnProvider(text)) as client:
+        with pytest.raises(ConfigurationError, match="OwnProvider"):
+            await total(client)
+
+
+@pytest.mark.anyio
+async def test_cancellation_at_every_await_leaves_nothing_stuck():
+    """Cancelled after any number of steps, a first call leaves a client that works."""
+
+    async def dawdle(request):
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+
+    for step in range(200):
+        sandbox = make_sandbox()
+        sandbox.on_request = dawdle
+        async with connect(sandbox) as client:
+            done = False
+            async with anyio.create_task_group() as tasks:
+
+                async def call(tasks=tasks, client=client):
+                    nonlocal done
+                    await total(client)
+                    done = True
+                    tasks.cancel_scope.cancel()
+
+                tasks.start_soon(call)
+                for _ in range(step):
+                    await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+            with anyio.fail_after(2):
+                await total(client)
+            assert sandbox.logins <= 2
+            if done:
+                break
+    else:
+        pytest.fail("the call never came to its end")
+
+
+@pytest.mark.anyio
+async def test_the_fast_path_takes_no_lock_and_does_not_await():
+    """A fresh token comes without suspending once."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox) as client:
+        await total(client)
+        manager = client._seat.manager
+        assert manager.current() is not None
+        waiting = manager.get()
+        with pytest.raises(StopIteration) as caught:
+            waiting.send(None)
+        assert caught.value.value == manager.current()
+
+
+@pytest.mark.anyio
+async def test_login_checks_at_the_server_and_joins_only_logins():
+    """`login()` logs in although a token is at hand; fifty at once make one login, and share its refusal."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox) as client:
+        await total(client)
+        await client.login()
+        assert sandbox.logins == 2
+        await in_parallel(50, client.login)
+        assert sandbox.logins == 3
+        sandbox.set_password("another")
+        errors = failures(await in_parallel(50, client.login))
+        assert len(errors) == 50
+        assert len({id(error) for error in errors}) == 50
+        assert sandbox.logins == 4
+        await total(client)  # the token at hand is still good
+    assert sandbox.logins == 4
+
+
+async def slow_device(sandbox, tmp_path):
+    from carecloud_async import FileTokenStore
+
+    async def dawdle(request):
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    sandbox.on_request = dawdle
+    return connect(sandbox, auth=sandbox.customer_session(0), token_store=FileTokenStore(tmp_path / "tokens.json"))
+
+
+@pytest.mark.asyncio
+async def test_asyncios_own_cancellation_at_every_await(tmp_path):
+    """`Task.cancel()` knows no shields: at whatever moment, nothing is stuck, and at most one token was lost."""
+    for step in range(400):
+        sandbox = make_sandbox()
+        (tmp_path / str(step)).mkdir()
+        async with await slow_device(sandbox, tmp_path / str(step)) as client:
+            task = asyncio.create_task(client.customers.me())
+            # By the clock, not by steps: part of the work is done by threads.
+            await asyncio.wait([task], timeout=step * 0.0007)
+            done = task.done()
+            task.cancel()
+            await asyncio.wait([task])
+            async with asyncio.timeout(5):
+                await client.customers.me()
+            assert sandbox.count("POST /tokens") <= 2
+            assert sandbox.statuses[401] == 0
+        if done:
+            break
+    else:
+        pytest.fail("the call never came to its end")
+
+
+@pytest.mark.asyncio
+async def test_asyncios_own_cancellation_of_leader_and_waiters():
+    """`Task.cancel()` and `asyncio.timeout` of the leader and of most waiters: the rest are served."""
+    sandbox = slow_sandbox()
+    async with connect(sandbox) as client:
+        tasks = [asyncio.create_task(total(client)) for _ in range(100)]
+        await asyncio.sleep(0.002)
+        for task in tasks[:90]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert results[90:] == [5] * 10
+        assert all(isinstance(result, asyncio.CancelledError) for result in results[:90])
+    assert sandbox.logins <= 2

@@ -1,0 +1,222 @@
+"""The two windows before a token's end: in one nobody waits, in the other everybody does."""
+
+import time
+
+import anyio
+import pytest
+from auth_tools import LOGIN, FakeClock, connect, failures, in_parallel, make_sandbox, once, slow_sandbox
+
+from carecloud_async import RetryPolicy, ServerError, Timeout
+
+pytestmark = pytest.mark.anyio
+LIFE = 1000.0
+
+
+async def total(client):
+    return await client.customers.list().total()
+
+
+async def warm(sandbox, client):
+    await total(client)
+    sandbox.forget_requests()
+
+
+async def test_in_the_advisory_window_one_renews_and_nobody_waits():
+    """While a login hangs, everybody but its leader is served with the old token."""
+    clock = FakeClock()
+    sandbox = slow_sandbox(clock, token_lifetime=LIFE)
+    gate = anyio.Event()
+
+    async def hold(request):
+        if request.name == LOGIN:
+            await gate.wait()
+
+    async with connect(sandbox, clock=clock) as client:
+        await warm(sandbox, client)
+        clock.passed = LIFE * 0.8
+        sandbox.on_request = hold
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(total, client)
+            await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(2):
+                assert not failures(await in_parallel(30, lambda: total(client)))
+            gate.set()
+    assert sandbox.logins == 1
+    assert sandbox.statuses[401] == 0
+
+
+async def test_in_the_mandatory_window_all_wait_for_one():
+    """Near the end every caller gets the new token, from one login."""
+    clock = FakeClock()
+    sandbox = slow_sandbox(clock, token_lifetime=LIFE)
+    async with connect(sandbox, clock=clock) as client:
+        await warm(sandbox, client)
+        old = sandbox.requests
+        clock.passed = LIFE * 0.97
+        assert not failures(await in_parallel(30, lambda: total(client)))
+        tokens = {request.token for request in old if request.method == "GET"}
+    assert sandbox.logins == 1
+    assert len(tokens) == 1
+
+
+@pytest.mark.parametrize("part", [0.8, 0.97])
+@pytest.mark.parametrize("timeout", [120, 2])
+async def test_a_hanging_login_fails_no_call_while_the_token_is_good(part, timeout):
+    """Whoever leads or waits goes on with the old token within a part of its own time."""
+    clock = FakeClock()
+    sandbox = slow_sandbox(clock, token_lifetime=LIFE)
+
+    async def hang(request):
+        if request.name == LOGIN:
+            await anyio.sleep_forever()
+
+    async with connect(sandbox, clock=clock) as client:
+        await warm(sandbox, client)
+        clock.passed = LIFE * part
+        sandbox.on_request = hang
+        began = time.monotonic()
+        view = client.with_options(timeout=Timeout(total=timeout) if timeout > 30 else timeout)
+        if timeout == 120:
+            view = client.with_options(timeout=Timeout(total=4))
+        assert not failures(await in_parallel(10, lambda: total(view)))
+        assert time.monotonic() - began < 3
+
+
+async def test_a_503_at_the_login_fails_no_call_while_the_token_is_good():
+    """The renewal backs off: a few logins, no failed call, and the new token as soon as there is one."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock, token_lifetime=LIFE)
+    fault = sandbox.faults.add(LOGIN, status=503, times=None)
+    sandbox.faults.remove(fault)
+    async with connect(sandbox, clock=clock) as client:
+        await warm(sandbox, client)
+        fault = sandbox.faults.add(LOGIN, status=503, times=None)
+        clock.passed = LIFE * 0.76
+        while clock.passed < LIFE * 0.98:
+            await total(client)
+            clock.passed += 1
+        assert 4 <= sandbox.logins <= 14
+        assert sandbox.statuses[401] == 0
+        sandbox.faults.remove(fault)
+        clock.passed = LIFE + 1
+        await total(client)
+        assert sandbox.statuses[401] == 0
+
+
+async def test_a_login_that_is_refused_while_the_token_is_good_is_not_hammered():
+    """A password changed at the server: logins come 30 s apart and more, and calls go on to the token's end."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock, token_lifetime=LIFE)
+    async with connect(sandbox, clock=clock) as client:
+        await warm(sandbox, client)
+        sandbox.set_password("another")
+        clock.passed = LIFE * 0.76
+        while clock.passed < LIFE * 0.98:
+            await total(client)
+            clock.passed += 1
+    assert sandbox.logins <= 4
+
+
+async def test_after_the_end_a_503_is_waited_out():
+    """Without a good token the login is patient."""
+    clock = FakeClock()
+    sandbox = slow_sandbox(clock, token_lifetime=LIFE)
+    async with connect(sandbox, clock=clock) as client:
+        await warm(sandbox, client)
+        clock.passed = LIFE * 2
+        sandbox.faults.add(LOGIN, status=503, times=3)
+        assert not failures(await in_parallel(20, lambda: total(client)))
+    assert sandbox.logins == 4
+
+
+async def test_an_impatient_renewal_that_fails_is_followed_by_a_patient_one():
+    """A token that dies during its advisory renewal: the failure of the one try is nobody's but the leader's."""
+    clock = FakeClock()
+    sandbox = slow_sandbox(clock, token_lifetime=LIFE)
+    gate = anyio.Event()
+
+    async def hold(request):
+        if request.name == LOGIN and sandbox.logins == 1:
+            await gate.wait()
+
+    async with connect(sandbox, clock=clock) as client:
+        await warm(sandbox, client)
+        clock.passed = LIFE * 0.8
+        sandbox.faults.add(LOGIN, status=503, times=1)
+        sandbox.on_request = hold
+        results = []
+        async with anyio.create_task_group() as tasks:
+
+            async def call():
+                results.append(await total(client))
+
+            tasks.start_soon(call)
+            await anyio.wait_all_tasks_blocked()
+            sandbox.revoke_all()
+            for _ in range(10):
+                tasks.start_soon(call)
+            await anyio.wait_all_tasks_blocked()
+            gate.set()
+        assert len(results) == 11
+    assert sandbox.logins == 2
+
+
+async def test_six_second_tokens_under_steady_calls_never_see_a_401():
+    """Fourteen seconds by the clock: renewed in time, about once in four seconds."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock, token_lifetime=6)
+    async with connect(sandbox, clock=clock) as client:
+        for _ in range(1400):
+            await total(client)
+            clock.passed += 0.01
+    assert sandbox.statuses[401] == 0
+    assert sandbox.logins <= 5
+
+
+async def test_three_second_tokens_in_real_time_never_see_a_401():
+    """The same against the real clock, with calls in parallel and a login that takes its time."""
+    sandbox = slow_sandbox(token_lifetime=3)
+
+    async def slow(request):
+        if request.name == LOGIN:
+            await anyio.sleep(0.1)
+
+    sandbox.on_request = slow
+    async with connect(sandbox) as client:
+
+        async def steadily():
+            end = time.monotonic() + 4
+            while time.monotonic() < end:
+                await total(client)
+                await anyio.sleep(0.02)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(steadily)
+    assert sandbox.statuses[401] == 0
+    assert sandbox.logins <= 8
+
+
+async def test_a_failed_cold_login_is_the_error_of_the_call():
+    """Without a good token, what the login failed of reaches the caller, and the next call tries again."""
+    sandbox = slow_sandbox()
+    sandbox.faults.add(LOGIN, status=503, times=1)
+    async with connect(sandbox, retry=once()) as client:
+        with pytest.raises(ServerError):
+            await total(client)
+        await total(client)
+    assert sandbox.logins == 2
+
+
+async def test_a_login_passes_the_queue_at_the_rate_gate():
+    """With a slow rate limit and many callers, the login does not wait behind those who wait for it."""
+    from carecloud_async import RateLimit
+
+    clock = FakeClock()
+    sandbox = slow_sandbox(clock)
+    async with connect(
+        sandbox, clock=clock, rate_limit=RateLimit(requests_per_second=1), retry=RetryPolicy(attempts=1)
+    ) as client:
+        assert not failures(await in_parallel(50, lambda: total(client)))
+    assert sandbox.logins == 1
+    assert [request.name for request in sandbox.requests].index(LOGIN) <= 3

@@ -1,0 +1,175 @@
+"""A write happens once, or says that it may have."""
+
+import socket
+
+import anyio
+import pytest
+from call_doors import ManualClock, answer, create, passing_time, serving
+
+from carecloud_async import (
+    ConnectionFailedError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RequestTimeoutError,
+    RetryPolicy,
+    ServerError,
+    Timeout,
+)
+
+pytestmark = pytest.mark.anyio
+QUICK = RetryPolicy(base=0.001)
+
+
+@pytest.mark.parametrize("cut", ["after", "half"])
+async def test_a_post_whose_answer_is_lost_is_never_repeated(door, sandbox, cut):
+    """The server worked and the connection died: one row, and an error that says it may have happened."""
+    async with sandbox.serving() as url, door(url, retry=QUICK) as client:
+        sandbox.faults.add("POST /customers", cut=cut)
+        with pytest.raises(OutcomeUnknownError, match=r"POST /customers.*may have happened") as caught:
+            await create(client)
+        assert len(sandbox.customers) == 201
+        assert sandbox.count("POST /customers") == 1
+        assert (caught.value.method, caught.value.path, caught.value.is_retryable) == ("POST", "/customers", False)
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+        assert await client.customers.list().total() == 201
+
+
+async def test_a_post_that_was_lost_before_the_work_is_not_repeated_either(door, sandbox):
+    """Nobody can tell whether a server that hung up has worked."""
+    async with sandbox.serving() as url, door(url, retry=QUICK) as client:
+        sandbox.faults.add("POST /customers", cut="before")
+        with pytest.raises(OutcomeUnknownError):
+            await create(client)
+        assert len(sandbox.customers) == 200
+
+
+async def test_a_post_to_a_closed_port_fails_as_not_connected(door):
+    """Refused connections are repeated, and told as what they are."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    async with door(f"http://127.0.0.1:{port}", retry=RetryPolicy(attempts=3, base=0.001)) as client:
+        with pytest.raises(ConnectionFailedError, match="not reached") as caught:
+            await create(client)
+        assert caught.value.is_retryable
+
+
+async def test_a_post_waits_for_a_server_that_starts_later(door, sandbox, free_port):
+    """Nothing was sent while nobody listened, so the POST is repeated and gets through: one row."""
+    async with door(f"http://127.0.0.1:{free_port}", retry=RetryPolicy(base=0.05, attempts=50, max_wait=0.1)) as client:
+        async with anyio.create_task_group() as group:
+
+            async def write():
+                await create(client)
+                group.cancel_scope.cancel()
+
+            group.start_soon(write)
+            await anyio.sleep(0.1)
+            with sandbox.running(port=free_port):
+                await anyio.sleep(20)
+    assert len(sandbox.customers) == 201
+
+
+async def test_a_post_refused_with_429_is_repeated_after_the_time_the_server_names(door, sandbox):
+    """429 did nothing: with `Retry-After: 1` there is one row, after a second."""
+    async with sandbox.serving() as url, door(url) as client:
+        await client.ping()
+        sandbox.faults.add("POST /customers", status=429, retry_after=1)
+        before = anyio.current_time()
+        await create(client)
+        assert 1.0 <= anyio.current_time() - before < 4.0
+        assert len(sandbox.customers) == 201
+        assert sandbox.count("POST /customers") == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_a_post_answered_with_a_server_error_is_not_repeated(sandbox, status):
+    """A 5xx may have worked; the caller gets it at once, marked as not to be repeated blindly."""
+    async with sandbox_client(sandbox) as client:
+        sandbox.faults.add("POST /customers", status=status, worked=True)
+        with pytest.raises(ServerError) as caught:
+            await create(client)
+        assert not caught.value.is_retryable
+        assert len(sandbox.customers) == 201
+
+
+async def test_a_post_whose_time_runs_out_may_have_happened(door):
+    """The total time ends while the server works: the outcome is unknown."""
+
+    async def silent(stream, head):
+        await anyio.sleep(30)
+
+    async with serving(silent) as server, door(server.url, retry=QUICK) as client:
+        await client.login()
+        with pytest.raises(OutcomeUnknownError):
+            await create(client.with_options(timeout=Timeout(total=0.2)))
+        with pytest.raises(OutcomeUnknownError):
+            await create(client.with_options(timeout=Timeout(read=0.2)))
+        assert sum(b"POST" in head and b"/customers " in head for head in server.heads) == 2
+
+
+async def test_a_login_that_takes_all_the_time_leaves_nothing_unknown(sandbox):
+    """The POST never left: that is a timeout, not an unknown outcome."""
+    async with sandbox_client(sandbox) as client:
+        sandbox.faults.add("POST /users/actions/login", delay=30)
+        with pytest.raises(RequestTimeoutError):
+            await create(client.with_options(timeout=0.1))
+        assert len(sandbox.customers) == 200
+
+
+async def test_a_repeated_delete_that_finds_nothing_has_worked():
+    """The first DELETE's answer was lost, the second finds no such record: done. Without a loss a 404 stays one."""
+    seen = []
+
+    async def behave(stream, head):
+        seen.append(head)
+        if len(seen) == 1:
+            return False
+        await stream.send(answer(b'{"error":{}}', b"404 Not Found"))
+        return True
+
+    from call_doors import default
+
+    from carecloud_async import NotFoundError
+
+    async with serving(behave) as server, default(server.url, retry=QUICK) as client:
+        assert await client.request("DELETE", "cards/8ea6abece4cd0a4ded0a29f093") == {}
+        assert len(seen) == 2
+        with pytest.raises(NotFoundError, match=r"DELETE /cards/\{"):
+            await client.request("DELETE", "cards/8ea6abece4cd0a4ded0a29f093")
+        assert len(seen) == 3
+
+
+async def test_search_like_posts_may_be_marked_as_safe(sandbox):
+    """`safe_to_repeat=True` lets an ad-hoc POST through a 503; without it the 503 is final."""
+    async with sandbox_client(sandbox) as client:
+        fault = sandbox.faults.add("*", status=503, times=2, after=1)
+        with pytest.raises(ServerError):
+            await client.request("POST", "customers/actions/search", json={})
+        with pytest.raises(Exception, match="404"):
+            await client.request("POST", "customers/actions/search", json={}, safe_to_repeat=True)
+        assert fault.hits == 2
+
+
+async def test_a_429_without_end_gives_up_with_the_servers_answer(sandbox):
+    """The last answer is what the caller gets, with the attempts' number in the log and not more than the policy's."""
+    clock = ManualClock()
+    async with passing_time(clock), sandbox_client(sandbox, clock=clock, rate_limit=None) as client:
+        sandbox.faults.add("POST /customers", status=429, times=None)
+        with pytest.raises(RateLimitError):
+            await create(client)
+        assert sandbox.count("POST /customers") == 8
+        assert len(sandbox.customers) == 200
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def sandbox_client(sandbox, **options):
+    from carecloud_async import CareCloud
+
+    options = {"retry": QUICK, **options}
+    return CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), **options)

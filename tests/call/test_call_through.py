@@ -1,0 +1,340 @@
+"""Reads get through what can be got through."""
+
+from email.utils import formatdate
+
+import anyio
+import pytest
+from call_doors import DOORS, ManualClock, answer, passing_time, serving
+
+from carecloud_async import (
+    CareCloud,
+    ClientClosedError,
+    ConnectionFailedError,
+    RateLimitError,
+    RequestTimeoutError,
+    ResponseError,
+    RetryPolicy,
+    ServerError,
+    Timeout,
+)
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+QUICK = RetryPolicy(base=0.001)
+
+
+@pytest.fixture
+def in_process(sandbox):
+    def make(**options):
+        return CareCloud(
+            "sandbox.example.com",
+            auth=sandbox.credentials(),
+            transport=sandbox.transport(),
+            **{"retry": QUICK, **options},
+        )
+
+    return make
+
+
+async def test_a_read_gets_through_six_failures_in_a_row(door, sandbox):
+    """Two 503s, two dropped connections, a 500 and a 429, with default attempts, on every transport."""
+    async with sandbox.serving() as url, door(url, retry=QUICK) as client:
+        await client.ping()
+        sandbox.forget_requests()
+        for fault in (
+            {"status": 503, "times": 2},
+            {"cut": True},
+            {"cut": "half"},
+            {"status": 500},
+            {"status": 429, "retry_after": 0},
+        ):
+            sandbox.faults.add("GET /customers", **fault)
+        assert await client.customers.list().total() == 200
+        assert sandbox.count("GET /customers") == 7
+
+
+async def test_the_default_waits_of_six_failures_are_bounded(in_process, sandbox):
+    """With nothing set, six failures cost at most 32 seconds of waiting and the pause that the 429 asks for."""
+    clock = ManualClock()
+    async with passing_time(clock), in_process(retry=RetryPolicy(), clock=clock) as client:
+        await client.ping()
+        sandbox.faults.add("GET /customers", status=503, times=5)
+        sandbox.faults.add("GET /customers", status=429, retry_after=3)
+        before = clock.now
+        assert await client.customers.list().total() == 200
+        assert 3 <= clock.now - before <= 0.5 + 1 + 2 + 4 + 8 + 16
+
+
+@pytest.mark.parametrize(
+    "fault", [{"garbage": True}, {"html": True}, {"no_data": True}, {"body": b""}, {"body": "[1]"}]
+)
+async def test_an_answer_that_is_no_answer_is_a_response_error(in_process, sandbox, fault):
+    """Broken JSON, HTML, no `data`: told as such, not repeated."""
+    async with in_process() as client:
+        await client.ping()
+        fault = sandbox.faults.add("GET /customers", times=None, **fault)
+        with pytest.raises(ResponseError, match="GET /customers: ") as caught:
+            await client.customers.list().page()
+        assert (caught.value.status, fault.hits, caught.value.is_retryable) == (200, 1, False)
+
+
+async def test_a_gzip_that_is_none_is_a_response_error(door, anyio_backend):
+    """A body that cannot be unpacked (on trio httpx leaves a generator behind, about which trio complains)."""
+    if anyio_backend == "trio":
+        pytest.skip("httpx's pool does not close its own generator here")
+
+    async def behave(stream, head):
+        await stream.send(answer(b"this is no gzip", b"200 OK", b"Content-Encoding: gzip"))
+        return True
+
+    async with serving(behave) as server, door(server.url, retry=QUICK) as client:
+        with pytest.raises(ResponseError, match="unpacked"):
+            await client.ping()
+
+
+async def test_a_ten_hour_retry_after_raises_within_seconds(in_process, sandbox):
+    """The caller learns how long to stay away, at once; so does the next one, seconds later."""
+    clock = ManualClock()
+    async with passing_time(clock), in_process(retry=RetryPolicy(), clock=clock) as client:
+        await client.ping()
+        sandbox.faults.add("GET /customers", status=429, retry_after=36_000, times=None)
+        for _ in range(2):
+            before = clock.now
+            with pytest.raises(RateLimitError) as caught:
+                await client.ping()
+            assert caught.value.retry_after == 36_000
+            assert clock.now - before < 3
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("2", 2, 5),
+        ("-5", 0, 5),
+        ("soon", 0, 5),
+        ("", 0, 5),
+        (formatdate(1_600_000_004, usegmt=True), 4, 8),
+        (formatdate(1_500_000_000, usegmt=True), 0, 5),
+    ],
+)
+async def test_retry_after_in_every_shape(in_process, sandbox, header, least, most):
+    """Seconds, a date against the answer's own `Date`, the past, nonsense: the read gets through in that time."""
+    clock = ManualClock()
+    async with passing_time(clock), in_process(retry=RetryPolicy(), clock=clock, rate_limit=None) as client:
+        await client.ping()
+        sandbox.settings.date_header = False
+        date = {"Date": formatdate(1_600_000_000, usegmt=True), "Retry-After": header}
+        sandbox.faults.add("GET /customers", status=503, headers=date)
+        before = clock.now
+        await client.ping()
+        assert least <= clock.now - before <= most
+
+
+@pytest.mark.parametrize("header", ["99999999999999999999999", "1" * 400])
+async def test_a_huge_retry_after_is_not_taken_for_none(in_process, sandbox, header):
+    """More digits than any clock has: given up at once."""
+    async with in_process() as client:
+        await client.ping()
+        fault = sandbox.faults.add("GET /customers", status=503, retry_after=header, times=None)
+        with pytest.raises(ServerError) as caught:
+            await client.ping()
+        assert caught.value.retry_after > 1e20
+        assert fault.hits == 1
+
+
+async def test_the_total_time_covers_login_and_repeats(in_process, sandbox):
+    """A wait that would end after the deadline is not begun."""
+    clock = ManualClock()
+    policy = RetryPolicy(base=0.001, max_wait=60, attempts=50)
+    async with passing_time(clock), in_process(retry=policy, clock=clock, timeout=40, rate_limit=None) as client:
+        sandbox.faults.add("POST /users/actions/login", status=503, retry_after=15)
+        sandbox.faults.add("GET /customers", status=503, times=None, retry_after=15)
+        before = clock.now
+        with pytest.raises(ServerError):
+            await client.ping()
+        assert clock.now - before <= 40
+        assert sandbox.count("GET /customers") >= 1
+
+
+async def test_the_total_time_leaves_out_the_wait_at_the_gate(in_process, sandbox):
+    """A queue of callers at one call a minute: the last one waits ten minutes and succeeds, with a total of one second."""
+    from carecloud_async import RateLimit
+
+    clock = ManualClock()
+    limit = RateLimit(requests_per_second=1 / 60)
+    async with passing_time(clock), in_process(clock=clock, timeout=1, rate_limit=limit) as client:
+        await client.login()
+        before = clock.now
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(client.ping)
+        assert clock.now - before >= 540
+
+
+async def test_a_server_that_trickles_is_cut_off_by_the_total_time(door):
+    """One byte at a time keeps the read timeout quiet for ever; the total time does not care."""
+
+    async def behave(stream, head):
+        while True:
+            await stream.send(b"H")
+            await anyio.sleep(0.02)
+
+    async with serving(behave) as server, door(server.url, retry=QUICK) as client:
+        await client.login()
+        with pytest.raises((RequestTimeoutError, ConnectionFailedError)):
+            await client.with_options(timeout=Timeout(read=0.2, total=0.4)).ping()
+
+
+async def test_a_silent_server_is_a_timeout(door):
+    """No byte within the read timeout, however often it is asked."""
+
+    async def behave(stream, head):
+        await anyio.sleep(30)
+
+    policy = RetryPolicy(attempts=2, base=0.001)
+    async with serving(behave) as server, door(server.url, retry=policy) as client:
+        await client.login()
+        with pytest.raises(RequestTimeoutError, match="no answer in time") as caught:
+            await client.with_options(timeout=Timeout(read=0.1)).ping()
+        assert isinstance(caught.value, TimeoutError)
+        assert caught.value.is_retryable
+        assert sum(b"GET" in head for head in server.heads) == 2
+
+
+NO_HTTP = {
+    "immediate close": b"",
+    "not HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Ty",
+    "no status": b"HTTP/1.1 banana OK\r\n\r\n",
+    "half a body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{",
+    "half a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n",
+    "bad length": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "endless line": b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 200_000,
+    "odd header": b"HTTP/1.1 200 OK\r\nX Y Z\x00: 1\r\nContent-Length: 2\r\n\r\n{}",
+    "unknown encoding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: banana\r\n\r\n{}",
+    "binary": bytes(range(256)),
+    "strange redirect": b"HTTP/1.1 302 Found\r\nLocation: http://[::bad\r\nContent-Length: 0\r\n\r\n",
+    "status 999": b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\n{}",
+    "status 101": b"HTTP/1.1 101 Switching\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("what", NO_HTTP)
+async def test_what_is_no_http_is_told_as_an_error_of_ours(door, what):
+    """Whatever bytes come, the error is a CareCloudError, and nothing of the HTTP library hangs on it."""
+    from carecloud_async import CareCloudError
+
+    async def behave(stream, head):
+        await stream.send(NO_HTTP[what])
+        return False
+
+    policy = RetryPolicy(attempts=2, base=0.001)
+    async with serving(behave) as server, door(server.url, retry=policy) as client:
+        with pytest.raises(CareCloudError) as caught:
+            await client.with_options(timeout=2).ping()
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+        assert caught.value.path == "/customers"
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx2"])
+async def test_a_closed_http_client_is_named(name):
+    """The user closed the client underneath: the error says so."""
+    import importlib
+
+    http = importlib.import_module(name).AsyncClient()
+    async with CareCloud("127.0.0.1", auth=Sandbox(1).credentials(), http_client=http) as client:
+        await http.aclose()
+        with pytest.raises(ClientClosedError, match="http_client was closed"):
+            await client.ping()
+
+
+async def test_closing_under_way_ends_calls_with_an_error_of_ours():
+    """Calls that were waiting for an answer or a repeat fail, and do not open the pool again."""
+
+    async def behave(stream, head):
+        await anyio.sleep(30)
+
+    failures = []
+
+    async def call(client):
+        try:
+            await client.ping()
+        except (ClientClosedError, ConnectionFailedError) as error:
+            failures.append(error)
+
+    async with serving(behave) as server:
+        client = CareCloud(server.url, auth=Sandbox(1).credentials(), retry=QUICK)
+        await client.login()
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(call, client)
+            while sum(b"GET" in head for head in server.heads) < 5:
+                await anyio.sleep(0.01)
+            await client.aclose()
+        with pytest.raises(ClientClosedError):
+            await client.ping()
+    assert len(failures) == 5
+
+
+async def test_the_budget_ends_an_outage_early():
+    """A hundred callers through ten minutes of outage: no more requests than calls, reserve and earnings allow."""
+    import httpx
+
+    sent = 0
+
+    def refuse(request):
+        nonlocal sent
+        if request.url.path.endswith("/login"):
+            return httpx.Response(200, content=b'{"data":{"bearer_token":"t","valid_to":"2999-01-01 00:00:00"}}')
+        sent += 1
+        return httpx.Response(503)
+
+    clock = ManualClock()
+    calls = 0
+
+    async def caller():
+        nonlocal calls
+        while clock.now < 1600:
+            calls += 1
+            with pytest.raises(ServerError):
+                await client.ping()
+            await clock.sleep(20)
+
+    client = CareCloud(
+        "sandbox.example.com",
+        auth=Sandbox(1).credentials(),
+        transport=httpx.MockTransport(refuse),
+        clock=clock,
+    )
+    async with client:
+        await client.login()
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(caller)
+            await clock.run(1700)
+    assert calls >= 2000
+    assert calls < sent <= calls + 50 + 0.2 * calls + 0.5 * 600
+
+
+async def test_a_login_that_times_out_is_told_as_that(sandbox):
+    """The login's own RequestTimeoutError comes out as it is, once: it is a TimeoutError, and so an OSError."""
+    client = CareCloud(
+        "sandbox.example.com",
+        auth=sandbox.credentials(),
+        transport=sandbox.transport(),
+        timeout=Timeout(read=0.05),
+        retry=RetryPolicy(attempts=2, base=0.001),
+    )
+    async with client:
+        sandbox.faults.add("POST /users/actions/login", delay=30, times=None)
+        with pytest.raises(RequestTimeoutError, match="POST /users/actions/login"):
+            await client.ping()
+        assert sandbox.count("POST /users/actions/login") == 2
+
+
+def test_doors_are_all_there():
+    """The table of transports that these tests run on."""
+    assert set(DOORS) == {"default", "httpx", "httpx2", "httpx-aiohttp"}

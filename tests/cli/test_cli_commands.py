@@ -1,0 +1,191 @@
+"""`carecloud customers`, `login`, `sandbox`, `--version`, and the help."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from carecloud_async import LoggedIn, __version__
+from carecloud_async.cli.console import is_terminal
+from carecloud_async.cli.login import until, who
+from carecloud_async.models import User
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID
+
+
+def test_one_customer_as_json(carecloud):
+    """`get` prints the record as the server has it, on stdout alone."""
+    done = carecloud("customers", "get", FIRST_CUSTOMER_ID, "--sandbox", 3)
+    assert (done.code, done.err) == (0, "")
+    record = json.loads(done.out)
+    assert record["customer_id"] == FIRST_CUSTOMER_ID
+    assert record["personal_information"]["birthdate"] == "985-02-12"
+
+
+def test_a_customer_that_is_not_there(carecloud):
+    """An unknown id is one line and code 1."""
+    refused = carecloud("customers", "get", "nobody", "--sandbox", 3)
+    assert refused.code == 1
+    assert refused.line.startswith("there is no customer with the id nobody")
+
+
+def test_customers_one_a_line(carecloud):
+    """`list` prints at most `--count` records from `--offset` on, sorted as asked, however pages are cut."""
+    done = carecloud(
+        *("customers", "list", "--count", 1500, "--offset", 10, "--sort-field", "customer_id"), "--sandbox", 3000
+    )
+    assert (done.code, done.err) == (0, "")
+    ids = [json.loads(line)["customer_id"] for line in done.out.encode().splitlines()]
+    assert len(ids) == 1500
+    assert ids == sorted(ids)
+
+
+def test_nobody_matches(carecloud):
+    """An empty list is no failure, and is said."""
+    done = carecloud("customers", "list", "--filter", "last_name=Nobody", "--sandbox", 3)
+    assert (done.code, done.out, done.line) == (0, "", "no customer matches")
+
+
+def test_how_many(carecloud):
+    """`total` prints a bare number, with filters too."""
+    assert carecloud("customers", "total", "--sandbox", 77).out == "77\n"
+    filtered = carecloud("customers", "total", "--filter", "email=john.smith@example.com", "--sandbox", 77)
+    assert (filtered.out, filtered.err) == ("1\n", "")
+
+
+def test_a_list_cannot_begin_before_its_start(carecloud):
+    """A negative offset is wrong usage."""
+    refused = carecloud("customers", "list", "--offset", -1, "--sandbox", 3)
+    assert (refused.code, "--offset" in refused.line) == (2, True)
+
+
+def test_login_says_who_and_until_when(carecloud, project):
+    """`login` asks the server, and shows neither password nor token."""
+    done = carecloud("login")
+    assert (done.code, done.err) == (0, "")
+    assert re.fullmatch(
+        r"logged in as fabulous_user \(Fabulous Legend\) on 127\.0\.0\.1:\d+, "
+        r"until \d{4}-\d\d-\d\d \d\d:\d\d Europe/Prague \((7\.0|6\.9) hours from now\)\n",
+        done.out,
+    )
+    assert project.logins == 1
+
+
+def test_what_the_server_left_unsaid_is_left_out():
+    """A login without user, names or end is told as it is."""
+    zone = ZoneInfo("Europe/Prague")
+    assert who(LoggedIn(token_id="t")) == "logged in"
+    assert who(LoggedIn(token_id="t", user=User(user_id="u1"))) == "logged in as u1"
+    assert until(None, zone=zone) == "for as long as the server likes"
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert (
+        until(now + timedelta(hours=2), zone=zone, now=now)
+        == "until 2026-01-01 15:00 Europe/Prague (2.0 hours from now)"
+    )
+
+
+def test_the_version(carecloud):
+    """`--version` prints the package's name and version."""
+    assert carecloud("--version").out == f"carecloud-async {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [(), ("export",), ("customers",), ("customers", "list"), ("login",), ("sandbox",)])
+def test_every_command_has_help_with_an_example(carecloud, command):
+    """`--help` is code 0 and shows a whole command to copy."""
+    done = carecloud(*command, "--help")
+    assert done.code == 0
+    assert done.err == ""
+    assert "carecloud " + " ".join(command) in done.out
+    assert "Traceback" not in done.out
+
+
+@pytest.mark.parametrize("command", [(), ("customers",)])
+def test_nothing_asked_is_answered_with_help(carecloud, command):
+    """A command that needs another word shows its help, and is wrong usage."""
+    done = carecloud(*command)
+    assert done.code == 2
+    assert "Usage" in done.out + done.err
+
+
+def test_a_mistyped_command(carecloud):
+    """The nearest command is named."""
+    refused = carecloud("exprot")
+    assert refused.code == 2
+    assert "export" in refused.line
+
+
+def test_the_sandbox_prints_how_to_reach_it(start, carecloud, monkeypatch):
+    """The printed lines, copied into the environment, are all that the other commands need; Ctrl-C ends it with 130."""
+    process = start("sandbox", "--port", 0, "--customers", 42)
+    lines = []
+    while not lines or not lines[-1].startswith("#") or len(lines) == 1:
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    settings = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines if line.startswith("export"))
+    assert len(settings) == 4
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert carecloud("customers", "total").out == "42\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == "carecloud: the sandbox is stopped\n"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(settings["CARECLOUD_PROJECT_URL"])
+
+
+def test_a_port_that_is_taken(carecloud, project):
+    """A port in use is one line that names the option."""
+    port = os.environ["CARECLOUD_PROJECT_URL"].rpartition(":")[2]
+    refused = carecloud("sandbox", "--port", port)
+    assert refused.code == 1
+    assert "--port" in refused.line
+
+
+def test_a_reader_that_goes_away(start):
+    """`carecloud … | head` ends quietly."""
+    process = start("customers", "list", "--count", 20000, "--sandbox", 20000)
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_a_closed_stderr_harms_nothing(tmp_path):
+    """Progress and summary that nobody can read do not stop the export."""
+    script = "import sys, os; os.close(2); from carecloud_async.cli import main; main()"
+    arguments = ["export", "customers", "-o", str(tmp_path / "c.jsonl"), "--sandbox", "5"]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0
+    assert len((tmp_path / "c.jsonl").read_bytes().splitlines()) == 5
+
+
+def test_a_terminal_that_cannot_redraw(monkeypatch):
+    """`TERM=dumb` gets plain lines."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not is_terminal()
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("typer", ["--version"], "cli"),
+        ("rich", ["--version"], "cli"),
+        ("uvicorn", ["login", "--sandbox", "3"], "sandbox"),
+    ],
+)
+def test_a_missing_extra_names_the_command_that_installs_it(missing, arguments, extra):
+    """Without its libraries the command says what to install."""
+    script = f"import sys; sys.modules[{missing!r}] = None; from carecloud_async.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"pip install 'carecloud-async[{extra}]'" in done.stderr

@@ -1,0 +1,213 @@
+"""`carecloud export`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from carecloud_async.cli.export import summary
+from carecloud_async.cli.listings import resources
+from carecloud_async.cli.progress import Lines, describe
+from carecloud_async.export import ExportReport, Progress
+
+
+def test_the_embedded_sandbox_needs_nothing_else(carecloud, tmp_path):
+    """`--sandbox 1234` writes as many records, and the one line says how many and where."""
+    done = carecloud("export", "customers", "-o", "customers.jsonl", "--sandbox", 1234)
+    assert done.code == 0
+    assert done.line.startswith("1,234 customers in customers.jsonl (")
+    records = [json.loads(line) for line in (tmp_path / "customers.jsonl").read_bytes().splitlines()]
+    assert len({record["customer_id"] for record in records}) == len(records) == 1234
+
+
+def test_a_project_from_the_environment(carecloud, project, tmp_path):
+    """With the four variables set, everything comes from there, with one login."""
+    done = carecloud("export", "customers", "-o", tmp_path / "c.jsonl", "--count", 100, "--concurrency", 2)
+    assert done.code == 0, done.err
+    assert len((tmp_path / "c.jsonl").read_bytes().splitlines()) == 250
+    assert project.logins == 1
+    assert project.violations == []
+
+
+def test_options_win_over_the_environment(carecloud, project, monkeypatch):
+    """`--project-url`, `--login` and `--external-application-id` are taken before the variables."""
+    url = os.environ["CARECLOUD_PROJECT_URL"]
+    monkeypatch.setenv("CARECLOUD_PROJECT_URL", "wrong.example")
+    assert carecloud("customers", "total", "--project-url", url).out == "250\n"
+
+
+def test_filters_and_paging_reach_the_server(carecloud, project, tmp_path):
+    """Filters are sent under the API's own names, lists in bracket form."""
+    ids = [project.customers.id_at(0), project.customers.id_at(3)]
+    done = carecloud("export", "customers", "-o", "some.jsonl", "--filter", f"customer_ids={','.join(ids)}")
+    assert done.code == 0, done.err
+    found = [json.loads(line)["customer_id"] for line in (tmp_path / "some.jsonl").read_bytes().splitlines()]
+    assert sorted(found) == sorted(ids)
+
+
+def test_an_existing_file_is_not_touched(carecloud, tmp_path):
+    """Without `--overwrite` what is there stays, and the line names the option."""
+    (tmp_path / "c.jsonl").write_text("precious")
+    refused = carecloud("export", "customers", "-o", "c.jsonl", "--sandbox", 3)
+    assert refused.code == 1
+    assert "--overwrite" in refused.line
+    assert (tmp_path / "c.jsonl").read_text() == "precious"
+    assert carecloud("export", "customers", "-o", "c.jsonl", "--sandbox", 3, "--overwrite").code == 0
+    assert len((tmp_path / "c.jsonl").read_bytes().splitlines()) == 3
+
+
+WRONG_USAGE = {
+    "an unknown resource": (["export", "custmers", "-o", "c.jsonl"], "did you mean customers?"),
+    "an unknown filter": (["--filter", "lst_name=Smith"], "did you mean last_name?"),
+    "a paging name as filter": (["--filter", "count=3"], "no filter 'count'"),
+    "a filter without value": (["--filter", "last_name"], "name=value"),
+    "a filter given twice": (["--filter", "email=a", "--filter", "email=b"], "twice"),
+    "a filter that is true or false": (["--filter", "customer_short_salutation=perhaps"], "true or false"),
+    "an empty list": (["--filter", "customer_ids="], "empty"),
+    "no records a page": (["--count", "0"], "--count"),
+    "a negative count": (["--count", "-5"], "--count"),
+    "no requests": (["--concurrency", "0"], "--concurrency"),
+    "a negative rate": (["--rate", "-1"], "--rate"),
+    "a rate that is no number": (["--rate", "fast"], "--rate"),
+    "an unreadable time": (["--changed-since", "yesterday"], "2026-11-01T00:00"),
+    "an empty field": (["--fields", "customer_id,,email"], "--fields"),
+    "an unknown option": (["--cuont", "3"], "--count"),
+    "an unknown suffix": (["-o", "c.xlsx"], ".parquet"),
+    "an unknown zone": (["--timezone", "Mars/Base"], "Europe/Prague"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "hint"), WRONG_USAGE.values(), ids=WRONG_USAGE)
+def test_wrong_usage_is_one_line_and_code_2(carecloud, tmp_path, arguments, hint):
+    """Each mistake on the command line is refused with a line that names the fix, and leaves no file."""
+    if arguments[0] != "export":
+        arguments = ["export", "customers", "-o", "c.jsonl", *arguments]
+    refused = carecloud(*arguments, "--sandbox", 3)
+    assert refused.code == 2
+    assert hint in refused.line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_output_is_wrong_usage(carecloud):
+    """`-o` is required, and the line says so and where the help is."""
+    refused = carecloud("export", "customers", "--sandbox", 3)
+    assert refused.code == 2
+    assert "'--output' / '-o'" in refused.line
+    assert refused.line.endswith("See carecloud export --help")
+
+
+def test_places_where_nothing_can_be_written(carecloud, tmp_path):
+    """A missing folder, a folder as target and a device that is full are each one line."""
+    for target, hint in ((tmp_path / "no/c.jsonl", "make it first"), (tmp_path / "d.jsonl", "is a folder")):
+        (tmp_path / "d.jsonl").mkdir(exist_ok=True)
+        refused = carecloud("export", "customers", "-o", target, "--sandbox", 3)
+        assert refused.code == 1
+        assert hint in refused.line
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="this user may write everywhere")
+def test_a_folder_without_the_right_to_write(carecloud, tmp_path):
+    """The line says that one may not write there."""
+    tmp_path.chmod(0o500)
+    refused = carecloud("export", "customers", "-o", tmp_path / "c.jsonl", "--sandbox", 3)
+    assert (refused.code, "may not write" in refused.line) == (1, True)
+
+
+def test_every_paged_list_without_an_id_can_be_exported(carecloud):
+    """What can be exported follows from the table of operations."""
+    assert {"customers", "users"} <= resources().keys()
+    assert all(operation.result_key for operation in resources().values())
+
+
+def test_ctrl_c_is_one_line_and_130(start, project, tmp_path):
+    """An interrupted export says how to go on, leaves no file under the final name, and ends with 130."""
+    project.settings.latency = 0.3
+    process = start("export", "customers", "-o", tmp_path / "c.jsonl", "--count", 10, "--concurrency", 1)
+    wait_until(lambda: project.count("GET /customers") >= 2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "--resume" in err
+    assert not (tmp_path / "c.jsonl").exists()
+
+
+def test_progress_lines_come_every_few_seconds(capfd):
+    """Off a terminal a plain line comes now and then, not with every page."""
+    now = [0.0]
+    lines = Lines("customers", clock=lambda: now[0])
+    for second in range(12):
+        now[0] = float(second)
+        lines(progress(records=1000 * second))
+    assert capfd.readouterr().err.splitlines() == [
+        "carecloud: customers: 5,000 of 20,000, 1,000 a second, 0:00:15 left",
+        "carecloud: customers: 10,000 of 20,000, 1,000 a second, 0:00:15 left",
+    ]
+
+
+def test_progress_without_a_total():
+    """What the server does not say is not made up."""
+    assert describe(progress(records=5, total=None, remaining=None)) == "5, 1,000 a second"
+    assert describe(progress(records=5, stage="writing")) == "5, writing the file"
+
+
+def test_the_summary_tells_of_changes():
+    """A list that changed, or never came to rest, is said so."""
+    report = ExportReport(target="c.csv", records=1, pages=1, requests=1, seconds=1.0, drifted=True)
+    assert summary("customers", report).startswith("1 customers in c.csv (1.0 s, 1 request); the list changed")
+    unsettled = ExportReport(target="c.csv", records=1, pages=1, requests=2, seconds=1.0, drifted=True, settled=False)
+    assert "run it again" in summary("customers", unsettled)
+
+
+def test_a_bar_is_drawn_on_a_terminal(tmp_path):
+    """On a terminal the progress is redrawn in place and gone at the end; the summary stays."""
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    master, slave = pty.openpty()
+    program = [sys.executable, "-c", "from carecloud_async.cli import main; main()"]
+    process = subprocess.Popen(
+        [*program, "export", "customers", "-o", str(tmp_path / "c.jsonl"), "--sandbox", "20000"],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    assert process.wait(20) == 0
+    assert b"\x1b[" in shown
+    assert b"20,000 customers in" in shown
+
+
+def progress(**given):
+    values = {
+        "records": 0,
+        "total": 20_000,
+        "requests": 1,
+        "pages": 1,
+        "seconds": 1.0,
+        "rate": 1000.0,
+        "remaining": 15.0,
+        **given,
+    }
+    return Progress(**values)
+
+
+def wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)

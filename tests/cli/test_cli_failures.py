@@ -1,0 +1,197 @@
+"""What goes wrong at the server or in the settings: one line that names the fix, no traceback, no file."""
+
+import io
+import os
+
+import pytest
+
+from carecloud_async.cli.failures import explain, nearest
+from carecloud_async.errors import InterfaceError, PermissionDeniedError, RateLimitError, RequestTimeoutError
+
+NAMES = ["CARECLOUD_PROJECT_URL", "CARECLOUD_EXTERNAL_APPLICATION_ID", "CARECLOUD_LOGIN", "CARECLOUD_PASSWORD"]
+
+
+def test_missing_variables_are_named(carecloud):
+    """All that is missing is named at once, and the way without a project."""
+    refused = carecloud("export", "customers", "-o", "c.jsonl")
+    assert refused.code == 2
+    assert all(name in refused.line for name in NAMES)
+    assert "--sandbox" in refused.line
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_missing_variable_is_named_alone(carecloud, project, monkeypatch, name):
+    """Only what is missing is named; an empty value is a missing one."""
+    monkeypatch.setenv(name, "")
+    refused = carecloud("customers", "total")
+    assert refused.code == 2
+    assert [one for one in NAMES if one in refused.line] == [name]
+
+
+def test_the_password_is_no_option(carecloud):
+    """An option would show the password in the list of processes."""
+    assert carecloud("login", "--password", "secret").code == 2
+
+
+def test_the_password_is_asked_for_on_a_terminal(carecloud, project, monkeypatch):
+    """Without the variable a terminal is asked."""
+    password = os.environ["CARECLOUD_PASSWORD"]
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda _: password)
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    assert carecloud("customers", "total", stdin=terminal).out == "250\n"
+
+
+ADDRESSES = {
+    "plain http": ("http://acme.crmcarecloud.com", "https://"),
+    "a path": ("https://acme.crmcarecloud.com/webservice/rest-api/customer-interface/v1.0", "domain alone"),
+    "a typo": ("acme,crmcarecloud.com", "typos"),
+    "half a domain": ("acme", "acme.crmcarecloud.com"),
+    "another scheme": ("ftp://acme.crmcarecloud.com", "https://"),
+    "a password": ("https://user:hunter2@acme.crmcarecloud.com", "CARECLOUD_PASSWORD"),
+}
+
+
+@pytest.mark.parametrize(("address", "hint"), ADDRESSES.values(), ids=ADDRESSES)
+def test_an_address_that_cannot_work(carecloud, project, address, hint):
+    """Each is refused before anything is sent."""
+    refused = carecloud("login", "--project-url", address)
+    assert refused.code == 2
+    assert hint in refused.line
+    assert "hunter2" not in refused.line
+    assert project.count() == 0
+
+
+def test_http_is_allowed_when_told_so(carecloud, project):
+    """`--allow-http` lets the address by; the name still has to be there."""
+    refused = carecloud("login", "--project-url", "http://sandbox.invalid", "--allow-http")
+    assert refused.code == 1
+    assert "--project-url" in refused.line
+
+
+def test_a_wrong_password(carecloud, project, monkeypatch, tmp_path):
+    """One login, one line, no password in it, no file."""
+    monkeypatch.setenv("CARECLOUD_PASSWORD", "hunter2")
+    refused = carecloud("export", "customers", "-o", "c.jsonl")
+    assert refused.code == 1
+    assert "CARECLOUD_PASSWORD" in refused.line
+    assert "hunter2" not in refused.line
+    assert project.logins == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_application(carecloud, project):
+    """The line names the setting."""
+    refused = carecloud("login", "--external-application-id", "0123456789abcdef")
+    assert refused.code == 1
+    assert "CARECLOUD_EXTERNAL_APPLICATION_ID" in refused.line
+
+
+def test_an_application_of_the_other_interface(carecloud, project):
+    """A 403 because of the interface says so."""
+    body = '{"error": {"type": "error", "exception": "interface_not_allowed_exception", "title": "x", "detail": "y"}}'
+    project.faults.add("GET /customers", times=None, status=403, body=body)
+    refused = carecloud("customers", "total")
+    assert refused.code == 1
+    assert "enterprise interface" in refused.line
+
+
+BROKEN = {
+    "HTML": {"html": True},
+    "broken JSON": {"garbage": True},
+    "no data": {"no_data": True},
+    "data of another kind": {"body": '{"data": []}'},
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("operation", ["POST /users/actions/login", "GET /customers"])
+def test_answers_that_are_none(carecloud, project, tmp_path, fault, operation):
+    """A server that does not speak the API is asked about in one line, and nothing is left under the final name."""
+    project.faults.add(operation, times=None, **fault)
+    refused = carecloud("export", "customers", "-o", "c.jsonl")
+    assert refused.code == 1
+    assert "is the project URL that of a CareCloud project" in refused.line
+    assert not (tmp_path / "c.jsonl").exists()
+
+
+LIES = {
+    "too few": {"total_items": 7},
+    "too many": {"total_items": 9999},
+    "the same page": {"repeat_page": True},
+    "an empty page": {"empty_from": 100},
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_servers_that_lie(carecloud, project, tmp_path, lie):
+    """A wrong total, a page that repeats and an empty page end; what is written is there once, and counted right."""
+    project.lie(**lie)
+    done = carecloud("export", "customers", "-o", "c.jsonl", "--count", 100)
+    assert "Traceback" not in done.err
+    if done.code != 0:
+        assert done.code == 1
+        assert done.err.startswith("carecloud: ")
+        assert not (tmp_path / "c.jsonl").exists()
+        return
+    records = (tmp_path / "c.jsonl").read_bytes().splitlines()
+    assert len(set(records)) == len(records)
+    assert f"{len(records)} customers in c.jsonl" in done.err
+    if "total_items" in lie:
+        assert len(records) == 250
+
+
+def test_a_server_that_is_not_there(carecloud, project):
+    """A refused connection is told within seconds, with the setting to check."""
+    refused = carecloud("login", "--project-url", "http://127.0.0.1:9")
+    assert refused.code == 1
+    assert "CARECLOUD_PROJECT_URL" in refused.line
+
+
+def test_a_server_in_trouble(carecloud, project):
+    """Trouble that passes is not seen; trouble that stays is one line."""
+    project.faults.add("GET /customers", status=503, times=1)
+    assert carecloud("customers", "total").out == "250\n"
+    project.faults.add("GET /customers", status=503, times=None)
+    refused = carecloud("customers", "total")
+    assert refused.code == 1
+    assert "try again later" in refused.line
+
+
+def test_a_value_that_the_server_refuses(carecloud, project):
+    """The server's reason is shown with the name it concerns."""
+    refused = carecloud("customers", "list", "--sort-field", "nonsense")
+    assert refused.code == 1
+    assert "sort_field: not_allowed_value" in refused.line
+
+
+def test_what_nobody_expected_is_one_line_too(carecloud, monkeypatch):
+    """A fault of our own shows no traceback unless asked to."""
+
+    def fail(*_, **__):
+        raise RuntimeError("oh")
+
+    monkeypatch.setattr("carecloud_async.cli.customers.open_listing", fail)
+    refused = carecloud("customers", "total", "--sandbox", 3)
+    assert refused.code == 1
+    assert "unexpected RuntimeError: oh" in refused.line
+    monkeypatch.setenv("CARECLOUD_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        carecloud("customers", "total", "--sandbox", 3)
+
+
+def test_lines_for_errors_that_need_a_server_of_their_own():
+    """A timeout, a limit, a missing right and a wrong interface name what to do."""
+    refused = {"method": "GET", "path": "/customers"}
+    assert "--count" in explain(RequestTimeoutError("GET /customers: no answer"))[0]
+    assert "--rate" in explain(RateLimitError(status=429, **refused))[0]
+    assert "administrator" in explain(PermissionDeniedError(status=403, **refused))[0]
+    assert explain(InterfaceError("no"))[1] == 2
+
+
+def test_the_nearest_name():
+    """A name is named only if it is near; else all are."""
+    assert nearest("mail", ["email", "phone"]) == "did you mean email?"
+    assert nearest("zzz", ["phone", "email"]) == "there are email, phone"

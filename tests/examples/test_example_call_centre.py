@@ -1,0 +1,46 @@
+"""The call centre's lookup, as it stands."""
+
+import json
+
+import httpx
+import pytest
+
+from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
+
+
+@pytest.fixture
+def http(call_centre):
+    with httpx.Client(base_url=call_centre) as http:
+        yield http
+
+
+def test_search(http):
+    """A search by what the caller says finds the customer; nobody and nonsense are told apart."""
+    found = http.get("/customers", params={"email": FIRST_CUSTOMER_EMAIL}).json()
+    assert [customer["customer_id"] for customer in found] == [FIRST_CUSTOMER_ID]
+    assert http.get("/customers", params={"last_name": "Nobody At All"}).json() == []
+    assert len(http.get("/customers").json()) == 50
+
+
+def test_show(http):
+    """One customer is shown, and an unknown one is 404 with a problem document."""
+    assert http.get(f"/customers/{FIRST_CUSTOMER_ID}").json()["personal_information"]["first_name"] == "John"
+    answer = http.get("/customers/nobody")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_export(http, sandbox):
+    """The export streams every customer once."""
+    lines = http.get("/exports/customers.ndjson").text.split("\n")[:-1]
+    assert [json.loads(line)["customer_id"] for line in lines] == [sandbox.customers.id_at(i) for i in range(300)]
+
+
+def test_health(http, sandbox):
+    """Ready follows CareCloud, alive does not."""
+    assert http.get("/health/ready").json() == {"ready": True}
+    fault = sandbox.faults.add("GET /customers", status=403, times=None)
+    try:
+        assert http.get("/health/ready").status_code == 503
+        assert http.get("/health/live").status_code == 200
+    finally:
+        sandbox.faults.remove(fault)

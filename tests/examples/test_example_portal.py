@@ -1,0 +1,106 @@
+"""The portal, as it stands, without a browser: forms, cookie, forged requests."""
+
+import base64
+import re
+
+import httpx
+import pytest
+
+from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL
+
+KEY = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
+
+
+@pytest.fixture
+def http(portal):
+    with httpx.Client(base_url=portal, follow_redirects=True) as http:
+        yield http
+
+
+def log_in(http, email=FIRST_CUSTOMER_EMAIL, password=CUSTOMER_PASSWORD):
+    token = KEY.search(http.get("/login").text)[1]
+    return http.post("/login", data={"form_token": token, "email": email, "password": password})
+
+
+def test_the_way_in_and_out(http, sandbox):
+    """Login, profile, logout; afterwards the profile leads to the login page, and the token is dead."""
+    assert http.get("/profile").url.path == "/login"
+    answer = log_in(http)
+    assert (answer.status_code, answer.url.path) == (200, "/profile")
+    assert "John Smith" in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    before = sandbox.count("POST /tokens/{token_id}/actions/logout")
+    out = http.post("/logout", data={"form_token": KEY.search(answer.text)[1]})
+    assert out.url.path == "/login"
+    assert sandbox.count("POST /tokens/{token_id}/actions/logout") == before + 1
+    assert http.get("/profile").url.path == "/login"
+
+
+def test_the_cookie_holds_a_key_alone(http, sandbox):
+    """The cookie is not for scripts, holds a random key, and gets a new one with the login."""
+    first = http.get("/login").headers["set-cookie"]
+    assert "httponly" in first.lower()
+    assert "samesite=lax" in first.lower()
+    before = http.cookies["portal"]
+    log_in(http)
+    after = http.cookies["portal"]
+    keys = []
+    for cookie in (before, after):
+        payload = base64.b64decode(cookie.partition(".")[0])
+        keys.append(re.fullmatch(rb'\{"key": ?"([\w-]{43})"\}', payload)[1])
+    assert keys[0] != keys[1]
+    tokens = {request.token for request in sandbox.requests if request.token}
+    assert not any(token in after for token in tokens)
+
+
+@pytest.mark.parametrize(("email", "password"), [(FIRST_CUSTOMER_EMAIL, "wrong"), ("no@example.com", "wrong")])
+def test_wrong_credentials(http, email, password):
+    """The page says so, does not say which of the two was wrong, and keeps the e-mail but not the password."""
+    answer = log_in(http, email=email, password=password)
+    assert answer.status_code == 401
+    assert "The e-mail or the password is wrong." in answer.text
+    assert f'value="{email}"' in answer.text
+    assert password not in answer.text.replace("is wrong", "")
+
+
+def test_nothing_entered(http):
+    """An empty form asks for what is missing."""
+    assert log_in(http, password="").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+def test_forged_forms(http, path):
+    """A form without the token of this browser is refused and does nothing."""
+    log_in(http)
+    for token in ("", "0" * 64, "č"):
+        assert http.post(path, data={"form_token": token, "email": "a@b.cz", "password": "x"}).status_code == 403
+    assert http.get("/profile").url.path == "/profile"
+
+
+def test_a_revoked_token(http, sandbox):
+    """A token that was revoked at CareCloud leads to the login page, which says so."""
+    log_in(http)
+    sandbox.revoke_all()
+    answer = http.get("/profile")
+    assert answer.url.path == "/login"
+    assert "Please log in again" in answer.text
+    assert log_in(http).url.path == "/profile"
+
+
+def test_carecloud_fails(http, sandbox):
+    """A failure behind is a page that says so, with a fitting status and without details."""
+    log_in(http)
+    sandbox.faults.add("GET /customers", status=403)
+    answer = http.get("/profile")
+    assert answer.status_code == 502
+    assert "not your fault" in answer.text
+    assert http.get("/profile").status_code == 200
+
+
+def test_markup_in_names(http, sandbox):
+    """What customers call themselves is text, not markup."""
+    name = {"personal_information": {"last_name": "<script>alert(1)</script>"}}
+    sandbox.customers.update(sandbox.customers.id_at(0), name)
+    text = log_in(http).text
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text

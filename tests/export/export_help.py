@@ -1,0 +1,88 @@
+"""What the tests of exports share: a client of a sandbox, what a file holds, and a list server that does as it is told."""
+
+import json
+import random
+
+import anyio
+import httpx
+
+from carecloud_async import CareCloud, EnterpriseCredentials
+
+
+def connect(sandbox, **more):
+    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), **more)
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def ids(path):
+    return [record["customer_id"] for record in records(path)]
+
+
+class ListServer:
+    """A customer list in any order, which changes between pages, caps, lies and repeats.
+
+    Args:
+        names: the ids at the beginning.
+        order: `id`, `number`, `shuffled` (another order than the ids', fixed) or `ties` (dealt anew for every page).
+        cap: the most that it sends at once.
+        total: what it says beside the truth: `true`, `none`, `low`, `high`.
+        change: called after each page with the list; returns ids to delete and ids to insert.
+        repeat_every: every so many pages, the one before is sent again.
+        seed: of the shuffling.
+    """
+
+    def __init__(self, names, *, order="id", cap=None, total="true", change=None, repeat_every=0, seed=0):
+        self.names = list(names)
+        self.gone = set()
+        self.requests = 0
+        # Without an order, pages that repeat look like change, and then a total that is too high leaves a doubt.
+        self.misleads = order != "id" and total == "high" and bool(repeat_every)
+        self._order = order
+        self._cap = cap
+        self._total = total
+        self._change = change
+        self._repeat_every = repeat_every
+        self._last = None
+        self._random = random.Random(seed)
+        self._rank = {}
+
+    def client(self, **more):
+        auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
+        return CareCloud("a.example.com", auth=auth, transport=httpx.MockTransport(self), **more)
+
+    async def __call__(self, request):
+        if request.url.path.endswith("/login"):
+            login = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}
+            return httpx.Response(200, json={"data": login}, headers={"date": "Tue, 24 Nov 2026 12:00:00 GMT"})
+        self.requests += 1
+        for _ in range(self._random.randrange(4)):
+            await anyio.lowlevel.checkpoint()
+        query = request.url.params
+        body = self._page(int(query["offset"]), int(query["count"]), query.get("sort_direction") == "DESC")
+        if self._repeat_every and self.requests % self._repeat_every == 0 and self._last is not None:
+            return httpx.Response(200, json=self._last)
+        self._last = body
+        if self._change is not None:
+            gone, come = self._change(self.names)
+            self.gone.update(gone)
+            self.names = [one for one in self.names if one not in set(gone)] + list(come)
+        return httpx.Response(200, json=body)
+
+    def _page(self, offset, count, descending):
+        listed = sorted(self.names, key=self._key, reverse=descending)
+        shown = listed[offset : offset + min(count, self._cap or count)]
+        data = {"customers": [{"customer_id": one, "state": 1} for one in shown]}
+        total = {"true": len(listed), "low": 1, "high": len(listed) + 1000}.get(self._total)
+        return {"data": data if total is None else {**data, "total_items": total}}
+
+    def _key(self, name):
+        if self._order == "number":
+            return int(name)
+        if self._order == "shuffled":
+            return self._rank.setdefault(name, random.Random(name).random())
+        if self._order == "ties":
+            return (int(name, 16) // 40, self._random.random())
+        return name

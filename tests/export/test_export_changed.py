@@ -1,0 +1,177 @@
+"""Changed since: exactly what changed, whatever the clocks and the sort do."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from export_help import connect, ids, records
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carecloud_async import ConfigurationError, ExportError
+from carecloud_async.export.marks import OVERLAP, read_mark
+from carecloud_async.project import Project
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+PRAGUE = Project.parse("a.example.com", timezone="Europe/Prague", language="cs")
+
+
+def change(sandbox, indexes, moment=None):
+    changed = [sandbox.customers.id_at(index) for index in indexes]
+    for one in changed:
+        more = {} if moment is None else {"last_change": moment}
+        sandbox.customers.update(one, {"state": 0, **more})
+    return changed
+
+
+async def test_exactly_what_changed_is_written(tmp_path):
+    """Two lines a night: the mark of one export gives exactly what changed after it, in few requests."""
+    sandbox = Sandbox(customers=2000, seed=1)
+    async with connect(sandbox) as client:
+        full = await client.customers.list(count=500).export(tmp_path / "full.jsonl")
+        sandbox.advance(3600)
+        changed = change(sandbox, range(0, 700, 7))
+        sandbox.forget_requests()
+        night = await client.customers.list(count=500).export(
+            tmp_path / "night.jsonl", changed_since=full.next_changed_since
+        )
+        assert sorted(ids(tmp_path / "night.jsonl")) == sorted(changed)
+        assert night.requests == sandbox.count("GET /customers") == 1
+        assert not night.drifted
+        sandbox.advance(3600)
+        changed = change(sandbox, range(5))
+        await client.customers.list().export(tmp_path / "next.csv", changed_since=night.next_changed_since.isoformat())
+        await client.customers.list().export(tmp_path / "next.jsonl", changed_since=night.next_changed_since)
+        assert sorted(ids(tmp_path / "next.jsonl")) == sorted(changed)
+        assert not sandbox.violations
+
+
+async def test_the_edge_is_in(tmp_path):
+    """What changed in the very second of the mark is written, what changed before it is not."""
+    sandbox = Sandbox(customers=300, seed=1)
+    change(sandbox, [1], "2026-11-10 11:59:59")
+    at_edge = change(sandbox, [2], "2026-11-10 12:00:00")
+    after = change(sandbox, [3], "2026-11-10 12:00:01")
+    async with connect(sandbox) as client:
+        for mark in ("2026-11-10T12:00", datetime(2026, 11, 10, 12), datetime(2026, 11, 10, 11, tzinfo=UTC)):
+            await client.customers.list(count=10).export(tmp_path / "c.jsonl", changed_since=mark, overwrite=True)
+            assert sorted(ids(tmp_path / "c.jsonl")) == sorted(at_edge + after)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_changes_during_the_export_lose_nobody(tmp_path, concurrency):
+    """Everyone who changed before the export is in, though every page changes and deletes others."""
+    sandbox = Sandbox(customers=1500, seed=1)
+    changed = set(change(sandbox, range(600), "2026-11-10 12:00:00"))
+    dice, gone, served = random.Random(1), set(), iter(range(10**6))
+
+    def move(_):
+        if next(served) > 15:
+            return
+        sandbox.customers.update(sandbox.customers.id_at(dice.randrange(len(sandbox.customers))), {"state": 2})
+        victim = sandbox.customers.id_at(dice.randrange(len(sandbox.customers)))
+        sandbox.customers.delete(victim)
+        gone.add(victim)
+
+    sandbox.on_page = move
+    async with connect(sandbox) as client:
+        report = await client.customers.list(count=50).export(
+            tmp_path / "c.jsonl", changed_since="2026-11-10T12:00", concurrency=concurrency
+        )
+    found = ids(tmp_path / "c.jsonl")
+    assert len(found) == len(set(found))
+    assert changed - gone <= set(found)
+    assert report.drifted
+    assert report.settled
+
+
+async def test_ties_dealt_anew_are_counted_and_read_whole(tmp_path):
+    """A thousand changes in one second, in another order on every page: all are found, in the order of ids at last."""
+    sandbox = Sandbox(customers=1500, seed=1)
+    changed = change(sandbox, range(1000), "2026-11-10 12:00:00")
+    sandbox.settings.unstable_ties = True
+    async with connect(sandbox) as client:
+        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", changed_since="2026-11-10T12:00")
+    assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
+    assert report.settled
+
+
+async def test_resumes_too(tmp_path, monkeypatch):
+    """What was written before the stop is not written again."""
+    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    sandbox = Sandbox(customers=1000, seed=1)
+    changed = change(sandbox, range(500), "2026-11-10 12:00:00")
+    path = tmp_path / "c.jsonl"
+
+    def stop(progress):
+        if progress.records > 100:
+            raise KeyError
+
+    async with connect(sandbox) as client:
+        listing = client.customers.list(count=30)
+        with pytest.raises(KeyError):
+            await listing.export(path, changed_since="2026-11-10T12:00", on_progress=stop)
+        report = await listing.export(path, changed_since="2026-11-10T12:00", resume=True)
+    assert report.resumed
+    assert sorted(one["customer_id"] for one in records(path)) == sorted(changed)
+
+
+async def test_the_next_mark_is_by_the_servers_clock(tmp_path):
+    """`next_changed_since` lies a little before the export's beginning, in the project's zone."""
+    sandbox = Sandbox(customers=10, seed=1)
+    sandbox.set_time(datetime(2031, 5, 1, 10, tzinfo=UTC))
+    async with connect(sandbox) as client:
+        report = await client.customers.list().export(tmp_path / "c.jsonl")
+    lag = datetime(2031, 5, 1, 10, tzinfo=UTC) - report.next_changed_since
+    assert OVERLAP <= lag <= OVERLAP + timedelta(seconds=10)
+    assert report.next_changed_since.utcoffset() == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"),
+    [
+        ("2026-10-25T02:30", "happens twice"),
+        ("2026-03-29T02:30", "does not exist"),
+        ("yesterday", "ISO 8601"),
+        (20261101, "ISO 8601"),
+    ],
+)
+async def test_times_that_mean_nothing_are_refused(tmp_path, mark, reason):
+    """A local time that clocks showed twice or never, or no time at all: one sentence, nothing sent."""
+    sandbox = Sandbox(customers=10, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match=reason) as caught:
+            await client.customers.list().export(tmp_path / "c.jsonl", changed_since=mark)
+    assert isinstance(caught.value, ConfigurationError)
+    assert sandbox.count() == 0
+    assert "\n" not in str(caught.value)
+
+
+@given(
+    mark=st.datetimes(datetime(2026, 10, 24), datetime(2026, 10, 26), timezones=st.just(UTC)),
+    later=st.timedeltas(timedelta(0), timedelta(hours=30)),
+)
+def test_no_change_falls_behind_a_mark_when_clocks_go_back(mark, later):
+    """Whatever bears a local time after the mark is at or after the mark's earliest local time."""
+    read = read_mark(mark, PRAGUE)
+    local = (mark + later).astimezone(ZoneInfo("Europe/Prague")).replace(tzinfo=None)
+    assert local >= read.local
+    assert read.moment == mark
+
+
+def test_marks_of_another_day_are_exact():
+    """Far from a change of clocks the local mark is the mark."""
+    read = read_mark("2026-11-01T00:00", PRAGUE)
+    assert read.local == datetime(2026, 11, 1)
+    assert read.moment == datetime(2026, 10, 31, 23, tzinfo=UTC)
+
+
+async def test_a_sort_of_ones_own_is_refused(tmp_path):
+    """Changes are read in their own order."""
+    sandbox = Sandbox(customers=10, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match="sort_field"):
+            await client.customers.list(sort_field="state").export(tmp_path / "c.jsonl", changed_since="2026-01-01")

@@ -1,0 +1,128 @@
+"""While an export runs: progress, a slow disk, memory, and the speed of the server."""
+
+import json
+import subprocess
+import sys
+import time
+
+import anyio
+import pytest
+from export_help import connect, ids
+
+from carecloud_async.export import journal as journals
+from carecloud_async.export.checkpoint import write_durably
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_progress_tells_how_far_it_is(tmp_path, monkeypatch, kind):
+    """A plain or an async function is told; the last call knows everything."""
+    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    sandbox = Sandbox(customers=1000, seed=1)
+    told = []
+
+    async def later(progress):
+        await anyio.sleep(0)
+        told.append(progress)
+
+    async with connect(sandbox) as client:
+        await client.customers.list(count=100).export(
+            tmp_path / "c.csv", on_progress=told.append if kind == "sync" else later
+        )
+    reading = [one for one in told if one.stage == "reading"]
+    assert len(reading) >= 10
+    assert [one.records for one in reading] == sorted(one.records for one in reading)
+    assert (reading[-1].records, reading[-1].total, reading[-1].requests) == (1000, 1000, 11)
+    assert reading[-1].remaining == 0
+    assert reading[3].remaining > 0
+    assert reading[3].rate > 0
+    assert told[-1].stage == "writing"
+
+
+async def test_the_users_own_exception_comes_out_as_itself(tmp_path):
+    """What `on_progress` raises is no group and no error of ours."""
+    sandbox = Sandbox(customers=1000, seed=1)
+
+    def fail(_):
+        raise LookupError("mine")
+
+    async with connect(sandbox) as client:
+        with pytest.raises(LookupError, match="mine"):
+            await client.customers.list(count=100).export(tmp_path / "c.jsonl", on_progress=fail)
+        await client.customers.list(count=100).export(tmp_path / "c.jsonl", resume=True)
+    assert len(ids(tmp_path / "c.jsonl")) == 1000
+
+
+async def test_a_slow_disk_slows_the_fetching_and_not_the_loop(tmp_path, monkeypatch):
+    """Pages are not fetched far ahead of the disk, and other tasks run meanwhile."""
+    sandbox = Sandbox(customers=2000, seed=1)
+    written, ahead, ticks = [0], [], [0]
+
+    def slow(path, checkpoint):
+        time.sleep(0.03)
+        write_durably(path, checkpoint)
+        written[0] = checkpoint.counts.pages
+
+    monkeypatch.setattr(journals, "write_durably", slow)
+    sandbox.on_page = lambda page: ahead.append(sandbox.count("GET /customers") - written[0])
+
+    async def tick():
+        while True:
+            await anyio.sleep(0.005)
+            ticks[0] += 1
+
+    async with connect(sandbox) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(tick)
+        await client.customers.list(count=50).export(tmp_path / "c.jsonl", concurrency=4)
+        tasks.cancel_scope.cancel()
+    assert max(ahead) <= 4 + 1 + 2 * 4 + 1
+    assert ticks[0] > 20
+
+
+async def test_sixteen_in_flight_are_nearly_sixteen_times_as_fast(tmp_path):
+    """With 50 ms of latency, concurrency 16 reaches 90 % of sixteen times the sequential rate."""
+    seconds = {}
+    for concurrency, customers in ((1, 400), (16, 6400)):
+        sandbox = Sandbox(customers=customers, seed=1, latency=0.05, keep_rendered=True)
+        async with connect(sandbox) as client:
+            await client.customers.list(count=20).page()
+            report = await client.customers.list(count=20).export(
+                tmp_path / f"c{concurrency}.jsonl", concurrency=concurrency
+            )
+        seconds[concurrency] = report.seconds / customers
+    assert seconds[1] / seconds[16] >= 0.9 * 16
+
+
+MEMORY = """
+import asyncio, json, resource, sys
+from carecloud_async import CareCloud
+from carecloud_async.sandbox import Sandbox
+
+async def main():
+    sandbox = Sandbox(customers=int(sys.argv[1]), seed=1)
+    auth = {"auth": sandbox.credentials(), "transport": sandbox.transport()}
+    async with CareCloud("sandbox.crmcarecloud.com", **auth) as client:
+        report = await client.customers.list(count=1000).export(sys.argv[2])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps([report.records, peak]))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is measured as Linux tells it")
+def test_memory_does_not_grow_with_the_list(tmp_path):
+    """5,000 against 60,000 customers: the peaks of the whole processes differ by less than 25 MB."""
+    peaks = []
+    for customers in (5000, 60_000):
+        path = tmp_path / f"{customers}.jsonl"
+        command = [sys.executable, "-c", MEMORY, str(customers), str(path)]
+        environment = {"PYTHONPATH": ":".join(sys.path)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        records, peak = json.loads(done.stdout)
+        assert records == customers
+        peaks.append(peak)
+        path.unlink()
+    assert peaks[1] - peaks[0] < 25

@@ -1,0 +1,217 @@
+"""Formats: the same customers in each, read back by other libraries."""
+
+import csv
+import datetime
+import gzip
+import json
+
+import fsspec
+import pytest
+from export_help import connect, ids, records
+
+from carecloud_async import ConfigurationError, ExportError
+from carecloud_async.export import Sink, register_sink
+from carecloud_async.sandbox import Sandbox
+
+duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+zstandard = pytest.importorskip("zstandard", reason="zstandard is not installed")
+
+pytestmark = pytest.mark.anyio
+
+NASTY = 'a,"b"\r\n;\tč\u2028= 1'
+
+
+@pytest.fixture
+def sandbox():
+    made = Sandbox(customers=300, seed=1)
+    made.customers.update(
+        made.customers.id_at(7),
+        {"personal_information": {"last_name": NASTY, "loyalty": {"tier": 3}}, "tags": [{"k": 1}, {"k": 2, "z": "x"}]},
+    )
+    return made
+
+
+async def export(sandbox, path, **more):
+    async with connect(sandbox) as client:
+        return await client.customers.list(count=50).export(path, **more)
+
+
+def emails(found):
+    return [(one["personal_information"] or {}).get("email") for one in found]
+
+
+async def test_csv_is_read_back_by_others(sandbox, tmp_path):
+    """csv and DuckDB read what JSONL holds: dotted columns, quotes, line ends, unknown fields."""
+    await export(sandbox, tmp_path / "c.jsonl")
+    report = await export(sandbox, tmp_path / "c.csv")
+    expected = records(tmp_path / "c.jsonl")
+    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == report.records == len(expected)
+    assert [row["customer_id"] for row in rows] == ids(tmp_path / "c.jsonl")
+    assert [row["personal_information.email"] or None for row in rows] == [one or None for one in emails(expected)]
+    assert {row["personal_information.last_name"] for row in rows} >= {NASTY}
+    odd = next(row for row in rows if row["personal_information.last_name"] == NASTY)
+    assert odd["personal_information.loyalty.tier"] == "3"
+    assert json.loads(odd["tags"]) == [{"k": 1}, {"k": 2, "z": "x"}]
+    found = duckdb.sql(f"select customer_id from read_csv('{tmp_path}/c.csv', all_varchar=true)").fetchall()
+    assert [row[0] for row in found] == ids(tmp_path / "c.jsonl")
+
+
+async def test_parquet_has_real_types(sandbox, tmp_path):
+    """pyarrow and DuckDB read timestamps, structs, lists and what the model does not know."""
+    await export(sandbox, tmp_path / "c.jsonl")
+    await export(sandbox, tmp_path / "c.parquet")
+    expected = records(tmp_path / "c.jsonl")
+    table = pq.read_table(tmp_path / "c.parquet")
+    assert table.column("customer_id").to_pylist() == ids(tmp_path / "c.jsonl")
+    people = table.column("personal_information").to_pylist()
+    assert [one and one["email"] for one in people] == emails(expected)
+    assert str(table.schema.field("last_change").type) == "timestamp[us]"
+    assert str(table.schema.field("tags").type) == "list<element: struct<k: int64, z: string>>"
+    assert {one["loyalty"]["tier"] for one in people if one and one["loyalty"]} == {3}
+    changes = dict(zip(ids(tmp_path / "c.jsonl"), table.column("last_change").to_pylist(), strict=True))
+    for one in expected:
+        text = one.get("last_change")
+        if isinstance(text, str) and text > "1":
+            assert changes[one["customer_id"]] == datetime.datetime.fromisoformat(text)
+    count = duckdb.sql(
+        f"select count(*), count(personal_information.email), max(last_change) from '{tmp_path}/c.parquet'"
+    ).fetchall()[0]
+    assert count[0] == 300
+    assert isinstance(count[2], datetime.datetime)
+
+
+async def test_parquet_is_written_in_row_groups(sandbox, tmp_path, monkeypatch):
+    """Memory holds one row group."""
+    monkeypatch.setattr("carecloud_async.export.parquet.ROW_GROUP", 100)
+    monkeypatch.setattr("carecloud_async.export.journal.batches.__kwdefaults__", {"records": 50})
+    await export(sandbox, tmp_path / "c.parquet")
+    assert pq.ParquetFile(tmp_path / "c.parquet").num_row_groups == 3
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".csv.gz", ".csv.zst"])
+async def test_compressed_files_hold_the_same(sandbox, tmp_path, suffix):
+    """gzip, zstandard and DuckDB read the compressed files; resumed frames are one stream to them."""
+    plain = tmp_path / f"c{suffix.rpartition('.')[0]}"
+    await export(sandbox, plain)
+    packed = tmp_path / f"c{suffix}"
+    await export(sandbox, packed)
+    if suffix.endswith(".gz"):
+        data = gzip.decompress(packed.read_bytes())
+    else:
+        with packed.open("rb") as file:
+            data = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True).read()
+    assert data == plain.read_bytes()
+    reader = "read_json" if "jsonl" in suffix else "read_csv"
+    options = "columns={customer_id: 'VARCHAR'}" if "jsonl" in suffix else "all_varchar=true"
+    found = duckdb.sql(f"select customer_id from {reader}('{packed}', {options})").fetchall()
+    assert len({row[0] for row in found}) == 300
+
+
+async def test_fields_are_chosen(sandbox, tmp_path):
+    """`fields` cuts JSONL, CSV and Parquet alike, in its order."""
+    fields = ["state", "personal_information.email", "customer_id"]
+    for name in ("c.jsonl", "c.csv", "c.parquet"):
+        await export(sandbox, tmp_path / name, fields=fields)
+    first = records(tmp_path / "c.jsonl")[0]
+    assert list(first) == [name for name in ("state", "personal_information", "customer_id") if name in first]
+    assert set(first.get("personal_information") or {}) <= {"email"}
+    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.reader(file)) == fields
+    assert pq.read_schema(tmp_path / "c.parquet").names == ["state", "personal_information", "customer_id"]
+
+
+async def test_an_unknown_field_names_the_nearest(sandbox, tmp_path):
+    """A typo in `fields` is refused before anything is sent."""
+    with pytest.raises(ExportError, match=r"did you mean personal_information\.email"):
+        await export(sandbox, tmp_path / "c.jsonl", fields=["personal_information.emial"])
+    assert sandbox.count() == 0
+
+
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv.gz", "c.parquet"])
+async def test_a_url_is_a_target(sandbox, tmp_path, monkeypatch, name):
+    """fsspec URLs are written whole, refused when they exist, and remembered by a resume."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    url = f"memory://bucket-{name}/deep/{name}"
+    report = await export(sandbox, url)
+    assert report.target == url
+    await export(sandbox, tmp_path / name)
+    assert system.cat_file(f"/bucket-{name}/deep/{name}") == (tmp_path / name).read_bytes()
+    assert system.ls(f"/bucket-{name}/deep", detail=False) == [f"/bucket-{name}/deep/{name}"]
+    with pytest.raises(ExportError, match="exists already"):
+        await export(sandbox, url)
+    await export(sandbox, url, overwrite=True, resume=True)
+    requests = sandbox.count()
+    await export(sandbox, url, resume=True)
+    assert sandbox.count() == requests
+    assert not list((tmp_path / "cache").rglob("*.partial"))
+
+
+class Names(Sink):
+    """One id a line."""
+
+    def write(self, lines):
+        for line in lines:
+            self.file.write(json.loads(line)["customer_id"].encode() + b"\n")
+
+    def close(self):
+        self.file.write(b"end\n")
+
+
+async def test_a_sink_of_ones_own(sandbox, tmp_path):
+    """A registered suffix is a format, compressed too; what a sink raises comes out as itself."""
+    register_sink(".names", Names)
+    await export(sandbox, tmp_path / "c.names")
+    await export(sandbox, tmp_path / "c.names.gz")
+    text = (tmp_path / "c.names").read_bytes()
+    assert text == gzip.decompress((tmp_path / "c.names.gz").read_bytes())
+    assert text.splitlines() == [one.encode() for one in sorted(sandbox.customers.ids())] + [b"end"]
+
+    class Broken(Names):
+        def close(self):
+            raise ZeroDivisionError
+
+    register_sink(".broken", Broken)
+    with pytest.raises(ZeroDivisionError):
+        await export(sandbox, tmp_path / "c.broken")
+    assert not (tmp_path / "c.broken").exists()
+    with pytest.raises(ConfigurationError):
+        register_sink("gz", Names)
+    register_sink(".broken", Names)
+    requests = sandbox.count("GET /customers")
+    report = await export(sandbox, tmp_path / "c.broken", resume=True)
+    assert report.records == 300
+    assert sandbox.count("GET /customers") == requests
+
+
+async def test_an_empty_list_is_a_sound_file(tmp_path):
+    """No records give an empty JSONL, a CSV header and a Parquet schema."""
+    sandbox = Sandbox(customers=0)
+    for name in ("c.jsonl", "c.csv", "c.parquet", "c.jsonl.gz"):
+        report = await export(sandbox, tmp_path / name)
+        assert report.records == 0
+    assert (tmp_path / "c.jsonl").read_bytes() == b""
+    assert (tmp_path / "c.csv").read_bytes().startswith(b"customer_id,")
+    assert pq.read_table(tmp_path / "c.parquet").num_rows == 0
+    assert (tmp_path / "c.jsonl.gz").stat().st_size > 0
+    assert gzip.decompress((tmp_path / "c.jsonl.gz").read_bytes()) == b""
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [
+        ("c.parquet", "pyarrow.parquet", "parquet"),
+        ("c.csv.zst", "zstandard", "zstd"),
+        ("s3://b/c.csv", "fsspec.core", "fsspec"),
+    ],
+)
+async def test_a_missing_extra_is_named(sandbox, tmp_path, monkeypatch, name, module, extra):
+    """Without the package, the message says what to install, before anything is sent."""
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    with pytest.raises(ConfigurationError, match=rf"pip install 'carecloud-async\[{extra}\]'"):
+        await export(sandbox, name if "://" in name else tmp_path / name)
+    assert sandbox.count() == 0

@@ -1,0 +1,325 @@
+"""Exports that are killed, stopped, or find a full disk, and go on."""
+
+import errno
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+from export_help import ListServer, connect, ids
+
+from carecloud_async import CareCloud, ExportError, ServerError
+from carecloud_async.export import checkpoint as checkpoints
+from carecloud_async.export import journal as journals
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+CHILD = Path(__file__).with_name("export_child.py")
+
+
+def leftovers(path):
+    return sorted(one.name for one in path.iterdir())
+
+
+def test_killed_four_times_and_complete(tmp_path):
+    """20,000 customers, kill -9 four times: complete, no broken line, at most 12 extra requests a kill."""
+    sandbox = Sandbox(customers=20_000, seed=1, keep_requests=100, latency=0.002)
+    kills, due, counter = [20, 60, 110, 150], threading.Event(), iter(range(10**6))
+
+    def on_page(_):
+        if kills and next(counter) >= kills[0]:
+            due.set()
+
+    sandbox.on_page = on_page
+    target, environment = tmp_path / "c.jsonl", {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with sandbox.running() as url:
+        for _ in range(4):
+            due.clear()
+            child = subprocess.Popen([sys.executable, CHILD, url, target, "100"], env=environment)
+            assert due.wait(30)
+            child.send_signal(signal.SIGKILL)
+            assert child.wait(10) == -signal.SIGKILL
+            kills.pop(0)
+            assert not target.exists()
+        done = subprocess.run(
+            [sys.executable, CHILD, url, target, "100"], env=environment, capture_output=True, text=True, check=True
+        )
+        requests = sandbox.count("GET /customers")
+        assert done.stdout.split()[0] == "20000"
+        assert done.stdout.split()[2] == "True"
+        again = subprocess.run(
+            [sys.executable, CHILD, url, target, "100"], env=environment, capture_output=True, text=True, check=True
+        )
+        assert again.stdout.split()[0] == "20000"
+        assert sandbox.count("GET /customers") == requests
+    found = ids(target)
+    assert found == sorted(sandbox.customers.ids())
+    print("requests", requests)
+    assert requests <= 203 + 4 * 12
+    assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
+
+
+class Crash(BaseException):
+    """A process that is gone: nothing catches it."""
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("step", range(12))
+async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypatch, step, suffix):
+    """Whatever step of a commit was the last, the file is complete in the end, without a line twice."""
+    sandbox = Sandbox(customers=400, seed=1)
+    steps = iter(range(10**6))
+    fsync, replace = os.fsync, Path.replace
+
+    def crash_or(function):
+        def call(*args):
+            if next(steps) == step + 6:
+                raise Crash
+            return function(*args)
+
+        return call
+
+    path = tmp_path / f"c.jsonl{suffix}"
+    async with connect(sandbox) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", crash_or(fsync))
+            patch.setattr(Path, "replace", crash_or(replace))
+            with pytest.raises(BaseException) as caught:
+                await client.customers.list(count=25).export(path)
+            assert caught.type is Crash or caught.group_contains(Crash)
+        assert not path.exists()
+        place = tmp_path / f"c.jsonl{suffix}.partial"
+        if (place / "records").exists():
+            with (place / "records").open("ab") as file:
+                file.write(b'{"customer_id":"half')
+        report = await client.customers.list(count=25).export(path, resume=True)
+    text = gzip.decompress(path.read_bytes()) if suffix else path.read_bytes()
+    found = [json.loads(line)["customer_id"] for line in text.splitlines()]
+    assert found == sorted(sandbox.customers.ids())
+    assert report.records == 400
+
+
+async def stop_after(listing, path, pages, **more):
+    """Export until so many pages are there, and cancel."""
+    with anyio.CancelScope() as scope:
+
+        def look(progress):
+            if progress.pages >= pages:
+                scope.cancel()
+
+        await listing.export(path, on_progress=look, **more)
+    assert scope.cancelled_caught
+
+
+@pytest.fixture
+def every_page(monkeypatch):
+    """Progress is told for every page."""
+    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+
+
+@pytest.mark.usefixtures("every_page")
+async def test_cancelled_is_resumable(tmp_path):
+    """A cancelled export leaves what it has, and goes on from there with few requests more."""
+    sandbox = Sandbox(customers=3000, seed=1)
+    path = tmp_path / "c.jsonl"
+    async with connect(sandbox) as client:
+        await stop_after(client.customers.list(count=100), path, 10)
+        assert leftovers(tmp_path) == ["c.jsonl.partial"]
+        before = sandbox.count("GET /customers")
+        report = await client.customers.list(count=100).export(path, resume=True)
+    assert ids(path) == sorted(sandbox.customers.ids())
+    assert report.resumed
+    assert sandbox.count("GET /customers") - before <= 22
+    assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
+
+
+@pytest.mark.usefixtures("every_page")
+async def test_a_resume_may_ask_for_other_pages(tmp_path):
+    """`count` and `concurrency` may differ from the first run."""
+    sandbox = Sandbox(customers=1000, seed=1)
+    path = tmp_path / "c.jsonl"
+    async with connect(sandbox) as client:
+        await stop_after(client.customers.list(count=50), path, 5)
+        await client.customers.list(count=300).export(path, resume=True, concurrency=1)
+    assert ids(path) == sorted(sandbox.customers.ids())
+
+
+@pytest.mark.usefixtures("every_page")
+async def test_a_list_that_changes_between_the_runs_is_whole(tmp_path):
+    """Records that went while nothing ran make no gap."""
+    sandbox = Sandbox(customers=1000, seed=1)
+    path = tmp_path / "c.jsonl"
+    async with connect(sandbox) as client:
+        await stop_after(client.customers.list(count=50), path, 8)
+        early = sorted(sandbox.customers.ids())[:300]
+        for one in early:
+            sandbox.customers.delete(one)
+        report = await client.customers.list(count=50).export(path, resume=True)
+    found = ids(path)
+    assert len(found) == len(set(found))
+    assert set(sandbox.customers.ids()) <= set(found)
+    assert report.drifted
+
+
+@pytest.mark.usefixtures("every_page")
+async def test_a_list_without_order_goes_on_too(tmp_path):
+    """The ids that were seen survive; nothing is written twice."""
+    server = ListServer([f"{one:04x}" for one in range(500)], order="shuffled")
+    path = tmp_path / "c.jsonl"
+    async with server.client() as client:
+        await stop_after(client.customers.list(count=25), path, 8)
+        before = server.requests
+        await client.customers.list(count=25).export(path, resume=True)
+    assert sorted(ids(path)) == sorted(server.names)
+    assert server.requests - before <= 20
+
+
+@pytest.mark.usefixtures("every_page")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"last_name": "Smith"}, "filters"),
+        ({"fields": ["customer_id"]}, "fields"),
+        ({"changed_since": "2026-01-01T00:00+00:00"}, "changed_since"),
+    ],
+)
+async def test_a_checkpoint_of_another_query_is_refused(tmp_path, change, reason):
+    """Other filters, fields or marks do not go on from it; the message says what differs, and nothing is lost."""
+    sandbox = Sandbox(customers=600, seed=1)
+    path = tmp_path / "c.jsonl"
+    async with connect(sandbox) as client:
+        await stop_after(client.customers.list(count=50), path, 5)
+        filters = {name: value for name, value in change.items() if name == "last_name"}
+        more = {name: value for name, value in change.items() if name not in filters}
+        with pytest.raises(ExportError, match=reason):
+            await client.customers.list(count=50, **filters).export(path, resume=True, **more)
+        report = await client.customers.list(count=50).export(path, resume=True)
+    assert report.resumed
+    assert report.records == 600
+
+
+@pytest.mark.usefixtures("every_page")
+@pytest.mark.parametrize("damage", ["changed", "short", "gone", "checkpoint"])
+async def test_changed_files_are_refused(tmp_path, damage):
+    """Records or a checkpoint that are not what was written are refused with a reason; without resume it begins anew."""
+    sandbox = Sandbox(customers=600, seed=1)
+    path, place = tmp_path / "c.jsonl", tmp_path / "c.jsonl.partial"
+    async with connect(sandbox) as client:
+        await stop_after(client.customers.list(count=50), path, 5)
+        data = (place / "records").read_bytes()
+        if damage == "changed":
+            (place / "records").write_bytes(data[:100] + b"X" + data[101:])
+        elif damage == "short":
+            (place / "records").write_bytes(data[:-1000])
+        elif damage == "gone":
+            (place / "records").unlink()
+        else:
+            (place / "checkpoint.json").write_bytes(b"{")
+        with pytest.raises(ExportError, match="cannot resume"):
+            await client.customers.list(count=50).export(path, resume=True)
+        report = await client.customers.list(count=50).export(path)
+    assert not report.resumed
+    assert ids(path) == sorted(sandbox.customers.ids())
+
+
+async def test_a_finished_resume_is_remembered(tmp_path):
+    """The same export again asks nothing; a file that was changed since is not taken for it."""
+    sandbox = Sandbox(customers=100, seed=1)
+    path = tmp_path / "c.jsonl"
+    async with connect(sandbox) as client:
+        first = await client.customers.list().export(path, resume=True)
+        requests = sandbox.count()
+        again = await client.customers.list().export(path, resume=True)
+        assert (again.records, again.next_changed_since) == (first.records, first.next_changed_since)
+        assert sandbox.count() == requests
+        with pytest.raises(ExportError, match="exists already"):
+            await client.customers.list(last_name="Smith").export(path, resume=True)
+        path.write_text("mine")
+        with pytest.raises(ExportError, match="exists already"):
+            await client.customers.list().export(path, resume=True)
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+async def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, number):
+    """A disk that refuses ends the export with one sentence; with room again it goes on."""
+    sandbox = Sandbox(customers=1000, seed=1)
+    path = tmp_path / "c.jsonl"
+    calls = iter(range(10**6))
+    write = checkpoints.write_durably
+
+    def fail(*args):
+        if next(calls) > 4:
+            raise OSError(number, os.strerror(number))
+        write(*args)
+
+    async with connect(sandbox) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(journals, "write_durably", fail)
+            with pytest.raises(ExportError, match="disk is full" if number == errno.ENOSPC else "c.jsonl"):
+                await client.customers.list(count=50).export(path)
+        assert leftovers(tmp_path) == ["c.jsonl.partial"]
+        report = await client.customers.list(count=50).export(path, resume=True)
+    assert report.resumed
+    assert ids(path) == sorted(sandbox.customers.ids())
+
+
+async def test_a_server_that_fails_is_gone_on_from(tmp_path):
+    """An error of the server comes out as itself; what was fetched is kept."""
+    sandbox = Sandbox(customers=1000, seed=1)
+    sandbox.faults.add("GET /customers", status=500, times=50, after=10)
+    path = tmp_path / "c.jsonl"
+    auth = {"auth": sandbox.credentials(), "transport": sandbox.transport()}
+    async with CareCloud("sandbox.crmcarecloud.com", retry=no_retry(), **auth) as client:
+        with pytest.raises(ServerError):
+            await client.customers.list(count=50).export(path)
+    sandbox.faults.clear()
+    before = sandbox.count("GET /customers")
+    async with connect(sandbox) as client:
+        await client.customers.list(count=50).export(path, resume=True)
+    assert ids(path) == sorted(sandbox.customers.ids())
+    assert sandbox.count("GET /customers") - before <= 13
+
+
+def no_retry():
+    from carecloud_async import RetryPolicy
+
+    return RetryPolicy(attempts=1)
+
+
+async def test_two_exports_to_one_file_are_refused(tmp_path):
+    """The second is told that another is running; the first is not disturbed."""
+    sandbox = Sandbox(customers=500, seed=1)
+    path = tmp_path / "c.jsonl"
+    refused = []
+    async with connect(sandbox) as client:
+
+        async def second(_):
+            if not refused:
+                refused.append(None)
+                with pytest.raises(ExportError, match="another export"):
+                    await client.customers.list().export(path)
+
+        report = await client.customers.list(count=50).export(path, on_progress=second)
+    assert refused
+    assert report.records == 500
+    assert len(ids(path)) == 500
+
+
+async def test_a_run_without_resume_begins_anew(tmp_path, every_page):
+    """Without `resume`, what an earlier run left is not used."""
+    sandbox = Sandbox(customers=300, seed=1)
+    path = tmp_path / "c.jsonl"
+    async with connect(sandbox) as client:
+        await stop_after(client.customers.list(count=50), path, 3)
+        report = await client.customers.list(count=50).export(path)
+    assert not report.resumed
+    assert ids(path) == sorted(sandbox.customers.ids())
+    assert leftovers(tmp_path) == ["c.jsonl"]

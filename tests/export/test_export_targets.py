@@ -1,0 +1,170 @@
+"""Targets and arguments that cannot work, and those that are no regular files."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+from export_help import ListServer, connect, ids
+
+from carecloud_async import AuthenticationError, CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "reason"),
+    [
+        ("c.xlsx", {}, "suffix"),
+        ("c", {}, "suffix"),
+        ("", {}, "path or a URL"),
+        ("no/such/c.jsonl", {}, "directory does not exist"),
+        (".", {}, "is a directory"),
+        ("nope://bucket/c.jsonl", {}, "nope"),
+        ("c.jsonl", {"concurrency": 0}, "concurrency"),
+        ("c.jsonl", {"concurrency": True}, "concurrency"),
+        ("c.jsonl", {"fields": []}, "fields"),
+        ("c.jsonl", {"fields": "state"}, "fields"),
+        ("there.jsonl", {}, "exists already"),
+        ("there.jsonl", {"resume": True}, "exists already"),
+    ],
+)
+async def test_bad_arguments_are_one_sentence(tmp_path, monkeypatch, name, more, reason):
+    """Refused before anything is sent; nothing is made and nothing is lost."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.jsonl").write_text("mine")
+    sandbox = Sandbox(customers=10, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match=reason) as caught:
+            await client.customers.list().export(name, **more)
+    assert "\n" not in str(caught.value)
+    assert sandbox.count() == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["there.jsonl"]
+    assert (tmp_path / "there.jsonl").read_text() == "mine"
+
+
+async def test_an_offset_is_refused(tmp_path):
+    """An export holds the whole list."""
+    sandbox = Sandbox(customers=10, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match="offset"):
+            await client.customers.list(offset=5).export(tmp_path / "c.jsonl")
+
+
+async def test_overwrite_replaces_at_the_end(tmp_path):
+    """The old file stays until the new one is whole."""
+    path = tmp_path / "c.jsonl"
+    path.write_text("old")
+    sandbox = Sandbox(customers=200, seed=1)
+    sandbox.on_page = lambda _: seen.append(path.read_text())
+    seen = []
+    async with connect(sandbox) as client:
+        await client.customers.list(count=50).export(path, overwrite=True)
+    assert set(seen) == {"old"}
+    assert len(ids(path)) == 200
+
+
+async def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
+    """Without `overwrite`, a file made by somebody else during the export is not replaced; the records are kept."""
+    path = tmp_path / "c.jsonl"
+    sandbox = Sandbox(customers=100, seed=1)
+    sandbox.on_page = lambda _: path.write_text("theirs")
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match="exists already"):
+            await client.customers.list(count=50).export(path)
+    assert path.read_text() == "theirs"
+    assert (tmp_path / "c.jsonl.partial").is_dir()
+
+
+async def test_a_login_that_fails_leaves_nothing(tmp_path):
+    """No half-made directory stays where nothing was fetched."""
+    sandbox = Sandbox(customers=10, seed=1)
+    auth = EnterpriseCredentials(external_application_id="89d1a6111b3fb6e74665d948", login="nobody", password="wrong")
+    async with CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=sandbox.transport()) as client:
+        with pytest.raises((AuthenticationError, ExportError)):
+            await client.customers.list().export(tmp_path / "c.jsonl")
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_link_stays_a_link(tmp_path):
+    """Through a symbolic link the file it names is replaced."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "c.jsonl").write_text("old")
+    (tmp_path / "c.jsonl").symlink_to(tmp_path / "real" / "c.jsonl")
+    sandbox = Sandbox(customers=20, seed=1)
+    async with connect(sandbox) as client:
+        await client.customers.list().export(tmp_path / "c.jsonl", overwrite=True)
+    assert (tmp_path / "c.jsonl").is_symlink()
+    assert len(ids(tmp_path / "real" / "c.jsonl")) == 20
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("name", ["pipe", "pipe.csv"])
+async def test_a_pipe_is_written_directly(tmp_path, name):
+    """A named pipe gets the records as they come, is no file afterwards, and cannot be resumed."""
+    pipe = tmp_path / name
+    os.mkfifo(pipe)
+    got = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    sandbox = Sandbox(customers=120, seed=1)
+    async with connect(sandbox) as client:
+        report = await client.customers.list(count=50).export(pipe)
+        with pytest.raises(ConfigurationError, match="resumed"):
+            await client.customers.list().export(pipe, resume=True)
+    await anyio.to_thread.run_sync(reader.join)
+    assert report.records == 120
+    if name == "pipe":
+        assert len([json.loads(line) for line in got[0].splitlines()]) == 120
+    else:
+        assert got[0].startswith(b"customer_id,personal_information.salutation")
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+async def test_a_full_device_is_one_sentence():
+    """ENOSPC of a target that is written directly."""
+    sandbox = Sandbox(customers=120, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match="disk is full"):
+            await client.customers.list(count=50).export("/dev/full")
+
+
+STDOUT = """
+import asyncio
+from carecloud_async import CareCloud
+from carecloud_async.sandbox import Sandbox
+
+async def main():
+    sandbox = Sandbox(customers=250, seed=1)
+    auth = {"auth": sandbox.credentials(), "transport": sandbox.transport()}
+    async with CareCloud("sandbox.crmcarecloud.com", **auth) as client:
+        await client.customers.list(count=50).export("/dev/stdout")
+
+print("before", flush=True)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout on this system")
+def test_standard_output_is_written_after_what_is_there(tmp_path):
+    """Also where it is a regular file: nothing is cut off or renamed over."""
+    with (tmp_path / "out.jsonl").open("wb") as out:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run([sys.executable, "-c", STDOUT], stdout=out, check=True, env=environment)
+    lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
+    assert lines[0] == b"before"
+    assert len(lines) == 251
+
+
+async def test_a_list_without_order_cannot_go_to_a_pipe(tmp_path):
+    """What was written to a pipe cannot be taken back, so the export says that a file is needed."""
+    server = ListServer([f"{one:04x}" for one in range(100)], order="shuffled")
+    async with server.client() as client:
+        with pytest.raises(ExportError, match="export to a file"):
+            await client.customers.list(count=10).export("/dev/null")

@@ -1,0 +1,159 @@
+"""Browsers that hang up: the call upstream ends, nothing leaks, and writes are not cut in two."""
+
+import asyncio
+import socket
+import time
+
+import anyio
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from carecloud_async import CareCloud
+from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan, install_error_handlers, ndjson
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+
+BROWSERS = 100
+WAVES = 5
+
+
+@pytest.fixture
+def noted():
+    return []
+
+
+@pytest.fixture
+def app(sandbox, noted):
+    upstream = sandbox.running()
+    url = upstream.__enter__()
+    app = FastAPI(lifespan=carecloud_lifespan(lambda: CareCloud(url, auth=sandbox.credentials(), rate_limit=None)))
+    install_error_handlers(app)
+
+    @app.get("/customers/{customer_id}")
+    async def show(customer_id: str, carecloud: CareCloudDep) -> str | None:
+        return (await carecloud.customers.get(customer_id)).customer_id
+
+    @app.post("/write")
+    async def write(carecloud: CareCloudDep) -> None:
+        await carecloud.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": "Jane"}})
+        noted.append("written")
+
+    @app.get("/export")
+    async def export(carecloud: CareCloudDep):
+        return ndjson(carecloud.customers.list(count=10))
+
+    @app.get("/tasks")
+    async def tasks() -> int:
+        return len(asyncio.all_tasks())
+
+    yield app
+    upstream.__exit__(None, None, None)
+
+
+def until(condition, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.005)
+
+
+def ask(address, target, method="GET"):
+    sock = socket.create_connection(address)
+    sock.sendall(f"{method} {target} HTTP/1.1\r\nHost: app\r\nContent-Length: 0\r\n\r\n".encode())
+    return sock
+
+
+def hang_up_in_the_middle(address, sandbox, browsers):
+    """Let so many ask, and hang up when calls are under way upstream and others wait for a connection."""
+    sandbox.forget_requests()
+    socks = [ask(address, f"/customers/{FIRST_CUSTOMER_ID}") for _ in range(browsers)]
+    until(lambda: sandbox.count("GET /customers/{customer_id}") == 20)
+    for sock in socks:
+        sock.close()
+
+
+def test_five_hundred_browsers_hang_up(sandbox, app, serve):
+    """The next five hundred are served at once; no task and no connection is left behind, and no login is lost."""
+    with serve(app) as address:
+        base = "http://{}:{}".format(*address)
+        target = f"/customers/{FIRST_CUSTOMER_ID}"
+        httpx.get(base + target).raise_for_status()
+        before = httpx.get(base + "/tasks").json()
+        for _ in range(WAVES):
+            sandbox.settings.latency = 3
+            hang_up_in_the_middle(address, sandbox, BROWSERS)
+            sandbox.settings.latency = 0
+            until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
+            until(lambda: sandbox.connections.now == 0)
+
+        async def everybody():
+            limits = httpx.Limits(max_connections=BROWSERS)
+            async with httpx.AsyncClient(base_url=base, limits=limits, timeout=10) as http:
+                return await asyncio.gather(*(http.get(target) for _ in range(BROWSERS * WAVES)))
+
+        sandbox.connections.most = 0  # while calls were cancelled, the server saw their ends later than the client
+        began = time.monotonic()
+        answers = asyncio.run(everybody())
+        took = time.monotonic() - began
+        assert {answer.status_code for answer in answers} == {200}
+        assert took < 10
+        assert sandbox.logins == 0  # the first request's login is forgotten by the counts, and was enough
+        assert sandbox.connections.most <= 20
+        until(lambda: httpx.get(base + "/tasks").json() <= before + 1)
+
+
+def test_a_write_runs_to_its_end(sandbox, app, serve, noted):
+    """A browser that hangs up during a POST stops neither the write nor what the handler does after it."""
+    with serve(app) as address:
+        sandbox.settings.latency = 0.05
+        sock = ask(address, "/write", "POST")
+        until(lambda: sandbox.count() >= 1)
+        sock.close()
+        until(lambda: noted == ["written"])
+    assert sandbox.customers.get(FIRST_CUSTOMER_ID)["personal_information"]["first_name"] == "Jane"
+
+
+def test_a_stream_ends_with_its_reader(sandbox, app, serve):
+    """A browser that hangs up during a streamed listing ends it, before its first page and between pages."""
+    with serve(app) as address:
+        for after in (0, 3):
+            sandbox.forget_requests()
+            sandbox.settings.latency = 0.05
+            sock = ask(address, "/export")
+            until(lambda after=after: sandbox.count("GET /customers") > after)
+            sock.close()
+            time.sleep(0.3)
+            assert sandbox.count("GET /customers") <= after + 3
+
+
+@pytest.mark.anyio
+async def test_the_answer_nobody_reads(make, enter):
+    """The cancelled handler is answered with 499, for logs and metrics."""
+    sandbox = Sandbox(customers=1, latency=30)
+    app = FastAPI(lifespan=carecloud_lifespan(lambda: make(transport=sandbox.transport())))
+
+    @app.get("/")
+    async def ping(carecloud: CareCloudDep) -> None:
+        await carecloud.ping()
+
+    sent, gone, under_way = [], anyio.Event(), anyio.Event()
+    sandbox.on_request = lambda request: under_way.set()
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "app": app}
+    async with enter(app), anyio.create_task_group() as group:
+        group.start_soon(app, scope, receive, send)
+        with anyio.fail_after(5):
+            await under_way.wait()
+        gone.set()
+    assert sent[0]["status"] == 499
+    assert sandbox.in_flight == 0

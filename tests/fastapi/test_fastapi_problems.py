@@ -1,0 +1,209 @@
+"""Errors as problem documents: which status, what is told, and what is not."""
+
+import json
+import pickle
+
+import pytest
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import PlainTextResponse
+
+from carecloud_async import Customer, CustomerInput, CustomerSourceInput, PersonalInformationInput, errors
+from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan, install_error_handlers, problem_of
+from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL
+
+pytestmark = pytest.mark.anyio
+
+LOGIN = "/tokens/{token_id}/actions/login"
+
+
+def api_error(kind, status, path="/customers", **more):
+    return kind(status=status, method="GET", path=path, detail="Secret prose about Jan Novák", title="Secret", **more)
+
+
+CASES = [
+    (api_error(errors.NotFoundError, 404), 404, "not_found"),
+    (api_error(errors.BadRequestError, 400), 422, "invalid_request"),
+    (api_error(errors.SessionExpiredError, 401), 401, "session_expired"),
+    (api_error(errors.AuthenticationError, 401), 502, "upstream_failed"),
+    (api_error(errors.AuthenticationError, 403, "/users/actions/login"), 502, "upstream_failed"),
+    (api_error(errors.AuthenticationError, 401, LOGIN), 401, "login_refused"),
+    (api_error(errors.PermissionDeniedError, 403), 502, "upstream_failed"),
+    (api_error(errors.MethodNotAllowedError, 405), 502, "upstream_failed"),
+    (api_error(errors.RateLimitError, 429), 503, "upstream_busy"),
+    (api_error(errors.ServerError, 500), 502, "upstream_failed"),
+    (api_error(errors.ServerError, 503), 503, "unavailable"),
+    (api_error(errors.ServerError, 504), 504, "upstream_timeout"),
+    (api_error(errors.ApiError, 418), 502, "upstream_failed"),
+    (errors.RequestTimeoutError("x"), 504, "upstream_timeout"),
+    (errors.OutcomeUnknownError("x"), 504, "outcome_unknown"),
+    (errors.ConnectionFailedError("x"), 502, "upstream_failed"),
+    (errors.ResponseError("x"), 502, "upstream_failed"),
+    (errors.TokenStoreError("redis://secret"), 503, "unavailable"),
+    (errors.ClientClosedError("x"), 503, "unavailable"),
+    (errors.DeviceTokenConflictError("x"), 502, "upstream_failed"),
+    (errors.ConfigurationError("x"), 500, "internal_error"),
+    (errors.InterfaceError("x"), 500, "internal_error"),
+    (errors.WrongEventLoopError("x"), 500, "internal_error"),
+    (errors.ExportError("x"), 500, "internal_error"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "code"), CASES, ids=lambda value: type(value).__name__)
+def test_the_table(error, status, code):
+    """Each error of the SDK has its status and code, and nothing of its text is told."""
+    problem = problem_of(pickle.loads(pickle.dumps(error)))
+    assert (problem.status, problem.code) == (status, code)
+    body = json.dumps(problem.body())
+    assert not any(word in body for word in ("ecret", "Novák", "customers", "redis"))
+    assert ("Retry-After" in problem.headers()) == (status == 503)
+
+
+@pytest.mark.parametrize(("asked", "told"), [(None, "5"), (0, "1"), (0.2, "1"), (17.4, "18"), (120, "120")])
+def test_retry_after(asked, told):
+    """What the server behind asks for is passed on in whole seconds; without it there is a default."""
+    error = api_error(errors.RateLimitError, 429, retry_after=asked)
+    assert problem_of(error).headers()["Retry-After"] == told
+
+
+def test_every_error_is_in_the_table():
+    """No error of the SDK is forgotten."""
+    known = {type(error) for error, _, _ in CASES}
+    every = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)}
+    assert every - known == {errors.CareCloudError, errors.TransportError}
+
+
+@pytest.fixture
+def app(make):
+    app = FastAPI(lifespan=carecloud_lifespan(make))
+
+    @app.get("/customers/{customer_id}")
+    async def show(customer_id: str, carecloud: CareCloudDep) -> Customer:
+        return await carecloud.customers.get(customer_id)
+
+    @app.post("/customers")
+    async def create(email: str, carecloud: CareCloudDep) -> str:
+        person = PersonalInformationInput(email=email, language_id="en")
+        source = CustomerSourceInput(customer_source_id=CUSTOMER_SOURCE_IDS[0])
+        return await carecloud.customers.create(CustomerInput(personal_information=person), customer_source=source)
+
+    @app.get("/plain")
+    async def plain() -> int:
+        return 1
+
+    install_error_handlers(app)
+    return app
+
+
+async def test_an_unknown_record(app, enter):
+    """An unknown record is 404 as `application/problem+json`, not to be cached, with the id of the call in our log."""
+    async with enter(app) as http:
+        answer = await http.get("/customers/nobody")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert len(body.pop("correlation_id")) == 16
+    assert body == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "code": "not_found",
+        "detail": "There is no such record.",
+    }
+
+
+async def test_refused_input(app, enter):
+    """Refused input is 422 with names and reasons, and without the values."""
+    async with enter(app) as http:
+        answer = await http.post("/customers", params={"email": FIRST_CUSTOMER_EMAIL})
+    assert answer.status_code == 422
+    assert [entry["reason"] for entry in answer.json()["errors"]] == ["already_exists"]
+    assert set(answer.json()["errors"][0]) == {"name", "reason"}
+    assert FIRST_CUSTOMER_EMAIL not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "retry_after"),
+    [
+        ({"status": 429, "retry_after": 7}, 503, "7"),
+        ({"status": 503}, 503, "5"),
+        ({"status": 500}, 502, None),
+        ({"status": 403}, 502, None),
+        ({"garbage": True}, 502, None),
+        ({"html": True}, 502, None),
+        ({"cut": True}, 502, None),
+        ({"delay": 2}, 504, None),
+    ],
+    ids=str,
+)
+async def test_faults_of_the_server_behind(sandbox, make, enter, app, fault, status, retry_after, caplog):
+    """What goes wrong behind is answered by the table, and logged with the route's template instead of the path."""
+    app.router.lifespan_context = carecloud_lifespan(lambda: make(timeout=0.2))
+    sandbox.faults.add("GET /customers/{customer_id}", **fault)
+    async with enter(app) as http:
+        answer = await http.get("/customers/8ea6abece4cd0a4ded0a29f093")
+    assert answer.status_code == answer.json()["status"] == status
+    assert answer.headers.get("retry-after") == retry_after
+    ours = [record.getMessage() for record in caplog.records if record.name == "carecloud_async.fastapi"]
+    assert [line.partition(":")[0] for line in ours] == [f"GET /customers/{{customer_id}} answers {status}"]
+
+
+async def test_our_own_credentials_are_refused(sandbox, app, enter):
+    """That the application's own credentials are wrong is no 401 for its clients."""
+    sandbox.set_password("another")
+    async with enter(app) as http:
+        answer = await http.get("/customers/x")
+    assert answer.status_code == 502
+    assert "login" not in answer.text
+
+
+async def test_a_lost_write(sandbox, app, enter):
+    """The lost answer of a write says that it may have happened."""
+    sandbox.faults.add("POST /customers", cut="after")
+    async with enter(app) as http:
+        answer = await http.post("/customers", params={"email": "new@example.com"})
+    assert (answer.status_code, answer.json()["code"]) == (504, "outcome_unknown")
+
+
+async def test_own_handlers_win(app, enter):
+    """A handler of the application's own for one of the errors goes before ours; other exceptions are not touched."""
+
+    @app.exception_handler(errors.NotFoundError)
+    async def own(request, error):
+        return PlainTextResponse("mine", status_code=410)
+
+    @app.get("/teapot")
+    async def teapot():
+        raise HTTPException(418)
+
+    async with enter(app) as http:
+        assert (await http.get("/customers/nobody")).status_code == 410
+        assert (await http.get("/teapot")).headers["content-type"] == "application/json"
+
+
+async def test_the_openapi_document(app, enter):
+    """Problems are declared on the operations that use a client, beside FastAPI's own, whichever came first."""
+
+    @app.get("/late/{customer_id}", responses={404: {"description": "Mine"}})
+    async def late(customer_id: str, carecloud: CareCloudDep) -> None: ...
+
+    async with enter(app) as http:
+        first, second = [(await http.get("/openapi.json")).json() for _ in range(2)]
+    assert first == second
+    assert first["components"]["schemas"]["CareCloudProblem"]["required"][-2:] == ["code", "detail"]
+    show = first["paths"]["/customers/{customer_id}"]["get"]["responses"]
+    assert set(show) == {"200", "404", "422", "502", "503", "504"}
+    assert set(show["422"]["content"]) == {"application/json", "application/problem+json"}
+    reference = {"schema": {"$ref": "#/components/schemas/CareCloudProblem"}}
+    assert show["404"]["content"] == {"application/problem+json": reference}
+    answer = first["paths"]["/late/{customer_id}"]["get"]["responses"]["404"]
+    assert answer == {"description": "Mine", "content": {"application/problem+json": reference}}
+    assert set(first["paths"]["/plain"]["get"]["responses"]) == {"200"}
+
+
+async def test_a_document_without_our_operations(enter):
+    """An application that uses no client gets no schema of ours."""
+    app = FastAPI()
+    install_error_handlers(app)
+    async with enter(app) as http:
+        assert "components" not in (await http.get("/openapi.json")).json()

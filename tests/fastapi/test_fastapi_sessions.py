@@ -1,0 +1,186 @@
+"""Customers on one application: each sees only itself, on one small pool, for a few kilobytes."""
+
+import asyncio
+import gc
+import tracemalloc
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI, Header
+
+from carecloud_async import CareCloud, CustomerSession, LoggedIn, SessionExpiredError
+from carecloud_async.fastapi import carecloud_lifespan, customer_dep, install_error_handlers
+from carecloud_async.sandbox import CUSTOMER_APPLICATION_ID, FIRST_CUSTOMER_EMAIL, Sandbox
+
+SESSIONS = 2000
+CONNECTIONS = 20
+
+
+def portal_app(make, kept):
+    """A portal whose clients send the key of their session in a header."""
+
+    async def load_session(key: Annotated[str | None, Header()] = None) -> CustomerSession | None:
+        state = kept.get(key)
+        return CustomerSession.resume(token_id=state.token_id, customer_id=state.customer_id) if state else None
+
+    app = FastAPI(lifespan=carecloud_lifespan(make))
+    install_error_handlers(app)
+    me = Annotated[CareCloud, Depends(customer_dep(load_session))]
+
+    @app.get("/me")
+    async def show(mine: me) -> str | None:
+        return (await mine.customers.me()).customer_id
+
+    @app.get("/twice")
+    async def twice(mine: me) -> list[str | None]:
+        return [(await mine.customers.me()).customer_id for _ in range(2)]
+
+    return app
+
+
+@pytest.fixture
+def kept():
+    return {}
+
+
+@pytest.fixture
+def app(sandbox, make, kept):
+    return portal_app(lambda: make(auth=sandbox.device()), kept)
+
+
+async def log_in(sandbox, make, kept, index=0):
+    state = await make(auth=sandbox.device()).acting_as(sandbox.customer_session(index)).login()
+    kept[str(index)] = state
+    return state
+
+
+@pytest.mark.anyio
+async def test_a_logged_in_customer(sandbox, make, app, kept, enter):
+    """The application's session becomes a view that acts as its customer."""
+    for index in (0, 1):
+        await log_in(sandbox, make, kept, index)
+    async with enter(app) as http:
+        for index in (0, 1, 0):
+            answer = await http.get("/me", headers={"key": str(index)})
+            assert answer.json() == kept[str(index)].customer_id == sandbox.customers.id_at(index)
+
+
+@pytest.mark.anyio
+async def test_nobody_logged_in(app, enter, sandbox):
+    """Without a session the answer is 401, and nothing is asked of the project."""
+    async with enter(app) as http:
+        answer = await http.get("/me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_logged_in")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert sandbox.count() == 0
+
+
+@pytest.mark.anyio
+async def test_nobody_logged_in_without_our_handlers(make, enter):
+    """Without our error handlers it is FastAPI's own 401."""
+    app = FastAPI(lifespan=carecloud_lifespan(make))
+
+    @app.get("/me")
+    async def show(mine: Annotated[CareCloud, Depends(customer_dep(lambda: None))]) -> None: ...
+
+    async with enter(app) as http:
+        answer = await http.get("/me")
+    assert (answer.status_code, answer.json()) == (401, {"detail": "not logged in"})
+
+
+@pytest.mark.anyio
+async def test_a_session_that_was_revoked(sandbox, make, app, kept, enter):
+    """A resumed session that the server no longer takes is `SessionExpiredError`, and 401; others go on."""
+    state = await log_in(sandbox, make, kept, 0)
+    await log_in(sandbox, make, kept, 1)
+    sandbox.revoke(state.token_id)
+    with pytest.raises(SessionExpiredError):
+        await make(auth=sandbox.device()).acting_as(CustomerSession.resume(token_id=state.token_id)).customers.me()
+    async with enter(app) as http:
+        answer = await http.get("/me", headers={"key": "0"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "session_expired")
+        assert state.token_id not in answer.text
+        assert (await http.get("/twice", headers={"key": "1"})).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_wrong_password(sandbox, make, enter):
+    """A customer's own credentials that are refused are a 401, unlike the application's."""
+    app = FastAPI(lifespan=carecloud_lifespan(lambda: make(auth=sandbox.device())))
+    install_error_handlers(app)
+
+    async def load_session() -> CustomerSession:
+        return CustomerSession(sandbox.device(), login_type="email", login_value=FIRST_CUSTOMER_EMAIL, password="wrong")
+
+    @app.get("/me")
+    async def show(mine: Annotated[CareCloud, Depends(customer_dep(load_session))]) -> str | None:
+        return (await mine.customers.me()).customer_id
+
+    async with enter(app) as http:
+        answer = await http.get("/me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "login_refused")
+
+
+@pytest.mark.anyio
+async def test_unauthorized_is_declared(app, enter):
+    """401 is in the OpenAPI document of what acts as a customer."""
+    async with enter(app) as http:
+        document = (await http.get("/openapi.json")).json()
+    assert "application/problem+json" in document["paths"]["/me"]["get"]["responses"]["401"]["content"]
+
+
+def bound(sandbox, index):
+    """A login of before: a device token that is bound to a customer."""
+    device = {"device_id": f"phone-{index}", "device_system": "OSX", "device_name": "Phone", "device_type": "iPhone"}
+    setup = {"language_id": "en", "allowed_gps": False, "allowed_notifications": False}
+    token_id = sandbox.device_tokens.create(
+        application_id=CUSTOMER_APPLICATION_ID, device=device, setup=setup, push_token=None
+    )
+    customer_id = sandbox.customers.id_at(index)
+    sandbox.device_tokens.bind(token_id, customer_id=customer_id)
+    return LoggedIn(token_id=token_id, customer_id=customer_id)
+
+
+def test_two_thousand_sessions():
+    """On one pool of twenty connections each of 2,000 customers sees only itself, for less than 30 kB each."""
+    sandbox = Sandbox(customers=SESSIONS, seed=1)
+    kept = {str(number): bound(sandbox, number) for number in range(SESSIONS)}
+    seen = {}
+
+    async def through_the_portal(url):
+        app = portal_app(lambda: CareCloud(url, auth=sandbox.device(), rate_limit=None), kept)
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://a") as http,
+        ):
+            numbers = iter(range(SESSIONS))
+
+            async def customers():
+                for number in numbers:
+                    seen[number] = (await http.get("/me", headers={"key": str(number)})).json()
+
+            await asyncio.gather(*(customers() for _ in range(100)))
+            assert sandbox.count() == SESSIONS
+            return await bytes_each(app.state.carecloud_default, sandbox)
+
+    with sandbox.running() as url:
+        each = asyncio.run(through_the_portal(url))
+    assert seen == {number: sandbox.customers.id_at(number) for number in range(SESSIONS)}
+    assert sandbox.connections.most <= CONNECTIONS
+    assert each < 30_000, f"{each:.0f} bytes"
+
+
+async def bytes_each(portal, sandbox, number=100):
+    """What a customer who has just logged in costs while the view is held, in bytes."""
+    sessions = [sandbox.customer_session(index) for index in range(number)]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        views = [portal.acting_as(session) for session in sessions]
+        await asyncio.gather(*(view.login() for view in views))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] / number
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,82 @@
+"""Listings as NDJSON: whole, unparsed, in pieces, and never half without a sign."""
+
+import json
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from carecloud_async.fastapi import (
+    CareCloudDep,
+    NdjsonResponse,
+    StreamBrokenError,
+    carecloud_lifespan,
+    install_error_handlers,
+    ndjson,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def app(make):
+    app = FastAPI(lifespan=carecloud_lifespan(make))
+    install_error_handlers(app)
+
+    @app.get("/export", response_class=NdjsonResponse)
+    async def export(carecloud: CareCloudDep, last_name: str | None = None) -> NdjsonResponse:
+        listing = carecloud.customers.list(last_name=last_name, count=100)
+        return ndjson(listing, headers={"Content-Disposition": "attachment; filename=customers.ndjson"})
+
+    return app
+
+
+async def test_a_whole_listing(sandbox, app, enter):
+    """Every record is one line of JSON as the API sent it."""
+    async with enter(app) as http:
+        answer = await http.get("/export")
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    lines = answer.text.split("\n")
+    assert lines.pop() == ""
+    assert [json.loads(line)["customer_id"] for line in lines] == [sandbox.customers.id_at(i) for i in range(300)]
+
+
+async def test_an_empty_listing(app, enter):
+    """Nothing found is an empty answer, not an error."""
+    async with enter(app) as http:
+        answer = await http.get("/export", params={"last_name": "nobody at all"})
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_an_error_before_the_first_record(sandbox, app, enter):
+    """What fails at the first page is an ordinary error answer."""
+    sandbox.faults.add("GET /customers", status=503)
+    async with enter(app) as http:
+        answer = await http.get("/export")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_error_in_the_middle(sandbox, app, enter):
+    """What fails later breaks the stream off with an exception that no handler takes for an answer."""
+    sandbox.faults.add("GET /customers", status=503, after=1)
+    async with enter(app) as http:
+        with pytest.raises((StreamBrokenError, BaseExceptionGroup)) as caught:
+            await http.get("/export")
+    assert "StreamBrokenError" in repr(caught.value)
+
+
+def test_a_broken_stream_on_the_wire(sandbox, app, serve, caplog):
+    """The client on a socket sees that the answer is not complete."""
+    sandbox.faults.add("GET /customers", status=503, after=2)
+    with serve(app) as (host, port), pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+        httpx.get(f"http://{host}:{port}/export")
+    assert "StreamBrokenError" in caplog.text
+
+
+async def test_the_media_type_in_the_openapi_document(app, enter):
+    """As `response_class` it declares NDJSON."""
+    async with enter(app) as http:
+        document = (await http.get("/openapi.json")).json()
+    assert "application/x-ndjson" in document["paths"]["/export"]["get"]["responses"]["200"]["content"]

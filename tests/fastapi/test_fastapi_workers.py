@@ -1,0 +1,149 @@
+"""Four workers and one Redis: logins are shared, and a stop under load loses no request that was accepted."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+
+HERE = Path(__file__).parent
+WORKERS = 4
+ONE_EACH = httpx.Limits(max_keepalive_connections=0)  # a new connection each: all workers get their share
+
+pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.02)
+
+
+def connects(*address, family=socket.AF_INET):
+    with socket.socket(family) as sock:
+        return sock.connect_ex(*address) == 0
+
+
+@pytest.fixture(scope="module")
+def redis_url():
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/redis.sock"
+        command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: connects(path, family=socket.AF_UNIX))
+            yield f"unix://{path}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=300, seed=1)
+
+
+def uvicorn_command(port):
+    return ["uvicorn", "workers_app:create_app", "--factory", "--workers", str(WORKERS), "--port", str(port)]
+
+
+def gunicorn_command(port):
+    """The application is made before the fork, in the parent."""
+    app = ["gunicorn", "workers_app:create_app()", "--preload", "--worker-class", "asgi"]
+    return [*app, "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", "--control-socket", "none"]
+
+
+@pytest.fixture(params=[uvicorn_command, gunicorn_command], ids=["uvicorn", "gunicorn"])
+def workers(request, sandbox, redis_url, tmp_path):
+    """Start a server with its workers; returns the process, its URL and the journal of accepted requests."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    journal = tmp_path / "journal"
+    journal.touch()
+    with sandbox.running() as url:
+        env = {
+            "PYTHONPATH": f"{HERE}:{HERE.parents[1]}",
+            "CARECLOUD_PROJECT_URL": url,
+            "REDIS_URL": redis_url,
+            "JOURNAL": str(journal),
+        }
+        command = request.param(port)
+        pytest.importorskip(command[0], reason=f"{command[0]} is not installed")
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, "--log-level", "warning"],
+            env={**os.environ, **env},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            wait_for(lambda: connects(("127.0.0.1", port)))
+            yield process, f"http://127.0.0.1:{port}", journal
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+async def load(base, paths, *, at_once, journal=None, stop=None):
+    """Ask for everything; returns what came of each path: the answer, or the exception."""
+    results = {}
+    numbers = iter(range(len(paths)))
+
+    async def ask(http):
+        for number in numbers:
+            if stop is not None and number == len(paths) // 2:
+                stop()
+            try:
+                results[number] = await http.get(paths[number])
+            except httpx.TransportError as error:
+                results[number] = error
+
+    async with httpx.AsyncClient(base_url=base, limits=ONE_EACH, timeout=20) as http:
+        await asyncio.gather(*(ask(http) for _ in range(at_once)))
+    return results
+
+
+def test_one_login_and_one_device_token_each(workers, sandbox):
+    """All workers start cold at once: one login for all, one device token and one customer login per device."""
+    _, base, _ = workers
+    emails = []
+    for index in range(1, 20):
+        email = (sandbox.customers.get(sandbox.customers.id_at(index)).get("personal_information") or {}).get("email")
+        if email and len(sandbox.customers.by_email(email)) == 1:
+            emails.append(email)
+    emails = emails[:5]
+    paths = [f"/customers/{FIRST_CUSTOMER_ID}", *(f"/me?email={email}" for email in emails)] * 30
+    answers = asyncio.run(load(base, paths, at_once=60))
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert len({answer.json()[0] for answer in answers.values()}) > 1, "one worker did it all"
+    assert len({tuple(answers[n].json()[1:]) for n in range(len(paths))}) == 1 + len(emails)
+    assert sandbox.logins == 1
+    assert sandbox.count("POST /tokens") == len(emails)
+    assert sandbox.count("POST /tokens/{token_id}/actions/login") == len(emails)
+
+
+def test_a_stop_under_load(workers, sandbox):
+    """`kill -TERM` in the middle of a load: every request that reached a handler was answered with 200."""
+    process, base, journal = workers
+    sandbox.settings.latency = 0.1
+    paths = [f"/customers/{FIRST_CUSTOMER_ID}?number={number}" for number in range(400)]
+    results = asyncio.run(load(base, paths, at_once=40, stop=lambda: process.send_signal(signal.SIGTERM)))
+    _, errors = process.communicate(timeout=20)
+    accepted = {int(line) for line in journal.read_text().split()}
+    answered = {number for number, result in results.items() if getattr(result, "status_code", None) == 200}
+    assert accepted == answered
+    assert len(paths) // 2 < len(answered) < len(paths)
+    refused = {type(result) for number, result in results.items() if number not in answered}
+    assert refused <= {httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError}
+    assert "Traceback" not in errors

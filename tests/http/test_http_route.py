@@ -1,0 +1,244 @@
+"""Proxies and certificates on the default transport, on asyncio and on trio."""
+
+import base64
+import ssl
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.streams.tls
+import pytest
+import trustme
+from anyio.abc import SocketAttribute
+
+from carecloud_async import CareCloud, ConfigurationError, ConnectionFailedError, RetryPolicy
+from carecloud_async.route import choose_proxy, environment_proxy
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+QUICK = RetryPolicy(attempts=3, base=0.001)
+VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies_from_outside(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@asynccontextmanager
+async def listening(handle, *, tls=None):
+    """Serve connections on loopback; yields the port."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    serving = listener if tls is None else anyio.streams.tls.TLSListener(listener, tls, standard_compatible=False)
+
+    async def handled(stream):
+        async with stream:
+            try:
+                await handle(stream)
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                return
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(serving.serve, handled)
+        yield port
+        group.cancel_scope.cancel()
+    await serving.aclose()
+
+
+def pipe(source, target):
+    async def run():
+        try:
+            async for data in source:
+                await target.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
+        await target.aclose()
+
+    return run
+
+
+@asynccontextmanager
+async def secure_sandbox(authority, host="localhost"):
+    """A sandbox behind TLS, with a certificate of the authority; yields it and its port."""
+    sandbox = Sandbox(10)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(context)
+    async with sandbox.serving() as url:
+        plain = int(url.rpartition(":")[2])
+
+        async def handle(stream):
+            async with await anyio.connect_tcp("127.0.0.1", plain) as inner, anyio.create_task_group() as group:
+                group.start_soon(pipe(stream, inner))
+                await pipe(inner, stream)()
+                group.cancel_scope.cancel()
+
+        async with listening(handle, tls=context) as port:
+            yield sandbox, port
+
+
+class Proxy:
+    """A CONNECT proxy on loopback that leads every tunnel to one port."""
+
+    def __init__(self, port, *, answer=b"HTTP/1.1 200 Connection established\r\n\r\n"):
+        self.port = port
+        self.answer = answer
+        self.requests = []
+
+    async def handle(self, stream):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += await stream.receive()
+        self.requests.append(head)
+        await stream.send(self.answer)
+        if b" 200 " not in self.answer:
+            return
+        async with await anyio.connect_tcp("127.0.0.1", self.port) as inner, anyio.create_task_group() as group:
+            group.start_soon(pipe(stream, inner))
+            await pipe(inner, stream)()
+            group.cancel_scope.cancel()
+
+
+def connect(url, authority, **options):
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return CareCloud(url, auth=Sandbox(1).credentials(), **{"verify": context, "retry": QUICK, **options})
+
+
+@pytest.mark.parametrize("how", ["argument", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "with password"])
+async def test_calls_go_through_a_connect_proxy(authority, monkeypatch, how):
+    """`proxy=` and the environment's proxy carry the calls, TLS stays between client and server; credentials are sent."""
+    async with secure_sandbox(authority, "crm.example.com") as (sandbox, port):
+        proxy = Proxy(port)
+        async with listening(proxy.handle) as proxy_port:
+            address = f"http://127.0.0.1:{proxy_port}"
+            options = {}
+            if how == "argument":
+                options["proxy"] = address
+            elif how == "with password":
+                options["proxy"] = f"http://user:secret@127.0.0.1:{proxy_port}"
+            else:
+                monkeypatch.setenv(how, address)
+            async with connect("crm.example.com", authority, **options) as client:
+                await client.ping()
+        assert sandbox.count() == 2
+        assert sandbox.violations == []
+        assert proxy.requests[0].startswith(b"CONNECT crm.example.com:443 ")
+        assert b"Bearer" not in b"".join(proxy.requests)
+        if how == "with password":
+            assert b"basic " + base64.b64encode(b"user:secret") in proxy.requests[0].replace(b"Basic", b"basic")
+
+
+async def test_no_proxy_goes_straight(authority, monkeypatch):
+    """A host in NO_PROXY is reached without the proxy of the environment."""
+    async with secure_sandbox(authority) as (sandbox, port):
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        async with connect(f"https://localhost:{port}", authority) as client:
+            await client.ping()
+        assert sandbox.count() == 2
+
+
+@pytest.mark.parametrize("status", [b"407 Proxy Authentication Required", b"403 Forbidden"])
+async def test_a_proxy_that_refuses_is_named_and_not_asked_again(authority, status):
+    """The message says that it is the proxy; neither its address nor its password is shown."""
+    proxy = Proxy(9, answer=b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+    async with listening(proxy.handle) as port:
+        async with connect("crm.example.com", authority, proxy=f"http://user:secret@127.0.0.1:{port}") as client:
+            with pytest.raises(ConnectionFailedError, match=f"the proxy refuses with {status[:3].decode()}") as caught:
+                await client.ping()
+        assert "secret" not in str(caught.value)
+        assert len(proxy.requests) == 1
+
+
+async def test_a_proxy_that_is_not_there_is_a_failed_connection(authority):
+    """Nothing listens at the proxy's port."""
+    async with connect("crm.example.com", authority, proxy="http://127.0.0.1:9") as client:
+        with pytest.raises(ConnectionFailedError):
+            await client.ping()
+
+
+@pytest.mark.parametrize("kind", ["unknown authority", "wrong host"])
+async def test_a_bad_certificate_names_verify_and_is_final(authority, kind):
+    """It is a ConnectionFailedError after one try, whose message leads to `verify=`."""
+    host = "localhost" if kind == "unknown authority" else "other.example"
+    trusted = trustme.CA() if kind == "unknown authority" else authority
+    async with secure_sandbox(authority, host) as (sandbox, port):
+        async with connect(f"https://localhost:{port}", trusted, retry=RetryPolicy(base=30)) as client:
+            with anyio.fail_after(5), pytest.raises(ConnectionFailedError, match=r"certificate.*verify=") as caught:
+                await client.ping()
+        assert not caught.value.is_retryable
+        assert sandbox.count() == 0
+
+
+async def test_verify_takes_a_path_a_context_and_false(authority, tmp_path):
+    """A CA bundle's path, a directory with it, no check at all."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    async with secure_sandbox(authority) as (_, port):
+        for verify in (str(bundle), bundle, False):
+            async with connect(f"https://localhost:{port}", authority, verify=verify) as client:
+                await client.ping()
+
+
+async def test_a_bundle_that_is_none_is_a_configuration_error(authority, tmp_path):
+    """A file with nonsense in it is told at the first call."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("nonsense")
+    async with connect("https://localhost:9", authority, verify=str(bundle)) as client:
+        with pytest.raises(ConfigurationError, match="verify names a CA bundle that cannot be read"):
+            await client.ping()
+
+
+async def test_https_to_a_plain_port_is_final(authority):
+    """The other side speaks no TLS: told at once."""
+    sandbox = Sandbox(5)
+    async with sandbox.serving() as url:
+        async with connect(url.replace("http:", "https:"), authority, retry=RetryPolicy(base=30)) as client:
+            with anyio.fail_after(5), pytest.raises(ConnectionFailedError, match="TLS failed"):
+                await client.ping()
+
+
+async def test_a_host_that_does_not_exist_is_final(authority):
+    """A typo in the address must not cost half a minute."""
+    async with connect("no-such-host.invalid", authority, retry=RetryPolicy(base=30)) as client:
+        with anyio.fail_after(20), pytest.raises(ConnectionFailedError) as caught:
+            await client.ping()
+        if "EAI" not in str(caught.value):  # without a resolver there is no such answer
+            assert "no such host: check project_url" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "origin", "proxy"),
+    [
+        ({"HTTPS_PROXY": "http://p:1"}, "https://crm.example.com", "http://p:1"),
+        ({"HTTPS_PROXY": "p:1"}, "https://crm.example.com", "http://p:1"),
+        ({"HTTP_PROXY": "http://p:1"}, "https://crm.example.com", None),
+        ({"ALL_PROXY": "http://p:1"}, "https://crm.example.com", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": ".example.com"}, "https://crm.example.com", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "crm.example.com:8443"}, "https://crm.example.com:8443", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "::1"}, "https://[::1]:8443", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, "https://crm.example.com", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "other"}, "https://crm.example.com", "http://p:1"),
+    ],
+)
+def test_the_environments_proxy(monkeypatch, variables, origin, proxy):
+    """HTTPS_PROXY, ALL_PROXY and NO_PROXY as everywhere."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert environment_proxy(origin) == proxy
+    assert choose_proxy(origin, None) == proxy
+
+
+def test_a_socks_proxy_of_the_environment_is_refused(monkeypatch):
+    """It cannot be used, and going around it silently would be worse."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@p:1")
+    with pytest.raises(ConfigurationError, match=r"the environment's proxy .* SOCKS") as caught:
+        choose_proxy("https://crm.example.com", None)
+    assert "secret" not in str(caught.value)

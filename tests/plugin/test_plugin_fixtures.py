@@ -1,0 +1,212 @@
+"""The fixtures of the pytest plugin, as users' tests see them: run by pytest inside pytest."""
+
+import textwrap
+from importlib.metadata import entry_points
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PLUGIN = "carecloud_async.pytest_plugin"
+INSTALLED = any(point.value == PLUGIN for point in entry_points(group="pytest11"))
+INI = """
+[pytest]
+asyncio_mode = {mode}
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+"""
+
+
+@pytest.fixture
+def run(pytester):
+    """Run a file of tests in a pytest of its own, and expect so many to pass."""
+
+    def run(code, *options, mode="strict", ini="", **expected):
+        pytester.makeini(INI.format(mode=mode) + ini)
+        pytester.makepyfile(textwrap.dedent(code))
+        plugin = () if INSTALLED else ("-p", PLUGIN)
+        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *plugin, *options)
+        if any(expected.values()):
+            result.assert_outcomes(**expected)
+        return result
+
+    return run
+
+
+def test_fixtures_under_every_runner(run):
+    """The client works under pytest-asyncio, under anyio on asyncio and trio, and in a test that runs its own loop."""
+    run(
+        """
+        import asyncio
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_pytest_asyncio(carecloud_client):
+            assert await carecloud_client.customers.list().total() == 1000
+
+        @pytest.mark.anyio
+        @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+        async def test_anyio(carecloud_client, carecloud_sandbox):
+            assert await carecloud_client.customers.list().total() == 1000
+            assert carecloud_sandbox.logins == 1
+
+        def test_own_loop(carecloud_client):
+            assert asyncio.run(carecloud_client.customers.list().total()) == 1000
+        """,
+        passed=4,
+    )
+
+
+def test_fixtures_in_asyncio_auto_mode(run):
+    """In pytest-asyncio's auto mode a test needs no mark."""
+    run(
+        """
+        async def test_it(carecloud_client):
+            assert (await carecloud_client.customers.list().first()).customer_id
+        """,
+        mode="auto",
+        passed=1,
+    )
+
+
+def test_settings_and_faults_by_mark(run):
+    """Marks set up the sandbox and order faults; waits cost no time and are on record, calls too."""
+    run(
+        """
+        import time
+        import pytest
+
+        pytestmark = [pytest.mark.asyncio, pytest.mark.carecloud_sandbox(customers=7)]
+
+        @pytest.mark.carecloud_fault("GET /customers", status=429, retry_after=30, times=2)
+        async def test_it(carecloud_client, carecloud_sandbox, carecloud_clock, carecloud_calls):
+            began = time.monotonic()
+            assert await carecloud_client.customers.list().total() == 7
+            assert time.monotonic() - began < 5
+            assert sum(carecloud_clock.sleeps) >= 60
+            assert carecloud_sandbox.count("GET /customers") == 3
+            assert [(c.path, c.attempts) for c in carecloud_calls if c.method == "GET"] == [("/customers", 3)]
+
+        @pytest.mark.carecloud_sandbox(customers=3)
+        async def test_nearest_mark_wins(carecloud_client):
+            assert await carecloud_client.customers.list().total() == 3
+        """,
+        passed=2,
+    )
+
+
+def test_expiry_by_the_clock(run):
+    """Sandbox and client share the clock: hours pass in no time, and the token is renewed once."""
+    run(
+        """
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_it(carecloud_client, carecloud_sandbox, carecloud_clock):
+            await carecloud_client.ping()
+            await carecloud_client.ping()
+            assert carecloud_sandbox.logins == 1
+            carecloud_clock.advance(8 * 3600)
+            await carecloud_client.ping()
+            assert carecloud_sandbox.logins == 2
+            assert 401 not in carecloud_sandbox.statuses
+        """,
+        passed=1,
+    )
+
+
+def test_further_clients(run):
+    """carecloud_connect makes clients of other identities on the same sandbox and clock."""
+    run(
+        """
+        import pytest
+        from carecloud_async import SessionExpiredError
+
+        @pytest.mark.asyncio
+        async def test_it(carecloud_connect, carecloud_sandbox):
+            portal = carecloud_connect(auth=carecloud_sandbox.device())
+            mine = portal.acting_as(carecloud_sandbox.customer_session(3))
+            state = await mine.login()
+            assert (await mine.customers.me()).customer_id == state.customer_id == carecloud_sandbox.customers.id_at(3)
+            assert [r.name for r in carecloud_sandbox.requests][-1] == "GET /customers"
+        """,
+        passed=1,
+    )
+
+
+def test_marks_are_known(run):
+    """The marks are registered: --strict-markers takes them, --markers explains them."""
+    result = run("def test_it(): pass", "--strict-markers", "--markers", passed=None)
+    for name in ("carecloud_sandbox", "carecloud_fault", "carecloud_network"):
+        result.stdout.fnmatch_lines(f"*{name}(*")
+
+
+def test_an_own_sandbox(run):
+    """A suite may replace the sandbox; the client follows."""
+    run(
+        """
+        import pytest
+        from carecloud_async.sandbox import Sandbox
+
+        @pytest.fixture
+        def carecloud_sandbox(carecloud_clock):
+            return Sandbox(customers=2, clock=carecloud_clock.time)
+
+        @pytest.mark.asyncio
+        async def test_it(carecloud_client):
+            assert await carecloud_client.customers.list().total() == 2
+        """,
+        passed=1,
+    )
+
+
+def test_beside_respx(run):
+    """A client that is given an httpx client of its own is answered by respx; the guard does not mind."""
+    pytest.importorskip("respx")
+    run(
+        """
+        import httpx
+        import pytest
+        import respx
+        from carecloud_async import CareCloud
+
+        @pytest.mark.asyncio
+        async def test_it(carecloud_sandbox):
+            api = "https://crm.example.com/webservice/rest-api/enterprise-interface/v1.0"
+            login = {"data": {"bearer_token": "t", "valid_to": "2099-01-01 00:00:00", "user": {}}}
+            with respx.mock(base_url=api) as router:
+                router.post("/users/actions/login").respond(json=login)
+                router.get("/customers").respond(json={"data": {"customers": [], "total_items": 0}})
+                async with httpx.AsyncClient() as http:
+                    client = CareCloud("crm.example.com", auth=carecloud_sandbox.credentials(), http_client=http)
+                    assert await client.customers.list().total() == 0
+        """,
+        passed=1,
+    )
+
+
+def test_the_guard_in_a_suite(run):
+    """A test that would leave the machine fails with the way out named; a mark or an ini option lets it."""
+    code = """
+        import socket
+        import pytest
+        from carecloud_async import CareCloud
+
+        def reach():
+            with socket.socket() as sock:
+                sock.settimeout(0.01)
+                assert sock.connect_ex(("192.0.2.1", 443)) != 0
+
+        def test_refused(carecloud_client):
+            reach()
+
+        @pytest.mark.carecloud_network
+        def test_marked(carecloud_client):
+            reach()
+
+        @pytest.mark.carecloud_network("192.0.2.1")
+        def test_named(carecloud_client):
+            reach()
+    """
+    run(code, passed=2, failed=1).stdout.fnmatch_lines("*HostRefusedError: this test wants to reach 192.0.2.1*")
+    run(code, ini="carecloud_allowed_hosts = other.example.com 192.0.2.1", passed=3)

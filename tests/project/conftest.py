@@ -1,0 +1,14 @@
+"""What the tests of the project itself share."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from project_files import module_of, python_files
+
+
+@pytest.fixture(scope="session")
+def package():
+    """The package's modules by name, as syntax trees."""
+    return {module_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in python_files("carecloud_async")}

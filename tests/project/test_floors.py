@@ -1,0 +1,146 @@
+"""The house: who may import whom."""
+
+import ast
+
+import pytest
+
+#: From the ground up. A room is a module or a package; it may import what stands on its own floor or below.
+FLOORS = [
+    ["_version", "errors", "clock", "tasks", "masking", "observe"],
+    ["loops", "route", "project"],
+    ["operations", "wire", "codec", "retry", "pace"],
+    ["models", "rate", "cause", "aio"],
+    ["auth", "http"],
+    ["settings", "attempt", "engine"],
+    ["life"],
+    ["call"],
+    ["walk", "prefetch", "pages", "login", "managers"],
+    ["export"],
+    ["resources"],
+    ["client"],
+    ["cli", "fastapi", "pytest_plugin"],
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+#: Upward imports inside a function: what a listing hands over to, and loads only when it is asked for.
+HANDED_OVER = {("pages", "export")}
+
+
+def room_of(module):
+    return module.partition(".")[0]
+
+
+def imports(tree, *, deep):
+    """The package's modules that a file imports: when it is imported itself, or (deep) at any time."""
+    nodes = list(ast.walk(tree)) if deep else list(at_import(tree.body))
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "carecloud_async":
+            inner = node.module.removeprefix("carecloud_async").lstrip(".")
+            names |= {inner} if inner else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {
+                a.name.removeprefix("carecloud_async.") for a in node.names if a.name.startswith("carecloud_async.")
+            }
+    return names
+
+
+def at_import(body):
+    """Statements that run when a module is imported: not those in functions, not those for type checkers."""
+    for node in body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from at_import(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+            for name in ("body", "orelse", "finalbody", "handlers"):
+                yield from at_import(getattr(node, name, []))
+
+
+def rooms(package):
+    """All modules but the package's own face and the sandbox, which stands apart."""
+    return {name: tree for name, tree in package.items() if name and room_of(name) != "sandbox"}
+
+
+def test_every_room_has_its_floor(package):
+    """A new module is put on a floor, here, before it is built."""
+    assert {room_of(name) for name in rooms(package)} == set(FLOOR)
+
+
+def test_imports_run_only_downwards(package):
+    """No module imports one on a higher floor when it is imported."""
+    upward = [
+        f"{name} (floor {FLOOR[room_of(name)]}) imports {other} (floor {FLOOR[room_of(other)]})"
+        for name, tree in rooms(package).items()
+        for other in imports(tree, deep=False)
+        if room_of(other) in FLOOR and FLOOR[room_of(other)] > FLOOR[room_of(name)]
+    ]
+    assert upward == []
+
+
+def test_functions_import_downwards_too(package):
+    """What is imported inside functions is below as well, but for what is handed over."""
+    upward = {
+        (room_of(name), room_of(other))
+        for name, tree in rooms(package).items()
+        for other in imports(without_type_checking(tree), deep=True)
+        if room_of(other) in FLOOR and FLOOR[room_of(other)] > FLOOR[room_of(name)]
+    }
+    assert upward <= HANDED_OVER
+
+
+def without_type_checking(tree):
+    class Cut(ast.NodeTransformer):
+        def visit_If(self, node):
+            return None if "TYPE_CHECKING" in ast.unparse(node.test) else self.generic_visit(node)
+
+    return Cut().visit(ast.parse(ast.unparse(tree)))
+
+
+def submodules(tree, modules):
+    """The modules that a file imports when it is imported; `from a import b` is `a.b` where that is a module."""
+    found = set()
+    for node in at_import(tree.body):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "carecloud_async":
+            inner = node.module.removeprefix("carecloud_async").lstrip(".")
+            for alias in node.names:
+                deeper = f"{inner}.{alias.name}".lstrip(".")
+                found.add(deeper if deeper in modules else inner)
+    return found & set(modules)
+
+
+def test_there_are_no_circles(package):
+    """Modules that import each other when imported cannot be understood one at a time."""
+    modules = rooms(package)
+    needs = {name: submodules(tree, modules) - {name} for name, tree in modules.items()}
+    while needs:
+        ground = {name for name, wanted in needs.items() if not wanted & needs.keys()}
+        assert ground, f"these import each other: {sorted(needs)}"
+        needs = {name: wanted for name, wanted in needs.items() if name not in ground}
+
+
+def test_the_sandbox_stands_apart(package):
+    """The sandbox knows the client in one file, and only tools of the client know the sandbox."""
+    for name, tree in package.items():
+        others = {room_of(other) for other in imports(without_type_checking(tree), deep=True)}
+        if room_of(name) == "sandbox":
+            assert others <= {"sandbox"} or name == "sandbox.client_side", name
+        elif room_of(name) not in {"cli", "pytest_plugin"}:
+            assert "sandbox" not in others, name
+
+
+@pytest.mark.parametrize(
+    "heavy", ["aiohttp", "typer", "rich", "starlette", "fastapi", "redis", "pyarrow", "pytest", "httpx2"]
+)
+def test_importing_the_package_imports_nothing_heavy(package, heavy):
+    """What an extra or a default transport needs is imported when it is used."""
+    for name, tree in package.items():
+        if (
+            room_of(name) in {"", "_version", "cli", "fastapi", "pytest_plugin", "sandbox"}
+            or name == "auth.stores.redis"
+        ):
+            continue
+        for node in at_import(tree.body):
+            if isinstance(node, ast.Import):
+                assert heavy not in {alias.name.partition(".")[0] for alias in node.names}, name
+            elif isinstance(node, ast.ImportFrom):
+                assert heavy != (node.module or "").partition(".")[0], name

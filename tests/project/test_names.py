@@ -1,0 +1,69 @@
+"""The public names, and the table of operations against the client that reads it."""
+
+import ast
+import importlib
+
+import pytest
+from project_files import PACKAGE, module_of, python_files
+
+import carecloud_async
+from carecloud_async import CareCloud
+from carecloud_async.resources import OPERATIONS
+from carecloud_async.sandbox import Sandbox
+
+WITH_ALL = [path for path in python_files("carecloud_async") if "\n__all__ = [" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", WITH_ALL, ids=lambda path: module_of(path) or "carecloud_async")
+def test_all_is_sorted_and_true(path):
+    """`__all__` is sorted as ruff sorts, holds each name once, and every name is there."""
+    module = importlib.import_module(f"carecloud_async.{module_of(path)}".rstrip("."))
+    names = list(module.__all__)
+    assert len(set(names)) == len(names)
+    assert names == sorted(names, key=lambda name: (not name.isupper(), name.startswith("_"), name))
+    for name in names:
+        assert hasattr(module, name), name
+
+
+def test_all_is_complete():
+    """What the package's face imports is what it exports, and `dir` shows it."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("carecloud_async")
+        for alias in node.names
+    }
+    assert imported == set(carecloud_async.__all__)
+    assert set(carecloud_async.__all__) <= set(dir(carecloud_async))
+    with pytest.raises(AttributeError, match="nonsense"):
+        carecloud_async.nonsense  # noqa: B018
+
+
+def test_every_error_is_public():
+    """Whatever can be raised can be caught by its name on the package."""
+    from carecloud_async import errors
+
+    assert set(errors.__all__) <= set(carecloud_async.__all__)
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    assert {cls.__name__ for cls in classes} <= set(errors.__all__)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda one: one.operation_id)
+def test_every_operation_has_its_method(operation):
+    """`call` names something on the client, below whatever ids a sub-resource is asked for."""
+    sandbox = Sandbox(customers=1)
+    place = CareCloud("sandbox.example", auth=sandbox.credentials(), transport=sandbox.transport())
+    *way, last = operation.call.split(".")
+    for name in way:
+        place = getattr(place, name)
+        if callable(place):
+            place = place(*["id"] * operation.path.count("{"))
+    assert callable(getattr(place, last))
+
+
+def test_operations_are_known_by_their_own_names():
+    """The key of a row is its operation id, and no two rows share a call or a verb and path."""
+    assert all(key == operation.operation_id for key, operation in OPERATIONS.items())
+    assert len({operation.call for operation in OPERATIONS.values()}) == len(OPERATIONS)
+    assert len({(operation.method, operation.path) for operation in OPERATIONS.values()}) == len(OPERATIONS)

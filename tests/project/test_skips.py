@@ -1,0 +1,67 @@
+"""In CI no test is skipped for want of a server."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from project_files import ROOT
+
+TESTS = """
+import pytest
+
+def test_server():
+    pytest.skip("redis-server is not installed")
+
+def test_system():
+    pytest.skip("this system has no fork")
+
+@pytest.mark.skipif(True, reason="chromium is not installed")
+def test_mark():
+    pass
+"""
+MODULE = 'import pytest\npytest.importorskip("no_such_library")\ndef test_one():\n    pass\n'
+
+
+@pytest.mark.parametrize("required", ["", "1"])
+def test_skips_for_want_of_a_server_fail_when_servers_are_required(tmp_path, required):
+    """With CARECLOUD_REQUIRE_SERVERS they fail, single tests and whole modules; other skips are let be."""
+    (tmp_path / "conftest.py").write_bytes((ROOT / "tests/conftest.py").read_bytes())
+    (tmp_path / "test_some.py").write_text(TESTS)
+    (tmp_path / "test_module.py").write_text(MODULE)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", tmp_path],
+        env={**os.environ, "CARECLOUD_REQUIRE_SERVERS": required},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if required:
+        assert done.stdout.count("may not be skipped here") == 3, done.stdout
+        assert done.returncode != 0
+        assert "chromium is not installed" in done.stdout
+    else:
+        assert done.returncode == 0, done.stdout
+        assert "4 skipped" in done.stdout
+
+
+def test_a_step_without_its_tool_is_skipped_with_a_reason(monkeypatch):
+    """The runner skips what cannot run and says why; in CI that is a failure."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    from tests.__main__ import Step, run
+
+    step = Step("pyright", ["never", "run"], lambda: "node is not installed")
+    monkeypatch.delenv("CARECLOUD_REQUIRE_SERVERS", raising=False)
+    assert list(run([step])) == [("pyright", "skipped: node is not installed", 0.0)]
+    monkeypatch.setenv("CARECLOUD_REQUIRE_SERVERS", "1")
+    assert list(run([step])) == [("pyright", "FAILED: node is not installed", 0.0)]
+
+
+def test_a_step_that_fails_is_told(capfd):
+    """The outcome of each step is its exit code."""
+    from tests.__main__ import Step, run
+
+    steps = [Step("good", [sys.executable, "-c", ""]), Step("bad", [sys.executable, "-c", "exit(3)"])]
+    assert [(name, outcome) for name, outcome, _ in run(steps)] == [("good", "ok"), ("bad", "FAILED")]
+    assert "== bad" in capfd.readouterr().out

@@ -1,0 +1,72 @@
+"""The wheel: what is in it, and that it works without extras."""
+
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from project_files import PACKAGE, ROOT, python_files
+
+CALL = """
+import asyncio, httpx
+from carecloud_async import CareCloud, EnterpriseCredentials
+
+def answer(request):
+    if request.url.path.endswith("/login"):
+        return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2099-01-01 00:00:00"}})
+    return httpx.Response(200, json={"data": {"customers": [{"customer_id": "c1"}], "total_items": 1}})
+
+async def main():
+    auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
+    async with CareCloud("acme.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(answer)) as client:
+        print([customer.customer_id async for customer in client.customers.list()])
+
+asyncio.run(main())
+"""
+EXTRAS = [
+    "typer",
+    "rich",
+    "starlette",
+    "uvicorn",
+    "fastapi",
+    "redis",
+    "pyarrow",
+    "zstandard",
+    "fsspec",
+    "httpx2",
+    "orjson",
+]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    pytest.importorskip("hatchling", reason="hatchling is not installed")
+    folder = tmp_path_factory.mktemp("wheel")
+    build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", build, folder], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / done.stdout.splitlines()[-1]
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+    """Every file of the package is in it, `py.typed` too; no test is."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    inside = {name for name in names if ".dist-info/" not in name}
+    assert {name.partition("/")[0] for name in inside} == {"carecloud_async"}
+    assert "carecloud_async/py.typed" in inside
+    assert {str(path.relative_to(PACKAGE.parent).as_posix()) for path in python_files("carecloud_async")} <= inside
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    with zipfile.ZipFile(wheel) as archive:
+        scripts = next(name for name in names if name.endswith("entry_points.txt"))
+        assert b"carecloud = carecloud_async.cli:main" in archive.read(scripts)
+
+
+def test_a_call_works_without_any_extra(wheel):
+    """With the wheel alone, and everything of the extras out of reach, a call is made."""
+    hide = f"import sys\nfor name in {EXTRAS}: sys.modules[name] = None\nsys.path.insert(0, sys.argv[1])\n"
+    done = subprocess.run(
+        [sys.executable, "-c", hide + CALL, wheel], cwd=wheel.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "['c1']\n"

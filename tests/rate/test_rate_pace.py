@@ -1,0 +1,78 @@
+"""The pace that is told, and the pace that finds the limit by itself, in simulated minutes."""
+
+import pytest
+from rate_simulation import Bucket, Sliding, Windows, simulate
+
+from carecloud_async import RateLimit
+
+SERVERS = {
+    "windows": Windows,
+    "sliding": Sliding,
+    "burst of 10": lambda rate: Bucket(rate, 10),
+    "burst of 40": lambda rate: Bucket(rate, 40),
+}
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+@pytest.mark.parametrize("workers", [8, 32])
+@pytest.mark.parametrize("server", SERVERS)
+def test_told_38_of_40(server, workers, retry_after):
+    """Almost no 429, and 95 % of the pace."""
+    result = simulate(
+        SERVERS[server](40), RateLimit(requests_per_second=38), workers=workers, retry_after=retry_after, latency=0.1
+    )
+    assert result.pace() >= 0.95 * 38
+    assert result.share_refused < 0.005
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+@pytest.mark.parametrize("latency", [0.005, 0.05, 0.1])
+@pytest.mark.parametrize("workers", [8, 16])
+@pytest.mark.parametrize("server", SERVERS)
+def test_told_nothing_it_finds_40(server, workers, latency, retry_after):
+    """85 % of the limit with under 5 % refused, from a cold start, within a minute."""
+    result = simulate(
+        SERVERS[server](40), RateLimit.adaptive(), workers=workers, latency=latency, retry_after=retry_after
+    )
+    assert result.pace() >= 0.85 * 40
+    assert result.share_refused < 0.05
+
+
+@pytest.mark.parametrize(("limit", "workers", "least"), [(5, 4, 0.85), (10, 8, 0.85), (200, 16, 0.7)])
+@pytest.mark.parametrize("server", SERVERS)
+def test_other_limits(server, limit, workers, least):
+    """Small limits and large ones; one whose bursts say little about it is found more slowly."""
+    result = simulate(SERVERS[server](limit), RateLimit.adaptive(), workers=workers, latency=0.03, retry_after=1.0)
+    assert result.pace() >= least * limit
+    assert result.share_refused < 0.06
+
+
+@pytest.mark.parametrize("server", ["sliding", "burst of 10"])
+def test_a_limit_that_falls_and_rises_is_followed(server):
+    """40, then 20, then 80 a second: within a minute of each change the pace is near."""
+    result = simulate(
+        SERVERS[server](40),
+        RateLimit.adaptive(),
+        workers=16,
+        seconds=210,
+        retry_after=1.0,
+        change={60: 20, 120: 80},
+    )
+    assert result.pace(20, 60) >= 0.85 * 40
+    assert result.pace(80, 120) >= 0.8 * 20
+    assert result.pace(180, 210) >= 0.75 * 80
+    assert result.share_refused < 0.03
+
+
+def test_a_server_without_a_limit_is_never_paced():
+    """No 429, no pace: as fast as the workers go."""
+    result = simulate(Sliding(10**9), RateLimit.adaptive(), workers=8, latency=0.01, seconds=5)
+    assert result.pace(until=5) > 700
+    assert result.refused == 0
+
+
+def test_a_server_that_spaces_calls_out_is_not_hammered():
+    """A limiter without any burst refuses what comes a moment early; a tenth of the calls at most are refused."""
+    result = simulate(Bucket(40, 1), RateLimit.adaptive(), workers=8, latency=0.01, retry_after=1.0)
+    assert result.share_refused < 0.1
+    assert result.pace() > 10

@@ -1,0 +1,107 @@
+"""The public API as type checkers see it: checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, assert_type
+
+import httpx
+
+from carecloud_async import (
+    CareCloud,
+    Customer,
+    CustomerInput,
+    CustomerSession,
+    CustomerSourceInput,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    EnterpriseCredentials,
+    Listing,
+    LoggedIn,
+    Page,
+    PersonalInformation,
+    RateLimit,
+    RetryPolicy,
+    Timeout,
+    User,
+)
+from carecloud_async.export import ExportReport
+from carecloud_async.sandbox import Sandbox
+
+
+async def rotating() -> str:
+    """Return a password, as a vault would."""
+    return "secret"
+
+
+async def reading() -> None:
+    """Listings, records and untyped calls have the types that the README says."""
+    credentials = EnterpriseCredentials(external_application_id="a", login="b", password=rotating)
+    async with CareCloud("acme.crmcarecloud.com", auth=credentials) as client:
+        assert_type(client, CareCloud)
+        assert_type(client.customers.list(), Listing[Customer])
+        assert_type(client.users.list(count=5), Listing[User])
+        async for customer in client.customers.list(last_name="Smith"):
+            assert_type(customer, Customer)
+            assert_type(customer.customer_id, str | None)
+            assert_type(customer.personal_information, PersonalInformation)
+            assert_type(customer.last_change, datetime | None)
+        assert_type(await client.customers.list().page(), Page[Customer])
+        async for page in client.customers.list().pages():
+            assert_type(page.items, list[Customer])
+        async for record in client.customers.list().raw():
+            assert_type(record, bytes)
+        async with client.customers.list().prefetch(8) as customers:
+            async for customer in customers:
+                assert_type(customer, Customer)
+        assert_type(await client.customers.list().first(), Customer | None)
+        assert_type(await client.customers.list().total(), int)
+        assert_type(await client.customers.list().collect(limit=3), list[Customer])
+        assert_type(await client.customers.list().export("customers.jsonl"), ExportReport)
+        assert_type(await client.customers.get("id"), Customer)
+        assert_type(await client.request("GET", "customers"), dict[str, Any])
+        assert_type(await client.request("GET", "customers/x", into=Customer), Customer)
+
+
+async def writing(client: CareCloud, customer: CustomerInput, source: CustomerSourceInput) -> None:
+    """Inputs and changes are typed; a read model is no input."""
+    customer_id = await client.customers.create(customer, customer_source=source)
+    assert_type(customer_id, str)
+    await client.customers.update(customer_id, {"personal_information": {"email": None}})
+    read = await client.customers.get(customer_id)
+    await client.customers.replace(customer_id, read)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def identities(portal: CareCloud) -> None:
+    """Views are clients, and a login says what it brought."""
+    device = DeviceToken(
+        external_application_id="a",
+        device=Device(device_id=None, device_system="OSX", device_name="n", device_type="t"),
+        setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
+    )
+    session = CustomerSession(device, login_type="email", login_value="x@example.com", password="…")
+    mine = portal.acting_as(session)
+    assert_type(mine, CareCloud)
+    state = await mine.login()
+    assert_type(state, LoggedIn)
+    assert_type(state.customer_id, str | None)
+    assert_type(await mine.customers.me(), Customer)
+    if state.customer_id is not None:
+        portal.acting_as(CustomerSession.resume(token_id=state.token_id, customer_id=state.customer_id))
+    assert_type(portal.with_options(timeout=3, retry=RetryPolicy(attempts=2)), CareCloud)
+
+
+def settings() -> None:
+    """Every setting of the client takes what the README gives it."""
+    sandbox = Sandbox(customers=3)
+    CareCloud(
+        "acme.crmcarecloud.com",
+        auth=sandbox.credentials(),
+        transport=sandbox.transport(),
+        rate_limit=RateLimit(requests_per_second=20),
+        timeout=Timeout(total=10),
+        on_call=print,
+    )
+    CareCloud("acme.crmcarecloud.com", auth=sandbox.device(), rate_limit=None, http_client=httpx.AsyncClient())
+    assert_type(CareCloud.from_env(), CareCloud)
