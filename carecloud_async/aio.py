@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from carecloud_async.loops import on_asyncio
+from carecloud_async.masking import true_url, unmasking
 from carecloud_async.route import Verify, tls_context
 
 if TYPE_CHECKING:
@@ -55,11 +56,14 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         context = False if self._verify is None else tls_context(self._verify)
         if on_asyncio():
             return AiohttpTransport(max_connections=self._max_connections, verify=context, proxy=self._proxy)
-        return httpx.AsyncHTTPTransport(
+        most = self._max_connections
+        own = httpx.AsyncHTTPTransport(
             verify=context,
-            limits=httpx.Limits(max_connections=self._max_connections, max_keepalive_connections=self._max_connections),
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
             proxy=self._proxy,
         )
+        transport: httpx.AsyncBaseTransport = unmasking(httpx)(own)
+        return transport
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -73,7 +77,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, *, max_connections: int, verify: ssl.SSLContext | bool, proxy: str | None) -> None:
         import aiohttp
+        import yarl
 
+        self._url = yarl.URL
         self._aiohttp = aiohttp
         self._proxy = proxy
         self._session = aiohttp.ClientSession(
@@ -91,7 +97,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             async with self._session.request(
                 request.method,
-                self._target(request),
+                self._url(true_url(request), encoded=True),
                 data=request.content or None,
                 headers=request.headers.multi_items(),
                 allow_redirects=False,
@@ -102,23 +108,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except Exception as error:
             raise self._map(error) from error
         else:
-            return httpx.Response(
-                response.status,
-                headers=response.raw_headers,
-                stream=_Body(body),
-                extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
-            )
+            return _response(response, body)
 
     async def aclose(self) -> None:
         """Close the session."""
         await self._session.close()
-
-    def _target(self, request: httpx.Request) -> Any:
-        import yarl
-
-        url = request.url
-        authority = url.netloc.decode("ascii")
-        return yarl.URL(f"{url.scheme}://{authority}{url.raw_path.decode('ascii')}", encoded=True)
 
     def _timeout(self, request: httpx.Request) -> aiohttp.ClientTimeout:
         timeout = request.extensions.get("timeout", {})
@@ -151,6 +145,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             case ValueError() | TypeError():
                 return httpx.LocalProtocolError(text)
         return httpx.RemoteProtocolError(text)
+
+
+def _response(response: aiohttp.ClientResponse, body: bytes) -> httpx.Response:
+    # What came packed is unpacked by httpx on its way through a stream; all else needs no second copy.
+    packed = "Content-Encoding" in response.headers
+    return httpx.Response(
+        response.status,
+        headers=response.raw_headers,
+        content=None if packed else body,
+        stream=_Body(body) if packed else None,
+        extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
+    )
 
 
 class _Body(httpx.AsyncByteStream):

@@ -1,4 +1,4 @@
-"""Caller: makes calls for one identity. Builds the request once and hands it over to `life`."""
+"""Caller: makes calls for one identity: what is asked becomes a request, and its answer a result."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.engine import Engine, Options
 from carecloud_async.errors import InterfaceError, ResponseError
-from carecloud_async.http import USER_AGENT, Timeout
 from carecloud_async.life import Life
-from carecloud_async.masking import masked_url
 from carecloud_async.operations import Operation
+from carecloud_async.outgoing import Outgoing
 from carecloud_async.project import Interface
 from carecloud_async.wire import encode_query, expand_path
 
 T = TypeVar("T")
-
-#: What a user's client may hold for its own calls and has no place in ours.
-_NOT_OURS = ("Authorization", "Cookie", "Host")
 
 
 class Caller:
@@ -41,31 +37,7 @@ class Caller:
         self.interface = interface
         self.options = options
         self._flow = None if manager is None else flow_for(engine.door.family, manager)
-        self._base = engine.project.origin + engine.project.base_path(interface)
-        self._headers = self._own_headers()
-        self._extensions = {"timeout": self._phases()}
-
-    def _own_headers(self) -> Any:
-        headers = self.engine.door.family.Headers(self.engine.door.client.headers)
-        headers.update(
-            {
-                "Accept": "application/json",
-                "Accept-Language": self.options.language,
-                "Content-Type": "application/json",
-                "User-Agent": USER_AGENT,
-            }
-        )
-        for name in _NOT_OURS:
-            headers.pop(name, None)
-        return headers
-
-    def _phases(self) -> dict[str, float | None]:
-        """Return the timeouts of connecting and reading: a user's client brings its own, unless a view says more."""
-        timeout, door = self.options.timeout, self.engine.door
-        if not door.owned and timeout == Timeout():
-            phases: dict[str, float | None] = door.client.timeout.as_dict()
-            return phases
-        return {"connect": timeout.connect, "read": timeout.read, "write": timeout.read, "pool": None}
+        self._outgoing = Outgoing(engine, interface, options)
 
     async def call(
         self,
@@ -164,7 +136,7 @@ class Caller:
         auth = self._flow if operation.authorized and bearer is None else None
 
         def attempt() -> Attempt:
-            request = self._request(operation, target, body, bearer)
+            request = self._outgoing.request(operation, target, body, bearer)
             return Attempt(operation=operation, request=request, auth=auth, login=login)
 
         def decode(reply: Reply) -> T:
@@ -175,18 +147,6 @@ class Caller:
             raise self.broken(operation, problem, status=reply.status)
 
         return await Life(engine, self.options, operation, attempt=attempt, finish=decode, login=login).run()
-
-    def _request(self, operation: Operation, target: str, body: bytes | None, bearer: str | None) -> Any:
-        family = self.engine.door.family
-        url = masked_url(family)(self._base + target)
-        url.shown = self._base + operation.path
-        request = family.Request(
-            operation.method, url, headers=self._headers, content=body, extensions=dict(self._extensions)
-        )
-        request.url = url
-        if bearer is not None:
-            request.headers["Authorization"] = f"Bearer {bearer}"
-        return request
 
     def with_options(self, options: Options, manager: TokenManager | None) -> Caller:
         """Return a caller for the same engine with other options."""

@@ -43,6 +43,7 @@ class Engine:
         clock, random: time and chance.
         guard: the event loop the client belongs to.
         on_call: the user's hook for metrics.
+        urls: the URLs of operations, as they are shown.
         closed: whether the client was closed.
     """
 
@@ -54,6 +55,7 @@ class Engine:
     random: Random
     guard: LoopGuard
     on_call: OnCall | None = field(validator=_plain_function)
+    urls: dict[str, Any] = field(factory=dict)
     closed: bool = False
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ Everything here binds to the family of the object it is given, never to what hap
 from __future__ import annotations
 
 import sys
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -113,6 +113,13 @@ class Door:
                     jar.clear(cookie.domain, cookie.path, cookie.name)
 
 
+class _NoCookies(CookieJar):
+    """A jar that stays empty: one pool serves many customers."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Take nothing."""
+
+
 def open_door(
     project: Project,
     *,
@@ -136,8 +143,7 @@ def open_door(
     else:
         family = httpx
         inner = _default_transport(project, max_connections=max_connections, proxy=proxy, verify=verify)
-    jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    return Door(family.AsyncClient(transport=inner, cookies=jar, trust_env=False), family, owned=True)
+    return Door(family.AsyncClient(transport=inner, cookies=_NoCookies(), trust_env=False), family, owned=True)
 
 
 def _default_transport(

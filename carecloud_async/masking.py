@@ -6,6 +6,9 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+#: The request's extension under which our own clients keep the true URL.
+TARGET = "carecloud_url"
+
 
 @lru_cache(maxsize=2)
 def masked_url(family: ModuleType) -> Any:
@@ -31,12 +34,18 @@ def masked_url(family: ModuleType) -> Any:
     return MaskedURL
 
 
+def true_url(request: Any) -> str:
+    """Return the URL to ask for: the true one of a request of ours, else the request's own."""
+    found = request.extensions.get(TARGET)
+    return found if isinstance(found, str) else str(request.url)
+
+
 @lru_cache(maxsize=2)
 def unmasking(family: ModuleType) -> Any:
-    """Return the class of a transport that hands the plain URL on to a user's transport."""
+    """Return the class of a transport that hands the true URL on to another transport."""
 
     class UnmaskingTransport(family.AsyncBaseTransport):  # type: ignore[name-defined,misc]
-        """Gives a user's transport the plain URL, which it may well print into its request line."""
+        """Gives a transport the true URL, which it needs for its request line."""
 
         def __init__(self, inner: Any) -> None:
             self.inner = inner
@@ -44,10 +53,10 @@ def unmasking(family: ModuleType) -> Any:
         async def handle_async_request(self, request: Any) -> Any:
             plain = family.Request(
                 request.method,
-                family.URL(request.url),
+                true_url(request),
                 headers=request.headers,
                 stream=request.stream,
-                extensions=request.extensions,
+                extensions={name: value for name, value in request.extensions.items() if name != TARGET},
             )
             await plain.aread()
             return await self.inner.handle_async_request(plain)

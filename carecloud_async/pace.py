@@ -29,12 +29,11 @@ UNSURE_FACTOR = 0.9
 #: After so long without a refusal the limit must have been raised: then the pace doubles in this time (seconds).
 PATIENCE_SECONDS = 20.0
 REDOUBLING_SECONDS = 4.0
-#: A refusal so soon after the last one shows that what was measured held a burst (seconds).
+#: A refusal so soon after the last one shows that what was measured held a burst (seconds): less is taken, but not less
+#: than this part of what was taken before.
 SOON_SECONDS = 8.0
 SOON_FACTOR = 0.95
-SOONER_FACTOR = 0.9
-MAX_DROP = 0.6
-GROWTH = 1.0
+SOON_LEAST = 0.6
 #: The slowest pace, in calls per second.
 FLOOR = 0.5
 
@@ -108,7 +107,7 @@ class AdaptivePace:
             return None
         since = max(self._clock.monotonic() - self._resumed_at, 0.0)
         if not self._sure:
-            return self._limit * float(2 ** min((max(since - HOLD_SECONDS, 0.0) / DOUBLING_SECONDS) ** GROWTH, 30.0))
+            return self._limit * float(2 ** min(max(since - HOLD_SECONDS, 0.0) / DOUBLING_SECONDS, 30.0))
         near = self._limit * (1 + DROP * (since / RECOVERY_SECONDS - 1) ** 3)
         return near * float(2 ** min(max(since - PATIENCE_SECONDS, 0.0) / REDOUBLING_SECONDS, 30.0))
 
@@ -130,10 +129,8 @@ class AdaptivePace:
         """See `Pace.refused`."""
         now = self._clock.monotonic()
         measured, seconds = self._meter.measure(now)
-        active = now - self._resumed_at
-        if self._sure and self._limit is not None and active < SOON_SECONDS:
-            factor = SOON_FACTOR if active > 3 else SOONER_FACTOR
-            limit = max(measured * factor, self._limit * MAX_DROP)
+        if self._sure and self._limit is not None and now - self._resumed_at < SOON_SECONDS:
+            limit = max(measured * SOON_FACTOR, self._limit * SOON_LEAST)
         else:
             self._sure = seconds >= TRUSTED_SECONDS
             limit = measured if self._sure else measured * UNSURE_FACTOR

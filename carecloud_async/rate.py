@@ -22,6 +22,10 @@ MAX_PAUSE = 8.0
 MAX_IMPOSED = 30.0
 
 
+#: How long the queue waits for those ahead of it that are just passing (seconds).
+_MOMENT = 0.001
+
+
 def _positive(_: Any, attribute: Any, value: Any) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
         raise ConfigurationError(f"RateLimit: {attribute.name} must be a number greater than 0, not {value!r}")
@@ -80,8 +84,7 @@ class Gate:
     def __init__(self, limit: Limit | None, *, clock: Clock) -> None:
         if isinstance(limit, type) or (limit is not None and not callable(getattr(limit, "pace", None))):
             raise ConfigurationError(
-                "rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not "
-                f"{limit!r}"
+                f"rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not {limit!r}"
             )
         self._pace = None if limit is None else limit.pace(clock)
         self._clock = clock
@@ -89,6 +92,7 @@ class Gate:
         self._paused_until = 0.0
         self._pause = 0.0
         self._era = 0
+        self._ahead = 0
 
     def pass_at_once(self) -> int | None:
         """Return a ticket if nobody has to wait, else `None`; the way of nearly all calls, without awaiting."""
@@ -110,15 +114,25 @@ class Gate:
         if pace is None:
             return 0
         if ahead:
-            return await self._wait(pace)
+            return await self._wait_ahead(pace)
         if self._queue is None:
             self._queue = anyio.Lock()
         async with self._queue:
             return await self._wait(pace)
 
     async def _wait(self, pace: Pace) -> int:
-        while (delay := self._delay(pace)) > 0:
-            await self._clock.sleep(delay)
+        while (delay := self._delay(pace)) > 0 or self._ahead:
+            await self._clock.sleep(max(delay, _MOMENT))
+        pace.take()
+        return self._era
+
+    async def _wait_ahead(self, pace: Pace) -> int:
+        self._ahead += 1
+        try:
+            while (delay := self._delay(pace)) > 0:
+                await self._clock.sleep(delay)
+        finally:
+            self._ahead -= 1
         pace.take()
         return self._era
 

@@ -13,9 +13,9 @@ from carecloud_async.tasks import Background
 
 __all__ = ["Flight"]
 
-#: How many pages may lie waiting beside as many as fly: one slow answer must not stop the others at once. A kill costs
-#: them all.
-_SPARE = 1
+#: One page for so many in flight may lie waiting beside them: one slow answer must not stop the others at once. More
+#: would be lost when the process is killed.
+_PART = 5
 
 
 @define(eq=False)
@@ -47,6 +47,7 @@ class Flight:
         self._following = following
         self._tasks = tasks
         self._width = width
+        self._spare = max(width // _PART, 1)
         self._seats: deque[_Seat] = deque()
         self._flying = 0
 
@@ -68,7 +69,7 @@ class Flight:
         return seat.page
 
     def _fill(self) -> None:
-        while self._flying < self._width and len(self._seats) < self._width + _SPARE:
+        while self._flying < self._width and len(self._seats) < self._width + self._spare:
             offset = self._following()
             if offset is None:
                 return

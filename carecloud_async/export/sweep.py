@@ -279,7 +279,7 @@ class Sweep:
         self._give_up()
 
     def _is_short_end(self, page: RawPage) -> bool:
-        """Tell whether a page is shorter than others, ends where the total says, and reaches the edge (is no repeat)."""
+        """Tell whether a page is shorter than others, ends where the total says, and reaches the edge."""
         at_edge = bool(page.ids) and page.ids[-1] == self._frontier.edge
         return at_edge and page.received < self._largest and self._ends_list(page)
 

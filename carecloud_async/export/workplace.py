@@ -83,6 +83,12 @@ class Workplace:
         for path in (self.checkpoint, self.records, self.output):
             path.unlink(missing_ok=True)
 
+    def tidy(self) -> None:
+        """Take down what stayed of an export that was killed right after its file had the final name."""
+        if self.directory.is_dir():
+            with self:
+                self.clear()
+
     def clear_seen(self) -> None:
         """Drop the ids that an earlier run saw."""
         for path in self.directory.glob("seen.db*"):

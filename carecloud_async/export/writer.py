@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 
 from carecloud_async.clock import Clock
+from carecloud_async.errors import ExportError
 from carecloud_async.tasks import Background
 
 __all__ = ["Writer"]
@@ -104,6 +105,10 @@ class Writer(Generic[State]):
                 self._most = _WAITING_FOR_SLOW if slow else _WAITING
         except Exception as error:  # noqa: BLE001  (handed to the reader, who raises it)
             self._error = error
+        except BaseException:
+            # Nobody knows how far it came: nothing may be written behind it.
+            self._error = ExportError("the writing was stopped")
+            raise
         finally:
             self._busy = False
             self._tell()

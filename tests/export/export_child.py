@@ -10,7 +10,7 @@ from carecloud_async.sandbox import Sandbox
 async def main(url, target, count):
     async with CareCloud(url, auth=Sandbox(customers=0).credentials()) as client:
         report = await client.customers.list(count=count).export(target, resume=True)
-    print(report.records, report.requests, report.resumed)
+    sys.stdout.write(f"{report.records} {report.requests} {report.resumed}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tests of exports share: a client of a sandbox, what a file holds, and a list server that does as it is told."""
+"""What the tests of exports share: a client of a sandbox, what a file holds, and a list server that obeys."""
 
 import json
 import random

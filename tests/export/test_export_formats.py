@@ -42,7 +42,7 @@ def emails(found):
 
 
 async def test_csv_is_read_back_by_others(sandbox, tmp_path):
-    """csv and DuckDB read what JSONL holds: dotted columns, quotes, line ends, unknown fields."""
+    """The csv module and DuckDB read what JSONL holds: dotted columns, quotes, line ends, unknown fields."""
     await export(sandbox, tmp_path / "c.jsonl")
     report = await export(sandbox, tmp_path / "c.csv")
     expected = records(tmp_path / "c.jsonl")
@@ -60,7 +60,7 @@ async def test_csv_is_read_back_by_others(sandbox, tmp_path):
 
 
 async def test_parquet_has_real_types(sandbox, tmp_path):
-    """pyarrow and DuckDB read timestamps, structs, lists and what the model does not know."""
+    """Libraries such as pyarrow and DuckDB read timestamps, structs, lists and what the model does not know."""
     await export(sandbox, tmp_path / "c.jsonl")
     await export(sandbox, tmp_path / "c.parquet")
     expected = records(tmp_path / "c.jsonl")
@@ -132,7 +132,7 @@ async def test_an_unknown_field_names_the_nearest(sandbox, tmp_path):
 
 @pytest.mark.parametrize("name", ["c.jsonl", "c.csv.gz", "c.parquet"])
 async def test_a_url_is_a_target(sandbox, tmp_path, monkeypatch, name):
-    """fsspec URLs are written whole, refused when they exist, and remembered by a resume."""
+    """URLs of fsspec are written whole, refused when they exist, and remembered by a resume."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     system = fsspec.filesystem("memory")
     system.store.clear()

@@ -61,7 +61,6 @@ def test_killed_four_times_and_complete(tmp_path):
         assert sandbox.count("GET /customers") == requests
     found = ids(target)
     assert found == sorted(sandbox.customers.ids())
-    print("requests", requests)
     assert requests <= 203 + 4 * 12
     assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
 
@@ -70,9 +69,10 @@ class Crash(BaseException):
     """A process that is gone: nothing catches it."""
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-@pytest.mark.parametrize("step", range(12))
-async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypatch, step, suffix):
+@pytest.mark.parametrize("step", range(9))
+async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypatch, anyio_backend, step, suffix):
     """Whatever step of a commit was the last, the file is complete in the end, without a line twice."""
     sandbox = Sandbox(customers=400, seed=1)
     steps = iter(range(10**6))
@@ -91,9 +91,8 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypat
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", crash_or(fsync))
             patch.setattr(Path, "replace", crash_or(replace))
-            with pytest.raises(BaseException) as caught:
+            with pytest.raises((Crash, BaseExceptionGroup)):
                 await client.customers.list(count=25).export(path)
-            assert caught.type is Crash or caught.group_contains(Crash)
         assert not path.exists()
         place = tmp_path / f"c.jsonl{suffix}.partial"
         if (place / "records").exists():
@@ -208,7 +207,7 @@ async def test_a_checkpoint_of_another_query_is_refused(tmp_path, change, reason
 @pytest.mark.usefixtures("every_page")
 @pytest.mark.parametrize("damage", ["changed", "short", "gone", "checkpoint"])
 async def test_changed_files_are_refused(tmp_path, damage):
-    """Records or a checkpoint that are not what was written are refused with a reason; without resume it begins anew."""
+    """Records or a checkpoint that are not what was written are refused; without resume, the export begins anew."""
     sandbox = Sandbox(customers=600, seed=1)
     path, place = tmp_path / "c.jsonl", tmp_path / "c.jsonl.partial"
     async with connect(sandbox) as client:
@@ -236,9 +235,11 @@ async def test_a_finished_resume_is_remembered(tmp_path):
     async with connect(sandbox) as client:
         first = await client.customers.list().export(path, resume=True)
         requests = sandbox.count()
+        (tmp_path / "c.jsonl.partial").mkdir()
         again = await client.customers.list().export(path, resume=True)
         assert (again.records, again.next_changed_since) == (first.records, first.next_changed_since)
         assert sandbox.count() == requests
+        assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
         with pytest.raises(ExportError, match="exists already"):
             await client.customers.list(last_name="Smith").export(path, resume=True)
         path.write_text("mine")

@@ -61,7 +61,7 @@ def uvicorn_command(port):
 def gunicorn_command(port):
     """The application is made before the fork, in the parent."""
     app = ["gunicorn", "workers_app:create_app()", "--preload", "--worker-class", "asgi"]
-    return [*app, "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", "--control-socket", "none"]
+    return [*app, "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
 
 
 @pytest.fixture(params=[uvicorn_command, gunicorn_command], ids=["uvicorn", "gunicorn"])

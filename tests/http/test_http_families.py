@@ -63,7 +63,9 @@ def test_a_wrong_http_client_is_refused_with_what_to_pass(make, words):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("make", [lambda: httpx.HTTPTransport(), lambda: httpx.AsyncClient(), lambda: httpx.ASGITransport])
+@pytest.mark.parametrize(
+    "make", [lambda: httpx.HTTPTransport(), lambda: httpx.AsyncClient(), lambda: httpx.ASGITransport]
+)
 def test_a_wrong_transport_is_refused_with_what_to_pass(make):
     """A sync transport, a client, a class."""
     with pytest.raises(ConfigurationError, match=r"httpx\.AsyncBaseTransport or httpx2\.AsyncBaseTransport"):
@@ -261,7 +263,9 @@ async def test_cookies_of_refused_and_broken_answers_are_forgotten_too(family):
 
     sandbox = Sandbox(10, set_cookies=True)
     async with sandbox.serving() as url, family.AsyncClient() as http:
-        async with CareCloud(url, auth=sandbox.credentials(), http_client=http, retry=RetryPolicy(base=0.001)) as client:
+        async with CareCloud(
+            url, auth=sandbox.credentials(), http_client=http, retry=RetryPolicy(base=0.001)
+        ) as client:
             await client.ping()
             sandbox.revoke_all()
             await client.ping()

@@ -90,6 +90,17 @@ def test_hosts_can_be_allowed(monkeypatch):
         socket.create_connection(("other.example.com", 443)).close()
 
 
+def test_names_that_stand_for_nothing(monkeypatch):
+    """A `.invalid` name may be looked up, and what a strange resolver makes of it may not be connected to."""
+    entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (FAR, 443))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry])
+    with guarded(()):
+        for host in ("no-such-host.invalid", b"no-such-host.invalid"):
+            assert socket.getaddrinfo(host, 443) == [entry]
+        with socket.socket() as sock, pytest.raises(HostRefusedError):
+            sock.connect((FAR, 443))
+
+
 def test_guards_nest_and_leave_nothing():
     """Leaving a guard, an inner one first, puts everything back as it was."""
     before = dict(vars(socket.socket)), socket.getaddrinfo

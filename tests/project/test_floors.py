@@ -6,7 +6,7 @@ import pytest
 
 #: From the ground up. A room is a module or a package; it may import what stands on its own floor or below.
 FLOORS = [
-    ["_version", "errors", "clock", "tasks", "masking", "observe"],
+    ["_version", "errors", "clock", "tasks", "masking", "observe", "hush"],
     ["loops", "route", "project"],
     ["operations", "wire", "codec", "retry", "pace"],
     ["models", "rate", "cause", "aio"],

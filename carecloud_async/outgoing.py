@@ -1,0 +1,91 @@
+"""Outgoing requests: headers made once for each view, URLs once for each operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from carecloud_async.engine import Engine, Options
+from carecloud_async.http import USER_AGENT, Timeout
+from carecloud_async.masking import TARGET, masked_url
+from carecloud_async.operations import Operation
+from carecloud_async.project import Interface
+
+#: What a user's client may hold for its own calls and has no place in ours.
+_NOT_OURS = ("Authorization", "Cookie", "Host")
+#: Ad-hoc paths could make the table of URLs grow without end.
+_MOST_URLS = 1000
+
+
+class Outgoing:
+    """Builds the requests of one view.
+
+    Args:
+        engine: what all views share.
+        interface: the API that the identity may use.
+        options: the view's own settings.
+    """
+
+    def __init__(self, engine: Engine, interface: Interface, options: Options) -> None:
+        self._door = engine.door
+        self._urls = engine.urls
+        self._base = engine.project.origin + engine.project.base_path(interface)
+        self._headers = self._own_headers(engine.project.host, options.language)
+        self._phases = self._own_phases(options.timeout)
+
+    def _own_headers(self, host: str, language: str) -> Any:
+        headers = self._door.family.Headers(self._door.client.headers)
+        for name in _NOT_OURS:
+            headers.pop(name, None)
+        ours = {
+            "Accept": "application/json",
+            "Accept-Language": language,
+            "Content-Type": "application/json",
+            "User-Agent": USER_AGENT,
+        }
+        headers.update(ours)
+        return self._door.family.Headers([("Host", host), *headers.multi_items()])
+
+    def _own_phases(self, timeout: Timeout) -> dict[str, float | None]:
+        """Return the timeouts of connecting and reading: a user's client brings its own, unless a view says more."""
+        if not self._door.owned and timeout == Timeout():
+            phases: dict[str, float | None] = self._door.client.timeout.as_dict()
+            return phases
+        return {"connect": timeout.connect, "read": timeout.read, "write": timeout.read, "pool": None}
+
+    def request(self, operation: Operation, target: str, body: bytes | None, bearer: str | None) -> Any:
+        """Build the family's request.
+
+        Args:
+            operation: what is asked; its path is all that the request's URL shows.
+            target: the path and query below the version.
+            body: the body, if any.
+            bearer: a token to send instead of the identity's.
+        """
+        extensions: dict[str, Any] = {"timeout": self._phases}
+        if self._door.owned:
+            # Our transports read the true URL here; parsing one for each call would cost a tenth of it.
+            extensions[TARGET] = self._base + target
+            url = self._template(operation)
+        else:
+            url = self._masked(target, operation)
+        request = self._door.family.Request(
+            operation.method, url, headers=self._headers, content=body, extensions=extensions
+        )
+        request.url = url  # the family made a plain copy
+        if bearer is not None:
+            request.headers["Authorization"] = f"Bearer {bearer}"
+        return request
+
+    def _template(self, operation: Operation) -> Any:
+        key = self._base + operation.path
+        url = self._urls.get(key)
+        if url is None:
+            if len(self._urls) >= _MOST_URLS:
+                self._urls.clear()
+            url = self._urls[key] = self._masked(operation.path, operation)
+        return url
+
+    def _masked(self, target: str, operation: Operation) -> Any:
+        url = masked_url(self._door.family)(self._base + target)
+        url.shown = self._base + operation.path
+        return url

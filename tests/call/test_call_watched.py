@@ -1,0 +1,150 @@
+"""Being watched: one record a call, a hook, spans; nothing in them that is secret or personal."""
+
+import logging
+import re
+
+import anyio
+import httpx
+import httpx2
+import pytest
+from call_doors import create
+
+from carecloud_async import CareCloud, NotFoundError, ResponseError, RetryPolicy
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+SECRET = "0123456789abcdef01234567"
+
+
+@pytest.fixture
+def records(caplog):
+    caplog.set_level(logging.INFO, "carecloud_async")
+    return lambda: [record for record in caplog.records if record.name == "carecloud_async"]
+
+
+def connect(sandbox, **options):
+    options = {"retry": RetryPolicy(base=0.001), **options}
+    return CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), **options)
+
+
+async def test_each_call_writes_one_record(sandbox, records):
+    """Method, template, status, milliseconds, attempts, correlation id; a repeated call is still one record."""
+    async with connect(sandbox) as client:
+        await client.login()
+        sandbox.faults.add("GET /customers/{customer_id}", status=503, times=2)
+        with pytest.raises(NotFoundError) as caught:
+            await client.customers.get(SECRET)
+        await client.ping()
+    login, failed, ping = records()
+    assert (failed.carecloud_method, failed.carecloud_path) == ("GET", "/customers/{customer_id}")
+    assert (failed.carecloud_status, failed.carecloud_attempts, failed.carecloud_error) == (404, 3, "NotFoundError")
+    assert failed.carecloud_correlation_id == caught.value.correlation_id
+    assert re.fullmatch("[0-9a-f]{16}", failed.carecloud_correlation_id)
+    assert failed.carecloud_milliseconds > 0
+    assert failed.levelno == logging.WARNING
+    assert (ping.levelno, ping.carecloud_status, ping.carecloud_error) == (logging.INFO, 200, None)
+    assert login.carecloud_path == "/users/actions/login"
+    assert SECRET not in "".join(record.getMessage() for record in records())
+
+
+async def test_an_answer_that_cannot_be_decoded_is_a_failed_call(sandbox, records):
+    """The record tells what the caller got, not that 200 came."""
+    async with connect(sandbox) as client:
+        sandbox.faults.add("GET /customers", garbage=True)
+        with pytest.raises(ResponseError) as caught:
+            await client.customers.list().page()
+    last = records()[-1]
+    assert (last.carecloud_status, last.carecloud_error) == (200, "ResponseError")
+    assert last.carecloud_correlation_id == caught.value.correlation_id
+
+
+async def test_ad_hoc_paths_are_shown_as_templates(sandbox, records):
+    """An id in a path can be a token: it is neither in the record nor in the error."""
+    async with connect(sandbox) as client:
+        with pytest.raises(NotFoundError) as caught:
+            await client.request("GET", f"cards/{SECRET}/things/{SECRET}")
+    assert records()[-1].carecloud_path == "/cards/{id2}/things/{id4}"
+    assert SECRET not in str(caught.value)
+
+
+async def test_the_hook_gets_each_record(sandbox):
+    """`on_call` is called once a call, with what the log has."""
+    seen = []
+    async with connect(sandbox, on_call=seen.append) as client:
+        await create(client)
+    assert [(record.method, record.path, record.status) for record in seen] == [
+        ("POST", "/users/actions/login", 200),
+        ("POST", "/customers", 201),
+    ]
+
+
+async def test_a_hook_that_raises_costs_nothing_but_a_line_in_the_log(sandbox, caplog):
+    """The answer arrives, and an error stays the error it was; the hook's own is logged apart."""
+
+    def hook(record):
+        raise KeyError("mine")
+
+    async with connect(sandbox, on_call=hook) as client:
+        await client.ping()
+        with pytest.raises(NotFoundError):
+            await client.customers.get(SECRET)
+    assert {record.name for record in caplog.records if record.exc_info} == {"carecloud_async.on_call"}
+
+
+@pytest.mark.parametrize("kind", ["default", "httpx", "httpx2"])
+async def test_spans_come_from_opentelemetry(kind):
+    """`instrument_client(client.http)` gives a span a request; no token and no id is in it."""
+    instrumentation = pytest.importorskip("opentelemetry.instrumentation.httpx")
+    name = "HTTPX2ClientInstrumentor" if kind == "httpx2" else "HTTPXClientInstrumentor"
+    if not hasattr(instrumentation, name):
+        pytest.skip("this release of the instrumentation knows httpx alone")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    sandbox = Sandbox(5)
+    customer_id = sandbox.customers.id_at(2)
+    async with sandbox.serving() as url:
+        http = {"default": None, "httpx": httpx.AsyncClient, "httpx2": httpx2.AsyncClient}[kind]
+        options = {} if http is None else {"http_client": http()}
+        async with CareCloud(url, auth=sandbox.credentials(), **options) as client:
+            getattr(instrumentation, name).instrument_client(client.http, tracer_provider=provider)
+            await client.customers.get(customer_id)
+        if options:
+            await options["http_client"].aclose()
+    spans = exporter.get_finished_spans()
+    assert len(spans) == 2
+    text = "".join(span.to_json() for span in spans)
+    assert "/customers/%7Bcustomer_id%7D" in text
+    assert customer_id not in text
+    assert not any(token in text for token in ("Bearer", "fabulous_user"))
+
+
+async def test_httpx_logs_no_ids(sandbox, caplog):
+    """httpx writes each URL at INFO; ours print as templates there."""
+    caplog.set_level(logging.DEBUG)
+    customer_id = sandbox.customers.id_at(2)
+    async with sandbox.serving() as url:
+        for http in (None, httpx.AsyncClient(), httpx2.AsyncClient()):
+            options = {} if http is None else {"http_client": http}
+            async with CareCloud(url, auth=sandbox.credentials(), **options) as client:
+                await client.customers.get(customer_id)
+            if http is not None:
+                await http.aclose()
+    told = [
+        record for record in caplog.records if record.name in {"httpx", "httpx2"} and record.levelno >= logging.INFO
+    ]
+    assert len(told) >= 4
+    assert not any(customer_id in record.getMessage() for record in told)
+
+
+async def test_concurrent_calls_have_ids_of_their_own(sandbox, records):
+    """A hundred calls, a hundred correlation ids."""
+    async with connect(sandbox) as client:
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(client.ping)
+    assert len({record.carecloud_correlation_id for record in records()}) == 101
