@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -18,6 +19,9 @@ from carecloud_async.route import Verify, tls_context
 
 if TYPE_CHECKING:
     import aiohttp
+
+
+_FAMILY: ModuleType = httpx
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
@@ -62,7 +66,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
             proxy=self._proxy,
         )
-        transport: httpx.AsyncBaseTransport = unmasking(httpx)(own)
+        transport: httpx.AsyncBaseTransport = unmasking(_FAMILY)(own)
         return transport
 
 
@@ -82,6 +86,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._url = yarl.URL
         self._aiohttp = aiohttp
         self._proxy = proxy
+        self._last_timeout = aiohttp.ClientTimeout(total=None)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=max_connections, ssl=verify),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -115,13 +120,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         await self._session.close()
 
     def _timeout(self, request: httpx.Request) -> aiohttp.ClientTimeout:
-        timeout = request.extensions.get("timeout", {})
-        return self._aiohttp.ClientTimeout(
-            total=None,
-            connect=timeout.get("pool"),
-            sock_connect=timeout.get("connect"),
-            sock_read=timeout.get("read"),
-        )
+        given = request.extensions.get("timeout", {})
+        pool, connect, read = given.get("pool"), given.get("connect"), given.get("read")
+        last = self._last_timeout
+        if (last.connect, last.sock_connect, last.sock_read) != (pool, connect, read):
+            last = self._aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=connect, sock_read=read)
+            self._last_timeout = last
+        return last
 
     def _map(self, error: Exception) -> httpx.TransportError:
         """Name the httpx exception that says the same; nothing else leaves this transport."""

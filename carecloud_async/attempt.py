@@ -86,7 +86,11 @@ class Attempt:
                 raise
         else:
             if response.is_success:
-                return Reply(response.status_code, response.headers, response.content, now)
+                body = response.content
+                # httpx ties the answer and its stream into a circle, which would keep every page's body until a full
+                # garbage collection.
+                response.stream = door.family.ByteStream(body)
+                return Reply(response.status_code, response.headers, body, now)
             return self._refused(response, clock)
         return self._failed(cause)
 

@@ -1,9 +1,10 @@
 """Pace: when the next call may leave. A fixed one, and one that finds the server's limit.
 
-The adaptive pace runs free until the first 429. What was served just before a refusal is taken as the limit. If that was
-measured over too short a time (a burst says little about a limit), the pace is held for a moment and then doubles until
-the next refusal tells more. Else it starts a little below the limit, is back at it within twenty seconds, and creeps on
-(the shape is that of CUBIC, RFC 9438); if nothing is refused then either, the limit was raised, and the pace doubles.
+The adaptive pace runs free until the first 429. What was served just before a refusal is taken as the limit. If that
+was measured over too short a time (a burst says little about a limit), the pace is held for a moment and then doubles
+until the next refusal tells more. Else it starts a little below the limit, is back at it within twenty seconds, and
+creeps on (the shape is that of CUBIC, RFC 9438); if nothing is refused then either, the limit was raised, and the pace
+doubles.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ async def test_spans_come_from_opentelemetry(kind):
 
 
 async def test_httpx_logs_no_ids(sandbox, caplog):
-    """httpx writes each URL at INFO; ours print as templates there."""
+    """Httpx writes each URL at INFO; ours print as templates there."""
     caplog.set_level(logging.DEBUG)
     customer_id = sandbox.customers.id_at(2)
     async with sandbox.serving() as url:
@@ -143,8 +143,7 @@ async def test_httpx_logs_no_ids(sandbox, caplog):
 
 async def test_concurrent_calls_have_ids_of_their_own(sandbox, records):
     """A hundred calls, a hundred correlation ids."""
-    async with connect(sandbox) as client:
-        async with anyio.create_task_group() as group:
-            for _ in range(100):
-                group.start_soon(client.ping)
+    async with connect(sandbox) as client, anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(client.ping)
     assert len({record.carecloud_correlation_id for record in records()}) == 101

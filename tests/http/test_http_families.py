@@ -8,7 +8,15 @@ import httpx
 import httpx2
 import pytest
 
-from carecloud_async import CareCloud, ConfigurationError, RateLimit, ResponseError, Timeout
+from carecloud_async import (
+    CareCloud,
+    ConfigurationError,
+    RateLimit,
+    RequestTimeoutError,
+    ResponseError,
+    RetryPolicy,
+    Timeout,
+)
 from carecloud_async.errors import BadRequestError, ServerError
 from carecloud_async.sandbox import Sandbox
 
@@ -161,8 +169,6 @@ async def test_what_of_a_users_client_counts(family):
 @pytest.mark.parametrize("family", FAMILIES, ids=names)
 async def test_a_users_timeouts_count_unless_a_view_says_more(family):
     """The read timeout of the given client ends a call; `with_options(timeout=…)` overrules it."""
-    from carecloud_async import RequestTimeoutError, RetryPolicy
-
     sandbox = Sandbox(5)
     http = family.AsyncClient(transport=sandbox.transport(family=names(family)), timeout=0.05)
     async with http, connect(http_client=http, retry=RetryPolicy(attempts=1)) as client:
@@ -188,7 +194,6 @@ async def test_a_users_exception_in_a_hook_comes_out_as_itself():
 @pytest.mark.parametrize("family", FAMILIES, ids=names)
 async def test_a_hook_that_raises_for_status_changes_no_error(family):
     """`raise_for_status` in a hook is common; the error stays the one that the answer means, and a 503 is repeated."""
-    from carecloud_async import RetryPolicy
 
     async def hook(response):
         response.raise_for_status()
@@ -229,9 +234,11 @@ async def test_no_redirect_is_followed(kind):
     assert other.count() == 0
 
 
-@pytest.mark.parametrize("kind", ["default", "httpx", "httpx2"])
+@pytest.mark.parametrize(
+    ("anyio_backend", "kind"), [("asyncio", "default"), ("asyncio", "httpx"), ("asyncio", "httpx2"), ("trio", "httpx2")]
+)
 async def test_thirty_customers_on_one_pool_never_meet(kind):
-    """600 calls of 30 customers, interleaved, on a server that sets cookies: each sees itself, and no cookie is sent."""
+    """600 calls of 30 customers, interleaved, on a server that sets cookies: each sees itself, no cookie is sent."""
     sandbox = Sandbox(100, set_cookies=True)
     async with sandbox.serving() as url:
         http = None if kind == "default" else importlib.import_module(kind).AsyncClient(cookies={"theirs": "1"})
@@ -259,8 +266,6 @@ async def test_thirty_customers_on_one_pool_never_meet(kind):
 @pytest.mark.parametrize("family", FAMILIES, ids=names)
 async def test_cookies_of_refused_and_broken_answers_are_forgotten_too(family):
     """A 401 before a renewal, an error, and half an answer leave nothing in a user's jar."""
-    from carecloud_async import RetryPolicy
-
     sandbox = Sandbox(10, set_cookies=True)
     async with sandbox.serving() as url, family.AsyncClient() as http:
         async with CareCloud(

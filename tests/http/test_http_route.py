@@ -113,7 +113,7 @@ def connect(url, authority, **options):
 
 @pytest.mark.parametrize("how", ["argument", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "with password"])
 async def test_calls_go_through_a_connect_proxy(authority, monkeypatch, how):
-    """`proxy=` and the environment's proxy carry the calls, TLS stays between client and server; credentials are sent."""
+    """`proxy=` and the environment's proxy carry the calls; TLS stays between client and server."""
     async with secure_sandbox(authority, "crm.example.com") as (sandbox, port):
         proxy = Proxy(port)
         async with listening(proxy.handle) as proxy_port:
@@ -199,10 +199,12 @@ async def test_a_bundle_that_is_none_is_a_configuration_error(authority, tmp_pat
 async def test_https_to_a_plain_port_is_final(authority):
     """The other side speaks no TLS: told at once."""
     sandbox = Sandbox(5)
-    async with sandbox.serving() as url:
-        async with connect(url.replace("http:", "https:"), authority, retry=RetryPolicy(base=30)) as client:
-            with anyio.fail_after(5), pytest.raises(ConnectionFailedError, match="TLS failed"):
-                await client.ping()
+    async with (
+        sandbox.serving() as url,
+        connect(url.replace("http:", "https:"), authority, retry=RetryPolicy(base=30)) as client,
+    ):
+        with anyio.fail_after(5), pytest.raises(ConnectionFailedError, match="TLS failed"):
+            await client.ping()
 
 
 async def test_a_host_that_does_not_exist_is_final(authority):
