@@ -12,7 +12,7 @@ FLOORS = [
     ["models", "rate", "cause", "aio"],
     ["auth", "http"],
     ["settings", "attempt", "engine"],
-    ["life"],
+    ["life", "outgoing"],
     ["call"],
     ["walk", "prefetch", "pages", "login", "managers"],
     ["export"],

@@ -21,6 +21,7 @@ _BLOCK = re.compile(
 )
 BLOCKS = list(_BLOCK.finditer(README))
 SHELL = [block["text"] for block in BLOCKS if block["language"] == "sh"]
+DOCS = [block for path in sorted((ROOT / "docs").glob("*.md")) for block in _BLOCK.finditer(path.read_text("utf-8"))]
 PYTHON = [block for block in BLOCKS if block["language"] == "python"]
 
 
@@ -44,11 +45,18 @@ def compiled(text):
     return compile(text, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=lambda block: block["text"].strip().splitlines()[0][:60])
+@pytest.mark.parametrize(
+    "block",
+    PYTHON + [one for one in DOCS if one["language"] == "python"],
+    ids=lambda block: block["text"].strip().splitlines()[0][:60],
+)
 def test_python_blocks_compile_and_name_what_exists(block):
     """Each block is Python, and whatever it imports of the package is public there."""
-    compiled(block["text"])
-    for node in ast.walk(ast.parse(block["text"])):
+    text = block["text"]
+    if text.strip().splitlines()[-1].startswith("@"):  # decorators shown without what they decorate
+        text += "def shown(): ..."
+    compiled(text)
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("carecloud_async"):
             module = __import__(node.module, fromlist=["*"])
             for alias in node.names:
@@ -135,6 +143,13 @@ def test_names_in_the_text_exist():
                 assert (PACKAGE / one).exists(), one
     for name in set(re.findall(r"`(?:carecloud_async\.)?([A-Z][a-z]+[A-Za-z]*[A-Z]\w+)(?:\(\))?`", text)):
         assert name in carecloud_async.__all__, name
+
+
+def test_links_within_the_project_lead_somewhere():
+    """Each relative link of the README is a file or folder."""
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_the_extras_are_those_of_the_project():

