@@ -16,7 +16,7 @@ from carecloud_async.cli.export import export
 from carecloud_async.cli.failures import INTERRUPTED, UsageError, explain
 from carecloud_async.cli.login import login
 from carecloud_async.cli.sandbox import sandbox
-from carecloud_async.cli.warnings import show_warnings
+from carecloud_async.cli.warnings import warnings_as_lines
 
 #: Typer brings its own copy of click; its errors are known by the one that it exports.
 _ClickError: Any = typer.BadParameter.__mro__[2]
@@ -65,9 +65,9 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: what stands after `carecloud`.
     """
-    show_warnings(about_values=False)
     try:
-        code = typer.main.get_command(app).main(list(arguments), prog_name="carecloud", standalone_mode=False)
+        with warnings_as_lines():
+            code = typer.main.get_command(app).main(list(arguments), prog_name="carecloud", standalone_mode=False)
     except ReaderGoneError:
         discard_output()
         return 0

@@ -16,7 +16,7 @@ from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import INTERRUPTED, UsageError
 from carecloud_async.cli.listings import find, open_listing
 from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.warnings import show_warnings
+from carecloud_async.cli.warnings import tell_of_values
 from carecloud_async.errors import ExportError
 from carecloud_async.export import ExportReport
 from carecloud_async.retry import RetryPolicy
@@ -104,7 +104,7 @@ def export(
         raise UsageError(f"--rate must be greater than 0, not {rate:g}")
     since = None if changed_since is None else _moment(changed_since)
     wanted = None if fields is None else _names(fields)
-    show_warnings(about_values=True)
+    tell_of_values()
     connection = Connection(
         project_url=project_url,
         login=login,

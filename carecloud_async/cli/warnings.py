@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from carecloud_async.cli.console import say
 
@@ -12,30 +14,40 @@ _VALUES = "carecloud_async.codec"
 class _Lines(logging.Handler):
     """Prints warnings; the record of a failed call is left out, since its error is printed or was repaired.
 
-    Args:
+    Attributes:
         about_values: whether to tell of values that could not be read.
     """
 
-    def __init__(self, *, about_values: bool) -> None:
-        super().__init__(logging.WARNING)
-        self._about_values = about_values
+    about_values = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name == _VALUES and not self._about_values:
+        if record.name == _VALUES and not self.about_values:
             return
         if getattr(record, "carecloud_path", None) is None:
             say(f"warning: {record.getMessage()}")
 
 
-def show_warnings(*, about_values: bool) -> None:
-    """Print what the SDK warns of; without this Python would print it bare.
+_LINES = _Lines(logging.WARNING)
 
-    Args:
-        about_values: whether to tell of values that could not be read. They matter where they are written to a file;
-            what is printed as the server sent it loses nothing.
-    """
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print what the SDK warns of while the block runs; without this Python would print it bare."""
     logger = logging.getLogger("carecloud_async")
-    for handler in [handler for handler in logger.handlers if isinstance(handler, _Lines)]:
-        logger.removeHandler(handler)
-    logger.addHandler(_Lines(about_values=about_values))
+    before = logger.propagate
+    _LINES.about_values = False
+    logger.addHandler(_LINES)
     logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(_LINES)
+        logger.propagate = before
+
+
+def tell_of_values() -> None:
+    """Print warnings about values that could not be read, too.
+
+    They matter where values are written to a file; what is printed as the server sent it loses nothing.
+    """
+    _LINES.about_values = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -34,6 +35,10 @@ class Outcome:
         assert self.err.startswith("carecloud: ")
         assert "Traceback" not in self.err + self.out
         return self.err.removeprefix("carecloud: ").strip()
+
+
+def heed_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +78,8 @@ def start():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A runner in the background ignores Ctrl-C, and its children would inherit that.
+            preexec_fn=None if os.name == "nt" else heed_ctrl_c,
             **options,
         )
         started.append(process)

@@ -1,6 +1,7 @@
 """What goes wrong at the server or in the settings: one line that names the fix, no traceback, no file."""
 
 import io
+import logging
 import os
 
 import pytest
@@ -195,3 +196,15 @@ def test_the_nearest_name():
     """A name is named only if it is near; else all are."""
     assert nearest("mail", ["email", "phone"]) == "did you mean email?"
     assert nearest("zzz", ["phone", "email"]) == "there are email, phone"
+
+
+def test_warnings_are_lines_and_only_while_the_command_runs(carecloud, project):
+    """What the SDK warns of is printed as a line; logging is afterwards as it was."""
+    logger = logging.getLogger("carecloud_async")
+    before = (logger.propagate, list(logger.handlers))
+    project.lie(empty_from=0)
+    done = carecloud("customers", "list")
+    assert done.code == 0
+    assert done.out == ""
+    assert "carecloud: warning: customers.list: the list ended at 0" in done.err
+    assert (logger.propagate, logger.handlers) == before
