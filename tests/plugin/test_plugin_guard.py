@@ -118,7 +118,7 @@ def test_suites_without_the_sdk_are_left_alone(monkeypatch):
 
 
 def test_loading_the_plugin_costs_nothing():
-    """Loading the plugin loads neither the SDK nor any of its dependencies."""
+    """Loading the plugin loads neither the SDK nor any library."""
     code = """
         import sys, pytest
         before = set(sys.modules)
@@ -130,6 +130,6 @@ def test_loading_the_plugin_costs_nothing():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
     ).stdout
     top, ours = out.splitlines()
-    assert top == "carecloud_async"
+    assert set(top.split()) - sys.stdlib_module_names == {"carecloud_async"}
     plugin = "carecloud_async.pytest_plugin"
     assert ours.split() == ["carecloud_async", "carecloud_async._version", plugin, f"{plugin}.guard"]
