@@ -9,6 +9,7 @@ import anyio
 from attrs import frozen
 
 from carecloud_async.auth.flow import mark_sent, was_sent
+from carecloud_async.auth.refusal import refuses_login
 from carecloud_async.cause import Cause, cause_of
 from carecloud_async.clock import Clock
 from carecloud_async.errors import (
@@ -25,8 +26,7 @@ from carecloud_async.operations import Operation
 from carecloud_async.retry import Failure, Trouble
 from carecloud_async.wire import parse_error
 
-_REFUSED = 429
-_TROUBLE = dict.fromkeys((500, 502, 503, 504), Trouble.SERVER) | {_REFUSED: Trouble.REFUSED}
+_TROUBLE = dict.fromkeys((500, 502, 503, 504), Trouble.SERVER) | {429: Trouble.REFUSED}
 
 
 @frozen
@@ -44,6 +44,11 @@ class Reply:
     headers: Any
     body: bytes
     sent_at: float
+
+
+def broken_answer(operation: Operation, problem: str, *, status: int | None) -> ResponseError:
+    """Make the error of an answer that is not what the API promises."""
+    return ResponseError(f"{operation.title}: {problem}", method=operation.method, path=operation.path, status=status)
 
 
 @frozen(kw_only=True)
@@ -108,22 +113,19 @@ class Attempt:
         where = {"method": self.operation.method, "path": self.operation.path}
         if cause.sent and not self.operation.safe_to_repeat:
             return OutcomeUnknownError(
-                f"{self._where()}: sent, and the answer was lost ({cause.text}): it may have happened, look before "
-                "sending it again",
+                f"{self.operation.title}: sent, and the answer was lost ({cause.text}): it may have happened, look "
+                "before sending it again",
                 **where,
             )
         if cause.timeout:
-            return RequestTimeoutError(f"{self._where()}: no answer in time ({cause.text})", **where)
+            return RequestTimeoutError(f"{self.operation.title}: no answer in time ({cause.text})", **where)
         what = "the server hung up" if cause.sent else "the server was not reached"
-        error = ConnectionFailedError(f"{self._where()}: {what} ({cause.text})", **where)
+        error = ConnectionFailedError(f"{self.operation.title}: {what} ({cause.text})", **where)
         error.is_retryable = cause.trouble is not Trouble.FINAL
         return error
 
     def _broken(self, problem: str, *, status: int | None = None) -> Failure:
-        error = ResponseError(
-            f"{self._where()}: {problem}", method=self.operation.method, path=self.operation.path, status=status
-        )
-        return Failure(trouble=Trouble.FINAL, error=error)
+        return Failure(trouble=Trouble.FINAL, error=broken_answer(self.operation, problem, status=status))
 
     def _refused(self, response: Any, clock: Clock) -> Failure:
         status = response.status_code
@@ -138,7 +140,7 @@ class Attempt:
         return Failure(trouble=trouble, error=error, retry_after=error.retry_after)
 
     def _api_error(self, response: Any, status: int, clock: Clock) -> ApiError:
-        refused_login = self.login and 400 <= status < 500 and status not in {408, 425, _REFUSED}
+        refused_login = self.login and refuses_login(status)
         hint = None
         if refused_login:
             hint = "the login was refused: check the credentials, external_application_id and project_url"
@@ -154,6 +156,3 @@ class Attempt:
             kind=AuthenticationError if refused_login else None,
             hint=hint,
         )
-
-    def _where(self) -> str:
-        return f"{self.operation.method} {self.operation.path}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from carecloud_async import codec
-from carecloud_async.attempt import Attempt, Reply
+from carecloud_async.attempt import Attempt, Reply, broken_answer
 from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.engine import Engine, Options
@@ -75,8 +75,7 @@ class Caller:
     @staticmethod
     def broken(operation: Operation, problem: str, *, status: int | None = None) -> ResponseError:
         """Make the error of an answer that is not what the API promises."""
-        where = f"{operation.method} {operation.path}"
-        return ResponseError(f"{where}: {problem}", method=operation.method, path=operation.path, status=status)
+        return broken_answer(operation, problem, status=status)
 
     def text(self, operation: Operation, data: Any, name: str) -> str:
         """Take one text out of an answer's data.
@@ -123,9 +122,7 @@ class Caller:
             login: whether it is a login: any refusal is then about credentials, and other calls wait for it.
         """
         if self.interface not in operation.interfaces:
-            raise InterfaceError(
-                f"{operation.method} {operation.path} does not exist on the {self.interface} interface of this identity"
-            )
+            raise InterfaceError(f"{operation.title} does not exist on the {self.interface} interface of this identity")
         engine = self.engine
         engine.check()
         target = expand_path(operation.path, path_params) if path_params else operation.path

@@ -61,7 +61,7 @@ class CareCloud:
             combined with transport, timeout, proxy, verify or max_connections.
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
         windows: when tokens are renewed before their end.
-        on_call: called with a `CallRecord` after each call, for metrics. It must be quick and must not raise.
+        on_call: called with a `CallRecord` after each call, for metrics. It must be quick; what it raises is logged.
         clock: the clock, for tests.
         random: chance, for tests.
 
@@ -123,14 +123,15 @@ class CareCloud:
         store = token_store or MemoryTokenStore(clock=clock)
         managers = ManagerFactory(engine=engine, options=options, store=store, windows=windows)
         identities = Identities(managers.make)
-        self._set_up(engine, identities, identities.seat(auth), options, owner=True)
+        self._owner = True
+        self._acting = False
+        self._set_up(engine, identities, identities.seat(auth), options)
 
-    def _set_up(self, engine: Engine, identities: Identities, seat: Seat, options: Options, *, owner: bool) -> None:
+    def _set_up(self, engine: Engine, identities: Identities, seat: Seat, options: Options) -> None:
         self._engine = engine
         self._identities = identities
         self._seat = seat
         self._options = options
-        self._owner = owner
         interface = Interface(seat.manager.provider.interface)
         self._caller = Caller(engine, interface=interface, options=options, manager=seat.manager)
 
@@ -184,7 +185,7 @@ class CareCloud:
             ConfigurationError: the identity's device already serves another one here.
         """
         check_provider(auth)
-        return self._view(self._identities.seat(auth), self._options)
+        return self._view(self._identities.seat(auth), self._options, acting=True)
 
     def with_options(
         self,
@@ -202,17 +203,14 @@ class CareCloud:
             timeout=self._options.timeout if timeout is None else Timeout.of(timeout),
             retry=self._options.retry if retry is None else retry,
         )
-        view = self._view(self._seat, options)
-        view._acting = self._acting
-        return view
+        return self._view(self._seat, options, acting=self._acting)
 
-    def _view(self, seat: Seat, options: Options) -> CareCloud:
+    def _view(self, seat: Seat, options: Options, *, acting: bool) -> CareCloud:
         view = CareCloud.__new__(CareCloud)
-        view._set_up(self._engine, self._identities, seat, options, owner=False)
-        view._acting = True
+        view._owner = False
+        view._acting = acting
+        view._set_up(self._engine, self._identities, seat, options)
         return view
-
-    _acting = False
 
     async def login(self) -> LoggedIn:
         """Log in now and let the server check the credentials; without it the first call logs in by itself.
@@ -252,7 +250,7 @@ class CareCloud:
         manager, bearer = self._seat.manager, None
         if isinstance(manager.provider, DeviceToken):
             # Past the auth flow: it would make a new device token of a refusal that is about the customer.
-            bearer = (manager.current() or await manager.get()).value
+            bearer = (await manager.get()).value
         try:
             await self._caller.call(operations.LIST, decode=codec.data, params={"count": 1}, bearer=bearer)
         except (AuthenticationError, PermissionDeniedError, NotFoundError):

@@ -112,9 +112,7 @@ class Life(Generic[T]):
         left = self._options.timeout.total - spent
         if left <= 0:
             where = {"method": self._operation.method, "path": self._operation.path}
-            raise RequestTimeoutError(
-                f"{self._operation.method} {self._operation.path}: no time left to send it", **where
-            )
+            raise RequestTimeoutError(f"{self._operation.title}: no time left to send it", **where)
         return left
 
     def _note(self, failure: Failure, ticket: int) -> None:

@@ -50,6 +50,11 @@ class Operation:
     id_field: str | None = None
     authorized: bool = True
 
+    @property
+    def title(self) -> str:
+        """The operation as errors name it, such as `GET /customers`."""
+        return f"{self.method} {self.path}"
+
 
 def table(operations: Iterable[Operation]) -> dict[str, Operation]:
     """Key operations by the vendor's id."""

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from carecloud_async import codec
 from carecloud_async.call import Caller
+from carecloud_async.checks import check_whole
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.operations import Operation
 from carecloud_async.prefetch import Prefetch
@@ -207,8 +208,8 @@ def listing(
     Raises:
         ConfigurationError: `count` or `offset` is no sensible number.
     """
-    _check_number("count", count, least=1)
-    _check_number("offset", offset, least=0)
+    check_whole("count", count, least=1)
+    check_whole("offset", offset, least=0)
     return Listing(
         caller=caller,
         operation=operation,
@@ -218,8 +219,3 @@ def listing(
         count=count,
         offset=offset,
     )
-
-
-def _check_number(name: str, value: Any, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigurationError(f"{name} must be a whole number from {least} up")

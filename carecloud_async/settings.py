@@ -7,6 +7,7 @@ from typing import Any
 
 from carecloud_async.auth.enterprise import EnterpriseCredentials
 from carecloud_async.auth.provider import AuthProvider
+from carecloud_async.checks import check_whole
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.project import Interface
 
@@ -70,6 +71,5 @@ def check_connections(number: int | None) -> int:
     """Return the size of the pool."""
     if number is None:
         return DEFAULT_CONNECTIONS
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ConfigurationError("max_connections must be a whole number from 1 up")
+    check_whole("max_connections", number, least=1)
     return number

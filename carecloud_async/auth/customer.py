@@ -9,8 +9,8 @@ from attrs import evolve, field, frozen
 
 from carecloud_async.auth.device import DeviceToken
 from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.secret import masked, require_text
-from carecloud_async.auth.token import Token
+from carecloud_async.auth.secret import require_text
+from carecloud_async.auth.token import Token, masked
 from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError, SessionExpiredError
 from carecloud_async.project import Interface
 
@@ -233,11 +233,11 @@ async def customer_served(send: Send, token: Token) -> str | None:
     return customer_id if isinstance(customer_id, str) and customer_id else None
 
 
-def session_over() -> SessionExpiredError:
-    """Make the error of a session that the server no longer takes."""
-    return SessionExpiredError(
-        status=401, method="", path="", hint="the session is over at the server: ask the customer to log in again"
-    )
+def session_over(
+    hint: str = "the session is over at the server: ask the customer to log in again",
+) -> SessionExpiredError:
+    """Make the error of a session that has ended."""
+    return SessionExpiredError(status=401, method="", path="", hint=hint)
 
 
 async def log_out(send: Send, token: Token) -> None:

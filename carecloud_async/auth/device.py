@@ -8,8 +8,8 @@ from typing import Any
 from attrs import asdict, field, frozen
 
 from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.secret import masked, require_text
-from carecloud_async.auth.token import Token, usable
+from carecloud_async.auth.secret import require_text
+from carecloud_async.auth.token import Token, masked, usable
 from carecloud_async.errors import ResponseError
 from carecloud_async.project import Interface
 

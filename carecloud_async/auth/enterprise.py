@@ -7,8 +7,8 @@ from typing import Any
 from attrs import field, frozen
 
 from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.secret import Secret, fixed, masked, require_secret, require_text, reveal
-from carecloud_async.auth.token import Token, usable
+from carecloud_async.auth.secret import Secret, fixed, require_secret, require_text, reveal
+from carecloud_async.auth.token import Token, masked, usable
 from carecloud_async.codec import structure
 from carecloud_async.errors import ResponseError
 from carecloud_async.models import User

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
-from carecloud_async.auth.secret import masked
-from carecloud_async.auth.token import Token, valid_to_utc
+from carecloud_async.auth.token import Token, masked, valid_to_utc
 
 
 @frozen(kw_only=True)

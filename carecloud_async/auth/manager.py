@@ -163,7 +163,7 @@ class TokenManager:
             await self._flight.done.wait()
         lease, self._lease = self._lease, None
         if self.provider.ends_with_logout:
-            self._ended = _ended("the session was logged out: call login() to open it again")
+            self._ended = session_over("the session was logged out: call login() to open it again")
         token = lease.token if lease is not None else await self._renewal.kept()
         if token is not None and token not in self._leaving:
             self._leaving.append(token)
@@ -304,10 +304,6 @@ class TokenManager:
 def _hurried_seconds() -> float:
     left = anyio.current_effective_deadline() - anyio.current_time()
     return min(HURRIED_SECONDS, max(left, 0.0) * HURRIED_PART)
-
-
-def _ended(hint: str) -> SessionExpiredError:
-    return SessionExpiredError(status=401, method="", path="", hint=hint)
 
 
 def _for_each(error: Exception) -> Exception:

@@ -10,6 +10,15 @@ FIRST_SECONDS = 30.0
 MAX_SECONDS = 900.0
 
 
+#: What a server answers that is unwell or busy, or wants the request later.
+_NOT_ABOUT_CREDENTIALS = {408, 425, 429}
+
+
+def refuses_login(status: int) -> bool:
+    """Tell whether a login's answer says that the credentials are wrong."""
+    return 400 <= status < 500 and status not in _NOT_ABOUT_CREDENTIALS
+
+
 @frozen(kw_only=True)
 class Refusal:
     """A refused login.

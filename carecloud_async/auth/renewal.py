@@ -13,6 +13,7 @@ import anyio
 from carecloud_async.auth import proof
 from carecloud_async.auth.lease import Lease, RenewalWindows, lease
 from carecloud_async.auth.provider import AuthProvider, Send
+from carecloud_async.auth.refusal import refuses_login
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
 from carecloud_async.auth.stores.tolerant import TolerantStore
 from carecloud_async.auth.token import Token, lifetime
@@ -200,4 +201,4 @@ class Renewal:
 def is_refusal(error: BaseException) -> bool:
     """Tell whether a failed login says that the credentials are wrong, and not that the server is unwell."""
     status = getattr(error, "status", None) if isinstance(error, CareCloudError) else None
-    return isinstance(status, int) and 400 <= status < 500 and status not in {408, 425, 429}
+    return isinstance(status, int) and refuses_login(status)

@@ -16,11 +16,6 @@ Secret = str | Callable[[], str | Awaitable[str]]
 _revealed: ContextVar[list[str] | None] = ContextVar("carecloud_revealed", default=None)
 
 
-def masked(_: object) -> str:
-    """Show a secret as stars."""
-    return "'***'"
-
-
 def require_text(instance: Any, attribute: Any, value: Any) -> None:
     """Refuse empty settings at once, by their name; values are not shown."""
     if not isinstance(value, str) or not value.strip():

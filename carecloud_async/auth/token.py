@@ -22,7 +22,8 @@ RESOLUTION = 1.0
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
-def _masked(_: object) -> str:
+def masked(_: object) -> str:
+    """Show a secret as stars."""
     return "'***'"
 
 
@@ -48,7 +49,7 @@ class Token:
         user: the user that logged in, if the login told (`carecloud_async.models.User`).
     """
 
-    value: str = field(repr=_masked, validator=_require_header_safe)
+    value: str = field(repr=masked, validator=_require_header_safe)
     valid_to: str | datetime | None = field(default=None, kw_only=True)
     expires_in: float | None = field(default=None, kw_only=True)
     customer_id: str | None = field(default=None, kw_only=True)

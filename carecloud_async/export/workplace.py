@@ -5,7 +5,6 @@ Everything is made there and moved to the final name when it is whole. The direc
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +14,7 @@ import filelock
 import msgspec
 from attrs import frozen
 
+from carecloud_async.durable import sync_folder
 from carecloud_async.errors import ExportError
 from carecloud_async.export.checkpoint import write_durably
 from carecloud_async.export.refusal import disk_error
@@ -123,7 +123,7 @@ class Workplace:
                 raise ExportError(f"{self._target.shown} exists already: pass overwrite=True to replace it") from None
             except OSError:  # a file system without hard links
                 file.replace(path)
-        _sync_directory(path.parent)
+        sync_folder(path.parent)
 
     def remember(self, file: Path, marks: dict[str, str], report: ExportReport) -> None:
         """Write down that the export is done, before its file gets the final name."""
@@ -133,13 +133,3 @@ class Workplace:
     def forget(self) -> None:
         """Drop what is remembered of a finished export."""
         self._done.unlink(missing_ok=True)
-
-
-def _sync_directory(path: Path) -> None:
-    # Not every system lets directories be opened; the rename is then as durable as it makes it.
-    with contextlib.suppress(OSError):
-        number = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

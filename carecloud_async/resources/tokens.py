@@ -184,7 +184,7 @@ class Tokens:
         """Call an operation that names the token in its path, where it must be the one in the header."""
         if token_id is not None:
             return await self._send(operation, token_id, **call)
-        token = self._manager.current() or await self._manager.get()
+        token = await self._manager.get()
         try:
             return await self._send(operation, token.value, **call)
         except AuthenticationError as error:

@@ -28,7 +28,7 @@ from carecloud_async.sandbox.recording import RecordedRequest, Recorder
 from carecloud_async.sandbox.routes import Routes
 from carecloud_async.sandbox.settings import Lies, Settings
 from carecloud_async.sandbox.store import CustomerStore
-from carecloud_async.sandbox.transport import InProcessTransport, httpx2_transport
+from carecloud_async.sandbox.transport import in_process
 from carecloud_async.sandbox.user_tokens import UserTokens
 from carecloud_async.sandbox.world import ServedPage, World
 
@@ -150,7 +150,7 @@ class Sandbox:
         Args:
             family: Whose transport: `httpx` or `httpx2`.
         """
-        return InProcessTransport(self.app) if family == "httpx" else httpx2_transport(self.app)
+        return in_process(self.app, family=family)
 
     def running(self, *, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[str]:
         """Serve on a real socket from another thread: `with sandbox.running() as url:`.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
 import anyio
-import httpx
 
 from carecloud_async.sandbox.app import SandboxApp
 from carecloud_async.sandbox.damage import ConnectionCutError
-
-if TYPE_CHECKING:
-    import httpx2
 
 NO_ANSWER = "Server disconnected without sending a response."
 HALF_AN_ANSWER = "peer closed connection without sending complete message body"
@@ -33,51 +30,27 @@ def read_timeout(extensions: Mapping[str, Any]) -> float | None:
     return None if seconds is None else float(seconds)
 
 
-class InProcessTransport(httpx.AsyncBaseTransport):
-    """Calls the app instead of a server; a cut connection is what httpx makes of one.
+def in_process(app: SandboxApp, *, family: str) -> Any:
+    """Make a transport that calls the app instead of a server; a cut connection is what httpx makes of one.
 
     Args:
         app: The sandbox's app.
+        family: `httpx` or `httpx2`, imported only now. Its transport raises `RemoteProtocolError` where a fault cut the
+            connection and `ReadTimeout` where the answer took longer than the client waits.
     """
+    module = import_module(family)
 
-    def __init__(self, app: SandboxApp) -> None:
-        self._inner = httpx.ASGITransport(app=app)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """See httpx.
-
-        Raises:
-            httpx.RemoteProtocolError: A fault cut the connection.
-            httpx.ReadTimeout: The answer took longer than the client waits.
-        """
-        try:
-            with anyio.fail_after(read_timeout(request.extensions)):
-                return await self._inner.handle_async_request(request)
-        except ConnectionCutError as cut:
-            raise httpx.RemoteProtocolError(what_httpx_says(cut), request=request) from None
-        except TimeoutError:
-            raise httpx.ReadTimeout("The read operation timed out", request=request) from None
-
-
-def httpx2_transport(app: SandboxApp) -> httpx2.AsyncBaseTransport:
-    """The same for httpx2, which is imported only now.
-
-    Args:
-        app: The sandbox's app.
-    """
-    import httpx2
-
-    class InProcessTransport2(httpx2.AsyncBaseTransport):
+    class InProcessTransport(module.AsyncBaseTransport):  # type: ignore[name-defined,misc]
         def __init__(self) -> None:
-            self._inner = httpx2.ASGITransport(app=app)
+            self._inner = module.ASGITransport(app=app)
 
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        async def handle_async_request(self, request: Any) -> Any:
             try:
                 with anyio.fail_after(read_timeout(request.extensions)):
                     return await self._inner.handle_async_request(request)
             except ConnectionCutError as cut:
-                raise httpx2.RemoteProtocolError(what_httpx_says(cut), request=request) from None
+                raise module.RemoteProtocolError(what_httpx_says(cut), request=request) from None
             except TimeoutError:
-                raise httpx2.ReadTimeout("The read operation timed out", request=request) from None
+                raise module.ReadTimeout("The read operation timed out", request=request) from None
 
-    return InProcessTransport2()
+    return InProcessTransport()

@@ -6,8 +6,8 @@ import pytest
 
 #: From the ground up. A room is a module or a package; it may import what stands on its own floor or below.
 FLOORS = [
-    ["_version", "errors", "clock", "tasks", "masking", "observe", "hush"],
-    ["loops", "route", "project"],
+    ["_version", "errors", "clock", "tasks", "masking", "observe", "hush", "durable"],
+    ["loops", "route", "project", "checks"],
     ["operations", "wire", "codec", "retry", "pace"],
     ["models", "rate", "cause", "aio"],
     ["auth", "http"],

@@ -10,6 +10,8 @@ import stat
 import sys
 from typing import Any
 
+from carecloud_async.durable import sync_folder
+
 _log = logging.getLogger("carecloud_async.auth")
 
 #: Names the file as ours and says which shape the records have.
@@ -67,7 +69,7 @@ class TokenFile:
             with contextlib.suppress(OSError):
                 os.unlink(new)
             raise
-        _sync_folder(os.path.dirname(self._path))
+        sync_folder(os.path.dirname(self._path))
 
     def _content(self) -> bytes:
         try:
@@ -121,13 +123,3 @@ def _create(path: str, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: str) -> None:
-    # Makes the new name survive a power cut; not every system can open or sync a folder, and none needs it to be right.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
