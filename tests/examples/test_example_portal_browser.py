@@ -57,19 +57,19 @@ class Browser:
 
     def sees(self, css, text):
         """Wait for a text: a click only begins to load the next page."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 20
         while text not in (seen := self._texts(css)):
             assert time.monotonic() < deadline, f"{seen} instead of {text!r}"
             time.sleep(0.02)
         return True
 
     def _texts(self, css):
-        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.common.exceptions import WebDriverException
 
         try:
             return [element.text for element in self.driver.find_elements("css selector", css)]
-        except StaleElementReferenceException:  # the page went away while we looked
-            return []
+        except WebDriverException as error:  # the page went away while we looked: said in more than one way
+            return [f"nothing ({type(error).__name__})"]
 
     def log_in(self, password):
         for name, value in (("email", FIRST_CUSTOMER_EMAIL), ("password", password)):
