@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -58,7 +58,7 @@ class Listing(Generic[T]):
         if not self._operation.paged:
             return Records(OnePage(lambda: self.fetch_raw(self._offset, self._count)))
         return Records(
-            Pages(self.fetch_raw, marks=frozenset, offset=self._offset, count=self._count, name=self._operation.call)
+            Pages(self.fetch_raw, marks=iter, offset=self._offset, count=self._count, name=self._operation.call)
         )
 
     async def page(self) -> Page[T]:
@@ -186,11 +186,11 @@ class Listing(Generic[T]):
             raise ConfigurationError(f"{self._operation.call} is no list")
         return self._operation.result_key
 
-    def _marks(self, items: Iterable[T]) -> Set[Any]:
+    def _marks(self, items: Iterable[T]) -> Iterator[Any]:
         name = self._operation.id_field
         if name is None:
-            return frozenset()
-        return frozenset(mark for item in items if (mark := getattr(item, name)) is not None)
+            return iter(())
+        return (mark for item in items if (mark := getattr(item, name)) is not None)
 
 
 def listing(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -12,7 +12,7 @@ import anyio
 from attrs import define, field
 
 from carecloud_async.tasks import Background
-from carecloud_async.walk import Fetch, RepeatWatch
+from carecloud_async.walk import Fetch, Marks, RepeatWatch
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Prefetch(Generic[T]):
         self,
         fetch: Fetch[T],
         *,
-        marks: Callable[[Iterable[T]], Set[Any]],
+        marks: Marks[T],
         paged: bool,
         offset: int,
         count: int,
@@ -56,8 +56,7 @@ class Prefetch(Generic[T]):
         name: str,
     ) -> None:
         self._fetch = fetch
-        self._marks = marks
-        self._watch = RepeatWatch()
+        self._watch = RepeatWatch(marks)
         self._name = name
         self._paged = paged
         self._offset = offset
@@ -109,7 +108,7 @@ class Prefetch(Generic[T]):
             self._done = True
             raise span.error
         self._total = span.total_items if span.total_items is not None else self._total
-        if self._watch.repeats(self._marks(span.items)):
+        if self._watch.repeats(span.items):
             _log.warning("%s: the server repeats a page it has sent before; the list ends here", self._name)
             self._done = True
             return []

@@ -55,25 +55,40 @@ class Page(Generic[T]):
         return reached and self.received < count
 
 
-class RepeatWatch:
+Marks = Callable[[Iterable[T]], Iterable[Any]]
+
+
+class RepeatWatch(Generic[T]):
     """Notices that a server goes in circles, with the memory of one page.
 
     A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found (Brent's
-    algorithm).
+    algorithm). Of nearly all pages the first record tells that they are new, and no other is looked at.
+
+    Args:
+        marks: what tells records apart; it may leave out those that nothing tells apart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Marks[T]) -> None:
+        self._marks = marks
         self._seen: Set[Any] = frozenset()
         self._number = 0
 
-    def repeats(self, marks: Set[Any]) -> bool:
-        """Tell whether a page, known by the marks of its records, brings only what was seen."""
-        if marks and marks <= self._seen:
+    def repeats(self, items: Iterable[T]) -> bool:
+        """Tell whether a page brings only what was seen."""
+        if self._seen and self._brings_nothing_new(items):
             return True
         self._number += 1
         if self._number & (self._number - 1) == 0:
-            self._seen = marks
+            self._seen = frozenset(self._marks(items))
         return False
+
+    def _brings_nothing_new(self, items: Iterable[T]) -> bool:
+        empty = True
+        for mark in self._marks(items):
+            if mark not in self._seen:
+                return False
+            empty = False
+        return not empty
 
 
 Fetch = Callable[[int, int], Awaitable[Page[T]]]
@@ -91,15 +106,14 @@ class Pages(Generic[T]):
     """
 
     def __init__(
-        self, fetch: Fetch[T], *, marks: Callable[[Iterable[T]], Set[Any]], offset: int, count: int, name: str
+        self, fetch: Fetch[T], *, marks: Marks[T], offset: int, count: int, name: str
     ) -> None:
         self._fetch = fetch
-        self._marks = marks
         self._offset = offset
         self._count = count
         self._full = count
         self._name = name
-        self._watch = RepeatWatch()
+        self._watch = RepeatWatch(marks)
         self._done = False
 
     def __aiter__(self) -> Self:
@@ -110,7 +124,7 @@ class Pages(Generic[T]):
             raise StopAsyncIteration
         page = await self._fetch(self._offset, self._count)
         self._done = page.is_last(self._full)
-        if self._watch.repeats(self._marks(page.items)):
+        if self._watch.repeats(page.items):
             _log.warning("%s: the server repeats a page it has sent before; the list ends here", self._name)
             self._done = True
             raise StopAsyncIteration

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 from attrs import frozen
 
+from carecloud_async.codec.collector import uncollected
 from carecloud_async.codec.envelope import (
     MISSING,
     page_decoder,
@@ -88,6 +89,7 @@ def record(body: bytes, into: type[T]) -> T:
     return structure(value, into)
 
 
+@uncollected
 def page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T]:
     """Decode one page of a list operation.
 

@@ -14,7 +14,7 @@ __all__ = ["Order"]
 
 
 def _text(ids: Sequence[Any]) -> Sequence[Any] | None:
-    return ids if all(type(one) is str for one in ids) else None
+    return ids if set(map(type, ids)) <= {str} else None
 
 
 def _number(ids: Sequence[Any]) -> Sequence[Any] | None:
@@ -33,7 +33,8 @@ def _whole(one: Any) -> int:
 
 
 def _folded(ids: Sequence[Any]) -> Sequence[Any] | None:
-    return [one.casefold() for one in ids] if all(type(one) is str for one in ids) else None
+    texts = _text(ids)
+    return None if texts is None else [one.casefold() for one in texts]
 
 
 _WAYS: dict[str, Callable[[Sequence[Any]], Sequence[Any] | None]] = {
