@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -104,7 +104,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 request.method,
                 self._url(true_url(request), encoded=True),
                 data=request.content or None,
-                headers=request.headers.multi_items(),
+                headers=_headers(request),
                 allow_redirects=False,
                 timeout=self._timeout(request),
                 proxy=self._proxy,
@@ -152,23 +152,51 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return httpx.RemoteProtocolError(text)
 
 
+def _headers(request: httpx.Request) -> list[tuple[str, str]]:
+    # As `multi_items` does, without trying each known encoding on every header first.
+    return [(name.decode(), value.decode()) for name, value in request.headers.raw]
+
+
 def _response(response: aiohttp.ClientResponse, body: bytes) -> httpx.Response:
-    # What came packed is unpacked by httpx on its way through a stream; all else needs no second copy.
-    packed = "Content-Encoding" in response.headers
-    return httpx.Response(
+    # What came packed is unpacked by httpx on its way through a stream; all else is as it should be.
+    kind = httpx.Response if "Content-Encoding" in response.headers else _Whole
+    return kind(
         response.status,
         headers=response.raw_headers,
-        content=None if packed else body,
-        stream=_Body(body) if packed else None,
+        stream=_Body(body),
         extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
     )
+
+
+class _Whole(httpx.Response):
+    """An answer whose body is here already: nothing to read, nothing to unpack, nothing to close."""
+
+    stream: _Body
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._body = self.stream.body
+        self.is_stream_consumed = self.is_closed = True
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
+        return self._body
+
+    def read(self) -> bytes:
+        """Return the body."""
+        return self._body
+
+    async def aread(self) -> bytes:
+        """Return the body."""
+        return self._body
 
 
 class _Body(httpx.AsyncByteStream):
     """A body that is already here."""
 
     def __init__(self, body: bytes) -> None:
-        self._body = body
+        self.body = body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._body
+        yield self.body

@@ -12,6 +12,8 @@ from carecloud_async.project import Interface
 
 #: What a user's client may hold for its own calls and has no place in ours.
 _NOT_OURS = ("Authorization", "Cookie", "Host")
+#: Methods whose requests say how long their body is, even if there is none (RFC 9110, 8.6).
+_WITH_BODY = {"POST", "PUT", "PATCH"}
 #: Ad-hoc paths could make the table of URLs grow without end.
 _MOST_URLS = 1000
 
@@ -68,10 +70,15 @@ class Outgoing:
             url = self._template(operation)
         else:
             url = self._masked(target, operation)
+        # A stream in place of `content` spares the family from guessing headers that we know.
+        stream = self._door.family.ByteStream(body or b"")
         request = self._door.family.Request(
-            operation.method, url, headers=self._headers, content=body, extensions=extensions
+            operation.method, url, headers=self._headers, stream=stream, extensions=extensions
         )
+        request.read()
         request.url = url  # the family made a plain copy
+        if body is not None or operation.method in _WITH_BODY:
+            request.headers["Content-Length"] = str(len(request.content))
         if bearer is not None:
             request.headers["Authorization"] = f"Bearer {bearer}"
         return request

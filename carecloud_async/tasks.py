@@ -19,6 +19,7 @@ class Background:
 
     def __init__(self) -> None:
         self._group: TaskGroup | None = None
+        self._ended = False
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
@@ -29,12 +30,17 @@ class Background:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         group, self._group = self._group, None
+        self._ended = True
         if group is not None:
             group.cancel_scope.cancel()
             await group.__aexit__(None, None, None)
 
     def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Run a task until it is done or the block ends. It must not raise."""
-        if self._group is None:
-            raise RuntimeError("the block has ended")
-        self._group.start_soon(function, *args)
+        """Run a task until it is done or the block ends. It must not raise.
+
+        Once the block ends, nothing new begins: a task that is done just then may still ask for the next one.
+        """
+        if self._group is not None:
+            self._group.start_soon(function, *args)
+        elif not self._ended:
+            raise RuntimeError("the block has not begun")

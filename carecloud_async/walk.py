@@ -105,9 +105,7 @@ class Pages(Generic[T]):
         name: what is listed, for warnings.
     """
 
-    def __init__(
-        self, fetch: Fetch[T], *, marks: Marks[T], offset: int, count: int, name: str
-    ) -> None:
+    def __init__(self, fetch: Fetch[T], *, marks: Marks[T], offset: int, count: int, name: str) -> None:
         self._fetch = fetch
         self._offset = offset
         self._count = count

@@ -15,6 +15,8 @@ from auth_tools import connect, make_sandbox
 
 from carecloud_async import RedisTokenStore, TokenStoreError
 
+pytestmark = pytest.mark.timed
+
 HERE = Path(__file__).parent
 LOGINS = {"user": "POST /users/actions/login", "customer": "POST /tokens/{token_id}/actions/login"}
 

@@ -61,6 +61,7 @@ async def test_in_the_mandatory_window_all_wait_for_one():
 
 @pytest.mark.parametrize("part", [0.8, 0.97])
 @pytest.mark.parametrize("timeout", [120, 2])
+@pytest.mark.timed
 async def test_a_hanging_login_fails_no_call_while_the_token_is_good(part, timeout):
     """Whoever leads or waits goes on with the old token within a part of its own time."""
     clock = FakeClock()
@@ -173,6 +174,7 @@ async def test_six_second_tokens_under_steady_calls_never_see_a_401():
     assert sandbox.logins <= 5
 
 
+@pytest.mark.timed
 async def test_three_second_tokens_in_real_time_never_see_a_401():
     """The same against the real clock, with calls in parallel and a login that takes its time."""
     sandbox = slow_sandbox(token_lifetime=3)

@@ -23,7 +23,10 @@ FLAGS = (
     "--window-size=1000,700",
 )
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="chromium is not installed")
+pytestmark = [
+    pytest.mark.timed,
+    pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="chromium is not installed"),
+]
 
 
 @pytest.fixture(scope="module")

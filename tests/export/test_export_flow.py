@@ -55,6 +55,7 @@ async def test_the_users_own_exception_comes_out_as_itself(tmp_path):
     assert len(ids(tmp_path / "c.jsonl")) == 1000
 
 
+@pytest.mark.timed
 async def test_a_slow_disk_slows_the_fetching_and_not_the_loop(tmp_path, monkeypatch):
     """Pages are not fetched far ahead of the disk, and other tasks run meanwhile."""
     sandbox = Sandbox(customers=2000, seed=1)
@@ -82,6 +83,7 @@ async def test_a_slow_disk_slows_the_fetching_and_not_the_loop(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.timed
 async def test_sixteen_in_flight_are_nearly_sixteen_times_as_fast(tmp_path, anyio_backend):
     """With 50 ms of latency, concurrency 16 reaches 90 % of sixteen times the sequential rate (the best of three)."""
     sandbox = Sandbox(customers=8000, seed=1, keep_rendered=True)
@@ -122,6 +124,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is measured as Linux tells it")
+@pytest.mark.timed
 def test_memory_does_not_grow_with_the_list(tmp_path):
     """5,000 against 60,000 customers: the peaks of the whole processes differ by less than 25 MB."""
     peaks = []

@@ -13,6 +13,8 @@ from carecloud_async import CareCloud
 from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan, install_error_handlers, ndjson
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
+pytestmark = pytest.mark.timed
+
 BROWSERS = 100
 WAVES = 5
 

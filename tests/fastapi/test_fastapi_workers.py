@@ -20,7 +20,10 @@ HERE = Path(__file__).parent
 WORKERS = 4
 ONE_EACH = httpx.Limits(max_keepalive_connections=0)  # a new connection each: all workers get their share
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+pytestmark = [
+    pytest.mark.timed,
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
+]
 
 
 def wait_for(condition, seconds=20):

@@ -79,6 +79,7 @@ async def test_first_come_first_through():
     assert order == list(range(50))
 
 
+@pytest.mark.timed
 async def test_who_gives_up_takes_no_slot_along():
     """Of 100 waiters 90 leave; the ten who stay are through as fast as ten."""
     gate = Gate(RateLimit(requests_per_second=50), clock=SystemClock())
@@ -99,6 +100,7 @@ async def test_who_gives_up_takes_no_slot_along():
 
 
 @pytest.mark.parametrize("cancel", [False, True])
+@pytest.mark.timed
 async def test_ten_thousand_waiters_cost_little(cancel):
     """They pass, or leave, within a few seconds of work."""
     clock = SystemClock()
@@ -187,6 +189,7 @@ def test_a_pace_that_is_none_is_refused(rate):
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("told", [True, False])
+@pytest.mark.timed
 async def test_a_server_of_forty_a_second_on_a_socket(told):
     """Real time, real sockets, eight at once: hardly a 429, and no crawl; the exact pace is the simulation's."""
     sandbox = Sandbox(50, rate_limit=40, rate_limit_retry_after=1)

@@ -311,6 +311,7 @@ def test_four_processes_log_in_once(child, path, tmp_path, backends):
 
 
 @pytest.mark.anyio
+@pytest.mark.timed
 async def test_killed_holder(child, path):
     """A holder that is killed gives its lock back at once; a living one, of another process, keeps it."""
     holder = child("asyncio", "hold", "file", path)

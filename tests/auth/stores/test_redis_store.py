@@ -172,6 +172,7 @@ def test_bad_url(url):
 @pytest.mark.anyio
 @pytest.mark.parametrize("place", ["redis://user:pass-word@127.0.0.1:1/3", "redis://127.0.0.1:1/3?password=pass-word"])
 @every_use
+@pytest.mark.timed
 async def test_nobody_there(place, use):
     """A server that is not there is a TokenStoreError at once, and no password shows anywhere."""
     store = RedisTokenStore(place)
@@ -187,6 +188,7 @@ async def test_nobody_there(place, use):
 @on_asyncio
 @pytest.mark.anyio
 @every_use
+@pytest.mark.timed
 async def test_server_does_not_answer(own_redis_server, use):
     """A server that hangs is a TokenStoreError after the timeout, and usable again when it wakes."""
     store = RedisTokenStore(own_redis_server.url, timeout=0.2)
@@ -201,6 +203,7 @@ async def test_server_does_not_answer(own_redis_server, use):
 
 @on_asyncio
 @pytest.mark.anyio
+@pytest.mark.timed
 async def test_killed_in_the_middle(own_redis_server, caplog):
     """Redis killed while a lock is held: calls fail quickly, the body's result stands, and a new server is found."""
     store = RedisTokenStore(own_redis_server.url, timeout=1, lock_life=0.3)
@@ -235,6 +238,7 @@ async def test_refusals_quote_nothing(redis_server, redis, prefix):
 
 @on_asyncio
 @pytest.mark.anyio
+@pytest.mark.timed
 async def test_lock_outlives_its_life(redis_server, redis, prefix):
     """A lock held for longer than its life stays held."""
     store = RedisTokenStore(redis_server.url, prefix=prefix, lock_life=0.3)
@@ -324,6 +328,7 @@ def test_four_processes_log_in_once(redis_server, child, tmp_path):
 
 @on_asyncio
 @pytest.mark.anyio
+@pytest.mark.timed
 async def test_killed_holder(own_redis_server, child):
     """A holder that is killed delays the others by the lock's life and not more."""
     holder = child("asyncio", "hold", "redis", own_redis_server.url)
