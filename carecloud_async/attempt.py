@@ -38,12 +38,14 @@ class Reply:
         headers: the answer's headers.
         body: its bytes, decompressed.
         sent_at: when the attempt began, on the monotonic clock.
+        attempts: how often the call was sent until this came.
     """
 
     status: int
     headers: Any
     body: bytes
     sent_at: float
+    attempts: int = 1
 
 
 def broken_answer(operation: Operation, problem: str, *, status: int | None) -> ResponseError:

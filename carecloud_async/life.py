@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from attrs import evolve
+
 from carecloud_async.attempt import Attempt, Reply
 from carecloud_async.engine import Engine, Options
 from carecloud_async.errors import CareCloudError, ClientClosedError, NotFoundError, RequestTimeoutError
@@ -91,7 +93,7 @@ class Life(Generic[T]):
             if isinstance(outcome, Reply):
                 self._status = outcome.status
                 engine.gate.served(ticket)
-                return outcome
+                return outcome if self._attempts == 1 else evolve(outcome, attempts=self._attempts)
             self._note(outcome, ticket)
             if self._deleted_before(outcome):
                 return Reply(204, {}, b"", engine.clock.monotonic())

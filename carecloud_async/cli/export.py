@@ -15,7 +15,7 @@ from carecloud_async.cli.connect import DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Conn
 from carecloud_async.cli.console import say
 from carecloud_async.cli.failures import INTERRUPTED, UsageError
 from carecloud_async.cli.listings import find, open_listing
-from carecloud_async.cli.progress import show_progress
+from carecloud_async.cli.progress import retries, show_progress
 from carecloud_async.cli.warnings import tell_of_values
 from carecloud_async.errors import ExportError
 from carecloud_async.export import ExportReport
@@ -142,6 +142,8 @@ def export(
 def summary(resource: str, report: ExportReport) -> str:
     """Say in one line what came of an export."""
     requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
+    if report.retries:
+        requests += f", {retries(report.retries)}"
     words = [f"{report.records:,} {resource} in {report.target} ({report.seconds:.1f} s, {requests})"]
     if not report.settled:
         words.append("the list kept changing until the end: run it again for certainty")

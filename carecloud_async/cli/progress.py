@@ -73,6 +73,13 @@ def describe(progress: Progress) -> str:
         return f"{progress.records:,}, {progress.stage} the file"
     words = f"{progress.records:,}" + (f" of {progress.total:,}" if progress.total is not None else "")
     words += f", {progress.rate:,.0f} a second"
+    if progress.retries:
+        words += f", {retries(progress.retries)}"
     if progress.remaining is not None:
         words += f", {timedelta(seconds=round(progress.remaining))} left"
     return words
+
+
+def retries(count: int) -> str:
+    """Say how often something was asked for again."""
+    return "1 retry" if count == 1 else f"{count:,} retries"

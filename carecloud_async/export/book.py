@@ -106,6 +106,7 @@ class Book:
         self.counts = evolve(
             self.counts,
             requests=before.requests + self._source.requests,
+            retries=before.retries + self._source.retries,
             seconds=before.seconds + self._reporter.seconds,
             began=before.began or self._source.began,
             **changes,

@@ -26,6 +26,7 @@ class Counts:
     records: int = 0
     pages: int = 0
     requests: int = 0
+    retries: int = 0
     seconds: float = 0.0
     drifted: bool = False
     settled: bool = True

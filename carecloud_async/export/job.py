@@ -297,6 +297,7 @@ def _report(job: Job, counts: Counts, *, resumed: bool) -> ExportReport:
         records=counts.records,
         pages=counts.pages,
         requests=counts.requests,
+        retries=counts.retries,
         seconds=counts.seconds,
         drifted=counts.drifted,
         settled=counts.settled,

@@ -62,6 +62,7 @@ class Reporter:
             records=counts.records,
             total=total,
             requests=counts.requests - self._before.requests,
+            retries=counts.retries - self._before.retries,
             pages=counts.pages,
             seconds=seconds,
             rate=rate,

@@ -18,6 +18,7 @@ class Progress:
         records: records accepted so far, those of earlier runs of a resumed export included.
         total: how many there will be, as the server says; `None` if it does not, or with `changed_since`.
         requests: pages asked for in this run.
+        retries: how often one of them had to be asked for again.
         pages: pages that brought records.
         seconds: how long this run has taken.
         rate: records per second in this run.
@@ -33,6 +34,7 @@ class Progress:
     rate: float
     remaining: float | None
     stage: str = "reading"
+    retries: int = 0
 
 
 @frozen(kw_only=True)
@@ -44,6 +46,7 @@ class ExportReport:
         records: how many records were written.
         pages: pages that brought records.
         requests: pages asked for, those of earlier runs of a resumed export included.
+        retries: how often a page had to be asked for again, earlier runs included.
         seconds: how long it took, earlier runs included.
         drifted: whether the list was seen to change meanwhile.
         settled: whether the guarantee holds: false if the list kept changing until the export gave up following it.
@@ -64,6 +67,7 @@ class ExportReport:
     resumed: bool = False
     total: int | None = None
     next_changed_since: datetime | None = None
+    retries: int = 0
 
 
 OnProgress = Callable[[Progress], Awaitable[object] | object]

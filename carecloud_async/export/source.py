@@ -43,6 +43,7 @@ class Source:
 
     Attributes:
         requests: how many pages were asked for.
+        retries: how many of these requests had to be sent again.
         began: when the server answered first, by its own clock (by ours if it has none), less the time of the answer.
     """
 
@@ -51,6 +52,7 @@ class Source:
         self._clock = query.caller.engine.clock
         self._decoder = id_decoder(query.operation.id_field)
         self.requests = 0
+        self.retries = 0
         self.began: datetime | None = None
 
     async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
@@ -71,6 +73,7 @@ class Source:
         self.requests += 1
         sent = self._clock.monotonic()
         reply = await query.caller.exchange(query.operation, path_params=query.path_params, params=asked)
+        self.retries += reply.attempts - 1
         if self.began is None:
             self._note_time(server_date(reply.headers), sent)
         try:

@@ -153,6 +153,8 @@ def test_progress_lines_come_every_few_seconds(capfd):
 def test_progress_without_a_total():
     """What the server does not say is not made up."""
     assert describe(progress(records=5, total=None, remaining=None)) == "5, 1,000 a second"
+    assert describe(progress(records=5, total=None, retries=1)) == "5, 1,000 a second, 1 retry, 0:00:15 left"
+    assert describe(progress(records=5, total=None, retries=1200, remaining=None)).endswith(", 1,200 retries")
     assert describe(progress(records=5, stage="writing")) == "5, writing the file"
 
 
@@ -160,6 +162,8 @@ def test_the_summary_tells_of_changes():
     """A list that changed, or never came to rest, is said so."""
     report = ExportReport(target="c.csv", records=1, pages=1, requests=1, seconds=1.0, drifted=True)
     assert summary("customers", report).startswith("1 customers in c.csv (1.0 s, 1 request); the list changed")
+    again = ExportReport(target="c.csv", records=1, pages=1, requests=1, retries=2, seconds=1.0, drifted=False)
+    assert summary("customers", again) == "1 customers in c.csv (1.0 s, 1 request, 2 retries)"
     unsettled = ExportReport(target="c.csv", records=1, pages=1, requests=2, seconds=1.0, drifted=True, settled=False)
     assert "run it again" in summary("customers", unsettled)
 

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from export_help import connect, ids
 
+from carecloud_async import RetryPolicy
 from carecloud_async.export import journal as journals
 from carecloud_async.export.checkpoint import write_durably
 from carecloud_async.sandbox import Sandbox
@@ -39,6 +40,19 @@ async def test_progress_tells_how_far_it_is(tmp_path, monkeypatch, kind):
     assert reading[3].remaining > 0
     assert reading[3].rate > 0
     assert told[-1].stage == "writing"
+
+
+async def test_what_had_to_be_asked_for_again_is_told(tmp_path, monkeypatch):
+    """Pages that a struggling server sent only when asked again count as retries, while it runs and in the report."""
+    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    sandbox = Sandbox(customers=1000, seed=1)
+    told = []
+    async with connect(sandbox, retry=RetryPolicy(base=0.001)) as client:
+        await client.login()
+        sandbox.faults.add("GET /customers", status=503, after=2, times=2)
+        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", on_progress=told.append)
+    assert (report.records, report.requests, report.retries) == (1000, 11, 2)
+    assert [told[0].retries, told[-1].retries] == [0, 2]
 
 
 async def test_the_users_own_exception_comes_out_as_itself(tmp_path):
