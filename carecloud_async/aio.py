@@ -7,7 +7,9 @@ told as the httpx exception that says whether the request may have left.
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +101,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its answer to the end, so that the connection is free again."""
+        began = time.perf_counter()
         try:
             async with self._session.request(
                 request.method,
@@ -113,7 +116,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except Exception as error:
             raise self._map(error) from error
         else:
-            return _response(response, body)
+            return _response(response, body, seconds=time.perf_counter() - began)
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -157,15 +160,17 @@ def _headers(request: httpx.Request) -> list[tuple[str, str]]:
     return [(name.decode(), value.decode()) for name, value in request.headers.raw]
 
 
-def _response(response: aiohttp.ClientResponse, body: bytes) -> httpx.Response:
+def _response(response: aiohttp.ClientResponse, body: bytes, *, seconds: float) -> httpx.Response:
     # What came packed is unpacked by httpx on its way through a stream; all else is as it should be.
     kind = httpx.Response if "Content-Encoding" in response.headers else _Whole
-    return kind(
+    answer = kind(
         response.status,
         headers=response.raw_headers,
         stream=_Body(body),
         extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
     )
+    answer.elapsed = timedelta(seconds=seconds)  # httpx would tell it of a stream that it closes itself
+    return answer
 
 
 class _Whole(httpx.Response):
@@ -190,6 +195,12 @@ class _Whole(httpx.Response):
     async def aread(self) -> bytes:
         """Return the body."""
         return self._body
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the body, in parts if that is asked for."""
+        size = chunk_size or len(self._body) or 1
+        for start in range(0, len(self._body), size):
+            yield self._body[start : start + size]
 
 
 class _Body(httpx.AsyncByteStream):

@@ -1,0 +1,82 @@
+"""What a user's hooks on `client.http` see of an answer, with the default transport over a socket."""
+
+import gzip
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from carecloud_async import CareCloud, EnterpriseCredentials
+
+pytestmark = pytest.mark.anyio
+
+LOGIN = b'{"data":{"bearer_token":"0935","valid_to":"2999-01-01 00:00:00","user":{}}}'
+CUSTOMER = '{"data":{"customer_id":"8ea6","personal_information":{"last_name":"Růžičková"}}}'.encode()
+AUTH = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(LOGIN)
+
+    def do_GET(self):
+        packed = "packed" in self.path
+        self._answer(gzip.compress(CUSTOMER) if packed else CUSTOMER, packed=packed)
+
+    def _answer(self, body, *, packed=False):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Set-Cookie", "PHPSESSID=0; path=/")
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Print nothing."""
+
+
+@pytest.fixture(scope="module")
+def url():
+    server = HTTPServer(("127.0.0.1", 0), _Handler)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ["8ea6", "packed"])
+async def test_a_hook_sees_a_whole_answer(url, name):
+    """A response hook may read the body in every way that httpx has; the call gets it all the same."""
+    seen = []
+
+    async def hook(response):
+        assert await response.aread() == response.content == CUSTOMER
+        assert response.json()["data"]["customer_id"] == "8ea6"
+        assert response.text == CUSTOMER.decode()
+        assert [part async for part in response.aiter_lines()] == [CUSTOMER.decode()]
+        assert b"".join([part async for part in response.aiter_bytes(7)]) == CUSTOMER
+        assert response.is_closed
+        assert response.elapsed.total_seconds() > 0
+        seen.append(response.reason_phrase)
+
+    async with CareCloud(url, auth=AUTH, rate_limit=None) as client:
+        await client.login()
+        client.http.event_hooks = {"response": [hook]}
+        customer = await client.customers.get(name)
+    assert customer.personal_information.last_name == "Růžičková"
+    assert seen == ["OK"]
+
+
+async def test_no_cookie_is_kept(url):
+    """The default client has no jar: what a server sets is gone, and so is what somebody puts in."""
+    async with CareCloud(url, auth=AUTH) as client:
+        await client.customers.get("8ea6")
+        client.http.cookies.set("mine", "1")
+        assert not client.http.cookies
