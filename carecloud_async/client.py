@@ -19,6 +19,7 @@ from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.call import Caller
+from carecloud_async.checks import check_whole
 from carecloud_async.clock import Clock, SystemClock
 from carecloud_async.engine import Engine, Options
 from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
@@ -29,7 +30,13 @@ from carecloud_async.observe import OnCall
 from carecloud_async.project import Interface, Project
 from carecloud_async.rate import Gate, Limit, RateLimit
 from carecloud_async.retry import RetryBudget, RetryPolicy
-from carecloud_async.settings import check_combination, check_connections, check_provider, from_environment
+from carecloud_async.settings import (
+    DEFAULT_CONNECTIONS,
+    check_combination,
+    check_provider,
+    check_store,
+    from_environment,
+)
 
 if TYPE_CHECKING:
     from carecloud_async.resources.customers import Customers
@@ -79,10 +86,10 @@ class CareCloud:
         token_store: TokenStore | None = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  (a frozen value)
         rate_limit: Limit | None = RateLimit.adaptive(),  # noqa: B008  (a frozen value)
-        timeout: Timeout | float | None = None,
-        max_connections: int | None = None,
+        timeout: Timeout | float = Timeout(),  # noqa: B008  (a frozen value)
+        max_connections: int = DEFAULT_CONNECTIONS,
         proxy: str | None = None,
-        verify: ssl.SSLContext | str | bool | None = None,
+        verify: ssl.SSLContext | str | bool = True,
         transport: Any | None = None,
         http_client: Any | None = None,
         allow_http: bool = False,
@@ -93,12 +100,13 @@ class CareCloud:
     ) -> None:
         check_combination(
             http_client,
-            transport=transport,
-            timeout=timeout,
-            proxy=proxy,
-            verify=verify,
-            max_connections=max_connections,
+            transport=transport is not None,
+            timeout=timeout != Timeout(),
+            proxy=proxy is not None,
+            verify=verify is not True,
+            max_connections=max_connections != DEFAULT_CONNECTIONS,
         )
+        check_whole("max_connections", max_connections, least=1)
         check_provider(auth)
         clock = clock or SystemClock()
         project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
@@ -108,9 +116,9 @@ class CareCloud:
                 project,
                 transport=transport,
                 http_client=http_client,
-                max_connections=check_connections(max_connections),
+                max_connections=max_connections,
                 proxy=proxy,
-                verify=True if verify is None else verify,
+                verify=verify,
             ),
             gate=Gate(rate_limit, clock=clock),
             budget=RetryBudget(retry, clock=clock),
@@ -119,13 +127,14 @@ class CareCloud:
             guard=LoopGuard(),
             on_call=on_call,
         )
-        options = Options(language=language, timeout=Timeout() if timeout is None else Timeout.of(timeout), retry=retry)
-        store = token_store or MemoryTokenStore(clock=clock)
+        options = Options(language=language, timeout=Timeout.of(timeout), retry=retry)
+        store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
         managers = ManagerFactory(engine=engine, options=options, store=store, windows=windows)
         identities = Identities(managers.make)
         self._owner = True
         self._acting = False
-        self._set_up(engine, identities, identities.seat(auth), options)
+        self._own_seat = identities.seat(auth)
+        self._set_up(engine, identities, self._own_seat, options)
 
     def _set_up(self, engine: Engine, identities: Identities, seat: Seat, options: Options) -> None:
         self._engine = engine
@@ -185,7 +194,9 @@ class CareCloud:
             ConfigurationError: the identity's device already serves another one here.
         """
         check_provider(auth)
-        return self._view(self._identities.seat(auth), self._options, acting=True)
+        seat = self._identities.seat(auth)
+        # A view of the client's own identity binds whoever uses the client, as the client itself does.
+        return self._view(seat, self._options, acting=seat is not self._own_seat)
 
     def with_options(
         self,
@@ -209,6 +220,7 @@ class CareCloud:
         view = CareCloud.__new__(CareCloud)
         view._owner = False
         view._acting = acting
+        view._own_seat = self._own_seat
         view._set_up(self._engine, self._identities, seat, options)
         return view
 

@@ -34,15 +34,20 @@ class CallRecord:
     error: str | None = None
 
 
+#: What asyncio and trio call a task that was told to stop: somebody's wish, no trouble.
+_CANCELLED = {"CancelledError", "Cancelled"}
+
 OnCall = Callable[[CallRecord], None]
 
 
 def report(record: CallRecord, on_call: OnCall | None) -> None:
     """Log the record on `carecloud_async` (INFO, or WARNING with an error) and hand it to the user's hook.
 
+    A call that was cancelled is told at INFO, as one that went well.
+
     A hook that raises breaks no call and hides no error: what it raised is logged on `carecloud_async.on_call`.
     """
-    level = logging.INFO if record.error is None else logging.WARNING
+    level = logging.INFO if record.error is None or record.error in _CANCELLED else logging.WARNING
     if _log.isEnabledFor(level):
         _write(record, level)
     if on_call is not None:

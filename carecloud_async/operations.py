@@ -29,6 +29,7 @@ class Operation:
         path: the path template below the version, such as `/customers/{customer_id}`. Logs and errors show it.
         call: the dotted name from the client, such as `customers.list`.
         parameters: the query names that the operation takes.
+        lists: those of them that take several values.
         interfaces: where it exists.
         safe_to_repeat: whether sending it twice is the same as once. Reads, PUT and DELETE are; a POST is only when it
             merely searches; a GET that issues credentials is not.
@@ -43,6 +44,7 @@ class Operation:
     path: str
     call: str
     parameters: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
     interfaces: frozenset[Interface] = BOTH
     safe_to_repeat: bool = Factory(lambda self: self.method in REPEATABLE, takes_self=True)
     paged: bool = False

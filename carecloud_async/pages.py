@@ -85,8 +85,7 @@ class Listing(Generic[T]):
 
     async def collect(self, *, limit: int) -> list[T]:
         """Return the first records as a list, at most `limit` of them."""
-        if limit < 1:
-            raise ConfigurationError("collect: limit must be at least 1")
+        check_whole("limit", limit, least=1)
         items: list[T] = []
         listing = evolve(self, count=min(self._count, limit))
         async for page in listing.pages():
@@ -97,8 +96,7 @@ class Listing(Generic[T]):
 
     def prefetch(self, pages: int) -> Prefetch[T]:
         """Return the records with so many pages in flight, their order kept: `async with` it, then iterate."""
-        if pages < 1:
-            raise ConfigurationError("prefetch: at least one page must be in flight")
+        check_whole("pages", pages, least=1)
         return Prefetch(
             self.fetch,
             marks=self._marks,
@@ -206,10 +204,14 @@ def listing(
     """Make a listing; what cannot work is refused here and not at its first page.
 
     Raises:
-        ConfigurationError: `count` or `offset` is no sensible number.
+        ConfigurationError: `count` or `offset` is no sensible number, or a filter that takes several values is one
+            text, which the API would not heed: it would list everything.
     """
     check_whole("count", count, least=1)
     check_whole("offset", offset, least=0)
+    for name in operation.lists:
+        if isinstance(params.get(name), str | bytes):
+            raise ConfigurationError(f"{name} takes several values: give a list, even of one")
     return Listing(
         caller=caller,
         operation=operation,

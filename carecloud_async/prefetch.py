@@ -142,7 +142,7 @@ class Prefetch(Generic[T]):
         try:
             while span.received < count:
                 page = await self._fetch(offset + span.received, count - span.received)
-                span.last = page.is_last(count - span.received)
+                span.last = page.is_last(count - span.received, first=not self._step)
                 span.items += page.items
                 span.received += page.received
                 span.total_items = page.total_items

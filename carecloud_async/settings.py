@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from carecloud_async.auth.enterprise import EnterpriseCredentials
 from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.checks import check_whole
+from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.project import Interface
 
 DEFAULT_CONNECTIONS = 20
+
+_STORE_METHODS = ("load", "save", "discard", "lock", "aclose")
 
 _REQUIRED = {
     "project_url": "CARECLOUD_PROJECT_URL",
@@ -47,9 +49,17 @@ def _read(variable: str) -> str:
     return os.environ.get(variable, "").strip()
 
 
-def check_combination(http_client: Any | None, **others: Any) -> None:
-    """Refuse settings that a client of the user's own brings with it."""
-    given = [name for name, value in others.items() if value is not None]
+def check_combination(http_client: Any | None, **given_ones: bool) -> None:
+    """Refuse settings that a client of the user's own brings with it.
+
+    Args:
+        http_client: that client, if any.
+        **given_ones: the settings, and whether they were given.
+
+    Raises:
+        ConfigurationError: both were.
+    """
+    given = [name for name, is_given in given_ones.items() if is_given]
     if http_client is not None and given:
         raise ConfigurationError(f"http_client brings its own {', '.join(given)}: set that on the client you pass in")
 
@@ -67,9 +77,15 @@ def check_provider(auth: Any) -> None:
         raise ConfigurationError(f'{type(auth).__name__}.interface must be "enterprise" or "customer"') from None
 
 
-def check_connections(number: int | None) -> int:
-    """Return the size of the pool."""
-    if number is None:
-        return DEFAULT_CONNECTIONS
-    check_whole("max_connections", number, least=1)
-    return number
+def check_store(store: Any) -> TokenStore:
+    """Refuse what is no token store; what merely has its methods is one.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
+        raise ConfigurationError(
+            "token_store must be a TokenStore object such as FileTokenStore(path), not "
+            f"{f'the class {store.__name__}: make one' if isinstance(store, type) else type(store).__name__}"
+        )
+    return cast("TokenStore", store)

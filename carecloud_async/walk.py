@@ -44,15 +44,24 @@ class Page(Generic[T]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def is_last(self, count: int) -> bool:
-        """Tell whether nothing can follow, given that `count` records come on a full page.
+    def is_last(self, count: int, *, first: bool) -> bool:
+        """Tell whether nothing can follow.
 
         A full page is never the last: only asking again can tell. Neither is one that the total promises more than.
+        The first page alone may be short because the server caps `count`: then only the exact total makes it the last.
+
+        Args:
+            count: how many records a full page holds, as far as that is known.
+            first: whether no page before it has shown that.
         """
         if not self.received:
             return True
-        reached = self.total_items is None or self.offset + self.received >= self.total_items
-        return reached and self.received < count
+        if self.received >= count:
+            return False
+        reached = self.offset + self.received
+        if first:
+            return reached == self.total_items
+        return self.total_items is None or reached >= self.total_items
 
 
 Marks = Callable[[Iterable[T]], Iterable[Any]]
@@ -110,6 +119,7 @@ class Pages(Generic[T]):
         self._offset = offset
         self._count = count
         self._full = count
+        self._first = True
         self._name = name
         self._watch = RepeatWatch(marks)
         self._done = False
@@ -121,7 +131,7 @@ class Pages(Generic[T]):
         if self._done:
             raise StopAsyncIteration
         page = await self._fetch(self._offset, self._count)
-        self._done = page.is_last(self._full)
+        self._done = page.is_last(self._full, first=self._first)
         if self._watch.repeats(page.items):
             _log.warning("%s: the server repeats a page it has sent before; the list ends here", self._name)
             self._done = True
@@ -132,6 +142,7 @@ class Pages(Generic[T]):
         self._offset += page.received
         # A server that caps `count` shows it by a short page with more to come.
         self._full = min(self._full, page.received)
+        self._first = False
         return page
 
     def _warn_if_short(self, page: Page[T]) -> None:

@@ -74,6 +74,8 @@ def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
     Raises:
         ConfigurationError: a list is empty or longer than the API takes, or a value cannot be sent.
     """
+    if not isinstance(params, Mapping):
+        raise ConfigurationError('params must be a dict; a list is written {"name": [1, 2]}')
     pairs: list[tuple[str, str]] = []
     for name, value in params.items():
         if value is None:

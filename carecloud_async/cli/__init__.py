@@ -19,4 +19,7 @@ def main() -> None:
             raise
         sys.stderr.write("carecloud: the command needs the extra cli: pip install 'carecloud-async[cli]'\n")
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        raise SystemExit(130) from None
     raise SystemExit(run(sys.argv[1:]))

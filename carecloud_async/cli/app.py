@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -89,8 +88,7 @@ def _wrong_usage(error: Any) -> int:
     """Print what is wrong with the command line, and where its help is."""
     message = " ".join(error.format_message().split())
     if not message or type(error).__name__ == "NoArgsIsHelpError":
-        sys.stdout.write(error.ctx.get_help() + "\n" if error.ctx else "")
-        return UsageError.code
+        return UsageError.code  # the error has printed the help as it was made
     where = error.ctx.command_path if getattr(error, "ctx", None) else "carecloud"
     say(f"{message if message.endswith(('.', '?')) else message + '.'} See {where} --help")
     return UsageError.code

@@ -145,6 +145,8 @@ def summary(resource: str, report: ExportReport) -> str:
     if report.retries:
         requests += f", {retries(report.retries)}"
     words = [f"{report.records:,} {resource} in {report.target} ({report.seconds:.1f} s, {requests})"]
+    if report.finished_before:
+        words.append("an earlier run had finished it: --overwrite asks again")
     if not report.settled:
         words.append("the list kept changing until the end: run it again for certainty")
     elif report.drifted:

@@ -77,7 +77,7 @@ def _plain(error: BaseException) -> str:
 def _fix(error: BaseException) -> str:
     match error:
         case AuthenticationError():
-            return ": check CARECLOUD_LOGIN, CARECLOUD_PASSWORD and CARECLOUD_EXTERNAL_APPLICATION_ID"
+            return " (CARECLOUD_LOGIN, CARECLOUD_PASSWORD, CARECLOUD_EXTERNAL_APPLICATION_ID)"
         case PermissionDeniedError(exception="interface_not_allowed_exception"):
             return ": this application may not use the enterprise interface; ask the administrator for one that may"
         case PermissionDeniedError() if error.path.endswith("login"):
@@ -87,7 +87,7 @@ def _fix(error: BaseException) -> str:
         case BadRequestError():
             return ": correct the value of what stands in the brackets"
         case RateLimitError():
-            return ": the project is asked too often; try again later, or slower with --rate"
+            return ": the project is asked too often; try again later, exports slower with --rate"
         case ServerError():
             return ": the server has trouble; try again later"
         case ApiError(path=path) if path.endswith("login"):

@@ -31,7 +31,11 @@ def encode(value: Any, *, zone: tzinfo | None = None) -> bytes:
     Raises:
         ConfigurationError: something in it has no JSON form; the message names its type.
     """
-    return msgspec.json.encode(unstructure(value, zone=zone))
+    try:
+        return msgspec.json.encode(unstructure(value, zone=zone))
+    except UnicodeEncodeError:
+        pass  # raised below: the error and its context hold the text
+    raise ConfigurationError("the body holds text that is no Unicode (a lone surrogate)")
 
 
 def unstructure(value: Any, *, zone: tzinfo | None = None) -> Any:

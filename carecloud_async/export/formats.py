@@ -71,8 +71,10 @@ def format_of(name: str) -> Format:
         return Format(compression=compression)
     for suffix in sorted(_KNOWN, key=len, reverse=True):
         if stem.endswith(suffix):
+            if suffix == ".parquet" and compression:
+                raise BadExportError(f"{name}: Parquet compresses by itself: leave {compression} out")
             return Format(suffix=suffix, compression=compression, sink=_KNOWN[suffix]())
     known = ", ".join([_LINES, *_KNOWN])
     raise BadExportError(
-        f"{name}: the suffix names no known format; use {known}, with .gz or .zst behind it if you like"
+        f"{name}: the suffix names no known format; use {known}; .gz or .zst may stand behind .jsonl and .csv"
     )

@@ -162,7 +162,7 @@ async def _run_file(job: Job) -> ExportReport:
         remembered = await run_sync(place.finished, marks) if job.resume else None
         if remembered is not None:
             await run_sync(place.tidy)
-            return evolve(remembered, resumed=True)
+            return evolve(remembered, resumed=True, finished_before=True)
         raise ExportError(f"{job.target.shown} exists already: pass overwrite=True to replace it")
     await run_sync(place.__enter__)
     try:

@@ -52,6 +52,7 @@ class ExportReport:
         settled: whether the guarantee holds: false if the list kept changing until the export gave up following it.
         sweeps: how often the list was read; 1 wherever it can be read in the order of its ids.
         resumed: whether an earlier run was gone on with.
+        finished_before: whether an earlier run had finished it: nothing was asked for, and the file is as it was.
         total: how many records there are, as the server said last.
         next_changed_since: the mark for the next `changed_since`; `None` for lists without `last_change`.
     """
@@ -68,6 +69,7 @@ class ExportReport:
     total: int | None = None
     next_changed_since: datetime | None = None
     retries: int = 0
+    finished_before: bool = False
 
 
 OnProgress = Callable[[Progress], Awaitable[object] | object]

@@ -75,7 +75,7 @@ def read_target(target: str | os.PathLike[str]) -> Target:
     Raises:
         BadExportError: it cannot be a target; the message says why.
     """
-    shown = os.fspath(target)
+    shown = os.fspath(target) if isinstance(target, str | os.PathLike) else None
     if not isinstance(shown, str) or not shown.strip() or "\0" in shown:
         raise BadExportError("the target must be a path or a URL")
     if _URL.match(shown) and not shown.startswith("file://"):

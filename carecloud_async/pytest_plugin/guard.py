@@ -35,15 +35,21 @@ def guarded(hosts: Collection[str]) -> Iterator[None]:
         yield
         return
     guard = _Guard(hosts)
-    inherited = {name: vars(socket.socket).get(name) for name in ("connect", "connect_ex")}
+    wrappers = {"connect": guard.connecting, "connect_ex": guard.connecting, "sendto": guard.sending}
+    inherited = {name: vars(socket.socket).get(name) for name in wrappers}
+    lookups = {name: getattr(socket, name) for name in ("gethostbyname", "gethostbyname_ex")}
     lookup = socket.getaddrinfo
-    for name in inherited:
-        setattr(socket.socket, name, guard.connecting(getattr(socket.socket, name)))
+    for name, wrapper in wrappers.items():
+        setattr(socket.socket, name, wrapper(getattr(socket.socket, name)))
+    for name, own_lookup in lookups.items():
+        setattr(socket, name, guard.asking(own_lookup))
     socket.getaddrinfo = guard.looking_up(lookup)
     try:
         yield
     finally:
         socket.getaddrinfo = lookup
+        for name, own_lookup in lookups.items():
+            setattr(socket, name, own_lookup)
         for name, own in inherited.items():
             delattr(socket.socket, name) if own is None else setattr(socket.socket, name, own)
 
@@ -57,6 +63,22 @@ class _Guard:
             if sock.family in {socket.AF_INET, socket.AF_INET6}:
                 self._check(address[0])
             return connect(sock, address)
+
+        return checked
+
+    def sending(self, send: Any) -> Any:
+        def checked(sock: socket.socket, data: Any, *rest: Any) -> Any:
+            if sock.family in {socket.AF_INET, socket.AF_INET6}:
+                self._check(rest[-1][0])
+            return send(sock, data, *rest)
+
+        return checked
+
+    def asking(self, lookup: Any) -> Any:
+        def checked(host: Any) -> Any:
+            if not _text(host).endswith(_NOWHERE):
+                self._check(host)
+            return lookup(host)
 
         return checked
 

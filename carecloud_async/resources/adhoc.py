@@ -25,6 +25,8 @@ def find(
     Raises:
         ConfigurationError: the verb or path cannot work.
     """
+    if path_params is not None and not isinstance(path_params, Mapping):
+        raise ConfigurationError("path_params must be a dict")
     verb = method.upper() if isinstance(method, str) else ""
     if verb not in _METHODS:
         raise ConfigurationError("method must be one of GET, POST, PUT, DELETE")

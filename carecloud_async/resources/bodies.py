@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import attrs
 
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models import Input
+from carecloud_async.models.base import Model
 
 
 def given(absent: Any = None, /, **values: Any) -> dict[str, Any]:
@@ -19,13 +23,41 @@ def no_content(body: bytes) -> None:
 
 
 def require_input(value: Any, wanted: type[Input]) -> None:
-    """Refuse a read model where an input is due: it would delete what it does not show.
+    """Refuse a read model where an input is due, at any depth: it would delete what it does not show.
 
     Raises:
         ConfigurationError: naming what to do instead.
     """
     if not isinstance(value, wanted):
-        raise ConfigurationError(
-            f"a {wanted.__name__} is due, not {type(value).__name__}: to change parts of a record as it was read, use "
-            "update(), which keeps the rest"
-        )
+        raise _read_model(wanted.__name__, value)
+    refuse_read_models(value, wanted.__name__)
+
+
+def refuse_read_models(value: Any, where: str) -> None:
+    """Refuse read models in a body.
+
+    Args:
+        value: the body or a part of it.
+        where: what the part is called.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    if isinstance(value, Model):
+        if not isinstance(value, Input):
+            raise _read_model(where, value)
+        for name in (field.name for field in attrs.fields(type(value))):  # type: ignore[arg-type]
+            refuse_read_models(getattr(value, name), f"{where}.{name}")
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            refuse_read_models(item, f"{where}.{name}")
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for item in value:
+            refuse_read_models(item, where)
+
+
+def _read_model(where: str, value: Any) -> ConfigurationError:
+    return ConfigurationError(
+        f"{where}: an input is due, not {type(value).__name__}, which was read: to change parts of a record as it was "
+        "read, use update(), which keeps the rest"
+    )

@@ -219,3 +219,4 @@ async def test_a_cancelled_call_is_logged(sandbox, caplog):
     records = [record for record in caplog.records if getattr(record, "carecloud_path", None) == "/customers"]
     assert len(records) == 1
     assert "Cancelled" in records[0].carecloud_error
+    assert records[0].levelname == "INFO"

@@ -164,6 +164,10 @@ def test_the_summary_tells_of_changes():
     assert summary("customers", report).startswith("1 customers in c.csv (1.0 s, 1 request); the list changed")
     again = ExportReport(target="c.csv", records=1, pages=1, requests=1, retries=2, seconds=1.0, drifted=False)
     assert summary("customers", again) == "1 customers in c.csv (1.0 s, 1 request, 2 retries)"
+    done = ExportReport(
+        target="c.csv", records=1, pages=1, requests=1, seconds=1.0, drifted=False, finished_before=True
+    )
+    assert "--overwrite" in summary("customers", done)
     unsettled = ExportReport(target="c.csv", records=1, pages=1, requests=2, seconds=1.0, drifted=True, settled=False)
     assert "run it again" in summary("customers", unsettled)
 

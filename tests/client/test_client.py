@@ -17,6 +17,7 @@ from carecloud_async import (
     CustomerSourceInput,
     EnterpriseCredentials,
     InterfaceError,
+    MemoryTokenStore,
     NotFoundError,
     PersonalInformationInput,
     ResponseError,
@@ -215,6 +216,11 @@ async def test_autologin_needs_a_view_of_its_own(sandbox):
             await client.customers.create(new, customer_source=source, password="Secret-1234", autologin=True)
         with pytest.raises(ConfigurationError, match="password"):
             await client.acting_as(sandbox.device()).customers.create(new, customer_source=source, autologin=True)
+    device = sandbox.device("ONE")
+    async with connect(sandbox, auth=device) as client:
+        view = client.acting_as(device).with_options(language="en")
+        with pytest.raises(ConfigurationError, match="acting_as"):  # the client's own token under another name
+            await view.customers.create(new, customer_source=source, password="Secret-1234", autologin=True)
     assert sandbox.count("POST /customers") == 0
 
 
@@ -222,6 +228,8 @@ async def test_autologin_needs_a_view_of_its_own(sandbox):
     "settings",
     [
         {"auth": "token"},
+        {"token_store": 5},
+        {"token_store": MemoryTokenStore},
         {"timeout": 0},
         {"timeout": "soon"},
         {"max_connections": 0},
@@ -302,3 +310,48 @@ async def test_an_answer_that_is_no_api_answer_is_a_response_error(sandbox, faul
         with pytest.raises(ResponseError, match=r"GET /customers/\{customer_id\}") as caught:
             await client.customers.get("8ea6abece4cd0a4ded0a29f093")
         assert caught.value.status == 200
+
+
+def test_the_defaults_are_in_the_signature():
+    """What is not given can be read off the signature: editors show it."""
+    parameters = inspect.signature(CareCloud).parameters
+    shown = {
+        name: parameters[name].default for name in ("timeout", "max_connections", "verify", "proxy", "token_store")
+    }
+    assert shown == {
+        "timeout": Timeout(connect=5, read=30, total=120),
+        "max_connections": 20,
+        "verify": True,
+        "proxy": None,
+        "token_store": None,
+    }
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["customers/{customer_id}", "cards/{card_id}"])
+async def test_a_placeholder_without_a_value_is_never_sent(sandbox, path):
+    """A path whose placeholder has no value is refused before anything leaves."""
+    async with connect(sandbox) as client:
+        for method in ("GET", "PUT", "DELETE"):
+            with pytest.raises(ConfigurationError, match="_id"):
+                await client.request(method, path)
+    assert sandbox.count() == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("given", [{"params": [("a", 1)]}, {"path_params": [("a", 1)]}])
+async def test_parameters_that_are_no_dict_are_refused(sandbox, given):
+    """Pairs in place of a dict get an error that says what to give."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match="must be a dict"):
+            await client.request("GET", "cards", **given)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["email_list", "customer_ids"])
+async def test_one_text_for_a_filter_of_several_is_refused(sandbox, name):
+    """The API would not heed `name=a` where it wants `name[]=a`, and would list everybody."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match=name) as caught:
+            client.customers.list(**{name: "p3rs0nal"})
+    assert "p3rs0nal" not in str(caught.value)

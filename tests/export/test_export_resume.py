@@ -238,6 +238,7 @@ async def test_a_finished_resume_is_remembered(tmp_path):
         (tmp_path / "c.jsonl.partial").mkdir()
         again = await client.customers.list().export(path, resume=True)
         assert (again.records, again.next_changed_since) == (first.records, first.next_changed_since)
+        assert (first.finished_before, again.finished_before) == (False, True)
         assert sandbox.count() == requests
         assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
         with pytest.raises(ExportError, match="exists already"):

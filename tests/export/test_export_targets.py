@@ -23,6 +23,8 @@ pytestmark = pytest.mark.anyio
         ("c.xlsx", {}, "suffix"),
         ("c", {}, "suffix"),
         ("", {}, "path or a URL"),
+        (None, {}, "path or a URL"),
+        ("c.parquet.gz", {}, "compresses by itself"),
         ("no/such/c.jsonl", {}, "directory does not exist"),
         (".", {}, "is a directory"),
         ("nope://bucket/c.jsonl", {}, "nope"),

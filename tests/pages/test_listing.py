@@ -3,11 +3,12 @@
 import json
 import logging
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carecloud_async import CareCloud, ConfigurationError, ResponseError
+from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ResponseError
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.walk import Page, RepeatWatch
 
@@ -70,6 +71,37 @@ async def test_a_total_that_lies_loses_nobody(lie):
         assert len(set(await ids(client.customers.list(count=50)))) == 130
         async with client.customers.list(count=50).prefetch(4) as found:
             assert len(set(await ids(found))) == 130
+
+
+@pytest.mark.parametrize("total", ["missing", None, "nonsense", -1, 0, 5, True, 1.5])
+async def test_a_server_that_caps_count_and_gives_no_usable_total_loses_nobody(total):
+    """A short first page is no proof of the end: one more request is."""
+    people = [{"customer_id": f"{number:03}", "personal_information": {}} for number in range(237)]
+
+    def answer(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        start = int(request.url.params["offset"])
+        data = {"customers": people[start : start + 50]} | ({} if total == "missing" else {"total_items": total})
+        return httpx.Response(200, json={"data": data})
+
+    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+    transport = httpx.MockTransport(answer)
+    async with CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=transport) as client:
+        listing = client.customers.list(count=100)
+        assert len(set(await ids(listing))) == 237
+        assert len([line async for line in listing.raw()]) == 237
+        assert len(await listing.collect(limit=200)) == 200
+        async with listing.prefetch(4) as found:
+            assert len(set(await ids(found))) == 237
+
+
+async def test_a_short_list_costs_one_request():
+    """Where the exact total says that a short first page is all, nothing more is asked."""
+    sandbox = Sandbox(customers=7, seed=1)
+    async with connect(sandbox) as client:
+        assert len(await ids(client.customers.list())) == 7
+    assert len([one for one in sandbox.requests if one.method == "GET"]) == 1
 
 
 async def test_a_page_sent_twice_ends_the_list_with_a_warning(caplog):
@@ -182,6 +214,9 @@ async def test_a_page_is_last_only_if_nothing_can_follow(anyio_backend, received
     """A full page, or one that the total promises more than, is never taken for the last."""
     del anyio_backend
     page = Page(items=[None] * received, offset=0, total_items=total, received=received)
-    if page.is_last(count) and received:
+    if page.is_last(count, first=False) and received:
         assert received < count
         assert total is None or total <= received
+    if page.is_last(count, first=True) and received:
+        assert received < count
+        assert total == received

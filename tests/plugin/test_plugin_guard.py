@@ -43,6 +43,26 @@ def test_sockets_are_guarded(how):
 
 
 @pytest.mark.usefixtures("guard")
+def test_datagrams_are_guarded():
+    """A datagram needs no connection, and is guarded all the same."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        with pytest.raises(HostRefusedError):
+            sock.sendto(b"x", (FAR, 53))
+        with pytest.raises(HostRefusedError):
+            sock.sendto(b"x", 0, (FAR, 53))
+        assert sock.sendto(b"x", ("127.0.0.1", 9)) == 1
+
+
+@pytest.mark.usefixtures("guard")
+@pytest.mark.parametrize("lookup", ["gethostbyname", "gethostbyname_ex"])
+def test_older_lookups_are_guarded(lookup):
+    """Names are not looked up in the older ways either."""
+    with pytest.raises(HostRefusedError):
+        getattr(socket, lookup)("crm.example.com")
+    getattr(socket, lookup)("localhost")
+
+
+@pytest.mark.usefixtures("guard")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_forgotten_client_is_refused_at_once(backend):
     """A client of a real project fails on its first call with the guard's own error, and does not repeat it."""

@@ -3,13 +3,16 @@
 import pytest
 
 from carecloud_async import (
+    AgreementInput,
     BadRequestError,
     CareCloud,
     ConfigurationError,
     CustomerInput,
     CustomerSourceInput,
+    CustomerSourceRecord,
     NotFoundError,
     PersonalInformationInput,
+    PropertyRecord,
 )
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID, Sandbox
 
@@ -85,6 +88,37 @@ async def test_update_changes_what_it_names_and_nothing_else(client, sandbox):
             record.pop("last_change", None)
         assert after == before
     assert not [v for v in sandbox.violations if "read-only" in v]
+
+
+async def test_a_read_model_is_no_input_at_any_depth(client, sandbox):
+    """What was read holds nulls for what is missing or unreadable: sent whole, it would delete that."""
+    john = await client.customers.get(FIRST_CUSTOMER_ID)
+    read = john.personal_information
+    inputs = [
+        john,
+        CustomerInput(personal_information=read),
+        new_customer(address=read.address),
+        new_customer(agreement=AgreementInput(custom_agreements=read.agreement.custom_agreements)),
+    ]
+    before = sandbox.count()
+    for wrong in inputs:
+        with pytest.raises(ConfigurationError, match=r"update\(\)"):
+            await client.customers.replace(FIRST_CUSTOMER_ID, wrong)
+        with pytest.raises(ConfigurationError, match=r"update\(\)"):
+            await client.customers.create(wrong, customer_source=source())
+    with pytest.raises(ConfigurationError, match="property_records"):
+        await client.customers.create(new_customer(), customer_source=source(), property_records=[PropertyRecord()])
+    with pytest.raises(ConfigurationError, match="customer_source"):
+        await client.customers.create(new_customer(), customer_source=CustomerSourceRecord())
+    assert sandbox.count() == before
+
+
+async def test_text_that_is_no_unicode_is_refused_unseen(client):
+    """A lone surrogate cannot be sent; the error does not hold the text."""
+    with pytest.raises(ConfigurationError, match="surrogate") as caught:
+        await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": "p3rs0nal\ud800"}})
+    assert "p3rs0nal" not in repr(caught.value)
+    assert caught.value.__context__ is None
 
 
 async def test_update_refuses_unknown_names_before_sending(client, sandbox):

@@ -23,7 +23,7 @@ from carecloud_async.models import (
     merge_changes,
 )
 from carecloud_async.pages import Listing, listing
-from carecloud_async.resources.bodies import given, no_content, require_input
+from carecloud_async.resources.bodies import given, no_content, refuse_read_models, require_input
 from carecloud_async.resources.customers import operations
 
 #: What stands beside the record in a PUT, and is never read back.
@@ -159,21 +159,15 @@ class Customers:
             )
         if autologin and not password:
             raise ConfigurationError("autologin needs the new customer's password")
-        data = await self._caller.call(
-            operations.CREATE,
-            decode=codec.data,
-            json={
-                "customer": customer,
-                "customer_source": customer_source,
-                "autologin": autologin,
-                **given(
-                    password=password,
-                    property_records=property_records,
-                    social_network_credentials=social_network_credentials,
-                    referral_code=referral_code,
-                ),
-            },
+        beside = given(
+            password=password,
+            property_records=property_records,
+            social_network_credentials=social_network_credentials,
+            referral_code=referral_code,
         )
+        body = {"customer": customer, "customer_source": customer_source, "autologin": autologin, **beside}
+        refuse_read_models(body, "create")
+        data = await self._caller.call(operations.CREATE, decode=codec.data, json=body)
         return self._caller.text(operations.CREATE, data, "customer_id")
 
     async def update(self, customer_id: str, changes: CustomerChanges, *, allow_unknown: bool = False) -> None:
@@ -233,17 +227,14 @@ class Customers:
             NotFoundError: there is no such customer.
         """
         require_input(customer, CustomerInput)
+        beside = given(
+            UNSET,
+            password=password,
+            property_records=property_records,
+            social_network_credentials=social_network_credentials,
+        )
+        body = {"customer": customer, **beside}
+        refuse_read_models(body, "replace")
         await self._caller.call(
-            operations.REPLACE,
-            decode=no_content,
-            path_params={"customer_id": customer_id},
-            json={
-                "customer": customer,
-                **given(
-                    UNSET,
-                    password=password,
-                    property_records=property_records,
-                    social_network_credentials=social_network_credentials,
-                ),
-            },
+            operations.REPLACE, decode=no_content, path_params={"customer_id": customer_id}, json=body
         )

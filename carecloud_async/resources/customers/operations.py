@@ -21,6 +21,7 @@ LIST = Operation(
         "customer_ids",
         "customer_short_salutation",
     ),
+    lists=("email_list", "customer_ids"),
     paged=True,
     result_key="customers",
     id_field="customer_id",
