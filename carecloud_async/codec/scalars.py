@@ -138,6 +138,8 @@ def read_datetime(value: Any, spot: Spot) -> Any:
 def _moment(text: str) -> datetime | None:
     if len(text) == len("YYYY-MM-DD"):
         text += " 00:00:00"
+    elif len(text) == len("YYYY-MM-DD HH"):
+        text += ":00:00"
     elif len(text) == len("YYYY-MM-DD HH:MM"):
         text += ":00"
     try:

@@ -15,6 +15,8 @@ import msgspec
 
 from carecloud_async.codec.scalars import SCALARS
 from carecloud_async.codec.trouble import Spot
+from carecloud_async.export.arrow import read_tidy
+from carecloud_async.export.known import KnownShape
 from carecloud_async.export.refusal import missing_extra
 from carecloud_async.export.shape import Shape, as_text, shape_of
 from carecloud_async.export.sinks import Layout, Sink, SinkFactory
@@ -52,23 +54,29 @@ class ParquetSink(Sink):
         self._reader: Callable[[Any], Any] | None = None
         self._schema: Any = None
         self._writer: Any = None
-        self._batches: list[Any] = []
+        self._known: KnownShape | None = None
+        self._tables: list[Any] = []
         self._waiting = 0
 
     def survey(self, lines: Sequence[bytes]) -> None:
         """See `Sink.survey`."""
+        known = self._known = self._known or KnownShape(self._shape)
         for line in lines:
-            self._shape.learn(msgspec.json.decode(line))
+            if not known.holds(line):
+                self._shape.learn(msgspec.json.decode(line))
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
         import pyarrow as pa
 
         self._begin()
-        reader = self._reader or (lambda value: value)
-        rows = [reader(msgspec.json.decode(line)) or {} for line in lines]
-        self._batches.append(pa.RecordBatch.from_pylist(rows, schema=self._schema))
-        self._waiting += len(rows)
+        table = read_tidy(lines, self._schema)
+        if table is None:
+            reader = self._reader or (lambda value: value)
+            rows = [reader(msgspec.json.decode(line)) or {} for line in lines]
+            table = pa.Table.from_pylist(rows, schema=self._schema)
+        self._tables.append(table)
+        self._waiting += len(lines)
         if self._waiting >= ROW_GROUP:
             self._flush()
 
@@ -90,13 +98,11 @@ class ParquetSink(Sink):
         self._writer = pq.ParquetWriter(self.file, self._schema, compression="zstd")
 
     def _flush(self) -> None:
-        if self._batches:
+        if self._tables:
             import pyarrow as pa
 
-            self._writer.write_table(
-                pa.Table.from_batches(self._batches, schema=self._schema), row_group_size=ROW_GROUP
-            )
-            self._batches, self._waiting = [], 0
+            self._writer.write_table(pa.concat_tables(self._tables), row_group_size=ROW_GROUP)
+            self._tables, self._waiting = [], 0
 
 
 def _type(shape: Shape) -> Any:
