@@ -135,8 +135,11 @@ class Prefetch(Generic[T]):
         self._background.start(self._fetch_span, span, offset, count)
 
     def _wanted(self) -> bool:
-        """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is."""
-        return self._total is None or self._offset < self._total or not self._spans
+        """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is.
+
+        A page that begins exactly there is asked for beside the last ones: they will be full, and so prove no end.
+        """
+        return self._total is None or self._offset <= self._total or not self._spans
 
     async def _fetch_span(self, span: _Span, offset: int, count: int) -> None:
         try:

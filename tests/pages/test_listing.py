@@ -3,6 +3,7 @@
 import json
 import logging
 
+import anyio
 import httpx
 import pytest
 from hypothesis import given, settings
@@ -94,6 +95,34 @@ async def test_a_server_that_caps_count_and_gives_no_usable_total_loses_nobody(t
         assert len(await listing.collect(limit=200)) == 200
         async with listing.prefetch(4) as found:
             assert len(set(await ids(found))) == 237
+
+
+async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
+    """A list that fills its pages exactly costs the time of its pages, and not that of one more answer."""
+    beyond = anyio.Event()
+    waited = []
+
+    async def answer(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        start = int(request.url.params["offset"])
+        if start == 200:
+            beyond.set()
+        if start == 150:
+            with anyio.move_on_after(5):
+                await beyond.wait()
+                waited.append(start)
+        people = [{"customer_id": f"{number:03}"} for number in range(start, min(start + 50, 200))]
+        return httpx.Response(200, json={"data": {"customers": people, "total_items": 200}})
+
+    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+    transport = httpx.MockTransport(answer)
+    async with (
+        CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=transport) as client,
+        client.customers.list(count=50).prefetch(8) as found,
+    ):
+        assert len(await ids(found)) == 200
+    assert waited == [150]
 
 
 async def test_a_short_list_costs_one_request():
