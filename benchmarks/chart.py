@@ -72,7 +72,14 @@ def _draw_bar(axes: Any, height: int, comparison: Comparison, spread: Spread, *,
     axes.barh(height, spread.middle - 1, left=1, height=0.72, color=_OURS if ours else _OTHERS)
     axes.errorbar(spread.middle, height, xerr=reach, color=_INK, linewidth=0.8, capsize=2)
     edge = max(spread.high, 1, comparison.target or 0)
-    axes.text(edge, height, f"  {spread.middle:.2f}{TIMES}", va="center", weight="bold" if ours else "normal")
+    axes.annotate(
+        f"{spread.middle:.2f}{TIMES}",
+        (edge, height),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        weight="bold" if ours else "normal",
+    )
     if comparison.target is not None:
         axes.plot([comparison.target] * 2, [height - 0.42, height + 0.42], color=_TARGET, linewidth=2)
 
