@@ -38,7 +38,7 @@ class Reply:
         headers: the answer's headers.
         body: its bytes, decompressed.
         sent_at: when the attempt began, on the monotonic clock.
-        attempts: how often the call was sent until this came.
+        attempts: how often the call was sent until this came; see `CallRecord.attempts`.
     """
 
     status: int

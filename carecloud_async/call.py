@@ -122,7 +122,8 @@ class Caller:
             login: whether it is a login: any refusal is then about credentials, and other calls wait for it.
         """
         if self.interface not in operation.interfaces:
-            raise InterfaceError(f"{operation.title} does not exist on the {self.interface} interface of this identity")
+            name = f"{operation.call} ({operation.title})"
+            raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
         engine = self.engine
         engine.check()
         target = (

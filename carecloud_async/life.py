@@ -26,7 +26,7 @@ class Life(Generic[T]):
         operation: what is asked.
         attempt: makes the request, anew for each attempt.
         finish: makes the result of the answer.
-        login: whether it is a login, for which calls wait that have had their turn at the gate.
+        login: whether it is a login: calls that have passed the gate wait for it, so it does not queue there.
     """
 
     __slots__ = (
@@ -96,7 +96,7 @@ class Life(Generic[T]):
                 return outcome if self._attempts == 1 else evolve(outcome, attempts=self._attempts)
             self._note(outcome, ticket)
             if self._deleted_before(outcome):
-                return Reply(204, {}, b"", engine.clock.monotonic())
+                return Reply(204, {}, b"", engine.clock.monotonic(), self._attempts)
             wait = self._decide(outcome)
             if wait is None:
                 raise outcome.error

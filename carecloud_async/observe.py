@@ -20,7 +20,7 @@ class CallRecord:
         path: the path template.
         status: the last HTTP status, `None` if no answer came.
         seconds: how long it took in all: gate, login, repeats and waits included.
-        attempts: how often it was sent.
+        attempts: how often it was sent; the second sending after a 401, with a new token, belongs to the first.
         correlation_id: 16 hex digits, also on the error.
         error: the class name of the error that was raised, if any; a cancelled call has one too.
     """

@@ -131,7 +131,7 @@ class Listing(Generic[T]):
             overwrite: replace the target if it exists.
             changed_since: write only what changed at or after this time; naive means project-local.
             fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
-            on_progress: called with a `Progress`, at most a few times a second; may be async.
+            on_progress: called with a `Progress`, at most ten times a second; may be async.
 
         Raises:
             ExportError: it cannot start or go on; what was there is untouched, and what was fetched can be resumed.

@@ -2,8 +2,8 @@
 
 These are iterator objects and no generators: leaving an `async for` half-way leaves nothing open behind.
 
-Nothing is held between pages. The list ends where the server has no more, not where `total_items` or a short page
-alone says so: servers cap `count` below what was asked, and totals may lie.
+Nothing is held between pages. The list ends where the server has no more. Servers cap `count` below what was asked, and
+totals may lie: `Page.is_last` says when the two together are proof enough.
 """
 
 from __future__ import annotations

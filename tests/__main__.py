@@ -41,7 +41,6 @@ def _no_node() -> str | None:
     return None
 
 
-#: What measures real time must not share the machine with other tests.
 _PYTEST = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
 
 STEPS = [
@@ -50,6 +49,7 @@ STEPS = [
     Step("mypy", [PYTHON, "-m", "mypy"]),
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
     Step("tests", [*_PYTEST, "-n", "2", "--dist", "loadfile", "-m", "not timed"]),
+    # What measures real time must not share the machine with other tests.
     Step("timed tests", [*_PYTEST, "-m", "timed"]),
     Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
     Step("coverage", [PYTHON, "-m", "coverage", "report", "--skip-covered", "--show-missing"]),

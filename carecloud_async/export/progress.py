@@ -1,4 +1,4 @@
-"""Tells the user's function how far the export is, a few times a second."""
+"""Tells the user's function how far the export is, ten times a second at most."""
 
 from __future__ import annotations
 

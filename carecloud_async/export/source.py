@@ -44,7 +44,8 @@ class Source:
     Attributes:
         requests: how many pages were asked for.
         retries: how many of these requests had to be sent again.
-        began: when the server answered first, by its own clock (by ours if it has none), less the time of the answer.
+        began: when the server answered first, by its own clock (by ours if it has none), less the time of the answer
+            and a second.
     """
 
     def __init__(self, query: Query) -> None:

@@ -29,7 +29,7 @@ def find(
         raise ConfigurationError("path_params must be a dict")
     verb = method.upper() if isinstance(method, str) else ""
     if verb not in _METHODS:
-        raise ConfigurationError("method must be one of GET, POST, PUT, DELETE")
+        raise ConfigurationError(f"method must be one of {', '.join(sorted(_METHODS))}")
     segments = _segments(path)
     known = _known(verb, segments)
     if known is not None:

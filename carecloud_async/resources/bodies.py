@@ -28,8 +28,10 @@ def require_input(value: Any, wanted: type[Input]) -> None:
     Raises:
         ConfigurationError: naming what to do instead.
     """
-    if not isinstance(value, wanted):
+    if isinstance(value, Model) and not isinstance(value, Input):
         raise _read_model(wanted.__name__, value)
+    if not isinstance(value, wanted):
+        raise ConfigurationError(f"a {wanted.__name__} is due, not {type(value).__name__}")
     refuse_read_models(value, wanted.__name__)
 
 

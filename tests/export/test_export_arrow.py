@@ -27,6 +27,7 @@ moments = st.one_of(
         ["2019-06-23 10:11:12Z", "2019-06-23 10:11:12+02:00", "2019-06-23T10:11:12-0500", "0000-00-00", ""]
     ),
     st.sampled_from([" 2019-06-23 10:11:12", "2019-06-23 24:00:00", "2019-02-30", "985-02-12", "20190623"]),
+    st.sampled_from(["0000-01-01", "0000-06-15 10:11:12", "0001-01-01"]),
 )
 others = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9)
@@ -76,7 +77,7 @@ def test_tidy_records_are_read_the_fast_way():
     assert read_tidy(lines_of([record] * 5), SCHEMA).num_rows == 5
 
 
-@pytest.mark.parametrize("moment", ["2019-06-23 10:11:12+02:00", "0000-00-00 00:00:00", "", 1561283242])
+@pytest.mark.parametrize("moment", ["2019-06-23 10:11:12+02:00", "0000-00-00 00:00:00", "0000-01-01", "", 1561283242])
 def test_what_only_the_lenient_rules_can_read_is_left_to_them(moment):
     """An offset, a zero date or a number for a moment refuses the batch: nothing is shifted or lost."""
     assert read_tidy(lines_of([{"customer_id": "8ea6"}, {"last_change": moment}]), SCHEMA) is None

@@ -29,7 +29,6 @@ PYTHON = [block for block in BLOCKS if block["language"] == "python"]
 def everything_is_the_sandbox(monkeypatch, tmp_path):
     """Clients talk to a sandbox of their own, whatever address they are given; files land in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "out").mkdir()
     monkeypatch.setattr(carecloud_async, "CareCloud", _SandboxClient)
 
 

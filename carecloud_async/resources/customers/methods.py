@@ -35,7 +35,7 @@ class Customers:
 
     Args:
         caller: makes the calls.
-        acting: whether this is the view of one identity (`client.acting_as`).
+        acting: whether this is a view (`client.acting_as`) of another identity than the client's own.
     """
 
     def __init__(self, caller: Caller, *, acting: bool) -> None:
@@ -144,18 +144,21 @@ class Customers:
             property_records: values of the project's own properties.
             social_network_credentials: a login through a social network.
             referral_code: the code of the customer who sent this one.
-            autologin: log the calling device token in as the new customer. Only on a view made by `acting_as`: on a
-                shared client it would turn everyone's token into this customer's.
+            autologin: log the calling device token in as the new customer. Only on a view made by `acting_as` for
+                another device than the client's own, which would turn everyone's token into this customer's.
 
         Raises:
             BadRequestError: for example `has_reason("already_exists")`.
             OutcomeUnknownError: the answer was lost; look for the customer before trying again.
-            ConfigurationError: `autologin` on a shared client, or a read model as input.
+            ConfigurationError: `autologin` on the client's own device or without a password, or a read model as
+                input.
         """
         require_input(customer, CustomerInput)
+        require_input(customer_source, CustomerSourceInput)
         if autologin and not self._acting:
             raise ConfigurationError(
-                "autologin binds the calling token to the new customer: use it on client.acting_as(device) only"
+                "autologin binds the calling token to the new customer: use it on client.acting_as(another device), "
+                "the client's own is everyone's"
             )
         if autologin and not password:
             raise ConfigurationError("autologin needs the new customer's password")
