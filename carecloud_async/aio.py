@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _FAMILY: ModuleType = httpx
 
+#: Proxies and policies write long headers; aiohttp's own bound of 8 KB would make a failure of an answer.
+_LONGEST_HEADER = 64 * 1024
+
 
 class DefaultTransport(httpx.AsyncBaseTransport):
     """Opens its pool on the first request, in whatever event loop that runs.
@@ -95,6 +98,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             auto_decompress=False,
             raise_for_status=False,
             trust_env=False,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
         )
         if hasattr(self._session, "_retry_connection"):
             self._session._retry_connection = False  # our retry counts and judges every attempt
@@ -116,7 +121,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except Exception as error:
             raise self._map(error) from error
         else:
-            return _response(response, body, seconds=time.perf_counter() - began)
+            answer = _response(response, body, seconds=time.perf_counter() - began)
+            # Packed answers are unpacked by httpx on their way through a stream; hooks shall find them read as well.
+            await answer.aread()
+            return answer
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -161,7 +169,6 @@ def _headers(request: httpx.Request) -> list[tuple[str, str]]:
 
 
 def _response(response: aiohttp.ClientResponse, body: bytes, *, seconds: float) -> httpx.Response:
-    # What came packed is unpacked by httpx on its way through a stream; all else is as it should be.
     kind = httpx.Response if "Content-Encoding" in response.headers else _Whole
     answer = kind(
         response.status,

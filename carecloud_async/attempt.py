@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import anyio
 from attrs import frozen
@@ -53,6 +54,14 @@ def broken_answer(operation: Operation, problem: str, *, status: int | None) -> 
     return ResponseError(f"{operation.title}: {problem}", method=operation.method, path=operation.path, status=status)
 
 
+def _body(response: Any, family: ModuleType) -> bytes | None:
+    """Return an answer's body, or `None` if a user's hook took it off the stream."""
+    try:
+        return cast("bytes", response.content)
+    except family.ResponseNotRead:
+        return None
+
+
 @frozen(kw_only=True)
 class Attempt:
     """A request that is ready to leave.
@@ -93,12 +102,14 @@ class Attempt:
                 raise
         else:
             if response.is_success:
-                body = response.content
+                body = _body(response, door.family)
+                if body is None:
+                    return self._broken("a response hook has consumed the answer: let it read with response.aread()")
                 # httpx ties the answer and its stream into a circle, which would keep every page's body until a full
                 # garbage collection.
                 response.stream = door.family.ByteStream(body)
                 return Reply(response.status_code, response.headers, body, now)
-            return self._refused(response, clock)
+            return self._refused(response, _body(response, door.family) or b"", clock)
         return self._failed(cause)
 
     def _timed_out(self) -> Failure:
@@ -129,19 +140,19 @@ class Attempt:
     def _broken(self, problem: str, *, status: int | None = None) -> Failure:
         return Failure(trouble=Trouble.FINAL, error=broken_answer(self.operation, problem, status=status))
 
-    def _refused(self, response: Any, clock: Clock) -> Failure:
+    def _refused(self, response: Any, body: bytes, clock: Clock) -> Failure:
         status = response.status_code
         if status < 400:
             return self._broken(
                 f"the server redirects ({status}), which the API never does: check project_url", status=status
             )
-        error = self._api_error(response, status, clock)
+        error = self._api_error(response, status, body, clock)
         trouble = _TROUBLE.get(status, Trouble.FINAL)
         if trouble is Trouble.SERVER and not self.operation.safe_to_repeat:
             error.is_retryable = False
         return Failure(trouble=trouble, error=error, retry_after=error.retry_after)
 
-    def _api_error(self, response: Any, status: int, clock: Clock) -> ApiError:
+    def _api_error(self, response: Any, status: int, body: bytes, clock: Clock) -> ApiError:
         refused_login = self.login and refuses_login(status)
         hint = None
         if refused_login:
@@ -151,7 +162,7 @@ class Attempt:
         return parse_error(
             status,
             response.headers,
-            response.content if response.is_stream_consumed else b"",
+            body,
             method=self.operation.method,
             path=self.operation.path,
             now=datetime.fromtimestamp(clock.time(), UTC),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
@@ -12,11 +11,9 @@ import anyio
 from attrs import define, field
 
 from carecloud_async.tasks import Background
-from carecloud_async.walk import Fetch, Marks, RepeatWatch
+from carecloud_async.walk import Fetch, Marks, RepeatWatch, warn_of_circle
 
 T = TypeVar("T")
-
-_log = logging.getLogger("carecloud_async.pages")
 
 
 @define(eq=False)
@@ -108,8 +105,9 @@ class Prefetch(Generic[T]):
             self._done = True
             raise span.error
         self._total = span.total_items if span.total_items is not None else self._total
-        if self._watch.repeats(span.items):
-            _log.warning("%s: the server repeats a page it has sent before; the list ends here", self._name)
+        repeated = self._watch.repeats(span.items)
+        if self._watch.sure:
+            warn_of_circle(self._name)
             self._done = True
             return []
         if not self._step:
@@ -117,7 +115,7 @@ class Prefetch(Generic[T]):
             self._offset += span.received
         self._done = span.last or not self._paged
         self._fill()
-        return span.items
+        return [] if repeated else span.items
 
     def _fill(self) -> None:
         if not self._step:
@@ -145,7 +143,7 @@ class Prefetch(Generic[T]):
         try:
             while span.received < count:
                 page = await self._fetch(offset + span.received, count - span.received)
-                span.last = page.is_last(count - span.received, first=not self._step)
+                span.last = page.is_last(count - span.received)
                 span.items += page.items
                 span.received += page.received
                 span.total_items = page.total_items

@@ -44,24 +44,15 @@ class Page(Generic[T]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def is_last(self, count: int, *, first: bool) -> bool:
-        """Tell whether nothing can follow.
+    def is_last(self, count: int) -> bool:
+        """Tell whether nothing can follow, given that `count` records come on a full page.
 
-        A full page is never the last: only asking again can tell. Neither is one that the total promises more than.
-        The first page alone may be short because the server caps `count`: then only the exact total makes it the last.
-
-        Args:
-            count: how many records a full page holds, as far as that is known.
-            first: whether no page before it has shown that.
+        An empty page is the last, and a short one that ends exactly where the total says. Of any other only asking
+        again can tell: the server may cap `count` or send fewer now and then, and a total that does not fit is wrong.
         """
         if not self.received:
             return True
-        if self.received >= count:
-            return False
-        reached = self.offset + self.received
-        if first:
-            return reached == self.total_items
-        return self.total_items is None or reached >= self.total_items
+        return self.received < count and self.offset + self.received == self.total_items
 
 
 Marks = Callable[[Iterable[T]], Iterable[Any]]
@@ -73,6 +64,9 @@ class RepeatWatch(Generic[T]):
     A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found (Brent's
     algorithm). Of nearly all pages the first record tells that they are new, and no other is looked at.
 
+    One page that brings nothing new is no circle yet: a page's worth of records may have been inserted before it. It is
+    passed over; the second one is believed.
+
     Args:
         marks: what tells records apart; it may leave out those that nothing tells apart.
     """
@@ -81,10 +75,17 @@ class RepeatWatch(Generic[T]):
         self._marks = marks
         self._seen: Set[Any] = frozenset()
         self._number = 0
+        self._repeats = 0
+
+    @property
+    def sure(self) -> bool:
+        """Whether the list goes in circles."""
+        return self._repeats > 1
 
     def repeats(self, items: Iterable[T]) -> bool:
         """Tell whether a page brings only what was seen."""
         if self._seen and self._brings_nothing_new(items):
+            self._repeats += 1
             return True
         self._number += 1
         if self._number & (self._number - 1) == 0:
@@ -98,6 +99,11 @@ class RepeatWatch(Generic[T]):
                 return False
             empty = False
         return not empty
+
+
+def warn_of_circle(name: str) -> None:
+    """Tell that a list was ended because it repeats itself."""
+    _log.warning("%s: the server repeats a page it has sent before; the list ends here", name)
 
 
 Fetch = Callable[[int, int], Awaitable[Page[T]]]
@@ -119,7 +125,6 @@ class Pages(Generic[T]):
         self._offset = offset
         self._count = count
         self._full = count
-        self._first = True
         self._name = name
         self._watch = RepeatWatch(marks)
         self._done = False
@@ -128,22 +133,21 @@ class Pages(Generic[T]):
         return self
 
     async def __anext__(self) -> Page[T]:
-        if self._done:
-            raise StopAsyncIteration
-        page = await self._fetch(self._offset, self._count)
-        self._done = page.is_last(self._full, first=self._first)
-        if self._watch.repeats(page.items):
-            _log.warning("%s: the server repeats a page it has sent before; the list ends here", self._name)
-            self._done = True
-            raise StopAsyncIteration
-        if not page.received:
-            self._warn_if_short(page)
-            raise StopAsyncIteration
-        self._offset += page.received
-        # A server that caps `count` shows it by a short page with more to come.
-        self._full = min(self._full, page.received)
-        self._first = False
-        return page
+        while not self._done:
+            page = await self._fetch(self._offset, self._count)
+            self._done = page.is_last(self._full)
+            if not page.received:
+                self._warn_if_short(page)
+                break
+            self._offset += page.received
+            # A server that caps `count` shows it by a short page with more to come.
+            self._full = min(self._full, page.received)
+            if not self._watch.repeats(page.items):
+                return page
+            if self._watch.sure:
+                warn_of_circle(self._name)
+                self._done = True
+        raise StopAsyncIteration
 
     def _warn_if_short(self, page: Page[T]) -> None:
         if page.total_items is not None and self._offset < page.total_items:

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 __all__ = ["uncollected"]
+
+#: Whether some thread is decoding with the collector at rest; a child forked at that moment must set it going again.
+_resting = False
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,10 +30,22 @@ def uncollected(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         if not gc.isenabled():
             return function(*args, **kwargs)
+        global _resting
         gc.disable()
+        _resting = True
         try:
             return function(*args, **kwargs)
         finally:
+            _resting = False
             gc.enable()
 
     return run
+
+
+def _wake() -> None:
+    if _resting:
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_wake)

@@ -12,10 +12,9 @@ import io
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-import msgspec
-
 from carecloud_async.export.shape import Shape, as_text, shape_of
 from carecloud_async.export.sinks import Layout, Sink
+from carecloud_async.export.values import read_line
 
 __all__ = ["CsvSink"]
 
@@ -36,12 +35,12 @@ class CsvSink(Sink):
     def survey(self, lines: Sequence[bytes]) -> None:
         """See `Sink.survey`."""
         for line in lines:
-            self._shape.learn(msgspec.json.decode(line))
+            self._shape.learn(read_line(line))
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
         columns = self._begun()
-        self._writer.writerows([_value(record, path) for path in columns] for record in map(msgspec.json.decode, lines))
+        self._writer.writerows([_value(record, path) for path in columns] for record in map(read_line, lines))
         self._flush()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from carecloud_async.export.checkpoint import Checkpoint
 from carecloud_async.export.compression import compressing
 from carecloud_async.export.sinks import Layout, Sink
 from carecloud_async.export.target import Target
+from carecloud_async.export.values import within_reason
 
 __all__ = ["DirectFile"]
 
@@ -30,6 +31,7 @@ class DirectFile:
         self._file: BinaryIO | None = None
         self._stream: BinaryIO | None = None
         self._sink: Sink | None = None
+        self._finished = False
 
     def open(self) -> None:
         """Open it; a pipe waits for its reader.
@@ -53,10 +55,11 @@ class DirectFile:
             file.flush()
             return
         sink = self._begun(file)
-        if sink is not self._sink:
-            self._sink = sink
-            sink.survey(lines)
-        sink.write(lines)
+        with within_reason():
+            if sink is not self._sink:
+                self._sink = sink
+                sink.survey(lines)
+            sink.write(lines)
 
     def finish(self) -> None:
         """Write what belongs at the end.
@@ -71,10 +74,13 @@ class DirectFile:
             self._begun(file).close()
             if self._stream is not None:
                 self._stream.close()
+        self._finished = True
         file.flush()
 
     def close(self) -> None:
-        """Close it."""
+        """Close it; what was not finished is let go."""
+        if self._sink is not None and not self._finished:
+            self._sink.abandon()
         if self._file is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._file.close()

@@ -33,6 +33,7 @@ from carecloud_async.export.selection import Selection, read_fields
 from carecloud_async.export.sinks import Layout
 from carecloud_async.export.source import Source
 from carecloud_async.export.target import Target, read_target
+from carecloud_async.export.values import within_reason
 from carecloud_async.export.whole import Whole
 from carecloud_async.export.workplace import Workplace
 from carecloud_async.export.writer import Writer
@@ -248,7 +249,8 @@ def _shape(job: Job) -> Callable[[Sequence[bytes]], bytes]:
     frame = frame_maker(job.target.format.compression if native else "")
 
     def shape(lines: Sequence[bytes]) -> bytes:
-        return frame(join_lines(lines, fields))
+        with within_reason():
+            return frame(join_lines(lines, fields))
 
     return shape
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any, BinaryIO
 
-import msgspec
-
 from carecloud_async.codec.scalars import SCALARS
 from carecloud_async.codec.trouble import Spot
 from carecloud_async.export.arrow import read_tidy
@@ -20,6 +18,7 @@ from carecloud_async.export.known import KnownShape
 from carecloud_async.export.refusal import missing_extra
 from carecloud_async.export.shape import Shape, as_text, shape_of
 from carecloud_async.export.sinks import Layout, Sink, SinkFactory
+from carecloud_async.export.values import read_line
 
 __all__ = ["ROW_GROUP", "parquet_sink"]
 
@@ -63,7 +62,7 @@ class ParquetSink(Sink):
         known = self._known = self._known or KnownShape(self._shape)
         for line in lines:
             if not known.holds(line):
-                self._shape.learn(msgspec.json.decode(line))
+                self._shape.learn(read_line(line))
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
@@ -73,7 +72,7 @@ class ParquetSink(Sink):
         table = read_tidy(lines, self._schema)
         if table is None:
             reader = self._reader or (lambda value: value)
-            rows = [reader(msgspec.json.decode(line)) or {} for line in lines]
+            rows = [reader(read_line(line)) or {} for line in lines]
             table = pa.Table.from_pylist(rows, schema=self._schema)
         self._tables.append(table)
         self._waiting += len(lines)
@@ -85,6 +84,11 @@ class ParquetSink(Sink):
         self._begin()
         self._flush()
         self._writer.close()
+
+    def abandon(self) -> None:
+        """See `Sink.abandon`."""
+        if self._writer is not None:
+            self._writer.is_open = False  # or it would write its footer when it is collected, to a closed file
 
     def _begin(self) -> None:
         if self._writer is not None:

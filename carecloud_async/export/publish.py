@@ -13,6 +13,7 @@ from carecloud_async.export.compression import compressing
 from carecloud_async.export.journal import batches
 from carecloud_async.export.sinks import Layout, Sink
 from carecloud_async.export.target import Target
+from carecloud_async.export.values import within_reason
 from carecloud_async.export.workplace import Workplace
 
 __all__ = ["convert", "upload"]
@@ -40,10 +41,14 @@ async def convert(place: Workplace, target: Target, layout: Layout, *, tell: Cal
     with place.output.open("wb") as file:
         stream = compressing(file, target.format.compression)
         sink = make(stream, layout)
-        if type(sink).survey is not Sink.survey:
-            await _each(place.records, sink.survey, tell)
-        await _each(place.records, sink.write, tell)
-        await run(sink.close)
+        try:
+            if type(sink).survey is not Sink.survey:
+                await _each(place.records, sink.survey, tell)
+            await _each(place.records, sink.write, tell)
+            await run(sink.close)
+        except BaseException:
+            sink.abandon()
+            raise
         await run(stream.close)
         file.flush()
         await run(os.fsync, file.fileno())
@@ -56,7 +61,8 @@ async def _each(records: Path, function: Callable[[list[bytes]], None], tell: Ca
     def step() -> bool:
         batch = next(source, None)
         if batch is not None:
-            function(batch)
+            with within_reason():
+                function(batch)
         return batch is not None
 
     try:

@@ -77,6 +77,9 @@ class Sink(abc.ABC):
     def close(self) -> None:  # noqa: B027  (few sinks need it)
         """Write what belongs at the end."""
 
+    def abandon(self) -> None:  # noqa: B027  (few sinks need it)
+        """Let go without writing; called in place of `close` where the export fails or is stopped."""
+
 
 #: Makes a sink of a file and a layout: a `Sink` class, or a function.
 SinkFactory = Callable[[BinaryIO, Layout], Sink]

@@ -1,6 +1,7 @@
 """The garbage collector rests while a page is decoded, and works again afterwards."""
 
 import gc
+import os
 
 import pytest
 from codec_records import customer, page_of
@@ -64,3 +65,29 @@ def test_a_page_of_many_records_is_not_interrupted(birthdate):
         gc.callbacks.remove(note)
     assert page.received == 2000
     assert within <= 2  # one that was due just before or right behind it
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_in_between_has_a_collector_that_works():
+    """A fork in the middle of a page, by another thread, leaves the child's collector on."""
+
+    @uncollected
+    def fork():
+        return os.fork()
+
+    child = fork()
+    if child == 0:
+        os._exit(0 if gc.isenabled() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_of_a_process_without_a_collector_has_none():
+    """Who has switched the collector off finds it off in children, too."""
+    gc.disable()
+    child = os.fork()
+    if child == 0:
+        os._exit(1 if gc.isenabled() else 0)
+    assert os.waitpid(child, 0)[1] == 0

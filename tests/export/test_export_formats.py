@@ -2,14 +2,16 @@
 
 import csv
 import datetime
+import gc
 import gzip
 import json
 
 import fsspec
+import httpx
 import pytest
 from export_help import connect, ids, records
 
-from carecloud_async import ConfigurationError, ExportError
+from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.sandbox import Sandbox
 
@@ -215,3 +217,52 @@ async def test_a_missing_extra_is_named(sandbox, tmp_path, monkeypatch, name, mo
     with pytest.raises(ConfigurationError, match=rf"pip install 'carecloud-async\[{extra}\]'"):
         await export(sandbox, name if "://" in name else tmp_path / name)
     assert sandbox.count() == 0
+
+
+WILD = {
+    "too large": b'{"customer_id":"1","new":1e400}',
+    "too long": b'{"customer_id":"1","new":%b}' % (b"7" * 5000),
+    "long": b'{"customer_id":"1","new":123456789012345678901234567890}',
+    "deep": b'{"customer_id":"1","new":%b}' % (b"[" * 900 + b"]" * 900),
+}
+
+
+def wild(record):
+    """Return a client of a server that sends one record, as it stands."""
+
+    def answer(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        body = b'{"data":{"customers":[%b],"total_items":1}}' % (b"" if request.url.params["offset"] != "0" else record)
+        return httpx.Response(200, content=body)
+
+    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(answer))
+
+
+@pytest.mark.parametrize("kind", WILD)
+@pytest.mark.parametrize("name", ["c.csv", "c.parquet", "c.jsonl"])
+async def test_values_that_no_program_can_hold_end_no_export(tmp_path, kind, name):
+    """A number out of all range is null or text; a record nested past reading is an ExportError that names a way."""
+    fields = ["customer_id"] if name == "c.jsonl" else None
+    async with wild(WILD[kind]) as client:
+        export = client.customers.list(count=10).export(tmp_path / name, fields=fields)
+        if kind == "deep" and name != "c.jsonl":
+            with pytest.raises(ExportError, match="jsonl"):
+                await export
+        else:
+            assert (await export).records == 1
+
+
+async def test_a_parquet_export_that_is_stopped_leaves_no_noise(tmp_path):
+    """The half-written file is let go: nothing complains when it is collected."""
+
+    def stop(progress):
+        if progress.stage == "writing":
+            raise KeyError("mine")
+
+    sandbox = Sandbox(customers=3000, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(KeyError, match="mine"):
+            await client.customers.list(count=1000).export(tmp_path / "c.parquet", on_progress=stop)
+    gc.collect()

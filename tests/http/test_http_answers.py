@@ -4,15 +4,19 @@ import gzip
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
+import httpx
 import pytest
 
-from carecloud_async import CareCloud, EnterpriseCredentials
+from carecloud_async import CareCloud, EnterpriseCredentials, ResponseError
 
 pytestmark = pytest.mark.anyio
 
 LOGIN = b'{"data":{"bearer_token":"0935","valid_to":"2999-01-01 00:00:00","user":{}}}'
 CUSTOMER = '{"data":{"customer_id":"8ea6","personal_information":{"last_name":"Růžičková"}}}'.encode()
 AUTH = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+
+
+LONG = "x" * 20_000
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -32,6 +36,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Set-Cookie", "PHPSESSID=0; path=/")
         if packed:
             self.send_header("Content-Encoding", "gzip")
+        if "long" in self.path:
+            self.send_header("Content-Security-Policy", LONG)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -58,6 +64,7 @@ async def test_a_hook_sees_a_whole_answer(url, name):
 
     async def hook(response):
         assert await response.aread() == response.content == CUSTOMER
+        assert "".join([part async for part in response.aiter_text()]) == CUSTOMER.decode()
         assert response.json()["data"]["customer_id"] == "8ea6"
         assert response.text == CUSTOMER.decode()
         assert [part async for part in response.aiter_lines()] == [CUSTOMER.decode()]
@@ -80,3 +87,24 @@ async def test_no_cookie_is_kept(url):
         await client.customers.get("8ea6")
         client.http.cookies.set("mine", "1")
         assert not client.http.cookies
+
+
+async def test_a_long_header_is_no_failure(url):
+    """Headers of twenty kilobytes, as proxies write them, do not make a failure of an answer."""
+    async with CareCloud(url, auth=AUTH) as client:
+        assert (await client.customers.get("long")).customer_id == "8ea6"
+
+
+@pytest.mark.parametrize("name", ["8ea6", "packed"])
+async def test_a_hook_that_takes_the_body_off_the_stream_is_named(url, name):
+    """With a client of the user's own, a hook may leave nothing to read: the error says so, and is ours."""
+
+    async def hook(response):
+        async for _ in response.aiter_text():
+            pass
+
+    async with httpx.AsyncClient() as http, CareCloud(url, auth=AUTH, http_client=http) as client:
+        await client.login()
+        http.event_hooks = {"response": [hook]}
+        with pytest.raises(ResponseError, match="hook"):
+            await client.customers.get(name)
