@@ -160,6 +160,7 @@ def test_the_extras_are_those_of_the_project():
 
 
 def test_lines_are_not_wider_than_the_code():
-    """Prose and blocks keep to 120 columns; only the two commands may be longer."""
-    long = [line for line in README.splitlines() if len(line) > 120 and line + "\n" not in SHELL[:2]]
+    """Prose and blocks keep to 120 columns; only the two commands and the rows of tables may be longer."""
+    lines = [line for line in README.splitlines() if not line.startswith("|")]
+    long = [line for line in lines if len(line) > 120 and line + "\n" not in SHELL[:2]]
     assert long == []
