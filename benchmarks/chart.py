@@ -29,7 +29,7 @@ def draw(results: Sequence[Result], path: Path, *, caption: str) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
-    # Text stays text: a tenth of the size, and it can be searched.
+    # Text stays text: a third of the size, and it can be searched.
     font = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 8.5}
     mpl.rcParams.update({"svg.hashsalt": "carecloud", **font})
     from matplotlib import pyplot as plt

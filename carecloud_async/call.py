@@ -126,9 +126,7 @@ class Caller:
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
         engine = self.engine
         engine.check()
-        target = (
-            expand_path(operation.path, path_params or {}) if path_params or "{" in operation.path else operation.path
-        )
+        target = expand_path(operation.path, path_params or {})
         query = encode_query(params, project=engine.project) if params else ""
         if query:
             target = f"{target}?{query}"

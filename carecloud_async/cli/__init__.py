@@ -20,6 +20,6 @@ def main() -> None:
         sys.stderr.write("carecloud: the command needs the extra cli: pip install 'carecloud-async[cli]'\n")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        sys.stderr.write("carecloud: interrupted\n")
         raise SystemExit(130) from None
     raise SystemExit(run(sys.argv[1:]))

@@ -12,9 +12,10 @@ import io
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from carecloud_async.export.shape import Shape, as_text, shape_of
+from carecloud_async.codec.repair import load
+from carecloud_async.export.shape import as_text
 from carecloud_async.export.sinks import Layout, Sink
-from carecloud_async.export.values import read_line
+from carecloud_async.export.survey import Survey
 
 __all__ = ["CsvSink"]
 
@@ -24,9 +25,7 @@ class CsvSink(Sink):
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         super().__init__(file, layout)
-        self._shape = shape_of(layout.into)
-        if self._shape.kind != "object":
-            self._shape = Shape(kind="object")
+        self._survey = Survey(layout.into)
         self._columns: list[tuple[str, ...]] | None = None
         self._text = io.StringIO(newline="")
         # Lone carriage returns and line feeds are quoted only because both are in the line terminator.
@@ -34,13 +33,12 @@ class CsvSink(Sink):
 
     def survey(self, lines: Sequence[bytes]) -> None:
         """See `Sink.survey`."""
-        for line in lines:
-            self._shape.learn(read_line(line))
+        self._survey.learn(lines)
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
         columns = self._begun()
-        self._writer.writerows([_value(record, path) for path in columns] for record in map(read_line, lines))
+        self._writer.writerows([_value(record, path) for path in columns] for record in map(load, lines))
         self._flush()
 
     def close(self) -> None:
@@ -50,7 +48,7 @@ class CsvSink(Sink):
 
     def _begun(self) -> list[tuple[str, ...]]:
         if self._columns is None:
-            self._columns = [path for path, _ in self._shape.select(self.layout.fields).leaves()]
+            self._columns = [path for path, _ in self._survey.shape.select(self.layout.fields).leaves()]
             self._writer.writerow([".".join(path) for path in self._columns])
         return self._columns
 

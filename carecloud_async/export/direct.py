@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from carecloud_async.export.checkpoint import Checkpoint
 from carecloud_async.export.compression import compressing
+from carecloud_async.export.reason import within_reason
 from carecloud_async.export.sinks import Layout, Sink
 from carecloud_async.export.target import Target
-from carecloud_async.export.values import within_reason
 
 __all__ = ["DirectFile"]
 

@@ -26,6 +26,7 @@ from carecloud_async.export.marks import OVERLAP, Mark, read_mark
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.publish import convert, upload
 from carecloud_async.export.query import Query
+from carecloud_async.export.reason import within_reason
 from carecloud_async.export.refusal import BadExportError, disk_error
 from carecloud_async.export.report import ExportReport, OnProgress
 from carecloud_async.export.seen import Seen
@@ -33,7 +34,6 @@ from carecloud_async.export.selection import Selection, read_fields
 from carecloud_async.export.sinks import Layout
 from carecloud_async.export.source import Source
 from carecloud_async.export.target import Target, read_target
-from carecloud_async.export.values import within_reason
 from carecloud_async.export.whole import Whole
 from carecloud_async.export.workplace import Workplace
 from carecloud_async.export.writer import Writer

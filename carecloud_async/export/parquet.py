@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any, BinaryIO
 
+from carecloud_async.codec.repair import load
 from carecloud_async.codec.scalars import SCALARS
 from carecloud_async.codec.trouble import Spot
 from carecloud_async.export.arrow import read_tidy
-from carecloud_async.export.known import KnownShape
 from carecloud_async.export.refusal import missing_extra
-from carecloud_async.export.shape import Shape, as_text, shape_of
+from carecloud_async.export.shape import Shape, as_text
 from carecloud_async.export.sinks import Layout, Sink, SinkFactory
-from carecloud_async.export.values import read_line
+from carecloud_async.export.survey import Survey
 
 __all__ = ["ROW_GROUP", "parquet_sink"]
 
@@ -47,22 +47,16 @@ class ParquetSink(Sink):
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         super().__init__(file, layout)
-        self._shape = shape_of(layout.into)
-        if self._shape.kind != "object":
-            self._shape = Shape(kind="object")
+        self._survey = Survey(layout.into)
         self._reader: Callable[[Any], Any] | None = None
         self._schema: Any = None
         self._writer: Any = None
-        self._known: KnownShape | None = None
         self._tables: list[Any] = []
         self._waiting = 0
 
     def survey(self, lines: Sequence[bytes]) -> None:
         """See `Sink.survey`."""
-        known = self._known = self._known or KnownShape(self._shape)
-        for line in lines:
-            if not known.holds(line):
-                self._shape.learn(read_line(line))
+        self._survey.learn(lines)
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
@@ -72,7 +66,7 @@ class ParquetSink(Sink):
         table = read_tidy(lines, self._schema)
         if table is None:
             reader = self._reader or (lambda value: value)
-            rows = [reader(read_line(line)) or {} for line in lines]
+            rows = [reader(load(line)) or {} for line in lines]
             table = pa.Table.from_pylist(rows, schema=self._schema)
         self._tables.append(table)
         self._waiting += len(lines)
@@ -96,7 +90,7 @@ class ParquetSink(Sink):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        shape = self._shape.select(self.layout.fields)
+        shape = self._survey.shape.select(self.layout.fields)
         self._reader = _reader(shape, name="record")
         self._schema = pa.schema([(name, _type(child)) for name, child in shape.children.items()])
         self._writer = pq.ParquetWriter(self.file, self._schema, compression="zstd")

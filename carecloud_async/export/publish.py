@@ -11,9 +11,9 @@ import anyio.to_thread
 from carecloud_async.errors import ExportError
 from carecloud_async.export.compression import compressing
 from carecloud_async.export.journal import batches
+from carecloud_async.export.reason import within_reason
 from carecloud_async.export.sinks import Layout, Sink
 from carecloud_async.export.target import Target
-from carecloud_async.export.values import within_reason
 from carecloud_async.export.workplace import Workplace
 
 __all__ = ["convert", "upload"]

@@ -6,10 +6,12 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from carecloud_async.codec.fields import is_model
+from carecloud_async.codec.repair import load
 from carecloud_async.export.refusal import BadExportError
 from carecloud_async.export.shape import Shape, shape_of
-from carecloud_async.export.values import read_line, write_value
 
 __all__ = ["Selection", "pick", "read_fields"]
 
@@ -70,7 +72,7 @@ def _check(name: str, shape: Shape) -> None:
 
 def pick(line: bytes, wanted: Selection) -> bytes:
     """Return a record with the wanted fields alone; what it does not have stays absent."""
-    return write_value(_pick(read_line(line), wanted))
+    return msgspec.json.encode(_pick(load(line), wanted))
 
 
 def _pick(value: Any, wanted: Selection) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
 from attrs import define, field
 
 from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
-from carecloud_async.export.values import write_value
 
 __all__ = ["Shape", "as_text", "shape_of"]
 
@@ -109,4 +109,4 @@ def _kind_of(value: Any) -> str:
 
 def as_text(value: Any) -> str:
     """Write a value of JSON as text: text as it stands, anything else as JSON."""
-    return value if isinstance(value, str) else write_value(value).decode()
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -23,7 +23,7 @@ def no_content(body: bytes) -> None:
 
 
 def require_input(value: Any, wanted: type[Input]) -> None:
-    """Refuse a read model where an input is due, at any depth: it would delete what it does not show.
+    """Refuse what is no input, above all a read model: it would delete what it does not show.
 
     Raises:
         ConfigurationError: naming what to do instead.
@@ -32,11 +32,10 @@ def require_input(value: Any, wanted: type[Input]) -> None:
         raise _read_model(wanted.__name__, value)
     if not isinstance(value, wanted):
         raise ConfigurationError(f"a {wanted.__name__} is due, not {type(value).__name__}")
-    refuse_read_models(value, wanted.__name__)
 
 
 def refuse_read_models(value: Any, where: str) -> None:
-    """Refuse read models in a body.
+    """Refuse read models at any depth of a body.
 
     Args:
         value: the body or a part of it.

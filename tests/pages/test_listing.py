@@ -1,5 +1,6 @@
 """Listings: pages, records, raw JSON; servers that cap, lie and repeat."""
 
+import inspect
 import json
 import logging
 
@@ -18,6 +19,19 @@ pytestmark = pytest.mark.anyio
 
 def connect(sandbox, **more):
     return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), **more)
+
+
+def served(page):
+    """Return a client of a server whose pages `page(offset, count)` makes, plainly or as a coroutine."""
+
+    async def answer(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        data = page(int(request.url.params["offset"]), int(request.url.params["count"]))
+        return httpx.Response(200, json={"data": await data if inspect.isawaitable(data) else data})
+
+    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(answer))
 
 
 async def ids(iterator):
@@ -79,16 +93,10 @@ async def test_a_server_that_caps_count_and_gives_no_usable_total_loses_nobody(t
     """A short first page is no proof of the end: one more request is."""
     people = [{"customer_id": f"{number:03}", "personal_information": {}} for number in range(237)]
 
-    def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
-        start = int(request.url.params["offset"])
-        data = {"customers": people[start : start + 50]} | ({} if total == "missing" else {"total_items": total})
-        return httpx.Response(200, json={"data": data})
+    def page(start, count):
+        return {"customers": people[start : start + 50]} | ({} if total == "missing" else {"total_items": total})
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    transport = httpx.MockTransport(answer)
-    async with CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=transport) as client:
+    async with served(page) as client:
         listing = client.customers.list(count=100)
         assert len(set(await ids(listing))) == 237
         assert len([line async for line in listing.raw()]) == 237
@@ -104,18 +112,12 @@ async def test_pages_that_shrink_lose_nobody(total, sizes):
     people = [{"customer_id": f"{number:03}"} for number in range(220)]
     asked = []
 
-    def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
-        start, count = (int(request.url.params[name]) for name in ("offset", "count"))
+    def page(start, count):
         size = min(sizes[len(asked) % len(sizes)], count)
         asked.append(start)
-        data = {"customers": people[start : start + size]} | ({} if total is None else {"total_items": total})
-        return httpx.Response(200, json={"data": data})
+        return {"customers": people[start : start + size]} | ({} if total is None else {"total_items": total})
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    transport = httpx.MockTransport(answer)
-    async with CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=transport) as client:
+    async with served(page) as client:
         listing = client.customers.list(count=50)
         assert len(set(await ids(listing))) == 220
         async with listing.prefetch(4) as found:
@@ -129,19 +131,14 @@ async def test_a_page_pushed_back_by_inserts_is_no_circle(count):
     wanted = {one["customer_id"] for one in people}
     pages = []
 
-    def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
-        start = int(request.url.params["offset"])
+    def page(start, count):
         data = {"customers": people[start : start + count], "total_items": len(people)}
         pages.append(start)
         if len(pages) == 4:
             people[:0] = [{"customer_id": f"new{number}"} for number in range(count)]
-        return httpx.Response(200, json={"data": data})
+        return data
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    transport = httpx.MockTransport(answer)
-    async with CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=transport) as client:
+    async with served(page) as client:
         assert wanted <= set(await ids(client.customers.list(count=count)))
 
 
@@ -150,10 +147,7 @@ async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
     beyond = anyio.Event()
     waited = []
 
-    async def answer(request):
-        if request.method == "POST":
-            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
-        start = int(request.url.params["offset"])
+    async def page(start, count):
         if start == 200:
             beyond.set()
         if start == 150:
@@ -161,12 +155,10 @@ async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
                 await beyond.wait()
                 waited.append(start)
         people = [{"customer_id": f"{number:03}"} for number in range(start, min(start + 50, 200))]
-        return httpx.Response(200, json={"data": {"customers": people, "total_items": 200}})
+        return {"customers": people, "total_items": 200}
 
-    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
-    transport = httpx.MockTransport(answer)
     async with (
-        CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=transport) as client,
+        served(page) as client,
         client.customers.list(count=50).prefetch(8) as found,
     ):
         assert len(await ids(found)) == 200
