@@ -26,8 +26,8 @@ import pytest
 from carecloud_async.pytest_plugin.guard import guarded
 
 if TYPE_CHECKING:
+    from carecloud_async.calls.events import CallRecord
     from carecloud_async.client import CareCloud
-    from carecloud_async.observe import CallRecord
     from carecloud_async.pytest_plugin.clock import FakeClock
     from carecloud_async.sandbox import Sandbox
 

@@ -15,22 +15,24 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from carecloud_async.sandbox import client_side, enterprise, serving, tokens
-from carecloud_async.sandbox.answers import JsonObject
-from carecloud_async.sandbox.app import SandboxApp
-from carecloud_async.sandbox.clock import SandboxClock, local_timestamp
-from carecloud_async.sandbox.customer_filters import CustomerSearch
-from carecloud_async.sandbox.customers import CustomerOperations
-from carecloud_async.sandbox.device_tokens import DeviceTokens
-from carecloud_async.sandbox.faults import Faults
-from carecloud_async.sandbox.pipeline import Pipeline
-from carecloud_async.sandbox.recording import RecordedRequest, Recorder
-from carecloud_async.sandbox.routes import Routes
-from carecloud_async.sandbox.settings import Lies, Settings
-from carecloud_async.sandbox.store import CustomerStore
-from carecloud_async.sandbox.transport import in_process
-from carecloud_async.sandbox.user_tokens import UserTokens
-from carecloud_async.sandbox.world import ServedPage, World
+from carecloud_async.sandbox import client_side
+from carecloud_async.sandbox.api import enterprise, tokens
+from carecloud_async.sandbox.api.answers import JsonObject
+from carecloud_async.sandbox.api.customer_filters import CustomerSearch
+from carecloud_async.sandbox.api.customers import CustomerOperations
+from carecloud_async.sandbox.api.routes import Routes
+from carecloud_async.sandbox.server import serving
+from carecloud_async.sandbox.server.app import SandboxApp
+from carecloud_async.sandbox.server.faults import Faults
+from carecloud_async.sandbox.server.pipeline import Pipeline
+from carecloud_async.sandbox.server.recording import RecordedRequest, Recorder
+from carecloud_async.sandbox.server.transport import in_process
+from carecloud_async.sandbox.state.clock import SandboxClock, local_timestamp
+from carecloud_async.sandbox.state.customer_store import CustomerStore
+from carecloud_async.sandbox.state.device_tokens import DeviceTokens
+from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
+from carecloud_async.sandbox.state.settings import Overrides, Settings
+from carecloud_async.sandbox.state.user_tokens import UserTokens
 
 if TYPE_CHECKING:
     import httpx2
@@ -187,7 +189,7 @@ class Sandbox:
         """
         serving.serve_in_foreground(self.app, host=host, port=port, connections=self.connections, on_ready=on_ready)
 
-    # Identities of the client that fit
+    # IdentityRegistry of the client that fit
 
     def credentials(self) -> EnterpriseCredentials:
         """The API user's credentials, for `CareCloud(auth=…)`."""
@@ -336,7 +338,7 @@ class Sandbox:
             repeat_page: Every page is the first one, whatever `offset` says.
             empty_from: Offset from which on pages are empty.
         """
-        self._world.lies = Lies(
+        self._world.lies = Overrides(
             total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
         )
 
@@ -361,8 +363,8 @@ class Sandbox:
     def _timestamp(self) -> str:
         return local_timestamp(self.clock.now(), zone=self.settings.zone)
 
-    def _made_world(self, random: Random) -> World:
-        return World(
+    def _made_world(self, random: Random) -> SandboxState:
+        return SandboxState(
             settings=self.settings,
             clock=self.clock,
             random=random,

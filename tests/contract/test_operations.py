@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carecloud_async.operations import BOTH, CUSTOMER_ONLY, ENTERPRISE_ONLY
+from carecloud_async.calls.operation import BOTH, CUSTOMER_ONLY, ENTERPRISE_ONLY
 from carecloud_async.resources import OPERATIONS
 
 DESCRIPTION = Path(__file__).parents[2].parent / "shared/api/openapi.yaml"

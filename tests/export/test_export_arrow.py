@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carecloud_async.export.arrow import read_tidy
-from carecloud_async.export.parquet import _reader, _type
-from carecloud_async.export.shape import shape_of
-from carecloud_async.export.survey import Survey
+from carecloud_async.export.formats.arrow import read_tidy
+from carecloud_async.export.formats.inference import Survey
+from carecloud_async.export.formats.parquet import _reader, _type
+from carecloud_async.export.formats.schema import shape_of
 from carecloud_async.models import Customer
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
