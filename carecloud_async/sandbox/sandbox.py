@@ -17,10 +17,10 @@ import httpx
 
 from carecloud_async.sandbox import client_side
 from carecloud_async.sandbox.api import enterprise, tokens
-from carecloud_async.sandbox.api.answers import JsonObject
 from carecloud_async.sandbox.api.customer_filters import CustomerSearch
 from carecloud_async.sandbox.api.customers import CustomerOperations
 from carecloud_async.sandbox.api.routes import Routes
+from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.server import serving
 from carecloud_async.sandbox.server.app import SandboxApp
 from carecloud_async.sandbox.server.faults import Faults
@@ -122,12 +122,12 @@ class Sandbox:
         self.connections = serving.Connections()
         self.customers = CustomerStore(customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered)
         self._recorder = Recorder(keep=keep_requests)
-        self._world = self._made_world(random or SystemRandom())
-        self.user_tokens = self._world.user_tokens
-        self.device_tokens = self._world.device_tokens
+        self._state = self._made_world(random or SystemRandom())
+        self.user_tokens = self._state.user_tokens
+        self.device_tokens = self._state.device_tokens
         customer_operations = CustomerOperations(CustomerSearch(self.customers))
         self._pipeline = Pipeline(
-            world=self._world,
+            state=self._state,
             routes=Routes([*enterprise.TABLE, *tokens.TABLE, *customer_operations.table()]),
             recorder=self._recorder,
             faults=self.faults,
@@ -276,7 +276,7 @@ class Sandbox:
     @property
     def password_emails(self) -> list[JsonObject]:
         """Bodies of the requests for a password e-mail."""
-        return self._world.password_emails
+        return self._state.password_emails
 
     def count(self, pattern: str = "*") -> int:
         """How many requests came in.
@@ -290,7 +290,7 @@ class Sandbox:
         """Start counting and recording anew."""
         self._recorder.clear()
 
-    # Changing the world
+    # Changing the state
 
     def revoke(self, token: str) -> bool:
         """End a token now, of a user or a device; says whether it was good."""
@@ -320,7 +320,7 @@ class Sandbox:
             password: The new one.
             login: Whose.
         """
-        self._world.passwords[login] = password
+        self._state.passwords[login] = password
 
     def lie(
         self,
@@ -338,18 +338,18 @@ class Sandbox:
             repeat_page: Every page is the first one, whatever `offset` says.
             empty_from: Offset from which on pages are empty.
         """
-        self._world.lies = Overrides(
+        self._state.overrides = Overrides(
             total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
         )
 
     @property
     def on_page(self) -> Callable[[ServedPage], Awaitable[None] | None] | None:
-        """Called with each list page when it is written and not yet sent; may change the world; may be async."""
-        return self._world.on_page
+        """Called with each list page when it is written and not yet sent; may change the state; may be async."""
+        return self._state.on_page
 
     @on_page.setter
     def on_page(self, hook: Callable[[ServedPage], Awaitable[None] | None] | None) -> None:
-        self._world.on_page = hook
+        self._state.on_page = hook
 
     @property
     def on_request(self) -> Callable[[RecordedRequest], Awaitable[None] | None] | None:

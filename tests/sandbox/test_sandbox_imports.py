@@ -62,3 +62,18 @@ def test_there_are_no_circles():
         ground = {name for name, needs in needed.items() if not needs & needed.keys()}
         assert ground, f"these import each other: {sorted(needed)}"
         needed = {name: needs for name, needs in needed.items() if name not in ground}
+
+
+FLOORS = {"constants": 0, "json_text": 0, "state": 1, "api": 2, "server": 3, "client_side": 4, "sandbox": 4}
+
+
+def test_folders_import_only_downwards():
+    """State knows no operation, operations no server: `state`, `api`, `server` stand on each other in this order."""
+    upward = {
+        (room(path), other)
+        for path in FILES
+        if path.stem != "__init__"
+        for other in neighbours(path)
+        if FLOORS[other.split(".")[0]] > FLOORS[room(path).split(".")[0]]
+    }
+    assert upward == set()

@@ -22,12 +22,12 @@ def check_interface(operation: Operation, interface: Interface) -> None:
 
 
 def admit(
-    world: SandboxState, operation: Operation, *, interface: Interface, token: str | None, path: dict[str, str]
+    state: SandboxState, operation: Operation, *, interface: Interface, token: str | None, path: dict[str, str]
 ) -> DeviceRecord | None:
     """Check the token of a request.
 
     Args:
-        world: Whose tokens are good.
+        state: Whose tokens are good.
         operation: What is asked for.
         interface: Through which face.
         token: The bearer token that came along.
@@ -44,15 +44,15 @@ def admit(
     if token is None:
         raise unauthorized("The bearer token is missing")
     if interface is Interface.ENTERPRISE:
-        if world.user_tokens.find(token) is None:
+        if state.user_tokens.find(token) is None:
             raise unauthorized("The bearer token is not valid")
         return None
-    device = world.device_tokens.find(token)
+    device = state.device_tokens.find(token)
     if device is None:
         raise unauthorized("The bearer token is not valid")
     if operation.access is Access.OWN_TOKEN and path["token_id"] != token:
         raise forbidden("The token in the path is not the token of the request")
     if operation.access is Access.CUSTOMER and device.customer_id is None:
         detail = "No customer is logged in on this token"
-        raise forbidden(detail) if world.settings.unbound_status == 403 else unauthorized(detail)
+        raise forbidden(detail) if state.settings.unbound_status == 403 else unauthorized(detail)
     return device

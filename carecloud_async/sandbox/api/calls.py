@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import Answer, JsonObject
+from carecloud_async.sandbox.api.answer import Answer
 from carecloud_async.sandbox.api.parameters import Query
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, broken_body
+from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.device_tokens import DeviceRecord
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 

@@ -9,9 +9,9 @@ from typing import Final
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import JsonObject
 from carecloud_async.sandbox.api.parameters import Query
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
+from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 
 FILTER_NAMES: Final = (

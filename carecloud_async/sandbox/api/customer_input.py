@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from carecloud_async.sandbox.api.answers import JsonObject
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.constants import SOCIAL_NETWORK_IDS
+from carecloud_async.sandbox.json_text import JsonObject
 
 READ_ONLY: Final[tuple[str, ...]] = ("customer_id", "doi_email", "doi_phone", "last_change", "state")
 """Fields of a customer that only the server sets."""

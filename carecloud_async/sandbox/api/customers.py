@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from carecloud_async.sandbox.api.answers import Answer, JsonObject, data_answer, no_content
+from carecloud_async.sandbox.api.answer import Answer, data_answer, no_content
 from carecloud_async.sandbox.api.calls import Access, Call, Interface, Operation, required_object
 from carecloud_async.sandbox.api.customer_filters import FILTER_NAMES, CustomerFilters, CustomerSearch, filters_of
 from carecloud_async.sandbox.api.customer_input import (
@@ -20,6 +20,7 @@ from carecloud_async.sandbox.api.listing import Page, page_answer, places, tell_
 from carecloud_async.sandbox.api.parameters import LIST_NAMES, Window, window_of
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, forbidden, not_found
 from carecloud_async.sandbox.constants import REFERRAL_CODE
+from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.accounts import Account
 from carecloud_async.sandbox.state.customer_store import SORT_FIELDS
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
@@ -57,27 +58,27 @@ class CustomerOperations:
             Operation(method="PUT", template=one, handler=replace, access=Access.CUSTOMER),
         )
 
-    async def list(self, world: SandboxState, call: Call) -> Answer:
+    async def list(self, state: SandboxState, call: Call) -> Answer:
         """`GET /customers`: on the customer interface the logged-in customer alone."""
         window = window_of(call.query, sortable=SORT_FIELDS)
         filters = filters_of(call.query)
         short = call.query.truth("customer_short_salutation")
-        with world.customers.lock:
-            slots = self._slots(world, call, filters, window)
-            shown = [_at(slots, place, window) for place in places(world, window, total=len(slots))]
-            page = _page(world, shown, short=short, offset=window.offset, total=len(slots))
-            answer = page_answer(world, page)
-        await tell_hook(world, page)
+        with state.customers.lock:
+            slots = self._slots(state, call, filters, window)
+            shown = [_at(slots, place, window) for place in places(state, window, total=len(slots))]
+            page = _page(state, shown, short=short, offset=window.offset, total=len(slots))
+            answer = page_answer(state, page)
+        await tell_hook(state, page)
         return answer
 
-    def _slots(self, world: SandboxState, call: Call, filters: CustomerFilters, window: Window) -> Sequence[int]:
+    def _slots(self, state: SandboxState, call: Call, filters: CustomerFilters, window: Window) -> Sequence[int]:
         found: Sequence[int] = self._search.find(filters, sort_field=window.sort_field)
         if call.interface is Interface.CUSTOMER:
-            own = world.customers.slot(call.own_device().customer_id or "")
+            own = state.customers.slot(call.own_device().customer_id or "")
             found = [slot for slot in found if slot == own]
         field = window.sort_field
-        if world.settings.unstable_ties and field is not None:
-            found = sorted(found, key=lambda slot: (world.customers.sort_value(slot, field), world.random.random()))
+        if state.settings.unstable_ties and field is not None:
+            found = sorted(found, key=lambda slot: (state.customers.sort_value(slot, field), state.random.random()))
         return found
 
 
@@ -85,8 +86,8 @@ def _at(slots: Sequence[int], place: int, window: Window) -> int:
     return slots[len(slots) - 1 - place] if window.descending else slots[place]
 
 
-def _page(world: SandboxState, shown: list[int], *, short: bool, offset: int, total: int) -> Page:
-    store = world.customers
+def _page(state: SandboxState, shown: list[int], *, short: bool, offset: int, total: int) -> Page:
+    store = state.customers
     return Page(
         template="/customers",
         key="customers",
@@ -98,17 +99,17 @@ def _page(world: SandboxState, shown: list[int], *, short: bool, offset: int, to
     )
 
 
-async def read(world: SandboxState, call: Call) -> Answer:
+async def read(state: SandboxState, call: Call) -> Answer:
     """`GET /customers/{customer_id}`."""
     short = call.query.truth("customer_short_salutation")
-    slot = _own_slot(world, call)
-    if short or world.settings.pretty:
-        record = _greeted(world.customers.record(slot), short=short)
-        return data_answer(record, pretty=world.settings.pretty)
-    return Answer(body=b'{"data":' + world.customers.rendered(slot) + b"}", content_type="application/json")
+    slot = _own_slot(state, call)
+    if short or state.settings.pretty:
+        record = _greeted(state.customers.record(slot), short=short)
+        return data_answer(record, pretty=state.settings.pretty)
+    return Answer(body=b'{"data":' + state.customers.rendered(slot) + b"}", content_type="application/json")
 
 
-async def create(world: SandboxState, call: Call) -> Answer:
+async def create(state: SandboxState, call: Call) -> Answer:
     """`POST /customers`: refuses an e-mail that somebody has; with `autologin` logs the calling device in."""
     body = call.json()
     autologin = body.get("autologin")
@@ -124,45 +125,45 @@ async def create(world: SandboxState, call: Call) -> Answer:
         customer_source=_checked_source(body),
         referral_code=_checked_referral(body),
     )
-    with world.customers.lock:
-        _refuse_taken_email(world, customer, except_slot=None)
+    with state.customers.lock:
+        _refuse_taken_email(state, customer, except_slot=None)
         record = {name: value for name, value in customer.items() if name not in READ_ONLY}
-        record["personal_information"] = _dated_consents(world, customer["personal_information"], before=None)
-        customer_id = world.customers.insert(record, account=account)
+        record["personal_information"] = _dated_consents(state, customer["personal_information"], before=None)
+        customer_id = state.customers.insert(record, account=account)
     if autologin and call.device is not None:
-        world.device_tokens.bind(call.device.token_id, customer_id=customer_id)
-    return data_answer({"customer_id": customer_id}, status=201, pretty=world.settings.pretty)
+        state.device_tokens.bind(call.device.token_id, customer_id=customer_id)
+    return data_answer({"customer_id": customer_id}, status=201, pretty=state.settings.pretty)
 
 
-async def replace(world: SandboxState, call: Call) -> Answer:
+async def replace(state: SandboxState, call: Call) -> Answer:
     """`PUT /customers/{customer_id}`: what is absent is deleted, but read-only fields, password and social network."""
     body = call.json()
-    slot = _own_slot(world, call)
+    slot = _own_slot(state, call)
     customer = checked_customer(body)
     password = checked_password(body, required=False)
     social = checked_social(body)
     changes: dict[str, Any] = {"property_records": checked_properties(body)}
     changes |= {} if password is None else {"password": password}
     changes |= {} if social is None else {"social": social}
-    with world.customers.lock:
-        _refuse_taken_email(world, customer, except_slot=slot)
-        before = world.customers.record(slot)
+    with state.customers.lock:
+        _refuse_taken_email(state, customer, except_slot=slot)
+        before = state.customers.record(slot)
         after = {name: before[name] for name in READ_ONLY if name in before}
         after |= {name: value for name, value in customer.items() if name not in READ_ONLY}
         after["personal_information"] = _dated_consents(
-            world, customer["personal_information"], before=before.get("personal_information") or {}
+            state, customer["personal_information"], before=before.get("personal_information") or {}
         )
-        after["last_change"] = world.local(world.clock.now())
-        world.customers.replace(call.path["customer_id"], after)
-        world.customers.set_account(call.path["customer_id"], **changes)
+        after["last_change"] = state.local(state.clock.now())
+        state.customers.replace(call.path["customer_id"], after)
+        state.customers.set_account(call.path["customer_id"], **changes)
     return no_content()
 
 
-def _own_slot(world: SandboxState, call: Call) -> int:
+def _own_slot(state: SandboxState, call: Call) -> int:
     customer_id = call.path["customer_id"]
     if call.interface is Interface.CUSTOMER and customer_id != call.own_device().customer_id:
         raise forbidden("The customer does not belong to the logged in customer")
-    slot = world.customers.slot(customer_id)
+    slot = state.customers.slot(customer_id)
     if slot is None:
         raise not_found(resource="customers", resource_id=customer_id)
     return slot
@@ -175,18 +176,18 @@ def _greeted(record: JsonObject, *, short: bool) -> JsonObject:
     return {**record, "personal_information": {**person, "salutation": f"Dear {person['first_name']}"}}
 
 
-def _refuse_taken_email(world: SandboxState, customer: JsonObject, *, except_slot: int | None) -> None:
+def _refuse_taken_email(state: SandboxState, customer: JsonObject, *, except_slot: int | None) -> None:
     email = customer["personal_information"].get("email")
     if not email:
         return
     wanted = CustomerFilters(email=str(email).casefold())
-    taken = [slot for slot in wanted.candidates(world.customers) or () if wanted.matches(world.customers, slot)]
+    taken = [slot for slot in wanted.candidates(state.customers) or () if wanted.matches(state.customers, slot)]
     if any(slot != except_slot for slot in taken):
         name = "customer.personal_information.email"
         raise bad_request(InvalidParam(name=name, reason="already_exists", value=str(email)))
 
 
-def _dated_consents(world: SandboxState, person: JsonObject, *, before: JsonObject | None) -> JsonObject:
+def _dated_consents(state: SandboxState, person: JsonObject, *, before: JsonObject | None) -> JsonObject:
     """Personal information with what only the server sets: dates of consents, and the photo."""
     after = copy.deepcopy(person)
     after.pop("photo_url", None)
@@ -198,7 +199,7 @@ def _dated_consents(world: SandboxState, person: JsonObject, *, before: JsonObje
     }
     for consent in after.get("consents") or ():
         key = (consent.get("consent_id"), consent.get("consent_value"))
-        consent["last_change"] = known.get(key) or world.local(world.clock.now())
+        consent["last_change"] = known.get(key) or state.local(state.clock.now())
     return after
 
 

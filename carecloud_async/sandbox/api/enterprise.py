@@ -4,56 +4,57 @@ from __future__ import annotations
 
 from typing import Final
 
-from carecloud_async.sandbox.api.answers import Answer, JsonObject, data_answer, no_content
+from carecloud_async.sandbox.api.answer import Answer, data_answer, no_content
 from carecloud_async.sandbox.api.calls import Access, Call, Interface, Operation, required_text
 from carecloud_async.sandbox.api.listing import Page, page_answer, places, tell_hook
 from carecloud_async.sandbox.api.parameters import LIST_NAMES, Query, window_of
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, not_found, refused_login
 from carecloud_async.sandbox.constants import USER_AUTH_TOKEN, USER_ID
+from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.users import FILTERS, SORT_FIELDS, all_users
 
 ONLY_ENTERPRISE: Final = frozenset({Interface.ENTERPRISE})
 
 
-async def login(world: SandboxState, call: Call) -> Answer:
+async def login(state: SandboxState, call: Call) -> Answer:
     """`POST /users/actions/login`."""
     body = call.json()
     application, name, password = required_text(body, "user_external_application_id", "login", "password")
-    _known_application(world, application)
-    if world.passwords.get(name) != password:
-        raise refused_login(world.settings.login_refusal or 403)
-    return _logged_in(world, name)
+    _known_application(state, application)
+    if state.passwords.get(name) != password:
+        raise refused_login(state.settings.login_refusal or 403)
+    return _logged_in(state, name)
 
 
-async def sso_login(world: SandboxState, call: Call) -> Answer:
+async def sso_login(state: SandboxState, call: Call) -> Answer:
     """`POST /users/actions/sso-login`."""
     application, sso_token = required_text(call.json(), "user_external_application_id", "sso_token")
-    _known_application(world, application)
-    name = world.sso_tokens.get(sso_token)
+    _known_application(state, application)
+    name = state.sso_tokens.get(sso_token)
     if name is None:
-        raise refused_login(world.settings.login_refusal or 403)
-    return _logged_in(world, name)
+        raise refused_login(state.settings.login_refusal or 403)
+    return _logged_in(state, name)
 
 
-async def logout(world: SandboxState, call: Call) -> Answer:
+async def logout(state: SandboxState, call: Call) -> Answer:
     """`POST /users/actions/logout`: ends the token in the body."""
     application, token = required_text(call.json(), "user_external_application_id", "bearer_token")
-    _known_application(world, application)
-    if not world.user_tokens.revoke(token):
+    _known_application(state, application)
+    if not state.user_tokens.revoke(token):
         raise bad_request(InvalidParam(name="bearer_token", reason="not_found"))
     return no_content()
 
 
-async def verify_auth_token(world: SandboxState, call: Call) -> Answer:
+async def verify_auth_token(state: SandboxState, call: Call) -> Answer:
     """`POST /users/actions/verify-auth-token`."""
     (token,) = required_text(call.json(), "auth_token")
     if token != USER_AUTH_TOKEN:
         raise bad_request(InvalidParam(name="auth_token", reason="not_found"))
-    return data_answer({"user_id": USER_ID}, pretty=world.settings.pretty)
+    return data_answer({"user_id": USER_ID}, pretty=state.settings.pretty)
 
 
-async def list_users(world: SandboxState, call: Call) -> Answer:
+async def list_users(state: SandboxState, call: Call) -> Answer:
     """`GET /users`."""
     window = window_of(call.query, sortable=SORT_FIELDS)
     users = [user for user in all_users() if _passes(user, call.query)]
@@ -62,7 +63,7 @@ async def list_users(world: SandboxState, call: Call) -> Answer:
         users.sort(key=lambda user: str(user.get(field) or ""), reverse=window.descending)
     elif window.descending:
         users.reverse()
-    shown = [users[place] for place in places(world, window, total=len(users))]
+    shown = [users[place] for place in places(state, window, total=len(users))]
     page = Page(
         template="/users",
         key="users",
@@ -72,18 +73,18 @@ async def list_users(world: SandboxState, call: Call) -> Answer:
         offset=window.offset,
         total=len(users),
     )
-    answer = page_answer(world, page)
-    await tell_hook(world, page)
+    answer = page_answer(state, page)
+    await tell_hook(state, page)
     return answer
 
 
-async def read_user(world: SandboxState, call: Call) -> Answer:
+async def read_user(state: SandboxState, call: Call) -> Answer:
     """`GET /users/{user_id}`."""
     user_id = call.path["user_id"]
     user = next((user for user in all_users() if user["user_id"] == user_id), None)
     if user is None:
         raise not_found(resource="users", resource_id=user_id)
-    return data_answer(user, pretty=world.settings.pretty)
+    return data_answer(user, pretty=state.settings.pretty)
 
 
 TABLE: Final = (
@@ -133,18 +134,18 @@ TABLE: Final = (
 )
 
 
-def _known_application(world: SandboxState, application: str) -> None:
-    if application not in world.user_applications:
+def _known_application(state: SandboxState, application: str) -> None:
+    if application not in state.user_applications:
         raise bad_request(InvalidParam(name="user_external_application_id", reason="not_found", value=application))
 
 
-def _logged_in(world: SandboxState, login_name: str) -> Answer:
-    settings = world.settings
+def _logged_in(state: SandboxState, login_name: str) -> Answer:
+    settings = state.settings
     user = next((user for user in all_users() if user["login"] == login_name), None) or {"login": login_name}
-    token = world.user_tokens.issue(
+    token = state.user_tokens.issue(
         str(user.get("user_id", login_name)), lifetime=settings.token_lifetime, reuse_margin=settings.reuse_tokens
     )
-    valid_to = world.local(token.ends) if world.lies.valid_to is None else world.lies.valid_to
+    valid_to = state.local(token.ends) if state.overrides.valid_to is None else state.overrides.valid_to
     data = {"bearer_token": token.value, "valid_to": valid_to, "user": user}
     return data_answer(data, status=settings.login_status, pretty=settings.pretty)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import JsonObject
+from carecloud_async.sandbox.json_text import JsonObject
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from carecloud_async.sandbox.api.answers import Answer
+from carecloud_async.sandbox.api.answer import Answer
 from carecloud_async.sandbox.api.routes import address_of
 from carecloud_async.sandbox.server.fault_effects import ConnectionCutError
 from carecloud_async.sandbox.server.pipeline import Arrival, Pipeline

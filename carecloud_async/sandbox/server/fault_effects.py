@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import Answer, json_answer
+from carecloud_async.sandbox.api.answer import Answer, json_answer
 from carecloud_async.sandbox.api.problems import server_error
 from carecloud_async.sandbox.server.faults import Fault
 

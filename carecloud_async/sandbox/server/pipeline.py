@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import Answer, json_answer
+from carecloud_async.sandbox.api.answer import Answer, json_answer
 from carecloud_async.sandbox.api.authorization import admit, check_interface
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.conformance import broken_rules
 from carecloud_async.sandbox.api.parameters import Query
 from carecloud_async.sandbox.api.problems import RefusalError, method_not_allowed, not_found, uneven
 from carecloud_async.sandbox.api.routes import Address, Route, Routes
+from carecloud_async.sandbox.server.conformance import broken_rules
 from carecloud_async.sandbox.server.fault_effects import answer_instead, damaged
 from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.limiter import RateLimiter
@@ -34,7 +34,7 @@ class Pipeline:
     """Turns requests into answers.
 
     Args:
-        world: The state of the sandbox.
+        state: The state of the sandbox.
         routes: Its operations.
         recorder: Where requests are noted.
         faults: What is to go wrong.
@@ -44,14 +44,14 @@ class Pipeline:
     def __init__(
         self,
         *,
-        world: SandboxState,
+        state: SandboxState,
         routes: Routes,
         recorder: Recorder,
         faults: Faults,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self.on_request: Callable[[RecordedRequest], Awaitable[None] | None] | None = None
-        self._world = world
+        self._state = state
         self._routes = routes
         self._recorder = recorder
         self._faults = faults
@@ -86,11 +86,11 @@ class Pipeline:
             waiting = self.on_request(arrival.request)
             if inspect.isawaitable(waiting):
                 await waiting
-        settings = self._world.settings
+        settings = self._state.settings
         if settings.latency > 0:
             await self._sleep(settings.latency)
         limit = settings.rate_limit
-        if limit is not None and not self._limiter.admits(self._world.clock.now(), limit=limit):
+        if limit is not None and not self._limiter.admits(self._state.clock.now(), limit=limit):
             return self._too_many()
         fault = self._faults.strike(arrival.request.name)
         if fault is None:
@@ -104,11 +104,11 @@ class Pipeline:
             return await self._handled(arrival)
         except RefusalError as problem:
             error = problem.error
-            if self._world.settings.uneven_names and problem.status == 400:
+            if self._state.settings.uneven_names and problem.status == 400:
                 self._refused += 1
                 turn, fourth = divmod(self._refused, 4)
                 error = uneven(error, serial=turn) if fourth == 0 else error
-            return json_answer({"error": error}, status=problem.status, pretty=self._world.settings.pretty)
+            return json_answer({"error": error}, status=problem.status, pretty=self._state.settings.pretty)
 
     async def _handled(self, arrival: Arrival) -> Answer:
         request, route, interface = arrival.request, arrival.route, arrival.address.interface
@@ -119,7 +119,7 @@ class Pipeline:
         if operation is None:
             raise method_not_allowed(request.method)
         check_interface(operation, interface)
-        device = admit(self._world, operation, interface=interface, token=request.token, path=route.values)
+        device = admit(self._state, operation, interface=interface, token=request.token, path=route.values)
         call = Call(
             interface=interface,
             path=route.values,
@@ -127,7 +127,7 @@ class Pipeline:
             body=request.body,
             device=device,
         )
-        return await operation.handler(self._world, call)
+        return await operation.handler(self._state, call)
 
     def _note_violations(self, arrival: Arrival) -> None:
         operation = None if arrival.route is None else arrival.route.by_method.get(arrival.request.method)
@@ -135,16 +135,16 @@ class Pipeline:
             self._recorder.violation(arrival.request, text)
 
     def _too_many(self) -> Answer:
-        after = self._world.settings.rate_limit_retry_after
+        after = self._state.settings.rate_limit_retry_after
         return Answer(status=429, headers=() if after is None else (("retry-after", f"{after:g}"),))
 
     def _with_headers(self, answer: Answer) -> Answer:
         self._serial += 1
-        settings = self._world.settings
+        settings = self._state.settings
         headers = list(answer.headers)
         present = {name.lower() for name, _ in headers}
         if settings.date_header and "date" not in present:
-            headers.append(("date", self._world.clock.http_date()))
+            headers.append(("date", self._state.clock.http_date()))
         if settings.request_id_header and "x-request-id" not in present:
             headers.append(("x-request-id", f"sandbox-{self._serial}"))
         if settings.set_cookies:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import JsonObject
 from carecloud_async.sandbox.constants import (
     CUSTOMER_PASSWORD,
     CUSTOMER_SOURCE_IDS,
     SOCIAL_NETWORK_IDS,
     SOCIAL_TOKEN_PREFIX,
 )
+from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.people import card_number
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import JsonObject, escaped_json_bytes, json_bytes
+from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes
 from carecloud_async.sandbox.state.accounts import Account, seeded_account
 from carecloud_async.sandbox.state.identifiers import CustomerIds
 from carecloud_async.sandbox.state.ordering import Ordering
@@ -26,7 +26,7 @@ SORT_FIELDS: Final = ("customer_id", "doi_email", "doi_phone", "last_change", "s
 
 
 class CustomerStore:
-    """All customers of the sandbox; tests use it to change the world behind the client's back.
+    """All customers of the sandbox; tests use it to change the state behind the client's back.
 
     Safe to use from another thread than the server's.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import JsonObject
+from carecloud_async.sandbox.json_text import JsonObject
 
 
 @attrs.frozen(kw_only=True)

@@ -6,8 +6,8 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-from carecloud_async.sandbox.api.answers import JsonObject
 from carecloud_async.sandbox.constants import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
+from carecloud_async.sandbox.json_text import JsonObject
 
 # Name, its ASCII form for the e-mail, and the gender that goes with it.
 _FIRST: Final = (

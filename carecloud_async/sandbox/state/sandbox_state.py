@@ -8,8 +8,8 @@ from random import Random
 
 import attrs
 
-from carecloud_async.sandbox.api.answers import JsonObject
 from carecloud_async.sandbox.constants import SSO_TOKEN, USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD
+from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.clock import SandboxClock, local_timestamp
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.device_tokens import DeviceTokens
@@ -47,7 +47,7 @@ class SandboxState:
         customers: Its customers.
         user_tokens: Who is logged in on the enterprise interface.
         device_tokens: Devices of the customer interface.
-        lies: What it says although it is not so.
+        overrides: What it says although it is not so.
         passwords: Password of each enterprise login name.
         user_applications: Application ids that the enterprise login accepts.
         sso_tokens: Login name behind each single sign-on token.
@@ -61,7 +61,7 @@ class SandboxState:
     customers: CustomerStore
     user_tokens: UserTokens
     device_tokens: DeviceTokens
-    lies: Overrides = attrs.field(factory=Overrides)
+    overrides: Overrides = attrs.field(factory=Overrides)
     passwords: dict[str, str] = attrs.field(factory=lambda: {USER_LOGIN: USER_PASSWORD})
     user_applications: set[str] = attrs.field(factory=lambda: {USER_APPLICATION_ID})
     sso_tokens: dict[str, str] = attrs.field(factory=lambda: {SSO_TOKEN: USER_LOGIN})

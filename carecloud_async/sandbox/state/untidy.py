@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from carecloud_async.sandbox.api.answers import JsonObject
+from carecloud_async.sandbox.json_text import JsonObject
 
 ZERO_DATE: Final = "0000-00-00"
 ZERO_TIMESTAMP: Final = "0000-00-00 00:00:00"

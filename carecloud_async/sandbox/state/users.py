@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from carecloud_async.sandbox.api.answers import JsonObject
 from carecloud_async.sandbox.constants import USER_ID, USER_LOGIN
+from carecloud_async.sandbox.json_text import JsonObject
 
 SORT_FIELDS: Final = ("user_id", "login", "first_name", "last_name", "email", "phone", "store_id", "last_login")
 FILTERS: Final = ("email", "phone", "login", "first_name", "last_name", "store_id")

@@ -1,13 +1,12 @@
-"""An answer before it is sent, and how JSON is written into it."""
+"""An answer before it is sent."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 
-JsonObject: TypeAlias = dict[str, Any]
+from carecloud_async.sandbox.json_text import json_bytes
 
 
 @attrs.frozen(kw_only=True)
@@ -25,18 +24,6 @@ class Answer:
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str | None = None
-
-
-def json_bytes(value: Any, *, pretty: bool) -> bytes:
-    """Write JSON as the server does: UTF-8, compact, or indented by four."""
-    if pretty:
-        return json.dumps(value, ensure_ascii=False, indent=4).encode()
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def escaped_json_bytes(value: Any) -> bytes:
-    r"""Write compact JSON as many PHP servers do: `\u` for what is not ASCII, `\/` for a slash."""
-    return json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode()
 
 
 def json_answer(value: Any, *, status: int = 200, pretty: bool = False) -> Answer:
