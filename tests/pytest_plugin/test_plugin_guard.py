@@ -9,10 +9,11 @@ import textwrap
 import anyio
 import pytest
 
-import carecloud_async.client  # the guard looks for it
 from carecloud_async import CareCloud
 from carecloud_async.pytest_plugin.guard import HostRefusedError, guarded
 from carecloud_async.sandbox import Sandbox
+
+pytest_plugins = ["pytester"]
 
 SANDBOX = Sandbox(customers=3)
 #: Addresses that are reserved for documentation: nobody answers there.
@@ -129,12 +130,48 @@ def test_guards_nest_and_leave_nothing():
     assert (dict(vars(socket.socket)), socket.getaddrinfo) == before
 
 
-def test_suites_without_the_sdk_are_left_alone(monkeypatch):
-    """As long as nothing has loaded the SDK, no host is refused."""
-    monkeypatch.delitem(sys.modules, carecloud_async.client.__name__)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
-    with guarded(()):
-        assert socket.getaddrinfo("crm.example.com", 443) == []
+def outcome_of(pytester, sdk, *order):
+    """Run a test that leaves the machine and one that does `sdk`, in this order."""
+    lookup = """
+        import errno, socket
+
+        def test_leaves():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                try:
+                    sock.sendto(b"x", ("192.0.2.1", 9))
+                except OSError as error:
+                    assert error.errno in {errno.ENETUNREACH, errno.EPERM, errno.EACCES}
+    """
+    pytester.makepyfile(test_leaves=lookup, test_sdk=sdk)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *order)
+    return result.parseoutcomes(), result.stdout.str()
+
+
+@pytest.mark.parametrize("order", [("test_leaves.py", "test_sdk.py"), ("test_sdk.py", "test_leaves.py")])
+@pytest.mark.parametrize("sdk", ["import carecloud_async", "from carecloud_async import CareCloud"])
+def test_a_suite_that_imports_the_sdk_is_guarded_in_any_order(pytester, sdk, order):
+    """Whether a test may leave the machine does not depend on which tests ran before it."""
+    outcomes, said = outcome_of(pytester, f"{sdk}\n\ndef test_sdk():\n    pass\n", *order)
+    assert outcomes == {"failed": 1, "passed": 1}
+    assert "tests may reach loopback only" in said
+    assert "carecloud_allowed_hosts = 192.0.2.1" in said
+
+
+@pytest.mark.parametrize("order", [("test_leaves.py", "test_sdk.py"), ("test_sdk.py", "test_leaves.py")])
+def test_suites_without_the_sdk_are_left_alone(pytester, order):
+    """A suite that does not import the SDK when it is collected is not guarded, whatever its tests load later."""
+    lazily = "def test_sdk():\n    import carecloud_async.client\n"
+    outcomes, said = outcome_of(pytester, lazily, *order)
+    assert outcomes == {"passed": 2}
+    assert "may reach" not in said
+
+
+def test_a_host_of_the_suites_own_is_allowed_by_its_configuration(pytester):
+    """The hosts that the configuration names are reached, and the line above the tests names them."""
+    pytester.makeini("[pytest]\ncarecloud_allowed_hosts = 192.0.2.1\n")
+    outcomes, said = outcome_of(pytester, "import carecloud_async\n\ndef test_sdk():\n    pass\n")
+    assert outcomes == {"passed": 2}
+    assert "loopback, 192.0.2.1 only" in said
 
 
 def test_loading_the_plugin_costs_nothing():
