@@ -1,13 +1,16 @@
-"""`BadExportError`: what was asked of an export cannot work; and the sentences of operating-system errors."""
+"""`BadExportError`: what was asked of an export cannot work; and what errors of the system and of records become."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from carecloud_async.codec.malformed import Malformed
 from carecloud_async.errors import ConfigurationError, ExportError
 
-__all__ = ["BadExportError", "disk_error", "missing_extra"]
+__all__ = ["BadExportError", "disk_error", "missing_extra", "nesting_errors"]
 
 _HINTS = {
     errno.ENOSPC: "the disk is full: make room and go on with resume=True",
@@ -36,3 +39,22 @@ def disk_error(target: str | os.PathLike[str], error: OSError) -> ExportError:
 def missing_extra(what: str, extra: str) -> BadExportError:
     """Make the error of an optional package that is not installed."""
     return BadExportError(f"{what} needs a package that is not installed: pip install 'carecloud-async[{extra}]'")
+
+
+@contextmanager
+def nesting_errors() -> Iterator[None]:
+    """Make a clear error of a record that is nested too deeply to be read or taken apart.
+
+    Raises:
+        ExportError: one is.
+    """
+    reason = "a record is nested too deeply"
+    try:
+        yield
+    except Malformed as error:
+        reason = str(error).replace("the body", "a record")
+    except RecursionError:
+        pass  # raised below: its traceback is a thousand lines
+    else:
+        return
+    raise ExportError(f"{reason} for this format: export to .jsonl with all fields, which keeps it as it is")

@@ -14,9 +14,9 @@ import anyio.to_thread
 from attrs import evolve, frozen
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import BadExportError, disk_error
+from carecloud_async.export.errors import BadExportError, disk_error, nesting_errors
+from carecloud_async.export.formats.compression import frame_maker
 from carecloud_async.export.formats.jsonl import join_lines
-from carecloud_async.export.formats.nesting import nesting_errors
 from carecloud_async.export.formats.selection import Selection, read_fields
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.progress import Reporter
@@ -28,9 +28,8 @@ from carecloud_async.export.reading.recorder import Recorder
 from carecloud_async.export.reading.seen_ids import SeenIds
 from carecloud_async.export.reading.since import OVERLAP, Since, read_mark
 from carecloud_async.export.reading.source import Source
-from carecloud_async.export.report import ExportReport, OnProgress
-from carecloud_async.export.storage.checkpoint import Checkpoint, Counts, read_checkpoint
-from carecloud_async.export.storage.compression import frame_maker
+from carecloud_async.export.report import Counts, ExportReport, OnProgress
+from carecloud_async.export.storage.checkpoint import Checkpoint, read_checkpoint
 from carecloud_async.export.storage.direct import DirectFile
 from carecloud_async.export.storage.journal import Journal
 from carecloud_async.export.storage.publish import convert, upload

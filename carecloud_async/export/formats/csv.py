@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from carecloud_async.codec.repair import load
-from carecloud_async.export.formats.inference import Survey
-from carecloud_async.export.formats.schema import as_text
+from carecloud_async.export.formats.schema import SchemaBuilder, as_text
 from carecloud_async.export.formats.sinks import Layout, Sink
 
 __all__ = ["CsvSink"]
@@ -25,15 +24,15 @@ class CsvSink(Sink):
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         super().__init__(file, layout)
-        self._survey = Survey(layout.into)
+        self._builder = SchemaBuilder(layout.into)
         self._columns: list[tuple[str, ...]] | None = None
         self._text = io.StringIO(newline="")
         # Lone carriage returns and line feeds are quoted only because both are in the line terminator.
         self._writer = csv.writer(self._text, lineterminator="\r\n")
 
     def infer_schema(self, lines: Sequence[bytes]) -> None:
-        """See `Sink.survey`."""
-        self._survey.learn(lines)
+        """See `Sink.infer_schema`."""
+        self._builder.learn(lines)
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
@@ -48,7 +47,7 @@ class CsvSink(Sink):
 
     def _begun(self) -> list[tuple[str, ...]]:
         if self._columns is None:
-            self._columns = [path for path, _ in self._survey.shape.select(self.layout.fields).leaves()]
+            self._columns = [path for path, _ in self._builder.shape.select(self.layout.fields).leaves()]
             self._writer.writerow([".".join(path) for path in self._columns])
         return self._columns
 

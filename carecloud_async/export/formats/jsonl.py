@@ -7,8 +7,12 @@ among them). They are written as escapes, which mean the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from carecloud_async.export.formats.selection import Selection, pick
+import msgspec
+
+from carecloud_async.codec.repair import load
+from carecloud_async.export.formats.selection import Selection
 
 __all__ = ["join_lines"]
 
@@ -25,10 +29,25 @@ def join_lines(lines: Sequence[bytes], fields: Selection) -> bytes:
         fields: the wanted fields; if all are, nothing is parsed.
     """
     if fields:
-        lines = [pick(line, fields) for line in lines]
+        lines = [_pick_fields(line, fields) for line in lines]
     text = b"\n".join([*lines, b""])
     for start, names in _STARTS.items():
         if start in text:
             for name in names:
                 text = text.replace(name, _LINE_ENDS[name])
     return text
+
+
+def _pick_fields(line: bytes, wanted: Selection) -> bytes:
+    """Return a record with the wanted fields alone; what it does not have stays absent."""
+    return msgspec.json.encode(_pick(load(line), wanted))
+
+
+def _pick(value: Any, wanted: Selection) -> Any:
+    if not wanted:
+        return value
+    if isinstance(value, dict):
+        return {name: _pick(value[name], inner) for name, inner in wanted.items() if name in value}
+    if isinstance(value, list):
+        return [_pick(inner, wanted) for inner in value]
+    return value

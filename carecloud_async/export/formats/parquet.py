@@ -16,8 +16,7 @@ from carecloud_async.codec.scalars import SCALARS
 from carecloud_async.codec.warnings import FieldWarning
 from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats.arrow import read_tidy
-from carecloud_async.export.formats.inference import Survey
-from carecloud_async.export.formats.schema import Shape, as_text
+from carecloud_async.export.formats.schema import SchemaBuilder, Shape, as_text
 from carecloud_async.export.formats.sinks import Layout, Sink, SinkFactory
 
 __all__ = ["ROW_GROUP", "parquet_sink"]
@@ -47,7 +46,7 @@ class ParquetSink(Sink):
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         super().__init__(file, layout)
-        self._survey = Survey(layout.into)
+        self._builder = SchemaBuilder(layout.into)
         self._reader: Callable[[Any], Any] | None = None
         self._schema: Any = None
         self._writer: Any = None
@@ -55,8 +54,8 @@ class ParquetSink(Sink):
         self._waiting = 0
 
     def infer_schema(self, lines: Sequence[bytes]) -> None:
-        """See `Sink.survey`."""
-        self._survey.learn(lines)
+        """See `Sink.infer_schema`."""
+        self._builder.learn(lines)
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
@@ -90,7 +89,7 @@ class ParquetSink(Sink):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        shape = self._survey.shape.select(self.layout.fields)
+        shape = self._builder.shape.select(self.layout.fields)
         self._reader = _reader(shape, name="record")
         self._schema = pa.schema([(name, _type(child)) for name, child in shape.children.items()])
         self._writer = pq.ParquetWriter(self.file, self._schema, compression="zstd")

@@ -8,10 +8,10 @@ from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.export.errors import BadExportError
+from carecloud_async.export.formats.compression import COMPRESSIONS, frame_maker
 from carecloud_async.export.formats.csv import CsvSink
 from carecloud_async.export.formats.parquet import parquet_sink
 from carecloud_async.export.formats.sinks import SinkFactory
-from carecloud_async.export.storage.compression import COMPRESSIONS, frame_maker
 
 __all__ = ["Format", "format_of", "register_sink"]
 

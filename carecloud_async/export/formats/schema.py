@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -10,8 +10,9 @@ import msgspec
 from attrs import define, field
 
 from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.repair import load
 
-__all__ = ["Shape", "as_text", "shape_of"]
+__all__ = ["SchemaBuilder", "Shape", "as_text", "shape_of"]
 
 _SCALARS = {str: "str", int: "int", float: "float", bool: "bool", date: "date", datetime: "datetime"}
 _INT64 = 2**63
@@ -110,3 +111,46 @@ def _kind_of(value: Any) -> str:
 def as_text(value: Any) -> str:
     """Write a value of JSON as text: text as it stands, anything else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+class SchemaBuilder:
+    """Infers the shape of records: the model's fields, and what the data adds.
+
+    Most records hold nothing that the model does not know. One decode, which builds next to nothing, tells them apart;
+    only the others are looked at value by value.
+
+    Args:
+        into: the model of a record; a type that is not a model knows no field.
+
+    Attributes:
+        shape: what is known so far.
+    """
+
+    def __init__(self, into: Any) -> None:
+        shape = shape_of(into)
+        self.shape = shape if shape.kind == "object" else Shape(kind="object")
+        self._decoder = msgspec.json.Decoder(_known(self.shape))
+
+    def learn(self, lines: Sequence[bytes]) -> None:
+        """Take records into account."""
+        for line in lines:
+            if not self.knows(line):
+                self.shape.learn(load(line))
+
+    def knows(self, line: bytes) -> bool:
+        """Return whether a record has no field, at any depth, that the model does not know: it adds nothing."""
+        try:
+            self._decoder.decode(line)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+
+def _known(shape: Shape) -> Any:
+    """Return the type of values that hold nothing new."""
+    if shape.kind == "object":
+        fields = [(name, _known(child), None) for name, child in shape.children.items()]
+        return msgspec.defstruct("Known", fields, forbid_unknown_fields=True, gc=False) | None
+    if shape.kind == "list" and shape.element is not None and shape.element.kind in {"object", "list"}:
+        return list[_known(shape.element)] | None  # type: ignore[misc]
+    return msgspec.Raw

@@ -6,14 +6,11 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from carecloud_async.codec.fields import is_model
-from carecloud_async.codec.repair import load
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.formats.schema import Shape, shape_of
 
-__all__ = ["Selection", "pick", "read_fields"]
+__all__ = ["Selection", "read_fields"]
 
 #: Field name → selection within it; an empty one takes everything.
 Selection = Mapping[str, Any]
@@ -68,18 +65,3 @@ def _check(name: str, shape: Shape) -> None:
             hint = f": did you mean {near[0]}?" if near else ""
             raise BadExportError(f"fields: there is no {name}{hint}")
         place = place.children[part]
-
-
-def pick(line: bytes, wanted: Selection) -> bytes:
-    """Return a record with the wanted fields alone; what it does not have stays absent."""
-    return msgspec.json.encode(_pick(load(line), wanted))
-
-
-def _pick(value: Any, wanted: Selection) -> Any:
-    if not wanted:
-        return value
-    if isinstance(value, dict):
-        return {name: _pick(value[name], inner) for name, inner in wanted.items() if name in value}
-    if isinstance(value, list):
-        return [_pick(inner, wanted) for inner in value]
-    return value

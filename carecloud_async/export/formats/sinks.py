@@ -46,9 +46,9 @@ class Layout:
 class Sink(abc.ABC):
     """Writes one file. Made, told and closed in a worker thread: it may block.
 
-    First `survey` is called with all records, then `write` with all records in the same order, then `close`. Both come
-    in batches. On a target that is no regular file, `survey` sees the first batch only. What a sink raises ends the
-    export; what was fetched is kept.
+    First `infer_schema` is called with all records, then `write` with all records in the same order, then `close`.
+    Both get them in batches. On a target that is not a regular file, `infer_schema` sees the first batch only. What a
+    sink raises ends the export; what was fetched is kept.
 
     Args:
         file: where the bytes go; written from front to back. The sink leaves it open.
@@ -71,7 +71,7 @@ class Sink(abc.ABC):
         """Write records.
 
         Args:
-            lines: as in `survey`.
+            lines: as in `infer_schema`.
         """
 
     def close(self) -> None:  # noqa: B027  (few sinks need it)

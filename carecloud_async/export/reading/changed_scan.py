@@ -19,11 +19,12 @@ from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.reading.boundary import RecentFrontier
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
-from carecloud_async.export.reading.page_sweep import PageSweep, Place
+from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.query import Query
 from carecloud_async.export.reading.recorder import Recorder
 from carecloud_async.export.reading.since import Since, read_time
 from carecloud_async.export.reading.source import RawPage, Source, id_decoder
+from carecloud_async.export.storage.checkpoint import Place
 
 __all__ = ["FIELD", "ChangedScan", "has_changes", "is_wanted"]
 

@@ -10,10 +10,11 @@ from carecloud_async.errors import BadRequestError
 from carecloud_async.export.reading.boundary import Boundary, NotInOrderError, OrderedFrontier, RecentFrontier
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.order import Order
-from carecloud_async.export.reading.page_sweep import Accept, PageSweep, Place
+from carecloud_async.export.reading.page_sweep import Accept, PageSweep
 from carecloud_async.export.reading.query import Query
 from carecloud_async.export.reading.recorder import Recorder, edge
 from carecloud_async.export.reading.source import RawPage, Source
+from carecloud_async.export.storage.checkpoint import Place
 
 __all__ = ["MAX_SWEEPS", "FullScan"]
 

@@ -11,36 +11,20 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import frozen
-
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.read_ahead import ReadAhead
 from carecloud_async.export.reading.source import RawPage, Source
+from carecloud_async.export.storage.checkpoint import Place
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
-__all__ = ["Accept", "PageSweep", "Place"]
+__all__ = ["Accept", "PageSweep"]
 
 #: Takes a page whose records from the index on may be new, and the sweep it comes from.
 Accept = Callable[[RawPage, int, "PageSweep"], Awaitable[None]]
 
 #: How often in a row the very same page may come where there must be another.
 _PATIENCE = 6
-
-
-@frozen(kw_only=True)
-class Place:
-    """Where a sweep stands, as far as another may go on from there.
-
-    Attributes:
-        end: the place of the last record that is known, -1 at the beginning.
-        full: how many records the server sends at most; 0 if that is not known yet.
-        total: how long the list is, as the server says.
-    """
-
-    end: int = -1
-    full: int = 0
-    total: int | None = None
 
 
 class PageSweep:
@@ -70,9 +54,10 @@ class PageSweep:
         accept: Accept,
         count: int,
         width: int,
-        place: Place = Place(),
+        place: Place | None = None,
         is_last: Callable[[RawPage], bool] = lambda _: False,
     ) -> None:
+        place = place or Place()
         self._source = source
         self._params = params
         self._frontier = frontier

@@ -9,9 +9,10 @@ from attrs import evolve
 
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import OrderedFrontier, RecentFrontier
-from carecloud_async.export.reading.page_sweep import PageSweep, Place
+from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.source import Source
-from carecloud_async.export.storage.checkpoint import Checkpoint, Counts
+from carecloud_async.export.report import Counts
+from carecloud_async.export.storage.checkpoint import Checkpoint, Place
 from carecloud_async.export.storage.writer import Writer
 
 __all__ = ["Recorder", "edge"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +10,27 @@ import msgspec
 from attrs import evolve, field, frozen
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.reading.page_sweep import Place
+from carecloud_async.export.report import Counts
+from carecloud_async.runtime.durable_files import replace_file
 
-__all__ = ["Checkpoint", "Counts", "read_checkpoint", "write_durably"]
+__all__ = ["Checkpoint", "Place", "read_checkpoint", "write_durably"]
 
 _VERSION = 1
 
 
 @frozen(kw_only=True)
-class Counts:
-    """What is counted, over all runs of an export; see `ExportReport`."""
+class Place:
+    """Where a sweep stands, as far as another may go on from there.
 
-    records: int = 0
-    pages: int = 0
-    requests: int = 0
-    retries: int = 0
-    seconds: float = 0.0
-    drifted: bool = False
-    settled: bool = True
-    sweeps: int = 1
+    Attributes:
+        end: the place of the last record that is known, -1 at the beginning.
+        full: how many records the server sends at most; 0 if that is not known yet.
+        total: how long the list is, as the server says.
+    """
+
+    end: int = -1
+    full: int = 0
     total: int | None = None
-    began: datetime | None = None
 
 
 @frozen(kw_only=True)
@@ -112,9 +110,4 @@ def write_durably(path: Path, value: Any) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(msgspec.json.encode(value))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    replace_file(path, msgspec.json.encode(value))

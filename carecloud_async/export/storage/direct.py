@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
-from carecloud_async.export.formats.nesting import nesting_errors
+from carecloud_async.export.errors import nesting_errors
+from carecloud_async.export.formats.compression import compressing
 from carecloud_async.export.formats.sinks import Layout, Sink
 from carecloud_async.export.storage.checkpoint import Checkpoint
-from carecloud_async.export.storage.compression import compressing
 from carecloud_async.export.storage.target import Target
 
 __all__ = ["DirectFile"]

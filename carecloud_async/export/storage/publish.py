@@ -9,9 +9,9 @@ from pathlib import Path
 import anyio.to_thread
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.formats.nesting import nesting_errors
+from carecloud_async.export.errors import nesting_errors
+from carecloud_async.export.formats.compression import compressing
 from carecloud_async.export.formats.sinks import Layout, Sink
-from carecloud_async.export.storage.compression import compressing
 from carecloud_async.export.storage.journal import batches
 from carecloud_async.export.storage.target import Target
 from carecloud_async.export.storage.workspace import Workspace
