@@ -10,7 +10,6 @@ import os
 import stat
 from io import BufferedRandom
 from pathlib import Path
-from typing import cast
 
 __all__ = ["PRIVATE", "create_private", "is_own_file", "open_private", "read_private", "replace_file", "sync_folder"]
 
@@ -66,7 +65,7 @@ def open_private(path: Path) -> BufferedRandom:
         PermissionError: it is a link, not a regular file, or belongs to somebody else.
         OSError: it cannot be opened.
     """
-    return cast("BufferedRandom", os.fdopen(_open_own(path, os.O_RDWR), "r+b"))
+    return os.fdopen(_open_own(path, os.O_RDWR), "r+b")
 
 
 def read_private(path: Path) -> bytes:
