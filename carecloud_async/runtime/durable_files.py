@@ -52,9 +52,8 @@ def create_private(path: Path) -> BufferedRandom:
     """
     path.unlink(missing_ok=True)
     # The mode is given at birth: made public first and narrowed later, a file can be opened in between.
-    return cast(
-        "BufferedRandom", os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _COMMON, PRIVATE), "w+b")
-    )
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _COMMON, PRIVATE)
+    return os.fdopen(descriptor, "w+b")
 
 
 def open_private(path: Path) -> BufferedRandom:
