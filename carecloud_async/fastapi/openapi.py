@@ -32,6 +32,7 @@ SCHEMA = {
     "required": ["type", "title", "status", "code", "detail"],
 }
 
+_ONLY_READ = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTENT = {"schema": {"$ref": f"#/components/schemas/{SCHEMA_NAME}"}}
 
 
@@ -73,7 +74,10 @@ def _operations(app: FastAPI) -> Iterator[tuple[str, Iterable[str], list[int]]]:
         calls = list(_calls(dependant)) if dependant is not None else []
         if any(isinstance(call, ClientDependency) for call in calls):
             customer = any(isinstance(call, CustomerDependency) for call in calls)
-            yield route.path_format, route.methods or (), [code for code in STATUSES if code != 401 or customer]
+            for method in route.methods or ():
+                # A login with a password comes as a form or a body: a refused one is 401.
+                refusable = customer or method not in _ONLY_READ
+                yield route.path_format, [method], [code for code in STATUSES if code != 401 or refusable]
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

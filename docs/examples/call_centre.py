@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Response
-from pydantic import BaseModel
+from fastapi import FastAPI, Path, Query, Response
+from pydantic import BaseModel, ConfigDict
 
 from carecloud_async import CareCloud, CareCloudError, Customer
 from carecloud_async.fastapi import CareCloudDep, NdjsonResponse, carecloud_lifespan, install_error_handlers, ndjson
@@ -22,7 +22,12 @@ install_error_handlers(app)
 
 
 class Search(BaseModel):
-    """What a caller may say; the API joins the fields with AND."""
+    """What a caller may say; the API joins the fields with AND.
+
+    An unknown name is refused: `?last_nam=Smith` without its filter would be a search for everybody.
+    """
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, str_min_length=1)
 
     email: str | None = None
     phone: str | None = None
@@ -34,6 +39,10 @@ class Search(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
+#: An id as the API makes them. Anything else is refused here, before it becomes part of a path.
+CustomerId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+
+
 @app.get("/customers")
 async def search(carecloud: CareCloudDep, search: Annotated[Search, Query()]) -> list[Customer]:
     """Show the first customers that match."""
@@ -41,7 +50,7 @@ async def search(carecloud: CareCloudDep, search: Annotated[Search, Query()]) ->
 
 
 @app.get("/customers/{customer_id}")
-async def show(carecloud: CareCloudDep, customer_id: str) -> Customer:
+async def show(carecloud: CareCloudDep, customer_id: CustomerId) -> Customer:
     """Show a customer."""
     return await carecloud.customers.get(customer_id)
 

@@ -22,6 +22,19 @@ def test_search(http):
     assert len(http.get("/customers").json()) == 50
 
 
+@pytest.mark.parametrize("path", ["/customers", "/exports/customers.ndjson"])
+@pytest.mark.parametrize("query", ["last_nam=Smith", "last_name=", "last_name=%20", "email=a@b.cz&count=5"])
+def test_a_filter_that_would_be_dropped(http, path, query):
+    """An unknown or empty filter is refused: without it the search would answer with everybody."""
+    assert http.get(f"{path}?{query}").status_code == 422
+
+
+@pytest.mark.parametrize("customer_id", ["%20", "..%2f..%2ftokens", "a%00b", "x" * 65])
+def test_what_cannot_be_an_id(http, customer_id):
+    """What cannot be an id is refused before it becomes part of a path."""
+    assert http.get(f"/customers/{customer_id}").status_code in {404, 422}
+
+
 def test_show(http):
     """One customer is shown, and an unknown one is 404 with a problem document."""
     assert http.get(f"/customers/{FIRST_CUSTOMER_ID}").json()["personal_information"]["first_name"] == "John"

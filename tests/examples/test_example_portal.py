@@ -5,6 +5,7 @@ import re
 
 import httpx
 import pytest
+from portal_server import portal_of_its_own
 
 from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL
 
@@ -63,9 +64,21 @@ def test_wrong_credentials(http, email, password):
     assert password not in answer.text.replace("is wrong", "")
 
 
-def test_nothing_entered(http):
-    """An empty form asks for what is missing."""
-    assert log_in(http, password="").status_code == 422
+@pytest.mark.parametrize(("email", "password"), [("", "x"), ("  ", "x"), ("a@b.cz", ""), ("a@b.cz", "  ")])
+def test_nothing_entered(http, email, password):
+    """An empty field, or one of blanks, asks for what is missing."""
+    assert log_in(http, email=email, password=password).status_code == 422
+
+
+def test_blanks_around_the_email(http):
+    """Blanks around an e-mail address, as copying brings them, do not matter."""
+    assert log_in(http, email=f" {FIRST_CUSTOMER_EMAIL} ").url.path == "/profile"
+
+
+def test_nobody_frames_the_pages(http):
+    """Each page forbids other sites to show it within theirs."""
+    for path in ("/login", "/static/portal.css"):
+        assert "frame-ancestors 'none'" in http.get(path).headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("path", ["/login", "/logout"])
@@ -104,3 +117,13 @@ def test_markup_in_names(http, sandbox):
     text = log_in(http).text
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_guesses_are_braked(sandbox_url):
+    """After some refused passwords even the right one has to wait; nothing more is sent."""
+    with portal_of_its_own(sandbox_url) as url, httpx.Client(base_url=url, follow_redirects=True) as http:
+        assert [log_in(http, password=f"guess {n}").status_code for n in range(6)] == [401] * 5 + [429]
+        answer = log_in(http)
+        assert answer.status_code == 429
+        assert 0 < int(answer.headers["retry-after"]) <= 300
+        assert "Too many tries" in answer.text

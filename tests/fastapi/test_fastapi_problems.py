@@ -207,3 +207,20 @@ async def test_a_document_without_our_operations(enter):
     install_error_handlers(app)
     async with enter(app) as http:
         assert "components" not in (await http.get("/openapi.json")).json()
+
+
+async def test_the_openapi_document_of_a_login_route(make, enter):
+    """A route that takes a body may log a customer in, and declares the 401 of a refused login; one that reads does not."""
+    app = FastAPI(lifespan=carecloud_lifespan(make))
+    install_error_handlers(app)
+
+    @app.post("/login")
+    async def log_in(carecloud: CareCloudDep, email: str, password: str) -> None: ...
+
+    @app.get("/total")
+    async def total(carecloud: CareCloudDep) -> int: ...
+
+    async with enter(app) as http:
+        paths = (await http.get("/openapi.json")).json()["paths"]
+    assert "application/problem+json" in paths["/login"]["post"]["responses"]["401"]["content"]
+    assert "401" not in paths["/total"]["get"]["responses"]

@@ -1,11 +1,13 @@
 """Listings as NDJSON: whole, unparsed, in pieces, and never half without a sign."""
 
 import json
+from collections.abc import AsyncIterable
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from carecloud_async import Customer
 from carecloud_async.fastapi import (
     CareCloudDep,
     NdjsonResponse,
@@ -80,3 +82,33 @@ async def test_the_media_type_in_the_openapi_document(app, enter):
     async with enter(app) as http:
         document = (await http.get("/openapi.json")).json()
     assert "application/x-ndjson" in document["paths"]["/export"]["get"]["responses"]["200"]["content"]
+
+
+@pytest.fixture
+def typed_app(make):
+    app = FastAPI(lifespan=carecloud_lifespan(make))
+    install_error_handlers(app)
+
+    @app.get("/customers")
+    async def customers(carecloud: CareCloudDep) -> AsyncIterable[Customer]:
+        async for customer in carecloud.customers.list(count=100):
+            yield customer
+
+    return app
+
+
+async def test_a_route_that_yields_records(sandbox, typed_app, enter):
+    """A route that yields models streams one JSON object a line, by the application's own schema."""
+    async with enter(typed_app) as http:
+        answer = await http.get("/customers")
+    assert answer.headers["content-type"] == "application/jsonl"
+    records = [json.loads(line) for line in answer.text.strip("\n").split("\n")]
+    assert [record["customer_id"] for record in records] == [sandbox.customers.id_at(i) for i in range(300)]
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_route_that_yields_breaks_on_the_wire(sandbox, typed_app, serve, after):
+    """Whatever fails in such a route, at once or later, the client sees that the answer is not complete."""
+    sandbox.faults.add("GET /customers", status=403, after=after)
+    with serve(typed_app) as (host, port), pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+        httpx.get(f"http://{host}:{port}/customers")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import math
 import os
 import secrets
 from pathlib import Path
@@ -22,7 +23,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from sessions import Sessions
+from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.sessions import SessionMiddleware
+from tries import Tries
 
 from carecloud_async import (
     AuthenticationError,
@@ -39,6 +42,14 @@ from carecloud_async.fastapi import CareCloudDep, NoSessionError, carecloud_life
 
 HERE = Path(__file__).parent
 SESSION_SECONDS = 8 * 3600
+#: Refused passwords of one e-mail address or from one network address, in how many seconds.
+MOST_TRIES, TRIES_SECONDS = 5, 300
+#: No other site may frame these pages, nothing is loaded from elsewhere, and no address of ours is told to others.
+SAFE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
 
 templates = Jinja2Templates(HERE / "templates")
 log = logging.getLogger("portal")
@@ -133,15 +144,24 @@ async def log_in(
     request: Request, carecloud: CareCloudDep, email: Annotated[str, Form()] = "", password: Annotated[str, Form()] = ""
 ) -> Response:
     """Log the customer in, and give the browser a new key: an old one may be known to somebody else."""
-    if not email or not password:
+    email = email.strip()
+    if not email or not password.strip():
         return page(request, "login", status=422, error="Enter your e-mail and your password.", email=email)
+    tries: Tries = request.app.state.tries
+    keys = [f"email:{email.casefold()}", f"address:{request.client.host if request.client else ''}"]
+    if seconds := tries.wait(keys):
+        answer = page(request, "login", status=429, error="Too many tries. Please wait a few minutes.", email=email)
+        answer.headers["Retry-After"] = str(math.ceil(seconds))
+        return answer
     identity = CustomerSession(new_device(), login_type="email", login_value=email, password=password)
     try:
         login = await carecloud.acting_as(identity).login()
     except AuthenticationError as error:
         if problem_of(error).code != "login_refused":
             raise  # the portal's own credentials, not the customer's
+        tries.refused(keys)
         return page(request, "login", status=401, error="The e-mail or the password is wrong.", email=email)
+    tries.accepted(keys[0])
     await end_session(request)
     await sessions_of(request).put(session_key(request), login)
     return RedirectResponse("/profile", status_code=303)
@@ -176,11 +196,20 @@ async def failed(request: Request, error: Exception) -> Response:
     return page(request, "failed", status=status)
 
 
+async def with_safe_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Add to each answer what browsers should keep to."""
+    response = await call_next(request)
+    response.headers.update(SAFE_HEADERS)
+    return response
+
+
 def create_app() -> FastAPI:
     """Make the application."""
     app = FastAPI(title="Customer portal", lifespan=carecloud_lifespan(connect), openapi_url=None)
     app.state.secret = os.environ["PORTAL_SECRET"]
     app.state.sessions = Sessions(seconds=SESSION_SECONDS)
+    app.state.tries = Tries(most=MOST_TRIES, seconds=TRIES_SECONDS)
+    app.middleware("http")(with_safe_headers)
     app.add_middleware(
         SessionMiddleware,
         secret_key=app.state.secret,

@@ -1,0 +1,57 @@
+"""The examples' servers: uvicorn in a process of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from carecloud_async.sandbox import CUSTOMER_APPLICATION_ID
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@contextmanager
+def uvicorn(*arguments, folder, env):
+    """Serve with uvicorn's own command line."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", *arguments, "--port", str(port), "--log-level", "warning"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **env}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline, "uvicorn did not start"
+                time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=10)
+    assert "Traceback" not in errors, errors
+
+
+@contextmanager
+def portal_of_its_own(sandbox_url):
+    """Serve the portal over a sandbox."""
+    env = {
+        "CARECLOUD_PROJECT_URL": sandbox_url,
+        "CARECLOUD_EXTERNAL_APPLICATION_ID": CUSTOMER_APPLICATION_ID,
+        "PORTAL_SECRET": "not so secret",
+        "PORTAL_COOKIE": "insecure",
+    }
+    with uvicorn("app:create_app", "--factory", folder=EXAMPLES / "portal", env=env) as url:
+        yield url
