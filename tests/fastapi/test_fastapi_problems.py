@@ -210,7 +210,7 @@ async def test_a_document_without_our_operations(enter):
 
 
 async def test_the_openapi_document_of_a_login_route(make, enter):
-    """A route that takes a body may log a customer in, and declares the 401 of a refused login; one that reads does not."""
+    """A route that takes a body may log a customer in and declares the 401 of a refusal; one that reads does not."""
     app = FastAPI(lifespan=carecloud_lifespan(make))
     install_error_handlers(app)
 
