@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 from zoneinfo import ZoneInfo
 
 from carecloud_async import codec
@@ -21,9 +21,11 @@ from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.events import OnCall
+from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.managers import ManagerFactory
 from carecloud_async.calls.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy
+from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.config import (
     DEFAULT_CONNECTIONS,
     check_combination,
@@ -34,19 +36,15 @@ from carecloud_async.config import (
 from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
 from carecloud_async.http.client import Timeout, build_http_client
 from carecloud_async.project import Interface, Project
+from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.event_loops import LoopGuard
 from carecloud_async.runtime.validators import require_int
 
-if TYPE_CHECKING:
-    from carecloud_async.resources.customers import Customers
-    from carecloud_async.resources.tokens import Tokens
-    from carecloud_async.resources.users import Users
-
 T = TypeVar("T")
 
 
-class CareCloud:
+class CareCloud(Families):
     """A client of one CareCloud project for one identity.
 
     Use it in `async with`, or call `aclose()` at the end; it opens on first use. One client belongs to one event loop.
@@ -259,14 +257,16 @@ class CareCloud:
         Raises:
             CareCloudError: it does not.
         """
-        from carecloud_async.resources.customers import operations
+        from carecloud_async.resources.customers import Customers
+        from carecloud_async.resources.declare import declared
 
         manager, bearer = self._seat.manager, None
         if isinstance(manager.provider, DeviceToken):
             # Past the auth flow: it would make a new device token of a refusal that is about the customer.
             bearer = (await manager.get()).value
         try:
-            await self._caller.call(operations.LIST, decode=codec.data, params={"count": 1}, bearer=bearer)
+            operation = declared(Customers.list).operation
+            await self._caller.call(operation, decode=codec.data, params={"count": 1}, bearer=bearer)
         except (AuthenticationError, PermissionDeniedError, NotFoundError):
             if bearer is None:
                 raise
@@ -281,7 +281,7 @@ class CareCloud:
         path_params: Mapping[str, Any] | None = None,
         json: Any = None,
         safe_to_repeat: bool | None = None,
-    ) -> dict[str, Any]: ...
+    ) -> JsonObject: ...
 
     @overload
     async def request(
@@ -320,6 +320,7 @@ class CareCloud:
 
         Raises:
             InterfaceError: this identity's interface does not have the operation.
+            ConfigurationError: a query parameter of a known operation is of the wrong kind.
             CareCloudError: see `carecloud_async.errors`.
         """
         from carecloud_async.resources.adhoc import find
@@ -330,27 +331,6 @@ class CareCloud:
             operation,
             decode=lambda body: {} if not body and into is None else decode(body),
             path_params=values,
-            params=params,
+            params=check_filters(operation, params or {}),
             json=json,
         )
-
-    @property
-    def customers(self) -> Customers:
-        """The customers."""
-        from carecloud_async.resources.customers import Customers
-
-        return Customers(self._caller, acting=self._acting)
-
-    @property
-    def tokens(self) -> Tokens:
-        """The device tokens of the customer interface."""
-        from carecloud_async.resources.tokens import Tokens
-
-        return Tokens(self._caller, manager=self._seat.manager)
-
-    @property
-    def users(self) -> Users:
-        """The users of the enterprise interface."""
-        from carecloud_async.resources.users import Users
-
-        return Users(self._caller)

@@ -13,6 +13,7 @@ CareCloudError
 ├── TokenStoreError             the token store cannot be reached or used
 ├── DeviceTokenConflictError    two holders recreate one device's token in turns
 ├── ExportError                 an export cannot start or go on
+├── ConflictError               `update(…, if_unchanged=record)`: the record changed since it was read; nothing was sent
 └── ApiError                    the server refused: status, type, reasons
     ├── BadRequestError         400
     ├── AuthenticationError     401, or a login that was refused
@@ -40,6 +41,7 @@ __all__ = [
     "CareCloudError",
     "ClientClosedError",
     "ConfigurationError",
+    "ConflictError",
     "ConnectionFailedError",
     "DeviceTokenConflictError",
     "ExportError",
@@ -163,6 +165,18 @@ class DeviceTokenConflictError(CareCloudError):
 
 class ExportError(CareCloudError):
     """An export cannot start or go on; what was there before is untouched."""
+
+
+class ConflictError(CareCloudError):
+    """The record differs from the one that `if_unchanged=` named: nothing was sent. Read it again and decide anew.
+
+    Attributes:
+        fields: the fields that differ, nested ones dotted; never their values.
+    """
+
+    def __init__(self, message: str, *, fields: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 @frozen(kw_only=True)

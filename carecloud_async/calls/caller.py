@@ -36,6 +36,7 @@ class Caller:
         self.context = context
         self.interface = interface
         self.options = options
+        self.manager = manager
         self._flow = None if manager is None else flow_for(context.http.family, manager)
         self._outgoing = RequestBuilder(context, interface, options)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
 
+from carecloud_async.calls.filters import Kind
 from carecloud_async.project import Interface
 
 BOTH = frozenset(Interface)
@@ -29,7 +30,7 @@ class Operation:
         path: the path template below the version, such as `/customers/{customer_id}`. Logs and errors show it.
         call: the dotted name from the client, such as `customers.list`.
         parameters: the query names that the operation takes.
-        lists: those of them that take several values.
+        kinds: what each of them takes; see `carecloud_async.calls.filters`.
         interfaces: where it exists.
         safe_to_repeat: whether sending it twice is the same as once. Reads, PUT and DELETE are; a POST is only when it
             merely searches; a GET that issues credentials is not.
@@ -44,7 +45,7 @@ class Operation:
     path: str
     call: str
     parameters: tuple[str, ...] = ()
-    lists: tuple[str, ...] = ()
+    kinds: Mapping[str, Kind] = field(factory=dict, eq=False, repr=False)
     interfaces: frozenset[Interface] = BOTH
     safe_to_repeat: bool = Factory(lambda self: self.method in REPEATABLE, takes_self=True)
     paged: bool = False
@@ -53,11 +54,11 @@ class Operation:
     authorized: bool = True
 
     @property
+    def lists(self) -> tuple[str, ...]:
+        """The query names that take several values."""
+        return tuple(name for name, kind in self.kinds.items() if kind.several)
+
+    @property
     def title(self) -> str:
         """The operation as errors name it, such as `GET /customers`."""
         return f"{self.method} {self.path}"
-
-
-def table(operations: Iterable[Operation]) -> dict[str, Operation]:
-    """Key operations by the vendor's id."""
-    return {operation.operation_id: operation for operation in operations}

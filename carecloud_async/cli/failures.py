@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from carecloud_async.errors import (
     ApiError,
@@ -20,6 +19,7 @@ from carecloud_async.errors import (
     ResponseError,
     ServerError,
 )
+from carecloud_async.runtime import suggestions
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -61,8 +61,8 @@ def explain(error: BaseException) -> tuple[str, int]:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant, or else which there are."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+    close = suggestions.nearest(name, names)
+    return f"did you mean {close}?" if close else f"there are {', '.join(names)}"
 
 
 def _plain(error: BaseException) -> str:

@@ -6,7 +6,7 @@ are all the codec needs.
 
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.codec.raw import raw_page
-from carecloud_async.codec.read import DecodedPage, data, page, record, structure
+from carecloud_async.codec.read import DecodedPage, data, member, page, record, structure
 from carecloud_async.codec.write import encode, unstructure
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Malformed",
     "data",
     "encode",
+    "member",
     "page",
     "raw_page",
     "record",

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from carecloud_async.codec.fields import has_renamed_fields
 from carecloud_async.codec.typed_cache import typed_cache
 
 __all__ = ["MISSING", "page_decoder", "raw_page_decoder", "record_decoder", "untyped_decoder", "value_decoder"]
@@ -16,7 +17,9 @@ MISSING = msgspec.UNSET
 
 @typed_cache
 def value_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
-    """Return the decoder of one bare `into`, or `None` if msgspec does not know that type."""
+    """Return the decoder of one bare `into`, or `None` if msgspec cannot read that type right."""
+    if has_renamed_fields(into):
+        return None
     try:
         return msgspec.json.Decoder(into)
     except TypeError:

@@ -11,7 +11,10 @@ import attrs
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import Unset
 
-__all__ = ["core_type", "element_type", "field_types", "is_model"]
+__all__ = ["api_names", "core_type", "element_type", "field_types", "has_renamed_fields", "is_model"]
+
+#: The metadata of a field that the API calls otherwise, such as `from` for `from_`.
+API_NAME = "api_name"
 
 
 def is_model(into: Any) -> bool:
@@ -35,6 +38,35 @@ def field_types(into: Any) -> types.MappingProxyType[str, Any]:
     variables = dict(zip(getattr(origin, "__parameters__", ()), typing.get_args(into), strict=False))
     found = {field.name: _fill(hints.get(field.name, Any), variables) for field in attrs.fields(origin)}
     return types.MappingProxyType(found)
+
+
+@typed_cache
+def api_names(into: Any) -> types.MappingProxyType[str, str]:
+    """Map the fields of an attrs class, in its order, to the names that the API has for them."""
+    origin: Any = typing.get_origin(into) or into
+    return types.MappingProxyType(
+        {field.name: field.metadata.get(API_NAME, field.name) for field in attrs.fields(origin)}
+    )
+
+
+@typed_cache
+def has_renamed_fields(hint: Any) -> bool:
+    """Return whether a type holds, at any depth, a field that the API calls otherwise.
+
+    msgspec reads attrs classes by their own field names alone, so such types take the lenient path.
+    """
+    return _renames(hint, set())
+
+
+def _renames(hint: Any, seen: set[Any]) -> bool:
+    if is_model(hint):
+        if hint in seen:
+            return False
+        seen.add(hint)
+        if any(name != field for field, name in api_names(hint).items()):
+            return True
+        return any(_renames(inner, seen) for inner in field_types(hint).values())
+    return any(_renames(part, seen) for part in typing.get_args(hint))
 
 
 def _fill(hint: Any, variables: dict[Any, Any]) -> Any:

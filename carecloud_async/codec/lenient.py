@@ -15,13 +15,16 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from carecloud_async.codec.envelope import value_decoder
-from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.codec.scalars import SCALARS, Reader
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.warnings import FieldWarning
 
 __all__ = ["structure"]
+
+#: The attribute of a class whose required texts may be missing: they are read as empty.
+LENIENT_IDS = "__lenient_ids__"
 
 _converter = Converter(detailed_validation=False)
 
@@ -83,9 +86,10 @@ def _model_reader(into: Any) -> Reader:
 @typed_cache
 def _compiled(into: Any) -> Callable[[Any], Any]:
     cls: Any = getattr(into, "__origin__", into)
-    attributes = attrs.fields_dict(cls)
+    attributes, names = attrs.fields_dict(cls), api_names(into)
     hooks: dict[str, Any] = {
-        name: override(struct_hook=_hook(cls, attributes[name], hint)) for name, hint in field_types(into).items()
+        name: override(struct_hook=_hook(cls, attributes[name], hint), rename=names[name])
+        for name, hint in field_types(into).items()
     }
     build: Callable[[Any, Any], Any] = make_dict_structure_fn(
         into,
@@ -96,8 +100,13 @@ def _compiled(into: Any) -> Callable[[Any], Any]:
         **hooks,
     )
 
+    required = _required_texts(into)
+
     def structured(value: Any) -> Any:
         missing = ""
+        for name in required:
+            if name not in value:
+                value = {**value, name: None}
         try:
             return build(value, cls)
         except KeyError as error:
@@ -107,6 +116,16 @@ def _compiled(into: Any) -> Callable[[Any], Any]:
     return structured
 
 
+def _required_texts(into: Any) -> tuple[str, ...]:
+    """Name the texts that a read model of the SDK cannot be without: its id."""
+    cls: Any = getattr(into, "__origin__", into)
+    if not getattr(cls, LENIENT_IDS, False):
+        return ()
+    names, hints = api_names(into), field_types(into)
+    required = (field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING)
+    return tuple(names[name] for name in required if hints[name] is str)
+
+
 def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callable[[Any, Any], Any]:
     spot, default, read, core = (
         FieldWarning(cls.__name__, attribute.name),
@@ -114,6 +133,8 @@ def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callabl
         _reader(hint),
         core_type(hint),
     )
+    if default is attrs.NOTHING and hint is str and getattr(cls, LENIENT_IDS, False):
+        return _id_hook(spot)
     if default is None and core in _EXACT:
         # One call less for what is right already, most of every record.
         return lambda value, _hint: value if value is None or type(value) is core else read(value, spot)
@@ -125,6 +146,21 @@ def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callabl
             return default
         found = read(value, spot)
         return default if found is None else found
+
+    return hook
+
+
+def _id_hook(spot: FieldWarning) -> Callable[[Any, Any], str]:
+    """Read an id: a record that lacks one arrives with an empty one and a warning, so that no page is lost for it."""
+
+    def hook(value: Any, _hint: Any) -> str:
+        if type(value) is str:
+            return value
+        found = None if value is None else SCALARS[str](value, spot)
+        if found is None:
+            spot.note("missing from a record, read as an empty text")
+            return ""
+        return str(found)
 
     return hook
 

@@ -20,12 +20,13 @@ from carecloud_async.codec.envelope import (
     untyped_decoder,
     value_decoder,
 )
+from carecloud_async.codec.fields import element_type
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, kind_of
 from carecloud_async.codec.repair import load, sanitize_utf8
 from carecloud_async.codec.warnings import FieldWarning
 
-__all__ = ["DecodedPage", "cut", "data", "page", "record", "structure", "total"]
+__all__ = ["DecodedPage", "cut", "data", "member", "page", "record", "structure", "total"]
 
 T = TypeVar("T")
 
@@ -84,9 +85,30 @@ def record(body: bytes, into: type[T]) -> T:
         except _REFUSED:
             pass
     value = data(body)
-    if not isinstance(value, dict):
-        raise Malformed(f"`data` is {kind_of(value)}, not an object")
+    if not isinstance(value, list if element_type(into) is not None else dict):
+        wanted = "an object" if element_type(into) is None else "a list"
+        raise Malformed(f"`data` is {kind_of(value)}, not {wanted}")
     return structure(value, into)
+
+
+def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
+    """Decode the one value that stands under `data` by a name.
+
+    Args:
+        body: the whole body of an answer.
+        name: the name under `data`.
+        into: a model class, a tuple of one, or a scalar type.
+        required: whether it must be there; if not, `None` stands for it.
+
+    Raises:
+        Malformed: the body is no JSON object, has no `data`, or the value is missing or of another kind.
+    """
+    found = data(body)
+    value = found.get(name) if isinstance(found, dict) else None
+    made = None if value is None or value == "" else structure(value, into)
+    if made is None and required:
+        raise Malformed(f"the answer holds no {name}")
+    return made
 
 
 @gc_paused
@@ -202,7 +224,7 @@ def structure(value: Any, into: type[T]) -> T:
         into: the model class, or `list[Model]` or `tuple[Model, ...]`.
 
     Raises:
-        Malformed: a field that has no default is missing (none of the SDK's models has such a field).
+        Malformed: a field that has no default is missing; the SDK's own read models never raise it.
     """
     from carecloud_async.codec import lenient  # cattrs takes 14 ms to import: at first need
 

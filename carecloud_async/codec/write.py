@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from carecloud_async.codec.fields import api_names
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
 from carecloud_async.errors import ConfigurationError
@@ -78,8 +79,8 @@ def _writer(cls: type[Any]) -> Writer:
 
 
 def _model_writer(cls: Any) -> Writer:
-    names = tuple(field.name for field in attrs.fields(cls))
-    return lambda value, zone: _object([(name, getattr(value, name)) for name in names], zone)
+    names = tuple(api_names(cls).items())
+    return lambda value, zone: _object([(name, getattr(value, field)) for field, name in names], zone)
 
 
 def _object(items: Iterable[tuple[Any, Any]], zone: tzinfo | None) -> dict[str, Any]:

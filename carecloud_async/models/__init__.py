@@ -1,81 +1,62 @@
-"""The records of the API: read models, inputs, changes and known values, one module per family."""
+"""The records of the API: read models, inputs, changes and known values, a module per family; each loads on first use.
 
-from carecloud_async.models.base import Input, LocalDatetime, Model
-from carecloud_async.models.changes import merge_changes
-from carecloud_async.models.customer import (
-    Address,
-    Agreement,
-    Consent,
-    CustomAgreement,
-    Customer,
-    PersonalInformation,
-)
-from carecloud_async.models.customer_changes import (
-    AddressChanges,
-    AgreementChanges,
-    ConsentChanges,
-    CustomAgreementChanges,
-    CustomerChanges,
-    PersonalInformationChanges,
-)
-from carecloud_async.models.customer_input import (
-    AddressInput,
-    AgreementInput,
-    ConsentInput,
-    CustomAgreementInput,
-    CustomerInput,
-    CustomerUpdateInput,
-    PersonalInformationInput,
-)
-from carecloud_async.models.customer_source import CustomerSourceInput, CustomerSourceRecord
-from carecloud_async.models.enums import AgreementValue, CustomerState, Gender, LoginType
-from carecloud_async.models.property_record import PropertyRecord, PropertyRecordChanges, PropertyRecordInput
-from carecloud_async.models.read_only import read_only_names, read_only_paths
-from carecloud_async.models.social_network import SocialNetworkCredentialsChanges, SocialNetworkCredentialsInput
-from carecloud_async.models.token import AuthenticationToken
-from carecloud_async.models.unset import UNSET, Unset
-from carecloud_async.models.user import User, UserLogin
+A new class is one word in the table below.
+"""
 
-__all__ = [
-    "UNSET",
-    "Address",
-    "AddressChanges",
-    "AddressInput",
-    "Agreement",
-    "AgreementChanges",
-    "AgreementInput",
-    "AgreementValue",
-    "AuthenticationToken",
-    "Consent",
-    "ConsentChanges",
-    "ConsentInput",
-    "CustomAgreement",
-    "CustomAgreementChanges",
-    "CustomAgreementInput",
-    "Customer",
-    "CustomerChanges",
-    "CustomerInput",
-    "CustomerSourceInput",
-    "CustomerSourceRecord",
-    "CustomerState",
-    "CustomerUpdateInput",
-    "Gender",
-    "Input",
-    "LocalDatetime",
-    "LoginType",
-    "Model",
-    "PersonalInformation",
-    "PersonalInformationChanges",
-    "PersonalInformationInput",
-    "PropertyRecord",
-    "PropertyRecordChanges",
-    "PropertyRecordInput",
-    "SocialNetworkCredentialsChanges",
-    "SocialNetworkCredentialsInput",
-    "Unset",
-    "User",
-    "UserLogin",
-    "merge_changes",
-    "read_only_names",
-    "read_only_paths",
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from carecloud_async.models.base import *
+    from carecloud_async.models.changes import *
+    from carecloud_async.models.customer import *
+    from carecloud_async.models.customer_changes import *
+    from carecloud_async.models.customer_input import *
+    from carecloud_async.models.customer_source import *
+    from carecloud_async.models.enums import *
+    from carecloud_async.models.property_record import *
+    from carecloud_async.models.read_only import *
+    from carecloud_async.models.social_network import *
+    from carecloud_async.models.token import *
+    from carecloud_async.models.unset import *
+    from carecloud_async.models.user import *
+
+#: The public names of each module.
+_NAMES: Final = {
+    "base": "Input LocalDatetime Model",
+    "changes": "merge_changes",
+    "customer": "Address Agreement Consent CustomAgreement Customer PersonalInformation",
+    "customer_changes": """
+        AddressChanges AgreementChanges ConsentChanges CustomAgreementChanges CustomerChanges PersonalInformationChanges
+    """,
+    "customer_input": """
+        AddressInput AgreementInput ConsentInput CustomAgreementInput CustomerInput CustomerUpdateInput
+        PersonalInformationInput
+    """,
+    "customer_source": "CustomerSourceInput CustomerSourceRecord",
+    "enums": "AgreementValue CustomerState Gender LoginType",
+    "property_record": "PropertyRecord PropertyRecordChanges PropertyRecordInput",
+    "read_only": "read_only_names read_only_paths",
+    "social_network": "SocialNetworkCredentialsChanges SocialNetworkCredentialsInput",
+    "token": "AuthenticationToken",
+    "unset": "UNSET Unset",
+    "user": "User UserLogin",
+}
+
+#: The module that each name lives in.
+HOMES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+if not TYPE_CHECKING:  # type checkers read the star imports
+    __all__ = sorted(HOMES, key=lambda name: (not name.isupper(), name))
+
+    def __getattr__(name: str) -> Any:
+        if name not in HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *HOMES})

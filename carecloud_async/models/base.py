@@ -9,10 +9,13 @@ from typing import Annotated, Any, ClassVar, Final
 import attrs
 from msgspec import Meta
 
+from carecloud_async.codec import fields
+from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
+from carecloud_async.codec.write import unstructure
 
-__all__ = ["READ_ONLY", "SECRET", "Input", "LocalDatetime", "Model"]
+__all__ = ["API_NAME", "READ_ONLY", "SECRET", "Input", "LocalDatetime", "Model"]
 
 #: A timestamp as the API gives it: in the project's time zone and without an offset.
 LocalDatetime = Annotated[datetime, Meta(tz=False)]
@@ -23,6 +26,12 @@ READ_ONLY: Final[Mapping[str, bool]] = {"read_only": True}
 #: Metadata of a field whose value must not be shown.
 SECRET: Final[Mapping[str, bool]] = {"secret": True}
 
+
+def API_NAME(name: str) -> Mapping[str, str]:  # noqa: N802  (read as the constants beside it)
+    """Return the metadata of a field that the API calls otherwise: `from_` with `API_NAME("from")`."""
+    return {fields.API_NAME: name}
+
+
 #: Fields named `…_id` that are not shown: a token, and an id that another system chose (an e-mail address, say).
 _HIDDEN: Final = frozenset({"token_id", "external_id"})
 
@@ -30,17 +39,24 @@ _HIDDEN: Final = frozenset({"token_id", "external_id"})
 class Model:
     """Base of the read models: frozen, slotted attrs classes with the API's own field names.
 
-    A missing scalar is `None`, a missing object an empty one, a missing list `()`. The repr shows ids only. A model is
-    usable as a FastAPI response type or in any pydantic type.
+    A missing scalar is `None`, a missing object an empty one, a missing list `()`. The id of a record is a `str`: if
+    the server leaves it out, the record still arrives, with `""` for its id and one warning in the log. The repr shows
+    ids only. A model is usable as a FastAPI response type or in any pydantic type.
     """
 
     __slots__ = ()
+    __lenient_ids__: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         shown, secret = _visible(type(self))
         words = [f"{name}={getattr(self, name)!r}" for name in shown if _is_set(getattr(self, name))]
         words += [f"{name}='***'" for name in secret if _is_set(getattr(self, name))]
         return f"{type(self).__name__}({', '.join(words)})"
+
+    def to_dict(self) -> JsonObject:
+        """Return the record as plain JSON values under the API's names, dates in the API's spelling."""
+        plain: JsonObject = unstructure(self)
+        return plain
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -56,6 +72,7 @@ class Input(Model):
     """
 
     __slots__ = ()
+    __lenient_ids__: ClassVar[bool] = False
 
     #: The read model of the same record, which knows what the server alone writes.
     reads: ClassVar[type[Model] | None] = None
@@ -73,7 +90,7 @@ def _is_set(value: Any) -> bool:
 
 @typed_cache
 def _visible(cls: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    fields = attrs.fields(cls)
-    secret = tuple(field.name for field in fields if field.metadata.get("secret"))
-    ids = (field.name for field in fields if field.name.endswith("_id"))
+    own = attrs.fields(cls)
+    secret = tuple(field.name for field in own if field.metadata.get("secret"))
+    ids = (field.name for field in own if field.name.endswith("_id"))
     return tuple(name for name in ids if name not in _HIDDEN and name not in secret), secret

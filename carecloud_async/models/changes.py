@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
-from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.read_only import read_only_names, without_read_only
 from carecloud_async.models.unset import UNSET
+from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["merge_changes"]
 
@@ -51,7 +51,7 @@ class _Merge:
 
     def into_object(self, base: Any, changes: Any, model: type[Input], path: str) -> dict[str, Any]:
         merged = dict(base) if isinstance(base, dict) else {}
-        types, converters = field_types(model), _converters(model)
+        types, converters = _types(model), _converters(model)
         for name, change in _named(changes, path):
             where = f"{path}.{name}" if path else str(name)
             self.check(name, model, where)
@@ -60,13 +60,13 @@ class _Merge:
         return merged
 
     def check(self, name: Any, model: type[Input], where: str) -> None:
-        known = field_types(model)
+        known = _types(model)
         if name in known:
             return
         if model.reads is not None and name in read_only_names(model.reads):
             raise ConfigurationError(f"{where} is read-only: the server alone writes it")
         if not self.allow_unknown:
-            raise ConfigurationError(f"{where} is not a field of this record{_nearest(str(name), known)}")
+            raise ConfigurationError(f"{where} is not a field of this record{did_you_mean(str(name), known)}")
 
     def value(self, base: Any, change: Any, hint: Any, where: str) -> Any:
         core = core_type(hint)
@@ -90,7 +90,7 @@ def _named(changes: Any, path: str) -> list[tuple[Any, Any]]:
     if isinstance(changes, Mapping):
         items: Iterable[tuple[Any, Any]] = changes.items()
     elif isinstance(changes, Input):
-        items = ((name, getattr(changes, name)) for name in field_types(type(changes)))
+        items = ((name, getattr(changes, field)) for field, name in api_names(type(changes)).items())
     elif isinstance(changes, Model):
         raise ConfigurationError(f"{path or 'changes'} is a read model: name the changed fields in a dict instead")
     else:
@@ -105,14 +105,16 @@ def _plain(value: Any, where: str) -> Any:
 
 
 @typed_cache
+def _types(model: Any) -> dict[str, Any]:
+    types = field_types(model)
+    return {name: types[field] for field, name in api_names(model).items()}
+
+
+@typed_cache
 def _converters(model: Any) -> dict[str, Any]:
-    return {field.name: field.converter for field in attrs.fields(model) if field.converter is not None}
+    names = api_names(model)
+    return {names[field.name]: field.converter for field in attrs.fields(model) if field.converter is not None}
 
 
 def _is_input(hint: Any) -> bool:
     return is_model(hint) and issubclass(hint, Input)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f": did you mean {close[0]}?" if close else ""

@@ -141,7 +141,7 @@ class Customer(Model):
         state: see `CustomerState`.
     """
 
-    customer_id: str | None = field(default=None, metadata=READ_ONLY)
+    customer_id: str = field(metadata=READ_ONLY)
     personal_information: PersonalInformation = _NOBODY
     doi_email: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     doi_phone: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

@@ -24,7 +24,7 @@ class CustomerSourceRecord(Model):
         last_change: when the record last changed, in project-local time.
     """
 
-    customer_source_record_id: str | None = field(default=None, metadata=READ_ONLY)
+    customer_source_record_id: str = field(metadata=READ_ONLY)
     customer_source_id: str | None = None
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
     external_id: str | None = None

@@ -24,7 +24,7 @@ class PropertyRecord(Model):
         last_change: when the value last changed, in project-local time.
     """
 
-    property_record_id: str | None = field(default=None, metadata=READ_ONLY)
+    property_record_id: str = field(metadata=READ_ONLY)
     property_id: str | None = None
     property_name: str | None = field(default=None, metadata=READ_ONLY)
     property_value: Any = None

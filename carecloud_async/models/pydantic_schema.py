@@ -14,7 +14,7 @@ import attrs
 from pydantic_core import core_schema
 
 from carecloud_async import codec
-from carecloud_async.codec.fields import field_types
+from carecloud_async.codec.fields import api_names, field_types
 from carecloud_async.codec.unset import UNSET, Unset
 
 __all__ = ["input_schema", "model_schema"]
@@ -47,11 +47,15 @@ def model_schema(cls: type[Any], source: Any, handler: Any) -> Any:
 
 def input_schema(cls: type[Any], source: Any, handler: Any) -> Any:
     """Build the schema of an input class; the arguments are those of `model_schema`."""
-    required = tuple(field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING)
+    names = api_names(cls)
+    fields_of = {name: field for field, name in names.items()}
+    required = tuple(names[field.name] for field in attrs.fields(cls) if field.default is attrs.NOTHING)
     fields = _object_schema(cls, _field_schemas(source, handler), required=required, extra="forbid")
 
     def build(value: Any, validate_fields: Any) -> Any:
-        return value if isinstance(value, cls) else cls(**validate_fields(value))
+        if isinstance(value, cls):
+            return value
+        return cls(**{fields_of[name]: found for name, found in validate_fields(value).items()})
 
     return core_schema.no_info_wrap_validator_function(
         build, fields, ref=_ref(source), serialization=_serialization(cls, fields)
@@ -67,16 +71,17 @@ def _ref(source: Any) -> str:
 
 
 def _serialization(cls: type[Any], schema: Any) -> Any:
-    names = tuple(field.name for field in attrs.fields(cls))
+    names = tuple(api_names(cls).items())
 
     def named(value: Any) -> dict[str, Any]:
-        return {name: found for name in names if (found := getattr(value, name)) is not UNSET}
+        return {name: found for field, name in names if (found := getattr(value, field)) is not UNSET}
 
     return core_schema.plain_serializer_function_ser_schema(named, return_schema=schema)
 
 
 def _field_schemas(source: Any, handler: Any) -> dict[str, Any]:
-    return {name: handler.generate_schema(_without_unset(hint)) for name, hint in field_types(source).items()}
+    names = api_names(source)
+    return {names[field]: handler.generate_schema(_without_unset(hint)) for field, hint in field_types(source).items()}
 
 
 def _object_schema(

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Model
 
@@ -17,7 +17,8 @@ __all__ = ["read_only_names", "read_only_paths", "without_read_only"]
 def read_only_names(model: type[Model]) -> frozenset[str]:
     """Name the read-only fields of a model itself, not of the objects in it."""
     fields: Any = attrs.fields(model)  # type: ignore[arg-type]
-    return frozenset(field.name for field in fields if field.metadata.get("read_only"))
+    names = api_names(model)
+    return frozenset(names[field.name] for field in fields if field.metadata.get("read_only"))
 
 
 @typed_cache
@@ -62,11 +63,11 @@ def _without(value: Any, model: type[Model], is_list: bool) -> Any:
 
 @typed_cache
 def _inner_models(model: type[Model]) -> dict[str, tuple[type[Model], bool]]:
-    found = {}
+    found, names = {}, api_names(model)
     for name, hint in field_types(model).items():
         core = core_type(hint)
         element = element_type(core)
         inner = core_type(element) if element is not None else core
         if is_model(inner):
-            found[name] = (inner, element is not None)
+            found[names[name]] = (inner, element is not None)
     return found

@@ -26,7 +26,7 @@ class User(Model):
         last_login: when the user last logged in, in project-local time.
     """
 
-    user_id: str | None = field(default=None, metadata=READ_ONLY)
+    user_id: str = field(metadata=READ_ONLY)
     login: str | None = None
     first_name: str | None = None
     last_name: str | None = None
@@ -45,7 +45,7 @@ class User(Model):
         return (self.user_role_id, *self.user_role_ids)
 
 
-_NO_USER = User()
+_NO_USER = User(user_id="")
 
 
 @frozen(kw_only=True, repr=False)

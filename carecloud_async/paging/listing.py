@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from carecloud_async import codec
 from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.iterators import OnePage, Page, Pages, Records
@@ -40,6 +41,7 @@ class Listing(Generic[T]):
     _params: Mapping[str, Any] = field(alias="params")
     _count: int = field(alias="count")
     _offset: int = field(alias="offset")
+    _json: Any = field(alias="json", default=None)
 
     def __repr__(self) -> str:
         return f"<Listing {self._operation.call}>"
@@ -149,6 +151,7 @@ class Listing(Generic[T]):
             params=self._params,
             count=self._count,
             offset=self._offset,
+            json=self._json,
         )
         return await run(
             query,
@@ -175,7 +178,9 @@ class Listing(Generic[T]):
         params = dict(self._params)
         if self._operation.paged:
             params |= {"count": count, "offset": offset}
-        found = await self._caller.call(self._operation, decode=decode, path_params=self._path_params, params=params)
+        found = await self._caller.call(
+            self._operation, decode=decode, path_params=self._path_params, params=params, json=self._json
+        )
         return Page(items=found.items, offset=offset, total_items=found.total_items, received=found.received)
 
     @property
@@ -197,21 +202,27 @@ def listing(
     into: type[T],
     *,
     path_params: Mapping[str, Any] | None = None,
-    count: int = DEFAULT_COUNT,
-    offset: int = 0,
-    **params: Any,
+    params: Mapping[str, Any] | None = None,
+    json: Any = None,
 ) -> Listing[T]:
     """Make a listing; what cannot work is refused here and not at its first page.
 
+    Args:
+        caller: makes the calls.
+        operation: the list operation.
+        into: the model of a record.
+        path_params: values of the path's placeholders.
+        params: filters, order and paging (`count`, `offset`).
+        json: the body of a list that is a POST.
+
     Raises:
-        ConfigurationError: `count` or `offset` is no sensible number, or a filter that takes several values is one
-            text, which the API would not heed: it would list everything.
+        ConfigurationError: `count` or `offset` is not a sensible number, or a filter is of the wrong kind: the API
+            would drop it and list everything.
     """
+    params = dict(check_filters(operation, params or {}))
+    count, offset = params.pop("count", DEFAULT_COUNT), params.pop("offset", 0)
     require_int("count", count, least=1)
     require_int("offset", offset, least=0)
-    for name in operation.lists:
-        if isinstance(params.get(name), str | bytes):
-            raise ConfigurationError(f"{name} takes several values: give a list, even of one")
     return Listing(
         caller=caller,
         operation=operation,
@@ -220,4 +231,5 @@ def listing(
         params=params,
         count=count,
         offset=offset,
+        json=json,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from carecloud_async.calls.operation import REPEATABLE, Operation
@@ -56,12 +57,18 @@ def _segments(path: str) -> list[str]:
 
 
 def _known(verb: str, segments: list[str]) -> Operation | None:
-    fits = [
-        operation
-        for operation in OPERATIONS.values()
-        if operation.method == verb and _fits(operation.path.strip("/").split("/"), segments)
-    ]
-    return min(fits, key=lambda operation: operation.path.count("{"), default=None)
+    rows = _by_shape().get((verb, len(segments)), ())
+    return next((operation for template, operation in rows if _fits(template, segments)), None)
+
+
+@cache
+def _by_shape() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
+    """Group the table by verb and number of segments, paths with fewer placeholders first."""
+    rows: dict[tuple[str, int], list[tuple[list[str], Operation]]] = {}
+    for operation in sorted(OPERATIONS.values(), key=lambda one: one.path.count("{")):
+        template = operation.path.strip("/").split("/")
+        rows.setdefault((operation.method, len(template)), []).append((template, operation))
+    return rows
 
 
 def _fits(template: list[str], segments: list[str]) -> bool:

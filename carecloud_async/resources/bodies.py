@@ -1,4 +1,4 @@
-"""What the methods of all families need for the bodies they send and receive."""
+"""Checks of the bodies that methods send: inputs where inputs belong, and never what was read."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ from typing import Any
 import attrs
 
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.models import Input
-from carecloud_async.models.base import Model
-
-
-def drop_unset(absent: Any = None, /, **values: Any) -> dict[str, Any]:
-    """Keep the values that were given, that is, are not `absent`."""
-    return {name: value for name, value in values.items() if value is not absent}
-
-
-def no_content(body: bytes) -> None:
-    """Decode an answer that says nothing."""
-    del body
+from carecloud_async.models.base import Input, Model
 
 
 def require_input(value: Any, wanted: type[Input]) -> None:
-    """Refuse what is no input, above all a read model: it would delete what it does not show.
+    """Raise unless a value is an input; above all a read model is not: it would delete what it does not show.
 
     Raises:
         ConfigurationError: naming what to do instead.
@@ -31,7 +20,7 @@ def require_input(value: Any, wanted: type[Input]) -> None:
     if isinstance(value, Model) and not isinstance(value, Input):
         raise _read_model(wanted.__name__, value)
     if not isinstance(value, wanted):
-        raise ConfigurationError(f"a {wanted.__name__} is due, not {type(value).__name__}")
+        raise ConfigurationError(f"expected {wanted.__name__}, got {type(value).__name__}")
 
 
 def refuse_read_models(value: Any, where: str) -> None:
@@ -59,6 +48,6 @@ def refuse_read_models(value: Any, where: str) -> None:
 
 def _read_model(where: str, value: Any) -> ConfigurationError:
     return ConfigurationError(
-        f"{where}: an input is due, not {type(value).__name__}, which was read: to change parts of a record as it was "
-        "read, use update(), which keeps the rest"
+        f"{where}: expected an input, got {type(value).__name__}, which was read: to change parts of a record as it "
+        "was read, use update(), which keeps the rest"
     )

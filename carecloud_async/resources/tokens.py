@@ -7,98 +7,45 @@ otherwise.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import asdict
-
-from carecloud_async import codec
-from carecloud_async.auth.device import Device, DeviceSetup
-from carecloud_async.auth.manager import TokenManager
 from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.operation import BOTH, CUSTOMER_ONLY, Operation, table
-from carecloud_async.errors import AuthenticationError
-from carecloud_async.models import SocialNetworkCredentialsInput
-from carecloud_async.models.token import AuthenticationToken
-from carecloud_async.resources.bodies import drop_unset, no_content
+from carecloud_async.calls.operation import CUSTOMER_ONLY, Operation
+from carecloud_async.errors import AuthenticationError, ConfigurationError
+from carecloud_async.resources.declare import Resource, gets, posts, puts
+
+if TYPE_CHECKING:
+    from carecloud_async.auth.device import Device, DeviceSetup
+    from carecloud_async.models import AuthenticationToken, SocialNetworkCredentialsInput
+
+__all__ = ["Tokens"]
+
+T = TypeVar("T")
 
 
-def _action(operation_id: str, name: str, method: str = "POST", **more: Any) -> Operation:
-    return Operation(
-        operation_id=operation_id,
-        method=method,
-        path=f"/tokens/{{token_id}}/actions/{name}",
-        call="tokens." + name.replace("-", "_"),
-        **{"interfaces": CUSTOMER_ONLY, **more},
+class Tokens(Resource, call="tokens"):
+    """Device tokens."""
+
+    def __init__(self, caller: Caller, *, acting: bool = False) -> None:
+        super().__init__(caller, acting=acting)
+        self._call = self._act
+
+    @posts(
+        "postToken",
+        "/tokens",
+        answer="token_id",
+        interfaces=CUSTOMER_ONLY,
+        safe_to_repeat=True,
+        authorized=False,
     )
-
-
-CREATE = Operation(
-    operation_id="postToken",
-    method="POST",
-    path="/tokens",
-    call="tokens.create",
-    interfaces=CUSTOMER_ONLY,
-    safe_to_repeat=True,
-    authorized=False,
-)
-REPLACE = Operation(
-    operation_id="putToken", method="PUT", path="/tokens/{token_id}", call="tokens.replace", interfaces=CUSTOMER_ONLY
-)
-LOGIN = _action("postTokenLogin", "login", safe_to_repeat=True)
-LOGOUT = _action("postTokenLogout", "logout", safe_to_repeat=True, interfaces=BOTH)
-AUTHENTICATION_TOKEN_LOGIN = _action("postTokenAuthTokenLogin", "authentication-token-login")
-SOCIAL_NETWORK_LOGIN = _action("postTokenSocialLogin", "social-network-login", safe_to_repeat=True)
-SEND_PASSWORD_SETUP_EMAIL = _action("postTokenSendPasswordSetup", "send-password-setup-email")
-AUTH_TOKEN = _action(
-    "getTokenAuthentication",
-    "auth-token",
-    "GET",
-    parameters=("external_application_id", "token_type"),
-    safe_to_repeat=False,
-)
-LOGIN_TEST_CUSTOMER = _action("postTokenTestCustomerLogin", "login-test-customer", safe_to_repeat=True)
-
-OPERATIONS = table(
-    (
-        CREATE,
-        REPLACE,
-        LOGIN,
-        LOGOUT,
-        AUTHENTICATION_TOKEN_LOGIN,
-        SOCIAL_NETWORK_LOGIN,
-        SEND_PASSWORD_SETUP_EMAIL,
-        AUTH_TOKEN,
-        LOGIN_TEST_CUSTOMER,
-    )
-)
-
-
-class Tokens:
-    """Device tokens.
-
-    Args:
-        caller: makes the calls.
-        manager: the client's own token.
-    """
-
-    def __init__(self, caller: Caller, *, manager: TokenManager) -> None:
-        self._caller = caller
-        self._manager = manager
-
     async def create(
         self, *, device: Device, setup: DeviceSetup, external_application_id: str, push_token: str | None = None
     ) -> str:
         """Create a device token and return it (`POST /tokens`). It kills the device's last one."""
-        body = {
-            "device": asdict(device),
-            "setup": asdict(setup),
-            "external_application_id": external_application_id,
-            **drop_unset(push_token=push_token),
-        }
-        data = await self._caller.call(CREATE, decode=codec.data, json=body)
-        return self._caller.text(CREATE, data, "token_id")
+        ...
 
+    @puts("putToken", "/tokens/{token_id}", interfaces=CUSTOMER_ONLY)
     async def replace(self, *, setup: DeviceSetup, push_token: str | None = None, token_id: str | None = None) -> None:
         """Change language, permissions and push token of an installation (`PUT /tokens/{token_id}`).
 
@@ -107,36 +54,63 @@ class Tokens:
             push_token: the new push notification token.
             token_id: the device token; the client's own if left out.
         """
-        body = {"setup": asdict(setup), **drop_unset(push_token=push_token)}
-        await self._act(REPLACE, token_id, decode=no_content, json=body)
+        ...
 
+    @posts(
+        "postTokenLogin",
+        "/tokens/{token_id}/actions/login",
+        answer="customer_id",
+        interfaces=CUSTOMER_ONLY,
+        safe_to_repeat=True,
+    )
     async def login(self, token_id: str, *, login_type: str, login_value: str, password: str) -> str:
         """Bind a device token to a customer and return the customer's id (`POST /tokens/{token_id}/actions/login`)."""
-        body = {"login_type": login_type, "login_value": login_value, "password": password}
-        return await self._log_in(LOGIN, token_id, body)
+        ...
 
+    @posts(
+        "postTokenAuthTokenLogin",
+        "/tokens/{token_id}/actions/authentication-token-login",
+        answer="customer_id",
+        interfaces=CUSTOMER_ONLY,
+    )
     async def authentication_token_login(
         self, token_id: str, *, application_id: str, token: str, token_request_id: str
     ) -> str:
         """Bind a device token by another application's authentication token and return the customer's id."""
-        body = {"application_id": application_id, "token": token, "token_request_id": token_request_id}
-        return await self._log_in(AUTHENTICATION_TOKEN_LOGIN, token_id, body)
+        ...
 
+    @posts(
+        "postTokenSocialLogin",
+        "/tokens/{token_id}/actions/social-network-login",
+        answer="customer_id",
+        interfaces=CUSTOMER_ONLY,
+        safe_to_repeat=True,
+    )
     async def social_network_login(
         self, token_id: str, *, social_network_credentials: SocialNetworkCredentialsInput
     ) -> str:
         """Bind a device token by a social network's login and return the customer's id."""
-        body = {"social_network_credentials": social_network_credentials}
-        return await self._log_in(SOCIAL_NETWORK_LOGIN, token_id, body)
+        ...
 
+    @posts(
+        "postTokenTestCustomerLogin",
+        "/tokens/{token_id}/actions/login-test-customer",
+        answer="customer_id",
+        interfaces=CUSTOMER_ONLY,
+        safe_to_repeat=True,
+    )
     async def login_test_customer(self, token_id: str) -> str:
         """Bind a device token to the project's test customer and return the customer's id."""
-        return await self._log_in(LOGIN_TEST_CUSTOMER, token_id, None)
+        ...
 
+    @posts("postTokenLogout", "/tokens/{token_id}/actions/logout", safe_to_repeat=True)
     async def logout(self, token_id: str) -> None:
         """Unbind a device token from its customer (`POST /tokens/{token_id}/actions/logout`)."""
-        await self._act(LOGOUT, token_id, decode=no_content)
+        ...
 
+    @posts(
+        "postTokenSendPasswordSetup", "/tokens/{token_id}/actions/send-password-setup-email", interfaces=CUSTOMER_ONLY
+    )
     async def send_password_setup_email(
         self,
         *,
@@ -153,9 +127,14 @@ class Tokens:
             email: the older way, an e-mail address alone.
             token_id: the device token; the client's own if left out.
         """
-        body = drop_unset(communication_channel_id=communication_channel_id, recipient=recipient, email=email)
-        await self._act(SEND_PASSWORD_SETUP_EMAIL, token_id, decode=no_content, json=body)
+        ...
 
+    @gets(
+        "getTokenAuthentication",
+        "/tokens/{token_id}/actions/auth-token",
+        interfaces=CUSTOMER_ONLY,
+        safe_to_repeat=False,
+    )
     async def auth_token(
         self, *, external_application_id: str, token_type: int = 1, token_id: str | None = None
     ) -> AuthenticationToken:
@@ -168,30 +147,40 @@ class Tokens:
             token_type: the API's kind of token, 1 or 2.
             token_id: the device token; the client's own if left out.
         """
-        issued: AuthenticationToken = await self._act(
-            AUTH_TOKEN,
-            token_id,
-            decode=partial(codec.record, into=AuthenticationToken),
-            params={"external_application_id": external_application_id, "token_type": token_type},
-        )
-        return issued
+        ...
 
-    async def _log_in(self, operation: Operation, token_id: str, body: Any) -> str:
-        data = await self._act(operation, token_id, decode=codec.data, json=body)
-        return self._caller.text(operation, data, "customer_id")
+    async def _act(
+        self,
+        operation: Operation,
+        *,
+        decode: Callable[[bytes], T],
+        path_params: Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+    ) -> T:
+        """Call an operation; a token in its path must be the one in the header."""
 
-    async def _act(self, operation: Operation, token_id: str | None, **call: Any) -> Any:
-        """Call an operation that names the token in its path, where it must be the one in the header."""
+        async def send(token_id: str | None) -> T:
+            return await self._caller.call(
+                operation,
+                decode=decode,
+                path_params=path_params if token_id is None else {"token_id": token_id},
+                params=params,
+                json=json,
+                bearer=token_id,
+            )
+
+        token_id = path_params.get("token_id", "")
         if token_id is not None:
-            return await self._send(operation, token_id, **call)
-        token = await self._manager.get()
+            return await send(token_id or None)
+        manager = self._caller.manager
+        if manager is None:
+            raise ConfigurationError("this client has no token of its own: name one in token_id=")
+        token = await manager.get()
         try:
-            return await self._send(operation, token.value, **call)
+            return await send(token.value)
         except AuthenticationError as error:
-            if error.status != 401 or self._manager.renewal_is_useless(token):
+            if error.status != 401 or manager.renewal_is_useless(token):
                 raise
         # Here and not in the auth flow: the path changes with the token.
-        return await self._send(operation, (await self._manager.get(rejected=token)).value, **call)
-
-    async def _send(self, operation: Operation, token_id: str, **call: Any) -> Any:
-        return await self._caller.call(operation, path_params={"token_id": token_id}, bearer=token_id, **call)
+        return await send((await manager.get(rejected=token)).value)

@@ -92,9 +92,10 @@ _untidy = st.sampled_from(
 )
 
 
-def _objects(fields, *, tidy):
-    values = fields if tidy else {name: value | _untidy | anything for name, value in fields.items()}
-    known = st.fixed_dictionaries({}, optional=values)
+def _objects(fields, *, tidy, required=()):
+    values = dict(fields) if tidy else {name: value | _untidy | anything for name, value in fields.items()}
+    always = {name: values.pop(name) for name in required} if tidy else {}
+    known = st.fixed_dictionaries(always, optional=values)
     future = st.dictionaries(st.text(max_size=6).filter(lambda name: name not in fields), anything, max_size=2)
     return st.tuples(known, future).map(lambda parts: parts[1] | parts[0])
 
@@ -126,4 +127,5 @@ def customers(*, tidy):
             "state": _known,
         },
         tidy=tidy,
+        required=("customer_id",),
     )

@@ -145,7 +145,7 @@ def test_timestamps_are_naive(value, expected):
 @pytest.mark.parametrize("value", [None, "", [], {}, "x", 5, ["x"]])
 def test_an_object_is_never_none(value):
     """Where an object is due, anything else is an empty one."""
-    assert codec.structure({"personal_information": value}, Customer) == Customer()
+    assert codec.structure({"personal_information": value}, Customer) == Customer(customer_id="")
     assert codec.structure({"address": value}, PersonalInformation).address == Address()
     assert codec.structure(value, Address) == Address()
 
@@ -237,7 +237,7 @@ def test_absent_values_are_silent(caplog):
         {"birthdate": "", "gender": None, "phone": 420, "address": [], "agreement": None, "consents": None},
         PersonalInformation,
     )
-    codec.structure({"state": "1", "last_change": "", "personal_information": ""}, Customer)
+    codec.structure({"customer_id": "8ea6", "state": "1", "last_change": "", "personal_information": ""}, Customer)
     assert caplog.records == []
 
 

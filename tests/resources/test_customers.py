@@ -107,9 +107,13 @@ async def test_a_read_model_is_no_input_at_any_depth(client, sandbox):
         with pytest.raises(ConfigurationError, match=r"update\(\)"):
             await client.customers.create(wrong, customer_source=source())
     with pytest.raises(ConfigurationError, match="property_records"):
-        await client.customers.create(new_customer(), customer_source=source(), property_records=[PropertyRecord()])
+        await client.customers.create(
+            new_customer(), customer_source=source(), property_records=[PropertyRecord(property_record_id="")]
+        )
     with pytest.raises(ConfigurationError, match="CustomerSourceInput"):
-        await client.customers.create(new_customer(), customer_source=CustomerSourceRecord())
+        await client.customers.create(
+            new_customer(), customer_source=CustomerSourceRecord(customer_source_record_id="")
+        )
     assert sandbox.count() == before
 
 

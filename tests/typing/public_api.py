@@ -44,7 +44,7 @@ async def reading() -> None:
         assert_type(client.users.list(count=5), Listing[User])
         async for customer in client.customers.list(last_name="Smith"):
             assert_type(customer, Customer)
-            assert_type(customer.customer_id, str | None)
+            assert_type(customer.customer_id, str)
             assert_type(customer.personal_information, PersonalInformation)
             assert_type(customer.last_change, datetime | None)
         assert_type(await client.customers.list().page(), Page[Customer])

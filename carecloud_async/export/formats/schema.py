@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
-from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.repair import load
 
 __all__ = ["SchemaBuilder", "Shape", "as_text", "shape_of"]
@@ -90,7 +90,8 @@ def shape_of(hint: Any) -> Shape:
     """Return the shape that a type says."""
     kind = core_type(hint)
     if is_model(kind):
-        children = {name: shape_of(inner) for name, inner in field_types(kind).items()}
+        names = api_names(kind)
+        children = {names[field]: shape_of(inner) for field, inner in field_types(kind).items()}
         return Shape(kind="object", fixed=True, children=children)
     element = element_type(kind)
     if element is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carecloud_async.codec.fields import is_model
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.formats.schema import Shape, shape_of
+from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["Selection", "read_fields"]
 
@@ -61,7 +61,5 @@ def _check(name: str, shape: Shape) -> None:
             return
         if part not in place.children:
             names = [".".join(path) for path, _ in shape.leaves()] + list(shape.children)
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f": did you mean {near[0]}?" if near else ""
-            raise BadExportError(f"fields: there is no {name}{hint}")
+            raise BadExportError(f"fields: there is no {name}{did_you_mean(name, names)}")
         place = place.children[part]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from carecloud_async import codec
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 
@@ -28,6 +29,7 @@ class Query:
         params: filters and sort.
         count: records per page.
         offset: records to skip.
+        json: the body of a list that is a POST.
     """
 
     caller: Caller
@@ -38,6 +40,7 @@ class Query:
     params: Mapping[str, Any]
     count: int
     offset: int
+    json: Any = None
 
     @property
     def name(self) -> str:
@@ -51,10 +54,16 @@ class Query:
             "project": (caller.context.project.origin, str(caller.interface)),
             "list": (self.operation.method, self.operation.path, sorted(self.path_params.items())),
             "filters": sorted((name, value) for name, value in self.params.items() if value is not None),
+            **self._body(),
             "language": caller.options.language,
             **more,
         }
         return {name: _digest(value) for name, value in parts.items()}
+
+    def _body(self) -> dict[str, Any]:
+        if self.json is None:
+            return {}
+        return {"body": codec.unstructure(self.json, zone=self.caller.context.project.timezone)}
 
 
 def _digest(value: Any) -> str:

@@ -73,7 +73,9 @@ class Source:
             asked |= {"count": count, "offset": offset}
         self.requests += 1
         sent = self._clock.monotonic()
-        response = await query.caller.exchange(query.operation, path_params=query.path_params, params=asked)
+        response = await query.caller.exchange(
+            query.operation, path_params=query.path_params, params=asked, json=query.json
+        )
         self.retries += response.attempts - 1
         if self.began is None:
             self._note_time(server_date(response.headers), sent)

@@ -1,8 +1,7 @@
-"""Customers. Copy this package to add a family: `operations` are its facts, `methods` what users call."""
+"""`client.customers`: customers and what belongs to one of them, a module per part."""
 
 from __future__ import annotations
 
-from carecloud_async.resources.customers.methods import Customers
-from carecloud_async.resources.customers.operations import OPERATIONS
+from carecloud_async.resources.customers.customers import Customers
 
-__all__ = ["OPERATIONS", "Customers"]
+__all__ = ["Customers"]

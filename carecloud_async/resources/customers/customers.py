@@ -1,54 +1,56 @@
-"""`client.customers`: read, create, change and replace customers."""
+"""`Customers`: read, create, change and replace customers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from carecloud_async import codec
-from carecloud_async.calls.caller import Caller
-from carecloud_async.errors import ConfigurationError
-from carecloud_async.models import (
-    UNSET,
-    Customer,
-    CustomerChanges,
-    CustomerInput,
-    CustomerSourceInput,
-    CustomerUpdateInput,
-    PropertyRecordInput,
-    SocialNetworkCredentialsInput,
-    Unset,
-    merge_changes,
-)
+import attrs
+
+from carecloud_async.calls.operation import CUSTOMER_ONLY
+from carecloud_async.codec.unset import UNSET, Unset
+from carecloud_async.errors import ConfigurationError, ResponseError
+from carecloud_async.models.customer import Customer
+from carecloud_async.models.customer_input import CustomerUpdateInput
 from carecloud_async.paging.listing import Listing, listing
-from carecloud_async.resources.bodies import drop_unset, no_content, refuse_read_models, require_input
-from carecloud_async.resources.customers import operations
+from carecloud_async.resources.declare import Paging, declared, gets, lists, posts, puts
+from carecloud_async.resources.updating import Updating
+
+if TYPE_CHECKING:
+    from carecloud_async.models import (
+        CustomerChanges,
+        CustomerInput,
+        CustomerSourceInput,
+        PropertyRecordInput,
+        SocialNetworkCredentialsInput,
+    )
+
+__all__ = ["Customers"]
 
 #: What stands beside the record in a PUT, and is never read back.
-_BESIDE = ("password", "social_network_credentials", "property_records")
+_BESIDE: Final = ("password", "social_network_credentials", "property_records")
 
 
-class Customers:
-    """The customers of the project, or on the customer interface the one who is logged in.
+def _check_autologin(customers: Customers, values: Mapping[str, Any]) -> None:
+    if not values["autologin"]:
+        return
+    if not customers.acting:
+        raise ConfigurationError(
+            "autologin binds the calling token to the new customer: use it on client.acting_as(another device), "
+            "the client's own is everyone's"
+        )
+    if not values["password"]:
+        raise ConfigurationError("autologin needs the new customer's password")
 
-    Args:
-        caller: makes the calls.
-        acting: whether this is a view (`client.acting_as`) of another identity than the client's own.
-    """
 
-    def __init__(self, caller: Caller, *, acting: bool) -> None:
-        self._caller = caller
-        self._acting = acting
+class Customers(Updating, call="customers"):
+    """The customers of the project, or on the customer interface the one who is logged in."""
 
+    @lists("getCustomers", "/customers", "customers", key="customer_id")
     def list(
         self,
         *,
-        count: int = 100,
-        offset: int = 0,
-        sort_field: str | None = None,
-        sort_direction: str | None = None,
         email: str | None = None,
         phone: str | None = None,
         customer_source_id: str | None = None,
@@ -58,14 +60,11 @@ class Customers:
         email_list: Sequence[str] | None = None,
         customer_ids: Sequence[str] | None = None,
         customer_short_salutation: bool | None = None,
+        **paging: Unpack[Paging],
     ) -> Listing[Customer]:
         """List customers that match all filters (`GET /customers`).
 
         Args:
-            count: records per page; a server may send fewer.
-            offset: records to skip.
-            sort_field: a first-level field, such as `last_change`.
-            sort_direction: `ASC` or `DESC`.
             email: the exact e-mail.
             phone: the phone number with its international prefix.
             customer_source_id: the source the customer came by.
@@ -75,55 +74,40 @@ class Customers:
             email_list: any of these e-mails, up to 1,000.
             customer_ids: any of these ids, up to 1,000.
             customer_short_salutation: whether the salutation comes in its short form.
+            **paging: see `Paging`.
 
         Raises:
-            ConfigurationError: a number is out of range or a list is empty or too long.
+            ConfigurationError: a number is out of range, or a filter is of the wrong kind, empty or too long.
         """
-        return listing(
-            self._caller,
-            operations.LIST,
-            Customer,
-            count=count,
-            offset=offset,
-            sort_field=sort_field,
-            sort_direction=sort_direction,
-            email=email,
-            phone=phone,
-            customer_source_id=customer_source_id,
-            first_name=first_name,
-            last_name=last_name,
-            birthdate=birthdate,
-            email_list=email_list,
-            customer_ids=customer_ids,
-            customer_short_salutation=customer_short_salutation,
-        )
+        ...
 
+    @gets("getCustomer", "/customers/{customer_id}")
     async def get(self, customer_id: str, *, customer_short_salutation: bool | None = None) -> Customer:
         """Return one customer (`GET /customers/{customer_id}`).
+
+        Args:
+            customer_id: the customer.
+            customer_short_salutation: whether the salutation comes in its short form.
 
         Raises:
             NotFoundError: there is no such customer.
         """
-        return await self._caller.call(
-            operations.GET,
-            decode=partial(codec.record, into=Customer),
-            path_params={"customer_id": customer_id},
-            params={"customer_short_salutation": customer_short_salutation},
-        )
+        ...
 
     async def me(self) -> Customer:
         """Return the customer who is logged in (`GET /customers` on the customer interface).
 
         Raises:
-            InterfaceError: this identity is no customer.
+            InterfaceError: this identity is not a customer.
             SessionExpiredError: the login is over and cannot be renewed.
             ResponseError: the server names no customer: nobody is logged in on this device token.
         """
-        customer = await listing(self._caller, operations.ME, Customer).first()
+        customer = await listing(self._caller, _ME, Customer).first()
         if customer is None:
-            raise self._caller.broken(operations.ME, "no customer is logged in on this token")
+            raise ResponseError(f"{_ME.title}: no customer is logged in on this token")
         return customer
 
+    @posts("postCustomer", "/customers", answer="customer_id", check=_check_autologin)
     async def create(
         self,
         customer: CustomerInput,
@@ -153,27 +137,16 @@ class Customers:
             ConfigurationError: `autologin` on the client's own device or without a password, or a read model as
                 input.
         """
-        require_input(customer, CustomerInput)
-        require_input(customer_source, CustomerSourceInput)
-        if autologin and not self._acting:
-            raise ConfigurationError(
-                "autologin binds the calling token to the new customer: use it on client.acting_as(another device), "
-                "the client's own is everyone's"
-            )
-        if autologin and not password:
-            raise ConfigurationError("autologin needs the new customer's password")
-        beside = drop_unset(
-            password=password,
-            property_records=property_records,
-            social_network_credentials=social_network_credentials,
-            referral_code=referral_code,
-        )
-        body = {"customer": customer, "customer_source": customer_source, "autologin": autologin, **beside}
-        refuse_read_models(body, "create")
-        data = await self._caller.call(operations.CREATE, decode=codec.data, json=body)
-        return self._caller.text(operations.CREATE, data, "customer_id")
+        ...
 
-    async def update(self, customer_id: str, changes: CustomerChanges, *, allow_unknown: bool = False) -> None:
+    async def update(
+        self,
+        customer_id: str,
+        changes: CustomerChanges,
+        *,
+        if_unchanged: Customer | None = None,
+        allow_unknown: bool = False,
+    ) -> None:
         """Change what is named and nothing else (`GET`, then `PUT /customers/{customer_id}`).
 
         The record is read as the server has it and sent back with the changes merged in, unknown fields included.
@@ -185,28 +158,24 @@ class Customers:
         Args:
             customer_id: the customer.
             changes: the new values, by the API's names.
+            if_unchanged: the customer as it was read; if the record is another one now, nothing is sent.
             allow_unknown: let names by that the SDK does not know.
 
         Raises:
+            ConflictError: the record differs from `if_unchanged`.
             ConfigurationError: a name is unknown (the message has the nearest one) or read-only.
             NotFoundError: there is no such customer.
         """
-        # What is wrong with the changes should show before anything is sent.
-        merge_changes({}, changes, model=CustomerUpdateInput, allow_unknown=allow_unknown)
-        record: Any = await self._caller.call(
-            operations.GET, decode=codec.data, path_params={"customer_id": customer_id}
-        )
-        if not isinstance(record, dict):
-            raise self._caller.broken(operations.GET, "data is no object")
-        merged = merge_changes(record, changes, model=CustomerUpdateInput, allow_unknown=allow_unknown)
-        beside = {name: merged.pop(name) for name in _BESIDE if name in changes and name in merged}
-        await self._caller.call(
-            operations.REPLACE,
-            decode=no_content,
-            path_params={"customer_id": customer_id},
-            json={"customer": merged, **beside},
+        await self._update(
+            customer_id,
+            changes,
+            model=CustomerUpdateInput,
+            beside=_BESIDE,
+            if_unchanged=if_unchanged,
+            allow_unknown=allow_unknown,
         )
 
+    @puts("putCustomer", "/customers/{customer_id}")
     async def replace(
         self,
         customer_id: str,
@@ -229,15 +198,8 @@ class Customers:
             ConfigurationError: a read model as input; `update` is what changes parts of a record.
             NotFoundError: there is no such customer.
         """
-        require_input(customer, CustomerInput)
-        beside = drop_unset(
-            UNSET,
-            password=password,
-            property_records=property_records,
-            social_network_credentials=social_network_credentials,
-        )
-        body = {"customer": customer, **beside}
-        refuse_read_models(body, "replace")
-        await self._caller.call(
-            operations.REPLACE, decode=no_content, path_params={"customer_id": customer_id}, json=body
-        )
+        ...
+
+
+#: `me` is the list as the customer interface answers it: the customer who is logged in, alone.
+_ME: Final = attrs.evolve(declared(Customers.list).operation, call="customers.me", interfaces=CUSTOMER_ONLY)

@@ -1,0 +1,39 @@
+"""What a declared method returns, made of an answer's body."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from carecloud_async import codec
+from carecloud_async.codec.fields import core_type
+
+__all__ = ["decoder_of", "no_content"]
+
+
+def decoder_of(result: Any, answer: str | None) -> Callable[[bytes], Any]:
+    """Return the function that makes the result of a body.
+
+    Args:
+        result: the type of the result; `None` for an answer that says nothing.
+        answer: the name under `data` that alone is returned.
+    """
+    if result is None:
+        return no_content
+    if answer is None:
+        return partial(codec.record, into=result)
+    core = core_type(result)
+    return partial(codec.member, name=answer, into=core, required=not _may_be_missing(result))
+
+
+def no_content(body: bytes) -> None:
+    """Decode an answer that says nothing."""
+    del body
+
+
+def _may_be_missing(result: Any) -> bool:
+    is_union = typing.get_origin(result) in {typing.Union, types.UnionType}
+    return is_union and type(None) in typing.get_args(result)

@@ -1,0 +1,327 @@
+"""Declared operations: a method's signature says what is sent, its return annotation what comes back.
+
+    class Cards(Updating, call="cards"):
+        @lists("getCards", "/cards", "cards", key="card_id")
+        def list(self, *, customer_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Card]:
+            '''List cards that match all filters (`GET /cards`).'''
+            ...
+
+        @posts("postCard", "/cards", answer="card_id", interfaces=ENTERPRISE_ONLY)
+        async def create(self, card: CardInput) -> str:
+            '''Create a card and return its id (`POST /cards`).'''
+            ...
+
+The row of `OPERATIONS` is read off the same signature, so nothing is written twice:
+
+- An argument is a path parameter where the path has a placeholder of its name. The rest is the query of a GET or
+  DELETE, and the body of a POST or PUT (and of a DELETE with `sends=True`).
+- The annotation of a query argument is what the filter takes: `str | None` one text, `Sequence[str] | None` several,
+  `str | Sequence[str] | None` either, `date | str | None` a day, `datetime | str | None` a moment; also `int`, `float`,
+  `bool`, `Literal["a", "b"]`. A value of another kind is a `ConfigurationError` before anything is sent.
+- An argument whose default is `None` is left out while it is `None`; one whose default is `UNSET` sends `None` as null.
+- `**paging: Unpack[Paging]` takes `count`, `offset`, `sort_field` and `sort_direction`; `UnsortedPaging` the first two.
+- The return annotation is a model (`Card`), `None` for an answer without a body, or with `answer=` the one thing under
+  `data` that is returned: `str`, `bool`, `int`, a model, `tuple[Model, ...]`. `| None` behind it: it may be missing.
+
+To add a field: a line in the read model with its docstring below it, and where it is written also in the input and the
+changes; `tests/models` holds these equal. To add an operation: a method like those above. To add a family: a module
+with its class, a line in `families.py`, and its models in the table of `models/__init__.py`. A sub-resource is a class
+that a method of its parent returns with the parent's id bound (`Cards(self._caller, customer_id=customer_id)`); its
+module is imported by the parent's, since `OPERATIONS` imports the families' modules alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, cast, get_args
+
+import attrs
+
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.filters import check_filters
+from carecloud_async.calls.operation import Operation
+from carecloud_async.paging.listing import Listing, listing
+from carecloud_async.project import Interface
+from carecloud_async.resources.answers import decoder_of
+from carecloud_async.resources.bodies import refuse_read_models, require_input
+from carecloud_async.resources.signature import Signature
+
+__all__ = [
+    "Declared",
+    "Paging",
+    "Resource",
+    "UnsortedPaging",
+    "declared",
+    "deletes",
+    "gets",
+    "lists",
+    "posts",
+    "puts",
+]
+
+L = TypeVar("L", bound=Callable[..., Listing[Any]])
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+#: Looks at the bound arguments before anything is sent; what it raises, the method raises.
+Check = Callable[[Any, Mapping[str, Any]], None]
+
+
+class UnsortedPaging(TypedDict, total=False):
+    """Paging of the few lists that cannot be sorted."""
+
+    count: int
+    """Records per page, 100 if left out; a server may send fewer."""
+    offset: int
+    """Records to skip."""
+
+
+class Paging(UnsortedPaging, total=False):
+    """Paging and order, which every paged list takes besides its filters."""
+
+    sort_field: str | None
+    """A first-level field to sort by, such as `last_change`."""
+    sort_direction: Literal["ASC", "DESC"] | None
+    """Ascending or descending."""
+
+
+class Options(TypedDict, total=False):
+    """Options that all declarations take.
+
+    Attributes:
+        answer: the name under `data` that alone is returned.
+        check: looks at the resource and the arguments before anything is sent.
+        sends: whether the arguments that are not in the path are a body.
+        twice: path parameters that the body repeats.
+        rename: arguments that the API calls otherwise, and how.
+        interfaces: where the operation exists; on both if left out.
+        safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
+        authorized: whether a token is sent.
+    """
+
+    answer: str
+    check: Check
+    sends: bool
+    twice: tuple[str, ...]
+    rename: Mapping[str, str]
+    interfaces: frozenset[Interface]
+    safe_to_repeat: bool
+    authorized: bool
+
+
+class Resource:
+    """A family of operations, or a part of one that is bound to its parent's ids.
+
+    Args:
+        caller: makes the calls.
+        acting: whether the client is a view (`client.acting_as`) of another identity than its own.
+        **bound: the parents' ids, by the path's names.
+    """
+
+    operations: ClassVar[tuple[Operation, ...]] = ()
+
+    def __init__(self, caller: Caller, *, acting: bool = False, **bound: str) -> None:
+        self._caller = caller
+        self._call: Callable[..., Coroutine[Any, Any, Any]] = caller.call
+        self._acting = acting
+        self._bound = bound
+
+    def __init_subclass__(cls, *, call: str = "") -> None:
+        found = [value.declared for value in vars(cls).values() if hasattr(value, "declared")]
+        for one in found:
+            one.operation = attrs.evolve(one.operation, call=f"{call}.{one.signature.function.__name__}")
+        cls.operations = tuple(one.operation for one in found)
+        if cls.__module__.startswith("carecloud_async."):  # a user's own families are not the API's
+            REGISTRY.update({operation.operation_id: operation for operation in cls.operations})
+
+    @property
+    def acting(self) -> bool:
+        """Whether the client is a view of another identity than its own; for checks."""
+        return self._acting
+
+
+#: The operations of every resource that has been imported, by the vendor's id.
+REGISTRY: dict[str, Operation] = {}
+
+
+class Declared:
+    """One declared method: its arguments, its operation and its result.
+
+    Args:
+        function: the method as it was written.
+        operation: the row of the table, but for what the signature says.
+        options: see `Options`.
+    """
+
+    def __init__(self, function: Any, facts: Mapping[str, Any], options: Options) -> None:
+        self.signature = Signature.read(function, facts["path"], options.get("rename", {}))
+        self.sends = options.get("sends", facts["method"] in {"POST", "PUT"})
+        self.answer = options.get("answer")
+        self.check = options.get("check")
+        self.twice = options.get("twice", ())
+        signature, known = self.signature, {"interfaces", "safe_to_repeat", "authorized"}
+        query = {name: signature.kinds[name] for name in signature.paging} if self.sends else signature.kinds
+        self.operation = Operation(
+            call="",
+            parameters=tuple(query),
+            kinds=query,
+            **{name: value for name, value in options.items() if name in known},  # type: ignore[arg-type]
+            **facts,
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing has to be looked at but the path and what a call names of the query."""
+        elsewhere = self.signature.elsewhere
+        optional = all(name == place and name in self.signature.optional for name, place in elsewhere.items())
+        return optional and not self.sends and self.check is None
+
+    def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Bind arguments as Python would, and check them; see `Signature.bind`."""
+        values = self.signature.bind(resource, args, kwargs)
+        if self.check is not None:
+            self.check(resource, values)
+        return values
+
+    def body(self, path_params: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any] | None:
+        """Take the arguments that make the body out of `values`; `None` if the operation has no body.
+
+        Raises:
+            ConfigurationError: a read model where an input is due, at any depth.
+        """
+        if not self.signature.elsewhere and not self.twice:
+            return None
+        body = {name: path_params[name] for name in self.twice} | self.signature.take_rest(values)
+        for name, wanted in self.inputs:
+            require_input(body[name], wanted)
+        refuse_read_models(body, self.signature.function.__name__)
+        return body
+
+    def query(self, values: dict[str, Any]) -> Mapping[str, Any]:
+        """Take the arguments that make the query out of `values`.
+
+        Raises:
+            ConfigurationError: a filter of the wrong kind.
+        """
+        return check_filters(self.operation, self.signature.take_rest(values) | values)
+
+    @functools.cached_property
+    def inputs(self) -> tuple[tuple[str, Any], ...]:
+        """The required arguments that are one input each, by the API's names, with their classes."""
+        signature, hints = self.signature, self.signature.function.__annotations__
+        required = [name for name in signature.elsewhere if name in signature.required]
+        single = [name for name in required if hints[name].endswith("Input") and hints[name].isidentifier()]
+        return tuple((signature.elsewhere[name], signature.hint(name)) for name in single)
+
+    @functools.cached_property
+    def into(self) -> Any:
+        """The model of a list's records."""
+        return get_args(self.signature.hint("return"))[0]
+
+    @functools.cached_property
+    def decode(self) -> Callable[[bytes], Any]:
+        """The function that makes the result of an answer's body."""
+        return decoder_of(self.signature.hint("return"), self.answer)
+
+
+def declared(method: Any) -> Declared:
+    """Return the declaration of a method, such as `Customers.list`."""
+    found: Declared = method.declared
+    return found
+
+
+def lists(
+    operation_id: str,
+    path: str,
+    records: str,
+    *,
+    key: str | None,
+    method: Literal["GET", "POST"] = "GET",
+    paged: bool = True,
+    **options: Unpack[Options],
+) -> Callable[[L], L]:
+    """Declare a list.
+
+    Args:
+        operation_id: the vendor's name.
+        path: the path template.
+        records: the name of the list under `data`.
+        key: the field that names a record and never changes; `None` if nothing does.
+        method: `POST` for a search, whose arguments but for the paging are the body.
+        paged: whether it takes `count` and `offset`.
+        **options: see `Options`.
+    """
+    facts = {
+        "operation_id": operation_id,
+        "method": method,
+        "path": path,
+        "paged": paged,
+        "result_key": records,
+        "id_field": key,
+    }
+
+    def declare(function: L) -> L:
+        one = Declared(function, facts, options)
+        signature, kinds = one.signature, one.operation.kinds
+        # Most lists take nothing but filters: what was named is all that has to be looked at.
+        plain = one.is_plain and not signature.in_path
+
+        @functools.wraps(function)
+        def ask(self: Resource, *args: Any, **kwargs: Any) -> Listing[Any]:
+            if plain and not args and kwargs.keys() <= kinds.keys():
+                return listing(self._caller, one.operation, one.into, path_params=self._bound, params=kwargs)
+            values = one.bind(self, args, kwargs)
+            path_params = signature.path_params(self._bound, values)
+            body = one.body(path_params, values) if one.sends else None
+            query = values if one.sends else signature.take_rest(values) | values
+            return listing(self._caller, one.operation, one.into, path_params=path_params, params=query, json=body)
+
+        ask.declared = one  # type: ignore[attr-defined]
+        return cast("L", ask)
+
+    return declare
+
+
+def _verb(method: str) -> Callable[..., Callable[[F], F]]:
+    def declaring(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
+        """Declare an operation.
+
+        Args:
+            operation_id: the vendor's name.
+            path: the path template.
+            **options: see `Options`.
+        """
+        facts = {"operation_id": operation_id, "method": method, "path": path}
+
+        def declare(function: F) -> F:
+            one = Declared(function, facts, options)
+            signature = one.signature
+            # Most reads take one id by position and nothing else.
+            plain = one.is_plain and signature.positional == tuple(signature.in_path)
+            one_id = next(iter(signature.in_path.values())) if plain and len(signature.in_path) == 1 else None
+
+            @functools.wraps(function)
+            async def ask(self: Resource, *args: Any, **kwargs: Any) -> Any:
+                if one_id is not None and not kwargs and len(args) == 1:
+                    ids = {one_id: args[0], **self._bound}
+                    return await self._call(one.operation, decode=one.decode, path_params=ids)
+                values = one.bind(self, args, kwargs)
+                path_params = signature.path_params(self._bound, values)
+                body = one.body(path_params, values) if one.sends else None
+                query = None if one.sends else one.query(values)
+                return await self._call(
+                    one.operation, decode=one.decode, path_params=path_params, params=query, json=body
+                )
+
+            ask.declared = one  # type: ignore[attr-defined]
+            return cast("F", ask)
+
+        return declare
+
+    return declaring
+
+
+gets = _verb("GET")
+posts = _verb("POST")
+puts = _verb("PUT")
+deletes = _verb("DELETE")

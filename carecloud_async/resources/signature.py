@@ -1,0 +1,177 @@
+"""`Signature`: the arguments of a declared method, and where in a request each of them goes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import Factory, define, field
+
+from carecloud_async.calls.filters import Kind, kind_of
+from carecloud_async.calls.operation import PAGING
+from carecloud_async.runtime.suggestions import nearest
+
+__all__ = ["MISSING", "Signature"]
+
+#: Stands for an argument that has no default and was not given.
+MISSING: Final[Any] = object()
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+
+#: The names that `**paging: Unpack[…]` stands for, by the TypedDict in it, and what each of them takes.
+_PAGING_NAMES: Final = {"Paging": PAGING, "UnsortedPaging": PAGING[:2]}
+_PAGING_KINDS: Final = {
+    "count": Kind("int"),
+    "offset": Kind("int"),
+    "sort_field": Kind("str"),
+    "sort_direction": Kind("str", choices=("ASC", "DESC")),
+}
+
+
+@define(eq=False)
+class Signature:
+    """The arguments of a method: their names, defaults and places in the request.
+
+    Attributes:
+        function: the method as it was written; it is never run but to raise Python's own `TypeError`.
+        positional: the arguments that may be given by position.
+        defaults: argument → its default, or `MISSING`; the paging names among them.
+        required: the arguments without a default.
+        in_path: argument → the path's placeholder.
+        elsewhere: argument → the API's name in the query or the body.
+        paging: the paging names that the method takes.
+    """
+
+    function: Any
+    positional: tuple[str, ...]
+    defaults: Mapping[str, Any]
+    required: tuple[str, ...]
+    in_path: Mapping[str, str]
+    elsewhere: Mapping[str, str]
+    paging: tuple[str, ...]
+    optional: frozenset[str] = field(init=False, default=Factory(lambda self: self._optional(), takes_self=True))
+
+    @classmethod
+    def read(cls, function: Any, path: str, rename: Mapping[str, str]) -> Signature:
+        """Read a method.
+
+        Args:
+            function: the method.
+            path: the path template.
+            rename: arguments that the API calls otherwise, and how.
+        """
+        code = function.__code__
+        names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        positional = names[: code.co_argcount - 1]
+        own = dict.fromkeys(names, MISSING) | _defaults(function, positional)
+        api = {name: rename.get(name, name) for name in names}
+        placeholders = _PLACEHOLDER.findall(path)
+        paging = _paging(function)
+        return cls(
+            function=function,
+            positional=positional,
+            defaults=own | dict.fromkeys(paging, MISSING),
+            required=tuple(name for name in names if own[name] is MISSING),
+            in_path={name: place for name, place in api.items() if place in placeholders},
+            elsewhere={name: place for name, place in api.items() if place not in placeholders},
+            paging=paging,
+        )
+
+    def _optional(self) -> frozenset[str]:
+        return frozenset(name for name in self.elsewhere if self.defaults[name] is None)
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The kinds of the arguments that are a query, and of the paging, by the API's names."""
+        hints = self.function.__annotations__
+        filters = {place: kind_of(hints[name]) for name, place in self.elsewhere.items()}
+        return {name: _PAGING_KINDS[name] for name in self.paging} | filters
+
+    def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Bind arguments as Python would.
+
+        Returns:
+            every argument with its value or default; paging names only where they were given.
+
+        Raises:
+            TypeError: they do not fit; in Python's own words, with the nearest name to an unknown one.
+        """
+        values = {**self.defaults, **kwargs}
+        fits = len(values) == len(self.defaults) and len(args) <= len(self.positional)
+        for name, value in zip(self.positional, args, strict=False):
+            fits = fits and name not in kwargs
+            values[name] = value
+        for name in self.required:
+            fits = fits and values[name] is not MISSING
+        if not fits:
+            self._refuse(resource, args, kwargs)
+        for name in self.paging:
+            if values[name] is MISSING:
+                del values[name]
+        return values
+
+    def _refuse(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for name in kwargs:
+            if name not in self.defaults:
+                close = nearest(name, self.defaults)
+                hint = f". Did you mean {close!r}?" if close else ""
+                where = self.function.__qualname__
+                raise TypeError(f"{where}() got an unexpected keyword argument {name!r}{hint}")
+        self.function(resource, *args, **kwargs)
+
+    def path_params(self, bound: Mapping[str, Any], values: dict[str, Any]) -> Mapping[str, Any]:
+        """Take the arguments that belong in the path out of `values`; `bound` are the parents' ids."""
+        if not self.in_path:
+            return bound
+        own = {place: values.pop(name) for name, place in self.in_path.items()}
+        return {**bound, **own} if bound else own
+
+    def take_rest(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Take the arguments of the query or body out of `values`, by the API's names, without those not given."""
+        rest = {}
+        for name, place in self.elsewhere.items():
+            value = values.pop(name)
+            if value is not None or name not in self.optional:
+                rest[place] = value
+        return rest
+
+    def hint(self, name: str) -> Any:
+        """Evaluate one annotation. Resources do not import models: these load when they are needed."""
+        return evaluate(self.function, self.function.__annotations__[name])
+
+
+def _defaults(function: Any, positional: tuple[str, ...]) -> dict[str, Any]:
+    late = function.__defaults__ or ()
+    found = dict(zip(positional[len(positional) - len(late) :], late, strict=True))
+    return found | (function.__kwdefaults__ or {})
+
+
+def _paging(function: Callable[..., Any]) -> tuple[str, ...]:
+    if not function.__code__.co_flags & inspect.CO_VARKEYWORDS:
+        return ()
+    annotation = str(function.__annotations__["paging"])
+    return _PAGING_NAMES[annotation.removeprefix("Unpack[").removesuffix("]")]
+
+
+class _Models(dict[str, Any]):
+    """The models by the names that annotations use."""
+
+    def __missing__(self, name: str) -> Any:
+        from carecloud_async import models
+
+        if name not in models.HOMES:
+            raise KeyError(name)
+        self[name] = getattr(models, name)
+        return self[name]
+
+
+_MODELS = _Models()
+
+
+@functools.cache
+def evaluate(function: Any, annotation: str) -> Any:
+    """Evaluate an annotation in the module of a function, with the names of all models."""
+    return eval(annotation, function.__globals__, _MODELS)  # noqa: S307  (our own source)

@@ -1,0 +1,18 @@
+"""The nearest known name to one that was misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant, or `None` if none is close."""
+    import difflib  # only what went wrong asks for it
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error's sentence, such as `: did you mean first_name?`; empty if no known name is close."""
+    close = nearest(name, known)
+    return f": did you mean {close}?" if close else ""

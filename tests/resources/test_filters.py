@@ -1,0 +1,174 @@
+"""Filters of the wrong kind are refused before anything is sent: the API would drop them and answer with everything."""
+
+from datetime import UTC, date, datetime
+from enum import StrEnum
+
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async.calls.filters import Kind, check_filters, kind_of
+from carecloud_async.resources import OPERATIONS
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+WRONG = [
+    ("last_name", ["Novák5"]),
+    ("last_name", ("Novák5",)),
+    ("last_name", {"Novák5"}),
+    ("last_name", {"name": "Novák5"}),
+    ("last_name", b"Novak5"),
+    ("last_name", True),
+    ("last_name", ""),
+    ("last_name", " "),
+    ("last_name", 1.5),
+    ("last_name", object()),
+    ("birthdate", "12.2.1985"),
+    ("birthdate", "1985-02-30"),
+    ("birthdate", "1985-02-12T00:00"),
+    ("birthdate", ""),
+    ("birthdate", 19850212),
+    ("customer_ids", "8ea6"),
+    ("customer_ids", b"8ea6"),
+    ("customer_ids", {"id": "8ea6"}),
+    ("customer_ids", []),
+    ("customer_ids", set()),
+    ("customer_ids", ["8ea6", ""]),
+    ("customer_ids", ["8ea6", None]),
+    ("customer_ids", [["8ea6"]]),
+    ("customer_ids", ["8ea6"] * 1001),
+    ("customer_ids", (each for each in ["8ea6"])),
+    ("customer_short_salutation", 1),
+    ("customer_short_salutation", "yes"),
+    ("sort_direction", "down"),
+    ("sort_field", ["last_change"]),
+]
+
+NUMBERED = [f"{name}-{number}" for number, (name, _) in enumerate(WRONG)]
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=30, seed=5)
+
+
+@pytest.fixture
+async def client(sandbox):
+    async with CareCloud(
+        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
+    ) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=NUMBERED)
+async def test_a_filter_of_the_wrong_kind_is_refused_by_list(client, sandbox, name, value):
+    """`list` names the filter, sends nothing and never quotes the value."""
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        client.customers.list(**{name: value})
+    assert "Novák5" not in str(caught.value)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=NUMBERED)
+async def test_a_filter_of_the_wrong_kind_is_refused_by_request(client, sandbox, name, value):
+    """`request` checks the query of an operation that the SDK knows."""
+    with pytest.raises(ConfigurationError, match=name):
+        await client.request("GET", "customers", params={name: value})
+    assert not sandbox.requests
+
+
+async def test_what_goes_out_as_the_same_text_is_taken(client):
+    """Numbers for texts, texts for numbers and booleans, dates and their text, members of enums, tuples and sets."""
+
+    class Name(StrEnum):
+        SMITH = "Smith"
+
+    for filters in (
+        {"last_name": Name.SMITH},
+        {"phone": 420123828931},
+        {"birthdate": date(1985, 2, 12)},
+        {"birthdate": "1985-02-12"},
+        {"customer_ids": ("8ea6", "8ea7")},
+        {"customer_ids": {"8ea6"}},
+        {"customer_short_salutation": False},
+        {"last_name": None, "customer_ids": None},
+        {"sort_field": "last_change", "sort_direction": "ASC"},
+    ):
+        client.customers.list(**filters)
+    data = await client.request("GET", "customers", params={"count": "1", "customer_short_salutation": "true"})
+    assert len(data["customers"]) == 1
+
+
+async def test_a_moment_that_stands_for_a_day_is_sent_as_its_day(client, sandbox):
+    """A datetime is a date to Python: the API gets the day alone."""
+    await client.customers.list(birthdate=datetime(1985, 2, 12, 13, 30, tzinfo=UTC)).total()
+    assert sandbox.requests[-1].query[0] == ("birthdate", "1985-02-12")
+
+
+async def test_the_query_of_one_record_is_checked_too(client, sandbox):
+    """`get` refuses what the API would not read."""
+    with pytest.raises(ConfigurationError, match="customer_short_salutation"):
+        await client.customers.get("8ea6", customer_short_salutation="no")
+    assert not sandbox.requests
+
+
+async def test_an_unknown_argument_has_its_nearest_name(client):
+    """A misspelt filter is Python's own TypeError, with the name that was meant."""
+    with pytest.raises(TypeError, match=r"'last_nam'\. Did you mean 'last_name'"):
+        client.customers.list(last_nam="Smith")
+    with pytest.raises(TypeError, match="customer_id"):
+        await client.customers.get()
+    with pytest.raises(TypeError, match="positional"):
+        await client.customers.get("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kind"),
+    [
+        ("str | None", Kind("str")),
+        ("str", Kind("str")),
+        ("Sequence[str] | None", Kind("str", several=True, single=False)),
+        ("str | Sequence[str] | None", Kind("str", several=True)),
+        ("date | str | None", Kind("date")),
+        ("datetime | str | None", Kind("datetime")),
+        ("bool | None", Kind("bool")),
+        ("int", Kind("int")),
+        ("int | Sequence[int] | None", Kind("int", several=True)),
+        ("float | None", Kind("float")),
+        ('Literal["a", "b"] | None', Kind("str", choices=("a", "b"))),
+    ],
+)
+def test_a_kind_is_read_off_its_annotation(annotation, kind):
+    """The annotation of an argument says what the filter takes."""
+    assert kind_of(annotation) == kind
+
+
+def test_an_annotation_that_is_no_kind_is_refused():
+    """A declared method cannot have a filter that nobody knows how to check."""
+    with pytest.raises(TypeError, match="Card"):
+        kind_of("Card | None")
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (Kind("datetime"), ["2026-11-01 18:30:00", "2026-11-01T18:30", datetime(2026, 11, 1)], ["18:30", "yesterday"]),  # noqa: DTZ001
+        (Kind("int"), [5, "5", "-1"], [True, "5.0", 1.0]),
+        (Kind("float"), [5, 1.5, "1.5"], [True, "x", float("nan")]),
+    ],
+)
+def test_each_kind_takes_what_the_api_reads(kind, right, wrong):
+    """Values of a kind and their text pass; look-alikes do not."""
+    for value in right:
+        kind.check("name", value)
+    for value in wrong:
+        with pytest.raises(ConfigurationError, match="name"):
+            kind.check("name", value)
+
+
+def test_unknown_names_and_brackets():
+    """A name that the operation does not have is let by, and `[]` behind a name changes nothing."""
+    operation = OPERATIONS["getCustomers"]
+    assert check_filters(operation, {"brand_new": object()})
+    with pytest.raises(ConfigurationError, match="customer_ids"):
+        check_filters(operation, {"customer_ids[]": "8ea6"})
