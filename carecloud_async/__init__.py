@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         TransportError,
         WrongEventLoopError,
     )
-    from carecloud_async.http.client import Timeout
+    from carecloud_async.http.timeout import Timeout
     from carecloud_async.models import (
         UNSET,
         Address,
@@ -232,7 +232,7 @@ _HOMES = {
         "TransportError",
         "WrongEventLoopError",
     ),
-    "http.client": ("Timeout",),
+    "http.timeout": ("Timeout",),
     "models": (
         "UNSET",
         "Address",

@@ -34,7 +34,9 @@ from carecloud_async.config import (
     from_environment,
 )
 from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
-from carecloud_async.http.client import Timeout, build_http_client
+from carecloud_async.http.bodies import MAX_RESPONSE_BYTES
+from carecloud_async.http.client import build_http_client
+from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface, Project
 from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
@@ -61,9 +63,15 @@ class CareCloud(Families):
         max_connections: the size of the pool.
         proxy: a proxy's URL; the environment's (`HTTPS_PROXY`, `NO_PROXY`) if left out.
         verify: `False`, a CA bundle's path or an `ssl.SSLContext` in place of the usual certificate checks.
-        transport: an httpx or httpx2 async transport to send through.
+        transport: an httpx or httpx2 async transport to send through. No caching one: a cache below the SDK (hishel and
+            the like) does not tell identities apart, and can hand one customer the record of another.
         http_client: a whole `httpx.AsyncClient` or `httpx2.AsyncClient`; it stays the caller's to close, and cannot be
-            combined with transport, timeout, proxy, verify or max_connections.
+            combined with transport, timeout, proxy, verify or max_connections. No caching one, as with `transport`.
+            Bytes that a server sends behind an answer can be read as the next one there; the default transport drops
+            such connections.
+        max_response_bytes: the largest answer, unpacked; beyond it `ResponseError`. A hook of a given `http_client`
+            that reads an answer itself reads it without this bound.
+        app_name: the application's product for the `User-Agent`, such as `acme-portal/2.1`.
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
         windows: when tokens are renewed before their end.
         on_call: called with a `CallRecord` after each call, for metrics. It must be quick; what it raises is logged.
@@ -90,6 +98,8 @@ class CareCloud(Families):
         verify: ssl.SSLContext | str | bool = True,
         transport: Any | None = None,
         http_client: Any | None = None,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        app_name: str | None = None,
         allow_http: bool = False,
         windows: RenewalWindows = RenewalWindows(),  # noqa: B008  (a frozen value)
         on_call: OnCall | None = None,
@@ -105,6 +115,7 @@ class CareCloud(Families):
             max_connections=max_connections != DEFAULT_CONNECTIONS,
         )
         require_int("max_connections", max_connections, least=1)
+        require_int("max_response_bytes", max_response_bytes, least=1)
         check_provider(auth)
         clock = clock or SystemClock()
         project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
@@ -117,6 +128,8 @@ class CareCloud(Families):
                 max_connections=max_connections,
                 proxy=proxy,
                 verify=verify,
+                max_response_bytes=max_response_bytes,
+                app_name=app_name,
             ),
             rate_limiter=RateLimiter(rate_limit, clock=clock),
             budget=RetryBudget(retry, clock=clock),

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from carecloud_async.auth.manager import TokenManager
+from carecloud_async.http.bodies import MAX_ERROR_BYTES, load
 
 UNAUTHORIZED = 401
 _SENT = "carecloud_sent"
@@ -17,13 +18,15 @@ class TokenFlow:
     """What `httpx.Auth` and `httpx2.Auth` have in common here; `flow_for` binds it to one of them.
 
     Args:
+        family: httpx or httpx2, as the client is that runs it.
         manager: the identity's tokens.
     """
 
     requires_request_body = False
     requires_response_body = False
 
-    def __init__(self, manager: TokenManager) -> None:
+    def __init__(self, family: ModuleType, manager: TokenManager) -> None:
+        self._family = family
         self._manager = manager
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
@@ -34,7 +37,8 @@ class TokenFlow:
         response = yield request
         if response.status_code != UNAUTHORIZED or self._manager.renewal_is_useless(token):
             return
-        await response.aread()  # unread, it would keep its connection through the whole renewal
+        # Unread, it would keep its connection through the whole renewal.
+        await load(response, self._family, limit=MAX_ERROR_BYTES)
         del request.extensions[_SENT]  # a 401 did nothing
         token = await self._manager.get(rejected=token)
         request.headers["Authorization"] = f"Bearer {token.value}"
@@ -56,7 +60,7 @@ def was_sent(request: Any) -> bool:
 
 def flow_for(family: ModuleType, manager: TokenManager) -> Any:
     """Return the flow as an `Auth` of the family (`httpx` or `httpx2`) of the client that will run it."""
-    return _flow_class(family)(manager)
+    return _flow_class(family)(family, manager)
 
 
 @lru_cache(maxsize=2)

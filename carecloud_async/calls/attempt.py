@@ -24,6 +24,7 @@ from carecloud_async.errors import (
     ResponseError,
     TransportError,
 )
+from carecloud_async.http.bodies import BodyTooLargeError
 from carecloud_async.http.client import HttpClient
 from carecloud_async.runtime.clock import Clock
 
@@ -96,6 +97,8 @@ class Attempt:
             mark_sent(self.request)
         try:
             response = await http.send(self.request, auth=self.auth)
+        except BodyTooLargeError as error:
+            return self._broken(str(error))
         except Exception as error:
             cause = classify(error, family=http.family, sent=was_sent(self.request))
             if cause is None:

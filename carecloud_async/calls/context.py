@@ -12,7 +12,8 @@ from carecloud_async.calls.events import OnCall
 from carecloud_async.calls.rate_limit import RateLimiter
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy, check_policy
 from carecloud_async.errors import ClientClosedError, ConfigurationError
-from carecloud_async.http.client import HttpClient, Timeout
+from carecloud_async.http.client import HttpClient
+from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Project, check_language
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import LoopGuard

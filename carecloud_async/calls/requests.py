@@ -6,8 +6,9 @@ from typing import Any
 
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.operation import Operation
-from carecloud_async.http.client import USER_AGENT, Timeout
+from carecloud_async.http.bodies import ACCEPT_ENCODING
 from carecloud_async.http.redaction import TARGET, redacted_url
+from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
 
 #: What a user's client may hold for its own calls and has no place in ours.
@@ -40,9 +41,10 @@ class RequestBuilder:
             headers.pop(name, None)
         ours = {
             "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
             "Accept-Language": language,
             "Content-Type": "application/json",
-            "User-Agent": USER_AGENT,
+            "User-Agent": self._http.user_agent,
         }
         headers.update(ours)
         return self._http.family.Headers([("Host", host), *headers.multi_items()])

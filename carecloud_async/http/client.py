@@ -1,10 +1,11 @@
-"""The one door to httpx and httpx2: which client sends, and whose it is.
+"""HttpClient: the one place that calls httpx and httpx2.
 
 Everything here binds to the family of the object it is given, never to what happens to be installed.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import lru_cache
 from importlib import import_module
@@ -12,51 +13,21 @@ from types import ModuleType
 from typing import Any
 
 import httpx
-from attrs import define, field, frozen
+from attrs import define
 
 from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.http.log_redaction import OURS
+from carecloud_async.http.adapter import adapt_transport
+from carecloud_async.http.bodies import MAX_RESPONSE_BYTES, load
 from carecloud_async.http.network import Verify, check_verify, choose_proxy
-from carecloud_async.http.redaction import true_url_transport
+from carecloud_async.http.redaction import SENDING
 from carecloud_async.http.transport import DefaultTransport
 from carecloud_async.project import Project
 
 FAMILIES = ("httpx", "httpx2")
 USER_AGENT = f"carecloud-async/{__version__} python/{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _seconds(_: Any, attribute: Any, value: float) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-        raise ConfigurationError(f"Timeout: {attribute.name} must be a number of seconds greater than 0")
-
-
-@frozen(kw_only=True)
-class Timeout:
-    """How long a call may take, in seconds.
-
-    Attributes:
-        connect: to make a connection.
-        read: without a byte of the answer.
-        total: for the whole call, logins and repeats included; the wait at the rate limiter does not count.
-    """
-
-    connect: float = field(default=5.0, validator=_seconds)
-    read: float = field(default=30.0, validator=_seconds)
-    total: float = field(default=120.0, validator=_seconds)
-
-    @classmethod
-    def of(cls, value: Timeout | float) -> Timeout:
-        """Take a `Timeout`, or a number of seconds as the total."""
-        if isinstance(value, Timeout):
-            return value
-        _seconds(None, _Named("total"), value)
-        return cls(connect=min(5.0, value), read=min(30.0, value), total=float(value))
-
-
-@frozen
-class _Named:
-    name: str
+#: A product with or without its version (RFC 9110, 5.6.2 and 10.1.5).
+_PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80}(/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80})?")
 
 
 @define(eq=False)
@@ -67,19 +38,27 @@ class HttpClient:
         client: the `AsyncClient` that sends.
         family: the module it comes from.
         owned: whether the SDK made it, and closes it.
+        user_agent: the `User-Agent` of the SDK's requests.
+        max_response_bytes: the largest response, unpacked.
     """
 
     client: Any
     family: ModuleType
     owned: bool
+    user_agent: str = USER_AGENT
+    max_response_bytes: int = MAX_RESPONSE_BYTES
 
     async def send(self, request: Any, *, auth: Any) -> Any:
-        """Send a request and return the answer, read to its end (unless a user's hook closed it before)."""
-        ours = OURS.set(True)
+        """Send a request and return the response, read to its end (unless a user's hook closed it before).
+
+        Raises:
+            BodyTooLargeError: it is larger than `max_response_bytes`.
+        """
+        token = SENDING.set(True)
         try:
             return await self._send(request, auth)
         finally:
-            OURS.reset(ours)
+            SENDING.reset(token)
 
     async def _send(self, request: Any, auth: Any) -> Any:
         if self.owned:
@@ -92,8 +71,7 @@ class HttpClient:
         try:
             for answer in (*response.history, response):
                 self._forget_cookies(answer)
-            if not response.is_closed:
-                await response.aread()
+            await load(response, self.family, limit=self.max_response_bytes)
         finally:
             await response.aclose()
         return response
@@ -141,32 +119,46 @@ def build_http_client(
     max_connections: int,
     proxy: str | None,
     verify: Verify,
+    max_response_bytes: int = MAX_RESPONSE_BYTES,
+    app_name: str | None = None,
 ) -> HttpClient:
     """Make the client, or take the user's client as one.
 
     Raises:
         ConfigurationError: the client or transport is of no family this SDK knows, or a setting cannot work.
     """
+    user_agent = _user_agent(app_name)
     if http_client is not None:
         family = family_of(http_client, what="http_client", wanted="AsyncClient")
-        return HttpClient(http_client, family, owned=False)
+        return HttpClient(http_client, family, False, user_agent, max_response_bytes)
     if transport is not None:
         family = family_of(transport, what="transport", wanted="AsyncBaseTransport")
-        inner = true_url_transport(family)(transport)
+        inner = adapt_transport(family, transport, max_response_bytes=max_response_bytes)
     else:
         family = httpx
-        inner = _default_transport(project, max_connections=max_connections, proxy=proxy, verify=verify)
-    return HttpClient(_client_class(family)(transport=inner, trust_env=False), family, owned=True)
+        check_verify(verify)
+        proxy = choose_proxy(project.origin, proxy)
+        # Reading the CA bundle takes milliseconds that a project on loopback need not pay.
+        secure = project.origin.startswith("https://") or (proxy or "").startswith("https://")
+        inner = DefaultTransport(
+            max_connections=max_connections,
+            verify=verify if secure else None,
+            proxy=proxy,
+            max_response_bytes=max_response_bytes,
+        )
+    client = _client_class(family)(transport=inner, trust_env=False)
+    return HttpClient(client, family, True, user_agent, max_response_bytes)
 
 
-def _default_transport(
-    project: Project, *, max_connections: int, proxy: str | None, verify: Verify
-) -> httpx.AsyncBaseTransport:
-    check_verify(verify)
-    proxy = choose_proxy(project.origin, proxy)
-    # Reading the CA bundle takes milliseconds that a project on loopback need not pay.
-    secure = project.origin.startswith("https://") or (proxy or "").startswith("https://")
-    return DefaultTransport(max_connections=max_connections, verify=verify if secure else None, proxy=proxy)
+def _user_agent(app_name: str | None) -> str:
+    """Return the `User-Agent`, the application's product behind the SDK's (RFC 9110, 10.1.5)."""
+    if app_name is None:
+        return USER_AGENT
+    if not isinstance(app_name, str) or not _PRODUCT.fullmatch(app_name):
+        raise ConfigurationError(
+            'app_name must be a product name in ASCII, with or without its version, such as "acme-portal/2.1"'
+        )
+    return f"{USER_AGENT} {app_name}"
 
 
 def family_of(thing: Any, *, what: str, wanted: str) -> ModuleType:
@@ -183,4 +175,4 @@ def family_of(thing: Any, *, what: str, wanted: str) -> ModuleType:
     if isinstance(thing, type):
         raise ConfigurationError(f"{need}, not the class {thing.__name__}: make one, {thing.__name__}(…)")
     got = f"{type(thing).__module__.partition('.')[0]}.{type(thing).__name__}"
-    raise ConfigurationError(f"{need}, not {got}: this SDK is async and speaks through those two libraries")
+    raise ConfigurationError(f"{need}, not {got}: only async httpx and httpx2 clients are supported")

@@ -1,7 +1,13 @@
-"""URLs that print as path templates: a URL of this API can hold a token, and libraries and tracers print URLs."""
+"""Redaction: URLs that print as path templates, and quiet logs of the libraries underneath.
+
+A URL of this API can hold a token, and libraries and tracers print URLs. httpcore's DEBUG log prints the headers of
+responses, and a redirect repeats a URL there. Records of the host application's own calls stay as they are.
+"""
 
 from __future__ import annotations
 
+import logging
+from contextvars import ContextVar
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -9,13 +15,30 @@ from typing import Any
 #: The request's extension under which our own clients keep the true URL.
 TARGET = "carecloud_url"
 
+#: Set while a request of the SDK is under way in the running task.
+SENDING: ContextVar[bool] = ContextVar("carecloud_sending", default=False)
+
+_LOGS_HEADERS = "receive_response_headers"
+
+
+def _redact_headers(record: logging.LogRecord) -> bool:
+    """Cut a record of httpcore that prints a response's headers down to its event name."""
+    if SENDING.get() and isinstance(record.msg, str) and record.msg.startswith(_LOGS_HEADERS):
+        record.msg, record.args = record.msg.partition(" ")[0], ()
+    return True
+
+
+for _family in ("httpcore", "httpcore2"):
+    for _part in ("http11", "http2", "proxy", "socks"):
+        logging.getLogger(f"{_family}.{_part}").addFilter(_redact_headers)
+
 
 @lru_cache(maxsize=2)
 def redacted_url(family: ModuleType) -> Any:
     """Return the family's `URL` as a class that prints as the path template."""
 
     class RedactedURL(family.URL):  # type: ignore[name-defined,misc]
-        """Works as the URL it is, and shows the operation only."""
+        """Behaves as the URL that it is, and prints as `shown`."""
 
         shown = ""
 
@@ -35,33 +58,6 @@ def redacted_url(family: ModuleType) -> Any:
 
 
 def true_url(request: Any) -> str:
-    """Return the URL to ask for: the true one of a request of ours, else the request's own."""
+    """Return the URL to send to: the unredacted one of the SDK's requests, else the request's own."""
     found = request.extensions.get(TARGET)
     return found if isinstance(found, str) else str(request.url)
-
-
-@lru_cache(maxsize=2)
-def true_url_transport(family: ModuleType) -> Any:
-    """Return the class of a transport that hands the true URL on to another transport."""
-
-    class TrueUrlTransport(family.AsyncBaseTransport):  # type: ignore[name-defined,misc]
-        """Gives a transport the true URL, which it needs for its request line."""
-
-        def __init__(self, inner: Any) -> None:
-            self.inner = inner
-
-        async def handle_async_request(self, request: Any) -> Any:
-            plain = family.Request(
-                request.method,
-                true_url(request),
-                headers=request.headers,
-                stream=request.stream,
-                extensions={name: value for name, value in request.extensions.items() if name != TARGET},
-            )
-            await plain.aread()
-            return await self.inner.handle_async_request(plain)
-
-        async def aclose(self) -> None:
-            await self.inner.aclose()
-
-    return TrueUrlTransport

@@ -1,32 +1,36 @@
-"""The default transport: httpx over aiohttp's connection pool on asyncio, httpx's own on trio.
+"""The default transport: httpx over aiohttp's connection pool on asyncio, httpx2's own on trio, else httpx's.
 
-httpx's own pool loses connections when calls are cancelled; aiohttp's does not, and it is faster. Every failure is
-told as the httpx exception that says whether the request may have left.
+httpx's own pool loses connections when calls are cancelled; aiohttp's and httpx2's do not, and aiohttp's is faster.
+Every failure is raised as the httpx exception that says whether the request may have left.
 """
 
 from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator
-from datetime import timedelta
-from types import ModuleType
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from carecloud_async.http.adapter import adapt_transport
+from carecloud_async.http.bodies import BodyTooLargeError, UnpackError, read_chunks, whole_response
 from carecloud_async.http.network import Verify, tls_context
-from carecloud_async.http.redaction import true_url, true_url_transport
+from carecloud_async.http.redaction import true_url
 from carecloud_async.runtime.event_loops import on_asyncio
 
 if TYPE_CHECKING:
     import aiohttp
 
 
-_FAMILY: ModuleType = httpx
-
 #: Proxies and policies write long headers; aiohttp's own bound of 8 KB would make a failure of an answer.
 _LONGEST_HEADER = 64 * 1024
+#: Bodies up to this size are read at once, in bytes.
+_SHORT = 256 * 1024
+#: How often a connection is thrown away because bytes wait on it that nobody asked for.
+_MOST_UNSOUND = 100
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
@@ -36,9 +40,13 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         max_connections: the size of the pool.
         verify: `True`, `False`, a CA bundle's path or an `ssl.SSLContext`; `None` where nothing goes over TLS.
         proxy: the proxy's URL, or `None`.
+        max_response_bytes: the largest response, unpacked.
     """
 
-    def __init__(self, *, max_connections: int, verify: Verify | None, proxy: str | None) -> None:
+    def __init__(
+        self, *, max_connections: int, verify: Verify | None, proxy: str | None, max_response_bytes: int
+    ) -> None:
+        self._max_response_bytes = max_response_bytes
         self._max_connections = max_connections
         self._verify = verify
         self._proxy = proxy
@@ -64,15 +72,28 @@ class DefaultTransport(httpx.AsyncBaseTransport):
     def _open(self) -> httpx.AsyncBaseTransport:
         context = False if self._verify is None else tls_context(self._verify)
         if on_asyncio():
-            return AiohttpTransport(max_connections=self._max_connections, verify=context, proxy=self._proxy)
+            return AiohttpTransport(
+                max_connections=self._max_connections,
+                verify=context,
+                proxy=self._proxy,
+                max_response_bytes=self._max_response_bytes,
+            )
         most = self._max_connections
-        own = httpx.AsyncHTTPTransport(
+        family = _trio_family()
+        own = family.AsyncHTTPTransport(
             verify=context,
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            limits=family.Limits(max_connections=most, max_keepalive_connections=most),
             proxy=self._proxy,
         )
-        transport: httpx.AsyncBaseTransport = true_url_transport(_FAMILY)(own)
+        transport: httpx.AsyncBaseTransport = adapt_transport(
+            httpx, own, max_response_bytes=self._max_response_bytes, inner_family=family
+        )
         return transport
+
+
+def _trio_family() -> Any:
+    """Return httpx2 where it is installed: httpx's pool loses connections for good when calls are cancelled."""
+    return import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -82,18 +103,22 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         max_connections: the size of the pool.
         verify: an `ssl.SSLContext`, or `False`.
         proxy: the proxy's URL, or `None`.
+        max_response_bytes: the largest response, unpacked.
     """
 
-    def __init__(self, *, max_connections: int, verify: ssl.SSLContext | bool, proxy: str | None) -> None:
+    def __init__(
+        self, *, max_connections: int, verify: ssl.SSLContext | bool, proxy: str | None, max_response_bytes: int
+    ) -> None:
         import aiohttp
         import yarl
 
         self._url = yarl.URL
         self._aiohttp = aiohttp
         self._proxy = proxy
+        self._limit = max_response_bytes
         self._last_timeout = aiohttp.ClientTimeout(total=None)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=max_connections, ssl=verify),
+            connector=_connector_class()(limit=max_connections, ssl=verify),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             raise_for_status=False,
@@ -117,14 +142,39 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 timeout=self._timeout(request),
                 proxy=self._proxy,
             ) as response:
-                body = await response.read()
+                body = await self._read(response)
+        except (BodyTooLargeError, httpx.TransportError):
+            raise
+        except UnpackError as error:
+            raise httpx.DecodingError(str(error)) from error
         except Exception as error:
             raise self._map(error) from error
-        else:
-            answer = _response(response, body, seconds=time.perf_counter() - began)
-            # Packed answers are unpacked by httpx on their way through a stream; hooks shall find them read as well.
-            await answer.aread()
-            return answer
+        whole: httpx.Response = whole_response(
+            httpx,
+            response.status,
+            headers=response.raw_headers,
+            body=body,
+            extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
+            seconds=time.perf_counter() - began,
+        )
+        return whole
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        encoding = response.headers.get("Content-Encoding", "")
+        length = response.content_length
+        if not encoding and length is not None and length <= _SHORT:
+            return await response.read()
+        try:
+            return await read_chunks(
+                response.content.iter_any(),
+                status=response.status,
+                length=length,
+                encoding=encoding,
+                limit=self._limit,
+            )
+        finally:
+            if not response.content.at_eof():
+                response.close()  # what is still to come is nobody's
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -168,53 +218,22 @@ def _headers(request: httpx.Request) -> list[tuple[str, str]]:
     return [(name.decode(), value.decode()) for name, value in request.headers.raw]
 
 
-def _response(response: aiohttp.ClientResponse, body: bytes, *, seconds: float) -> httpx.Response:
-    kind = httpx.Response if "Content-Encoding" in response.headers else _Whole
-    answer = kind(
-        response.status,
-        headers=response.raw_headers,
-        stream=_Body(body),
-        extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
-    )
-    answer.elapsed = timedelta(seconds=seconds)  # httpx would tell it of a stream that it closes itself
-    return answer
+@lru_cache(maxsize=1)
+def _connector_class() -> Any:
+    """Return aiohttp's connector, but one that never hands out a connection on which unread bytes wait.
 
+    What a server sends behind a response would be read as the response to the next request on that connection, which
+    may be another customer's (RFC 9112, 6.3: such bytes are not to be taken for a response).
+    """
+    import aiohttp
 
-class _Whole(httpx.Response):
-    """An answer whose body is here already: nothing to read, nothing to unpack, nothing to close."""
+    class CleanConnector(aiohttp.TCPConnector):
+        async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+            for _ in range(_MOST_UNSOUND):
+                connection = await super().connect(req, traces, timeout)
+                if connection.protocol is not None and not connection.protocol.should_close:
+                    return connection
+                connection.close()
+            raise httpx.ConnectError("the server sends responses to requests that were not made")
 
-    stream: _Body
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._body = self.stream.body
-        self.is_stream_consumed = self.is_closed = True
-
-    @property
-    def content(self) -> bytes:
-        """The body."""
-        return self._body
-
-    def read(self) -> bytes:
-        """Return the body."""
-        return self._body
-
-    async def aread(self) -> bytes:
-        """Return the body."""
-        return self._body
-
-    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the body, in parts if that is asked for."""
-        size = chunk_size or len(self._body) or 1
-        for start in range(0, len(self._body), size):
-            yield self._body[start : start + size]
-
-
-class _Body(httpx.AsyncByteStream):
-    """A body that is already here."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.body
+    return CleanConnector

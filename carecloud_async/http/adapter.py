@@ -1,0 +1,79 @@
+"""Adapter for a given transport: hands it the unredacted URL, and reads its response within the largest size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+from carecloud_async.http.bodies import UnpackError, read_body, whole_response
+from carecloud_async.http.redaction import TARGET, true_url
+
+
+def adapt_transport(
+    family: ModuleType, inner: Any, *, max_response_bytes: int, inner_family: ModuleType | None = None
+) -> Any:
+    """Return a transport of a family that sends through another transport.
+
+    Args:
+        family: httpx or httpx2, as the client is.
+        inner: the transport that sends.
+        max_response_bytes: the largest response, unpacked.
+        inner_family: its family, where that is another one.
+    """
+    return _adapter_class(family, inner_family or family)(inner, max_response_bytes)
+
+
+@lru_cache(maxsize=4)
+def _adapter_class(family: ModuleType, inner_family: ModuleType) -> Any:
+    class AdaptedTransport(family.AsyncBaseTransport):  # type: ignore[name-defined,misc]
+        """Sends through another transport, and reads what it returns."""
+
+        def __init__(self, inner: Any, max_response_bytes: int) -> None:
+            self._inner = inner
+            self._limit = max_response_bytes
+
+        async def handle_async_request(self, request: Any) -> Any:
+            began = time.perf_counter()
+            with _translated_errors(family, inner_family):
+                plain = inner_family.Request(
+                    request.method,
+                    true_url(request),
+                    headers=request.headers.raw,
+                    stream=inner_family.ByteStream(await request.aread()),
+                    extensions={name: value for name, value in request.extensions.items() if name != TARGET},
+                )
+                await plain.aread()
+                response = await self._inner.handle_async_request(plain)
+                body = await read_body(response, limit=self._limit)
+            return whole_response(
+                family,
+                response.status_code,
+                headers=response.headers.raw,
+                body=body,
+                extensions=response.extensions,
+                seconds=time.perf_counter() - began,
+            )
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+
+    return AdaptedTransport
+
+
+@contextmanager
+def _translated_errors(family: ModuleType, inner_family: ModuleType) -> Iterator[None]:
+    """Raise the family's exception of the same name for one of the inner family."""
+    try:
+        yield
+    except UnpackError as error:
+        raise family.DecodingError(str(error)) from error
+    except inner_family.TransportError as error:
+        if family is inner_family:
+            raise
+        names = (cls.__name__ for cls in type(error).__mro__)
+        same = next(found for name in names if (found := getattr(family, name, None)) is not None)
+        raise same(str(error)) from error

@@ -1,0 +1,274 @@
+"""Bodies: responses read to their end within a largest size, unpacked in pieces between which other tasks run.
+
+The libraries underneath unpack a chunk at once: five kilobytes of gzip in gzip become gigabytes before anybody can stop
+it. Here every layer gives its output in pieces, each layer's output counts, and a cancelled call stops at the next one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import anyio.lowlevel
+
+#: What requests accept: the packings whose output can be bounded.
+ACCEPT_ENCODING = "gzip, deflate"
+#: The largest response unless the user says otherwise, in bytes, unpacked.
+MAX_RESPONSE_BYTES = 256 * 2**20
+#: The largest body of an error response; what is longer is left out, the status says enough.
+MAX_ERROR_BYTES = 2**20
+
+_PIECE = 64 * 1024
+_YIELD_AFTER = 256 * 1024
+_YIELD_AFTER_STEPS = 64
+_MAX_LAYERS = 3
+#: Chunks that a closed response may still yield out of its buffer.
+_MOST_LEFT_CHUNKS = 1000
+_GZIP, _ZLIB, _RAW_DEFLATE = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_WBITS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
+
+
+class BodyTooLargeError(Exception):
+    """A response is larger than it may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the response is larger than max_response_bytes={limit}")
+
+
+class UnpackError(Exception):
+    """A body is not packed as its headers say, or in a way that was not accepted."""
+
+
+class _Counter:
+    """Counts the bytes of one layer against the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._left = limit
+
+    def count(self, piece: bytes) -> bytes:
+        self._left -= len(piece)
+        if self._left < 0:
+            raise BodyTooLargeError(self._limit)
+        return piece
+
+
+class _Inflater:
+    """One layer of gzip or deflate (RFC 1950 to 1952), in pieces of at most 64 KiB."""
+
+    def __init__(self, wbits: int, limit: int) -> None:
+        self._wbits = wbits
+        self._counter = _Counter(limit)
+        self._stream: Any = None
+        self._held = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output of a chunk; at least once, so that the caller can pause between chunks."""
+        data = self._held + data
+        self._held = b""
+        while True:
+            if self._stream is None or self._stream.eof:
+                # Two bytes tell what begins here.
+                if len(data) < 2:
+                    self._held = data
+                if len(data) < 2 or not self._begin(data):
+                    yield b""
+                    return
+            try:
+                piece = self._stream.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise UnpackError("it is not packed as its Content-Encoding says") from error
+            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+            yield self._counter.count(piece)
+            if not data and len(piece) < _PIECE:
+                return
+
+    def _begin(self, data: bytes) -> bool:
+        """Begin a stream with its first bytes; return whether there is one."""
+        if self._stream is not None and (self._wbits != _GZIP or not data.startswith(b"\x1f\x8b")):
+            return False  # servers append gzip members; anything else behind the end is padding
+        if self._wbits == _ZLIB and (data[0] & 15 != 8 or int.from_bytes(data[:2]) % 31):
+            self._wbits = _RAW_DEFLATE  # many servers send deflate without its zlib header
+        self._stream = zlib.decompressobj(self._wbits)
+        return True
+
+    def check_end(self) -> None:
+        """Raise if the packed data stopped short."""
+        if self._stream is None or not self._stream.eof:
+            raise UnpackError("its packed data ends early")
+
+
+def _layers(encoding: str, limit: int) -> list[_Inflater]:
+    """Return what undoes a `Content-Encoding`, in the order of undoing (RFC 9110, 8.4)."""
+    names = [name for part in encoding.lower().split(",") if (name := part.strip()) not in {"", "identity"}]
+    if len(names) > _MAX_LAYERS or not all(name in _WBITS for name in names):
+        raise UnpackError(f"its Content-Encoding is not one of those accepted ({ACCEPT_ENCODING})")
+    return [_Inflater(_WBITS[name], limit) for name in reversed(names)]
+
+
+def _unpack(data: bytes, layers: Sequence[_Inflater]) -> Iterator[bytes]:
+    if not layers:
+        yield data
+        return
+    for piece in layers[0].feed(data):
+        yield from _unpack(piece, layers[1:])
+
+
+async def collect(chunks: AsyncIterable[bytes], *, encoding: str, limit: int) -> bytes:
+    """Read a body to its end and unpack it.
+
+    Args:
+        chunks: the body as it comes over the wire.
+        encoding: the `Content-Encoding`, empty if there is none.
+        limit: the largest size in bytes, packed and unpacked.
+
+    Raises:
+        BodyTooLargeError: it is larger.
+        UnpackError: it cannot be unpacked.
+    """
+    layers = _layers(encoding, limit)
+    counter = _Counter(limit)
+    parts: list[bytes] = []
+    received = False
+    done = steps = 0
+    async for chunk in chunks:
+        received = received or bool(chunk)
+        for piece in _unpack(counter.count(chunk), layers):
+            parts.append(piece)
+            done += len(piece)
+            steps += 1
+            if layers and (done >= _YIELD_AFTER or steps >= _YIELD_AFTER_STEPS):
+                done = steps = 0
+                await anyio.lowlevel.checkpoint()
+    if received:
+        for layer in layers:
+            layer.check_end()
+    return b"".join(parts)
+
+
+async def read_chunks(
+    chunks: AsyncIterable[bytes], *, status: int, length: int | None, encoding: str, limit: int
+) -> bytes:
+    """Read a response's body within the limit for its status.
+
+    The body of an error response that is too long is left out: what the call means is in its status.
+
+    Args:
+        chunks: the body as it comes over the wire.
+        status: the HTTP status.
+        length: the `Content-Length`, if any.
+        encoding: the `Content-Encoding`, empty if there is none.
+        limit: the largest size in bytes.
+
+    Raises:
+        BodyTooLargeError, UnpackError: see `collect`.
+    """
+    failed = status >= 400
+    most = min(limit, MAX_ERROR_BYTES) if failed else limit
+    if length is not None and length > most and not failed:
+        raise BodyTooLargeError(limit)
+    try:
+        return await collect(chunks, encoding=encoding, limit=most)
+    except BodyTooLargeError:
+        if failed:
+            return b""
+        raise
+
+
+async def read_body(response: Any, *, limit: int) -> bytes:
+    """Read a response of httpx or httpx2 that may be on its way still; see `read_chunks`.
+
+    A connection whose response is not read to its end is dropped.
+    """
+    if response.is_closed:  # a transport or a hook has read it
+        return _Counter(limit).count(response.content)
+    length = response.headers.get("content-length", "")
+    chunks = response.aiter_raw()
+    try:
+        return await read_chunks(
+            chunks,
+            status=response.status_code,
+            length=int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None,
+            encoding=response.headers.get("content-encoding", ""),
+            limit=limit,
+        )
+    finally:
+        await response.aclose()
+        await _exhaust(chunks)
+
+
+async def _exhaust(chunks: AsyncGenerator[bytes, None]) -> None:
+    """End the generators of a closed response: at rest half-way, they would be left to the garbage collector."""
+    with suppress(Exception):
+        for _ in range(_MOST_LEFT_CHUNKS):
+            await anext(chunks)
+
+
+async def load(response: Any, family: ModuleType, *, limit: int) -> None:
+    """Read a response of a client that is the user's, within the limit; then `response.content` has its body.
+
+    Raises:
+        BodyTooLargeError: see `collect`.
+        Exception: the family's `DecodingError` where it cannot be unpacked.
+    """
+    if response.is_closed:
+        return
+    try:
+        body = await read_body(response, limit=limit)
+    except UnpackError as error:
+        raise family.DecodingError(str(error)) from error
+    response.headers.pop("content-encoding", None)
+    response.stream = family.ByteStream(body)
+    response.is_closed = response.is_stream_consumed = False
+    await response.aread()
+
+
+@lru_cache(maxsize=2)
+def _whole_class(family: ModuleType) -> Any:
+    class WholeResponse(family.Response):  # type: ignore[name-defined,misc]
+        """A response whose body is here already: nothing to read, nothing to unpack, nothing to close."""
+
+        def __init__(self, status: int, *, body: bytes, headers: Any, extensions: Any) -> None:
+            super().__init__(status, headers=headers, stream=family.ByteStream(body), extensions=extensions)
+            self._body = body
+            self.is_stream_consumed = self.is_closed = True
+
+        @property
+        def content(self) -> bytes:
+            return self._body
+
+        def read(self) -> bytes:
+            return self._body
+
+        async def aread(self) -> bytes:
+            return self._body
+
+        async def aiter_bytes(self, chunk_size: int | None = None) -> Any:
+            size = chunk_size or len(self._body) or 1
+            for start in range(0, len(self._body), size):
+                yield self._body[start : start + size]
+
+    return WholeResponse
+
+
+def whole_response(
+    family: ModuleType, status: int, *, headers: Any, body: bytes, extensions: dict[str, Any], seconds: float
+) -> Any:
+    """Return a response of a family whose body is here, unpacked.
+
+    Args:
+        family: httpx or httpx2.
+        status: the HTTP status.
+        headers: the headers as they came.
+        body: the unpacked body.
+        extensions: the family's extensions.
+        seconds: how long it took.
+    """
+    response = _whole_class(family)(status, body=body, headers=headers, extensions=extensions)
+    response.elapsed = timedelta(seconds=seconds)  # the family sets it when a stream closes, and here is none
+    return response
