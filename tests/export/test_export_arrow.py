@@ -1,20 +1,29 @@
 """Parquet's two ways of reading records: pyarrow's own for tidy batches, value by value for the others."""
 
 import json
+import logging
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carecloud_async.export.formats.arrow import read_tidy
-from carecloud_async.export.formats.parquet import _reader, _type
+from carecloud_async.export.formats.arrow import ArrowEncoder, arrow_type
+from carecloud_async.export.formats.rows import unknown_part
 from carecloud_async.export.formats.schema import SchemaBuilder, shape_of
+from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.models import Customer
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-SHAPE = shape_of(Customer)
-SCHEMA = pa.schema([(name, _type(child)) for name, child in SHAPE.children.items()])
-READ = _reader(SHAPE, name="record")
+PRAGUE = ZoneInfo("Europe/Prague")
+SCHEMA = pa.schema([(name, arrow_type(child, zone=None)) for name, child in shape_of(Customer).children.items()])
+TIMESTAMPS = ["utc", "project"]
+
+
+def encoder(**more):
+    return ArrowEncoder(Layout(into=Customer, fields={}, timezone=PRAGUE, **more), SchemaBuilder(Customer))
+
 
 moments = st.one_of(
     st.datetimes().map(lambda moment: moment.isoformat(sep=" ")),
@@ -60,26 +69,40 @@ def lines_of(found):
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(records, min_size=1, max_size=3))
-def test_both_ways_agree(found):
+@given(st.lists(records, min_size=1, max_size=3), st.sampled_from(TIMESTAMPS))
+def test_both_ways_agree(found, timestamps):
     """What pyarrow's reader accepts, the lenient rules read the same, whatever the records hold."""
     lines = lines_of(found)
-    fast = read_tidy(lines, SCHEMA)
+    made = encoder(timestamps=timestamps)
+    fast = made.read_tidy(lines)
     if fast is not None:
-        assert fast.equals(pa.Table.from_pylist([READ(json.loads(line)) or {} for line in lines], schema=SCHEMA))
+        assert fast.equals(made.read_leniently(lines))
+        assert not made.nulls
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(records, min_size=1, max_size=6))
+def test_a_mixed_batch_is_what_its_records_are_alone(found):
+    """Tidy and untidy records of one batch become the same rows as each alone, in their order, and count the same."""
+    lines = lines_of(found)
+    together, alone = encoder(), encoder()
+    table = together.encode(lines)
+    assert table.schema == together.schema
+    assert table.equals(pa.concat_tables([alone.encode([line]) for line in lines]))
+    assert together.nulls == alone.nulls
 
 
 def test_tidy_records_are_read_the_fast_way():
     """A batch of tidy records, unknown fields among them, is accepted as a whole."""
     person = {"birthdate": "1985-02-12", "gender": 1, "consents": [{"last_change": "2019-06-23 11:47:22"}]}
     record = {"customer_id": "8ea6", "last_change": "2019-06-23 11:47:22", "personal_information": person, "new": [1]}
-    assert read_tidy(lines_of([record] * 5), SCHEMA).num_rows == 5
+    assert encoder().read_tidy(lines_of([record] * 5)).num_rows == 5
 
 
 @pytest.mark.parametrize("moment", ["2019-06-23 10:11:12+02:00", "0000-00-00 00:00:00", "0000-01-01", "", 1561283242])
 def test_what_only_the_lenient_rules_can_read_is_left_to_them(moment):
     """An offset, a zero date or a number for a moment refuses the batch: nothing is shifted or lost."""
-    assert read_tidy(lines_of([{"customer_id": "8ea6"}, {"last_change": moment}]), SCHEMA) is None
+    assert encoder().read_tidy(lines_of([{"customer_id": "8ea6"}, {"last_change": moment}])) is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -90,7 +113,7 @@ def test_known_records_teach_nothing(record):
     if SchemaBuilder(Customer).knows(line):
         shape = shape_of(Customer)
         shape.learn(json.loads(line))
-        assert pa.schema([(name, _type(child)) for name, child in shape.children.items()]) == SCHEMA
+        assert pa.schema([(name, arrow_type(child, zone=None)) for name, child in shape.children.items()]) == SCHEMA
 
 
 def test_an_unknown_field_is_never_overlooked():
@@ -105,3 +128,102 @@ def test_an_unknown_field_is_never_overlooked():
     ):
         assert not builder.knows(line)
     assert not SchemaBuilder(dict).knows(b'{"customer_id":"8ea6"}')
+
+
+@settings(max_examples=200, deadline=None)
+@given(records)
+def test_the_unknown_part_is_all_that_the_model_does_not_know(record):
+    """Only what the model does not know has an unknown part, and that part is in the record as it stands."""
+    part = unknown_part(record, shape_of(Customer))
+    if part is not None:
+        assert not SchemaBuilder(Customer).knows(lines_of([record])[0])
+        assert is_part(part, record)
+
+
+def is_part(part, whole):
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(name in whole and is_part(inner, whole[name]) for name, inner in part.items())
+    if isinstance(part, list):
+        elements = list(whole.values()) if isinstance(whole, dict) else whole
+        return len(part) == len(elements) and all(map(is_part, part, elements))
+    return part is None or part == whole
+
+
+def test_unknown_fields_stand_in_the_last_column():
+    """Fields that the model does not know are JSON text, nested as they came; records without have null."""
+    consents = [{"last_change": "2019-06-23 11:47:22"}, {"channel": 7}]
+    strange = {
+        "customer_id": "1",
+        "tags": ["a"],
+        "personal_information": {"loyalty": {"tier": 3}, "consents": consents},
+    }
+    made = encoder()
+    table = made.encode(lines_of([{"customer_id": "0"}, strange, {"customer_id": "2"}]))
+    assert table.schema.names == [*SCHEMA.names, "unknown_fields"]
+    texts = table.column("unknown_fields").to_pylist()
+    assert [text and json.loads(text) for text in texts] == [
+        None,
+        {"tags": ["a"], "personal_information": {"loyalty": {"tier": 3}, "consents": [None, {"channel": 7}]}},
+        None,
+    ]
+    assert not made.nulls
+    assert made.encode(lines_of([strange])).column("unknown_fields").null_count == 0
+
+
+@pytest.mark.parametrize("extra", [{}, {"state": "1"}], ids=["tidy", "untidy"])
+@pytest.mark.parametrize(
+    ("local", "utc"),
+    [
+        ("2026-07-01 12:00:00", datetime(2026, 7, 1, 10, tzinfo=UTC)),
+        ("2026-01-01 00:30:00", datetime(2025, 12, 31, 23, 30, tzinfo=UTC)),
+        ("2026-10-25 02:30:00", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        ("2026-03-29 02:30:00", datetime(2026, 3, 29, 1, 30, tzinfo=UTC)),
+        ("2040-07-01 12:00:00", datetime(2040, 7, 1, 10, tzinfo=UTC)),
+    ],
+    ids=["summer", "winter", "repeated", "left out", "far"],
+)
+def test_timestamps_are_utc(local, utc, extra):
+    """Project-local times become UTC: the earlier where autumn repeats an hour, later where spring skips one."""
+    consents = [{"last_change": local}, {}]
+    record = {"last_change": local, "personal_information": {"consents": consents}, **extra}
+    table = encoder().encode(lines_of([record]))
+    assert str(table.schema.field("last_change").type) == "timestamp[us, tz=UTC]"
+    assert table.column("last_change").to_pylist() == [utc]
+    inner = table.column("personal_information").to_pylist()[0]["consents"]
+    assert [one["last_change"] for one in inner] == [utc, None]
+    naive = encoder(timestamps="project").encode(lines_of([record]))
+    assert naive.column("last_change").to_pylist() == [datetime.fromisoformat(local)]
+
+
+def test_lost_values_are_counted_and_named(caplog):
+    """Values that no column can hold are counted by their dotted names, which warnings use as well; blanks are not."""
+    lost = {
+        "last_change": "0000-00-00 00:00:00",
+        "state": 2**64,
+        "personal_information": {"birthdate": "12.2.1985", "address": "Brno", "consents": [{"last_change": "soon"}]},
+    }
+    blank = {"last_change": "", "personal_information": {"birthdate": None, "address": []}}
+    made = encoder()
+    with caplog.at_level(logging.WARNING):
+        made.encode(lines_of([lost, blank, lost, {"personal_information": "?"}]))
+    assert made.nulls == {
+        "last_change": 2,
+        "state": 2,
+        "personal_information": 1,
+        "personal_information.birthdate": 2,
+        "personal_information.address": 2,
+        "personal_information.consents.last_change": 2,
+    }
+    assert "export." not in caplog.text
+
+
+def test_a_zone_that_pyarrow_does_not_know_converts_too():
+    """A system without a zone database for pyarrow gets the same times, more slowly."""
+
+    class Unnamed(ZoneInfo):
+        key = "No/Where"
+
+    layout = Layout(into=Customer, fields={}, timezone=Unnamed.no_cache("Europe/Prague"))
+    made = ArrowEncoder(layout, SchemaBuilder(Customer))
+    table = made.encode(lines_of([{"last_change": "2026-07-01 12:00:00"}]))
+    assert table.column("last_change").to_pylist() == [datetime(2026, 7, 1, 10, tzinfo=UTC)]

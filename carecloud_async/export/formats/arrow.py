@@ -1,49 +1,205 @@
-"""Tidy records into Arrow, by pyarrow's own JSON reader: a fifth of the time that Python objects on the way would take.
+"""Records as Arrow tables of one schema: the model's fields, and unknown ones as JSON text in a last column.
 
-It is strict: a batch in which any value is not of its column's type is refused as a whole, and then read value by value
-by the lenient rules. What it accepts, those rules read the same way.
+Tidy records go through pyarrow's own JSON reader, which takes a fifth of the time of Python objects on the way and
+lets other threads run. It is strict: a batch in which any value is not of its column's type is refused as a whole. The
+records that are not tidy are then read value by value, by the lenient rules; what the reader accepts, those rules read
+the same way.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, date, datetime, tzinfo
+from typing import Annotated, Any
 
-__all__ = ["read_tidy"]
+import msgspec
+
+from carecloud_async.codec.repair import load
+from carecloud_async.export.errors import missing_extra
+from carecloud_async.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
+from carecloud_async.export.formats.schema import SchemaBuilder, Shape, shape_of
+from carecloud_async.export.formats.sinks import Layout
+
+__all__ = ["ArrowEncoder", "arrow_type", "require_pyarrow"]
+
+#: Moments that no zone may shift beyond what Python and other tools can hold are read value by value; pyarrow also
+#: knows a year 0, which Python does not.
+_EDGES = (b'"0000-', b'"0001-', b'"9999-')
 
 
-def read_tidy(lines: Sequence[bytes], schema: Any) -> Any | None:
-    """Read a batch of records.
+#: pyarrow knows the changes of clocks that zone files list, but not the rule by which they go on from 2037 (seen with
+#: pyarrow 26: every summer time from 2038 on is an hour wrong). In microseconds since 1970.
+_END_OF_RULES = int(datetime(2037, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def require_pyarrow() -> None:
+    """Import pyarrow, which takes its time.
+
+    Raises:
+        BadExportError: it is not installed.
+    """
+    try:
+        import pyarrow.json
+        import pyarrow.parquet  # noqa: F401  (an extra)
+    except ImportError:
+        raise missing_extra("Parquet", "parquet") from None
+
+
+class ArrowEncoder:
+    """Turns records into Arrow tables.
 
     Args:
-        lines: the records, one line of JSON each.
-        schema: the columns; fields that it does not name are left out.
+        layout: the model, the wanted fields and the timestamps.
+        builder: the fields that were found, for `columns="found"` and lists without a model.
 
-    Returns:
-        a table of that schema with a row per record, or `None` if some value does not fit.
+    Attributes:
+        schema: the columns.
+        nulls: how many values became null because their column cannot hold them, by dotted field name.
     """
-    import pyarrow as pa  # an extra
-    import pyarrow.json
 
-    data = b"\n".join(lines)
-    if not schema or not data or b'"0000-' in data:  # pyarrow knows a year 0, and Python does not
-        return None
-    try:
-        table = pyarrow.json.read_json(
-            pa.BufferReader(data),
-            # One block, in this thread: the export has threads of its own.
-            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(data) + 1),
-            parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=pa.schema([pa.field(one.name, _staged(one.type)) for one in schema]),
-                unexpected_field_behavior="ignore",
-            ),
-        ).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return None
-    return table if table.num_rows == len(lines) else None
+    def __init__(self, layout: Layout, builder: SchemaBuilder) -> None:
+        import pyarrow as pa  # an extra
+
+        fields = dict(layout.fields)
+        keeps_unknown = has_fixed_columns(layout) and (not fields or fields.pop(UNKNOWN_FIELDS, None) is not None)
+        # A selection of nothing but the unknown fields must not become one of everything.
+        shape = builder.shape.select(fields) if fields or not layout.fields else Shape(kind="object")
+        self.nulls: Counter[str] = Counter()
+        self._model = builder.shape
+        self._knows = builder.knows if keeps_unknown else None
+        self._zone = zone = layout.timezone if layout.timestamps == "utc" else None
+        self._known = pa.schema([(name, arrow_type(child, zone=zone)) for name, child in shape.children.items()])
+        self.schema = self._known.append(pa.field(UNKNOWN_FIELDS, pa.string())) if keeps_unknown else self._known
+        self._staged = pa.schema([pa.field(one.name, _staged_type(one.type)) for one in self._known])
+        self._naive = pa.schema([(name, arrow_type(child, zone=None)) for name, child in shape.children.items()])
+        self._read_row = row_reader(shape, zone=zone, nulls=self.nulls)
+        self._tidy = msgspec.json.Decoder(_tidy_type(shape))
+        self._expects_unknown = False
+
+    def encode(self, lines: Sequence[bytes]) -> Any:
+        """Return a table of the schema with a row for each record.
+
+        Args:
+            lines: the records, one line of JSON each.
+
+        Raises:
+            Malformed: a record is nested too deeply to be taken apart.
+            RecursionError: likewise.
+        """
+        import pyarrow as pa
+
+        if not lines:
+            return self.schema.empty_table()
+        if self._knows is not None and not self._expects_unknown:
+            table = self._read(lines, unexpected="error")
+            if table is not None:
+                return table.append_column(self.schema.field(UNKNOWN_FIELDS), pa.nulls(len(lines), pa.string()))
+        table = self._read(lines, unexpected="ignore")
+        if table is None:
+            table = self._read_mixed(lines)
+        if self._knows is None:
+            return table
+        texts = [self._unknown_text(line) for line in lines]
+        self._expects_unknown = any(text is not None for text in texts)
+        return table.append_column(self.schema.field(UNKNOWN_FIELDS), pa.array(texts, pa.string()))
+
+    def read_tidy(self, lines: Sequence[bytes]) -> Any | None:
+        """Return a table of the known columns, or `None` if some value does not fit."""
+        return self._read(lines, unexpected="ignore")
+
+    def read_leniently(self, lines: Sequence[bytes]) -> Any:
+        """Return a table of the known columns, read value by value; what no column can hold is null and counted."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist([self._read_row(load(line)) for line in lines], schema=self._known)
+
+    def _read(self, lines: Sequence[bytes], *, unexpected: str) -> Any | None:
+        import pyarrow as pa
+        import pyarrow.json
+
+        data = b"\n".join(lines)
+        if not self._known or not data or any(edge in data for edge in _EDGES):
+            return None
+        try:
+            table = pyarrow.json.read_json(
+                pa.BufferReader(data),
+                # One block, in this thread: the export has threads of its own.
+                read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+                parse_options=pyarrow.json.ParseOptions(
+                    explicit_schema=self._staged, unexpected_field_behavior=unexpected
+                ),
+            ).cast(self._naive)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return None
+        if table.num_rows != len(lines):
+            return None
+        if self._zone is None:
+            return table
+        columns = [_to_utc(column.combine_chunks(), self._zone) for column in table.columns]
+        return pa.Table.from_arrays(columns, schema=self._known)
+
+    def _read_mixed(self, lines: Sequence[bytes]) -> Any:
+        """Read tidy records together and the others one by one, their order kept."""
+        import pyarrow as pa
+
+        tidy: list[int] = []
+        others: list[int] = []
+        for index, line in enumerate(lines):
+            (tidy if self._is_tidy(line) else others).append(index)
+        table = self._read([lines[index] for index in tidy], unexpected="ignore") if tidy else None
+        if table is None:
+            return self.read_leniently(lines)
+        rest = self.read_leniently([lines[index] for index in others])
+        order = [0] * len(lines)
+        for place, index in enumerate([*tidy, *others]):
+            order[index] = place
+        return pa.concat_tables([table, rest]).take(order)
+
+    def _is_tidy(self, line: bytes) -> bool:
+        try:
+            self._tidy.decode(line)
+        except (ValueError, RecursionError):
+            return False
+        return not any(edge in line for edge in _EDGES)
+
+    def _unknown_text(self, line: bytes) -> str | None:
+        if self._knows is None or self._knows(line):
+            return None
+        record = load(line)
+        found = unknown_part(record, self._model) if isinstance(record, dict) else record
+        return None if found is None else msgspec.json.encode(found).decode()
 
 
-def _staged(kind: Any) -> Any:
+def has_fixed_columns(layout: Layout) -> bool:
+    """Return whether the columns are the model's, whatever the records hold."""
+    return layout.columns == "model" and shape_of(layout.into).kind == "object"
+
+
+def arrow_type(shape: Shape, *, zone: tzinfo | None) -> Any:
+    """Return the Arrow type of a place in a record.
+
+    Args:
+        shape: the place.
+        zone: the zone that timestamps are converted from; `None` leaves them naive.
+    """
+    import pyarrow as pa
+
+    if shape.kind == "object" and shape.children:
+        return pa.struct([(name, arrow_type(child, zone=zone)) for name, child in shape.children.items()])
+    if shape.kind == "list" and shape.element is not None:
+        return pa.list_(arrow_type(shape.element, zone=zone))
+    simple = {
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "bool": pa.bool_(),
+        "date": pa.date32(),
+        "datetime": pa.timestamp("us", tz=None if zone is None else "UTC"),
+    }
+    return simple.get(shape.kind, pa.string())
+
+
+def _staged_type(kind: Any) -> Any:
     """Return the type to read first: text for moments and days.
 
     The reader would take a timestamp's offset into account, which has no meaning here, and knows no dates. The cast
@@ -52,7 +208,67 @@ def _staged(kind: Any) -> Any:
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(one.name, _staged(one.type)) for one in kind])
+        return pa.struct([pa.field(one.name, _staged_type(one.type)) for one in kind])
     if pa.types.is_list(kind):
-        return pa.list_(_staged(kind.value_type))
+        return pa.list_(_staged_type(kind.value_type))
     return pa.string() if pa.types.is_temporal(kind) else kind
+
+
+def _tidy_type(shape: Shape) -> Any:
+    """Return a msgspec type that only takes what pyarrow's reader takes."""
+    if shape.kind == "object" and shape.children:
+        fields = [(f"f{index}", _tidy_type(child), None) for index, child in enumerate(shape.children.values())]
+        names = {f"f{index}": name for index, name in enumerate(shape.children)}
+        return msgspec.defstruct("Tidy", fields, rename=names, gc=False) | None
+    if shape.kind == "list" and shape.element is not None:
+        return list[_tidy_type(shape.element)] | None  # type: ignore[misc]
+    simple: dict[str, Any] = {
+        "int": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None,
+        "float": float | None,
+        "bool": bool | None,
+        "date": date | None,
+        "datetime": Annotated[datetime, msgspec.Meta(tz=False)] | None,
+    }
+    return simple.get(shape.kind, str | None)
+
+
+def _to_utc(array: Any, zone: tzinfo) -> Any:
+    """Convert the naive timestamps of an array, at any depth, from a zone to UTC; the earlier where an hour repeats."""
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_timestamp(kind):
+        return _timestamps_to_utc(array, zone)
+    if not _holds_timestamps(kind):
+        return array
+    if pa.types.is_struct(kind):
+        parts = [_to_utc(array.field(index), zone) for index in range(kind.num_fields)]
+        fields = [pa.field(one.name, part.type) for one, part in zip(kind, parts, strict=True)]
+        return pa.StructArray.from_arrays(parts, fields=fields, mask=array.is_null())
+    values = _to_utc(array.values, zone)
+    return pa.ListArray.from_arrays(array.offsets, values, type=pa.list_(values.type), mask=array.is_null())
+
+
+def _holds_timestamps(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return any(_holds_timestamps(one.type) for one in kind)
+    return _holds_timestamps(kind.value_type) if pa.types.is_list(kind) else pa.types.is_timestamp(kind)
+
+
+def _timestamps_to_utc(array: Any, zone: tzinfo) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    utc = pa.timestamp("us", tz="UTC")
+    name = getattr(zone, "key", None)
+    span = pc.min_max(array)
+    known = name is not None and span["min"].is_valid and span["min"].value >= 0 and span["max"].value < _END_OF_RULES
+    if known:
+        try:
+            return pc.assume_timezone(array, name, ambiguous="earliest", nonexistent="raise").cast(utc)
+        except pa.ArrowInvalid:
+            pass  # an hour that spring leaves out, or a system without a zone database for pyarrow
+    moments = array.to_pylist()
+    return pa.array([one and one.replace(tzinfo=zone).astimezone(UTC) for one in moments], utc)

@@ -17,15 +17,50 @@ pages, repeats or resuming, and sees each record once.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
+from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.formats.selection import Selection
 
-__all__ = ["Layout", "Sink", "SinkFactory"]
+__all__ = ["CsvOptions", "IncrementalSink", "Layout", "Sink", "SinkFactory"]
+
+#: Characters that end a field or a line of CSV themselves.
+_NO_DELIMITERS = '"\r\n'
+
+
+@frozen(kw_only=True)
+class CsvOptions:
+    """The dialect of a CSV file.
+
+    Attributes:
+        delimiter: the character between fields. Spreadsheets of countries with a decimal comma expect `;`.
+        bom: whether the file begins with a byte order mark, by which Excel recognizes UTF-8.
+        escape_formulas: whether text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a
+            tab or a line end) is written behind an apostrophe (OWASP, CSV injection). Numbers stay as they are.
+
+    Raises:
+        BadExportError: the delimiter is not one character, or one that CSV needs itself.
+    """
+
+    delimiter: str = ","
+    bom: bool = False
+    escape_formulas: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        value: object = self.delimiter
+        if not isinstance(value, str) or len(value) != 1 or value in _NO_DELIMITERS:
+            raise BadExportError(
+                "CsvOptions: delimiter must be one character other than a quote or line end, such as ';'"
+            )
+
+    @classmethod
+    def excel(cls) -> CsvOptions:
+        """Return what a spreadsheet opens safely with a double click: `;`, a byte order mark, formulas escaped."""
+        return cls(delimiter=";", bom=True, escape_formulas=True)
 
 
 @frozen(kw_only=True)
@@ -36,11 +71,18 @@ class Layout:
         into: the model of a record.
         fields: the wanted fields, see `selection.read_fields`; empty for all.
         timezone: the project's zone; timestamps are local to it.
+        columns: `model` for the model's columns whatever the records hold, with unknown fields as JSON text in a last
+            column; `found` for the model's columns and those that the records add. Formats with types heed it.
+        timestamps: `utc` for aware timestamps, `project` for naive project-local ones. Formats with types heed it.
+        csv: the dialect of CSV.
     """
 
     into: Any
     fields: Selection
     timezone: ZoneInfo
+    columns: Literal["model", "found"] = "model"
+    timestamps: Literal["utc", "project"] = "utc"
+    csv: CsvOptions = CsvOptions()
 
 
 class Sink(abc.ABC):
@@ -58,6 +100,11 @@ class Sink(abc.ABC):
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         self.file = file
         self.layout = layout
+
+    @property
+    def nulls(self) -> Mapping[str, int]:
+        """The number of values that the format could not hold and wrote as null, by dotted field name."""
+        return {}
 
     def infer_schema(self, lines: Sequence[bytes]) -> None:  # noqa: B027  (few sinks need it)
         """Look at records before any is written, to know what columns there are.
@@ -79,6 +126,17 @@ class Sink(abc.ABC):
 
     def abort(self) -> None:  # noqa: B027  (few sinks need it)
         """Let go without writing; called in place of `close` where the export fails or is stopped."""
+
+
+class IncrementalSink(Sink):
+    """A sink that may also write while records still come: `infer_schema` then sees the first batch only.
+
+    Attributes:
+        outdated: whether records came that the columns of the file have no place for. What was written is then
+            discarded, and the file is written anew when all records are known.
+    """
+
+    outdated = False
 
 
 #: Makes a sink of a file and a layout: a `Sink` class, or a function.
