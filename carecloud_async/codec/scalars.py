@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -135,6 +135,21 @@ def read_datetime(value: Any, spot: FieldWarning) -> Any:
     return found.replace(tzinfo=None)
 
 
+def read_time(value: Any, spot: FieldWarning) -> Any:
+    """Take `HH:MM:SS`, also without its seconds."""
+    if value is None or isinstance(value, time):
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        try:
+            return msgspec.convert(f"{text}:00" if len(text) == len("HH:MM") else text, time)
+        except msgspec.ValidationError:
+            pass
+    return spot.lost("not a time of day")
+
+
 def _moment(text: str) -> datetime | None:
     if len(text) == len("YYYY-MM-DD"):
         text += " 00:00:00"
@@ -161,6 +176,7 @@ SCALARS: dict[Any, Reader] = {
     bool: read_bool,
     date: read_date,
     datetime: read_datetime,
+    time: read_time,
     Any: read_any,
     object: read_any,
 }

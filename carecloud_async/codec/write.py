@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -69,6 +69,8 @@ def _writer(cls: type[Any]) -> Writer:
         return _number
     if issubclass(cls, date):
         return _moment if issubclass(cls, datetime) else lambda value, _zone: value.isoformat()
+    if issubclass(cls, time):
+        return lambda value, _zone: value.isoformat(timespec="seconds")
     if attrs.has(cls):
         return _model_writer(cls)
     if issubclass(cls, Mapping):

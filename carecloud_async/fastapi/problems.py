@@ -19,6 +19,7 @@ from carecloud_async.errors import (
     CareCloudError,
     ClientClosedError,
     ConfigurationError,
+    ConflictError,
     ExportError,
     InvalidParam,
     NotFoundError,
@@ -85,6 +86,7 @@ NOT_FOUND = Problem(status=404, code="not_found", detail="There is no such recor
 INVALID = Problem(status=422, code="invalid_request", detail="The request was refused; see errors.")
 SESSION_EXPIRED = Problem(status=401, code="session_expired", detail="The session is over: log in again.")
 LOGIN_REFUSED = Problem(status=401, code="login_refused", detail="The login was refused.")
+CONFLICT = Problem(status=409, code="conflict", detail="The record changed meanwhile: read it again.")
 NO_SESSION = Problem(status=401, code="not_logged_in", detail="Nobody is logged in.")
 BUSY = Problem(status=503, code="upstream_busy", detail="Too much to do at the moment: try again later.")
 UNAVAILABLE = Problem(status=503, code="unavailable", detail="Not available at the moment: try again later.")
@@ -138,6 +140,8 @@ def _kind(error: CareCloudError) -> Problem:
             return UNKNOWN
         case RequestTimeoutError() | ServerError(status=504):
             return TIMEOUT
+        case ConflictError():
+            return CONFLICT
         case TokenStoreError() | ClientClosedError():
             return UNAVAILABLE
         case ConfigurationError() | WrongEventLoopError() | ExportError():

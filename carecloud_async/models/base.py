@@ -74,8 +74,13 @@ class Input(Model):
     __slots__ = ()
     __lenient_ids__: ClassVar[bool] = False
 
-    #: The read model of the same record, which knows what the server alone writes.
+    #: The read model of the same record, which knows what the server alone writes: `class CardInput(Input, reads=Card)`
     reads: ClassVar[type[Model] | None] = None
+
+    def __init_subclass__(cls, *, reads: type[Model] | None = None) -> None:
+        super().__init_subclass__()
+        if reads is not None:  # attrs makes a slotted class a second time, without the argument
+            cls.reads = reads
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:

@@ -33,7 +33,7 @@ class Updating(Resource):
         model: type[Input] | None = None,
         beside: Collection[str] = (),
         key: str | None = None,
-        fields: Collection[str] = (),
+        only: bool = False,
         inside: Collection[str] = (),
         if_unchanged: Model | None = None,
         allow_unknown: bool = False,
@@ -46,7 +46,7 @@ class Updating(Resource):
             model: the input class that knows all names, if it is not the one that `replace` takes.
             beside: names that stand beside the record in the PUT, and are sent only if they are in `changes`.
             key: the field that names a record in the list, where there is no `get`.
-            fields: the only fields that the PUT takes, where these are its whole body.
+            only: whether the PUT takes the fields of the input class and no others.
             inside: the path's ids that the API wants inside the record as well.
             if_unchanged: the record as it was read; the update fails if it is another one now.
             allow_unknown: let names by that the SDK does not know.
@@ -58,8 +58,8 @@ class Updating(Resource):
         if if_unchanged is not None and (not isinstance(if_unchanged, Model) or isinstance(if_unchanged, Input)):
             raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
         write = declared(type(self).replace)  # type: ignore[attr-defined]
-        part = None if fields else next(iter(write.signature.elsewhere))
-        wanted: type[Input] = model or write.signature.hint(cast("str", part))
+        part = next(iter(write.signature.elsewhere))
+        wanted: type[Input] = model or write.signature.hint(part)
         # What is wrong with the changes should show before anything is sent.
         merge_changes({}, changes, model=wanted, allow_unknown=allow_unknown)
         ids = {**self._bound, **dict.fromkeys(write.signature.in_path.values(), item_id)}
@@ -69,8 +69,9 @@ class Updating(Resource):
         merged = merge_changes(record, changes, model=wanted, allow_unknown=allow_unknown)
         merged |= {name: ids[name] for name in inside}
         more = {name: merged.pop(name) for name in beside if name in changes and name in merged}
-        body = {part: merged, **more} if part is not None else _only(merged, {*fields, *changes})
-        await self._call(write.operation, decode=no_content, path_params=ids, json=body)
+        if only:
+            merged = _only(merged, {*api_names(wanted).values(), *changes})
+        await self._call(write.operation, decode=no_content, path_params=ids, json={part: merged, **more})
 
     async def _read(self, ids: Mapping[str, str]) -> dict[str, Any]:
         read = _method(self, "get")

@@ -41,6 +41,7 @@ CASES = [
     (errors.TokenStoreError("redis://secret"), 503, "unavailable"),
     (errors.ClientClosedError("x"), 503, "unavailable"),
     (errors.DeviceTokenConflictError("x"), 502, "upstream_failed"),
+    (errors.ConflictError("x", fields=("personal_information.email",)), 409, "conflict"),
     (errors.ConfigurationError("x"), 500, "internal_error"),
     (errors.InterfaceError("x"), 500, "internal_error"),
     (errors.WrongEventLoopError("x"), 500, "internal_error"),

@@ -240,13 +240,11 @@ async def test_an_update_without_a_get_finds_the_record_in_its_list():
         await sources._update("3", {"external_id": "new"}, key="customer_source_record_id")
 
 
-async def test_an_update_of_named_fields_sends_these_alone():
-    """Where a PUT takes three fields, the record's others stay at home."""
+async def test_an_update_may_send_the_inputs_fields_alone():
+    """Where a PUT takes a few fields, the record's others stay at home."""
     wire = Wire(answer({"customer_source_id": "s", "external_id": "old", "note": "n"}), b"")
-    await Sources(wire, a_id="a")._update(
-        "2", {"external_id": None}, model=CustomerSourceInput, fields=("customer_source_id", "external_id")
-    )
-    assert wire.calls[1][3] == {"customer_source_id": "s", "external_id": None}
+    await Sources(wire, a_id="a")._update("2", {"external_id": None}, only=True)
+    assert wire.calls[1][3] == {"source": {"customer_source_id": "s", "external_id": None}}
 
 
 async def test_an_update_of_no_record_is_a_broken_answer(client, sandbox):

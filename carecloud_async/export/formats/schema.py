@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from carecloud_async.codec.repair import load
 
 __all__ = ["SchemaBuilder", "Shape", "as_text", "shape_of"]
 
-_SCALARS = {str: "str", int: "int", float: "float", bool: "bool", date: "date", datetime: "datetime"}
+_SCALARS = {str: "str", int: "int", float: "float", bool: "bool", date: "date", datetime: "datetime", time: "str"}
 _INT64 = 2**63
 
 
