@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from carecloud_async._version import __version__
 
 if TYPE_CHECKING:
-    from carecloud_async.auth.active_token import RenewalWindows
     from carecloud_async.auth.customer import (
         AuthenticationTokenSession,
         CustomerSession,
@@ -17,13 +16,12 @@ if TYPE_CHECKING:
     )
     from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
     from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
-    from carecloud_async.auth.logged_in import LoggedIn
     from carecloud_async.auth.provider import AuthProvider, Send
     from carecloud_async.auth.stores.base import StoredToken, TokenStore
     from carecloud_async.auth.stores.file import FileTokenStore
     from carecloud_async.auth.stores.memory import MemoryTokenStore
     from carecloud_async.auth.stores.redis import RedisTokenStore
-    from carecloud_async.auth.token import Token
+    from carecloud_async.auth.token import LoggedIn, RenewalWindows, Token
     from carecloud_async.calls.events import CallRecord
     from carecloud_async.calls.rate_limit import RateLimit
     from carecloud_async.calls.retry import RetryPolicy
@@ -197,14 +195,12 @@ _HOMES = {
     "auth.customer": ("AuthenticationTokenSession", "CustomerSession", "ResumedSession", "SocialNetworkSession"),
     "auth.device": ("Device", "DeviceSetup", "DeviceToken"),
     "auth.enterprise": ("EnterpriseCredentials", "SsoCredentials"),
-    "auth.active_token": ("RenewalWindows",),
-    "auth.logged_in": ("LoggedIn",),
     "auth.provider": ("AuthProvider", "Send"),
     "auth.stores.base": ("StoredToken", "TokenStore"),
     "auth.stores.file": ("FileTokenStore",),
     "auth.stores.memory": ("MemoryTokenStore",),
     "auth.stores.redis": ("RedisTokenStore",),
-    "auth.token": ("Token",),
+    "auth.token": ("LoggedIn", "RenewalWindows", "Token"),
     "client": ("CareCloud",),
     "errors": (
         "ApiError",

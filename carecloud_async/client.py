@@ -11,13 +11,12 @@ from typing import Any, Self, TypeVar, overload
 from zoneinfo import ZoneInfo
 
 from carecloud_async import codec
-from carecloud_async.auth.active_token import RenewalWindows
 from carecloud_async.auth.device import DeviceToken
-from carecloud_async.auth.logged_in import LoggedIn, logged_in
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.registry import IdentityHandle, IdentityRegistry
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.stores.memory import MemoryTokenStore
+from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.events import OnCall
@@ -144,7 +143,7 @@ class CareCloud(Families):
         identities = IdentityRegistry(managers.make)
         self._owner = True
         self._acting = False
-        self._own_seat = identities.seat(auth)
+        self._own_seat = identities.acquire(auth)
         self._set_up(context, identities, self._own_seat, options)
 
     def _set_up(
@@ -207,7 +206,7 @@ class CareCloud(Families):
             ConfigurationError: the identity's device already serves another one here.
         """
         check_provider(auth)
-        seat = self._identities.seat(auth)
+        seat = self._identities.acquire(auth)
         # A view of the client's own identity binds whoever uses the client, as the client itself does.
         return self._view(seat, self._options, acting=seat is not self._own_seat)
 
@@ -248,7 +247,7 @@ class CareCloud(Families):
         """
         self._context.check()
         self._identities.claim(self._seat)
-        token = await self._seat.manager.log_in()
+        token = await self._seat.manager.log_in(timeout=self._options.timeout.total)
         return logged_in(token, zone=self._context.project.timezone)
 
     async def logout(self) -> None:
@@ -258,7 +257,7 @@ class CareCloud(Families):
         next call.
         """
         self._context.check()
-        await self._seat.manager.log_out()
+        await self._seat.manager.log_out(timeout=self._options.timeout.total)
         if self._seat.manager.provider.requires_relogin:
             self._identities.release(self._seat)
 

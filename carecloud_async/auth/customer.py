@@ -7,14 +7,19 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from carecloud_async.auth.device import DeviceToken
-from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.secret import require_text
-from carecloud_async.auth.token import Token, masked
+from carecloud_async.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken
+from carecloud_async.auth.provider import AuthProvider, Send, digest, require_instance
+from carecloud_async.auth.secret import masked, require_text, secret_text
+from carecloud_async.auth.token import Token
 from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError, SessionExpiredError
 from carecloud_async.project import Interface
 
 LOGIN_TYPES = ("email", "phone", "card")
+DEVICE_TOKEN_EXAMPLE = f'DeviceToken(external_application_id="…", device={DEVICE_EXAMPLE}, setup={SETUP_EXAMPLE})'
+
+
+def _require_device(instance: Any, attribute: Any, value: Any) -> None:
+    require_instance(instance, attribute, value, kind=DeviceToken, example=DEVICE_TOKEN_EXAMPLE)
 
 
 class CustomerLogin(AuthProvider):
@@ -39,6 +44,11 @@ class CustomerLogin(AuthProvider):
     def device_key(self) -> str:
         """The device that the customer takes over."""
         return self.device.device_key
+
+    @property
+    def stored(self) -> bool:
+        """See `AuthProvider.stored`: as for the device."""
+        return self.device.stored
 
     @abstractmethod
     def login_request(self) -> tuple[str, dict[str, Any]]:
@@ -67,7 +77,7 @@ class CustomerLogin(AuthProvider):
         )
         customer_id = data.get("customer_id")
         if not isinstance(customer_id, str) or not customer_id:
-            raise ResponseError("the customer login's answer holds no customer_id")
+            raise ResponseError("the customer login's response holds no customer_id")
         return evolve(device_token, customer_id=customer_id)
 
     async def revoke(self, send: Send, token: Token) -> None:
@@ -91,19 +101,19 @@ class CustomerSession(CustomerLogin):
         password: the customer's password.
     """
 
-    device: DeviceToken
+    device: DeviceToken = field(validator=_require_device)
     login_type: str = field(kw_only=True, validator=_known_login_type)
-    login_value: str = field(kw_only=True, validator=require_text, repr=False)
-    password: str = field(kw_only=True, validator=require_text, repr=masked)
+    login_value: str = field(kw_only=True, converter=secret_text, validator=require_text, repr=False)
+    password: str = field(kw_only=True, converter=secret_text, validator=require_text, repr=masked)
 
     @property
     def identity_key(self) -> str:
-        """See `AuthProvider.identity_key`; the password is no part of it."""
+        """See `AuthProvider.identity_key`; the password is not part of it."""
         return digest("customer", self.device.identity_key, self.login_type, self.login_value)
 
     @property
     def secret(self) -> str:
-        """The password: nobody gets this customer's stored session without it."""
+        """The password: it proves the right to this customer's stored session."""
         return self.password
 
     def login_request(self) -> tuple[str, dict[str, Any]]:
@@ -113,7 +123,7 @@ class CustomerSession(CustomerLogin):
 
     @staticmethod
     def resume(*, token_id: str, customer_id: str | None = None) -> ResumedSession:
-        """Go on with a login of before, from what `login()` returned then."""
+        """Resume an earlier login from the values that `login()` returned then."""
         return ResumedSession(token_id=token_id, customer_id=customer_id)
 
 
@@ -127,9 +137,9 @@ class SocialNetworkSession(CustomerLogin):
         social_network_token: the customer's token from that network.
     """
 
-    device: DeviceToken
+    device: DeviceToken = field(validator=_require_device)
     social_network_id: str = field(kw_only=True, validator=require_text)
-    social_network_token: str = field(kw_only=True, validator=require_text, repr=masked)
+    social_network_token: str = field(kw_only=True, converter=secret_text, validator=require_text, repr=masked)
 
     @property
     def identity_key(self) -> str:
@@ -156,8 +166,8 @@ class AuthenticationTokenSession(CustomerLogin):
         destination_application_id: the application that it was issued for; the device's own if left out.
     """
 
-    device: DeviceToken
-    token: str = field(kw_only=True, validator=require_text, repr=masked)
+    device: DeviceToken = field(validator=_require_device)
+    token: str = field(kw_only=True, converter=secret_text, validator=require_text, repr=masked)
     token_request_id: str = field(kw_only=True, validator=require_text)
     destination_application_id: str | None = field(kw_only=True, default=None)
 
@@ -178,7 +188,7 @@ class AuthenticationTokenSession(CustomerLogin):
 
 @frozen(kw_only=True)
 class ResumedSession(AuthProvider):
-    """A customer login of before; made by `CustomerSession.resume`. It cannot be renewed.
+    """An earlier customer login; made by `CustomerSession.resume`. It cannot be renewed.
 
     Attributes:
         token_id: the bound device token.
@@ -188,7 +198,7 @@ class ResumedSession(AuthProvider):
     renewable = False
     requires_relogin = True
 
-    token_id: str = field(validator=require_text, repr=masked)
+    token_id: str = field(converter=secret_text, validator=require_text, repr=masked)
     customer_id: str | None = None
 
     @property
@@ -202,10 +212,10 @@ class ResumedSession(AuthProvider):
         return digest("resumed", self.token_id)
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
-        """Return the token that was kept, unsent; with `previous` (at `login()`) ask the server whose it is.
+        """Return the given token without a request; with `previous` (at `login()`) ask the server whose it is.
 
         Raises:
-            SessionExpiredError: it is nobody's any more.
+            SessionExpiredError: it is bound to no customer any more.
         """
         if previous is None:
             return Token(self.token_id, customer_id=self.customer_id)
@@ -220,7 +230,7 @@ class ResumedSession(AuthProvider):
 
 
 async def customer_served(send: Send, token: Token) -> str | None:
-    """Return the customer that a device token is bound to, or `None` if it is nobody's or dead (`GET /customers`)."""
+    """Return the customer that a device token is bound to, or `None` if it is unbound or dead (`GET /customers`)."""
     try:
         data = await send("GET", "/customers", bearer=token.value)
     except AuthenticationError as error:

@@ -1,4 +1,4 @@
-"""DeviceToken: an app installation, known by its device."""
+"""DeviceToken: an app installation, identified by its device."""
 
 from __future__ import annotations
 
@@ -7,15 +7,32 @@ from typing import Any
 
 from attrs import asdict, field, frozen
 
-from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.secret import require_text
-from carecloud_async.auth.token import Token, masked, usable
+from carecloud_async.auth.provider import AuthProvider, Send, digest, require_instance
+from carecloud_async.auth.secret import masked, optional_secret_text, require_text
+from carecloud_async.auth.token import Token, require_header_safe
 from carecloud_async.errors import ResponseError
 from carecloud_async.project import Interface
 
+DEVICE_EXAMPLE = 'Device(device_id="…", device_system="…", device_name="…", device_type="…")'
+SETUP_EXAMPLE = 'DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False)'
+
+
+class _RandomId(str):
+    """A device id that this process made up: no other one can know it."""
+
+    __slots__ = ()
+
 
 def _device_id(value: str | None) -> str:
-    return secrets.token_hex(16) if value is None else value
+    return _RandomId(secrets.token_hex(16)) if value is None else value
+
+
+def _require_device(instance: Any, attribute: Any, value: Any) -> None:
+    require_instance(instance, attribute, value, kind=Device, example=DEVICE_EXAMPLE)
+
+
+def _require_setup(instance: Any, attribute: Any, value: Any) -> None:
+    require_instance(instance, attribute, value, kind=DeviceSetup, example=SETUP_EXAMPLE)
 
 
 @frozen(kw_only=True)
@@ -23,14 +40,15 @@ class Device:
     """The device an installation runs on (`POST /tokens`).
 
     Attributes:
-        device_id: its unique id; `None` makes a random one. One device id serves one identity at a time: a new token
+        device_id: its unique id, not shown in reprs; `None` makes a random one, whose tokens the token store does not
+            keep unless `DeviceToken(remember=True)` says so. One device id serves one identity at a time: a new token
             for the same device and application kills the old one.
         device_system: the operating system.
         device_name: a name for people.
         device_type: the product line.
     """
 
-    device_id: str = field(default=None, converter=_device_id, validator=require_text)
+    device_id: str = field(default=None, converter=_device_id, validator=require_text, repr=masked)
     device_system: str = field(validator=require_text)
     device_name: str = field(validator=require_text)
     device_type: str = field(validator=require_text)
@@ -38,7 +56,7 @@ class Device:
 
 @frozen(kw_only=True)
 class DeviceSetup:
-    """What the installation was allowed (`POST /tokens`, `PUT /tokens/{token_id}`).
+    """The permissions and the language of an installation (`POST /tokens`, `PUT /tokens/{token_id}`).
 
     Attributes:
         language_id: ISO 639-1 code.
@@ -60,12 +78,16 @@ class DeviceToken(AuthProvider):
         device: the device.
         setup: language and permissions.
         push_token: the push notification token, if there is one.
+        remember: whether the token store keeps the tokens of this installation and of the customers who log in on it.
+            Left out: for a device id of your own, but not for a random one. A random device ends with the object that
+            holds it, and its stored sessions would be found by nobody; say `True` if you keep the object or its id.
     """
 
     external_application_id: str = field(validator=require_text)
-    device: Device
-    setup: DeviceSetup
-    push_token: str | None = field(default=None, repr=masked)
+    device: Device = field(validator=_require_device)
+    setup: DeviceSetup = field(validator=_require_setup)
+    push_token: str | None = field(default=None, converter=optional_secret_text, repr=masked)
+    remember: bool | None = field(default=None, eq=False)
 
     @property
     def interface(self) -> Interface:
@@ -84,8 +106,13 @@ class DeviceToken(AuthProvider):
 
     @property
     def device_key(self) -> str:
-        """Application and device: what one identity holds at a time."""
+        """The application and device, which one identity holds at a time."""
         return self.identity_key
+
+    @property
+    def stored(self) -> bool:
+        """See `AuthProvider.stored`, and `remember`."""
+        return not isinstance(self.device.device_id, _RandomId) if self.remember is None else self.remember
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Create the device token; see `AuthProvider.obtain`."""
@@ -103,5 +130,5 @@ class DeviceToken(AuthProvider):
         data = await send("POST", "/tokens", json=body)
         value = data.get("token_id")
         if not isinstance(value, str) or not value:
-            raise ResponseError("the answer to POST /tokens holds no token_id")
-        return Token(usable(value, where="the answer to POST /tokens"))
+            raise ResponseError("the response to POST /tokens holds no token_id")
+        return Token(require_header_safe(value, where="the response to POST /tokens"))

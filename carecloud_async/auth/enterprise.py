@@ -7,8 +7,16 @@ from typing import Any
 from attrs import field, frozen
 
 from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.secret import Secret, require_secret, require_text, resolve_secret, static_secret
-from carecloud_async.auth.token import Token, masked, usable
+from carecloud_async.auth.secret import (
+    Secret,
+    masked,
+    require_secret,
+    require_text,
+    resolve_secret,
+    secret_setting,
+    static_secret,
+)
+from carecloud_async.auth.token import Token, require_header_safe
 from carecloud_async.codec import structure
 from carecloud_async.errors import ResponseError
 from carecloud_async.models import User
@@ -52,21 +60,21 @@ class EnterpriseCredentials(_EnterpriseUser):
 
     external_application_id: str = field(validator=require_text)
     login: str = field(validator=require_text, repr=False)
-    password: Secret = field(validator=require_secret, repr=masked)
+    password: Secret = field(converter=secret_setting, validator=require_secret, repr=masked)
 
     @property
     def identity_key(self) -> str:
-        """See `AuthProvider.identity_key`; the password is no part of it."""
+        """See `AuthProvider.identity_key`; the password is not part of it."""
         return digest("user", self.external_application_id, self.login)
 
     @property
     def secret(self) -> str | None:
-        """A password given as text: nobody gets this user's token without it. One that is fetched changes by design."""
+        """A password given as text: it proves the right to this user's token. One that is fetched changes by design."""
         return static_secret(self.password)
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Log the user in; see `AuthProvider.obtain`."""
-        del previous  # an enterprise login owes nothing to the last one
+        del previous  # an enterprise login does not depend on the last one
         return user_token(
             await send(
                 "POST",
@@ -80,7 +88,7 @@ class EnterpriseCredentials(_EnterpriseUser):
         )
 
     async def secret_mark(self) -> str | None:
-        """Return a digest of what the password callable gives now."""
+        """Return a digest of the password that the callable returns now."""
         return digest(await resolve_secret(self.password)) if callable(self.password) else None
 
 
@@ -95,7 +103,7 @@ class SsoCredentials(_EnterpriseUser):
     """
 
     external_application_id: str = field(validator=require_text)
-    sso_token: Secret = field(validator=require_secret, repr=masked)
+    sso_token: Secret = field(converter=secret_setting, validator=require_secret, repr=masked)
     subject: str = field(default="", repr=False)
 
     @property
@@ -118,23 +126,23 @@ class SsoCredentials(_EnterpriseUser):
         )
 
     async def secret_mark(self) -> str | None:
-        """Return a digest of what the token callable gives now."""
+        """Return a digest of the token that the callable returns now."""
         return digest(await resolve_secret(self.sso_token)) if callable(self.sso_token) else None
 
 
 def user_token(data: dict[str, Any]) -> Token:
-    """Read the answer of a user's login.
+    """Read the response of a user's login.
 
     Raises:
         ResponseError: there is no token in it.
     """
     value = data.get("bearer_token")
     if not isinstance(value, str) or not value:
-        raise ResponseError("the login's answer holds no bearer_token")
+        raise ResponseError("the login's response holds no bearer_token")
     valid_to = data.get("valid_to")
     user = data.get("user")
     return Token(
-        usable(value, where="the login's answer"),
+        require_header_safe(value, where="the login's response"),
         valid_to=valid_to if isinstance(valid_to, str) else "",
         user=structure(user, User) if isinstance(user, dict) else None,
     )

@@ -1,21 +1,61 @@
-"""The httpx Auth flow: put the token on, and replay once with a new one after a 401."""
+"""How a call carries its token: put it on, and after a 401 replay the call once with a new one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from carecloud_async.auth.manager import TokenManager
+from carecloud_async.auth.token import Token
+from carecloud_async.errors import AuthenticationError
 from carecloud_async.http.bodies import MAX_ERROR_BYTES, load
+
+T = TypeVar("T")
 
 UNAUTHORIZED = 401
 _SENT = "carecloud_sent"
 
 
+class TokenUse:
+    """The tokens of one call: the identity's current one and, after a 401 that a renewal may cure, a new one, once.
+
+    Args:
+        manager: the identity's tokens.
+    """
+
+    __slots__ = ("_manager", "_replayed", "_token")
+
+    def __init__(self, manager: TokenManager) -> None:
+        self._manager = manager
+        self._replayed = False
+
+    async def first(self) -> Token:
+        """Return the token of the first attempt."""
+        self._token = self._manager.current() or await self._manager.get()
+        return self._token
+
+    def may_replay(self, operation: str) -> bool:
+        """Return whether a 401 is worth a renewal and a second attempt; a second one is noted and is not.
+
+        Args:
+            operation: the method and path template of the call.
+        """
+        if self._replayed:
+            self._manager.on_fresh_token_refused(self._token, operation)
+            return False
+        return not self._manager.renewal_is_useless(self._token, operation)
+
+    async def renew(self) -> Token:
+        """Return the token of the second attempt."""
+        self._replayed = True
+        self._token = await self._manager.get(rejected=self._token)
+        return self._token
+
+
 class TokenFlow:
-    """What `httpx.Auth` and `httpx2.Auth` have in common here; `flow_for` binds it to one of them.
+    """The common part of `httpx.Auth` and `httpx2.Auth` here; `flow_for` binds it to one of them.
 
     Args:
         family: httpx or httpx2, as the client is that runs it.
@@ -31,36 +71,69 @@ class TokenFlow:
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Drive one request; see `httpx.Auth.async_auth_flow`."""
-        token = self._manager.current() or await self._manager.get()
-        request.headers["Authorization"] = f"Bearer {token.value}"
-        mark_sent(request)
-        response = yield request
-        if response.status_code != UNAUTHORIZED or self._manager.renewal_is_useless(token):
-            return
-        # Unread, it would keep its connection through the whole renewal.
-        await load(response, self._family, limit=MAX_ERROR_BYTES)
-        del request.extensions[_SENT]  # a 401 did nothing
-        token = await self._manager.get(rejected=token)
-        request.headers["Authorization"] = f"Bearer {token.value}"
-        mark_sent(request)
-        response = yield request
-        if response.status_code == UNAUTHORIZED:
-            self._manager.refused_at_once(token)
+        use = TokenUse(self._manager)
+        token = await use.first()
+        while True:
+            request.headers["Authorization"] = f"Bearer {token.value}"
+            mark_sent(request)
+            response = yield request
+            if response.status_code != UNAUTHORIZED:
+                self._manager.on_accepted(lambda: _operation_of(request))
+                return
+            if not use.may_replay(_operation_of(request)):
+                return
+            # Unread, it would keep its connection through the whole renewal.
+            await load(response, self._family, limit=MAX_ERROR_BYTES)
+            del request.extensions[_SENT]  # a 401 did nothing
+            token = await use.renew()
+
+
+async def call_with_token(manager: TokenManager, operation: str, call: Callable[[Token], Awaitable[T]]) -> T:
+    """Make a call whose path or body holds the token, which no auth flow can exchange; see `TokenUse`.
+
+    Args:
+        manager: the identity's tokens.
+        operation: the method and path template of the call.
+        call: makes the call with a token, outside of the auth flow.
+
+    Raises:
+        AuthenticationError: the server refused the token, and a new one too or none could help.
+    """
+    use = TokenUse(manager)
+    token = await use.first()
+    while True:
+        try:
+            result = await call(token)
+        except AuthenticationError as error:
+            if error.status != UNAUTHORIZED or not use.may_replay(operation):
+                raise
+        else:
+            manager.on_accepted(lambda: operation)
+            return result
+        token = await use.renew()
 
 
 def mark_sent(request: Any) -> None:
-    """Note on the request that it is about to leave: from now on a lost answer may hide a done deed."""
+    """Note on the request that it is about to leave.
+
+    From here on, a missing response may mean that the write succeeded.
+    """
     request.extensions[_SENT] = True
 
 
 def was_sent(request: Any) -> bool:
-    """Tell whether the request may have left."""
+    """Return whether the request may have left."""
     return _SENT in request.extensions
 
 
 def flow_for(family: ModuleType, manager: TokenManager) -> Any:
     """Return the flow as an `Auth` of the family (`httpx` or `httpx2`) of the client that will run it."""
     return _flow_class(family)(family, manager)
+
+
+def _operation_of(request: Any) -> str:
+    # The URL of a request of ours prints as its path template.
+    return f"{request.method} {request.url}"
 
 
 @lru_cache(maxsize=2)

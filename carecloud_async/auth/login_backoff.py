@@ -1,42 +1,161 @@
-"""LoginBackoff: remembers a refused login, so that wrong credentials do not hammer the server or lock the user."""
+"""When to hold back from the server: after refused logins, failed early renewals, and 401s that no new token cures."""
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from attrs import define, frozen
 
 from carecloud_async.errors import CareCloudError
+from carecloud_async.runtime.clock import Clock
 
-FIRST_SECONDS = 30.0
-MAX_SECONDS = 900.0
+#: After a refused login: seconds until the next one, doubling up to the second figure.
+FIRST_LOGIN_DELAY = 30.0
+MAX_LOGIN_DELAY = 900.0
+#: After an early renewal that failed while the token was good: the same.
+FIRST_RENEWAL_DELAY = 1.0
+MAX_RENEWAL_DELAY = 60.0
+#: After a 401 that a new token did not cure: the same.
+FIRST_REPLAY_DELAY = 60.0
+MAX_REPLAY_DELAY = 900.0
+#: The number of operations (or device tokens) whose refusals one identity remembers.
+MAX_REPLAY_ENTRIES = 256
 
-
-#: What a server answers that is unwell or busy, or wants the request later.
+#: Statuses of a server that is unwell or busy, or wants the request later.
 _NOT_ABOUT_CREDENTIALS = {408, 425, 429}
 
 
 def refuses_login(status: int) -> bool:
-    """Tell whether a login's answer says that the credentials are wrong."""
+    """Return whether the status of a login's response says that the credentials are wrong."""
     return 400 <= status < 500 and status not in _NOT_ABOUT_CREDENTIALS
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Return whether a failed login says that the credentials are wrong, and not that the server is unwell."""
+    status = getattr(error, "status", None) if isinstance(error, CareCloudError) else None
+    return isinstance(status, int) and refuses_login(status)
+
+
 @frozen(kw_only=True)
-class LoginBackoff:
-    """A refused login.
-
-    Attributes:
-        error: what the server said.
-        mark: what the credentials looked like (`AuthProvider.secret_mark`).
-        delay: for how many seconds nobody asks again.
-        until: when that ends, on the monotonic clock. Then one caller probes.
-    """
-
+class _Refusal:
     error: CareCloudError
-    mark: str | None = field(repr=False)
+    secret_mark: str | None
     delay: float
     until: float
 
 
-def refuse(error: CareCloudError, *, mark: str | None, last: LoginBackoff | None, now: float) -> LoginBackoff:
-    """Remember a refusal; each one in a row is remembered twice as long, up to a quarter of an hour."""
-    delay = FIRST_SECONDS if last is None or last.mark != mark else min(last.delay * 2, MAX_SECONDS)
-    return LoginBackoff(error=error, mark=mark, delay=delay, until=now + delay)
+class LoginBackoff:
+    """Remembers a refused login, so that wrong credentials neither load the server nor lock the user.
+
+    Each refusal in a row doubles the delay; at its end one caller probes. The delay belongs to the credentials that
+    were refused: others are tried at once.
+
+    Args:
+        clock: the clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._refusal: _Refusal | None = None
+
+    @property
+    def until(self) -> float:
+        """The end of the delay on the monotonic clock; 0 if no login was refused."""
+        return 0.0 if self._refusal is None else self._refusal.until
+
+    def note(self, error: CareCloudError, *, secret_mark: str | None) -> None:
+        """Remember a refusal, and what the credentials looked like (`AuthProvider.secret_mark`)."""
+        last = self._refusal
+        repeated = last is not None and last.secret_mark == secret_mark
+        delay = min(last.delay * 2, MAX_LOGIN_DELAY) if last is not None and repeated else FIRST_LOGIN_DELAY
+        # A copy: the error that was raised holds every frame of its call, and whatever their variables hold.
+        self._refusal = _Refusal(
+            error=error.fresh(), secret_mark=secret_mark, delay=delay, until=self._clock.monotonic() + delay
+        )
+
+    def clear(self) -> None:
+        """Forget the refusal: a login has worked."""
+        self._refusal = None
+
+    def on_new_settings(self) -> None:
+        """Forget a refusal that is not tied to certain credentials: the identity was given anew."""
+        if self._refusal is not None and self._refusal.secret_mark is None:
+            self._refusal = None
+
+    async def check(self, read_secret_mark: Callable[[], Awaitable[str | None]]) -> None:
+        """Raise the remembered refusal while it holds.
+
+        Args:
+            read_secret_mark: asks what the credentials look like now; `None` if they do not change by themselves.
+        """
+        refusal = self._refusal
+        if refusal is None or self._clock.monotonic() >= refusal.until:
+            return
+        mark = await read_secret_mark()
+        if mark is None or mark == refusal.secret_mark:
+            raise refusal.error.fresh()
+
+
+class RenewalBackoff:
+    """Spaces the early renewals of a token that is still good, after one has failed."""
+
+    def __init__(self) -> None:
+        self._delay = 0.0
+        self.until = 0.0
+
+    def note(self, *, now: float, at_least_until: float, at_most_until: float) -> None:
+        """Note a failure.
+
+        Args:
+            now: the monotonic time.
+            at_least_until: when a refused login may be repeated.
+            at_most_until: when the token ends.
+        """
+        self._delay = min(self._delay * 2 or FIRST_RENEWAL_DELAY, MAX_RENEWAL_DELAY)
+        self.until = min(max(now + self._delay, at_least_until), at_most_until)
+
+    def clear(self) -> None:
+        """Renew at the next occasion."""
+        self._delay = self.until = 0.0
+
+
+@define
+class _Pause:
+    delay: float
+    until: float
+
+
+class ReplayBackoff:
+    """Remembers what a fresh token was refused for, so that it is not renewed again for the same refusal.
+
+    A path that always answers 401 would otherwise cost a login with every call, and a device a new token, which kills
+    the one that its siblings use.
+
+    Args:
+        clock: the clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pauses: OrderedDict[str, _Pause] = OrderedDict()
+
+    def blocks(self, key: str) -> bool:
+        """Return whether a renewal for this key is useless for now."""
+        pause = self._pauses.get(key)
+        return pause is not None and self._clock.monotonic() < pause.until
+
+    def note(self, key: str) -> None:
+        """Note that a fresh token was refused too."""
+        last = self._pauses.pop(key, None)
+        delay = FIRST_REPLAY_DELAY if last is None else min(last.delay * 2, MAX_REPLAY_DELAY)
+        self._pauses[key] = _Pause(delay, self._clock.monotonic() + delay)
+        if len(self._pauses) > MAX_REPLAY_ENTRIES:
+            self._pauses.popitem(last=False)
+
+    def clear(self, key: str) -> None:
+        """Forget the refusals of a key that is served again."""
+        self._pauses.pop(key, None)
+
+    def __bool__(self) -> bool:
+        return bool(self._pauses)

@@ -1,102 +1,147 @@
-"""TokenManager: who renews a token, who waits, and who may go on with the old one.
+"""TokenManager: who renews an identity's token, who waits, and who may go on with the old one.
 
-One caller at a time is the leader of a renewal and runs it within its own call; nothing runs in the background. The
+One caller at a time is the leader of a refresh and runs it within its own call; nothing runs in the background. The
 others wait on an event. If the leader is cancelled, one of them takes over.
 
-While the token is still good, a renewal is one try within a few seconds, whoever waits for it: it must not cost a call
-that could be made. Once there is no good token, it is patient: failures are repeated.
+While the token is still good, a refresh is one attempt within a few seconds, whoever waits for it: it must not cost a
+call that could be made. Without a good token it retries what fails.
+
+The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none yet, or the server refused the last one),
+`_Ended` (logged out, or over at the server: only `log_in` leaves it).
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 
-from carecloud_async.auth.active_token import ActiveToken
 from carecloud_async.auth.customer import session_over
-from carecloud_async.auth.login_backoff import LoginBackoff, refuse
+from carecloud_async.auth.login_backoff import LoginBackoff, RenewalBackoff, ReplayBackoff, is_refusal
 from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher, is_refusal
-from carecloud_async.auth.secret import noting_revealed
-from carecloud_async.auth.token import Token
+from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher
+from carecloud_async.auth.secret import collect_fetched_digests
+from carecloud_async.auth.token import ActiveToken, Token
 from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
 from carecloud_async.runtime.clock import Clock
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: How long one renewal may take in all, in seconds: without a good token, and while there is one. In the second case it
-#: takes a part of its caller's own time at most.
-PATIENT_SECONDS = 60.0
-HURRIED_SECONDS = 5.0
-HURRIED_PART = 0.25
-#: After a renewal that failed while the token was good: wait this long, doubling, at most the second figure (seconds).
-FIRST_BACKOFF = 1.0
-MAX_BACKOFF = 60.0
-#: How long a provider may take to say whether its credentials changed (seconds).
+#: How long one refresh may take in all, in seconds: without a good token, and while there is one. In the second case it
+#: takes at most a part of its caller's own time.
+RETRY_SECONDS = 60.0
+EARLY_SECONDS = 5.0
+EARLY_PART = 0.25
+#: How long a provider may take to return its `secret_mark` (seconds).
 MARK_SECONDS = 5.0
+
+
+@frozen
+class _NoToken:
+    """No token is at hand; `rejected` is the value that the server refused last, if any."""
+
+    rejected: str | None = None
+
+
+@frozen(kw_only=True)
+class _Ended:
+    """The identity has ended until somebody logs in.
+
+    Attributes:
+        error: what each call is told.
+        rejected: the value that the server refused last, if any.
+        device_token: the device's own token, which a logout has freed for the next login.
+    """
+
+    error: SessionExpiredError
+    rejected: str | None = None
+    device_token: Token | None = None
 
 
 @define(eq=False, kw_only=True)
 class _Refresh:
-    """A renewal under way. Its waiters find the outcome here: a lease, an error, or neither if it was cancelled.
+    """A refresh under way. Its waiters find the outcome here: a token, an error, or neither if it was cancelled.
 
     Attributes:
-        afresh: whether it logs in whatever is stored.
-        patient: whether failures are repeated.
-        dead: the token value that it knows to be refused.
+        forced: whether it logs in whatever is stored.
+        retry: whether failures are repeated.
+        rejected: the token value that is known to be refused.
     """
 
-    afresh: bool
-    patient: bool
-    dead: str | None
+    forced: bool
+    retry: bool
+    rejected: str | None
     done: anyio.Event = field(factory=anyio.Event)
-    lease: ActiveToken | None = None
+    result: ActiveToken | None = None
     error: Exception | None = None
+
+
+class PendingLogouts:
+    """Tokens to log out, kept until the server has answered.
+
+    Args:
+        log_out: logs one token out.
+    """
+
+    def __init__(self, log_out: Callable[[Token], Awaitable[None]]) -> None:
+        self._log_out = log_out
+        self._tokens: list[Token] = []
+
+    def add(self, token: Token) -> None:
+        """Log this token out at the next `run`."""
+        if token not in self._tokens:
+            self._tokens.append(token)
+
+    async def run(self) -> None:
+        """Log all of them out, oldest first; those that fail, and those after them, stay for the next run."""
+        while self._tokens:
+            token = self._tokens[0]
+            await self._log_out(token)
+            if token in self._tokens:
+                self._tokens.remove(token)
 
 
 class TokenManager:
     """The token of one identity.
 
     Args:
-        renewal: obtains tokens for the identity.
+        refresher: obtains tokens for the identity.
         clock: the clock.
     """
 
-    def __init__(self, renewal: TokenRefresher, *, clock: Clock) -> None:
-        self._renewal = renewal
+    def __init__(self, refresher: TokenRefresher, *, clock: Clock) -> None:
+        self._refresher = refresher
         self._clock = clock
-        self._lease: ActiveToken | None = None
-        self._rejected: str | None = None  # the token that the server refused last, until there is another
-        self._spare: Token | None = None  # the device token of a session that was logged out
-        self._leaving: list[Token] = []  # tokens whose logout did not come through yet
-        self._flight: _Refresh | None = None
-        self._refusal: LoginBackoff | None = None
-        self._backoff = 0.0
-        self._quiet_until = 0.0
-        self._ended: SessionExpiredError | None = None
-        self._rejected_when_fresh: tuple[str, float] | None = None
+        self._state: ActiveToken | _NoToken | _Ended = _NoToken()
+        self._refresh: _Refresh | None = None
+        self._login_backoff = LoginBackoff(clock)
+        self._renewal_backoff = RenewalBackoff()
+        self._replay_backoff = ReplayBackoff(clock)
+        self._pending_logouts = PendingLogouts(self._log_out_token)
 
     @property
     def provider(self) -> AuthProvider:
         """The identity."""
-        return self._renewal.provider
+        return self._refresher.provider
 
     def adopt(self, provider: AuthProvider) -> None:
-        """Take over an equal identity's newer settings; what was refused before may be right now."""
+        """Take over an equal identity's newer settings; credentials that were refused before may be right now."""
         if provider != self.provider:
-            self._renewal.provider = provider
-            if self._refusal is not None and self._refusal.mark is None:
-                self._refusal = None
+            self._refresher.provider = provider
+            self._login_backoff.on_new_settings()
 
     def current(self) -> Token | None:
         """Return the token if it is fresh: without a lock, without waiting."""
-        lease = self._lease
-        return lease.token if lease is not None and self._clock.monotonic() < lease.renew_at else None
+        state = self._state
+        if type(state) is ActiveToken and self._clock.monotonic() < state.renew_at:
+            return state.token
+        return None
 
     async def get(self, *, rejected: Token | None = None) -> Token:
-        """Return a token that the server takes, as far as anyone knows.
+        """Return a token that the server accepts, as far as is known.
 
         Args:
             rejected: a token that the server answered with 401. If the current one is already another, nobody logs in.
@@ -108,116 +153,148 @@ class TokenManager:
         if rejected is not None:
             self._invalidate(rejected.value)
         while True:
-            lease = self._usable()
-            if lease is not None and not self._renewal_due(lease):
-                return lease.token
-            if lease is None:
-                await self._check_remembered()
-            flight = self._flight
-            if flight is None:
-                return (await self._run_as_leader(lease)).token
-            await self._wait_for(flight, lease)
-            if flight.lease is not None and flight.lease.token.value != self._rejected:
-                return flight.lease.token
-            if lease is not None and self._usable() is lease:
-                return lease.token
-            if flight.error is not None and flight.patient and self._usable() is None:
-                raise _for_each(flight.error)
+            active = self._active()
+            if active is not None and not self._must_renew(active):
+                return active.token
+            if active is None:
+                await self._raise_remembered()
+            refresh = self._refresh
+            if refresh is None:
+                return (await self._run_as_leader(active)).token
+            await self._wait_for(refresh, active)
+            if refresh.result is not None and refresh.result.token.value != self._rejected:
+                return refresh.result.token
+            if active is not None and self._active() is active:
+                return active.token
+            if refresh.error is not None and refresh.retry and self._active() is None:
+                raise _copy_for_caller(refresh.error)
 
-    def refused_at_once(self, token: Token) -> None:
-        """Note that the server refused a token on its first use, so that this one is not recreated in a circle.
+    def renewal_is_useless(self, token: Token, operation: str) -> bool:
+        """Return whether a fresh token was refused for this operation a short while ago.
 
-        A device token is refused by calls that need a customer, too. Every new one would kill its siblings'.
+        For a device it does not matter which operation: each new token would kill the one that its siblings use, and
+        calls that need a customer refuse every device token.
         """
-        if self.provider.device_key is not None:
-            self._rejected_when_fresh = (token.value, self._clock.monotonic() + CONFLICT_SECONDS)
+        return self._replay_backoff.blocks(self._replay_key(token, operation))
 
-    def renewal_is_useless(self, token: Token) -> bool:
-        """Tell whether a token was made a moment ago and refused at once."""
-        value, until = self._rejected_when_fresh or ("", 0.0)
-        return token.value == value and self._clock.monotonic() < until
+    def on_fresh_token_refused(self, token: Token, operation: str) -> None:
+        """Note that the server refused the token of a replay; if that token was fresh, the next one would not help."""
+        state = self._state
+        is_fresh = (
+            isinstance(state, ActiveToken)
+            and state.token.value == token.value
+            and self._clock.monotonic() - state.since < CONFLICT_SECONDS
+        )
+        if is_fresh or self.provider.device_key is not None:
+            self._replay_backoff.note(self._replay_key(token, operation))
 
-    async def log_in(self) -> Token:
+    def on_accepted(self, describe: Callable[[], str]) -> None:
+        """Note that the server served an operation: its next 401 is worth a renewal again."""
+        if self._replay_backoff and self.provider.device_key is None:
+            self._replay_backoff.clear(describe())
+
+    async def log_in(self, *, timeout: float) -> Token:
         """Log in now, even if a token is at hand: the server checks the credentials.
 
         A login that is already under way for the same credentials counts.
-        """
-        while True:
-            if self._ended is not None and not self.provider.renewable:
-                raise _for_each(self._ended)
-            flight = self._flight
-            if flight is None:
-                return (await self._run_as_leader(None, afresh=True)).token
-            await flight.done.wait()
-            if flight.afresh and flight.error is not None:
-                raise _for_each(flight.error)
-            if flight.afresh and flight.lease is not None:
-                return flight.lease.token
 
-    async def log_out(self) -> None:
+        Args:
+            timeout: the longest time in seconds, the wait for another login included.
+        """
+        with _at_most(timeout, "the login"):
+            while True:
+                if isinstance(self._state, _Ended) and not self.provider.renewable:
+                    raise _copy_for_caller(self._state.error)
+                refresh = self._refresh
+                if refresh is None:
+                    return (await self._run_as_leader(None, forced=True)).token
+                await refresh.done.wait()
+                if refresh.forced and refresh.error is not None:
+                    raise _copy_for_caller(refresh.error)
+                if refresh.forced and refresh.result is not None:
+                    return refresh.result.token
+
+    async def log_out(self, *, timeout: float) -> None:
         """Log out at the server and forget the token; a session then stays ended until `log_in`.
 
-        What could not be logged out, because the server did not answer, is tried again by the next `log_out`.
-        """
-        while self._flight is not None:
-            await self._flight.done.wait()
-        lease, self._lease = self._lease, None
-        if self.provider.requires_relogin:
-            self._ended = session_over("the session was logged out: call login() to open it again")
-        token = lease.token if lease is not None else await self._renewal.kept()
-        if token is not None and token not in self._leaving:
-            self._leaving.append(token)
-        while self._leaving:
-            await self._leave(self._leaving[0])
-            self._leaving = self._leaving[1:]
+        A token whose logout failed, because the server did not answer, is logged out by the next `log_out`.
 
-    async def _leave(self, token: Token) -> None:
+        Args:
+            timeout: the longest time in seconds, the wait for a login under way included.
+        """
+        with _at_most(timeout, "the logout"):
+            while self._refresh is not None:
+                await self._refresh.done.wait()
+            state = self._state
+            if self.provider.requires_relogin:
+                over = session_over("the session was logged out: call login() to open it again")
+                self._state = _Ended(error=over, rejected=self._rejected, device_token=self._device_token)
+            elif isinstance(state, ActiveToken):
+                self._state = _NoToken()
+            token = state.token if isinstance(state, ActiveToken) else await self._refresher.find_token()
+            if token is not None:
+                self._pending_logouts.add(token)
+            await self._pending_logouts.run()
+
+    async def forget(self, token: Token) -> None:
+        """Discard the stored records of a token that was logged out by other means."""
+        await self._refresher.forget(token)
+
+    async def _log_out_token(self, token: Token) -> None:
         try:
-            await self._renewal.log_out(token)
+            await self._refresher.log_out(token)
         except CareCloudError as error:
             if getattr(error, "status", None) != 401:
                 raise
         else:
-            if self.provider.requires_relogin and self.provider.device_key is not None:
-                self._spare = Token(token.value)
+            if isinstance(self._state, _Ended) and self.provider.device_key is not None:
+                self._state = evolve(self._state, device_token=Token(token.value))
+
+    @property
+    def _rejected(self) -> str | None:
+        return None if isinstance(self._state, ActiveToken) else self._state.rejected
+
+    @property
+    def _device_token(self) -> Token | None:
+        return self._state.device_token if isinstance(self._state, _Ended) else None
+
+    def _active(self) -> ActiveToken | None:
+        state = self._state
+        return state if isinstance(state, ActiveToken) and self._clock.monotonic() < state.ends_at else None
+
+    def _replay_key(self, token: Token, operation: str) -> str:
+        return operation if self.provider.device_key is None else token.value
 
     def _invalidate(self, value: str) -> None:
         """Note that the server refused a token, unless another has taken its place already."""
-        if self._lease is not None and self._lease.token.value == value:
-            self._lease, self._rejected = None, value
-        elif self._lease is None and self._rejected is None:
-            self._rejected = value
+        state = self._state
+        if isinstance(state, ActiveToken):
+            if state.token.value == value:
+                self._state = _NoToken(value)
+        elif state.rejected is None:
+            self._state = evolve(state, rejected=value)
 
-    def _usable(self) -> ActiveToken | None:
-        lease = self._lease
-        return lease if lease is not None and self._clock.monotonic() < lease.ends_at else None
-
-    def _renewal_due(self, lease: ActiveToken) -> bool:
-        """Tell whether this caller has to do something about a token that is still good."""
+    def _must_renew(self, active: ActiveToken) -> bool:
+        """Return whether this caller has to renew, or wait for a renewal of, a token that is still good."""
         now = self._clock.monotonic()
-        if now < lease.renew_at or now < self._quiet_until:
+        if now < active.renew_at or now < self._renewal_backoff.until:
             return False
-        return self._flight is None or now >= lease.require_at
+        return self._refresh is None or now >= active.require_at
 
-    async def _wait_for(self, flight: _Refresh, lease: ActiveToken | None) -> None:
-        if lease is None:
-            await flight.done.wait()
+    async def _wait_for(self, refresh: _Refresh, active: ActiveToken | None) -> None:
+        if active is None:
+            await refresh.done.wait()
             return
-        with anyio.move_on_after(_hurried_seconds()):
-            await flight.done.wait()
+        with anyio.move_on_after(_early_seconds()):
+            await refresh.done.wait()
 
-    async def _check_remembered(self) -> None:
-        if self._ended is not None:
-            raise _for_each(self._ended)
-        refusal = self._refusal
-        if refusal is None or self._clock.monotonic() >= refusal.until:
-            return
-        mark = await self._mark()
-        if mark is None or mark == refusal.mark:
-            raise _for_each(refusal.error)
+    async def _raise_remembered(self) -> None:
+        if not isinstance(self._state, _Ended):
+            await self._login_backoff.check(self._read_secret_mark)
+        if isinstance(self._state, _Ended):  # perhaps since a moment ago
+            raise _copy_for_caller(self._state.error)
 
-    async def _mark(self) -> str | None:
-        """Ask the provider what its credentials look like now; `None` if it does not say."""
+    async def _read_secret_mark(self) -> str | None:
         with anyio.move_on_after(MARK_SECONDS):
             try:
                 return await self.provider.secret_mark()
@@ -225,68 +302,67 @@ class TokenManager:
                 _log.warning("secret_mark() failed (%s); taking the credentials as unchanged", type(error).__name__)
         return None
 
-    async def _run_as_leader(self, usable: ActiveToken | None, *, afresh: bool = False) -> ActiveToken:
-        flight = self._flight = _Refresh(afresh=afresh, patient=usable is None, dead=self._rejected)
+    async def _run_as_leader(self, active: ActiveToken | None, *, forced: bool = False) -> ActiveToken:
+        refresh = self._refresh = _Refresh(forced=forced, retry=active is None, rejected=self._rejected)
         try:
-            await self._refresh(flight, usable)
+            await self._run(refresh, active)
         finally:
-            self._flight = None
-            flight.done.set()
-        if flight.lease is not None:
-            return flight.lease
-        if usable is not None and self._clock.monotonic() < usable.ends_at:
-            return usable
-        assert flight.error is not None  # noqa: S101  (it has no other outcome)
-        raise flight.error
+            self._refresh = None
+            refresh.done.set()
+        if refresh.result is not None:
+            return refresh.result
+        if active is not None and self._clock.monotonic() < active.ends_at:
+            return active
+        assert refresh.error is not None  # noqa: S101  (it has no other outcome)
+        raise refresh.error
 
-    async def _refresh(self, flight: _Refresh, usable: ActiveToken | None) -> None:
-        with noting_revealed() as revealed:
+    async def _run(self, refresh: _Refresh, active: ActiveToken | None) -> None:
+        with collect_fetched_digests() as digests:
             try:
-                flight.lease = await self._renew(flight, usable)
+                refresh.result = await self._obtain(refresh, active)
             except Exception as error:  # noqa: BLE001  (a provider may raise anything; each waiter gets it)
-                flight.error = self._as_expired(error, flight)
-                await self._note_failure(flight.error, revealed, usable)
+                refresh.error = self._as_expired(error, refresh)
+                await self._on_failure(refresh.error, digests, active)
             else:
-                self._install(flight, flight.lease)
+                self._install(refresh, refresh.result)
 
-    async def _renew(self, flight: _Refresh, usable: ActiveToken | None) -> ActiveToken:
-        seconds = PATIENT_SECONDS if flight.patient else _hurried_seconds()
+    async def _obtain(self, refresh: _Refresh, active: ActiveToken | None) -> ActiveToken:
+        seconds = RETRY_SECONDS if refresh.retry else _early_seconds()
         with anyio.move_on_after(seconds):
-            if flight.afresh:
-                current = self._lease.token if self._lease else self._spare
-                return await self._renewal.log_in(rejected=flight.dead, current=current)
-            lease = await self._renewal.renew(
-                rejected=flight.dead, current=usable.token if usable else None, patient=flight.patient
+            if refresh.forced:
+                state = self._state
+                current = state.token if isinstance(state, ActiveToken) else self._device_token
+                return await self._refresher.log_in(rejected=refresh.rejected, current=current)
+            obtained = await self._refresher.renew(
+                rejected=refresh.rejected, current=active.token if active else None, retry=refresh.retry
             )
-            if lease.token.value == flight.dead and not self.provider.renewable:
+            if obtained.token.value == refresh.rejected and not self.provider.renewable:
                 raise session_over()
-            return lease
+            return obtained
         raise RequestTimeoutError(f"the login took longer than {seconds:.1f} seconds")
 
-    def _install(self, flight: _Refresh, lease: ActiveToken) -> None:
-        if lease.token.value == self._rejected != flight.dead:
-            return  # refused while it was under way
-        self._lease, self._rejected, self._refusal = lease, None, None
-        self._backoff = self._quiet_until = 0.0
-        if flight.afresh:
-            self._ended = self._spare = None
+    def _install(self, refresh: _Refresh, obtained: ActiveToken) -> None:
+        if obtained.token.value == self._rejected != refresh.rejected:
+            return  # refused while the refresh was under way
+        self._state = obtained
+        self._login_backoff.clear()
+        self._renewal_backoff.clear()
 
-    async def _note_failure(self, error: Exception, revealed: list[str], usable: ActiveToken | None) -> None:
-        now = self._clock.monotonic()
+    async def _on_failure(self, error: Exception, digests: list[str], active: ActiveToken | None) -> None:
         if isinstance(error, SessionExpiredError) and not self.provider.renewable:
-            self._lease, self._ended = None, error
+            self._state = _Ended(error=_copy_of(error), rejected=self._rejected, device_token=self._device_token)
         elif isinstance(error, CareCloudError) and is_refusal(error):
-            mark = revealed[-1] if revealed else await self._mark()
-            self._refusal = refuse(error, mark=mark, last=self._refusal, now=now)
-        if usable is not None:
-            self._backoff = min(self._backoff * 2 or FIRST_BACKOFF, MAX_BACKOFF)
-            refused_until = self._refusal.until if self._refusal is not None else 0.0
-            self._quiet_until = min(max(now + self._backoff, refused_until), usable.ends_at)
+            mark = digests[-1] if digests else await self._read_secret_mark()
+            self._login_backoff.note(error, secret_mark=mark)
+        if active is not None:
+            self._renewal_backoff.note(
+                now=self._clock.monotonic(), at_least_until=self._login_backoff.until, at_most_until=active.ends_at
+            )
             _log.warning("token renewal failed (%s); going on with the old one", type(error).__name__)
 
-    def _as_expired(self, error: Exception, flight: _Refresh) -> Exception:
-        """Tell a customer whose session died, and who cannot be logged in again, that the session is over."""
-        died = flight.dead is not None and not flight.afresh and self.provider.requires_relogin
+    def _as_expired(self, error: Exception, refresh: _Refresh) -> Exception:
+        """Return a SessionExpiredError in place of the refusal of a customer whose session had died."""
+        died = refresh.rejected is not None and not refresh.forced and self.provider.requires_relogin
         if not died or isinstance(error, SessionExpiredError) or not isinstance(error, ApiError):
             return error
         if not is_refusal(error):
@@ -301,11 +377,29 @@ class TokenManager:
         )
 
 
-def _hurried_seconds() -> float:
+def _early_seconds() -> float:
     left = anyio.current_effective_deadline() - anyio.current_time()
-    return min(HURRIED_SECONDS, max(left, 0.0) * HURRIED_PART)
+    return min(EARLY_SECONDS, max(left, 0.0) * EARLY_PART)
 
 
-def _for_each(error: Exception) -> Exception:
-    """Give every waiter its own copy, so that tracebacks of strangers do not pile up on one object."""
-    return error.fresh() if isinstance(error, CareCloudError) else error
+@contextmanager
+def _at_most(seconds: float, what: str) -> Iterator[None]:
+    with anyio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise RequestTimeoutError(f"{what} took longer than {seconds:g} seconds (Timeout.total)")
+
+
+def _copy_of(error: SessionExpiredError) -> SessionExpiredError:
+    copy = error.fresh()
+    assert isinstance(copy, SessionExpiredError)  # noqa: S101  (copies are of the same class)
+    return copy
+
+
+def _copy_for_caller(error: Exception) -> Exception:
+    """Return a copy for one waiter, so that callers' tracebacks do not accumulate on one exception."""
+    if not isinstance(error, CareCloudError):
+        return error
+    copy = error.fresh()
+    copy.__cause__ = error.__cause__
+    return copy

@@ -1,13 +1,17 @@
-"""AuthProvider: who calls. The abstract base of every identity."""
+"""AuthProvider: the abstract base of every identity, and the function that its logins are sent with."""
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
+from attrs import field, frozen
+
+from carecloud_async.auth.secret import digest as digest
 from carecloud_async.auth.token import Token
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.project import Interface
 
 
@@ -23,14 +27,55 @@ class Send(Protocol):
         path_params: Mapping[str, str] | None = None,
         bearer: str | None = None,
     ) -> dict[str, Any]:
-        """Return what the answer holds under `data`.
+        """Return the `data` of the response.
 
         Args:
-            method: the HTTP verb.
+            method: the HTTP method.
             path: the operation's path template, such as `/tokens/{token_id}/actions/login`.
             json: the body.
             path_params: the values of the placeholders.
             bearer: a token for the `Authorization` header; none is sent without it.
+        """
+        ...
+
+
+@frozen(kw_only=True)
+class LoginReply:
+    """The response to one request of a login.
+
+    Attributes:
+        data: the `data` of its body.
+        sent_at: when the request left, on the monotonic clock.
+        server_date: the response's `Date`, in UTC; `None` if it has none that can be read.
+    """
+
+    data: dict[str, Any] = field(repr=False)
+    sent_at: float
+    server_date: datetime | None
+
+
+class SendLogin(Protocol):
+    """The transport of logins, which `calls` hands to the identities of a client."""
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None,
+        path_params: Mapping[str, str] | None,
+        bearer: str | None,
+        retry: bool,
+    ) -> LoginReply:
+        """Send one request; see `Send`.
+
+        Args:
+            method: the HTTP method.
+            path: the operation's path template.
+            json: the body.
+            path_params: the values of the placeholders.
+            bearer: a token for the `Authorization` header.
+            retry: whether failures are repeated as the client's policy says, or the request is sent once.
         """
         ...
 
@@ -47,27 +92,30 @@ class AuthProvider(ABC):
     ```
 
     A subclass is for the rest. This one reads everything from a vault, each time a login is due, so that a rotated
-    secret is picked up without a restart:
+    secret is picked up without a restart. `interface` and `identity_key` are properties here as they are there, which
+    both mypy and pyright accept:
 
     ```python
     from attrs import frozen
 
-    from carecloud_async import AuthProvider, Token
+    from carecloud_async import AuthProvider, Send, Token
     from carecloud_async.auth.provider import digest
 
 
     @frozen
     class VaultUser(AuthProvider):
-        vault: Vault  # anything with `async def read(path) -> dict`
+        vault: Vault  # anything with `async def read(path: str) -> dict[str, str]`
         path: str
 
-        interface = "enterprise"
+        @property
+        def interface(self) -> str:
+            return "enterprise"
 
         @property
-        def identity_key(self):
+        def identity_key(self) -> str:
             return digest("vault", self.path)
 
-        async def obtain(self, send, previous):
+        async def obtain(self, send: Send, previous: Token | None) -> Token:
             secret = await self.vault.read(self.path)
             data = await send(
                 "POST",
@@ -80,7 +128,7 @@ class AuthProvider(ABC):
             )
             return Token(data["bearer_token"], valid_to=data["valid_to"])
 
-        async def secret_mark(self):
+        async def secret_mark(self) -> str:
             return digest((await self.vault.read(self.path))["password"])
     ```
     """
@@ -114,8 +162,13 @@ class AuthProvider(ABC):
 
     @property
     def secret(self) -> str | None:
-        """What a holder of this identity must know before a stored token is handed to it, if anything."""
+        """The secret that a stored token is handed out for, if any."""
         return None
+
+    @property
+    def stored(self) -> bool:
+        """Whether the client's token store keeps this identity's tokens, for other processes and after a restart."""
+        return self.renewable
 
     @abstractmethod
     async def obtain(self, send: Send, previous: Token | None) -> Token:
@@ -133,15 +186,23 @@ class AuthProvider(ABC):
         """Log out at the server. Without a logout of its own, an identity only forgets its token."""
 
     async def secret_mark(self) -> str | None:
-        """Return something that changes when the credentials do, for identities that fetch theirs on each login.
+        """Return a value that changes when the credentials do, for identities that fetch theirs at each login.
 
-        Asked while a refused login is remembered: what is other than at the refusal is tried at once. `None` for
-        credentials that do not change by themselves.
+        It is asked for while a refused login is remembered: credentials other than the refused ones are tried at once.
+        `None` for credentials that do not change by themselves.
         """
         return None
 
 
-def digest(*parts: str) -> str:
-    """Digest what names an identity, for `AuthProvider.identity_key`."""
-    joined = "\x1f".join(parts)
-    return hashlib.sha256(joined.encode()).hexdigest()[:32]
+def require_instance(instance: Any, attribute: Any, value: Any, *, kind: type, example: str) -> None:
+    """Raise unless an attribute of an identity is an object of `kind`; the message says what to write.
+
+    Raises:
+        ConfigurationError: it is something else, or the class itself.
+    """
+    if isinstance(value, kind):
+        return
+    given = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+    raise ConfigurationError(
+        f"{type(instance).__name__}: {attribute.name} must be a {kind.__name__} object, not {given}: write {example}"
+    )

@@ -1,7 +1,7 @@
-"""IdentityRegistry: which token manager serves whom on one client, and that no device serves two.
+"""IdentityRegistry: which token manager serves whom on one client, and that no device serves two identities.
 
-Managers in use are found through the views that hold them. Idle ones are kept for a while and then let go; they come
-back from the token store.
+Managers in use are found through the views that hold them. Idle ones are kept for a while and then dropped; their
+tokens come back from the token store, where the identity is stored.
 """
 
 from __future__ import annotations
@@ -29,85 +29,116 @@ class IdentityHandle:
 
     Attributes:
         manager: the identity's tokens.
-        key: the identity within this client.
         device_key: the device it owns, if any.
         identity_key: the provider's own key.
     """
 
     manager: TokenManager
-    key: str
     device_key: str | None
     identity_key: str
 
 
-class IdentityRegistry:
-    """The identities of one client.
+class DeviceOwners:
+    """Which identity each device of one client serves."""
 
-    Args:
-        make_manager: makes the manager of an identity that is not at hand.
-    """
+    def __init__(self) -> None:
+        self._owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
 
-    def __init__(self, make_manager: Callable[[AuthProvider], TokenManager]) -> None:
-        self._make_manager = make_manager
-        self._salt = secrets.token_bytes(16)
-        self._seats: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
-        self._devices: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
-        self._idle: OrderedDict[str, TokenManager] = OrderedDict()
-
-    def seat(self, provider: AuthProvider) -> IdentityHandle:
-        """Return the seat of an identity, the same one for equal identities in use.
+    def check(self, device_key: str | None, identity_key: str) -> None:
+        """Raise if a device serves another identity.
 
         Raises:
-            ConfigurationError: the identity's device already serves another one.
+            ConfigurationError: it does.
         """
-        key = self._key(provider)
-        self._check_device(provider)
-        seat = self._seats.get(key)
-        if seat is None:
-            manager = self._idle.get(key) or self._make_manager(provider)
-            seat = IdentityHandle(manager, key, provider.device_key, provider.identity_key)
-            self._seats[key] = seat
-        if seat.device_key is not None:
-            self._devices[seat.device_key] = seat
-        seat.manager.adopt(provider)
-        self._keep(key, seat.manager)
-        return seat
-
-    def claim(self, seat: IdentityHandle) -> None:
-        """Take the device again, for an identity that logs in after a logout.
-
-        Raises:
-            ConfigurationError: the device serves another one by now.
-        """
-        if seat.device_key is not None:
-            self._check_device(seat.manager.provider)
-            self._devices[seat.device_key] = seat
-
-    def release(self, seat: IdentityHandle) -> None:
-        """Free the device of an identity that was logged out."""
-        if seat.device_key is not None and self._devices.get(seat.device_key) is seat:
-            del self._devices[seat.device_key]
-
-    def _key(self, provider: AuthProvider) -> str:
-        # Equal identities with different secrets must not share a token: one of them may be a guess.
-        if provider.secret is None:
-            return provider.identity_key
-        mark = hmac.new(self._salt, provider.secret.encode(), hashlib.sha256).hexdigest()[:16]
-        return f"{provider.identity_key}:{mark}"
-
-    def _check_device(self, provider: AuthProvider) -> None:
-        if provider.device_key is None:
-            return
-        holder = self._devices.get(provider.device_key)
-        if holder is not None and holder.identity_key != provider.identity_key:
+        owner = None if device_key is None else self._owners.get(device_key)
+        if owner is not None and owner.identity_key != identity_key:
             raise ConfigurationError(
                 "this device already serves another identity of this client, and a login would take its token over: "
                 "give each customer and each installation its own device_id (Device(device_id=None, …) makes a random "
                 "one), or log the other one out first"
             )
 
-    def _keep(self, key: str, manager: TokenManager) -> None:
-        self._idle[key] = manager
-        self._idle.move_to_end(key)
-        if len(self._idle) > IDLE_MANAGERS:
-            self._idle.popitem(last=False)
+    def claim(self, handle: IdentityHandle) -> None:
+        """Make an identity the owner of its device; see `check`."""
+        self.check(handle.device_key, handle.identity_key)
+        if handle.device_key is not None:
+            self._owners[handle.device_key] = handle
+
+    def release(self, handle: IdentityHandle) -> None:
+        """Free the device of an identity, if it is the owner."""
+        if handle.device_key is not None and self._owners.get(handle.device_key) is handle:
+            del self._owners[handle.device_key]
+
+
+class ManagerCache:
+    """The managers of idle identities, the latest used ones.
+
+    Args:
+        make_manager: makes the manager of an identity that is not cached.
+    """
+
+    def __init__(self, make_manager: Callable[[AuthProvider], TokenManager]) -> None:
+        self._make_manager = make_manager
+        self._managers: OrderedDict[str, TokenManager] = OrderedDict()
+
+    def get(self, key: str, provider: AuthProvider) -> TokenManager:
+        """Return the manager cached under `key`, or a new one."""
+        return self._managers.get(key) or self._make_manager(provider)
+
+    def put(self, key: str, manager: TokenManager) -> None:
+        """Cache a manager that was used just now."""
+        self._managers[key] = manager
+        self._managers.move_to_end(key)
+        if len(self._managers) > IDLE_MANAGERS:
+            self._managers.popitem(last=False)
+
+
+class IdentityRegistry:
+    """The identities of one client.
+
+    Args:
+        make_manager: makes the token manager of an identity.
+    """
+
+    def __init__(self, make_manager: Callable[[AuthProvider], TokenManager]) -> None:
+        self._salt = secrets.token_bytes(16)
+        self._handles: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
+        self._cache = ManagerCache(make_manager)
+        self._devices = DeviceOwners()
+
+    def acquire(self, provider: AuthProvider) -> IdentityHandle:
+        """Return the handle of an identity, the same one for equal identities in use.
+
+        Raises:
+            ConfigurationError: the identity's device already serves another one.
+        """
+        self._devices.check(provider.device_key, provider.identity_key)
+        key = self._key(provider)
+        handle = self._handles.get(key)
+        if handle is None:
+            manager = self._cache.get(key, provider)
+            handle = IdentityHandle(manager, provider.device_key, provider.identity_key)
+            self._handles[key] = handle
+        self._devices.claim(handle)
+        handle.manager.adopt(provider)
+        self._cache.put(key, handle.manager)
+        return handle
+
+    def claim(self, handle: IdentityHandle) -> None:
+        """Take the device again, for an identity that logs in after a logout.
+
+        Raises:
+            ConfigurationError: the device serves another one by now.
+        """
+        self._devices.claim(handle)
+
+    def release(self, handle: IdentityHandle) -> None:
+        """Free the device of an identity that was logged out."""
+        self._devices.release(handle)
+
+    def _key(self, provider: AuthProvider) -> str:
+        # Equal identities with different secrets must not share a token: one of them may be a guess.
+        if provider.secret is None:
+            return provider.identity_key
+        secret_digest = hmac.new(self._salt, provider.secret.encode(), hashlib.sha256).hexdigest()[:16]
+        return f"{provider.identity_key}:{secret_digest}"

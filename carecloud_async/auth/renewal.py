@@ -1,22 +1,21 @@
-"""One renewal of one identity's token: look into the store under its lock, else log in, then save."""
+"""TokenRefresher: one renewal of one identity's token: look into the store under its lock, else log in, then save."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
+from attrs import evolve
 
-from carecloud_async.auth import secret_proof
-from carecloud_async.auth.active_token import ActiveToken, RenewalWindows, lease
-from carecloud_async.auth.login_backoff import refuses_login
-from carecloud_async.auth.provider import AuthProvider, Send
-from carecloud_async.auth.stores.base import StoredToken, TokenStore
-from carecloud_async.auth.stores.best_effort import BestEffortStore
-from carecloud_async.auth.token import Token, lifetime
+from carecloud_async.auth.provider import AuthProvider, LoginReply, SendLogin
+from carecloud_async.auth.secret import digest, hash_secret, verify_secret
+from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, TokenStore
+from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 from carecloud_async.runtime.clock import Clock
 
@@ -25,16 +24,71 @@ _log = logging.getLogger("carecloud_async.auth")
 #: A device token that had to be recreated twice within this many seconds has another holder.
 CONFLICT_SECONDS = 60.0
 #: A stored token with less than this left is not worth taking, in seconds.
-MIN_REST = 1.0
+MIN_LIFETIME_LEFT = 1.0
 #: How long a token that was just obtained may take to be saved although its caller was cancelled, in seconds.
 SAVE_SECONDS = 5.0
+#: How long the store keeps a token that does not end by time without its being used, in seconds: a customer's session,
+#: and a device's token. A client in use renews that time.
+SESSION_KEEP_SECONDS = 30 * 24 * 3600.0
+DEVICE_KEEP_SECONDS = 365 * 24 * 3600.0
+#: After this part of it a client in use renews the time, so that three failures in a row lose nothing.
+KEEP_ALIVE_PART = 0.25
+
+#: The number of tokens whose keys one client remembers; the records of older ones end with their time to live.
+MAX_INDEXED_TOKENS = 16_384
+
+#: Packages whose exceptions a call takes for failures of its own connection.
+_TRANSPORT_PACKAGES = {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "anyio", "h11", "ssl", "socket"}
 
 
-class Sender(Send, Protocol):
-    """A `Send` that remembers when its last request left and what the other side's clock then showed."""
+class LoginExchange:
+    """The requests of one login or logout: implements `Send` for a provider and keeps the last reply.
 
-    sent_at: float
-    date: datetime | None
+    Args:
+        send: the transport of logins.
+        retry: whether failures are repeated.
+    """
+
+    def __init__(self, send: SendLogin, *, retry: bool) -> None:
+        self._send = send
+        self._retry = retry
+        self.last: LoginReply | None = None
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, str] | None = None,
+        bearer: str | None = None,
+    ) -> dict[str, Any]:
+        """See `Send`."""
+        self.last = await self._send(method, path, json=json, path_params=path_params, bearer=bearer, retry=self._retry)
+        return self.last.data
+
+
+class StoredTokenIndex:
+    """The store's keys of the tokens that one client has saved or loaded, by digests of the tokens.
+
+    A session may be logged out through a view that knows its token alone (`CustomerSession.resume`), while its record
+    lies under the key of the identity that logged in.
+    """
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    def add(self, value: str, key: str) -> None:
+        """Note that the record under `key` holds the token `value`."""
+        name = digest(value)
+        self._keys[name] = self._keys.get(name, frozenset()) | {key}
+        self._keys.move_to_end(name)
+        if len(self._keys) > MAX_INDEXED_TOKENS:
+            self._keys.popitem(last=False)
+
+    def pop(self, value: str) -> frozenset[str]:
+        """Return the keys noted for a token and forget them."""
+        return self._keys.pop(digest(value), frozenset())
 
 
 class TokenRefresher:
@@ -44,7 +98,8 @@ class TokenRefresher:
         provider: the identity.
         key: its key in the store.
         store: where tokens are kept.
-        sender: makes a `Sender`; one that repeats what fails, or one that tries once.
+        index: the records that this client's identities have in the store.
+        send: sends the requests of logins.
         clock: the clock.
         zone: the project's time zone.
         windows: when to renew.
@@ -56,7 +111,8 @@ class TokenRefresher:
         *,
         key: str,
         store: TokenStore,
-        sender: Callable[[bool], Sender],
+        index: StoredTokenIndex,
+        send: SendLogin,
         clock: Clock,
         zone: ZoneInfo,
         windows: RenewalWindows,
@@ -64,30 +120,35 @@ class TokenRefresher:
         self.provider = provider
         self._key = key
         self._store = store if provider.device_key is not None else BestEffortStore(store)
-        self._sender = sender
+        self._index = index
+        self._send = send
         self._clock = clock
         self._zone = zone
         self._windows = windows
-        self._forced_at: float | None = None
+        self._recreated_at: float | None = None
         self._warned: set[str] = set()
 
-    async def renew(self, *, rejected: str | None, current: Token | None, patient: bool) -> ActiveToken:
+    async def renew(self, *, rejected: str | None, current: Token | None, retry: bool) -> ActiveToken:
         """Return a token that is neither the rejected nor the current one: another process's, or a new one.
+
+        A current token that does not end by time stays: what is renewed is its record's time to live.
 
         Args:
             rejected: the token value that the server refused, if that is the reason.
             current: the token at hand, if it is still good.
-            patient: whether a login that fails may be repeated.
+            retry: whether a login that fails may be repeated.
         """
-        if not self._provider_uses_store():
-            return await self._obtain(rejected=rejected, previous=current, patient=patient)
+        if not self.provider.stored:
+            return await self._obtain(rejected=rejected, previous=current, retry=retry)
         async with self._store.lock(self._key):
             stored = await self._store.load(self._key)
+            if current is not None and not current.ends and (stored is None or stored.value == current.value):
+                return await self._keep(current, stored)
             if stored is not None and stored.value != rejected:
                 if self._is_newer(stored, current) and await self._is_ours(stored):
-                    return self._lease_stored(stored)
+                    return self._activate_stored(stored)
                 current = current or Token(stored.value, customer_id=stored.customer_id)
-            return await self._obtain(rejected=rejected, previous=current, patient=patient)
+            return await self._obtain(rejected=rejected, previous=current, retry=retry)
 
     async def log_in(self, *, rejected: str | None, current: Token | None) -> ActiveToken:
         """Log in now, whatever is stored: the server checks the credentials.
@@ -96,17 +157,20 @@ class TokenRefresher:
             rejected: the token value that the server refused last.
             current: the last token, if there is one.
         """
-        if not self._provider_uses_store():
-            return await self._obtain(rejected=None, previous=current or await self.kept(), patient=True)
+        if not self.provider.stored:
+            return await self._obtain(rejected=None, previous=current or await self.find_token(), retry=True)
         async with self._store.lock(self._key):
             stored = None if current else await self._store.load(self._key)
             previous = Token(stored.value) if stored is not None and stored.value != rejected else current
-            return await self._obtain(rejected=None, previous=previous, patient=True)
+            return await self._obtain(rejected=None, previous=previous, retry=True)
 
-    async def kept(self) -> Token | None:
-        """Return the token that is kept for this identity without logging in, if there is one."""
-        if not self._provider_uses_store():
-            return await self.provider.obtain(self._sender(False), None)
+    async def find_token(self) -> Token | None:
+        """Return the token that exists for this identity without a login, if there is one."""
+        if not self.provider.renewable:
+            # An identity that cannot be renewed is its own store: a copy could only be older than the original.
+            return await self.provider.obtain(LoginExchange(self._send, retry=False), None)
+        if not self.provider.stored:
+            return None
         stored = await self._store.load(self._key)
         if stored is None or not await self._is_ours(stored):
             return None
@@ -117,50 +181,81 @@ class TokenRefresher:
         try:
             await self.forget(token)
         finally:
-            await self.provider.revoke(self._sender(True), token)
+            await self.provider.revoke(LoginExchange(self._send, retry=True), token)
 
     async def forget(self, token: Token) -> None:
-        """Take the token out of the store, if it is still there."""
-        if self._provider_uses_store():
-            with anyio.move_on_after(SAVE_SECONDS, shield=True):
-                await self._store.discard(self._key, token.value)
-
-    def _provider_uses_store(self) -> bool:
-        # What cannot be renewed is its own store: a copy could only be staler than the original.
-        return self.provider.renewable
+        """Discard the records of a token, under whichever identity of this client they were saved."""
+        keys = self._index.pop(token.value)
+        if self.provider.stored:
+            keys |= {self._key}
+        with anyio.move_on_after(SAVE_SECONDS, shield=True):
+            for key in keys:
+                await self._store.discard(key, token.value)
 
     def _is_newer(self, stored: StoredToken, current: Token | None) -> bool:
         if current is not None and stored.value == current.value:
             return False
-        return stored.expires_in is None or stored.expires_in > MIN_REST
+        return stored.expires_in is None or stored.expires_in > MIN_LIFETIME_LEFT
 
     async def _is_ours(self, stored: StoredToken) -> bool:
         secret = self.provider.secret
-        return secret is None or await secret_proof.verify_secret(stored.proof, secret)
+        return secret is None or await verify_secret(stored.proof, secret)
 
-    def _lease_stored(self, stored: StoredToken) -> ActiveToken:
+    def _activate_stored(self, stored: StoredToken) -> ActiveToken:
         token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
-        return lease(token, seconds=stored.expires_in, start=self._clock.monotonic(), windows=self._windows)
+        self._index.add(token.value, self._key)
+        return self._activate(token, seconds=stored.expires_in, start=self._clock.monotonic())
 
-    async def _obtain(self, *, rejected: str | None, previous: Token | None, patient: bool) -> ActiveToken:
-        forced = rejected is not None and self.provider.device_key is not None
-        if forced:
+    def _activate(self, token: Token, *, seconds: float | None, start: float) -> ActiveToken:
+        active = activate(token, seconds=seconds, start=start, windows=self._windows)
+        if seconds is None and self.provider.stored:
+            return evolve(active, renew_at=start + self._keep_seconds() * KEEP_ALIVE_PART)
+        return active
+
+    def _keep_seconds(self) -> float:
+        return SESSION_KEEP_SECONDS if self.provider.requires_relogin else DEVICE_KEEP_SECONDS
+
+    async def _keep(self, current: Token, stored: StoredToken | None) -> ActiveToken:
+        # Loading has renewed the record's time to live already.
+        if stored is None:
+            await self._save(current, None)
+        return self._activate(current, seconds=None, start=self._clock.monotonic())
+
+    async def _obtain(self, *, rejected: str | None, previous: Token | None, retry: bool) -> ActiveToken:
+        recreates = rejected is not None and self.provider.device_key is not None
+        if recreates:
             self._check_conflict()
-        sender = self._sender(patient)
-        token = await self.provider.obtain(sender, previous)
-        if not isinstance(token, Token):
-            raise ConfigurationError(f"{type(self.provider).__name__}.obtain() must return a Token")
-        if forced:
-            self._forced_at = self._clock.monotonic()
-        start, seconds = self._life(token, sender)
+        exchange = LoginExchange(self._send, retry=retry)
+        token = await self._ask_provider(exchange, previous)
+        if recreates:
+            self._recreated_at = self._clock.monotonic()
+        start, seconds = self._lifetime(token, exchange.last)
         # From here on the token exists at the server. Losing it to a cancellation would cost the next caller a login,
         # and a device its token.
         with anyio.move_on_after(SAVE_SECONDS, shield=True):
             await self._save(token, seconds)
-        return lease(token, seconds=seconds, start=start, windows=self._windows)
+        return self._activate(token, seconds=seconds, start=start)
+
+    async def _ask_provider(self, exchange: LoginExchange, previous: Token | None) -> Token:
+        name = type(self.provider).__name__
+        try:
+            token = await self.provider.obtain(exchange, previous)
+        except CareCloudError:
+            raise
+        except Exception as error:
+            if not _looks_like_transport(error):
+                raise
+            # Left as it is, the call that waits for this login would take it for its own connection's failure.
+            raise CareCloudError(
+                f"{name}: the code that fetches its credentials failed with {type(error).__name__} (the __cause__ of "
+                "this error); no login was sent"
+            ) from error
+        if not isinstance(token, Token):
+            raise ConfigurationError(f"{name}.obtain() must return a Token")
+        return token
 
     def _check_conflict(self) -> None:
-        last = self._forced_at
+        last = self._recreated_at
         if last is not None and self._clock.monotonic() - last < CONFLICT_SECONDS:
             raise DeviceTokenConflictError(
                 "this device's token was killed twice within a minute: something else creates tokens for the same "
@@ -168,29 +263,35 @@ class TokenRefresher:
                 "processes, or give each its own device_id"
             )
 
-    def _life(self, token: Token, sender: Sender) -> tuple[float, float | None]:
+    def _lifetime(self, token: Token, reply: LoginReply | None) -> tuple[float, float | None]:
+        """Return when the token's lifetime began, on the monotonic clock, and the seconds that it had then."""
+        date = None if reply is None else reply.server_date
         # `Date` may be as old as the request; what the provider measured by itself counts from now.
-        dated = token.expires_in is None and sender.date is not None
-        start = sender.sent_at if dated else self._clock.monotonic()
+        if reply is not None and date is not None and token.expires_in is None:
+            start = reply.sent_at
+        else:
+            start = self._clock.monotonic()
         if not token.ends:
             return start, None
         now = datetime.fromtimestamp(self._clock.time(), UTC)
-        seconds, problem = lifetime(token, zone=self._zone, date=sender.date, now=now)
+        seconds, problem = lifetime(token, zone=self._zone, date=date, now=now)
         if problem is not None and problem not in self._warned:
             self._warned.add(problem)
             _log.warning("token lifetime unknown: %s; taking %.0f seconds", problem, seconds)
         return start, seconds
 
     async def _save(self, token: Token, seconds: float | None) -> None:
-        if not self._provider_uses_store():
+        if not self.provider.stored:
             return
         secret = self.provider.secret
         record = StoredToken(
             value=token.value,
             expires_in=seconds,
             customer_id=token.customer_id,
-            proof=None if secret is None else await secret_proof.hash_secret(secret, shared=self._store.shared),
+            proof=None if secret is None else await hash_secret(secret, shared=self._store.shared),
+            keep_for=self._keep_seconds() if seconds is None else None,
         )
+        self._index.add(token.value, self._key)
         try:
             await self._store.save(self._key, record)
         except TokenStoreError as error:
@@ -198,7 +299,6 @@ class TokenRefresher:
             _log.warning("token obtained but not saved: %s", error)
 
 
-def is_refusal(error: BaseException) -> bool:
-    """Tell whether a failed login says that the credentials are wrong, and not that the server is unwell."""
-    status = getattr(error, "status", None) if isinstance(error, CareCloudError) else None
-    return isinstance(status, int) and refuses_login(status)
+def _looks_like_transport(error: Exception) -> bool:
+    roots = {cls.__module__.partition(".")[0] for cls in type(error).__mro__}
+    return isinstance(error, OSError) or bool(roots & _TRANSPORT_PACKAGES)

@@ -1,29 +1,83 @@
-"""Secrets in settings: given as text or fetched by a callable, never shown, and remembered by a digest only."""
+"""Secrets in settings: given as text or fetched by a callable, shown as stars, remembered and proved by digests.
+
+A stored customer session is handed only to a caller that knows the secret that opened it. Without that proof, a login
+page that derives device ids from e-mail addresses would hand a session to anyone who types the e-mail and any password.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import inspect
+import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from carecloud_async.auth.provider import digest
+from anyio import to_thread
+
 from carecloud_async.errors import ConfigurationError
 
 Secret = str | Callable[[], str | Awaitable[str]]
 
-_revealed: ContextVar[list[str] | None] = ContextVar("carecloud_revealed", default=None)
+_fetched: ContextVar[list[str] | None] = ContextVar("carecloud_fetched_secrets", default=None)
+
+_PROCESS_KEY = secrets.token_bytes(32)
+# A shared store outlives the process and may be stolen: the hash of a person's password in it must be slow to guess.
+_SCRYPT_COST = {"n": 2**12, "r": 8, "p": 1, "dklen": 32}
+
+
+class SecretText(str):
+    """Text whose `repr` shows stars, so that error reporters that capture local variables do not capture it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class SecretBytes(bytes):
+    """Bytes whose `repr` shows stars: the encoded body of a login."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'***'"
+
+
+def masked(_: object) -> str:
+    """Return stars, as the `repr` of an attribute that holds a secret."""
+    return "'***'"
+
+
+def secret_text(value: str) -> str:
+    """Convert text to `SecretText`; return anything else (a mistake that a validator reports) as it is."""
+    return SecretText(value) if isinstance(value, str) else value
+
+
+def optional_secret_text(value: str | None) -> str | None:
+    """Convert text to `SecretText` and leave `None` as it is."""
+    return None if value is None else secret_text(value)
+
+
+def secret_setting(value: Secret) -> Secret:
+    """Convert text to `SecretText` and leave a callable as it is."""
+    return value if callable(value) else secret_text(value)
+
+
+def _mask(value: Any) -> Any:
+    return SecretText(value) if isinstance(value, str) else value
 
 
 def require_text(instance: Any, attribute: Any, value: Any) -> None:
-    """Refuse empty settings at once, by their name; values are not shown."""
+    """Raise unless a setting is non-empty text; the message names the setting, not the value."""
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty or not text")
 
 
 def require_secret(instance: Any, attribute: Any, value: Any) -> None:
-    """Refuse what is neither text nor a callable that returns it."""
+    """Raise unless a secret is non-empty text or a callable that returns it."""
     if not callable(value):
         require_text(instance, attribute, value)
 
@@ -34,27 +88,63 @@ def static_secret(secret: Secret) -> str | None:
 
 
 async def resolve_secret(secret: Secret) -> str:
-    """Return a secret that may be given as text or as a sync or async callable."""
-    value: Any = secret() if callable(secret) else secret
+    """Return a secret that was given as text or as a sync or async callable.
+
+    Raises:
+        ConfigurationError: the callable returned something else than non-empty text.
+        Exception: whatever the callable raises.
+    """
+    if isinstance(secret, str):
+        return secret_text(secret)
+    value = _mask(secret())
     if inspect.isawaitable(value):
-        value = await value
-    if not isinstance(value, str) or not value:
+        value = _mask(await value)
+    if not isinstance(value, SecretText) or not value:
         raise ConfigurationError("the callable given for a password must return it as non-empty text")
-    seen = _revealed.get()
-    if seen is not None and callable(secret):
-        seen.append(digest(value))
+    digests = _fetched.get()
+    if digests is not None:
+        digests.append(digest(value))
     return value
 
 
 @contextmanager
-def noting_revealed() -> Iterator[list[str]]:
-    """Collect the digests of fetched secrets that are revealed in here.
+def collect_fetched_digests() -> Iterator[list[str]]:
+    """Collect the digests of the secrets that callables return inside the block.
 
-    A refusal must be remembered for the password that was refused: asked once more, a callable may give another.
+    A refusal must be remembered for the password that was refused: asked once more, a callable may return another.
     """
-    seen: list[str] = []
-    mark = _revealed.set(seen)
+    digests: list[str] = []
+    reset = _fetched.set(digests)
     try:
-        yield seen
+        yield digests
     finally:
-        _revealed.reset(mark)
+        _fetched.reset(reset)
+
+
+def digest(*parts: str) -> str:
+    """Digest the parts that name an identity, for `AuthProvider.identity_key`."""
+    joined = SecretText("\x1f".join(parts))
+    return hashlib.sha256(joined.encode()).hexdigest()[:32]
+
+
+async def hash_secret(secret: str, *, shared: bool) -> str:
+    """Return a hash that proves knowledge of a secret: slow and salted where other processes can read it."""
+    return await _scrypt(secret, secrets.token_hex(16)) if shared else _keyed(secret)
+
+
+async def verify_secret(proof: str | None, secret: str) -> bool:
+    """Return whether `hash_secret` made the proof from this secret."""
+    if not proof:
+        return False
+    kind, _, rest = proof.partition("$")
+    expected = await _scrypt(secret, rest.partition("$")[0]) if kind == "scrypt" else _keyed(secret)
+    return hmac.compare_digest(proof, expected)
+
+
+def _keyed(secret: str) -> str:
+    return "process$" + hmac.new(_PROCESS_KEY, secret.encode(), hashlib.sha256).hexdigest()
+
+
+async def _scrypt(secret: str, salt: str) -> str:
+    key = await to_thread.run_sync(lambda: hashlib.scrypt(secret.encode(), salt=salt.encode(), **_SCRYPT_COST))
+    return f"scrypt${salt}${key.hex()}"

@@ -1,33 +1,36 @@
-"""Token: a bearer token as a login hands it out, and how long it may live."""
+"""Tokens: as a login returns them, as they are in use with their refresh deadlines, and as `login()` describes them."""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
+from carecloud_async.auth.secret import masked
 from carecloud_async.errors import ConfigurationError, ResponseError
+
+if TYPE_CHECKING:
+    from carecloud_async.models import User
 
 #: What the vendor grants unless a project is set otherwise, in seconds.
 DEFAULT_LIFETIME = 7 * 3600.0
 #: A token that claims to live longer than this is not believed.
 MAX_LIFETIME = 366 * 24 * 3600.0
-#: `valid_to` and `Date` are whole seconds: the true rest of a life may be this much shorter than their difference.
+#: `valid_to` and `Date` are whole seconds: the true remaining lifetime may be this much shorter than their difference.
 RESOLUTION = 1.0
+#: The least time between two renewals of a token that is still good, in seconds: a server that returns the same token
+#: until shortly before its end is not asked in a loop.
+MIN_SPACING = 1.0
 
 # What an `Authorization` header can carry; HTTP libraries quote the rest in their errors.
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
-def masked(_: object) -> str:
-    """Show a secret as stars."""
-    return "'***'"
-
-
-def _require_header_safe(_: object, __: object, value: Any) -> None:
+def _check_value(_: object, __: object, value: Any) -> None:
     if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
         raise ConfigurationError("a token must be text of visible ASCII characters, without spaces or line ends")
 
@@ -41,19 +44,19 @@ class Token:
     Attributes:
         value: what follows `Bearer` in the header.
         valid_to: the end as the API writes it (`YYYY-MM-DD HH:MM:SS`, project-local), or as a datetime (naive is
-            project-local, aware is what it says). What is left of it is measured by the `Date` of the login's answer;
+            project-local, aware is what it says). The time left is measured by the `Date` of the login's response;
             where `obtain` asked no server that tells it, an aware end is measured by this host's clock, which has to be
             right then. `expires_in` needs no clock.
         expires_in: seconds left when the token was obtained.
         customer_id: the customer that the token is bound to, if any.
-        user: the user that logged in, if the login told (`carecloud_async.models.User`).
+        user: the user that logged in, if the login's response holds one.
     """
 
-    value: str = field(repr=masked, validator=_require_header_safe)
+    value: str = field(repr=masked, validator=_check_value)
     valid_to: str | datetime | None = field(default=None, kw_only=True)
     expires_in: float | None = field(default=None, kw_only=True)
     customer_id: str | None = field(default=None, kw_only=True)
-    user: Any = field(default=None, kw_only=True, repr=False, eq=False)
+    user: User | None = field(default=None, kw_only=True, repr=False, eq=False)
 
     @property
     def ends(self) -> bool:
@@ -61,8 +64,97 @@ class Token:
         return self.valid_to is not None or self.expires_in is not None
 
 
-def usable(value: str, *, where: str) -> str:
-    """Return a token's value as the server gave it.
+def _fraction(_: object, attribute: object, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ConfigurationError(
+            f"RenewalWindows.{getattr(attribute, 'name', '')} must be from 0 up to, not including, 1"
+        )
+
+
+@frozen(kw_only=True)
+class RenewalWindows:
+    """When a token is renewed before its end; the windows shrink with the token's lifetime.
+
+    Attributes:
+        advisory: the last part of a lifetime (0.25: its last quarter) in which one caller renews and nobody waits.
+        mandatory: the last part in which everybody waits for one renewal.
+        max_advisory: the longest advisory window, in seconds.
+        max_mandatory: the longest mandatory window, in seconds.
+    """
+
+    advisory: float = field(default=0.25, validator=_fraction)
+    mandatory: float = field(default=0.1, validator=_fraction)
+    max_advisory: float = 900.0
+    max_mandatory: float = 120.0
+
+
+@frozen(kw_only=True)
+class ActiveToken:
+    """A token in use. All times are seconds of the monotonic clock.
+
+    Attributes:
+        token: the token.
+        since: when it was obtained, or taken from the store.
+        renew_at: from here on one caller renews.
+        require_at: from here on everybody waits for a renewal.
+        ends_at: from here on the server refuses it.
+    """
+
+    token: Token
+    since: float = -math.inf
+    renew_at: float = math.inf
+    require_at: float = math.inf
+    ends_at: float = math.inf
+
+
+def activate(token: Token, *, seconds: float | None, start: float, windows: RenewalWindows) -> ActiveToken:
+    """Compute a token's refresh deadlines.
+
+    Args:
+        token: the token.
+        seconds: the lifetime left at `start`; `None` if the token does not end by time.
+        start: when that was true, on the monotonic clock.
+        windows: when to renew.
+    """
+    if seconds is None:
+        return ActiveToken(token=token, since=start)
+    ends_at = start + seconds
+    advisory = min(seconds * windows.advisory, windows.max_advisory)
+    mandatory = min(seconds * windows.mandatory, windows.max_mandatory)
+    renew_at = min(max(ends_at - max(advisory, mandatory), start + MIN_SPACING), ends_at)
+    require_at = max(renew_at, ends_at - mandatory)
+    return ActiveToken(token=token, since=start, renew_at=renew_at, require_at=require_at, ends_at=ends_at)
+
+
+@frozen(kw_only=True)
+class LoggedIn:
+    """The result of `login()`.
+
+    Attributes:
+        token_id: the token: a customer's bound device token, or a user's bearer token. Keep it like a password.
+        customer_id: the customer, on the customer interface.
+        user: the user, on the enterprise interface.
+        valid_to: until when the token is good, in UTC; `None` if it does not end by time.
+    """
+
+    token_id: str = field(repr=masked)
+    customer_id: str | None = None
+    user: User | None = field(default=None, repr=False)
+    valid_to: datetime | None = None
+
+
+def logged_in(token: Token, *, zone: ZoneInfo) -> LoggedIn:
+    """Describe a token that was just obtained."""
+    return LoggedIn(
+        token_id=token.value,
+        customer_id=token.customer_id,
+        user=token.user,
+        valid_to=None if token.valid_to is None else valid_to_utc(token.valid_to, zone=zone, after=None),
+    )
+
+
+def require_header_safe(value: str, *, where: str) -> str:
+    """Return a token's value as the server sent it.
 
     Raises:
         ResponseError: no header can carry it.
@@ -73,12 +165,12 @@ def usable(value: str, *, where: str) -> str:
 
 
 def lifetime(token: Token, *, zone: ZoneInfo, date: datetime | None, now: datetime) -> tuple[float, str | None]:
-    """Return the seconds that an ending token lives from its login on, and what was wrong if that had to be guessed.
+    """Return an ending token's lifetime in seconds from its login on, and the problem if it had to be assumed.
 
     Args:
         token: a token with `valid_to` or `expires_in`.
         zone: the project's time zone.
-        date: the `Date` of the login's answer, in UTC.
+        date: the `Date` of the login's response, in UTC.
         now: this host's clock, for an aware end that came without a `Date`.
     """
     if token.expires_in is not None:
@@ -90,9 +182,9 @@ def lifetime(token: Token, *, zone: ZoneInfo, date: datetime | None, now: dateti
         if end is None:
             return DEFAULT_LIFETIME, "valid_to cannot be read"
         if date is None:
-            return DEFAULT_LIFETIME, "the login's answer has no usable Date header"
-        rest = (end - date).total_seconds()
-        seconds = max(rest - RESOLUTION, rest / 2)
+            return DEFAULT_LIFETIME, "the login's response has no usable Date header"
+        left = (end - date).total_seconds()
+        seconds = max(left - RESOLUTION, left / 2)
     if not seconds > 0:
         return DEFAULT_LIFETIME, "the token seems to have ended before it began (is timezone= the project's?)"
     if seconds > MAX_LIFETIME:
@@ -106,13 +198,13 @@ def valid_to_utc(valid_to: str | datetime | None, *, zone: ZoneInfo, after: date
     Where the zone's clock showed that time twice (or, in spring, never), the earlier instant counts, unless it lies
     before `after` already.
     """
-    moment = _parse(valid_to) if isinstance(valid_to, str) else valid_to
-    if moment is None:
+    end = _parse(valid_to) if isinstance(valid_to, str) else valid_to
+    if end is None:
         return None
     try:
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-        instants = sorted({moment.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
+        if end.tzinfo is not None:
+            return end.astimezone(UTC)
+        instants = sorted({end.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
     except OverflowError:
         return None
     return next((instant for instant in instants if after is None or instant > after), instants[0])

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
-from carecloud_async.auth.logged_in import LoggedIn
+from carecloud_async.auth.token import LoggedIn
 from carecloud_async.cli import connect
 from carecloud_async.cli.connect import DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Connection
 from carecloud_async.cli.console import put

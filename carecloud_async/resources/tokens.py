@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from carecloud_async.auth.flow import call_with_token
+from carecloud_async.auth.token import Token
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import CUSTOMER_ONLY, Operation
-from carecloud_async.errors import AuthenticationError, ConfigurationError
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.declare import Resource, gets, posts, puts
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Tokens"]
 
 T = TypeVar("T")
+
+_LOGOUT = "postTokenLogout"
 
 
 class Tokens(Resource, call="tokens"):
@@ -103,7 +107,7 @@ class Tokens(Resource, call="tokens"):
         """Bind a device token to the project's test customer and return the customer's id."""
         ...
 
-    @posts("postTokenLogout", "/tokens/{token_id}/actions/logout", safe_to_repeat=True)
+    @posts(_LOGOUT, "/tokens/{token_id}/actions/logout", safe_to_repeat=True)
     async def logout(self, token_id: str) -> None:
         """Unbind a device token from its customer (`POST /tokens/{token_id}/actions/logout`)."""
         ...
@@ -171,16 +175,13 @@ class Tokens(Resource, call="tokens"):
             )
 
         token_id = path_params.get("token_id", "")
-        if token_id is not None:
-            return await send(token_id or None)
         manager = self._caller.manager
+        if token_id is not None:
+            result = await send(token_id or None)
+            if operation.operation_id == _LOGOUT and manager is not None:
+                await manager.forget(Token(token_id))
+            return result
         if manager is None:
             raise ConfigurationError("this client has no token of its own: name one in token_id=")
-        token = await manager.get()
-        try:
-            return await send(token.value)
-        except AuthenticationError as error:
-            if error.status != 401 or manager.renewal_is_useless(token):
-                raise
-        # Here and not in the auth flow: the path changes with the token.
-        return await send((await manager.get(rejected=token)).value)
+        # Outside of the auth flow: the path changes with the token.
+        return await call_with_token(manager, operation.title, lambda token: send(token.value))

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import ConfigurationError, Token
-from carecloud_async.auth.active_token import RenewalWindows, lease
-from carecloud_async.auth.token import DEFAULT_LIFETIME, lifetime, valid_to_utc
+from carecloud_async.auth.token import DEFAULT_LIFETIME, RenewalWindows, activate, lifetime, valid_to_utc
 
 PRAGUE = ZoneInfo("Europe/Prague")
 ZONES = st.sampled_from(
@@ -105,7 +104,7 @@ def test_a_life_of_one_second_is_short_and_not_absurd():
 def test_windows_lie_in_order_within_the_life(life, advisory, mandatory):
     """Renew, require, end come in this order, and never before the token was obtained."""
     windows = RenewalWindows(advisory=advisory, mandatory=mandatory)
-    laid = lease(Token("t"), seconds=life, start=100.0, windows=windows)
+    laid = activate(Token("t"), seconds=life, start=100.0, windows=windows)
     assert 100.0 <= laid.renew_at <= laid.require_at <= laid.ends_at == 100.0 + life
 
 

@@ -125,7 +125,7 @@ async def test_without_its_redis_a_device_stops_and_a_user_logs_in(caplog):
     """Redis down: TokenStoreError where a second login would kill a token, a warning where it costs a login only."""
     sandbox = make_sandbox()
     nowhere = "redis://127.0.0.1:1"
-    for auth in (sandbox.device(), sandbox.customer_session(0)):
+    for auth in (sandbox.device("kiosk"), sandbox.customer_session(0, "phone")):
         async with connect(sandbox, auth=auth, token_store=RedisTokenStore(nowhere)) as client:
             with pytest.raises(TokenStoreError):
                 await client.login()

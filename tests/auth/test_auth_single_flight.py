@@ -197,7 +197,7 @@ async def test_a_password_that_rotates_during_the_login_is_not_held_for_the_refu
 @pytest.mark.anyio
 async def test_a_renewal_has_a_deadline_of_its_own(monkeypatch):
     """A login that hangs is given up for everybody at once, and the next call tries afresh."""
-    monkeypatch.setattr(manager_module, "PATIENT_SECONDS", 0.2)
+    monkeypatch.setattr(manager_module, "RETRY_SECONDS", 0.2)
     sandbox = slow_sandbox()
 
     async def hang(request):

@@ -1,4 +1,4 @@
-"""Where tokens live between calls, tasks, processes and hosts; each store is imported only when it is used."""
+"""Token stores: for one process, one host, many hosts; each is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["FileTokenStore", "MemoryTokenStore", "RedisTokenStore", "StoredToken", "TokenStore"]
 
-_ROOMS = {"FileTokenStore": "file", "MemoryTokenStore": "memory", "RedisTokenStore": "redis"}
+_MODULES = {"FileTokenStore": "file", "MemoryTokenStore": "memory", "RedisTokenStore": "redis"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    store = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    store = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = store
     return store
 

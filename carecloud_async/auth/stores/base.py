@@ -1,11 +1,17 @@
-"""What a token store promises: one small record per identity, and a lock around its renewal."""
+"""The promise of a token store: one small record per identity, and a lock around its renewal."""
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from attrs import field, frozen
+
+from carecloud_async.errors import TokenStoreError
+
+_log = logging.getLogger("carecloud_async.auth")
 
 
 def _masked(value: object) -> str:
@@ -23,16 +29,19 @@ class StoredToken:
         customer_id: the customer that the token is bound to, if any.
         proof: a slow salted hash of the secret that obtained the token, so that a holder of another secret cannot
             borrow it; `None` where nothing needs proving.
+        keep_for: seconds for which the store keeps the record of a token that does not end by time, counted anew from
+            each save and each load; then it may drop it. `None`: no such limit.
     """
 
     value: str = field(repr=_masked)
     expires_in: float | None = None
     customer_id: str | None = None
     proof: str | None = field(default=None, repr=_masked)
+    keep_for: float | None = None
 
 
 class TokenStore(ABC):
-    """Where tokens live between calls, tasks and, if `shared`, processes.
+    """Keeps tokens between calls, tasks and, if `shared`, processes.
 
     Keys hold the project, the interface, the application and a digest of the identity: never a secret, never an
     e-mail. Every method raises `TokenStoreError` when the store cannot be reached or used.
@@ -43,11 +52,14 @@ class TokenStore(ABC):
 
     @abstractmethod
     async def load(self, key: str) -> StoredToken | None:
-        """Return the record under `key`, or `None` when there is none, it has ended, or it cannot be read."""
+        """Return the record under `key`, or `None` when there is none, it has ended, or it cannot be read.
+
+        Loading a record with `keep_for` renews that time.
+        """
 
     @abstractmethod
     async def save(self, key: str, token: StoredToken) -> None:
-        """Keep `token` under `key`, replacing what is there, whole or not at all."""
+        """Keep `token` under `key`, replacing the record there, whole or not at all."""
 
     @abstractmethod
     async def discard(self, key: str, value: str) -> None:
@@ -62,4 +74,65 @@ class TokenStore(ABC):
         """
 
     async def aclose(self) -> None:  # noqa: B027  (optional: most stores hold nothing open)
-        """Give back what this store has opened by itself; the records stay."""
+        """Close the connections and files that this store opened; the records stay."""
+
+
+class BestEffortStore(TokenStore):
+    """Wraps a store so that its failures cost a login, never a call.
+
+    For identities that lose nothing by a login of their own (users of the enterprise interface).
+    """
+
+    def __init__(self, store: TokenStore) -> None:
+        self._store = store
+        self.shared = store.shared
+
+    async def load(self, key: str) -> StoredToken | None:
+        """Load, or find nothing where the store fails."""
+        try:
+            return await self._store.load(key)
+        except TokenStoreError as error:
+            self._warn(error)
+            return None
+
+    async def save(self, key: str, token: StoredToken) -> None:
+        """Save, or leave it."""
+        try:
+            await self._store.save(key, token)
+        except TokenStoreError as error:
+            self._warn(error)
+
+    async def discard(self, key: str, value: str) -> None:
+        """Discard, or leave it."""
+        try:
+            await self._store.discard(key, value)
+        except TokenStoreError as error:
+            self._warn(error)
+
+    @asynccontextmanager
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """Lock, or go on without."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._store.lock(key))
+            except TokenStoreError as error:
+                self._warn(error)
+            yield
+
+    @staticmethod
+    def _warn(error: TokenStoreError) -> None:
+        _log.warning("token store unusable, logging in without it: %s", error)
+
+
+def backoff_delays(*, first: float, longest: float, jitter: Callable[[], float]) -> Iterator[float]:
+    """Yield waits without end: doubling, bounded, and scattered so that waiters do not march in step.
+
+    Args:
+        first: seconds of the first wait before scattering.
+        longest: seconds that no wait exceeds.
+        jitter: a source of numbers in [0, 1).
+    """
+    wait = first
+    while True:
+        yield wait * (0.5 + jitter() / 2)
+        wait = min(wait * 2, longest)

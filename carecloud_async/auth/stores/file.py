@@ -1,4 +1,4 @@
-"""The store of one host: a private file that all its processes share."""
+"""The store of one host: a private folder that all its processes share."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 from filelock import BaseFileLock
 
-from carecloud_async.auth.stores.backoff import backoff_delays
-from carecloud_async.auth.stores.base import StoredToken, TokenStore
-from carecloud_async.auth.stores.clock_reading import ClockReading, boot_id, seconds_between
+from carecloud_async.auth.stores.base import StoredToken, TokenStore, backoff_delays
 from carecloud_async.auth.stores.file_locks import FileLocks, release
-from carecloud_async.auth.stores.record import from_record, life_of, to_record
-from carecloud_async.auth.stores.token_file import TokenFile
+from carecloud_async.auth.stores.record_folder import RecordFolder, resolve
+from carecloud_async.auth.stores.records import (
+    ClockReading,
+    boot_id,
+    dated_record,
+    from_record,
+    lifetime_left,
+    seconds_unused,
+)
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.threads import run_in_thread_uninterrupted
@@ -28,25 +33,30 @@ T = TypeVar("T")
 _log = logging.getLogger("carecloud_async.auth")
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_SHAPE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, None}
+_SHAPE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, None}
+#: A load renews a record's time to live once this part of it has passed: not each load is worth a write.
+_RENEW_PART = 0.1
 
 
 class FileTokenStore(TokenStore):
-    """Keeps tokens in one private file, for all processes of a host; for asyncio and trio.
+    """Keeps tokens in one private folder, for all processes of a host; for asyncio and trio.
 
-    Beside the file stand its lock files (`….lock`, removed after use but for one). A link is followed, never replaced.
-    One operating-system user owns the file; two users need two files. The whole file is read and rewritten each time,
-    in a worker thread because of the disk's slowest moments; reads take the same lock as writes, since Windows replaces
-    no file that is open.
+    Beside `path` stands the folder `<path>.d` (0700) with one file for each record (0600) and the lock files. A save
+    writes one record, in a worker thread because of the disk's slowest moments, and drops a few that have ended; reads
+    take the same lock as writes, since Windows replaces no file that is open. A file at `path` itself is the single
+    file of an earlier version: its records are taken over and it is removed.
 
-    A record's life goes on counting while no process runs. On one boot of the host (where the system tells boots apart:
+    One operating-system user owns the folder; two users need two paths. A folder or a file of another user is refused,
+    and none in the folder is opened through a link.
+
+    A record's time goes on counting while no process runs. On one boot of the host (where the system tells boots apart:
     Linux) the monotonic clock counts it, so wrong clocks and jumps do not matter; else the wall clock does.
 
     Args:
-        path: the file; made, with its folder, on first use.
-        clock: what dates the records and is slept on while another process holds a lock.
+        path: names the folder, which is made on first use. If it is a link, the link's target names it.
+        clock: dates the records and is slept on while another process holds a lock.
         jitter: numbers in [0, 1) that scatter the attempts at a lock.
-        boot: tells this boot of the host from others; `None` from it: no way to tell.
+        boot: returns an id of this boot of the host; `None` from it: the system has none.
     """
 
     shared = True
@@ -59,50 +69,27 @@ class FileTokenStore(TokenStore):
         jitter: Callable[[], float] = random.random,
         boot: Callable[[], str | None] = boot_id,
     ) -> None:
-        self._path = os.path.realpath(os.path.expanduser(path))
+        self._path = resolve(path)
         self._clock: Clock = SystemClock() if clock is None else clock
         self._jitter = jitter
         self._boot = boot
-        self._file = TokenFile(self._path)
-        self._locks = FileLocks(self._path)
+        self._folder = RecordFolder(self._path, choose=jitter)
+        self._locks = FileLocks(self._folder)
 
     def __repr__(self) -> str:
         return f"FileTokenStore({self._path!r})"
 
     async def load(self, key: str) -> StoredToken | None:
         """See `TokenStore.load`."""
-        records = await self._alone(self._file.read)
-        if key not in records:
-            return None
-        record = records[key]
-        left = _seconds_left(record, now=self._now())
-        token = from_record(record, expires_in=None if left == math.inf else left)
-        if left is None or token is None:
-            _log.warning("a record in the token file %s cannot be read: going on without it", self._path)
-            return None
-        return token if left > 0 else None
+        return await self._alone(lambda: self._load(key))
 
     async def save(self, key: str, token: StoredToken) -> None:
         """See `TokenStore.save`."""
-        record = _dated_record(token, now=self._now())
-
-        def put(records: dict[str, Any]) -> bool:
-            records[key] = record
-            return True
-
-        await self._alone(lambda: self._change(put))
+        await self._alone(lambda: self._save(key, token))
 
     async def discard(self, key: str, value: str) -> None:
         """See `TokenStore.discard`."""
-
-        def drop(records: dict[str, Any]) -> bool:
-            token = from_record(records.get(key), expires_in=None)
-            if token is None or token.value != value:
-                return False
-            del records[key]
-            return True
-
-        await self._alone(lambda: self._change(drop))
+        await self._alone(lambda: self._discard(key, value))
 
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
         """See `TokenStore.lock`."""
@@ -135,12 +122,34 @@ class FileTokenStore(TokenStore):
             await self._clock.sleep(wait)
         raise AssertionError("the waits have no end")
 
-    def _change(self, change: Callable[[dict[str, Any]], bool]) -> None:
-        records = self._file.read()
-        if not change(records):
-            return
-        now = self._now()
-        self._file.write({key: record for key, record in records.items() if _seconds_left(record, now=now)})
+    def _load(self, key: str) -> StoredToken | None:
+        record, now = self._folder.read(key), self._now()
+        if record is None:
+            return None
+        left = lifetime_left(record, now=now)
+        token = from_record(record, expires_in=None if left == math.inf else left)
+        if left is None or token is None:
+            _log.warning("a record in the token store %s cannot be read: going on without it", self._path)
+            return None
+        if left <= 0:
+            return None
+        if token.keep_for is not None and (seconds_unused(record, now=now) or 0.0) > token.keep_for * _RENEW_PART:
+            # What a newer version of this SDK has added to the record stays in it.
+            self._folder.write(key, {**record, **dated_record(token, now=now)})
+        return token
+
+    def _save(self, key: str, token: StoredToken) -> None:
+        self._folder.write(key, dated_record(token, now=self._now()))
+        self._folder.sweep(self._has_ended)
+
+    def _discard(self, key: str, value: str) -> None:
+        token = from_record(self._folder.read(key), expires_in=None)
+        if token is not None and token.value == value:
+            self._folder.remove(key)
+
+    def _has_ended(self, record: Any) -> bool:
+        left = lifetime_left(record, now=self._now())
+        return left is None or left <= 0
 
     def _now(self) -> ClockReading:
         return ClockReading(wall=self._clock.time(), monotonic=self._clock.monotonic(), boot=self._boot())
@@ -151,47 +160,14 @@ class FileTokenStore(TokenStore):
             yield
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise TokenStoreError(f"the token file {self._path!r} cannot be used: {reason}. {_fix(error)}") from error
+            raise TokenStoreError(f"the token store {self._path!r} cannot be used: {reason}. {_fix(error)}") from error
 
 
 def _fix(error: OSError) -> str:
     if error.errno in _FULL:
         return "Free some space there; the tokens saved before are untouched."
+    if error.errno == errno.ELOOP:
+        return "Give a path that nobody else can put a link into."
     if error.errno in _SHAPE:
         return "Give the path of a file in a folder."
     return "Give this user the right to write in its folder, or choose another path."
-
-
-def _dated_record(token: StoredToken, *, now: ClockReading) -> dict[str, Any]:
-    life = life_of(token)
-    if life is None:
-        return to_record(token)
-    saved = {"wall": now.wall, "monotonic": now.monotonic, "boot": now.boot}
-    return {**to_record(token), "expires_in": life, "saved": saved}
-
-
-def _seconds_left(record: object, *, now: ClockReading) -> float | None:
-    """Return what is left of a record's life: infinity if it does not end, `None` if the record makes no sense."""
-    if not isinstance(record, dict):
-        return None
-    life = record.get("expires_in")
-    if life is None:
-        return math.inf
-    saved = _moment_of(record.get("saved"))
-    if saved is None or not _is_finite(life):
-        return None
-    return max(0.0, float(life) - seconds_between(saved, now))
-
-
-def _moment_of(saved: object) -> ClockReading | None:
-    if not isinstance(saved, dict):
-        return None
-    wall, monotonic, boot = (saved.get(name) for name in ("wall", "monotonic", "boot"))
-    if not _is_finite(wall) or not _is_finite(monotonic) or not (boot is None or isinstance(boot, str)):
-        return None
-    return ClockReading(wall=float(wall), monotonic=float(monotonic), boot=boot)
-
-
-def _is_finite(value: object) -> TypeGuard[float]:
-    # No NaN passes a comparison, and an integer beyond every float is compared without being converted.
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e18 < value < 1e18

@@ -1,4 +1,4 @@
-"""The locks between processes that stand beside a token file."""
+"""The locks between processes in the folder of a token store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import os
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
+from carecloud_async.auth.stores.record_folder import RecordFolder
 from carecloud_async.errors import TokenStoreError
 
 _log = logging.getLogger("carecloud_async.auth")
 
 
 class FileLocks:
-    """One gate for the file as a whole and one lock for each key, all freed by the system when their holder dies.
+    """One gate for the folder as a whole and one lock for each key, all freed by the system when their holder dies.
 
     Every attempt is made once and returns at once, so that the caller waits in its own way. Each one uses a lock object
     of its own: two tasks or threads of one process exclude each other just as two processes do.
@@ -24,29 +25,27 @@ class FileLocks:
     happens inside the gate: else someone could open a file, see it removed, and lock what nobody else can see.
 
     Args:
-        path: the token file.
+        folder: the store's folder, which nobody else can write in: lock files are opened through links.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, folder: RecordFolder) -> None:
+        self._folder = folder
 
     def try_gate(self) -> BaseFileLock | None:
         """Return the gate, held, or `None` while another has it.
 
         Raises:
-            OSError: the folder cannot be made or written.
+            OSError: the folder cannot be made or written, or belongs to another user.
             TokenStoreError: the file system cannot lock.
         """
-        folder = os.path.dirname(self._path)
-        if not os.path.isdir(folder):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-        return _try(self._path + ".lock")
+        self._folder.prepare()
+        return _try(os.path.join(self._folder.path, "gate.lock"))
 
     def try_key(self, key: str) -> BaseFileLock | None:
         """Return the lock of `key`, held, or `None` while another has it or the gate.
 
         Raises:
-            OSError: the folder cannot be made or written.
+            OSError: the folder cannot be made or written, or belongs to another user.
             TokenStoreError: the file system cannot lock.
         """
         gate = self.try_gate()
@@ -54,7 +53,7 @@ class FileLocks:
             return None
         try:
             digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-            return _try(f"{self._path}.{digest[:24]}.lock")
+            return _try(os.path.join(self._folder.path, f"{digest[:24]}.lock"))
         finally:
             release(gate)
 
@@ -97,4 +96,4 @@ def _try(path: str) -> BaseFileLock | None:
 
 def _cannot_lock(path: str) -> TokenStoreError:
     folder = os.path.dirname(path)
-    return TokenStoreError(f"the file system of {folder!r} cannot lock files: keep the token file on a local disk")
+    return TokenStoreError(f"the file system of {folder!r} cannot lock files: keep the token store on a local disk")

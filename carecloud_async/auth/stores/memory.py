@@ -1,4 +1,4 @@
-"""The store of one process: gone when it ends, free of any set-up."""
+"""The store of one process: needs no set-up and ends with it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from attrs import evolve, frozen
 
-from carecloud_async.auth.stores.backoff import backoff_delays
-from carecloud_async.auth.stores.base import StoredToken, TokenStore
-from carecloud_async.auth.stores.record import life_of
+from carecloud_async.auth.stores.base import StoredToken, TokenStore, backoff_delays
+from carecloud_async.auth.stores.records import keep_for, lifetime_of
 from carecloud_async.runtime.clock import Clock, SystemClock
 
-#: Between two searches for ended records at least so many are saved, or as many as the last one left: so the search
-#: costs next to nothing per save, and ended records never outnumber the living for long.
+#: Between two sweeps of ended records at least this many are saved, or as many as the last sweep left: a sweep costs
+#: next to nothing per save, and ended records never outnumber the others for long.
 _SWEEP_EVERY = 256
 
 
 @frozen
 class _Kept:
     token: StoredToken
-    #: On the monotonic clock; `None`: does not end by time.
+    #: When the record ends, on the monotonic clock; `None`: not by time.
     deadline: float | None
+    #: The seconds by which each load moves that end on; `None`: the token itself ends.
+    keep_for: float | None
 
 
 class MemoryTokenStore(TokenStore):
@@ -33,7 +34,7 @@ class MemoryTokenStore(TokenStore):
     A forked child starts with a copy of the records and with every lock free.
 
     Args:
-        clock: what counts the life of the records and is slept on while another holds a lock.
+        clock: counts the lifetime of the records and is slept on while another holds a lock.
         jitter: numbers in [0, 1) that scatter the attempts at a lock.
     """
 
@@ -61,14 +62,18 @@ class MemoryTokenStore(TokenStore):
             if kept.deadline <= now:
                 del self._records[key]
                 return None
+            if kept.keep_for is not None:
+                self._records[key] = evolve(kept, deadline=now + kept.keep_for)
+                return kept.token
         return evolve(kept.token, expires_in=kept.deadline - now)
 
     async def save(self, key: str, token: StoredToken) -> None:
         """See `TokenStore.save`."""
         now = self._clock.monotonic()
-        life = life_of(token)
+        keep = keep_for(token)
+        seconds = lifetime_of(token) if keep is None else keep
         with self._guard():
-            self._records[key] = _Kept(token, None if life is None else now + life)
+            self._records[key] = _Kept(token, None if seconds is None else now + seconds, keep)
             self._saves_to_sweep -= 1
             if self._saves_to_sweep <= 0:
                 self._sweep(now)

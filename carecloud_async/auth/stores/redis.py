@@ -1,4 +1,4 @@
-"""The store of many hosts: a Redis server counts the lives and keeps the locks."""
+"""The store of many hosts: a Redis server counts the records' time to live and keeps the locks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+from attrs import evolve
 
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
-from carecloud_async.auth.stores.record import from_record, life_of, to_record
+from carecloud_async.auth.stores.records import from_record, keep_for, lifetime_of, to_record
 from carecloud_async.auth.stores.redis_connections import GivenClient, OwnClients, own_clients, redis_library
 from carecloud_async.auth.stores.redis_lock import RedisLock
 from carecloud_async.errors import TokenStoreError
@@ -28,16 +29,21 @@ _log = logging.getLogger("carecloud_async.auth")
 #: Deletes a record if it still is what was read: KEYS[1] the key, ARGV[1] the record.
 _DELETE_IF_SAME = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
-#: A longer life (30 years) is as good as this one, and Redis refuses what overflows.
-_LONGEST_LIFE = 1e9
+#: Renews a record's time to live if it still is what was read: KEYS and ARGV as above, ARGV[2] the milliseconds.
+_EXPIRE_IF_SAME = (
+    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+)
+
+#: A longer lifetime (30 years) is as good as this one, and Redis refuses what overflows.
+_LONGEST_LIFETIME = 1e9
 
 
 class RedisTokenStore(TokenStore):
     """Keeps tokens in Redis, for all processes of all hosts; asyncio only. Needs the extra `redis`.
 
-    The server counts what is left of each life, so the hosts' clocks do not matter. A store made from a URL may be used
-    in several event loops, each with its own connections; `aclose` closes those of the loop it is called in. A client
-    that is given stays the caller's, and belongs to the first loop that uses it.
+    The server counts each record's time to live, so the hosts' clocks do not matter. A store made from a URL may be
+    used in several event loops, each with its own connections; `aclose` closes those of the loop it is called in. A
+    client that is given stays the caller's, and belongs to the first loop that uses it.
 
     Args:
         url_or_client: `redis://:password@host:6379/0`, `rediss://…`, `unix://…`, or a client of `redis.asyncio`.
@@ -90,19 +96,23 @@ class RedisTokenStore(TokenStore):
         )
         if raw is None or milliseconds == -2:
             return None
-        # -1: no end. The answer may have been under way for a while: assume for all of the time since we asked.
+        # -1: no end. The response may have been under way for a while: assume for all of the time since we asked.
         left = None if milliseconds == -1 else milliseconds / 1000 - (self._clock.monotonic() - asked)
         token = from_record(_parse(raw), expires_in=left)
         if token is None:
             _log.warning("a record in Redis (%s) cannot be read: going on without it", self._clients.label)
             return None
+        if token.keep_for is not None:
+            await self._keep(name, raw, token.keep_for)
+            return evolve(token, expires_in=None)
         return token if left is None or left > 0 else None
 
     async def save(self, key: str, token: StoredToken) -> None:
         """See `TokenStore.save`."""
         name = self._prefix + key
-        life = life_of(token)
-        milliseconds = None if life is None else int(min(life, _LONGEST_LIFE) * 1000)
+        keep = keep_for(token)
+        seconds = lifetime_of(token) if keep is None else keep
+        milliseconds = None if seconds is None else _milliseconds(seconds)
         if milliseconds == 0:
             await self._ask(lambda client: client.delete(name))
             return
@@ -126,6 +136,9 @@ class RedisTokenStore(TokenStore):
         """Close the connections that this store opened in the running event loop; the records stay."""
         await self._clients.aclose()
 
+    async def _keep(self, name: str, raw: str | bytes, seconds: float) -> None:
+        await self._ask(lambda client: client.eval(_EXPIRE_IF_SAME, 1, name, raw, _milliseconds(seconds)))
+
     async def _ask(self, work: Callable[[Any], Awaitable[T]]) -> T:
         client = self._clients.client()
         try:
@@ -133,7 +146,7 @@ class RedisTokenStore(TokenStore):
                 return await work(client)
         except self._failures as error:
             problem = self._describe(error)
-        # Raised out here, without a cause: what Redis refuses it quotes, and redis-py too, token and all.
+        # Raised out here, without a cause: Redis quotes the commands that it refuses, and redis-py too, token and all.
         raise TokenStoreError(
             f"Redis ({self._clients.label}) cannot be used: {problem}. Start it, or correct what the store was given."
         )
@@ -146,6 +159,10 @@ class RedisTokenStore(TokenStore):
         # Redis's answers begin with a code; in a transaction redis-py puts the whole command before it.
         code = str(error).rpartition(" caused error: ")[2].lstrip("('\"").partition(" ")[0]
         return f"{type(error).__name__} {code}" if code.isalpha() and code.isupper() else type(error).__name__
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(min(seconds, _LONGEST_LIFETIME) * 1000)
 
 
 def _parse(raw: str | bytes) -> object:

@@ -18,7 +18,7 @@ class OwnClients:
 
     Args:
         make: makes a client; called inside the loop that will use it.
-        label: what to call the server in messages; holds no password.
+        label: the server's name in messages; holds no password.
     """
 
     def __init__(self, *, make: Callable[[], Redis], label: str) -> None:

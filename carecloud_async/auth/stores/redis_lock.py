@@ -1,4 +1,4 @@
-"""A lock in Redis that lives as long as its holder does, and not much longer."""
+"""A lock in Redis that its holder extends while it runs, and that ends by itself soon after the holder died."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from carecloud_async.auth.stores.backoff import backoff_delays
+from carecloud_async.auth.stores.base import backoff_delays
 from carecloud_async.auth.stores.redis_connections import redis_library
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock
@@ -22,15 +22,15 @@ T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: How long a caller on its way out waits for the server to take the lock back; after that it happens behind its back.
-_PARTING_SECONDS = 1.0
+#: How long a leaving caller waits for the server to free the lock; after that the release goes on in the background.
+_RELEASE_SECONDS = 1.0
 
 #: Tasks are held here until they are done: the event loop itself holds them weakly.
-_parting: set[asyncio.Task[None]] = set()
+_releases: set[asyncio.Task[None]] = set()
 
 
 class Ask(Protocol):
-    """Does something with the client; every failure of it comes out as `TokenStoreError`."""
+    """Runs work with the client and raises its failures as `TokenStoreError`."""
 
     async def __call__(self, work: Callable[[Any], Awaitable[T]], /) -> T:
         """Run `work` with the client."""
@@ -38,7 +38,7 @@ class Ask(Protocol):
 
 
 class RedisLock(AbstractAsyncContextManager[None]):
-    """redis-py's own lock, extended every third of its life by a task that runs while it is held.
+    """redis-py's own lock, extended every third of its time to live by a task that runs while it is held.
 
     That task is asyncio's own and no task group: a task group would wrap what the body raises, and cancel the body when
     the lock is lost. A lost lock is a warning, since the work under it may still succeed.
@@ -60,7 +60,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
         # Chosen here and not by redis-py, so that a lock can be given back whose grant was never heard.
         self._token = secrets.token_hex(16).encode()
         self._asked = False
-        self._keeper: asyncio.Task[None] | None = None
+        self._extender: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
         try:
@@ -68,14 +68,14 @@ class RedisLock(AbstractAsyncContextManager[None]):
         except BaseException:
             # Cancelled or out of time: the server may have granted it all the same.
             if self._asked:
-                await _part(self._undo())
+                await _finish(self._undo())
             raise
-        self._keeper = asyncio.create_task(self._keep())
+        self._extender = asyncio.create_task(self._extend_regularly())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await _part(self._give_back())
+        await _finish(self._release())
 
     async def _acquire(self) -> None:
         for wait in backoff_delays(first=0.01, longest=0.1, jitter=self._jitter):
@@ -83,7 +83,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
                 return
             await self._clock.sleep(wait)
 
-    async def _keep(self) -> None:
+    async def _extend_regularly(self) -> None:
         while True:
             await self._clock.sleep(self._life / 3)
             try:
@@ -94,12 +94,12 @@ class RedisLock(AbstractAsyncContextManager[None]):
                 self._warn_lost()
                 return
 
-    async def _give_back(self) -> None:
+    async def _release(self) -> None:
         lost_already = False
-        if self._keeper is not None:
-            lost_already = self._keeper.done()
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        if self._extender is not None:
+            lost_already = self._extender.done()
+            self._extender.cancel()
+            await asyncio.wait([self._extender])
         try:
             ours = await self._ask(self._free)
         except TokenStoreError as error:
@@ -141,10 +141,10 @@ class RedisLock(AbstractAsyncContextManager[None]):
         )
 
 
-async def _part(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` to its end whatever happens to the caller, who waits for it a little."""
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end whatever happens to the caller, which waits for it a little."""
     task = asyncio.create_task(work)
-    _parting.add(task)
-    task.add_done_callback(_parting.discard)
-    with anyio.move_on_after(_PARTING_SECONDS, shield=True):
+    _releases.add(task)
+    task.add_done_callback(_releases.discard)
+    with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
         await asyncio.shield(task)

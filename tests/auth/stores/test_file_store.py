@@ -33,54 +33,70 @@ def store(path, clock):
     return FileTokenStore(path, clock=clock, boot=lambda: "boot")
 
 
+def folder_of(path):
+    return path.with_name(path.name + ".d")
+
+
+def record_files(path):
+    return sorted(folder_of(path).glob("*.json"))
+
+
+def record_file(path, value):
+    """The file of the record that holds this token."""
+    return next(file for file in record_files(path) if json.loads(file.read_bytes())["value"] == value)
+
+
 @posix
 @pytest.mark.anyio
 async def test_private(store, path):
-    """The folder made, the file and its lock files are for their owner alone, under any umask."""
+    """The folders made, the records and the lock files are for their owner alone, under any umask."""
     before = os.umask(0)
     try:
         async with store.lock("key"):
             await store.save("key", TOKEN)
-            modes = [stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()]
+            modes = [stat.S_IMODE(file.stat().st_mode) for file in folder_of(path).iterdir()]
     finally:
         os.umask(before)
     assert modes == [0o600] * 3
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder_of(path).stat().st_mode) == 0o700
 
 
 @pytest.mark.anyio
 async def test_no_litter(store, path):
-    """After use there is the file and one lock file, and the key is in no file name."""
+    """After use there is the record and one lock file, and the key is in no file name."""
     async with store.lock("secret-key"):
-        assert not [file for file in path.parent.iterdir() if "secret-key" in file.name]
+        assert not [file for file in folder_of(path).iterdir() if "secret-key" in file.name]
         await store.save("secret-key", TOKEN)
-    assert sorted(file.name for file in path.parent.iterdir()) == ["tokens.json", "tokens.json.lock"]
+    assert sorted(folder_of(path).iterdir()) == [*record_files(path), folder_of(path) / "gate.lock"]
+    assert len(record_files(path)) == 1
+    assert list(path.parent.iterdir()) == [folder_of(path)]
 
 
 @posix
 @pytest.mark.anyio
 async def test_exposed_file(store, path, caplog):
-    """A file that others can read is a warning, once, and private after the next save."""
+    """A record that others can read is a warning, once, and private after the next save."""
     await store.save("key", TOKEN)
-    path.chmod(0o644)
+    record_files(path)[0].chmod(0o644)
     assert (await store.load("key")).value == "tok-secret"
     await store.load("key")
     assert [record.name for record in caplog.records if record.levelno == logging.WARNING] == ["carecloud_async.auth"]
     await store.save("key", TOKEN)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(record_files(path)[0].stat().st_mode) == 0o600
 
 
 @posix
 @pytest.mark.anyio
 async def test_link_is_followed(tmp_path, clock):
-    """A link stays a link: its target is what is replaced, and both names share their locks."""
+    """A link of one's own stays a link: its target names the folder, and both names share their locks."""
     real, link = tmp_path / "real.json", tmp_path / "link.json"
     link.symlink_to(real)
     await FileTokenStore(link, clock=clock).save("key", TOKEN)
     assert link.is_symlink()
     assert (await FileTokenStore(real, clock=clock).load("key")).value == "tok-secret"
-    assert (tmp_path / "real.json.lock").exists()
-    assert not (tmp_path / "link.json.lock").exists()
+    assert (folder_of(real) / "gate.lock").exists()
+    assert not folder_of(link).exists()
 
 
 @pytest.mark.anyio
@@ -93,7 +109,7 @@ async def test_link_is_followed(tmp_path, clock):
     ids=["cut", "binary", "list", "null", "newer", "foreign", "shape", "deep"],
 )  # fmt: skip
 async def test_damaged(store, path, caplog, content):
-    """A damaged or foreign file is one warning without its content, no tokens, and kept aside when replaced."""
+    """A damaged or foreign file in the path's place is one warning without its content, and never touched."""
     path.parent.mkdir()
     path.touch(0o600)
     path.write_bytes(content)
@@ -106,7 +122,7 @@ async def test_damaged(store, path, caplog, content):
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.name for record in warnings] == ["carecloud_async.auth"]
     assert "mine" not in warnings[0].getMessage()
-    assert path.with_name("tokens.json.damaged").read_bytes() == content
+    assert path.read_bytes() == content
 
 
 @pytest.mark.anyio
@@ -132,35 +148,38 @@ async def test_empty_file(store, path, caplog):
 )  # fmt: skip
 async def test_damaged_record(store, path, caplog, record):
     """A record that makes no sense is a warning and no token; the others stay."""
-    await store.save("good", TOKEN)
-    data = json.loads(path.read_text())
-    data["records"]["bad"] = record
-    path.write_text(json.dumps(data))
+    await store.save("bad", StoredToken(value="bad"))
+    record_file(path, "bad").write_text(json.dumps(record))
     assert await store.load("bad") is None
     assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["carecloud_async.auth"]
+    await store.save("good", TOKEN)
     await store.discard("bad", "v")
     await store.save("bad", TOKEN)
     assert (await store.load("good")).value == (await store.load("bad")).value == "tok-secret"
 
 
 @pytest.mark.anyio
-async def test_newer_fields_survive(store, path):
+async def test_newer_fields_survive(store, path, clock):
     """What a newer version of this SDK adds to a record survives the writes of this one."""
-    await store.save("theirs", TOKEN)
-    data = json.loads(path.read_text())
-    data["records"]["theirs"]["novelty"] = [1]
-    path.write_text(json.dumps(data))
+    await store.save("theirs", StoredToken(value="theirs", keep_for=100))
+    file = record_files(path)[0]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "novelty": [1]}))
     await store.save("ours", TOKEN)
-    assert json.loads(path.read_text())["records"]["theirs"]["novelty"] == [1]
+    clock.advance(50)
+    written = json.loads(file.read_text())["saved"]
+    assert (await store.load("theirs")).value == "theirs"
+    assert json.loads(file.read_text())["novelty"] == [1]
+    assert json.loads(file.read_text())["saved"] != written
 
 
 @pytest.mark.anyio
 async def test_ended_records_are_dropped(store, path, clock):
-    """Records that have ended leave the file with the next save."""
+    """Records that have ended, or were not used for their time, leave the folder with the next save."""
     await store.save("old", TOKEN)
+    await store.save("unused", StoredToken(value="session", keep_for=90))
     clock.advance(101)
-    await store.save("new", TOKEN)
-    assert list(json.loads(path.read_text())["records"]) == ["new"]
+    await store.save("new", StoredToken(value="new"))
+    assert record_files(path) == [record_file(path, "new")]
 
 
 async def lock_once(store):
@@ -198,7 +217,7 @@ async def test_no_regular_file(tmp_path):
 async def test_disk_full(store, path, monkeypatch, failing):
     """When the disk is full the old file stays as it was, nothing is left beside it, and the store goes on after."""
     await store.save("key", TOKEN)
-    before = path.read_bytes()
+    before = record_files(path)[0].read_bytes()
 
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -207,8 +226,8 @@ async def test_disk_full(store, path, monkeypatch, failing):
         patch.setattr(os, failing, fail)
         with pytest.raises(TokenStoreError, match="Free some space"):
             await store.save("key", StoredToken(value="other"))
-    assert path.read_bytes() == before
-    assert sorted(file.name for file in path.parent.iterdir()) == ["tokens.json", "tokens.json.lock"]
+    assert record_files(path)[0].read_bytes() == before
+    assert sorted(folder_of(path).iterdir()) == [*record_files(path), folder_of(path) / "gate.lock"]
     await store.save("key", StoredToken(value="other"))
     assert (await store.load("key")).value == "other"
 
@@ -328,15 +347,14 @@ async def test_killed_holder(child, path):
 
 
 def test_killed_writer(child, path):
-    """A writer killed at any moment leaves a whole file, old or new, and a store that works."""
+    """A writer killed at any moment leaves whole records, old or new, and a store that works."""
     for number in range(4):
         writer = child("asyncio", "write", "file", path)
         assert writer.stdout.readline() == "writing\n"
         time.sleep(0.01 + number * 0.013)  # not for luck: somewhere in the middle of an endless row of writes
         writer.kill()
         writer.wait()
-        records = json.loads(path.read_bytes())["records"]
-        assert records["key"]["value"] == "x" * 20_000
+        assert [json.loads(file.read_bytes())["value"] for file in record_files(path)].count("x" * 20_000) == 1
         store = FileTokenStore(path)
         assert anyio.run(store.load, "key").value == "x" * 20_000
         anyio.run(store.save, "after", TOKEN)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async.auth.stores.clock_reading import ClockReading, boot_id, seconds_between
+from carecloud_async.auth.stores.records import ClockReading, boot_id, seconds_between
 
 walls = st.floats(-1e10, 1e10)
 uptimes = st.floats(0, 1e8)

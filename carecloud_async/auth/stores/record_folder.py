@@ -1,0 +1,222 @@
+"""The folder of a `FileTokenStore`: private, one file for each record, nothing opened through links."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import stat
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from carecloud_async.runtime.durable_files import sync_folder
+
+_log = logging.getLogger("carecloud_async.auth")
+
+#: Names the single file of earlier versions as ours and says which format its records have.
+_SINGLE_FILE_MARK = "carecloud_tokens"
+_SINGLE_FILE_VERSION = 1
+
+_RECORD = ".json"
+_NEW = ".tmp"
+
+#: How many records each save looks at to drop those that have ended.
+SWEPT_PER_SAVE = 16
+
+# Windows lacks some of these and needs O_BINARY.
+_COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON  # non-blocking: opening a pipe must not hang
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
+
+
+class RecordFolder:
+    """Reads and writes records; the caller holds the gate, so there is one reader or writer at a time.
+
+    Args:
+        path: the store's path; absolute. The folder stands beside it, as `<path>.d`; a file at the path itself holds
+            the records of an earlier version and is taken over.
+        choose: numbers in [0, 1): where a sweep begins.
+    """
+
+    def __init__(self, path: str, *, choose: Callable[[], float]) -> None:
+        self._single_file = path
+        self.path = path + ".d"
+        self._choose = choose
+        self._unswept: list[str] = []
+        self._warned: set[str] = set()
+        self._foreign: tuple[int, int, int] | None = None
+
+    def prepare(self) -> None:
+        """Make the folder, or check that it is one and this user's.
+
+        Raises:
+            OSError: it is a link, no folder, or belongs to another user.
+        """
+        try:
+            status = os.lstat(self.path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self.path, 0o700)
+            status = os.lstat(self.path)
+        if not stat.S_ISDIR(status.st_mode):
+            raise OSError(errno.ENOTDIR, f"{self.path} is a link or a file, not a folder")
+        _require_own(status, self.path)
+        if sys.platform != "win32" and stat.S_IMODE(status.st_mode) & 0o077:
+            os.chmod(self.path, 0o700)
+
+    def read(self, key: str) -> Any:
+        """Return the record of `key`; `None` if there is none, and an empty one if it is damaged.
+
+        Raises:
+            OSError: its file cannot be read, is a link or not a regular file, or belongs to another user.
+        """
+        self._take_over_single_file()
+        return self._read(self._name(key))
+
+    def write(self, key: str, record: dict[str, Any]) -> None:
+        """Replace the record of `key`, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written; the old one is as it was.
+        """
+        self._take_over_single_file()
+        self._write(self._name(key), record, durable=True)
+        sync_folder(self.path)
+
+    def remove(self, key: str) -> None:
+        """Remove the record of `key`, if there is one."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._join(self._name(key)))
+
+    def sweep(self, has_ended: Callable[[Any], bool]) -> None:
+        """Look at a few records and remove those that have ended; in its course all are looked at."""
+        if not self._unswept:
+            names = sorted(name for name in os.listdir(self.path) if name.endswith((_RECORD, _NEW)))
+            start = int(self._choose() * len(names))
+            self._unswept = names[start:] + names[:start]
+        for _ in range(min(SWEPT_PER_SAVE, len(self._unswept))):
+            name = self._unswept.pop()
+            # Inside the gate nobody writes: a new file without its final name is of a writer that was killed.
+            if name.endswith(_NEW) or self._is_ended(name, has_ended):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._join(name))
+
+    def _is_ended(self, name: str, has_ended: Callable[[Any], bool]) -> bool:
+        record = self._read(name)
+        return record is not None and has_ended(record)
+
+    def _name(self, key: str) -> str:
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40] + _RECORD
+
+    def _join(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def _read(self, name: str) -> Any:
+        found = _content(self._join(name))
+        if found is None:
+            return None
+        content, status = found
+        self._warn_if_exposed(status, self._join(name))
+        try:
+            record = json.loads(content)
+        except (ValueError, RecursionError):
+            return {}
+        return {} if record is None else record
+
+    def _write(self, name: str, record: dict[str, Any], *, durable: bool) -> None:
+        content = json.dumps(record, separators=(",", ":")).encode("ascii")
+        target = self._join(name)
+        new = target + _NEW
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        try:
+            _create(new, content, durable=durable)
+            os.replace(new, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+            raise
+
+    def _take_over_single_file(self) -> None:
+        """Move the records of the single file of earlier versions here; a file that is not ours is left alone."""
+        found = _content(self._single_file)
+        if found is None:
+            self._foreign = None
+            return
+        content, status = found
+        seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if not content.strip() or seen == self._foreign:
+            return
+        records = _single_file_records(content)
+        if records is None:
+            self._foreign = seen
+            _log.warning("the file %s is damaged or not a token file: going on without it", self._single_file)
+            return
+        for key, record in records.items():
+            if isinstance(record, dict) and not os.path.lexists(self._join(self._name(key))):
+                self._write(self._name(key), record, durable=False)
+        getattr(os, "sync", lambda: None)()  # once for thousands of files
+        os.unlink(self._single_file)
+
+    def _warn_if_exposed(self, status: os.stat_result, path: str) -> None:
+        if sys.platform != "win32" and stat.S_IMODE(status.st_mode) & 0o077 and path not in self._warned:
+            self._warned.add(path)
+            _log.warning("the token file %s is open to other users: it becomes private when next written", path)
+
+
+def resolve(path: str | os.PathLike[str]) -> str:
+    """Return the absolute path of a store, links resolved; a link that somebody else has made is left as it is."""
+    given = os.path.abspath(os.path.expanduser(path))
+    if os.path.islink(given) and sys.platform != "win32" and os.lstat(given).st_uid not in {0, os.geteuid()}:
+        return os.path.join(os.path.realpath(os.path.dirname(given)), os.path.basename(given))
+    return os.path.realpath(given)
+
+
+def _content(path: str) -> tuple[bytes, os.stat_result] | None:
+    try:
+        descriptor = os.open(path, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, f"{path} is a link") from error
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(None, "it is not a regular file", path)
+        _require_own(status, path)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(), status
+    finally:
+        os.close(descriptor)
+
+
+def _require_own(status: os.stat_result, path: str) -> None:
+    if sys.platform != "win32" and status.st_uid != os.geteuid():
+        raise OSError(errno.EPERM, f"{path} belongs to another user")
+
+
+def _single_file_records(content: bytes) -> dict[str, Any] | None:
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or data.get(_SINGLE_FILE_MARK) != _SINGLE_FILE_VERSION:
+        return None
+    records = data.get("records")
+    return records if isinstance(records, dict) else None
+
+
+def _create(path: str, content: bytes, *, durable: bool) -> None:
+    # The mode is given at birth: made public first and narrowed later, a file can be opened in between.
+    with os.fdopen(os.open(path, _CREATE, 0o600), "wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
