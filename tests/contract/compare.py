@@ -70,7 +70,11 @@ def _operations(known: Facts, found: Facts) -> Iterator[Task]:
             continue
         if now.operation_id != name:
             renamed[now.operation_id] = name
-            yield Task(kind="noted", subjects=(name,), text=f"rename the operation to {now.operation_id}; nothing is sent otherwise")
+            yield Task(
+                kind="noted",
+                subjects=(name,),
+                text=f"rename the operation to {now.operation_id}; nothing is sent otherwise",
+            )
         yield from (Task(kind=kind, subjects=(name,), text=text) for kind, text in _operation(was, now))
     for name, now in found.operations.items():
         if name not in known.operations and name not in renamed:
@@ -163,7 +167,10 @@ def _value(was: Value, now: Value, what: str, *, sent: bool) -> Iterator[tuple[s
     if was.type != now.type:
         yield "type changed", f"make {name} {_shown(now)} instead of {_shown(was)}"
     elif was.format != now.format:
-        yield "format", f"see whether {name} is {now.format or 'plain text'}, as its example shows now (was {was.format or 'plain text'})"
+        yield (
+            "format",
+            f"see whether {name} is {now.format or 'plain text'}: its example was {was.format or 'plain text'}",
+        )
     if was.read_only != now.read_only:
         if now.read_only:
             yield "now read-only", f"leave {name} out of inputs and changes: only the server writes it now"
@@ -171,7 +178,10 @@ def _value(was: Value, now: Value, what: str, *, sent: bool) -> Iterator[tuple[s
             yield "widened", f"add {name} to inputs and changes: it may be written now"
     writable = sent and not now.read_only
     if now.required and not was.required:
-        yield ("now required" if writable else "noted"), f"make {name} required" if writable else f"{name} is always there now"
+        yield (
+            ("now required" if writable else "noted"),
+            f"make {name} required" if writable else f"{name} is always there now",
+        )
     if was.required and not now.required:
         yield ("widened" if writable else "noted"), f"give {name} a default: it is required no more"
     if now.nullable and not was.nullable:
@@ -181,7 +191,9 @@ def _value(was: Value, now: Value, what: str, *, sent: bool) -> Iterator[tuple[s
     yield from _listed(was.enum, now.enum, name)
 
 
-def _listed(was: tuple[str | int | float, ...], now: tuple[str | int | float, ...], name: str) -> Iterator[tuple[str, str]]:
+def _listed(
+    was: tuple[str | int | float, ...], now: tuple[str | int | float, ...], name: str
+) -> Iterator[tuple[str, str]]:
     if was and not now:
         yield "widened", f"{name} takes any value now: see whether its enum still helps"
     elif now and not was:
@@ -208,7 +220,10 @@ def _written(facts: Facts) -> set[str]:
         name = queue.pop()
         if name in facts.schemas and name not in seen:
             seen.add(name)
-            queue += [facts.schemas[name].type, *(value.item for value in facts.schemas[name].fields if not value.read_only)]
+            queue += [
+                facts.schemas[name].type,
+                *(value.item for value in facts.schemas[name].fields if not value.read_only),
+            ]
     return seen
 
 

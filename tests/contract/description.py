@@ -41,7 +41,7 @@ def load(path: Path) -> dict[str, Any]:
     except ImportError:
         raise UnreadableError("PyYAML is not installed") from None
     try:
-        found = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (safe)
+        found = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UnreadableError(f"cannot read {path}: {type(error).__name__}") from None
     if not isinstance(found, dict) or not isinstance(found.get("paths"), dict):

@@ -9,8 +9,8 @@
     Card.valid_from string(timestamp) required enum=[…]
     Reward : object readonly
 
-`?` is a query parameter, `<` a field of the body, `>` a field of the answer, `.` a field of a schema. `paged` stands for
-the four parameters of paging where they are the usual ones. The usual statuses of failures are left out.
+`?` is a query parameter, `<` a field of the body, `>` a field of the answer, `.` a field of a schema. `paged` stands
+for the four parameters of paging where they are the usual ones. The usual statuses of failures are left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ __all__ = ["MANIFEST", "dumps", "load", "loads"]
 #: The manifest that the suite holds the code to.
 MANIFEST = Path(__file__).with_name("manifest.txt")
 
-_HEADER = "# What the API offers: see tests/contract/manifest.py. Made by: python -m tests.contract --write-manifest FILE"
+_HEADER = (
+    "# What the API offers: see tests/contract/manifest.py. Made by: python -m tests.contract --write-manifest FILE"
+)
 _PAGING = (
     Value(name="count", type="integer"),
     Value(name="offset", type="integer"),

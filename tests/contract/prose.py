@@ -14,7 +14,10 @@ _MARKUP = re.compile(r"<[^>]+>|[*_]{1,2}(?=\S)|(?<=\S)[*_]{1,2}")
 _LINK = re.compile(r"\[[^\]]*\]\([^)]*\)(\s*\([^)]*\))?")
 _SENTENCE = re.compile(r"\n|(?<=[.!?])\s+(?=\W*[A-Z⚠`])")
 _API = r"(?P<{}>enterprise|customer)[\s-]+(?:api|interface)s?\b"
-_EXISTS = r"\b(?:available|accessible|supported|allowed|enabled|offered|exposed|usable|exists?|works?|callable|call(?:ed)?|used?)\b"
+_EXISTS = (
+    r"\b(?:available|accessible|supported|allowed|enabled|offered|exposed"
+    r"|usable|exists?|works?|callable|call(?:ed)?|used?)\b"
+)
 #: Each is tried on a sentence that is about the operation.
 _ONLY = (
     re.compile(rf"{_EXISTS}[^.]*\b(?:only|solely|exclusively)\b[^.]*?{_API.format('api')}", re.IGNORECASE),
@@ -24,7 +27,8 @@ _ONLY = (
     re.compile(rf"\b(?:exclusive|restricted|limited)\s+to\s+(?:the\s+)?{_API.format('api')}", re.IGNORECASE),
 )
 _NOT = re.compile(
-    rf"\b(?:not|un)\s?(?:available|accessible|supported|allowed|offered|exposed)\b[^.]*?{_API.format('api')}", re.IGNORECASE
+    rf"\b(?:not|un)\s?(?:available|accessible|supported|allowed|offered|exposed)\b[^.]*?{_API.format('api')}",
+    re.IGNORECASE,
 )
 #: A sentence about something else: it begins with an argument's name, or it states a condition.
 _BESIDE = re.compile(r"^\W*`|\bwhen\b|\bif\b|\bparameters?\b|\bfields?\b|\bhas to be allowed\b", re.IGNORECASE)

@@ -6,6 +6,8 @@ import keyword
 import re
 from collections.abc import Iterator
 
+from attrs import evolve
+
 from tests.contract.facts import PAGING, Facts, Operation, Schema, Value
 from tests.contract.naming import ANSWERS, NOT_MODELS, class_name, options, snake
 
@@ -22,7 +24,7 @@ _INTERFACES = {"enterprise": "ENTERPRISE_ONLY", "customer": "CUSTOMER_ONLY"}
 def skeleton(facts: Facts, operation_id: str) -> str:
     """Return the method of an operation, then the classes of its schemas that the SDK lacks."""
     operation = facts.operations[operation_id]
-    parts = [_method(facts, operation)]
+    parts = [_method(facts, operation), *_inline(facts, operation)]
     if operation.answer.kind == "fields" and len(operation.answer.fields) > 1 and operation_id not in ANSWERS:
         answer = Schema(name=_answer_name(operation), fields=operation.answer.fields)
         parts.append(_model(facts, answer))
@@ -33,6 +35,15 @@ def skeleton(facts: Facts, operation_id: str) -> str:
     if operation.verb == "PUT":
         parts += [_changes(facts, facts.schemas[name]) for name in sent if not _exists(f"{class_name(name)}Changes")]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _inline(facts: Facts, operation: Operation) -> Iterator[str]:
+    """Yield the input of an object that the body holds and that has no name."""
+    for value in operation.body:
+        inner = [one for one in operation.body if one.name.startswith(f"{value.name}.")]
+        if inner and "." not in value.name:
+            fields = tuple(evolve(one, name=one.name.removeprefix(f"{value.name}.")) for one in inner)
+            yield _input(facts, Schema(name=operation.operation_id, fields=fields))
 
 
 def _exists(name: str) -> bool:
@@ -61,18 +72,18 @@ def _method(facts: Facts, operation: Operation) -> str:
     if len(line) > 112:
         line = f"{line[: line.index('(')]}(\n    " + ",\n    ".join(arguments) + f",\n) -> {_result(facts, operation)}:"
     return "\n".join(f"    {one}" if one else "" for one in [
-        *_decorator(operation).splitlines(),
+        *_decorator(facts, operation).splitlines(),
         *line.splitlines(),
         *_docstring(operation).splitlines(),
         "    ...",
     ])  # fmt: skip
 
 
-def _decorator(operation: Operation) -> str:
+def _decorator(facts: Facts, operation: Operation) -> str:
     answer = operation.answer
     words = [f'"{operation.operation_id}"', f'"{operation.path}"']
     if answer.kind == "list":
-        words += [f'"{answer.key}"', f"key={_key(operation)}"]
+        words += [f'"{answer.key}"', f"key={_key(facts, operation)}"]
         words += ['method="POST"'] if operation.verb == "POST" else []
         words += [] if operation.paged else ["paged=False"]
     elif answer.kind == "fields" and len(answer.fields) == 1:
@@ -94,10 +105,13 @@ def _only_reads(operation: Operation) -> bool:
     return operation.answer.kind == "list" or bool(re.search(r"/(validate|check|verify)-", operation.path))
 
 
-def _key(operation: Operation) -> str:
-    """Guess the field that names a record; the records tell."""
+def _key(facts: Facts, operation: Operation) -> str:
+    """Guess the field that names a record."""
     singular = re.sub(r"ies$", "y", operation.answer.key).removesuffix("s")
-    return f'"{singular}_id"'
+    schema = facts.schemas.get(operation.answer.type)
+    names = [value.name for value in schema.fields if value.name.endswith("_id")] if schema else []
+    guess = f"{singular}_id" if f"{singular}_id" in names else next(iter(names), None)
+    return f'"{guess}"' if guess else "None"
 
 
 def _name(operation: Operation) -> str:
@@ -109,11 +123,18 @@ def _name(operation: Operation) -> str:
 
 
 def _arguments(facts: Facts, operation: Operation) -> Iterator[str]:
-    own = operation.path_names if operation.path.count("/") <= 2 or "/actions/" in operation.path else operation.path_names[1:]
+    own = (
+        operation.path_names
+        if operation.path.count("/") <= 2 or "/actions/" in operation.path
+        else operation.path_names[1:]
+    )
     yield from (f"{name}: str" for name in own)
+    record = next((value for value in operation.body if value.required and value.item in facts.schemas), None)
+    if record is not None:
+        yield f"{record.name}: {_argument(facts, record, operation)}"
     paging = operation.paged and {*PAGING} <= {value.name for value in operation.query}
     query = [value for value in operation.query if not (paging and value.name in PAGING)]
-    body = [value for value in operation.body if "." not in value.name]
+    body = [value for value in operation.body if "." not in value.name and value is not record]
     values = sorted((*query, *body), key=lambda value: not value.required)
     if values:
         yield "*"
@@ -138,7 +159,9 @@ def _kind(facts: Facts, kind: str, *, suffix: str, listed: str) -> str:
         return listed.format(_kind(facts, kind[:-2], suffix=suffix, listed=listed))
     if kind in facts.schemas:
         schema = facts.schemas[kind]
-        return f"{class_name(kind)}{suffix}" if schema.fields else _kind(facts, schema.type, suffix=suffix, listed=listed)
+        return (
+            f"{class_name(kind)}{suffix}" if schema.fields else _kind(facts, schema.type, suffix=suffix, listed=listed)
+        )
     return _SCALARS.get(kind, "JsonValue")
 
 
@@ -162,10 +185,19 @@ def _answer_name(operation: Operation) -> str:
 def _docstring(operation: Operation) -> str:
     only = {"enterprise": " Enterprise API only.", "customer": " Customer API only."}.get(operation.interface, "")
     title = f"(`{operation.verb} {operation.path}`).{only}"
-    values = [value for value in (*operation.query, *operation.body) if value.name not in PAGING and "." not in value.name]
+    values = [
+        value
+        for value in (*operation.query, *operation.body)
+        if "." not in value.name and not (operation.paged and value.name in PAGING)
+    ]
     if not values:
         return f'    """TODO {title}"""'
-    lines = [f'    """TODO {title}', "", "    Args:", *(f"        {value.name}: TODO{_values(value)}." for value in values)]
+    lines = [
+        f'    """TODO {title}',
+        "",
+        "    Args:",
+        *(f"        {value.name}: TODO{_values(value)}." for value in values),
+    ]
     return "\n".join([*lines, '    """'])
 
 
@@ -177,6 +209,9 @@ def _model(facts: Facts, schema: Schema) -> str:
     lines = ["@frozen(kw_only=True, repr=False)", f"class {class_name(schema.name)}(Model):", '    """TODO."""', ""]
     for value in _named(schema):
         kind = _field_type(facts, value)
+        if value.name == f"{snake(class_name(schema.name))}_id" and value.read_only:
+            lines += [f"    {value.name}: {kind} = field(metadata=READ_ONLY)", '    """TODO."""']
+            continue
         if value.many:
             default = "()"
         elif value.item in facts.schemas and facts.schemas[value.item].fields:
@@ -184,7 +219,9 @@ def _model(facts: Facts, schema: Schema) -> str:
         else:
             kind, default = f"{kind} | None", "None"
         only = value.read_only or schema.read_only
-        lines.append(f"    {value.name}: {kind} = " + (f"field(default={default}, metadata=READ_ONLY)" if only else default))
+        lines.append(
+            f"    {value.name}: {kind} = " + (f"field(default={default}, metadata=READ_ONLY)" if only else default)
+        )
         lines.append(f'    """TODO{_values(value)}."""')
     return "\n".join(lines)
 
@@ -198,7 +235,11 @@ def _field_type(facts: Facts, value: Value) -> str:
 
 def _input(facts: Facts, schema: Schema) -> str:
     name = class_name(schema.name)
-    lines = ["@frozen(kw_only=True, repr=False)", f"class {name}Input(Input):", f'    """TODO; the fields are those of `{name}`."""']
+    lines = [
+        "@frozen(kw_only=True, repr=False)",
+        f"class {name}Input(Input):",
+        f'    """TODO; the fields are those of `{name}`."""',
+    ]
     lines += ["", f"    reads: ClassVar[type[Model] | None] = {name}", ""]
     for value in sorted(_writable(schema), key=lambda one: not one.required):
         kind = _written_type(facts, value, "Input")
