@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.contract.facts import Facts, Operation, Schema
+from tests.contract.facts import Facts, Operation, Schema, Value
 
-__all__ = ["ANSWERS", "NOT_MODELS", "RENAMES", "class_name", "options", "reachable", "snake"]
+__all__ = ["ANSWERS", "NOT_MODELS", "RENAMES", "class_name", "options", "reachable", "snake", "writable"]
 
 #: Schemas whose class has another name than theirs.
 RENAMES = {
@@ -37,14 +37,22 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[-\s]", "_", name).lower()
 
 
-def held_by(schema: Schema) -> tuple[str, ...]:
-    """Return the types that a schema mentions."""
-    return tuple(option for one in (schema.type, *(f.type for f in schema.fields)) for option in options(one))
-
-
 def options(kind: str) -> tuple[str, ...]:
     """Return the alternatives of a type, without the marks of lists."""
     return tuple(re.sub(r"[()\[\]]", "", option) for option in kind.split("|"))
+
+
+def writable(facts: Facts, schema: Schema) -> tuple[Value, ...]:
+    """Return the fields of a schema that a caller may send: neither they nor their own schemas are read-only."""
+    if schema.read_only:
+        return ()
+    return tuple(
+        value
+        for value in schema.fields
+        if "." not in value.name
+        and not value.read_only
+        and not (value.item in facts.schemas and facts.schemas[value.item].read_only)
+    )
 
 
 def reachable(facts: Facts, *, written: bool) -> tuple[str, ...]:
@@ -53,9 +61,10 @@ def reachable(facts: Facts, *, written: bool) -> tuple[str, ...]:
     seen: set[str] = set()
     while queue:
         name = queue.pop()
-        if name in facts.schemas and name not in seen:
+        schema = facts.schemas.get(name)
+        if schema and name not in seen and not (written and schema.read_only):
             seen.add(name)
-            queue += _within(facts.schemas[name], written=written)
+            queue += _within(schema, written=written)
     return tuple(sorted(seen))
 
 
@@ -67,7 +76,5 @@ def _types(operation: Operation, *, written: bool) -> list[str]:
 
 
 def _within(schema: Schema, *, written: bool) -> list[str]:
-    if not written:
-        return list(held_by(schema))
-    fields = [] if schema.read_only else [value for value in schema.fields if not value.read_only]
+    fields = [value for value in schema.fields if not (written and value.read_only)]
     return [*options(schema.type), *(option for value in fields for option in options(value.type))]

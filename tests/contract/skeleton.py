@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
+from tests.contract.deviations import SEVERAL
 from tests.contract.facts import PAGING, Facts, Operation, Schema, Value
-from tests.contract.naming import ANSWERS, NOT_MODELS, class_name, options, snake
+from tests.contract.naming import ANSWERS, NOT_MODELS, class_name, options, snake, writable
 
 __all__ = ["skeleton"]
 
@@ -58,7 +59,8 @@ def _closure(facts: Facts, types: list[str], *, written: bool) -> list[str]:
     for kind in types:
         for name in options(kind):
             if name in facts.schemas and name not in found and name not in NOT_MODELS:
-                fields = [value for value in facts.schemas[name].fields if not (written and value.read_only)]
+                schema = facts.schemas[name]
+                fields = writable(facts, schema) if written else schema.fields
                 mentioned = [value.type for value in fields if name not in options(value.type)]
                 found += [one for one in _closure(facts, mentioned, written=written) if one not in found]
                 found.append(name)
@@ -118,7 +120,7 @@ def _name(operation: Operation) -> str:
     last = [part for part in operation.path.split("/") if not part.startswith("{")][-1]
     if "/actions/" in operation.path or last == "batch":
         name = snake(last)
-        return f"{name}_" if keyword.iskeyword(name) else name
+        return _safe(name)
     return "list" if operation.answer.kind == "list" else _PLAIN[operation.verb]
 
 
@@ -148,6 +150,8 @@ def _arguments(facts: Facts, operation: Operation) -> Iterator[str]:
 def _argument(facts: Facts, value: Value, operation: Operation) -> str:
     if value.format in _ARGUMENTS and not value.many:
         return _ARGUMENTS[value.format]
+    if value.name in SEVERAL.get(operation.operation_id, ()):
+        return "str | Sequence[str]"
     kinds = [_kind(facts, option, suffix="Input", listed="Sequence[{}]") for option in value.type.split("|")]
     if any(one.name.startswith(f"{value.name}.") for one in operation.body):
         kinds = [f"{class_name(operation.operation_id)}Input"]
@@ -220,7 +224,8 @@ def _model(facts: Facts, schema: Schema) -> str:
             kind, default = f"{kind} | None", "None"
         only = value.read_only or schema.read_only
         lines.append(
-            f"    {value.name}: {kind} = " + (f"field(default={default}, metadata=READ_ONLY)" if only else default)
+            f"    {_safe(value.name)}: {kind} = "
+            + (f"field(default={default}, metadata=READ_ONLY)" if only else default)
         )
         lines.append(f'    """TODO{_values(value)}."""')
     return "\n".join(lines)
@@ -241,16 +246,20 @@ def _input(facts: Facts, schema: Schema) -> str:
         f'    """TODO; the fields are those of `{name}`."""',
     ]
     lines += ["", f"    reads: ClassVar[type[Model] | None] = {name}", ""]
-    for value in sorted(_writable(schema), key=lambda one: not one.required):
+    for value in sorted(writable(facts, schema), key=lambda one: not one.required):
         kind = _written_type(facts, value, "Input")
-        lines.append(f"    {value.name}: {kind}" + ("" if value.required else " | Unset | None = UNSET"))
+        lines.append(f"    {_safe(value.name)}: {kind}" + ("" if value.required else " | Unset | None = UNSET"))
     return "\n".join(lines)
 
 
 def _changes(facts: Facts, schema: Schema) -> str:
-    lines = [f"class {class_name(schema.name)}Changes(TypedDict, total=False):", '    """TODO."""', ""]
-    lines += [f"    {value.name}: {_written_type(facts, value, 'Changes')} | None" for value in _writable(schema)]
-    return "\n".join(lines)
+    name = f"{class_name(schema.name)}Changes"
+    fields = [(value.name, f"{_written_type(facts, value, 'Changes')} | None") for value in writable(facts, schema)]
+    if any(keyword.iskeyword(field) for field, _ in fields):
+        inside = ", ".join(f'"{field}": {kind}' for field, kind in fields)
+        return f'{name} = TypedDict("{name}", {{{inside}}}, total=False)\n"""TODO."""'
+    lines = [f"class {name}(TypedDict, total=False):", '    """TODO."""', ""]
+    return "\n".join([*lines, *(f"    {field}: {kind}" for field, kind in fields)])
 
 
 def _written_type(facts: Facts, value: Value, suffix: str) -> str:
@@ -265,5 +274,6 @@ def _named(schema: Schema) -> list[Value]:
     return [value for value in schema.fields if "." not in value.name]
 
 
-def _writable(schema: Schema) -> list[Value]:
-    return [value for value in _named(schema) if not value.read_only]
+def _safe(name: str) -> str:
+    """Return a name that an attribute may have; `from` needs care everywhere else as well."""
+    return f"{name}_" if keyword.iskeyword(name) else name
