@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BESIDES", "ELSEWHERE", "ENUMS", "INPUTS", "SEVERAL", "TYPES"]
+__all__ = ["BESIDES", "ELSEWHERE", "ENUMS", "INPUTS", "OMITTED", "SEVERAL", "TYPES"]
 
 #: Query parameters that take several values although their type is a plain string: their text says so.
 SEVERAL = {
@@ -44,3 +44,6 @@ ENUMS = {
     ("PersonalInformation", "gender"): "Gender",
     ("postTokenLogin", "login_type"): "LoginType",
 }
+
+#: Arguments that a call cannot have for a reason of its own.
+OMITTED = {"postCustomer": {"autologin"}}  # only on a view for another device
