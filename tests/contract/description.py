@@ -202,7 +202,7 @@ class _Reader:
     def _json(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Return the schema of a body, whatever its media type."""
         content = message.get("content") or {}
-        media = content.get("application/json") or next(iter(content.values()), {})
+        media: Any = content.get("application/json") or next(iter(content.values()), {})
         return self._resolved(media.get("schema", {}))
 
     def _resolved(self, thing: Any) -> dict[str, Any]:

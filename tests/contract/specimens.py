@@ -151,7 +151,8 @@ class Description:
         }.get(kind, st.text(max_size=4))
 
     def _objects(self, schema: Mapping[str, Any], depth: int, *, whole: bool) -> st.SearchStrategy[Any]:
-        always, sometimes = {}, {}
+        always: dict[str, st.SearchStrategy[Any]] = {}
+        sometimes: dict[str, st.SearchStrategy[Any]] = {}
         for name, one in self._inside(schema, depth):
             sure = whole or name in schema.get("required", ()) or name.endswith("_id")
             (always if sure else sometimes)[name] = self.random(one, depth + 1)
