@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from carecloud_async._version import __version__
 
 if TYPE_CHECKING:
+    from carecloud_async.auth.active_token import RenewalWindows
     from carecloud_async.auth.customer import (
         AuthenticationTokenSession,
         CustomerSession,
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     )
     from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
     from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
-    from carecloud_async.auth.lease import RenewalWindows
     from carecloud_async.auth.logged_in import LoggedIn
     from carecloud_async.auth.provider import AuthProvider, Send
     from carecloud_async.auth.stores.base import StoredToken, TokenStore
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from carecloud_async.auth.stores.memory import MemoryTokenStore
     from carecloud_async.auth.stores.redis import RedisTokenStore
     from carecloud_async.auth.token import Token
+    from carecloud_async.calls.events import CallRecord
+    from carecloud_async.calls.rate_limit import RateLimit
+    from carecloud_async.calls.retry import RetryPolicy
     from carecloud_async.client import CareCloud
     from carecloud_async.errors import (
         ApiError,
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
         TransportError,
         WrongEventLoopError,
     )
-    from carecloud_async.http import Timeout
+    from carecloud_async.http.client import Timeout
     from carecloud_async.models import (
         UNSET,
         Address,
@@ -90,12 +93,9 @@ if TYPE_CHECKING:
         User,
         UserLogin,
     )
-    from carecloud_async.observe import CallRecord
-    from carecloud_async.pages import Listing
+    from carecloud_async.paging.iterators import Page
+    from carecloud_async.paging.listing import Listing
     from carecloud_async.project import Interface, Project
-    from carecloud_async.rate import RateLimit
-    from carecloud_async.retry import RetryPolicy
-    from carecloud_async.walk import Page
 
 __all__ = [
     "UNSET",
@@ -195,7 +195,7 @@ _HOMES = {
     "auth.customer": ("AuthenticationTokenSession", "CustomerSession", "ResumedSession", "SocialNetworkSession"),
     "auth.device": ("Device", "DeviceSetup", "DeviceToken"),
     "auth.enterprise": ("EnterpriseCredentials", "SsoCredentials"),
-    "auth.lease": ("RenewalWindows",),
+    "auth.active_token": ("RenewalWindows",),
     "auth.logged_in": ("LoggedIn",),
     "auth.provider": ("AuthProvider", "Send"),
     "auth.stores.base": ("StoredToken", "TokenStore"),
@@ -229,7 +229,7 @@ _HOMES = {
         "TransportError",
         "WrongEventLoopError",
     ),
-    "http": ("Timeout",),
+    "http.client": ("Timeout",),
     "models": (
         "UNSET",
         "Address",
@@ -269,12 +269,12 @@ _HOMES = {
         "User",
         "UserLogin",
     ),
-    "observe": ("CallRecord",),
-    "pages": ("Listing",),
+    "calls.events": ("CallRecord",),
+    "paging.listing": ("Listing",),
     "project": ("Interface", "Project"),
-    "rate": ("RateLimit",),
-    "retry": ("RetryPolicy",),
-    "walk": ("Page",),
+    "calls.rate_limit": ("RateLimit",),
+    "calls.retry": ("RetryPolicy",),
+    "paging.iterators": ("Page",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

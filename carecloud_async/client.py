@@ -11,32 +11,32 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from zoneinfo import ZoneInfo
 
 from carecloud_async import codec
+from carecloud_async.auth.active_token import RenewalWindows
 from carecloud_async.auth.device import DeviceToken
-from carecloud_async.auth.identities import Identities, Seat
-from carecloud_async.auth.lease import RenewalWindows
 from carecloud_async.auth.logged_in import LoggedIn, logged_in
 from carecloud_async.auth.provider import AuthProvider
+from carecloud_async.auth.registry import IdentityHandle, IdentityRegistry
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.stores.memory import MemoryTokenStore
-from carecloud_async.call import Caller
-from carecloud_async.checks import check_whole
-from carecloud_async.clock import Clock, SystemClock
-from carecloud_async.engine import Engine, Options
-from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
-from carecloud_async.http import Timeout, open_door
-from carecloud_async.loops import LoopGuard
-from carecloud_async.managers import ManagerFactory
-from carecloud_async.observe import OnCall
-from carecloud_async.project import Interface, Project
-from carecloud_async.rate import Gate, Limit, RateLimit
-from carecloud_async.retry import RetryBudget, RetryPolicy
-from carecloud_async.settings import (
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.context import ClientContext, Options
+from carecloud_async.calls.events import OnCall
+from carecloud_async.calls.managers import ManagerFactory
+from carecloud_async.calls.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
+from carecloud_async.calls.retry import RetryBudget, RetryPolicy
+from carecloud_async.config import (
     DEFAULT_CONNECTIONS,
     check_combination,
     check_provider,
     check_store,
     from_environment,
 )
+from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
+from carecloud_async.http.client import Timeout, build_http_client
+from carecloud_async.project import Interface, Project
+from carecloud_async.runtime.clock import Clock, SystemClock
+from carecloud_async.runtime.event_loops import LoopGuard
+from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
     from carecloud_async.resources.customers import Customers
@@ -85,7 +85,7 @@ class CareCloud:
         language: str = "cs, en-gb;q=0.8",
         token_store: TokenStore | None = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  (a frozen value)
-        rate_limit: Limit | None = RateLimit.adaptive(),  # noqa: B008  (a frozen value)
+        rate_limit: RateLimitPolicy | None = RateLimit.adaptive(),  # noqa: B008  (a frozen value)
         timeout: Timeout | float = Timeout(),  # noqa: B008  (a frozen value)
         max_connections: int = DEFAULT_CONNECTIONS,
         proxy: str | None = None,
@@ -106,13 +106,13 @@ class CareCloud:
             verify=verify is not True,
             max_connections=max_connections != DEFAULT_CONNECTIONS,
         )
-        check_whole("max_connections", max_connections, least=1)
+        require_int("max_connections", max_connections, least=1)
         check_provider(auth)
         clock = clock or SystemClock()
         project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
-        engine = Engine(
+        context = ClientContext(
             project=project,
-            door=open_door(
+            http=build_http_client(
                 project,
                 transport=transport,
                 http_client=http_client,
@@ -120,7 +120,7 @@ class CareCloud:
                 proxy=proxy,
                 verify=verify,
             ),
-            gate=Gate(rate_limit, clock=clock),
+            rate_limiter=RateLimiter(rate_limit, clock=clock),
             budget=RetryBudget(retry, clock=clock),
             clock=clock,
             random=random or Random(),  # noqa: S311  (jitter, not secrets)
@@ -129,20 +129,22 @@ class CareCloud:
         )
         options = Options(language=language, timeout=Timeout.of(timeout), retry=retry)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
-        managers = ManagerFactory(engine=engine, options=options, store=store, windows=windows)
-        identities = Identities(managers.make)
+        managers = ManagerFactory(context=context, options=options, store=store, windows=windows)
+        identities = IdentityRegistry(managers.make)
         self._owner = True
         self._acting = False
         self._own_seat = identities.seat(auth)
-        self._set_up(engine, identities, self._own_seat, options)
+        self._set_up(context, identities, self._own_seat, options)
 
-    def _set_up(self, engine: Engine, identities: Identities, seat: Seat, options: Options) -> None:
-        self._engine = engine
+    def _set_up(
+        self, context: ClientContext, identities: IdentityRegistry, seat: IdentityHandle, options: Options
+    ) -> None:
+        self._context = context
         self._identities = identities
         self._seat = seat
         self._options = options
         interface = Interface(seat.manager.provider.interface)
-        self._caller = Caller(engine, interface=interface, options=options, manager=seat.manager)
+        self._caller = Caller(context, interface=interface, options=options, manager=seat.manager)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> CareCloud:
@@ -160,7 +162,7 @@ class CareCloud:
         return cls(**from_environment(overrides))
 
     async def __aenter__(self) -> Self:
-        self._engine.check()
+        self._context.check()
         return self
 
     async def __aexit__(
@@ -170,22 +172,22 @@ class CareCloud:
 
     def __repr__(self) -> str:
         provider = type(self._seat.manager.provider).__name__
-        return f"<CareCloud {self._engine.project.host} {self._caller.interface} {provider}>"
+        return f"<CareCloud {self._context.project.host} {self._caller.interface} {provider}>"
 
     async def aclose(self) -> None:
         """Close the pool. Nobody is logged out. On a view it does nothing: the pool belongs to the client."""
         if self._owner:
-            await self._engine.aclose()
+            await self._context.aclose()
 
     @property
     def project(self) -> Project:
         """The project; `client.project.localize(dt)` gives a timestamp of the API its zone."""
-        return self._engine.project
+        return self._context.project
 
     @property
     def http(self) -> Any:
         """The `AsyncClient` underneath, for instrumentation. URLs in it print as path templates."""
-        return self._engine.door.client
+        return self._context.http.client
 
     def acting_as(self, auth: AuthProvider) -> CareCloud:
         """Return a view with an identity of its own on the same pool; cheap enough for one per request.
@@ -216,12 +218,12 @@ class CareCloud:
         )
         return self._view(self._seat, options, acting=self._acting)
 
-    def _view(self, seat: Seat, options: Options, *, acting: bool) -> CareCloud:
+    def _view(self, seat: IdentityHandle, options: Options, *, acting: bool) -> CareCloud:
         view = CareCloud.__new__(CareCloud)
         view._owner = False
         view._acting = acting
         view._own_seat = self._own_seat
-        view._set_up(self._engine, self._identities, seat, options)
+        view._set_up(self._context, self._identities, seat, options)
         return view
 
     async def login(self) -> LoggedIn:
@@ -233,10 +235,10 @@ class CareCloud:
             AuthenticationError: the credentials were refused.
             SessionExpiredError: a resumed session is over.
         """
-        self._engine.check()
+        self._context.check()
         self._identities.claim(self._seat)
         token = await self._seat.manager.log_in()
-        return logged_in(token, zone=self._engine.project.timezone)
+        return logged_in(token, zone=self._context.project.timezone)
 
     async def logout(self) -> None:
         """Log out at the server and forget the token.
@@ -244,9 +246,9 @@ class CareCloud:
         A customer's session stays ended until `login()`; a user of the enterprise interface is logged in again by the
         next call.
         """
-        self._engine.check()
+        self._context.check()
         await self._seat.manager.log_out()
-        if self._seat.manager.provider.ends_with_logout:
+        if self._seat.manager.provider.requires_relogin:
             self._identities.release(self._seat)
 
     async def ping(self) -> None:

@@ -22,7 +22,7 @@ class CustomerLogin(AuthProvider):
 
     __slots__ = ()
 
-    ends_with_logout = True
+    requires_relogin = True
     device: DeviceToken
 
     @property
@@ -186,7 +186,7 @@ class ResumedSession(AuthProvider):
     """
 
     renewable = False
-    ends_with_logout = True
+    requires_relogin = True
 
     token_id: str = field(validator=require_text, repr=masked)
     customer_id: str | None = None

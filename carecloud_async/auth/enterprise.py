@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from carecloud_async.auth.provider import AuthProvider, Send, digest
-from carecloud_async.auth.secret import Secret, fixed, require_secret, require_text, reveal
+from carecloud_async.auth.secret import Secret, require_secret, require_text, resolve_secret, static_secret
 from carecloud_async.auth.token import Token, masked, usable
 from carecloud_async.codec import structure
 from carecloud_async.errors import ResponseError
@@ -62,7 +62,7 @@ class EnterpriseCredentials(_EnterpriseUser):
     @property
     def secret(self) -> str | None:
         """A password given as text: nobody gets this user's token without it. One that is fetched changes by design."""
-        return fixed(self.password)
+        return static_secret(self.password)
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Log the user in; see `AuthProvider.obtain`."""
@@ -74,14 +74,14 @@ class EnterpriseCredentials(_EnterpriseUser):
                 json={
                     "user_external_application_id": self.external_application_id,
                     "login": self.login,
-                    "password": await reveal(self.password),
+                    "password": await resolve_secret(self.password),
                 },
             )
         )
 
     async def secret_mark(self) -> str | None:
         """Return a digest of what the password callable gives now."""
-        return digest(await reveal(self.password)) if callable(self.password) else None
+        return digest(await resolve_secret(self.password)) if callable(self.password) else None
 
 
 @frozen(kw_only=True)
@@ -101,7 +101,7 @@ class SsoCredentials(_EnterpriseUser):
     @property
     def identity_key(self) -> str:
         """See `AuthProvider.identity_key`; a fixed token tells users apart by its digest, a callable by `subject`."""
-        return digest("sso", self.external_application_id, self.subject, fixed(self.sso_token) or "")
+        return digest("sso", self.external_application_id, self.subject, static_secret(self.sso_token) or "")
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Exchange the single sign-on token; see `AuthProvider.obtain`."""
@@ -112,14 +112,14 @@ class SsoCredentials(_EnterpriseUser):
                 "/users/actions/sso-login",
                 json={
                     "user_external_application_id": self.external_application_id,
-                    "sso_token": await reveal(self.sso_token),
+                    "sso_token": await resolve_secret(self.sso_token),
                 },
             )
         )
 
     async def secret_mark(self) -> str | None:
         """Return a digest of what the token callable gives now."""
-        return digest(await reveal(self.sso_token)) if callable(self.sso_token) else None
+        return digest(await resolve_secret(self.sso_token)) if callable(self.sso_token) else None
 
 
 def user_token(data: dict[str, Any]) -> Token:

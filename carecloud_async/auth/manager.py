@@ -14,15 +14,15 @@ import logging
 import anyio
 from attrs import define, field
 
+from carecloud_async.auth.active_token import ActiveToken
 from carecloud_async.auth.customer import session_over
-from carecloud_async.auth.lease import Lease
+from carecloud_async.auth.login_backoff import LoginBackoff, refuse
 from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.refusal import Refusal, refuse
-from carecloud_async.auth.renewal import CONFLICT_SECONDS, Renewal, is_refusal
+from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher, is_refusal
 from carecloud_async.auth.secret import noting_revealed
 from carecloud_async.auth.token import Token
-from carecloud_async.clock import Clock
 from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
+from carecloud_async.runtime.clock import Clock
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -39,7 +39,7 @@ MARK_SECONDS = 5.0
 
 
 @define(eq=False, kw_only=True)
-class _Flight:
+class _Refresh:
     """A renewal under way. Its waiters find the outcome here: a lease, an error, or neither if it was cancelled.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Flight:
     patient: bool
     dead: str | None
     done: anyio.Event = field(factory=anyio.Event)
-    lease: Lease | None = None
+    lease: ActiveToken | None = None
     error: Exception | None = None
 
 
@@ -64,19 +64,19 @@ class TokenManager:
         clock: the clock.
     """
 
-    def __init__(self, renewal: Renewal, *, clock: Clock) -> None:
+    def __init__(self, renewal: TokenRefresher, *, clock: Clock) -> None:
         self._renewal = renewal
         self._clock = clock
-        self._lease: Lease | None = None
-        self._dead: str | None = None  # the token that the server refused last, until there is another
+        self._lease: ActiveToken | None = None
+        self._rejected: str | None = None  # the token that the server refused last, until there is another
         self._spare: Token | None = None  # the device token of a session that was logged out
         self._leaving: list[Token] = []  # tokens whose logout did not come through yet
-        self._flight: _Flight | None = None
-        self._refusal: Refusal | None = None
+        self._flight: _Refresh | None = None
+        self._refusal: LoginBackoff | None = None
         self._backoff = 0.0
         self._quiet_until = 0.0
         self._ended: SessionExpiredError | None = None
-        self._unwelcome: tuple[str, float] | None = None
+        self._rejected_when_fresh: tuple[str, float] | None = None
 
     @property
     def provider(self) -> AuthProvider:
@@ -106,7 +106,7 @@ class TokenManager:
             CareCloudError: the login failed.
         """
         if rejected is not None:
-            self._bury(rejected.value)
+            self._invalidate(rejected.value)
         while True:
             lease = self._usable()
             if lease is not None and not self._renewal_due(lease):
@@ -115,9 +115,9 @@ class TokenManager:
                 await self._check_remembered()
             flight = self._flight
             if flight is None:
-                return (await self._lead(lease)).token
+                return (await self._run_as_leader(lease)).token
             await self._wait_for(flight, lease)
-            if flight.lease is not None and flight.lease.token.value != self._dead:
+            if flight.lease is not None and flight.lease.token.value != self._rejected:
                 return flight.lease.token
             if lease is not None and self._usable() is lease:
                 return lease.token
@@ -130,11 +130,11 @@ class TokenManager:
         A device token is refused by calls that need a customer, too. Every new one would kill its siblings'.
         """
         if self.provider.device_key is not None:
-            self._unwelcome = (token.value, self._clock.monotonic() + CONFLICT_SECONDS)
+            self._rejected_when_fresh = (token.value, self._clock.monotonic() + CONFLICT_SECONDS)
 
     def renewal_is_useless(self, token: Token) -> bool:
         """Tell whether a token was made a moment ago and refused at once."""
-        value, until = self._unwelcome or ("", 0.0)
+        value, until = self._rejected_when_fresh or ("", 0.0)
         return token.value == value and self._clock.monotonic() < until
 
     async def log_in(self) -> Token:
@@ -147,7 +147,7 @@ class TokenManager:
                 raise _for_each(self._ended)
             flight = self._flight
             if flight is None:
-                return (await self._lead(None, afresh=True)).token
+                return (await self._run_as_leader(None, afresh=True)).token
             await flight.done.wait()
             if flight.afresh and flight.error is not None:
                 raise _for_each(flight.error)
@@ -162,7 +162,7 @@ class TokenManager:
         while self._flight is not None:
             await self._flight.done.wait()
         lease, self._lease = self._lease, None
-        if self.provider.ends_with_logout:
+        if self.provider.requires_relogin:
             self._ended = session_over("the session was logged out: call login() to open it again")
         token = lease.token if lease is not None else await self._renewal.kept()
         if token is not None and token not in self._leaving:
@@ -178,28 +178,28 @@ class TokenManager:
             if getattr(error, "status", None) != 401:
                 raise
         else:
-            if self.provider.ends_with_logout and self.provider.device_key is not None:
+            if self.provider.requires_relogin and self.provider.device_key is not None:
                 self._spare = Token(token.value)
 
-    def _bury(self, value: str) -> None:
+    def _invalidate(self, value: str) -> None:
         """Note that the server refused a token, unless another has taken its place already."""
         if self._lease is not None and self._lease.token.value == value:
-            self._lease, self._dead = None, value
-        elif self._lease is None and self._dead is None:
-            self._dead = value
+            self._lease, self._rejected = None, value
+        elif self._lease is None and self._rejected is None:
+            self._rejected = value
 
-    def _usable(self) -> Lease | None:
+    def _usable(self) -> ActiveToken | None:
         lease = self._lease
         return lease if lease is not None and self._clock.monotonic() < lease.ends_at else None
 
-    def _renewal_due(self, lease: Lease) -> bool:
+    def _renewal_due(self, lease: ActiveToken) -> bool:
         """Tell whether this caller has to do something about a token that is still good."""
         now = self._clock.monotonic()
         if now < lease.renew_at or now < self._quiet_until:
             return False
         return self._flight is None or now >= lease.require_at
 
-    async def _wait_for(self, flight: _Flight, lease: Lease | None) -> None:
+    async def _wait_for(self, flight: _Refresh, lease: ActiveToken | None) -> None:
         if lease is None:
             await flight.done.wait()
             return
@@ -225,10 +225,10 @@ class TokenManager:
                 _log.warning("secret_mark() failed (%s); taking the credentials as unchanged", type(error).__name__)
         return None
 
-    async def _lead(self, usable: Lease | None, *, afresh: bool = False) -> Lease:
-        flight = self._flight = _Flight(afresh=afresh, patient=usable is None, dead=self._dead)
+    async def _run_as_leader(self, usable: ActiveToken | None, *, afresh: bool = False) -> ActiveToken:
+        flight = self._flight = _Refresh(afresh=afresh, patient=usable is None, dead=self._rejected)
         try:
-            await self._fly(flight, usable)
+            await self._refresh(flight, usable)
         finally:
             self._flight = None
             flight.done.set()
@@ -239,7 +239,7 @@ class TokenManager:
         assert flight.error is not None  # noqa: S101  (it has no other outcome)
         raise flight.error
 
-    async def _fly(self, flight: _Flight, usable: Lease | None) -> None:
+    async def _refresh(self, flight: _Refresh, usable: ActiveToken | None) -> None:
         with noting_revealed() as revealed:
             try:
                 flight.lease = await self._renew(flight, usable)
@@ -247,9 +247,9 @@ class TokenManager:
                 flight.error = self._as_expired(error, flight)
                 await self._note_failure(flight.error, revealed, usable)
             else:
-                self._land(flight, flight.lease)
+                self._install(flight, flight.lease)
 
-    async def _renew(self, flight: _Flight, usable: Lease | None) -> Lease:
+    async def _renew(self, flight: _Refresh, usable: ActiveToken | None) -> ActiveToken:
         seconds = PATIENT_SECONDS if flight.patient else _hurried_seconds()
         with anyio.move_on_after(seconds):
             if flight.afresh:
@@ -263,15 +263,15 @@ class TokenManager:
             return lease
         raise RequestTimeoutError(f"the login took longer than {seconds:.1f} seconds")
 
-    def _land(self, flight: _Flight, lease: Lease) -> None:
-        if lease.token.value == self._dead != flight.dead:
+    def _install(self, flight: _Refresh, lease: ActiveToken) -> None:
+        if lease.token.value == self._rejected != flight.dead:
             return  # refused while it was under way
-        self._lease, self._dead, self._refusal = lease, None, None
+        self._lease, self._rejected, self._refusal = lease, None, None
         self._backoff = self._quiet_until = 0.0
         if flight.afresh:
             self._ended = self._spare = None
 
-    async def _note_failure(self, error: Exception, revealed: list[str], usable: Lease | None) -> None:
+    async def _note_failure(self, error: Exception, revealed: list[str], usable: ActiveToken | None) -> None:
         now = self._clock.monotonic()
         if isinstance(error, SessionExpiredError) and not self.provider.renewable:
             self._lease, self._ended = None, error
@@ -284,9 +284,9 @@ class TokenManager:
             self._quiet_until = min(max(now + self._backoff, refused_until), usable.ends_at)
             _log.warning("token renewal failed (%s); going on with the old one", type(error).__name__)
 
-    def _as_expired(self, error: Exception, flight: _Flight) -> Exception:
+    def _as_expired(self, error: Exception, flight: _Refresh) -> Exception:
         """Tell a customer whose session died, and who cannot be logged in again, that the session is over."""
-        died = flight.dead is not None and not flight.afresh and self.provider.ends_with_logout
+        died = flight.dead is not None and not flight.afresh and self.provider.requires_relogin
         if not died or isinstance(error, SessionExpiredError) or not isinstance(error, ApiError):
             return error
         if not is_refusal(error):

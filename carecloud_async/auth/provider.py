@@ -90,7 +90,7 @@ class AuthProvider(ABC):
     #: Whether a new token can be obtained once the server rejected the last one.
     renewable: bool = True
     #: Whether `logout()` ends the identity until somebody calls `login()` again.
-    ends_with_logout: bool = False
+    requires_relogin: bool = False
 
     @property
     @abstractmethod

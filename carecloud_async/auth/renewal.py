@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
-from carecloud_async.auth import proof
-from carecloud_async.auth.lease import Lease, RenewalWindows, lease
+from carecloud_async.auth import secret_proof
+from carecloud_async.auth.active_token import ActiveToken, RenewalWindows, lease
+from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.auth.provider import AuthProvider, Send
-from carecloud_async.auth.refusal import refuses_login
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
-from carecloud_async.auth.stores.tolerant import TolerantStore
+from carecloud_async.auth.stores.best_effort import BestEffortStore
 from carecloud_async.auth.token import Token, lifetime
-from carecloud_async.clock import Clock
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
+from carecloud_async.runtime.clock import Clock
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -37,7 +37,7 @@ class Sender(Send, Protocol):
     date: datetime | None
 
 
-class Renewal:
+class TokenRefresher:
     """Obtains tokens for one identity.
 
     Args:
@@ -63,7 +63,7 @@ class Renewal:
     ) -> None:
         self.provider = provider
         self._key = key
-        self._store = store if provider.device_key is not None else TolerantStore(store)
+        self._store = store if provider.device_key is not None else BestEffortStore(store)
         self._sender = sender
         self._clock = clock
         self._zone = zone
@@ -71,7 +71,7 @@ class Renewal:
         self._forced_at: float | None = None
         self._warned: set[str] = set()
 
-    async def renew(self, *, rejected: str | None, current: Token | None, patient: bool) -> Lease:
+    async def renew(self, *, rejected: str | None, current: Token | None, patient: bool) -> ActiveToken:
         """Return a token that is neither the rejected nor the current one: another process's, or a new one.
 
         Args:
@@ -89,7 +89,7 @@ class Renewal:
                 current = current or Token(stored.value, customer_id=stored.customer_id)
             return await self._obtain(rejected=rejected, previous=current, patient=patient)
 
-    async def log_in(self, *, rejected: str | None, current: Token | None) -> Lease:
+    async def log_in(self, *, rejected: str | None, current: Token | None) -> ActiveToken:
         """Log in now, whatever is stored: the server checks the credentials.
 
         Args:
@@ -136,13 +136,13 @@ class Renewal:
 
     async def _is_ours(self, stored: StoredToken) -> bool:
         secret = self.provider.secret
-        return secret is None or await proof.proves(stored.proof, secret)
+        return secret is None or await secret_proof.verify_secret(stored.proof, secret)
 
-    def _lease_stored(self, stored: StoredToken) -> Lease:
+    def _lease_stored(self, stored: StoredToken) -> ActiveToken:
         token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
         return lease(token, seconds=stored.expires_in, start=self._clock.monotonic(), windows=self._windows)
 
-    async def _obtain(self, *, rejected: str | None, previous: Token | None, patient: bool) -> Lease:
+    async def _obtain(self, *, rejected: str | None, previous: Token | None, patient: bool) -> ActiveToken:
         forced = rejected is not None and self.provider.device_key is not None
         if forced:
             self._check_conflict()
@@ -189,7 +189,7 @@ class Renewal:
             value=token.value,
             expires_in=seconds,
             customer_id=token.customer_id,
-            proof=None if secret is None else await proof.prove(secret, shared=self._store.shared),
+            proof=None if secret is None else await secret_proof.hash_secret(secret, shared=self._store.shared),
         )
         try:
             await self._store.save(self._key, record)

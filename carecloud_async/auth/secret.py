@@ -28,12 +28,12 @@ def require_secret(instance: Any, attribute: Any, value: Any) -> None:
         require_text(instance, attribute, value)
 
 
-def fixed(secret: Secret) -> str | None:
+def static_secret(secret: Secret) -> str | None:
     """Return a secret that was given as text; `None` if it is fetched."""
     return secret if isinstance(secret, str) else None
 
 
-async def reveal(secret: Secret) -> str:
+async def resolve_secret(secret: Secret) -> str:
     """Return a secret that may be given as text or as a sync or async callable."""
     value: Any = secret() if callable(secret) else secret
     if inspect.isawaitable(value):

@@ -10,6 +10,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli import connect
 from carecloud_async.cli.connect import DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Connection
 from carecloud_async.cli.console import say
@@ -19,7 +20,6 @@ from carecloud_async.cli.progress import retries, show_progress
 from carecloud_async.cli.warnings import tell_of_values
 from carecloud_async.errors import ExportError
 from carecloud_async.export import ExportReport
-from carecloud_async.retry import RetryPolicy
 
 #: The formats, as the export knows them by the end of the file's name.
 SUFFIXES = (

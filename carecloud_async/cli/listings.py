@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from carecloud_async.calls.operation import PAGING, Operation
 from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.client import CareCloud
-from carecloud_async.operations import PAGING, Operation
-from carecloud_async.pages import Listing
+from carecloud_async.paging.listing import Listing
 from carecloud_async.resources import OPERATIONS
 
 _SUFFIX = ".list"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async.codec.once import once
+from carecloud_async.codec.typed_cache import typed_cache
 
 __all__ = ["MISSING", "page_decoder", "raw_page_decoder", "record_decoder", "untyped_decoder", "value_decoder"]
 
@@ -14,7 +14,7 @@ __all__ = ["MISSING", "page_decoder", "raw_page_decoder", "record_decoder", "unt
 MISSING = msgspec.UNSET
 
 
-@once
+@typed_cache
 def value_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
     """Return the decoder of one bare `into`, or `None` if msgspec does not know that type."""
     try:
@@ -23,7 +23,7 @@ def value_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
         return None
 
 
-@once
+@typed_cache
 def record_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
     """Return the decoder of `{"data": into}`, or `None` if msgspec does not know that type."""
     if value_decoder(into) is None:
@@ -31,7 +31,7 @@ def record_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
     return msgspec.json.Decoder(msgspec.defstruct("RecordEnvelope", [("data", into)], gc=False))
 
 
-@once
+@typed_cache
 def page_decoder(into: Any, key: str) -> msgspec.json.Decoder[Any] | None:
     """Return the decoder of `{"data": {key: [into, …], "total_items": …}}`, or `None` for a type unknown to msgspec."""
     if value_decoder(into) is None:
@@ -45,7 +45,7 @@ def page_decoder(into: Any, key: str) -> msgspec.json.Decoder[Any] | None:
     return msgspec.json.Decoder(msgspec.defstruct("PageEnvelope", [("data", listing)], gc=False))
 
 
-@once
+@typed_cache
 def raw_page_decoder(key: str) -> msgspec.json.Decoder[Any]:
     """Return the decoder of a page that cuts each record out as it stands."""
     decoder = page_decoder(msgspec.Raw, key)
@@ -54,7 +54,7 @@ def raw_page_decoder(key: str) -> msgspec.json.Decoder[Any]:
     return decoder
 
 
-@once
+@typed_cache
 def untyped_decoder() -> msgspec.json.Decoder[Any]:
     """Return the decoder of `{"data": anything}`; `MISSING` where there is no `data`."""
     fields: list[Any] = [("data", Any, MISSING)]

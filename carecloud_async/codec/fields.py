@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from carecloud_async.codec.once import once
+from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import Unset
 
 __all__ = ["core_type", "element_type", "field_types", "is_model"]
@@ -20,7 +20,7 @@ def is_model(into: Any) -> bool:
     return isinstance(origin, type) and attrs.has(origin)
 
 
-@once
+@typed_cache
 def field_types(into: Any) -> types.MappingProxyType[str, Any]:
     """Resolve the types of an attrs class's fields.
 

@@ -17,9 +17,9 @@ from cattrs.gen import make_dict_structure_fn, override
 from carecloud_async.codec.envelope import value_decoder
 from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
 from carecloud_async.codec.malformed import Malformed
-from carecloud_async.codec.once import once
 from carecloud_async.codec.scalars import SCALARS, Reader
-from carecloud_async.codec.trouble import Spot
+from carecloud_async.codec.typed_cache import typed_cache
+from carecloud_async.codec.warnings import FieldWarning
 
 __all__ = ["structure"]
 
@@ -44,10 +44,10 @@ def structure(value: Any, into: Any) -> Any:
     """
     if is_model(into) and type(value) is dict:
         return _compiled(into)(value)
-    return _reader(into)(value, Spot(getattr(into, "__name__", str(into)), "value"))
+    return _reader(into)(value, FieldWarning(getattr(into, "__name__", str(into)), "value"))
 
 
-@once
+@typed_cache
 def _reader(hint: Any) -> Reader:
     core = core_type(hint)
     if core in SCALARS:
@@ -62,7 +62,7 @@ def _model_reader(into: Any) -> Reader:
     cls: Any = getattr(into, "__origin__", into)
     known = value_decoder(into) is not None
 
-    def read(value: Any, spot: Spot) -> Any:
+    def read(value: Any, spot: FieldWarning) -> Any:
         if known and type(value) is dict:
             # One field seldom makes the whole record untidy: what is tidy below it costs a fifth this way.
             try:
@@ -80,7 +80,7 @@ def _model_reader(into: Any) -> Reader:
     return read
 
 
-@once
+@typed_cache
 def _compiled(into: Any) -> Callable[[Any], Any]:
     cls: Any = getattr(into, "__origin__", into)
     attributes = attrs.fields_dict(cls)
@@ -108,7 +108,12 @@ def _compiled(into: Any) -> Callable[[Any], Any]:
 
 
 def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callable[[Any, Any], Any]:
-    spot, default, read, core = Spot(cls.__name__, attribute.name), attribute.default, _reader(hint), core_type(hint)
+    spot, default, read, core = (
+        FieldWarning(cls.__name__, attribute.name),
+        attribute.default,
+        _reader(hint),
+        core_type(hint),
+    )
     if default is None and core in _EXACT:
         # One call less for what is right already, most of every record.
         return lambda value, _hint: value if value is None or type(value) is core else read(value, spot)
@@ -129,7 +134,7 @@ def _list_reader(container: Any, element: Any) -> Reader:
     read_element = _element_reader(element)
     keeps_null = element in {Any, object} or core_type(element) is not element
 
-    def read(value: Any, spot: Spot) -> Any:
+    def read(value: Any, spot: FieldWarning) -> Any:
         if not isinstance(value, (list, tuple)):
             value = _values(value, spot, objects=is_model(element))
         found = (read_element(item, spot) for item in value)
@@ -143,7 +148,7 @@ def _element_reader(element: Any) -> Reader:
     if not is_model(core_type(element)):
         return read
 
-    def read_object(value: Any, spot: Spot) -> Any:
+    def read_object(value: Any, spot: FieldWarning) -> Any:
         if value is None or isinstance(value, (str, int, float)):
             return None if value is None or value == "" else spot.lost("an element that is not an object")
         return read(value, spot)
@@ -151,7 +156,7 @@ def _element_reader(element: Any) -> Reader:
     return read_object
 
 
-def _values(value: Any, spot: Spot, *, objects: bool) -> list[Any]:
+def _values(value: Any, spot: FieldWarning, *, objects: bool) -> list[Any]:
     """Read what came in place of a list: PHP sends an object for a list with gaps."""
     if isinstance(value, Mapping) and all(isinstance(item, Mapping) == objects for item in value.values()):
         return list(value.values())
@@ -163,7 +168,7 @@ def _values(value: Any, spot: Spot, *, objects: bool) -> list[Any]:
 def _foreign_reader(hint: Any) -> Reader:
     """Leave types that are none of ours (a user's dataclass, a dict) to cattrs; what it refuses is lost."""
 
-    def read(value: Any, spot: Spot) -> Any:
+    def read(value: Any, spot: FieldWarning) -> Any:
         if value is None:
             return None
         try:

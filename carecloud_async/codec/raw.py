@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from carecloud_async.codec.read import DecodedPage, cut, total
-from carecloud_async.codec.repair import load, mend
+from carecloud_async.codec.repair import load, sanitize_utf8
 
 __all__ = ["raw_page"]
 
@@ -34,7 +34,7 @@ def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
 def _compact(body: bytes) -> bytes:
     body = body.strip()
     if not _is_utf8(body):
-        body = mend(body)
+        body = sanitize_utf8(body)
     if not _has_blanks(body):
         return body
     try:

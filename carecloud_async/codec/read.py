@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 from attrs import frozen
 
-from carecloud_async.codec.collector import uncollected
 from carecloud_async.codec.envelope import (
     MISSING,
     page_decoder,
@@ -21,9 +20,10 @@ from carecloud_async.codec.envelope import (
     untyped_decoder,
     value_decoder,
 )
+from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, kind_of
-from carecloud_async.codec.repair import load, mend
-from carecloud_async.codec.trouble import Spot
+from carecloud_async.codec.repair import load, sanitize_utf8
+from carecloud_async.codec.warnings import FieldWarning
 
 __all__ = ["DecodedPage", "cut", "data", "page", "record", "structure", "total"]
 
@@ -89,7 +89,7 @@ def record(body: bytes, into: type[T]) -> T:
     return structure(value, into)
 
 
-@uncollected
+@gc_paused
 def page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T]:
     """Decode one page of a list operation.
 
@@ -126,7 +126,7 @@ def _page_by_record(body: bytes, key: str, into: type[T]) -> DecodedPage[T]:
                 pass
         value = load(raw)
         if value is None:
-            Spot(into.__name__, "record").note("null in place of a record, left out")
+            FieldWarning(into.__name__, "record").note("null in place of a record, left out")
         else:
             items.append(structure(value, into))
     return DecodedPage(items=items, total_items=total(total_items), received=len(raws))
@@ -161,7 +161,7 @@ def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
 
 def _body_then_mended(body: bytes) -> Iterator[bytes]:
     yield body
-    mended = mend(body)
+    mended = sanitize_utf8(body)
     if mended is not body:
         yield mended
 

@@ -11,7 +11,7 @@ import msgspec
 
 from carecloud_async.codec.malformed import Malformed, why_not_json
 
-__all__ = ["load", "mend", "repair"]
+__all__ = ["load", "repair", "sanitize_utf8"]
 
 _untyped = msgspec.json.Decoder()
 
@@ -45,7 +45,7 @@ def load(body: bytes | msgspec.Raw) -> Any:
     return repair(bytes(body))
 
 
-def mend(body: bytes) -> bytes:
+def sanitize_utf8(body: bytes) -> bytes:
     """Make damaged text sound without reading it as JSON, so that all else keeps its spelling.
 
     Args:
@@ -72,7 +72,7 @@ def repair(body: bytes) -> Any:
         Malformed: it is no JSON at all, or is nested too deeply.
     """
     reason = why_not_json(body)
-    text = mend(body).decode()
+    text = sanitize_utf8(body).decode()
     try:
         return json.loads(text, parse_int=_int, parse_float=_float, parse_constant=_nothing, strict=False)
     except RecursionError:

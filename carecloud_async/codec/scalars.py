@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async.codec.trouble import Spot
+from carecloud_async.codec.warnings import FieldWarning
 
 __all__ = ["SCALARS", "Reader"]
 
-Reader = Callable[[Any, Spot], Any]
+Reader = Callable[[Any, FieldWarning], Any]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
@@ -24,7 +24,7 @@ _ZERO_DATE = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
 _BOOLEANS: dict[Any, bool] = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
 
 
-def read_str(value: Any, spot: Spot) -> Any:
+def read_str(value: Any, spot: FieldWarning) -> Any:
     """Keep text exactly as sent; write a number out in digits, a boolean as `true` or `false`."""
     if value is None or type(value) is str:
         return value
@@ -39,7 +39,7 @@ def read_str(value: Any, spot: Spot) -> Any:
     return spot.lost("not a text")
 
 
-def read_int(value: Any, spot: Spot) -> Any:
+def read_int(value: Any, spot: FieldWarning) -> Any:
     """Take whole numbers, also as text or as a float without fraction."""
     if value is None or type(value) is int:
         return value
@@ -54,7 +54,7 @@ def read_int(value: Any, spot: Spot) -> Any:
     return spot.lost("not a whole number")
 
 
-def read_float(value: Any, spot: Spot) -> Any:
+def read_float(value: Any, spot: FieldWarning) -> Any:
     """Take finite numbers, also as text."""
     if value is None or type(value) is float:
         return value
@@ -77,7 +77,7 @@ def _as_float(value: int) -> float:
         return math.nan
 
 
-def read_bool(value: Any, spot: Spot) -> Any:
+def read_bool(value: Any, spot: FieldWarning) -> Any:
     """Take booleans, 0 and 1, also as text; nothing else is ever True."""
     if value is None or isinstance(value, bool):
         return value
@@ -92,7 +92,7 @@ def read_bool(value: Any, spot: Spot) -> Any:
     return spot.lost("not a boolean")
 
 
-def read_date(value: Any, spot: Spot) -> Any:
+def read_date(value: Any, spot: FieldWarning) -> Any:
     """Take `YYYY-MM-DD`; a time behind it is dropped."""
     if isinstance(value, datetime):
         return value.date()
@@ -110,7 +110,7 @@ def read_date(value: Any, spot: Spot) -> Any:
     return spot.lost("not a date")
 
 
-def read_datetime(value: Any, spot: Spot) -> Any:
+def read_datetime(value: Any, spot: FieldWarning) -> Any:
     """Take `YYYY-MM-DD HH:MM:SS`; a date alone is its midnight, an offset is dropped and the wall clock kept."""
     if value is None:
         return None
@@ -148,7 +148,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def read_any(value: Any, _spot: Spot) -> Any:
+def read_any(value: Any, _spot: FieldWarning) -> Any:
     """Take the value as it is."""
     return value
 

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from carecloud_async.codec.once import once
+from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
 from carecloud_async.errors import ConfigurationError
 
@@ -54,7 +54,7 @@ def unstructure(value: Any, *, zone: tzinfo | None = None) -> Any:
     return _writer(type(value))(value, zone)
 
 
-@once
+@typed_cache
 def _writer(cls: type[Any]) -> Writer:
     """Choose how values of a type are written."""
     if cls in {str, int, bool, type(None)}:

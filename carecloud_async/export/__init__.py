@@ -29,8 +29,8 @@ With `changed_since`, a record that changes during the export may be left to the
 and to every byte of them. The final name appears when the file is whole, and the directory is gone then.
 """
 
-from carecloud_async.export.formats import register_sink
+from carecloud_async.export.formats.registry import register_sink
+from carecloud_async.export.formats.sinks import Layout, Sink
 from carecloud_async.export.report import ExportReport, OnProgress, Progress
-from carecloud_async.export.sinks import Layout, Sink
 
 __all__ = ["ExportReport", "Layout", "OnProgress", "Progress", "Sink", "register_sink"]

@@ -14,30 +14,29 @@ import anyio.to_thread
 from attrs import evolve, frozen
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.book import Book
-from carecloud_async.export.changed import Changed, has_changes, is_wanted
-from carecloud_async.export.checkpoint import Checkpoint, Counts, read_checkpoint
-from carecloud_async.export.compression import frame_maker
-from carecloud_async.export.direct import DirectFile
-from carecloud_async.export.journal import Journal
-from carecloud_async.export.jsonl import join_lines
-from carecloud_async.export.keeper import Keeper
-from carecloud_async.export.marks import OVERLAP, Mark, read_mark
+from carecloud_async.export.errors import BadExportError, disk_error, nesting_errors
+from carecloud_async.export.formats.compression import frame_maker
+from carecloud_async.export.formats.jsonl import join_lines
+from carecloud_async.export.formats.selection import Selection, read_fields
+from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.progress import Reporter
-from carecloud_async.export.publish import convert, upload
-from carecloud_async.export.query import Query
-from carecloud_async.export.reason import within_reason
-from carecloud_async.export.refusal import BadExportError, disk_error
-from carecloud_async.export.report import ExportReport, OnProgress
-from carecloud_async.export.seen import Seen
-from carecloud_async.export.selection import Selection, read_fields
-from carecloud_async.export.sinks import Layout
-from carecloud_async.export.source import Source
-from carecloud_async.export.target import Target, read_target
-from carecloud_async.export.whole import Whole
-from carecloud_async.export.workplace import Workplace
-from carecloud_async.export.writer import Writer
-from carecloud_async.tasks import Background
+from carecloud_async.export.reading.changed_scan import ChangedScan, has_changes, is_wanted
+from carecloud_async.export.reading.deduplicator import Deduplicator
+from carecloud_async.export.reading.full_scan import FullScan
+from carecloud_async.export.reading.query import Query
+from carecloud_async.export.reading.recorder import Recorder
+from carecloud_async.export.reading.seen_ids import SeenIds
+from carecloud_async.export.reading.since import OVERLAP, Since, read_mark
+from carecloud_async.export.reading.source import Source
+from carecloud_async.export.report import Counts, ExportReport, OnProgress
+from carecloud_async.export.storage.checkpoint import Checkpoint, read_checkpoint
+from carecloud_async.export.storage.direct import DirectFile
+from carecloud_async.export.storage.journal import Journal
+from carecloud_async.export.storage.publish import convert, upload
+from carecloud_async.export.storage.target import Target, read_target
+from carecloud_async.export.storage.workspace import Workspace
+from carecloud_async.export.storage.writer import Writer
+from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 __all__ = ["run"]
 
@@ -58,7 +57,7 @@ class Job:
     query: Query
     target: Target
     fields: Selection
-    mark: Mark | None
+    mark: Since | None
     width: int
     resume: bool
     overwrite: bool
@@ -78,7 +77,7 @@ class Job:
     @property
     def layout(self) -> Layout:
         """What a sink is told."""
-        return Layout(into=self.query.into, fields=self.fields, timezone=self.query.caller.engine.project.timezone)
+        return Layout(into=self.query.into, fields=self.fields, timezone=self.query.caller.context.project.timezone)
 
 
 def _names(fields: Selection) -> list[Any]:
@@ -108,8 +107,8 @@ async def run(
         raise BadExportError("an export holds the whole list: leave offset out")
     mark = None
     if changed_since is not None:
-        mark = read_mark(changed_since, query.caller.engine.project)
-        Changed.check(query)
+        mark = read_mark(changed_since, query.caller.context.project)
+        ChangedScan.check(query)
     job = Job(
         query=query,
         target=await anyio.to_thread.run_sync(read_target, target),
@@ -141,22 +140,22 @@ async def _run_direct(job: Job) -> ExportReport:
 
     await anyio.to_thread.run_sync(file.open, abandon_on_cancel=True)
     try:
-        with Seen() as seen:
+        with SeenIds() as seen:
             keeper = partial(_fresh_keeper, job, seen)
-            book = await _read(job, Checkpoint(), commit=file.commit, restart=refuse, keeper=keeper, abandon=True)
+            book = await _read(job, Checkpoint(), commit=file.commit, restart=refuse, keeper=keeper, abort=True)
         await anyio.to_thread.run_sync(file.finish, abandon_on_cancel=True)
     finally:
         file.close()
     return _report(job, book.counts, resumed=False)
 
 
-def _fresh_keeper(job: Job, seen: Seen, resumed: bool) -> Keeper:  # noqa: ARG001  (nothing is resumed here)
-    return Keeper(seen, wanted=None if job.mark is None else is_wanted(job.mark))
+def _fresh_keeper(job: Job, seen: SeenIds, resumed: bool) -> Deduplicator:  # noqa: ARG001  (nothing is resumed here)
+    return Deduplicator(seen, wanted=None if job.mark is None else is_wanted(job.mark))
 
 
 async def _run_file(job: Job) -> ExportReport:
     run_sync = anyio.to_thread.run_sync
-    place = Workplace(job.target)
+    place = Workspace(job.target)
     marks = job.marks
     taken = await run_sync(job.target.exists)
     if taken and not job.overwrite:
@@ -173,19 +172,19 @@ async def _run_file(job: Job) -> ExportReport:
             await run_sync(place.__exit__)
 
 
-async def _run_in(job: Job, place: Workplace, marks: dict[str, str]) -> ExportReport:
+async def _run_in(job: Job, place: Workspace, marks: dict[str, str]) -> ExportReport:
     run_sync = anyio.to_thread.run_sync
-    clock = job.query.caller.engine.clock
+    clock = job.query.caller.context.clock
     began = clock.monotonic()
     journal = Journal(place, shape=_shape(job))
     start = await run_sync(_resumed, place, journal, marks) if job.resume else None
-    seen: list[Seen] = []
+    seen: list[SeenIds] = []
 
-    def keeper(resumed: bool) -> Keeper:
+    def keeper(resumed: bool) -> Deduplicator:
         known = start if resumed else None
         if known is None:
             place.clear_seen()
-        ids = Seen(place.seen)
+        ids = SeenIds(place.seen)
         seen.append(ids)
         return _keeper(job, ids, known, place)
 
@@ -213,7 +212,7 @@ async def _run_in(job: Job, place: Workplace, marks: dict[str, str]) -> ExportRe
     return report
 
 
-def _publish(job: Job, place: Workplace, file: Path, marks: dict[str, str], report: ExportReport) -> None:
+def _publish(job: Job, place: Workspace, file: Path, marks: dict[str, str], report: ExportReport) -> None:
     place.forget()
     if job.resume:
         place.remember(file, marks, report)
@@ -224,7 +223,7 @@ def _publish(job: Job, place: Workplace, file: Path, marks: dict[str, str], repo
     place.clear()
 
 
-def _resumed(place: Workplace, journal: Journal, marks: dict[str, str]) -> Checkpoint | None:
+def _resumed(place: Workspace, journal: Journal, marks: dict[str, str]) -> Checkpoint | None:
     checkpoint = read_checkpoint(place.checkpoint)
     if checkpoint is not None:
         checkpoint.require(marks, where=place.directory)
@@ -232,14 +231,14 @@ def _resumed(place: Workplace, journal: Journal, marks: dict[str, str]) -> Check
     return checkpoint
 
 
-def _keeper(job: Job, seen: Seen, start: Checkpoint | None, place: Workplace) -> Keeper:
+def _keeper(job: Job, seen: SeenIds, start: Checkpoint | None, place: Workspace) -> Deduplicator:
     wanted = None if job.mark is None else is_wanted(job.mark)
     if start is None:
-        return Keeper(seen, wanted=wanted)
+        return Deduplicator(seen, wanted=wanted)
     seen.forget_after(start.step)
     if len(seen) != start.known:
         raise ExportError(f"cannot resume: {place.seen} was changed since; export with resume=False to begin anew")
-    return Keeper(seen, step=start.step, known=start.known, wanted=wanted)
+    return Deduplicator(seen, step=start.step, known=start.known, wanted=wanted)
 
 
 def _shape(job: Job) -> Callable[[Sequence[bytes]], bytes]:
@@ -249,7 +248,7 @@ def _shape(job: Job) -> Callable[[Sequence[bytes]], bytes]:
     frame = frame_maker(job.target.format.compression if native else "")
 
     def shape(lines: Sequence[bytes]) -> bytes:
-        with within_reason():
+        with nesting_errors():
             return frame(join_lines(lines, fields))
 
     return shape
@@ -261,28 +260,30 @@ async def _read(
     *,
     commit: Callable[[list[bytes], Checkpoint], None],
     restart: Callable[[], Awaitable[None]],
-    keeper: Callable[[bool], Keeper],
-    abandon: bool = False,
-) -> Book:
+    keeper: Callable[[bool], Deduplicator],
+    abort: bool = False,
+) -> Recorder:
     query = job.query
     source = Source(query)
-    reporter = Reporter(job.on_progress, clock=query.caller.engine.clock, before=start.counts, bounded=job.mark is None)
-    async with Background() as tasks:
-        writer = Writer(commit, tasks=tasks, clock=query.caller.engine.clock, abandon=abandon)
-        book = Book(start, source=source, writer=writer, reporter=reporter, restart=restart, count=query.count)
+    reporter = Reporter(
+        job.on_progress, clock=query.caller.context.clock, before=start.counts, bounded=job.mark is None
+    )
+    async with BackgroundTasks() as tasks:
+        writer = Writer(commit, tasks=tasks, clock=query.caller.context.clock, abort=abort)
+        book = Recorder(start, source=source, writer=writer, reporter=reporter, restart=restart, count=query.count)
         try:
-            whole = Whole(query, source=source, book=book, width=job.width, keeper=keeper)
+            whole = FullScan(query, source=source, book=book, width=job.width, keeper=keeper)
             if job.mark is None:
                 await whole.read()
             else:
                 made = await anyio.to_thread.run_sync(keeper, start.way == "changed")
-                changed = Changed(
+                changed = ChangedScan(
                     query, source=source, book=book, width=job.width, keeper=made, mark=job.mark, whole=whole
                 )
                 await changed.read()
             await book.finish()
         except BaseException:
-            if not abandon:
+            if not abort:
                 # What was accepted is kept for a resume, also when the user has lost patience.
                 with anyio.CancelScope(shield=True):
                     await writer.leave()
@@ -292,7 +293,7 @@ async def _read(
 
 def _report(job: Job, counts: Counts, *, resumed: bool) -> ExportReport:
     began = counts.began
-    zone = job.query.caller.engine.project.timezone
+    zone = job.query.caller.context.project.timezone
     following = None if began is None or not has_changes(job.query) else (began - OVERLAP).astimezone(zone)
     return ExportReport(
         target=job.target.shown,

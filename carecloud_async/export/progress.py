@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from carecloud_async.clock import Clock
-from carecloud_async.export.checkpoint import Counts
-from carecloud_async.export.report import OnProgress, Progress
+from carecloud_async.export.report import Counts, OnProgress, Progress
+from carecloud_async.runtime.clock import Clock
 
 __all__ = ["Reporter"]
 

@@ -1,4 +1,4 @@
-"""What an export tells: `Progress` while it runs, `ExportReport` when it is done."""
+"""What an export tells: `Progress` while it runs, `ExportReport` when it is done, and the `Counts` behind both."""
 
 from __future__ import annotations
 
@@ -7,7 +7,23 @@ from datetime import datetime
 
 from attrs import frozen
 
-__all__ = ["ExportReport", "OnProgress", "Progress"]
+__all__ = ["Counts", "ExportReport", "OnProgress", "Progress"]
+
+
+@frozen(kw_only=True)
+class Counts:
+    """What is counted, over all runs of an export; see `ExportReport`."""
+
+    records: int = 0
+    pages: int = 0
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    drifted: bool = False
+    settled: bool = True
+    sweeps: int = 1
+    total: int | None = None
+    began: datetime | None = None
 
 
 @frozen(kw_only=True)

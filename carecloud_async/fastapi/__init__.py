@@ -15,8 +15,8 @@ out. `app.dependency_overrides[carecloud_dep()] = lambda: client` puts another o
 from __future__ import annotations
 
 from carecloud_async.fastapi.dependencies import CareCloudDep, carecloud_dep
+from carecloud_async.fastapi.disconnect import ClientDisconnectedError
 from carecloud_async.fastapi.handlers import install_error_handlers
-from carecloud_async.fastapi.hang_up import HungUpError
 from carecloud_async.fastapi.lifespan import carecloud_lifespan
 from carecloud_async.fastapi.problems import Problem, problem_of
 from carecloud_async.fastapi.sessions import NoSessionError, customer_dep
@@ -24,7 +24,7 @@ from carecloud_async.fastapi.streaming import NdjsonResponse, StreamBrokenError,
 
 __all__ = [
     "CareCloudDep",
-    "HungUpError",
+    "ClientDisconnectedError",
     "NdjsonResponse",
     "NoSessionError",
     "Problem",

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.fastapi.hang_up import cancelled_by_hang_up
+from carecloud_async.fastapi.disconnect import cancelled_by_hang_up
 from carecloud_async.fastapi.lifespan import DEFAULT_NAME, state_key
 
 

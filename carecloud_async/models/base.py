@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final
 import attrs
 from msgspec import Meta
 
-from carecloud_async.codec.once import once
+from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
 
 __all__ = ["READ_ONLY", "SECRET", "Input", "LocalDatetime", "Model"]
@@ -71,7 +71,7 @@ def _is_set(value: Any) -> bool:
     return value is not None and value is not UNSET
 
 
-@once
+@typed_cache
 def _visible(cls: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     fields = attrs.fields(cls)
     secret = tuple(field.name for field in fields if field.metadata.get("secret"))

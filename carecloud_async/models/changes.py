@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
-from carecloud_async.codec.once import once
+from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.read_only import read_only_names, without_read_only
@@ -104,7 +104,7 @@ def _plain(value: Any, where: str) -> Any:
     return copy.deepcopy(value)
 
 
-@once
+@typed_cache
 def _converters(model: Any) -> dict[str, Any]:
     return {field.name: field.converter for field in attrs.fields(model) if field.converter is not None}
 

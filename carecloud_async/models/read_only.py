@@ -7,20 +7,20 @@ from typing import Any
 import attrs
 
 from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
-from carecloud_async.codec.once import once
+from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Model
 
 __all__ = ["read_only_names", "read_only_paths", "without_read_only"]
 
 
-@once
+@typed_cache
 def read_only_names(model: type[Model]) -> frozenset[str]:
     """Name the read-only fields of a model itself, not of the objects in it."""
     fields: Any = attrs.fields(model)  # type: ignore[arg-type]
     return frozenset(field.name for field in fields if field.metadata.get("read_only"))
 
 
-@once
+@typed_cache
 def read_only_paths(model: type[Model]) -> frozenset[str]:
     """Name the read-only fields at any depth.
 
@@ -60,7 +60,7 @@ def _without(value: Any, model: type[Model], is_list: bool) -> Any:
     return without_read_only(value, model)
 
 
-@once
+@typed_cache
 def _inner_models(model: type[Model]) -> dict[str, tuple[type[Model], bool]]:
     found = {}
     for name, hint in field_types(model).items():

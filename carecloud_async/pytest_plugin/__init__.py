@@ -10,8 +10,10 @@ async def test_a_limited_project(carecloud_client, carecloud_sandbox, carecloud_
 The fixtures are no coroutines and need no event loop: they serve pytest-asyncio, anyio on asyncio and trio, and plain
 tests that call `asyncio.run`. They need the `sandbox` extra.
 
-While a test runs that has loaded the SDK, no host but loopback can be reached, so that nothing forgotten talks to a
-real project. `@pytest.mark.carecloud_network` or the option `carecloud_allowed_hosts` says otherwise.
+In a suite that imports the SDK, no host but loopback can be reached while tests run, so that nothing forgotten talks
+to a real project. That is decided once, when all tests are collected, and said in a line above them: it does not
+depend on the order of the tests. Hosts that the suite needs for other things, its database say, are named by
+`carecloud_allowed_hosts = db.internal` in pytest's configuration or by `@pytest.mark.carecloud_network("db.internal")`.
 
 pytest loads this module in every run, so it imports nothing that costs.
 """
@@ -23,15 +25,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from carecloud_async.pytest_plugin.guard import guarded
+from carecloud_async.pytest_plugin.guard import guarded, imports_the_sdk
 
 if TYPE_CHECKING:
+    from carecloud_async.calls.events import CallRecord
     from carecloud_async.client import CareCloud
-    from carecloud_async.observe import CallRecord
     from carecloud_async.pytest_plugin.clock import FakeClock
     from carecloud_async.sandbox import Sandbox
 
 ALLOWED_HOSTS = "carecloud_allowed_hosts"
+_GUARDED = pytest.StashKey[bool]()
 
 _MARKERS = (
     "carecloud_sandbox(**settings): settings of the carecloud_sandbox fixture, such as customers=5 or max_count=50",
@@ -56,9 +59,30 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the line about it is written
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Decide whether this run is guarded."""
+    modules = {item.module for item in session.items if isinstance(item, pytest.Function)}
+    uses_fixtures = any(
+        name.startswith("carecloud_") for item in session.items for name in getattr(item, "fixturenames", ())
+    )
+    session.config.stash[_GUARDED] = uses_fixtures or imports_the_sdk(modules)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    """Say that the run is guarded, and which hosts are allowed."""
+    if not config.stash.get(_GUARDED, False):
+        return None
+    allowed = ", ".join(["loopback", *config.getini(ALLOWED_HOSTS)])
+    return f"carecloud-async: tests may reach {allowed} only ({ALLOWED_HOSTS} allows more)"
+
+
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Guard the network while a test, its fixtures included, runs."""
+    if not item.config.stash.get(_GUARDED, False):
+        yield
+        return
     marker = item.get_closest_marker("carecloud_network")
     hosts = [*item.config.getini(ALLOWED_HOSTS), *((marker.args or ("*",)) if marker is not None else ())]
     with guarded(hosts):

@@ -15,7 +15,7 @@ _COURTESY = 20
 
 
 class FakeClock:
-    """See `carecloud_async.clock.Clock`. A sleep moves the clock instead of waiting.
+    """See `carecloud_async.runtime.clock.Clock`. A sleep moves the clock instead of waiting.
 
     Args:
         start: an aware datetime.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 EVERY_HOST = "*"
@@ -13,8 +14,9 @@ EVERY_HOST = "*"
 #: Names that stand for nothing, by RFC 6761: tests of typos may look them up.
 _NOWHERE = ".invalid"
 
-#: Whether a test has to do with CareCloud shows in this module being loaded.
-_SDK = "carecloud_async.client"
+_PACKAGE = "carecloud_async"
+#: What pytest itself loads of the package, in every run.
+_PLUGIN = {_PACKAGE, f"{_PACKAGE}._version"}
 
 
 class HostRefusedError(BaseException):
@@ -24,9 +26,26 @@ class HostRefusedError(BaseException):
     """
 
 
+def imports_the_sdk(modules: Iterable[ModuleType]) -> bool:
+    """Return whether a suite has imported the SDK, once all of its modules are collected.
+
+    Args:
+        modules: the modules of the collected tests: a bare `import carecloud_async` loads nothing and shows there only.
+    """
+    if any(_is_loaded_by_a_suite(name) for name in sys.modules):
+        return True
+    package = sys.modules.get(_PACKAGE)
+    return any(value is package for module in modules for value in vars(module).values())
+
+
+def _is_loaded_by_a_suite(name: str) -> bool:
+    ours = name in _PLUGIN or name.startswith(f"{_PACKAGE}.pytest_plugin")
+    return name.startswith(f"{_PACKAGE}.") and not ours
+
+
 @contextmanager
 def guarded(hosts: Collection[str]) -> Iterator[None]:
-    """Let nothing but loopback and these hosts be reached; test suites that never load the SDK are left alone.
+    """Let nothing but loopback and these hosts be reached.
 
     Args:
         hosts: names and addresses; `*` is every host.
@@ -95,15 +114,13 @@ class _Guard:
         return checked
 
     def _check(self, host: Any) -> None:
-        if _SDK not in sys.modules:
-            return
         name = _text(host)
         if name in self._allowed or _is_loopback(name):
             return
         raise HostRefusedError(
             f"this test wants to reach {name}: carecloud-async lets tests reach loopback only. Use the fixture "
             "carecloud_client or transport=sandbox.transport(); or allow it with @pytest.mark.carecloud_network, or "
-            "with carecloud_allowed_hosts in pytest's configuration"
+            f"with `carecloud_allowed_hosts = {name}` in pytest's configuration"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carecloud_async.operations import Operation
+from carecloud_async.calls.operation import Operation
 from carecloud_async.resources import customers, tokens, users
 
 #: Every operation by the vendor's id.

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from carecloud_async.calls.operation import REPEATABLE, Operation
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.operations import REPEATABLE, Operation
 from carecloud_async.resources import OPERATIONS
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}

@@ -12,7 +12,7 @@ from carecloud_async.models import Input
 from carecloud_async.models.base import Model
 
 
-def given(absent: Any = None, /, **values: Any) -> dict[str, Any]:
+def drop_unset(absent: Any = None, /, **values: Any) -> dict[str, Any]:
     """Keep the values that were given, that is, are not `absent`."""
     return {name: value for name, value in values.items() if value is not absent}
 

@@ -15,12 +15,12 @@ from attrs import asdict
 from carecloud_async import codec
 from carecloud_async.auth.device import Device, DeviceSetup
 from carecloud_async.auth.manager import TokenManager
-from carecloud_async.call import Caller
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.operation import BOTH, CUSTOMER_ONLY, Operation, table
 from carecloud_async.errors import AuthenticationError
 from carecloud_async.models import SocialNetworkCredentialsInput
 from carecloud_async.models.token import AuthenticationToken
-from carecloud_async.operations import BOTH, CUSTOMER_ONLY, Operation, table
-from carecloud_async.resources.bodies import given, no_content
+from carecloud_async.resources.bodies import drop_unset, no_content
 
 
 def _action(operation_id: str, name: str, method: str = "POST", **more: Any) -> Operation:
@@ -94,7 +94,7 @@ class Tokens:
             "device": asdict(device),
             "setup": asdict(setup),
             "external_application_id": external_application_id,
-            **given(push_token=push_token),
+            **drop_unset(push_token=push_token),
         }
         data = await self._caller.call(CREATE, decode=codec.data, json=body)
         return self._caller.text(CREATE, data, "token_id")
@@ -107,7 +107,7 @@ class Tokens:
             push_token: the new push notification token.
             token_id: the device token; the client's own if left out.
         """
-        body = {"setup": asdict(setup), **given(push_token=push_token)}
+        body = {"setup": asdict(setup), **drop_unset(push_token=push_token)}
         await self._act(REPLACE, token_id, decode=no_content, json=body)
 
     async def login(self, token_id: str, *, login_type: str, login_value: str, password: str) -> str:
@@ -153,7 +153,7 @@ class Tokens:
             email: the older way, an e-mail address alone.
             token_id: the device token; the client's own if left out.
         """
-        body = given(communication_channel_id=communication_channel_id, recipient=recipient, email=email)
+        body = drop_unset(communication_channel_id=communication_channel_id, recipient=recipient, email=email)
         await self._act(SEND_PASSWORD_SETUP_EMAIL, token_id, decode=no_content, json=body)
 
     async def auth_token(

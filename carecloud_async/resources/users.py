@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from carecloud_async import codec
-from carecloud_async.call import Caller
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.operation import ENTERPRISE_ONLY, PAGING, Operation, table
 from carecloud_async.models import User, UserLogin
-from carecloud_async.operations import ENTERPRISE_ONLY, PAGING, Operation, table
-from carecloud_async.pages import Listing, listing
+from carecloud_async.paging.listing import Listing, listing
 from carecloud_async.resources.bodies import no_content
 
 LIST = Operation(

@@ -5,7 +5,6 @@ It knows the protocol on its own and imports nothing of the client, so that both
 
 from __future__ import annotations
 
-from carecloud_async.sandbox.accounts import Account
 from carecloud_async.sandbox.constants import (
     CUSTOMER_APPLICATION_ID,
     CUSTOMER_PASSWORD,
@@ -23,10 +22,11 @@ from carecloud_async.sandbox.constants import (
     USER_LOGIN,
     USER_PASSWORD,
 )
-from carecloud_async.sandbox.faults import ArmedFault
-from carecloud_async.sandbox.recording import RecordedRequest
 from carecloud_async.sandbox.sandbox import Sandbox
-from carecloud_async.sandbox.world import ServedPage
+from carecloud_async.sandbox.server.faults import ArmedFault
+from carecloud_async.sandbox.server.recording import RecordedRequest
+from carecloud_async.sandbox.state.accounts import Account
+from carecloud_async.sandbox.state.sandbox_state import ServedPage
 
 __all__ = [
     "CUSTOMER_APPLICATION_ID",

@@ -15,22 +15,24 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from carecloud_async.sandbox import client_side, enterprise, serving, tokens
-from carecloud_async.sandbox.answers import JsonObject
-from carecloud_async.sandbox.app import SandboxApp
-from carecloud_async.sandbox.clock import SandboxClock, local_timestamp
-from carecloud_async.sandbox.customer_filters import CustomerSearch
-from carecloud_async.sandbox.customers import CustomerOperations
-from carecloud_async.sandbox.device_tokens import DeviceTokens
-from carecloud_async.sandbox.faults import Faults
-from carecloud_async.sandbox.pipeline import Pipeline
-from carecloud_async.sandbox.recording import RecordedRequest, Recorder
-from carecloud_async.sandbox.routes import Routes
-from carecloud_async.sandbox.settings import Lies, Settings
-from carecloud_async.sandbox.store import CustomerStore
-from carecloud_async.sandbox.transport import in_process
-from carecloud_async.sandbox.user_tokens import UserTokens
-from carecloud_async.sandbox.world import ServedPage, World
+from carecloud_async.sandbox import client_side
+from carecloud_async.sandbox.api import enterprise, tokens
+from carecloud_async.sandbox.api.customer_filters import CustomerSearch
+from carecloud_async.sandbox.api.customers import CustomerOperations
+from carecloud_async.sandbox.api.routes import Routes
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.server import serving
+from carecloud_async.sandbox.server.app import SandboxApp
+from carecloud_async.sandbox.server.faults import Faults
+from carecloud_async.sandbox.server.pipeline import Pipeline
+from carecloud_async.sandbox.server.recording import RecordedRequest, Recorder
+from carecloud_async.sandbox.server.transport import in_process
+from carecloud_async.sandbox.state.clock import SandboxClock, local_timestamp
+from carecloud_async.sandbox.state.customer_store import CustomerStore
+from carecloud_async.sandbox.state.device_tokens import DeviceTokens
+from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
+from carecloud_async.sandbox.state.settings import Overrides, Settings
+from carecloud_async.sandbox.state.user_tokens import UserTokens
 
 if TYPE_CHECKING:
     import httpx2
@@ -120,12 +122,12 @@ class Sandbox:
         self.connections = serving.Connections()
         self.customers = CustomerStore(customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered)
         self._recorder = Recorder(keep=keep_requests)
-        self._world = self._made_world(random or SystemRandom())
-        self.user_tokens = self._world.user_tokens
-        self.device_tokens = self._world.device_tokens
+        self._state = self._made_world(random or SystemRandom())
+        self.user_tokens = self._state.user_tokens
+        self.device_tokens = self._state.device_tokens
         customer_operations = CustomerOperations(CustomerSearch(self.customers))
         self._pipeline = Pipeline(
-            world=self._world,
+            state=self._state,
             routes=Routes([*enterprise.TABLE, *tokens.TABLE, *customer_operations.table()]),
             recorder=self._recorder,
             faults=self.faults,
@@ -187,7 +189,7 @@ class Sandbox:
         """
         serving.serve_in_foreground(self.app, host=host, port=port, connections=self.connections, on_ready=on_ready)
 
-    # Identities of the client that fit
+    # IdentityRegistry of the client that fit
 
     def credentials(self) -> EnterpriseCredentials:
         """The API user's credentials, for `CareCloud(auth=…)`."""
@@ -274,7 +276,7 @@ class Sandbox:
     @property
     def password_emails(self) -> list[JsonObject]:
         """Bodies of the requests for a password e-mail."""
-        return self._world.password_emails
+        return self._state.password_emails
 
     def count(self, pattern: str = "*") -> int:
         """How many requests came in.
@@ -288,7 +290,7 @@ class Sandbox:
         """Start counting and recording anew."""
         self._recorder.clear()
 
-    # Changing the world
+    # Changing the state
 
     def revoke(self, token: str) -> bool:
         """End a token now, of a user or a device; says whether it was good."""
@@ -318,7 +320,7 @@ class Sandbox:
             password: The new one.
             login: Whose.
         """
-        self._world.passwords[login] = password
+        self._state.passwords[login] = password
 
     def lie(
         self,
@@ -336,18 +338,18 @@ class Sandbox:
             repeat_page: Every page is the first one, whatever `offset` says.
             empty_from: Offset from which on pages are empty.
         """
-        self._world.lies = Lies(
+        self._state.overrides = Overrides(
             total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
         )
 
     @property
     def on_page(self) -> Callable[[ServedPage], Awaitable[None] | None] | None:
-        """Called with each list page when it is written and not yet sent; may change the world; may be async."""
-        return self._world.on_page
+        """Called with each list page when it is written and not yet sent; may change the state; may be async."""
+        return self._state.on_page
 
     @on_page.setter
     def on_page(self, hook: Callable[[ServedPage], Awaitable[None] | None] | None) -> None:
-        self._world.on_page = hook
+        self._state.on_page = hook
 
     @property
     def on_request(self) -> Callable[[RecordedRequest], Awaitable[None] | None] | None:
@@ -361,8 +363,8 @@ class Sandbox:
     def _timestamp(self) -> str:
         return local_timestamp(self.clock.now(), zone=self.settings.zone)
 
-    def _made_world(self, random: Random) -> World:
-        return World(
+    def _made_world(self, random: Random) -> SandboxState:
+        return SandboxState(
             settings=self.settings,
             clock=self.clock,
             random=random,

@@ -7,7 +7,7 @@ import pytest
 from auth_tools import connect, make_sandbox
 
 from carecloud_async import ConfigurationError, CustomerSession
-from carecloud_async.auth import identities as identities_module
+from carecloud_async.auth import registry as identities_module
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 from codec_records import customer, page_of
 
 from carecloud_async import codec
-from carecloud_async.codec.collector import uncollected
+from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.models import Customer
 
 
@@ -18,7 +18,7 @@ def _collector():
     gc.enable()
 
 
-@uncollected
+@gc_paused
 def decoding(error=None):
     if error is not None:
         raise error
@@ -72,7 +72,7 @@ def test_a_page_of_many_records_is_not_interrupted(birthdate):
 def test_a_child_forked_in_between_has_a_collector_that_works():
     """A fork in the middle of a page, by another thread, leaves the child's collector on."""
 
-    @uncollected
+    @gc_paused
     def fork():
         return os.fork()
 

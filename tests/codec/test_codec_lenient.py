@@ -10,7 +10,7 @@ import pytest
 from attrs import frozen
 
 from carecloud_async import codec
-from carecloud_async.codec import trouble
+from carecloud_async.codec import warnings as trouble
 from carecloud_async.models import (
     Address,
     Agreement,

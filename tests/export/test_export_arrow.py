@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carecloud_async.export.arrow import read_tidy
-from carecloud_async.export.parquet import _reader, _type
-from carecloud_async.export.shape import shape_of
-from carecloud_async.export.survey import Survey
+from carecloud_async.export.formats.arrow import read_tidy
+from carecloud_async.export.formats.parquet import _reader, _type
+from carecloud_async.export.formats.schema import SchemaBuilder, shape_of
 from carecloud_async.models import Customer
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -88,7 +87,7 @@ def test_what_only_the_lenient_rules_can_read_is_left_to_them(moment):
 def test_known_records_teach_nothing(record):
     """Where a record is held to be known, learning it changes no type and adds no column."""
     line = lines_of([record])[0]
-    if Survey(Customer).knows(line):
+    if SchemaBuilder(Customer).knows(line):
         shape = shape_of(Customer)
         shape.learn(json.loads(line))
         assert pa.schema([(name, _type(child)) for name, child in shape.children.items()]) == SCHEMA
@@ -96,13 +95,13 @@ def test_known_records_teach_nothing(record):
 
 def test_an_unknown_field_is_never_overlooked():
     """At any depth, a field that the model does not know makes a record worth learning from."""
-    survey = Survey(Customer)
-    assert survey.knows(b'{"customer_id":"8ea6","personal_information":{"address":{"city":"Brno"},"consents":[{}]}}')
+    builder = SchemaBuilder(Customer)
+    assert builder.knows(b'{"customer_id":"8ea6","personal_information":{"address":{"city":"Brno"},"consents":[{}]}}')
     for line in (
         b'{"new":1}',
         b'{"personal_information":{"new":null}}',
         b'{"personal_information":{"address":{"new":[]}}}',
         b'{"personal_information":{"consents":[{},{"new":1}]}}',
     ):
-        assert not survey.knows(line)
-    assert not Survey(dict).knows(b'{"customer_id":"8ea6"}')
+        assert not builder.knows(line)
+    assert not SchemaBuilder(dict).knows(b'{"customer_id":"8ea6"}')

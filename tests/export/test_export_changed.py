@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import ConfigurationError, ExportError
-from carecloud_async.export.marks import OVERLAP, read_mark
+from carecloud_async.export.reading.since import OVERLAP, read_mark
 from carecloud_async.project import Project
 from carecloud_async.sandbox import Sandbox
 

@@ -11,8 +11,8 @@ from export_help import connect, ids
 
 from benchmarks.hosting import Host, serving
 from carecloud_async import RetryPolicy
-from carecloud_async.export import journal as journals
-from carecloud_async.export.checkpoint import write_durably
+from carecloud_async.export.storage import journal as journals
+from carecloud_async.export.storage.checkpoint import write_durably
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

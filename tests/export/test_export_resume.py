@@ -15,8 +15,8 @@ import pytest
 from export_help import ListServer, connect, ids
 
 from carecloud_async import CareCloud, ExportError, ServerError
-from carecloud_async.export import checkpoint as checkpoints
-from carecloud_async.export import journal as journals
+from carecloud_async.export.storage import checkpoint as checkpoints
+from carecloud_async.export.storage import journal as journals
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

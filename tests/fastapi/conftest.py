@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from carecloud_async import CareCloud
-from carecloud_async.retry import RetryPolicy
+from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.sandbox import Sandbox
 
 ONCE = RetryPolicy(attempts=1)

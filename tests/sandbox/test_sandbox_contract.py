@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from carecloud_async.sandbox import FIRST_CUSTOMER_ID, OTHER_CUSTOMER_APPLICATION_ID, Sandbox, enterprise, tokens
-from carecloud_async.sandbox.calls import Access, Interface
-from carecloud_async.sandbox.customer_filters import CustomerSearch
-from carecloud_async.sandbox.customers import CustomerOperations
-from carecloud_async.sandbox.untidy import RULES
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, OTHER_CUSTOMER_APPLICATION_ID, Sandbox
+from carecloud_async.sandbox.api import enterprise, tokens
+from carecloud_async.sandbox.api.calls import Access, Interface
+from carecloud_async.sandbox.api.customer_filters import CustomerSearch
+from carecloud_async.sandbox.api.customers import CustomerOperations
+from carecloud_async.sandbox.state.untidy import RULES
 
 VENDOR = Path(__file__).parents[2].parent / "shared/api/openapi.yaml"
 OPERATIONS = [*enterprise.TABLE, *tokens.TABLE, *CustomerOperations(CustomerSearch(Sandbox(0).customers)).table()]

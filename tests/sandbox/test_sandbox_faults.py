@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from carecloud_async.sandbox import Sandbox
-from carecloud_async.sandbox.faults import matches
+from carecloud_async.sandbox.server.faults import matches
 
 pytestmark = pytest.mark.anyio
 

@@ -13,15 +13,15 @@ from typing import Any, TypeGuard, TypeVar
 
 from filelock import BaseFileLock
 
+from carecloud_async.auth.stores.backoff import backoff_delays
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
+from carecloud_async.auth.stores.clock_reading import ClockReading, boot_id, seconds_between
 from carecloud_async.auth.stores.file_locks import FileLocks, release
-from carecloud_async.auth.stores.moment import Moment, boot_id, seconds_between
 from carecloud_async.auth.stores.record import from_record, life_of, to_record
 from carecloud_async.auth.stores.token_file import TokenFile
-from carecloud_async.auth.stores.waits import growing_waits
-from carecloud_async.auth.stores.whole import run_whole
-from carecloud_async.clock import Clock, SystemClock
 from carecloud_async.errors import TokenStoreError
+from carecloud_async.runtime.clock import Clock, SystemClock
+from carecloud_async.runtime.threads import run_in_thread_uninterrupted
 
 T = TypeVar("T")
 
@@ -120,14 +120,14 @@ class FileTokenStore(TokenStore):
         gate = await self._wait_for(self._locks.try_gate, longest=0.01)
         try:
             with self._usable():
-                return await run_whole(work)
+                return await run_in_thread_uninterrupted(work)
         finally:
             release(gate)
 
     async def _wait_for(self, attempt: Callable[[], BaseFileLock | None], *, longest: float) -> BaseFileLock:
         # An attempt is a few system calls, done in place: between its success and the caller's `try` nothing awaits, so
         # that no cancellation can leave a lock behind.
-        for wait in growing_waits(first=0.001, longest=longest, jitter=self._jitter):
+        for wait in backoff_delays(first=0.001, longest=longest, jitter=self._jitter):
             with self._usable():
                 lock = attempt()
             if lock is not None:
@@ -142,8 +142,8 @@ class FileTokenStore(TokenStore):
         now = self._now()
         self._file.write({key: record for key, record in records.items() if _seconds_left(record, now=now)})
 
-    def _now(self) -> Moment:
-        return Moment(wall=self._clock.time(), monotonic=self._clock.monotonic(), boot=self._boot())
+    def _now(self) -> ClockReading:
+        return ClockReading(wall=self._clock.time(), monotonic=self._clock.monotonic(), boot=self._boot())
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -162,7 +162,7 @@ def _fix(error: OSError) -> str:
     return "Give this user the right to write in its folder, or choose another path."
 
 
-def _dated_record(token: StoredToken, *, now: Moment) -> dict[str, Any]:
+def _dated_record(token: StoredToken, *, now: ClockReading) -> dict[str, Any]:
     life = life_of(token)
     if life is None:
         return to_record(token)
@@ -170,7 +170,7 @@ def _dated_record(token: StoredToken, *, now: Moment) -> dict[str, Any]:
     return {**to_record(token), "expires_in": life, "saved": saved}
 
 
-def _seconds_left(record: object, *, now: Moment) -> float | None:
+def _seconds_left(record: object, *, now: ClockReading) -> float | None:
     """Return what is left of a record's life: infinity if it does not end, `None` if the record makes no sense."""
     if not isinstance(record, dict):
         return None
@@ -183,13 +183,13 @@ def _seconds_left(record: object, *, now: Moment) -> float | None:
     return max(0.0, float(life) - seconds_between(saved, now))
 
 
-def _moment_of(saved: object) -> Moment | None:
+def _moment_of(saved: object) -> ClockReading | None:
     if not isinstance(saved, dict):
         return None
     wall, monotonic, boot = (saved.get(name) for name in ("wall", "monotonic", "boot"))
     if not _is_finite(wall) or not _is_finite(monotonic) or not (boot is None or isinstance(boot, str)):
         return None
-    return Moment(wall=float(wall), monotonic=float(monotonic), boot=boot)
+    return ClockReading(wall=float(wall), monotonic=float(monotonic), boot=boot)
 
 
 def _is_finite(value: object) -> TypeGuard[float]:

@@ -10,10 +10,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from attrs import evolve, frozen
 
+from carecloud_async.auth.stores.backoff import backoff_delays
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
 from carecloud_async.auth.stores.record import life_of
-from carecloud_async.auth.stores.waits import growing_waits
-from carecloud_async.clock import Clock, SystemClock
+from carecloud_async.runtime.clock import Clock, SystemClock
 
 #: Between two searches for ended records at least so many are saved, or as many as the last one left: so the search
 #: costs next to nothing per save, and ended records never outnumber the living for long.
@@ -88,7 +88,7 @@ class MemoryTokenStore(TokenStore):
     async def _hold(self, key: str) -> AsyncIterator[None]:
         # Polling, because one waiter may sit in another event loop or thread than the holder: no event of one async
         # library wakes them all.
-        for wait in growing_waits(first=0.002, longest=0.02, jitter=self._jitter):
+        for wait in backoff_delays(first=0.002, longest=0.02, jitter=self._jitter):
             if self._take(key):
                 break
             await self._clock.sleep(wait)

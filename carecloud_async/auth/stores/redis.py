@@ -15,8 +15,8 @@ from carecloud_async.auth.stores.base import StoredToken, TokenStore
 from carecloud_async.auth.stores.record import from_record, life_of, to_record
 from carecloud_async.auth.stores.redis_connections import GivenClient, OwnClients, own_clients, redis_library
 from carecloud_async.auth.stores.redis_lock import RedisLock
-from carecloud_async.clock import Clock, SystemClock
 from carecloud_async.errors import TokenStoreError
+from carecloud_async.runtime.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

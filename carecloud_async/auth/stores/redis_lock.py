@@ -13,10 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
+from carecloud_async.auth.stores.backoff import backoff_delays
 from carecloud_async.auth.stores.redis_connections import redis_library
-from carecloud_async.auth.stores.waits import growing_waits
-from carecloud_async.clock import Clock
 from carecloud_async.errors import TokenStoreError
+from carecloud_async.runtime.clock import Clock
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
         await _part(self._give_back())
 
     async def _acquire(self) -> None:
-        for wait in growing_waits(first=0.01, longest=0.1, jitter=self._jitter):
+        for wait in backoff_delays(first=0.01, longest=0.1, jitter=self._jitter):
             if await self._ask(self._take):
                 return
             await self._clock.sleep(wait)

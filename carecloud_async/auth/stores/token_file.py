@@ -10,7 +10,7 @@ import stat
 import sys
 from typing import Any
 
-from carecloud_async.durable import sync_folder
+from carecloud_async.runtime.durable_files import sync_folder
 
 _log = logging.getLogger("carecloud_async.auth")
 

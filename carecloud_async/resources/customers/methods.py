@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from carecloud_async import codec
-from carecloud_async.call import Caller
+from carecloud_async.calls.caller import Caller
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models import (
     UNSET,
@@ -22,8 +22,8 @@ from carecloud_async.models import (
     Unset,
     merge_changes,
 )
-from carecloud_async.pages import Listing, listing
-from carecloud_async.resources.bodies import given, no_content, refuse_read_models, require_input
+from carecloud_async.paging.listing import Listing, listing
+from carecloud_async.resources.bodies import drop_unset, no_content, refuse_read_models, require_input
 from carecloud_async.resources.customers import operations
 
 #: What stands beside the record in a PUT, and is never read back.
@@ -162,7 +162,7 @@ class Customers:
             )
         if autologin and not password:
             raise ConfigurationError("autologin needs the new customer's password")
-        beside = given(
+        beside = drop_unset(
             password=password,
             property_records=property_records,
             social_network_credentials=social_network_credentials,
@@ -230,7 +230,7 @@ class Customers:
             NotFoundError: there is no such customer.
         """
         require_input(customer, CustomerInput)
-        beside = given(
+        beside = drop_unset(
             UNSET,
             password=password,
             property_records=property_records,

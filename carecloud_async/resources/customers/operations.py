@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carecloud_async.operations import CUSTOMER_ONLY, PAGING, Operation, table
+from carecloud_async.calls.operation import CUSTOMER_ONLY, PAGING, Operation, table
 
 LIST = Operation(
     operation_id="getCustomers",

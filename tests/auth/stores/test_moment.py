@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async.auth.stores.moment import Moment, boot_id, seconds_between
+from carecloud_async.auth.stores.clock_reading import ClockReading, boot_id, seconds_between
 
 walls = st.floats(-1e10, 1e10)
 uptimes = st.floats(0, 1e8)
@@ -15,8 +15,8 @@ uptimes = st.floats(0, 1e8)
 @given(walls, walls, uptimes, st.floats(0, 1e8))
 def test_same_boot(wall, later_wall, uptime, passed):
     """Within one boot the wall clock does not matter, wrong by years or jumping either way."""
-    earlier = Moment(wall=wall, monotonic=uptime, boot="b")
-    later = Moment(wall=later_wall, monotonic=uptime + passed, boot="b")
+    earlier = ClockReading(wall=wall, monotonic=uptime, boot="b")
+    later = ClockReading(wall=later_wall, monotonic=uptime + passed, boot="b")
     assert seconds_between(earlier, later) == pytest.approx(passed, abs=1e-6)
 
 
@@ -25,15 +25,15 @@ def test_same_boot(wall, later_wall, uptime, passed):
 )
 def test_other_boot(wall, moved, uptime, later_uptime, boots):
     """Across boots, or where boots cannot be told apart, the wall clock counts, and never backwards."""
-    earlier = Moment(wall=wall, monotonic=uptime, boot=boots[0])
-    later = Moment(wall=wall + moved, monotonic=later_uptime, boot=boots[1])
+    earlier = ClockReading(wall=wall, monotonic=uptime, boot=boots[0])
+    later = ClockReading(wall=wall + moved, monotonic=later_uptime, boot=boots[1])
     assert seconds_between(earlier, later) == pytest.approx(max(0.0, moved), abs=1e-4)
 
 
 def test_time_namespaces():
     """Two containers with one boot id and unlike uptimes fall back on the wall clock."""
-    earlier = Moment(wall=100.0, monotonic=5000.0, boot="b")
-    assert seconds_between(earlier, Moment(wall=130.0, monotonic=20.0, boot="b")) == 30.0
+    earlier = ClockReading(wall=100.0, monotonic=5000.0, boot="b")
+    assert seconds_between(earlier, ClockReading(wall=130.0, monotonic=20.0, boot="b")) == 30.0
 
 
 def test_boot_id():

@@ -7,13 +7,13 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async.auth.stores.waits import growing_waits
+from carecloud_async.auth.stores.backoff import backoff_delays
 
 
 @given(st.floats(0, 1, exclude_max=True))
 def test_bounded(number):
     """Waits begin small, grow, never reach zero and never exceed the longest."""
-    waits = list(itertools.islice(growing_waits(first=0.001, longest=0.05, jitter=lambda: number), 20))
+    waits = list(itertools.islice(backoff_delays(first=0.001, longest=0.05, jitter=lambda: number), 20))
     assert all(0 < wait <= 0.05 for wait in waits)
     assert waits == sorted(waits)
     assert waits[-1] >= 0.025

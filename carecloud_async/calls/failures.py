@@ -1,0 +1,150 @@
+"""What an exception of the HTTP library means: did the request leave, did time run out, and what may be said of it.
+
+The families nest their exceptions: httpx's own hangs on httpcore's, that on the socket's, and httpx-aiohttp calls
+nearly everything a connect timeout. So the whole chain is read, and the one closest to the socket decides.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from types import ModuleType
+
+from attrs import frozen
+
+from carecloud_async.calls.retry import FailureKind
+from carecloud_async.errors import CareCloudError
+
+_LIBRARIES = {
+    "aiohttp", "anyio", "asyncio", "h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp",
+    "multidict", "ssl", "trio", "yarl",
+}  # fmt: skip
+_NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
+_UNSENDABLE = {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}
+_AIOHTTP_NOT_SENT = {
+    "ClientConnectorError", "ConnectionTimeoutError", "ClientHttpProxyError", "ServerFingerprintMismatch",
+}  # fmt: skip
+
+#: TLS failures that say that the other side went away, not that the two will never agree.
+_PASSING_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+_CHAIN = 8
+
+
+@frozen(kw_only=True)
+class TransportFailure:
+    """What an exception of the HTTP library means.
+
+    Attributes:
+        trouble: whether the request may have left, and whether trying again can help.
+        sent: whether the request may have left.
+        timeout: whether time ran out.
+        garbled: whether the answer's body cannot be unpacked.
+        text: what may be shown of it.
+    """
+
+    trouble: FailureKind
+    sent: bool
+    timeout: bool = False
+    garbled: bool = False
+    text: str
+
+
+def classify(error: Exception, *, family: ModuleType, sent: bool) -> TransportFailure | None:
+    """Read an exception that came out of the client.
+
+    Args:
+        error: the exception.
+        family: the HTTP library, httpx or httpx2.
+        sent: whether the request was about to leave; before that a provider's own code runs.
+
+    Returns:
+        The cause, or `None` if the exception is none of the HTTP library's: a user's own code raised it.
+    """
+    if isinstance(error, CareCloudError) or not _is_library_error(error, family=family, sent=sent):
+        return None
+    chain = list(_chain(error))
+    names = {cls.__name__ for cls in type(error).__mro__}
+    if "DecodingError" in names:
+        return TransportFailure(trouble=FailureKind.FINAL, sent=True, garbled=True, text=type(error).__name__)
+    if names & _UNSENDABLE or isinstance(error, ValueError | TypeError):
+        return TransportFailure(
+            trouble=FailureKind.FINAL, sent=False, text=f"it cannot be sent: {type(error).__name__}"
+        )
+    origin = next((link for link in chain if _root(type(link)) == "aiohttp"), None)
+    if origin is not None:
+        names = {cls.__name__ for cls in type(origin).__mro__}
+        left = names.isdisjoint(_AIOHTTP_NOT_SENT)
+    else:
+        left = names.isdisjoint(_NOT_SENT)
+    timeout = "TimeoutException" in names if origin is None else isinstance(origin, TimeoutError)
+    left = left and sent
+    hopeless = None if left else _hopeless(chain)
+    if hopeless is not None:
+        return TransportFailure(trouble=FailureKind.FINAL, sent=False, text=hopeless)
+    trouble = FailureKind.LOST if left else FailureKind.NOT_SENT
+    return TransportFailure(trouble=trouble, sent=left, timeout=timeout, text=_text(origin or error, chain))
+
+
+def _is_library_error(error: Exception, *, family: ModuleType, sent: bool) -> bool:
+    if isinstance(error, (family.HTTPError, family.StreamError, family.InvalidURL)):
+        return True
+    if _raised_in(error) in _LIBRARIES:
+        return True
+    return sent and (_root(type(error)) in _LIBRARIES or isinstance(error, OSError))
+
+
+def _root(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
+
+
+def _raised_in(error: Exception) -> str:
+    """Return the package whose code raised: closed pools and odd headers are bare RuntimeErrors and ValueErrors."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return "" if traceback is None else str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    for _ in range(_CHAIN):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _hopeless(chain: list[BaseException]) -> str | None:
+    """Say why connecting again cannot help, if it cannot."""
+    for link in chain:
+        status = _proxy_status(link)
+        if status is not None and 400 <= status < 500:
+            return f"the proxy refuses with {status}: check proxy= or HTTPS_PROXY"
+        if _root(type(link)) == "aiohttp":
+            continue  # its TLS errors are no more than wrappers, and look like ssl's own
+        if isinstance(link, ssl.SSLCertVerificationError):
+            reason = link.verify_message or "no trust"
+            return f"its certificate cannot be verified, {reason.rstrip('.')}: for a private CA set verify= to its file"
+        if isinstance(link, ssl.SSLError) and not isinstance(link, _PASSING_TLS):
+            return f"TLS failed, {link.reason or type(link).__name__}: check project_url, proxy= and verify="
+        if isinstance(link, socket.gaierror) and link.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
+            return "there is no such host: check project_url and proxy="
+    return None
+
+
+def _proxy_status(link: BaseException) -> int | None:
+    name = type(link).__name__
+    if name == "ClientHttpProxyError":
+        status = getattr(link, "status", None)
+        return status if isinstance(status, int) else None
+    if name == "ProxyError" and str(link)[:3].isdigit():
+        return int(str(link)[:3])
+    return None
+
+
+def _text(shown: BaseException, chain: list[BaseException]) -> str:
+    code = next((link.errno for link in chain if isinstance(link, OSError) and link.errno in errno.errorcode), None)
+    name = type(shown).__name__
+    return name if code is None else f"{name}, {errno.errorcode[code]}"

@@ -1,0 +1,40 @@
+"""One warning per model field and process for values that could not be read as they came."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+__all__ = ["FieldWarning"]
+
+_logger = logging.getLogger("carecloud_async.codec")
+_told: set[tuple[str, str]] = set()
+
+
+class FieldWarning:
+    """The field a value was meant for; counts as reported after its first trouble.
+
+    Args:
+        model: the name of the model class.
+        field: the name of the field.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, model: str, field: str) -> None:
+        self._key = (model, field)
+
+    def note(self, trouble: str) -> None:
+        """Log the kind of trouble, once per field and process; never the value.
+
+        Args:
+            trouble: what is odd and what became of it, in a few words.
+        """
+        if self._key not in _told:
+            _told.add(self._key)
+            _logger.warning("%s.%s: %s (reported once)", *self._key, trouble)
+
+    def lost(self, trouble: str) -> Any:
+        """Note that the value could not be read; returns the `None` that then stands for it."""
+        self.note(f"{trouble}, read as None")
+        return None

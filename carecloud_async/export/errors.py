@@ -1,0 +1,60 @@
+"""`BadExportError`: what was asked of an export cannot work; and what errors of the system and of records become."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from carecloud_async.codec.malformed import Malformed
+from carecloud_async.errors import ConfigurationError, ExportError
+
+__all__ = ["BadExportError", "disk_error", "missing_extra", "nesting_errors"]
+
+_HINTS = {
+    errno.ENOSPC: "the disk is full: make room and go on with resume=True",
+    errno.EDQUOT: "the disk quota is used up: make room and go on with resume=True",
+    errno.EFBIG: "the file is larger than this system allows",
+    errno.EACCES: "no permission to write there",
+    errno.EPERM: "no permission to write there",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOENT: "the directory does not exist: make it first",
+    errno.ENOTDIR: "a part of the path is no directory",
+    errno.EISDIR: "it is a directory: name a file",
+    errno.EPIPE: "the reader has gone",
+}
+
+
+class BadExportError(ExportError, ConfigurationError):
+    """An argument of an export cannot work; nothing was sent or written, and the message names the fix."""
+
+
+def disk_error(target: str | os.PathLike[str], error: OSError) -> ExportError:
+    """Make the error of a target that cannot be written."""
+    reason = _HINTS.get(error.errno or 0) or error.strerror or type(error).__name__
+    return ExportError(f"{os.fspath(target)}: {reason}")
+
+
+def missing_extra(what: str, extra: str) -> BadExportError:
+    """Make the error of an optional package that is not installed."""
+    return BadExportError(f"{what} needs a package that is not installed: pip install 'carecloud-async[{extra}]'")
+
+
+@contextmanager
+def nesting_errors() -> Iterator[None]:
+    """Make a clear error of a record that is nested too deeply to be read or taken apart.
+
+    Raises:
+        ExportError: one is.
+    """
+    reason = "a record is nested too deeply"
+    try:
+        yield
+    except Malformed as error:
+        reason = str(error).replace("the body", "a record")
+    except RecursionError:
+        pass  # raised below: its traceback is a thousand lines
+    else:
+        return
+    raise ExportError(f"{reason} for this format: export to .jsonl with all fields, which keeps it as it is")

@@ -1,0 +1,66 @@
+"""gz and zst, in two ways: whole streams, and frames that stand for themselves.
+
+A frame a commit is what makes a compressed file resumable: cut after any frame it is a sound file, and readers take
+frames in a row as one (RFC 1952, 2.2; RFC 8878, 3.1).
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from typing import Any, BinaryIO, cast
+
+from carecloud_async.export.errors import missing_extra
+
+__all__ = ["COMPRESSIONS", "compressing", "frame_maker"]
+
+COMPRESSIONS = (".gz", ".zst")
+_GZIP_LEVEL = 6
+_ZSTD_LEVEL = 3
+
+
+def frame_maker(compression: str) -> Callable[[bytes], bytes]:
+    """Return what makes one frame of some bytes.
+
+    Args:
+        compression: `.gz`, `.zst` or nothing.
+
+    Raises:
+        BadExportError: the package is not installed.
+    """
+    if compression == ".gz":
+        return lambda data: gzip.compress(data, _GZIP_LEVEL, mtime=0)
+    if compression == ".zst":
+        return cast("Callable[[bytes], bytes]", _zstandard().ZstdCompressor(level=_ZSTD_LEVEL).compress)
+    return lambda data: data
+
+
+def compressing(file: BinaryIO, compression: str) -> BinaryIO:
+    """Return a file whose bytes go compressed into `file`; closing it ends the stream and leaves `file` open."""
+    if compression == ".gz":
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_GZIP_LEVEL, filename="", mtime=0))
+    if compression == ".zst":
+        compressor = _zstandard().ZstdCompressor(level=_ZSTD_LEVEL)
+        return cast("BinaryIO", compressor.stream_writer(file, closefd=False))
+    return cast("BinaryIO", _Open(file))
+
+
+def _zstandard() -> Any:
+    try:
+        import zstandard  # an extra
+    except ImportError:
+        raise missing_extra(".zst", "zstd") from None
+    return zstandard
+
+
+class _Open:
+    """A file that stays open when closed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def close(self) -> None:
+        self._file.flush()

@@ -1,0 +1,80 @@
+"""The formats that a target's suffix can name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.export.errors import BadExportError
+from carecloud_async.export.formats.compression import COMPRESSIONS, frame_maker
+from carecloud_async.export.formats.csv import CsvSink
+from carecloud_async.export.formats.parquet import parquet_sink
+from carecloud_async.export.formats.sinks import SinkFactory
+
+__all__ = ["Format", "format_of", "register_sink"]
+
+#: The one format that needs no sink: the records as they come.
+_LINES = ".jsonl"
+
+
+def _csv() -> SinkFactory:
+    return CsvSink
+
+
+_KNOWN: dict[str, Callable[[], SinkFactory]] = {".csv": _csv, ".parquet": parquet_sink}
+
+
+@frozen(kw_only=True)
+class Format:
+    """What a file holds.
+
+    Attributes:
+        suffix: such as `.csv`.
+        compression: `.gz`, `.zst` or nothing.
+        sink: what writes it; `None` for JSON Lines.
+    """
+
+    suffix: str = _LINES
+    compression: str = ""
+    sink: SinkFactory | None = None
+
+
+def register_sink(suffix: str, factory: SinkFactory) -> None:
+    """Make a format known by its suffix; `.gz` and `.zst` may follow the suffix on targets.
+
+    Args:
+        suffix: such as `.xml`.
+        factory: a `Sink` class, or a function that makes one.
+
+    Raises:
+        ConfigurationError: the suffix cannot name a format.
+    """
+    if not suffix.startswith(".") or len(suffix) < 2 or suffix.lower() in {*COMPRESSIONS, _LINES}:
+        raise ConfigurationError(f"{suffix!r} cannot name a format: give a suffix such as '.xml'")
+    _KNOWN[suffix.lower()] = lambda: factory
+
+
+def format_of(name: str) -> Format:
+    """Read the format off a file's name; what it needs is there when this returns.
+
+    Raises:
+        BadExportError: the suffix is unknown, or a package is not installed.
+    """
+    stem = name.lower()
+    compression = next((one for one in COMPRESSIONS if stem.endswith(one)), "")
+    stem = stem.removesuffix(compression)
+    if compression:
+        frame_maker(compression)
+    if stem.endswith(_LINES):
+        return Format(compression=compression)
+    for suffix in sorted(_KNOWN, key=len, reverse=True):
+        if stem.endswith(suffix):
+            if suffix == ".parquet" and compression:
+                raise BadExportError(f"{name}: Parquet compresses by itself: leave {compression} out")
+            return Format(suffix=suffix, compression=compression, sink=_KNOWN[suffix]())
+    known = ", ".join([_LINES, *_KNOWN])
+    raise BadExportError(
+        f"{name}: the suffix names no known format; use {known}; .gz or .zst may stand behind .jsonl and .csv"
+    )

@@ -1,0 +1,156 @@
+"""The shape of records: what the model says and what the data adds, as a tree. Columns and types are read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from attrs import define, field
+
+from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.repair import load
+
+__all__ = ["SchemaBuilder", "Shape", "as_text", "shape_of"]
+
+_SCALARS = {str: "str", int: "int", float: "float", bool: "bool", date: "date", datetime: "datetime"}
+_INT64 = 2**63
+
+
+@define(eq=False)
+class Shape:
+    """One place in a record.
+
+    Attributes:
+        kind: `object`, `list`, a scalar (`str`, `int`, `float`, `bool`, `date`, `datetime`), `json` for what has no one
+            type, or `unknown` where only nulls were seen.
+        fixed: whether the model says so; the data does not change it then.
+        children: the places within an object.
+        element: the place of every element of a list.
+    """
+
+    kind: str = "unknown"
+    fixed: bool = False
+    children: dict[str, Shape] = field(factory=dict)
+    element: Shape | None = None
+
+    def learn(self, value: Any) -> None:
+        """Take a value into account."""
+        if value is None or self.kind == "json":
+            return
+        if self.kind == "object" and isinstance(value, dict):
+            for name, inner in value.items():
+                child = self.children.get(name)
+                if child is None:
+                    child = self.children[name] = Shape()
+                child.learn(inner)
+        elif self.kind == "list" and isinstance(value, list) and self.element is not None:
+            for inner in value:
+                self.element.learn(inner)
+        elif not self.fixed:
+            self._become(value)
+
+    def _become(self, value: Any) -> None:
+        kind = _kind_of(value)
+        if self.kind == "unknown":
+            self.kind = kind
+            self.element = Shape() if kind == "list" else None
+            if kind in {"object", "list"}:
+                self.learn(value)
+        elif {self.kind, kind} == {"int", "float"}:
+            self.kind = "float"
+        elif self.kind != kind:
+            self.kind, self.element = "json", None
+            self.children.clear()
+
+    def leaves(self, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape]]:
+        """Yield every place that is no object, with the path to it: the columns of a table."""
+        for name, child in self.children.items():
+            if child.kind == "object" and child.children:
+                yield from child.leaves((*prefix, name))
+            else:
+                yield (*prefix, name), child
+
+    def select(self, wanted: Mapping[str, Any]) -> Shape:
+        """Return the part that a selection names, in its order.
+
+        Args:
+            wanted: see `selection.read_fields`.
+        """
+        if not wanted:
+            return self
+        if self.kind == "list" and self.element is not None:
+            return Shape(kind="list", fixed=self.fixed, element=self.element.select(wanted))
+        found = {name: self.children.get(name, Shape()).select(inner) for name, inner in wanted.items()}
+        return Shape(kind="object", fixed=self.fixed, children=found)
+
+
+def shape_of(hint: Any) -> Shape:
+    """Return the shape that a type says."""
+    kind = core_type(hint)
+    if is_model(kind):
+        children = {name: shape_of(inner) for name, inner in field_types(kind).items()}
+        return Shape(kind="object", fixed=True, children=children)
+    element = element_type(kind)
+    if element is not None:
+        return Shape(kind="list", fixed=True, element=shape_of(element))
+    return Shape(kind=_SCALARS.get(kind, "json"), fixed=True)
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, dict):
+        return "object"
+    if isinstance(value, list):
+        return "list"
+    if type(value) is int and not -_INT64 <= value < _INT64:
+        return "json"
+    return _SCALARS.get(type(value), "json")
+
+
+def as_text(value: Any) -> str:
+    """Write a value of JSON as text: text as it stands, anything else as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+class SchemaBuilder:
+    """Infers the shape of records: the model's fields, and what the data adds.
+
+    Most records hold nothing that the model does not know. One decode, which builds next to nothing, tells them apart;
+    only the others are looked at value by value.
+
+    Args:
+        into: the model of a record; a type that is not a model knows no field.
+
+    Attributes:
+        shape: what is known so far.
+    """
+
+    def __init__(self, into: Any) -> None:
+        shape = shape_of(into)
+        self.shape = shape if shape.kind == "object" else Shape(kind="object")
+        self._decoder = msgspec.json.Decoder(_known(self.shape))
+
+    def learn(self, lines: Sequence[bytes]) -> None:
+        """Take records into account."""
+        for line in lines:
+            if not self.knows(line):
+                self.shape.learn(load(line))
+
+    def knows(self, line: bytes) -> bool:
+        """Return whether a record has no field, at any depth, that the model does not know: it adds nothing."""
+        try:
+            self._decoder.decode(line)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+
+def _known(shape: Shape) -> Any:
+    """Return the type of values that hold nothing new."""
+    if shape.kind == "object":
+        fields = [(name, _known(child), None) for name, child in shape.children.items()]
+        return msgspec.defstruct("Known", fields, forbid_unknown_fields=True, gc=False) | None
+    if shape.kind == "list" and shape.element is not None and shape.element.kind in {"object", "list"}:
+        return list[_known(shape.element)] | None  # type: ignore[misc]
+    return msgspec.Raw

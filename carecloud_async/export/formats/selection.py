@@ -1,0 +1,67 @@
+"""`fields=`: which fields of a record are exported, nested ones dotted."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from carecloud_async.codec.fields import is_model
+from carecloud_async.export.errors import BadExportError
+from carecloud_async.export.formats.schema import Shape, shape_of
+
+__all__ = ["Selection", "read_fields"]
+
+#: Field name → selection within it; an empty one takes everything.
+Selection = Mapping[str, Any]
+
+
+def read_fields(fields: Sequence[str] | None, into: Any) -> Selection:
+    """Read and check `fields`.
+
+    Args:
+        fields: the names, such as `customer_id` and `personal_information.email`.
+        into: the model that knows the names.
+
+    Raises:
+        BadExportError: a name is unknown (the message has the nearest one) or no names were given.
+    """
+    if fields is None:
+        return {}
+    if isinstance(fields, str) or not fields or not all(isinstance(name, str) and name for name in fields):
+        raise BadExportError("fields must be a list of field names, such as ['customer_id']; leave it out for all")
+    shape = shape_of(into) if is_model(into) else None
+    found: dict[str, Any] = {}
+    for name in fields:
+        if shape is not None:
+            _check(name, shape)
+        _add(found, name.split("."))
+    return found
+
+
+def _add(found: dict[str, Any], parts: list[str]) -> None:
+    inner = found
+    for index, part in enumerate(parts):
+        known = part in inner
+        below = inner.setdefault(part, {})
+        last = index == len(parts) - 1
+        if last:
+            below.clear()
+        elif known and not below:
+            return  # the whole field is wanted already
+        inner = below
+
+
+def _check(name: str, shape: Shape) -> None:
+    place: Shape | None = shape
+    for part in name.split("."):
+        if place is not None and place.kind == "list":
+            place = place.element
+        if place is None or place.kind == "json":
+            return
+        if part not in place.children:
+            names = [".".join(path) for path, _ in shape.leaves()] + list(shape.children)
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise BadExportError(f"fields: there is no {name}{hint}")
+        place = place.children[part]

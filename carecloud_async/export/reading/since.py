@@ -1,0 +1,100 @@
+"""Times that an export is asked to begin from, and what they mean in the project's own time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from carecloud_async.export.errors import BadExportError
+from carecloud_async.project import Project
+
+__all__ = ["OVERLAP", "Since", "read_mark", "read_time"]
+
+#: How far the next mark lies before the beginning of an export: a change takes a while until lists show it, and the
+#: clocks of one installation differ.
+OVERLAP = timedelta(minutes=2)
+
+#: Local clocks never go back by more than this.
+_LONGEST_FOLD = timedelta(hours=3)
+
+
+@frozen(kw_only=True)
+class Since:
+    """A moment that changes are wanted since.
+
+    Attributes:
+        moment: in UTC.
+        local: the earliest project-local time, naive, that a change at or after the moment can bear. Where clocks go
+            back soon after it, that is when they went back to.
+    """
+
+    moment: datetime
+    local: datetime
+
+
+def read_mark(value: datetime | str, project: Project) -> Since:
+    """Read `changed_since`.
+
+    Raises:
+        BadExportError: it is no time, or one that the project's clocks showed twice or never.
+    """
+    moment = _moment(_parse(value), project.timezone)
+    return Since(moment=moment, local=_earliest_local(moment, project))
+
+
+def read_time(text: object) -> datetime | None:
+    """Read a `last_change` as the API writes it; `None` for what is no time (zero dates, text, null)."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=None)
+
+
+def _parse(value: datetime | str) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value.strip())
+        except ValueError:
+            pass
+    raise BadExportError(
+        "changed_since must be a datetime or ISO 8601 text such as 2026-11-01T00:00 (project-local) or "
+        "2026-11-01T00:00+01:00"
+    )
+
+
+def _moment(value: datetime, zone: ZoneInfo) -> datetime:
+    if value.tzinfo is not None:
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise BadExportError("changed_since is out of range") from None
+    early, late = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    try:
+        moment = early.astimezone(UTC)
+        if early.utcoffset() != late.utcoffset():
+            exists = moment.astimezone(zone).replace(tzinfo=None) == value
+            problem = "happens twice" if exists else "does not exist"
+            raise BadExportError(
+                f"changed_since {value.isoformat()} {problem} in {zone.key} (clocks change): add an offset, such as "
+                f"{early.isoformat()}"
+            )
+    except OverflowError:
+        raise BadExportError("changed_since is out of range") from None
+    return moment
+
+
+def _earliest_local(moment: datetime, project: Project) -> datetime:
+    minute = timedelta(minutes=1)
+    whole = moment.replace(second=0, microsecond=0)
+    try:
+        later = [whole + minute * step for step in range(1, int(_LONGEST_FOLD / minute))]
+        return min(project.to_local(one) for one in (moment, *later))
+    except OverflowError:
+        return project.to_local(moment)

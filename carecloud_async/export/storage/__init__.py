@@ -1,0 +1,1 @@
+"""Where an export is kept: targets, checkpoints, journals."""

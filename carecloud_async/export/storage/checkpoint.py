@@ -1,0 +1,113 @@
+"""`Checkpoint`: how far an export is, bound to what is exported and to the bytes that are on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from carecloud_async.errors import ExportError
+from carecloud_async.export.report import Counts
+from carecloud_async.runtime.durable_files import replace_file
+
+__all__ = ["Checkpoint", "Place", "read_checkpoint", "write_durably"]
+
+_VERSION = 1
+
+
+@frozen(kw_only=True)
+class Place:
+    """Where a sweep stands, as far as another may go on from there.
+
+    Attributes:
+        end: the place of the last record that is known, -1 at the beginning.
+        full: how many records the server sends at most; 0 if that is not known yet.
+        total: how long the list is, as the server says.
+    """
+
+    end: int = -1
+    full: int = 0
+    total: int | None = None
+
+
+@frozen(kw_only=True)
+class Checkpoint:
+    """How far an export is.
+
+    Attributes:
+        marks: digests of what is exported, see `Query.marks`.
+        way: how the list is read: `ordered`, `recent`, `changed`.
+        place: where the sweep stands.
+        count: how many records it asked for at a time.
+        ways: the orders of ids that all pages agreed with.
+        last: the greatest id, in the ordered way.
+        recent: the ids at the edge, in the other.
+        step: the last step that the ids seen were added in.
+        known: how many ids that makes.
+        counts: what is counted.
+        whole: whether everything was read.
+        size: how many bytes of the records' file are sound.
+        crc: their CRC-32.
+    """
+
+    version: int = _VERSION
+    marks: dict[str, str] = field(factory=dict)
+    way: str = "ordered"
+    place: Place = field(factory=Place)
+    count: int = 0
+    ways: list[str] | None = None
+    last: str | int | None = None
+    recent: list[str | int] = field(factory=list)
+    step: int = 0
+    known: int = 0
+    counts: Counts = field(factory=Counts)
+    whole: bool = False
+    size: int = 0
+    crc: int = 0
+
+    def require(self, marks: Mapping[str, str], *, where: Path) -> None:
+        """Refuse to go on with an export of something else.
+
+        Raises:
+            ExportError: it is one; the message says what differs.
+        """
+        differing = [name for name in marks if self.marks.get(name) != marks[name]]
+        if self.version != _VERSION:
+            differing = ["version of this package"]
+        if differing:
+            raise ExportError(
+                f"cannot resume: {where} belongs to another export (its {' and '.join(differing)} differ); export with "
+                "resume=False to begin anew"
+            )
+
+    def sealed(self, *, size: int, crc: int) -> Checkpoint:
+        """Return it bound to the bytes on disk."""
+        return evolve(self, size=size, crc=crc)
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """Read a checkpoint; `None` if there is none.
+
+    Raises:
+        ExportError: it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return msgspec.json.decode(data, type=Checkpoint)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise ExportError(f"cannot resume: {path} is damaged; export with resume=False to begin anew") from None
+
+
+def write_durably(path: Path, value: Any) -> None:
+    """Write a value as JSON so that a crash leaves either the old file or the new one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    replace_file(path, msgspec.json.encode(value))

@@ -1,0 +1,93 @@
+"""Targets that are no regular files (pipes, terminals, `/dev/stdout`): written as the records come, for good."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+
+from carecloud_async.export.errors import nesting_errors
+from carecloud_async.export.formats.compression import compressing
+from carecloud_async.export.formats.sinks import Layout, Sink
+from carecloud_async.export.storage.checkpoint import Checkpoint
+from carecloud_async.export.storage.target import Target
+
+__all__ = ["DirectFile"]
+
+
+class DirectFile:
+    """Writes straight to a target. Everything blocks.
+
+    Args:
+        target: where to.
+        layout: what a sink is told.
+        shape: turns records into bytes, for formats without a sink.
+    """
+
+    def __init__(self, target: Target, *, layout: Layout, shape: Callable[[Sequence[bytes]], bytes]) -> None:
+        self._target = target
+        self._layout = layout
+        self._shape = shape
+        self._file: BinaryIO | None = None
+        self._stream: BinaryIO | None = None
+        self._sink: Sink | None = None
+        self._finished = False
+
+    def open(self) -> None:
+        """Open it; a pipe waits for its reader.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._file = self._target.open_direct()
+
+    def commit(self, lines: Sequence[bytes], _: Checkpoint) -> None:
+        """Write records.
+
+        Raises:
+            OSError: nobody takes them.
+        """
+        file = self._file
+        if file is None or not lines:
+            return
+        if self._target.format.sink is None:
+            file.write(self._shape(lines))
+            file.flush()
+            return
+        sink = self._begun(file)
+        with nesting_errors():
+            if sink is not self._sink:
+                self._sink = sink
+                sink.infer_schema(lines)
+            sink.write(lines)
+
+    def finish(self) -> None:
+        """Write what belongs at the end.
+
+        Raises:
+            OSError: nobody takes it.
+        """
+        file = self._file
+        if file is None:
+            return
+        if self._target.format.sink is not None:
+            self._begun(file).close()
+            if self._stream is not None:
+                self._stream.close()
+        self._finished = True
+        file.flush()
+
+    def close(self) -> None:
+        """Close it; what was not finished is let go."""
+        if self._sink is not None and not self._finished:
+            self._sink.abort()
+        if self._file is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._file.close()
+
+    def _begun(self, file: BinaryIO) -> Sink:
+        make = self._target.format.sink
+        if self._sink is not None or make is None:
+            return self._sink  # type: ignore[return-value]
+        self._stream = compressing(file, self._target.format.compression)
+        return make(self._stream, self._layout)

@@ -1,0 +1,107 @@
+"""The records on disk: appended commit by commit, each durable before the checkpoint that speaks of it.
+
+Order of a commit: records written, records synced, checkpoint written beside, synced, renamed. Killed anywhere in
+between, the file may be longer than the checkpoint says: what is over is cut off.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from io import BufferedRandom
+from pathlib import Path
+
+from carecloud_async.errors import ExportError
+from carecloud_async.export.storage.checkpoint import Checkpoint, write_durably
+from carecloud_async.export.storage.workspace import Workspace
+
+__all__ = ["Journal", "batches"]
+
+_CHUNK = 1 << 20
+
+
+class Journal:
+    """The file of records of one export. Everything blocks; one thread at a time.
+
+    Args:
+        place: where the files are.
+        shape: turns the records of a commit into bytes.
+    """
+
+    def __init__(self, place: Workspace, *, shape: Callable[[Sequence[bytes]], bytes]) -> None:
+        self._place = place
+        self._shape = shape
+        self._file: BufferedRandom | None = None
+        self._size = 0
+        self._crc = 0
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on after a checkpoint: cut off what is behind it.
+
+        Raises:
+            ExportError: the records are not those that the checkpoint speaks of.
+            OSError: they cannot be read.
+        """
+        records = self._place.records
+        crc, left = 0, checkpoint.size
+        try:
+            file = records.open("r+b")
+        except FileNotFoundError:
+            raise ExportError(f"cannot resume: {records} is gone; export with resume=False to begin anew") from None
+        while left and (chunk := file.read(min(left, _CHUNK))):
+            crc = zlib.crc32(chunk, crc)
+            left -= len(chunk)
+        if left or crc != checkpoint.crc:
+            file.close()
+            raise ExportError(f"cannot resume: {records} was changed since; export with resume=False to begin anew")
+        file.truncate(checkpoint.size)
+        file.seek(checkpoint.size)
+        self._file, self._size, self._crc = file, checkpoint.size, crc
+
+    def commit(self, lines: Sequence[bytes], checkpoint: Checkpoint) -> None:
+        """Append records and write the checkpoint that includes them.
+
+        Raises:
+            OSError: the disk refuses; the last checkpoint still holds.
+        """
+        file = self._file or self._begin()
+        if lines or (checkpoint.whole and not self._size):  # no records at all are still a sound file
+            data = self._shape(lines)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            self._crc = zlib.crc32(data, self._crc)
+            self._size += len(data)
+        write_durably(self._place.checkpoint, checkpoint.sealed(size=self._size, crc=self._crc))
+
+    def _begin(self) -> BufferedRandom:
+        # Only now: a run that fails before its first page leaves an earlier one's records alone.
+        self._place.clear()
+        self._file = self._place.records.open("w+b")
+        return self._file
+
+    def restart(self) -> None:
+        """Drop all records: the list must be read in another way."""
+        self.close()
+        self._size = self._crc = 0
+        self._place.clear()
+
+    def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+def batches(path: Path, *, records: int = 1000) -> Generator[list[bytes], None, None]:
+    """Yield the lines of an uncompressed file of records, so many at a time."""
+    batch: list[bytes] = []
+    with path.open("rb") as file:
+        for line in file:
+            batch.append(line.rstrip(b"\n"))
+            if len(batch) == records:
+                yield batch
+                batch = []
+    if batch:
+        yield batch

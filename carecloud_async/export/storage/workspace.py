@@ -1,0 +1,135 @@
+"""The directory beside a target where an export is prepared: records, checkpoint, lock.
+
+Everything is made there and moved to the final name when it is whole. The directory is gone then.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Self
+
+import filelock
+import msgspec
+from attrs import frozen
+
+from carecloud_async.errors import ExportError
+from carecloud_async.export.errors import disk_error
+from carecloud_async.export.report import ExportReport
+from carecloud_async.export.storage.checkpoint import write_durably
+from carecloud_async.export.storage.target import Target
+from carecloud_async.runtime.durable_files import sync_folder
+
+__all__ = ["Done", "Workspace"]
+
+
+@frozen(kw_only=True)
+class Done:
+    """What is remembered of a finished export that was resumable.
+
+    Attributes:
+        marks: what was exported.
+        size: bytes of the file.
+        modified: its time stamp, in nanoseconds.
+        report: what was reported.
+    """
+
+    marks: dict[str, str]
+    size: int
+    modified: int
+    report: ExportReport
+
+
+class Workspace:
+    """The place of one export. Everything blocks.
+
+    Args:
+        target: what is exported to.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        path = target.path
+        self.directory = path.with_name(f"{path.name}.partial")
+        self.records = self.directory / "records"
+        self.checkpoint = self.directory / "checkpoint.json"
+        self.seen = self.directory / "seen.db"
+        self.output = self.directory / "output"
+        self._done = path.with_name(f".{path.name}.done")
+        self._lock = filelock.FileLock(self.directory / "lock", timeout=0, thread_local=False)
+
+    def __enter__(self) -> Self:
+        target = self._target
+        try:
+            if target.url is not None:
+                target.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.directory.mkdir(exist_ok=True)
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise ExportError(f"{target.shown}: another export to it is running") from None
+        except OSError as error:
+            raise disk_error(target.shown, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.checkpoint.exists():
+            # Nothing that could be resumed: leave no trace. While locked, so that nobody's new place is removed.
+            shutil.rmtree(self.directory, ignore_errors=True)
+        self._lock.release()
+
+    def clear(self) -> None:
+        """Drop what an earlier run left, the checkpoint first: it must never speak of other files."""
+        for path in (self.checkpoint, self.records, self.output):
+            path.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Take down what stayed of an export that was killed right after its file had the final name."""
+        if self.directory.is_dir():
+            with self:
+                self.clear()
+
+    def clear_seen(self) -> None:
+        """Drop the ids that an earlier run saw."""
+        for path in self.directory.glob("seen.db*"):
+            path.unlink(missing_ok=True)
+
+    def finished(self, marks: dict[str, str]) -> ExportReport | None:
+        """Return the report of the same export if it is done and its file untouched."""
+        try:
+            done = msgspec.json.decode(self._done.read_bytes(), type=Done)
+            if self._target.url is not None:
+                return done.report if done.marks == marks and self._target.exists() else None
+            found = self._target.path.stat()
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        same = (found.st_size, found.st_mtime_ns) == (done.size, done.modified)
+        return done.report if same and done.marks == marks else None
+
+    def publish(self, file: Path, *, overwrite: bool) -> None:
+        """Give a finished file its final name.
+
+        Raises:
+            ExportError: the name was taken meanwhile.
+            OSError: the file system refuses.
+        """
+        path = self._target.path
+        if overwrite:
+            file.replace(path)
+        else:
+            try:
+                os.link(file, path)
+            except FileExistsError:
+                raise ExportError(f"{self._target.shown} exists already: pass overwrite=True to replace it") from None
+            except OSError:  # a file system without hard links
+                file.replace(path)
+        sync_folder(path.parent)
+
+    def remember(self, file: Path, marks: dict[str, str], report: ExportReport) -> None:
+        """Write down that the export is done, before its file gets the final name."""
+        found = file.stat()
+        write_durably(self._done, Done(marks=marks, size=found.st_size, modified=found.st_mtime_ns, report=report))
+
+    def forget(self) -> None:
+        """Drop what is remembered of a finished export."""
+        self._done.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""HTTP: the client, its transport, networking and redaction."""

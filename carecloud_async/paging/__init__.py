@@ -1,0 +1,1 @@
+"""Listings: pages, records, prefetch."""

@@ -1,0 +1,197 @@
+"""Going through a list page by page, and page by page record by record.
+
+These are iterator objects and no generators: leaving an `async for` half-way leaves nothing open behind.
+
+Nothing is held between pages. The list ends where the server has no more. Servers cap `count` below what was asked, and
+totals may lie: `Page.is_last` says when the two together are proof enough.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Set
+from typing import Any, Generic, Self, TypeVar
+
+from attrs import frozen
+
+T = TypeVar("T")
+
+_log = logging.getLogger("carecloud_async.paging")
+
+
+@frozen(kw_only=True, repr=False)
+class Page(Generic[T]):
+    """A part of a list.
+
+    Attributes:
+        items: the records, in the server's order.
+        offset: where in the list the page begins.
+        total_items: how long the list is, as the server says; `None` if it does not.
+        received: how many entries the server sent; more than `items` where some were null.
+    """
+
+    items: list[T]
+    offset: int
+    total_items: int | None
+    received: int
+
+    def __repr__(self) -> str:
+        return f"Page({len(self.items)} items, offset={self.offset}, total_items={self.total_items})"
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def is_last(self, count: int) -> bool:
+        """Tell whether nothing can follow, given that `count` records come on a full page.
+
+        An empty page is the last, and a short one that ends exactly where the total says. Of any other only asking
+        again can tell: the server may cap `count` or send fewer now and then, and a total that does not fit is wrong.
+        """
+        if not self.received:
+            return True
+        return self.received < count and self.offset + self.received == self.total_items
+
+
+IdentityKeys = Callable[[Iterable[T]], Iterable[Any]]
+
+
+class CycleDetector(Generic[T]):
+    """Notices that a server goes in circles, with the memory of one page.
+
+    A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found (Brent's
+    algorithm). Of nearly all pages the first record tells that they are new, and no other is looked at.
+
+    One page that brings nothing new is no circle yet: a page's worth of records may have been inserted before it. It is
+    passed over; the second one is believed.
+
+    Args:
+        marks: what tells records apart; it may leave out those that nothing tells apart.
+    """
+
+    def __init__(self, marks: IdentityKeys[T]) -> None:
+        self._marks = marks
+        self._seen: Set[Any] = frozenset()
+        self._number = 0
+        self._repeats = 0
+
+    @property
+    def sure(self) -> bool:
+        """Whether the list goes in circles."""
+        return self._repeats > 1
+
+    def repeats(self, items: Iterable[T]) -> bool:
+        """Tell whether a page brings only what was seen."""
+        if self._seen and self._brings_nothing_new(items):
+            self._repeats += 1
+            return True
+        self._number += 1
+        if self._number & (self._number - 1) == 0:
+            self._seen = frozenset(self._marks(items))
+        return False
+
+    def _brings_nothing_new(self, items: Iterable[T]) -> bool:
+        empty = True
+        for mark in self._marks(items):
+            if mark not in self._seen:
+                return False
+            empty = False
+        return not empty
+
+
+def warn_of_circle(name: str) -> None:
+    """Tell that a list was ended because it repeats itself."""
+    _log.warning("%s: the server repeats a page it has sent before; the list ends here", name)
+
+
+Fetch = Callable[[int, int], Awaitable[Page[T]]]
+
+
+class Pages(Generic[T]):
+    """The pages of a list, one request each, until there are no more.
+
+    Args:
+        fetch: gets a page by offset and count.
+        marks: what tells records apart.
+        offset: where to begin.
+        count: how many records to ask for at a time.
+        name: what is listed, for warnings.
+    """
+
+    def __init__(self, fetch: Fetch[T], *, marks: IdentityKeys[T], offset: int, count: int, name: str) -> None:
+        self._fetch = fetch
+        self._offset = offset
+        self._count = count
+        self._full = count
+        self._name = name
+        self._watch = CycleDetector(marks)
+        self._done = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        while not self._done:
+            page = await self._fetch(self._offset, self._count)
+            self._done = page.is_last(self._full)
+            if not page.received:
+                self._warn_if_short(page)
+                break
+            self._offset += page.received
+            # A server that caps `count` shows it by a short page with more to come.
+            self._full = min(self._full, page.received)
+            if not self._watch.repeats(page.items):
+                return page
+            if self._watch.sure:
+                warn_of_circle(self._name)
+                self._done = True
+        raise StopAsyncIteration
+
+    def _warn_if_short(self, page: Page[T]) -> None:
+        if page.total_items is not None and self._offset < page.total_items:
+            _log.warning(
+                "%s: the list ended at %d, though total_items is %d", self._name, self._offset, page.total_items
+            )
+
+
+class OnePage(Generic[T]):
+    """The one page of a list operation without paging.
+
+    Args:
+        fetch: gets it.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[Page[T]]]) -> None:
+        self._fetch: Callable[[], Awaitable[Page[T]]] | None = fetch
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        fetch, self._fetch = self._fetch, None
+        if fetch is None:
+            raise StopAsyncIteration
+        return await fetch()
+
+
+class Records(Generic[T]):
+    """The records of pages, one by one.
+
+    Args:
+        pages: where they come from.
+    """
+
+    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
+        self._pages = pages
+        self._page: Iterator[T] = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._page:
+                return item
+            self._page = iter((await anext(self._pages)).items)

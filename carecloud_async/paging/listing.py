@@ -1,0 +1,223 @@
+"""Listings: one list operation with its filters, as pages, as records, as raw JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from attrs import evolve, field, frozen
+
+from carecloud_async import codec
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.operation import Operation
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.paging.iterators import OnePage, Page, Pages, Records
+from carecloud_async.paging.prefetch import Prefetch
+from carecloud_async.runtime.validators import require_int
+
+if TYPE_CHECKING:
+    from carecloud_async.export.report import ExportReport, OnProgress
+
+T = TypeVar("T")
+
+#: The records of a page unless the user says otherwise; the API's own default.
+DEFAULT_COUNT = 100
+
+
+@frozen(kw_only=True, repr=False)
+class Listing(Generic[T]):
+    """A list operation with its filters; nothing is sent before it is iterated or asked.
+
+    `async for record in listing` yields every record, one page in memory at a time.
+    """
+
+    _caller: Caller = field(alias="caller")
+    _operation: Operation = field(alias="operation")
+    _into: type[T] = field(alias="into")
+    _path_params: Mapping[str, Any] = field(alias="path_params")
+    _params: Mapping[str, Any] = field(alias="params")
+    _count: int = field(alias="count")
+    _offset: int = field(alias="offset")
+
+    def __repr__(self) -> str:
+        return f"<Listing {self._operation.call}>"
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return Records(self.pages())
+
+    def pages(self) -> AsyncIterator[Page[T]]:
+        """Return the pages, fetched one after another."""
+        if not self._operation.paged:
+            return OnePage(self.page)
+        return Pages(self.fetch, marks=self._marks, offset=self._offset, count=self._count, name=self._operation.call)
+
+    def raw(self) -> AsyncIterator[bytes]:
+        """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
+        if not self._operation.paged:
+            return Records(OnePage(lambda: self.fetch_raw(self._offset, self._count)))
+        return Records(
+            Pages(self.fetch_raw, marks=iter, offset=self._offset, count=self._count, name=self._operation.call)
+        )
+
+    async def page(self) -> Page[T]:
+        """Return the one page at `offset`."""
+        return await self.fetch(self._offset, self._count)
+
+    async def first(self) -> T | None:
+        """Return the first record, or `None`; one request."""
+        page = await self.fetch(self._offset, 1)
+        return page.items[0] if page.items else None
+
+    async def total(self) -> int:
+        """Return how many records match, as the server counts them; one request.
+
+        Raises:
+            ResponseError: the server does not say.
+        """
+        page = await self.fetch(self._offset, 1)
+        if page.total_items is not None:
+            return page.total_items
+        if not self._operation.paged:
+            return page.received
+        raise self._caller.broken(self._operation, "the answer has no total_items")
+
+    async def collect(self, *, limit: int) -> list[T]:
+        """Return the first records as a list, at most `limit` of them."""
+        require_int("limit", limit, least=1)
+        items: list[T] = []
+        listing = evolve(self, count=min(self._count, limit))
+        async for page in listing.pages():
+            items += page.items
+            if len(items) >= limit:
+                break
+        return items[:limit]
+
+    def prefetch(self, pages: int) -> Prefetch[T]:
+        """Return the records with so many pages in flight, their order kept: `async with` it, then iterate."""
+        require_int("pages", pages, least=1)
+        return Prefetch(
+            self.fetch,
+            marks=self._marks,
+            paged=self._operation.paged,
+            offset=self._offset,
+            count=self._count,
+            ahead=pages,
+            name=self._operation.call,
+        )
+
+    async def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        concurrency: int = 8,
+        resume: bool = False,
+        overwrite: bool = False,
+        changed_since: datetime | str | None = None,
+        fields: Sequence[str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ExportReport:
+        """Write the whole list to a file: every record that stays is in it exactly once, whatever changes meanwhile.
+
+        The guarantee, its limits and its cost: `carecloud_async.export`.
+
+        Args:
+            target: a path whose suffix names the format (`.jsonl`, `.csv`, `.parquet`; `.jsonl.gz`, `.csv.zst` …), or
+                an fsspec URL such as `s3://bucket/customers.parquet`. What is no regular file (a pipe, `/dev/stdout`)
+                is written directly.
+            concurrency: how many pages are in flight.
+            resume: go on where an earlier run to the same target was stopped; without one, begin.
+            overwrite: replace the target if it exists.
+            changed_since: write only what changed at or after this time; naive means project-local.
+            fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
+            on_progress: called with a `Progress`, at most ten times a second; may be async.
+
+        Raises:
+            ExportError: it cannot start or go on; what was there is untouched, and what was fetched can be resumed.
+            CareCloudError: the server cannot be read; what was fetched can be resumed.
+        """
+        from carecloud_async.export.job import run  # few programs export
+        from carecloud_async.export.reading.query import Query
+
+        query = Query(
+            caller=self._caller,
+            operation=self._operation,
+            key=self._key,
+            into=self._into,
+            path_params=self._path_params,
+            params=self._params,
+            count=self._count,
+            offset=self._offset,
+        )
+        return await run(
+            query,
+            target,
+            concurrency=concurrency,
+            resume=resume,
+            overwrite=overwrite,
+            changed_since=changed_since,
+            fields=fields,
+            on_progress=on_progress,
+        )
+
+    async def fetch(self, offset: int, count: int) -> Page[T]:
+        """Get one page of records."""
+        key = self._key
+        return await self._fetch(offset, count, lambda body: codec.page(body, key=key, into=self._into))
+
+    async def fetch_raw(self, offset: int, count: int) -> Page[bytes]:
+        """Get one page of raw records."""
+        key = self._key
+        return await self._fetch(offset, count, lambda body: codec.raw_page(body, key=key))
+
+    async def _fetch(self, offset: int, count: int, decode: Callable[[bytes], codec.DecodedPage[Any]]) -> Page[Any]:
+        params = dict(self._params)
+        if self._operation.paged:
+            params |= {"count": count, "offset": offset}
+        found = await self._caller.call(self._operation, decode=decode, path_params=self._path_params, params=params)
+        return Page(items=found.items, offset=offset, total_items=found.total_items, received=found.received)
+
+    @property
+    def _key(self) -> str:
+        if self._operation.result_key is None:
+            raise ConfigurationError(f"{self._operation.call} is no list")
+        return self._operation.result_key
+
+    def _marks(self, items: Iterable[T]) -> Iterator[Any]:
+        name = self._operation.id_field
+        if name is None:
+            return iter(())
+        return (mark for item in items if (mark := getattr(item, name)) is not None)
+
+
+def listing(
+    caller: Caller,
+    operation: Operation,
+    into: type[T],
+    *,
+    path_params: Mapping[str, Any] | None = None,
+    count: int = DEFAULT_COUNT,
+    offset: int = 0,
+    **params: Any,
+) -> Listing[T]:
+    """Make a listing; what cannot work is refused here and not at its first page.
+
+    Raises:
+        ConfigurationError: `count` or `offset` is no sensible number, or a filter that takes several values is one
+            text, which the API would not heed: it would list everything.
+    """
+    require_int("count", count, least=1)
+    require_int("offset", offset, least=0)
+    for name in operation.lists:
+        if isinstance(params.get(name), str | bytes):
+            raise ConfigurationError(f"{name} takes several values: give a list, even of one")
+    return Listing(
+        caller=caller,
+        operation=operation,
+        into=into,
+        path_params=path_params or {},
+        params=params,
+        count=count,
+        offset=offset,
+    )

@@ -1,0 +1,1 @@
+"""Clock, event loops, background tasks, threads, durable files and validators."""

@@ -1,0 +1,83 @@
+"""How any list is cut into pages and written, overrides included."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from carecloud_async.sandbox.api.answer import Answer, data_answer
+from carecloud_async.sandbox.api.parameters import Window
+from carecloud_async.sandbox.json_text import JsonObject, json_bytes
+from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """The records of one page, taken out of the list.
+
+    Attributes:
+        template: Path template of the list.
+        key: Name of the array in the answer.
+        ids: Gives their ids.
+        records: Gives them as objects.
+        rendered: Gives them as compact JSON, or `None` to write it from the objects.
+        offset: As it was asked for.
+        total: How many records the list has.
+    """
+
+    template: str
+    key: str
+    ids: Callable[[], Sequence[str]]
+    records: Callable[[], Sequence[JsonObject]]
+    rendered: Callable[[], Sequence[bytes]] | None
+    offset: int
+    total: int
+
+
+def places(state: SandboxState, window: Window, *, total: int) -> range:
+    """Places of the records that a page shows.
+
+    Args:
+        state: Whose cap on `count` and whose overrides apply.
+        window: What was asked for.
+        total: How many records there are.
+    """
+    cap = state.settings.max_count
+    count = window.count if cap is None else min(window.count, cap)
+    offset = 0 if state.overrides.repeat_page else window.offset
+    if state.overrides.empty_from is not None and offset >= state.overrides.empty_from:
+        return range(0)
+    return range(min(offset, total), min(offset + count, total))
+
+
+def page_answer(state: SandboxState, page: Page) -> Answer:
+    """Write one page, in the order and with the total that the server is told to say."""
+    total = said_total(state, page)
+    first = state.settings.total_items_first
+    if state.settings.pretty or page.rendered is None:
+        records = page.records()
+        data = {"total_items": total, page.key: records} if first else {page.key: records, "total_items": total}
+        return data_answer(data, pretty=state.settings.pretty)
+    records_text = json_bytes(page.key, pretty=False) + b":[" + b",".join(page.rendered()) + b"]"
+    total_text = b'"total_items":%d' % total
+    parts = (total_text, records_text) if first else (records_text, total_text)
+    return Answer(body=b'{"data":{' + b",".join(parts) + b"}}", content_type="application/json")
+
+
+def said_total(state: SandboxState, page: Page) -> int:
+    """The `total_items` of the answer."""
+    return page.total if state.overrides.total_items is None else state.overrides.total_items
+
+
+async def tell_hook(state: SandboxState, page: Page) -> None:
+    """Let the test's hook change the state while the answer, already written, is on its way."""
+    if state.on_page is None:
+        return
+    served = ServedPage(
+        template=page.template, offset=page.offset, ids=tuple(page.ids()), total_items=said_total(state, page)
+    )
+    waiting = state.on_page(served)
+    if inspect.isawaitable(waiting):
+        await waiting

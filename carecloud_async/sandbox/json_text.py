@@ -1,0 +1,20 @@
+"""JSON as the sandbox holds and writes it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+def json_bytes(value: Any, *, pretty: bool) -> bytes:
+    """Write JSON as the server does: UTF-8, compact, or indented by four."""
+    if pretty:
+        return json.dumps(value, ensure_ascii=False, indent=4).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def escaped_json_bytes(value: Any) -> bytes:
+    r"""Write compact JSON as many PHP servers do: `\u` for what is not ASCII, `\/` for a slash."""
+    return json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode()

@@ -1,0 +1,1 @@
+"""The server: ASGI app, pipeline, transport, faults."""

@@ -1,0 +1,82 @@
+"""What a fault makes of an answer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from carecloud_async.sandbox.api.answer import Answer, json_answer
+from carecloud_async.sandbox.api.problems import server_error
+from carecloud_async.sandbox.server.faults import Fault
+
+HTML: Final = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>nginx</h1></body></html>"
+_WITHOUT_DOCUMENTED_BODY: Final = frozenset({429, 502, 503, 504})
+
+
+class ConnectionCutError(Exception):
+    """The connection is to die now; whoever carries the answer sees to it.
+
+    Args:
+        answer: What would have been answered, to send half of it, or `None` to send nothing.
+    """
+
+    def __init__(self, answer: Answer | None) -> None:
+        super().__init__("the sandbox was told to cut the connection")
+        self.answer = answer
+
+
+def answer_instead(fault: Fault) -> Answer:
+    """The answer of a fault that does no work.
+
+    Raises:
+        ConnectionCutError: The fault is that there is none.
+    """
+    if fault.cut:
+        raise ConnectionCutError(None)
+    status = fault.status or 200
+    plain = Answer(status=status)
+    if status >= 400 and status not in _WITHOUT_DOCUMENTED_BODY:
+        plain = json_answer({"error": server_error(status).error}, status=status)
+    return damaged(plain, fault)
+
+
+def damaged(answer: Answer, fault: Fault) -> Answer:
+    """The answer after the work, as the fault leaves it.
+
+    Raises:
+        ConnectionCutError: The fault is that it never arrives.
+    """
+    if fault.cut == "half":
+        raise ConnectionCutError(answer)
+    if fault.cut:
+        raise ConnectionCutError(None)
+    body, content_type = _damaged_body(answer, fault)
+    headers = list(fault.headers)
+    if fault.retry_after is not None:
+        headers.append(("retry-after", _seconds(fault.retry_after)))
+    # A 204 cannot carry the body that the fault puts in.
+    status = 200 if answer.status == 204 and body else answer.status
+    return attrs.evolve(
+        answer,
+        status=fault.status or status,
+        body=body,
+        content_type=content_type,
+        headers=(*answer.headers, *headers),
+    )
+
+
+def _damaged_body(answer: Answer, fault: Fault) -> tuple[bytes, str | None]:
+    if fault.body is not None:
+        return fault.body, answer.content_type or "application/json"
+    if fault.html:
+        return HTML, "text/html"
+    if fault.garbage:
+        return answer.body[: len(answer.body) // 2] + b"\x00{garbage", "application/json"
+    if fault.no_data:
+        return b'{"result":"ok"}', "application/json"
+    return answer.body, answer.content_type
+
+
+def _seconds(retry_after: float | str) -> str:
+    return retry_after if isinstance(retry_after, str) else f"{retry_after:g}"

@@ -1,0 +1,152 @@
+"""The life of one request: noted, limited, perhaps struck by a fault, admitted, worked on, answered."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from carecloud_async.sandbox.api.answer import Answer, json_answer
+from carecloud_async.sandbox.api.authorization import admit, check_interface
+from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.parameters import Query
+from carecloud_async.sandbox.api.problems import RefusalError, method_not_allowed, not_found, uneven
+from carecloud_async.sandbox.api.routes import Address, Route, Routes
+from carecloud_async.sandbox.server.conformance import broken_rules
+from carecloud_async.sandbox.server.fault_effects import answer_instead, damaged
+from carecloud_async.sandbox.server.faults import Faults
+from carecloud_async.sandbox.server.limiter import RateLimiter
+from carecloud_async.sandbox.server.recording import RecordedRequest, Recorder
+from carecloud_async.sandbox.state.sandbox_state import SandboxState
+
+
+@attrs.frozen(kw_only=True)
+class Arrival:
+    """A request that was read and found its route, if it has one."""
+
+    request: RecordedRequest
+    address: Address
+    route: Route | None
+
+
+class Pipeline:
+    """Turns requests into answers.
+
+    Args:
+        state: The state of the sandbox.
+        routes: Its operations.
+        recorder: Where requests are noted.
+        faults: What is to go wrong.
+        sleep: Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: SandboxState,
+        routes: Routes,
+        recorder: Recorder,
+        faults: Faults,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.on_request: Callable[[RecordedRequest], Awaitable[None] | None] | None = None
+        self._state = state
+        self._routes = routes
+        self._recorder = recorder
+        self._faults = faults
+        self._sleep = sleep
+        self._limiter = RateLimiter()
+        self._serial = 0
+        self._refused = 0
+
+    def route(self, address: Address) -> Route | None:
+        """The route of a path, or `None`."""
+        return None if address.interface is None else self._routes.find(address.resource)
+
+    async def answer(self, arrival: Arrival) -> Answer:
+        """Work on a request.
+
+        Raises:
+            ConnectionCutError: A fault cuts the connection.
+        """
+        request = arrival.request
+        self._recorder.begin(request)
+        status = None
+        try:
+            self._note_violations(arrival)
+            answer = self._with_headers(await self._answered(arrival))
+            status = answer.status
+            return answer
+        finally:
+            self._recorder.end(request, status=status)
+
+    async def _answered(self, arrival: Arrival) -> Answer:
+        if self.on_request is not None:
+            waiting = self.on_request(arrival.request)
+            if inspect.isawaitable(waiting):
+                await waiting
+        settings = self._state.settings
+        if settings.latency > 0:
+            await self._sleep(settings.latency)
+        limit = settings.rate_limit
+        if limit is not None and not self._limiter.admits(self._state.clock.now(), limit=limit):
+            return self._too_many()
+        fault = self._faults.strike(arrival.request.name)
+        if fault is None:
+            return await self._worked(arrival)
+        if fault.delay > 0:
+            await self._sleep(fault.delay)
+        return answer_instead(fault) if fault.instead_of_work else damaged(await self._worked(arrival), fault)
+
+    async def _worked(self, arrival: Arrival) -> Answer:
+        try:
+            return await self._handled(arrival)
+        except RefusalError as problem:
+            error = problem.error
+            if self._state.settings.uneven_names and problem.status == 400:
+                self._refused += 1
+                turn, fourth = divmod(self._refused, 4)
+                error = uneven(error, serial=turn) if fourth == 0 else error
+            return json_answer({"error": error}, status=problem.status, pretty=self._state.settings.pretty)
+
+    async def _handled(self, arrival: Arrival) -> Answer:
+        request, route, interface = arrival.request, arrival.route, arrival.address.interface
+        if route is None or interface is None:
+            first = arrival.address.resource.strip("/").partition("/")[0]
+            raise not_found(resource=first, resource_id="")
+        operation = route.by_method.get(request.method)
+        if operation is None:
+            raise method_not_allowed(request.method)
+        check_interface(operation, interface)
+        device = admit(self._state, operation, interface=interface, token=request.token, path=route.values)
+        call = Call(
+            interface=interface,
+            path=route.values,
+            query=Query(request.query),
+            body=request.body,
+            device=device,
+        )
+        return await operation.handler(self._state, call)
+
+    def _note_violations(self, arrival: Arrival) -> None:
+        operation = None if arrival.route is None else arrival.route.by_method.get(arrival.request.method)
+        for text in broken_rules(arrival.request, operation):
+            self._recorder.violation(arrival.request, text)
+
+    def _too_many(self) -> Answer:
+        after = self._state.settings.rate_limit_retry_after
+        return Answer(status=429, headers=() if after is None else (("retry-after", f"{after:g}"),))
+
+    def _with_headers(self, answer: Answer) -> Answer:
+        self._serial += 1
+        settings = self._state.settings
+        headers = list(answer.headers)
+        present = {name.lower() for name, _ in headers}
+        if settings.date_header and "date" not in present:
+            headers.append(("date", self._state.clock.http_date()))
+        if settings.request_id_header and "x-request-id" not in present:
+            headers.append(("x-request-id", f"sandbox-{self._serial}"))
+        if settings.set_cookies:
+            headers.append(("set-cookie", f"sandbox_session=visitor-{self._serial}; Path=/; HttpOnly"))
+        return attrs.evolve(answer, headers=tuple(headers))

@@ -1,0 +1,119 @@
+"""What came in: the requests, how many of each, and where they broke the rules of the API."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+import attrs
+
+from carecloud_async.sandbox.server.faults import matches
+
+
+@attrs.define(kw_only=True)
+class RecordedRequest:
+    """A request as it came in. Its repr shows no secrets; the fields hold them.
+
+    Attributes:
+        method: HTTP verb.
+        template: Path template; where no operation has the path, its first segment.
+        interface: `enterprise-interface`, `customer-interface` or whatever stood there.
+        path: The path as it was sent.
+        query: Names and values in order.
+        headers: Headers with lower-case names; of repeated ones the last.
+        body: The bytes.
+        status: Status of the answer; `None` until there is one, and for good when the connection was cut.
+    """
+
+    method: str
+    template: str
+    interface: str = attrs.field(repr=False)
+    path: str = attrs.field(repr=False)
+    query: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    status: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Verb and path template."""
+        return f"{self.method} {self.template}"
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token that came along, or `None`."""
+        scheme, _, value = self.headers.get("authorization", "").partition(" ")
+        return value if scheme.lower() == "bearer" and value else None
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+class Recorder:
+    """Counts everything, keeps the last requests.
+
+    Args:
+        keep: How many requests are kept.
+    """
+
+    def __init__(self, *, keep: int) -> None:
+        self.requests: deque[RecordedRequest] = deque(maxlen=keep)
+        self.violations: list[str] = []
+        self.cookies: list[str] = []
+        self.in_flight = 0
+        self.max_in_flight = 0
+        self._keep = keep
+        self._counts: Counter[str] = Counter()
+        self._statuses: Counter[int] = Counter()
+        self._lock = Lock()
+
+    def begin(self, request: RecordedRequest) -> None:
+        """Note a request that came in."""
+        with self._lock:
+            self.requests.append(request)
+            self._counts[request.name] += 1
+            self.in_flight += 1
+            self.max_in_flight = max(self.max_in_flight, self.in_flight)
+            if "cookie" in request.headers:
+                self._add(self.cookies, request.headers["cookie"])
+
+    def end(self, request: RecordedRequest, *, status: int | None) -> None:
+        """Note the answer to it, or with `None` that there is none."""
+        with self._lock:
+            request.status = status
+            self.in_flight -= 1
+            if status is not None:
+                self._statuses[status] += 1
+
+    def violation(self, request: RecordedRequest, text: str) -> None:
+        """Note that a request broke a rule of the API; the text must hold no secret."""
+        with self._lock:
+            self._add(self.violations, f"{request.name}: {text}")
+
+    def count(self, pattern: str) -> int:
+        """How many requests came in whose verb and template match; `*` stands for anything."""
+        with self._lock:
+            return sum(number for name, number in self._counts.items() if matches(pattern, name))
+
+    def statuses(self) -> Counter[int]:
+        """How many answers had which status."""
+        with self._lock:
+            return Counter(self._statuses)
+
+    def clear(self) -> None:
+        """Forget all of it, but not the requests in flight."""
+        with self._lock:
+            self.requests.clear()
+            self.violations.clear()
+            self.cookies.clear()
+            self._counts.clear()
+            self._statuses.clear()
+            self.max_in_flight = self.in_flight
+
+    def _add(self, notes: list[str], text: str) -> None:
+        if len(notes) < self._keep:
+            notes.append(text)

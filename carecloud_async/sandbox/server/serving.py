@@ -1,0 +1,172 @@
+"""The sandbox on a real socket: uvicorn, taught to close a connection in the middle."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import attrs
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from carecloud_async.sandbox.server.app import DISCONNECT, SandboxApp
+
+_STARTUP_SECONDS = 30.0
+
+
+@attrs.define
+class Connections:
+    """Connections of clients to the server.
+
+    Attributes:
+        now: Open now.
+        most: Most that were open at once.
+        total: Opened so far.
+    """
+
+    now: int = 0
+    most: int = 0
+    total: int = 0
+
+    def opened(self) -> None:
+        """Count one more."""
+        self.now += 1
+        self.total += 1
+        self.most = max(self.most, self.now)
+
+    def closed(self) -> None:
+        """Count one less."""
+        self.now -= 1
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; clients may connect at once, and wait until the server is there.
+
+    Raises:
+        OSError: The address cannot be had.
+    """
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
+def url_of(listener: socket.socket) -> str:
+    """The base URL of a listening socket, such as `http://127.0.0.1:49321`."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve_in_foreground(
+    app: SandboxApp, *, host: str, port: int, connections: Connections, on_ready: Callable[[str], object]
+) -> None:
+    """Serve until interrupted, which is no error.
+
+    Args:
+        app: The sandbox's app.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        connections: Where connections are counted.
+        on_ready: Called with the base URL once clients may connect.
+
+    Raises:
+        OSError: The address cannot be had.
+    """
+    with listening(host, port) as listener, suppress(KeyboardInterrupt):
+        on_ready(url_of(listener))
+        server_for(app, host=host, port=port, connections=connections).run([listener])
+
+
+def server_for(app: SandboxApp, *, host: str, port: int, connections: Connections) -> Server:
+    """A server that listens nowhere yet.
+
+    Args:
+        app: The sandbox's app.
+        host: Name or address to listen on.
+        port: Port to listen on.
+        connections: Where its connections are counted.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=_closable_protocol(connections),
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        # The app's own `Date` follows the sandbox's clock.
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=60,
+    )
+    return Server(config)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn; sets `ready`."""
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@contextmanager
+def serving_in_thread(app: SandboxApp, *, host: str, port: int, connections: Connections) -> Iterator[str]:
+    """Serve from another thread while the block runs.
+
+    Args:
+        app: The sandbox's app.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        connections: Where connections are counted.
+
+    Yields:
+        The base URL.
+    """
+    listener = listening(host, port)
+    server = server_for(app, host=host, port=port, connections=connections)
+    thread = threading.Thread(target=server.run, args=([listener],), name="carecloud-sandbox", daemon=True)
+    thread.start()
+    try:
+        if not server.ready.wait(_STARTUP_SECONDS):
+            raise RuntimeError("the sandbox's server did not start")
+        yield url_of(listener)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def _closable_protocol(connections: Connections) -> type[H11Protocol]:
+    class ClosableProtocol(H11Protocol):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            serve = self.app
+
+            async def with_disconnect(scope: Any, receive: Any, send: Any) -> None:
+                scope.setdefault("extensions", {})[DISCONNECT] = self._disconnect
+                await serve(scope, receive, send)
+
+            self.app = with_disconnect
+
+        def connection_made(self, transport: Any) -> None:
+            connections.opened()
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            connections.closed()
+            super().connection_lost(exc)
+
+        def _disconnect(self) -> None:
+            # What was written goes out first: half an answer is to arrive as half.
+            self.transport.close()
+
+    return ClosableProtocol

@@ -1,0 +1,56 @@
+"""The sandbox in process: an httpx or httpx2 transport that needs no socket, on asyncio and on trio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import anyio
+
+from carecloud_async.sandbox.server.app import SandboxApp
+from carecloud_async.sandbox.server.fault_effects import ConnectionCutError
+
+NO_ANSWER = "Server disconnected without sending a response."
+HALF_AN_ANSWER = "peer closed connection without sending complete message body"
+
+
+def what_httpx_says(cut: ConnectionCutError) -> str:
+    """The message that httpx gives when a connection dies like this."""
+    return NO_ANSWER if cut.answer is None else HALF_AN_ANSWER
+
+
+def read_timeout(extensions: Mapping[str, Any]) -> float | None:
+    """Seconds that the client waits for an answer, or `None`.
+
+    httpx leaves time limits to the transport. Here the whole answer counts as one read; and unlike a real server, the
+    sandbox stops working when the client gives up, so a request that is delayed past the limit is never worked on.
+    """
+    seconds = (extensions.get("timeout") or {}).get("read")
+    return None if seconds is None else float(seconds)
+
+
+def in_process(app: SandboxApp, *, family: str) -> Any:
+    """Make a transport that calls the app instead of a server; a cut connection is what httpx makes of one.
+
+    Args:
+        app: The sandbox's app.
+        family: `httpx` or `httpx2`, imported only now. Its transport raises `RemoteProtocolError` where a fault cut the
+            connection and `ReadTimeout` where the answer took longer than the client waits.
+    """
+    module = import_module(family)
+
+    class InProcessTransport(module.AsyncBaseTransport):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            self._inner = module.ASGITransport(app=app)
+
+        async def handle_async_request(self, request: Any) -> Any:
+            try:
+                with anyio.fail_after(read_timeout(request.extensions)):
+                    return await self._inner.handle_async_request(request)
+            except ConnectionCutError as cut:
+                raise module.RemoteProtocolError(what_httpx_says(cut), request=request) from None
+            except TimeoutError:
+                raise module.ReadTimeout("The read operation timed out", request=request) from None
+
+    return InProcessTransport()

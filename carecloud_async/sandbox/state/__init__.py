@@ -1,0 +1,1 @@
+"""What one sandbox holds: customers, tokens, users, clock."""

@@ -1,0 +1,278 @@
+"""The customers: seeded ones worked out on demand, changed ones kept, deleted ones remembered.
+
+A hundred thousand customers cost half a megabyte until somebody changes them.
+"""
+
+from __future__ import annotations
+
+import copy
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from threading import RLock
+from typing import Any, Final
+
+import attrs
+
+from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes
+from carecloud_async.sandbox.state.accounts import Account, seeded_account
+from carecloud_async.sandbox.state.identifiers import CustomerIds
+from carecloud_async.sandbox.state.ordering import Ordering
+from carecloud_async.sandbox.state.people import person, slot_in_card, slot_in_email, slot_in_phone
+from carecloud_async.sandbox.state.untidy import untidied
+
+SORT_FIELDS: Final = ("customer_id", "doi_email", "doi_phone", "last_change", "state")
+"""First-level fields of a customer that `sort_field` may name."""
+
+
+class CustomerStore:
+    """All customers of the sandbox; tests use it to change the state behind the client's back.
+
+    Safe to use from another thread than the server's.
+
+    Args:
+        count: How many customers are seeded.
+        seed: Another seed makes other customers.
+        timestamp: Gives the time of a change as the API writes it.
+        keep_rendered: Whether the JSON of each record is kept once it was written: faster, about 1 kB each.
+    """
+
+    def __init__(self, count: int, *, seed: int, timestamp: Callable[[], str], keep_rendered: bool = False) -> None:
+        if count < 0:
+            raise ValueError("a sandbox cannot have a negative number of customers")
+        self.lock = RLock()
+        self.version = 0
+        self._seed = seed
+        self._seeded = count
+        self._timestamp = timestamp
+        self._ids = CustomerIds(seed)
+        self._live = array("I", range(count))
+        self._next = count
+        self._changed: dict[int, JsonObject] = {}
+        self._accounts: dict[int, Account] = {}
+        self._orderings: dict[str, Ordering] = {}
+        self._rendered: dict[int, bytes] | None = {} if keep_rendered else None
+
+    # For tests
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __contains__(self, customer_id: object) -> bool:
+        return isinstance(customer_id, str) and self.slot(customer_id) is not None
+
+    def __iter__(self) -> Iterator[JsonObject]:
+        """Copies of all records, oldest first."""
+        return (copy.deepcopy(self.record(slot)) for slot in array("I", self._live))
+
+    def ids(self) -> list[str]:
+        """The ids of all customers, oldest first."""
+        return [self._ids.id_of(slot) for slot in self._live]
+
+    def id_at(self, index: int) -> str:
+        """The id of the customer at this place among all that are there, oldest first."""
+        return self._ids.id_of(self._live[index])
+
+    def get(self, customer_id: str) -> JsonObject:
+        """A copy of a record.
+
+        Raises:
+            KeyError: There is no such customer.
+        """
+        return copy.deepcopy(self.record(self._known(customer_id)))
+
+    def raw(self, customer_id: str) -> bytes:
+        """A record as compact answers carry it.
+
+        Raises:
+            KeyError: There is no such customer.
+        """
+        return self.rendered(self._known(customer_id))
+
+    def account(self, customer_id: str) -> Account:
+        """What the server keeps of a customer and never shows.
+
+        Raises:
+            KeyError: There is no such customer.
+        """
+        return self.account_at(self._known(customer_id))
+
+    def insert(self, customer: JsonObject | None = None, *, account: Account | None = None) -> str:
+        """Add a customer; its id and `last_change` are the server's.
+
+        Args:
+            customer: The record without id; `None` makes somebody up.
+            account: The hidden side; `None` makes one with the seeded password.
+
+        Returns:
+            The new id.
+        """
+        with self.lock:
+            slot = self._next
+            self._next += 1
+            customer_id = self._ids.id_of(slot)
+            record = person(slot, seed=self._seed, customer_id=customer_id) if customer is None else dict(customer)
+            fixed = {"customer_id": customer_id, "last_change": self._timestamp()}
+            self._changed[slot] = {"customer_id": customer_id, "state": 1, **copy.deepcopy(record), **fixed}
+            self._accounts[slot] = account or seeded_account(slot, customer_id=customer_id)
+            self._live.append(slot)
+            for ordering in self._orderings.values():
+                ordering.add(slot)
+            self.version += 1
+            return customer_id
+
+    def delete(self, customer_id: str) -> None:
+        """Remove a customer for good.
+
+        Raises:
+            KeyError: There is no such customer.
+        """
+        with self.lock:
+            slot = self._known(customer_id)
+            for ordering in self._orderings.values():
+                ordering.remove(slot)
+            del self._live[bisect_left(self._live, slot)]
+            self._changed.pop(slot, None)
+            self._accounts.pop(slot, None)
+            self._forget_rendered(slot)
+            self.version += 1
+
+    def update(self, customer_id: str, changes: JsonObject) -> None:
+        """Change some fields of a record, deep; `last_change` becomes now unless it is among them.
+
+        Raises:
+            KeyError: There is no such customer.
+        """
+        record = _merged(self.get(customer_id), {"last_change": self._timestamp(), **changes})
+        self.replace(customer_id, record)
+
+    def replace(self, customer_id: str, record: JsonObject) -> None:
+        """Put a whole record in place of what was there; only the id stays.
+
+        Raises:
+            KeyError: There is no such customer.
+        """
+        with self.lock:
+            slot = self._known(customer_id)
+            for ordering in self._orderings.values():
+                ordering.remove(slot)
+            self._changed[slot] = {**copy.deepcopy(record), "customer_id": customer_id}
+            for ordering in self._orderings.values():
+                ordering.add(slot)
+            self._forget_rendered(slot)
+            self.version += 1
+
+    def set_account(self, customer_id: str, **changes: Any) -> None:
+        """Change the hidden side of a customer: the fields of `Account`.
+
+        Raises:
+            KeyError: There is no such customer.
+        """
+        slot = self._known(customer_id)
+        self._accounts[slot] = attrs.evolve(self.account_at(slot), **changes)
+
+    # For the handlers: customers by number
+
+    def slot(self, customer_id: str) -> int | None:
+        """The number behind an id, or `None` if there is no such customer (any more)."""
+        slot = self._ids.slot_of(customer_id)
+        return slot if slot is not None and self._is_live(slot) else None
+
+    def id_of(self, slot: int) -> str:
+        """The id of a number."""
+        return self._ids.id_of(slot)
+
+    def slots(self) -> array[int]:
+        """Numbers of all customers, oldest first; not to be changed."""
+        return self._live
+
+    def sorted_slots(self, field: str) -> array[int]:
+        """Numbers of all customers by one of `SORT_FIELDS`, ascending; not to be changed."""
+        ordering = self._orderings.get(field)
+        if ordering is None:
+            ordering = self._orderings[field] = Ordering(self._live, key=self._key(field))
+        return ordering.slots
+
+    def sort_value(self, slot: int, field: str) -> Any:
+        """What a customer is sorted by: absent values first; one type for each field."""
+        if field == "customer_id":
+            return self._ids.number_of(slot)
+        value = self.record(slot).get(field)
+        if field == "state":
+            return value if isinstance(value, int) else -1
+        return "" if value is None else str(value)
+
+    def _key(self, field: str) -> Callable[[int], Any]:
+        # Ids never tie. A bare number is a third of the memory of a pair while a large list is being sorted.
+        if field == "customer_id":
+            return self._ids.number_of
+        return lambda slot: (self.sort_value(slot, field), slot)
+
+    def record(self, slot: int) -> JsonObject:
+        """The record of a number; not to be changed."""
+        changed = self._changed.get(slot)
+        if changed is not None:
+            return changed
+        return untidied(person(slot, seed=self._seed, customer_id=self._ids.id_of(slot)), slot=slot)
+
+    def account_at(self, slot: int) -> Account:
+        """The hidden side of a number."""
+        account = self._accounts.get(slot)
+        return account or seeded_account(slot, customer_id=self._ids.id_of(slot))
+
+    def rendered(self, slot: int) -> bytes:
+        """The compact JSON of a number's record; every eighth is written as PHP servers do."""
+        if self._rendered is not None and slot in self._rendered:
+            return self._rendered[slot]
+        record = self.record(slot)
+        text = escaped_json_bytes(record) if slot % 8 == 5 else json_bytes(record, pretty=False)
+        if self._rendered is not None:
+            self._rendered[slot] = text
+        return text
+
+    def by_email(self, email: str) -> list[int]:
+        """Numbers that may have this e-mail; the caller compares."""
+        return self._likely(slot_in_email(email.casefold()))
+
+    def by_phone(self, phone: str) -> list[int]:
+        """Numbers that may have this phone; the caller compares."""
+        return self._likely(slot_in_phone(phone))
+
+    def by_card(self, number: str) -> list[int]:
+        """Numbers that may hold this card; the caller compares."""
+        return self._likely(slot_in_card(number))
+
+    def by_social(self, network: str, token: str) -> int | None:
+        """The number with this token at this social network."""
+        guess = self.slot(token[-26:])
+        likely = self._likely(guess) if guess is not None else list(self._accounts)
+        return next((slot for slot in likely if self.account_at(slot).social == (network, token)), None)
+
+    def _likely(self, guess: int | None) -> list[int]:
+        # A seeded customer's number can be read off its e-mail, phone and card; changed ones are few and all tried.
+        likely = sorted({*self._changed, *self._accounts, *(() if guess is None else (guess,))})
+        return [slot for slot in likely if self._is_live(slot)]
+
+    def _is_live(self, slot: int) -> bool:
+        if slot >= self._next:
+            return False
+        place = bisect_left(self._live, slot)
+        return place < len(self._live) and self._live[place] == slot
+
+    def _known(self, customer_id: str) -> int:
+        slot = self.slot(customer_id)
+        if slot is None:
+            raise KeyError(customer_id)
+        return slot
+
+    def _forget_rendered(self, slot: int) -> None:
+        if self._rendered is not None:
+            self._rendered.pop(slot, None)
+
+
+def _merged(record: JsonObject, changes: JsonObject) -> JsonObject:
+    merged = dict(record)
+    for name, value in changes.items():
+        before = merged.get(name)
+        merged[name] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,125 @@
+"""Device tokens of the customer interface: one per device and application, and who is logged in on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from carecloud_async.sandbox.json_text import JsonObject
+
+
+@attrs.frozen(kw_only=True)
+class DeviceRecord:
+    """A device token that is good.
+
+    Attributes:
+        token_id: The token, which is the bearer token of every later call.
+        device_id: The device, as the application calls it.
+        external_application_id: The application.
+        device: The device as it was sent.
+        setup: The setup as it was sent last.
+        push_token: As it was sent last, or `None`.
+        customer_id: The customer who is logged in on it, or `None`.
+    """
+
+    token_id: str = attrs.field(repr=False)
+    device_id: str
+    external_application_id: str
+    device: JsonObject = attrs.field(repr=False)
+    setup: JsonObject = attrs.field(repr=False)
+    push_token: str | None = attrs.field(default=None, repr=False)
+    customer_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Handover:
+    """An authentication token that takes a logged-in customer to another application.
+
+    Attributes:
+        value: What the customer carries over.
+        request_id: Second half of the proof.
+        application_id: Where it may be used.
+        customer_id: Whom it logs in.
+        ends: When it ends, in seconds since 1970.
+    """
+
+    value: str = attrs.field(repr=False)
+    request_id: str = attrs.field(repr=False)
+    application_id: str
+    customer_id: str
+    ends: float
+
+
+class DeviceTokens:
+    """The device tokens that are good now.
+
+    Args:
+        new_value: Makes a token's text.
+    """
+
+    def __init__(self, *, new_value: Callable[[], str]) -> None:
+        self._new_value = new_value
+        self._tokens: dict[str, DeviceRecord] = {}
+        self._by_device: dict[tuple[str, str], str] = {}
+        self._handovers: dict[tuple[str, str], Handover] = {}
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __iter__(self) -> Iterator[DeviceRecord]:
+        return iter(list(self._tokens.values()))
+
+    def create(self, *, application_id: str, device: JsonObject, setup: JsonObject, push_token: str | None) -> str:
+        """Make a token for a device; an older one of the same device and application dies.
+
+        Returns:
+            The token.
+        """
+        key = (application_id, str(device["device_id"]))
+        older = self._by_device.get(key)
+        if older is not None:
+            self._tokens.pop(older, None)
+        record = DeviceRecord(
+            token_id=self._new_value(),
+            device_id=key[1],
+            external_application_id=application_id,
+            device=device,
+            setup=setup,
+            push_token=push_token,
+        )
+        self._tokens[record.token_id] = record
+        self._by_device[key] = record.token_id
+        return record.token_id
+
+    def find(self, token_id: str) -> DeviceRecord | None:
+        """The token with this value if it is good now."""
+        return self._tokens.get(token_id)
+
+    def change_setup(self, token_id: str, *, setup: JsonObject, push_token: str | None) -> None:
+        """Replace the setup and the push token of a device."""
+        self._tokens[token_id] = attrs.evolve(self._tokens[token_id], setup=setup, push_token=push_token)
+
+    def bind(self, token_id: str, *, customer_id: str | None) -> None:
+        """Log a customer in on a token, or with `None` out; the token itself stays good."""
+        self._tokens[token_id] = attrs.evolve(self._tokens[token_id], customer_id=customer_id)
+
+    def hand_over(self, handover: Handover) -> None:
+        """Remember an authentication token."""
+        self._handovers[handover.value, handover.request_id] = handover
+
+    def redeem(self, value: str, *, request_id: str, application_id: str, now: float) -> str | None:
+        """Use an authentication token up: the customer it logs in, or `None` if it is not good."""
+        handover = self._handovers.get((value, request_id))
+        if handover is None or handover.application_id != application_id or handover.ends <= now:
+            return None
+        del self._handovers[value, request_id]
+        return handover.customer_id
+
+    def revoke(self, token_id: str) -> bool:
+        """End a token now; says whether there was one."""
+        return self._tokens.pop(token_id, None) is not None
+
+    def revoke_all(self) -> None:
+        """End all tokens now."""
+        self._tokens.clear()

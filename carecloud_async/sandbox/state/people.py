@@ -1,0 +1,196 @@
+"""Seeded customers as a tidy server would have them, each worked out from its number alone."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final
+
+from carecloud_async.sandbox.constants import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
+from carecloud_async.sandbox.json_text import JsonObject
+
+# Name, its ASCII form for the e-mail, and the gender that goes with it.
+_FIRST: Final = (
+    ("John", "john", 1),
+    ("Žofie", "zofie", 2),
+    ("Łukasz", "lukasz", 1),
+    ("Zoë", "zoe", 2),
+    ("José", "jose", 1),
+    ("Σοφία", "sofia", 2),
+    ("Анна", "anna", 2),
+    ("Nguyễn", "nguyen", 1),
+    ("明", "ming", 1),
+    ("Jane", "jane", 2),
+    ("Alex", "alex", 3),
+    ("Robin", "robin", 5),
+)
+_LAST: Final = (
+    ("Smith", "smith"),
+    ("Nováková", "novakova"),
+    ("O'Brien", "obrien"),
+    ("Müller", "muller"),
+    ("Dvořák", "dvorak"),
+    ("Smith-Jones", "smithjones"),
+    ("García Márquez", "garcia"),
+    ("van der Berg", "vanderberg"),
+    ("李", "li"),
+    ("Smith", "smith"),
+)
+_STREETS: Final = ("Old Town Square", "Na Příkopě", "Karl-Marx-Straße", "Baker Street", "Rue de l'Église")
+_CITIES: Final = (
+    ("Prague 1", "11000", "cz"),
+    ("Brno", "60200", "cz"),
+    ("Berlin", "12043", "de"),
+    ("Zürich", "8001", "ch"),
+)
+_LANGUAGES: Final = ("cs", "en", "de", "sk")
+_STORES: Final = ("8bed991c68a4", "86e05affc7a7abecd513ab400", "81eaeea13b8984a169c490a325")
+_EMAIL_NUMBER: Final = re.compile(r"^[a-z]+\.[a-z]+\.(\d+)@example\.com$")
+_FIRST_PHONE: Final = 420_600_000_000
+_FIRST_CARD: Final = 2_700_000_000_000
+
+
+def john_smith() -> JsonObject:
+    """The customer of the vendor's quickstart, birth year of three digits included."""
+    address = {"address1": "Old Town Square", "address2": "34", **{f"address{line}": "" for line in range(3, 8)}}
+    return {
+        "customer_id": FIRST_CUSTOMER_ID,
+        "personal_information": {
+            "gender": 1,
+            "first_name": "John",
+            "last_name": "Smith",
+            "birthdate": "985-02-12",
+            "email": FIRST_CUSTOMER_EMAIL,
+            "phone": "420523828931",
+            "language_id": "en",
+            "store_id": "8bed991c68a4",
+            "address": {**address, "zip": "11000", "city": "Prague 1", "country_code": "cz"},
+            "agreement": {
+                "agreement_gtc": 1,
+                "agreement_profiling": 1,
+                "agreement_marketing_communication": 1,
+                "custom_agreements": [{"agreement_id": "89ce2a1b9b01f5c939fb1e20cd", "agreement_value": 2}],
+            },
+        },
+        "last_change": "2019-06-23 11:47:22",
+        "state": 1,
+    }
+
+
+def person(slot: int, *, seed: int, customer_id: str) -> JsonObject:
+    """The tidy record of one seeded customer: the same number and seed always give the same.
+
+    Args:
+        slot: Number of the customer, from 0.
+        seed: Another seed makes other people.
+        customer_id: Its id.
+
+    Returns:
+        A fresh object in the form of the API's `Customer`.
+    """
+    if slot == 0:
+        return john_smith()
+    draw = blake2b(slot.to_bytes(8, "big"), key=b"person:%d" % seed, digest_size=16).digest()
+    changed = _timestamp(draw[8], draw[9], draw[10])
+    return {
+        "customer_id": customer_id,
+        "personal_information": _personal(slot, draw, customer_id),
+        "doi_email": changed if draw[11] & 1 else "",
+        "doi_phone": changed if draw[11] & 2 else "",
+        "last_change": changed,
+        "state": 1 if draw[12] > 20 else draw[12] % 3,
+    }
+
+
+def _personal(slot: int, draw: bytes, customer_id: str) -> JsonObject:
+    first, first_ascii, gender = _FIRST[draw[0] % len(_FIRST)]
+    last, last_ascii = _LAST[draw[1] % len(_LAST)]
+    return {
+        "salutation": f"Dear {first} {last}",
+        "gender": gender,
+        "first_name": first,
+        "last_name": last,
+        "pre_nominals": ("", "", "", "Ing.", "Dr.")[draw[2] % 5],
+        "post_nominals": ("", "", "", "Ph.D.", "MBA")[draw[3] % 5],
+        "birthdate": f"{1930 + draw[4] % 80}-{1 + draw[5] % 12:02}-{1 + draw[6] % 28:02}",
+        "email": f"{first_ascii}.{last_ascii}.{slot}@example.com",
+        "phone": str(_FIRST_PHONE + slot),
+        "language_id": _LANGUAGES[draw[7] % len(_LANGUAGES)],
+        "store_id": _STORES[draw[13] % len(_STORES)],
+        "photo_url": f"https://photos.example.com/{customer_id}.jpg" if draw[14] & 1 else "",
+        "address": _address(draw),
+        "agreement": _agreement(draw),
+        "consents": _consents(draw),
+    }
+
+
+def _address(draw: bytes) -> JsonObject:
+    city, postcode, country = _CITIES[draw[15] % len(_CITIES)]
+    return {
+        "address1": _STREETS[draw[14] % len(_STREETS)],
+        "address2": str(1 + draw[13] % 99),
+        "address3": "1a" if draw[12] & 1 else "",
+        "address4": "",
+        "address5": "",
+        "address6": "",
+        "address7": "",
+        "zip": postcode,
+        "city": city,
+        "country_code": country,
+    }
+
+
+def _agreement(draw: bytes) -> JsonObject:
+    custom = [{"agreement_id": "89ce2a1b9b01f5c939fb1e20cd", "agreement_value": draw[3] % 3}] if draw[2] & 1 else []
+    return {
+        "agreement_gtc": 1,
+        "agreement_profiling": draw[4] % 3,
+        "agreement_marketing_communication": draw[5] % 3,
+        "custom_agreements": custom,
+    }
+
+
+def _consents(draw: bytes) -> list[JsonObject]:
+    ids = ("8fd73167342d06899c4c015320", "8fd73167342d06899c4c015321", "8fd73167342d06899c4c015322")
+    return [
+        {"consent_id": ids[number], "consent_value": draw[number] % 3, "last_change": _timestamp(draw[number], 1, 1)}
+        for number in range(draw[6] % 3)
+    ]
+
+
+def _timestamp(day: int, minute: int, second: int) -> str:
+    # Few different seconds on purpose: some customers share theirs, as after a bulk import.
+    return (
+        f"{2016 + day % 10}-{1 + day % 12:02}-{1 + day % 28:02} {minute % 24:02}:{minute % 60:02}:{second % 6 * 10:02}"
+    )
+
+
+def slot_in_email(email: str) -> int | None:
+    """The number that a seeded customer's e-mail holds, so that a look-up need not read everyone."""
+    if email == FIRST_CUSTOMER_EMAIL:
+        return 0
+    match = _EMAIL_NUMBER.match(email)
+    return int(match[1]) if match else None
+
+
+def slot_in_phone(phone: str) -> int | None:
+    """The number that a seeded customer's phone holds."""
+    if not (phone.isascii() and phone.isdigit()):
+        return None
+    if phone == "420523828931":
+        return 0
+    slot = int(phone) - _FIRST_PHONE
+    return slot if slot > 0 else None
+
+
+def card_number(slot: int) -> str:
+    """The number of a customer's card."""
+    return str(_FIRST_CARD + slot)
+
+
+def slot_in_card(number: str) -> int | None:
+    """The number of the customer who holds a card."""
+    if not (number.isascii() and number.isdigit()):
+        return None
+    slot = int(number) - _FIRST_CARD
+    return slot if slot >= 0 else None

@@ -1,0 +1,68 @@
+"""How this one server behaves, where real ones differ; every field may be changed while it runs."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import attrs
+
+
+@attrs.define(kw_only=True)
+class Settings:
+    """The knobs of a sandbox, read anew for every request.
+
+    Attributes:
+        zone: Time zone of the project; every timestamp in an answer is local to it and says no offset.
+        token_lifetime: Seconds that the token of an enterprise login is good for.
+        reuse_tokens: Seconds before a token's end until which a further login of the same user is handed the same token
+            again; `None` makes a new token at each login.
+        login_status: Status of a successful enterprise login, 200 or 201.
+        login_refusal: Status for a wrong password; `None`: as the vendor documents, 403 for users, 401 for customers.
+        unbound_status: Status for customer data asked for with a device token that no customer is logged in on.
+        max_count: Most records in a page, whatever `count` asks for; `None` sets no cap.
+        pretty: Whether JSON answers are pretty-printed.
+        total_items_first: Whether `total_items` stands before the records of a list.
+        unstable_ties: Whether records that are equal in the sort field come in another order each time.
+        uneven_names: Whether every fourth `invalid_params` names its parameter by a list, a number or an object.
+        latency: Seconds that every answer takes.
+        rate_limit: Requests a second above which the answer is 429; `None` is no limit.
+        rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves the header out.
+        set_cookies: Whether each answer sets a cookie.
+        date_header: Whether answers carry `Date`.
+        request_id_header: Whether answers carry `X-Request-Id`.
+    """
+
+    zone: ZoneInfo
+    token_lifetime: float = 7 * 3600
+    reuse_tokens: float | None = None
+    login_status: int = 200
+    login_refusal: int | None = None
+    unbound_status: int = 401
+    max_count: int | None = None
+    pretty: bool = False
+    total_items_first: bool = False
+    unstable_ties: bool = False
+    uneven_names: bool = True
+    latency: float = 0.0
+    rate_limit: float | None = None
+    rate_limit_retry_after: float | None = None
+    set_cookies: bool = False
+    date_header: bool = True
+    request_id_header: bool = True
+
+
+@attrs.define(kw_only=True)
+class Overrides:
+    """What the server says although it is not so; see `Sandbox.lie`.
+
+    Attributes:
+        total_items: Total of every list, instead of the true one.
+        valid_to: End of every new enterprise token as text, instead of the true one.
+        repeat_page: Whether every page is the first one, whatever `offset` asks for.
+        empty_from: Offset from which on pages are empty although `total_items` promises more.
+    """
+
+    total_items: int | None = None
+    valid_to: str | None = None
+    repeat_page: bool = False
+    empty_from: int | None = None

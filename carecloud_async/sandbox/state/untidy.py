@@ -1,0 +1,124 @@
+"""What time does to records: zero dates, numbers for strings, nulls, unknown fields and values, awkward text.
+
+Each rule strikes every so many customers, so that a few dozen already show nearly all of them; the first customer is
+spared by all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from carecloud_async.sandbox.json_text import JsonObject
+
+ZERO_DATE: Final = "0000-00-00"
+ZERO_TIMESTAMP: Final = "0000-00-00 00:00:00"
+AWKWARD: Final = 'He said "a, b": \\ then\n{"x": [1, 2]}], "total_items": 3} \t\u2028 \U0001f600 </script>'
+
+_Change = Callable[[JsonObject, JsonObject], None]
+"""Changes a record (first) or its personal information (second) in place."""
+
+
+def _person_field(name: str, value: Any) -> _Change:
+    def change(_record: JsonObject, person: JsonObject) -> None:
+        person[name] = value
+
+    return change
+
+
+def _record_field(name: str, value: Any) -> _Change:
+    def change(record: JsonObject, _person: JsonObject) -> None:
+        record[name] = value
+
+    return change
+
+
+def _without(*names: str) -> _Change:
+    def change(record: JsonObject, person: JsonObject) -> None:
+        for name in names:
+            record.pop(name, None)
+            person.pop(name, None)
+
+    return change
+
+
+def _numeric_phone(_record: JsonObject, person: JsonObject) -> None:
+    if person["phone"]:
+        person["phone"] = int(person["phone"])
+
+
+def _numeric_address(_record: JsonObject, person: JsonObject) -> None:
+    if isinstance(person.get("address"), dict):
+        person["address"]["zip"] = int(person["address"]["zip"])
+        person["address"]["address2"] = None
+
+
+def _strangers(record: JsonObject, person: JsonObject) -> None:
+    record["loyalty_tier"] = {"code": "GOLD", "since": None, "levels": [1, 2.5, "three", {"deep": [[]]}]}
+    person["nickname"] = "Éa"
+    for name in ("address", "agreement"):
+        if isinstance(person.get(name), dict):
+            person[name]["verified_by"] = {"system": "registry", "score": 0.1}
+    for consent in person.get("consents") or ():
+        consent["channel"] = "sms"
+
+
+def _big_numbers(record: JsonObject, _person: JsonObject) -> None:
+    record["lifetime_value"] = 123456789012345678901234567890
+    record["risk"] = -1.5e-300
+
+
+def _unknown_consents(_record: JsonObject, person: JsonObject) -> None:
+    person["consents"] = [
+        {"consent_id": "8fd73167342d06899c4c015320", "consent_value": 8, "last_change": ZERO_TIMESTAMP}
+    ]
+
+
+def _null_custom_agreements(_record: JsonObject, person: JsonObject) -> None:
+    person["agreement"] = {"agreement_gtc": 1, "custom_agreements": None}
+
+
+def _only_language(record: JsonObject, person: JsonObject) -> None:
+    record["personal_information"] = {"language_id": person["language_id"]}
+    record["state"] = 2
+
+
+RULES: Final[tuple[tuple[int, int, _Change], ...]] = (
+    (7, 2, _strangers),
+    (10, 1, _numeric_phone),
+    (11, 3, _person_field("salutation", AWKWARD)),
+    (13, 5, _person_field("birthdate", ZERO_DATE)),
+    (13, 8, _person_field("birthdate", "")),
+    (13, 9, _person_field("birthdate", None)),
+    (17, 4, _person_field("gender", None)),
+    (19, 3, _record_field("last_change", ZERO_TIMESTAMP)),
+    (19, 6, _record_field("doi_email", ZERO_TIMESTAMP)),
+    (19, 7, _record_field("doi_phone", None)),
+    (23, 7, _person_field("gender", 9)),
+    (29, 11, _record_field("state", 7)),
+    (29, 12, _record_field("last_change", None)),
+    (31, 15, _person_field("address", None)),
+    (31, 16, _without("address", "photo_url", "pre_nominals", "post_nominals")),
+    (31, 17, _numeric_address),
+    (37, 6, _without("agreement", "doi_email", "doi_phone")),
+    (37, 9, _null_custom_agreements),
+    (41, 12, _person_field("consents", None)),
+    (41, 13, _without("consents")),
+    (41, 14, _unknown_consents),
+    (43, 20, _person_field("email", "")),
+    (43, 21, _person_field("phone", "")),
+    (43, 22, _person_field("store_id", None)),
+    (47, 2, _big_numbers),
+    # What PHP servers make of an empty object, and of a number from a form.
+    (53, 30, _person_field("address", [])),
+    (53, 31, _person_field("gender", "2")),
+    (97, 60, _only_language),
+)
+
+
+def untidied(record: JsonObject, *, slot: int) -> JsonObject:
+    """Let the rules that strike this number loose on a tidy record; changes it in place and returns it."""
+    for every, at, change in RULES:
+        if slot % every == at:
+            change(record, record["personal_information"])
+    return record

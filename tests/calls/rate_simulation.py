@@ -1,0 +1,149 @@
+"""A virtual clock for asyncio, models of servers that limit, and clients that go through a gate."""
+
+import asyncio
+import random
+from collections import deque
+
+import anyio
+
+from carecloud_async.calls.rate_limit import RateLimiter
+
+
+class _JumpingSelector:
+    def __init__(self, selector, loop):
+        self._selector = selector
+        self._loop = loop
+
+    def select(self, timeout=None):
+        events = self._selector.select(0)
+        if not events and timeout:
+            self._loop.now += timeout
+        return events
+
+    def __getattr__(self, name):
+        return getattr(self._selector, name)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to the next timer whenever nothing else is to do."""
+
+    def __init__(self):
+        self.now = 1000.0
+        super().__init__()
+        self._selector = _JumpingSelector(self._selector, self)
+        self._clock_resolution = 1e-9
+
+    def time(self):
+        return self.now
+
+
+class LoopClock:
+    def __init__(self, loop):
+        self._loop = loop
+
+    def monotonic(self):
+        return self._loop.now
+
+    def time(self):
+        return self._loop.now
+
+    async def sleep(self, seconds):
+        await anyio.sleep(seconds)
+
+
+class Bucket:
+    """A token bucket."""
+
+    def __init__(self, rate, burst=10):
+        self.rate, self.burst, self.left, self.at = rate, burst, burst, None
+
+    def admit(self, now):
+        if self.at is not None:
+            self.left = min(self.burst, self.left + (now - self.at) * self.rate)
+        self.at = now
+        admitted = self.left >= 1
+        self.left -= admitted
+        return admitted
+
+
+class Windows:
+    """So many in each second of the clock."""
+
+    def __init__(self, rate):
+        self.rate, self.window, self.count = rate, None, 0
+
+    def admit(self, now):
+        if int(now) != self.window:
+            self.window, self.count = int(now), 0
+        admitted = self.count < self.rate
+        self.count += admitted
+        return admitted
+
+
+class Sliding:
+    """So many in any second."""
+
+    def __init__(self, rate):
+        self.rate, self.served = rate, deque()
+
+    def admit(self, now):
+        while self.served and self.served[0] <= now - 1:
+            self.served.popleft()
+        if len(self.served) >= self.rate:
+            return False
+        self.served.append(now)
+        return True
+
+
+class Result:
+    def __init__(self):
+        self.times = []
+        self.refused = 0
+
+    def pace(self, since=0.0, until=60.0):
+        return sum(since <= moment < until for moment in self.times) / (until - since)
+
+    @property
+    def share_refused(self):
+        return self.refused / (self.refused + len(self.times))
+
+
+def simulate(server, limit, *, workers=8, latency=0.05, seconds=60.0, retry_after=None, change=None):
+    """Let workers call as fast as the gate lets them; `change` maps moments to new rates of the server."""
+    loop = VirtualLoop()
+    chance = random.Random(1)
+    result = Result()
+
+    async def worker(gate, clock, start):
+        failures = 0
+        while (now := clock.monotonic() - start) < seconds:
+            for moment, rate in (change or {}).items():
+                if now >= moment:
+                    server.rate = rate
+            ticket = gate.try_acquire()
+            if ticket is None:
+                ticket = await gate.enter()
+            half = latency * chance.uniform(0.3, 0.7)
+            await asyncio.sleep(half)
+            admitted = server.admit(clock.monotonic())
+            await asyncio.sleep(half)
+            if admitted:
+                gate.served(ticket)
+                failures = 0
+                result.times.append(clock.monotonic() - start)
+            else:
+                result.refused += 1
+                gate.refused(ticket, retry_after=retry_after)
+                await clock.sleep(max(retry_after or 0, chance.random() * min(0.5 * 2**failures, 30)))
+                failures += 1
+
+    async def main():
+        clock = LoopClock(loop)
+        gate = RateLimiter(limit, clock=clock)
+        await asyncio.gather(*[worker(gate, clock, clock.monotonic()) for _ in range(workers)])
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+    return result

@@ -1,0 +1,222 @@
+"""Cancellation at any await: no connection, slot or token is lost."""
+
+import asyncio
+import random
+
+import anyio
+import httpx2
+import pytest
+from call_doors import default, serving
+
+from carecloud_async import CareCloud, RateLimit, ServerError
+
+pytestmark = pytest.mark.anyio
+
+
+def connections_in_use(client):
+    """Return how many connections of the pool are taken, whatever pool it is."""
+    transport = client.http._transport
+    inner = getattr(transport, "_inner", None)
+    if inner is not None and hasattr(inner, "_session"):
+        return len(inner._session.connector._acquired)
+    pool = transport._pool
+    return sum(not connection.is_idle() for connection in pool.connections) + len(pool._requests)
+
+
+async def storm(client, *, rounds):
+    """Start 40 calls on five connections, and cancel four of five at random moments; again and again."""
+    chance = random.Random(1)
+
+    async def call(patience):
+        with anyio.move_on_after(patience):
+            await client.customers.list(count=1).page()
+
+    for _ in range(rounds):
+        async with anyio.create_task_group() as group:
+            for number in range(40):
+                group.start_soon(call, chance.uniform(0, 0.02) if number % 5 else 30)
+
+
+async def require_int(client):
+    """Make 40 calls at once, all of which must succeed, and find no connection taken."""
+    results = []
+
+    async def call():
+        results.append(await client.customers.list().total())
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(call)
+    assert results == [200] * 40
+    await anyio.sleep(0.02)
+    assert connections_in_use(client) == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.timed
+async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
+    """100 rounds of 40 calls on five connections, 80 % cancelled: afterwards 40 of 40 succeed."""
+    async with (
+        sandbox.serving() as url,
+        CareCloud(url, auth=sandbox.credentials(), max_connections=5, rate_limit=None) as client,
+    ):
+        await storm(client, rounds=100)
+        await require_int(client)
+        assert sandbox.connections.now <= 5
+
+
+@pytest.mark.timed
+async def test_an_httpx2_client_survives_a_storm_of_cancellations(sandbox):
+    """The same with httpx2's own pool, on asyncio and on trio."""
+    limits = httpx2.Limits(max_connections=5, max_keepalive_connections=5)
+    async with (
+        sandbox.serving() as url,
+        httpx2.AsyncClient(limits=limits, timeout=30) as http,
+        CareCloud(url, auth=sandbox.credentials(), http_client=http, rate_limit=None) as client,
+    ):
+        await storm(client, rounds=15)
+        await require_int(client)
+
+
+async def test_the_gate_survives_a_storm_of_cancellations(sandbox):
+    """Calls that give up in the queue take no slot with them, and those behind them are served in order."""
+    limit = RateLimit(requests_per_second=500)
+    client = CareCloud(
+        "sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), rate_limit=limit
+    )
+    async with client:
+        await storm(client, rounds=5)
+        with anyio.fail_after(5):
+            assert await client.customers.list().total() == 200
+
+
+async def test_the_users_own_timeouts_come_out_as_theirs():
+    """`fail_after` raises TimeoutError of its own, `move_on_after` moves on; neither becomes an error of ours."""
+
+    async def silent(stream, head):
+        await anyio.sleep(30)
+
+    async with serving(silent) as server, default(server.url) as client:
+        await client.login()
+        with pytest.raises(TimeoutError) as caught, anyio.fail_after(0.05):
+            await client.ping()
+        assert type(caught.value) is TimeoutError
+        with anyio.move_on_after(0.05) as scope:
+            await client.ping()
+        assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_asyncios_own_timeouts_and_cancel_work():
+    """`asyncio.timeout`, `wait_for` and a bare `task.cancel()` end a call, and the client goes on."""
+    silent_for = 30
+
+    async def behave(stream, head):
+        await anyio.sleep(silent_for)
+
+    async with serving(behave) as server, default(server.url) as client:
+        await client.login()
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.05):
+                await client.ping()
+        assert type(caught.value) is TimeoutError
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.ping(), 0.05)
+        task = asyncio.create_task(client.ping())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        assert connections_in_use(client) == 0
+
+
+async def test_a_failing_sibling_ends_the_other_calls(sandbox):
+    """A task group's other calls are cancelled when one fails; the client is whole afterwards."""
+    async with sandbox.serving() as url, default(url) as client:
+        await client.ping()
+        sandbox.settings.latency = 0.05
+        with pytest.raises(ExceptionGroup) as caught:
+            async with anyio.create_task_group() as group:
+                for _ in range(20):
+                    group.start_soon(client.ping)
+
+                async def fail():
+                    await anyio.sleep(0.01)
+                    raise KeyError("mine")
+
+                group.start_soon(fail)
+        assert [type(error) for error in caught.value.exceptions] == [KeyError]
+        sandbox.settings.latency = 0
+        await client.ping()
+
+
+@pytest.mark.parametrize("error", [KeyError("mine"), ValueError("mine")])
+async def test_a_users_exception_in_a_prefetch_comes_out_as_itself(sandbox, error):
+    """No ExceptionGroup around it, and no page left in flight."""
+    async with sandbox.serving() as url, default(url) as client:
+        with pytest.raises(type(error)) as caught:
+            async with client.customers.list(count=10).prefetch(8) as records:
+                async for _ in records:
+                    raise error
+        assert caught.value is error
+        assert sandbox.in_flight == 0
+        assert await client.customers.list().total() == 200
+
+
+async def test_an_error_of_a_prefetched_page_reaches_the_loop(sandbox):
+    """A page that fails is raised where its records would have come, as itself."""
+    async with sandbox.serving() as url, default(url) as client:
+        await client.ping()
+        sandbox.faults.add("GET /customers", status=501, times=1, after=3)
+        seen = []
+        with pytest.raises(ServerError):
+            async with client.customers.list(count=10).prefetch(4) as records:
+                async for record in records:
+                    seen.append(record)  # noqa: PERF401  (those before the failure count)
+        assert 10 <= len(seen) < 200
+
+
+async def test_a_prefetch_may_be_left_at_any_moment(sandbox):
+    """By `break`, by a timeout around it, by a timeout on one record: pages come in order, and nothing hangs."""
+    async with sandbox.serving() as url, default(url) as client:
+        async with client.customers.list(count=10).prefetch(8) as records:
+            async for _ in records:
+                break
+        sandbox.settings.latency = 0.05
+        with anyio.move_on_after(0.08):
+            async with client.customers.list(count=10).prefetch(8) as records:
+                async for _ in records:
+                    await anyio.sleep(0.01)
+        ids = []
+        async with client.customers.list(count=50).prefetch(3) as records:
+            while len(ids) < 200:
+                with anyio.move_on_after(0.02):
+                    ids.append((await anext(records)).customer_id)
+            with pytest.raises(StopAsyncIteration):
+                await anext(records)
+        assert ids == [sandbox.customers.id_at(index) for index in range(200)]
+
+
+async def test_a_prefetch_of_a_server_that_repeats_its_page_ends(sandbox, caplog):
+    """A server that ignores `offset` and lies about the total is noticed, with a warning."""
+    async with sandbox.serving() as url, default(url) as client:
+        sandbox.lie(repeat_page=True, total_items=10_000)
+        with anyio.fail_after(5):
+            async with client.customers.list(count=50).prefetch(4) as records:
+                assert len([record async for record in records]) == 50
+        assert "repeats a page" in caplog.text
+
+
+async def test_a_cancelled_call_is_logged(sandbox, caplog):
+    """The operator sees closed browsers, too: one record, with the name of what ended the call."""
+    caplog.set_level("INFO", "carecloud_async")
+    sandbox.faults.add("GET /customers", delay=30)
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        with anyio.move_on_after(0.05):
+            await client.ping()
+    records = [record for record in caplog.records if getattr(record, "carecloud_path", None) == "/customers"]
+    assert len(records) == 1
+    assert "Cancelled" in records[0].carecloud_error
+    assert records[0].levelname == "INFO"

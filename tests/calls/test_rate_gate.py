@@ -1,0 +1,219 @@
+"""The gate: fair, safe to cancel, cheap, and a pause for everyone after a 429."""
+
+import time
+
+import anyio
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError, RateLimit
+from carecloud_async.calls.rate_limit import FIRST_PAUSE, MAX_IMPOSED, MAX_PAUSE, RateLimiter
+from carecloud_async.runtime.clock import SystemClock
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+class StillClock:
+    """A clock that only moves by sleeping."""
+
+    def __init__(self):
+        self.now = 50.0
+
+    def monotonic(self):
+        return self.now
+
+    def time(self):
+        return self.now
+
+    async def sleep(self, seconds):
+        self.now += seconds
+        await anyio.lowlevel.checkpoint()
+
+
+async def enter(gate):
+    ticket = gate.try_acquire()
+    return await gate.enter() if ticket is None else ticket
+
+
+def test_the_free_way_does_not_await():
+    """Without a limit, and with one that nobody has reached, a ticket is there at once."""
+    assert RateLimiter(None, clock=StillClock()).try_acquire() == 0
+    gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
+    assert [gate.try_acquire() for _ in range(1000)] == [0] * 1000
+
+
+async def test_a_fixed_pace_spreads_calls_evenly():
+    """Ten calls at four a second take two and a quarter seconds."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit(requests_per_second=4), clock=clock)
+    for _ in range(10):
+        await enter(gate)
+    assert clock.now - 50 == pytest.approx(2.25)
+
+
+async def test_an_idle_gate_saves_up_no_burst():
+    """After an hour without calls, the next ones come at the pace again."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit(requests_per_second=10), clock=clock)
+    await enter(gate)
+    clock.now += 3600
+    start = clock.now
+    for _ in range(12):
+        await enter(gate)
+    assert clock.now - start >= 0.9
+
+
+async def test_first_come_first_through():
+    """Waiters pass in the order in which they came."""
+    gate = RateLimiter(RateLimit(requests_per_second=2000), clock=SystemClock())
+    order = []
+
+    async def wait(number):
+        await enter(gate)
+        order.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(50):
+            group.start_soon(wait, number)
+            await anyio.lowlevel.checkpoint()
+    assert order == list(range(50))
+
+
+@pytest.mark.timed
+async def test_who_gives_up_takes_no_slot_along():
+    """Of 100 waiters 90 leave; the ten who stay are through as fast as ten."""
+    gate = RateLimiter(RateLimit(requests_per_second=50), clock=SystemClock())
+    gate.try_acquire()
+    through = []
+
+    async def wait(number):
+        with anyio.move_on_after(30 if number % 10 == 0 else 0.01):
+            await enter(gate)
+            through.append(number)
+
+    start = time.monotonic()
+    async with anyio.create_task_group() as group:
+        for number in range(100):
+            group.start_soon(wait, number)
+    assert set(range(0, 100, 10)) <= set(through)
+    assert time.monotonic() - start < 1.0
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+@pytest.mark.timed
+async def test_ten_thousand_waiters_cost_little(cancel):
+    """They pass, or leave, within a few seconds of work."""
+    clock = SystemClock()
+    gate = RateLimiter(RateLimit(requests_per_second=10**6), clock=clock)
+    gate.refused(0, retry_after=0.3)
+    start = time.monotonic()
+    async with anyio.create_task_group() as group:
+        for _ in range(10_000):
+            group.start_soon(enter, gate)
+        await anyio.sleep(0.1)
+        if cancel:
+            group.cancel_scope.cancel()
+    assert time.monotonic() - start < 8
+    with anyio.fail_after(2):
+        await enter(gate)
+
+
+async def test_a_429_pauses_everyone_and_doubles_while_it_lasts():
+    """One second, two, four, eight at most; once something is served it begins anew."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit(requests_per_second=1e9), clock=clock)
+    pauses = []
+    for _ in range(6):
+        ticket = await enter(gate)
+        before = clock.now
+        gate.refused(ticket, retry_after=None)
+        ticket = await enter(gate)
+        pauses.append(round(clock.now - before, 3))
+    assert pauses == [FIRST_PAUSE, 2.0, 4.0, MAX_PAUSE, MAX_PAUSE, MAX_PAUSE]
+    gate.served(ticket)
+    gate.refused(ticket, retry_after=None)
+    before = clock.now
+    await enter(gate)
+    assert clock.now - before == pytest.approx(FIRST_PAUSE)
+
+
+async def test_refusals_of_one_flight_count_once():
+    """Thirty calls under way together are refused: one pause, not thirty doublings."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit.adaptive(), clock=clock)
+    tickets = [await enter(gate) for _ in range(30)]
+    for ticket in tickets:
+        gate.refused(ticket, retry_after=None)
+    before = clock.now
+    await enter(gate)
+    assert clock.now - before == pytest.approx(FIRST_PAUSE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"), [(0.0, 0.0), (3.0, 3.0), (MAX_IMPOSED, MAX_IMPOSED), (36_000.0, FIRST_PAUSE)]
+)
+async def test_retry_after_is_everyones_pause_unless_it_is_absurd(asked, pause):
+    """Ten hours are the refused call's own business: others must be able to learn of them."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit(requests_per_second=1000), clock=clock)
+    gate.refused(await enter(gate), retry_after=asked)
+    before = clock.now
+    await enter(gate)
+    assert clock.now - before == pytest.approx(pause, abs=0.01)
+
+
+async def test_logins_do_not_queue():
+    """Calls that have had their turn wait for the login: it passes ahead of those who still queue, at the pace."""
+    gate = RateLimiter(RateLimit(requests_per_second=20), clock=SystemClock())
+    order = []
+
+    async def wait(name, ahead):
+        await gate.enter(ahead=ahead)
+        order.append(name)
+
+    gate.try_acquire()
+    async with anyio.create_task_group() as group:
+        for number in range(5):
+            group.start_soon(wait, number, False)
+        await anyio.sleep(0.01)
+        group.start_soon(wait, "login", True)
+    assert order.index("login") <= 1
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "20", True, None])
+def test_a_pace_that_is_none_is_refused(rate):
+    """Only numbers above zero."""
+    with pytest.raises(ConfigurationError, match="requests_per_second"):
+        RateLimit(requests_per_second=rate)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.timed
+async def test_a_server_of_forty_a_second_on_a_socket(told):
+    """Real time, real sockets, eight at once: hardly a 429, and no crawl; the exact pace is the simulation's."""
+    sandbox = Sandbox(50, rate_limit=40, rate_limit_retry_after=1)
+    limit = RateLimit(requests_per_second=38) if told else RateLimit.adaptive()
+    seconds = 3.0 if told else 10.0
+    async with sandbox.serving() as url, CareCloud(url, auth=sandbox.credentials(), rate_limit=limit) as client:
+        await client.login()
+        sandbox.forget_requests()
+        times = []
+        start = time.monotonic()
+
+        async def worker():
+            while True:
+                await client.customers.list(count=1).page()
+                times.append(time.monotonic() - start)
+
+        with anyio.move_on_after(seconds):
+            async with anyio.create_task_group() as group:
+                for _ in range(8):
+                    group.start_soon(worker)
+    refused = sandbox.statuses[429]
+    if told:
+        assert len(times) >= 0.5 * 38 * seconds
+        assert refused <= 2
+    else:
+        assert len(times) >= 0.5 * 40 * seconds
+        assert refused < 0.1 * (len(times) + refused)

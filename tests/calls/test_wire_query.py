@@ -1,0 +1,81 @@
+"""Paths and queries on the way out."""
+
+from datetime import UTC, date, datetime
+from enum import Enum, IntEnum
+
+import pytest
+
+from carecloud_async import ConfigurationError
+from carecloud_async.calls.wire import encode_query, expand_path
+from carecloud_async.project import Project
+
+PROJECT = Project.parse("x.example.com", timezone="Europe/Prague", language="cs")
+
+
+class Kind(IntEnum):
+    ONE = 1
+
+
+class Direction(str, Enum):  # noqa: UP042  (the old kind, whose str() is its name)
+    UP = "ASC"
+
+
+@pytest.mark.parametrize(
+    ("params", "query"),
+    [
+        ({"count": 5, "offset": None}, "count=5"),
+        ({"flag": True, "other": False}, "flag=true&other=false"),
+        ({"customer_ids": ["a", "b"]}, "customer_ids%5B%5D=a&customer_ids%5B%5D=b"),
+        ({"email_list[]": ("x@y.z",)}, "email_list%5B%5D=x%40y.z"),
+        ({"last_name": "Dvořák & syn"}, "last_name=Dvo%C5%99%C3%A1k+%26+syn"),
+        ({"birthdate": date(1985, 2, 12)}, "birthdate=1985-02-12"),
+        ({"at": datetime(2026, 7, 1, 12, 0)}, "at=2026-07-01+12%3A00%3A00"),  # noqa: DTZ001  (project-local)
+        ({"at": datetime(2026, 7, 1, 12, 0, tzinfo=UTC)}, "at=2026-07-01+14%3A00%3A00"),
+        ({"kind": Kind.ONE, "sort_direction": Direction.UP}, "kind=1&sort_direction=ASC"),
+        ({"amount": 1.5}, "amount=1.5"),
+        ({}, ""),
+    ],
+)
+def test_queries_as_the_api_reads_them(params, query):
+    """`None` is left out, lists get brackets, times are project-local, enums are their values."""
+    assert encode_query(params, project=PROJECT) == query
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"ids": []}, "no filter at all"),
+        ({"ids": ["x"] * 1001}, "1001 values"),
+        ({"ids": [None]}, "NoneType"),
+        ({"x": object()}, "object"),
+        ({"x": {"a": 1}}, "dict"),
+        ({"x": b"bytes"}, "bytes"),
+        ({"x": "\ud800"}, "surrogate"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused(params, words):
+    """With the parameter's name and the fix."""
+    with pytest.raises(ConfigurationError, match=words):
+        encode_query(params, project=PROJECT)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"), [("abc", "/cards/abc"), (7, "/cards/7"), ("a/b?c", "/cards/a%2Fb%3Fc"), ("á", "/cards/%C3%A1")]
+)
+def test_an_id_is_one_segment(value, path):
+    """Whatever stands in it."""
+    assert expand_path("/cards/{card_id}", {"card_id": value}) == path
+
+
+@pytest.mark.parametrize("params", [{}, {"other": "1"}, {"card_id": "1", "x": "2"}])
+def test_placeholders_are_named_exactly(params):
+    """Missing and unknown ones are refused."""
+    with pytest.raises(ConfigurationError, match="placeholders"):
+        expand_path("/cards/{card_id}", params)
+
+
+@pytest.mark.parametrize("value", ["", " ", ".", "..", None, True, 1.5, "\udcff"])
+def test_ids_that_are_none(value):
+    """They would mean another path."""
+    with pytest.raises(ConfigurationError, match="card_id"):
+        expand_path("/cards/{card_id}", {"card_id": value})
