@@ -1,134 +1,134 @@
-"""Models against the vendor's OpenAPI description, where it is at hand."""
+"""The models against the manifest: every schema has its classes, with the same fields, types and values."""
 
-from pathlib import Path
+import datetime
+import enum
+import types
+import typing
 
 import attrs
 import pytest
 
+import carecloud_async
 from carecloud_async import models
-from carecloud_async.models import (
-    AgreementValue,
-    CustomerState,
-    Gender,
-    LoginType,
-    UserLogin,
-    read_only_names,
-)
+from carecloud_async.models import read_only_names
+from tests.contract import manifest
+from tests.contract.deviations import BESIDES, ELSEWHERE, ENUMS, INPUTS, TYPES
+from tests.contract.naming import ANSWERS, NOT_MODELS, class_name, reachable, writable
 
-DESCRIPTION = Path(__file__).parents[2].parent / "shared/api/openapi.yaml"
-
-READ = {
-    "Customer": models.Customer,
-    "PersonalInformation": models.PersonalInformation,
-    "Address": models.Address,
-    "Agreement": models.Agreement,
-    "CustomAgreements": models.CustomAgreement,
-    "Consents": models.Consent,
-    "User": models.User,
-    "CustomerSourceRecord": models.CustomerSourceRecord,
-    "PropertyRecord": models.PropertyRecord,
-}
-INPUT = {
-    "Customer": models.CustomerInput,
-    "PersonalInformation": models.PersonalInformationInput,
-    "Address": models.AddressInput,
-    "Agreement": models.AgreementInput,
-    "CustomAgreements": models.CustomAgreementInput,
-    "Consents": models.ConsentInput,
-    "CustomerSourceRecord": models.CustomerSourceInput,
-    "PropertyRecord": models.PropertyRecordInput,
-    "SocialNetworkCredentials": models.SocialNetworkCredentialsInput,
-}
-CHANGES = {
-    "PersonalInformation": models.PersonalInformationChanges,
-    "Address": models.AddressChanges,
-    "Agreement": models.AgreementChanges,
-    "CustomAgreements": models.CustomAgreementChanges,
-    "Consents": models.ConsentChanges,
-    "PropertyRecord": models.PropertyRecordChanges,
-    "SocialNetworkCredentials": models.SocialNetworkCredentialsChanges,
-}
-#: What the quickstart shows and the description does not.
-BESIDES = {"User": {"user_role_id"}}
+KNOWN = manifest.load()
+TIMES = {datetime.date, datetime.datetime, datetime.time}
+SCALARS = {"string": {str}, "integer": {int}, "number": {int, float}, "boolean": {bool}}
+FORMATS = {"date": {datetime.date}, "timestamp": {datetime.datetime}, "time": {datetime.time}}
+UNNAMED = [one.operation_id for one in KNOWN.operations.values() if len(one.answer.fields) > 1]
+READ = [name for name in reachable(KNOWN, written=False) if name not in NOT_MODELS]
+WRITTEN = [name for name in reachable(KNOWN, written=True) if name not in NOT_MODELS]
 
 
-@pytest.fixture(scope="module")
-def description():
-    if not DESCRIPTION.exists():
-        pytest.skip(f"the vendor's description is not at {DESCRIPTION}")
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
-    return yaml.load(DESCRIPTION.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+def top(values):
+    """The fields that stand in an object itself."""
+    return [value for value in values if "." not in value.name]
 
 
-@pytest.fixture
-def schemas(description):
-    return description["components"]["schemas"]
+def found(name):
+    """A class of the models."""
+    if not hasattr(models, name):
+        pytest.fail(f"carecloud_async.models has no {name}", pytrace=False)
+    return getattr(models, name)
 
 
 def names(cls):
-    return {field.name for field in attrs.fields(cls)}
+    """The fields of a class or of a typed dict, by the API's names: `from_` is `from`."""
+    own = cls.__annotations__ if typing.is_typeddict(cls) else [one.name for one in attrs.fields(cls)]
+    return {name.removesuffix("_") for name in own}
 
 
-def writable(schema):
-    return {name for name, field in schema["properties"].items() if not field.get("readOnly")}
+def core(hint):
+    """A hint without `None` and without annotations, and whether it is a list."""
+    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
+        hint = next(one for one in typing.get_args(hint) if one is not type(None))
+    if typing.get_origin(hint) is tuple:
+        return core(typing.get_args(hint)[0])[0], True
+    return hint, False
 
 
-@pytest.mark.parametrize(("name", "cls"), READ.items())
-def test_read_models_have_the_schemas_fields(schemas, name, cls):
-    """A read model has the schema's fields, and the same ones are read-only."""
-    schema, besides = schemas[name], BESIDES.get(name, set())
-    assert names(cls) == set(schema["properties"]) | besides
-    assert read_only_names(cls) == set(schema["properties"]) - writable(schema) | besides
+def fits(value, hint):
+    """Whether a field's hint can hold what the manifest says that the field is."""
+    if "|" in value.type or value.item in {"object", "any"}:
+        return True
+    kind, many = core(hint)
+    if value.item in KNOWN.schemas:
+        schema = KNOWN.schemas[value.item]
+        expected = {found(class_name(value.item))} if schema.fields else SCALARS[schema.type]
+    elif value.format in FORMATS:
+        expected = FORMATS[value.format]
+    else:
+        # Dates have no format, and not all have an example.
+        expected = SCALARS[value.item] | (TIMES if value.type == "string" else set())
+    return many == value.many and kind in expected
 
 
-@pytest.mark.parametrize(("name", "cls"), INPUT.items())
-def test_inputs_have_the_writable_fields(schemas, name, cls):
+def check_fields(cls, values, besides=frozenset()):
+    """Compare a class with the fields that it should have."""
+    assert names(cls) == {value.name for value in values} | set(besides)
+    hints = {name.removesuffix("_"): hint for name, hint in typing.get_type_hints(cls).items()}
+    wrong = [one.name for one in values if (cls.__name__, one.name) not in TYPES and not fits(one, hints[one.name])]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_schema_has_its_read_model(name):
+    """A read model has the schema's fields with fitting types, and the same ones are read-only."""
+    schema, cls, besides = KNOWN.schemas[name], found(class_name(name)), BESIDES.get(name, set())
+    check_fields(cls, top(schema.fields), besides)
+    only = {value.name for value in top(schema.fields) if value.read_only or schema.read_only}
+    assert read_only_names(cls) == only | besides
+
+
+@pytest.mark.parametrize("operation_id", UNNAMED)
+def test_an_unnamed_answer_has_its_model(operation_id):
+    """An answer of several fields that has no name has a class of ours, by the table `ANSWERS`."""
+    if operation_id not in ANSWERS:
+        pytest.fail("name the answer in tests/contract/naming.py", pytrace=False)
+    check_fields(found(ANSWERS[operation_id]), top(KNOWN.operations[operation_id].answer.fields))
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_written_schema_has_its_input(name):
     """An input has the schema's writable fields and requires the same ones."""
-    schema = schemas[name]
-    required = {field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING}
-    assert names(cls) == writable(schema)
-    assert required == set(schema.get("required", ())) & writable(schema)
+    schema = KNOWN.schemas[name]
+    if name in ELSEWHERE:
+        cls = getattr(carecloud_async, ELSEWHERE[name])
+    else:
+        cls = found(INPUTS.get(name) or f"{class_name(name)}Input")
+    fields = writable(KNOWN, schema)
+    assert names(cls) == {value.name for value in fields}
+    required = {one.name.removesuffix("_") for one in attrs.fields(cls) if one.default is attrs.NOTHING}
+    if name not in ELSEWHERE:
+        assert required == {value.name for value in fields if value.required}
 
 
-@pytest.mark.parametrize(("name", "cls"), CHANGES.items())
-def test_changes_have_the_writable_fields(schemas, name, cls):
-    """The types of an update name the schema's writable fields."""
-    assert set(cls.__annotations__) == writable(schemas[name])
-
-
-def test_an_update_names_what_the_put_takes(description):
-    """An update may name the customer's fields and everything that stands beside the customer in the PUT."""
-    body = description["paths"]["/customers/{customer_id}"]["put"]["requestBody"]["content"]["application/json"]
-    beside = set(body["schema"]["properties"]) - {"customer"}
-    expected = writable(description["components"]["schemas"]["Customer"]) | beside
-    assert names(models.CustomerUpdateInput) == set(models.CustomerChanges.__annotations__) == expected
-
-
-def test_the_login_answer(description):
-    """The user's login answers with these fields."""
-    answer = description["paths"]["/users/actions/login"]["post"]["responses"]["200"]["content"]["application/json"]
-    assert names(UserLogin) == set(answer["schema"]["properties"]["data"]["properties"])
+@pytest.mark.parametrize("name", sorted(name for name in models.__all__ if name.endswith("Changes")))
+def test_changes_equal_their_input(name):
+    """What an update may name is what the input of the record has."""
+    update, plain = name.replace("Changes", "UpdateInput"), name.replace("Changes", "Input")
+    assert names(found(name)) == names(found(update if hasattr(models, update) else plain))
 
 
 @pytest.mark.parametrize(
-    ("schema", "field", "enum"),
-    [
-        ("PersonalInformation", "gender", Gender),
-        ("Customer", "state", CustomerState),
-        ("Agreement", "agreement_gtc", AgreementValue),
-        ("Agreement", "agreement_profiling", AgreementValue),
-        ("Agreement", "agreement_marketing_communication", AgreementValue),
-        ("CustomAgreements", "agreement_value", AgreementValue),
-        ("Consents", "consent_value", AgreementValue),
-    ],
+    "operation", [one for one in KNOWN.operations.values() if one.verb == "PUT"], ids=lambda one: one.operation_id
 )
-def test_enums_have_the_schemas_values(schemas, schema, field, enum):
+def test_a_put_has_its_changes(operation):
+    """Each record that a PUT replaces has its changes."""
+    for value in top(operation.body):
+        if value.required and value.item in KNOWN.schemas and value.item not in ELSEWHERE:
+            found(f"{class_name(value.item)}Changes")
+
+
+@pytest.mark.parametrize(("owner", "field"), ENUMS)
+def test_an_enum_has_the_known_values(owner, field):
     """An enum holds exactly the values that are known today."""
-    assert {member.value for member in enum} == set(schemas[schema]["properties"][field]["enum"])
-
-
-def test_login_types(description):
-    """A customer logs in with these kinds of value."""
-    operation = description["paths"]["/tokens/{token_id}/actions/login"]["post"]
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    assert {member.value for member in LoginType} == set(schema["properties"]["login_type"]["enum"])
+    cls = found(ENUMS[owner, field])
+    assert issubclass(cls, enum.Enum)
+    values = KNOWN.schemas[owner].fields if owner in KNOWN.schemas else KNOWN.operations[owner].body
+    (value,) = (one for one in values if one.name == field)
+    assert {member.value for member in cls} == set(value.enum)

@@ -1,86 +1,62 @@
-"""The table of operations against the vendor's OpenAPI description, where that is at hand."""
-
-import re
-from pathlib import Path
+"""The table of operations against the manifest: 322 of 322, and each with the same facts."""
 
 import pytest
 
-from carecloud_async.calls.operation import BOTH, CUSTOMER_ONLY, ENTERPRISE_ONLY
 from carecloud_async.resources import OPERATIONS
+from tests.contract import manifest
+from tests.contract.deviations import SEVERAL
 
-DESCRIPTION = Path(__file__).parents[2].parent / "shared/api/openapi.yaml"
-_ONLY = re.compile(r"⚠️[^\n]*available only in (Enterprise|Customer) API")
-_INTERFACES = {"Enterprise": ENTERPRISE_ONLY, "Customer": CUSTOMER_ONLY, None: BOTH}
-
-
-@pytest.fixture(scope="module")
-def description():
-    if not DESCRIPTION.exists():
-        pytest.skip("the vendor's description is not beside the project")
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
-    return yaml.load(DESCRIPTION.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+KNOWN = manifest.load().operations
+INTERFACES = {"both": {"enterprise", "customer"}, "enterprise": {"enterprise"}, "customer": {"customer"}}
+each = pytest.mark.parametrize("operation_id", KNOWN)
 
 
-def resolved(description, thing):
-    """Follow a reference to what it stands for."""
-    while "$ref" in thing:
-        target = description
-        for part in thing["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        thing = target
-    return thing
+def pair(operation_id):
+    """What the manifest says of an operation, and its row."""
+    if operation_id not in OPERATIONS:
+        pytest.fail(f"begin with: python -m tests.contract --skeleton {operation_id}", pytrace=False)
+    return KNOWN[operation_id], OPERATIONS[operation_id]
 
 
-def found(description, operation_id):
-    """The verb, the path and the vendor's words of one operation."""
-    return next(
-        (verb.upper(), path, one)
-        for path, verbs in description["paths"].items()
-        for verb, one in verbs.items()
-        if isinstance(one, dict) and one.get("operationId") == operation_id
-    )
+def test_no_row_is_made_up():
+    """Every row of the table is an operation of the manifest."""
+    assert OPERATIONS.keys() - KNOWN.keys() == set()
 
 
-def query_names(description, one):
-    parameters = [resolved(description, parameter) for parameter in one.get("parameters", ())]
-    return {parameter["name"].removesuffix("[]") for parameter in parameters if parameter["in"] == "query"}
+def test_deviations_are_of_use():
+    """A deviation names a query parameter that is there, and a list no longer needs one."""
+    for operation_id, names in SEVERAL.items():
+        single = {value.name for value in KNOWN[operation_id].query if not value.many}
+        assert names <= single, operation_id
 
 
-def list_key(description, one):
-    """The one list beside `total_items` in a successful answer, if it is a list."""
-    responses = one["responses"]
-    answer = resolved(description, responses.get("200") or responses.get(200) or {})
-    schema = resolved(description, answer.get("content", {}).get("application/json", {}).get("schema", {}))
-    data = resolved(description, schema.get("properties", {}).get("data", {}))
-    properties = data.get("properties", {})
-    if "total_items" not in properties:
-        return None
-    (key,) = properties.keys() - {"total_items"}
-    return key
+@each
+def test_verb_and_path(operation_id):
+    """Verb and path are the manifest's."""
+    known, row = pair(operation_id)
+    assert (row.method, row.path) == (known.verb, known.path)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda one: one.operation_id)
-def test_a_row_says_what_the_vendor_says(description, operation):
-    """Verb, path, query names, paging, result key, interfaces and the need of a token are the vendor's."""
-    verb, path, one = found(description, operation.operation_id)
-    assert (operation.method, operation.path) == (verb, path)
-    assert set(operation.parameters) == query_names(description, one)
-    assert operation.paged == ({"count", "offset"} <= query_names(description, one))
-    assert operation.result_key == list_key(description, one)
-    only = _ONLY.search(one.get("description", ""))
-    assert operation.interfaces == _INTERFACES[only and only[1]]
-    assert operation.authorized == (one.get("security") != [])
+@each
+def test_query_names(operation_id):
+    """The query names are the manifest's, and those that take several values are marked."""
+    known, row = pair(operation_id)
+    assert set(row.parameters) == {value.name for value in known.query}
+    several = {value.name for value in known.query if value.many} | SEVERAL.get(known.operation_id, set())
+    assert set(row.lists) == several
 
 
-@pytest.mark.parametrize("family", ["customers", "tokens", "users"])
-def test_families_are_whole_but_for_their_subresources(description, family):
-    """Each operation on the family's own records has its row."""
-    wanted = {
-        one["operationId"]
-        for path, verbs in description["paths"].items()
-        for one in verbs.values()
-        if isinstance(one, dict)
-        and "operationId" in one
-        and re.fullmatch(rf"/{family}(/\{{\w+\}})?" + (r"(/actions/[\w-]+)?" if family != "customers" else ""), path)
-    }
-    assert wanted - OPERATIONS.keys() == set()
+@each
+def test_interfaces(operation_id):
+    """An operation exists on the interfaces that the manifest names, and sends a token where one is needed."""
+    known, row = pair(operation_id)
+    assert {one.name.lower() for one in row.interfaces} == INTERFACES[known.interface]
+    assert row.authorized == known.authorized
+
+
+@each
+def test_lists(operation_id):
+    """A list is paged, and its records found, as the manifest says."""
+    known, row = pair(operation_id)
+    assert row.paged == known.paged
+    assert row.result_key == (known.answer.key or None)

@@ -1,0 +1,69 @@
+"""Compare what the SDK knows with a version of the vendor's description: `python -m tests.contract FILE`.
+
+Prints what is to be done, worst first. Exits with 0 if nothing is to be done, with 1 if something is, with 2 if the
+command or the file is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.contract import manifest
+from tests.contract.compare import compare
+from tests.contract.description import UnreadableError, read
+from tests.contract.facts import Facts
+from tests.contract.skeleton import skeleton
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.skeleton and given.write_manifest:
+        parser.error("--skeleton and --write-manifest exclude each other")
+    if given.file is None and not given.skeleton:
+        parser.error("name the description to compare with")
+    try:
+        return _run(given)
+    except UnreadableError as error:
+        sys.stderr.write(f"tests.contract: {error}\n")
+        return 2
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.skeleton:
+        facts = read(given.file) if given.file else _known(given.manifest)
+        if given.skeleton not in facts.operations:
+            raise UnreadableError(f"there is no operation {given.skeleton}")
+        sys.stdout.write(skeleton(facts, given.skeleton))
+        return 0
+    found = read(given.file)
+    if given.write_manifest:
+        given.manifest.write_text(manifest.dumps(found), encoding="utf-8")
+        return 0
+    tasks = compare(_known(given.manifest), found)
+    sys.stdout.writelines(f"{task}\n" for task in tasks)
+    return 1 if tasks else 0
+
+
+def _known(path: Path) -> Facts:
+    try:
+        return manifest.load(path)
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"cannot read the manifest: {error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.contract", description=(__doc__ or "").strip())
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="an OpenAPI description, YAML or JSON")
+    parser.add_argument("--skeleton", metavar="OPERATION_ID", help="print the code to begin an operation with")
+    parser.add_argument("--write-manifest", action="store_true", help="write what FILE says as what the SDK knows")
+    parser.add_argument("--manifest", type=Path, default=manifest.MANIFEST, help="another manifest than the SDK's own")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Where the SDK knowingly differs from the description, each with its reason; extend it rather than a test."""
+
+from __future__ import annotations
+
+__all__ = ["BESIDES", "ELSEWHERE", "ENUMS", "INPUTS", "OMITTED", "SEVERAL", "TYPES"]
+
+#: Query parameters that take several values although their type is a plain string: their text says so.
+SEVERAL = {
+    "getCardTypes": {"text_id"},
+    "getCredits": {"credit_type_id"},
+    "getCustomerExternalApps": {"text_id"},
+    "getEventTypes": {"event_group_text_id"},
+    "getProductReservationPrices": {"reservable_product_id"},
+    "getStamperCards": {"stamper_campaign_id"},
+    "getStamperStamps": {"stamper_card_id"},
+    "getSubCustomerVouchers": {"reward_id"},
+    "getVouchers": {"reward_id"},
+    "getWalletCredits": {"credit_type_id"},
+}
+
+#: Fields that a read model has and its schema lacks: servers send them all the same.
+BESIDES = {"User": {"user_role_id"}}
+
+#: Input classes that are not named after their schema.
+INPUTS = {"CustomerSourceRecord": "CustomerSourceInput"}
+
+#: Schemas whose class is not among the models: a login's parts, from the top level.
+ELSEWHERE = {"Device": "Device", "Setup": "DeviceSetup"}
+
+#: Fields whose type is another one than the schema's, by class and field.
+TYPES = {
+    ("UserLogin", "valid_to"),  # the token's own reader wants the text
+    ("AuthenticationToken", "valid_to"),  # as above
+}
+
+#: The enums that name the known values of a field, by schema (or operation) and field.
+ENUMS = {
+    ("Agreement", "agreement_gtc"): "AgreementValue",
+    ("Agreement", "agreement_marketing_communication"): "AgreementValue",
+    ("Agreement", "agreement_profiling"): "AgreementValue",
+    ("Consents", "consent_value"): "AgreementValue",
+    ("CustomAgreements", "agreement_value"): "AgreementValue",
+    ("Customer", "state"): "CustomerState",
+    ("PersonalInformation", "gender"): "Gender",
+    ("postTokenLogin", "login_type"): "LoginType",
+}
+
+#: Arguments that a call cannot have for a reason of its own.
+OMITTED = {"postCustomer": {"autologin"}}  # only on a view for another device

@@ -1,0 +1,183 @@
+"""Values from a description's schemas: its own examples, and random ones."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+__all__ = ["Description"]
+
+_PLAIN: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": True}
+_CLASSES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
+_TEXTS: dict[str, tuple[re.Pattern[str], st.SearchStrategy[str]]] = {
+    "date": (re.compile(r"\d{4}-\d\d-\d\d"), st.dates().map(str)),
+    "timestamp": (
+        re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"),
+        st.datetimes().map(lambda one: one.replace(microsecond=0).isoformat(" ")),
+    ),
+    "time": (re.compile(r"\d\d:\d\d:\d\d"), st.times().map(lambda one: one.replace(microsecond=0).isoformat())),
+}
+_DEEPEST = 5
+
+
+class Description:
+    """A description, asked for values.
+
+    Args:
+        document: the whole file.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self._places = {
+            one["operationId"]: (path, verb)
+            for path, item in document["paths"].items()
+            for verb, one in item.items()
+            if isinstance(one, dict) and "operationId" in one
+        }
+
+    def operation(self, operation_id: str) -> Mapping[str, Any]:
+        """Return an operation as the file has it."""
+        path, verb = self._places[operation_id]
+        found: Mapping[str, Any] = self.document["paths"][path][verb]
+        return found
+
+    def body_pointer(self, operation_id: str) -> str | None:
+        """Return where the schema of an operation's body stands, as a JSON pointer."""
+        if "requestBody" not in self.operation(operation_id):
+            return None
+        path, verb = self._places[operation_id]
+        place = path.replace("~", "~0").replace("/", "~1")
+        return f"/paths/{place}/{verb}/requestBody/content/application~1json/schema"
+
+    def parameters(self, operation_id: str, place: str) -> dict[str, Any]:
+        """Return the examples of the parameters in the path or in the query, by name without brackets."""
+        own = map(self.resolved, self.operation(operation_id).get("parameters", ()))
+        return {
+            one["name"].removesuffix("[]"): self.example({"example": one.get("example"), **one["schema"]})
+            for one in own
+            if one["in"] == place
+        }
+
+    def body(self, operation_id: str) -> dict[str, Any]:
+        """Return an example of a body, without what the server alone writes."""
+        request = self.operation(operation_id).get("requestBody")
+        if request is None:
+            return {}
+        found: dict[str, Any] = self.example(request["content"]["application/json"]["schema"], write=True)
+        return found
+
+    def answer(self, operation_id: str) -> tuple[int, Mapping[str, Any] | None]:
+        """Return the status of success and the schema of its body."""
+        responses = self.operation(operation_id)["responses"]
+        status, response = next((s, r) for s, r in sorted(responses.items()) if str(s).startswith("2"))
+        content = self.resolved(response).get("content")
+        return int(status), content["application/json"]["schema"] if content else None
+
+    def resolved(self, thing: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Follow a reference to what it stands for, and put together what a schema is made of."""
+        while "$ref" in thing:
+            target: Any = self.document
+            for part in thing["$ref"].removeprefix("#/").split("/"):
+                target = target[part]
+            thing = target
+        if "allOf" in thing:
+            parts = [self.resolved(part) for part in thing["allOf"]]
+            properties = {name: one for part in parts for name, one in part.get("properties", {}).items()}
+            required = [name for part in parts for name in part.get("required", ())]
+            thing = {"type": "object", "properties": properties, "required": required}
+        return thing
+
+    def example(self, schema: Mapping[str, Any], *, write: bool = False, depth: int = 0) -> Any:
+        """Return a value that fits a schema, from the file's examples where there are fitting ones."""
+        schema = self.resolved(schema)
+        if "properties" in schema:
+            return {
+                name: self.example(one, write=write, depth=depth + 1)
+                for name, one in self._inside(schema, depth, write=write)
+            }
+        kind = schema.get("type") or ("array" if "items" in schema else None)
+        given = _json(schema.get("example"))
+        if kind == "array" and not (isinstance(given, list) and given):
+            return [] if depth > _DEEPEST else [self.example(schema.get("items", {}), write=write, depth=depth + 1)]
+        if "enum" in schema and given not in schema["enum"]:
+            return next(one for one in schema["enum"] if one is not None)
+        if given is not None and _is(given, kind):
+            return given
+        if "oneOf" in schema:
+            return self.example(schema["oneOf"][0], write=write, depth=depth + 1) if given is None else given
+        return {} if kind == "object" else _PLAIN.get(str(kind), "text")
+
+    def _inside(self, schema: Mapping[str, Any], depth: int, *, write: bool = False) -> Iterator[tuple[str, Any]]:
+        for name, one in schema["properties"].items():
+            whole = self.resolved(one)
+            deep = depth > _DEEPEST and "properties" in self.resolved(whole.get("items", whole))
+            if not deep and not (write and (one.get("readOnly") or whole.get("readOnly"))):
+                yield name, one
+
+    def random(self, schema: Mapping[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
+        """Return a strategy of values that fit a schema; what the server made has its id."""
+        frame = depth < 2 and "$ref" not in schema  # `data`, and what stands in it without a schema of its own
+        schema = self.resolved(schema)
+        found = self._objects(schema, depth, whole=frame) if "properties" in schema else self._values(schema, depth)
+        return st.none() | found if schema.get("nullable") else found
+
+    def _values(self, schema: Mapping[str, Any], depth: int) -> st.SearchStrategy[Any]:
+        if "oneOf" in schema:
+            return st.one_of(*(self.random(option, depth + 1) for option in schema["oneOf"]))
+        if "enum" in schema:
+            return st.sampled_from(schema["enum"])
+        kind = schema.get("type") or ("array" if "items" in schema else "any")
+        if kind == "array":
+            return st.lists(self.random(schema.get("items", {}), depth + 1), max_size=0 if depth > _DEEPEST else 2)
+        if kind == "string":
+            return _text(schema)
+        return {
+            "integer": st.integers(-(2**53), 2**53),
+            "number": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53),
+            "boolean": st.booleans(),
+            "object": st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2),
+        }.get(kind, st.text(max_size=4))
+
+    def _objects(self, schema: Mapping[str, Any], depth: int, *, whole: bool) -> st.SearchStrategy[Any]:
+        always: dict[str, st.SearchStrategy[Any]] = {}
+        sometimes: dict[str, st.SearchStrategy[Any]] = {}
+        for name, one in self._inside(schema, depth):
+            sure = whole or name in schema.get("required", ()) or name.endswith("_id")
+            (always if sure else sometimes)[name] = self.random(one, depth + 1)
+        return st.fixed_dictionaries(always, optional=sometimes)
+
+
+def _text(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
+    example = str(_json(schema.get("example")))
+    fit = next((texts for form, texts in _TEXTS.values() if form.fullmatch(example)), None)
+    plain = st.text(st.characters(codec="utf-8"), max_size=8)
+    return plain if fit is None else fit | st.just("") | plain
+
+
+def _json(value: Any) -> Any:
+    """Return an example as JSON has it: YAML makes dates of some."""
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [_json(one) for one in value]
+    return {name: _json(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind not in _CLASSES:
+        return kind is None
+    return isinstance(value, _CLASSES[kind]) and (kind == "boolean" or not isinstance(value, bool))

@@ -1,0 +1,392 @@
+"""`python -m tests.contract`: what it prints and how it exits when a description changes."""
+
+import ast
+
+import pytest
+
+pytest.importorskip("yaml", reason="PyYAML is not installed")
+
+from tests.contract import manifest
+from tests.contract.__main__ import main
+from tests.contract.description import DESCRIPTION, facts_of
+from tests.contract.made_up import description, write
+from tests.contract.prose import interface
+
+
+@pytest.fixture
+def now():
+    """A description, to be changed."""
+    return description()
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Compare a description with the made-up one: exit code and lines."""
+    known = tmp_path / "manifest.txt"
+    known.write_text(manifest.dumps(facts_of(description())), encoding="utf-8")
+
+    def compare(changed, *more):
+        code = main([str(write(tmp_path / "new.json", changed)), "--manifest", str(known), *more])
+        return code, capsys.readouterr().out.splitlines()
+
+    return compare
+
+
+def operation(described, path, verb):
+    return described["paths"][path][verb]
+
+
+def boat(described):
+    return described["components"]["schemas"]["Boat"]
+
+
+def field(described, name):
+    return boat(described)["properties"][name]
+
+
+def query(described, name):
+    return next(one for one in operation(described, "/boats", "get")["parameters"] if one.get("name") == name)
+
+
+def body(described):
+    return operation(described, "/boats", "post")["requestBody"]["content"]["application/json"]["schema"]
+
+
+def backwards(value):
+    """The same value with all keys and parameters in the opposite order."""
+    if isinstance(value, dict):
+        return {key: backwards(value[key]) for key in reversed(list(value))}
+    return [backwards(one) for one in reversed(value)] if isinstance(value, list) else value
+
+
+def test_nothing_changed(run, now):
+    """The same description is silent and exits with 0."""
+    assert run(now) == (0, [])
+
+
+def test_order_means_nothing(run, now):
+    """Reordered keys and parameters are no change."""
+    assert run(backwards(now)) == (0, [])
+
+
+def test_prose_means_nothing(run, now):
+    """Reworded descriptions, an interface's warning among them, are no change."""
+    operation(now, "/boats", "get")["description"] = "Every boat. Adding one: (Enterprise API only)."
+    operation(now, "/boats", "post")["description"] = "This **endpoint** is only available in the Enterprise API."
+    operation(now, "/boats", "post")["summary"] = "New"
+    field(now, "launched")["description"] = "When it first swam."
+    assert run(now) == (0, [])
+
+
+def test_examples_of_the_same_format_mean_nothing(run, now):
+    """Another example is no change while it has the same format."""
+    field(now, "launched")["example"] = "1999-12-31"
+    field(now, "name")["example"] = "Marie"
+    assert run(now) == (0, [])
+
+
+def test_moved_parameters_and_answers_mean_nothing(run, now):
+    """A parameter or an answer may be written in its place or be referred to, and named with brackets or without."""
+    parameters = operation(now, "/boats", "get")["parameters"]
+    parameters[0] = now["components"]["parameters"].pop("count")
+    query(now, "boat_ids")["name"] = "boat_ids[]"
+    now["components"]["parameters"]["by_name"] = query(now, "name")
+    parameters[4] = {"$ref": "#/components/parameters/by_name"}
+    answers = operation(now, "/boats", "get")["responses"]
+    answers["200"] = now["components"]["responses"].pop("Boats")
+    now["components"]["requestBodies"] = {"Boat": operation(now, "/boats", "post")["requestBody"]}
+    operation(now, "/boats", "post")["requestBody"] = {"$ref": "#/components/requestBodies/Boat"}
+    assert run(now) == (0, [])
+
+
+def gone(now):
+    del now["paths"]["/boats/{boat_id}"]["delete"]
+
+
+def moved(now):
+    now["paths"]["/ships"] = {"post": now["paths"]["/boats"].pop("post")}
+
+
+def narrowed(now):
+    operation(now, "/boats", "get")["description"] = "⚠️ Endpoint is available only in Customer interface."
+
+
+def without_parameter(now):
+    operation(now, "/boats", "get")["parameters"].pop(4)
+
+
+def without_field(now):
+    del boat(now)["properties"]["length"]
+
+
+def without_body_field(now):
+    del body(now)["properties"]["note"]
+
+
+def other_type(now):
+    field(now, "length")["type"] = "string"
+
+
+def list_of_names(now):
+    query(now, "name")["schema"] = {"type": "array", "items": {"type": "string"}}
+
+
+def required_field(now):
+    boat(now)["required"].append("kind")
+
+
+def new_required_field(now):
+    boat(now)["properties"]["berth"] = {"type": "string"}
+    boat(now)["required"].append("berth")
+
+
+def required_parameter(now):
+    query(now, "name")["required"] = True
+
+
+def read_only(now):
+    field(now, "length")["readOnly"] = True
+
+
+def fewer_values(now):
+    field(now, "kind")["enum"] = [1]
+
+
+def other_answer(now):
+    answer = operation(now, "/boats/{boat_id}", "get")["responses"]["200"]["content"]["application/json"]
+    answer["schema"]["properties"]["data"] = {"$ref": "#/components/schemas/Owner"}
+
+
+def other_key(now):
+    answer = now["components"]["responses"]["Boats"]["content"]["application/json"]["schema"]
+    inside = answer["properties"]["data"]["properties"]
+    inside["all_boats"] = inside.pop("boats")
+
+
+def without_token(now):
+    operation(now, "/boats", "get")["security"] = []
+
+
+def without_schema(now):
+    now["components"]["schemas"]["Skipper"] = now["components"]["schemas"].pop("Owner")
+    field(now, "owner")["$ref"] = "#/components/schemas/Skipper"
+
+
+def new_operation(now):
+    now["paths"]["/oars"] = {"get": {"operationId": "getOars", "responses": {"200": {}}}}
+
+
+def new_parameter(now):
+    operation(now, "/boats", "get")["parameters"].append({"name": "colour", "in": "query", "schema": {}})
+
+
+def new_field(now):
+    boat(now)["properties"]["colour"] = {"type": "string"}
+
+
+def more_values(now):
+    field(now, "kind")["enum"].append(3)
+
+
+def widened(now):
+    operation(now, "/boats", "post")["description"] = "Adds a boat."
+
+
+def other_format(now):
+    field(now, "launched")["example"] = "2020-02-03 04:05:06"
+
+
+def writable(now):
+    del field(now, "boat_id")["readOnly"]
+
+
+def renamed(now):
+    operation(now, "/boats", "get")["operationId"] = "listBoats"
+
+
+BREAKING = [
+    (gone, "deleteBoat: remove the operation and its method: DELETE /boats/{boat_id} is gone"),
+    (moved, "postBoat: send POST /ships instead of POST /boats"),
+    (narrowed, "getBoats: declare it for Customer API only (was both)"),
+    (without_parameter, "getBoats: remove the query parameter `name`: it is gone"),
+    (without_field, "Boat: remove the field `length`: it is gone"),
+    (without_body_field, "postBoat: remove the body field `note`: it is gone"),
+    (other_type, "Boat: make the field `length` string instead of number"),
+    (list_of_names, "getBoats: make the query parameter `name` string[] instead of string"),
+    (required_field, "Boat: make the field `kind` required"),
+    (new_required_field, "Boat: add the field `berth` (string): it is new, and must be sent"),
+    (required_parameter, "getBoats: make the query parameter `name` required"),
+    (read_only, "Boat: leave the field `length` out of inputs and changes: only the server writes it now"),
+    (fewer_values, "Boat: the field `kind` no longer takes 2: remove it from the enum"),
+    (other_answer, "getBoat: return Owner instead of Boat"),
+    (other_key, "getBoats: read the list from `all_boats` instead of `boats`"),
+    (without_token, "getBoats: send no token any more"),
+]
+MERELY_NEW = [
+    (new_operation, "getOars: add GET /oars: begin with --skeleton getOars"),
+    (new_parameter, "getBoats: add the query parameter `colour` (any)"),
+    (new_field, "Boat: add the field `colour` (string)"),
+    (more_values, "Boat: add 3 to the enum of the field `kind`"),
+    (widened, "postBoat: declare it for both interfaces (was enterprise)"),
+    (other_format, "Boat: see whether the field `launched` is timestamp: its example was date"),
+    (writable, "Boat: add the field `boat_id` to inputs and changes: it may be written now"),
+    (renamed, "getBoats: rename the operation to listBoats; nothing is sent otherwise"),
+]
+
+
+@pytest.mark.parametrize(("change", "line"), BREAKING, ids=lambda one: getattr(one, "__name__", ""))
+def test_what_breaks_callers(run, now, change, line):
+    """One change that breaks callers is one line that says so, and exits with 1."""
+    change(now)
+    assert run(now) == (1, [f"breaks  {line}"])
+
+
+@pytest.mark.parametrize(("change", "line"), MERELY_NEW, ids=lambda one: getattr(one, "__name__", ""))
+def test_what_is_merely_new(run, now, change, line):
+    """One addition is one line that says so, and exits with 1."""
+    change(now)
+    assert run(now) == (1, [f"new     {line}"])
+
+
+def test_a_schema_that_is_gone(run, now):
+    """A schema under another name is told as it is: the old class goes, the field's type changes, a class comes."""
+    without_schema(now)
+    code, lines = run(now)
+    assert code == 1
+    assert lines == [
+        "breaks  Owner: remove its classes: the schema is gone",
+        "breaks  Boat: make the field `owner` Skipper instead of Owner",
+        "new     Skipper: add its classes (owner_id)",
+    ]
+
+
+def test_the_worst_comes_first(run, now):
+    """What breaks callers stands before what is merely new, a removed operation before all."""
+    for change, _ in [*MERELY_NEW[:5], BREAKING[3], BREAKING[4], BREAKING[0]]:
+        change(now)
+    code, lines = run(now)
+    assert code == 1
+    assert [line.split()[0] for line in lines] == ["breaks"] * 3 + ["new"] * 5
+    assert lines[0].endswith("is gone")
+    assert "deleteBoat" in lines[0]
+
+
+def test_the_same_change_in_many_places_is_one_line(run, now):
+    """Operations that change alike share a line."""
+    for path, verb in (("/boats", "get"), ("/boats/{boat_id}", "get"), ("/boats/{boat_id}", "delete")):
+        parameters = operation(now, path, verb).setdefault("parameters", [])
+        parameters.append({"name": "language", "in": "query", "schema": {"type": "string"}})
+    assert run(now) == (1, ["new     getBoats, getBoat, deleteBoat: add the query parameter `language` (string)"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1, 2]", "{", "paths: 3", '{"paths": {"/a": 3}}', "paths: {/a: {get: {parameters: [{}]}}}"]
+)
+def test_a_file_that_is_no_description(tmp_path, capsys, text):
+    """A file that cannot be read exits with 2 and says why in one line on the error output."""
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    assert main([str(path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_file_that_is_absent(tmp_path, capsys):
+    """A file that is not there exits with 2."""
+    assert main([str(tmp_path / "none.yaml")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--nonsense"], ["--skeleton", "getCard", "--write-manifest"]])
+def test_wrong_usage(arguments):
+    """Wrong arguments exit with 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+def test_a_manifest_that_is_damaged(tmp_path, now, capsys):
+    """A manifest that is not understood exits with 2 and names the line."""
+    known = tmp_path / "manifest.txt"
+    known.write_text("getBoats nonsense\n")
+    assert main([str(write(tmp_path / "new.json", now)), "--manifest", str(known)]) == 2
+    assert "line 1" in capsys.readouterr().err
+
+
+def test_writing_and_reading_a_manifest(tmp_path, now):
+    """What is written is read back as the same facts, one a line."""
+    known = tmp_path / "manifest.txt"
+    assert main([str(write(tmp_path / "new.json", now)), "--manifest", str(known), "--write-manifest"]) == 0
+    assert manifest.load(known) == facts_of(now)
+    assert "Boat.kind integer enum=[1, 2]" in known.read_text().splitlines()
+
+
+def test_the_manifest_is_in_its_own_form():
+    """The committed manifest is what the tool would write, and says nothing twice."""
+    text = manifest.MANIFEST.read_text(encoding="utf-8")
+    assert manifest.dumps(manifest.loads(text)) == text
+    lines = text.splitlines()
+    assert len(set(lines)) == len(lines)
+
+
+def test_the_manifest_is_the_vendors_file(capsys):
+    """The tool is silent on the vendor's file."""
+    if not DESCRIPTION.exists():
+        pytest.skip("the vendor's description is not beside the project")
+    assert main([str(DESCRIPTION)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("operation_id", manifest.load().operations)
+def test_skeletons_are_python(operation_id, capsys):
+    """The skeleton of every operation, from the manifest alone, is code that can be compiled."""
+    assert main(["--skeleton", operation_id]) == 0
+    code = capsys.readouterr().out
+    tree = ast.parse("class Family(Resource):\n" + code)
+    names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert len(names) == 1
+    assert f'"{operation_id}"' in code
+
+
+def test_a_skeleton_of_a_new_operation(tmp_path, now, capsys):
+    """A file that is newer than the manifest gives the skeleton of what it adds, models as well."""
+    path = write(tmp_path / "new.json", now)
+    assert main([str(path), "--skeleton", "postBoat"]) == 0
+    code = capsys.readouterr().out
+    assert '@posts("postBoat", "/boats", answer="boat_id", interfaces=ENTERPRISE_ONLY)' in code
+    assert "async def create(self, boat: BoatInput, *, note: str | None = None) -> str:" in code
+    assert "class OwnerInput(Input):" in code
+    assert "    name: str\n" in code
+    assert "boat_id: str" not in code.partition("class BoatInput")[2]
+
+
+def test_a_skeleton_of_nothing(capsys):
+    """An unknown operation exits with 2."""
+    assert main(["--skeleton", "getNothing"]) == 2
+    assert "getNothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("⚠️ Endpoint is available only in Enterprise API.", "enterprise"),
+        ("⚠️ Action methods are available only in Enterprise interface.", "enterprise"),
+        ('Adds. <p class="warning">⚠️ Endpoint is available only in Customer API</p>', "customer"),
+        ("This endpoint is only available in the **Customer API**.", "customer"),
+        ("Can be used exclusively on the `enterprise-interface`.", "enterprise"),
+        ("Only the Enterprise API supports this endpoint.", "enterprise"),
+        ("Restricted to the Customer API.", "customer"),
+        ("Not available in Customer API.", "enterprise"),
+        ("Enterprise API only.", "enterprise"),
+        ("To add one, use [POST /boats](there) (Enterprise API only).", "both"),
+        ("`autologin` is meaningful only when this endpoint is called from Customer API.", "both"),
+        ("The `secret` parameter can be used only in Enterprise API.", "both"),
+        ("⚠️ For use in a Customer API integration, this has to be allowed. Contact the administrator.", "both"),
+        ("Available in the Enterprise API and the Customer API.", "both"),
+        ("", "both"),
+    ],
+)
+def test_the_interface_in_prose(said, meant):
+    """A warning about the operation counts however it is worded; remarks about anything else do not."""
+    assert interface(said) == meant

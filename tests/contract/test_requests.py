@@ -1,0 +1,185 @@
+"""Every typed method against the vendor's description: what it sends is accepted, what is answered is read."""
+
+import inspect
+import json
+from urllib.parse import parse_qsl
+
+import anyio
+import attrs
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from carecloud_async import AuthProvider, CareCloud, Token
+from carecloud_async.resources import OPERATIONS
+from tests.contract import manifest
+from tests.contract.arguments import call_of
+from tests.contract.description import DESCRIPTION, load
+from tests.contract.deviations import OMITTED
+from tests.contract.specimens import Description
+
+KNOWN = manifest.load().operations
+VERSION = "/v1.0"
+GETS = [operation_id for operation_id, one in OPERATIONS.items() if one.method == "GET"]
+each = pytest.mark.parametrize("operation_id", OPERATIONS)
+
+#: The operations that were checked against the description, to be counted at the end.
+CHECKED = set()
+
+
+@attrs.frozen
+class Somebody(AuthProvider):
+    """An identity whose token needs no login."""
+
+    interface: str
+
+    @property
+    def identity_key(self):
+        return f"somebody on {self.interface}"
+
+    async def obtain(self, send, previous):
+        return Token("token")
+
+
+@pytest.fixture(scope="module")
+def described():
+    """The vendor's description."""
+    if not DESCRIPTION.exists():
+        pytest.skip("the vendor's description is not beside the project")
+    pytest.importorskip("yaml", reason="PyYAML is not installed")
+    return Description(load(DESCRIPTION))
+
+
+@pytest.fixture(scope="module")
+def errors_in(described):
+    """Validate the body of an operation; read-only fields are errors."""
+    oas = pytest.importorskip("openapi_schema_validator", reason="openapi-schema-validator is not installed")
+    referencing = pytest.importorskip("referencing", reason="referencing is not installed")
+    whole = referencing.Resource(contents=described.document, specification=referencing.Specification.OPAQUE)
+    registry = referencing.Registry().with_resource("urn:vendor", whole)
+
+    def errors(operation_id, body):
+        schema = {"$ref": f"urn:vendor#{described.body_pointer(operation_id)}"}
+        validator = oas.OAS30WriteValidator(schema, registry=registry)
+        return [f"{'.'.join(map(str, one.absolute_path))}: {one.message}" for one in validator.iter_errors(body)]
+
+    return errors
+
+
+def path_values(described, operation_id):
+    """One example for each name in the path, in its order; no two are equal."""
+    examples, values = described.parameters(operation_id, "path"), {}
+    for name in KNOWN[operation_id].path_names:
+        value = str(examples[name])
+        values[name] = value if value not in values.values() else f"{value}{len(values)}"
+    return values
+
+
+def filled(operation_id, ids):
+    """The path with its values."""
+    path = KNOWN[operation_id].path
+    for name, value in ids.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path
+
+
+def given_values(described, operation_id):
+    """Examples of query parameters and body fields."""
+    omitted = OMITTED.get(operation_id, set())
+    query = described.parameters(operation_id, "query")
+    body = {name: value for name, value in described.body(operation_id).items() if name not in omitted}
+    return query, body
+
+
+def run(described, operation_id, content):
+    """Call an operation's method, answered with `content`: what was sent, what came back, what no argument takes."""
+    status, _ = described.answer(operation_id)
+    sent = []
+
+    def answer(request):
+        sent.append(request)
+        headers = {"Content-Type": "application/json"}
+        return httpx.Response(status, headers=headers, content=b"" if content is None else json.dumps(content).encode())
+
+    async def talk():
+        query, body = given_values(described, operation_id)
+        ids = path_values(described, operation_id)
+        interface = "customer" if KNOWN[operation_id].interface == "customer" else "enterprise"
+        transport = httpx.MockTransport(answer)
+        async with CareCloud("sandbox.example", auth=Somebody(interface), transport=transport) as client:
+            call = call_of(client, operation_id, ids=ids, values={**body, **query})
+            result = call.method(**call.arguments)
+            found = await result if inspect.isawaitable(result) else await result.page()
+            return found, call.left
+
+    found, left = anyio.run(talk)
+    return sent, found, left
+
+
+def example_answer(described, operation_id):
+    _, schema = described.answer(operation_id)
+    return None if schema is None else described.example(schema)
+
+
+@each
+def test_what_is_sent(described, errors_in, operation_id):
+    """A method with the vendor's examples sends the right verb, path and query, and a body that the schema accepts."""
+    known = KNOWN[operation_id]
+    sent, _, left = run(described, operation_id, example_answer(described, operation_id))
+    query, body = given_values(described, operation_id)
+    (request,) = sent
+    assert left == frozenset(), "no argument takes these"
+    assert request.method == known.verb
+    assert request.url.path.partition(VERSION)[2] == filled(operation_id, path_values(described, operation_id))
+    names = [name for name, _ in parse_qsl(request.url.query.decode(), keep_blank_values=True)]
+    assert {name.removesuffix("[]") for name in names} == set(query)
+    assert {name for name in names if name.endswith("[]")} >= {f"{one.name}[]" for one in known.query if one.many}
+    if body:
+        written = json.loads(request.content)
+        assert errors_in(operation_id, written) == []
+        assert set(body) <= set(written)
+    else:
+        assert request.content in {b"", b"{}"}
+    CHECKED.add(operation_id)
+
+
+def test_every_operation_was_checked(request, described):
+    """None of the operations was left out of what is checked, and the manifest has no more."""
+    asked = [one for one in request.session.items if one.name.startswith("test_what_is_sent[")]
+    if len(asked) < len(OPERATIONS):
+        pytest.skip("only some of the tests were asked for")
+    assert CHECKED == OPERATIONS.keys() == KNOWN.keys()
+
+
+@each
+def test_examples_are_read(described, operation_id):
+    """What the vendor shows as an answer is read into the method's result."""
+    content = example_answer(described, operation_id)
+    _, found, _ = run(described, operation_id, content)
+    if KNOWN[operation_id].answer.kind == "list":
+        assert len(found.items) == len(content["data"][KNOWN[operation_id].answer.key])
+    elif content is None:
+        assert found is None
+    else:
+        assert found is not None
+
+
+@pytest.mark.parametrize("operation_id", GETS)
+@settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_random_answers_are_read(described, operation_id, data):
+    """Whatever fits the schema of an answer is read, and no record of a list is lost."""
+    _, schema = described.answer(operation_id)
+    content = data.draw(described.random(schema))
+    _, found, _ = run(described, operation_id, content)
+    if KNOWN[operation_id].answer.kind == "list":
+        assert len(found.items) == len(content["data"][KNOWN[operation_id].answer.key])
+
+
+@pytest.mark.parametrize("operation_id", KNOWN)
+def test_the_vendors_examples_are_accepted(described, errors_in, operation_id):
+    """The examples that the other tests send fit the vendor's own schemas."""
+    pointer, body = described.body_pointer(operation_id), described.body(operation_id)
+    assert (pointer is None) == (KNOWN[operation_id].body == ())
+    assert pointer is None or errors_in(operation_id, body) == []
