@@ -105,7 +105,8 @@ def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
     """
     found = data(body)
     value = found.get(name) if isinstance(found, dict) else None
-    made = None if value is None or value == "" else structure(value, into)
+    is_missing = value is None or (value == "" and name.endswith("_id"))
+    made = None if is_missing else structure(value, into)
     if made is None and required:
         raise Malformed(f"the answer holds no {name}")
     return made

@@ -10,22 +10,46 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from carecloud_async.models.base import *
+    from carecloud_async.models.bookings import *
+    from carecloud_async.models.cards import *
     from carecloud_async.models.changes import *
     from carecloud_async.models.customer import *
     from carecloud_async.models.customer_changes import *
     from carecloud_async.models.customer_input import *
+    from carecloud_async.models.customer_records import *
     from carecloud_async.models.customer_source import *
     from carecloud_async.models.enums import *
+    from carecloud_async.models.events import *
+    from carecloud_async.models.loyalty import *
+    from carecloud_async.models.messages import *
+    from carecloud_async.models.orders import *
+    from carecloud_async.models.product_reservations import *
+    from carecloud_async.models.products import *
     from carecloud_async.models.property_record import *
+    from carecloud_async.models.purchases import *
     from carecloud_async.models.read_only import *
+    from carecloud_async.models.rewards import *
+    from carecloud_async.models.segments import *
+    from carecloud_async.models.shared import *
     from carecloud_async.models.social_network import *
+    from carecloud_async.models.stores import *
+    from carecloud_async.models.tasks import *
     from carecloud_async.models.token import *
     from carecloud_async.models.unset import *
     from carecloud_async.models.user import *
+    from carecloud_async.models.vouchers import *
 
 #: The public names of each module.
 _NAMES: Final = {
     "base": "Input LocalDatetime Model",
+    "bookings": """
+        Booking BookingBusyTimes BookingChanges BookingInput BookingItem BookingItemInput BookingItemsDetail
+        BookingStatus BookingTicket BookingTicketInput BookingUpdateInput ChartPointData TimePeriod TimeSlot
+    """,
+    "cards": """
+        Card CardChanges CardFileType CardInput CardType CardTypeChanges CardTypeInput Entrance EntranceChanges
+        EntranceCustomerStats EntranceInput EntranceState EntranceType EntrancesOverview IsicCardValidation PosSystem
+    """,
     "changes": "merge_changes",
     "customer": "Address Agreement Consent CustomAgreement Customer PersonalInformation",
     "customer_changes": """
@@ -35,14 +59,81 @@ _NAMES: Final = {
         AddressInput AgreementInput ConsentInput CustomAgreementInput CustomerInput CustomerUpdateInput
         PersonalInformationInput
     """,
+    "customer_records": """
+        AdditionalAddress AdditionalAddressChanges AdditionalAddressInput CustomerAddressType CustomerEngagementSetup
+        CustomerRelationType CustomerResult CustomerSearchResult CustomerSource CustomerType ExternalApplication
+        Interest InterestRecord InterestRecordChanges InterestRecordInput PartnerRecord PartnerRecordInput Referral
+        RelatedCustomer RelatedCustomerInput
+    """,
     "customer_source": "CustomerSourceInput CustomerSourceRecord",
-    "enums": "AgreementValue CustomerState Gender LoginType",
+    "enums": """
+        AgreementValue BlockableState ChannelNumber CodeType CustomerDataType CustomerState ErrorProcessing Gender
+        LanguageListType LoginType RecordState RegistrationIdentifier SearchMode Visibility
+    """,
+    "events": """
+        Campaign CampaignInput CampaignPresentationData CampaignPresentationDataInput CampaignProduct
+        CampaignProductInput CampaignProductStoreRecord CampaignProductStoreRecordInput CustomerIdentifierType
+        DiscountValueType DisplayPlace Event EventGroup EventInput EventType
+    """,
+    "loyalty": """
+        Credit CreditHistoryRecord CreditType CreditWalletSummary CreditsOverview ExpirationOverview MoneyValue Point
+        PointHistoryRecord PointReservation PointType PointsOverview PurchaseConditions QualificationTurnover
+        QualificationType Status StatusRecord
+    """,
+    "messages": """
+        AgreementDefinition Attachment AttachmentInfo AttachmentInput Audience CommunicationChannel Message
+        MessageDetail MessageInput MessageParameter MessageParameterInput MessageStatus MessageTemplate
+        MessageTemplateGroup UploadMethod
+    """,
+    "orders": """
+        Order OrderInput OrderInvoicing OrderInvoicingInput OrderItem OrderItemInput OrderShipping OrderShippingInput
+    """,
+    "product_reservations": """
+        ExternalCode ExternalCodeInput ProductReservation ProductReservationComment ProductReservationExternalListType
+        ProductReservationInput ProductReservationItem ProductReservationItemInput ProductReservationPrice
+        ProductReservationPriceIdInput ProductReservationPriceInput ProductReservationProgress ProductReservationSource
+        ReservationState
+    """,
+    "products": """
+        Product ProductBrand ProductBrandInput ProductGroup ProductGroupInput ProductIdentificationInput ProductInput
+        Recommendation RecommendedProduct SearchFlag SearchResult ThirdPartyRecommendationInput
+    """,
     "property_record": "PropertyRecord PropertyRecordChanges PropertyRecordInput",
+    "purchases": """
+        AcceptedPayment BillInput BillItemInput CashierMessage CheckoutPaymentType DiscountItem DiscountItemInput
+        FinalBillInput PaymentRecapInput PaymentSummary PaymentVoucher PaymentVoucherInput Purchase PurchaseChanges
+        PurchaseInput PurchaseItem PurchaseItemType PurchaseType RecommendedReward RecommendedRewardProperties
+        RewardListType
+    """,
     "read_only": "read_only_names read_only_paths",
+    "rewards": """
+        RelationTarget Reward RewardGroup RewardProduct RewardProductBrand RewardProductGroup RewardProductRelationBonus
+        RewardProductRelationCondition RewardProductRelationType RewardProductRole RewardProductSyncInput RewardType
+    """,
+    "segments": """
+        Segment SegmentGroup SegmentRecord StamperBonusCheckpoint StamperCampaign StamperCard StamperCondition
+        StamperStamp
+    """,
+    "shared": """
+        Country Currency Language PaymentType PluId PluIdInput Price PriceInput Property PropertyItem Tag TagInput Utm
+        UtmInput
+    """,
     "social_network": "SocialNetworkCredentialsChanges SocialNetworkCredentialsInput",
+    "stores": """
+        GpsCoordinates GpsCoordinatesChanges GpsCoordinatesInput OpeningDay OpeningDayChanges OpeningDayInput Partner
+        Store StoreChanges StoreGroup StoreGroupRecord StoreInput TimeInterval TimeIntervalChanges TimeIntervalInput
+    """,
+    "tasks": """
+        Task TaskAssignee TaskAssigneeInput TaskChanges TaskComment TaskCommentInput TaskInput TaskPriority TaskState
+        TaskType
+    """,
     "token": "AuthenticationToken",
     "unset": "UNSET Unset",
-    "user": "User UserLogin",
+    "user": "User UserLogin UserRole",
+    "vouchers": """
+        SegmentIdInput SimpleRewardInput SimpleRewardState StoreIdInput TextTranslationInput UrlTranslationInput Voucher
+        VoucherBatchInput VoucherChanges VoucherGiftCardBalance VoucherInput VoucherValidity
+    """,
 }
 
 #: The module that each name lives in.

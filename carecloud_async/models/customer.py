@@ -13,73 +13,64 @@ __all__ = ["Address", "Agreement", "Consent", "CustomAgreement", "Customer", "Pe
 
 @frozen(kw_only=True, repr=False)
 class Address(Model):
-    """A postal address.
-
-    Attributes:
-        address1: street.
-        address2: street number (land registry number).
-        address3: house number.
-        address4, address5, address6, address7: further lines, whose use each project decides.
-        zip: postal code.
-        city: town.
-        country_code: ISO code of the country, such as `cz`.
-    """
+    """A postal address."""
 
     address1: str | None = None
+    """Street."""
     address2: str | None = None
+    """Street number (land registry number)."""
     address3: str | None = None
+    """House number."""
     address4: str | None = None
+    """Further lines, whose use each project decides."""
     address5: str | None = None
+    """Further lines, whose use each project decides."""
     address6: str | None = None
+    """Further lines, whose use each project decides."""
     address7: str | None = None
+    """Further lines, whose use each project decides."""
     zip: str | None = None
+    """Postal code."""
     city: str | None = None
+    """Town."""
     country_code: str | None = None
+    """ISO code of the country, such as `cz`."""
 
 
 @frozen(kw_only=True, repr=False)
 class CustomAgreement(Model):
-    """One project-defined consent in the older `agreement` structure.
-
-    Attributes:
-        agreement_id: id of the consent.
-        agreement_value: see `AgreementValue`.
-    """
+    """One project-defined consent in the older `agreement` structure."""
 
     agreement_id: str | None = None
+    """Id of the consent."""
     agreement_value: int | None = None
+    """See `AgreementValue`."""
 
 
 @frozen(kw_only=True, repr=False)
 class Agreement(Model):
-    """A customer's consents in the older structure; the API now prefers `PersonalInformation.consents`.
-
-    Attributes:
-        agreement_gtc: processing of personal data; see `AgreementValue`.
-        agreement_profiling: profiling; see `AgreementValue`.
-        agreement_marketing_communication: marketing; see `AgreementValue`.
-        custom_agreements: the project's own consents.
-    """
+    """A customer's consents in the older structure; the API now prefers `PersonalInformation.consents`."""
 
     agreement_gtc: int | None = None
+    """Processing of personal data; see `AgreementValue`."""
     agreement_profiling: int | None = None
+    """Profiling; see `AgreementValue`."""
     agreement_marketing_communication: int | None = None
+    """Marketing; see `AgreementValue`."""
     custom_agreements: tuple[CustomAgreement, ...] = ()
+    """The project's own consents."""
 
 
 @frozen(kw_only=True, repr=False)
 class Consent(Model):
-    """A customer's answer to one consent.
-
-    Attributes:
-        consent_id: id of the consent.
-        consent_value: see `AgreementValue`.
-        last_change: when the answer last changed, in project-local time.
-    """
+    """A customer's answer to one consent."""
 
     consent_id: str | None = None
+    """Id of the consent."""
     consent_value: int | None = None
+    """See `AgreementValue`."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the answer last changed, in project-local time."""
 
 
 _NO_ADDRESS = Address()
@@ -88,41 +79,38 @@ _NO_AGREEMENT = Agreement()
 
 @frozen(kw_only=True, repr=False)
 class PersonalInformation(Model):
-    """Who a customer is and how to reach them.
-
-    Attributes:
-        salutation: how the customer is addressed.
-        gender: see `Gender`.
-        first_name: given name.
-        last_name: family name.
-        pre_nominals: titles before the name.
-        post_nominals: titles after the name.
-        birthdate: day of birth; `None` also where the server holds no readable date.
-        email: e-mail address.
-        phone: number with the international prefix, without `+`, such as `420123456789`.
-        language_id: ISO 639-1 code of the customer's language.
-        store_id: id of the store of registration.
-        photo_url: where the photo is, for customers that have one.
-        address: postal address, empty if unknown.
-        agreement: consents in the older structure, empty if unknown.
-        consents: consents in the present structure.
-    """
+    """Who a customer is and how to reach them."""
 
     salutation: str | None = None
+    """How the customer is addressed."""
     gender: int | None = None
+    """See `Gender`."""
     first_name: str | None = None
+    """Given name."""
     last_name: str | None = None
+    """Family name."""
     pre_nominals: str | None = None
+    """Titles before the name."""
     post_nominals: str | None = None
+    """Titles after the name."""
     birthdate: date | None = None
+    """Day of birth; `None` also where the server holds no readable date."""
     email: str | None = None
+    """E-mail address."""
     phone: str | None = None
+    """Number with the international prefix, without `+`, such as `420123456789`."""
     language_id: str | None = None
+    """ISO 639-1 code of the customer's language."""
     store_id: str | None = None
+    """Id of the store of registration."""
     photo_url: str | None = field(default=None, metadata=READ_ONLY)
+    """Where the photo is, for customers that have one."""
     address: Address = _NO_ADDRESS
+    """Postal address, empty if unknown."""
     agreement: Agreement = _NO_AGREEMENT
+    """Consents in the older structure, empty if unknown."""
     consents: tuple[Consent, ...] = ()
+    """Consents in the present structure."""
 
 
 _NOBODY = PersonalInformation()
@@ -130,20 +118,17 @@ _NOBODY = PersonalInformation()
 
 @frozen(kw_only=True, repr=False)
 class Customer(Model):
-    """A customer. Timestamps are in project-local time, without an offset.
-
-    Attributes:
-        customer_id: id of the customer.
-        personal_information: who the customer is, empty if unknown.
-        doi_email: when the e-mail address was confirmed (double opt-in).
-        doi_phone: when the phone number was confirmed (double opt-in).
-        last_change: when the record last changed.
-        state: see `CustomerState`.
-    """
+    """A customer. Timestamps are in project-local time, without an offset."""
 
     customer_id: str = field(metadata=READ_ONLY)
+    """Id of the customer."""
     personal_information: PersonalInformation = _NOBODY
+    """Who the customer is, empty if unknown."""
     doi_email: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the e-mail address was confirmed (double opt-in)."""
     doi_phone: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the phone number was confirmed (double opt-in)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed."""
     state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `CustomerState`."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import ClassVar
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import SECRET, Input, Model
+from carecloud_async.models.base import SECRET, Input
 from carecloud_async.models.customer import (
     Address,
     Agreement,
@@ -38,10 +37,8 @@ def _day(value: date | str | Unset | None) -> date | str | Unset | None:
 
 
 @frozen(kw_only=True, repr=False)
-class AddressInput(Input):
+class AddressInput(Input, reads=Address):
     """A postal address; the fields are those of `Address`."""
-
-    reads: ClassVar[type[Model] | None] = Address
 
     address1: str | Unset | None = UNSET
     address2: str | Unset | None = UNSET
@@ -56,20 +53,16 @@ class AddressInput(Input):
 
 
 @frozen(kw_only=True, repr=False)
-class CustomAgreementInput(Input):
+class CustomAgreementInput(Input, reads=CustomAgreement):
     """One project-defined consent in the older structure; the fields are those of `CustomAgreement`."""
-
-    reads: ClassVar[type[Model] | None] = CustomAgreement
 
     agreement_id: str
     agreement_value: int
 
 
 @frozen(kw_only=True, repr=False)
-class AgreementInput(Input):
+class AgreementInput(Input, reads=Agreement):
     """Consents in the older structure, ignored by the API beside `consents`; the fields are those of `Agreement`."""
-
-    reads: ClassVar[type[Model] | None] = Agreement
 
     agreement_gtc: int | Unset | None = UNSET
     agreement_profiling: int | Unset | None = UNSET
@@ -78,76 +71,56 @@ class AgreementInput(Input):
 
 
 @frozen(kw_only=True, repr=False)
-class ConsentInput(Input):
-    """A customer's answer to one consent.
-
-    Attributes:
-        consent_id: id of the consent.
-        consent_value: see `AgreementValue`.
-    """
-
-    reads: ClassVar[type[Model] | None] = Consent
+class ConsentInput(Input, reads=Consent):
+    """A customer's answer to one consent."""
 
     consent_id: str
+    """Id of the consent."""
     consent_value: int
+    """See `AgreementValue`."""
 
 
 @frozen(kw_only=True, repr=False)
-class PersonalInformationInput(Input):
-    """Who a customer is; the fields are those of `PersonalInformation` without the photo.
-
-    Attributes:
-        language_id: ISO 639-1 code of the customer's language; the API requires it.
-        birthdate: a `date` or `YYYY-MM-DD`.
-        salutation: made up by the API if left out.
-        store_id: can be changed later but not removed.
-    """
-
-    reads: ClassVar[type[Model] | None] = PersonalInformation
+class PersonalInformationInput(Input, reads=PersonalInformation):
+    """Who a customer is; the fields are those of `PersonalInformation` without the photo."""
 
     language_id: str
+    """ISO 639-1 code of the customer's language; the API requires it."""
     salutation: str | Unset | None = UNSET
+    """Made up by the API if left out."""
     gender: int | Unset | None = UNSET
     first_name: str | Unset | None = UNSET
     last_name: str | Unset | None = UNSET
     pre_nominals: str | Unset | None = UNSET
     post_nominals: str | Unset | None = UNSET
     birthdate: date | str | Unset | None = field(default=UNSET, converter=_day)
+    """A `date` or `YYYY-MM-DD`."""
     email: str | Unset | None = UNSET
     phone: str | Unset | None = UNSET
     store_id: str | Unset | None = UNSET
+    """Can be changed later but not removed."""
     address: AddressInput | Unset | None = UNSET
     agreement: AgreementInput | Unset | None = UNSET
     consents: Sequence[ConsentInput] | Unset | None = UNSET
 
 
 @frozen(kw_only=True, repr=False)
-class CustomerInput(Input):
-    """A customer to be created or replaced.
-
-    Attributes:
-        personal_information: who the customer is.
-    """
-
-    reads: ClassVar[type[Model] | None] = Customer
+class CustomerInput(Input, reads=Customer):
+    """A customer to be created or replaced."""
 
     personal_information: PersonalInformationInput
+    """Who the customer is."""
 
 
 @frozen(kw_only=True, repr=False)
-class CustomerUpdateInput(Input):
-    """Every name that an update of a customer may hold: the record's own, and what stands beside it in the PUT.
-
-    Attributes:
-        personal_information: who the customer is.
-        password: a new password; masked in the repr.
-        social_network_credentials: credentials at a social network.
-        property_records: values of properties.
-    """
-
-    reads: ClassVar[type[Model] | None] = Customer
+class CustomerUpdateInput(Input, reads=Customer):
+    """Every name that an update of a customer may hold: the record's own, and what stands beside it in the PUT."""
 
     personal_information: PersonalInformationInput | Unset = UNSET
+    """Who the customer is."""
     password: str | Unset | None = field(default=UNSET, metadata=SECRET)
+    """A new password; masked in the repr."""
     social_network_credentials: SocialNetworkCredentialsInput | Unset | None = UNSET
+    """Credentials at a social network."""
     property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
+    """Values of properties."""

@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypedDict
+from datetime import date
+from typing import TypedDict
 
 from attrs import field, frozen
 
+from carecloud_async.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
-from carecloud_async.models.unset import UNSET
+from carecloud_async.models.unset import UNSET, Unset
 
 __all__ = ["PropertyRecord", "PropertyRecordChanges", "PropertyRecordInput"]
 
 
 @frozen(kw_only=True, repr=False)
 class PropertyRecord(Model):
-    """The value of one property of a record.
-
-    Attributes:
-        property_record_id: id of this record.
-        property_id: id of the property.
-        property_name: name of the property.
-        property_value: text, number, boolean, list or object, as the property's data type has it; dates are text.
-        last_change: when the value last changed, in project-local time.
-    """
+    """The value of one property of a record."""
 
     property_record_id: str = field(metadata=READ_ONLY)
+    """Id of this record."""
     property_id: str | None = None
+    """Id of the property."""
     property_name: str | None = field(default=None, metadata=READ_ONLY)
-    property_value: Any = None
+    """Name of the property."""
+    property_value: JsonValue = None
+    """Text, number, boolean, list or object, as the property's data type has it; dates are text."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the value last changed, in project-local time."""
 
 
 @frozen(kw_only=True, repr=False)
-class PropertyRecordInput(Input):
-    """A property's value to be written.
-
-    Attributes:
-        property_id: id of the property.
-        property_value: whatever the property's data type takes; dates may be `date` or `datetime`.
-    """
-
-    reads: ClassVar[type[Model] | None] = PropertyRecord
+class PropertyRecordInput(Input, reads=PropertyRecord):
+    """A property's value to be written."""
 
     property_id: str
-    property_value: Any = UNSET
+    """Id of the property."""
+    property_value: JsonValue | date | Unset = UNSET
+    """Whatever the property's data type takes; dates may be `date` or `datetime`."""
 
 
 class PropertyRecordChanges(TypedDict, total=False):
     """One element of `property_records` in an update; the list is replaced whole."""
 
     property_id: str
-    property_value: Any
+    property_value: JsonValue | date

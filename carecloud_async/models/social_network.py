@@ -13,15 +13,12 @@ __all__ = ["SocialNetworkCredentialsChanges", "SocialNetworkCredentialsInput"]
 
 @frozen(kw_only=True, repr=False)
 class SocialNetworkCredentialsInput(Input):
-    """Credentials at a social network.
-
-    Attributes:
-        social_network_id: id of the social network.
-        social_network_token: the customer's token there; masked in the repr.
-    """
+    """Credentials at a social network."""
 
     social_network_id: str
+    """Id of the social network."""
     social_network_token: str = field(metadata=SECRET)
+    """The customer's token there; masked in the repr."""
 
 
 class SocialNetworkCredentialsChanges(TypedDict, total=False):

@@ -6,36 +6,33 @@ from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, SECRET, LocalDatetime, Model
 
-__all__ = ["User", "UserLogin"]
+__all__ = ["User", "UserLogin", "UserRole"]
 
 
 @frozen(kw_only=True, repr=False)
 class User(Model):
-    """A user.
-
-    Attributes:
-        user_id: id of the user.
-        login: login name.
-        first_name: given name.
-        last_name: family name.
-        email: e-mail address.
-        phone: number with the international prefix; text even where the server sends a number.
-        user_role_ids: ids of the user's roles.
-        user_role_id: id of the one role, on servers that still send it this way; see `role_ids`.
-        store_id: id of the user's store.
-        last_login: when the user last logged in, in project-local time.
-    """
+    """A user."""
 
     user_id: str = field(metadata=READ_ONLY)
+    """Id of the user."""
     login: str | None = None
+    """Login name."""
     first_name: str | None = None
+    """Given name."""
     last_name: str | None = None
+    """Family name."""
     email: str | None = None
+    """E-mail address."""
     phone: str | None = None
+    """Number with the international prefix; text even where the server sends a number."""
     user_role_ids: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    """Ids of the user's roles."""
     user_role_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the one role, on servers that still send it this way; see `role_ids`."""
     store_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the user's store."""
     last_login: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the user last logged in, in project-local time."""
 
     @property
     def role_ids(self) -> tuple[str, ...]:
@@ -50,14 +47,21 @@ _NO_USER = User(user_id="")
 
 @frozen(kw_only=True, repr=False)
 class UserLogin(Model):
-    """What a user's login answers.
-
-    Attributes:
-        bearer_token: the token; masked in the repr.
-        valid_to: until when it is valid, `YYYY-MM-DD HH:MM:SS` in project-local time, as the API writes it.
-        user: who logged in.
-    """
+    """What a user's login answers."""
 
     bearer_token: str | None = field(default=None, metadata=SECRET)
+    """The token; masked in the repr."""
     valid_to: str | None = None
-    user: User = _NO_USER
+    """Until when it is valid, `YYYY-MM-DD HH:MM:SS` in project-local time, as the API writes it."""
+    user: User | None = None
+    """Who logged in."""
+
+
+@frozen(kw_only=True, repr=False)
+class UserRole(Model):
+    """A role of users."""
+
+    user_role_id: str = field(metadata=READ_ONLY)
+    """Id of the user role."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the user role."""

@@ -9,9 +9,9 @@ from carecloud_async.paging.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models import User, UserLogin
+    from carecloud_async.models import User, UserLogin, UserRole
 
-__all__ = ["Users"]
+__all__ = ["UserRoles", "Users"]
 
 
 class Users(Resource, call="users"):
@@ -38,7 +38,6 @@ class Users(Resource, call="users"):
             first_name: the first name.
             last_name: the last name.
             store_id: id of the user's store.
-            **paging: see `Paging`.
         """
         ...
 
@@ -91,4 +90,18 @@ class Users(Resource, call="users"):
         Raises:
             BadRequestError: the token is unknown or has ended.
         """
+        ...
+
+
+class UserRoles(Resource, call="user_roles"):
+    """User roles."""
+
+    @lists("getUserRoles", "/user-roles", "user_roles", key="user_role_id", interfaces=ENTERPRISE_ONLY)
+    def list(self, **paging: Unpack[Paging]) -> Listing[UserRole]:
+        """List user roles (`GET /user-roles`). Enterprise API only."""
+        ...
+
+    @gets("getUserRole", "/user-roles/{user_role_id}", interfaces=ENTERPRISE_ONLY)
+    async def get(self, user_role_id: str) -> UserRole:
+        """Return the user role with this id (`GET /user-roles/{user_role_id}`). Enterprise API only."""
         ...

@@ -22,7 +22,15 @@ SEVERAL = {
 BESIDES = {"User": {"user_role_id"}}
 
 #: Input classes that are not named after their schema.
-INPUTS = {"CustomerSourceRecord": "CustomerSourceInput"}
+INPUTS = {
+    "CustomerSourceRecord": "CustomerSourceInput",
+    "EventPost": "EventInput",
+    "ProductBatch": "ProductInput",
+    "ProductSynchronizationForReward": "RewardProductSyncInput",
+    "SegmentID": "SegmentIdInput",
+    "StoreID": "StoreIdInput",
+    "UrlLanguageVariant": "UrlTranslationInput",
+}
 
 #: Schemas whose class is not among the models: a login's parts, from the top level.
 ELSEWHERE = {"Device": "Device", "Setup": "DeviceSetup"}

@@ -12,10 +12,25 @@ __all__ = ["ANSWERS", "NOT_MODELS", "RENAMES", "class_name", "options", "reachab
 RENAMES = {
     "Consents": "Consent",
     "CustomAgreements": "CustomAgreement",
+    "AgreementList": "AgreementDefinition",
+    "Flag": "SearchFlag",
+    "GPSCoordinates": "GpsCoordinates",
+    "Parameter": "MessageParameter",
+    "RewardProperties": "RecommendedRewardProperties",
+    "UTM": "Utm",
 }
 
 #: Answers of several fields without a name, by operation, and their classes.
 ANSWERS = {
+    "getEntrancesCustomerStats": "EntranceCustomerStats",
+    "getEntrancesOverview": "EntrancesOverview",
+    "getPurchasePaymentSummary": "PaymentSummary",
+    "getWalletCredits": "CreditsOverview",
+    "getWalletCreditsExpiration": "ExpirationOverview",
+    "getWalletPoints": "PointsOverview",
+    "getWalletPointsExpiration": "ExpirationOverview",
+    "postBookingBusyTimes": "BookingBusyTimes",
+    "postValidateIsicCard": "IsicCardValidation",
     "getTokenAuthentication": "AuthenticationToken",
     "postCustomersAuthToken": "AuthenticationToken",
     "postUserLogin": "UserLogin",

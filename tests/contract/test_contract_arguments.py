@@ -61,7 +61,7 @@ def call(monkeypatch):
 
     def make(name, ids, values):
         operation = attrs.evolve(OPERATIONS["getCustomers"], operation_id="made up", call=name)
-        monkeypatch.setitem(OPERATIONS, "made up", operation)
+        monkeypatch.setattr("tests.contract.arguments.OPERATIONS", {"made up": operation})
         return call_of(Client(), "made up", ids=ids, values=values)
 
     return make

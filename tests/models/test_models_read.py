@@ -147,11 +147,14 @@ def test_read_only_paths():
     assert read_only_names(models.PropertyRecord) == {"property_record_id", "property_name", "last_change"}
 
 
-@pytest.mark.parametrize("cls", [cls for cls in CLASSES if issubclass(cls, Input) and cls.reads is not None])
+#: Inputs that the API takes in another form than it gives the record; the contract's tests hold them.
+OWN_FORM = {models.BookingUpdateInput, models.CustomerUpdateInput, models.EventInput, models.ProductInput}
+LIKE_READ = [cls for cls in CLASSES if issubclass(cls, Input) and cls.reads is not None and cls not in OWN_FORM]
+
+
+@pytest.mark.parametrize("cls", LIKE_READ)
 def test_inputs_hold_what_is_not_read_only(cls):
     """An input has exactly its read model's fields but the read-only ones."""
-    if cls is models.CustomerUpdateInput:
-        return
     read = {field.name for field in attrs.fields(cls.reads)}
     assert {field.name for field in attrs.fields(cls)} == read - read_only_names(cls.reads)
 

@@ -1,4 +1,4 @@
-"""`client.customers`: customers and what belongs to one of them, a module per part."""
+"""Customers and what belongs to one of them."""
 
 from __future__ import annotations
 

@@ -14,8 +14,31 @@ from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.models.customer import Customer
 from carecloud_async.models.customer_input import CustomerUpdateInput
 from carecloud_async.paging.listing import Listing, listing
+from carecloud_async.resources.customers.actions import CustomerActions
+from carecloud_async.resources.customers.loyalty import (
+    CustomerCards,
+    CustomerPoints,
+    CustomerPurchases,
+    CustomerRewardRecommendations,
+    CustomerRewards,
+    CustomerVouchers,
+)
+from carecloud_async.resources.customers.people import (
+    CustomerAddresses,
+    CustomerEvents,
+    CustomerReferrals,
+    CustomerRelatedCustomers,
+)
+from carecloud_async.resources.customers.records import (
+    CustomerInterestRecords,
+    CustomerPartnerRecords,
+    CustomerPropertyRecords,
+    CustomerRecommendationRecords,
+    CustomerSegmentRecords,
+    CustomerSourceRecords,
+    CustomerStatusRecords,
+)
 from carecloud_async.resources.declare import Paging, declared, gets, lists, posts, puts
-from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
     from carecloud_async.models import (
@@ -44,7 +67,7 @@ def _check_autologin(customers: Customers, values: Mapping[str, Any]) -> None:
         raise ConfigurationError("autologin needs the new customer's password")
 
 
-class Customers(Updating, call="customers"):
+class Customers(CustomerActions, call="customers"):
     """The customers of the project, or on the customer interface the one who is logged in."""
 
     @lists("getCustomers", "/customers", "customers", key="customer_id")
@@ -74,7 +97,6 @@ class Customers(Updating, call="customers"):
             email_list: any of these e-mails, up to 1,000.
             customer_ids: any of these ids, up to 1,000.
             customer_short_salutation: whether the salutation comes in its short form.
-            **paging: see `Paging`.
 
         Raises:
             ConfigurationError: a number is out of range, or a filter is of the wrong kind, empty or too long.
@@ -199,6 +221,74 @@ class Customers(Updating, call="customers"):
             NotFoundError: there is no such customer.
         """
         ...
+
+    def purchases(self, customer_id: str) -> CustomerPurchases:
+        """Bind the purchases of the customer with this id."""
+        return CustomerPurchases(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def points(self, customer_id: str) -> CustomerPoints:
+        """Bind the points of the customer with this id."""
+        return CustomerPoints(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def vouchers(self, customer_id: str) -> CustomerVouchers:
+        """Bind the vouchers of the customer with this id."""
+        return CustomerVouchers(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def rewards(self, customer_id: str) -> CustomerRewards:
+        """Bind the rewards of the customer with this id."""
+        return CustomerRewards(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def reward_recommendations(self, customer_id: str) -> CustomerRewardRecommendations:
+        """Bind the reward recommendations of the customer with this id."""
+        return CustomerRewardRecommendations(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def cards(self, customer_id: str) -> CustomerCards:
+        """Bind the cards of the customer with this id."""
+        return CustomerCards(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def segment_records(self, customer_id: str) -> CustomerSegmentRecords:
+        """Bind the segment records of the customer with this id."""
+        return CustomerSegmentRecords(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def status_records(self, customer_id: str) -> CustomerStatusRecords:
+        """Bind the status records of the customer with this id."""
+        return CustomerStatusRecords(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def recommendation_records(self, customer_id: str) -> CustomerRecommendationRecords:
+        """Bind the recommendation records of the customer with this id."""
+        return CustomerRecommendationRecords(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def customer_source_records(self, customer_id: str) -> CustomerSourceRecords:
+        """Bind the customer source records of the customer with this id."""
+        return CustomerSourceRecords(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def property_records(self, customer_id: str) -> CustomerPropertyRecords:
+        """Bind the property records of the customer with this id."""
+        return CustomerPropertyRecords(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def interest_records(self, customer_id: str) -> CustomerInterestRecords:
+        """Bind the interest records of the customer with this id."""
+        return CustomerInterestRecords(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def addresses(self, customer_id: str) -> CustomerAddresses:
+        """Bind the addresses of the customer with this id."""
+        return CustomerAddresses(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def events(self, customer_id: str) -> CustomerEvents:
+        """Bind the events of the customer with this id."""
+        return CustomerEvents(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def related_customers(self, customer_id: str) -> CustomerRelatedCustomers:
+        """Bind the related customers of the customer with this id."""
+        return CustomerRelatedCustomers(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def referrals(self, customer_id: str) -> CustomerReferrals:
+        """Bind the referrals of the customer with this id."""
+        return CustomerReferrals(self._caller, acting=self._acting, customer_id=customer_id)
+
+    def partner_records(self, customer_id: str) -> CustomerPartnerRecords:
+        """Bind the partner records of the customer with this id."""
+        return CustomerPartnerRecords(self._caller, acting=self._acting, customer_id=customer_id)
 
 
 #: `me` is the list as the customer interface answers it: the customer who is logged in, alone.

@@ -1,0 +1,237 @@
+"""Cards: read models, inputs, changes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+from typing import TypedDict
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.unset import UNSET, Unset
+
+__all__ = [
+    "Card", "CardChanges", "CardFileType", "CardInput", "CardType", "CardTypeChanges", "CardTypeInput", "Entrance",
+    "EntranceChanges", "EntranceCustomerStats", "EntranceInput", "EntranceState", "EntranceType", "EntrancesOverview",
+    "IsicCardValidation", "PosSystem",
+]  # fmt: skip
+
+
+class CardFileType(StrEnum):
+    """Files that a digital card comes in."""
+
+    PNG = "png"
+    QR_PNG = "qr-png"
+    WALLET = "wallet"
+
+
+class PosSystem(IntEnum):
+    """Systems that sell entrances."""
+
+    EPOS = 3
+    SKIDATA = 6
+    AXESS = 9
+    BASE = 11
+
+
+class EntranceType(IntEnum):
+    """Values of `Entrance.entrance_type_id`."""
+
+    SEASON = 0
+    ONE_DAY = 1
+    MULTIPLE_DAYS = 2
+
+
+class EntranceState(IntEnum):
+    """Values of `Entrance.state`."""
+
+    CANCELLED = 0
+    ACTIVE = 1
+
+
+@frozen(kw_only=True, repr=False)
+class Card(Model):
+    """A card of a customer."""
+
+    card_id: str = field(metadata=READ_ONLY)
+    """Id of the card."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    card_type_id: str | None = None
+    """Id of the card type."""
+    card_number: str | None = None
+    """Number of the card."""
+    secondary_card_number: str | None = None
+    """Second number of the card."""
+    valid_from: LocalDatetime | None = None
+    """When the card begins to be valid."""
+    valid_to: LocalDatetime | None = None
+    """When the card ceases to be valid."""
+    store_id: str | None = None
+    """Id of the store."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = None
+    """See `BlockableState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class CardType(Model):
+    """A kind of card."""
+
+    card_type_id: str = field(metadata=READ_ONLY)
+    """Id of the card type."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the card type, the same in all languages."""
+    name: str | None = None
+    """Name of the card type."""
+    prefix: str | None = None
+    """Prefix of the card numbers."""
+
+
+@frozen(kw_only=True, repr=False)
+class IsicCardValidation(Model):
+    """Whether an ISIC card is valid and free."""
+
+    valid_isic: bool | None = field(default=None, metadata=READ_ONLY)
+    """Whether the ISIC card is valid."""
+    is_free_to_use: bool | None = field(default=None, metadata=READ_ONLY)
+    """Whether the card is free to use."""
+
+
+@frozen(kw_only=True, repr=False)
+class Entrance(Model):
+    """An entrance to a resort."""
+
+    entrance_id: str
+    """Id of the entrance."""
+    pos_id: int | None = None
+    """See `PosSystem`."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the entrance."""
+    customer_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the customer."""
+    resort_name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the resort."""
+    customer_category_name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the customer's category."""
+    external_order_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the external order."""
+    external_entrance_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the external entrance."""
+    external_turnstile_permission_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the external turnstile permission."""
+    entrance_type_id: int | None = None
+    """See `EntranceType`."""
+    order_item_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the order item."""
+    card_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the card."""
+    created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the entrance was created, in project-local time."""
+    cancelled_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When it was canceled, in project-local time."""
+    charged_price: float | None = field(default=None, metadata=READ_ONLY)
+    """Price charged at the till."""
+    product_ids: str | None = field(default=None, metadata=READ_ONLY)
+    """Ids of the products."""
+    charge_date: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the entrance is charged at the till, in project-local time."""
+    valid_from: date | None = field(default=None, metadata=READ_ONLY)
+    """When the entrance begins to be valid."""
+    valid_to: date | None = field(default=None, metadata=READ_ONLY)
+    """When the entrance ceases to be valid."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = None
+    """See `EntranceState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class EntrancesOverview(Model):
+    """Numbers of entrances in an interval."""
+
+    active_entrances: int | None = None
+    """Entrances that customers can use in the interval."""
+    canceled_entrances: int | None = None
+    """Entrances canceled in the interval."""
+    deactivated_entrances: int | None = None
+    """Entrances deactivated in the interval, in CareCloud only."""
+    sold_entrances: int | None = None
+    """Entrances sold in the interval."""
+
+
+@frozen(kw_only=True, repr=False)
+class EntranceCustomerStats(Model):
+    """How a customer used entrances in an interval."""
+
+    distance: float | None = None
+    """Kilometres skied in the interval."""
+    elevation: float | None = None
+    """Metres of elevation gained in the interval."""
+    skier_days: int | None = None
+    """Days with an entrance in the interval."""
+    ski_achievement_text_id: str | None = None
+    """Id of the ski achievement text."""
+
+
+@frozen(kw_only=True, repr=False)
+class CardInput(Input, reads=Card):
+    """A card to be written; the fields are those of `Card`."""
+
+    card_type_id: str
+    card_number: str
+    state: int
+    customer_id: str | Unset | None = UNSET
+    secondary_card_number: str | Unset | None = UNSET
+    valid_from: datetime | str | Unset | None = UNSET
+    valid_to: datetime | str | Unset | None = UNSET
+    store_id: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class CardTypeInput(Input, reads=CardType):
+    """A card type to be written; the fields are those of `CardType`."""
+
+    name: str
+    prefix: str
+
+
+@frozen(kw_only=True, repr=False)
+class EntranceInput(Input, reads=Entrance):
+    """An entrance to be written; the fields are those of `Entrance`."""
+
+    entrance_id: str
+    pos_id: int
+    state: int
+    entrance_type_id: int | Unset | None = UNSET
+
+
+class CardChanges(TypedDict, total=False):
+    """Parts of `Card` to change."""
+
+    customer_id: str | None
+    card_type_id: str
+    card_number: str
+    secondary_card_number: str | None
+    valid_from: datetime | str | None
+    valid_to: datetime | str | None
+    store_id: str | None
+    state: int
+
+
+class CardTypeChanges(TypedDict, total=False):
+    """Parts of `CardType` to change."""
+
+    name: str
+    prefix: str
+
+
+class EntranceChanges(TypedDict, total=False):
+    """Parts of `Entrance` to change."""
+
+    entrance_id: str
+    pos_id: int
+    entrance_type_id: int | None
+    state: int

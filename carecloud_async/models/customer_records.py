@@ -1,0 +1,257 @@
+"""Customer records: read models, inputs, changes."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.customer import Address
+from carecloud_async.models.customer_changes import AddressChanges
+from carecloud_async.models.customer_input import AddressInput
+
+__all__ = [
+    "AdditionalAddress", "AdditionalAddressChanges", "AdditionalAddressInput", "CustomerAddressType",
+    "CustomerEngagementSetup", "CustomerRelationType", "CustomerResult", "CustomerSearchResult", "CustomerSource",
+    "CustomerType", "ExternalApplication", "Interest", "InterestRecord", "InterestRecordChanges",
+    "InterestRecordInput", "PartnerRecord", "PartnerRecordInput", "Referral", "RelatedCustomer",
+    "RelatedCustomerInput",
+]  # fmt: skip
+
+
+_NO_ADDRESS = Address()
+
+
+@frozen(kw_only=True, repr=False)
+class Interest(Model):
+    """An interest that customers can have."""
+
+    interest_id: str = field(metadata=READ_ONLY)
+    """Id of the interest."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the interest."""
+
+
+@frozen(kw_only=True, repr=False)
+class InterestRecord(Model):
+    """An interest of a customer."""
+
+    interest_record_id: str = field(metadata=READ_ONLY)
+    """Id of the interest record."""
+    interest_id: str | None = None
+    """Id of the interest."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class AdditionalAddress(Model):
+    """A further address of a customer."""
+
+    additional_address_id: str = field(metadata=READ_ONLY)
+    """Id of the additional address."""
+    address_type: str | None = None
+    """Id of the kind of address; set on additional addresses only."""
+    address: Address = _NO_ADDRESS
+    """Postal address."""
+
+
+@frozen(kw_only=True, repr=False)
+class RelatedCustomer(Model):
+    """A relation between two customers."""
+
+    customer_relation_id: str = field(metadata=READ_ONLY)
+    """Id of the customer relation."""
+    related_customer_id: str | None = None
+    """Id of the other customer."""
+    short_name: str | None = field(default=None, metadata=READ_ONLY)
+    """Short name of the customer."""
+    customer_relation_type_id: str | None = None
+    """Id of the customer relation type."""
+    is_leading: bool | None = None
+    """Whether the related customer leads the relation."""
+    valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the related customer begins to be valid."""
+    valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the related customer ceases to be valid."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class Referral(Model):
+    """A code by which a customer recruits others."""
+
+    referral_id: str = field(metadata=READ_ONLY)
+    """Id of the referral."""
+    code: str | None = field(default=None, metadata=READ_ONLY)
+    """Code of the referral."""
+    customer_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the customer."""
+    referral_campaign_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the referral campaign."""
+    valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the referral ceases to be valid."""
+
+
+@frozen(kw_only=True, repr=False)
+class PartnerRecord(Model):
+    """A partner of a customer."""
+
+    partner_record_id: str = field(metadata=READ_ONLY)
+    """Id of the partner record."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class CustomerResult(Model):
+    """A customer whom a search found."""
+
+    customer_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the customer."""
+    match: int | None = field(default=None, metadata=READ_ONLY)
+    """How well it matches, in percent."""
+
+
+@frozen(kw_only=True, repr=False)
+class CustomerSearchResult(Model):
+    """What a search for customers found."""
+
+    strict: tuple[CustomerResult, ...] = ()
+    """Results that match in full."""
+
+
+@frozen(kw_only=True, repr=False)
+class CustomerAddressType(Model):
+    """A kind of address."""
+
+    address_type_id: str = field(metadata=READ_ONLY)
+    """Id of the address type."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the customer address type."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class CustomerEngagementSetup(Model):
+    """The setup of customer engagement for an application."""
+
+    setup_id: str = field(metadata=READ_ONLY)
+    """Id of the setup."""
+    setup: str | None = field(default=None, metadata=READ_ONLY)
+    """The setup."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class ExternalApplication(Model):
+    """An application that uses the API."""
+
+    external_application_id: str
+    """Id of the application."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the external application, the same in all languages."""
+    name: str | None = None
+    """Name of the external application."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class CustomerRelationType(Model):
+    """A kind of relation between customers."""
+
+    customer_relation_type_id: str = field(metadata=READ_ONLY)
+    """Id of the customer relation type."""
+    name: str | None = None
+    """Name of the customer relation type."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class CustomerSource(Model):
+    """A system that customers come from."""
+
+    customer_source_id: str
+    """Id of the customer source."""
+    name: str | None = None
+    """Name of the customer source."""
+    customer_source_text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the customer source text."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class CustomerType(Model):
+    """A kind of customer."""
+
+    type_id: str = field(metadata=READ_ONLY)
+    """Id of the type."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the customer type."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class InterestRecordInput(Input, reads=InterestRecord):
+    """An interest record to be written; the fields are those of `InterestRecord`."""
+
+    interest_id: str
+    customer_id: str
+
+
+@frozen(kw_only=True, repr=False)
+class AdditionalAddressInput(Input, reads=AdditionalAddress):
+    """An additional address to be written; the fields are those of `AdditionalAddress`."""
+
+    address_type: str
+    address: AddressInput
+
+
+@frozen(kw_only=True, repr=False)
+class RelatedCustomerInput(Input, reads=RelatedCustomer):
+    """A related customer to be written; the fields are those of `RelatedCustomer`."""
+
+    related_customer_id: str
+    customer_relation_type_id: str
+    is_leading: bool
+
+
+@frozen(kw_only=True, repr=False)
+class PartnerRecordInput(Input, reads=PartnerRecord):
+    """A partner record to be written; the fields are those of `PartnerRecord`."""
+
+    partner_id: str
+
+
+class InterestRecordChanges(TypedDict, total=False):
+    """Parts of `InterestRecord` to change."""
+
+    interest_id: str
+    customer_id: str
+
+
+class AdditionalAddressChanges(TypedDict, total=False):
+    """Parts of `AdditionalAddress` to change."""
+
+    address_type: str
+    address: AddressChanges | AddressInput

@@ -1,0 +1,253 @@
+"""Events: read models, inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from attrs import field, frozen
+
+from carecloud_async.codec.json_value import JsonValue
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.customer_source import CustomerSourceInput
+from carecloud_async.models.property_record import PropertyRecord
+from carecloud_async.models.unset import UNSET, Unset
+
+__all__ = [
+    "Campaign", "CampaignInput", "CampaignPresentationData", "CampaignPresentationDataInput", "CampaignProduct",
+    "CampaignProductInput", "CampaignProductStoreRecord", "CampaignProductStoreRecordInput", "CustomerIdentifierType",
+    "DiscountValueType", "DisplayPlace", "Event", "EventGroup", "EventInput", "EventType",
+]  # fmt: skip
+
+
+class CustomerIdentifierType(StrEnum):
+    """What names the customer of an event, if not the id."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    EXTERNAL_ID = "external_id"
+
+
+class DiscountValueType(IntEnum):
+    """What the value of a campaign product is."""
+
+    PERCENTAGE = 1
+    FINAL_PRICE = 2
+
+
+class DisplayPlace(StrEnum):
+    """Where a campaign product is shown."""
+
+    WEB = "web"
+    CASH_DESK = "cash desk"
+    API = "api"
+
+
+@frozen(kw_only=True, repr=False)
+class Event(Model):
+    """A marketing event."""
+
+    event_id: str = field(metadata=READ_ONLY)
+    """Id of the event."""
+    event_type_id: str | None = None
+    """Id of the event type."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    external_id: str | None = None
+    """Id of the event in another system."""
+    data: JsonValue = None
+    """Data of its own, as JSON."""
+    created_at: LocalDatetime | None = None
+    """When the event was created, in project-local time."""
+    secondary_external_id: str | None = None
+    """A second id, where the first does not tell events apart."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+    property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
+    """Values of the project's own properties."""
+
+
+@frozen(kw_only=True, repr=False)
+class EventGroup(Model):
+    """A group of event types."""
+
+    event_group_id: str
+    """Id of the event group."""
+    name: str | None = None
+    """Name of the event group."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the event group, the same in all languages."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class EventType(Model):
+    """A kind of event."""
+
+    event_type_id: str
+    """Id of the event type."""
+    event_group_id: str | None = None
+    """Id of the event group."""
+    event_group_text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the event group text."""
+    name: str | None = None
+    """Name of the event type."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the event type, the same in all languages."""
+    icon_name: str | None = None
+    """Name of the icon (Google Fonts Icons)."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class Campaign(Model):
+    """A campaign."""
+
+    campaign_id: str = field(metadata=READ_ONLY)
+    """Id of the campaign."""
+    idcampaign: str | None = field(default=None, metadata=READ_ONLY)
+    """Deprecated; see `campaign_id`."""
+    external_id: str | None = None
+    """Id of the campaign in another system."""
+    parent_id: str | None = None
+    """Id of the campaign above."""
+    name: str | None = None
+    """Name of the campaign."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class CampaignPresentationData(Model):
+    """The texts and images of a campaign product."""
+
+    name: str | None = None
+    """Name of the campaign presentation data."""
+    subtitle: str | None = None
+    """Subtitle."""
+    note: str | None = None
+    """Free text."""
+    description: str | None = None
+    """Description of the campaign presentation data."""
+    image_url: str | None = None
+    """Address of the image."""
+
+
+_NO_CAMPAIGN_PRESENTATION_DATA = CampaignPresentationData()
+
+
+@frozen(kw_only=True, repr=False)
+class CampaignProduct(Model):
+    """A product of a campaign."""
+
+    campaign_product_id: str = field(metadata=READ_ONLY)
+    """Id of the campaign product."""
+    product_id: str | None = None
+    """Id of the product."""
+    currency_id: str | None = None
+    """Id of the currency."""
+    campaign_id: str | None = None
+    """Id of the campaign."""
+    value: float | None = None
+    """Value."""
+    value_type_id: int | None = None
+    """See `DiscountValueType`."""
+    valid_from: LocalDatetime | None = None
+    """When the campaign product begins to be valid."""
+    valid_to: LocalDatetime | None = None
+    """When the campaign product ceases to be valid."""
+    display_in: tuple[str, ...] = ()
+    """Where it is shown; see `DisplayPlace`."""
+    type_id: str | None = None
+    """Id of the type."""
+    presentation_data: CampaignPresentationData = _NO_CAMPAIGN_PRESENTATION_DATA
+    """How it is shown."""
+    campaign_product_property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
+    """Values of the campaign product's properties."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `BlockableState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class CampaignProductStoreRecord(Model):
+    """A store of a campaign product."""
+
+    campaign_product_store_record_id: str = field(metadata=READ_ONLY)
+    """Id of the campaign product store record."""
+    store_id: str | None = None
+    """Id of the store."""
+    campaign_product_id: str | None = None
+    """Id of the campaign product."""
+
+
+@frozen(kw_only=True, repr=False)
+class EventInput(Input, reads=Event):
+    """A marketing event to be recorded."""
+
+    event_type_id: str
+    """Id of the event type."""
+    external_id: str
+    """Id of the event in another system."""
+    customer_id: str | Unset | None = UNSET
+    """Id of the customer."""
+    customer_identifier_type: str | Unset | None = UNSET
+    """See `CustomerIdentifierType`."""
+    customer_identifier_value: str | CustomerSourceInput | Unset | None = UNSET
+    """Value of that identifier."""
+    data: JsonValue | Unset = UNSET
+    """Data of its own, as JSON."""
+    created_at: datetime | str | Unset | None = UNSET
+    """When the event was created, in project-local time."""
+    secondary_external_id: str | Unset | None = UNSET
+    """A second id, where the first does not tell events apart."""
+
+
+@frozen(kw_only=True, repr=False)
+class CampaignInput(Input, reads=Campaign):
+    """A campaign to be written; the fields are those of `Campaign`."""
+
+    name: str
+    external_id: str | Unset | None = UNSET
+    parent_id: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class CampaignPresentationDataInput(Input, reads=CampaignPresentationData):
+    """A campaign presentation data to be written; the fields are those of `CampaignPresentationData`."""
+
+    name: str
+    subtitle: str | Unset | None = UNSET
+    note: str | Unset | None = UNSET
+    description: str | Unset | None = UNSET
+    image_url: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class CampaignProductInput(Input, reads=CampaignProduct):
+    """A campaign product to be written; the fields are those of `CampaignProduct`."""
+
+    product_id: str
+    currency_id: str
+    campaign_id: str
+    value: float
+    value_type_id: int
+    valid_from: datetime | str
+    valid_to: datetime | str
+    type_id: str
+    presentation_data: CampaignPresentationDataInput
+    display_in: Sequence[str] | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class CampaignProductStoreRecordInput(Input, reads=CampaignProductStoreRecord):
+    """A campaign product store record to be written; the fields are those of `CampaignProductStoreRecord`."""
+
+    store_id: str
+    campaign_product_id: str

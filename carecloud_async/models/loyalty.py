@@ -1,0 +1,319 @@
+"""Loyalty: read models."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import IntEnum
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model
+
+__all__ = [
+    "Credit", "CreditHistoryRecord", "CreditType", "CreditWalletSummary", "CreditsOverview", "ExpirationOverview",
+    "MoneyValue", "Point", "PointHistoryRecord", "PointReservation", "PointType", "PointsOverview",
+    "PurchaseConditions", "QualificationTurnover", "QualificationType", "Status", "StatusRecord",
+]  # fmt: skip
+
+
+class QualificationType(IntEnum):
+    """How a status is reached."""
+
+    ON_REGISTRATION = 0
+    MANUAL = 1
+    BY_CONDITIONS = 2
+
+
+@frozen(kw_only=True, repr=False)
+class Credit(Model):
+    """A record of credits that a customer earned."""
+
+    credit_id: str = field(metadata=READ_ONLY)
+    """Id of the credit."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    assigned_credits: float | None = field(default=None, metadata=READ_ONLY)
+    """Credits that were given."""
+    available_credits: float | None = field(default=None, metadata=READ_ONLY)
+    """Credits left."""
+    credit_type_id: str | None = None
+    """Id of the credit type."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    valid_to: LocalDatetime | None = None
+    """When the credit ceases to be valid."""
+    currency_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the currency."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+    note: str | None = field(default=None, metadata=READ_ONLY)
+    """Free text."""
+
+
+@frozen(kw_only=True, repr=False)
+class CreditHistoryRecord(Model):
+    """An operation on credits."""
+
+    customer_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the customer."""
+    amount: float | None = field(default=None, metadata=READ_ONLY)
+    """The quantity."""
+    credit_operation_type: str | None = field(default=None, metadata=READ_ONLY)
+    """Kind of the operation."""
+    credit_operation_note: str | None = field(default=None, metadata=READ_ONLY)
+    """Note of the operation."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    currency_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the currency."""
+    store_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the store."""
+    credit_history_record_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When it happened, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class CreditType(Model):
+    """A kind of credits."""
+
+    credit_type_id: str = field(metadata=READ_ONLY)
+    """Id of the credit type."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the credit type."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class Point(Model):
+    """A record of points that a customer earned."""
+
+    point_id: str = field(metadata=READ_ONLY)
+    """Id of the point."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    assigned_points: float | None = field(default=None, metadata=READ_ONLY)
+    """Points that were given."""
+    available_points: float | None = field(default=None, metadata=READ_ONLY)
+    """Points left."""
+    point_type_id: str | None = None
+    """Id of the point type."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    valid_to: LocalDatetime | None = None
+    """When the point ceases to be valid."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+    created_at: LocalDatetime | None = None
+    """When the point was created, in project-local time."""
+    note: str | None = None
+    """Free text."""
+
+
+@frozen(kw_only=True, repr=False)
+class PointHistoryRecord(Model):
+    """An operation on points."""
+
+    customer_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the customer."""
+    point_amount: float | None = field(default=None, metadata=READ_ONLY)
+    """Points of the operation."""
+    point_operation_type: str | None = field(default=None, metadata=READ_ONLY)
+    """Kind of the operation."""
+    point_operation_note: str | None = field(default=None, metadata=READ_ONLY)
+    """Note of the operation."""
+    point_type_id: str | None = None
+    """Id of the point type."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    store_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the store."""
+    point_history_record_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When it happened, in project-local time."""
+    extended_data: str | None = field(default=None, metadata=READ_ONLY)
+    """Details of the purchase, expiration or another cause."""
+
+
+@frozen(kw_only=True, repr=False)
+class PointReservation(Model):
+    """Points that are set aside."""
+
+    points_reservation_id: str = field(metadata=READ_ONLY)
+    """Id of the points reservation."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    external_id: str | None = None
+    """Id of the point reservation in another system."""
+    quantity: float | None = None
+    """The quantity."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+    expiration: LocalDatetime | None = None
+    """When the reservation ends."""
+
+
+@frozen(kw_only=True, repr=False)
+class PointType(Model):
+    """A kind of points."""
+
+    point_type_id: str = field(metadata=READ_ONLY)
+    """Id of the point type."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the point type."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class QualificationTurnover(Model):
+    """A turnover in one currency."""
+
+    currency_id: str | None = None
+    """Id of the currency."""
+    value: float | None = None
+    """Value."""
+    due_date: date | None = None
+    """Day by which it is due."""
+
+
+@frozen(kw_only=True, repr=False)
+class PurchaseConditions(Model):
+    """What a customer needs to keep or reach a status."""
+
+    keep_status_turnover: tuple[QualificationTurnover, ...] = field(default=(), metadata=READ_ONLY)
+    """Turnover missing to keep the present status, by currency."""
+    next_status_turnover: tuple[QualificationTurnover, ...] = field(default=(), metadata=READ_ONLY)
+    """Turnover missing to the next status, by currency."""
+    keep_status_points: float | None = None
+    """Points missing to keep the present status."""
+    next_status_points: float | None = None
+    """Points missing to the next status."""
+    next_status_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the next status."""
+
+
+_NO_PURCHASE_CONDITIONS = PurchaseConditions()
+
+
+@frozen(kw_only=True, repr=False)
+class StatusRecord(Model):
+    """A loyalty status of a customer, now or in the past."""
+
+    status_record_id: str = field(metadata=READ_ONLY)
+    """Id of the status record."""
+    status_id: str | None = None
+    """Id of the status."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the status record begins to be valid."""
+    valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the status record ceases to be valid."""
+    purchase_conditions: PurchaseConditions = field(default=_NO_PURCHASE_CONDITIONS, metadata=READ_ONLY)
+    """What the customer needs to keep or reach a status."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class Status(Model):
+    """A loyalty status."""
+
+    status_id: str = field(metadata=READ_ONLY)
+    """Id of the status."""
+    name: str | None = None
+    """Name of the status."""
+    description: str | None = None
+    """Description of the status."""
+    qualification_period: int | None = None
+    """Months in which the status must be earned."""
+    qualification_turnover: tuple[QualificationTurnover, ...] = ()
+    """Turnover that the status takes."""
+    qualification_points: float | None = None
+    """Points that the status takes."""
+    previous_status: str | None = None
+    """Id of the status that must be held before."""
+    next_status: str | None = None
+    """Id of the status that follows."""
+    validity_period: str | None = None
+    """How long the status is valid."""
+    collection_points: bool | None = None
+    """Whether points are collected."""
+    payment_points: bool | None = None
+    """Whether points can be used to pay."""
+    qualification_type: int | None = None
+    """See `QualificationType`."""
+    discount: int | None = None
+    """Discount in percent."""
+    overall_discount_on_discounted_purchase_items: bool | None = field(default=None, metadata=READ_ONLY)
+    """Whether overall discounts apply to items that are discounted already."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the status, the same in all languages."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class MoneyValue(Model):
+    """An amount of money in one currency."""
+
+    currency_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the currency."""
+    value: float | None = field(default=None, metadata=READ_ONLY)
+    """Value."""
+
+
+@frozen(kw_only=True, repr=False)
+class CreditWalletSummary(Model):
+    """A customer's credits in one currency."""
+
+    currency_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the currency."""
+    earned_credits: float | None = None
+    """Credits earned in the interval."""
+    redeemed_credits: float | None = None
+    """Credits spent in the interval."""
+    available_credits: float | None = None
+    """Credits left."""
+
+
+@frozen(kw_only=True, repr=False)
+class PointsOverview(Model):
+    """A customer's points in an interval."""
+
+    earned_points: float | None = None
+    """Points earned in the interval."""
+    redeemed_points: float | None = None
+    """Points spent in the interval."""
+    available_points: float | None = None
+    """Points left."""
+    available_points_money_value: tuple[MoneyValue, ...] = ()
+    """What the available points are worth, by currency."""
+
+
+@frozen(kw_only=True, repr=False)
+class CreditsOverview(Model):
+    """A customer's credits in an interval."""
+
+    earned_credits: float | None = None
+    """Credits earned in the interval."""
+    redeemed_credits: float | None = None
+    """Credits spent in the interval."""
+    available_credits: float | None = None
+    """Credits left."""
+    split_by_currency: tuple[CreditWalletSummary, ...] = ()
+    """Credits by currency."""
+
+
+@frozen(kw_only=True, repr=False)
+class ExpirationOverview(Model):
+    """What ends in the current month and next."""
+
+    next_amount: float | None = None
+    """How much expires next."""
+    next_date: date | None = None
+    """Day on which it expires."""
+    current_month_amount: float | None = None
+    """How much expires this month."""

@@ -1,0 +1,231 @@
+"""Messages: read models, inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum, StrEnum
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.unset import UNSET, Unset
+
+__all__ = [
+    "AgreementDefinition", "Attachment", "AttachmentInfo", "AttachmentInput", "Audience", "CommunicationChannel",
+    "Message", "MessageDetail", "MessageInput", "MessageParameter", "MessageParameterInput", "MessageStatus",
+    "MessageTemplate", "MessageTemplateGroup", "UploadMethod",
+]  # fmt: skip
+
+
+class UploadMethod(StrEnum):
+    """How the file of an attachment is given."""
+
+    URL = "url"
+    BASE64 = "base64"
+
+
+class MessageStatus(IntEnum):
+    """Values of `Message.status`."""
+
+    NOT_SENT = 0
+    SENT = 1
+    RETURNED = -1
+    SOFT_BOUNCE = -2
+    ERROR = 2
+    NO_CONSENT = 4
+    RETRY_SCHEDULED = 5
+
+
+class MessageTemplateGroup(IntEnum):
+    """Values of `MessageTemplate.message_template_group_id`."""
+
+    NEWSLETTER = 1
+    SYSTEM = 2
+    TRANSACTIONAL = 3
+
+
+@frozen(kw_only=True, repr=False)
+class AgreementDefinition(Model):
+    """A consent that the project asks for."""
+
+    agreement_id: str = field(metadata=READ_ONLY)
+    """Id of the agreement."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the agreement definition."""
+    text: str | None = field(default=None, metadata=READ_ONLY)
+    """The text."""
+    withdrawal_text: str | None = field(default=None, metadata=READ_ONLY)
+    """Text shown to who withdraws the consent."""
+    communication_channel_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the communication channel."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the agreement definition, the same in all languages."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class Audience(Model):
+    """A target group of a campaign."""
+
+    audience_id: str = field(metadata=READ_ONLY)
+    """Id of the audience."""
+    name: str | None = None
+    """Name of the audience."""
+    communication_channel_id: str | None = None
+    """Id of the communication channel."""
+    state: int | None = None
+    """See `RecordState`."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    created_by: str | None = field(default=None, metadata=READ_ONLY)
+    """Who created it."""
+    updated_by: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the user who last changed it."""
+
+
+@frozen(kw_only=True, repr=False)
+class CommunicationChannel(Model):
+    """A channel that customers are reached by."""
+
+    communication_channel_id: str = field(metadata=READ_ONLY)
+    """Id of the communication channel."""
+    name: str | None = None
+    """Name of the communication channel."""
+    text_id: str | None = None
+    """Fixed text id of the communication channel, the same in all languages."""
+
+
+@frozen(kw_only=True, repr=False)
+class MessageParameter(Model):
+    """A parameter of a template."""
+
+    parameter_name: str | None = None
+    """Name of the parameter."""
+    value: str | None = None
+    """Value."""
+
+
+@frozen(kw_only=True, repr=False)
+class Attachment(Model):
+    """A file to send with a message."""
+
+    upload_method: str | None = None
+    """See `UploadMethod`."""
+    file_data: str | None = None
+    """An address, or the file in base64."""
+    cache_for: int | None = None
+    """Minutes for which the file may be cached."""
+
+
+@frozen(kw_only=True, repr=False)
+class Message(Model):
+    """A message to a customer."""
+
+    message_id: str = field(metadata=READ_ONLY)
+    """Id of the message."""
+    status: int | None = field(default=None, metadata=READ_ONLY)
+    """See `MessageStatus`."""
+    message_template_id: str | None = None
+    """Id of the message template."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    contact: str | None = None
+    """An e-mail address or phone number, if not the customer's own."""
+    title: str | None = field(default=None, metadata=READ_ONLY)
+    """The title."""
+    send_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the message was sent, in project-local time."""
+    opened_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the recipient opened it, in project-local time."""
+    mail_client_user_agent: str | None = field(default=None, metadata=READ_ONLY)
+    """User agent of the mail program that opened the message."""
+    mail_client_language: str | None = field(default=None, metadata=READ_ONLY)
+    """Language of the mail program that opened the message."""
+    communication_channel_id: int | None = None
+    """See `ChannelNumber`."""
+    message_data: tuple[MessageParameter, ...] = ()
+    """Parameters that the template takes."""
+    attachments: tuple[Attachment, ...] = ()
+    """The attachments."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class AttachmentInfo(Model):
+    """A file that came with a message."""
+
+    attachment_format: str | None = None
+    """Format of the file."""
+
+
+@frozen(kw_only=True, repr=False)
+class MessageDetail(Model):
+    """A message with its bodies."""
+
+    plain_text_body: str | None = field(default=None, metadata=READ_ONLY)
+    """Body as plain text."""
+    html_body: str | None = field(default=None, metadata=READ_ONLY)
+    """Body as HTML."""
+    attachments: tuple[AttachmentInfo, ...] = field(default=(), metadata=READ_ONLY)
+    """The attachments."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class MessageTemplate(Model):
+    """A template of messages."""
+
+    message_template_id: str = field(metadata=READ_ONLY)
+    """Id of the message template."""
+    consent_free_template: bool | None = None
+    """Whether it may be sent without any consent."""
+    subject: str | None = field(default=None, metadata=READ_ONLY)
+    """Subject of the e-mail."""
+    sender: str | None = field(default=None, metadata=READ_ONLY)
+    """Who it is sent from."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the message template."""
+    preview_url: str | None = field(default=None, metadata=READ_ONLY)
+    """Address of the preview picture."""
+    icon_url: str | None = field(default=None, metadata=READ_ONLY)
+    """Address of the icon."""
+    message_template_group_id: int | None = field(default=None, metadata=READ_ONLY)
+    """See `MessageTemplateGroup`."""
+    communication_channel_id: int | None = field(default=None, metadata=READ_ONLY)
+    """See `ChannelNumber`."""
+    template_data: tuple[MessageParameter, ...] = ()
+    """Parameters that the template takes."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class MessageParameterInput(Input, reads=MessageParameter):
+    """A message parameter to be written; the fields are those of `MessageParameter`."""
+
+    parameter_name: str
+    value: str
+
+
+@frozen(kw_only=True, repr=False)
+class AttachmentInput(Input, reads=Attachment):
+    """An attachment to be written; the fields are those of `Attachment`."""
+
+    upload_method: str
+    file_data: str
+    cache_for: int | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class MessageInput(Input, reads=Message):
+    """A message to be written; the fields are those of `Message`."""
+
+    message_template_id: str
+    customer_id: str
+    communication_channel_id: int
+    contact: str | Unset | None = UNSET
+    message_data: Sequence[MessageParameterInput] | Unset | None = UNSET
+    attachments: Sequence[AttachmentInput] | Unset | None = UNSET

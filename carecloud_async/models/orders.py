@@ -1,0 +1,158 @@
+"""Orders: read models, inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.customer import Address, PersonalInformation
+from carecloud_async.models.customer_input import AddressInput, PersonalInformationInput
+from carecloud_async.models.unset import UNSET, Unset
+
+__all__ = [
+    "Order", "OrderInput", "OrderInvoicing", "OrderInvoicingInput", "OrderItem", "OrderItemInput", "OrderShipping",
+    "OrderShippingInput",
+]  # fmt: skip
+
+
+_NO_ADDRESS = Address()
+_NO_PERSONAL_INFORMATION = PersonalInformation()
+
+
+@frozen(kw_only=True, repr=False)
+class OrderItem(Model):
+    """An item of an order."""
+
+    order_item_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the order item."""
+    product_variant_id: str | None = None
+    """Id of the product variant."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    amount: float | None = None
+    """The quantity."""
+    unit_price: float | None = None
+    """Price of one."""
+    vat_rate: float | None = None
+    """VAT rate in percent."""
+
+
+@frozen(kw_only=True, repr=False)
+class OrderInvoicing(Model):
+    """What the invoice of an order needs."""
+
+    payment_id: str | None = None
+    """Id of the payment."""
+    paid_date: LocalDatetime | None = None
+    """When it was paid, in project-local time."""
+    personal_information: PersonalInformation = _NO_PERSONAL_INFORMATION
+    """The person's data."""
+
+
+_NO_ORDER_INVOICING = OrderInvoicing()
+
+
+@frozen(kw_only=True, repr=False)
+class OrderShipping(Model):
+    """Where an order is sent."""
+
+    shipping_id: str | None = None
+    """Id of the shipping."""
+    contact_firstname: str | None = None
+    """First name of the contact."""
+    contact_lastname: str | None = None
+    """Last name of the contact."""
+    phone: str | None = None
+    """Number with the international prefix, without `+`."""
+    address: Address = _NO_ADDRESS
+    """Postal address."""
+
+
+_NO_ORDER_SHIPPING = OrderShipping()
+
+
+@frozen(kw_only=True, repr=False)
+class Order(Model):
+    """An order."""
+
+    order_id: str = field(metadata=READ_ONLY)
+    """Id of the order."""
+    order_number: str | None = None
+    """Number of the order; made by the server if left out."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    currency_id: str | None = None
+    """Id of the currency."""
+    total_price: float | None = None
+    """Price of the whole order."""
+    discount_codes: tuple[str, ...] = ()
+    """Discount codes used."""
+    order_items: tuple[OrderItem, ...] = ()
+    """The ordered products."""
+    invoicing_data: OrderInvoicing = _NO_ORDER_INVOICING
+    """Billing."""
+    shipping_data: OrderShipping = _NO_ORDER_SHIPPING
+    """Delivery."""
+    customer_note: str | None = None
+    """The customer's note."""
+    order_status: str | None = field(default=None, metadata=READ_ONLY)
+    """Status of the order as text."""
+    shipping_date: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When it is shipped, in project-local time."""
+    program_ranking: int | None = field(default=None, metadata=READ_ONLY)
+    """Place in a series of orders."""
+    payment_status: str | None = field(default=None, metadata=READ_ONLY)
+    """Status of the payment as text."""
+    invoice_document_url: str | None = field(default=None, metadata=READ_ONLY)
+    """URL of the invoice as PDF."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class OrderItemInput(Input, reads=OrderItem):
+    """An order item to be written; the fields are those of `OrderItem`."""
+
+    product_variant_id: str
+    amount: float
+    unit_price: float
+    vat_rate: float
+    customer_id: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class OrderInvoicingInput(Input, reads=OrderInvoicing):
+    """An order invoicing to be written; the fields are those of `OrderInvoicing`."""
+
+    payment_id: str
+    paid_date: datetime | str | Unset | None = UNSET
+    personal_information: PersonalInformationInput | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class OrderShippingInput(Input, reads=OrderShipping):
+    """An order shipping to be written; the fields are those of `OrderShipping`."""
+
+    shipping_id: str
+    contact_firstname: str | Unset | None = UNSET
+    contact_lastname: str | Unset | None = UNSET
+    phone: str | Unset | None = UNSET
+    address: AddressInput | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class OrderInput(Input, reads=Order):
+    """An order to be written; the fields are those of `Order`."""
+
+    customer_id: str
+    currency_id: str
+    total_price: float
+    order_items: Sequence[OrderItemInput]
+    invoicing_data: OrderInvoicingInput
+    order_number: str | Unset | None = UNSET
+    discount_codes: Sequence[str] | Unset | None = UNSET
+    shipping_data: OrderShippingInput | Unset | None = UNSET
+    customer_note: str | Unset | None = UNSET

@@ -1,0 +1,227 @@
+"""Products: read models, inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
+from carecloud_async.models.shared import PluId, PluIdInput, Price, PriceInput, Tag, TagInput
+from carecloud_async.models.unset import UNSET, Unset
+
+__all__ = [
+    "Product", "ProductBrand", "ProductBrandInput", "ProductGroup", "ProductGroupInput", "ProductIdentificationInput",
+    "ProductInput", "Recommendation", "RecommendedProduct", "SearchFlag", "SearchResult",
+    "ThirdPartyRecommendationInput",
+]  # fmt: skip
+
+
+@frozen(kw_only=True, repr=False)
+class Product(Model):
+    """A product."""
+
+    product_id: str = field(metadata=READ_ONLY)
+    """Id of the product."""
+    name: str | None = None
+    """Name of the product."""
+    code: str | None = None
+    """Code of the product."""
+    external_id: str | None = None
+    """Id of the product in another system; deprecated."""
+    plu_ids: tuple[PluId, ...] = ()
+    """The product's codes in the product lists."""
+    product_group_id: str | None = None
+    """Id of the product group."""
+    product_brand_id: str | None = None
+    """Id of the product brand."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    prices: tuple[Price, ...] = ()
+    """The prices, one a currency."""
+    additional_properties: tuple[PropertyRecord, ...] = ()
+    """Values of the project's own properties."""
+    image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    """Addresses of the images."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+    tags: tuple[Tag, ...] = field(default=(), metadata=READ_ONLY)
+    """Its tags."""
+
+
+@frozen(kw_only=True, repr=False)
+class ProductBrand(Model):
+    """A brand of products."""
+
+    product_brand_id: str = field(metadata=READ_ONLY)
+    """Id of the product brand."""
+    name: str | None = None
+    """Name of the product brand."""
+    external_id: str | None = None
+    """Id of the product brand in another system."""
+
+
+@frozen(kw_only=True, repr=False)
+class ProductGroup(Model):
+    """A group of products."""
+
+    product_group_id: str = field(metadata=READ_ONLY)
+    """Id of the product group."""
+    name: str | None = None
+    """Name of the product group."""
+    parent_product_group_id: str | None = None
+    """Id of the parent product group."""
+    parent_external_id: str | None = None
+    """Id of the parent external."""
+    code: str | None = None
+    """Code of the product group."""
+    external_id: str | None = None
+    """Id of the product group in another system."""
+    store_id: str | None = None
+    """Id of the store."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class SearchFlag(Model):
+    """What identifies a search result."""
+
+    name: str | None = None
+    """Name of the search flag."""
+    text_id: str | None = None
+    """Fixed text id of the search flag, the same in all languages."""
+
+
+@frozen(kw_only=True, repr=False)
+class SearchResult(Model):
+    """A product that a search found."""
+
+    resource_id: str
+    """Id of the resource."""
+    search_result_string: str | None = None
+    """The result as text."""
+    flags: tuple[SearchFlag, ...] = ()
+    """What identifies the result."""
+
+
+@frozen(kw_only=True, repr=False)
+class Recommendation(Model):
+    """A recommendation for a customer."""
+
+    recommendation_id: str = field(metadata=READ_ONLY)
+    """Id of the recommendation."""
+    name: str | None = None
+    """Name of the recommendation."""
+    brief_description: str | None = None
+    """Short description."""
+    detailed_description: str | None = None
+    """Long description."""
+    content: str | None = None
+    """Text of the content."""
+    picture_urls: tuple[str, ...] = ()
+    """Addresses of the pictures."""
+    web_url: str | None = None
+    """Web address."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class RecommendedProduct(Model):
+    """A product that the recommendation engine chose."""
+
+    product_id: str = field(metadata=READ_ONLY)
+    """Id of the product."""
+    plu_ids: tuple[PluId, ...] = field(default=(), metadata=READ_ONLY)
+    """The product's codes in the product lists."""
+
+
+@frozen(kw_only=True, repr=False)
+class ProductInput(Input, reads=Product):
+    """A product of a batch."""
+
+    name: str
+    """Name of the product."""
+    plu_ids: Sequence[PluIdInput]
+    """The product's codes in the product lists."""
+    code: str | Unset | None = UNSET
+    """Code of the product."""
+    product_group_id: str | Unset | None = UNSET
+    """Id of the product group."""
+    product_group_external_id: str | Unset | None = UNSET
+    """Id of the product group external."""
+    product_brand_id: str | Unset | None = UNSET
+    """Id of the product brand."""
+    product_brand_external_id: str | Unset | None = UNSET
+    """Id of the product brand external."""
+    store_id: str | Unset | None = UNSET
+    """Id of the store."""
+    partner_id: str | Unset | None = UNSET
+    """Id of the partner."""
+    property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
+    """Values of the project's own properties."""
+    prices: Sequence[PriceInput] | Unset | None = UNSET
+    """The prices, one a currency."""
+    tags: Sequence[TagInput] | Unset | None = UNSET
+    """Its tags."""
+    state: int | Unset | None = UNSET
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class ProductBrandInput(Input, reads=ProductBrand):
+    """A product brand to be written; the fields are those of `ProductBrand`."""
+
+    name: str
+    external_id: str
+
+
+@frozen(kw_only=True, repr=False)
+class ProductGroupInput(Input, reads=ProductGroup):
+    """A product group to be written; the fields are those of `ProductGroup`."""
+
+    name: str
+    external_id: str
+    parent_product_group_id: str | Unset | None = UNSET
+    parent_external_id: str | Unset | None = UNSET
+    code: str | Unset | None = UNSET
+    store_id: str | Unset | None = UNSET
+    partner_id: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class ProductIdentificationInput(Input):
+    """What identifies a product."""
+
+    product_id: str | Unset | None = UNSET
+    """Id of the product."""
+    plu_ids: Sequence[PluIdInput] | Unset | None = UNSET
+    """The product's codes in the product lists."""
+
+
+@frozen(kw_only=True, repr=False)
+class ThirdPartyRecommendationInput(Input):
+    """A recommendation that another system made."""
+
+    products: Sequence[ProductIdentificationInput]
+    """The products."""
+    recommended_product: ProductIdentificationInput
+    """Identifications of the recommended product."""
+    recommendation_system_id: str
+    """Id of the recommendation system."""
+    recommendation_system_dataset_id: str
+    """Id of the recommendation system dataset."""
+    score: float
+    """The higher, the better the recommendation."""
+    customer_id: str | Unset | None = UNSET
+    """Id of the customer."""

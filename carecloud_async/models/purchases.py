@@ -1,0 +1,380 @@
+"""Purchases: read models, inputs, changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from enum import StrEnum
+from typing import TypedDict
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
+from carecloud_async.models.shared import PluIdInput, UtmInput
+from carecloud_async.models.unset import UNSET, Unset
+from carecloud_async.models.vouchers import Voucher
+
+__all__ = [
+    "AcceptedPayment", "BillInput", "BillItemInput", "CashierMessage", "CheckoutPaymentType", "DiscountItem",
+    "DiscountItemInput", "FinalBillInput", "PaymentRecapInput", "PaymentSummary", "PaymentVoucher",
+    "PaymentVoucherInput", "Purchase", "PurchaseChanges", "PurchaseInput", "PurchaseItem", "PurchaseItemType",
+    "PurchaseType", "RecommendedReward", "RecommendedRewardProperties", "RewardListType",
+]  # fmt: skip
+
+
+class CheckoutPaymentType(StrEnum):
+    """Which benefits a checkout may use."""
+
+    STANDARD = "S"
+    ALL_DISCOUNTS = "A"
+    CREDITS = "C"
+    D = "D"
+
+
+class RewardListType(StrEnum):
+    """Which rewards the checkout proposes."""
+
+    FULL = "F"
+    CONDENSED = "C"
+    ALL = "A"
+
+
+@frozen(kw_only=True, repr=False)
+class PurchaseItem(Model):
+    """An item of a purchase."""
+
+    purchase_item_id: str = field(metadata=READ_ONLY)
+    """Id of the purchase item."""
+    product_id: str | None = None
+    """Id of the product."""
+    product_name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the product."""
+    product_group_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the product group."""
+    product_group_name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the product group."""
+    product_brand_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the product brand."""
+    product_brand_name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the product brand."""
+    external_id: str | None = None
+    """Id of the purchase item in another system."""
+    purchase_item_type_id: str | None = None
+    """Id of the purchase item type."""
+    price: float | None = None
+    """Price of the purchase item."""
+    amount: float | None = None
+    """The quantity."""
+    vat_rate: float | None = None
+    """VAT rate in percent."""
+    additional_properties: tuple[PropertyRecord, ...] = ()
+    """Values of the project's own properties."""
+
+
+@frozen(kw_only=True, repr=False)
+class Purchase(Model):
+    """A purchase."""
+
+    purchase_id: str = field(metadata=READ_ONLY)
+    """Id of the purchase."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    store_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the store."""
+    external_purchase_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the purchase in the shop's own system."""
+    payment_time: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When it was paid, in project-local time."""
+    items_count: int | None = field(default=None, metadata=READ_ONLY)
+    """Number of items."""
+    purchase_items: tuple[PurchaseItem, ...] = field(default=(), metadata=READ_ONLY)
+    """The items, if asked for."""
+    type_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the type."""
+    total_price: float | None = field(default=None, metadata=READ_ONLY)
+    """Price of the whole purchase."""
+    currency_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the currency."""
+    card_number: str | None = None
+    """Number of the card."""
+    cashdesk_number: str | None = field(default=None, metadata=READ_ONLY)
+    """Number of the cash desk."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
+    """Values of the project's own properties."""
+
+
+@frozen(kw_only=True, repr=False)
+class PurchaseType(Model):
+    """A kind of purchase."""
+
+    type_id: str = field(metadata=READ_ONLY)
+    """Id of the type."""
+    name: str | None = None
+    """Name of the purchase type."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the purchase type, the same in all languages."""
+
+
+@frozen(kw_only=True, repr=False)
+class PurchaseItemType(Model):
+    """A kind of purchase item."""
+
+    type_id: str = field(metadata=READ_ONLY)
+    """Id of the type."""
+    name: str | None = None
+    """Name of the purchase item type."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the purchase item type, the same in all languages."""
+
+
+@frozen(kw_only=True, repr=False)
+class RecommendedRewardProperties(Model):
+    """What a recommended reward gives."""
+
+    image: str | None = field(default=None, metadata=READ_ONLY)
+    """Image in base64."""
+    valid_time_from: time | None = field(default=None, metadata=READ_ONLY)
+    """Time of day from which it may be used."""
+    valid_time_to: time | None = field(default=None, metadata=READ_ONLY)
+    """Time of day until which it may be used."""
+
+
+_NO_RECOMMENDED_REWARD_PROPERTIES = RecommendedRewardProperties()
+
+
+@frozen(kw_only=True, repr=False)
+class RecommendedReward(Model):
+    """A reward or voucher that a bill can use."""
+
+    code: str = field(metadata=READ_ONLY)
+    """Code of the recommended reward."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the recommended reward."""
+    reward_priority: int | None = field(default=None, metadata=READ_ONLY)
+    """1 is the highest, 9 the lowest."""
+    max_count: int | None = field(default=None, metadata=READ_ONLY)
+    """How often it can be applied at most."""
+    description: str | None = field(default=None, metadata=READ_ONLY)
+    """Description of the recommended reward."""
+    reward_properties: RecommendedRewardProperties = field(
+        default=_NO_RECOMMENDED_REWARD_PROPERTIES, metadata=READ_ONLY
+    )
+    """What the reward gives."""
+
+
+@frozen(kw_only=True, repr=False)
+class DiscountItem(Model):
+    """A discount on a bill or an item of it."""
+
+    discount_code: str | None = None
+    """Code of the discount."""
+    discount_value: float | None = None
+    """Discount as an amount of money."""
+    discount_percent: float | None = None
+    """Discount in percent."""
+    description: str | None = None
+    """Description of the discount item."""
+    bill_item_id: str | None = None
+    """Id of the line of the bill."""
+
+
+@frozen(kw_only=True, repr=False)
+class PaymentVoucher(Model):
+    """A reward or voucher that a bill used."""
+
+    code: str | None = None
+    """Code of the payment voucher."""
+    name: str | None = None
+    """Name of the payment voucher."""
+    discount_value: float | None = None
+    """Discount as an amount of money."""
+    discount_percent: float | None = None
+    """Discount in percent."""
+    bill_item_id: str | None = None
+    """Id of the line of the bill."""
+
+
+@frozen(kw_only=True, repr=False)
+class CashierMessage(Model):
+    """A message for the cashier."""
+
+    text: str | None = field(default=None, metadata=READ_ONLY)
+    """The text."""
+
+
+@frozen(kw_only=True, repr=False)
+class AcceptedPayment(Model):
+    """What a bill costs after points, credits, vouchers and discounts."""
+
+    recommended_discounts: tuple[DiscountItem, ...] = field(default=(), metadata=READ_ONLY)
+    """Discounts on offer, without rewards."""
+    credit_points: float | None = field(default=None, metadata=READ_ONLY)
+    """Points used."""
+    price_of_credit_points: float | None = field(default=None, metadata=READ_ONLY)
+    """Money that the used points are worth."""
+    credit: float | None = field(default=None, metadata=READ_ONLY)
+    """Credits that were used."""
+    vouchers: tuple[PaymentVoucher, ...] = field(default=(), metadata=READ_ONLY)
+    """The vouchers."""
+    credit_points_of_this_transaction: float | None = field(default=None, metadata=READ_ONLY)
+    """Points gained by this purchase."""
+    total_credit_points: float | None = field(default=None, metadata=READ_ONLY)
+    """Points on the account afterwards."""
+    total_credit: float | None = field(default=None, metadata=READ_ONLY)
+    """Credits on the account afterwards."""
+    messages: tuple[CashierMessage, ...] = field(default=(), metadata=READ_ONLY)
+    """Messages for the cashier."""
+
+
+@frozen(kw_only=True, repr=False)
+class PaymentSummary(Model):
+    """The credits, points and vouchers of a purchase."""
+
+    earned_points: float | None = None
+    """Points earned in the interval."""
+    used_credits: float | None = None
+    """Credits that were used to pay."""
+    used_points: float | None = None
+    """Points that were used to pay."""
+    used_points_total: float | None = None
+    """Points that were used to pay and for vouchers."""
+    used_vouchers: tuple[Voucher, ...] = ()
+    """Vouchers that were used."""
+
+
+@frozen(kw_only=True, repr=False)
+class PurchaseInput(Input, reads=Purchase):
+    """A purchase to be written; the fields are those of `Purchase`."""
+
+    customer_id: str
+    card_number: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class BillItemInput(Input):
+    """An item of a bill."""
+
+    plu_ids: Sequence[PluIdInput]
+    """The product's codes in the product lists."""
+    plu_name: str
+    """Name of the product."""
+    vat_rate: float
+    """VAT rate in percent."""
+    quantity: float
+    """The quantity."""
+    paid_amount: float
+    """What the customer paid for it."""
+    price: float
+    """Price of the bill item."""
+    bill_item_id: str
+    """Id of the line of the bill."""
+    loyalty_off: bool
+    """Whether the item takes no part in the loyalty programme."""
+    purchase_item_type_id: str
+    """Id of the purchase item type."""
+    category_plu_id: str | Unset | None = UNSET
+    """Id of the category plu."""
+    customer_id: str | Unset | None = UNSET
+    """Id of the customer; deprecated."""
+    purchase_item_property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
+    """Values of the item's properties."""
+
+
+@frozen(kw_only=True, repr=False)
+class BillInput(Input):
+    """A bill of a till or shop."""
+
+    bill_id: str
+    """Id of the bill in the shop's own system."""
+    payment_time: datetime | str
+    """When it was paid, in project-local time."""
+    currency_id: str
+    """Id of the currency."""
+    total_price: float
+    """Price of the whole bill."""
+    bill_items: Sequence[BillItemInput]
+    """The lines of the bill."""
+    bill_number: str | Unset | None = UNSET
+    """Another number of the bill."""
+    created_by: str | Unset | None = UNSET
+    """Who created it."""
+
+
+@frozen(kw_only=True, repr=False)
+class DiscountItemInput(Input, reads=DiscountItem):
+    """A discount item to be written; the fields are those of `DiscountItem`."""
+
+    bill_item_id: str
+    discount_code: str | Unset | None = UNSET
+    discount_value: float | Unset | None = UNSET
+    discount_percent: float | Unset | None = UNSET
+    description: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class PaymentVoucherInput(Input, reads=PaymentVoucher):
+    """A payment voucher to be written; the fields are those of `PaymentVoucher`."""
+
+    code: str | Unset | None = UNSET
+    name: str | Unset | None = UNSET
+    discount_value: float | Unset | None = UNSET
+    discount_percent: float | Unset | None = UNSET
+    bill_item_id: str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class PaymentRecapInput(Input):
+    """How a bill was paid: points, credits, vouchers, discounts."""
+
+    credit_points: float | Unset | None = UNSET
+    """Points used."""
+    amount_for_credit: float | Unset | None = UNSET
+    """Credits that were used to pay."""
+    vouchers: Sequence[PaymentVoucherInput] | Unset | None = UNSET
+    """The vouchers."""
+    recommended_discounts: Sequence[DiscountItemInput] | Unset | None = UNSET
+    """Discounts on offer, without rewards."""
+
+
+@frozen(kw_only=True, repr=False)
+class FinalBillInput(Input):
+    """A bill that is closed."""
+
+    purchase_type_id: str
+    """Id of the purchase type."""
+    canceled: bool
+    """Whether this cancels the purchase."""
+    payment_type: str
+    """See `CheckoutPaymentType`."""
+    bill_id: str
+    """Id of the bill in the shop's own system."""
+    payment_time: datetime | str
+    """When it was paid, in project-local time."""
+    currency_id: str
+    """Id of the currency."""
+    total_price: float
+    """Price of the whole final bill."""
+    bill_items: Sequence[BillItemInput]
+    """The lines of the bill."""
+    fiscal: bool | Unset | None = UNSET
+    """Whether it is a fiscal bill."""
+    payment_recap: PaymentRecapInput | Unset | None = UNSET
+    """How it was paid: points, credits, vouchers, discounts."""
+    bill_number: str | Unset | None = UNSET
+    """Another number of the bill."""
+    created_by: str | Unset | None = UNSET
+    """Who created it."""
+    utm: UtmInput | Unset | None = UNSET
+    """Where the visit came from."""
+    property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
+    """Values of the project's own properties."""
+
+
+class PurchaseChanges(TypedDict, total=False):
+    """Parts of `Purchase` to change."""
+
+    customer_id: str
+    card_number: str | None

@@ -1,0 +1,246 @@
+"""Rewards: read models, inputs."""
+
+from __future__ import annotations
+
+from datetime import time
+from enum import IntEnum, StrEnum
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.property_record import PropertyRecord
+from carecloud_async.models.shared import PluId, PluIdInput, Price, Tag
+from carecloud_async.models.stores import Store
+from carecloud_async.models.unset import UNSET, Unset
+
+__all__ = [
+    "RelationTarget", "Reward", "RewardGroup", "RewardProduct", "RewardProductBrand", "RewardProductGroup",
+    "RewardProductRelationBonus", "RewardProductRelationCondition", "RewardProductRelationType", "RewardProductRole",
+    "RewardProductSyncInput", "RewardType",
+]  # fmt: skip
+
+
+class RewardGroup(IntEnum):
+    """Values of `Reward.reward_group`."""
+
+    PARTY_TIME = 0
+    CATALOG = 1
+    CAMPAIGN = 2
+    SIMPLE = 4
+    GIFT = 5
+
+
+class RelationTarget(StrEnum):
+    """What a condition or bonus of a reward is about."""
+
+    PRODUCT = "product"
+    PRODUCT_GROUP = "product_group"
+    PRODUCT_BRAND = "product_brand"
+
+
+class RewardProductRelationType(StrEnum):
+    """The part that a product plays in a reward."""
+
+    CONDITION = "condition"
+    BONUS = "bonus"
+
+
+class RewardProductRole(IntEnum):
+    """The same, where the API takes a number."""
+
+    CONDITION = 0
+    BONUS = 1
+
+
+@frozen(kw_only=True, repr=False)
+class RewardProductRelationCondition(Model):
+    """What a reward asks of the products in the cart."""
+
+    related_to: str | None = None
+    """See `RelationTarget`."""
+    count: int | None = None
+    """How many the cart must hold."""
+    min_price: float | None = None
+    """Lowest price that counts."""
+    max_price: float | None = None
+    """Highest price that counts."""
+
+
+@frozen(kw_only=True, repr=False)
+class RewardProductRelationBonus(Model):
+    """What a reward gives on products."""
+
+    related_to: str | None = None
+    """See `RelationTarget`."""
+    count: int | None = None
+    """How many the bonus takes."""
+    min_price: float | None = None
+    """Lowest price that counts."""
+    max_price: float | None = None
+    """Highest price that counts."""
+
+
+@frozen(kw_only=True, repr=False)
+class Reward(Model):
+    """What customers can redeem: a discount, a product, a voucher."""
+
+    reward_id: str = field(metadata=READ_ONLY)
+    """Id of the reward."""
+    code: str | None = None
+    """Code of the reward."""
+    name: str | None = None
+    """Name of the reward."""
+    note: str | None = None
+    """Free text."""
+    subtitle: str | None = None
+    """Subtitle."""
+    points_cost: float | None = None
+    """Price in points."""
+    valid_time_from: time | None = None
+    """Time of day from which it may be used."""
+    valid_time_to: time | None = None
+    """Time of day until which it may be used."""
+    reward_group: int | None = None
+    """See `RewardGroup`."""
+    reward_type_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the reward type."""
+    store_list: tuple[Store, ...] = ()
+    """Stores where it may be used."""
+    additional_properties: tuple[PropertyRecord, ...] = ()
+    """Values of the project's own properties."""
+    priority: int | None = None
+    """1 is the highest, 9 the lowest."""
+    image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    """Addresses of the images."""
+    reward_external_url: str | None = field(default=None, metadata=READ_ONLY)
+    """URL with more about the reward."""
+    has_product_condition: bool | None = field(default=None, metadata=READ_ONLY)
+    """Whether it has a condition on products."""
+    has_group_condition: bool | None = field(default=None, metadata=READ_ONLY)
+    """Whether it has a condition on product groups."""
+    has_brand_condition: bool | None = field(default=None, metadata=READ_ONLY)
+    """Whether it has a condition on product brands."""
+    has_product_bonus: bool | None = field(default=None, metadata=READ_ONLY)
+    """Whether it has a bonus on products."""
+    has_group_bonus: bool | None = None
+    """Whether it has a bonus on product groups."""
+    has_brand_bonus: bool | None = field(default=None, metadata=READ_ONLY)
+    """Whether it has a bonus on product brands."""
+    reward_product_relation_conditions: tuple[RewardProductRelationCondition, ...] = field(
+        default=(), metadata=READ_ONLY
+    )
+    """What the reward asks of products."""
+    reward_product_relation_bonuses: tuple[RewardProductRelationBonus, ...] = field(default=(), metadata=READ_ONLY)
+    """What the reward gives on products."""
+    is_automated: bool | None = None
+    """Whether it is applied automatically."""
+    tags: tuple[Tag, ...] = field(default=(), metadata=READ_ONLY)
+    """Its tags."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class RewardProduct(Model):
+    """A product of a reward, with its relation."""
+
+    product_id: str = field(metadata=READ_ONLY)
+    """Id of the product."""
+    name: str | None = None
+    """Name of the reward product."""
+    code: str | None = None
+    """Code of the reward product."""
+    external_id: str | None = None
+    """Id of the reward product in another system; deprecated."""
+    plu_ids: tuple[PluId, ...] = ()
+    """The product's codes in the product lists."""
+    product_group_id: str | None = None
+    """Id of the product group."""
+    product_brand_id: str | None = None
+    """Id of the product brand."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    prices: tuple[Price, ...] = ()
+    """The prices, one a currency."""
+    additional_properties: tuple[PropertyRecord, ...] = ()
+    """Values of the project's own properties."""
+    image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    """Addresses of the images."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+    tags: tuple[Tag, ...] = field(default=(), metadata=READ_ONLY)
+    """Its tags."""
+    minimum_number_of_products: int | None = field(default=None, metadata=READ_ONLY)
+    """Deprecated; see the conditions of the reward."""
+    reward_product_relation_types: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    """How reward and product are related: `condition` or `bonus`."""
+
+
+@frozen(kw_only=True, repr=False)
+class RewardProductGroup(Model):
+    """A product group of a reward, with its relation."""
+
+    product_group_id: str = field(metadata=READ_ONLY)
+    """Id of the product group."""
+    name: str | None = None
+    """Name of the reward product group."""
+    parent_product_group_id: str | None = None
+    """Id of the parent product group."""
+    parent_external_id: str | None = None
+    """Id of the parent external."""
+    code: str | None = None
+    """Code of the reward product group."""
+    external_id: str | None = None
+    """Id of the reward product group in another system."""
+    store_id: str | None = None
+    """Id of the store."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+    reward_product_relation_types: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    """How reward and group are related: `condition` or `bonus`."""
+
+
+@frozen(kw_only=True, repr=False)
+class RewardProductBrand(Model):
+    """A product brand of a reward, with its relation."""
+
+    product_brand_id: str = field(metadata=READ_ONLY)
+    """Id of the product brand."""
+    name: str | None = None
+    """Name of the reward product brand."""
+    external_id: str | None = None
+    """Id of the reward product brand in another system."""
+    reward_product_relation_types: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    """How reward and brand are related: `condition` or `bonus`."""
+
+
+@frozen(kw_only=True, repr=False)
+class RewardType(Model):
+    """A kind of reward."""
+
+    reward_type_id: str = field(metadata=READ_ONLY)
+    """Id of the reward type."""
+    name: str | None = None
+    """Name of the reward type."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class RewardProductSyncInput(Input):
+    """A product to be tied to a reward."""
+
+    reward_product_relation_type: int
+    """See `RewardProductRole`."""
+    product_id: str | Unset | None = UNSET
+    """Id of the product."""
+    plu_id: PluIdInput | Unset | None = UNSET
+    """Id of the product in the product list."""

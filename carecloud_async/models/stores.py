@@ -1,0 +1,230 @@
+"""Stores: read models, inputs, changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import time
+from typing import TypedDict
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import API_NAME, READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.customer import Address
+from carecloud_async.models.customer_changes import AddressChanges
+from carecloud_async.models.customer_input import AddressInput
+from carecloud_async.models.unset import UNSET, Unset
+
+__all__ = [
+    "GpsCoordinates", "GpsCoordinatesChanges", "GpsCoordinatesInput", "OpeningDay", "OpeningDayChanges",
+    "OpeningDayInput", "Partner", "Store", "StoreChanges", "StoreGroup", "StoreGroupRecord", "StoreInput",
+    "TimeInterval", "TimeIntervalChanges", "TimeIntervalInput",
+]  # fmt: skip
+
+
+_NO_ADDRESS = Address()
+
+
+@frozen(kw_only=True, repr=False)
+class GpsCoordinates(Model):
+    """A position."""
+
+    gps_longitude: float | None = None
+    """Longitude in degrees."""
+    gps_latitude: float | None = None
+    """Latitude in degrees."""
+
+
+_NO_GPS_COORDINATES = GpsCoordinates()
+
+
+@frozen(kw_only=True, repr=False)
+class TimeInterval(Model):
+    """An interval of a day."""
+
+    from_: time | None = field(default=None, metadata=API_NAME("from"))
+    """When it opens."""
+    to: time | None = None
+    """When it closes."""
+
+
+@frozen(kw_only=True, repr=False)
+class OpeningDay(Model):
+    """The opening hours of one day of the week."""
+
+    day_id: str | None = None
+    """Day of the week, such as `MON`."""
+    time_intervals: tuple[TimeInterval, ...] = ()
+    """When it is open."""
+
+
+@frozen(kw_only=True, repr=False)
+class Store(Model):
+    """A store."""
+
+    store_id: str = field(metadata=READ_ONLY)
+    """Id of the store."""
+    store_code: str | None = None
+    """Code of the store."""
+    name: str | None = None
+    """Name of the store."""
+    store_address: Address = _NO_ADDRESS
+    """Postal address."""
+    contact_email: str | None = None
+    """E-mail address of the store."""
+    manager_name: str | None = None
+    """Name of the manager."""
+    phone_number: str | None = None
+    """Number with the international prefix."""
+    partner_id: str | None = None
+    """Id of the partner."""
+    system_id: str | None = None
+    """Id of the store in another system."""
+    gps_coordinates: GpsCoordinates = _NO_GPS_COORDINATES
+    """Where it is."""
+    url_address: str | None = None
+    """Web address."""
+    opening: tuple[OpeningDay, ...] = ()
+    """The opening hours."""
+    image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
+    """Addresses of the images."""
+    visibility_for_customer: int | None = field(default=None, metadata=READ_ONLY)
+    """See `Visibility`."""
+    short_description: str | None = None
+    """Short description."""
+    description: str | None = None
+    """Description of the store."""
+    registration_id: str | None = None
+    """Registration number of the company."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class StoreGroupRecord(Model):
+    """The membership of a store in a group."""
+
+    store_group_record_id: str = field(metadata=READ_ONLY)
+    """Id of the store group record."""
+    store_id: str | None = None
+    """Id of the store."""
+    store_group_id: str | None = None
+    """Id of the store group."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class StoreGroup(Model):
+    """A group of stores."""
+
+    store_group_id: str = field(metadata=READ_ONLY)
+    """Id of the store group."""
+    name: str | None = None
+    """Name of the store group."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class Partner(Model):
+    """A partner company."""
+
+    partner_id: str = field(metadata=READ_ONLY)
+    """Id of the partner."""
+    name: str | None = None
+    """Name of the partner."""
+    address: Address = _NO_ADDRESS
+    """Postal address."""
+    registration_id: str | None = None
+    """Registration number of the company."""
+    vat_id: str | None = None
+    """VAT number of the company."""
+    email: str | None = None
+    """E-mail address."""
+    phone: str | None = None
+    """Number with the international prefix, without `+`."""
+    state: int | None = None
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class GpsCoordinatesInput(Input, reads=GpsCoordinates):
+    """A gps coordinates to be written; the fields are those of `GpsCoordinates`."""
+
+    gps_longitude: float
+    gps_latitude: float
+
+
+@frozen(kw_only=True, repr=False)
+class TimeIntervalInput(Input, reads=TimeInterval):
+    """A time interval to be written; the fields are those of `TimeInterval`."""
+
+    from_: time | str = field(metadata=API_NAME("from"))
+    to: time | str
+
+
+@frozen(kw_only=True, repr=False)
+class OpeningDayInput(Input, reads=OpeningDay):
+    """An opening day to be written; the fields are those of `OpeningDay`."""
+
+    day_id: str
+    time_intervals: Sequence[TimeIntervalInput]
+
+
+@frozen(kw_only=True, repr=False)
+class StoreInput(Input, reads=Store):
+    """A store to be written; the fields are those of `Store`."""
+
+    store_code: str
+    name: str
+    partner_id: str
+    system_id: str
+    store_address: AddressInput | Unset | None = UNSET
+    contact_email: str | Unset | None = UNSET
+    manager_name: str | Unset | None = UNSET
+    phone_number: str | Unset | None = UNSET
+    gps_coordinates: GpsCoordinatesInput | Unset | None = UNSET
+    url_address: str | Unset | None = UNSET
+    opening: Sequence[OpeningDayInput] | Unset | None = UNSET
+    short_description: str | Unset | None = UNSET
+    description: str | Unset | None = UNSET
+    registration_id: str | Unset | None = UNSET
+
+
+class GpsCoordinatesChanges(TypedDict, total=False):
+    """Parts of `GpsCoordinates` to change."""
+
+    gps_longitude: float
+    gps_latitude: float
+
+
+TimeIntervalChanges = TypedDict("TimeIntervalChanges", {"from": "time | str", "to": "time | str"}, total=False)
+"""Parts of `TimeInterval` to change."""
+
+
+class OpeningDayChanges(TypedDict, total=False):
+    """Parts of `OpeningDay` to change."""
+
+    day_id: str
+    time_intervals: Sequence[TimeIntervalChanges | TimeIntervalInput]
+
+
+class StoreChanges(TypedDict, total=False):
+    """Parts of `Store` to change."""
+
+    store_code: str
+    name: str
+    store_address: AddressChanges | AddressInput | None
+    contact_email: str | None
+    manager_name: str | None
+    phone_number: str | None
+    partner_id: str
+    system_id: str
+    gps_coordinates: GpsCoordinatesChanges | GpsCoordinatesInput | None
+    url_address: str | None
+    opening: Sequence[OpeningDayChanges | OpeningDayInput] | None
+    short_description: str | None
+    description: str | None
+    registration_id: str | None

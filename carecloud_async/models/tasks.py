@@ -1,0 +1,149 @@
+"""Tasks: read models, inputs, changes."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import IntEnum
+from typing import TypedDict
+
+from attrs import field, frozen
+
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.unset import UNSET, Unset
+
+__all__ = [
+    "Task", "TaskAssignee", "TaskAssigneeInput", "TaskChanges", "TaskComment", "TaskCommentInput", "TaskInput",
+    "TaskPriority", "TaskState", "TaskType",
+]  # fmt: skip
+
+
+class TaskPriority(IntEnum):
+    """Values of `Task.task_priority`."""
+
+    CRITICAL = 1
+    MAJOR = 2
+    NORMAL = 3
+    MINOR = 4
+
+
+@frozen(kw_only=True, repr=False)
+class Task(Model):
+    """A task for users."""
+
+    task_id: str = field(metadata=READ_ONLY)
+    """Id of the task."""
+    task_type_id: str | None = None
+    """Id of the task type."""
+    task_state_id: str | None = None
+    """Id of the task state."""
+    customer_id: str | None = None
+    """Id of the customer."""
+    task_note: str | None = None
+    """Text of the task."""
+    task_title: str | None = None
+    """Title of the task."""
+    task_priority: int | None = None
+    """See `TaskPriority`."""
+    due_date: date | None = None
+    """Day by which it is due."""
+    created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the task was created, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class TaskAssignee(Model):
+    """A user who is to do a task."""
+
+    task_assignee_id: str = field(metadata=READ_ONLY)
+    """Id of the task assignee."""
+    user_id: str | None = None
+    """Id of the user."""
+    name: str | None = field(default=None, metadata=READ_ONLY)
+    """Name of the task assignee."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+
+
+@frozen(kw_only=True, repr=False)
+class TaskComment(Model):
+    """A comment on a task."""
+
+    task_comment_id: str = field(metadata=READ_ONLY)
+    """Id of the task comment."""
+    task_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Id of the task."""
+    text: str | None = None
+    """The text."""
+    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
+    """When the record last changed, in project-local time."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class TaskType(Model):
+    """A kind of task."""
+
+    task_type_id: str = field(metadata=READ_ONLY)
+    """Id of the task type."""
+    name: str | None = None
+    """Name of the task type."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the task type, the same in all languages."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class TaskState(Model):
+    """A state that tasks can be in."""
+
+    task_state_id: str = field(metadata=READ_ONLY)
+    """Id of the task state."""
+    name: str | None = None
+    """Name of the task state."""
+    text_id: str | None = field(default=None, metadata=READ_ONLY)
+    """Fixed text id of the task state, the same in all languages."""
+    state: int | None = field(default=None, metadata=READ_ONLY)
+    """See `RecordState`."""
+
+
+@frozen(kw_only=True, repr=False)
+class TaskInput(Input, reads=Task):
+    """A task to be written; the fields are those of `Task`."""
+
+    task_type_id: str
+    task_state_id: str
+    customer_id: str
+    task_title: str
+    task_priority: int
+    task_note: str | Unset | None = UNSET
+    due_date: date | str | Unset | None = UNSET
+
+
+@frozen(kw_only=True, repr=False)
+class TaskAssigneeInput(Input, reads=TaskAssignee):
+    """A task assignee to be written; the fields are those of `TaskAssignee`."""
+
+    user_id: str
+
+
+@frozen(kw_only=True, repr=False)
+class TaskCommentInput(Input, reads=TaskComment):
+    """A task comment to be written; the fields are those of `TaskComment`."""
+
+    text: str
+
+
+class TaskChanges(TypedDict, total=False):
+    """Parts of `Task` to change."""
+
+    task_type_id: str
+    task_state_id: str
+    customer_id: str
+    task_note: str | None
+    task_title: str
+    task_priority: int
+    due_date: date | str | None

@@ -1,0 +1,184 @@
+"""Parts of one customer: addresses, related customers, referrals, events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Unpack
+
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.updating import Updating
+
+if TYPE_CHECKING:
+    from carecloud_async.models.customer_records import (
+        AdditionalAddress,
+        AdditionalAddressChanges,
+        AdditionalAddressInput,
+        Referral,
+        RelatedCustomer,
+        RelatedCustomerInput,
+    )
+    from carecloud_async.models.events import Event
+
+
+class CustomerAddresses(Updating, call="customers.addresses"):
+    """The addresses of one customer."""
+
+    @lists("getSubCustomerAddresses", "/customers/{customer_id}/addresses", "addresses", key="additional_address_id")
+    def list(
+        self, *, customer_address_type_id: str | None = None, **paging: Unpack[Paging]
+    ) -> Listing[AdditionalAddress]:
+        """List addresses of the customer that match all filters (`GET /customers/{customer_id}/addresses`).
+
+        Args:
+            customer_address_type_id: id of the customer address type.
+        """
+        ...
+
+    @posts("postSubCustomerAddress", "/customers/{customer_id}/addresses", answer="additional_address_id")
+    async def create(self, additional_address: AdditionalAddressInput) -> str:
+        """Create an address and return its id (`POST /customers/{customer_id}/addresses`)."""
+        ...
+
+    @gets(
+        "getSubCustomerAddress",
+        "/customers/{customer_id}/addresses/{additional_customer_address_id_path}",
+        rename={"additional_address_id": "additional_customer_address_id_path"},
+    )
+    async def get(self, additional_address_id: str) -> AdditionalAddress:
+        """Return the address with this id.
+
+        `GET /customers/{customer_id}/addresses/{additional_customer_address_id_path}`.
+        """
+        ...
+
+    @puts(
+        "putSubCustomerAddress",
+        "/customers/{customer_id}/addresses/{additional_customer_address_id_path}",
+        rename={"additional_address_id": "additional_customer_address_id_path"},
+    )
+    async def replace(self, additional_address_id: str, additional_address: AdditionalAddressInput) -> None:
+        """Replace an address.
+
+        `PUT /customers/{customer_id}/addresses/{additional_customer_address_id_path}`: what is left out is deleted.
+        """
+        ...
+
+    async def update(
+        self,
+        additional_address_id: str,
+        changes: AdditionalAddressChanges,
+        *,
+        if_unchanged: AdditionalAddress | None = None,
+        allow_unknown: bool = False,
+    ) -> None:
+        """Change what is named of an address and nothing else.
+
+        `GET`, then `PUT /customers/{customer_id}/addresses/{additional_customer_address_id_path}`.
+
+        The arguments and errors are those of `Customers.update`.
+        """
+        await self._update(additional_address_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
+
+
+class CustomerRelatedCustomers(Resource, call="customers.related_customers"):
+    """The related customers of one customer."""
+
+    @lists(
+        "getSubCustomerRelatedCustomers",
+        "/customers/{customer_id}/related-customers",
+        "related_customers",
+        key="customer_relation_id",
+    )
+    def list(
+        self,
+        *,
+        related_customer_id: str | None = None,
+        customer_relation_type_id: str | None = None,
+        all_customer_relations: bool | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[RelatedCustomer]:
+        """List related customers of the customer that match all filters.
+
+        `GET /customers/{customer_id}/related-customers`.
+
+        Args:
+            related_customer_id: id of the other customer.
+            customer_relation_type_id: id of the customer relation type.
+            all_customer_relations: past relations too.
+        """
+        ...
+
+    @posts(
+        "postSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", answer="customer_relation_id"
+    )
+    async def create(self, related_customer: RelatedCustomerInput) -> str:
+        """Create a related customer and return its id (`POST /customers/{customer_id}/related-customers`)."""
+        ...
+
+    @gets("getSubCustomerRelatedCustomer", "/customers/{customer_id}/related-customers/{customer_relation_id}")
+    async def get(self, customer_relation_id: str) -> RelatedCustomer:
+        """Return the related customer with this id.
+
+        `GET /customers/{customer_id}/related-customers/{customer_relation_id}`.
+        """
+        ...
+
+    @deletes("deleteSubCustomerRelatedCustomer", "/customers/{customer_id}/related-customers/{customer_relation_id}")
+    async def delete(self, customer_relation_id: str) -> None:
+        """Delete the related customer with this id.
+
+        `DELETE /customers/{customer_id}/related-customers/{customer_relation_id}`.
+        """
+        ...
+
+
+class CustomerReferrals(Resource, call="customers.referrals"):
+    """The referrals of one customer."""
+
+    @lists("getSubCustomerReferrals", "/customers/{customer_id}/referrals", "referrals", key="referral_id")
+    def list(
+        self,
+        *,
+        is_valid: bool | None = None,
+        referral_campaign_id: str | None = None,
+        referral_code: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Referral]:
+        """List referrals of the customer that match all filters (`GET /customers/{customer_id}/referrals`).
+
+        Args:
+            is_valid: only valid ones, or only those that are not.
+            referral_campaign_id: id of the referral campaign.
+            referral_code: code of the customer who sent this one.
+        """
+        ...
+
+
+class CustomerEvents(Resource, call="customers.events"):
+    """The events of one customer."""
+
+    @lists("getSubCustomerEvents", "/customers/{customer_id}/events", "customer_events", key="event_id")
+    def list(
+        self,
+        *,
+        event_type_id: str | None = None,
+        external_id: str | None = None,
+        event_type_ids: Sequence[str] | None = None,
+        include_property_records: bool | None = None,
+        time_from: datetime | str | None = None,
+        time_to: datetime | str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Event]:
+        """List events of the customer that match all filters (`GET /customers/{customer_id}/events`).
+
+        Args:
+            event_type_id: id of the event type.
+            external_id: the id in another system.
+            event_type_ids: any of these ids, up to 1,000.
+            include_property_records: whether each record comes with its property records.
+            time_from: from when on.
+            time_to: until when.
+        """
+        ...

@@ -1,0 +1,297 @@
+"""`client.credits`, `client.credit_history`, `client.credit_types`, `client.wallet`, `client.statuses`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Unpack
+
+from carecloud_async.calls.operation import ENTERPRISE_ONLY
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+
+if TYPE_CHECKING:
+    from carecloud_async.models.loyalty import (
+        Credit,
+        CreditHistoryRecord,
+        CreditsOverview,
+        CreditType,
+        ExpirationOverview,
+        PointsOverview,
+        QualificationTurnover,
+        Status,
+    )
+    from carecloud_async.models.purchases import Purchase
+
+
+class CreditPurchases(Resource, call="credits.purchases"):
+    """The purchases of one credit."""
+
+    @lists("getSubCreditPurchases", "/credits/{credit_id}/purchases", "purchases", key="purchase_id")
+    def list(
+        self,
+        *,
+        store_id: str | None = None,
+        customer_id: str | None = None,
+        type_id: str | None = None,
+        payment_time_from: datetime | str | None = None,
+        payment_time_to: datetime | str | None = None,
+        purchase_items_extension: bool | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Purchase]:
+        """List purchases of the credit that match all filters (`GET /credits/{credit_id}/purchases`).
+
+        Args:
+            store_id: id of the store.
+            customer_id: id of the customer.
+            type_id: id of the type.
+            payment_time_from: from when on.
+            payment_time_to: until when.
+            purchase_items_extension: whether each purchase comes with its items.
+        """
+        ...
+
+
+class Credits(Resource, call="credits"):
+    """Credits."""
+
+    @lists("getCredits", "/credits", "credits", key="credit_id")
+    def list(
+        self,
+        *,
+        customer_id: str | None = None,
+        credit_type_id: str | Sequence[str] | None = None,
+        create_credit_time_from: datetime | str | None = None,
+        create_credit_time_to: datetime | str | None = None,
+        note: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Credit]:
+        """List credits that match all filters (`GET /credits`).
+
+        Args:
+            customer_id: id of the customer.
+            credit_type_id: the credit type, or several.
+            create_credit_time_from: from when on.
+            create_credit_time_to: until when.
+            note: part of the note.
+        """
+        ...
+
+    @gets("getCredit", "/credits/{credit_id}")
+    async def get(self, credit_id: str) -> Credit:
+        """Return the credit with this id (`GET /credits/{credit_id}`)."""
+        ...
+
+    @posts("postCreditReduction", "/credits/actions/reduce-credits", answer="credit_id", interfaces=ENTERPRISE_ONLY)
+    async def reduce_credits(
+        self,
+        *,
+        amount: float,
+        customer_id: str,
+        partner_id: str,
+        credit_type_id: str | None = None,
+        currency_id: str | None = None,
+        note: str | None = None,
+    ) -> str:
+        """Take credits from a customer and return the id of the reduction.
+
+        `POST /credits/actions/reduce-credits`. Enterprise API only.
+
+        Off until an administrator of the project turns it on.
+
+        Args:
+            amount: the quantity.
+            customer_id: id of the customer.
+            partner_id: id of the partner.
+            credit_type_id: id of the credit type.
+            currency_id: id of the currency.
+            note: free text.
+        """
+        ...
+
+    @posts("postCreditDeposit", "/credits/actions/deposit-credits", answer="credit_id", interfaces=ENTERPRISE_ONLY)
+    async def deposit_credits(
+        self,
+        *,
+        amount: float,
+        customer_id: str,
+        partner_id: str,
+        credit_type_id: str | None = None,
+        currency_id: str | None = None,
+        note: str | None = None,
+    ) -> str:
+        """Give a customer credits and return the id of the record.
+
+        `POST /credits/actions/deposit-credits`. Enterprise API only.
+
+        Off until an administrator of the project turns it on.
+
+        Args:
+            amount: the quantity.
+            customer_id: id of the customer.
+            partner_id: id of the partner.
+            credit_type_id: id of the credit type.
+            currency_id: id of the currency.
+            note: free text.
+        """
+        ...
+
+    @posts("postCreditTransfer", "/credits/actions/transfer-credits", interfaces=ENTERPRISE_ONLY)
+    async def transfer_credits(
+        self,
+        *,
+        original_customer_id: str,
+        new_customer_id: str,
+        amount: float,
+        credit_type_id: str,
+        currency_id: str | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Transfer credits from one customer to another.
+
+        `POST /credits/actions/transfer-credits`. Enterprise API only.
+
+        Off until an administrator of the project turns it on.
+
+        Args:
+            original_customer_id: id of the customer who gives.
+            new_customer_id: id of the customer who receives.
+            amount: the quantity.
+            credit_type_id: id of the credit type.
+            currency_id: id of the currency.
+            note: free text.
+        """
+        ...
+
+    def purchases(self, credit_id: str) -> CreditPurchases:
+        """Bind the purchases of the credit with this id."""
+        return CreditPurchases(self._caller, acting=self._acting, credit_id=credit_id)
+
+
+class CreditHistory(Resource, call="credit_history"):
+    """Credit history."""
+
+    @lists("getCreditHistory", "/credit-history", "credit_history", key=None)
+    def list(
+        self,
+        *,
+        customer_id: str,
+        store_id: str | None = None,
+        partner_id: str | None = None,
+        time_from: datetime | str | None = None,
+        time_to: datetime | str | None = None,
+        credit_operation_type: str | None = None,
+        credit_operation_note: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[CreditHistoryRecord]:
+        """List credit history that match all filters (`GET /credit-history`).
+
+        Args:
+            customer_id: id of the customer.
+            store_id: id of the store.
+            partner_id: id of the partner.
+            time_from: from when on.
+            time_to: until when.
+            credit_operation_type: kind of the operation or a part of it.
+            credit_operation_note: note or a part of it.
+        """
+        ...
+
+
+class CreditTypes(Resource, call="credit_types"):
+    """Credit types."""
+
+    @lists("getCreditTypes", "/credit-types", "credit_types", key="credit_type_id")
+    def list(self, **paging: Unpack[Paging]) -> Listing[CreditType]:
+        """List credit types (`GET /credit-types`)."""
+        ...
+
+    @gets("getCreditType", "/credit-types/{credit_type_id}")
+    async def get(self, credit_type_id: str) -> CreditType:
+        """Return the credit type with this id (`GET /credit-types/{credit_type_id}`)."""
+        ...
+
+
+class Wallet(Resource, call="wallet"):
+    """Wallet."""
+
+    @gets("getWalletSalesTurnover", "/wallet/actions/sales-turnover", answer="turnover")
+    async def sales_turnover(
+        self, *, customer_id: str, date_from: date | str | None = None, date_to: date | str | None = None
+    ) -> tuple[QualificationTurnover, ...]:
+        """Return the customer's turnover in an interval, by currency (`GET /wallet/actions/sales-turnover`).
+
+        Args:
+            customer_id: id of the customer.
+            date_from: first day.
+            date_to: last day.
+        """
+        ...
+
+    @gets("getWalletPoints", "/wallet/actions/points-overview")
+    async def points_overview(
+        self, *, customer_id: str, date_from: date | str | None = None, date_to: date | str | None = None
+    ) -> PointsOverview:
+        """Return the customer's points in an interval (`GET /wallet/actions/points-overview`).
+
+        Args:
+            customer_id: id of the customer.
+            date_from: first day.
+            date_to: last day.
+        """
+        ...
+
+    @gets("getWalletCredits", "/wallet/actions/credits-overview")
+    async def credits_overview(
+        self,
+        *,
+        customer_id: str,
+        date_from: date | str | None = None,
+        date_to: date | str | None = None,
+        credit_type_id: str | Sequence[str] | None = None,
+    ) -> CreditsOverview:
+        """Return the customer's credits in an interval, by currency (`GET /wallet/actions/credits-overview`).
+
+        Args:
+            customer_id: id of the customer.
+            date_from: first day.
+            date_to: last day.
+            credit_type_id: the credit type, or several.
+        """
+        ...
+
+    @gets("getWalletPointsExpiration", "/wallet/actions/points-expiration-overview")
+    async def points_expiration_overview(self, *, customer_id: str) -> ExpirationOverview:
+        """Return the points that end this month and next (`GET /wallet/actions/points-expiration-overview`).
+
+        Args:
+            customer_id: id of the customer.
+        """
+        ...
+
+    @gets("getWalletCreditsExpiration", "/wallet/actions/credits-expiration-overview")
+    async def credits_expiration_overview(self, *, customer_id: str) -> ExpirationOverview:
+        """Return the credits that end this month and next (`GET /wallet/actions/credits-expiration-overview`).
+
+        Args:
+            customer_id: id of the customer.
+        """
+        ...
+
+
+class Statuses(Resource, call="statuses"):
+    """Statuses."""
+
+    @lists("getStatuses", "/statuses", "statuses", key="status_id")
+    def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Status]:
+        """List statuses that match all filters (`GET /statuses`).
+
+        Args:
+            text_id: the fixed text id.
+        """
+        ...
+
+    @gets("getStatus", "/statuses/{status_id}")
+    async def get(self, status_id: str) -> Status:
+        """Return the status with this id (`GET /statuses/{status_id}`)."""
+        ...

@@ -1,0 +1,250 @@
+"""`client.points`, `client.point_history`, `client.point_reservations`, `client.point_types`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Unpack
+
+from carecloud_async.calls.operation import ENTERPRISE_ONLY
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+
+if TYPE_CHECKING:
+    from carecloud_async.models.loyalty import Point, PointHistoryRecord, PointReservation, PointType
+    from carecloud_async.models.purchases import Purchase
+
+
+class PointPurchases(Resource, call="points.purchases"):
+    """The purchases of one point."""
+
+    @lists("getSubPointPurchases", "/points/{point_id}/purchases", "purchases", key="purchase_id")
+    def list(
+        self,
+        *,
+        store_id: str | None = None,
+        customer_id: str | None = None,
+        type_id: str | None = None,
+        payment_time_from: datetime | str | None = None,
+        payment_time_to: datetime | str | None = None,
+        purchase_items_extension: bool | None = None,
+        external_purchase_id: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Purchase]:
+        """List purchases of the point that match all filters (`GET /points/{point_id}/purchases`).
+
+        Args:
+            store_id: id of the store.
+            customer_id: id of the customer.
+            type_id: id of the type.
+            payment_time_from: from when on.
+            payment_time_to: until when.
+            purchase_items_extension: whether each purchase comes with its items.
+            external_purchase_id: id of the purchase in the shop's own system.
+        """
+        ...
+
+
+class Points(Resource, call="points"):
+    """Points."""
+
+    @lists("getPoints", "/points", "points", key="point_id")
+    def list(
+        self,
+        *,
+        customer_id: str | None = None,
+        point_type_id: str | None = None,
+        create_point_time_from: datetime | str | None = None,
+        create_point_time_to: datetime | str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Point]:
+        """List points that match all filters (`GET /points`).
+
+        Args:
+            customer_id: id of the customer.
+            point_type_id: id of the point type.
+            create_point_time_from: from when on.
+            create_point_time_to: until when.
+        """
+        ...
+
+    @gets("getPoint", "/points/{point_id}")
+    async def get(self, point_id: str) -> Point:
+        """Return the point with this id (`GET /points/{point_id}`)."""
+        ...
+
+    @posts("postPointsRedemption", "/points/actions/reduce-points", answer="point_id", interfaces=ENTERPRISE_ONLY)
+    async def reduce_points(
+        self,
+        *,
+        amount: float,
+        customer_id: str,
+        partner_id: str,
+        point_type_id: str | None = None,
+        note: str | None = None,
+    ) -> str:
+        """Redeem points and return the id of the redemption.
+
+        `POST /points/actions/reduce-points`. Enterprise API only.
+
+        Args:
+            amount: the quantity.
+            customer_id: id of the customer.
+            partner_id: id of the partner.
+            point_type_id: id of the point type.
+            note: free text.
+        """
+        ...
+
+    @posts("postPointsAssign", "/points/actions/assign-points", answer="point_id", interfaces=ENTERPRISE_ONLY)
+    async def assign_points(
+        self,
+        *,
+        amount: float,
+        customer_id: str,
+        partner_id: str,
+        point_type_id: str | None = None,
+        note: str | None = None,
+    ) -> str:
+        """Give a customer points and return the id of the record.
+
+        `POST /points/actions/assign-points`. Enterprise API only.
+
+        Args:
+            amount: the quantity.
+            customer_id: id of the customer.
+            partner_id: id of the partner.
+            point_type_id: id of the point type.
+            note: free text.
+        """
+        ...
+
+    @posts("postPointsTransfer", "/points/actions/transfer-points")
+    async def transfer_points(
+        self,
+        *,
+        original_customer_id: str,
+        new_customer_id: str,
+        amount: float,
+        point_type_id: str,
+        note: str | None = None,
+    ) -> None:
+        """Transfer points from one customer to another (`POST /points/actions/transfer-points`).
+
+        Args:
+            original_customer_id: id of the customer who gives.
+            new_customer_id: id of the customer who receives.
+            amount: the quantity.
+            point_type_id: id of the point type.
+            note: free text.
+        """
+        ...
+
+    @posts("postPointsSynchronize", "/points/actions/synchronize-points")
+    async def synchronize_points(
+        self, *, customer_id: str, amount: float, partner_id: str | None = None, note: str | None = None
+    ) -> None:
+        """Set how many points the customer has (`POST /points/actions/synchronize-points`).
+
+        Args:
+            customer_id: id of the customer.
+            amount: the quantity.
+            partner_id: id of the partner.
+            note: free text.
+        """
+        ...
+
+    def purchases(self, point_id: str) -> PointPurchases:
+        """Bind the purchases of the point with this id."""
+        return PointPurchases(self._caller, acting=self._acting, point_id=point_id)
+
+
+class PointHistory(Resource, call="point_history"):
+    """Point history."""
+
+    @lists("getPointHistory", "/point-history", "point_history", key=None)
+    def list(
+        self,
+        *,
+        customer_id: str,
+        store_id: str | None = None,
+        partner_id: str | None = None,
+        time_from: datetime | str | None = None,
+        time_to: datetime | str | None = None,
+        point_operation_type: str | None = None,
+        point_operation_note: str | None = None,
+        point_type_id: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[PointHistoryRecord]:
+        """List point history that match all filters (`GET /point-history`).
+
+        Args:
+            customer_id: id of the customer.
+            store_id: id of the store.
+            partner_id: id of the partner.
+            time_from: from when on.
+            time_to: until when.
+            point_operation_type: kind of the operation or a part of it.
+            point_operation_note: note or a part of it.
+            point_type_id: id of the point type.
+        """
+        ...
+
+
+class PointReservations(Resource, call="point_reservations"):
+    """Point reservations."""
+
+    @lists("getPointReservations", "/point-reservations", "point_reservations", key="points_reservation_id")
+    def list(
+        self, *, customer_id: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
+    ) -> Listing[PointReservation]:
+        """List point reservations that match all filters (`GET /point-reservations`).
+
+        Args:
+            customer_id: id of the customer.
+            external_id: the id in another system.
+        """
+        ...
+
+    @gets("getPointReservation", "/point-reservations/{point_reservation_id}")
+    async def get(self, point_reservation_id: str) -> PointReservation:
+        """Return the point reservation with this id (`GET /point-reservations/{point_reservation_id}`)."""
+        ...
+
+    @posts("postPointReservationCreate", "/point-reservations/actions/reserve-points")
+    async def reserve_points(
+        self, *, external_id: str, customer_id: str, amount: float, expiration_time: datetime | str | None = None
+    ) -> None:
+        """Set points aside until they are redeemed, freed or expire.
+
+        `POST /point-reservations/actions/reserve-points`.
+
+        Args:
+            external_id: id of the record in another system.
+            customer_id: id of the customer.
+            amount: the quantity.
+            expiration_time: when the reservation ends.
+        """
+        ...
+
+    @posts("postPointReservationRelease", "/point-reservations/actions/free-points")
+    async def free_points(self, *, external_id: str) -> None:
+        """Free points that were set aside (`POST /point-reservations/actions/free-points`).
+
+        Args:
+            external_id: id of the record in another system.
+        """
+        ...
+
+
+class PointTypes(Resource, call="point_types"):
+    """Point types."""
+
+    @lists("getPointsTypes", "/point-types", "point_types", key="point_type_id")
+    def list(self, **paging: Unpack[Paging]) -> Listing[PointType]:
+        """List point types (`GET /point-types`)."""
+        ...
+
+    @gets("getPointType", "/point-types/{point_type_id}")
+    async def get(self, point_type_id: str) -> PointType:
+        """Return the point type with this id (`GET /point-types/{point_type_id}`)."""
+        ...

@@ -1,0 +1,274 @@
+"""`client.product_reservations`, `client.product_reservation_prices` and 3 more families."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Unpack
+
+from carecloud_async.calls.operation import ENTERPRISE_ONLY
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts
+
+if TYPE_CHECKING:
+    from carecloud_async.models.product_reservations import (
+        ExternalCodeInput,
+        ProductReservation,
+        ProductReservationExternalListType,
+        ProductReservationInput,
+        ProductReservationPrice,
+        ProductReservationPriceIdInput,
+        ProductReservationPriceInput,
+        ProductReservationSource,
+    )
+    from carecloud_async.models.products import Product, SearchResult
+
+
+class ProductReservations(Resource, call="product_reservations"):
+    """Product reservations."""
+
+    @lists("getProductReservations", "/product-reservations", "product_reservations", key="product_reservation_id")
+    def list(
+        self,
+        *,
+        customer_id: str | None = None,
+        store_id: str | None = None,
+        reservation_state: int | None = None,
+        external_reservation_list_type_id: str | None = None,
+        external_reservation_code: str | None = None,
+        include_reservation_progress_history: bool | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[ProductReservation]:
+        """List product reservations that match all filters (`GET /product-reservations`).
+
+        Args:
+            customer_id: id of the customer.
+            store_id: id of the store.
+            reservation_state: see `ReservationState`.
+            external_reservation_list_type_id: id of the external reservation list type.
+            external_reservation_code: code of the reservation in another system.
+            include_reservation_progress_history: whether the history of the progress comes along.
+        """
+        ...
+
+    @posts("postProductReservation", "/product-reservations", answer="product_reservation_id")
+    async def create(self, product_reservation: ProductReservationInput) -> str:
+        """Create a product reservation and return its id (`POST /product-reservations`)."""
+        ...
+
+    @gets("getProductReservation", "/product-reservations/{product_reservation_id}")
+    async def get(self, product_reservation_id: str) -> ProductReservation:
+        """Return the product reservation with this id (`GET /product-reservations/{product_reservation_id}`)."""
+        ...
+
+    @posts(
+        "postProductReservationCancel",
+        "/product-reservations/{product_reservation_id}/actions/cancel-reservation",
+        twice=("product_reservation_id",),
+    )
+    async def cancel_reservation(self, product_reservation_id: str) -> None:
+        """Cancel a reservation (`POST /product-reservations/{product_reservation_id}/actions/cancel-reservation`).
+
+        Args:
+            product_reservation_id: id of the product reservation.
+        """
+        ...
+
+    @posts("postProductReservationChangeState", "/product-reservations/actions/change-reservation-state")
+    async def change_reservation_state(self, *, product_reservation_id: str, state: int) -> None:
+        """Change the state of a reservation (`POST /product-reservations/actions/change-reservation-state`).
+
+        Args:
+            product_reservation_id: id of the product reservation.
+            state: see `ReservationState`.
+        """
+        ...
+
+    @posts(
+        "postProductReservationSetExternalReservationCode",
+        "/product-reservations/actions/set-product-reservation-external-codes",
+    )
+    async def set_product_reservation_external_codes(
+        self, *, product_reservation_id: str, external_reservation_codes: Sequence[ExternalCodeInput]
+    ) -> None:
+        """Set the codes of other systems, in place of those set before.
+
+        `POST /product-reservations/actions/set-product-reservation-external-codes`.
+
+        Args:
+            product_reservation_id: id of the product reservation.
+            external_reservation_codes: codes of the reservation in other systems.
+        """
+        ...
+
+
+class ProductReservationPrices(Resource, call="product_reservation_prices"):
+    """Product reservation prices."""
+
+    @lists(
+        "getProductReservationPrices",
+        "/product-reservation-prices",
+        "product_reservation_prices",
+        key="product_reservation_price_id",
+    )
+    def list(
+        self,
+        *,
+        reservable_product_id: str | Sequence[str] | None = None,
+        store_id: str | None = None,
+        currency_id: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[ProductReservationPrice]:
+        """List product reservation prices that match all filters (`GET /product-reservation-prices`).
+
+        Args:
+            reservable_product_id: the reservable product, or several.
+            store_id: id of the store.
+            currency_id: id of the currency.
+        """
+        ...
+
+    @gets("getProductReservationPrice", "/product-reservation-prices/{product_reservation_price_id}")
+    async def get(self, product_reservation_price_id: str) -> ProductReservationPrice:
+        """Return the product reservation price with this id.
+
+        `GET /product-reservation-prices/{product_reservation_price_id}`.
+        """
+        ...
+
+    @posts("postBulkProductReservationPrices", "/product-reservation-prices/batch", interfaces=ENTERPRISE_ONLY)
+    async def batch(
+        self, product_reservation_prices: Sequence[ProductReservationPriceInput], *, error_processing: int | None = None
+    ) -> None:
+        """Write up to 1,000 product reservation prices.
+
+        `POST /product-reservation-prices/batch`. Enterprise API only.
+
+        `error_processing` says what happens when a record is at fault: all is undone, or the others are written.
+
+        Args:
+            product_reservation_prices: the prices.
+            error_processing: see `ErrorProcessing`; the server rolls everything back if left out.
+        """
+        ...
+
+    @deletes(
+        "postBulkDeleteProductReservationPrices",
+        "/product-reservation-prices/batch",
+        sends=True,
+        interfaces=ENTERPRISE_ONLY,
+    )
+    async def delete_batch(
+        self,
+        product_reservation_prices: Sequence[ProductReservationPriceIdInput],
+        *,
+        error_processing: int | None = None,
+    ) -> None:
+        """Delete up to 1,000 product reservation prices.
+
+        `DELETE /product-reservation-prices/batch`. Enterprise API only.
+
+        `error_processing` says what happens when a record is at fault: all is undone, or the others are written.
+
+        Args:
+            product_reservation_prices: the prices.
+            error_processing: see `ErrorProcessing`; the server rolls everything back if left out.
+        """
+        ...
+
+
+class ProductReservationSources(Resource, call="product_reservation_sources"):
+    """Product reservation sources."""
+
+    @lists(
+        "getProductReservationSources",
+        "/product-reservation-sources",
+        "product_reservation_sources",
+        key="product_reservation_source_id",
+    )
+    def list(self, **paging: Unpack[Paging]) -> Listing[ProductReservationSource]:
+        """List product reservation sources (`GET /product-reservation-sources`)."""
+        ...
+
+    @gets("getProductReservationSource", "/product-reservation-sources/{product_reservation_source_id}")
+    async def get(self, product_reservation_source_id: str) -> ProductReservationSource:
+        """Return the product reservation source with this id.
+
+        `GET /product-reservation-sources/{product_reservation_source_id}`.
+        """
+        ...
+
+
+class ProductReservationExternalListTypes(Resource, call="product_reservation_external_list_types"):
+    """Product reservation external list types."""
+
+    @lists(
+        "getProductReservationExternalListTypes",
+        "/product-reservation-external-list-types",
+        "product_reservation_external_list_types",
+        key="product_reservation_external_list_type_id",
+    )
+    def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductReservationExternalListType]:
+        """List product reservation external list types that match all filters.
+
+        `GET /product-reservation-external-list-types`.
+
+        Args:
+            name: part of the name.
+        """
+        ...
+
+    @gets(
+        "getProductReservationExternalListType",
+        "/product-reservation-external-list-types/{product_reservation_external_list_type_id}",
+    )
+    async def get(self, product_reservation_external_list_type_id: str) -> ProductReservationExternalListType:
+        """Return the product reservation external list type with this id.
+
+        `GET /product-reservation-external-list-types/{product_reservation_external_list_type_id}`.
+        """
+        ...
+
+
+class ReservableProducts(Resource, call="reservable_products"):
+    """Reservable products."""
+
+    @lists("getReservableProducts", "/reservable-products", "reservable_products", key="product_id")
+    def list(
+        self,
+        *,
+        name: str | None = None,
+        code: str | None = None,
+        store_id: str | None = None,
+        tag_ids: Sequence[str] | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Product]:
+        """List reservable products that match all filters (`GET /reservable-products`).
+
+        Args:
+            name: part of the name.
+            code: the exact code.
+            store_id: id of the store.
+            tag_ids: any of these ids, up to 1,000.
+        """
+        ...
+
+    @gets("getReservableProduct", "/reservable-products/{reservable_product_id}")
+    async def get(self, reservable_product_id: str) -> Product:
+        """Return the reservable product with this id (`GET /reservable-products/{reservable_product_id}`)."""
+        ...
+
+    @lists(
+        "postReservableProductsSearch",
+        "/reservable-products/actions/search-reservable-products",
+        "search_results",
+        key="resource_id",
+        method="POST",
+        safe_to_repeat=True,
+    )
+    def search_reservable_products(self, *, search_string: str, **paging: Unpack[Paging]) -> Listing[SearchResult]:
+        """Search reservable products (`POST /reservable-products/actions/search-reservable-products`).
+
+        Args:
+            search_string: the text to look for.
+        """
+        ...

@@ -1,0 +1,305 @@
+"""`client.purchases`, `client.purchase_item_types` and 3 more families."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Unpack
+
+from carecloud_async.calls.operation import ENTERPRISE_ONLY
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts, puts
+from carecloud_async.resources.updating import Updating
+
+if TYPE_CHECKING:
+    from carecloud_async.models.loyalty import Point
+    from carecloud_async.models.purchases import (
+        AcceptedPayment,
+        BillInput,
+        FinalBillInput,
+        PaymentSummary,
+        Purchase,
+        PurchaseChanges,
+        PurchaseInput,
+        PurchaseItem,
+        PurchaseItemType,
+        PurchaseType,
+        RecommendedReward,
+    )
+    from carecloud_async.models.shared import Property
+    from carecloud_async.models.vouchers import Voucher
+
+
+class PurchaseItems(Resource, call="purchases.purchase_items"):
+    """The purchase items of one purchase."""
+
+    @lists("getSubPurchaseItems", "/purchases/{purchase_id}/purchase-items", "purchase_items", key="purchase_item_id")
+    def list(self, **paging: Unpack[Paging]) -> Listing[PurchaseItem]:
+        """List purchase items of the purchase (`GET /purchases/{purchase_id}/purchase-items`)."""
+        ...
+
+
+class PurchaseVouchers(Resource, call="purchases.vouchers"):
+    """The vouchers of one purchase."""
+
+    @lists("getSubPurchaseVouchers", "/purchases/{purchase_id}/vouchers", "vouchers", key="voucher_id")
+    def list(self, **paging: Unpack[Paging]) -> Listing[Voucher]:
+        """List vouchers of the purchase (`GET /purchases/{purchase_id}/vouchers`)."""
+        ...
+
+
+class PurchasePoints(Resource, call="purchases.points"):
+    """The points of one purchase."""
+
+    @lists("getSubPurchasePoints", "/purchases/{purchase_id}/points", "points", key="point_id")
+    def list(self, **paging: Unpack[Paging]) -> Listing[Point]:
+        """List points of the purchase (`GET /purchases/{purchase_id}/points`)."""
+        ...
+
+
+class Purchases(Updating, call="purchases"):
+    """Purchases."""
+
+    @lists("getPurchases", "/purchases", "purchases", key="purchase_id")
+    def list(
+        self,
+        *,
+        store_id: str | None = None,
+        customer_id: str | None = None,
+        type_id: str | None = None,
+        payment_time_from: datetime | str | None = None,
+        payment_time_to: datetime | str | None = None,
+        purchase_items_extension: bool | None = None,
+        external_purchase_id: str | None = None,
+        include_property_records: bool | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Purchase]:
+        """List purchases that match all filters (`GET /purchases`).
+
+        Args:
+            store_id: id of the store.
+            customer_id: id of the customer.
+            type_id: id of the type.
+            payment_time_from: from when on.
+            payment_time_to: until when.
+            purchase_items_extension: whether each purchase comes with its items.
+            external_purchase_id: id of the purchase in the shop's own system.
+            include_property_records: whether each record comes with its property records.
+        """
+        ...
+
+    @gets("getPurchase", "/purchases/{purchase_id}")
+    async def get(self, purchase_id: str) -> Purchase:
+        """Return the purchase with this id (`GET /purchases/{purchase_id}`)."""
+        ...
+
+    @puts("putPurchase", "/purchases/{purchase_id}", interfaces=ENTERPRISE_ONLY)
+    async def replace(self, purchase_id: str, purchase: PurchaseInput) -> None:
+        """Replace a purchase (`PUT /purchases/{purchase_id}`): what is left out is deleted. Enterprise API only."""
+        ...
+
+    async def update(
+        self,
+        purchase_id: str,
+        changes: PurchaseChanges,
+        *,
+        if_unchanged: Purchase | None = None,
+        allow_unknown: bool = False,
+    ) -> None:
+        """Change what is named of a purchase and nothing else (`GET`, then `PUT /purchases/{purchase_id}`).
+
+        The arguments and errors are those of `Customers.update`.
+        """
+        await self._update(purchase_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
+
+    @gets("getPurchasePaymentSummary", "/purchases/{purchase_id}/actions/payment-summary")
+    async def payment_summary(self, purchase_id: str) -> PaymentSummary:
+        """Return the credits, points and vouchers of a purchase.
+
+        `GET /purchases/{purchase_id}/actions/payment-summary`.
+
+        Args:
+            purchase_id: id of the purchase.
+        """
+        ...
+
+    @lists(
+        "postPurchaseRecommendedRewards",
+        "/purchases/actions/recommended-best-rewards",
+        "recommended_best_rewards",
+        key="code",
+        method="POST",
+        paged=False,
+        safe_to_repeat=True,
+    )
+    def recommended_best_rewards(
+        self,
+        *,
+        store_id: str,
+        cashdesk_number: int,
+        reward_list_type: str,
+        bill: BillInput,
+        card_number: str | None = None,
+        customer_id: str | None = None,
+    ) -> Listing[RecommendedReward]:
+        """List rewards and vouchers that a bill can use (`POST /purchases/actions/recommended-best-rewards`).
+
+        Args:
+            store_id: id of the store.
+            cashdesk_number: number of the cash desk.
+            reward_list_type: see `RewardListType`.
+            bill: the bill.
+            card_number: number of the card.
+            customer_id: id of the customer.
+        """
+        ...
+
+    @posts("postPurchaseAcceptPayment", "/purchases/actions/accept-payment")
+    async def accept_payment(
+        self,
+        *,
+        store_id: str,
+        cashdesk_number: int,
+        payment_type: str,
+        bill: BillInput,
+        card_number: str | None = None,
+        customer_id: str | None = None,
+        max_points: float | None = None,
+        max_credit: float | None = None,
+        benefit_codes: Sequence[str] | None = None,
+    ) -> AcceptedPayment:
+        """Return what a bill costs with the points, credits, vouchers and discounts to be used.
+
+        `POST /purchases/actions/accept-payment`.
+
+        Args:
+            store_id: id of the store.
+            cashdesk_number: number of the cash desk.
+            payment_type: see `CheckoutPaymentType`.
+            bill: the bill.
+            card_number: number of the card.
+            customer_id: id of the customer.
+            max_points: most points to use.
+            max_credit: most credits to use.
+            benefit_codes: codes of the vouchers and rewards used.
+        """
+        ...
+
+    @posts("postPurchaseSend", "/purchases/actions/send-purchase", answer="purchase_id")
+    async def send_purchase(
+        self,
+        *,
+        store_id: str,
+        cashdesk_number: int,
+        bill: FinalBillInput,
+        card_number: str | None = None,
+        customer_id: str | None = None,
+    ) -> str:
+        """Record a closed bill and return the id of the purchase (`POST /purchases/actions/send-purchase`).
+
+        Args:
+            store_id: id of the store.
+            cashdesk_number: number of the cash desk.
+            bill: the bill.
+            card_number: number of the card.
+            customer_id: id of the customer.
+        """
+        ...
+
+    @posts("postPurchaseAssignCustomer", "/purchases/actions/assign-customer", interfaces=ENTERPRISE_ONLY)
+    async def assign_customer(
+        self,
+        *,
+        store_id: str,
+        external_purchase_id: str,
+        card_number: str | None = None,
+        customer_id: str | None = None,
+    ) -> None:
+        """Assign a purchase without a customer to one (`POST /purchases/actions/assign-customer`). Enterprise API only.
+
+        One of `card_number` and `customer_id` is needed.
+
+        Args:
+            store_id: id of the store.
+            external_purchase_id: id of the purchase in the shop's own system.
+            card_number: number of the card.
+            customer_id: id of the customer.
+        """
+        ...
+
+    def purchase_items(self, purchase_id: str) -> PurchaseItems:
+        """Bind the purchase items of the purchase with this id."""
+        return PurchaseItems(self._caller, acting=self._acting, purchase_id=purchase_id)
+
+    def vouchers(self, purchase_id: str) -> PurchaseVouchers:
+        """Bind the vouchers of the purchase with this id."""
+        return PurchaseVouchers(self._caller, acting=self._acting, purchase_id=purchase_id)
+
+    def points(self, purchase_id: str) -> PurchasePoints:
+        """Bind the points of the purchase with this id."""
+        return PurchasePoints(self._caller, acting=self._acting, purchase_id=purchase_id)
+
+
+class PurchaseItemTypes(Resource, call="purchase_item_types"):
+    """Purchase item types."""
+
+    @lists("getPurchaseItemTypes", "/purchase-item-types", "purchase_item_types", key="type_id")
+    def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseItemType]:
+        """List purchase item types that match all filters (`GET /purchase-item-types`).
+
+        Args:
+            text_id: the fixed text id.
+        """
+        ...
+
+
+class PurchaseTypes(Resource, call="purchase_types"):
+    """Purchase types."""
+
+    @lists("getPurchaseTypes", "/purchase-types", "purchase_types", key="type_id")
+    def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseType]:
+        """List purchase types that match all filters (`GET /purchase-types`).
+
+        Args:
+            text_id: the fixed text id.
+        """
+        ...
+
+
+class PurchaseProperties(Resource, call="purchase_properties"):
+    """Purchase properties."""
+
+    @lists("getPurchaseProperties", "/purchase-properties", "purchase_properties", key="property_id")
+    def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
+        """List purchase properties that match all filters (`GET /purchase-properties`).
+
+        Args:
+            name: part of the name.
+        """
+        ...
+
+    @gets("getPurchaseProperty", "/purchase-properties/{purchase_property_id}")
+    async def get(self, purchase_property_id: str) -> Property:
+        """Return the purchase property with this id (`GET /purchase-properties/{purchase_property_id}`)."""
+        ...
+
+
+class PurchaseItemProperties(Resource, call="purchase_item_properties"):
+    """Purchase item properties."""
+
+    @lists("getPurchaseItemProperties", "/purchase-item-properties", "purchase_item_properties", key="property_id")
+    def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
+        """List purchase item properties that match all filters (`GET /purchase-item-properties`).
+
+        Args:
+            name: part of the name.
+        """
+        ...
+
+    @gets("getPurchaseItemProperty", "/purchase-item-properties/{purchase_item_property_id}")
+    async def get(self, purchase_item_property_id: str) -> Property:
+        """Return the purchase item property with this id.
+
+        `GET /purchase-item-properties/{purchase_item_property_id}`.
+        """
+        ...

@@ -1,0 +1,317 @@
+"""`client.rewards`, `client.reward_properties`, `client.reward_types`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Unpack
+
+from carecloud_async.calls.operation import ENTERPRISE_ONLY
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.declare import Paging, Resource, UnsortedPaging, gets, lists, posts
+
+if TYPE_CHECKING:
+    from carecloud_async.models.rewards import (
+        Reward,
+        RewardProduct,
+        RewardProductBrand,
+        RewardProductGroup,
+        RewardProductSyncInput,
+        RewardType,
+    )
+    from carecloud_async.models.shared import Property, Tag
+    from carecloud_async.models.stores import Store
+    from carecloud_async.models.vouchers import SimpleRewardInput, Voucher
+
+
+class RewardVouchers(Resource, call="rewards.vouchers"):
+    """The vouchers of one reward."""
+
+    @lists("getSubRewardVouchers", "/rewards/{reward_id}/vouchers", "vouchers", key="voucher_id")
+    def list(
+        self, *, customer_id: str | None = None, store_id: str | None = None, **paging: Unpack[Paging]
+    ) -> Listing[Voucher]:
+        """List vouchers of the reward that match all filters (`GET /rewards/{reward_id}/vouchers`).
+
+        Args:
+            customer_id: id of the customer.
+            store_id: id of the store.
+        """
+        ...
+
+
+class RewardProducts(Resource, call="rewards.products"):
+    """The products of one reward."""
+
+    @lists("getSubRewardProducts", "/rewards/{reward_id}/products", "products", key="product_id")
+    def list(
+        self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
+    ) -> Listing[RewardProduct]:
+        """List products of the reward that match all filters (`GET /rewards/{reward_id}/products`).
+
+        Args:
+            reward_product_relation_type: see `RewardProductRelationType`.
+        """
+        ...
+
+
+class RewardProductGroups(Resource, call="rewards.product_groups"):
+    """The product groups of one reward."""
+
+    @lists("getSubRewardProductGroups", "/rewards/{reward_id}/product-groups", "product_groups", key="product_group_id")
+    def list(
+        self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
+    ) -> Listing[RewardProductGroup]:
+        """List product groups of the reward that match all filters (`GET /rewards/{reward_id}/product-groups`).
+
+        Args:
+            reward_product_relation_type: see `RewardProductRelationType`.
+        """
+        ...
+
+
+class RewardProductBrands(Resource, call="rewards.product_brands"):
+    """The product brands of one reward."""
+
+    @lists("getSubRewardProductBrands", "/rewards/{reward_id}/product-brands", "product_brands", key="product_brand_id")
+    def list(
+        self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
+    ) -> Listing[RewardProductBrand]:
+        """List product brands of the reward that match all filters (`GET /rewards/{reward_id}/product-brands`).
+
+        Args:
+            reward_product_relation_type: see `RewardProductRelationType`.
+        """
+        ...
+
+
+class RewardStores(Resource, call="rewards.stores"):
+    """The stores of one reward."""
+
+    @lists("getSubRewardStores", "/rewards/{reward_id}/stores", "stores", key="store_id")
+    def list(self, *, visible_for_customer: int | None = None, **paging: Unpack[Paging]) -> Listing[Store]:
+        """List stores of the reward that match all filters (`GET /rewards/{reward_id}/stores`).
+
+        Args:
+            visible_for_customer: see `Visibility`.
+        """
+        ...
+
+
+class Rewards(Resource, call="rewards"):
+    """Rewards."""
+
+    @lists("getRewards", "/rewards", "rewards", key="reward_id")
+    def list(
+        self,
+        *,
+        name: str | None = None,
+        store_id: str | None = None,
+        is_valid: bool | None = None,
+        valid_from: date | str | None = None,
+        valid_to: date | str | None = None,
+        code: str | None = None,
+        is_automated: bool | None = None,
+        reward_group: int | None = None,
+        customer_type_id: Sequence[str] | None = None,
+        without_stores: bool | None = None,
+        tag_ids: Sequence[str] | None = None,
+        partner_id: str | None = None,
+        reward_type_id: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Reward]:
+        """List rewards that match all filters (`GET /rewards`).
+
+        Args:
+            name: part of the name.
+            store_id: id of the store.
+            is_valid: only valid ones, or only those that are not.
+            valid_from: start of the validity to look for.
+            valid_to: end of the validity to look for.
+            code: the exact code.
+            is_automated: only automated ones, or only those that are not.
+            reward_group: see `RewardGroup`.
+            customer_type_id: any of these customer types, up to 1,000.
+            without_stores: leave out the stores; so does the server if nothing is said.
+            tag_ids: any of these ids, up to 1,000.
+            partner_id: id of the partner.
+            reward_type_id: id of the reward type.
+        """
+        ...
+
+    @gets("getReward", "/rewards/{reward_id}")
+    async def get(self, reward_id: str) -> Reward:
+        """Return the reward with this id (`GET /rewards/{reward_id}`)."""
+        ...
+
+    @lists("getSubRewardTags", "/rewards/tags", "tags", key="tag_id")
+    def tags(self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Tag]:
+        """List the tags of rewards (`GET /rewards/tags`).
+
+        Args:
+            name: part of the name.
+            text_id: the fixed text id.
+        """
+        ...
+
+    @posts("postRewardCreateVoucher", "/rewards/{reward_id}/actions/create-voucher", answer="voucher_id")
+    async def create_voucher(
+        self, reward_id: str, *, customer_id: str, code: str | None = None, note: str | None = None
+    ) -> str:
+        """Create a voucher of a reward for a customer and return its id.
+
+        `POST /rewards/{reward_id}/actions/create-voucher`.
+
+        Args:
+            reward_id: id of the reward.
+            customer_id: id of the customer.
+            code: code of the record.
+            note: free text.
+        """
+        ...
+
+    @posts("postRewardCreateCustomVoucher", "/rewards/{reward_id}/actions/create-custom-voucher", answer="voucher_id")
+    async def create_custom_voucher(
+        self, reward_id: str, *, customer_id: str, value: int, code: str | None = None, note: str | None = None
+    ) -> str:
+        """Create a voucher with a value of its own and return its id.
+
+        `POST /rewards/{reward_id}/actions/create-custom-voucher`.
+
+        Off until an administrator of the project turns it on.
+
+        Args:
+            reward_id: id of the reward.
+            customer_id: id of the customer.
+            value: value.
+            code: code of the record.
+            note: free text.
+        """
+        ...
+
+    @posts("postRewardSynchronizeProducts", "/rewards/{reward_id}/actions/set-products", interfaces=ENTERPRISE_ONLY)
+    async def set_products(self, reward_id: str, products: Sequence[RewardProductSyncInput]) -> None:
+        """Tie products to a reward in place of those tied before.
+
+        `POST /rewards/{reward_id}/actions/set-products`. Enterprise API only.
+
+        Args:
+            reward_id: id of the reward.
+            products: the products.
+        """
+        ...
+
+    @lists("getRewardRecommendations", "/rewards/actions/reward-recommendations", "rewards", key="reward_id")
+    def reward_recommendations(
+        self,
+        *,
+        customer_id: str,
+        name: str | None = None,
+        store_id: str | None = None,
+        is_valid: bool | None = None,
+        valid_from: date | str | None = None,
+        valid_to: date | str | None = None,
+        code: str | None = None,
+        is_automated: bool | None = None,
+        reward_group: int | None = None,
+        customer_type_id: Sequence[str] | None = None,
+        without_stores: bool | None = None,
+        tag_ids: Sequence[str] | None = None,
+        partner_id: str | None = None,
+        reward_type_id: str | None = None,
+        **paging: Unpack[UnsortedPaging],
+    ) -> Listing[Reward]:
+        """List the rewards that fit the customer best, best first (`GET /rewards/actions/reward-recommendations`).
+
+        It is paged but not sorted.
+
+        Args:
+            customer_id: id of the customer.
+            name: part of the name.
+            store_id: id of the store.
+            is_valid: only valid ones, or only those that are not.
+            valid_from: start of the validity to look for.
+            valid_to: end of the validity to look for.
+            code: the exact code.
+            is_automated: only automated ones, or only those that are not.
+            reward_group: see `RewardGroup`.
+            customer_type_id: any of these customer types, up to 1,000.
+            without_stores: leave out the stores; so does the server if nothing is said.
+            tag_ids: any of these ids, up to 1,000.
+            partner_id: id of the partner.
+            reward_type_id: id of the reward type.
+            **paging: see `UnsortedPaging`.
+        """
+        ...
+
+    @posts(
+        "postRewardCreateSimpleReward",
+        "/rewards/actions/create-simple-reward",
+        answer="reward_id",
+        interfaces=ENTERPRISE_ONLY,
+    )
+    async def create_simple_reward(self, simple_reward: SimpleRewardInput) -> str:
+        """Create a reward with few settings and return its id.
+
+        `POST /rewards/actions/create-simple-reward`. Enterprise API only.
+
+        Args:
+            simple_reward: the reward to create.
+        """
+        ...
+
+    def vouchers(self, reward_id: str) -> RewardVouchers:
+        """Bind the vouchers of the reward with this id."""
+        return RewardVouchers(self._caller, acting=self._acting, reward_id=reward_id)
+
+    def products(self, reward_id: str) -> RewardProducts:
+        """Bind the products of the reward with this id."""
+        return RewardProducts(self._caller, acting=self._acting, reward_id=reward_id)
+
+    def product_groups(self, reward_id: str) -> RewardProductGroups:
+        """Bind the product groups of the reward with this id."""
+        return RewardProductGroups(self._caller, acting=self._acting, reward_id=reward_id)
+
+    def product_brands(self, reward_id: str) -> RewardProductBrands:
+        """Bind the product brands of the reward with this id."""
+        return RewardProductBrands(self._caller, acting=self._acting, reward_id=reward_id)
+
+    def stores(self, reward_id: str) -> RewardStores:
+        """Bind the stores of the reward with this id."""
+        return RewardStores(self._caller, acting=self._acting, reward_id=reward_id)
+
+
+class RewardProperties(Resource, call="reward_properties"):
+    """Reward properties."""
+
+    @lists("getRewardProperties", "/reward-properties", "rewards_properties", key="property_id")
+    def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
+        """List reward properties that match all filters (`GET /reward-properties`).
+
+        Args:
+            name: part of the name.
+        """
+        ...
+
+    @gets("getRewardProperty", "/reward-properties/{reward_property_id}")
+    async def get(self, reward_property_id: str) -> Property:
+        """Return the reward property with this id (`GET /reward-properties/{reward_property_id}`)."""
+        ...
+
+
+class RewardTypes(Resource, call="reward_types"):
+    """Reward types."""
+
+    @lists("getRewardTypes", "/reward-types", "reward_types", key="reward_type_id")
+    def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[RewardType]:
+        """List reward types that match all filters (`GET /reward-types`).
+
+        Args:
+            name: part of the name.
+        """
+        ...
+
+    @gets("getRewardtype", "/reward-types/{reward_type_id}")
+    async def get(self, reward_type_id: str) -> RewardType:
+        """Return the reward type with this id (`GET /reward-types/{reward_type_id}`)."""
+        ...
