@@ -135,17 +135,6 @@ class Caller:
             f"{operation.title}: {problem}", method=operation.method, path=operation.path, status=status
         )
 
-    def text(self, operation: Operation, data: Any, name: str) -> str:
-        """Return one text out of an answer's data.
-
-        Raises:
-            ResponseError: it is not there.
-        """
-        value = data.get(name) if isinstance(data, dict) else None
-        if not isinstance(value, str) or not value:
-            raise self.invalid_response(operation, f"the answer holds no {name}")
-        return value
-
     def _prepare(
         self,
         operation: Operation,

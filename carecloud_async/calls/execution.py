@@ -53,12 +53,14 @@ class CallExecution(Generic[T]):
     """
 
     __slots__ = (
+        "_at_limiter",
         "_attempt",
         "_auth",
         "_builder",
         "_call",
         "_context",
         "_decode",
+        "_failure",
         "_headers",
         "_id",
         "_limiter_seconds",
@@ -92,7 +94,9 @@ class CallExecution(Generic[T]):
         self._builder = builder
         self._auth = auth
         self._decode = decode
+        self._at_limiter = False
         self._attempt: Attempt | None = None
+        self._failure: Failure | None = None
         self._headers: Any = None
         self._limiter_seconds = 0.0
         self._maybe_done = False
@@ -142,10 +146,10 @@ class CallExecution(Generic[T]):
 
     async def _wait_at_limiter(self) -> int:
         context = self._context
-        self._attempt = None
         left = self._options.timeout.limiter_seconds - self._limiter_seconds
         self._scope.deadline = anyio.current_time() + max(left, 0.0)
         before = context.clock.monotonic()
+        self._at_limiter = True
         try:
             ticket = await context.rate_limiter.acquire(ahead=self._call.login, seconds=max(left, 0.0))
         finally:
@@ -153,11 +157,14 @@ class CallExecution(Generic[T]):
             self._limiter_seconds += waited
             if self._start is not None:
                 notify(self._observers, "limiter_waited", self._start, waited)
+        self._at_limiter = False  # not if it was interrupted
         if ticket is None:
             raise self._limiter_error()
         return ticket
 
-    def _limiter_error(self) -> RateLimitError:
+    def _limiter_error(self) -> CareCloudError:
+        if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
+            return self._failure.error  # the server's own words
         limit = self._options.timeout.limiter_seconds
         return RateLimitError(
             status=429,
@@ -171,10 +178,7 @@ class CallExecution(Generic[T]):
     def _next_attempt(self) -> Attempt:
         left = self._time_left()
         if left <= 0:
-            operation = self._call.operation
-            raise RequestTimeoutError(
-                f"{self._call.title}: no time left to send it", method=operation.method, path=operation.path
-            )
+            raise self._no_time_left()
         self._scope.deadline = math.inf if left == math.inf else anyio.current_time() + left
         request = self._builder.build(self._call)
         attempt = self._attempt = Attempt(self._call, request, auth=self._auth, clock=self._context.clock)
@@ -182,6 +186,15 @@ class CallExecution(Generic[T]):
         if self._start is not None:
             notify(self._observers, "attempt_started", self._start, len(self._statuses), request.headers)
         return attempt
+
+    def _no_time_left(self) -> CareCloudError:
+        """Return the error of a call whose time ended between two attempts: the last one's, if there was one."""
+        if self._failure is not None:
+            return self._failure.error
+        operation = self._call.operation
+        return RequestTimeoutError(
+            f"{self._call.title}: no time left to send it", method=operation.method, path=operation.path
+        )
 
     def _time_left(self) -> float:
         """Return what is left of `Timeout.total`; the time at the rate limiter has a bound of its own."""
@@ -265,6 +278,7 @@ class CallExecution(Generic[T]):
             raise failure.error
         if self._start is not None:
             notify(self._observers, "retry_scheduled", self._start, wait, failure.kind)
+        self._failure, self._attempt = failure, None
         return wait
 
     def _interrupted(self) -> NoReturn:
@@ -275,9 +289,9 @@ class CallExecution(Generic[T]):
         """
         if self._context.closed:
             raise self._closed_error()
-        if self._attempt is None:
-            raise self._limiter_error()
-        raise self._attempt.timed_out()
+        if self._attempt is not None:
+            raise self._attempt.timed_out()
+        raise self._limiter_error() if self._at_limiter else self._no_time_left()
 
     def _closed_error(self) -> CareCloudError:
         attempt = self._attempt
