@@ -10,6 +10,7 @@ from attrs import frozen
 from carecloud_async import codec
 from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
+from carecloud_async.auth.secret import SecretBytes
 from carecloud_async.calls.attempt import RawResponse
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.execution import CallExecution
@@ -157,7 +158,8 @@ class Caller:
         call = PreparedCall(
             operation=operation,
             target=f"{target}?{query}" if query else target,
-            body=None if json is None else codec.encode(json, zone=context.project.timezone),
+            # Bodies hold passwords and personal data, and error reporters capture local variables.
+            body=None if json is None else SecretBytes(codec.encode(json, zone=context.project.timezone)),
             bearer=bearer,
             headers=check_headers(headers),
             login=login,
