@@ -2,7 +2,7 @@
 
 from enum import IntEnum, StrEnum
 
-__all__ = ["AgreementValue", "CustomerState", "Gender", "LoginType"]
+__all__ = ["AgreementValue", "BlockableState", "CustomerState", "ErrorProcessing", "Gender", "LoginType", "RecordState"]
 
 
 class Gender(IntEnum):
@@ -37,3 +37,25 @@ class LoginType(StrEnum):
     EMAIL = "email"
     PHONE = "phone"
     CARD = "card"
+
+
+class RecordState(IntEnum):
+    """Values of most fields named `state`."""
+
+    DELETED = 0
+    ACTIVE = 1
+    INACTIVE = 2
+
+
+class BlockableState(IntEnum):
+    """Values of `state` of what can be blocked: cards, tickets, time slots."""
+
+    BLOCKED = 0
+    ACTIVE = 1
+
+
+class ErrorProcessing(IntEnum):
+    """What a batch does after an error: undo everything, or keep what is valid."""
+
+    ROLL_BACK = 1
+    KEEP_VALID = 2

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from carecloud_async.calls.caller import Caller
 
 if TYPE_CHECKING:
+    from carecloud_async.resources.bookings import Bookings, BookingStatuses, BookingTicketProperties, BookingTickets
     from carecloud_async.resources.customers import Customers
     from carecloud_async.resources.declare import Resource
+    from carecloud_async.resources.product_reservation_prices import ProductReservationPrices
+    from carecloud_async.resources.recommendation_engine import RecommendationEngine
     from carecloud_async.resources.tokens import Tokens
     from carecloud_async.resources.users import Users
+    from carecloud_async.resources.wallet import Wallet
 
 __all__ = ["Families", "Family", "family_modules"]
 
@@ -52,12 +56,28 @@ class Families:
     _caller: Caller
     _acting: bool
 
+    booking_statuses: Family[BookingStatuses] = Family("bookings", "BookingStatuses")
+    """States that bookings can be in."""
+    booking_ticket_properties: Family[BookingTicketProperties] = Family("bookings", "BookingTicketProperties")
+    """Properties of booking tickets."""
+    booking_tickets: Family[BookingTickets] = Family("bookings", "BookingTickets")
+    """Tickets that time slots are booked for."""
+    bookings: Family[Bookings] = Family("bookings", "Bookings")
+    """Reservations of time slots."""
     customers: Family[Customers] = Family("customers", "Customers")
     """Customers; on the customer interface the one who is logged in."""
+    product_reservation_prices: Family[ProductReservationPrices] = Family(
+        "product_reservation_prices", "ProductReservationPrices"
+    )
+    """What reservations of products cost."""
+    recommendation_engine: Family[RecommendationEngine] = Family("recommendation_engine", "RecommendationEngine")
+    """Products for a customer or a cart."""
     tokens: Family[Tokens] = Family("tokens", "Tokens")
     """Device tokens of the customer interface."""
     users: Family[Users] = Family("users", "Users")
     """Users of the enterprise interface."""
+    wallet: Family[Wallet] = Family("wallet", "Wallet")
+    """A customer's turnover, points and credits."""
 
 
 def family_modules() -> tuple[str, ...]:

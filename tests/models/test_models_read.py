@@ -150,8 +150,8 @@ def test_read_only_paths():
 @pytest.mark.parametrize("cls", [cls for cls in CLASSES if issubclass(cls, Input) and cls.reads is not None])
 def test_inputs_hold_what_is_not_read_only(cls):
     """An input has exactly its read model's fields but the read-only ones."""
-    if cls is models.CustomerUpdateInput:
-        return
+    if cls.__name__.endswith("UpdateInput"):
+        return  # what a PUT takes besides the record, or of it
     read = {field.name for field in attrs.fields(cls.reads)}
     assert {field.name for field in attrs.fields(cls)} == read - read_only_names(cls.reads)
 

@@ -1,0 +1,225 @@
+"""`client.bookings`, `client.booking_tickets`, `client.booking_ticket_properties`, `client.booking_statuses`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Unpack
+
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.updating import Updating
+
+if TYPE_CHECKING:
+    from carecloud_async.models.bookings import (
+        Booking,
+        BookingBusyTimes,
+        BookingChanges,
+        BookingInput,
+        BookingStatus,
+        BookingTicket,
+        BookingUpdateInput,
+        TimeSlot,
+    )
+    from carecloud_async.models.shared import Property
+
+
+__all__ = ["BookingStatuses", "BookingTicketProperties", "BookingTicketTimeSlots", "BookingTickets", "Bookings"]
+
+
+class Bookings(Updating, call="bookings"):
+    """Bookings."""
+
+    @lists("getBookings", "/bookings", "bookings", key="booking_id")
+    def list(
+        self,
+        *,
+        customer_id: str | None = None,
+        booking_status: str | None = None,
+        booking_statuses: Sequence[str] | None = None,
+        add_booking_items: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[Booking]:
+        """List bookings that match all filters (`GET /bookings`).
+
+        Args:
+            customer_id: id of the customer.
+            booking_status: id of the status; the API prefers `booking_statuses`.
+            booking_statuses: any of these statuses, up to 1,000.
+            add_booking_items: see `BookingItemsDetail`.
+            **paging: see `Paging`.
+        """
+        ...
+
+    @posts("postBooking", "/bookings", answer="booking_id")
+    async def create(self, booking: BookingInput) -> str:
+        """Create a booking and return its id (`POST /bookings`)."""
+        ...
+
+    @gets("getBooking", "/bookings/{booking_id}")
+    async def get(self, booking_id: str) -> Booking:
+        """Return the booking with this id (`GET /bookings/{booking_id}`)."""
+        ...
+
+    @puts("putBooking", "/bookings/{booking_id}")
+    async def replace(self, booking_id: str, booking: BookingUpdateInput) -> None:
+        """Replace what can be changed of a booking (`PUT /bookings/{booking_id}`): customer, status and data.
+
+        Args:
+            booking_id: the booking.
+            booking: the new values; what is left out of these three is deleted.
+        """
+        ...
+
+    async def update(
+        self,
+        booking_id: str,
+        changes: BookingChanges,
+        *,
+        if_unchanged: Booking | None = None,
+        allow_unknown: bool = False,
+    ) -> None:
+        """Change what is named of a booking and nothing else (`GET`, then `PUT /bookings/{booking_id}`).
+
+        Only customer, status and data can be changed; the items stay as they are. The arguments and errors are those of
+        `Customers.update`.
+        """
+        await self._update(booking_id, changes, only=True, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
+
+    @deletes("deleteBooking", "/bookings/{booking_id}")
+    async def delete(self, booking_id: str) -> None:
+        """Delete the booking with this id (`DELETE /bookings/{booking_id}`)."""
+        ...
+
+    @posts("postBookingBusyTimes", "/bookings/actions/average-booking-busy-times", safe_to_repeat=True)
+    async def average_booking_busy_times(
+        self,
+        *,
+        booking_date: date | str,
+        time_period: str,
+        booking_ticket_id: str | None = None,
+        booking_property_id: str | None = None,
+        booking_property_value: str | None = None,
+    ) -> BookingBusyTimes:
+        """Return how busy bookings are over a period (`POST /bookings/actions/average-booking-busy-times`).
+
+        The period and the filters decide which past bookings are averaged. Reading only: it may be repeated.
+
+        Args:
+            booking_date: the day in question.
+            time_period: the period to look at; see `TimePeriod`.
+            booking_ticket_id: only this ticket; all of them if left out.
+            booking_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
+            booking_property_value: value of that property; ignored without the id beside it.
+        """
+        ...
+
+
+class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
+    """The time slots of one booking ticket."""
+
+    @lists(
+        "getSubBookingTicketsTimeSlots",
+        "/booking-tickets/{booking_ticket_id}/time-slots",
+        "time_slots",
+        key="time_slot_id",
+    )
+    def list(
+        self,
+        *,
+        free_only: bool | None = None,
+        time_from: datetime | str | None = None,
+        time_to: datetime | str | None = None,
+        booking_ticket_property_id: str | None = None,
+        booking_ticket_property_value: str | None = None,
+        customer_id: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[TimeSlot]:
+        """List time slots of the booking ticket that match all filters.
+
+        `GET /booking-tickets/{booking_ticket_id}/time-slots`.
+
+        Args:
+            free_only: only those with places left.
+            time_from: from when on.
+            time_to: until when.
+            booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
+            booking_ticket_property_value: value of that property; ignored without the id beside it.
+            customer_id: id of the customer.
+            **paging: see `Paging`.
+        """
+        ...
+
+
+class BookingTickets(Resource, call="booking_tickets"):
+    """Booking tickets."""
+
+    @lists("getBookingTickets", "/booking-tickets", "booking_tickets", key="ticket_id")
+    def list(
+        self,
+        *,
+        customer_id: str | None = None,
+        valid_from: datetime | str | None = None,
+        valid_to: datetime | str | None = None,
+        valid_only: bool | None = None,
+        booking_ticket_property_id: str | None = None,
+        booking_ticket_property_value: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[BookingTicket]:
+        """List booking tickets that match all filters (`GET /booking-tickets`).
+
+        Args:
+            customer_id: id of the customer.
+            valid_from: start of the validity to look for.
+            valid_to: end of the validity to look for.
+            valid_only: only those valid now.
+            booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
+            booking_ticket_property_value: value of that property; ignored without the id beside it.
+            **paging: see `Paging`.
+        """
+        ...
+
+    @gets("getBookingTicket", "/booking-tickets/{booking_ticket_id}")
+    async def get(self, booking_ticket_id: str) -> BookingTicket:
+        """Return the booking ticket with this id (`GET /booking-tickets/{booking_ticket_id}`)."""
+        ...
+
+    def time_slots(self, booking_ticket_id: str) -> BookingTicketTimeSlots:
+        """Bind the time slots of the booking ticket with this id."""
+        return BookingTicketTimeSlots(self._caller, acting=self._acting, booking_ticket_id=booking_ticket_id)
+
+
+class BookingTicketProperties(Resource, call="booking_ticket_properties"):
+    """Booking ticket properties."""
+
+    @lists("getBookingTicketProperties", "/booking-ticket-properties", "booking_ticket_properties", key="property_id")
+    def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
+        """List booking ticket properties that match all filters (`GET /booking-ticket-properties`).
+
+        Args:
+            name: part of the name.
+            **paging: see `Paging`.
+        """
+        ...
+
+    @gets("getBookingTicketProperty", "/booking-ticket-properties/{booking_ticket_property_id}")
+    async def get(self, booking_ticket_property_id: str) -> Property:
+        """Return the booking ticket property with this id.
+
+        `GET /booking-ticket-properties/{booking_ticket_property_id}`.
+        """
+        ...
+
+
+class BookingStatuses(Resource, call="booking_statuses"):
+    """Booking statuses."""
+
+    @lists("getBookingStatuses", "/booking-statuses", "booking_statuses", key="booking_status_id")
+    def list(self, **paging: Unpack[Paging]) -> Listing[BookingStatus]:
+        """List booking statuses (`GET /booking-statuses`)."""
+        ...
+
+    @gets("getBookingStatus", "/booking-statuses/{booking_status_id}")
+    async def get(self, booking_status_id: str) -> BookingStatus:
+        """Return the booking status with this id (`GET /booking-statuses/{booking_status_id}`)."""
+        ...
