@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from random import Random
 from types import TracebackType
@@ -19,9 +20,9 @@ from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, Options
-from carecloud_async.calls.events import OnCall
+from carecloud_async.calls.events import CallRecord, OnCall, observer_of, record_calls
 from carecloud_async.calls.filters import check_filters
-from carecloud_async.calls.managers import ManagerFactory
+from carecloud_async.calls.login import ManagerFactory
 from carecloud_async.calls.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy
 from carecloud_async.codec.json_value import JsonObject
@@ -135,7 +136,7 @@ class CareCloud(Families):
             clock=clock,
             random=random or Random(),  # noqa: S311  (jitter, not secrets)
             guard=LoopGuard(),
-            on_call=on_call,
+            observers=observer_of(on_call),
         )
         options = Options(language=language, timeout=Timeout.of(timeout), retry=retry)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
@@ -247,7 +248,8 @@ class CareCloud(Families):
         """
         self._context.check()
         self._identities.claim(self._seat)
-        token = await self._seat.manager.log_in(timeout=self._options.timeout.total)
+        with self._context.bounded(self._options.timeout, title="login()"):
+            token = await self._seat.manager.log_in(timeout=self._options.timeout.total)
         return logged_in(token, zone=self._context.project.timezone)
 
     async def logout(self) -> None:
@@ -257,9 +259,23 @@ class CareCloud(Families):
         next call.
         """
         self._context.check()
-        await self._seat.manager.log_out(timeout=self._options.timeout.total)
+        with self._context.bounded(self._options.timeout, title="logout()"):
+            await self._seat.manager.log_out(timeout=self._options.timeout.total)
         if self._seat.manager.provider.requires_relogin:
             self._identities.release(self._seat)
+
+    def record_calls(self) -> AbstractContextManager[list[CallRecord]]:
+        """Collect a `CallRecord` for each call of this client made in a block, and in tasks that are started in it.
+
+        Calls of the client's views count, and so do logins that the calls waited for.
+
+        ```python
+        with client.record_calls() as calls:
+            await client.customers.get(customer_id)
+        print(calls[-1].status, calls[-1].headers.get("x-request-id"), calls[-1].seconds)
+        ```
+        """
+        return record_calls(self._context)
 
     async def ping(self) -> None:
         """Check that the project answers and takes this identity's token; one small request.
@@ -275,7 +291,8 @@ class CareCloud(Families):
         manager, bearer = self._seat.manager, None
         if isinstance(manager.provider, DeviceToken):
             # Past the auth flow: it would make a new device token of a refusal that is about the customer.
-            bearer = (await manager.get()).value
+            with self._context.bounded(self._options.timeout, title="ping()"):
+                bearer = (await manager.get()).value
         try:
             operation = declared(Customers.list).operation
             await self._caller.call(operation, decode=codec.data, params={"count": 1}, bearer=bearer)

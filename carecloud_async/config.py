@@ -65,11 +65,17 @@ def check_combination(http_client: Any | None, **given_ones: bool) -> None:
 
 
 def check_provider(auth: Any) -> None:
-    """Refuse what is no identity."""
+    """Raise unless `auth` is an AuthProvider.
+
+    Raises:
+        ConfigurationError: it is not, or its interface is unknown; the message says what to write.
+    """
     if not isinstance(auth, AuthProvider):
+        is_class = isinstance(auth, type)
+        given = f"the class {auth.__name__}: make one, {auth.__name__}(…)" if is_class else type(auth).__name__
         raise ConfigurationError(
-            f"auth must be an AuthProvider object such as EnterpriseCredentials, DeviceToken or CustomerSession, not "
-            f"{type(auth).__name__}"
+            "auth must be an AuthProvider object such as EnterpriseCredentials(…), DeviceToken(…) or "
+            f"CustomerSession(…), not {given}"
         )
     try:
         Interface(auth.interface)

@@ -62,6 +62,10 @@ __all__ = [
 ]
 
 
+#: How many invalid parameters the text of an error names; all that are kept are in `.invalid_params`.
+MAX_SHOWN_PARAMS = 20
+
+
 def _rebuild(cls: type[CareCloudError], args: tuple[Any, ...], state: dict[str, Any]) -> CareCloudError:
     error = cls.__new__(cls, *args)
     error.args = args
@@ -238,7 +242,9 @@ class ApiError(CareCloudError):
         if self.exception:
             words.append(f"({self.exception})")
         if self.invalid_params:
-            words.append("[" + ", ".join(f"{param.name}: {param.reason}" for param in self.invalid_params) + "]")
+            shown = [f"{param.name}: {param.reason}" for param in self.invalid_params[:MAX_SHOWN_PARAMS]]
+            more = len(self.invalid_params) - len(shown)
+            words.append("[" + ", ".join([*shown, f"and {more} more"] if more else shown) + "]")
         if self.request_id:
             words.append(f"request id {self.request_id}")
         return " ".join(words) + (f" - {hint}" if hint else "")

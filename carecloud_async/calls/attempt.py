@@ -1,7 +1,8 @@
-"""One attempt: a request goes out, and comes back as a response or as a failure that can be judged."""
+"""One attempt of a call: send a request, and return its response or a failure that can be judged."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any, cast
@@ -11,13 +12,14 @@ from attrs import frozen
 
 from carecloud_async.auth.flow import mark_sent, was_sent
 from carecloud_async.auth.login_backoff import refuses_login
-from carecloud_async.calls.failures import TransportFailure, classify
-from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
+from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.calls.wire import parse_error
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
+    CareCloudError,
     ConnectionFailedError,
     OutcomeUnknownError,
     RequestTimeoutError,
@@ -27,136 +29,174 @@ from carecloud_async.errors import (
 from carecloud_async.http.bodies import BodyTooLargeError
 from carecloud_async.http.client import HttpClient
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.event_loops import cancellation_requested
 
-_TROUBLE = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER) | {429: FailureKind.REFUSED}
+_KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
 
 
 @frozen
 class RawResponse:
-    """An answer with a success status.
+    """A response with a success status.
 
     Attributes:
         status: the HTTP status.
-        headers: the answer's headers.
+        headers: its headers, names in any case.
         body: its bytes, decompressed.
         sent_at: when the attempt began, on the monotonic clock.
-        attempts: how often the call was sent until this came; see `CallRecord.attempts`.
+        attempts: the number of attempts until it came; see `CallRecord.attempts`.
     """
 
     status: int
-    headers: Any
+    headers: Mapping[str, str]
     body: bytes
     sent_at: float
     attempts: int = 1
 
 
-def broken_answer(operation: Operation, problem: str, *, status: int | None) -> ResponseError:
-    """Make the error of an answer that is not what the API promises."""
-    return ResponseError(f"{operation.title}: {problem}", method=operation.method, path=operation.path, status=status)
+def invalid_response(call: PreparedCall, problem: str, *, status: int | None) -> ResponseError:
+    """Return the error of a response that is not what the API promises."""
+    operation = call.operation
+    return ResponseError(f"{call.title}: {problem}", method=operation.method, path=operation.path, status=status)
 
 
 def _body(response: Any, family: ModuleType) -> bytes | None:
-    """Return an answer's body, or `None` if a user's hook took it off the stream."""
+    """Return a response's body, or `None` if a user's hook took it off the stream."""
     try:
         return cast("bytes", response.content)
     except family.ResponseNotRead:
         return None
 
 
-@frozen(kw_only=True)
 class Attempt:
-    """A request that is ready to leave.
+    """A request that is ready to be sent.
 
-    Attributes:
-        operation: what it asks for.
+    Args:
+        call: the call that it belongs to.
         request: the family's request object.
         auth: the family's auth flow, or `None` for a request that brings its own header or none.
-        login: whether it is a login: any refusal is then about the credentials.
+        clock: the clock.
+
+    Attributes:
+        headers: the headers of the last response, with whatever status.
     """
 
-    operation: Operation
-    request: Any
-    auth: Any
-    login: bool = False
+    __slots__ = ("_auth", "_call", "_clock", "_sent_at", "headers", "request")
 
-    async def send(self, http: HttpClient, *, seconds: float, clock: Clock) -> RawResponse | Failure:
-        """Send it, for so many seconds at most.
+    def __init__(self, call: PreparedCall, request: Any, *, auth: Any, clock: Clock) -> None:
+        self._call = call
+        self._auth = auth
+        self._clock = clock
+        self._sent_at = clock.monotonic()
+        self.request = request
+        self.headers: Mapping[str, str] | None = None
+
+    async def send(self, http: HttpClient) -> RawResponse | Failure:
+        """Send the request.
 
         Raises:
             CareCloudError: its login failed.
-            Exception: what a user's own code raised: a provider, a hook, a transport.
+            Exception: raised by a user's own code: a provider, a hook, a transport.
         """
-        outcome: RawResponse | Failure | None = None
-        with anyio.move_on_after(seconds):
-            outcome = await self._exchange(http, clock)
-        return self._timed_out() if outcome is None else outcome
-
-    async def _exchange(self, http: HttpClient, clock: Clock) -> RawResponse | Failure:
-        now = clock.monotonic()
-        if self.auth is None:
+        if self._auth is None:
             mark_sent(self.request)
         try:
-            response = await http.send(self.request, auth=self.auth)
-        except BodyTooLargeError as error:
-            return self._broken(str(error))
-        except Exception as error:
-            cause = classify(error, family=http.family, sent=was_sent(self.request))
-            if cause is None:
+            response = await http.send(self.request, auth=self._auth)
+        except anyio.get_cancelled_exc_class():
+            if cancellation_requested() or not http.client.is_closed:
                 raise
+            failure = self._no_response(FailureKind.PERMANENT, "the connection pool was closed")
+        except BodyTooLargeError as error:
+            failure = self._invalid(str(error))
+        except Exception as error:  # noqa: BLE001  (judged there, and raised if it is not the HTTP library's)
+            failure = self._failed(error, http)
         else:
-            if response.is_success:
-                body = _body(response, http.family)
-                if body is None:
-                    return self._broken("a response hook has consumed the answer: let it read with response.aread()")
-                # httpx ties the answer and its stream into a circle, which would keep every page's body until a full
-                # garbage collection.
-                response.stream = http.family.ByteStream(body)
-                return RawResponse(response.status_code, response.headers, body, now)
-            return self._refused(response, _body(response, http.family) or b"", clock)
-        return self._failed(cause)
+            return self._received(response, http.family)
+        return failure
 
-    def _timed_out(self) -> Failure:
-        # The caller's time is up: whatever the trouble, nothing is left to try again with.
-        cause = TransportFailure(trouble=FailureKind.FINAL, sent=was_sent(self.request), timeout=True, text="total")
-        return self._failed(cause)
+    @property
+    def sent(self) -> bool:
+        """Whether the request may have left."""
+        return was_sent(self.request)
 
-    def _failed(self, cause: TransportFailure) -> Failure:
+    def timed_out(self) -> CareCloudError:
+        """Return the error of an attempt that used up the time of its call."""
+        cause = TransportFailure(kind=FailureKind.PERMANENT, sent=self.sent, timeout=True, text="total")
+        return self._transport_error(cause)
+
+    def _received(self, response: Any, family: ModuleType) -> RawResponse | Failure:
+        self.headers = response.headers
+        body = _body(response, family)
+        if not response.is_success:
+            return self._unsuccessful(response, body or b"")
+        if body is None:
+            return self._invalid("a response hook has consumed the answer: let it read with response.aread()")
+        # httpx ties the response and its stream into a circle, which would keep every page's body until a full garbage
+        # collection.
+        response.stream = family.ByteStream(body)
+        return RawResponse(response.status_code, response.headers, body, self._sent_at)
+
+    def _failed(self, error: Exception, http: HttpClient) -> Failure:
+        """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
+        sent = self.sent
+        if self._auth is not None and not sent and not http.client.is_closed:
+            # Nothing of ours was on its way: the login's own code failed, at a server of its own.
+            if isinstance(error, CareCloudError) or not is_library_error(error, family=http.family, sent=True):
+                raise error
+            return Failure(kind=FailureKind.PERMANENT, error=self._login_error(error))
+        cause = classify(error, family=http.family, sent=sent)
+        if cause is None:
+            raise error
         if cause.garbled:
-            return self._broken(f"the answer cannot be unpacked ({cause.text})")
-        return Failure(trouble=cause.trouble, error=self._transport_error(cause))
+            return self._invalid(f"the answer cannot be unpacked ({cause.text})")
+        return Failure(kind=cause.kind, error=self._transport_error(cause))
+
+    def _login_error(self, error: Exception) -> TransportError:
+        operation = self._call.operation
+        made = TransportError(
+            f"{self._call.title}: not sent: the code that fetches the credentials failed ({type(error).__name__})",
+            method=operation.method,
+            path=operation.path,
+        )
+        made.__cause__ = error
+        return made
+
+    def _no_response(self, kind: FailureKind, text: str) -> Failure:
+        cause = TransportFailure(kind=kind, sent=self.sent, text=text)
+        return Failure(kind=kind, error=self._transport_error(cause))
 
     def _transport_error(self, cause: TransportFailure) -> TransportError:
-        where = {"method": self.operation.method, "path": self.operation.path}
-        if cause.sent and not self.operation.safe_to_repeat:
+        operation, title = self._call.operation, self._call.title
+        where = {"method": operation.method, "path": operation.path}
+        text = cause.text + self._call.page
+        if cause.sent and not operation.safe_to_repeat:
             return OutcomeUnknownError(
-                f"{self.operation.title}: sent, and the answer was lost ({cause.text}): it may have happened, look "
-                "before sending it again",
+                f"{title}: sent, and the answer was lost ({text}): it may have happened, look before sending it again",
                 **where,
             )
         if cause.timeout:
-            return RequestTimeoutError(f"{self.operation.title}: no answer in time ({cause.text})", **where)
+            return RequestTimeoutError(f"{title}: no answer in time ({text})", **where)
         what = "the server hung up" if cause.sent else "the server was not reached"
-        error = ConnectionFailedError(f"{self.operation.title}: {what} ({cause.text})", **where)
-        error.is_retryable = cause.trouble is not FailureKind.FINAL
+        error = ConnectionFailedError(f"{title}: {what} ({text})", **where)
+        error.is_retryable = cause.kind is not FailureKind.PERMANENT
         return error
 
-    def _broken(self, problem: str, *, status: int | None = None) -> Failure:
-        return Failure(trouble=FailureKind.FINAL, error=broken_answer(self.operation, problem, status=status))
+    def _invalid(self, problem: str, *, status: int | None = None) -> Failure:
+        return Failure(kind=FailureKind.PERMANENT, error=invalid_response(self._call, problem, status=status))
 
-    def _refused(self, response: Any, body: bytes, clock: Clock) -> Failure:
+    def _unsuccessful(self, response: Any, body: bytes) -> Failure:
         status = response.status_code
         if status < 400:
-            return self._broken(
+            return self._invalid(
                 f"the server redirects ({status}), which the API never does: check project_url", status=status
             )
-        error = self._api_error(response, status, body, clock)
-        trouble = _TROUBLE.get(status, FailureKind.FINAL)
-        if trouble is FailureKind.SERVER and not self.operation.safe_to_repeat:
+        error = self._api_error(response, status, body)
+        kind = _KIND_OF_STATUS.get(status, FailureKind.PERMANENT)
+        if kind is FailureKind.SERVER_ERROR and not self._call.operation.safe_to_repeat:
             error.is_retryable = False
-        return Failure(trouble=trouble, error=error, retry_after=error.retry_after)
+        return Failure(kind=kind, error=error, retry_after=error.retry_after)
 
-    def _api_error(self, response: Any, status: int, body: bytes, clock: Clock) -> ApiError:
-        refused_login = self.login and refuses_login(status)
+    def _api_error(self, response: Any, status: int, body: bytes) -> ApiError:
+        refused_login = self._call.login and refuses_login(status)
         hint = None
         if refused_login:
             hint = "the login was refused: check the credentials, external_application_id and project_url"
@@ -166,9 +206,9 @@ class Attempt:
             status,
             response.headers,
             body,
-            method=self.operation.method,
-            path=self.operation.path,
-            now=datetime.fromtimestamp(clock.time(), UTC),
+            method=self._call.operation.method,
+            path=self._call.operation.path,
+            now=datetime.fromtimestamp(self._clock.time(), UTC),
             kind=AuthenticationError if refused_login else None,
             hint=hint,
         )

@@ -1,18 +1,21 @@
-"""Caller: makes calls for one identity: what is asked becomes a request, and its answer a result."""
+"""Make calls for one identity: arguments become a request, and its response a result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
 
 from carecloud_async import codec
 from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
-from carecloud_async.calls.attempt import Attempt, RawResponse, broken_answer
+from carecloud_async.auth.secret import SecretBytes
+from carecloud_async.calls.attempt import RawResponse
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.operation import Operation
-from carecloud_async.calls.requests import RequestBuilder
+from carecloud_async.calls.requests import PreparedCall, RequestBuilder, check_headers
 from carecloud_async.calls.wire import encode_query, expand_path
 from carecloud_async.errors import InterfaceError, ResponseError
 from carecloud_async.project import Interface
@@ -20,11 +23,24 @@ from carecloud_async.project import Interface
 T = TypeVar("T")
 
 
+@frozen
+class Answer(Generic[T]):
+    """A decoded answer and the response that it came in.
+
+    Attributes:
+        data: the result.
+        response: the response.
+    """
+
+    data: T
+    response: RawResponse
+
+
 class Caller:
     """Makes calls for one identity with one set of options.
 
     Args:
-        context: what all views share.
+        context: state that all views share.
         interface: the API that the identity may use.
         options: the view's own settings.
         manager: the identity's tokens; `None` for calls that carry no token of their own.
@@ -38,9 +54,9 @@ class Caller:
         self.options = options
         self.manager = manager
         self._flow = None if manager is None else flow_for(context.http.family, manager)
-        self._outgoing = RequestBuilder(context, interface, options)
+        self._builder = RequestBuilder(context, interface, options)
 
-    async def call(
+    def call(
         self,
         operation: Operation,
         *,
@@ -49,45 +65,57 @@ class Caller:
         params: Mapping[str, Any] | None = None,
         json: Any = None,
         bearer: str | None = None,
-    ) -> T:
-        """Make a call and decode its answer.
+        headers: Mapping[str, str] | None = None,
+    ) -> Coroutine[Any, Any, T]:
+        """Make a call and decode its answer; to be awaited.
 
         Args:
-            operation: what to ask.
+            operation: the operation.
             decode: turns the body into the result; raises `codec.Malformed` for what the API never sends.
             path_params: values of the path's placeholders.
             params: query parameters; `None` values are left out.
             json: the body.
             bearer: a token to send instead of the identity's own.
+            headers: headers to add to the request.
 
         Raises:
             InterfaceError: the identity's interface does not have the operation; nothing was sent.
+            ConfigurationError: an argument cannot be sent.
             CareCloudError: see `carecloud_async.errors`.
         """
-        return await self.finish(
-            operation,
-            lambda response: decode(response.body),
-            path_params=path_params,
-            params=params,
-            json=json,
-            bearer=bearer,
-        )
+        # A plain function: one frame less between the user's line and the HTTP library.
+        return self._prepare(
+            operation, decode, path_params=path_params, params=params, json=json, bearer=bearer, headers=headers
+        ).run()
 
-    @staticmethod
-    def broken(operation: Operation, problem: str, *, status: int | None = None) -> ResponseError:
-        """Make the error of an answer that is not what the API promises."""
-        return broken_answer(operation, problem, status=status)
+    async def execute(
+        self,
+        operation: Operation,
+        *,
+        decode: Callable[[bytes], T],
+        path_params: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        bearer: str | None = None,
+        login: bool = False,
+    ) -> Answer[T]:
+        """Make a call and return its decoded answer with the response that it came in; see `call`.
 
-    def text(self, operation: Operation, data: Any, name: str) -> str:
-        """Take one text out of an answer's data.
-
-        Raises:
-            ResponseError: it is not there.
+        Args:
+            operation: the operation.
+            decode: turns the body into the result; raises `codec.Malformed` for what the API never sends.
+            path_params: values of the path's placeholders.
+            params: query parameters.
+            json: the body.
+            bearer: a token to send instead of the identity's.
+            login: whether it is a login: any refusal is then about credentials, and other calls wait for it.
         """
-        value = data.get(name) if isinstance(data, dict) else None
-        if not isinstance(value, str) or not value:
-            raise self.broken(operation, f"the answer holds no {name}")
-        return value
+        execution = self._prepare(
+            operation, decode, path_params=path_params, params=params, json=json, bearer=bearer, login=login
+        )
+        data = await execution.run()
+        assert execution.response is not None  # noqa: S101  (there is no result without one)
+        return Answer(data, execution.response)
 
     async def exchange(
         self,
@@ -97,33 +125,29 @@ class Caller:
         params: Mapping[str, Any] | None = None,
         json: Any = None,
     ) -> RawResponse:
-        """Make a call and return its answer undecoded; see `call`."""
-        return await self.finish(
-            operation, lambda response: response, path_params=path_params, params=params, json=json
+        """Make a call and return its response undecoded; see `call`."""
+        answer = await self.execute(operation, decode=_undecoded, path_params=path_params, params=params, json=json)
+        return answer.response
+
+    @staticmethod
+    def invalid_response(operation: Operation, problem: str, *, status: int | None = None) -> ResponseError:
+        """Return the error of an answer that is not what the API promises."""
+        return ResponseError(
+            f"{operation.title}: {problem}", method=operation.method, path=operation.path, status=status
         )
 
-    async def finish(
+    def _prepare(
         self,
         operation: Operation,
-        finish: Callable[[RawResponse], T],
+        decode: Callable[[bytes], T],
         *,
-        path_params: Mapping[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        bearer: str | None = None,
+        path_params: Mapping[str, Any] | None,
+        params: Mapping[str, Any] | None,
+        json: Any,
+        bearer: str | None,
+        headers: Mapping[str, str] | None = None,
         login: bool = False,
-    ) -> T:
-        """Make a call and make something of the whole answer; see `call`.
-
-        Args:
-            operation: what to ask.
-            finish: turns the answer into the result; raises `codec.Malformed` for what the API never sends.
-            path_params: values of the path's placeholders.
-            params: query parameters.
-            json: the body.
-            bearer: a token to send instead of the identity's.
-            login: whether it is a login: any refusal is then about credentials, and other calls wait for it.
-        """
+    ) -> CallExecution[T]:
         if self.interface not in operation.interfaces:
             name = f"{operation.call} ({operation.title})"
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
@@ -131,24 +155,29 @@ class Caller:
         context.check()
         target = expand_path(operation.path, path_params or {})
         query = encode_query(params, project=context.project) if params else ""
-        if query:
-            target = f"{target}?{query}"
-        body = None if json is None else codec.encode(json, zone=context.project.timezone)
+        call = PreparedCall(
+            operation=operation,
+            target=f"{target}?{query}" if query else target,
+            # Bodies hold passwords and personal data, and error reporters capture local variables.
+            body=None if json is None else SecretBytes(codec.encode(json, zone=context.project.timezone)),
+            bearer=bearer,
+            headers=check_headers(headers),
+            login=login,
+            offset=_number(params, "offset"),
+            count=_number(params, "count"),
+        )
         auth = self._flow if operation.authorized and bearer is None else None
-
-        def attempt() -> Attempt:
-            request = self._outgoing.request(operation, target, body, bearer)
-            return Attempt(operation=operation, request=request, auth=auth, login=login)
-
-        def decode(response: RawResponse) -> T:
-            try:
-                return finish(response)
-            except codec.Malformed as error:
-                problem = str(error)
-            raise self.broken(operation, problem, status=response.status)
-
-        return await CallExecution(context, self.options, operation, attempt=attempt, finish=decode, login=login).run()
+        return CallExecution(context, self.options, call, builder=self._builder, auth=auth, decode=decode)
 
     def with_options(self, options: Options, manager: TokenManager | None) -> Caller:
         """Return a caller for the same context with other options."""
         return Caller(self.context, interface=self.interface, options=options, manager=manager)
+
+
+def _undecoded(body: bytes) -> bytes:
+    return body
+
+
+def _number(params: Mapping[str, Any] | None, name: str) -> int | None:
+    value = params.get(name) if params else None
+    return value if type(value) is int else None

@@ -1,27 +1,27 @@
-"""What all views of one client share, and what each may have of its own."""
+"""State that all views of one client share, and the options that each view may have of its own."""
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
+import anyio
 from attrs import define, field, frozen
 
-from carecloud_async.calls.events import OnCall
+from carecloud_async.calls.events import CallObserver
 from carecloud_async.calls.rate_limit import RateLimiter
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy, check_policy
-from carecloud_async.errors import ClientClosedError, ConfigurationError
+from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 from carecloud_async.http.client import HttpClient
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Project, check_language
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import LoopGuard
 
-
-def _plain_function(_: Any, attribute: Any, value: Any) -> None:
-    if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
-        raise ConfigurationError(f"{attribute.name} must be a plain function that takes a CallRecord; nobody awaits it")
+#: How long closing waits for calls under way to end, in seconds; they are told to at once.
+CLOSING_SECONDS = 2.0
 
 
 def _language(_: Any, __: Any, value: Any) -> None:
@@ -32,19 +32,53 @@ def _policy(_: Any, __: Any, value: Any) -> None:
     check_policy(value)
 
 
+class RunningCalls:
+    """The calls under way, so that closing the client can end them."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+        self._empty: anyio.Event | None = None
+
+    def add(self, scope: anyio.CancelScope) -> None:
+        """Note the cancel scope of a call that begins."""
+        self._scopes.add(scope)
+
+    def remove(self, scope: anyio.CancelScope) -> None:
+        """Note that a call has ended."""
+        self._scopes.discard(scope)
+        if self._empty is not None and not self._scopes:
+            self._empty.set()
+
+    async def end(self, *, seconds: float) -> None:
+        """Cancel the scopes of all calls under way, and wait until the calls have ended.
+
+        Args:
+            seconds: the longest wait.
+        """
+        if not self._scopes:
+            return
+        self._empty = anyio.Event()
+        for scope in list(self._scopes):
+            scope.cancel()
+        # Shielded: the caller may itself be inside a call that was just ended.
+        with anyio.move_on_after(seconds, shield=True):
+            await self._empty.wait()
+
+
 @define(eq=False, kw_only=True)
 class ClientContext:
-    """What all views of one client share.
+    """State that all views of one client share.
 
     Attributes:
         project: where the calls go.
         http: the HTTP client.
         rate_limiter: the rate limit.
-        budget: the repeats that may still be spent.
-        clock, random: time and chance.
-        guard: the event loop the client belongs to.
-        on_call: the user's hook for metrics.
+        budget: the repeats that may still be made.
+        clock, random: the clock and the source of randomness.
+        guard: the event loop that the client belongs to.
+        observers: receivers of the events of each call; see `calls.events`.
         urls: the URLs of operations, as they are shown.
+        running: the calls under way.
         closed: whether the client was closed.
     """
 
@@ -55,25 +89,60 @@ class ClientContext:
     clock: Clock
     random: Random
     guard: LoopGuard
-    on_call: OnCall | None = field(validator=_plain_function)
+    observers: tuple[CallObserver, ...] = ()
     urls: dict[str, Any] = field(factory=dict)
+    running: RunningCalls = field(factory=RunningCalls, init=False)
     closed: bool = False
 
     def check(self) -> None:
-        """Refuse to work when closed or in the wrong loop.
+        """Raise if the client is closed or used in the wrong event loop.
 
         Raises:
             ClientClosedError: this client was closed, or the `http_client` it was given.
             WrongEventLoopError: see `LoopGuard.check`.
         """
-        if self.closed:
-            raise ClientClosedError("the client was closed: make a new one")
-        if self.http.client.is_closed:
-            raise ClientClosedError("the http_client was closed: keep it open as long as the CareCloud on top of it")
+        if self.closed or self.http.client.is_closed:
+            raise self.closed_error()
         self.guard.check()
 
+    def closed_error(self, *, under_way: str = "") -> ClientClosedError:
+        """Return the error of a call on a closed client.
+
+        Args:
+            under_way: what was going on when it was closed, for a call that had begun.
+        """
+        if not self.closed and self.http.client.is_closed:
+            problem, fix = "the http_client was closed", "keep it open as long as the CareCloud on top of it"
+        else:
+            problem, fix = "the client was closed", "make a new one"
+        return ClientClosedError(f"{problem} {under_way}" if under_way else f"{problem}: {fix}")
+
+    @contextmanager
+    def bounded(self, timeout: Timeout, *, title: str) -> Iterator[None]:
+        """Bound a block that makes calls of its own (a login, a logout), and end it when the client is closed.
+
+        Args:
+            timeout: the view's timeouts; the block may take `total` and the wait at the rate limiter.
+            title: what is being done, for errors.
+
+        Raises:
+            RequestTimeoutError: it took longer.
+            ClientClosedError: the client was closed meanwhile.
+        """
+        seconds = timeout.total + timeout.limiter_seconds
+        with anyio.CancelScope(deadline=anyio.current_time() + seconds) as scope:
+            self.running.add(scope)
+            try:
+                yield
+            finally:
+                self.running.remove(scope)
+        if scope.cancelled_caught:
+            if self.closed:
+                raise self.closed_error(under_way=f"during {title}")
+            raise RequestTimeoutError(f"{title} took longer than {seconds:g} seconds")
+
     async def aclose(self) -> None:
-        """Close the pool.
+        """End the calls under way with `ClientClosedError`, and close the pool.
 
         Raises:
             WrongEventLoopError: connections can only be closed in the loop they were opened in.
@@ -83,17 +152,20 @@ class ClientContext:
         if self.guard.bound:
             self.guard.check()
         self.closed = True
-        await self.http.aclose()
+        try:
+            await self.running.end(seconds=CLOSING_SECONDS)
+        finally:
+            await self.http.aclose()
 
 
 @frozen(kw_only=True)
 class Options:
-    """What a view may have of its own.
+    """Options that a view may have of its own.
 
     Attributes:
         language: the `Accept-Language`.
-        timeout: how long calls may take.
-        retry: how they are repeated.
+        timeout: the bounds on the time of a call.
+        retry: how failed calls are repeated.
     """
 
     language: str = field(validator=_language)

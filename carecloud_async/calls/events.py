@@ -1,28 +1,55 @@
-"""One record for each call: for the log, and for the user's metrics. Nothing in it is secret or personal."""
+"""Observation of calls: one record for each call, and the events that logs, hooks and telemetry are fed from.
+
+Nothing in a record or an event is secret or personal, but for the answer's own headers.
+"""
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
+
+from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.retry import FailureKind
+from carecloud_async.errors import ConfigurationError
 
 _log = logging.getLogger("carecloud_async")
+_log.addHandler(logging.NullHandler())  # without logging of its own, an application sees nothing of ours on stderr
 _hook_log = logging.getLogger("carecloud_async.on_call")
+_observer_log = logging.getLogger("carecloud_async.observers")
+
+#: Headers of an answer that a record leaves out.
+_WITHHELD = ("set-cookie", "set-cookie2", "authorization", "proxy-authorization", "www-authenticate", "location")
+
+#: Class names of a cancelled task's exception on asyncio and trio: somebody's wish, not a failure.
+_CANCELLED = {"CancelledError", "Cancelled"}
 
 
 @frozen(kw_only=True)
 class CallRecord:
-    """What became of one call.
+    """Outcome of one call.
 
     Attributes:
         method: the HTTP method.
         path: the path template.
         status: the last HTTP status, `None` if no answer came.
-        seconds: how long it took in all: rate_limiter, login, repeats and waits included.
-        attempts: how often it was sent; the second sending after a 401, with a new token, belongs to the first.
+        seconds: the time it took in all: rate limiter, login, repeats and waits included.
+        attempts: the number of times it was sent; the second sending after a 401, with a new token, belongs to the
+            first.
         correlation_id: 16 hex digits, also on the error.
         error: the class name of the error that was raised, if any; a cancelled call has one too.
+        operation: the dotted name of the method that was called, such as `customers.list`; empty for calls that the
+            SDK has no method for.
+        headers: the last answer's headers, without cookies and credentials; names in any case.
+        request_id: the server's id of the request, where it sends one.
+        limiter_seconds: the part of `seconds` that was spent waiting at the rate limiter.
+        attempt_statuses: the HTTP status of each attempt, `None` where no answer came.
+        offset, count: the page that was asked for, of a list.
     """
 
     method: str
@@ -32,48 +59,195 @@ class CallRecord:
     attempts: int
     correlation_id: str
     error: str | None = None
+    operation: str = ""
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    request_id: str | None = None
+    limiter_seconds: float = 0.0
+    attempt_statuses: tuple[int | None, ...] = ()
+    offset: int | None = None
+    count: int | None = None
 
-
-#: What asyncio and trio call a task that was told to stop: somebody's wish, no trouble.
-_CANCELLED = {"CancelledError", "Cancelled"}
 
 OnCall = Callable[[CallRecord], None]
 
 
-def report(record: CallRecord, on_call: OnCall | None) -> None:
-    """Log the record on `carecloud_async` (INFO, or WARNING with an error) and hand it to the user's hook.
+@frozen(kw_only=True, eq=False)
+class CallStart:
+    """A call that began; the same object is handed to every event of the call.
 
-    A call that was cancelled is told at INFO, as one that went well.
-
-    A hook that raises breaks no call and hides no error: what it raised is logged on `carecloud_async.on_call`.
+    Attributes:
+        operation: the operation, with its verb and path template.
+        correlation_id: as on the record and on errors.
+        login: whether it is sent on behalf of a login or logout.
     """
-    level = logging.INFO if record.error is None or record.error in _CANCELLED else logging.WARNING
-    if _log.isEnabledFor(level):
-        _write(record, level)
-    if on_call is not None:
+
+    operation: Operation
+    correlation_id: str
+    login: bool
+
+
+class CallObserver:
+    """Receiver of events, for telemetry. Each method does nothing here; override those of interest.
+
+    All are called in the task that makes the call, in order; a login that a call waits for begins and ends between the
+    start and the end of the call's attempt. They must be quick. Their exceptions are logged and change no call.
+    """
+
+    def call_started(self, call: CallStart) -> None:
+        """Note that a call began."""
+
+    def call_ended(self, call: CallStart, record: CallRecord) -> None:
+        """Note that a call ended, with a result or an error."""
+
+    def attempt_started(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
+        """Note that an attempt begins, the first one being number 1; headers may be added to its request."""
+
+    def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
+        """Note that an attempt ended: the answer's status if one came, and the error if it failed."""
+
+    def limiter_waited(self, call: CallStart, seconds: float) -> None:
+        """Note that a call waited at the rate limiter."""
+
+    def retry_scheduled(self, call: CallStart, seconds: float, kind: FailureKind) -> None:
+        """Note that a call will be sent again after some seconds, because of a failure of this kind."""
+
+    def throttled(self, call: CallStart, retry_after: float | None, rate: float | None) -> None:
+        """Note a 429: the wait that the server asks for, and the pace from now on in calls per second, if any."""
+
+
+class _HookObserver(CallObserver):
+    """Hands each record to the user's `on_call` hook."""
+
+    def __init__(self, on_call: OnCall) -> None:
+        self._on_call = on_call
+
+    def call_ended(self, call: CallStart, record: CallRecord) -> None:
+        del call
         try:
-            on_call(record)
+            self._on_call(record)
         except Exception:  # noqa: BLE001  (a hook for metrics may raise anything, and must cost no answer)
             _hook_log.exception("the on_call hook raised")
 
 
-def _write(record: CallRecord, level: int) -> None:
+class _Recording(CallObserver):
+    """Collects the records of one `record_calls` block.
+
+    Args:
+        owner: the client's context; calls of other clients are not collected.
+    """
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+        self.records: list[CallRecord] = []
+        self.ended = False
+
+    def call_ended(self, call: CallStart, record: CallRecord) -> None:
+        del call
+        if not self.ended:  # a task that was started inside may outlive the block
+            self.records.append(record)
+
+
+_recordings: ContextVar[tuple[_Recording, ...]] = ContextVar("carecloud_recordings", default=())
+
+
+def observer_of(on_call: OnCall | None) -> tuple[CallObserver, ...]:
+    """Return the observers that feed a user's `on_call` hook: none without a hook.
+
+    Raises:
+        ConfigurationError: it is not a plain function.
+    """
+    if on_call is None:
+        return ()
+    if not callable(on_call) or inspect.iscoroutinefunction(on_call):
+        raise ConfigurationError("on_call must be a plain function that takes a CallRecord; it is not awaited")
+    return (_HookObserver(on_call),)
+
+
+def observers_now(owner: object, observers: tuple[CallObserver, ...]) -> tuple[CallObserver, ...]:
+    """Return a client's observers and those of the `record_calls` blocks that the running task is in."""
+    recordings = _recordings.get()
+    if not recordings:
+        return observers
+    return (*observers, *(recording for recording in recordings if recording.owner is owner))
+
+
+@contextmanager
+def record_calls(owner: object) -> Iterator[list[CallRecord]]:
+    """Collect a record for each call of one client made in this block, and in tasks that are started in it.
+
+    Args:
+        owner: the client's context.
+    """
+    recording = _Recording(owner)
+    before = _recordings.set((*_recordings.get(), recording))
+    try:
+        yield recording.records
+    finally:
+        recording.ended = True
+        _recordings.reset(before)
+
+
+def notify(observers: tuple[CallObserver, ...], event: str, *args: Any) -> None:
+    """Call one method of each observer; what an observer raises is logged on `carecloud_async.observers`."""
+    for observer in observers:
+        try:
+            getattr(observer, event)(*args)
+        except Exception:  # noqa: BLE001  (an observer may raise anything, and must cost no answer)
+            _observer_log.exception("an observer of calls raised in %s", event)
+
+
+def shown_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return a copy of an answer's headers without cookies, credentials and URLs."""
+    copy: Any = getattr(headers, "copy", None)
+    shown: MutableMapping[str, str] = dict(headers) if copy is None else copy()
+    for name in _WITHHELD:
+        shown.pop(name, None)
+    return shown
+
+
+def is_logged(error: str | None) -> bool:
+    """Return whether the outcome of a call would be logged now."""
+    return _log.isEnabledFor(_level(error))
+
+
+def _level(error: str | None) -> int:
+    """A call that was cancelled is logged at INFO, as one that went well."""
+    return logging.INFO if error is None or error in _CANCELLED else logging.WARNING
+
+
+def log_call(record: CallRecord, *, local: bool) -> None:
+    """Log a record on `carecloud_async`: at INFO, or at WARNING with an error.
+
+    Args:
+        record: the record.
+        local: whether the call failed before anything was sent, by a mistake on this side.
+    """
+    page = "" if record.count is None else f" (offset {record.offset or 0}, count {record.count})"
+    outcome: object = record.status
+    if record.error is not None:
+        outcome = f"{record.status or ('not sent' if local else 'no answer')} ({record.error})"
     _log.log(
-        level,
-        "%s %s -> %s in %.1f ms, attempts %d, id %s",
+        _level(record.error),
+        "%s %s%s -> %s in %.1f ms, attempts %d, id %s",
         record.method,
         record.path,
-        record.status if record.error is None else f"{record.status or 'no answer'} ({record.error})",
+        page,
+        outcome,
         record.seconds * 1000,
         record.attempts,
         record.correlation_id,
         extra={
             "carecloud_method": record.method,
             "carecloud_path": record.path,
+            "carecloud_operation": record.operation,
+            "carecloud_offset": record.offset,
+            "carecloud_count": record.count,
             "carecloud_status": record.status,
             "carecloud_milliseconds": round(record.seconds * 1000, 3),
+            "carecloud_limiter_milliseconds": round(record.limiter_seconds * 1000, 3),
             "carecloud_attempts": record.attempts,
             "carecloud_correlation_id": record.correlation_id,
+            "carecloud_request_id": record.request_id,
             "carecloud_error": record.error,
         },
     )

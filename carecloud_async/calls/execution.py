@@ -1,18 +1,38 @@
-"""The life of one call, from its first attempt to its end: wait, send, judge, repeat or give up, tell."""
+"""Run one call: rate-limit, send, retry, report."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
+import anyio
 from attrs import evolve
 
-from carecloud_async.calls.attempt import Attempt, RawResponse
+from carecloud_async import codec
+from carecloud_async.calls.attempt import Attempt, RawResponse, invalid_response
 from carecloud_async.calls.context import ClientContext, Options
-from carecloud_async.calls.events import CallRecord, report
-from carecloud_async.calls.operation import Operation
-from carecloud_async.calls.retry import Failure, FailureKind
-from carecloud_async.errors import CareCloudError, ClientClosedError, NotFoundError, RequestTimeoutError
+from carecloud_async.calls.events import (
+    CallObserver,
+    CallRecord,
+    CallStart,
+    is_logged,
+    log_call,
+    notify,
+    observers_now,
+    shown_headers,
+)
+from carecloud_async.calls.requests import PreparedCall, RequestBuilder
+from carecloud_async.calls.retry import MAYBE_DONE, Failure, FailureKind
+from carecloud_async.calls.wire import request_id
+from carecloud_async.codec.malformed import Damaged
+from carecloud_async.errors import (
+    CareCloudError,
+    ConfigurationError,
+    NotFoundError,
+    RateLimitError,
+    RequestTimeoutError,
+)
 
 T = TypeVar("T")
 
@@ -21,144 +41,294 @@ class CallExecution(Generic[T]):
     """One call.
 
     Args:
-        context: what all views share.
+        context: state that all views share.
         options: the view's own settings.
-        operation: what is asked.
-        attempt: makes the request, anew for each attempt.
-        finish: makes the result of the answer.
-        login: whether it is a login: calls that have passed the rate limiter wait for it, so it does not queue there.
+        call: the call.
+        builder: builds its request, anew for each attempt.
+        auth: the family's auth flow, or `None` for a call that carries no token of the identity.
+        decode: makes the result of a response's body; raises `codec.Malformed`.
+
+    Attributes:
+        response: the response that the result was made of; `None` until it came.
     """
 
     __slots__ = (
+        "_at_limiter",
         "_attempt",
-        "_attempts",
+        "_auth",
+        "_builder",
+        "_call",
         "_context",
-        "_finish",
+        "_decode",
+        "_failure",
+        "_headers",
         "_id",
         "_limiter_seconds",
-        "_login",
-        "_may_be_done",
-        "_operation",
+        "_maybe_done",
+        "_observers",
         "_options",
+        "_result",
+        "_scope",
+        "_start",
         "_started",
-        "_status",
+        "_statuses",
+        "response",
     )
+
+    _result: T
+    _scope: anyio.CancelScope
 
     def __init__(
         self,
         context: ClientContext,
         options: Options,
-        operation: Operation,
+        call: PreparedCall,
         *,
-        attempt: Callable[[], Attempt],
-        finish: Callable[[RawResponse], T],
-        login: bool,
+        builder: RequestBuilder,
+        auth: Any,
+        decode: Callable[[bytes], T],
     ) -> None:
         self._context = context
         self._options = options
-        self._operation = operation
-        self._attempt = attempt
-        self._finish = finish
-        self._login = login
-        self._attempts = 0
+        self._call = call
+        self._builder = builder
+        self._auth = auth
+        self._decode = decode
+        self._at_limiter = False
+        self._attempt: Attempt | None = None
+        self._failure: Failure | None = None
+        self._headers: Any = None
         self._limiter_seconds = 0.0
-        self._status: int | None = None
-        self._may_be_done = False
+        self._maybe_done = False
+        self._statuses: list[int | None] = []
         self._started = context.clock.monotonic()
         self._id = f"{context.random.getrandbits(64):016x}"
+        self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
+        self._start: CallStart | None = None
+        self.response: RawResponse | None = None
 
     async def run(self) -> T:
-        """Make the call; one record tells of it, however it ends."""
-        self._context.budget.earn()
+        """Make the call and return its result. One record describes it, however it ends.
+
+        Raises:
+            CareCloudError: see `carecloud_async.errors`.
+        """
+        context = self._context
+        context.budget.deposit()
+        if self._observers:
+            self._begin()
         try:
-            result = self._finish(await self._repeat())
+            with anyio.CancelScope() as scope:
+                self._scope = scope
+                context.running.add(scope)
+                try:
+                    while True:
+                        ticket = context.rate_limiter.try_acquire()
+                        if ticket is None:
+                            ticket = await self._wait_at_limiter()
+                        outcome = await self._next_attempt().send(context.http)
+                        wait = self._settle(outcome, ticket)
+                        if wait is None:
+                            break
+                        await context.clock.sleep(wait)
+                finally:
+                    context.running.remove(scope)
+            if scope.cancelled_caught:
+                self._interrupted()
         except BaseException as error:
             if isinstance(error, CareCloudError):
-                # A failed login has told of itself; its error keeps the id under which it did.
+                # A failed login has logged itself; its error keeps the id under which it did.
                 error.correlation_id = error.correlation_id or self._id
-            self._report(type(error).__name__)
+            self._end(error)
             raise
-        self._report(None)
-        return result
-
-    async def _repeat(self) -> RawResponse:
-        context = self._context
-        while True:
-            ticket = context.rate_limiter.try_acquire()
-            if ticket is None:
-                ticket = await self._wait_at_limiter()
-            seconds = self._time_left()
-            self._attempts += 1
-            outcome = await self._attempt().send(context.http, seconds=seconds, clock=context.clock)
-            if isinstance(outcome, RawResponse):
-                self._status = outcome.status
-                context.rate_limiter.served(ticket)
-                return outcome if self._attempts == 1 else evolve(outcome, attempts=self._attempts)
-            self._note(outcome, ticket)
-            if self._deleted_before(outcome):
-                return RawResponse(204, {}, b"", context.clock.monotonic(), self._attempts)
-            wait = self._decide(outcome)
-            if wait is None:
-                raise outcome.error
-            await context.clock.sleep(wait)
+        self._end(None)
+        return self._result
 
     async def _wait_at_limiter(self) -> int:
-        clock = self._context.clock
-        before = clock.monotonic()
-        ticket = await self._context.rate_limiter.enter(ahead=self._login)
-        self._limiter_seconds += clock.monotonic() - before
+        context = self._context
+        left = self._options.timeout.limiter_seconds - self._limiter_seconds
+        self._scope.deadline = anyio.current_time() + max(left, 0.0)
+        before = context.clock.monotonic()
+        self._at_limiter = True
+        try:
+            ticket = await context.rate_limiter.acquire(ahead=self._call.login, seconds=max(left, 0.0))
+        finally:
+            waited = context.clock.monotonic() - before
+            self._limiter_seconds += waited
+            if self._start is not None:
+                notify(self._observers, "limiter_waited", self._start, waited)
+        self._at_limiter = False  # not if it was interrupted
+        if ticket is None:
+            raise self._limiter_error()
         return ticket
 
-    def _time_left(self) -> float:
-        spent = self._context.clock.monotonic() - self._started - self._limiter_seconds
-        left = self._options.timeout.total - spent
-        if left <= 0:
-            where = {"method": self._operation.method, "path": self._operation.path}
-            raise RequestTimeoutError(f"{self._operation.title}: no time left to send it", **where)
-        return left
+    def _limiter_error(self) -> CareCloudError:
+        if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
+            return self._failure.error  # the server's own words
+        limit = self._options.timeout.limiter_seconds
+        return RateLimitError(
+            status=429,
+            method=self._call.operation.method,
+            path=self._call.operation.path,
+            retry_after=self._context.rate_limiter.delay(),
+            hint=f"not sent{' again' if self._statuses else ''}: the wait at the rate limiter is longer than {limit:g} "
+            "seconds, see Timeout(limiter=…)",
+        )
 
-    def _note(self, failure: Failure, ticket: int) -> None:
-        self._status = getattr(failure.error, "status", None)
-        if failure.trouble is FailureKind.REFUSED:
-            self._context.rate_limiter.refused(ticket, retry_after=failure.retry_after)
-        elif self._status is not None:
-            self._context.rate_limiter.served(ticket)
+    def _next_attempt(self) -> Attempt:
+        left = self._time_left()
+        if left <= 0:
+            raise self._no_time_left()
+        self._scope.deadline = math.inf if left == math.inf else anyio.current_time() + left
+        request = self._builder.build(self._call)
+        attempt = self._attempt = Attempt(self._call, request, auth=self._auth, clock=self._context.clock)
+        self._statuses.append(None)
+        if self._start is not None:
+            notify(self._observers, "attempt_started", self._start, len(self._statuses), request.headers)
+        return attempt
+
+    def _no_time_left(self) -> CareCloudError:
+        """Return the error of a call whose time ended between two attempts: the last one's, if there was one."""
+        if self._failure is not None:
+            return self._failure.error
+        operation = self._call.operation
+        return RequestTimeoutError(
+            f"{self._call.title}: no time left to send it", method=operation.method, path=operation.path
+        )
+
+    def _time_left(self) -> float:
+        """Return what is left of `Timeout.total`; the time at the rate limiter has a bound of its own."""
+        spent = self._context.clock.monotonic() - self._started - self._limiter_seconds
+        return self._options.timeout.total - spent
+
+    def _settle(self, outcome: RawResponse | Failure, ticket: int) -> float | None:
+        """Return the seconds to wait before the next attempt, or `None` if there is a result.
+
+        Raises:
+            CareCloudError: the call has failed for good.
+        """
+        if isinstance(outcome, RawResponse):
+            outcome = self._decoded(outcome)
+        failure = outcome if isinstance(outcome, Failure) else None
+        self._note(failure, ticket)
+        if failure is None:
+            return None
+        if self._deleted_before(failure):
+            self._take(RawResponse(204, {}, b"", self._context.clock.monotonic()))
+            return None
+        return self._wait_before_retry(failure)
+
+    def _decoded(self, response: RawResponse) -> Failure | RawResponse:
+        try:
+            self._take(response)
+        except codec.Malformed as error:
+            kind = FailureKind.INVALID_RESPONSE if isinstance(error, Damaged) else FailureKind.PERMANENT
+            problem = f"{error} (status {response.status}{self._call.page}, id {self._id})"
+        else:
+            return response
+        failed = invalid_response(self._call, problem, status=response.status)
+        failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self._call.operation.safe_to_repeat
+        return Failure(kind=kind, error=failed)
+
+    def _take(self, response: RawResponse) -> None:
+        if len(self._statuses) > 1:
+            response = evolve(response, attempts=len(self._statuses))
+        self.response = response
+        self._result = self._decode(response.body)
+
+    def _note(self, failure: Failure | None, ticket: int) -> None:
+        """Tell the rate limiter and the observers how the attempt ended."""
+        attempt, limiter = self._attempt, self._context.rate_limiter
+        if failure is None or failure.kind is FailureKind.INVALID_RESPONSE:
+            status = None if self.response is None else self.response.status
+        else:
+            status = getattr(failure.error, "status", None)
+        self._statuses[-1] = status
+        self._headers = None if attempt is None else attempt.headers
+        throttled = failure is not None and failure.kind is FailureKind.THROTTLED
+        if throttled:
+            limiter.on_throttled(ticket, retry_after=failure.retry_after if failure else None)
+        elif status is not None:
+            limiter.on_success(ticket)
+        if self._start is not None:
+            error = None if failure is None else failure.error
+            notify(self._observers, "attempt_ended", self._start, len(self._statuses), status, error)
+            if throttled and failure is not None:
+                notify(self._observers, "throttled", self._start, failure.retry_after, limiter.rate)
 
     def _deleted_before(self, failure: Failure) -> bool:
-        """Tell whether a DELETE that was repeated finds that the lost first one had worked."""
-        if self._operation.method != "DELETE":
+        """Return whether a repeated DELETE finds nothing because an earlier attempt had worked."""
+        if self._call.operation.method != "DELETE":
             return False
-        if failure.trouble in {FailureKind.LOST, FailureKind.SERVER}:
-            self._may_be_done = True
-        return self._may_be_done and isinstance(failure.error, NotFoundError)
+        if failure.kind in MAYBE_DONE:
+            self._maybe_done = True
+        return self._maybe_done and isinstance(failure.error, NotFoundError)
 
-    def _decide(self, failure: Failure) -> float | None:
+    def _wait_before_retry(self, failure: Failure) -> float:
         context = self._context
+        if context.closed or context.http.client.is_closed:
+            raise self._closed_error()
         wait = self._options.retry.decide(
             failure,
-            attempt=self._attempts,
-            safe_to_repeat=self._operation.safe_to_repeat,
+            attempt=len(self._statuses),
+            safe_to_repeat=self._call.operation.safe_to_repeat,
             random=context.random.random,
         )
-        if wait is None:
-            return None
-        if context.closed:
-            raise ClientClosedError("the client was closed while this call was under way")
-        spent = context.clock.monotonic() - self._started - self._limiter_seconds
-        if wait >= self._options.timeout.total - spent or not context.budget.spend():
-            return None
+        if wait is None or wait >= self._time_left() or not context.budget.try_withdraw():
+            raise failure.error
+        if self._start is not None:
+            notify(self._observers, "retry_scheduled", self._start, wait, failure.kind)
+        self._failure, self._attempt = failure, None
         return wait
 
-    def _report(self, error: str | None) -> None:
-        report(
-            CallRecord(
-                method=self._operation.method,
-                path=self._operation.path,
-                status=self._status,
-                seconds=self._context.clock.monotonic() - self._started,
-                attempts=self._attempts,
-                correlation_id=self._id,
-                error=error,
-            ),
-            self._context.on_call,
+    def _interrupted(self) -> NoReturn:
+        """Raise the error of a call whose scope was cancelled: the client was closed, or time ran out.
+
+        Raises:
+            CareCloudError: always.
+        """
+        if self._context.closed:
+            raise self._closed_error()
+        if self._attempt is not None:
+            raise self._attempt.timed_out()
+        raise self._limiter_error() if self._at_limiter else self._no_time_left()
+
+    def _closed_error(self) -> CareCloudError:
+        attempt = self._attempt
+        maybe = attempt is not None and attempt.sent and not self._call.operation.safe_to_repeat
+        ending = ": it was sent and may have happened" if maybe else ""
+        return self._context.closed_error(under_way=f"while {self._call.title} was under way{ending}")
+
+    def _begin(self) -> None:
+        self._start = CallStart(operation=self._call.operation, correlation_id=self._id, login=self._call.login)
+        notify(self._observers, "call_started", self._start)
+
+    def _end(self, error: BaseException | None) -> None:
+        name = None if error is None else type(error).__name__
+        if not self._observers and not is_logged(name):
+            return
+        record = self._record(name)
+        if is_logged(name):
+            log_call(record, local=isinstance(error, ConfigurationError))
+        if self._start is not None:
+            notify(self._observers, "call_ended", self._start, record)
+
+    def _record(self, error: str | None) -> CallRecord:
+        call, headers = self._call, self._headers
+        status = self._statuses[-1] if self._statuses else None
+        return CallRecord(
+            method=call.operation.method,
+            path=call.operation.path,
+            status=status,
+            seconds=self._context.clock.monotonic() - self._started,
+            attempts=len(self._statuses),
+            correlation_id=self._id,
+            error=error,
+            operation=call.operation.call if call.operation.operation_id else "",
+            headers={} if headers is None or not self._observers else shown_headers(headers),
+            request_id=None if headers is None else request_id(headers),
+            limiter_seconds=self._limiter_seconds,
+            attempt_statuses=tuple(self._statuses),
+            offset=call.offset,
+            count=call.count,
         )

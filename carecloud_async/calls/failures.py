@@ -1,4 +1,4 @@
-"""What an exception of the HTTP library means: did the request leave, did time run out, and what may be said of it.
+"""Classify exceptions of the HTTP library: did the request leave, did time run out, and what may be shown.
 
 The families nest their exceptions: httpx's own hangs on httpcore's, that on the socket's, and httpx-aiohttp calls
 nearly everything a connect timeout. So the whole chain is read, and the one closest to the socket decides.
@@ -34,17 +34,17 @@ _CHAIN = 8
 
 @frozen(kw_only=True)
 class TransportFailure:
-    """What an exception of the HTTP library means.
+    """Meaning of an exception of the HTTP library.
 
     Attributes:
-        trouble: whether the request may have left, and whether trying again can help.
+        kind: whether the request may have left, and whether trying again can help.
         sent: whether the request may have left.
         timeout: whether time ran out.
         garbled: whether the answer's body cannot be unpacked.
         text: what may be shown of it.
     """
 
-    trouble: FailureKind
+    kind: FailureKind
     sent: bool
     timeout: bool = False
     garbled: bool = False
@@ -52,25 +52,25 @@ class TransportFailure:
 
 
 def classify(error: Exception, *, family: ModuleType, sent: bool) -> TransportFailure | None:
-    """Read an exception that came out of the client.
+    """Return the meaning of an exception that came out of the client.
 
     Args:
         error: the exception.
         family: the HTTP library, httpx or httpx2.
-        sent: whether the request was about to leave; before that a provider's own code runs.
+        sent: whether the request was about to leave.
 
     Returns:
-        The cause, or `None` if the exception is none of the HTTP library's: a user's own code raised it.
+        Its meaning, or `None` if the exception is not the HTTP library's: a user's own code raised it.
     """
-    if isinstance(error, CareCloudError) or not _is_library_error(error, family=family, sent=sent):
+    if isinstance(error, CareCloudError) or not is_library_error(error, family=family, sent=sent):
         return None
     chain = list(_chain(error))
     names = {cls.__name__ for cls in type(error).__mro__}
     if "DecodingError" in names:
-        return TransportFailure(trouble=FailureKind.FINAL, sent=True, garbled=True, text=type(error).__name__)
+        return TransportFailure(kind=FailureKind.PERMANENT, sent=True, garbled=True, text=type(error).__name__)
     if names & _UNSENDABLE or isinstance(error, ValueError | TypeError):
         return TransportFailure(
-            trouble=FailureKind.FINAL, sent=False, text=f"it cannot be sent: {type(error).__name__}"
+            kind=FailureKind.PERMANENT, sent=False, text=f"it cannot be sent: {type(error).__name__}"
         )
     origin = next((link for link in chain if _root(type(link)) == "aiohttp"), None)
     if origin is not None:
@@ -82,12 +82,13 @@ def classify(error: Exception, *, family: ModuleType, sent: bool) -> TransportFa
     left = left and sent
     hopeless = None if left else _hopeless(chain)
     if hopeless is not None:
-        return TransportFailure(trouble=FailureKind.FINAL, sent=False, text=hopeless)
-    trouble = FailureKind.LOST if left else FailureKind.NOT_SENT
-    return TransportFailure(trouble=trouble, sent=left, timeout=timeout, text=_text(origin or error, chain))
+        return TransportFailure(kind=FailureKind.PERMANENT, sent=False, text=hopeless)
+    kind = FailureKind.NO_RESPONSE if left else FailureKind.NOT_SENT
+    return TransportFailure(kind=kind, sent=left, timeout=timeout, text=_text(origin or error, chain))
 
 
-def _is_library_error(error: Exception, *, family: ModuleType, sent: bool) -> bool:
+def is_library_error(error: Exception, *, family: ModuleType, sent: bool) -> bool:
+    """Return whether an exception comes from an HTTP library, and not from a user's own code."""
     if isinstance(error, (family.HTTPError, family.StreamError, family.InvalidURL)):
         return True
     if _raised_in(error) in _LIBRARIES:
@@ -100,7 +101,7 @@ def _root(cls: type) -> str:
 
 
 def _raised_in(error: Exception) -> str:
-    """Return the package whose code raised: closed pools and odd headers are bare RuntimeErrors and ValueErrors."""
+    """Return the package whose code raised: closed pools and odd headers raise bare RuntimeErrors and ValueErrors."""
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
@@ -117,7 +118,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _hopeless(chain: list[BaseException]) -> str | None:
-    """Say why connecting again cannot help, if it cannot."""
+    """Return why connecting again cannot help, if it cannot."""
     for link in chain:
         status = _proxy_status(link)
         if status is not None and 400 <= status < 500:

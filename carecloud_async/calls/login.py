@@ -1,18 +1,24 @@
-"""LoginSender: the transport of an identity's own requests, which carry no token of their own."""
+"""Give the token managers of identities the means to send: their logins are calls without a token of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from carecloud_async import codec
-from carecloud_async.auth.provider import LoginReply
-from carecloud_async.calls.attempt import RawResponse
+from carecloud_async.auth.manager import TokenManager
+from carecloud_async.auth.provider import AuthProvider, LoginReply
+from carecloud_async.auth.renewal import StoredTokenIndex, TokenRefresher
+from carecloud_async.auth.secret import digest
+from carecloud_async.auth.stores.base import TokenStore
+from carecloud_async.auth.token import RenewalWindows
 from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import server_date
+from carecloud_async.project import Interface
 
 
 class LoginSender:
@@ -47,11 +53,11 @@ class LoginSender:
             authorized=False,
         )
         caller = self._repeating if retry else self._once
-        return await caller.finish(operation, _reply, path_params=path_params, json=json, bearer=bearer, login=True)
-
-
-def _reply(response: RawResponse) -> LoginReply:
-    return LoginReply(data=_data(response.body), sent_at=response.sent_at, server_date=server_date(response.headers))
+        answer = await caller.execute(
+            operation, decode=_data, path_params=path_params, json=json, bearer=bearer, login=True
+        )
+        response = answer.response
+        return LoginReply(data=answer.data, sent_at=response.sent_at, server_date=server_date(response.headers))
 
 
 def _data(body: bytes) -> dict[str, Any]:
@@ -59,5 +65,50 @@ def _data(body: bytes) -> dict[str, Any]:
         return {}
     data = codec.data(body)
     if not isinstance(data, dict):
-        raise codec.Malformed("data is no object")
+        raise codec.Malformed("data is not an object")
     return data
+
+
+@frozen(kw_only=True)
+class ManagerFactory:
+    """The common parts of all identities of one client.
+
+    Attributes:
+        context: sends the logins.
+        options: how they are sent.
+        store: keeps the tokens.
+        windows: when they are renewed.
+    """
+
+    context: ClientContext
+    options: Options
+    store: TokenStore
+    windows: RenewalWindows
+    _index: StoredTokenIndex = field(factory=StoredTokenIndex, init=False, eq=False, repr=False)
+    # Logins of all identities are sent alike: one sender for each interface.
+    _senders: dict[Interface, LoginSender] = field(factory=dict, init=False, eq=False, repr=False)
+
+    def make(self, provider: AuthProvider) -> TokenManager:
+        """Return a manager for one identity."""
+        context = self.context
+        interface = Interface(provider.interface)
+        # Digested once more: the key that a user's own provider returns may name a person.
+        names = [digest(name) for name in (context.project.origin, provider.application_id, provider.identity_key)]
+        refresher = TokenRefresher(
+            provider,
+            key=f"{names[0]}:{interface}:{names[1]}:{names[2]}",
+            store=self.store,
+            index=self._index,
+            send=self._sender(interface),
+            clock=context.clock,
+            zone=context.project.timezone,
+            windows=self.windows,
+        )
+        return TokenManager(refresher, clock=context.clock)
+
+    def _sender(self, interface: Interface) -> LoginSender:
+        sender = self._senders.get(interface)
+        if sender is None:
+            caller = Caller(self.context, interface=interface, options=self.options)
+            sender = self._senders[interface] = LoginSender(caller)
+        return sender

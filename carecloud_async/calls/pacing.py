@@ -1,9 +1,9 @@
-"""Pacer: when the next call may leave. A fixed one, and one that finds the server's limit.
+"""Pacers say when the next call may leave: at a fixed rate, or at the rate that the server turns out to allow.
 
-The adaptive pace runs free until the first 429. What was served just before a refusal is taken as the limit. If that
-was measured over too short a time (a burst says little about a limit), the pace is held for a moment and then doubles
-until the next refusal tells more. Else it starts a little below the limit, is back at it within twenty seconds, and
-creeps on (the shape is that of CUBIC, RFC 9438); if nothing is refused then either, the limit was raised, and the pace
+The adaptive pace is unlimited until the first 429. The throughput just before a 429 is taken as the limit. If it was
+measured over too short a time (a burst says little about a limit), the pace is held for a moment and then doubles until
+the next 429 tells more. Otherwise it starts a little below the limit, is back at it within twenty seconds, and grows
+slowly (the shape is that of CUBIC, RFC 9438); if there is no 429 then either, the limit was raised, and the pace
 doubles.
 """
 
@@ -14,23 +14,23 @@ from typing import Protocol
 
 from carecloud_async.runtime.clock import Clock
 
-#: So many seconds of unused pace may be caught up at once: a late wake-up must not slow the pace down.
+#: Seconds of unused pace that may be caught up at once: a late wake-up must not slow the pace down.
 CATCH_UP_SECONDS = 0.1
-#: How far below the limit a pace restarts, and how long it takes to be back (seconds).
+#: Part by which a pace restarts below the limit, and the time it takes to be back (seconds).
 DROP = 0.05
 RECOVERY_SECONDS = 20.0
-#: The past that counts when the limit is measured, and the least of it that can be trusted (seconds).
+#: Window in which the limit is measured, and the shortest part of it that can be trusted (seconds).
 WINDOW_SECONDS = 1.5
 TRUSTED_SECONDS = 1.0
-#: While no measure can be trusted the pace is held for so long, and then doubles in this time (seconds).
+#: While no measurement can be trusted the pace is held this long, and then doubles in this time (seconds).
 HOLD_SECONDS = 1.0
 DOUBLING_SECONDS = 1.0
-#: So much of an untrusted measure is taken: its refusals come by the flight.
+#: Part of an untrusted measurement that is taken: its 429s come in groups.
 UNSURE_FACTOR = 0.9
-#: After so long without a refusal the limit must have been raised: then the pace doubles in this time (seconds).
+#: After this long without a 429 the limit must have been raised: then the pace doubles in this time (seconds).
 PATIENCE_SECONDS = 20.0
 REDOUBLING_SECONDS = 4.0
-#: A refusal so soon after the last one shows that what was measured held a burst (seconds): less is taken, but not less
+#: A 429 this soon after the last one shows that the measurement included a burst (seconds): less is taken, but not less
 #: than this part of what was taken before.
 SOON_SECONDS = 8.0
 SOON_FACTOR = 0.95
@@ -40,31 +40,31 @@ FLOOR = 0.5
 
 
 class Pacer(Protocol):
-    """When the next call may leave."""
+    """Decides when the next call may leave."""
 
     def delay(self) -> float:
-        """Seconds until then, zero or less for now."""
+        """Return the seconds until the next call may leave; zero or less means now."""
         ...
 
     def take(self) -> None:
-        """A call leaves."""
+        """Note that a call leaves."""
         ...
 
-    def served(self) -> None:
-        """A call was answered."""
+    def on_success(self) -> None:
+        """Note that a call was answered, and not with 429."""
         ...
 
-    def refused(self) -> None:
-        """The server refused calls because there were too many."""
+    def on_throttled(self) -> None:
+        """Note that the server answered 429."""
         ...
 
     def resume_at(self, moment: float) -> None:
-        """Nobody leaves before this moment of the monotonic clock."""
+        """Let no call leave before this time of the monotonic clock."""
         ...
 
 
 class FixedPace:
-    """So many calls per second, evenly spread."""
+    """A fixed number of calls per second, evenly spread."""
 
     def __init__(self, rate: float, *, clock: Clock) -> None:
         self._interval = 1 / rate
@@ -79,11 +79,11 @@ class FixedPace:
         """See `Pacer.take`."""
         self._next = max(self._next, self._clock.monotonic() - CATCH_UP_SECONDS) + self._interval
 
-    def served(self) -> None:
-        """See `Pacer.served`; what the user set stays."""
+    def on_success(self) -> None:
+        """See `Pacer.on_success`; the rate that the user set stays."""
 
-    def refused(self) -> None:
-        """See `Pacer.refused`; what the user set stays."""
+    def on_throttled(self) -> None:
+        """See `Pacer.on_throttled`; the rate that the user set stays."""
 
     def resume_at(self, moment: float) -> None:
         """See `Pacer.resume_at`."""
@@ -91,7 +91,7 @@ class FixedPace:
 
 
 class AdaptivePace:
-    """The pace that finds the server's limit."""
+    """A pace that finds the server's limit."""
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
@@ -103,7 +103,7 @@ class AdaptivePace:
 
     @property
     def rate(self) -> float | None:
-        """Calls per second now; `None` while free."""
+        """Calls per second at this moment; `None` while unlimited."""
         if self._limit is None:
             return None
         since = max(self._clock.monotonic() - self._resumed_at, 0.0)
@@ -122,12 +122,12 @@ class AdaptivePace:
         if rate is not None:
             self._next = max(self._next, self._clock.monotonic() - CATCH_UP_SECONDS) + 1 / rate
 
-    def served(self) -> None:
-        """See `Pacer.served`."""
+    def on_success(self) -> None:
+        """See `Pacer.on_success`."""
         self._meter.count(self._clock.monotonic())
 
-    def refused(self) -> None:
-        """See `Pacer.refused`."""
+    def on_throttled(self) -> None:
+        """See `Pacer.on_throttled`."""
         now = self._clock.monotonic()
         measured, seconds = self._meter.measure(now)
         if self._sure and self._limit is not None and now - self._resumed_at < SOON_SECONDS:
@@ -139,33 +139,33 @@ class AdaptivePace:
         self._resumed_at = now
 
     def resume_at(self, moment: float) -> None:
-        """See `Pacer.resume_at`; the pause is no time in which anything could have been served."""
+        """See `Pacer.resume_at`; the pause does not count as time in which calls could have been answered."""
         self._next = max(self._next, moment)
         self._resumed_at = max(self._resumed_at, moment)
         self._meter.restart(moment)
 
 
 class Meter:
-    """How many calls were served per second in the last seconds."""
+    """Measures the calls answered per second in the last seconds."""
 
     def __init__(self) -> None:
         self._start = 0.0
         self._times: deque[float] = deque()
 
     def restart(self, moment: float) -> None:
-        """Forget the past, and what is yet to come before this moment."""
+        """Forget the past, and ignore what is counted before this time."""
         self._start = max(self._start, moment)
         self._times.clear()
 
     def count(self, now: float) -> None:
-        """Count a call that was served."""
+        """Count a call that was answered."""
         if now < self._start:
             return
         self._times.append(now)
         self._forget(now)
 
     def measure(self, now: float) -> tuple[float, float]:
-        """Return calls per second, and the seconds that this was measured over."""
+        """Return the calls per second, and the seconds over which they were measured."""
         self._forget(now)
         if not self._times:
             return 0.0, 0.0

@@ -1,12 +1,12 @@
-"""RateLimit: the rate limiter that calls pass, and the pause that a 429 imposes on everyone.
+"""Rate limit of a client, and the pause of all its calls after a 429.
 
-The limiter is fair (first come, first through) and safe to cancel: who gives up in the queue takes no slot with it.
+The limiter is fair (first in, first out) and safe to cancel: a caller that leaves the queue takes no slot with it.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Protocol
 
 import anyio
 from attrs import field, frozen
@@ -14,25 +14,19 @@ from attrs import field, frozen
 from carecloud_async.calls.pacing import AdaptivePace, FixedPace, Pacer
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.validators import number, quoted
 
-#: A 429 without Retry-After pauses so long, doubling while every try after a pause is refused (seconds).
+#: Pause after a 429 without Retry-After; it doubles while the first call after a pause gets a 429 again (seconds).
 FIRST_PAUSE = 1.0
 MAX_PAUSE = 8.0
-#: A `Retry-After` up to this is everyone's pause; above it, calls must be able to tell their callers (seconds).
+#: A `Retry-After` up to this pauses all calls; a longer one is reported to the caller that got it (seconds).
 MAX_IMPOSED = 30.0
-
-
-#: How long the queue waits for those ahead of it that are just passing (seconds).
+#: How long the queue waits for logins that are just passing ahead of it (seconds).
 _MOMENT = 0.001
 
 
-def _positive(_: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
-        raise ConfigurationError(f"RateLimit: {attribute.name} must be a number greater than 0, not {value!r}")
-
-
 class RateLimitPolicy(Protocol):
-    """Something that says how fast calls may leave."""
+    """A setting that says how fast calls may leave."""
 
     def pace(self, clock: Clock) -> Pacer:
         """Return the pace of one client."""
@@ -46,10 +40,10 @@ class RateLimit:
     Several processes share the project's limit: give each its part.
 
     Attributes:
-        requests_per_second: how many calls leave per second at most.
+        requests_per_second: the most calls that leave per second.
     """
 
-    requests_per_second: float = field(validator=_positive)
+    requests_per_second: float = field(validator=number())
 
     def pace(self, clock: Clock) -> Pacer:
         """See `RateLimitPolicy.pace`."""
@@ -57,13 +51,13 @@ class RateLimit:
 
     @staticmethod
     def adaptive() -> AdaptiveRateLimit:
-        """Return the limit that finds the server's own: full speed until a 429, then just below what was served."""
+        """Return the limit that finds the server's: full speed until a 429, then just below the measured throughput."""
         return AdaptiveRateLimit()
 
 
 @frozen
 class AdaptiveRateLimit:
-    """See `RateLimit.adaptive`. Several processes find their shares by themselves, at the price of some more 429s."""
+    """See `RateLimit.adaptive`. Several processes find their shares by themselves, at the cost of some more 429s."""
 
     def pace(self, clock: Clock) -> Pacer:
         """See `RateLimitPolicy.pace`."""
@@ -71,20 +65,21 @@ class AdaptiveRateLimit:
 
 
 class RateLimiter:
-    """What every call of a client passes before it is sent.
+    """Holds the calls of a client back until each may be sent.
 
     Args:
-        limit: how fast; `None` for a rate_limiter that never holds anyone.
+        limit: how fast calls may leave; `None` for a limiter that never holds a call back.
         clock: the clock.
 
     Raises:
-        ConfigurationError: the limit is none.
+        ConfigurationError: `limit` is not a limit.
     """
 
     def __init__(self, limit: RateLimitPolicy | None, *, clock: Clock) -> None:
         if isinstance(limit, type) or (limit is not None and not callable(getattr(limit, "pace", None))):
             raise ConfigurationError(
-                f"rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not {limit!r}"
+                "rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not "
+                f"{quoted(limit)}"
             )
         self._pace = None if limit is None else limit.pace(clock)
         self._clock = clock
@@ -94,8 +89,18 @@ class RateLimiter:
         self._era = 0
         self._ahead = 0
 
+    @property
+    def rate(self) -> float | None:
+        """Calls per second at this moment, for metrics; `None` while unlimited, and where the pacer does not say."""
+        rate = getattr(self._pace, "rate", None)
+        return rate if isinstance(rate, int | float) else None
+
+    def delay(self) -> float:
+        """Return the seconds until the next call may leave, apart from the queue; zero for now."""
+        return 0.0 if self._pace is None else max(self._delay(self._pace), 0.0)
+
     def try_acquire(self) -> int | None:
-        """Return a ticket if nobody has to wait, else `None`; the way of nearly all calls, without awaiting."""
+        """Return a ticket if there is no need to wait, else `None`. Nearly all calls pass here, without awaiting."""
         pace = self._pace
         if pace is None:
             return 0
@@ -104,49 +109,60 @@ class RateLimiter:
         pace.take()
         return self._era
 
-    async def enter(self, *, ahead: bool = False) -> int:
-        """Wait for the turn; return a ticket for `served` and `refused`.
+    async def acquire(self, *, ahead: bool = False, seconds: float = math.inf) -> int | None:
+        """Wait for a slot; return a ticket for `on_success` and `on_throttled`.
 
         Args:
-            ahead: do not queue. For logins: calls that have had their turn wait for them.
+            ahead: do not queue. For logins: calls that have had their slot wait for them.
+            seconds: the longest wait by the clock that was handed in. The caller ends it in real time.
+
+        Returns:
+            The ticket, or `None` as soon as it is certain that `seconds` are not enough.
         """
         pace = self._pace
         if pace is None:
             return 0
+        until = self._clock.monotonic() + seconds
         if ahead:
-            return await self._wait_ahead(pace)
+            return await self._wait_ahead(pace, until)
+        if self._paused_until > until:
+            return None
         if self._queue is None:
             self._queue = anyio.Lock()
         async with self._queue:
-            return await self._wait(pace)
+            return await self._wait(pace, until)
 
-    async def _wait(self, pace: Pacer) -> int:
+    async def _wait(self, pace: Pacer, until: float) -> int | None:
         while (delay := self._delay(pace)) > 0 or self._ahead:
+            if self._clock.monotonic() + delay > until:
+                return None
             await self._clock.sleep(max(delay, _MOMENT))
         pace.take()
         return self._era
 
-    async def _wait_ahead(self, pace: Pacer) -> int:
+    async def _wait_ahead(self, pace: Pacer, until: float) -> int | None:
         self._ahead += 1
         try:
             while (delay := self._delay(pace)) > 0:
+                if self._clock.monotonic() + delay > until:
+                    return None
                 await self._clock.sleep(delay)
         finally:
             self._ahead -= 1
         pace.take()
         return self._era
 
-    def served(self, ticket: int) -> None:
+    def on_success(self, ticket: int) -> None:
         """Note that a call was answered, and not with 429."""
         if self._pace is not None:
-            self._pace.served()
+            self._pace.on_success()
             if ticket == self._era:
                 self._pause = 0.0
 
-    def refused(self, ticket: int, *, retry_after: float | None) -> None:
-        """Note a 429: everyone pauses, and the pace drops, once for all calls that were under way together.
+    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
+        """Note a 429: all calls pause, and the pace drops, once for all calls that were under way together.
 
-        A wait longer than `MAX_IMPOSED` is not imposed on everyone: each call decides by its own policy.
+        A wait longer than `MAX_IMPOSED` is not imposed on all: each call decides by its own policy.
         """
         if self._pace is None:
             return
@@ -154,7 +170,7 @@ class RateLimiter:
         if ticket == self._era:
             self._era += 1
             self._pause = min(self._pause * 2 or FIRST_PAUSE, MAX_PAUSE)
-            self._pace.refused()
+            self._pace.on_throttled()
         wait = self._pause if retry_after is None or retry_after > MAX_IMPOSED else retry_after
         self._paused_until = max(self._paused_until, now + wait)
         self._pace.resume_at(self._paused_until)

@@ -1,22 +1,88 @@
-"""Outgoing requests: headers made once for each view, URLs once for each operation."""
+"""Requests to be sent: headers made once for each view, URLs once for each operation."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
+
+from attrs import field, frozen
 
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.operation import Operation
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.bodies import ACCEPT_ENCODING
 from carecloud_async.http.redaction import TARGET, redacted_url
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
+from carecloud_async.runtime.validators import expected
 
-#: What a user's client may hold for its own calls and has no place in ours.
+#: Headers that a user's client may hold for its own calls and that must not be in ours.
 _NOT_OURS = ("Authorization", "Cookie", "Host")
-#: Methods whose requests say how long their body is, even if there is none (RFC 9110, 8.6).
+#: Methods whose requests have a Content-Length even without a body (RFC 9110, 8.6).
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 #: Ad-hoc paths could make the table of URLs grow without end.
 _MOST_URLS = 1000
+#: Headers that a caller cannot add: they belong to the identity, the connection or the body.
+_RESERVED = {
+    "authorization", "connection", "content-length", "cookie", "host", "te", "trailer", "transfer-encoding", "upgrade",
+}  # fmt: skip
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
+
+
+@frozen(kw_only=True, eq=False)
+class PreparedCall:
+    """A call that is ready to be sent, as often as it takes.
+
+    Attributes:
+        operation: the operation; its path is all that logs and errors show.
+        target: the path and query below the version.
+        body: the body, if any.
+        bearer: a token to send instead of the identity's.
+        headers: headers of the caller's own.
+        login: whether it is sent for a login: any refusal is then about the credentials.
+        offset, count: the page that is asked for, of a list.
+    """
+
+    operation: Operation
+    target: str = field(repr=False)
+    body: bytes | None = field(repr=False)
+    bearer: str | None = field(repr=False)
+    headers: Mapping[str, str] | None = field(repr=False)
+    login: bool
+    offset: int | None
+    count: int | None
+
+    @property
+    def title(self) -> str:
+        """The call as errors name it: verb and path template."""
+        return self.operation.title
+
+    @property
+    def page(self) -> str:
+        """The page that was asked for, as errors add it; empty for other calls."""
+        return "" if self.count is None else f", offset {self.offset or 0}, count {self.count}"
+
+
+def check_headers(headers: Any) -> Mapping[str, str] | None:
+    """Return the headers that a caller adds, or `None` if there are none.
+
+    Raises:
+        ConfigurationError: they are not a dict of text, cannot be sent, or are the SDK's own to set.
+    """
+    if headers is None:
+        return None
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers: {expected('a dict of names and values', headers)}")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError("headers: a name must be an HTTP token, such as X-Trace-Id")
+        if name.lower() in _RESERVED:
+            raise ConfigurationError(f"headers: {name} is set by the SDK")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise ConfigurationError(f"headers: the value of {name} must be text in ASCII, without line breaks")
+    return dict(headers)
 
 
 class RequestBuilder:
@@ -50,39 +116,40 @@ class RequestBuilder:
         return self._http.family.Headers([("Host", host), *headers.multi_items()])
 
     def _own_phases(self, timeout: Timeout) -> dict[str, float | None]:
-        """Return the timeouts of connecting and reading: a user's client brings its own, unless a view says more."""
+        """Return the timeouts of connecting and reading: a user's client brings its own, unless a view sets others."""
         if not self._http.owned and timeout == Timeout():
             phases: dict[str, float | None] = self._http.client.timeout.as_dict()
             return phases
         return {"connect": timeout.connect, "read": timeout.read, "write": timeout.read, "pool": None}
 
-    def request(self, operation: Operation, target: str, body: bytes | None, bearer: str | None) -> Any:
-        """Build the family's request.
+    def build(self, call: PreparedCall) -> Any:
+        """Return a new request of the family; each attempt has its own.
 
-        Args:
-            operation: what is asked; its path is all that the request's URL shows.
-            target: the path and query below the version.
-            body: the body, if any.
-            bearer: a token to send instead of the identity's.
+        Raises:
+            ConfigurationError: the HTTP library does not take the path and query, or a header.
         """
+        operation, http = call.operation, self._http
         extensions: dict[str, Any] = {"timeout": self._phases}
-        if self._http.owned:
+        if http.owned:
             # Our transports read the true URL here; parsing one for each call would cost a tenth of it.
-            extensions[TARGET] = self._base + target
+            extensions[TARGET] = self._base + call.target
             url = self._template(operation)
         else:
-            url = self._masked(target, operation)
+            url = self._redacted(call.target, operation)
         # A stream in place of `content` spares the family from guessing headers that we know.
-        stream = self._http.family.ByteStream(body or b"")
-        request = self._http.family.Request(
+        stream = http.family.ByteStream(call.body or b"")
+        request = http.family.Request(
             operation.method, url, headers=self._headers, stream=stream, extensions=extensions
         )
         request.read()
         request.url = url  # the family made a plain copy
-        if body is not None or operation.method in _WITH_BODY:
-            request.headers["Content-Length"] = str(len(request.content))
-        if bearer is not None:
-            request.headers["Authorization"] = f"Bearer {bearer}"
+        headers = request.headers
+        if call.body is not None or operation.method in _WITH_BODY:
+            headers["Content-Length"] = str(len(request.content))
+        if call.bearer is not None:
+            headers["Authorization"] = f"Bearer {call.bearer}"
+        if call.headers is not None:
+            headers.update(call.headers)
         return request
 
     def _template(self, operation: Operation) -> Any:
@@ -91,10 +158,19 @@ class RequestBuilder:
         if url is None:
             if len(self._urls) >= _MOST_URLS:
                 self._urls.clear()
-            url = self._urls[key] = self._masked(operation.path, operation)
+            url = self._urls[key] = self._redacted(operation.path, operation)
         return url
 
-    def _masked(self, target: str, operation: Operation) -> Any:
-        url = redacted_url(self._http.family)(self._base + target)
+    def _redacted(self, target: str, operation: Operation) -> Any:
+        family = self._http.family
+        try:
+            url = redacted_url(family)(self._base + target)
+        except family.InvalidURL:
+            url = None
+        if url is None:
+            raise ConfigurationError(
+                f"{operation.title}: its path and query cannot be sent: together they may have some "
+                "65,000 characters. Check the id, or split a long list into several requests"
+            )
         url.shown = self._base + operation.path
         return url

@@ -1,8 +1,7 @@
-"""RetryPolicy: whether and when a failed call is sent again. A pure decision, and a budget that bounds an outage."""
+"""Decide whether and when a failed call is sent again, within a budget that bounds an outage."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
@@ -11,16 +10,24 @@ from attrs import field, frozen
 
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.validators import number, quoted, whole_number
 
 
 class FailureKind(Enum):
-    """What went wrong with one attempt, as far as repeating is concerned."""
+    """Kind of a failed attempt, as far as repeating is concerned."""
 
     NOT_SENT = auto()  #: no connection was made: the server has not seen the request
-    LOST = auto()  #: the request may have been read, and no answer came
-    SERVER = auto()  #: 500, 502, 503 or 504: something was done, or not
-    REFUSED = auto()  #: 429: the server did nothing
-    FINAL = auto()  #: any other answer: asking again would give the same
+    NO_RESPONSE = auto()  #: the request may have been read, and no response came
+    INVALID_RESPONSE = auto()  #: a success status with a body that is cut off or damaged
+    SERVER_ERROR = auto()  #: 500, 502, 503 or 504: something was done, or not
+    THROTTLED = auto()  #: 429: the server did nothing
+    PERMANENT = auto()  #: anything else: asking again would give the same
+
+
+#: Kinds after which the request certainly had no effect.
+_WITHOUT_EFFECT = {FailureKind.NOT_SENT, FailureKind.THROTTLED}
+#: Kinds after which the request may have had its effect.
+MAYBE_DONE = {FailureKind.NO_RESPONSE, FailureKind.INVALID_RESPONSE, FailureKind.SERVER_ERROR}
 
 
 @frozen(kw_only=True)
@@ -28,60 +35,42 @@ class Failure:
     """One failed attempt.
 
     Attributes:
-        trouble: its kind.
+        kind: its kind.
         error: what the caller gets if nobody tries again.
         retry_after: seconds the server asked to wait, if it did.
     """
 
-    trouble: FailureKind
+    kind: FailureKind
     error: CareCloudError
     retry_after: float | None = None
 
 
-def _at_least_one(_: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(f"RetryPolicy: {attribute.name} must be a whole number from 1 up, not {value!r}")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _positive(_: Any, attribute: Any, value: Any) -> None:
-    if not _number(value) or value <= 0:
-        raise ConfigurationError(f"RetryPolicy: {attribute.name} must be a number greater than 0, not {value!r}")
-
-
-def _not_negative(_: Any, attribute: Any, value: Any) -> None:
-    if not _number(value) or value < 0:
-        raise ConfigurationError(f"RetryPolicy: {attribute.name} must be a number from 0 up, not {value!r}")
-
-
 @frozen(kw_only=True)
 class RetryPolicy:
-    """How calls are repeated: exponential waits with full jitter, a bound on each, and a budget over all.
+    """Repetition of failed calls: exponential waits with full jitter, a bound on each, and a budget over all.
 
     Reads, PUT, DELETE and logins are repeated after a lost connection, a timeout, 429, 500, 502, 503 and 504; another
-    POST only when nothing was sent or the answer was 429.
+    POST only when nothing was sent or the answer was 429. An answer to a read that is cut off or damaged counts as a
+    lost one.
 
     The budget bounds what an outage of `T` seconds costs the server: `n` calls send at most
     `n + budget_reserve + budget_ratio * n + budget_per_second * T` requests.
 
     Attributes:
-        attempts: how often one call is sent at most; 1 never repeats.
+        attempts: the largest number of times one call is sent; 1 never repeats.
         base: the upper bound of the first wait, in seconds; it doubles each time.
         max_wait: the longest wait, in seconds. A `Retry-After` above it raises at once.
-        budget_ratio: how many repeats each call earns the whole client.
-        budget_per_second: how many repeats each second earns it.
-        budget_reserve: how many repeats may be saved up; the client starts with so many.
+        budget_ratio: repeats that each call earns the whole client.
+        budget_per_second: repeats that each second earns it.
+        budget_reserve: the most repeats that can be saved up, and the number that the client starts with.
     """
 
-    attempts: int = field(default=8, validator=_at_least_one)
-    base: float = field(default=0.5, validator=_positive)
-    max_wait: float = field(default=30.0, validator=_positive)
-    budget_ratio: float = field(default=0.2, validator=_not_negative)
-    budget_per_second: float = field(default=0.5, validator=_not_negative)
-    budget_reserve: float = field(default=50.0, validator=_not_negative)
+    attempts: int = field(default=8, validator=whole_number(least=1))
+    base: float = field(default=0.5, validator=number())
+    max_wait: float = field(default=30.0, validator=number())
+    budget_ratio: float = field(default=0.2, validator=number(least=0))
+    budget_per_second: float = field(default=0.5, validator=number(least=0))
+    budget_reserve: float = field(default=50.0, validator=number(least=0))
 
     def decide(
         self, failure: Failure, *, attempt: int, safe_to_repeat: bool, random: Callable[[], float]
@@ -89,12 +78,12 @@ class RetryPolicy:
         """Return the seconds to wait before the next attempt, or `None` to give up.
 
         Args:
-            failure: what went wrong.
-            attempt: how often the call was sent so far, from 1.
+            failure: the failed attempt.
+            attempt: the number of attempts so far, from 1.
             safe_to_repeat: whether sending it twice is the same as once.
             random: returns a number from 0 up to 1.
         """
-        if attempt >= self.attempts or not _may_repeat(failure.trouble, safe_to_repeat=safe_to_repeat):
+        if attempt >= self.attempts or not _may_repeat(failure.kind, safe_to_repeat=safe_to_repeat):
             return None
         wait = random() * min(self.base * 2.0 ** min(attempt - 1, 32), self.max_wait)
         if failure.retry_after is None:
@@ -102,25 +91,23 @@ class RetryPolicy:
         return None if failure.retry_after > self.max_wait else max(failure.retry_after, wait)
 
 
-def _may_repeat(trouble: FailureKind, *, safe_to_repeat: bool) -> bool:
-    if trouble in {FailureKind.NOT_SENT, FailureKind.REFUSED}:
-        return True
-    return safe_to_repeat and trouble in {FailureKind.LOST, FailureKind.SERVER}
+def _may_repeat(kind: FailureKind, *, safe_to_repeat: bool) -> bool:
+    return kind in _WITHOUT_EFFECT or (safe_to_repeat and kind in MAYBE_DONE)
 
 
 def check_policy(value: Any) -> RetryPolicy:
-    """Return a policy if it is one.
+    """Return `value` if it is a policy.
 
     Raises:
         ConfigurationError: it is something else.
     """
     if not isinstance(value, RetryPolicy):
-        raise ConfigurationError(f"retry must be a RetryPolicy such as RetryPolicy(attempts=5), not {value!r}")
+        raise ConfigurationError(f"retry must be a RetryPolicy such as RetryPolicy(attempts=5), not {quoted(value)}")
     return value
 
 
 class RetryBudget:
-    """The repeats that a client may still spend; shared by its views.
+    """Repeats that a client may still make; shared by its views.
 
     Args:
         policy: how repeats are earned.
@@ -133,12 +120,12 @@ class RetryBudget:
         self._left = policy.budget_reserve
         self._counted_at = clock.monotonic()
 
-    def earn(self) -> None:
-        """Count a new call."""
+    def deposit(self) -> None:
+        """Add the share of a repeat that a new call earns."""
         self._left = min(self._left + self._policy.budget_ratio, self._policy.budget_reserve)
 
-    def spend(self) -> bool:
-        """Take one repeat, if there is one."""
+    def try_withdraw(self) -> bool:
+        """Take one repeat out of the budget; return whether there was one."""
         now = self._clock.monotonic()
         self._left += (now - self._counted_at) * self._policy.budget_per_second
         self._left = min(self._left, self._policy.budget_reserve)

@@ -1,4 +1,4 @@
-"""Pure functions between a call and HTTP: path and query on the way out, errors on the way back."""
+"""Pure functions between a call and HTTP: path and query of a request, errors of a response."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -38,10 +39,17 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     429: RateLimitError,
 }
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
+#: Bounds on what an error keeps of an answer, whatever a server sends.
+MAX_INVALID_PARAMS = 1000
+_MAX_NAME = 200
+_MAX_NAME_DEPTH = 8
+_MAX_TEXT = 4000
+#: The longest wait that is told (seconds): finite, so that it can be computed with.
+_MAX_RETRY_AFTER = 1e300
 
 
 def expand_path(template: str, path_params: Mapping[str, Any]) -> str:
-    """Fill a path template; every value becomes exactly one segment.
+    """Return a path template with its placeholders filled; every value becomes exactly one segment.
 
     Raises:
         ConfigurationError: a parameter is missing, unknown, empty or not a single segment.
@@ -66,7 +74,7 @@ def _encodable(text: str) -> bool:
 
 
 def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
-    """Write query parameters as the API reads them; `None` is left out.
+    """Return query parameters as the API reads them; `None` is left out.
 
     A list-valued filter is sent as `name[]=a&name[]=b`. Dates are `YYYY-MM-DD`, times project-local
     `YYYY-MM-DD HH:MM:SS` (aware ones are converted), booleans `true` and `false`.
@@ -90,14 +98,16 @@ def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
     try:
         return urlencode(pairs)
     except UnicodeEncodeError:
-        raise ConfigurationError("a query parameter holds text that is no Unicode (a lone surrogate)") from None
+        raise ConfigurationError("a query parameter holds text that is not Unicode (a lone surrogate)") from None
 
 
 def _check_list(name: str, values: list[Any]) -> None:
     if not values:
         raise ConfigurationError(f"{name} is empty, which the API would read as no filter at all: leave it out")
     if len(values) > MAX_LIST_VALUES:
-        raise ConfigurationError(f"{name} has {len(values)} values, the API takes {MAX_LIST_VALUES}: ask in parts")
+        raise ConfigurationError(
+            f"{name} has {len(values)} values, the API takes {MAX_LIST_VALUES}: split the list into several requests"
+        )
 
 
 def _scalar(name: str, value: Any, project: Project) -> str:
@@ -133,15 +143,15 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` asks for (RFC 9110, 10.2.3), or `None` when it says nothing usable.
+    """Return the seconds that `Retry-After` asks for (RFC 9110, 10.2.3), or `None` if it is absent or unreadable.
 
-    A date counts from the answer's own `Date`, else from `now`. What lies in the past is zero.
+    A date counts from the answer's own `Date`, else from `now`. A time in the past is zero.
     """
     text = (headers.get("retry-after") or "").strip()
     if not text:
         return None
     if _SECONDS.fullmatch(text):
-        return max(float(text), 0.0)
+        return min(max(float(text), 0.0), _MAX_RETRY_AFTER)
     moment = _http_date(text)
     if moment is None:
         return None
@@ -159,7 +169,7 @@ def parse_error(
     kind: type[ApiError] | None = None,
     hint: str | None = None,
 ) -> ApiError:
-    """Make the typed error of an answer, from whatever the body holds."""
+    """Return the typed error of an answer, from whatever the body holds; bounded in size."""
     error = _error_object(body)
     cls = kind or _BY_STATUS.get(status) or (ServerError if status >= 500 else ApiError)
     return cls(
@@ -172,9 +182,14 @@ def parse_error(
         detail=_text(error.get("detail")),
         invalid_params=_invalid_params(error.get("error_data")),
         retry_after=retry_after(headers, now=now),
-        request_id=next((i for name in _REQUEST_ID_HEADERS if (i := _code(headers.get(name)))), None),
+        request_id=request_id(headers),
         hint=hint,
     )
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the server's id of a request, if its answer has one that may be shown."""
+    return next((found for name in _REQUEST_ID_HEADERS if (found := _code(headers.get(name)))), None)
 
 
 def _error_object(body: bytes) -> Mapping[str, Any]:
@@ -187,11 +202,11 @@ def _error_object(body: bytes) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value[:_MAX_TEXT] if isinstance(value, str) and value else None
 
 
 def _code(value: Any) -> str | None:
-    """Let only what looks like a code by: prose may quote personal data, and codes are shown."""
+    """Return a value if it looks like a code: codes are shown, and prose may quote personal data."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else None
 
 
@@ -203,12 +218,12 @@ def _invalid_params(error_data: Any) -> tuple[InvalidParam, ...]:
         return ()
     return tuple(
         InvalidParam(name=_param_name(entry.get("name")), reason=_code(entry.get("reason")) or "unknown")
-        for entry in entries
+        for entry in entries[:MAX_INVALID_PARAMS]
         if isinstance(entry, dict)
     )
 
 
-def _param_name(name: Any) -> str:
+def _param_name(name: Any, *, depth: int = _MAX_NAME_DEPTH) -> str:
     match name:
         case str():
             return _code(name) or "unknown"
@@ -216,8 +231,8 @@ def _param_name(name: Any) -> str:
             return "unknown"
         case int() | float():
             return str(name)
-        case list():
-            return ",".join(_param_name(part) for part in name) or "unknown"
+        case list() if depth:
+            return ",".join(_param_name(part, depth=depth - 1) for part in name[:_MAX_NAME])[:_MAX_NAME] or "unknown"
         case dict():
-            return ",".join(_code(key) or "unknown" for key in name) or "unknown"
+            return ",".join(_code(key) or "unknown" for key in islice(name, _MAX_NAME))[:_MAX_NAME] or "unknown"
     return "unknown"

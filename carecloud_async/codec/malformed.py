@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["Malformed", "kind_of", "why_not_json"]
+__all__ = ["HTML", "Damaged", "Malformed", "kind_of", "why_not_json"]
+
+
+HTML = "the body looks like HTML, not JSON"
 
 
 class Malformed(ValueError):  # noqa: N818  (read as `codec.Malformed`; the SDK's users meet it as ResponseError)
     """A body or value does not have the shape the API promises; the text is a short reason without content."""
+
+
+class Damaged(Malformed):
+    """The body is not JSON, nor HTML: cut off or damaged on its way. Asking again may bring a sound one."""
 
 
 def kind_of(value: object) -> str:
@@ -30,5 +37,5 @@ def why_not_json(body: bytes) -> str:
     if not start:
         return "the body is empty"
     if start.startswith(b"<"):
-        return "the body looks like HTML, not JSON"
+        return HTML
     return "the body is not JSON"

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async.codec.malformed import Malformed, why_not_json
+from carecloud_async.codec.malformed import HTML, Damaged, Malformed, why_not_json
 
 __all__ = ["load", "repair", "sanitize_utf8"]
 
@@ -71,15 +71,17 @@ def repair(body: bytes) -> Any:
     Raises:
         Malformed: it is no JSON at all, or is nested too deeply.
     """
-    reason = why_not_json(body)
     text = sanitize_utf8(body).decode()
     try:
         return json.loads(text, parse_int=_int, parse_float=_float, parse_constant=_nothing, strict=False)
     except RecursionError:
-        reason = "the body is nested too deeply"
+        too_deep = True
     except ValueError:
-        pass
-    raise Malformed(reason)
+        too_deep = False
+    if too_deep:
+        raise Malformed("the body is nested too deeply")
+    reason = why_not_json(body)
+    raise Malformed(reason) if reason == HTML else Damaged(reason)
 
 
 def _int(digits: str) -> int | None:

@@ -32,8 +32,9 @@ from carecloud_async.export.report import Counts, ExportReport, OnProgress
 from carecloud_async.export.storage.checkpoint import Checkpoint, read_checkpoint
 from carecloud_async.export.storage.direct import DirectFile
 from carecloud_async.export.storage.journal import Journal
-from carecloud_async.export.storage.publish import convert, upload
+from carecloud_async.export.storage.output import Output
 from carecloud_async.export.storage.target import Target, read_target
+from carecloud_async.export.storage.upload import upload
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.export.storage.writer import Writer
 from carecloud_async.runtime.background_tasks import BackgroundTasks
@@ -178,7 +179,12 @@ async def _run_in(job: Job, place: Workspace, marks: dict[str, str]) -> ExportRe
     began = clock.monotonic()
     journal = Journal(place, shape=_shape(job))
     start = await run_sync(_resumed, place, journal, marks) if job.resume else None
+    output = Output(place, job.target, job.layout, live=start is None)
     seen: list[SeenIds] = []
+
+    def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
+        journal.commit(lines, checkpoint)
+        output.write(lines)
 
     def keeper(resumed: bool) -> Deduplicator:
         known = start if resumed else None
@@ -189,25 +195,27 @@ async def _run_in(job: Job, place: Workspace, marks: dict[str, str]) -> ExportRe
         return _keeper(job, ids, known, place)
 
     async def restart() -> None:
+        await run_sync(output.restart)
         await run_sync(journal.restart)
 
     try:
         if start is not None and start.whole:
             counts = start.counts
         else:
-            book = await _read(
-                job, start or Checkpoint(marks=marks), commit=journal.commit, restart=restart, keeper=keeper
-            )
+            book = await _read(job, start or Checkpoint(marks=marks), commit=commit, restart=restart, keeper=keeper)
             counts = book.counts
+    except BaseException:
+        output.close()
+        raise
     finally:
         for ids in seen:
             ids.close()
         journal.close()
     report = _report(job, counts, resumed=start is not None)
     reporter = Reporter(job.on_progress, clock=clock, before=counts, bounded=False)
-    file = await convert(place, job.target, job.layout, tell=partial(reporter.tell, counts, stage="writing"))
+    file = await output.finish(partial(reporter.tell, counts, stage="writing"))
     earlier = 0.0 if start is None else start.counts.seconds
-    report = evolve(report, seconds=earlier + clock.monotonic() - began)
+    report = evolve(report, seconds=earlier + clock.monotonic() - began, nulls=dict(output.nulls))
     await run_sync(_publish, job, place, file, marks, report)
     return report
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
 __all__ = ["Counts", "ExportReport", "OnProgress", "Progress"]
 
@@ -71,6 +71,8 @@ class ExportReport:
         finished_before: whether an earlier run had finished it: nothing was asked for, and the file is as it was.
         total: how many records there are, as the server said last.
         next_changed_since: the mark for the next `changed_since`; `None` for lists without `last_change`.
+        nulls: the number of values that the format could not hold and wrote as null, by dotted field name; formats of
+            text (JSONL, CSV) hold everything.
     """
 
     target: str
@@ -86,6 +88,7 @@ class ExportReport:
     next_changed_since: datetime | None = None
     retries: int = 0
     finished_before: bool = False
+    nulls: Mapping[str, int] = field(factory=dict)
 
 
 OnProgress = Callable[[Progress], Awaitable[object] | object]

@@ -56,25 +56,22 @@ class HttpClient:
         """
         token = SENDING.set(True)
         try:
-            return await self._send(request, auth)
+            if self.owned:
+                return await self.client.send(request, auth=auth, follow_redirects=False)
+            try:
+                response = await self.client.send(request, auth=auth, follow_redirects=False, stream=True)
+            except self.family.HTTPStatusError as error:
+                # Some give their clients a hook that calls raise_for_status. The answer is what counts.
+                response = error.response
+            try:
+                for answer in (*response.history, response):
+                    self._forget_cookies(answer)
+                await load(response, self.family, limit=self.max_response_bytes)
+            finally:
+                await response.aclose()
+            return response
         finally:
             SENDING.reset(token)
-
-    async def _send(self, request: Any, auth: Any) -> Any:
-        if self.owned:
-            return await self.client.send(request, auth=auth, follow_redirects=False)
-        try:
-            response = await self.client.send(request, auth=auth, follow_redirects=False, stream=True)
-        except self.family.HTTPStatusError as error:
-            # Some give their clients a hook that calls raise_for_status. The answer is what counts.
-            response = error.response
-        try:
-            for answer in (*response.history, response):
-                self._forget_cookies(answer)
-            await load(response, self.family, limit=self.max_response_bytes)
-        finally:
-            await response.aclose()
-        return response
 
     async def aclose(self) -> None:
         """Close the client, if it is ours."""

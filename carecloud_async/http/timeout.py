@@ -1,42 +1,39 @@
-"""Timeout: how long a call and its phases may take."""
+"""Timeout: bounds on the time of a call and its phases."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import field, frozen
+from attrs.validators import optional
 
-from carecloud_async.errors import ConfigurationError
-
-
-def _seconds(_: Any, attribute: Any, value: float) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-        raise ConfigurationError(f"Timeout: {attribute.name} must be a number of seconds greater than 0")
+from carecloud_async.runtime.validators import number, require_number
 
 
 @frozen(kw_only=True)
 class Timeout:
-    """How long a call may take, in seconds.
+    """Bounds on the time of a call, in seconds.
 
     Attributes:
         connect: to make a connection.
         read: without a byte of the answer.
         total: for the whole call, logins and repeats included; the wait at the rate limiter does not count.
+        limiter: for waiting at the rate limiter, in all attempts together; as long as `total` if left out. Then
+            `RateLimitError`.
     """
 
-    connect: float = field(default=5.0, validator=_seconds)
-    read: float = field(default=30.0, validator=_seconds)
-    total: float = field(default=120.0, validator=_seconds)
+    connect: float = field(default=5.0, validator=number())
+    read: float = field(default=30.0, validator=number())
+    total: float = field(default=120.0, validator=number())
+    limiter: float | None = field(default=None, validator=optional(number()))
+
+    @property
+    def limiter_seconds(self) -> float:
+        """The longest wait at the rate limiter."""
+        return self.total if self.limiter is None else self.limiter
 
     @classmethod
     def of(cls, value: Timeout | float) -> Timeout:
         """Take a `Timeout`, or a number of seconds as the total."""
         if isinstance(value, Timeout):
             return value
-        _seconds(None, _Named("total"), value)
+        require_number("Timeout: total", value)
         return cls(connect=min(5.0, value), read=min(30.0, value), total=float(value))
-
-
-@frozen
-class _Named:
-    name: str

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from carecloud_async.models.loyalty import *
     from carecloud_async.models.messages import *
     from carecloud_async.models.orders import *
+    from carecloud_async.models.product_reservation_prices import *
     from carecloud_async.models.product_reservations import *
     from carecloud_async.models.products import *
     from carecloud_async.models.property_record import *
     from carecloud_async.models.purchases import *
     from carecloud_async.models.read_only import *
+    from carecloud_async.models.recommendation_engine import *
     from carecloud_async.models.rewards import *
     from carecloud_async.models.segments import *
     from carecloud_async.models.shared import *
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from carecloud_async.models.unset import *
     from carecloud_async.models.user import *
     from carecloud_async.models.vouchers import *
+    from carecloud_async.models.wallet import *
 
 #: The public names of each module.
 _NAMES: Final = {
@@ -76,8 +79,8 @@ _NAMES: Final = {
         DiscountValueType DisplayPlace Event EventGroup EventInput EventType
     """,
     "loyalty": """
-        Credit CreditHistoryRecord CreditType CreditWalletSummary CreditsOverview ExpirationOverview MoneyValue Point
-        PointHistoryRecord PointReservation PointType PointsOverview PurchaseConditions QualificationTurnover
+        Credit CreditHistoryRecord CreditType     Point
+        PointHistoryRecord PointReservation PointType  PurchaseConditions
         QualificationType Status StatusRecord
     """,
     "messages": """
@@ -90,13 +93,18 @@ _NAMES: Final = {
     """,
     "product_reservations": """
         ExternalCode ExternalCodeInput ProductReservation ProductReservationComment ProductReservationExternalListType
-        ProductReservationInput ProductReservationItem ProductReservationItemInput ProductReservationPrice
-        ProductReservationPriceIdInput ProductReservationPriceInput ProductReservationProgress ProductReservationSource
+        ProductReservationInput ProductReservationItem ProductReservationItemInput
+          ProductReservationProgress ProductReservationSource
         ReservationState
+    """,
+    "product_reservation_prices": "ProductReservationPrice ProductReservationPriceIdInput ProductReservationPriceInput",
+    "recommendation_engine": "RecommendedProduct",
+    "wallet": """
+        CreditWalletSummary CreditsOverview ExpirationOverview MoneyValue PointsOverview QualificationTurnover
     """,
     "products": """
         Product ProductBrand ProductBrandInput ProductGroup ProductGroupInput ProductIdentificationInput ProductInput
-        Recommendation RecommendedProduct SearchFlag SearchResult ThirdPartyRecommendationInput
+        Recommendation  SearchFlag SearchResult ThirdPartyRecommendationInput
     """,
     "property_record": "PropertyRecord PropertyRecordChanges PropertyRecordInput",
     "purchases": """

@@ -13,13 +13,24 @@ from carecloud_async.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.property_record import PropertyRecord
 from carecloud_async.models.shared import Utm, UtmInput
-from carecloud_async.models.unset import UNSET, Unset
 
 __all__ = [
-    "Booking", "BookingBusyTimes", "BookingChanges", "BookingInput", "BookingItem", "BookingItemInput",
-    "BookingItemsDetail", "BookingStatus", "BookingTicket", "BookingTicketInput", "BookingUpdateInput",
-    "ChartPointData", "TimePeriod", "TimeSlot",
-]  # fmt: skip
+    "Booking",
+    "BookingBusyTimes",
+    "BookingChanges",
+    "BookingInput",
+    "BookingItem",
+    "BookingItemInput",
+    "BookingItemsDetail",
+    "BookingStatus",
+    "BookingTicket",
+    "BookingTicketInput",
+    "BookingUpdateInput",
+    "ChartPointData",
+    "TimePeriod",
+    "TimeSlot",
+]
+from carecloud_async.models.unset import UNSET, Unset
 
 
 class BookingItemsDetail(StrEnum):
@@ -44,7 +55,7 @@ _NO_UTM = Utm()
 
 @frozen(kw_only=True, repr=False)
 class BookingTicket(Model):
-    """A ticket that can be booked."""
+    """Ticket that time slots are booked for."""
 
     ticket_id: str = field(metadata=READ_ONLY)
     """Id of the ticket."""
@@ -64,7 +75,7 @@ class BookingTicket(Model):
 
 @frozen(kw_only=True, repr=False)
 class BookingItem(Model):
-    """An item of a booking."""
+    """One time slot of a booking."""
 
     booking_item_id: str | None = None
     """Id of the booking item."""
@@ -73,7 +84,7 @@ class BookingItem(Model):
     time_slot_id: str | None = None
     """Id of the time slot."""
     booking_ticket: BookingTicket | None = None
-    """The booked ticket; filled if `add_booking_items` is `full`."""
+    """The ticket; only where `add_booking_items` asks for items."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the booking item begins to be valid."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -81,7 +92,7 @@ class BookingItem(Model):
     capacity_taken: int | None = None
     """Places taken."""
     booking_item_status: str | None = None
-    """Id of the item's booking status."""
+    """Id of the item's status; the project's default if left out. See `client.booking_statuses`."""
     additional_properties: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
     """Values of the project's own properties."""
     created_at: LocalDatetime | None = None
@@ -94,16 +105,16 @@ class BookingItem(Model):
 
 @frozen(kw_only=True, repr=False)
 class Booking(Model):
-    """A booking."""
+    """A customer's reservation of one or more time slots."""
 
     booking_id: str = field(metadata=READ_ONLY)
     """Id of the booking."""
     customer_id: str | None = None
     """Id of the customer."""
     booking_items: tuple[BookingItem, ...] = ()
-    """Items of the booking; filled if `add_booking_items` asks for them."""
+    """The booked time slots; read only where `add_booking_items` asks for them."""
     booking_status: str | None = None
-    """Id of the booking's status."""
+    """Id of the status; the project's default if left out. See `client.booking_statuses`."""
     utm: Utm = _NO_UTM
     """Where the visit came from."""
     data: JsonValue = None
@@ -118,7 +129,7 @@ class Booking(Model):
 
 @frozen(kw_only=True, repr=False)
 class TimeSlot(Model):
-    """A time slot of a booking ticket."""
+    """A time that a ticket can be booked for."""
 
     time_slot_id: str = field(metadata=READ_ONLY)
     """Id of the time slot."""
@@ -140,7 +151,7 @@ class TimeSlot(Model):
 
 @frozen(kw_only=True, repr=False)
 class BookingStatus(Model):
-    """A status that bookings can have."""
+    """A state that bookings can be in; each project defines its own."""
 
     booking_status_id: str = field(metadata=READ_ONLY)
     """Id of the booking status."""
@@ -156,22 +167,22 @@ class BookingStatus(Model):
 
 @frozen(kw_only=True, repr=False)
 class ChartPointData(Model):
-    """A point of a chart."""
+    """One point of a chart; both values are text, as the API writes them."""
 
     x_axis_value: str | None = field(default=None, metadata=READ_ONLY)
-    """Value on the x axis."""
+    """Value on the x axis: a time in the chart's unit."""
     y_axis_value: str | None = None
-    """Value on the y axis."""
+    """Value on the y axis: a percentage."""
 
 
 @frozen(kw_only=True, repr=False)
 class BookingBusyTimes(Model):
-    """How busy bookings are over time."""
+    """How busy bookings are, as the points of a chart."""
 
     time_unit: str | None = field(default=None, metadata=READ_ONLY)
-    """Unit of the time axis."""
+    """Unit of the x axis, such as `hour`."""
     chart_data: tuple[ChartPointData, ...] = ()
-    """Values along the time axis."""
+    """Points in the order of the x axis: the time, and the share of its slots that are taken, in percent."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -8,14 +8,7 @@ from datetime import date, datetime
 from attrs import field, frozen
 
 from carecloud_async.models.base import SECRET, Input
-from carecloud_async.models.customer import (
-    Address,
-    Agreement,
-    Consent,
-    CustomAgreement,
-    Customer,
-    PersonalInformation,
-)
+from carecloud_async.models.customer import Address, Agreement, Consent, CustomAgreement, Customer, PersonalInformation
 from carecloud_async.models.property_record import PropertyRecordInput
 from carecloud_async.models.social_network import SocialNetworkCredentialsInput
 from carecloud_async.models.unset import UNSET, Unset

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import IntEnum
 
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model
+from carecloud_async.models.wallet import QualificationTurnover
 
 __all__ = [
-    "Credit", "CreditHistoryRecord", "CreditType", "CreditWalletSummary", "CreditsOverview", "ExpirationOverview",
-    "MoneyValue", "Point", "PointHistoryRecord", "PointReservation", "PointType", "PointsOverview",
-    "PurchaseConditions", "QualificationTurnover", "QualificationType", "Status", "StatusRecord",
+    "Credit", "CreditHistoryRecord", "CreditType", "Point", "PointHistoryRecord", "PointReservation", "PointType",
+    "PurchaseConditions", "QualificationType", "Status", "StatusRecord",
 ]  # fmt: skip
 
 
@@ -165,18 +164,6 @@ class PointType(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class QualificationTurnover(Model):
-    """A turnover in one currency."""
-
-    currency_id: str | None = None
-    """Id of the currency."""
-    value: float | None = None
-    """Value."""
-    due_date: date | None = None
-    """Day by which it is due."""
-
-
-@frozen(kw_only=True, repr=False)
 class PurchaseConditions(Model):
     """What a customer needs to keep or reach a status."""
 
@@ -253,67 +240,3 @@ class Status(Model):
     """Fixed text id of the status, the same in all languages."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
-
-
-@frozen(kw_only=True, repr=False)
-class MoneyValue(Model):
-    """An amount of money in one currency."""
-
-    currency_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the currency."""
-    value: float | None = field(default=None, metadata=READ_ONLY)
-    """Value."""
-
-
-@frozen(kw_only=True, repr=False)
-class CreditWalletSummary(Model):
-    """A customer's credits in one currency."""
-
-    currency_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the currency."""
-    earned_credits: float | None = None
-    """Credits earned in the interval."""
-    redeemed_credits: float | None = None
-    """Credits spent in the interval."""
-    available_credits: float | None = None
-    """Credits left."""
-
-
-@frozen(kw_only=True, repr=False)
-class PointsOverview(Model):
-    """A customer's points in an interval."""
-
-    earned_points: float | None = None
-    """Points earned in the interval."""
-    redeemed_points: float | None = None
-    """Points spent in the interval."""
-    available_points: float | None = None
-    """Points left."""
-    available_points_money_value: tuple[MoneyValue, ...] = ()
-    """What the available points are worth, by currency."""
-
-
-@frozen(kw_only=True, repr=False)
-class CreditsOverview(Model):
-    """A customer's credits in an interval."""
-
-    earned_credits: float | None = None
-    """Credits earned in the interval."""
-    redeemed_credits: float | None = None
-    """Credits spent in the interval."""
-    available_credits: float | None = None
-    """Credits left."""
-    split_by_currency: tuple[CreditWalletSummary, ...] = ()
-    """Credits by currency."""
-
-
-@frozen(kw_only=True, repr=False)
-class ExpirationOverview(Model):
-    """What ends in the current month and next."""
-
-    next_amount: float | None = None
-    """How much expires next."""
-    next_date: date | None = None
-    """Day on which it expires."""
-    current_month_amount: float | None = None
-    """How much expires this month."""

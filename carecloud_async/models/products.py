@@ -13,7 +13,7 @@ from carecloud_async.models.unset import UNSET, Unset
 
 __all__ = [
     "Product", "ProductBrand", "ProductBrandInput", "ProductGroup", "ProductGroupInput", "ProductIdentificationInput",
-    "ProductInput", "Recommendation", "RecommendedProduct", "SearchFlag", "SearchResult",
+    "ProductInput", "Recommendation", "SearchFlag", "SearchResult",
     "ThirdPartyRecommendationInput",
 ]  # fmt: skip
 
@@ -134,16 +134,6 @@ class Recommendation(Model):
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """See `RecordState`."""
-
-
-@frozen(kw_only=True, repr=False)
-class RecommendedProduct(Model):
-    """A product that the recommendation engine chose."""
-
-    product_id: str = field(metadata=READ_ONLY)
-    """Id of the product."""
-    plu_ids: tuple[PluId, ...] = field(default=(), metadata=READ_ONLY)
-    """The product's codes in the product lists."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -83,7 +83,7 @@ class Listing(Generic[T]):
             return page.total_items
         if not self._operation.paged:
             return page.received
-        raise self._caller.broken(self._operation, "the answer has no total_items")
+        raise self._caller.invalid_response(self._operation, "the answer has no total_items")
 
     async def collect(self, *, limit: int) -> list[T]:
         """Return the first records as a list, at most `limit` of them."""

@@ -50,8 +50,8 @@ def find(
 def _segments(path: str) -> list[str]:
     if not isinstance(path, str) or "?" in path or "#" in path or "://" in path:
         raise ConfigurationError("path must be one below the version, such as customers/{customer_id}, without a query")
-    segments = path.strip("/").split("/")
-    if not all(segments) or any(segment in {".", ".."} for segment in segments):
+    segments = path.removeprefix("/").removesuffix("/").split("/")
+    if not all(segments) or any(segment in {".", ".."} or "\\" in segment for segment in segments):
         raise ConfigurationError("path must be one below the version, such as customers/{customer_id}, without gaps")
     return segments
 

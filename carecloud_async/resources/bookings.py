@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from carecloud_async.models.shared import Property
 
 
+__all__ = ["BookingStatuses", "BookingTicketProperties", "BookingTicketTimeSlots", "BookingTickets", "Bookings"]
+
+
 class Bookings(Updating, call="bookings"):
     """Bookings."""
 
@@ -41,9 +44,10 @@ class Bookings(Updating, call="bookings"):
 
         Args:
             customer_id: id of the customer.
-            booking_status: id of the booking's status.
+            booking_status: id of the status; the API prefers `booking_statuses`.
             booking_statuses: any of these statuses, up to 1,000.
             add_booking_items: see `BookingItemsDetail`.
+            **paging: see `Paging`.
         """
         ...
 
@@ -59,7 +63,12 @@ class Bookings(Updating, call="bookings"):
 
     @puts("putBooking", "/bookings/{booking_id}")
     async def replace(self, booking_id: str, booking: BookingUpdateInput) -> None:
-        """Replace a booking (`PUT /bookings/{booking_id}`): what is left out is deleted."""
+        """Replace what can be changed of a booking (`PUT /bookings/{booking_id}`): customer, status and data.
+
+        Args:
+            booking_id: the booking.
+            booking: the new values; what is left out of these three is deleted.
+        """
         ...
 
     async def update(
@@ -72,7 +81,8 @@ class Bookings(Updating, call="bookings"):
     ) -> None:
         """Change what is named of a booking and nothing else (`GET`, then `PUT /bookings/{booking_id}`).
 
-        The arguments and errors are those of `Customers.update`.
+        Only customer, status and data can be changed; the items stay as they are. The arguments and errors are those of
+        `Customers.update`.
         """
         await self._update(booking_id, changes, only=True, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
@@ -91,14 +101,16 @@ class Bookings(Updating, call="bookings"):
         booking_property_id: str | None = None,
         booking_property_value: str | None = None,
     ) -> BookingBusyTimes:
-        """Return how busy bookings are on a day (`POST /bookings/actions/average-booking-busy-times`).
+        """Return how busy bookings are over a period (`POST /bookings/actions/average-booking-busy-times`).
+
+        The period and the filters decide which past bookings are averaged. Reading only: it may be repeated.
 
         Args:
-            booking_date: the day to look at.
-            time_period: see `TimePeriod`.
-            booking_ticket_id: id of the booking ticket.
-            booking_property_id: id of the booking property.
-            booking_property_value: value of that property.
+            booking_date: the day in question.
+            time_period: the period to look at; see `TimePeriod`.
+            booking_ticket_id: only this ticket; all of them if left out.
+            booking_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
+            booking_property_value: value of that property; ignored without the id beside it.
         """
         ...
 
@@ -131,9 +143,10 @@ class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
             free_only: only those with places left.
             time_from: from when on.
             time_to: until when.
-            booking_ticket_property_id: id of the booking ticket property.
-            booking_ticket_property_value: value of that property.
+            booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
+            booking_ticket_property_value: value of that property; ignored without the id beside it.
             customer_id: id of the customer.
+            **paging: see `Paging`.
         """
         ...
 
@@ -160,8 +173,9 @@ class BookingTickets(Resource, call="booking_tickets"):
             valid_from: start of the validity to look for.
             valid_to: end of the validity to look for.
             valid_only: only those valid now.
-            booking_ticket_property_id: id of the booking ticket property.
-            booking_ticket_property_value: value of that property.
+            booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
+            booking_ticket_property_value: value of that property; ignored without the id beside it.
+            **paging: see `Paging`.
         """
         ...
 
@@ -184,6 +198,7 @@ class BookingTicketProperties(Resource, call="booking_ticket_properties"):
 
         Args:
             name: part of the name.
+            **paging: see `Paging`.
         """
         ...
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Events,
         EventTypes,
     )
-    from carecloud_async.resources.loyalty import CreditHistory, Credits, CreditTypes, Statuses, Wallet
+    from carecloud_async.resources.loyalty import CreditHistory, Credits, CreditTypes, Statuses
     from carecloud_async.resources.messages import (
         Agreements,
         Audiences,
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
         OneTimePassword,
     )
     from carecloud_async.resources.points import PointHistory, PointReservations, Points, PointTypes
+    from carecloud_async.resources.product_reservation_prices import ProductReservationPrices
     from carecloud_async.resources.product_reservations import (
         ProductReservationExternalListTypes,
-        ProductReservationPrices,
         ProductReservations,
         ProductReservationSources,
         ReservableProducts,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
         ProductGroups,
         ProductProperties,
         Products,
-        RecommendationEngine,
         Recommendations,
         ThirdPartyRecommendations,
     )
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
         Purchases,
         PurchaseTypes,
     )
+    from carecloud_async.resources.recommendation_engine import RecommendationEngine
     from carecloud_async.resources.reference import (
         Countries,
         Currencies,
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from carecloud_async.resources.tokens import Tokens
     from carecloud_async.resources.users import UserRoles, Users
     from carecloud_async.resources.vouchers import VoucherProperties, Vouchers
+    from carecloud_async.resources.wallet import Wallet
 
 __all__ = ["Families", "Family", "family_modules"]
 
@@ -220,7 +221,7 @@ class Families:
     )
     """Product reservation external list types."""
     product_reservation_prices: Family[ProductReservationPrices] = Family(
-        "product_reservations", "ProductReservationPrices"
+        "product_reservation_prices", "ProductReservationPrices"
     )
     """Product reservation prices."""
     product_reservation_sources: Family[ProductReservationSources] = Family(
@@ -241,7 +242,7 @@ class Families:
     """Purchase types."""
     purchases: Family[Purchases] = Family("purchases", "Purchases")
     """Purchases."""
-    recommendation_engine: Family[RecommendationEngine] = Family("products", "RecommendationEngine")
+    recommendation_engine: Family[RecommendationEngine] = Family("recommendation_engine", "RecommendationEngine")
     """Recommendation engine."""
     recommendations: Family[Recommendations] = Family("products", "Recommendations")
     """Recommendations."""
@@ -293,7 +294,7 @@ class Families:
     """Voucher properties."""
     vouchers: Family[Vouchers] = Family("vouchers", "Vouchers")
     """Vouchers."""
-    wallet: Family[Wallet] = Family("loyalty", "Wallet")
+    wallet: Family[Wallet] = Family("wallet", "Wallet")
     """Wallet."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
@@ -11,16 +11,7 @@ from carecloud_async.paging.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.loyalty import (
-        Credit,
-        CreditHistoryRecord,
-        CreditsOverview,
-        CreditType,
-        ExpirationOverview,
-        PointsOverview,
-        QualificationTurnover,
-        Status,
-    )
+    from carecloud_async.models.loyalty import Credit, CreditHistoryRecord, CreditType, Status
     from carecloud_async.models.purchases import Purchase
 
 
@@ -209,73 +200,6 @@ class CreditTypes(Resource, call="credit_types"):
     @gets("getCreditType", "/credit-types/{credit_type_id}")
     async def get(self, credit_type_id: str) -> CreditType:
         """Return the credit type with this id (`GET /credit-types/{credit_type_id}`)."""
-        ...
-
-
-class Wallet(Resource, call="wallet"):
-    """Wallet."""
-
-    @gets("getWalletSalesTurnover", "/wallet/actions/sales-turnover", answer="turnover")
-    async def sales_turnover(
-        self, *, customer_id: str, date_from: date | str | None = None, date_to: date | str | None = None
-    ) -> tuple[QualificationTurnover, ...]:
-        """Return the customer's turnover in an interval, by currency (`GET /wallet/actions/sales-turnover`).
-
-        Args:
-            customer_id: id of the customer.
-            date_from: first day.
-            date_to: last day.
-        """
-        ...
-
-    @gets("getWalletPoints", "/wallet/actions/points-overview")
-    async def points_overview(
-        self, *, customer_id: str, date_from: date | str | None = None, date_to: date | str | None = None
-    ) -> PointsOverview:
-        """Return the customer's points in an interval (`GET /wallet/actions/points-overview`).
-
-        Args:
-            customer_id: id of the customer.
-            date_from: first day.
-            date_to: last day.
-        """
-        ...
-
-    @gets("getWalletCredits", "/wallet/actions/credits-overview")
-    async def credits_overview(
-        self,
-        *,
-        customer_id: str,
-        date_from: date | str | None = None,
-        date_to: date | str | None = None,
-        credit_type_id: str | Sequence[str] | None = None,
-    ) -> CreditsOverview:
-        """Return the customer's credits in an interval, by currency (`GET /wallet/actions/credits-overview`).
-
-        Args:
-            customer_id: id of the customer.
-            date_from: first day.
-            date_to: last day.
-            credit_type_id: the credit type, or several.
-        """
-        ...
-
-    @gets("getWalletPointsExpiration", "/wallet/actions/points-expiration-overview")
-    async def points_expiration_overview(self, *, customer_id: str) -> ExpirationOverview:
-        """Return the points that end this month and next (`GET /wallet/actions/points-expiration-overview`).
-
-        Args:
-            customer_id: id of the customer.
-        """
-        ...
-
-    @gets("getWalletCreditsExpiration", "/wallet/actions/credits-expiration-overview")
-    async def credits_expiration_overview(self, *, customer_id: str) -> ExpirationOverview:
-        """Return the credits that end this month and next (`GET /wallet/actions/credits-expiration-overview`).
-
-        Args:
-            customer_id: id of the customer.
-        """
         ...
 
 

@@ -11,7 +11,16 @@ import stat
 from io import BufferedRandom
 from pathlib import Path
 
-__all__ = ["PRIVATE", "create_private", "is_own_file", "open_private", "read_private", "replace_file", "sync_folder"]
+__all__ = [
+    "PRIVATE",
+    "claim_folder",
+    "create_private",
+    "is_own_file",
+    "open_private",
+    "read_private",
+    "replace_file",
+    "sync_folder",
+]
 
 #: Readable and writable by their owner alone.
 PRIVATE = 0o600
@@ -42,6 +51,34 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
 def is_own_file(status: os.stat_result) -> bool:
     """Return whether a status is that of a regular file of this user, which no second name leads to."""
     return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1 and _is_own(status)
+
+
+def claim_folder(path: Path) -> None:
+    """Make a folder that is private to this user, or take one of this user's own that is there.
+
+    Once it is private nothing can be put into it; what was put there before must be this user's own regular files.
+
+    Raises:
+        PermissionError: it is a link or somebody else's, or holds such a thing; the text says which.
+        OSError: it cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise PermissionError(None, f"{path} is not a folder")
+    if not _is_own(status):
+        raise PermissionError(None, f"{path} belongs to another user")
+    if hasattr(os, "geteuid") and stat.S_IMODE(status.st_mode) & 0o077:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _COMMON)
+        try:
+            os.fchmod(descriptor, 0o700)
+        finally:
+            os.close(descriptor)
+    for entry in path.iterdir():
+        status = entry.lstat()
+        if not (stat.S_ISREG(status.st_mode) and _is_own(status)):
+            raise PermissionError(None, f"{entry} is a link or belongs to another user")
 
 
 def create_private(path: Path) -> BufferedRandom:

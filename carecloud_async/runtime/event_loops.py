@@ -1,4 +1,4 @@
-"""Which event loop, thread and process a client belongs to."""
+"""The event loop, thread and process that a client belongs to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carecloud_async.errors import WrongEventLoopError
 
 
 def on_asyncio() -> bool:
-    """Tell whether asyncio runs here; otherwise it is trio."""
+    """Return whether asyncio runs here; otherwise it is trio."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -36,6 +36,17 @@ def current_loop() -> object:
         except RuntimeError:
             pass
     raise WrongEventLoopError("no event loop is running: call the client from async code")
+
+
+def cancellation_requested() -> bool:
+    """Return whether somebody asked the running task to stop, and did not merely raise a CancelledError into it.
+
+    On asyncio a closed connection pool does the latter: it cancels the futures that its users wait for.
+    """
+    if not on_asyncio():
+        return True
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 class LoopGuard:

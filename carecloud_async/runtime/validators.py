@@ -1,17 +1,68 @@
-"""Checks of numbers that users give."""
+"""Checks of what users give, and the words in which a mistake is told: one text for one kind of mistake."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from carecloud_async.errors import ConfigurationError
 
+#: A value that is quoted in an error is cut to this length.
+MAX_QUOTED = 60
+
 
 def require_int(name: str, value: Any, *, least: int) -> None:
-    """Refuse what is no whole number from `least` up; a boolean is none.
+    """Raise unless `value` is a whole number from `least` up; a boolean is not one.
 
     Raises:
-        ConfigurationError: naming what was given.
+        ConfigurationError: naming the setting.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigurationError(f"{name} must be a whole number from {least} up")
+        raise ConfigurationError(f"{name} must be a whole number from {least} up, not {quoted(value)}")
+
+
+def require_number(name: str, value: Any, *, least: float | None = None) -> None:
+    """Raise unless `value` is a finite number: greater than 0, or from `least` up if that is given.
+
+    Raises:
+        ConfigurationError: naming the setting.
+    """
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not usable or (value <= 0 if least is None else value < least):
+        bound = "greater than 0" if least is None else f"from {least:g} up"
+        raise ConfigurationError(f"{name} must be a number {bound}, not {quoted(value)}")
+
+
+def whole_number(*, least: int) -> Callable[[Any, Any, Any], None]:
+    """Return an attrs validator that applies `require_int`; the error names the class and the attribute."""
+
+    def validate(instance: Any, attribute: Any, value: Any) -> None:
+        require_int(f"{type(instance).__name__}: {attribute.name}", value, least=least)
+
+    return validate
+
+
+def number(*, least: float | None = None) -> Callable[[Any, Any, Any], None]:
+    """Return an attrs validator that applies `require_number`; the error names the class and the attribute."""
+
+    def validate(instance: Any, attribute: Any, value: Any) -> None:
+        require_number(f"{type(instance).__name__}: {attribute.name}", value, least=least)
+
+    return validate
+
+
+def quoted(value: Any) -> str:
+    """Return a value's `repr`, cut to a length that fits into an error."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  (a user's own __repr__)
+        text = type(value).__name__
+    return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"
+
+
+def expected(what: str, got: Any) -> str:
+    """Return the text "expected X, got Y", where Y is the type of what was given; the value is not shown."""
+    if isinstance(got, type):
+        return f"expected {what}, got the class {got.__name__}"
+    return f"expected {what}, got {'None' if got is None else type(got).__name__}"

@@ -3,10 +3,8 @@
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -19,23 +17,6 @@ pytestmark = pytest.mark.timed
 
 HERE = Path(__file__).parent
 LOGINS = {"user": "POST /users/actions/login", "customer": "POST /tokens/{token_id}/actions/login"}
-
-
-@pytest.fixture(scope="module")
-def redis_url():
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    with tempfile.TemporaryDirectory() as folder:  # a socket's path must be short
-        path = f"{folder}/redis.sock"
-        command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while not Path(path).exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        yield f"unix://{path}"
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture

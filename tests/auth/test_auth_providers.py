@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 
 import attrs
 import pytest
@@ -170,3 +171,12 @@ async def test_keys_of_stores_hold_digests_only(tmp_path):
     assert len(store.keys) == 3
     for key in store.keys:
         assert re.fullmatch(r"[0-9a-f]{32}:(enterprise|customer):[0-9a-f]{32}:[0-9a-f]{32}", key)
+
+
+def test_the_documented_example_is_the_one_that_type_checkers_see():
+    """`tests/typing/auth_provider.py` holds the docstring's class, line by line."""
+    checked = (Path(__file__).parents[1] / "typing" / "auth_provider.py").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", inspect.getdoc(AuthProvider), re.DOTALL)
+    example = next(block for block in blocks if "class VaultUser" in block)
+    lines = [line for line in example.splitlines() if line.strip() and "import" not in line]
+    assert [line for line in lines if line not in checked.splitlines()] == []

@@ -122,18 +122,18 @@ def simulate(server, limit, *, workers=8, latency=0.05, seconds=60.0, retry_afte
                     server.rate = rate
             ticket = gate.try_acquire()
             if ticket is None:
-                ticket = await gate.enter()
+                ticket = await gate.acquire()
             half = latency * chance.uniform(0.3, 0.7)
             await asyncio.sleep(half)
             admitted = server.admit(clock.monotonic())
             await asyncio.sleep(half)
             if admitted:
-                gate.served(ticket)
+                gate.on_success(ticket)
                 failures = 0
                 result.times.append(clock.monotonic() - start)
             else:
                 result.refused += 1
-                gate.refused(ticket, retry_after=retry_after)
+                gate.on_throttled(ticket, retry_after=retry_after)
                 await clock.sleep(max(retry_after or 0, chance.random() * min(0.5 * 2**failures, 30)))
                 failures += 1
 

@@ -6,7 +6,7 @@ from email.utils import formatdate
 import anyio
 import httpx
 import pytest
-from call_doors import DOORS, ManualClock, answer, passing_time, serving
+from call_doors import DOORS, ManualClock, answer, create, passing_time, serving
 
 from carecloud_async import (
     CareCloud,
@@ -69,17 +69,48 @@ async def test_the_default_waits_of_six_failures_are_bounded(in_process, sandbox
         assert 3 <= clock.now - before <= 0.5 + 1 + 2 + 4 + 8 + 16
 
 
-@pytest.mark.parametrize(
-    "fault", [{"garbage": True}, {"html": True}, {"no_data": True}, {"body": b""}, {"body": "[1]"}]
-)
+@pytest.mark.parametrize("fault", [{"html": True}, {"no_data": True}, {"body": "[1]"}])
 async def test_an_answer_that_is_no_answer_is_a_response_error(in_process, sandbox, fault):
-    """Broken JSON, HTML, no `data`: told as such, not repeated."""
+    """HTML, no `data`: told as such, not repeated."""
     async with in_process() as client:
         await client.ping()
         fault = sandbox.faults.add("GET /customers", times=None, **fault)
         with pytest.raises(ResponseError, match="GET /customers: ") as caught:
             await client.customers.list().page()
         assert (caught.value.status, fault.hits, caught.value.is_retryable) == (200, 1, False)
+
+
+@pytest.mark.parametrize("fault", [{"garbage": True}, {"body": b""}, {"body": '{"data":{"customers":[{"customer_id'}])
+async def test_an_answer_that_is_cut_off_is_repeated_like_a_lost_one(in_process, sandbox, fault):
+    """A read with a damaged 200 is sent again, and a prefetch goes on."""
+    async with in_process() as client:
+        await client.ping()
+        sandbox.faults.add("GET /customers", times=2, after=3, **fault)
+        async with client.customers.list(count=20).prefetch(4) as records:
+            assert len([record async for record in records]) == 200
+
+
+async def test_an_answer_that_stays_damaged_names_itself(in_process, sandbox):
+    """The error says which page, which status and which call; the policy's attempts are not exceeded."""
+    async with in_process(retry=RetryPolicy(attempts=3, base=0.001)) as client:
+        await client.ping()
+        fault = sandbox.faults.add("GET /customers", times=None, garbage=True)
+        with pytest.raises(ResponseError, match="GET /customers: the body is not JSON") as caught:
+            await client.customers.list(count=20, offset=60).page()
+        error = caught.value
+        assert f"(status 200, offset 60, count 20, id {error.correlation_id})" in str(error)
+        assert (error.status, fault.hits, error.is_retryable) == (200, 3, True)
+
+
+async def test_a_damaged_answer_to_a_write_is_not_repeated(in_process, sandbox):
+    """The POST has worked: its answer is what is lost."""
+    async with in_process() as client:
+        await client.ping()
+        sandbox.faults.add("POST /customers", times=None, garbage=True)
+        with pytest.raises(ResponseError) as caught:
+            await create(client)
+        assert sandbox.count("POST /customers") == 1
+        assert not caught.value.is_retryable
 
 
 async def test_a_gzip_that_is_none_is_a_response_error(door, anyio_backend):
@@ -164,7 +195,10 @@ async def test_the_total_time_leaves_out_the_wait_at_the_gate(in_process, sandbo
     """A queue of callers at one call a minute: the last waits nine minutes and succeeds, with a total of one second."""
     clock = ManualClock()
     limit = RateLimit(requests_per_second=1 / 60)
-    async with passing_time(clock), in_process(clock=clock, timeout=1, rate_limit=limit) as client:
+    async with (
+        passing_time(clock),
+        in_process(clock=clock, timeout=Timeout(total=1, limiter=600), rate_limit=limit) as client,
+    ):
         await client.login()
         before = clock.now
         async with anyio.create_task_group() as group:

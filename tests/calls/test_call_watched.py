@@ -50,7 +50,7 @@ async def test_each_call_writes_one_record(sandbox, records):
 async def test_an_answer_that_cannot_be_decoded_is_a_failed_call(sandbox, records):
     """The record tells what the caller got, not that 200 came."""
     async with connect(sandbox) as client:
-        sandbox.faults.add("GET /customers", garbage=True)
+        sandbox.faults.add("GET /customers", times=None, garbage=True)
         with pytest.raises(ResponseError) as caught:
             await client.customers.list().page()
     last = records()[-1]

@@ -32,7 +32,7 @@ class StillClock:
 
 async def enter(gate):
     ticket = gate.try_acquire()
-    return await gate.enter() if ticket is None else ticket
+    return await gate.acquire() if ticket is None else ticket
 
 
 def test_the_free_way_does_not_await():
@@ -105,7 +105,7 @@ async def test_ten_thousand_waiters_cost_little(cancel):
     """They pass, or leave, within a few seconds of work."""
     clock = SystemClock()
     gate = RateLimiter(RateLimit(requests_per_second=10**6), clock=clock)
-    gate.refused(0, retry_after=0.3)
+    gate.on_throttled(0, retry_after=0.3)
     start = time.monotonic()
     async with anyio.create_task_group() as group:
         for _ in range(10_000):
@@ -126,12 +126,12 @@ async def test_a_429_pauses_everyone_and_doubles_while_it_lasts():
     for _ in range(6):
         ticket = await enter(gate)
         before = clock.now
-        gate.refused(ticket, retry_after=None)
+        gate.on_throttled(ticket, retry_after=None)
         ticket = await enter(gate)
         pauses.append(round(clock.now - before, 3))
     assert pauses == [FIRST_PAUSE, 2.0, 4.0, MAX_PAUSE, MAX_PAUSE, MAX_PAUSE]
-    gate.served(ticket)
-    gate.refused(ticket, retry_after=None)
+    gate.on_success(ticket)
+    gate.on_throttled(ticket, retry_after=None)
     before = clock.now
     await enter(gate)
     assert clock.now - before == pytest.approx(FIRST_PAUSE)
@@ -143,7 +143,7 @@ async def test_refusals_of_one_flight_count_once():
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     tickets = [await enter(gate) for _ in range(30)]
     for ticket in tickets:
-        gate.refused(ticket, retry_after=None)
+        gate.on_throttled(ticket, retry_after=None)
     before = clock.now
     await enter(gate)
     assert clock.now - before == pytest.approx(FIRST_PAUSE)
@@ -156,7 +156,7 @@ async def test_retry_after_is_everyones_pause_unless_it_is_absurd(asked, pause):
     """Ten hours are the refused call's own business: others must be able to learn of them."""
     clock = StillClock()
     gate = RateLimiter(RateLimit(requests_per_second=1000), clock=clock)
-    gate.refused(await enter(gate), retry_after=asked)
+    gate.on_throttled(await enter(gate), retry_after=asked)
     before = clock.now
     await enter(gate)
     assert clock.now - before == pytest.approx(pause, abs=0.01)
@@ -168,7 +168,7 @@ async def test_logins_do_not_queue():
     order = []
 
     async def wait(name, ahead):
-        await gate.enter(ahead=ahead)
+        await gate.acquire(ahead=ahead)
         order.append(name)
 
     gate.try_acquire()

@@ -6,44 +6,44 @@ from carecloud_async import CareCloudError, ConfigurationError, RetryPolicy
 from carecloud_async.calls.retry import Failure, FailureKind, RetryBudget
 
 
-def decide(trouble, *, attempt=1, safe=True, retry_after=None, random=lambda: 1.0, **policy):
-    failure = Failure(trouble=trouble, error=CareCloudError("x"), retry_after=retry_after)
+def decide(kind, *, attempt=1, safe=True, retry_after=None, random=lambda: 1.0, **policy):
+    failure = Failure(kind=kind, error=CareCloudError("x"), retry_after=retry_after)
     return RetryPolicy(**policy).decide(failure, attempt=attempt, safe_to_repeat=safe, random=random)
 
 
 @pytest.mark.parametrize(
-    ("trouble", "safe", "unsafe"),
+    ("kind", "safe", "unsafe"),
     [
         (FailureKind.NOT_SENT, True, True),
-        (FailureKind.REFUSED, True, True),
-        (FailureKind.LOST, True, False),
-        (FailureKind.SERVER, True, False),
-        (FailureKind.FINAL, False, False),
+        (FailureKind.THROTTLED, True, True),
+        (FailureKind.NO_RESPONSE, True, False),
+        (FailureKind.SERVER_ERROR, True, False),
+        (FailureKind.PERMANENT, False, False),
     ],
 )
-def test_what_may_be_repeated(trouble, safe, unsafe):
+def test_what_may_be_repeated(kind, safe, unsafe):
     """What never arrived or was refused, always; what may have happened, only if that does no harm."""
-    assert (decide(trouble, safe=True) is not None) is safe
-    assert (decide(trouble, safe=False) is not None) is unsafe
+    assert (decide(kind, safe=True) is not None) is safe
+    assert (decide(kind, safe=False) is not None) is unsafe
 
 
 def test_waits_double_up_to_the_longest():
     """The upper bounds: half a second, one, two … and never more than `max_wait`."""
-    waits = [decide(FailureKind.SERVER, attempt=attempt, attempts=12, max_wait=10) for attempt in range(1, 12)]
+    waits = [decide(FailureKind.SERVER_ERROR, attempt=attempt, attempts=12, max_wait=10) for attempt in range(1, 12)]
     assert waits == [0.5, 1, 2, 4, 8, 10, 10, 10, 10, 10, 10]
 
 
 def test_jitter_is_full():
     """A wait is anything from zero to its bound."""
-    assert decide(FailureKind.SERVER, attempt=3, random=lambda: 0.0) == 0
-    assert decide(FailureKind.SERVER, attempt=3, random=lambda: 0.25) == 0.5
+    assert decide(FailureKind.SERVER_ERROR, attempt=3, random=lambda: 0.0) == 0
+    assert decide(FailureKind.SERVER_ERROR, attempt=3, random=lambda: 0.25) == 0.5
 
 
 def test_attempts_end():
     """The last attempt is not followed by another; 1 never repeats."""
-    assert decide(FailureKind.SERVER, attempt=7) is not None
-    assert decide(FailureKind.SERVER, attempt=8) is None
-    assert decide(FailureKind.REFUSED, attempts=1) is None
+    assert decide(FailureKind.SERVER_ERROR, attempt=7) is not None
+    assert decide(FailureKind.SERVER_ERROR, attempt=8) is None
+    assert decide(FailureKind.THROTTLED, attempts=1) is None
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_attempts_end():
 )
 def test_retry_after_is_the_least_wait_and_gives_up_above_the_longest(asked, wait):
     """The server's time counts when it is longer than ours; beyond `max_wait` there is no waiting at all."""
-    assert decide(FailureKind.REFUSED, retry_after=asked) == wait
+    assert decide(FailureKind.THROTTLED, retry_after=asked) == wait
 
 
 def test_attempts_beyond_all_measure_overflow_nothing():
     """The exponent is bounded."""
-    assert decide(FailureKind.SERVER, attempt=10**6, attempts=10**9) == 30
+    assert decide(FailureKind.SERVER_ERROR, attempt=10**6, attempts=10**9) == 30
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ class Clock:
 
 def spend_all(budget):
     spent = 0
-    while budget.spend():
+    while budget.try_withdraw():
         spent += 1
     return spent
 
@@ -101,7 +101,7 @@ def test_the_budget_is_reserve_calls_and_time():
     budget = RetryBudget(RetryPolicy(), clock=clock)
     assert spend_all(budget) == 50
     for _ in range(11):
-        budget.earn()
+        budget.deposit()
     assert spend_all(budget) == 2
     clock.now += 20
     assert spend_all(budget) == 10
@@ -113,5 +113,5 @@ def test_a_budget_of_nothing_repeats_nothing():
     """With all three at zero a client never repeats."""
     policy = RetryPolicy(budget_ratio=0, budget_per_second=0, budget_reserve=0)
     budget = RetryBudget(policy, clock=Clock())
-    budget.earn()
+    budget.deposit()
     assert spend_all(budget) == 0

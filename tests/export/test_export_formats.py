@@ -7,6 +7,7 @@ import gzip
 import json
 import zoneinfo
 
+import anyio
 import fsspec
 import httpx
 import pytest
@@ -259,14 +260,86 @@ async def test_values_that_no_program_can_hold_end_no_export(tmp_path, kind, nam
 
 
 async def test_a_parquet_export_that_is_stopped_leaves_no_noise(tmp_path):
-    """The half-written file is let go: nothing complains when it is collected."""
+    """The half-written file is let go, while records come and in the end: nothing complains when it is collected."""
 
-    def stop(progress):
-        if progress.stage == "writing":
-            raise KeyError("mine")
+    def stop_at(stage):
+        def stop(progress):
+            if progress.stage == stage and progress.records:
+                raise KeyError("mine")
+
+        return stop
 
     sandbox = Sandbox(customers=3000, seed=1)
     async with connect(sandbox) as client:
-        with pytest.raises(KeyError, match="mine"):
-            await client.customers.list(count=1000).export(tmp_path / "c.parquet", on_progress=stop)
+        for stage in ("reading", "writing"):
+            with pytest.raises(KeyError, match="mine"):
+                await client.customers.list(count=1000).export(
+                    tmp_path / "c.parquet", on_progress=stop_at(stage), resume=True
+                )
     gc.collect()
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.csv.gz", "c.parquet"])
+async def test_a_resumed_file_is_the_same(tmp_path, name, monkeypatch):
+    """Written from the journal after a stop, or as the records come: the bytes are the same."""
+    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+    sandbox = Sandbox(customers=1200, seed=1)
+    async with connect(sandbox) as client:
+        await client.customers.list(count=100).export(tmp_path / name)
+        (tmp_path / "again").mkdir()
+        with anyio.CancelScope() as scope:
+            await client.customers.list(count=100).export(
+                tmp_path / "again" / name, on_progress=lambda progress: progress.pages > 4 and scope.cancel()
+            )
+        assert scope.cancelled_caught
+        report = await client.customers.list(count=100).export(tmp_path / "again" / name, resume=True)
+    assert report.resumed
+    if name == "c.parquet":
+        assert pq.read_table(tmp_path / name).equals(pq.read_table(tmp_path / "again" / name))
+    else:
+        assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+async def test_columns_that_turn_up_late_are_in_the_csv(tmp_path):
+    """A field that only the last page has is a column of the file."""
+    sandbox = Sandbox(customers=300, seed=1)
+    sandbox.customers.update(sorted(sandbox.customers.ids())[-1], {"new_at_the_end": "here"})
+    await export(sandbox, tmp_path / "c.csv")
+    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 300
+    assert [row["new_at_the_end"] for row in rows][-1] == "here"
+
+
+async def test_the_parquet_files_of_two_nights_fit_together(tmp_path):
+    """A full night, one with unknown fields and an empty one have the same schema and read as one table."""
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    strange = Sandbox(customers=20, seed=2)
+    strange.customers.update(strange.customers.id_at(3), {"brand_new": {"deep": [1]}})
+    for night, made in enumerate([Sandbox(customers=0), Sandbox(customers=50, seed=1), strange]):
+        await export(made, tmp_path / f"{night}.parquet")
+    names = [tmp_path / f"{night}.parquet" for night in range(3)]
+    schemas = [pq.read_schema(name) for name in names]
+    assert schemas[0] == schemas[1] == schemas[2]
+    assert schemas[0].names[-1] == "unknown_fields"
+    assert pq.ParquetDataset(names).read().num_rows == 70
+    assert duckdb.sql(f"select count(*) from '{tmp_path}/*.parquet'").fetchall() == [(70,)]
+    assert polars.read_parquet(f"{tmp_path}/*.parquet").shape == (70, len(schemas[0].names))
+
+
+async def test_lost_values_are_reported(tmp_path):
+    """`report.nulls` counts by field what Parquet wrote as null; CSV and JSONL hold everything."""
+    sandbox = Sandbox(customers=60, seed=1)
+    for number in range(5):
+        person = {"personal_information": {"birthdate": "12.2.1985"}}
+        sandbox.customers.update(sandbox.customers.id_at(number), person)
+    await export(sandbox, tmp_path / "c.jsonl")
+    report = await export(sandbox, tmp_path / "c.parquet")
+    sent = [(one.get("personal_information") or {}).get("birthdate") for one in records(tmp_path / "c.jsonl")]
+    kept = [
+        one and one["birthdate"] for one in pq.read_table(tmp_path / "c.parquet")["personal_information"].to_pylist()
+    ]
+    lost = sum(bool(was and was.strip()) and now is None for was, now in zip(sent, kept, strict=True))
+    assert lost >= 5
+    assert report.nulls["personal_information.birthdate"] == lost
+    assert (await export(sandbox, tmp_path / "c.csv")).nulls == {}

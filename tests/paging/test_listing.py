@@ -221,7 +221,7 @@ async def test_a_users_exception_leaves_prefetch_as_itself():
 async def test_an_error_of_a_later_page_comes_out_as_itself():
     """A page that fails for good raises its own error at its place in the order."""
     sandbox = Sandbox(customers=500, seed=1)
-    sandbox.faults.add("GET /customers", garbage=True, after=3, times=1)
+    sandbox.faults.add("GET /customers", html=True, after=3, times=1)
     seen = 0
     async with connect(sandbox) as client:
         with pytest.raises(ResponseError):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 from datetime import date
 from typing import Unpack
 
 import attrs
 import pytest
+from resource_wire import Wire, answer
 
 from carecloud_async import UNSET, CareCloud, ConfigurationError, ConflictError, CustomerSourceInput, ResponseError
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
@@ -44,23 +44,6 @@ async def client(sandbox):
         "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
     ) as client:
         yield client
-
-
-class Wire:
-    """Stands for a caller: notes the calls and answers with the bodies that it was given."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.calls = []
-
-    async def call(self, operation, *, decode, path_params=None, params=None, json=None, bearer=None):
-        assert bearer is None
-        self.calls.append((operation.title, path_params, params, json))
-        return decode(self.answers.pop(0) if self.answers else b"")
-
-
-def answer(data):
-    return json.dumps({"data": data}).encode()
 
 
 class Sources(Updating, call="made_up.sources"):

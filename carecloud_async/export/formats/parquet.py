@@ -38,6 +38,8 @@ class ParquetSink(IncrementalSink):
         super().__init__(file, layout)
         self._builder = SchemaBuilder(layout.into)
         self._fixed = has_fixed_columns(layout)
+        # Found columns have types that only all records together decide.
+        self.outdated = not self._fixed
         self._encoder: ArrowEncoder | None = None
         self._writer: Any = None
         self._tables: list[Any] = []
@@ -57,8 +59,7 @@ class ParquetSink(IncrementalSink):
         """See `Sink.write`."""
         self._tables.append(self._begin().encode(lines))
         self._waiting += len(lines)
-        if self._waiting >= ROW_GROUP:
-            self._flush()
+        self._flush_full_groups()
 
     def close(self) -> None:
         """See `Sink.close`."""
@@ -80,8 +81,20 @@ class ParquetSink(IncrementalSink):
         return self._encoder
 
     def _flush(self) -> None:
-        if self._tables:
-            import pyarrow as pa
-
-            self._writer.write_table(pa.concat_tables(self._tables), row_group_size=ROW_GROUP)
+        """Write what is waiting."""
+        if self._waiting:
+            self._writer.write_table(self._waiting_table(), row_group_size=ROW_GROUP)
             self._tables, self._waiting = [], 0
+
+    def _flush_full_groups(self) -> None:
+        """Write whole row groups; what is over waits."""
+        full = self._waiting - self._waiting % ROW_GROUP
+        if full:
+            table = self._waiting_table()
+            self._writer.write_table(table.slice(0, full), row_group_size=ROW_GROUP)
+            self._tables, self._waiting = [table.slice(full)], self._waiting - full
+
+    def _waiting_table(self) -> Any:
+        import pyarrow as pa
+
+        return pa.concat_tables(self._tables)

@@ -17,6 +17,7 @@ __all__ = ["Format", "format_of", "register_sink"]
 
 #: The one format that needs no sink: the records as they come.
 _LINES = ".jsonl"
+_LINE_SUFFIXES = (_LINES, ".ndjson")
 
 
 def _csv() -> SinkFactory:
@@ -51,7 +52,7 @@ def register_sink(suffix: str, factory: SinkFactory) -> None:
     Raises:
         ConfigurationError: the suffix cannot name a format.
     """
-    if not suffix.startswith(".") or len(suffix) < 2 or suffix.lower() in {*COMPRESSIONS, _LINES}:
+    if not suffix.startswith(".") or len(suffix) < 2 or suffix.lower() in {*COMPRESSIONS, *_LINE_SUFFIXES}:
         raise ConfigurationError(f"{suffix!r} cannot name a format: give a suffix such as '.xml'")
     _KNOWN[suffix.lower()] = lambda: factory
 
@@ -67,14 +68,14 @@ def format_of(name: str) -> Format:
     stem = stem.removesuffix(compression)
     if compression:
         frame_maker(compression)
-    if stem.endswith(_LINES):
+    if stem.endswith(_LINE_SUFFIXES):
         return Format(compression=compression)
     for suffix in sorted(_KNOWN, key=len, reverse=True):
         if stem.endswith(suffix):
             if suffix == ".parquet" and compression:
                 raise BadExportError(f"{name}: Parquet compresses by itself: leave {compression} out")
             return Format(suffix=suffix, compression=compression, sink=_KNOWN[suffix]())
-    known = ", ".join([_LINES, *_KNOWN])
+    known = ", ".join([*_LINE_SUFFIXES, *_KNOWN])
     raise BadExportError(
         f"{name}: the suffix names no known format; use {known}; .gz or .zst may stand behind .jsonl and .csv"
     )

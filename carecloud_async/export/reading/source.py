@@ -92,7 +92,7 @@ class Source:
                 received=found.received,
                 total=found.total_items,
             )
-        raise query.caller.broken(query.operation, problem, status=response.status)
+        raise query.caller.invalid_response(query.operation, problem, status=response.status)
 
     def _note_time(self, date: datetime | None, sent: float) -> None:
         # `Date` was written after the list was read: what changed in between must not fall behind the mark.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from attrs import evolve, field, frozen
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.report import Counts
-from carecloud_async.runtime.durable_files import replace_file
+from carecloud_async.runtime.durable_files import read_private, replace_file
 
-__all__ = ["Checkpoint", "Place", "read_checkpoint", "write_durably"]
+__all__ = ["Checkpoint", "Place", "read_checkpoint", "read_durable", "write_durably"]
+
+T = TypeVar("T")
 
 _VERSION = 1
 
@@ -92,22 +95,40 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """Read a checkpoint; `None` if there is none.
 
     Raises:
-        ExportError: it cannot be read.
+        ExportError: it cannot be read, or was changed by anybody else.
     """
     try:
-        data = path.read_bytes()
+        return read_durable(path, Checkpoint)
     except FileNotFoundError:
         return None
-    try:
-        return msgspec.json.decode(data, type=Checkpoint)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, ValueError):
         raise ExportError(f"cannot resume: {path} is damaged; export with resume=False to begin anew") from None
 
 
 def write_durably(path: Path, value: Any) -> None:
-    """Write a value as JSON so that a crash leaves either the old file or the new one.
+    """Write a value as JSON with its checksum, so that a crash leaves either the old file or the new one.
 
     Raises:
         OSError: it cannot be written.
     """
-    replace_file(path, msgspec.json.encode(value))
+    data = msgspec.json.encode(value)
+    replace_file(path, b'{"crc":%d,"value":%b}' % (zlib.crc32(data), data))
+
+
+def read_durable(path: Path, kind: type[T]) -> T:
+    """Read what `write_durably` wrote.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        OSError: it cannot be read, is a link or belongs to somebody else.
+        ValueError: it is not what was written.
+    """
+    sealed = msgspec.json.decode(read_private(path), type=_Sealed)
+    if zlib.crc32(sealed.value) != sealed.crc:
+        raise ValueError("the checksum differs")
+    return msgspec.json.decode(sealed.value, type=kind)
+
+
+class _Sealed(msgspec.Struct):
+    crc: int
+    value: msgspec.Raw

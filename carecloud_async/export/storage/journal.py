@@ -15,6 +15,7 @@ from pathlib import Path
 from carecloud_async.errors import ExportError
 from carecloud_async.export.storage.checkpoint import Checkpoint, write_durably
 from carecloud_async.export.storage.workspace import Workspace
+from carecloud_async.runtime.durable_files import create_private, open_private
 
 __all__ = ["Journal", "batches"]
 
@@ -44,11 +45,13 @@ class Journal:
             OSError: they cannot be read.
         """
         records = self._place.records
-        crc, left = 0, checkpoint.size
+        crc, left = 0, max(checkpoint.size, 0)
         try:
-            file = records.open("r+b")
+            file = open_private(records)
         except FileNotFoundError:
             raise ExportError(f"cannot resume: {records} is gone; export with resume=False to begin anew") from None
+        except PermissionError as error:
+            raise ExportError(f"cannot resume: {error.strerror}; export with resume=False to begin anew") from error
         while left and (chunk := file.read(min(left, _CHUNK))):
             crc = zlib.crc32(chunk, crc)
             left -= len(chunk)
@@ -78,7 +81,7 @@ class Journal:
     def _begin(self) -> BufferedRandom:
         # Only now: a run that fails before its first page leaves an earlier one's records alone.
         self._place.clear()
-        self._file = self._place.records.open("w+b")
+        self._file = create_private(self._place.records)
         return self._file
 
     def restart(self) -> None:
@@ -95,7 +98,7 @@ class Journal:
 
 
 def batches(path: Path, *, records: int = 1000) -> Generator[list[bytes], None, None]:
-    """Yield the lines of an uncompressed file of records, so many at a time."""
+    """Yield the lines of an uncompressed file of records, a number of them at a time."""
     batch: list[bytes] = []
     with path.open("rb") as file:
         for line in file:

@@ -9,16 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
+from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error, missing_extra
 from carecloud_async.export.formats.registry import Format, format_of
+from carecloud_async.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
 
 __all__ = ["Target", "read_target"]
 
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(::|://)")
 _DESCRIPTOR = re.compile(r"/(dev|proc/(self|\d+))/fd/(\d+)")
-_STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_STANDARD = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 @frozen(kw_only=True)
@@ -26,29 +27,35 @@ class Target:
     """Where an export goes.
 
     Attributes:
-        shown: as the user named it.
+        shown: as the user named it, without the secrets of a URL.
         format: what it holds.
         path: the file, links followed; for a URL, the place where its file is prepared.
-        url: the URL, or `None`.
-        direct: whether it is no regular file and is written as the records come.
+        url: the URL with its secrets, or `None`.
+        direct: whether it is not a regular file and is written as the records come.
     """
 
     shown: str
     format: Format
     path: Path
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     direct: bool = False
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The parts of the URL that no text may show."""
+        return frozenset() if self.url is None else find_secrets(self.url)
+
     def exists(self) -> bool:
-        """Tell whether something is there already. Blocks.
+        """Return whether something is there already. Blocks.
 
         Raises:
             ExportError: the storage cannot be asked.
         """
         if self.url is None:
             return self.path.exists()
-        system, path = self.storage()
-        return bool(system.exists(path))
+        with storage_errors(self.shown, self.secrets):
+            system, path = self.storage()
+            return bool(system.exists(path))
 
     def storage(self) -> tuple[Any, str]:
         """Return the fsspec file system of a URL and the path on it."""
@@ -69,17 +76,22 @@ class Target:
         return self.path.open("wb")
 
 
-def read_target(target: str | os.PathLike[str]) -> Target:
+def read_target(target: str | os.PathLike[str], *, format: str | None = None) -> Target:  # noqa: A002  (as users call it)
     """Read what the user named.
+
+    Args:
+        target: a path, a URL, or `-` for standard output.
+        format: the format of a target whose name does not say it, such as `csv` or `jsonl.gz`.
 
     Raises:
         BadExportError: it cannot be a target; the message says why.
+        ExportError: the storage of a URL cannot be reached.
     """
     shown = os.fspath(target) if isinstance(target, str | os.PathLike) else None
     if not isinstance(shown, str) or not shown.strip() or "\0" in shown:
         raise BadExportError("the target must be a path or a URL")
-    if _URL.match(shown) and not shown.startswith("file://"):
-        return _read_url(shown)
+    if is_url(shown):
+        return _read_url(shown, format)
     path = Path(shown.removeprefix("file://"))
     try:
         if path.is_dir():
@@ -89,27 +101,37 @@ def read_target(target: str | os.PathLike[str]) -> Target:
     except OSError as error:
         raise disk_error(shown, error) from error
     if direct:
-        return Target(shown=shown, format=_direct_format(path.name), path=path, direct=True)
-    kind = format_of(path.name)
+        return Target(shown=shown, format=_direct_format(path.name, format), path=path, direct=True)
+    kind = _format(path.name, format)
     if not path.parent.is_dir():
         raise BadExportError(f"{shown}: the directory does not exist: make it first")
     return Target(shown=shown, format=kind, path=path)
 
 
-def _read_url(url: str) -> Target:
-    kind = format_of(url.rpartition("/")[2])
+def _read_url(url: str, format: str | None) -> Target:  # noqa: A002  (as users call it)
+    shown, secrets = mask_url(url), find_secrets(url)
+    kind = _format(mask_url(url.rpartition("/")[2]), format)
+    with storage_errors(shown, secrets):
+        missing = _missing(url, shown)
+    if missing is not None:
+        raise missing
+    name = hashlib.sha256(mask_passwords(url).encode()).hexdigest()[:32] + kind.suffix + kind.compression
+    return Target(shown=shown, format=kind, path=_cache() / name, url=url)
+
+
+def _missing(url: str, shown: str) -> ExportError | None:
+    """Return why no storage library knows a URL, or `None`; what a library raises is left to the caller."""
     try:
         import fsspec.core  # an extra
 
         fsspec.core.url_to_fs(url)
     except ImportError as error:
         if error.name is not None and error.name.partition(".")[0] == "fsspec":
-            raise missing_extra("a URL as target", "fsspec") from None
-        raise BadExportError(f"{url}: {error}") from None
+            return missing_extra("a URL as target", "fsspec")
+        return BadExportError(f"{shown}: {mask_url(str(error))}")
     except ValueError as error:
-        raise BadExportError(f"{url}: {error}") from None
-    name = hashlib.sha256(url.encode()).hexdigest()[:32] + kind.suffix + kind.compression
-    return Target(shown=url, format=kind, path=_cache() / name, url=url)
+        return BadExportError(f"{shown}: {mask_url(str(error))}")
+    return None
 
 
 def _cache() -> Path:
@@ -125,5 +147,9 @@ def _descriptor(shown: str) -> int | None:
     return int(found[3]) if found else None
 
 
-def _direct_format(name: str) -> Format:
-    return format_of(name) if Path(name).suffix else Format()
+def _format(name: str, format: str | None) -> Format:  # noqa: A002  (as users call it)
+    return format_of(name if format is None else f"{name}.{format.lstrip('.')}")
+
+
+def _direct_format(name: str, format: str | None) -> Format:  # noqa: A002  (as users call it)
+    return _format(name, format) if format is not None or Path(name).suffix else Format()

@@ -1,6 +1,8 @@
 """The directory beside a target where an export is prepared: records, checkpoint, lock.
 
-Everything is made there and moved to the final name when it is whole. The directory is gone then.
+Everything is made there and moved to the final name when it is whole. The directory is gone then. It is private to its
+user, as are all files in it: folders are shared, and exports hold personal data. In a folder that others may write to,
+only its sticky bit (as `/tmp` has) keeps them from renaming what is not theirs.
 """
 
 from __future__ import annotations
@@ -11,15 +13,14 @@ from pathlib import Path
 from typing import Self
 
 import filelock
-import msgspec
 from attrs import frozen
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error
 from carecloud_async.export.report import ExportReport
-from carecloud_async.export.storage.checkpoint import write_durably
+from carecloud_async.export.storage.checkpoint import read_durable, write_durably
 from carecloud_async.export.storage.target import Target
-from carecloud_async.runtime.durable_files import sync_folder
+from carecloud_async.runtime.durable_files import PRIVATE, claim_folder, sync_folder
 
 __all__ = ["Done", "Workspace"]
 
@@ -42,7 +43,7 @@ class Done:
 
 
 class Workspace:
-    """The place of one export. Everything blocks.
+    """The working folder of one export. Everything blocks.
 
     Args:
         target: what is exported to.
@@ -57,18 +58,22 @@ class Workspace:
         self.seen = self.directory / "seen.db"
         self.output = self.directory / "output"
         self._done = path.with_name(f".{path.name}.done")
-        self._lock = filelock.FileLock(self.directory / "lock", timeout=0, thread_local=False)
+        self._lock = filelock.FileLock(self.directory / "lock", timeout=0, mode=PRIVATE, thread_local=False)
 
     def __enter__(self) -> Self:
         target = self._target
         try:
             if target.url is not None:
                 target.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.directory.mkdir(exist_ok=True)
+            claim_folder(self.directory)
             self._lock.acquire()
         except filelock.Timeout:
             raise ExportError(f"{target.shown}: another export to it is running") from None
         except OSError as error:
+            if error.errno is None:
+                raise ExportError(
+                    f"{target.shown}: {error.strerror}: remove it, or export to another folder"
+                ) from error
             raise disk_error(target.shown, error) from error
         return self
 
@@ -97,23 +102,30 @@ class Workspace:
     def finished(self, marks: dict[str, str]) -> ExportReport | None:
         """Return the report of the same export if it is done and its file untouched."""
         try:
-            done = msgspec.json.decode(self._done.read_bytes(), type=Done)
+            done = read_durable(self._done, Done)
             if self._target.url is not None:
                 return done.report if done.marks == marks and self._target.exists() else None
             found = self._target.path.stat()
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (OSError, ValueError):
             return None
         same = (found.st_size, found.st_mtime_ns) == (done.size, done.modified)
         return done.report if same and done.marks == marks else None
 
-    def publish(self, file: Path, *, overwrite: bool) -> None:
+    def publish(self, file: Path, *, overwrite: bool, mode: int = PRIVATE) -> None:
         """Give a finished file its final name.
+
+        Args:
+            file: the file.
+            overwrite: whether it may replace another.
+            mode: its permissions.
 
         Raises:
             ExportError: the name was taken meanwhile.
             OSError: the file system refuses.
         """
         path = self._target.path
+        if mode != PRIVATE:
+            file.chmod(mode)
         if overwrite:
             file.replace(path)
         else:

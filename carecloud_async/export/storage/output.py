@@ -1,0 +1,154 @@
+"""The file in the target's format: written while records come where that can be, or from the journal in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from io import BufferedRandom
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio.to_thread
+
+from carecloud_async.export.errors import nesting_errors
+from carecloud_async.export.formats.compression import compressing
+from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink
+from carecloud_async.export.storage.journal import batches
+from carecloud_async.export.storage.target import Target
+from carecloud_async.export.storage.workspace import Workspace
+from carecloud_async.runtime.durable_files import create_private
+
+__all__ = ["Output"]
+
+
+class Output:
+    """The output of one export.
+
+    Formats that can take each commit's records at once, while the next pages are on their way. Otherwise (an export
+    that is resumed, columns that turn up late, formats that need to see all records first) the file is written from
+    the journal in the end: the journal is what counts, and this file can always be made anew.
+
+    Args:
+        workspace: the folder of the journal and of this file.
+        target: the target, which has the format.
+        layout: what the sink is told.
+        live: whether all records will be seen by `write`.
+
+    Attributes:
+        nulls: the number of values that the format wrote as null, by dotted field name; known when it is finished.
+    """
+
+    def __init__(self, workspace: Workspace, target: Target, layout: Layout, *, live: bool) -> None:
+        make = target.format.sink
+        self.nulls: Mapping[str, int] = {}
+        self._workspace = workspace
+        self._compression = target.format.compression
+        self._layout = layout
+        self._make = make
+        self._live = live and isinstance(make, type) and issubclass(make, IncrementalSink)
+        self._file: BufferedRandom | None = None
+        self._stream: BinaryIO | None = None
+        self._sink: Sink | None = None
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Take records that were just committed to the journal. Blocks.
+
+        Raises:
+            ExportError: a record is nested too deeply for the format.
+            OSError: the disk refuses.
+        """
+        if not self._live or not lines:
+            return
+        with nesting_errors():
+            is_first = self._sink is None
+            sink = self._sink or self._open()
+            if is_first:
+                sink.infer_schema(lines)
+            if not _is_outdated(sink):
+                sink.write(lines)
+        if _is_outdated(sink):
+            self._live = False
+            self.close()
+
+    def restart(self) -> None:
+        """Discard what was written: the list is read anew. Blocks."""
+        self.close()
+
+    async def finish(self, report: Callable[[], Awaitable[None]]) -> Path:
+        """Finish the file and return it; write it from the journal if need be.
+
+        Args:
+            report: called now and then while the journal is read.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        if self._make is None:
+            return self._workspace.records
+        run = anyio.to_thread.run_sync
+        try:
+            await report()
+            await report()
+            if not self._live or self._sink is None:
+                await run(self.close)
+                sink = await run(self._open)
+                if type(sink).infer_schema is not Sink.infer_schema:
+                    await _each(self._workspace.records, sink.infer_schema, report)
+                await _each(self._workspace.records, sink.write, report)
+            await run(self._end)
+        finally:
+            self.close()
+        return self._workspace.output
+
+    def close(self) -> None:
+        """Close the file; a file that is not finished is let go."""
+        sink, self._sink = self._sink, None
+        stream, self._stream = self._stream, None
+        file, self._file = self._file, None
+        if sink is not None:
+            sink.abort()
+        for one in (stream, file):
+            if one is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    one.close()
+
+    def _open(self) -> Sink:
+        if self._make is None:  # pragma: no cover  (never asked for without a sink)
+            raise TypeError
+        self._file = create_private(self._workspace.output)
+        self._stream = compressing(self._file, self._compression)
+        self._sink = self._make(self._stream, self._layout)
+        return self._sink
+
+    def _end(self) -> None:
+        sink, stream, file = self._sink, self._stream, self._file
+        if sink is None or stream is None or file is None:  # pragma: no cover  (opened before)
+            return
+        sink.close()
+        self.nulls = sink.nulls
+        self._sink = None
+        stream.close()
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_outdated(sink: Sink) -> bool:
+    return isinstance(sink, IncrementalSink) and sink.outdated
+
+
+async def _each(records: Path, function: Callable[[list[bytes]], None], report: Callable[[], Awaitable[None]]) -> None:
+    source = batches(records)
+
+    def step() -> bool:
+        batch = next(source, None)
+        if batch is not None:
+            with nesting_errors():
+                function(batch)
+        return batch is not None
+
+    try:
+        while await anyio.to_thread.run_sync(step):
+            await report()
+    finally:
+        source.close()

@@ -1,0 +1,42 @@
+"""Put a finished file where a URL says, under its final name when it is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from carecloud_async.errors import ExportError
+from carecloud_async.export.storage.target import Target
+from carecloud_async.export.storage.urls import storage_errors
+
+__all__ = ["upload"]
+
+#: Storage services where a file appears only when it is whole; elsewhere it is renamed.
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "obs", "r2", "tos", "hf"}
+
+
+def upload(file: Path, target: Target, *, overwrite: bool) -> None:
+    """Put a finished file where a URL says. Blocks.
+
+    Raises:
+        ExportError: the name was taken meanwhile, or the storage refuses.
+    """
+    with storage_errors(target.shown, target.secrets):
+        taken = not _put(file, target, overwrite=overwrite)
+    if taken:
+        raise ExportError(f"{target.shown} exists already: pass overwrite=True to replace it")
+
+
+def _put(file: Path, target: Target, *, overwrite: bool) -> bool:
+    system, path = target.storage()
+    if system.exists(path) and not overwrite:
+        return False
+    protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+    if protocols & _OBJECT_STORES:
+        system.put_file(str(file), path)
+        return True
+    beside = f"{path}.partial"
+    system.put_file(str(file), beside)
+    if system.exists(path):
+        system.rm_file(path)
+    system.mv(beside, path)
+    return True

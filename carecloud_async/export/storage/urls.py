@@ -1,0 +1,88 @@
+"""URLs of storage services: what may be shown of them, and errors that do not show the rest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote
+
+from carecloud_async.errors import ExportError
+
+__all__ = ["find_secrets", "is_url", "mask_passwords", "mask_url", "storage_errors"]
+
+_MASK = "***"
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(::|://)")
+
+#: A password in front of a host; the second form has a slash in it, which should have been escaped, and is not a port.
+_PASSWORD = re.compile(r"(?<=://)([^/:@]*):([^/]*)@|(?<=://)([^/:@]*):(?![0-9]*/)([^@]*)@")
+#: The value of a parameter: signatures and tokens stand there.
+_PARAMETER = re.compile(r"([?&][^=&#]+)=([^&#]+)")
+
+
+def is_url(target: str) -> bool:
+    """Return whether a target is a URL of a storage service."""
+    return bool(_URL.match(target)) and not target.startswith("file://")
+
+
+def mask_passwords(url: str) -> str:
+    """Return a URL, or a chain of them, without its passwords."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[3] or ''}:{_MASK}@", url)
+
+
+def mask_url(url: str) -> str:
+    """Return a URL as it may be shown and stored: without passwords and without values of parameters."""
+    return _PARAMETER.sub(rf"\1={_MASK}", mask_passwords(url))
+
+
+def find_secrets(url: str) -> frozenset[str]:
+    """Return the texts that must not be shown of a URL: passwords and values of parameters, as written and decoded."""
+    found = {one[2] or one[4] or "" for one in _PASSWORD.finditer(url)} | {one[2] for one in _PARAMETER.finditer(url)}
+    return frozenset({*found, *map(unquote, found)} - {""})
+
+
+@contextmanager
+def storage_errors(shown: str, secrets: frozenset[str]) -> Iterator[None]:
+    """Make an `ExportError` of whatever a storage library raises: each has errors of its own.
+
+    The library's own error is kept as the cause, unless it tells a secret.
+
+    Args:
+        shown: the target, as it may be shown.
+        secrets: what must not be shown.
+
+    Raises:
+        ExportError: anything was raised.
+    """
+    try:
+        yield
+    except ExportError:
+        raise
+    except Exception as error:  # noqa: BLE001  (raised below, as ours)
+        cause: Exception = error
+    else:
+        return
+    text = str(cause)
+    told = _tells(cause, secrets)
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, _MASK)
+    kind = type(cause).__name__
+    failure = ExportError(f"{shown}: {kind}: {text}" if text else f"{shown}: {kind}")
+    if told:
+        raise failure from None
+    raise failure from cause
+
+
+def _tells(error: BaseException | None, secrets: frozenset[str]) -> bool:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        shown = f"{one} {one!r}"
+        if any(secret in shown for secret in secrets):
+            return True
+        waiting += [one.__cause__, one.__context__]
+    return False

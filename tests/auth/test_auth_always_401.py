@@ -1,0 +1,89 @@
+"""Operations that refuse every token: how many logins they cost."""
+
+import pytest
+from auth_tools import FakeClock, connect, make_sandbox
+
+from carecloud_async import AuthenticationError
+
+pytestmark = pytest.mark.anyio
+
+
+async def total(client):
+    return await client.customers.list().total()
+
+
+async def refuse(client, times=1):
+    for _ in range(times):
+        with pytest.raises(AuthenticationError):
+            await client.customers.list().total()
+
+
+async def test_a_path_that_always_answers_401_costs_a_user_two_logins():
+    """Thirty calls: the first login, one to find out that a new token helps nothing, and no more."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    sandbox.faults.add("GET /customers", status=401, times=None)
+    async with connect(sandbox, clock=clock) as client:
+        await refuse(client, 30)
+        assert sandbox.logins == 2
+        assert sandbox.count("GET /customers") == 31
+
+
+async def test_the_pause_between_logins_for_one_path_grows():
+    """An hour of calls to a path that always refuses costs a handful of logins, and less with time."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    sandbox.faults.add("GET /customers", status=401, times=None)
+    async with connect(sandbox, clock=clock) as client:
+        for _ in range(3600 // 20):
+            await refuse(client)
+            clock.passed += 20
+    assert 4 <= sandbox.logins <= 9
+
+
+async def test_another_path_still_renews_a_token_that_died():
+    """Only the path that refuses everything is held back: others log in again when their token was revoked."""
+    sandbox = make_sandbox()
+    async with connect(sandbox) as client:
+        sandbox.faults.add("GET /customers", status=401, times=None)
+        await refuse(client, 3)
+        sandbox.revoke_all()
+        assert await client.users.list().total() >= 1
+        assert sandbox.logins == 3
+        await refuse(client, 3)
+    assert sandbox.logins == 3
+
+
+async def test_a_path_that_is_served_again_renews_as_ever():
+    """After its first success a 401 is worth a login again."""
+    sandbox = make_sandbox()
+    async with connect(sandbox) as client:
+        fault = sandbox.faults.add("GET /customers", status=401, times=None)
+        await refuse(client, 3)
+        sandbox.faults.remove(fault)
+        await total(client)
+        sandbox.revoke_all()
+        assert await total(client) == 5
+    assert sandbox.logins == 3
+
+
+async def test_a_refusal_of_an_old_token_is_no_reason_to_hold_back():
+    """A replay that met a second revocation hours after its login does not keep the next call from a login."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+
+    async def revoke(request):
+        if request.method == "GET":
+            sandbox.revoke_all()
+
+    async with connect(sandbox, clock=clock) as client:
+        await client.login()
+        clock.passed += 3600
+        sandbox.on_request = revoke
+        manager = client._seat.manager
+        token = await manager.get()
+        manager.on_fresh_token_refused(token, "GET /customers")
+        assert not manager.renewal_is_useless(token, "GET /customers")
+        sandbox.on_request = None
+        sandbox.revoke_all()
+        assert await total(client) == 5

@@ -1,0 +1,158 @@
+"""Which tokens a store keeps, for how long, and which view's logout ends them."""
+
+import json
+from functools import partial
+
+import pytest
+from attrs import evolve
+from auth_tools import FakeClock, connect, failures, in_parallel, make_sandbox
+
+from carecloud_async import CustomerSession, FileTokenStore, MemoryTokenStore, RedisTokenStore, StoredToken
+from carecloud_async.auth.renewal import DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS
+
+pytestmark = pytest.mark.anyio
+CREATE = "POST /tokens"
+LOGIN = "POST /tokens/{token_id}/actions/login"
+DAY = 24 * 3600.0
+
+
+async def me(client):
+    return (await client.customers.me()).customer_id
+
+
+async def touch(client):
+    await client.tokens.send_password_setup_email(email="x@example.com")
+
+
+def records(store):
+    return store._records
+
+
+@pytest.mark.parametrize("remember", [None, True])
+async def test_sessions_of_random_devices_are_stored_only_when_asked(remember):
+    """A device id that nobody else can know leaves nothing in the store, unless `remember=True`."""
+    sandbox, store = make_sandbox(), MemoryTokenStore()
+    device = evolve(sandbox.device(), remember=remember)
+    async with connect(sandbox, auth=device, token_store=store) as portal:
+        await touch(portal)
+        session = evolve(sandbox.customer_session(0), device=evolve(sandbox.device(), remember=remember))
+        await portal.acting_as(session).login()
+    assert len(records(store)) == (2 if remember else 0)
+
+
+async def test_a_device_that_is_not_to_be_remembered_leaves_nothing():
+    """`remember=False` holds for a fixed device id too, through renewals."""
+    sandbox, store = make_sandbox(), MemoryTokenStore()
+    async with connect(sandbox, auth=evolve(sandbox.device("kiosk"), remember=False), token_store=store) as client:
+        await touch(client)
+        sandbox.revoke_all()
+        assert not failures(await in_parallel(5, partial(touch, client)))
+    assert sandbox.count(CREATE) == 2
+    assert not records(store)
+
+
+async def test_a_copied_random_device_stays_a_random_one():
+    """`evolve` and equality keep the device as it was made."""
+    device = make_sandbox().device()
+    renamed = evolve(device, device=evolve(device.device, device_name="another"))
+    assert renamed.device.device_id == device.device.device_id
+    assert not renamed.stored
+    assert make_sandbox().device("kiosk").stored
+
+
+@pytest.mark.parametrize("way", ["own", "resumed", "tokens.logout"])
+async def test_any_views_logout_discards_the_stored_record(way):
+    """The session's own view, one resumed from its token, and the operation itself leave no record behind."""
+    sandbox, store = make_sandbox(), MemoryTokenStore()
+    async with connect(sandbox, auth=sandbox.device("portal"), token_store=store) as portal:
+        mine = portal.acting_as(sandbox.customer_session(0, "phone"))
+        state = await mine.login()
+        assert len(records(store)) == 1
+        if way == "own":
+            await mine.logout()
+        elif way == "resumed":
+            await portal.acting_as(CustomerSession.resume(token_id=state.token_id)).logout()
+        else:
+            await portal.tokens.logout(state.token_id)
+    assert not records(store)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_twenty_two_logouts_of_twenty_three_leave_one_key_with_an_end(redis_url):
+    """Of 23 logins in Redis one key is left, and it ends when it is not used."""
+    import redis.asyncio
+
+    sandbox, store = make_sandbox(customers=30), RedisTokenStore(redis_url)
+    server = redis.asyncio.Redis.from_url(redis_url)
+    async with connect(sandbox, auth=sandbox.device(), token_store=store) as portal:
+        states = [await portal.acting_as(sandbox.customer_session(n, f"phone{n}")).login() for n in range(23)]
+        assert await server.dbsize() == 23
+        for state in states[1:]:
+            await portal.acting_as(CustomerSession.resume(token_id=state.token_id)).logout()
+        (key,) = await server.keys()
+        left = await server.ttl(key)
+        assert 0 < left <= SESSION_KEEP_SECONDS
+        assert sandbox.device_tokens.find(states[0].token_id).customer_id is not None
+        # Use renews the time: a new process that takes the session up.
+        await server.expire(key, 100)
+        async with connect(sandbox, auth=sandbox.customer_session(0, "phone0"), token_store=store) as other:
+            await me(other)
+        assert await server.ttl(key) > left - 60
+    await server.aclose()
+    await store.aclose()
+    assert sandbox.count(LOGIN) == 23
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_a_session_in_use_keeps_its_record_and_an_unused_one_loses_it(kind, tmp_path):
+    """A client that calls now and then renews the record's time; after a month of silence it is gone."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    store = MemoryTokenStore(clock=clock) if kind == "memory" else FileTokenStore(tmp_path / "t", clock=clock)
+    session = sandbox.customer_session(0, "phone")
+    async with connect(sandbox, auth=session, token_store=store, clock=clock) as client:
+        for _ in range(12):
+            await me(client)
+            clock.passed += 9 * DAY
+        async with connect(sandbox, auth=session, token_store=store, clock=clock) as restarted:
+            await me(restarted)
+        assert sandbox.count(LOGIN) == 1
+        await me(client)
+    clock.passed += SESSION_KEEP_SECONDS + 1
+    async with connect(sandbox, auth=session, token_store=store, clock=clock) as later:
+        await me(later)
+    assert sandbox.count(LOGIN) == 2
+    assert sandbox.statuses[401] == 0
+
+
+async def test_a_lost_record_of_a_session_in_use_is_written_again():
+    """A flushed store gets the record back at the next renewal of its time, without a login."""
+    clock = FakeClock()
+    sandbox, store = make_sandbox(clock), MemoryTokenStore(clock=clock)
+    async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=store, clock=clock) as client:
+        await touch(client)
+        records(store).clear()
+        clock.passed += DEVICE_KEEP_SECONDS / 3
+        await touch(client)
+        assert len(records(store)) == 1
+    assert sandbox.count(CREATE) == 1
+
+
+async def test_records_that_nobody_uses_do_not_gather_in_memory():
+    """Thousands of ended sessions: no more records than those that live, and a few hundred."""
+    clock = FakeClock()
+    store = MemoryTokenStore(clock=clock)
+    for number in range(4000):
+        await store.save(f"session{number}", StoredToken(value=f"t{number}", keep_for=60.0))
+        clock.passed += 1
+    assert len(records(store)) <= 60 + 256
+
+
+async def test_a_stored_session_says_in_its_record_how_long_it_is_kept(tmp_path):
+    """The record of a token without an end has its time to live in it, a user's token has not."""
+    sandbox, path = make_sandbox(), tmp_path / "tokens"
+    for auth in (sandbox.credentials(), sandbox.device("kiosk"), sandbox.customer_session(0, "phone")):
+        async with connect(sandbox, auth=auth, token_store=FileTokenStore(path)) as client:
+            await client.login()
+    kept = [json.loads(file.read_text()).get("keep_for") for file in (tmp_path / "tokens.d").glob("*.json")]
+    assert sorted(kept, key=str) == sorted([None, DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS], key=str)

@@ -1,0 +1,226 @@
+"""Users' own code in a login: its failures, its secrets in frames, and its mistakes in settings."""
+
+import contextlib
+import gc
+import sys
+import tracemalloc
+
+import anyio
+import httpx
+import httpx2
+import pytest
+from attrs import evolve
+from auth_tools import HOST, LOGIN, OwnProvider, connect, credentials, in_parallel, make_sandbox, once
+
+from carecloud_async import (
+    AuthenticationError,
+    AuthenticationTokenSession,
+    CareCloud,
+    CareCloudError,
+    ConfigurationError,
+    CustomerSession,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    RequestTimeoutError,
+    SocialNetworkSession,
+    TransportError,
+)
+
+pytestmark = pytest.mark.anyio
+WRONG = "Planted-Wrong-2"
+
+
+async def total(client):
+    return await client.customers.list().total()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [httpx.ConnectError("vault"), httpx2.ReadTimeout("vault"), ConnectionRefusedError(111, "vault"), TimeoutError()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_password_callable_whose_own_call_fails_is_told_as_such(error):
+    """Not as "the server was not reached", asked once, and with the failure as the cause for every waiter."""
+    asked = []
+
+    async def password():
+        asked.append(1)
+        await anyio.wait_all_tasks_blocked()
+        raise error
+
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=credentials(password)) as client:
+        for caught in await in_parallel(3, lambda: total(client)):
+            assert isinstance(caught, CareCloudError)
+            assert not isinstance(caught, TransportError)
+            assert caught.__cause__ is error
+            assert "EnterpriseCredentials" in str(caught)
+            assert type(error).__name__ in str(caught)
+    assert len(asked) == 1
+    assert not sandbox.requests
+
+
+async def test_a_callable_that_raises_something_else_is_raised_as_itself():
+    """An error of the vault's own library needs no wrapping."""
+
+    class SealedError(Exception):
+        pass
+
+    def password():
+        raise SealedError
+
+    async with connect(make_sandbox(), auth=credentials(password)) as client:
+        with pytest.raises(SealedError):
+            await total(client)
+
+
+async def test_a_login_that_the_server_does_not_answer_is_still_a_transport_error():
+    """The SDK's own failures to reach the server keep their class and their repeats."""
+    sandbox = make_sandbox()
+    sandbox.faults.add(LOGIN, cut=True, times=None)
+    async with connect(sandbox, retry=once()) as client:
+        with pytest.raises(TransportError):
+            await total(client)
+
+
+def frames_of(error):
+    """All frames of ours on an error and its chain, as an error reporter captures them: variables by repr."""
+    while error is not None:
+        traceback = error.__traceback__
+        while traceback is not None:
+            frame = traceback.tb_frame
+            if "/carecloud_async/" in frame.f_code.co_filename:
+                for name, value in frame.f_locals.items():
+                    yield f"{frame.f_code.co_qualname if sys.version_info >= (3, 11) else ''} {name}={value!r}"
+            traceback = traceback.tb_next
+        error = error.__cause__ or error.__context__
+
+
+async def test_no_password_stands_in_a_variable_of_our_frames():
+    """Given as text, by a callable, as a customer's or a network's: reprs of all local variables are free of it."""
+    sandbox = make_sandbox()
+
+    async def fetch():
+        return WRONG
+
+    identities = [
+        credentials(WRONG),
+        credentials(fetch),
+        evolve(sandbox.sso_credentials(), sso_token=WRONG),
+        evolve(sandbox.customer_session(0), password=WRONG),
+        evolve(sandbox.social_session(0), social_network_token=WRONG),
+        AuthenticationTokenSession(sandbox.device(), token=WRONG, token_request_id="r"),
+    ]
+    for auth in identities:
+        async with connect(sandbox, auth=auth) as client:
+            with pytest.raises(CareCloudError) as caught:
+                await client.login()
+            shown = list(frames_of(caught.value))
+            assert len(shown) > 20
+            assert [line for line in shown if WRONG in line] == []
+            del caught
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_remembered_refusal_holds_no_frames():
+    """A thousand identities whose login was refused keep a few kB each, not the frames of their calls."""
+    sandbox = make_sandbox()
+    number = 100
+    async with connect(sandbox) as client:
+        views = [client.acting_as(evolve(sandbox.credentials(), password=f"{WRONG}{n}")) for n in range(number + 1)]
+        with pytest.raises(AuthenticationError):
+            await total(views.pop())
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for view in views:
+                with contextlib.suppress(AuthenticationError):
+                    await total(view)
+            gc.collect()
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert (after - before) / number < 12_000
+    assert all(view._seat.manager._login_backoff._refusal.error.__traceback__ is None for view in views)
+
+
+@pytest.mark.parametrize("method", ["login", "logout"])
+async def test_login_and_logout_end_with_the_views_timeout(method):
+    """On a server that never answers, `with_options(timeout=…)` bounds both, as one error of ours."""
+    sandbox = make_sandbox()
+    silent = {"on": False}
+
+    async def hold(request):
+        if silent["on"]:
+            await anyio.sleep_forever()
+
+    sandbox.on_request = hold
+    async with connect(sandbox, auth=sandbox.customer_session(0)) as client:
+        await client.login()
+        silent["on"] = True
+        with anyio.fail_after(10), pytest.raises(RequestTimeoutError):
+            await getattr(client.with_options(timeout=0.2), method)()
+        silent["on"] = False
+        await client.logout()
+    assert sandbox.count("POST /tokens/{token_id}/actions/logout") >= 1
+
+
+SETUP = DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False)
+DEVICE = Device(device_id="d", device_system="s", device_name="n", device_type="t")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: CustomerSession("device-1", login_type="email", login_value="a", password="b"),
+            r"device must be a DeviceToken object, not str: write DeviceToken\(external_application_id=",
+        ),
+        (
+            lambda: CustomerSession(DeviceToken, login_type="email", login_value="a", password="b"),
+            "must be a DeviceToken object, not the class DeviceToken",
+        ),
+        (
+            lambda: SocialNetworkSession(DEVICE, social_network_id="1", social_network_token="t"),
+            "must be a DeviceToken object, not Device",
+        ),
+        (
+            lambda: DeviceToken(external_application_id="a", device="device-1", setup=SETUP),
+            r"must be a Device object, not str: write Device\(device_id=",
+        ),
+        (
+            lambda: DeviceToken(external_application_id="a", device=DEVICE, setup={"language_id": "cs"}),
+            r"must be a DeviceSetup object, not dict: write DeviceSetup\(",
+        ),
+    ],
+    ids=["text", "class", "device", "device id", "dict"],
+)
+def test_a_mistake_in_an_identity_says_what_to_write(make, said):
+    """A text, a class or a neighbour in a device's place is a ConfigurationError with the right expression in it."""
+    with pytest.raises(ConfigurationError, match=said):
+        make()
+
+
+def test_a_class_in_an_identitys_place_says_to_make_one():
+    """`auth=DeviceToken` names the class and the parentheses that it lacks."""
+    with pytest.raises(ConfigurationError, match=r"the class DeviceToken: make one, DeviceToken\("):
+        CareCloud(HOST, auth=DeviceToken)
+
+
+def test_no_repr_of_an_identity_shows_its_device_id():
+    """Neither the device, the device token nor a session on it."""
+    device = DeviceToken(external_application_id="a", device=evolve(DEVICE, device_id="planted-id"), setup=SETUP)
+    session = CustomerSession(device, login_type="email", login_value="a@example.com", password="p")
+    assert "planted-id" not in f"{device!r} {session!r} {device.device!r} {session} {device}"
+
+
+async def test_a_provider_without_an_interface_is_refused():
+    """An identity must say which API it is for."""
+
+    class Nameless(OwnProvider):
+        interface = None
+
+    with pytest.raises(ConfigurationError, match="interface"):
+        CareCloud(HOST, auth=Nameless())

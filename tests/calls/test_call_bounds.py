@@ -1,0 +1,174 @@
+"""No call without an end: the wait at the limiter, logins, logouts and pings are bounded."""
+
+import anyio
+import httpx
+import pytest
+from call_doors import LOGIN, ManualClock, answer, default, passing_time, serving
+
+from carecloud_async import (
+    CareCloud,
+    CareCloudError,
+    ConfigurationError,
+    EnterpriseCredentials,
+    RateLimit,
+    RateLimitError,
+    RequestTimeoutError,
+    Timeout,
+)
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("http_client", [False, True])
+async def test_calls_on_a_server_that_always_throttles_end_in_time(http_client):
+    """Fifty calls with `total=3` on nothing but 429s: each ends within total and limiter, as RateLimitError."""
+
+    def throttle(request):
+        if request.url.path.endswith("/login"):
+            return httpx.Response(200, content=LOGIN)
+        return httpx.Response(429)
+
+    clock = ManualClock()
+    seconds = []
+    mock = httpx.MockTransport(throttle)
+    http = httpx.AsyncClient(transport=mock)
+    given = {"http_client": http} if http_client else {"transport": mock}
+    client = CareCloud("sandbox.example.com", auth=Sandbox(1).credentials(), clock=clock, **given)
+
+    async def call(view):
+        before = clock.now
+        with pytest.raises(RateLimitError) as caught:
+            await view.customers.list().total()
+        assert caught.value.is_retryable
+        seconds.append(clock.now - before)
+
+    async with http, client, passing_time(clock):
+        await client.login()
+        view = client.with_options(timeout=Timeout(total=3))
+        async with anyio.create_task_group() as group:
+            for _ in range(50):
+                group.start_soon(call, view)
+    assert len(seconds) == 50
+    assert max(seconds) <= 3 + 3
+
+
+async def test_a_throttled_probe_on_a_socket_ends_in_time():
+    """Real time: `with_options(timeout=…).ping()` beside fifty calls that all get 429s ends with an error of ours."""
+
+    async def behave(stream, head):
+        await stream.send(answer(b"{}", b"429 Too Many Requests"))
+        return True
+
+    async def call(view):
+        with pytest.raises(RateLimitError):
+            await view.ping()
+
+    async with serving(behave) as server, default(server.url) as client:
+        await client.login()
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                for _ in range(50):
+                    group.start_soon(call, client.with_options(timeout=0.5))
+
+
+async def test_the_bound_of_the_limiter_is_its_own():
+    """A queue at one call a second: with `limiter=4.5` four pass and the rest are told to come back, unsent."""
+    sandbox = Sandbox(5)
+    clock = ManualClock()
+    outcomes = []
+
+    async def call(view):
+        try:
+            await view.ping()
+        except RateLimitError as error:
+            outcomes.append((error.status, "Timeout(limiter=…)" in str(error)))
+        else:
+            outcomes.append("passed")
+
+    client = CareCloud(
+        "x.example.com",
+        auth=sandbox.credentials(),
+        transport=sandbox.transport(),
+        clock=clock,
+        rate_limit=RateLimit(requests_per_second=1),
+    )
+    async with client, passing_time(clock):
+        await client.login()
+        view = client.with_options(timeout=Timeout(total=1, limiter=4.5))
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(call, view)
+    assert sorted(outcomes, key=str) == [(429, True)] * 6 + ["passed"] * 4
+    assert sandbox.count("GET /customers") == 4
+
+
+async def test_a_pause_that_is_too_long_is_told_at_once():
+    """After `Retry-After: 20` a probe with two seconds learns of it without waiting, and when to come back."""
+    sandbox = Sandbox(5)
+    clock = ManualClock()
+    client = CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), clock=clock)
+    async with client, passing_time(clock):
+        await client.login()
+        sandbox.faults.add("GET /customers", status=429, retry_after=20)
+        probe = client.with_options(timeout=2)
+        for _ in range(2):
+            before = clock.now
+            with pytest.raises(RateLimitError) as caught:
+                await probe.ping()
+            assert clock.now - before < 1
+            assert 18 < caught.value.retry_after <= 20
+
+
+@pytest.mark.parametrize("what", ["login", "logout", "ping"])
+async def test_a_views_timeout_bounds_login_logout_and_ping(what):
+    """On a server that is silent from then on, each ends after the view's own time."""
+    silent = False
+
+    async def behave(stream, head):
+        if silent:
+            await anyio.sleep(30)
+        await stream.send(answer(LOGIN))
+        return True
+
+    async with serving(behave) as server:
+        server.behave = behave
+        client = CareCloud(server.url, auth=EnterpriseCredentials(external_application_id="a", login="b", password="c"))
+        async with client:
+            await client.login()
+            silent = True
+            view = client.with_options(timeout=0.1)
+            with anyio.fail_after(5), pytest.raises(RequestTimeoutError):
+                await getattr(view, what)()
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "3", True, float("nan")])
+def test_a_bound_of_the_limiter_that_is_none(seconds):
+    """Refused by name, as the other bounds are."""
+    with pytest.raises(ConfigurationError, match="limiter"):
+        Timeout(limiter=seconds)
+
+
+def test_the_limiters_bound_follows_total():
+    """Left out, it is as long as `total`, also when that was given as a number."""
+    assert Timeout().limiter_seconds == 120
+    assert Timeout.of(2).limiter_seconds == 2
+    assert Timeout(total=3, limiter=7).limiter_seconds == 7
+
+
+async def test_the_callers_own_timeout_still_wins():
+    """A `move_on_after` around a call that waits at the limiter moves on, and nothing of ours is raised."""
+    sandbox = Sandbox(5)
+    client = CareCloud(
+        "x.example.com",
+        auth=sandbox.credentials(),
+        transport=sandbox.transport(),
+        rate_limit=RateLimit(requests_per_second=0.1),
+    )
+    async with client:
+        await client.login()
+        with anyio.move_on_after(0.05) as scope:
+            await client.ping()
+        assert scope.cancelled_caught
+        with pytest.raises(CareCloudError):
+            await client.with_options(timeout=0.05).ping()

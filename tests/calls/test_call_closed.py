@@ -1,0 +1,177 @@
+"""Closing while calls are under way: each gets ClientClosedError at once, whatever it was doing."""
+
+import asyncio
+import gc
+import importlib
+import random
+
+import anyio
+import pytest
+from call_doors import DOORS, LOGIN, ManualClock, answer, create, serving
+
+from carecloud_async import CareCloud, ClientClosedError, RateLimit, RetryPolicy
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+BODY = b'{"data":{"customers":[],"total_items":0}}'
+
+
+def slow(chance):
+    """A server whose answers trickle: heads, bodies and logins are cut at random moments by whoever leaves."""
+
+    async def behave(stream, head):
+        whole = answer(LOGIN if b"/login" in head else BODY)
+        for start in range(0, len(whole), 40):
+            await anyio.sleep(chance.uniform(0, 0.004))
+            await stream.send(whole[start : start + 40])
+        return True
+
+    return behave
+
+
+async def outcome(call, found):
+    try:
+        await call()
+    except ClientClosedError:
+        found.append("closed")
+    except BaseException as error:
+        found.append(repr(error))
+        raise
+    else:
+        found.append("answered")
+
+
+@pytest.mark.parametrize("kind", ["default", "httpx", "httpx2", "httpx-aiohttp"])
+@pytest.mark.parametrize("seed", range(6))
+async def test_closing_at_any_moment_is_told_to_all(kind, seed, anyio_backend):
+    """Forty calls that connect, log in, queue, read heads and bodies: each is answered or told, none is cancelled."""
+    if kind == "httpx-aiohttp" and anyio_backend != "asyncio":
+        pytest.skip("aiohttp runs on asyncio alone")
+    chance = random.Random(seed)
+    found = []
+    async with serving(slow(chance)) as server:
+        server.behave = slow(chance)
+        async with DOORS[kind](server.url, retry=RetryPolicy(base=0.001)) as client:
+            with anyio.fail_after(5):
+                async with anyio.create_task_group() as group:
+                    for _ in range(40):
+                        group.start_soon(outcome, client.ping, found)
+                    await anyio.sleep(chance.uniform(0, 0.15))
+                    await client.aclose()
+    assert len(found) == 40
+    assert set(found) <= {"closed", "answered"}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pools that forget their sockets
+@pytest.mark.parametrize("name", ["httpx", "httpx2"])
+@pytest.mark.parametrize("seed", range(4))
+async def test_closing_the_users_own_client_is_told_without_repeats(name, seed, anyio_backend):
+    """The `http_client` is closed under calls: each is answered or told, soon, and is not sent again."""
+    if name == "httpx" and anyio_backend == "trio":
+        pytest.skip("httpx's pool does not close its own generator here")
+    chance = random.Random(seed)
+    found = []
+    http = importlib.import_module(name).AsyncClient()
+    async with serving(slow(chance)) as server:
+        server.behave = slow(chance)
+        client = CareCloud(server.url, auth=Sandbox(1).credentials(), http_client=http)
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                for _ in range(20):
+                    group.start_soon(outcome, client.ping, found)
+                await anyio.sleep(chance.uniform(0.01, 0.1))
+                await http.aclose()
+    gc.collect()
+    assert len(found) == 20
+    assert set(found) <= {"closed", "answered"}
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_closing_a_client_on_aiohttp_cancels_nobody():
+    """The user's own httpx client over aiohttp, with a full pool: those in its queue are told, too."""
+    httpx = importlib.import_module("httpx")
+    aiohttp = importlib.import_module("aiohttp")
+    transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport(
+        client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2))
+    )
+    found = []
+
+    async def silent(stream, head):
+        await anyio.sleep(30)
+
+    async with serving(silent) as server:
+        http = httpx.AsyncClient(transport=transport)
+        client = CareCloud(server.url, auth=Sandbox(1).credentials(), http_client=http)
+        await client.login()
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                for _ in range(10):
+                    group.start_soon(outcome, client.ping, found)
+                await anyio.sleep(0.1)
+                await http.aclose()
+    assert found == ["closed"] * 10
+
+
+async def test_closing_ends_waits_at_the_limiter_and_between_repeats():
+    """Whoever queues, or sleeps before the next attempt, is told at once: no clock has to move."""
+    sandbox = Sandbox(5)
+    found = []
+    client = CareCloud(
+        "x.example.com",
+        auth=sandbox.credentials(),
+        transport=sandbox.transport(),
+        rate_limit=RateLimit(requests_per_second=0.5),
+        clock=ManualClock(),
+    )
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            sandbox.faults.add("POST /users/actions/login", status=503, times=None)
+            for _ in range(5):
+                group.start_soon(outcome, client.ping, found)
+            group.start_soon(outcome, client.login, found)
+            await anyio.wait_all_tasks_blocked()
+            await client.aclose()
+    assert found == ["closed"] * 6
+
+
+async def test_a_write_that_was_sent_says_that_it_may_have_happened():
+    """Closing cannot call a POST back: the error says so."""
+    sent = anyio.Event()
+
+    async def silent(stream, head):
+        sent.set()
+        await anyio.sleep(30)
+
+    async with serving(silent) as server:
+        client = CareCloud(server.url, auth=Sandbox(1).credentials())
+        await client.login()
+
+        async def write():
+            with pytest.raises(ClientClosedError, match="may have happened"):
+                await create(client)
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                group.start_soon(write)
+                await sent.wait()
+                await client.aclose()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancelled_task_stays_cancelled_while_the_client_closes():
+    """A task that somebody did cancel ends cancelled, though the client is closed in the same moment."""
+
+    async def silent(stream, head):
+        await anyio.sleep(30)
+
+    async with serving(silent) as server:
+        client = CareCloud(server.url, auth=Sandbox(1).credentials())
+        await client.login()
+        task = asyncio.create_task(client.ping())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await client.aclose()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()

@@ -1,0 +1,141 @@
+"""Answers and arguments that mean harm: whatever comes, the error is ours, soon, and of a bounded size."""
+
+import json
+import pickle
+
+import httpx
+import httpx2
+import pytest
+from call_doors import LOGIN
+
+from carecloud_async import (
+    ApiError,
+    BadRequestError,
+    CareCloud,
+    CareCloudError,
+    ConfigurationError,
+    EnterpriseCredentials,
+    RateLimitError,
+    RetryPolicy,
+)
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+def connect(answer, **options):
+    def handle(request):
+        if request.url.path.endswith("/login"):
+            return httpx.Response(200, content=LOGIN)
+        return answer
+
+    options = {"auth": Sandbox(1).credentials(), "retry": RetryPolicy(attempts=2, base=0.001), **options}
+    return CareCloud("x.example.com", transport=httpx.MockTransport(handle), **options)
+
+
+def nested(depth):
+    return "[" * depth + '"a"' + "]" * depth
+
+
+PARAMS = {
+    "names 330 levels deep": b'{"error":{"error_data":{"invalid_params":[{"name":%s,"reason":"x"}]}}}'
+    % nested(330).encode(),
+    "names 100,000 levels deep": b'{"error":{"error_data":{"invalid_params":[{"name":%s}]}}}'
+    % nested(100_000).encode(),
+    "300,000 of them": json.dumps(
+        {"error": {"error_data": {"invalid_params": [{"name": "email", "reason": "required"}] * 300_000}}}
+    ).encode(),
+    "one name of 100,000 parts": json.dumps(
+        {"error": {"error_data": {"invalid_params": [{"name": ["email"] * 100_000, "reason": "x"}]}}}
+    ).encode(),
+    "one name of 100,000 keys": json.dumps(
+        {"error": {"error_data": {"invalid_params": [{"name": {f"k{i}": 1 for i in range(100_000)}}]}}}
+    ).encode(),
+    "a long exception, title and detail": json.dumps(
+        {"error": {"exception": "e" * 10**6, "title": "t" * 10**6, "detail": "d" * 10**6, "type": "y" * 10**6}}
+    ).encode(),
+    "a number of 5,000 digits": b'{"error":{"error_data":{"invalid_params":[{"name":%s}]}}}' % (b"1" * 5000),
+}
+
+
+@pytest.mark.parametrize("body", PARAMS.values(), ids=PARAMS)
+async def test_errors_are_bounded_whatever_the_server_complains_of(body):
+    """A 400 is a BadRequestError of some kilobytes, pickled too."""
+    async with connect(httpx.Response(400, content=body)) as client:
+        with pytest.raises(BadRequestError) as caught:
+            await client.ping()
+    error = caught.value
+    assert len(str(error)) < 6_000
+    assert len(repr(error)) < 6_000
+    assert len(pickle.dumps(error)) < 100_000
+    assert len(error.invalid_params) <= 1000
+
+
+async def test_the_text_of_an_error_says_how_many_reasons_it_leaves_out():
+    """Twenty are named; `.invalid_params` and `.has_reason` know the others."""
+    params = [{"name": f"field_{number}", "reason": "required"} for number in range(49)]
+    params.append({"name": "email", "reason": "already_exists"})
+    body = json.dumps({"error": {"error_data": {"invalid_params": params}}}).encode()
+    async with connect(httpx.Response(400, content=body)) as client:
+        with pytest.raises(ApiError) as caught:
+            await client.ping()
+    assert "field_19: required, and 30 more]" in str(caught.value)
+    assert caught.value.has_reason("already_exists", name="email")
+
+
+@pytest.mark.parametrize("header", ["1" * 400, "9" * 40_000, "1" * 400 + ".5", "-" + "1" * 400])
+async def test_a_retry_after_of_any_length_can_be_computed_with(header):
+    """It becomes a finite number: whoever rounds it gets no OverflowError."""
+    async with connect(httpx.Response(429, headers={"Retry-After": header})) as client:
+        with pytest.raises(RateLimitError) as caught:
+            await client.ping()
+    assert round(caught.value.retry_after) >= 0
+
+
+@pytest.mark.parametrize("family", [httpx, httpx2], ids=lambda family: family.__name__)
+@pytest.mark.parametrize("what", ["id", "filter"])
+async def test_an_id_of_any_length_is_refused_as_ours(family, what):
+    """A client of the user's own takes URLs of 64 KB: beyond it the error is a ConfigurationError, and short."""
+    mock = family.MockTransport(lambda request: family.Response(200, content=LOGIN))
+    async with (
+        family.AsyncClient(transport=mock) as http,
+        CareCloud("x.example.com", auth=Sandbox(1).credentials(), http_client=http) as client,
+    ):
+        with pytest.raises(ConfigurationError, match="path and query") as caught:
+            if what == "id":
+                await client.customers.get("x" * 70_000)
+            else:
+                await client.customers.list(last_name="x" * 70_000).page()
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("raised", [httpx.ConnectError("vault"), ConnectionRefusedError("vault"), OSError("vault")])
+async def test_a_password_callable_whose_own_call_fails_keeps_its_cause(raised):
+    """The vault is away: the error is ours, holds the cause, and CareCloud is not blamed for it."""
+    asked = []
+
+    def read():
+        asked.append(1)
+        raise raised
+
+    auth = EnterpriseCredentials(external_application_id="a", login="b", password=read)
+    async with connect(httpx.Response(200), auth=auth, retry=RetryPolicy(base=0.001)) as client:
+        with pytest.raises(CareCloudError) as caught:
+            await client.ping()
+    assert "not reached" not in str(caught.value)
+    chain, link = [], caught.value
+    while link is not None:
+        chain.append(link)
+        link = link.__cause__
+    assert raised in chain
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["//host/x", "//host", "cards//5", "cards\\..\\x", "/", "", "https://host/x", "a/../b"]
+)
+async def test_a_path_that_could_name_another_host_is_refused(path):
+    """`request` takes paths below the version, and nothing else."""
+    async with connect(httpx.Response(200)) as client:
+        with pytest.raises(ConfigurationError, match="below the version"):
+            await client.request("GET", path)

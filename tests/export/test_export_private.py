@@ -1,0 +1,249 @@
+"""Exports into shared folders, and URLs with passwords: nothing is redirected, shown or left for others to read."""
+
+import logging
+import os
+import stat
+import traceback
+
+import anyio
+import fsspec
+import pytest
+from export_help import connect, ids
+from fsspec.implementations.memory import MemoryFileSystem
+
+from carecloud_async import ExportError
+from carecloud_async.export.storage.target import read_target
+from carecloud_async.export.storage.urls import find_secrets, mask_url
+from carecloud_async.runtime.durable_files import claim_folder, create_private, open_private, read_private
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+needs_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files to other users"
+)
+SOMEBODY = 12345
+SECRET = "p@s:s-wörd"  # as it is typed, not escaped
+
+
+async def export(path, **more):
+    async with connect(Sandbox(customers=120, seed=1)) as client:
+        return await client.customers.list(count=20).export(path, **more)
+
+
+def permissions(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def stop_early(path):
+    """Export a part, so that a working folder stays."""
+    with anyio.CancelScope() as scope:
+        await export(path, on_progress=lambda progress: progress.pages > 2 and scope.cancel())
+    assert (path.parent / f"{path.name}.partial" / "checkpoint.json").exists()
+
+
+@pytest.fixture(autouse=True)
+def every_page(monkeypatch):
+    monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json.new", "checkpoint.json", "records", "output", "seen.db"])
+async def test_a_link_in_the_working_folder_is_not_followed(tmp_path, name):
+    """A link in place of a file of the export is refused; what it points to is as it was."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    work = tmp_path / "c.csv.partial"
+    work.mkdir(mode=0o777)
+    (work / name).symlink_to(victim)
+    with pytest.raises(ExportError, match="is a link or belongs to another user: remove it"):
+        await export(tmp_path / "c.csv")
+    assert victim.read_text() == "mine"
+
+
+async def test_a_link_in_place_of_the_working_folder_is_refused(tmp_path):
+    """The folder that it points to stays empty."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "c.jsonl.partial").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ExportError, match="is not a folder"):
+        await export(tmp_path / "c.jsonl")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@needs_root
+async def test_a_working_folder_of_somebody_else_is_refused(tmp_path):
+    """Whoever owns the folder could exchange the records in it."""
+    (tmp_path / "c.jsonl.partial").mkdir()
+    os.chown(tmp_path / "c.jsonl.partial", SOMEBODY, SOMEBODY)
+    with pytest.raises(ExportError, match="belongs to another user"):
+        await export(tmp_path / "c.jsonl")
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["records", "checkpoint.json"])
+async def test_a_file_of_somebody_else_is_not_gone_on_from(tmp_path, name):
+    """A resume takes only what its own user wrote."""
+    path = tmp_path / "c.jsonl"
+    await stop_early(path)
+    os.chown(tmp_path / "c.jsonl.partial" / name, SOMEBODY, SOMEBODY)
+    with pytest.raises(ExportError, match="belongs to another user"):
+        await export(path, resume=True)
+
+
+@needs_root
+async def test_a_forged_note_of_an_end_is_not_believed(tmp_path):
+    """The note that says an export is done counts only if its own user wrote it."""
+    path = tmp_path / "c.jsonl"
+    await export(path, resume=True)
+    assert (await export(path, resume=True)).finished_before
+    os.chown(tmp_path / ".c.jsonl.done", SOMEBODY, SOMEBODY)
+    with pytest.raises(ExportError, match="exists already"):
+        await export(path, resume=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no permission bits on this system")
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv", "c.parquet"])
+async def test_personal_data_is_private(tmp_path, name):
+    """While an export runs and afterwards, only its user can read the records; a working folder becomes private."""
+    seen = []
+
+    def look(_):
+        work = tmp_path / f"{name}.partial"
+        seen.append((permissions(work), {permissions(one) for one in work.iterdir() if one.suffix != ".db"}))
+
+    (tmp_path / f"{name}.partial").mkdir(mode=0o777)
+    before = os.umask(0o022)
+    try:
+        await export(tmp_path / name, on_progress=look, resume=True)
+    finally:
+        os.umask(before)
+    assert {folder for folder, _ in seen} == {0o700}
+    assert set().union(*(files for _, files in seen)) <= {0o600}
+    assert permissions(tmp_path / name) == 0o600
+    assert permissions(tmp_path / f".{name}.done") == 0o600
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b'"size":', b'"size":-'),
+        lambda text: text.replace(b'"crc":', b'"crc":1'),
+        lambda text: text.replace(b'"records":', b'"records":9'),
+        lambda text: text[:-1],
+        lambda _: b"[]",
+        lambda _: b"\xff",
+    ],
+)
+async def test_a_tampered_checkpoint_is_refused(tmp_path, change):
+    """Whatever was changed in it is an ExportError that says how to begin anew."""
+    path = tmp_path / "c.jsonl"
+    await stop_early(path)
+    checkpoint = tmp_path / "c.jsonl.partial" / "checkpoint.json"
+    changed = change(checkpoint.read_bytes())
+    assert changed != checkpoint.read_bytes()
+    checkpoint.write_bytes(changed)
+    with pytest.raises(ExportError, match="resume=False"):
+        await export(path, resume=True)
+    assert (await export(path)).records == 120
+
+
+class Refusing(MemoryFileSystem):
+    """A storage that tells its password when it fails."""
+
+    protocol = "refusing"
+
+    def put_file(self, *_, **__):
+        raise ValueError(f"cannot log in with {SECRET}") from RuntimeError(SECRET)
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    MemoryFileSystem.store.clear()
+    return f"refusing://user:{SECRET}@host/c.jsonl"
+
+
+async def test_a_password_in_a_url_is_never_told(url, tmp_path, caplog):
+    """Neither the error, its traceback, the log nor a file at rest holds it."""
+    with caplog.at_level(logging.DEBUG), pytest.raises(ExportError) as caught:
+        await export(url, resume=True)
+    # fsspec's own debugging is not ours to mask.
+    ours = [(one.getMessage(), one.exc_text) for one in caplog.records if one.name.startswith("carecloud")]
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + "\n".join(map(str, ours))
+    assert "refusing://user:***@host/c.jsonl: ValueError: cannot log in with ***" in told
+    at_rest = b"".join(one.read_bytes() for one in (tmp_path / "cache").rglob("*") if one.is_file())
+    assert at_rest
+    for text in (told, at_rest.decode("utf-8", "replace"), repr(read_target(url))):
+        assert SECRET not in text
+
+
+async def test_a_password_in_a_url_is_not_in_the_report(tmp_path, monkeypatch):
+    """`report.target` shows the URL without it, also when an earlier run had finished it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    MemoryFileSystem.store.clear()
+    url = f"memory://user:{SECRET}@host/c.jsonl"
+    for _ in range(2):
+        report = await export(url, resume=True)
+        assert report.target == "memory://user:***@host/c.jsonl"
+    at_rest = b"".join(one.read_bytes() for one in (tmp_path / "cache").rglob("*") if one.is_file())
+    assert b".done" in b" ".join(os.fsencode(one) for one in (tmp_path / "cache").rglob("*"))
+    assert SECRET.encode() not in at_rest
+
+
+async def test_bad_urls_tell_no_password():
+    """A suffix or a protocol that is unknown is told without it."""
+    for url in (f"nope://user:{SECRET}@host/c.jsonl", f"ftp://user:{SECRET}@host/c.xlsx"):
+        with pytest.raises(ExportError) as caught:
+            await export(url)
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_storage_that_refuses_is_an_export_error():
+    """A connection that is refused is told as an error of the export, with its cause."""
+    with pytest.raises(ExportError, match=r"ftp://127\.0\.0\.1:1/c\.jsonl: ConnectionRefusedError"):
+        await export("ftp://127.0.0.1:1/c.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sftp://user:pass@host/a.jsonl", "sftp://user:***@host/a.jsonl"),
+        ("sftp://user:p@ss@host:22/a@b.jsonl", "sftp://user:***@host:22/a@b.jsonl"),
+        ("sftp://user:pa/ss@host/a.jsonl", "sftp://user:***@host/a.jsonl"),
+        ("simplecache::ftp://user:pass@host/a.jsonl", "simplecache::ftp://user:***@host/a.jsonl"),
+        ("https://host/a.jsonl?sig=abc&se=2026", "https://host/a.jsonl?sig=***&se=***"),
+        ("abfs://box@account.dfs.core.windows.net/a.csv", "abfs://box@account.dfs.core.windows.net/a.csv"),
+        ("sftp://host:22/a@b.jsonl", "sftp://host:22/a@b.jsonl"),
+        ("s3://bucket/a:b@c.jsonl", "s3://bucket/a:b@c.jsonl"),
+    ],
+)
+def test_urls_are_shown_without_secrets(url, shown):
+    """Passwords and values of parameters are masked, everything else is as the user wrote it."""
+    assert mask_url(url) == shown
+    assert bool(find_secrets(url)) == (url != shown)
+
+
+def test_private_files_are_not_opened_through_links(tmp_path):
+    """Reading and opening refuse a link and a second name; creating takes a link away and leaves its target alone."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "link").symlink_to(victim)
+    os.link(victim, tmp_path / "second")
+    for name in ("link", "second"):
+        for opener in (read_private, open_private):
+            with pytest.raises(PermissionError):
+                opener(tmp_path / name)
+        with create_private(tmp_path / name) as file:
+            file.write(b"new")
+        assert read_private(tmp_path / name) == b"new"
+    assert victim.read_text() == "mine"
+    with pytest.raises(PermissionError):
+        claim_folder(victim)
+
+
+async def test_ndjson_is_jsonl(tmp_path):
+    """The suffix `.ndjson` names JSON Lines, packed too."""
+    await export(tmp_path / "c.jsonl")
+    await export(tmp_path / "c.ndjson")
+    await export(tmp_path / "c.ndjson.gz")
+    assert ids(tmp_path / "c.ndjson") == ids(tmp_path / "c.jsonl")

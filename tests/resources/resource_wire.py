@@ -1,0 +1,22 @@
+"""A caller that notes calls and answers with what it was given."""
+
+import json
+
+
+class Wire:
+    """Stands for a caller: notes the calls and answers with the bodies that it was given."""
+
+    manager = None
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.calls = []
+
+    async def call(self, operation, *, decode, path_params=None, params=None, json=None, bearer=None):
+        assert bearer is None
+        self.calls.append((operation.title, path_params, params, json))
+        return decode(self.answers.pop(0) if self.answers else b"")
+
+
+def answer(data):
+    return json.dumps({"data": data}).encode()
