@@ -18,7 +18,7 @@ import msgspec
 from carecloud_async.codec.repair import load
 from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
-from carecloud_async.export.formats.schema import SchemaBuilder, Shape, shape_of
+from carecloud_async.export.formats.schema import SchemaBuilder, Shape, is_slot_name, shape_of
 from carecloud_async.export.formats.sinks import Layout
 
 __all__ = ["ArrowEncoder", "arrow_type", "require_pyarrow"]
@@ -216,8 +216,8 @@ def _staged_type(kind: Any) -> Any:
 def _tidy_type(shape: Shape) -> Any:
     """Return a msgspec type that only takes what pyarrow's reader takes."""
     if shape.kind == "object" and shape.children:
-        fields = [(f"f{index}", _tidy_type(child), None) for index, child in enumerate(shape.children.values())]
-        names = {f"f{index}": name for index, name in enumerate(shape.children)}
+        names = {f"f{index}": name for index, name in enumerate(shape.children) if is_slot_name(name)}
+        fields = [(slot, _tidy_type(shape.children[name]), None) for slot, name in names.items()]
         return msgspec.defstruct("Tidy", fields, rename=names, gc=False) | None
     if shape.kind == "list" and shape.element is not None:
         return list[_tidy_type(shape.element)] | None  # type: ignore[misc]
