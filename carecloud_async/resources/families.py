@@ -53,8 +53,13 @@ class Family(Generic[R]):
 class Families:
     """Every family of the API, under its plain name."""
 
-    _caller: Caller
-    _acting: bool
+    if TYPE_CHECKING:
+
+        @property
+        def _caller(self) -> Caller: ...
+
+        @property
+        def _acting(self) -> bool: ...
 
     booking_statuses: Family[BookingStatuses] = Family("bookings", "BookingStatuses")
     """States that bookings can be in."""
