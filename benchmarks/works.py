@@ -31,7 +31,8 @@ def all_works(*, quick: bool) -> list[Work]:
         _pages(100, int(30_000 * size), target=1.5),
         _pages(1000, int(40_000 * size), target=1.0, untidy=True),
         _jsonl(int(150_000 * size)),
-        _parquet(int(40_000 * size)),
+        _columns("parquet", int(40_000 * size), aim=2.5),
+        _columns("csv", int(40_000 * size), aim=3.0),
         _small_calls(int(2000 * size)),
         *(_concurrent_calls(at_once, int(3000 * size)) for at_once in (1, 10, 100, 1000)),
         _flat(int(3000 * size)),
@@ -78,14 +79,14 @@ def _jsonl(records: int) -> Work:
     )
 
 
-def _parquet(records: int) -> Work:
+def _columns(kind: str, records: int, *, aim: float) -> Work:
     return Work(
-        name="parquet",
-        title="Parquet export, 1000 a page",
+        name=kind,
+        title=f"{'CSV' if kind == 'csv' else 'Parquet'} export, 1000 a page",
         unit="customers",
         host=Host(records=records),
-        contestants=_each((SDK, HTTPX), "parquet", records),
-        comparisons=(Comparison(who=SDK, against=HTTPX),),
+        contestants=_each((SDK, HTTPX), kind, records),
+        comparisons=(Comparison(who=SDK, against=HTTPX, target=1.5, aim=aim),),
         paths=tuple(page_paths(records, 1000)),
     )
 

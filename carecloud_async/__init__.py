@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
     from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
-    from carecloud_async.auth.provider import AuthProvider, Send
+    from carecloud_async.auth.provider import AuthProvider, Send, digest
     from carecloud_async.auth.stores.base import StoredToken, TokenStore
     from carecloud_async.auth.stores.file import FileTokenStore
     from carecloud_async.auth.stores.memory import MemoryTokenStore
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         TransportError,
         WrongEventLoopError,
     )
+    from carecloud_async.export.report import ExportReport
     from carecloud_async.http.timeout import Timeout
     from carecloud_async.models import (
         UNSET,
@@ -138,6 +139,7 @@ __all__ = [
     "DeviceTokenConflictError",
     "EnterpriseCredentials",
     "ExportError",
+    "ExportReport",
     "FileTokenStore",
     "Gender",
     "Input",
@@ -187,6 +189,7 @@ __all__ = [
     "UserLogin",
     "WrongEventLoopError",
     "__version__",
+    "digest",
 ]
 
 #: Where each name lives. It loads on first use: `import carecloud_async` costs nothing, and tools that only look the
@@ -195,7 +198,7 @@ _HOMES = {
     "auth.customer": ("AuthenticationTokenSession", "CustomerSession", "ResumedSession", "SocialNetworkSession"),
     "auth.device": ("Device", "DeviceSetup", "DeviceToken"),
     "auth.enterprise": ("EnterpriseCredentials", "SsoCredentials"),
-    "auth.provider": ("AuthProvider", "Send"),
+    "auth.provider": ("AuthProvider", "Send", "digest"),
     "auth.stores.base": ("StoredToken", "TokenStore"),
     "auth.stores.file": ("FileTokenStore",),
     "auth.stores.memory": ("MemoryTokenStore",),
@@ -228,6 +231,7 @@ _HOMES = {
         "TransportError",
         "WrongEventLoopError",
     ),
+    "export.report": ("ExportReport",),
     "http.timeout": ("Timeout",),
     "models": (
         "UNSET",

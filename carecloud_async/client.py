@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cached_property
 from random import Random
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from zoneinfo import ZoneInfo
+
+from attrs import evolve, frozen
 
 from carecloud_async import codec
 from carecloud_async.auth.device import DeviceToken
+from carecloud_async.auth.flow import guest_flow_for
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.registry import IdentityHandle, IdentityRegistry
 from carecloud_async.auth.stores.base import TokenStore
@@ -21,23 +23,23 @@ from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.events import CallRecord, OnCall, observer_of, record_calls
-from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.login import ManagerFactory
 from carecloud_async.calls.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy
-from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.config import (
     DEFAULT_CONNECTIONS,
+    ClientSettings,
     check_combination,
     check_provider,
     check_store,
     from_environment,
 )
-from carecloud_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError
+from carecloud_async.errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError
 from carecloud_async.http.bodies import MAX_RESPONSE_BYTES
 from carecloud_async.http.client import build_http_client
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface, Project
+from carecloud_async.resources.any_call import AnyCall
 from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.event_loops import LoopGuard
@@ -46,7 +48,33 @@ from carecloud_async.runtime.validators import require_int
 T = TypeVar("T")
 
 
-class CareCloud(Families):
+@frozen(kw_only=True, eq=False)
+class _Parts:
+    """The parts of a client or view.
+
+    Attributes:
+        context: state that all views share.
+        identities: the identities in use on the client.
+        own: the client's own identity.
+        handle: the identity of the client or view.
+        options: its settings.
+    """
+
+    context: ClientContext
+    identities: IdentityRegistry
+    own: IdentityHandle
+    handle: IdentityHandle
+    options: Options
+
+    @cached_property
+    def caller(self) -> Caller:
+        """Makes the calls; built at the first one, so that a view costs nothing before."""
+        manager = self.handle.manager
+        interface = Interface(manager.provider.interface)
+        return Caller(self.context, interface=interface, options=self.options, manager=manager)
+
+
+class CareCloud(Families, AnyCall):
     """A client of one CareCloud project for one identity.
 
     Use it in `async with`, or call `aclose()` at the end; it opens on first use. One client belongs to one event loop.
@@ -142,39 +170,46 @@ class CareCloud(Families):
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
         managers = ManagerFactory(context=context, options=options, store=store, windows=windows)
         identities = IdentityRegistry(managers.make)
-        self._owner = True
-        self._acting = False
-        self._own_seat = identities.acquire(auth)
-        self._set_up(context, identities, self._own_seat, options)
-
-    def _set_up(
-        self, context: ClientContext, identities: IdentityRegistry, seat: IdentityHandle, options: Options
-    ) -> None:
-        self._context = context
-        self._identities = identities
-        self._seat = seat
-        self._options = options
-        interface = Interface(seat.manager.provider.interface)
-        self._caller = Caller(context, interface=interface, options=options, manager=seat.manager)
+        own = identities.acquire(auth)
+        self._parts = _Parts(context=context, identities=identities, own=own, handle=own, options=options)
 
     @classmethod
-    def from_env(cls, **overrides: Any) -> CareCloud:
+    def from_env(cls, **settings: Unpack[ClientSettings]) -> CareCloud:
         """Make a client for an enterprise user from `CARECLOUD_*` variables.
 
         `CARECLOUD_PROJECT_URL`, `CARECLOUD_EXTERNAL_APPLICATION_ID`, `CARECLOUD_LOGIN` and `CARECLOUD_PASSWORD` are
         required, `CARECLOUD_TIMEZONE` and `CARECLOUD_LANGUAGE` are not.
 
         Args:
-            **overrides: any argument of `CareCloud`, in place of the variable or beside them.
+            **settings: any argument of `CareCloud`, in place of the variable or beside them.
 
         Raises:
             ConfigurationError: variables are missing; the message names them.
         """
-        return cls(**from_environment(overrides))
+        return cls(**from_environment(settings))
+
+    @property
+    def _caller(self) -> Caller:
+        return self._parts.caller
+
+    @property
+    def _acting(self) -> bool:
+        # A view of the client's own identity binds whoever uses the client, as the client itself does.
+        return self._parts.handle is not self._parts.own
 
     async def __aenter__(self) -> Self:
-        self._context.check()
+        self._parts.context.check()
         return self
+
+    if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
+
+        def __enter__(self):  # noqa: ANN204  (as above)
+            raise ConfigurationError(
+                "CareCloud is async: write `async with CareCloud(…) as client`, in an async function"
+            )
+
+        def __exit__(self, *_):  # noqa: ANN002, ANN204  (Python looks for it before it calls the other)
+            """Do nothing."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -182,23 +217,25 @@ class CareCloud(Families):
         await self.aclose()
 
     def __repr__(self) -> str:
-        provider = type(self._seat.manager.provider).__name__
-        return f"<CareCloud {self._context.project.host} {self._caller.interface} {provider}>"
+        if "_parts" not in vars(self):
+            return "<CareCloud that was not made: its arguments were refused>"
+        parts = self._parts
+        provider = type(parts.handle.manager.provider)
+        return f"<CareCloud {parts.context.project.host} {parts.caller.interface} {provider.__name__}>"
 
     async def aclose(self) -> None:
         """Close the pool. Nobody is logged out. On a view it does nothing: the pool belongs to the client."""
-        if self._owner:
-            await self._context.aclose()
+        await self._parts.context.aclose()
 
     @property
     def project(self) -> Project:
         """The project; `client.project.localize(dt)` gives a timestamp of the API its zone."""
-        return self._context.project
+        return self._parts.context.project
 
     @property
     def http(self) -> Any:
         """The `AsyncClient` underneath, for instrumentation. URLs in it print as path templates."""
-        return self._context.http.client
+        return self._parts.context.http.client
 
     def acting_as(self, auth: AuthProvider) -> CareCloud:
         """Return a view with an identity of its own on the same pool; cheap enough for one per request.
@@ -207,9 +244,7 @@ class CareCloud(Families):
             ConfigurationError: the identity's device already serves another one here.
         """
         check_provider(auth)
-        seat = self._identities.acquire(auth)
-        # A view of the client's own identity binds whoever uses the client, as the client itself does.
-        return self._view(seat, self._options, acting=seat is not self._own_seat)
+        return _View(evolve(self._parts, handle=self._parts.identities.acquire(auth)))
 
     def with_options(
         self,
@@ -222,20 +257,30 @@ class CareCloud(Families):
 
         A timeout given here also applies with `http_client`. The retry budget stays the client's.
         """
+        now = self._parts.options
         options = Options(
-            language=self._options.language if language is None else language,
-            timeout=self._options.timeout if timeout is None else Timeout.of(timeout),
-            retry=self._options.retry if retry is None else retry,
+            language=now.language if language is None else language,
+            timeout=now.timeout if timeout is None else Timeout.of(timeout),
+            retry=now.retry if retry is None else retry,
         )
-        return self._view(self._seat, options, acting=self._acting)
+        return _View(evolve(self._parts, options=options))
 
-    def _view(self, seat: IdentityHandle, options: Options, *, acting: bool) -> CareCloud:
-        view = CareCloud.__new__(CareCloud)
-        view._owner = False
-        view._acting = acting
-        view._own_seat = self._own_seat
-        view._set_up(self._context, self._identities, seat, options)
-        return view
+    @property
+    def auth(self) -> Any:
+        """The identity as an `httpx.Auth` (of httpx2 where `client.http` is) for an `AsyncClient` of your own.
+
+        It makes calls to the project that the SDK does not: `httpx.AsyncClient(auth=client.auth)`. Tokens are this
+        client's: one login for all, and one replay after a 401. Retries, rate limit and the bound on sizes are not part
+        of it.
+
+        Raises:
+            ConfigurationError: when a request goes to another origin than the project's, which would get the token.
+            CareCloudError: the login failed.
+        """
+        context = self._parts.context
+        return guest_flow_for(
+            context.http.family, self._parts.handle.manager, origin=context.project.origin, check=context.check
+        )
 
     async def login(self) -> LoggedIn:
         """Log in now and let the server check the credentials; without it the first call logs in by itself.
@@ -246,11 +291,11 @@ class CareCloud(Families):
             AuthenticationError: the credentials were refused.
             SessionExpiredError: a resumed session is over.
         """
-        self._context.check()
-        self._identities.claim(self._seat)
-        with self._context.bounded(self._options.timeout, title="login()"):
-            token = await self._seat.manager.log_in(timeout=self._options.timeout.total)
-        return logged_in(token, zone=self._context.project.timezone)
+        self._parts.context.check()
+        self._parts.identities.claim(self._parts.handle)
+        with self._parts.context.bounded(self._parts.options.timeout, title="login()"):
+            token = await self._parts.handle.manager.log_in(timeout=self._parts.options.timeout.total)
+        return logged_in(token, zone=self._parts.context.project.timezone)
 
     async def logout(self) -> None:
         """Log out at the server and forget the token.
@@ -258,11 +303,11 @@ class CareCloud(Families):
         A customer's session stays ended until `login()`; a user of the enterprise interface is logged in again by the
         next call.
         """
-        self._context.check()
-        with self._context.bounded(self._options.timeout, title="logout()"):
-            await self._seat.manager.log_out(timeout=self._options.timeout.total)
-        if self._seat.manager.provider.requires_relogin:
-            self._identities.release(self._seat)
+        self._parts.context.check()
+        with self._parts.context.bounded(self._parts.options.timeout, title="logout()"):
+            await self._parts.handle.manager.log_out(timeout=self._parts.options.timeout.total)
+        if self._parts.handle.manager.provider.requires_relogin:
+            self._parts.identities.release(self._parts.handle)
 
     def record_calls(self) -> AbstractContextManager[list[CallRecord]]:
         """Collect a `CallRecord` for each call of this client made in a block, and in tasks that are started in it.
@@ -275,7 +320,7 @@ class CareCloud(Families):
         print(calls[-1].status, calls[-1].headers.get("x-request-id"), calls[-1].seconds)
         ```
         """
-        return record_calls(self._context)
+        return record_calls(self._parts.context)
 
     async def ping(self) -> None:
         """Check that the project answers and takes this identity's token; one small request.
@@ -288,10 +333,10 @@ class CareCloud(Families):
         from carecloud_async.resources.customers import Customers
         from carecloud_async.resources.declare import declared
 
-        manager, bearer = self._seat.manager, None
+        manager, bearer = self._parts.handle.manager, None
         if isinstance(manager.provider, DeviceToken):
             # Past the auth flow: it would make a new device token of a refusal that is about the customer.
-            with self._context.bounded(self._options.timeout, title="ping()"):
+            with self._parts.context.bounded(self._parts.options.timeout, title="ping()"):
                 bearer = (await manager.get()).value
         try:
             operation = declared(Customers.list).operation
@@ -300,66 +345,16 @@ class CareCloud(Families):
             if bearer is None:
                 raise
 
-    @overload
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        path_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        safe_to_repeat: bool | None = None,
-    ) -> JsonObject: ...
 
-    @overload
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        into: type[T],
-        params: Mapping[str, Any] | None = None,
-        path_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        safe_to_repeat: bool | None = None,
-    ) -> T: ...
+class _View(CareCloud):
+    """A client on the pool of another; what it holds is in its parts, so that making one costs no checks.
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        path_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        into: Any = None,
-        safe_to_repeat: bool | None = None,
-    ) -> Any:
-        """Make any call of the API.
+    Args:
+        parts: the parts of the view.
+    """
 
-        Args:
-            method: the HTTP verb.
-            path: the path below the version, such as `customers/{customer_id}`.
-            params: query parameters; sequences become `name[]=…`.
-            path_params: values of the path's placeholders.
-            json: the body; inputs, dicts, dates.
-            into: a model class to decode `data` into; without it the JSON under `data` is returned as it is.
-            safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
+    def __init__(self, parts: _Parts) -> None:
+        self._parts = parts
 
-        Raises:
-            InterfaceError: this identity's interface does not have the operation.
-            ConfigurationError: a query parameter of a known operation is of the wrong kind.
-            CareCloudError: see `carecloud_async.errors`.
-        """
-        from carecloud_async.resources.adhoc import find
-
-        operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
-        decode = codec.data if into is None else partial(codec.record, into=into)
-        return await self._caller.call(
-            operation,
-            decode=lambda body: {} if not body and into is None else decode(body),
-            path_params=values,
-            params=check_filters(operation, params or {}),
-            json=json,
-        )
+    async def aclose(self) -> None:
+        """Do nothing: the pool belongs to the client."""

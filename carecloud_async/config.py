@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 import os
-from typing import Any, cast
+import ssl
+from random import Random
+from typing import Any, TypedDict, cast
+from zoneinfo import ZoneInfo
 
 from carecloud_async.auth.enterprise import EnterpriseCredentials
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.stores.base import TokenStore
+from carecloud_async.auth.token import RenewalWindows
+from carecloud_async.calls.events import OnCall
+from carecloud_async.calls.rate_limit import RateLimitPolicy
+from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
+from carecloud_async.runtime.clock import Clock
 
 DEFAULT_CONNECTIONS = 20
 
 _STORE_METHODS = ("load", "save", "discard", "lock", "aclose")
+
+
+class ClientSettings(TypedDict, total=False):
+    """The arguments of `CareCloud`, as `from_env` takes them."""
+
+    project_url: str
+    auth: AuthProvider
+    timezone: str | ZoneInfo
+    language: str
+    token_store: TokenStore | None
+    retry: RetryPolicy
+    rate_limit: RateLimitPolicy | None
+    timeout: Timeout | float
+    max_connections: int
+    proxy: str | None
+    verify: ssl.SSLContext | str | bool
+    transport: Any | None
+    http_client: Any | None
+    max_response_bytes: int
+    app_name: str | None
+    allow_http: bool
+    windows: RenewalWindows
+    on_call: OnCall | None
+    clock: Clock | None
+    random: Random | None
+
 
 _REQUIRED = {
     "project_url": "CARECLOUD_PROJECT_URL",
@@ -24,12 +59,13 @@ _REQUIRED = {
 _OPTIONAL = {"timezone": "CARECLOUD_TIMEZONE", "language": "CARECLOUD_LANGUAGE"}
 
 
-def from_environment(overrides: dict[str, Any]) -> dict[str, Any]:
+def from_environment(given: ClientSettings) -> dict[str, Any]:
     """Return a client's arguments from the `CARECLOUD_*` variables; what is given wins.
 
     Raises:
         ConfigurationError: variables are missing; the message names them all.
     """
+    overrides: dict[str, Any] = {**given}
     settings: dict[str, Any] = {name: value for name, variable in _OPTIONAL.items() if (value := _read(variable))}
     wanted = {name: variable for name, variable in _REQUIRED.items() if name not in overrides}
     if "auth" in overrides:

@@ -258,12 +258,12 @@ class ApiError(CareCloudError):
         return tuple(param.reason for param in self.invalid_params)
 
     def has_reason(self, reason: str, *, name: str | None = None) -> bool:
-        """Tell whether the server gave this reason code, for the parameter `name` if one is given."""
+        """Return whether the server gave this reason code, for the parameter `name` if one is given."""
         return any(p.reason == reason and (name is None or p.name == name) for p in self.invalid_params)
 
 
 class BadRequestError(ApiError):
-    """400: the server did not like the parameters; see `.reasons`."""
+    """400: the server rejected the parameters; see `.reasons`."""
 
 
 class AuthenticationError(ApiError):
@@ -287,7 +287,10 @@ class MethodNotAllowedError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """429: too many requests; `.retry_after` says when to come back, if the server does."""
+    """429: too many requests; `.retry_after` says when to come back, if the server does.
+
+    Also raised, with nothing sent, when the wait at the client's own rate limiter is longer than `Timeout.limiter`.
+    """
 
     is_retryable = True
 

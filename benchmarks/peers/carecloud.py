@@ -41,7 +41,7 @@ class Contender:
         """Make one small call, and get one page or export nothing if that is what is measured."""
         await self._get(0)
         await self._request(0)
-        if task.kind in {"jsonl", "parquet"}:
+        if task.kind in {"jsonl", "parquet", "csv"}:
             await self._export(task, last_name="Nobody")
         elif task.kind in {"pages", "pages_one_by_one"}:
             await self._client.customers.list(count=task.count).page()
@@ -67,6 +67,10 @@ class Contender:
 
     async def parquet(self, task: Task) -> int:
         """Export all records to Parquet."""
+        return await self._export(task)
+
+    async def csv(self, task: Task) -> int:
+        """Export all records to CSV."""
         return await self._export(task)
 
     async def _export(self, task: Task, **filters: str) -> int:

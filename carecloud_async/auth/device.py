@@ -80,7 +80,7 @@ class DeviceToken(AuthProvider):
         push_token: the push notification token, if there is one.
         remember: whether the token store keeps the tokens of this installation and of the customers who log in on it.
             Left out: for a device id of your own, but not for a random one. A random device ends with the object that
-            holds it, and its stored sessions would be found by nobody; say `True` if you keep the object or its id.
+            holds it, and no other could find its stored sessions; say `True` if you keep the object or its id.
     """
 
     external_application_id: str = field(validator=require_text)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
-from carecloud_async.errors import AuthenticationError
+from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.http.bodies import MAX_ERROR_BYTES, load
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ class TokenFlow:
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Drive one request; see `httpx.Auth.async_auth_flow`."""
+        await self._check(request)
         use = TokenUse(self._manager)
         token = await use.first()
         while True:
@@ -78,14 +79,66 @@ class TokenFlow:
             mark_sent(request)
             response = yield request
             if response.status_code != UNAUTHORIZED:
-                self._manager.on_accepted(lambda: _operation_of(request))
+                self._manager.on_accepted(lambda: self._operation_of(request))
                 return
-            if not use.may_replay(_operation_of(request)):
+            if not use.may_replay(self._operation_of(request)):
                 return
             # Unread, it would keep its connection through the whole renewal.
             await load(response, self._family, limit=MAX_ERROR_BYTES)
             del request.extensions[_SENT]  # a 401 did nothing
             token = await use.renew()
+
+    async def _check(self, request: Any) -> None:
+        """Raise if the request may not carry the token."""
+
+    def _operation_of(self, request: Any) -> str:
+        # The URL of a request of the SDK prints as its path template.
+        return f"{request.method} {request.url}"
+
+
+class GuestFlow(TokenFlow):
+    """The flow for a user's own client, whose requests may go anywhere: the token goes to the project only.
+
+    Args:
+        family: httpx or httpx2, as the client is that runs it.
+        manager: the identity's tokens.
+        origin: the project's scheme, host and port.
+        check: raises if the CareCloud client is closed or belongs to another event loop.
+    """
+
+    def __init__(self, family: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]) -> None:
+        super().__init__(family, manager)
+        self._origin = origin
+        self._at = _authority(family.URL(origin))
+        self._check_client = check
+
+    def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the family's)
+        """Refuse a sync client; see `httpx.Auth.sync_auth_flow`.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError("client.auth is async: give it to an AsyncClient")
+
+    async def _check(self, request: Any) -> None:
+        if _authority(request.url) != self._at:
+            raise ConfigurationError(
+                f"client.auth sends its token to {self._origin} only: use another client for other addresses"
+            )
+        self._check_client()
+        await request.aread()  # a body that streams could not be sent again
+
+    def _operation_of(self, request: Any) -> str:
+        return f"{request.method} of a client of your own"  # its URL may hold a token
+
+
+def _authority(url: Any) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def guest_flow_for(family: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]) -> Any:
+    """Return the flow for a user's own client of a family; see `GuestFlow`."""
+    return _flow_class(family, GuestFlow)(family, manager, origin=origin, check=check)
 
 
 async def call_with_token(manager: TokenManager, operation: str, call: Callable[[Token], Awaitable[T]]) -> T:
@@ -128,14 +181,9 @@ def was_sent(request: Any) -> bool:
 
 def flow_for(family: ModuleType, manager: TokenManager) -> Any:
     """Return the flow as an `Auth` of the family (`httpx` or `httpx2`) of the client that will run it."""
-    return _flow_class(family)(family, manager)
+    return _flow_class(family, TokenFlow)(family, manager)
 
 
-def _operation_of(request: Any) -> str:
-    # The URL of a request of ours prints as its path template.
-    return f"{request.method} {request.url}"
-
-
-@lru_cache(maxsize=2)
-def _flow_class(family: ModuleType) -> Any:
-    return type("CareCloudAuth", (TokenFlow, family.Auth), {"__doc__": TokenFlow.__doc__})
+@lru_cache(maxsize=4)
+def _flow_class(family: ModuleType, flow: type[TokenFlow]) -> Any:
+    return type("CareCloudAuth", (flow, family.Auth), {"__doc__": flow.__doc__})

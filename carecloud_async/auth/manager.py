@@ -3,8 +3,8 @@
 One caller at a time is the leader of a refresh and runs it within its own call; nothing runs in the background. The
 others wait on an event. If the leader is cancelled, one of them takes over.
 
-While the token is still good, a refresh is one attempt within a few seconds, whoever waits for it: it must not cost a
-call that could be made. Without a good token it retries what fails.
+While the token is still good, a refresh is one attempt within a few seconds, even where others wait for it: it must not
+cost a call that could be made. Without a good token it retries what fails.
 
 The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none yet, or the server refused the last one),
 `_Ended` (logged out, or over at the server: only `log_in` leaves it).
@@ -13,7 +13,7 @@ The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none ye
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -22,7 +22,7 @@ from attrs import define, evolve, field, frozen
 from carecloud_async.auth.customer import session_over
 from carecloud_async.auth.login_backoff import LoginBackoff, RenewalBackoff, ReplayBackoff, is_refusal
 from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher
+from carecloud_async.auth.renewal import CONFLICT_SECONDS, PendingLogouts, TokenRefresher
 from carecloud_async.auth.secret import collect_fetched_digests
 from carecloud_async.auth.token import ActiveToken, Token
 from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
@@ -77,31 +77,6 @@ class _Refresh:
     done: anyio.Event = field(factory=anyio.Event)
     result: ActiveToken | None = None
     error: Exception | None = None
-
-
-class PendingLogouts:
-    """Tokens to log out, kept until the server has answered.
-
-    Args:
-        log_out: logs one token out.
-    """
-
-    def __init__(self, log_out: Callable[[Token], Awaitable[None]]) -> None:
-        self._log_out = log_out
-        self._tokens: list[Token] = []
-
-    def add(self, token: Token) -> None:
-        """Log this token out at the next `run`."""
-        if token not in self._tokens:
-            self._tokens.append(token)
-
-    async def run(self) -> None:
-        """Log all of them out, oldest first; those that fail, and those after them, stay for the next run."""
-        while self._tokens:
-            token = self._tokens[0]
-            await self._log_out(token)
-            if token in self._tokens:
-                self._tokens.remove(token)
 
 
 class TokenManager:
@@ -291,7 +266,7 @@ class TokenManager:
     async def _raise_remembered(self) -> None:
         if not isinstance(self._state, _Ended):
             await self._login_backoff.check(self._read_secret_mark)
-        if isinstance(self._state, _Ended):  # perhaps since a moment ago
+        if isinstance(self._state, _Ended):  # perhaps since the check above
             raise _copy_for_caller(self._state.error)
 
     async def _read_secret_mark(self) -> str | None:

@@ -109,7 +109,7 @@ class ClientContext:
         """Return the error of a call on a closed client.
 
         Args:
-            under_way: what was going on when it was closed, for a call that had begun.
+            under_way: the end of the sentence, for a call that had begun.
         """
         if not self.closed and self.http.client.is_closed:
             problem, fix = "the http_client was closed", "keep it open as long as the CareCloud on top of it"
@@ -123,7 +123,7 @@ class ClientContext:
 
         Args:
             timeout: the view's timeouts; the block may take `total` and the wait at the rate limiter.
-            title: what is being done, for errors.
+            title: the name of the block, for errors.
 
         Raises:
             RequestTimeoutError: it took longer.

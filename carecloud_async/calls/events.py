@@ -188,7 +188,7 @@ def record_calls(owner: object) -> Iterator[list[CallRecord]]:
 
 
 def notify(observers: tuple[CallObserver, ...], event: str, *args: Any) -> None:
-    """Call one method of each observer; what an observer raises is logged on `carecloud_async.observers`."""
+    """Call one method of each observer; an observer's exception is logged on `carecloud_async.observers`."""
     for observer in observers:
         try:
             getattr(observer, event)(*args)

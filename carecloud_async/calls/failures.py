@@ -41,7 +41,7 @@ class TransportFailure:
         sent: whether the request may have left.
         timeout: whether time ran out.
         garbled: whether the answer's body cannot be unpacked.
-        text: what may be shown of it.
+        text: the part of it that may be shown.
     """
 
     kind: FailureKind

@@ -89,7 +89,7 @@ class RequestBuilder:
     """Builds the requests of one view.
 
     Args:
-        context: what all views share.
+        context: state that all views share.
         interface: the API that the identity may use.
         options: the view's own settings.
     """

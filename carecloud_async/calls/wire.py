@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from carecloud_async.calls.filters import MAX_VALUES
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -26,7 +27,6 @@ from carecloud_async.errors import (
 )
 from carecloud_async.project import Project
 
-MAX_LIST_VALUES = 1000
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _CODE = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
@@ -104,9 +104,9 @@ def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
 def _check_list(name: str, values: list[Any]) -> None:
     if not values:
         raise ConfigurationError(f"{name} is empty, which the API would read as no filter at all: leave it out")
-    if len(values) > MAX_LIST_VALUES:
+    if len(values) > MAX_VALUES:
         raise ConfigurationError(
-            f"{name} has {len(values)} values, the API takes {MAX_LIST_VALUES}: split the list into several requests"
+            f"{name} has {len(values)} values, the API takes {MAX_VALUES}: split the list into several requests"
         )
 
 

@@ -30,7 +30,7 @@ and to every byte of them. The final name appears when the file is whole, and th
 """
 
 from carecloud_async.export.formats.registry import register_sink
-from carecloud_async.export.formats.sinks import Layout, Sink
+from carecloud_async.export.formats.sinks import CsvOptions, Layout, Sink
 from carecloud_async.export.report import ExportReport, OnProgress, Progress
 
-__all__ = ["ExportReport", "Layout", "OnProgress", "Progress", "Sink", "register_sink"]
+__all__ = ["CsvOptions", "ExportReport", "Layout", "OnProgress", "Progress", "Sink", "register_sink"]

@@ -79,11 +79,12 @@ class _Inflater:
                 if len(data) < 2 or not self._begin(data):
                     yield b""
                     return
+            stream: Any = self._stream
             try:
-                piece = self._stream.decompress(data, _PIECE)
+                piece = stream.decompress(data, _PIECE)
             except zlib.error as error:
                 raise UnpackError("it is not packed as its Content-Encoding says") from error
-            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+            data = stream.unused_data if stream.eof else stream.unconsumed_tail
             yield self._counter.count(piece)
             if not data and len(piece) < _PIECE:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 from attrs.validators import optional
 
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.validators import number, require_number
 
 
@@ -35,5 +36,10 @@ class Timeout:
         """Take a `Timeout`, or a number of seconds as the total."""
         if isinstance(value, Timeout):
             return value
+        if value is None:
+            raise ConfigurationError(
+                "timeout cannot be None: a call without an end is not supported; give seconds, such as timeout=600, or "
+                "Timeout(connect=…, read=…, total=…)"
+            )
         require_number("Timeout: total", value)
         return cls(connect=min(5.0, value), read=min(30.0, value), total=float(value))

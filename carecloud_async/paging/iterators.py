@@ -14,6 +14,8 @@ from typing import Any, Generic, Self, TypeVar
 
 from attrs import frozen
 
+from carecloud_async.errors import ResponseError
+
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.paging")
@@ -55,6 +57,9 @@ class Page(Generic[T]):
         return self.received < count and self.offset + self.received == self.total_items
 
 
+#: Pages of nothing but nulls, one after the other, that are taken for a list without an end.
+MAX_BARREN_PAGES = 10
+
 IdentityKeys = Callable[[Iterable[T]], Iterable[Any]]
 
 
@@ -76,6 +81,7 @@ class CycleDetector(Generic[T]):
         self._seen: Set[Any] = frozenset()
         self._number = 0
         self._repeats = 0
+        self._barren = 0
 
     @property
     def sure(self) -> bool:
@@ -83,7 +89,15 @@ class CycleDetector(Generic[T]):
         return self._repeats > 1
 
     def repeats(self, items: Iterable[T]) -> bool:
-        """Tell whether a page brings only what was seen."""
+        """Return whether a page brings only what was seen.
+
+        Raises:
+            ResponseError: several pages in a row held no record at all, so that the list has no end.
+        """
+        items = list(items)
+        self._barren = 0 if items else self._barren + 1
+        if self._barren >= MAX_BARREN_PAGES:
+            raise ResponseError(f"the server sent {MAX_BARREN_PAGES} pages in a row that hold no record, only nulls")
         if self._seen and self._brings_nothing_new(items):
             self._repeats += 1
             return True

@@ -13,6 +13,7 @@ from carecloud_async import codec
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
+from carecloud_async.codec.targets import any_page, is_model, only_list
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.iterators import OnePage, Page, Pages, Records
 from carecloud_async.paging.prefetch import Prefetch
@@ -166,13 +167,17 @@ class Listing(Generic[T]):
 
     async def fetch(self, offset: int, count: int) -> Page[T]:
         """Get one page of records."""
-        key = self._key
-        return await self._fetch(offset, count, lambda body: codec.page(body, key=key, into=self._into))
+        key, into = self._operation.result_key, self._into
+        if key is None or not is_model(into):
+            return await self._fetch(offset, count, lambda body: any_page(body, key=key, into=into))
+        return await self._fetch(offset, count, lambda body: codec.page(body, key=key, into=into))
 
     async def fetch_raw(self, offset: int, count: int) -> Page[bytes]:
         """Get one page of raw records."""
-        key = self._key
-        return await self._fetch(offset, count, lambda body: codec.raw_page(body, key=key))
+        key = self._operation.result_key
+        return await self._fetch(
+            offset, count, lambda body: codec.raw_page(body, key=only_list(codec.data(body)) if key is None else key)
+        )
 
     async def _fetch(self, offset: int, count: int, decode: Callable[[bytes], codec.DecodedPage[Any]]) -> Page[Any]:
         params = dict(self._params)
@@ -190,10 +195,29 @@ class Listing(Generic[T]):
         return self._operation.result_key
 
     def _marks(self, items: Iterable[T]) -> Iterator[Any]:
-        name = self._operation.id_field
-        if name is None:
-            return iter(())
-        return (mark for item in items if (mark := getattr(item, name)) is not None)
+        name, zone = self._operation.id_field, self._caller.context.project.timezone
+        # Where nothing names a record, only its whole content tells it apart.
+        return ((name and _field(item, name)) or codec.encode(item, zone=zone) for item in items)
+
+    if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
+
+        def __iter__(self):  # noqa: ANN204  (as above)
+            raise TypeError("a Listing is async: write `async for record in listing`")
+
+        def __await__(self):  # noqa: ANN204  (as above)
+            raise TypeError(
+                "a Listing cannot be awaited: write `async for record in listing`, or await listing.page(), .first(), "
+                ".total() or .collect(limit=…)"
+            )
+
+        def __getitem__(self, index):  # noqa: ANN001, ANN204  (as above)
+            raise TypeError(
+                "a Listing has no positions: await listing.first(), or listing.collect(limit=…) and index it"
+            )
+
+
+def _field(item: Any, name: str) -> Any:
+    return item.get(name) if isinstance(item, dict) else getattr(item, name, None)
 
 
 def listing(

@@ -10,6 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 import anyio
 from attrs import define, field
 
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.iterators import CycleDetector, Fetch, IdentityKeys, warn_of_circle
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
@@ -93,7 +94,7 @@ class Prefetch(Generic[T]):
 
     async def _next_items(self) -> list[T]:
         if not self._open:
-            raise RuntimeError("use prefetch in a block: async with listing.prefetch(8) as records")
+            raise ConfigurationError("use prefetch in a block: async with listing.prefetch(8) as records")
         self._fill()
         if not self._spans:
             self._done = True

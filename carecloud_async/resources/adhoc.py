@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from attrs import evolve
+
 from carecloud_async.calls.operation import REPEATABLE, Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
@@ -47,8 +49,34 @@ def find(
     return operation, {**values, **(path_params or {})}
 
 
+def find_list(
+    path: str, *, path_params: Mapping[str, Any] | None, key: str | None, id_field: str | None
+) -> tuple[Operation, Mapping[str, Any]]:
+    """Return the list operation that a path means, and the values of its placeholders; see `find`.
+
+    Args:
+        path: the path below the version.
+        path_params: values of its placeholders.
+        key: the name of the list under `data`, if it is not the table's or the only one.
+        id_field: the field that names a record, if it is not the table's.
+
+    Raises:
+        ConfigurationError: the path cannot work, or is that of an operation which does not list.
+    """
+    for name, value in (("key", key), ("id_field", id_field)):
+        if value is not None and (not isinstance(value, str) or not value):
+            raise ConfigurationError(f"{name} must be the name of a field")
+    operation, values = find("GET", path, path_params=path_params, safe_to_repeat=None)
+    if not operation.operation_id:
+        return evolve(operation, call=operation.path.strip("/"), paged=True, result_key=key, id_field=id_field), values
+    if operation.result_key is None and key is None:
+        raise ConfigurationError(f"{operation.title} is not a list: use client.request, or name a list in it by key=")
+    known = evolve(operation, result_key=key or operation.result_key, id_field=id_field or operation.id_field)
+    return known, values
+
+
 def _segments(path: str) -> list[str]:
-    if not isinstance(path, str) or "?" in path or "#" in path or "://" in path:
+    if not isinstance(path, str) or path.startswith("//") or "?" in path or "#" in path or "://" in path:
         raise ConfigurationError("path must be one below the version, such as customers/{customer_id}, without a query")
     segments = path.removeprefix("/").removesuffix("/").split("/")
     if not all(segments) or any(segment in {".", ".."} or "\\" in segment for segment in segments):

@@ -117,8 +117,13 @@ class Family(Generic[R]):
 class Families:
     """Every family of the API, under its plain name."""
 
-    _caller: Caller
-    _acting: bool
+    if TYPE_CHECKING:
+
+        @property
+        def _caller(self) -> Caller: ...
+
+        @property
+        def _acting(self) -> bool: ...
 
     agreements: Family[Agreements] = Family("messages", "Agreements")
     """Agreements."""

@@ -12,15 +12,15 @@ class Clock(Protocol):
     """Time as the SDK sees it."""
 
     def monotonic(self) -> float:
-        """Seconds that only grow; their zero means nothing."""
+        """Return seconds that only grow; their zero means nothing."""
         ...
 
     def time(self) -> float:
-        """Seconds since 1970 in UTC, as this host believes them; wrong on a host with a wrong clock."""
+        """Return the seconds since 1970 in UTC, as this host believes them; wrong on a host with a wrong clock."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, cancellable, for so many seconds."""
+        """Wait for a number of seconds; can be cancelled."""
         ...
 
 

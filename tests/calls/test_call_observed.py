@@ -64,7 +64,7 @@ class Seen(CallObserver):
 
 
 def observed(client, observer):
-    client._context.observers = (observer,)
+    client._caller.context.observers = (observer,)
     return observer
 
 

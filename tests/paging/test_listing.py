@@ -236,7 +236,7 @@ async def test_prefetch_outside_its_block_says_how():
     """Iterating without `async with` is an error that shows the block."""
     sandbox = Sandbox(customers=5, seed=1)
     async with connect(sandbox) as client:
-        with pytest.raises(RuntimeError, match="async with"):
+        with pytest.raises(ConfigurationError, match="async with"):
             await anext(client.customers.list().prefetch(2))
 
 

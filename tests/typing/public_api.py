@@ -17,6 +17,7 @@ from carecloud_async import (
     DeviceSetup,
     DeviceToken,
     EnterpriseCredentials,
+    ExportReport,
     Listing,
     LoggedIn,
     Page,
@@ -26,7 +27,6 @@ from carecloud_async import (
     Timeout,
     User,
 )
-from carecloud_async.export import ExportReport
 from carecloud_async.sandbox import Sandbox
 
 
@@ -62,6 +62,12 @@ async def reading() -> None:
         assert_type(await client.customers.get("id"), Customer)
         assert_type(await client.request("GET", "customers"), dict[str, Any])
         assert_type(await client.request("GET", "customers/x", into=Customer), Customer)
+        assert_type(await client.request("GET", "customers", into=list[Customer]), list[Customer])
+        assert_type(client.listing("cards"), Listing[dict[str, Any]])
+        assert_type(client.listing("cards", into=Customer, key="cards", id_field="card_id", count=5), Listing[Customer])
+        for _ in client.customers.list():  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
+            pass
+        httpx.AsyncClient(auth=client.auth)
 
 
 async def writing(client: CareCloud, customer: CustomerInput, source: CustomerSourceInput) -> None:
@@ -105,3 +111,5 @@ def settings() -> None:
     )
     CareCloud("acme.crmcarecloud.com", auth=sandbox.device(), rate_limit=None, http_client=httpx.AsyncClient())
     assert_type(CareCloud.from_env(), CareCloud)
+    CareCloud.from_env(timezone="Asia/Kolkata", timeout=5)
+    CareCloud.from_env(time_zone="UTC")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -25,7 +25,7 @@ class FileLocks:
     happens inside the gate: else someone could open a file, see it removed, and lock what nobody else can see.
 
     Args:
-        folder: the store's folder, which nobody else can write in: lock files are opened through links.
+        folder: the store's folder, which nobody else can write in: filelock follows links.
     """
 
     def __init__(self, folder: RecordFolder) -> None:

@@ -47,11 +47,11 @@ def from_record(record: object, *, expires_in: float | None) -> StoredToken | No
 
 def lifetime_of(token: StoredToken) -> float | None:
     """Return the seconds that `token` may still be used, never negative; `None` if it does not end by time."""
-    life = token.expires_in
-    if life is None or life == math.inf:
+    seconds = token.expires_in
+    if seconds is None or seconds == math.inf:
         return None
     # Written this way round, a NaN is a token that has ended: it fails every comparison.
-    return life if life > 0 else 0.0
+    return seconds if seconds > 0 else 0.0
 
 
 def keep_for(token: StoredToken) -> float | None:
@@ -100,11 +100,11 @@ def boot_id() -> str | None:
 
 def dated_record(token: StoredToken, *, now: ClockReading) -> dict[str, Any]:
     """Return the record of a token for a store that counts the time itself."""
-    life, keep = lifetime_of(token), keep_for(token)
+    lifetime, keep = lifetime_of(token), keep_for(token)
     record = to_record(token)
-    if life is not None:
-        record["expires_in"] = life
-    if life is not None or keep is not None:
+    if lifetime is not None:
+        record["expires_in"] = lifetime
+    if lifetime is not None or keep is not None:
         record["saved"] = {"wall": now.wall, "monotonic": now.monotonic, "boot": now.boot}
     return record
 
@@ -117,14 +117,14 @@ def lifetime_left(record: object, *, now: ClockReading) -> float | None:
     """
     if not isinstance(record, dict):
         return None
-    life, keep = record.get("expires_in"), record.get("keep_for")
-    if life is None and keep is None:
+    lifetime, keep = record.get("expires_in"), record.get("keep_for")
+    if lifetime is None and keep is None:
         return math.inf
     unused = seconds_unused(record, now=now)
     if unused is None:
         return None
-    if life is not None:
-        return max(0.0, float(life) - unused) if is_finite(life) else None
+    if lifetime is not None:
+        return max(0.0, float(lifetime) - unused) if is_finite(lifetime) else None
     if not is_finite(keep):
         return None
     return math.inf if unused < keep else 0.0

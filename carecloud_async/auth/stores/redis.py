@@ -130,7 +130,7 @@ class RedisTokenStore(TokenStore):
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
         """See `TokenStore.lock`."""
         name = f"{self._prefix}{key}:lock"
-        return RedisLock(ask=self._ask, name=name, life=self._lock_life, clock=self._clock, jitter=self._jitter)
+        return RedisLock(ask=self._ask, name=name, time_to_live=self._lock_life, clock=self._clock, jitter=self._jitter)
 
     async def aclose(self) -> None:
         """Close the connections that this store opened in the running event loop; the records stay."""
@@ -153,7 +153,7 @@ class RedisTokenStore(TokenStore):
 
     def _describe(self, error: BaseException) -> str:
         if type(error) is TimeoutError:
-            return f"no answer within {self._timeout:g} s"
+            return f"no response within {self._timeout:g} s"
         if isinstance(error, self._unreached):
             return f"{type(error).__name__}: {error}"
         # Redis's answers begin with a code; in a transaction redis-py puts the whole command before it.

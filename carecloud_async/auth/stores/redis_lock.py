@@ -46,15 +46,15 @@ class RedisLock(AbstractAsyncContextManager[None]):
     Args:
         ask: how to reach the server.
         name: the lock's key.
-        life: seconds after which the server frees a lock that nobody extends.
+        time_to_live: seconds after which the server frees a lock that nobody extends.
         clock: slept on while waiting and between two extensions.
         jitter: numbers in [0, 1) that scatter the attempts.
     """
 
-    def __init__(self, *, ask: Ask, name: str, life: float, clock: Clock, jitter: Callable[[], float]) -> None:
+    def __init__(self, *, ask: Ask, name: str, time_to_live: float, clock: Clock, jitter: Callable[[], float]) -> None:
         self._ask = ask
         self._name = name
-        self._life = life
+        self._time_to_live = time_to_live
         self._clock = clock
         self._jitter = jitter
         # Chosen here and not by redis-py, so that a lock can be given back whose grant was never heard.
@@ -85,7 +85,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
 
     async def _extend_regularly(self) -> None:
         while True:
-            await self._clock.sleep(self._life / 3)
+            await self._clock.sleep(self._time_to_live / 3)
             try:
                 ours = await self._ask(self._extend)
             except TokenStoreError:
@@ -103,7 +103,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
         try:
             ours = await self._ask(self._free)
         except TokenStoreError as error:
-            _log.warning("a lock could not be given back and ends by itself within %g s: %s", self._life, error)
+            _log.warning("a lock could not be given back and ends by itself within %g s: %s", self._time_to_live, error)
             return
         if not ours and not lost_already:
             self._warn_lost()
@@ -131,13 +131,14 @@ class RedisLock(AbstractAsyncContextManager[None]):
         return True
 
     def _lock(self, client: Any) -> Any:
-        lock = client.lock(self._name, timeout=self._life, thread_local=False)
+        lock = client.lock(self._name, timeout=self._time_to_live, thread_local=False)
         lock.local.token = self._token
         return lock
 
     def _warn_lost(self) -> None:
         _log.warning(
-            "a lock on a token was lost while held (%g s without contact): another may have logged in too", self._life
+            "a lock on a token was lost while held (%g s without contact): another may have logged in too",
+            self._time_to_live,
         )
 
 

@@ -9,7 +9,7 @@ the same way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from typing import Annotated, Any
 
@@ -18,15 +18,14 @@ import msgspec
 from carecloud_async.codec.repair import load
 from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
-from carecloud_async.export.formats.schema import SchemaBuilder, Shape, shape_of
+from carecloud_async.export.formats.schema import SchemaBuilder, Shape, is_slot_name, shape_of
 from carecloud_async.export.formats.sinks import Layout
 
 __all__ = ["ArrowEncoder", "arrow_type", "require_pyarrow"]
 
-#: Moments that no zone may shift beyond what Python and other tools can hold are read value by value; pyarrow also
-#: knows a year 0, which Python does not.
-_EDGES = (b'"0000-', b'"0001-', b'"9999-')
-
+#: The years in which no zone can shift a time beyond what Python and other tools can hold; times outside them are read
+#: value by value. pyarrow also knows a year 0, which Python does not.
+_YEARS = (2, 9998)
 
 #: pyarrow knows the changes of clocks that zone files list, but not the rule by which they go on from 2037 (seen with
 #: pyarrow 26: every summer time from 2038 on is an hour wrong). In microseconds since 1970.
@@ -119,7 +118,7 @@ class ArrowEncoder:
         import pyarrow.json
 
         data = b"\n".join(lines)
-        if not self._known or not data or any(edge in data for edge in _EDGES):
+        if not self._known or not data:
             return None
         try:
             table = pyarrow.json.read_json(
@@ -132,11 +131,11 @@ class ArrowEncoder:
             ).cast(self._naive)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        if table.num_rows != len(lines):
+        columns = [column.combine_chunks() for column in table.columns]
+        if table.num_rows != len(lines) or not all(map(_is_in_range, columns)):
             return None
-        if self._zone is None:
-            return table
-        columns = [_to_utc(column.combine_chunks(), self._zone) for column in table.columns]
+        if self._zone is not None:
+            columns = [_to_utc(column, self._zone) for column in columns]
         return pa.Table.from_arrays(columns, schema=self._known)
 
     def _read_mixed(self, lines: Sequence[bytes]) -> Any:
@@ -161,7 +160,7 @@ class ArrowEncoder:
             self._tidy.decode(line)
         except (ValueError, RecursionError):
             return False
-        return not any(edge in line for edge in _EDGES)
+        return True
 
     def _unknown_text(self, line: bytes) -> str | None:
         if self._knows is None or self._knows(line):
@@ -217,8 +216,8 @@ def _staged_type(kind: Any) -> Any:
 def _tidy_type(shape: Shape) -> Any:
     """Return a msgspec type that only takes what pyarrow's reader takes."""
     if shape.kind == "object" and shape.children:
-        fields = [(f"f{index}", _tidy_type(child), None) for index, child in enumerate(shape.children.values())]
-        names = {f"f{index}": name for index, name in enumerate(shape.children)}
+        names = {f"f{index}": name for index, name in enumerate(shape.children) if is_slot_name(name)}
+        fields = [(slot, _tidy_type(shape.children[name]), None) for slot, name in names.items()]
         return msgspec.defstruct("Tidy", fields, rename=names, gc=False) | None
     if shape.kind == "list" and shape.element is not None:
         return list[_tidy_type(shape.element)] | None  # type: ignore[misc]
@@ -232,6 +231,23 @@ def _tidy_type(shape: Shape) -> Any:
     return simple.get(shape.kind, str | None)
 
 
+def _is_in_range(array: Any) -> bool:
+    """Return whether all dates and naive timestamps of an array, at any depth, are of years that need no care."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if not _holds(kind, pa.types.is_temporal):
+        return True
+    if pa.types.is_struct(kind):
+        return all(_is_in_range(array.field(index)) for index in range(kind.num_fields))
+    if pa.types.is_list(kind):
+        return _is_in_range(array.values)
+    span = pc.min_max(array)
+    first, last = (pa.scalar(datetime(year, 1, 1), pa.timestamp("us")).cast(kind).value for year in _YEARS)  # noqa: DTZ001  (naive like them)
+    return not span["min"].is_valid or bool(first <= span["min"].value and span["max"].value < last)
+
+
 def _to_utc(array: Any, zone: tzinfo) -> Any:
     """Convert the naive timestamps of an array, at any depth, from a zone to UTC; the earlier where an hour repeats."""
     import pyarrow as pa
@@ -239,7 +255,7 @@ def _to_utc(array: Any, zone: tzinfo) -> Any:
     kind = array.type
     if pa.types.is_timestamp(kind):
         return _timestamps_to_utc(array, zone)
-    if not _holds_timestamps(kind):
+    if not _holds(kind, pa.types.is_timestamp):
         return array
     if pa.types.is_struct(kind):
         parts = [_to_utc(array.field(index), zone) for index in range(kind.num_fields)]
@@ -249,12 +265,13 @@ def _to_utc(array: Any, zone: tzinfo) -> Any:
     return pa.ListArray.from_arrays(array.offsets, values, type=pa.list_(values.type), mask=array.is_null())
 
 
-def _holds_timestamps(kind: Any) -> bool:
+def _holds(kind: Any, is_wanted: Callable[[Any], bool]) -> bool:
+    """Return whether a type is a wanted one or holds one at any depth."""
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
-        return any(_holds_timestamps(one.type) for one in kind)
-    return _holds_timestamps(kind.value_type) if pa.types.is_list(kind) else pa.types.is_timestamp(kind)
+        return any(_holds(one.type, is_wanted) for one in kind)
+    return _holds(kind.value_type, is_wanted) if pa.types.is_list(kind) else is_wanted(kind)
 
 
 def _timestamps_to_utc(array: Any, zone: tzinfo) -> Any:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from carecloud_async.codec.repair import load
-from carecloud_async.export.formats.schema import SchemaBuilder, Shape, as_text
+from carecloud_async.export.formats.schema import SchemaBuilder, Shape, as_text, is_slot_name
 from carecloud_async.export.formats.sinks import IncrementalSink, Layout
 
 __all__ = ["CsvSink"]
@@ -164,6 +164,8 @@ def _slotted(shape: Shape, path: Path, prefix: str, slots: dict[Path, str]) -> A
     fields: list[Any] = []
     names: dict[str, str] = {}
     for index, (name, child) in enumerate(shape.children.items()):
+        if not is_slot_name(name):
+            continue  # records with such a field are read value by value
         slot = f"f{index}"
         names[slot] = name
         if child.kind == "object" and child.children:

@@ -12,7 +12,7 @@ from attrs import define, field
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.repair import load
 
-__all__ = ["SchemaBuilder", "Shape", "as_text", "shape_of"]
+__all__ = ["SchemaBuilder", "Shape", "as_text", "is_slot_name", "shape_of"]
 
 _SCALARS = {str: "str", int: "int", float: "float", bool: "bool", date: "date", datetime: "datetime", time: "str"}
 _INT64 = 2**63
@@ -107,6 +107,11 @@ def _kind_of(value: Any) -> str:
     if type(value) is int and not -_INT64 <= value < _INT64:
         return "json"
     return _SCALARS.get(type(value), "json")
+
+
+def is_slot_name(name: str) -> bool:
+    """Return whether msgspec can have a field of a struct under this name of JSON."""
+    return name.isprintable() and not {'"', "\\"} & set(name)
 
 
 def as_text(value: Any) -> str:

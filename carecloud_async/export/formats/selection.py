@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from carecloud_async.codec.fields import is_model
@@ -16,12 +16,13 @@ __all__ = ["Selection", "read_fields"]
 Selection = Mapping[str, Any]
 
 
-def read_fields(fields: Sequence[str] | None, into: Any) -> Selection:
+def read_fields(fields: Sequence[str] | None, into: Any, *, also: Collection[str] = ()) -> Selection:
     """Read and check `fields`.
 
     Args:
         fields: the names, such as `customer_id` and `personal_information.email`.
         into: the model that knows the names.
+        also: names that the format has besides.
 
     Raises:
         BadExportError: a name is unknown (the message has the nearest one) or no names were given.
@@ -33,7 +34,7 @@ def read_fields(fields: Sequence[str] | None, into: Any) -> Selection:
     shape = shape_of(into) if is_model(into) else None
     found: dict[str, Any] = {}
     for name in fields:
-        if shape is not None:
+        if shape is not None and name not in also:
             _check(name, shape)
         _add(found, name.split("."))
     return found

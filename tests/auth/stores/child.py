@@ -62,6 +62,16 @@ async def write(kind, where):
         await store.save(f"key{number % 7}", StoredToken(value=str(number) * 5000, expires_in=600))
 
 
+async def count(kind, where):
+    """Save numbers in turns under three keys until killed; say each one that is saved."""
+    store = make(kind, where)
+    number = 0
+    while True:
+        number += 1
+        await store.save(f"key{number % 3}", StoredToken(value=f"{number}:" + "x" * 5000, keep_for=600))
+        say(str(number))
+
+
 if __name__ == "__main__":
     backend, command, *arguments = sys.argv[1:]
-    anyio.run({"race": race, "hold": hold, "write": write}[command], *arguments, backend=backend)
+    anyio.run({"race": race, "hold": hold, "write": write, "count": count}[command], *arguments, backend=backend)

@@ -360,6 +360,23 @@ def test_killed_writer(child, path):
         anyio.run(store.save, "after", TOKEN)
 
 
+def test_killed_writer_has_lost_nothing_that_was_saved(child, path):
+    """Whatever a killed process had saved is there, whole, and nothing older has come back."""
+    for number in range(4):
+        writer = child("asyncio", "count", "file", path)
+        for _ in range(5 + number):
+            assert writer.stdout.readline()
+        writer.kill()
+        said = max(5 + number, *(int(line) for line in writer.stdout.read().split("\n")[:-1]), 0)
+        writer.wait()
+        store = FileTokenStore(path)
+        found = [anyio.run(store.load, f"key{key}").value.partition(":") for key in range(3)]
+        assert [rest for _, _, rest in found] == ["x" * 5000] * 3
+        newest = sorted(int(first) for first, _, _ in found)
+        assert newest == list(range(newest[-1] - 2, newest[-1] + 1))
+        assert newest[-1] in {said, said + 1}
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_fork(path):

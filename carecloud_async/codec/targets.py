@@ -1,0 +1,196 @@
+"""Targets of `request(into=…)`: any type that `data` can be read into, checked before the call and read after it.
+
+The SDK's models are read by the lenient rules, as everywhere. Other types (attrs classes, dataclasses, msgspec structs,
+TypedDicts, pydantic models, lists of all these) are read as they are declared: what does not fit is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from carecloud_async.codec.malformed import Malformed, kind_of
+from carecloud_async.codec.read import DecodedPage, data, record, structure, total
+from carecloud_async.codec.typed_cache import typed_cache
+from carecloud_async.errors import ConfigurationError
+
+__all__ = ["any_page", "is_model", "only_list", "target_reader", "value_reader"]
+
+#: The attribute by which the SDK's own read models are known.
+_LENIENT = "__lenient_ids__"
+#: Messages of msgspec that name fields and kinds, and never quote a value.
+_QUOTES_NOTHING = ("Expected `", "Object missing required field `")
+
+
+@typed_cache
+def target_reader(into: Any) -> Callable[[bytes], Any]:
+    """Return the function that reads a body's `data` into a type; it raises `Malformed` for what does not fit.
+
+    A `list[…]` is read from `data` itself, or from the one list under it.
+
+    Raises:
+        ConfigurationError: nothing can be read into the type.
+    """
+    if is_model(into):
+        return lambda body: record(body, into)
+    read = value_reader(into)
+    if get_origin(into) is list or into is list:
+        return lambda body: read(_list_in(data(body)))
+    return lambda body: read(data(body))
+
+
+@typed_cache
+def value_reader(into: Any) -> Callable[[Any], Any]:
+    """Return the function that reads plain JSON values into a type; see `target_reader`."""
+    if is_model(into):
+        return lambda value: _model(value, into)
+    if get_origin(into) is list and is_model(get_args(into)[0]):
+        element = get_args(into)[0]
+        return lambda values: [_model(value, element) for value in values if value is not None]
+    if _is_pydantic(into) or (get_origin(into) is list and _is_pydantic(get_args(into)[0])):
+        return _pydantic_reader(into)
+    _check(into)
+
+    def read(value: Any) -> Any:
+        try:
+            return msgspec.convert(_without_zero_dates(value), into, strict=False)
+        except msgspec.ValidationError as error:
+            text = str(error)
+        known = text.startswith(_QUOTES_NOTHING)
+        where = text.rpartition(" - at ")[2] if " - at " in text else "$"
+        raise Malformed(f"`data` does not fit {_name(into)}: {text if known else f'at {where}'}")
+
+    return read
+
+
+def only_list(value: Any) -> str:
+    """Return the name of the one list under `data`.
+
+    Raises:
+        Malformed: there is none, or several; the message names them.
+    """
+    if not isinstance(value, dict):
+        raise Malformed(f"`data` is {kind_of(value)}, not an object")
+    names: list[str] = [name for name, member in value.items() if isinstance(member, list)]
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise Malformed(f"`data` has several lists ({', '.join(sorted(names)[:10])}): name one with key=")
+    raise Malformed("`data` has no list")
+
+
+def any_page(body: bytes, *, key: str | None, into: Any) -> DecodedPage[Any]:
+    """Decode one page of a list whose records are of any type.
+
+    Args:
+        body: the whole body of an answer.
+        key: the name of the list under `data`; `None` for the one list there.
+        into: the type of a record.
+
+    Raises:
+        Malformed: there is no such list, or a record does not fit.
+        ConfigurationError: nothing can be read into the type.
+    """
+    read = value_reader(into)
+    found = data(body)
+    name = only_list(found) if key is None else key
+    if not isinstance(found, dict) or name not in found:
+        raise Malformed(f"`data` has no `{name}`")
+    records = found[name]
+    if isinstance(records, dict):  # PHP turns a list with gaps into an object
+        records = list(records.values())
+    if not isinstance(records, list):
+        raise Malformed(f"`{name}` is {kind_of(records)}, not a list")
+    items = [read(value) for value in records if value is not None]
+    return DecodedPage(items=items, total_items=total(found.get("total_items")), received=len(records))
+
+
+def _list_in(value: Any) -> list[Any]:
+    found: list[Any] = value if isinstance(value, list) else value[only_list(value)]
+    return found
+
+
+def _model(value: Any, into: Any) -> Any:
+    if not isinstance(value, dict):
+        raise Malformed(f"a record is {kind_of(value)}, not an object")
+    return structure(value, into)
+
+
+def is_model(into: Any) -> bool:
+    """Return whether a type is a read model of the SDK, which is read by the lenient rules."""
+    return isinstance(into, type) and getattr(into, _LENIENT, False) is True
+
+
+def _is_pydantic(into: Any) -> bool:
+    return isinstance(into, type) and any(
+        cls.__name__ == "BaseModel" and cls.__module__.startswith("pydantic.") for cls in into.__mro__
+    )
+
+
+def _pydantic_reader(into: Any) -> Callable[[Any], Any]:
+    import pydantic  # its models are at hand, so it is loaded
+
+    adapter = pydantic.TypeAdapter(into)
+
+    def read(value: Any) -> Any:
+        try:
+            return adapter.validate_json(msgspec.json.encode(_without_zero_dates(value)))
+        except pydantic.ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "$"
+        raise Malformed(f"`data` does not fit {_name(into)}: {first['type']} at {where}")
+
+    return read
+
+
+def _without_zero_dates(value: Any) -> Any:
+    """Return JSON values with null for the zero dates of MySQL, which mean that there is none."""
+    if isinstance(value, str):
+        return None if value.startswith("0000-00-00") else value
+    if isinstance(value, dict):
+        return {name: _without_zero_dates(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_without_zero_dates(member) for member in value]
+    return value
+
+
+def _check(into: Any) -> None:
+    try:
+        info = msgspec.inspect.type_info(into)
+    except (TypeError, NameError, AttributeError) as error:
+        raise _unusable(into) from error
+    if any(isinstance(part, msgspec.inspect.CustomType) for part in _parts(info, set())):
+        raise _unusable(into)
+    try:
+        msgspec.json.Decoder(into)
+    except TypeError as error:
+        raise _unusable(into) from error
+
+
+def _parts(info: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield a type's description and all those in it."""
+    if id(info) in seen:
+        return
+    seen.add(id(info))
+    yield info
+    inner = [getattr(info, name, None) for name in ("item_type", "key_type", "value_type")]
+    inner += [*getattr(info, "types", ()), *getattr(info, "item_types", ())]
+    inner += [field.type for field in getattr(info, "fields", ())]
+    for part in inner:
+        if part is not None:
+            yield from _parts(part, seen)
+
+
+def _unusable(into: Any) -> ConfigurationError:
+    return ConfigurationError(
+        f"into cannot be {_name(into)}: give an attrs class, a dataclass, a msgspec struct, a TypedDict, a pydantic "
+        "model or a list[…] of one, whose fields are all such types too"
+    )
+
+
+def _name(into: Any) -> str:
+    if isinstance(into, type) and get_origin(into) is None:
+        return into.__name__
+    return str(into) if get_origin(into) is not None else f"a {type(into).__name__}"

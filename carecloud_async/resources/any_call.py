@@ -1,0 +1,162 @@
+"""Any call and any list of the API, by verb and path, known to the SDK or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from carecloud_async import codec
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.filters import check_filters
+from carecloud_async.codec.json_value import JsonObject
+from carecloud_async.codec.targets import target_reader
+from carecloud_async.paging.listing import DEFAULT_COUNT, Listing, listing
+
+T = TypeVar("T")
+
+
+class AnyCall:
+    """What a client can do by path."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def _caller(self) -> Caller: ...
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        safe_to_repeat: bool | None = None,
+    ) -> JsonObject: ...
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        into: type[T],
+        params: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        safe_to_repeat: bool | None = None,
+    ) -> T: ...
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        into: Any = None,
+        safe_to_repeat: bool | None = None,
+    ) -> Any:
+        """Make any call of the API.
+
+        Args:
+            method: the HTTP verb.
+            path: the path below the version, such as `customers/{customer_id}`.
+            params: query parameters; sequences become `name[]=…`.
+            path_params: values of the path's placeholders.
+            json: the body; inputs, dicts, dates.
+            headers: headers to add, such as one for a trace. Those of the identity and the connection cannot be set.
+            into: what to read `data` into: an attrs class, dataclass, msgspec struct, TypedDict or pydantic model, or a
+                `list[…]` of one, which is read from the one list under `data`. Without it the JSON under `data` is
+                returned as it is.
+            safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
+
+        Raises:
+            InterfaceError: this identity's interface does not have the operation.
+            ConfigurationError: an argument cannot work: a query parameter of a known operation is of the wrong kind,
+                nothing can be read into `into`.
+            ResponseError: the answer does not fit `into`.
+            CareCloudError: see `carecloud_async.errors`.
+        """
+        from carecloud_async.resources.adhoc import find  # it loads the table of all operations
+
+        operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
+        read = _json_or_nothing if into is None else target_reader(into)
+        return await self._caller.call(
+            operation,
+            decode=read,
+            path_params=values,
+            params=check_filters(operation, params or {}),
+            json=json,
+            headers=headers,
+        )
+
+    @overload
+    def listing(
+        self,
+        path: str,
+        *,
+        key: str | None = None,
+        id_field: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, Any] | None = None,
+        count: int = DEFAULT_COUNT,
+        offset: int = 0,
+    ) -> Listing[JsonObject]: ...
+
+    @overload
+    def listing(
+        self,
+        path: str,
+        *,
+        into: type[T],
+        key: str | None = None,
+        id_field: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, Any] | None = None,
+        count: int = DEFAULT_COUNT,
+        offset: int = 0,
+    ) -> Listing[T]: ...
+
+    def listing(
+        self,
+        path: str,
+        *,
+        into: Any = None,
+        key: str | None = None,
+        id_field: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, Any] | None = None,
+        count: int = DEFAULT_COUNT,
+        offset: int = 0,
+    ) -> Listing[Any]:
+        """Return a `Listing` of any list of the API, known to the SDK or not: iterated, paged, prefetched, exported.
+
+        Args:
+            path: the path below the version, such as `cards` or `customers/{customer_id}/cards`.
+            into: the type of a record, as in `request`; without it records are dicts.
+            key: the name of the list under `data`; without it the one list there is taken.
+            id_field: the field that names a record, which never changes; exports need it to be exact.
+            params: filters, and `sort_field` and `sort_direction`.
+            path_params: values of the path's placeholders.
+            count: records per page.
+            offset: records to skip.
+
+        Raises:
+            ConfigurationError: an argument cannot work.
+        """
+        from carecloud_async.resources.adhoc import find_list  # as above
+
+        operation, values = find_list(path, path_params=path_params, key=key, id_field=id_field)
+        paging = {"count": count, "offset": offset}
+        return listing(self._caller, operation, into or dict, path_params=values, params={**(params or {}), **paging})
+
+
+def _json_or_nothing(body: bytes) -> Any:
+    """Return the JSON under `data`; nothing for an answer without a body, as a 204 is."""
+    return codec.data(body) if body else {}

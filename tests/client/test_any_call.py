@@ -1,0 +1,279 @@
+"""Any call and any list by path: what comes back is what was asked for, or an error."""
+
+import gc
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import TypedDict
+
+import attrs
+import msgspec
+import pydantic
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError, Customer, ResponseError
+from carecloud_async.paging.iterators import MAX_BARREN_PAGES
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+HOST = "sandbox.crmcarecloud.com"
+
+
+@attrs.frozen
+class AttrsRecord:
+    customer_id: str
+    last_change: datetime | None = None
+
+
+@dataclass
+class DataclassRecord:
+    customer_id: str
+    last_change: datetime | None = None
+
+
+class StructRecord(msgspec.Struct):
+    customer_id: str
+    last_change: datetime | None = None
+
+
+class TypedRecord(TypedDict):
+    customer_id: str
+
+
+class PydanticRecord(pydantic.BaseModel):
+    customer_id: str
+    last_change: datetime | None = None
+
+
+@dataclass
+class Demanding:
+    customer_id: int
+    secret: str
+
+
+class PydanticDemanding(pydantic.BaseModel):
+    customer_id: int
+
+
+class Plain:
+    pass
+
+
+class Color(IntEnum):
+    RED = 1
+
+
+@dataclass
+class HoldsPlain:
+    thing: Plain
+
+
+TARGETS = [Customer, AttrsRecord, DataclassRecord, StructRecord, TypedRecord, PydanticRecord]
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=7, seed=3)
+
+
+def connect(sandbox, **options):
+    return CareCloud(HOST, auth=sandbox.credentials(), transport=sandbox.transport(), **options)
+
+
+def id_of(record):
+    return record["customer_id"] if isinstance(record, dict) else record.customer_id
+
+
+@pytest.mark.parametrize("into", TARGETS, ids=lambda into: into.__name__)
+async def test_what_fits_is_decoded(sandbox, into):
+    """Each kind of target takes a record, and the one list under data."""
+    wanted = sandbox.customers.id_at(0)
+    async with connect(sandbox) as client:
+        one = await client.request("GET", f"customers/{wanted}", into=into)
+        assert isinstance(one, dict if into is TypedRecord else into)
+        assert id_of(one) == wanted
+        some = await client.request("GET", "customers", params={"count": 5}, into=list[into])
+        assert len(some) == 5
+        assert {type(record) for record in some} == {type(one)}
+        listed = await client.listing("customers", into=into).collect(limit=10)
+        assert len(listed) == 7
+        assert {type(record) for record in listed} == {type(one)}
+
+
+@pytest.mark.parametrize("into", [Demanding, PydanticDemanding, list[Demanding], list[PydanticDemanding]], ids=str)
+async def test_what_does_not_fit_raises(sandbox, into):
+    """A field that is missing or of another kind is a ResponseError that names the field and quotes no value."""
+    wanted = sandbox.customers.id_at(0)
+    path = "customers" if into not in {Demanding, PydanticDemanding} else f"customers/{wanted}"
+    async with connect(sandbox) as client:
+        with pytest.raises(ResponseError, match=r"does not fit .*(customer_id|\$)") as caught:
+            await client.request("GET", path, into=into)
+    assert wanted not in str(caught.value)
+
+
+@pytest.mark.parametrize("into", [AttrsRecord, PydanticRecord, Customer, list[int]], ids=str)
+async def test_a_list_does_not_fit_a_record(sandbox, into):
+    """A record asked of a list, or a list of the wrong things, is no empty result."""
+    async with connect(sandbox) as client:
+        if into is Customer:
+            sandbox.faults.add("GET /customers/{customer_id}", body=b'{"data": []}')
+            call = client.request("GET", f"customers/{sandbox.customers.id_at(0)}", into=into)
+        else:
+            call = client.request("GET", "customers", into=into)
+        with pytest.raises(ResponseError):
+            await call
+
+
+@pytest.mark.parametrize("into", [Plain, HoldsPlain, list[Plain], 3, "Customer", len, Plain()], ids=str)
+async def test_what_cannot_be_a_target_is_refused_unsent(sandbox, into):
+    """A class without fields, one that holds such, and what is no type at all are ConfigurationErrors."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match="into cannot be"):
+            await client.request("GET", "customers", into=into)
+    assert not sandbox.requests
+
+
+async def test_several_lists_are_not_guessed(sandbox):
+    """With two lists under data, the error names them and asks for key=."""
+    sandbox.faults.add("GET /customers", body=b'{"data": {"a": [], "b": [], "total_items": 0}}', times=2)
+    async with connect(sandbox) as client:
+        with pytest.raises(ResponseError, match=r"several lists \(a, b\)"):
+            await client.request("GET", "customers", into=list[Customer])
+        assert await client.listing("customers", key="b").collect(limit=5) == []
+
+
+async def test_a_listing_by_path_is_a_listing(sandbox, tmp_path):
+    """Known lists have their key and id; records are dicts; pages, prefetch, raw and exports work."""
+    async with connect(sandbox) as client:
+        listing = client.listing("customers", params={"sort_field": "last_change"}, count=3)
+        assert await listing.total() == 7
+        ids = [record["customer_id"] async for record in listing]
+        assert len(set(ids)) == 7
+        async with listing.prefetch(2) as records:
+            assert [record["customer_id"] async for record in records] == ids
+        assert len([line async for line in listing.raw()]) == 7
+        assert [len(page) async for page in listing.pages()] == [3, 3, 1]
+        assert (await client.listing("customers", offset=6).page()).items[0]["customer_id"]
+        report = await client.listing("customers").export(tmp_path / "customers.jsonl")
+        assert report.records == 7
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"count": 0},
+        {"offset": -1},
+        {"key": ""},
+        {"id_field": 3},
+        {"params": {"customer_ids": "x"}},
+        {"path": "customers/{customer_id}"},
+        {"path": "//elsewhere.example/x"},
+        {"path": "customers/8ea6"},
+    ],
+    ids=str,
+)
+async def test_a_listing_that_cannot_work_is_refused(sandbox, arguments):
+    """Numbers, names, filters and paths are checked before anything is sent."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError):
+            await client.listing(**{"path": "customers", **arguments}).page()
+    assert not sandbox.requests
+
+
+async def test_a_path_that_names_a_host_is_refused(sandbox):
+    """`//host/x` is not a path below the version."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match="path"):
+            await client.request("GET", "//elsewhere.example/x")
+
+
+async def test_headers_are_added(sandbox):
+    """A call may carry headers of its own; the identity's stays the client's."""
+    async with connect(sandbox) as client:
+        await client.request("GET", "customers", params={"count": 1}, headers={"X-Trace": "1"})
+        with pytest.raises(ConfigurationError, match="headers"):
+            await client.request("GET", "customers", headers={"Authorization": "Bearer x"})
+    assert sandbox.requests[-1].headers["x-trace"] == "1"
+
+
+@pytest.mark.parametrize("way", ["iterate", "prefetch"])
+async def test_pages_of_nulls_end(sandbox, way):
+    """Pages that hold nothing but nulls, with a total of a billion, end with an error after a few."""
+    body = b'{"data": {"customers": [' + b",".join([b"null"] * 5) + b'], "total_items": 1000000000}}'
+    sandbox.faults.add("GET /customers", body=body, times=10_000)
+    async with connect(sandbox, rate_limit=None) as client:
+        await client.login()
+        with pytest.raises(ResponseError, match="only nulls"):
+            if way == "iterate":
+                async for _ in client.customers.list(count=5):
+                    pass
+            else:
+                async with client.customers.list(count=5).prefetch(2) as records:
+                    async for _ in records:
+                        pass
+    assert sandbox.count("GET /customers") < MAX_BARREN_PAGES + 5
+
+
+async def test_the_same_page_of_records_without_ids_ends(sandbox, caplog):
+    """Records that nothing names are told apart by their content, so that a page for ever ends there too."""
+    body = b'{"data": {"things": [{"a": 1}, {"a": 2}], "total_items": 1000000000}}'
+    sandbox.faults.add("GET /customers", body=body, times=1000)
+    async with connect(sandbox, rate_limit=None) as client:
+        records = [record async for record in client.listing("customers", key="things", count=2)]
+    assert records == [{"a": 1}, {"a": 2}]
+    assert "repeats a page" in caplog.text
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_mistakes_say_what_to_write(sandbox):
+    """Each common mistake with a client or a listing names what to write instead."""
+    client = connect(sandbox)
+    listing = client.customers.list()
+    with pytest.raises(ConfigurationError, match="async with CareCloud"), client:
+        pass
+    with pytest.raises(TypeError, match="async for record in listing"):
+        for _ in listing:
+            pass
+    with pytest.raises(TypeError, match=r"listing\.page\(\)"):
+        await listing
+    with pytest.raises(TypeError, match=r"listing\.first\(\)"):
+        listing[0]
+    with pytest.raises(ConfigurationError, match="async with listing"):
+        async for _ in listing.prefetch(2):
+            pass
+    await client.aclose()
+    gc.collect()
+    with pytest.raises(ConfigurationError, match="timeout cannot be None"):
+        connect(sandbox, timeout=None)
+    with pytest.raises(ConfigurationError, match=r"the class EnterpriseCredentials: make one, EnterpriseCredentials\("):
+        CareCloud(HOST, auth=type(sandbox.credentials()))
+
+
+def test_the_repr_of_a_client_that_was_refused_works():
+    """A debugger may print a client whose arguments were refused."""
+    client = CareCloud.__new__(CareCloud)
+    with pytest.raises(ConfigurationError):
+        client.__init__("", auth=Sandbox(1).credentials())
+    assert "refused" in repr(client)
+
+
+@pytest.mark.parametrize("proxy", ["ftp://proxy.example:21", "socks4://proxy.example", "//proxy", "", "proxy:3128", 3])
+def test_a_proxy_that_cannot_be_is_refused(sandbox, proxy):
+    """A scheme that HTTP cannot go through is a ConfigurationError of ours."""
+    with pytest.raises(ConfigurationError, match="proxy="):
+        CareCloud(HOST, auth=sandbox.credentials(), proxy=proxy)
+
+
+@pytest.mark.parametrize("name", ["acme-portal", "acme-portal/2.1"])
+async def test_an_application_names_itself(sandbox, name):
+    """`app_name` stands in the User-Agent of every request, the login's too, behind the SDK's."""
+    async with connect(sandbox, app_name=name) as client:
+        await client.ping()
+    assert {request.headers["user-agent"].split(" ")[-1] for request in sandbox.requests} == {name}
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a\r\nX: y", "č", "a/b/c", 3, "x" * 200])
+def test_an_application_name_that_cannot_be_is_refused(sandbox, name):
+    """What could not stand in the header is a ConfigurationError."""
+    with pytest.raises(ConfigurationError, match="app_name"):
+        connect(sandbox, app_name=name)

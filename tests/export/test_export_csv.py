@@ -1,0 +1,124 @@
+"""CSV: one row whatever way a record is read, and the dialects of spreadsheets."""
+
+import csv
+import io
+import json
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carecloud_async import ConfigurationError
+from carecloud_async.export import CsvOptions
+from carecloud_async.export.formats.csv import CsvSink
+from carecloud_async.export.formats.sinks import Layout
+from carecloud_async.models import Customer
+
+texts = st.text(max_size=9) | st.sampled_from(['a,b;"c"', "x\r\ny", "=1+1", "-5", "\u2028", ""])
+others = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+anything = st.recursive(others, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner))
+records = st.fixed_dictionaries(
+    {},
+    optional={
+        "customer_id": texts | others,
+        "last_change": texts | others,
+        "state": st.integers() | others,
+        "personal_information": st.none()
+        | anything
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "email": texts | others,
+                "gender": st.integers() | others,
+                "consents": anything,
+                "address": anything,
+            },
+        ),
+        "new": anything,
+    },
+)
+
+
+def lines_of(found):
+    return [json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") for record in found]
+
+
+def write(lines, *, fields=None, **dialect):
+    file = io.BytesIO()
+    sink = CsvSink(
+        file, Layout(into=Customer, fields=fields or {}, timezone=ZoneInfo("UTC"), csv=CsvOptions(**dialect))
+    )
+    sink.infer_schema(lines)
+    sink.write(lines)
+    sink.close()
+    return file.getvalue(), sink
+
+
+def rows_of(text, delimiter=","):
+    return list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"), newline=""), delimiter=delimiter))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(records, min_size=1, max_size=4))
+def test_slots_and_values_give_the_same_rows(found):
+    """Decoded straight into slots or taken apart value by value, a record is the same row."""
+    lines = lines_of(found)
+    fast, sink = write(lines)
+    assert not sink.outdated
+    slow_sink = CsvSink(io.BytesIO(), sink.layout)
+    slow_sink.infer_schema(lines)
+    slow_sink._begin()
+    slow_sink._row = slow_sink._slow_row
+    slow_sink.write(lines)
+    assert slow_sink.file.getvalue() == fast
+    rows = rows_of(fast)
+    assert [row["customer_id"] for row in rows] == [as_sent(json.loads(line).get("customer_id")) for line in lines]
+
+
+def as_sent(value):
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def test_tidy_records_take_no_dict():
+    """A record that is what the model says is not taken apart value by value."""
+    person = {
+        "email": "a@b.cz",
+        "gender": 1,
+        "consents": [{"last_change": "2019-06-23 11:47:22"}],
+        "address": {"city": "B"},
+    }
+    line = lines_of([{"customer_id": "8ea6", "state": 1, "personal_information": person}])
+    _, sink = write(line)
+    sink._slow_row = None
+    sink.write(line)
+
+
+def test_a_spreadsheet_opens_it():
+    """`CsvOptions.excel()` is semicolons, a byte order mark, and no formula that runs; numbers stay numbers."""
+    names = ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\uff1d1", "plain", "a;b"]
+    found = [{"customer_id": name, "state": -1, "personal_information": {"gender": -2.5}} for name in names]
+    excel = CsvOptions.excel()
+    assert excel == CsvOptions(delimiter=";", bom=True, escape_formulas=True)
+    text, _ = write(lines_of(found), delimiter=";", bom=True, escape_formulas=True)
+    assert text.startswith(b"\xef\xbb\xbfcustomer_id;personal_information.salutation;")
+    rows = rows_of(text, ";")
+    assert [row["customer_id"] for row in rows] == [*(f"'{name}" for name in names[:6]), "plain", "a;b"]
+    assert {row["state"] for row in rows} == {"-1"}
+    assert {row["personal_information.gender"] for row in rows} == {"-2.5"}
+
+
+def test_a_name_of_a_column_is_no_formula_either():
+    """A field that the server invents cannot run anything."""
+    text, _ = write(lines_of([{"=1+1": "x"}]), escape_formulas=True)
+    assert "'=1+1" in text.decode().splitlines()[0].split(",")
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r", None, 3])
+def test_a_delimiter_that_cannot_work_is_refused(delimiter):
+    """The message says what a delimiter must be."""
+    with pytest.raises(ConfigurationError, match="one character"):
+        CsvOptions(delimiter=delimiter)
