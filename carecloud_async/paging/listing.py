@@ -98,7 +98,11 @@ class Listing(Generic[T]):
         return items[:limit]
 
     def prefetch(self, pages: int) -> Prefetch[T]:
-        """Return the records with so many pages in flight, their order kept: `async with` it, then iterate."""
+        """Return the records with several pages in flight, in the server's order: `async with` it, then iterate.
+
+        Args:
+            pages: the number of pages in flight at most.
+        """
         require_int("pages", pages, least=1)
         return Prefetch(
             self.fetch,
@@ -191,7 +195,7 @@ class Listing(Generic[T]):
     @property
     def _key(self) -> str:
         if self._operation.result_key is None:
-            raise ConfigurationError(f"{self._operation.call} is no list")
+            raise ConfigurationError(f"{self._operation.call} has no known list: give key=, its name under `data`")
         return self._operation.result_key
 
     def _marks(self, items: Iterable[T]) -> Iterator[Any]:
