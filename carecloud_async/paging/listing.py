@@ -20,7 +20,9 @@ from carecloud_async.paging.prefetch import Prefetch
 from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
+    from carecloud_async.calls.attempt import RawResponse
     from carecloud_async.export.report import ExportReport, OnProgress
+    from carecloud_async.export.source import ExportSource
 
 T = TypeVar("T")
 
@@ -145,28 +147,48 @@ class Listing(Generic[T]):
             CareCloudError: the server cannot be read; what was fetched can be resumed.
         """
         from carecloud_async.export.job import run  # few programs export
-        from carecloud_async.export.reading.query import Query
+        from carecloud_async.export.options import ExportOptions
 
-        query = Query(
-            caller=self._caller,
-            operation=self._operation,
-            key=self._key,
-            into=self._into,
-            path_params=self._path_params,
-            params=self._params,
-            count=self._count,
-            offset=self._offset,
-            json=self._json,
-        )
-        return await run(
-            query,
-            target,
+        options = ExportOptions(
             concurrency=concurrency,
             resume=resume,
             overwrite=overwrite,
             changed_since=changed_since,
             fields=fields,
             on_progress=on_progress,
+        )
+        return await run(self.export_source(), target, options)
+
+    def export_source(self) -> ExportSource:
+        """Return the list as exports and scans read it."""
+        from carecloud_async.export.source import ExportSource  # few programs export
+
+        caller, operation = self._caller, self._operation
+
+        async def fetch(params: Mapping[str, Any]) -> RawResponse:
+            return await caller.exchange(operation, path_params=self._path_params, params=params, json=self._json)
+
+        body = (
+            {} if self._json is None else {"body": codec.unstructure(self._json, zone=caller.context.project.timezone)}
+        )
+        return ExportSource(
+            operation=operation,
+            key=self._key,
+            into=self._into,
+            params=self._params,
+            count=self._count,
+            offset=self._offset,
+            scope={
+                "project": (caller.context.project.origin, str(caller.interface)),
+                "list": (operation.method, operation.path, sorted(self._path_params.items())),
+                "filters": sorted((name, value) for name, value in self._params.items() if value is not None),
+                **body,
+                "language": caller.options.language,
+            },
+            fetch=fetch,
+            invalid_response=lambda problem, status: caller.invalid_response(operation, problem, status=status),
+            project=caller.context.project,
+            clock=caller.context.clock,
         )
 
     async def fetch(self, offset: int, count: int) -> Page[T]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import ConfigurationError, ExportError
-from carecloud_async.export.reading.since import OVERLAP, read_mark
+from carecloud_async.export.reading.since import OVERLAP, parse_since
 from carecloud_async.project import Project
 from carecloud_async.sandbox import Sandbox
 
@@ -162,7 +162,7 @@ async def test_times_that_mean_nothing_are_refused(tmp_path, mark, reason):
 )
 def test_no_change_falls_behind_a_mark_when_clocks_go_back(mark, later):
     """Whatever bears a local time after the mark is at or after the mark's earliest local time."""
-    read = read_mark(mark, PRAGUE)
+    read = parse_since(mark, PRAGUE)
     local = (mark + later).astimezone(ZoneInfo("Europe/Prague")).replace(tzinfo=None)
     assert local >= read.local
     assert read.moment == mark
@@ -170,7 +170,7 @@ def test_no_change_falls_behind_a_mark_when_clocks_go_back(mark, later):
 
 def test_marks_of_another_day_are_exact():
     """Far from a change of clocks the local mark is the mark."""
-    read = read_mark("2026-11-01T00:00", PRAGUE)
+    read = parse_since("2026-11-01T00:00", PRAGUE)
     assert read.local == datetime.fromisoformat("2026-11-01")
     assert read.moment == datetime(2026, 10, 31, 23, tzinfo=UTC)
 

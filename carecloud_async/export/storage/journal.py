@@ -69,7 +69,7 @@ class Journal:
             OSError: the disk refuses; the last checkpoint still holds.
         """
         file = self._file or self._begin()
-        if lines or (checkpoint.whole and not self._size):  # no records at all are still a sound file
+        if lines or (checkpoint.complete and not self._size):  # no records at all are still a sound file
             data = self._shape(lines)
             file.write(data)
             file.flush()
