@@ -6,7 +6,6 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -16,19 +15,18 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error, nesting_errors
 from carecloud_async.export.formats.compression import frame_maker
 from carecloud_async.export.formats.jsonl import join_lines
-from carecloud_async.export.formats.selection import Selection, read_fields
+from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async.export.formats.selection import Selection, field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.progress import Reporter
-from carecloud_async.export.reading.changed_scan import ChangedScan, has_changes, is_wanted
+from carecloud_async.export.reading.changed_scan import ChangedScan, is_wanted
 from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory, SeenIds
-from carecloud_async.export.reading.full_scan import FullScan
-from carecloud_async.export.reading.pages import PageFetcher
-from carecloud_async.export.reading.recorder import Recorder
-from carecloud_async.export.reading.since import OVERLAP, Since, parse_since
+from carecloud_async.export.reading.scan import make_report, scan
+from carecloud_async.export.reading.since import Since, parse_since
 from carecloud_async.export.report import Counts, ExportReport
 from carecloud_async.export.source import ExportSource
-from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy, read_checkpoint
+from carecloud_async.export.storage.checkpoint import Checkpoint, read_checkpoint
 from carecloud_async.export.storage.direct import DirectFile
 from carecloud_async.export.storage.journal import Journal
 from carecloud_async.export.storage.output import Output
@@ -65,19 +63,23 @@ class Job:
         kind = self.target.format
         # Records are kept whole for sinks, so that fields and format could change; but nobody expects them to.
         return self.source.fingerprints(
-            fields=_names(self.fields),
+            fields=field_names(self.fields),
             changed_since=None if self.since is None else self.since.moment.isoformat(),
-            format=kind.suffix + kind.compression,
+            format=[kind.suffix + kind.compression, *self.options.dialect],
         )
 
     @property
     def layout(self) -> Layout:
         """The layout that a sink is given."""
-        return Layout(into=self.source.into, fields=self.fields, timezone=self.source.project.timezone)
-
-
-def _names(fields: Selection) -> list[Any]:
-    return [[name, _names(inner)] for name, inner in fields.items()]
+        options = self.options
+        return Layout(
+            into=self.source.into,
+            fields=self.fields,
+            timezone=self.source.project.timezone,
+            columns=options.columns,
+            timestamps=options.timestamps,
+            csv=options.csv,
+        )
 
 
 async def run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
@@ -93,11 +95,13 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
     if options.changed_since is not None:
         since = parse_since(options.changed_since, source.project)
         ChangedScan.check(source)
+    destination = await anyio.to_thread.run_sync(partial(read_target, target, format=options.format))
+    special = (UNKNOWN_FIELDS,) if destination.format.suffix == ".parquet" else ()
     job = Job(
         source=source,
-        target=await anyio.to_thread.run_sync(read_target, target),
+        target=destination,
         options=options,
-        fields=read_fields(options.fields, source.into),
+        fields=read_fields(options.fields, source.into, also=special),
         since=since,
     )
     try:
@@ -133,7 +137,7 @@ async def _run_direct(job: Job) -> ExportReport:
         await anyio.to_thread.run_sync(file.finish, abandon_on_cancel=True)
     finally:
         file.close()
-    return _report(job, counts, resumed=False)
+    return make_report(job.source, counts, target=job.target.shown, resumed=False)
 
 
 def _fresh_deduplicator(job: Job, seen: SeenIds) -> Deduplicator:
@@ -203,7 +207,7 @@ async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) 
         for ids in seen:
             ids.close()
         journal.close()
-    report = _report(job, counts, resumed=start is not None)
+    report = make_report(job.source, counts, target=job.target.shown, resumed=start is not None)
     reporter = Reporter(job.options.on_progress, clock=clock, before=counts, bounded=False)
     file = await output.finish(partial(reporter.report, counts, stage="writing"))
     earlier = 0.0 if start is None else start.counts.seconds
@@ -219,7 +223,7 @@ def _publish(job: Job, workspace: Workspace, file: Path, fingerprints: dict[str,
     if job.target.url is not None:
         upload(file, job.target, overwrite=job.options.overwrite)
     else:
-        workspace.publish(file, overwrite=job.options.overwrite)
+        workspace.publish(file, overwrite=job.options.overwrite, mode=job.options.mode)
     workspace.clear()
 
 
@@ -261,57 +265,24 @@ async def _read(
     make_deduplicator: DeduplicatorFactory,
     abort: bool = False,
 ) -> Counts:
-    source, width = job.source, job.options.concurrency
-    fetcher = PageFetcher(source, by_text=start.by_text)
-    reporter = Reporter(job.options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
+    source, options = job.source, job.options
+    reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
     async with BackgroundTasks() as tasks:
         writer = Writer(commit, tasks=tasks, clock=source.clock, abort=abort)
-        recorder = Recorder(
-            start, fetcher=fetcher, writer=writer, reporter=reporter, restart=restart, count=source.count
-        )
-        full_scan = FullScan(
-            source, fetcher=fetcher, recorder=recorder, width=width, make_deduplicator=make_deduplicator
-        )
         try:
-            if job.since is None:
-                await full_scan.read()
-            else:
-                deduplicator = await anyio.to_thread.run_sync(make_deduplicator, start.strategy is Strategy.CHANGED)
-                changed_scan = ChangedScan(
-                    source,
-                    fetcher=fetcher,
-                    recorder=recorder,
-                    width=width,
-                    deduplicator=deduplicator,
-                    since=job.since,
-                    full_scan=full_scan,
-                )
-                await changed_scan.read()
-            await recorder.finish()
+            return await scan(
+                source,
+                start,
+                since=job.since,
+                width=options.concurrency,
+                writer=writer,
+                reporter=reporter,
+                restart=restart,
+                make_deduplicator=make_deduplicator,
+            )
         except BaseException:
             if not abort:
                 # What was accepted is kept for a resume, also when the user has lost patience.
                 with anyio.CancelScope(shield=True):
                     await writer.leave()
             raise
-    return recorder.counts
-
-
-def _report(job: Job, counts: Counts, *, resumed: bool) -> ExportReport:
-    began = counts.began
-    zone = job.source.project.timezone
-    following = None if began is None or not has_changes(job.source) else (began - OVERLAP).astimezone(zone)
-    return ExportReport(
-        target=job.target.shown,
-        records=counts.records,
-        pages=counts.pages,
-        requests=counts.requests,
-        retries=counts.retries,
-        seconds=counts.seconds,
-        drifted=counts.drifted,
-        settled=counts.settled,
-        sweeps=counts.sweeps,
-        resumed=resumed,
-        total=counts.total,
-        next_changed_since=following,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -21,6 +21,8 @@ from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
     from carecloud_async.calls.attempt import RawResponse
+    from carecloud_async.export.batches import RecordBatches
+    from carecloud_async.export.formats.sinks import CsvOptions
     from carecloud_async.export.report import ExportReport, OnProgress
     from carecloud_async.export.source import ExportSource
 
@@ -126,6 +128,11 @@ class Listing(Generic[T]):
         changed_since: datetime | str | None = None,
         fields: Sequence[str] | None = None,
         on_progress: OnProgress | None = None,
+        format: str | None = None,  # noqa: A002  (as users call it)
+        columns: Literal["model", "found"] = "model",
+        timestamps: Literal["utc", "project"] = "utc",
+        csv: CsvOptions | None = None,
+        mode: int = 0o600,
     ) -> ExportReport:
         """Write the whole list to a file: every record that stays is in it exactly once, whatever changes meanwhile.
 
@@ -141,11 +148,21 @@ class Listing(Generic[T]):
             changed_since: write only what changed at or after this time; naive means project-local.
             fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
             on_progress: called with a `Progress`, at most ten times a second; may be async.
+            format: the format where the target's name does not say it: `csv`, `jsonl.gz` …; `-` as target is standard
+                output.
+            columns: `model` for Parquet files that fit together whatever the records hold, with unknown fields as JSON
+                text in the column `unknown_fields`; `found` for columns of all that was found, and only that.
+            timestamps: `utc` for Parquet timestamps in UTC, converted from the project's zone; `project` for naive
+                ones, as the API sends them.
+            csv: the dialect of CSV; `CsvOptions.excel()` for spreadsheets.
+            mode: the permissions of the finished file: it holds personal data, so nobody else can read it unless this
+                says so. While it is written, nobody else can in any case.
 
         Raises:
             ExportError: it cannot start or go on; what was there is untouched, and what was fetched can be resumed.
             CareCloudError: the server cannot be read; what was fetched can be resumed.
         """
+        from carecloud_async.export.formats.sinks import CsvOptions
         from carecloud_async.export.job import run  # few programs export
         from carecloud_async.export.options import ExportOptions
 
@@ -156,8 +173,54 @@ class Listing(Generic[T]):
             changed_since=changed_since,
             fields=fields,
             on_progress=on_progress,
+            format=format,
+            columns=columns,
+            timestamps=timestamps,
+            csv=csv or CsvOptions(),
+            mode=mode,
         )
         return await run(self.export_source(), target, options)
+
+    def arrow(
+        self,
+        *,
+        concurrency: int = 8,
+        changed_since: datetime | str | None = None,
+        after: str | None = None,
+        fields: Sequence[str] | None = None,
+        timestamps: Literal["utc", "project"] = "utc",
+        on_progress: OnProgress | None = None,
+    ) -> RecordBatches:
+        """Return the whole list as Arrow record batches, exact as an export, without a file.
+
+            async with listing.arrow(concurrency=8) as batches:
+                async for batch in batches: ...
+            batches.report
+
+        Every batch has the columns of a Parquet export: the model's, and `unknown_fields`.
+
+        Args:
+            concurrency: how many pages are in flight.
+            changed_since: only what changed at or after this time; naive means project-local.
+            after: `batches.mark` of an earlier stream of the same list, to continue behind the batch it was taken at.
+            fields: the fields to take, nested ones dotted; all if left out.
+            timestamps: as for `export`.
+            on_progress: as for `export`.
+
+        Raises:
+            ExportError: the list cannot be streamed so, pyarrow is not installed, or `after` is of another stream.
+        """
+        from carecloud_async.export.batches import BatchOptions, RecordBatches  # few programs export
+
+        options = BatchOptions(
+            concurrency=concurrency,
+            changed_since=changed_since,
+            after=after,
+            fields=fields,
+            timestamps=timestamps,
+            on_progress=on_progress,
+        )
+        return RecordBatches(self.export_source(), options)
 
     def export_source(self) -> ExportSource:
         """Return the list as exports and scans read it."""

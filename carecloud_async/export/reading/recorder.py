@@ -12,7 +12,7 @@ from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.pages import PageFetcher
 from carecloud_async.export.storage.checkpoint import Checkpoint, Position, Strategy
-from carecloud_async.export.storage.writer import Writer
+from carecloud_async.export.storage.writer import RecordWriter
 
 __all__ = ["Recorder", "boundary_fields"]
 
@@ -37,7 +37,7 @@ class Recorder:
         start: Checkpoint,
         *,
         fetcher: PageFetcher,
-        writer: Writer[Checkpoint],
+        writer: RecordWriter[Checkpoint],
         reporter: Reporter,
         restart: Callable[[], Awaitable[None]],
         count: int,
