@@ -30,6 +30,7 @@ from carecloud_async.export.storage.checkpoint import Checkpoint, read_checkpoin
 from carecloud_async.export.storage.direct import DirectFile
 from carecloud_async.export.storage.journal import Journal
 from carecloud_async.export.storage.output import Output
+from carecloud_async.export.storage.state import read_state, write_state
 from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.export.storage.upload import upload
 from carecloud_async.export.storage.workspace import Workspace
@@ -91,6 +92,21 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
     """
     if source.offset:
         raise BadExportError("an export holds the whole list: leave offset out")
+    if options.state is None:
+        return await _run(source, target, options)
+    ChangedScan.check(source)
+    state, fingerprints = Path(options.state), source.fingerprints()
+    changed_since = await anyio.to_thread.run_sync(read_state, state, fingerprints)
+    report = await _run(source, target, evolve(options, state=None, changed_since=changed_since))
+    if report.settled and report.next_changed_since is not None:
+        try:
+            await anyio.to_thread.run_sync(write_state, state, fingerprints, report.next_changed_since)
+        except OSError as error:
+            raise disk_error(state, error) from error
+    return report
+
+
+async def _run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
     since = None
     if options.changed_since is not None:
         since = parse_since(options.changed_since, source.project)

@@ -126,6 +126,7 @@ class Listing(Generic[T]):
         resume: bool = False,
         overwrite: bool = False,
         changed_since: datetime | str | None = None,
+        state: str | os.PathLike[str] | None = None,
         fields: Sequence[str] | None = None,
         on_progress: OnProgress | None = None,
         format: str | None = None,  # noqa: A002  (as users call it)
@@ -146,6 +147,8 @@ class Listing(Generic[T]):
             resume: go on where an earlier run to the same target was stopped; without one, begin.
             overwrite: replace the target if it exists.
             changed_since: write only what changed at or after this time; naive means project-local.
+            state: a file that keeps the mark of the last run whose guarantee holds (`report.settled`): the first run
+                exports everything, each later one what changed. In place of `changed_since`.
             fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
             on_progress: called with a `Progress`, at most ten times a second; may be async.
             format: the format where the target's name does not say it: `csv`, `jsonl.gz` …; `-` as target is standard
@@ -171,6 +174,7 @@ class Listing(Generic[T]):
             resume=resume,
             overwrite=overwrite,
             changed_since=changed_since,
+            state=state,
             fields=fields,
             on_progress=on_progress,
             format=format,
