@@ -10,12 +10,12 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async.calls.operation import Operation
-from carecloud_async.errors import ResponseError
 from carecloud_async.project import Project
 from carecloud_async.runtime.clock import Clock
 
 if TYPE_CHECKING:
-    from carecloud_async.calls.attempt import RawResponse
+    from carecloud_async.calls.caller import Answer
+    from carecloud_async.codec import DecodedPage
 
 __all__ = ["ExportSource"]
 
@@ -32,8 +32,8 @@ class ExportSource:
         count: records per page.
         offset: records to skip.
         scope: everything that decides which records the list holds, by what it is called in messages.
-        fetch: sends the operation with query parameters and returns its answer undecoded.
-        invalid_response: makes the error of an answer that is not what the API promises, from problem and status.
+        fetch: sends the operation with query parameters and returns the records of the page, each as it was sent; a
+            page that is cut off on its way is asked for again.
         project: the project; its time zone is that of the records.
         clock: the clock.
     """
@@ -45,8 +45,7 @@ class ExportSource:
     count: int
     offset: int
     scope: Mapping[str, Any]
-    fetch: Callable[[Mapping[str, Any]], Awaitable[RawResponse]]
-    invalid_response: Callable[[str, int], ResponseError]
+    fetch: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]]
     project: Project
     clock: Clock
 

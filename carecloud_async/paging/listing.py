@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from attrs import evolve, field, frozen
 
 from carecloud_async import codec
-from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.caller import Answer, Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.targets import any_page, is_model, only_list
@@ -20,7 +21,6 @@ from carecloud_async.paging.prefetch import Prefetch
 from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
-    from carecloud_async.calls.attempt import RawResponse
     from carecloud_async.export.batches import RecordBatches
     from carecloud_async.export.formats.sinks import CsvOptions
     from carecloud_async.export.report import ExportReport, OnProgress
@@ -232,8 +232,12 @@ class Listing(Generic[T]):
 
         caller, operation = self._caller, self._operation
 
-        async def fetch(params: Mapping[str, Any]) -> RawResponse:
-            return await caller.exchange(operation, path_params=self._path_params, params=params, json=self._json)
+        decode = partial(codec.raw_page, key=self._key)
+
+        async def fetch(params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
+            return await caller.execute(
+                operation, decode=decode, path_params=self._path_params, params=params, json=self._json
+            )
 
         body = (
             {} if self._json is None else {"body": codec.unstructure(self._json, zone=caller.context.project.timezone)}
@@ -253,7 +257,6 @@ class Listing(Generic[T]):
                 "language": caller.options.language,
             },
             fetch=fetch,
-            invalid_response=lambda problem, status: caller.invalid_response(operation, problem, status=status),
             project=caller.context.project,
             clock=caller.context.clock,
         )

@@ -4,8 +4,11 @@ import json
 import random
 
 import anyio
-from attrs import define, field, frozen
+from attrs import define, field
 
+from carecloud_async import codec
+from carecloud_async.calls.attempt import RawResponse
+from carecloud_async.calls.caller import Answer
 from carecloud_async.export.job import run
 from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.source import ExportSource
@@ -37,16 +40,6 @@ ORDERS = {
 }
 
 
-@frozen(kw_only=True)
-class Answer:
-    """An answer as `ExportSource.fetch` returns it."""
-
-    body: bytes
-    status: int = 200
-    attempts: int = 1
-    headers: dict = field(factory=dict)
-
-
 @define(kw_only=True)
 class ListMachine:
     """A list of customers.
@@ -76,7 +69,8 @@ class ListMachine:
         async def fetch(params):
             for _ in range(self.dice.randrange(3)):
                 await anyio.lowlevel.checkpoint()
-            return Answer(body=json.dumps({"data": self.page(params["offset"], params["count"])}).encode())
+            body = json.dumps({"data": self.page(params["offset"], params["count"])}).encode()
+            return Answer(codec.raw_page(body, key="customers"), RawResponse(200, {}, body, 0.0))
 
         return ExportSource(
             operation=OPERATIONS["getCustomers"],
@@ -87,7 +81,6 @@ class ListMachine:
             offset=0,
             scope={},
             fetch=fetch,
-            invalid_response=lambda problem, status: AssertionError(problem, status),
             project=PROJECT,
             clock=SystemClock(),
         )

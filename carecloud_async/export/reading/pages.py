@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import msgspec
 from attrs import frozen
 
-from carecloud_async import codec
 from carecloud_async.calls.wire import server_date
 from carecloud_async.export.source import ExportSource
 
@@ -91,25 +90,20 @@ class PageFetcher:
             query |= {"count": count, "offset": offset}
         self.requests += 1
         sent = source.clock.monotonic()
-        response = await source.fetch(query)
+        answer = await source.fetch(query)
+        response, found = answer.response, answer.data
         self.retries += response.attempts - 1
         if self.began is None:
             self._note_time(server_date(response.headers), sent)
-        try:
-            found = codec.raw_page(response.body, key=source.key)
-        except codec.Malformed as error:
-            problem = str(error)
-        else:
-            lines = [line for line in found.items if line != b"null"]
-            return RawPage(
-                offset=offset,
-                lines=lines,
-                ids=self.identify(lines),
-                received=found.received,
-                last=offset + _last_index(found.items),
-                total=found.total_items,
-            )
-        raise source.invalid_response(problem, response.status)
+        lines = [line for line in found.items if line != b"null"]
+        return RawPage(
+            offset=offset,
+            lines=lines,
+            ids=self.identify(lines),
+            received=found.received,
+            last=offset + _last_index(found.items),
+            total=found.total_items,
+        )
 
     def identify(self, lines: list[bytes]) -> list[Identity]:
         """Return the identities of records."""
