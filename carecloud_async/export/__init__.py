@@ -30,6 +30,17 @@ before the beginning of this one.
 
 **Resuming.** Beside the target, `NAME.partial/` holds the records so far and a checkpoint, which is bound to the query
 and to every byte of them. The final name appears when the file is whole, and the directory is gone then.
+
+**Formats.** JSONL and CSV hold what the server sent. Parquet has the columns and types of the model whatever the
+records hold, so that the files of all nights fit together: fields that the model does not know are JSON text in the
+last column, `unknown_fields`, timestamps are UTC, and `report.nulls` counts what no column could hold.
+`listing.arrow()` streams batches of the same columns without a file.
+
+**Privacy.** Files hold personal data: they are made readable by their owner alone (0600, folders 0700), and the
+finished file stays so unless `mode=` says otherwise. Nothing is opened through a link; a working folder of somebody
+else, or one that holds links, is refused. In a folder that others may write to, only its sticky bit (as `/tmp` has)
+keeps them from exchanging what is not theirs. A password in a target URL is shown as `***` and stored nowhere. What a
+storage service makes of a file's permissions is its own affair.
 """
 
 from carecloud_async.export.formats.registry import register_sink

@@ -131,7 +131,7 @@ async def _run(source: ExportSource, target: str | os.PathLike[str], options: Ex
 async def _run_direct(job: Job) -> ExportReport:
     if job.options.resume:
         raise BadExportError(f"{job.target.shown} is not a regular file: an export to it cannot be resumed")
-    file = DirectFile(job.target, layout=job.layout, shape=_shape(job))
+    file = DirectFile(job.target, layout=job.layout, encode=_encoder(job))
 
     async def refuse() -> None:
         raise ExportError(
@@ -153,7 +153,8 @@ async def _run_direct(job: Job) -> ExportReport:
         await anyio.to_thread.run_sync(file.finish, abandon_on_cancel=True)
     finally:
         file.close()
-    return make_report(job.source, counts, target=job.target.shown, resumed=False)
+    report = make_report(job.source, counts, target=job.target.shown, resumed=False)
+    return evolve(report, nulls=dict(file.nulls))
 
 
 def _fresh_deduplicator(job: Job, seen: SeenIds) -> Deduplicator:
@@ -183,7 +184,7 @@ async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) 
     run_sync = anyio.to_thread.run_sync
     clock = job.source.clock
     began = clock.monotonic()
-    journal = Journal(workspace, shape=_shape(job))
+    journal = Journal(workspace, encode=_encoder(job))
     start = await run_sync(_load_checkpoint, workspace, journal, fingerprints) if job.options.resume else None
     output = Output(workspace, job.target, job.layout, live=start is None)
     seen: list[SeenIds] = []
@@ -259,17 +260,17 @@ def _resumed_deduplicator(job: Job, seen: SeenIds, start: Checkpoint, workspace:
     return Deduplicator(seen, step=start.step, known=start.known, wanted=wanted)
 
 
-def _shape(job: Job) -> Callable[[Sequence[bytes]], bytes]:
+def _encoder(job: Job) -> Callable[[Sequence[bytes]], bytes]:
     """Return a function that turns records into the bytes of their file."""
     native = job.target.format.sink is None
     fields = job.fields if native else {}
     frame = frame_maker(job.target.format.compression if native else "")
 
-    def shape(lines: Sequence[bytes]) -> bytes:
+    def encode(lines: Sequence[bytes]) -> bytes:
         with nesting_errors():
             return frame(join_lines(lines, fields))
 
-    return shape
+    return encode
 
 
 async def _read(
