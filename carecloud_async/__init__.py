@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         TransportError,
         WrongEventLoopError,
     )
+    from carecloud_async.export.formats.sinks import CsvOptions
     from carecloud_async.export.report import ExportReport
     from carecloud_async.http.timeout import Timeout
     from carecloud_async.models import (
@@ -122,6 +123,7 @@ __all__ = [
     "Consent",
     "ConsentChanges",
     "ConsentInput",
+    "CsvOptions",
     "CustomAgreement",
     "CustomAgreementChanges",
     "CustomAgreementInput",
@@ -231,6 +233,7 @@ _HOMES = {
         "TransportError",
         "WrongEventLoopError",
     ),
+    "export.formats.sinks": ("CsvOptions",),
     "export.report": ("ExportReport",),
     "http.timeout": ("Timeout",),
     "models": (

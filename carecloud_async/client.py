@@ -104,7 +104,7 @@ class CareCloud(Families, AnyCall):
         windows: when tokens are renewed before their end.
         on_call: called with a `CallRecord` after each call, for metrics. It must be quick; what it raises is logged.
         clock: the clock, for tests.
-        random: chance, for tests.
+        random: the source of randomness, for tests.
 
     Raises:
         ConfigurationError: a setting cannot work; the message says why.

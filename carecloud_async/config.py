@@ -1,4 +1,4 @@
-"""What a client may be set to: combinations that cannot work, and the environment's variables."""
+"""Settings of a client: their types, the combinations that cannot work, and the environment's variables."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ def _read(variable: str) -> str:
 
 
 def check_combination(http_client: Any | None, **given_ones: bool) -> None:
-    """Refuse settings that a client of the user's own brings with it.
+    """Raise where settings are given that a client of the user's own brings with it.
 
     Args:
         http_client: that client, if any.
         **given_ones: the settings, and whether they were given.
 
     Raises:
-        ConfigurationError: both were.
+        ConfigurationError: both are given.
     """
     given = [name for name, is_given in given_ones.items() if is_given]
     if http_client is not None and given:
@@ -120,10 +120,10 @@ def check_provider(auth: Any) -> None:
 
 
 def check_store(store: Any) -> TokenStore:
-    """Refuse what is no token store; what merely has its methods is one.
+    """Raise unless `store` is a token store; whatever has its methods is one.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not.
     """
     if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
         raise ConfigurationError(

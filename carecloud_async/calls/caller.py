@@ -117,18 +117,6 @@ class Caller:
         assert execution.response is not None  # noqa: S101  (there is no result without one)
         return Answer(data, execution.response)
 
-    async def exchange(
-        self,
-        operation: Operation,
-        *,
-        path_params: Mapping[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-    ) -> RawResponse:
-        """Make a call and return its response undecoded; see `call`."""
-        answer = await self.execute(operation, decode=_undecoded, path_params=path_params, params=params, json=json)
-        return answer.response
-
     @staticmethod
     def invalid_response(operation: Operation, problem: str, *, status: int | None = None) -> ResponseError:
         """Return the error of an answer that is not what the API promises."""
@@ -172,10 +160,6 @@ class Caller:
     def with_options(self, options: Options, manager: TokenManager | None) -> Caller:
         """Return a caller for the same context with other options."""
         return Caller(self.context, interface=self.interface, options=options, manager=manager)
-
-
-def _undecoded(body: bytes) -> bytes:
-    return body
 
 
 def _number(params: Mapping[str, Any] | None, name: str) -> int | None:

@@ -24,10 +24,39 @@ _hook_log = logging.getLogger("carecloud_async.on_call")
 _observer_log = logging.getLogger("carecloud_async.observers")
 
 #: Headers of an answer that a record leaves out.
-_WITHHELD = ("set-cookie", "set-cookie2", "authorization", "proxy-authorization", "www-authenticate", "location")
+_WITHHELD = frozenset(
+    {"set-cookie", "set-cookie2", "authorization", "proxy-authorization", "www-authenticate", "location"}
+)
 
 #: Class names of a cancelled task's exception on asyncio and trio: somebody's wish, not a failure.
 _CANCELLED = {"CancelledError", "Cancelled"}
+
+
+class AnswerHeaders(Mapping[str, str]):
+    """Headers of an answer without cookies, credentials and URLs; names in any case.
+
+    Args:
+        headers: all headers of the answer; looked through when they are read, not before.
+    """
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __getitem__(self, name: str) -> str:
+        if name.lower() in _WITHHELD:
+            raise KeyError(name)
+        return self._headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._headers if name.lower() not in _WITHHELD)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"<headers {', '.join(self)}>"
 
 
 @frozen(kw_only=True)
@@ -194,15 +223,6 @@ def notify(observers: tuple[CallObserver, ...], event: str, *args: Any) -> None:
             getattr(observer, event)(*args)
         except Exception:  # noqa: BLE001  (an observer may raise anything, and must cost no answer)
             _observer_log.exception("an observer of calls raised in %s", event)
-
-
-def shown_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return a copy of an answer's headers without cookies, credentials and URLs."""
-    copy: Any = getattr(headers, "copy", None)
-    shown: MutableMapping[str, str] = dict(headers) if copy is None else copy()
-    for name in _WITHHELD:
-        shown.pop(name, None)
-    return shown
 
 
 def is_logged(error: str | None) -> bool:

@@ -13,6 +13,7 @@ from carecloud_async import codec
 from carecloud_async.calls.attempt import Attempt, RawResponse, invalid_response
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.events import (
+    AnswerHeaders,
     CallObserver,
     CallRecord,
     CallStart,
@@ -20,7 +21,6 @@ from carecloud_async.calls.events import (
     log_call,
     notify,
     observers_now,
-    shown_headers,
 )
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import MAYBE_DONE, Failure, FailureKind
@@ -325,7 +325,7 @@ class CallExecution(Generic[T]):
             correlation_id=self._id,
             error=error,
             operation=call.operation.call if call.operation.operation_id else "",
-            headers={} if headers is None or not self._observers else shown_headers(headers),
+            headers={} if headers is None else AnswerHeaders(headers),
             request_id=None if headers is None else request_id(headers),
             limiter_seconds=self._limiter_seconds,
             attempt_statuses=tuple(self._statuses),

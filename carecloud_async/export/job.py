@@ -1,13 +1,11 @@
-"""The job: everything that one export does, from its arguments to its report."""
+"""One export, from its options to its report."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -17,22 +15,22 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error, nesting_errors
 from carecloud_async.export.formats.compression import frame_maker
 from carecloud_async.export.formats.jsonl import join_lines
-from carecloud_async.export.formats.selection import Selection, read_fields
+from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async.export.formats.selection import Selection, field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
+from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.progress import Reporter
-from carecloud_async.export.reading.changed_scan import ChangedScan, has_changes, is_wanted
-from carecloud_async.export.reading.deduplicator import Deduplicator
-from carecloud_async.export.reading.full_scan import FullScan
-from carecloud_async.export.reading.query import Query
-from carecloud_async.export.reading.recorder import Recorder
-from carecloud_async.export.reading.seen_ids import SeenIds
-from carecloud_async.export.reading.since import OVERLAP, Since, read_mark
-from carecloud_async.export.reading.source import Source
-from carecloud_async.export.report import Counts, ExportReport, OnProgress
+from carecloud_async.export.reading.changed_scan import ChangedScan, is_wanted
+from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory, SeenIds
+from carecloud_async.export.reading.scan import make_report, scan
+from carecloud_async.export.reading.since import Since, parse_since
+from carecloud_async.export.report import Counts, ExportReport
+from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint, read_checkpoint
 from carecloud_async.export.storage.direct import DirectFile
 from carecloud_async.export.storage.journal import Journal
 from carecloud_async.export.storage.output import Output
+from carecloud_async.export.storage.state import read_state, write_state
 from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.export.storage.upload import upload
 from carecloud_async.export.storage.workspace import Workspace
@@ -44,81 +42,83 @@ __all__ = ["run"]
 
 @frozen(kw_only=True)
 class Job:
-    """What was asked for, checked.
+    """A checked request for an export.
 
     Attributes:
-        query: the list.
-        target: where it goes.
+        source: the list.
+        target: the destination.
+        options: the options as they were given.
         fields: the wanted fields; empty for all.
-        mark: since when; `None` for everything.
-        width: how many requests at once.
-        resume, overwrite, on_progress: as they came.
+        since: the time that changes are wanted from; `None` for everything.
     """
 
-    query: Query
+    source: ExportSource
     target: Target
+    options: ExportOptions
     fields: Selection
-    mark: Since | None
-    width: int
-    resume: bool
-    overwrite: bool
-    on_progress: OnProgress | None
+    since: Since | None
 
     @property
-    def marks(self) -> dict[str, str]:
-        """What a checkpoint is bound to."""
+    def fingerprints(self) -> dict[str, str]:
+        """Digests of everything that a checkpoint is bound to."""
         kind = self.target.format
         # Records are kept whole for sinks, so that fields and format could change; but nobody expects them to.
-        return self.query.marks(
-            fields=_names(self.fields),
-            changed_since=None if self.mark is None else self.mark.moment.isoformat(),
-            format=kind.suffix + kind.compression,
+        return self.source.fingerprints(
+            fields=field_names(self.fields),
+            changed_since=None if self.since is None else self.since.moment.isoformat(),
+            format=[kind.suffix + kind.compression, *self.options.dialect],
         )
 
     @property
     def layout(self) -> Layout:
-        """What a sink is told."""
-        return Layout(into=self.query.into, fields=self.fields, timezone=self.query.caller.context.project.timezone)
+        """The layout that a sink is given."""
+        options = self.options
+        return Layout(
+            into=self.source.into,
+            fields=self.fields,
+            timezone=self.source.project.timezone,
+            columns=options.columns,
+            timestamps=options.timestamps,
+            csv=options.csv,
+        )
 
 
-def _names(fields: Selection) -> list[Any]:
-    return [[name, _names(inner)] for name, inner in fields.items()]
-
-
-async def run(
-    query: Query,
-    target: str | os.PathLike[str],
-    *,
-    concurrency: int,
-    resume: bool,
-    overwrite: bool,
-    changed_since: datetime | str | None,
-    fields: Sequence[str] | None,
-    on_progress: OnProgress | None,
-) -> ExportReport:
+async def run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
     """Export a list; see `Listing.export`.
 
     Raises:
         ExportError: it cannot start or go on.
         CareCloudError: the server cannot be read.
     """
-    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
-        raise BadExportError("concurrency must be a whole number from 1 up")
-    if query.offset:
+    if source.offset:
         raise BadExportError("an export holds the whole list: leave offset out")
-    mark = None
-    if changed_since is not None:
-        mark = read_mark(changed_since, query.caller.context.project)
-        ChangedScan.check(query)
+    if options.state is None:
+        return await _run(source, target, options)
+    ChangedScan.check(source)
+    state, fingerprints = Path(options.state), source.fingerprints()
+    changed_since = await anyio.to_thread.run_sync(read_state, state, fingerprints)
+    report = await _run(source, target, evolve(options, state=None, changed_since=changed_since))
+    if report.settled and report.next_changed_since is not None:
+        try:
+            await anyio.to_thread.run_sync(write_state, state, fingerprints, report.next_changed_since)
+        except OSError as error:
+            raise disk_error(state, error) from error
+    return report
+
+
+async def _run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
+    since = None
+    if options.changed_since is not None:
+        since = parse_since(options.changed_since, source.project)
+        ChangedScan.check(source)
+    destination = await anyio.to_thread.run_sync(partial(read_target, target, format=options.format))
+    special = (UNKNOWN_FIELDS,) if destination.format.suffix == ".parquet" else ()
     job = Job(
-        query=query,
-        target=await anyio.to_thread.run_sync(read_target, target),
-        fields=read_fields(fields, query.into),
-        mark=mark,
-        width=concurrency,
-        resume=resume,
-        overwrite=overwrite,
-        on_progress=on_progress,
+        source=source,
+        target=destination,
+        options=options,
+        fields=read_fields(options.fields, source.into, also=special),
+        since=since,
     )
     try:
         return await (_run_direct(job) if job.target.direct else _run_file(job))
@@ -129,81 +129,94 @@ async def run(
 
 
 async def _run_direct(job: Job) -> ExportReport:
-    if job.resume:
-        raise BadExportError(f"{job.target.shown} is no regular file: what was written to it cannot be resumed")
-    file = DirectFile(job.target, layout=job.layout, shape=_shape(job))
+    if job.options.resume:
+        raise BadExportError(f"{job.target.shown} is not a regular file: an export to it cannot be resumed")
+    file = DirectFile(job.target, layout=job.layout, encode=_encoder(job))
 
     async def refuse() -> None:
         raise ExportError(
-            f"the server does not keep {job.query.name} in the order of ids, and what was written to "
+            f"the server does not keep {job.source.name} in the order of ids, and what was written to "
             f"{job.target.shown} cannot be taken back: export to a file"
         )
 
     await anyio.to_thread.run_sync(file.open, abandon_on_cancel=True)
     try:
         with SeenIds() as seen:
-            keeper = partial(_fresh_keeper, job, seen)
-            book = await _read(job, Checkpoint(), commit=file.commit, restart=refuse, keeper=keeper, abort=True)
+            counts = await _read(
+                job,
+                Checkpoint(),
+                commit=file.commit,
+                restart=refuse,
+                make_deduplicator=lambda _: _fresh_deduplicator(job, seen),
+                abort=True,
+            )
         await anyio.to_thread.run_sync(file.finish, abandon_on_cancel=True)
     finally:
         file.close()
-    return _report(job, book.counts, resumed=False)
+    report = make_report(job.source, counts, target=job.target.shown, resumed=False)
+    return evolve(report, nulls=dict(file.nulls))
 
 
-def _fresh_keeper(job: Job, seen: SeenIds, resumed: bool) -> Deduplicator:  # noqa: ARG001  (nothing is resumed here)
-    return Deduplicator(seen, wanted=None if job.mark is None else is_wanted(job.mark))
+def _fresh_deduplicator(job: Job, seen: SeenIds) -> Deduplicator:
+    return Deduplicator(seen, wanted=None if job.since is None else is_wanted(job.since))
 
 
 async def _run_file(job: Job) -> ExportReport:
     run_sync = anyio.to_thread.run_sync
-    place = Workspace(job.target)
-    marks = job.marks
+    workspace = Workspace(job.target)
+    fingerprints = job.fingerprints
     taken = await run_sync(job.target.exists)
-    if taken and not job.overwrite:
-        remembered = await run_sync(place.finished, marks) if job.resume else None
+    if taken and not job.options.overwrite:
+        remembered = await run_sync(workspace.finished, fingerprints) if job.options.resume else None
         if remembered is not None:
-            await run_sync(place.tidy)
+            await run_sync(workspace.tidy)
             return evolve(remembered, resumed=True, finished_before=True)
         raise ExportError(f"{job.target.shown} exists already: pass overwrite=True to replace it")
-    await run_sync(place.__enter__)
+    await run_sync(workspace.__enter__)
     try:
-        return await _run_in(job, place, marks)
+        return await _run_in(job, workspace, fingerprints)
     finally:
         with anyio.CancelScope(shield=True):
-            await run_sync(place.__exit__)
+            await run_sync(workspace.__exit__)
 
 
-async def _run_in(job: Job, place: Workspace, marks: dict[str, str]) -> ExportReport:
+async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) -> ExportReport:
     run_sync = anyio.to_thread.run_sync
-    clock = job.query.caller.context.clock
+    clock = job.source.clock
     began = clock.monotonic()
-    journal = Journal(place, shape=_shape(job))
-    start = await run_sync(_resumed, place, journal, marks) if job.resume else None
-    output = Output(place, job.target, job.layout, live=start is None)
+    journal = Journal(workspace, encode=_encoder(job))
+    start = await run_sync(_load_checkpoint, workspace, journal, fingerprints) if job.options.resume else None
+    output = Output(workspace, job.target, job.layout, live=start is None)
     seen: list[SeenIds] = []
 
     def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
         journal.commit(lines, checkpoint)
         output.write(lines)
 
-    def keeper(resumed: bool) -> Deduplicator:
-        known = start if resumed else None
-        if known is None:
-            place.clear_seen()
-        ids = SeenIds(place.seen)
+    def make_deduplicator(resumed: bool) -> Deduplicator:
+        if start is None or not resumed:
+            workspace.clear_seen()
+        ids = SeenIds(workspace.seen)
         seen.append(ids)
-        return _keeper(job, ids, known, place)
+        if start is None or not resumed:
+            return _fresh_deduplicator(job, ids)
+        return _resumed_deduplicator(job, ids, start, workspace)
 
     async def restart() -> None:
         await run_sync(output.restart)
         await run_sync(journal.restart)
 
     try:
-        if start is not None and start.whole:
+        if start is not None and start.complete:
             counts = start.counts
         else:
-            book = await _read(job, start or Checkpoint(marks=marks), commit=commit, restart=restart, keeper=keeper)
-            counts = book.counts
+            counts = await _read(
+                job,
+                start or Checkpoint(fingerprints=fingerprints),
+                commit=commit,
+                restart=restart,
+                make_deduplicator=make_deduplicator,
+            )
     except BaseException:
         output.close()
         raise
@@ -211,55 +224,53 @@ async def _run_in(job: Job, place: Workspace, marks: dict[str, str]) -> ExportRe
         for ids in seen:
             ids.close()
         journal.close()
-    report = _report(job, counts, resumed=start is not None)
-    reporter = Reporter(job.on_progress, clock=clock, before=counts, bounded=False)
-    file = await output.finish(partial(reporter.tell, counts, stage="writing"))
+    report = make_report(job.source, counts, target=job.target.shown, resumed=start is not None)
+    reporter = Reporter(job.options.on_progress, clock=clock, before=counts, bounded=False)
+    file = await output.finish(partial(reporter.report, counts, stage="writing"))
     earlier = 0.0 if start is None else start.counts.seconds
     report = evolve(report, seconds=earlier + clock.monotonic() - began, nulls=dict(output.nulls))
-    await run_sync(_publish, job, place, file, marks, report)
+    await run_sync(_publish, job, workspace, file, fingerprints, report)
     return report
 
 
-def _publish(job: Job, place: Workspace, file: Path, marks: dict[str, str], report: ExportReport) -> None:
-    place.forget()
-    if job.resume:
-        place.remember(file, marks, report)
+def _publish(job: Job, workspace: Workspace, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
+    workspace.forget()
+    if job.options.resume:
+        workspace.remember(file, fingerprints, report)
     if job.target.url is not None:
-        upload(file, job.target, overwrite=job.overwrite)
+        upload(file, job.target, overwrite=job.options.overwrite)
     else:
-        place.publish(file, overwrite=job.overwrite)
-    place.clear()
+        workspace.publish(file, overwrite=job.options.overwrite, mode=job.options.mode)
+    workspace.clear()
 
 
-def _resumed(place: Workspace, journal: Journal, marks: dict[str, str]) -> Checkpoint | None:
-    checkpoint = read_checkpoint(place.checkpoint)
+def _load_checkpoint(workspace: Workspace, journal: Journal, fingerprints: dict[str, str]) -> Checkpoint | None:
+    checkpoint = read_checkpoint(workspace.checkpoint)
     if checkpoint is not None:
-        checkpoint.require(marks, where=place.directory)
+        checkpoint.require(fingerprints, where=workspace.directory)
         journal.restore(checkpoint)
     return checkpoint
 
 
-def _keeper(job: Job, seen: SeenIds, start: Checkpoint | None, place: Workspace) -> Deduplicator:
-    wanted = None if job.mark is None else is_wanted(job.mark)
-    if start is None:
-        return Deduplicator(seen, wanted=wanted)
+def _resumed_deduplicator(job: Job, seen: SeenIds, start: Checkpoint, workspace: Workspace) -> Deduplicator:
     seen.forget_after(start.step)
     if len(seen) != start.known:
-        raise ExportError(f"cannot resume: {place.seen} was changed since; export with resume=False to begin anew")
+        raise ExportError(f"cannot resume: {workspace.seen} was changed since; export with resume=False to begin anew")
+    wanted = None if job.since is None else is_wanted(job.since)
     return Deduplicator(seen, step=start.step, known=start.known, wanted=wanted)
 
 
-def _shape(job: Job) -> Callable[[Sequence[bytes]], bytes]:
-    """Return what turns records into the bytes of their file: lines, and what the format makes of them."""
+def _encoder(job: Job) -> Callable[[Sequence[bytes]], bytes]:
+    """Return a function that turns records into the bytes of their file."""
     native = job.target.format.sink is None
     fields = job.fields if native else {}
     frame = frame_maker(job.target.format.compression if native else "")
 
-    def shape(lines: Sequence[bytes]) -> bytes:
+    def encode(lines: Sequence[bytes]) -> bytes:
         with nesting_errors():
             return frame(join_lines(lines, fields))
 
-    return shape
+    return encode
 
 
 async def _read(
@@ -268,52 +279,27 @@ async def _read(
     *,
     commit: Callable[[list[bytes], Checkpoint], None],
     restart: Callable[[], Awaitable[None]],
-    keeper: Callable[[bool], Deduplicator],
+    make_deduplicator: DeduplicatorFactory,
     abort: bool = False,
-) -> Recorder:
-    query = job.query
-    source = Source(query)
-    reporter = Reporter(
-        job.on_progress, clock=query.caller.context.clock, before=start.counts, bounded=job.mark is None
-    )
+) -> Counts:
+    source, options = job.source, job.options
+    reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
     async with BackgroundTasks() as tasks:
-        writer = Writer(commit, tasks=tasks, clock=query.caller.context.clock, abort=abort)
-        book = Recorder(start, source=source, writer=writer, reporter=reporter, restart=restart, count=query.count)
+        writer = Writer(commit, tasks=tasks, clock=source.clock, abort=abort)
         try:
-            whole = FullScan(query, source=source, book=book, width=job.width, keeper=keeper)
-            if job.mark is None:
-                await whole.read()
-            else:
-                made = await anyio.to_thread.run_sync(keeper, start.way == "changed")
-                changed = ChangedScan(
-                    query, source=source, book=book, width=job.width, keeper=made, mark=job.mark, whole=whole
-                )
-                await changed.read()
-            await book.finish()
+            return await scan(
+                source,
+                start,
+                since=job.since,
+                width=options.concurrency,
+                writer=writer,
+                reporter=reporter,
+                restart=restart,
+                make_deduplicator=make_deduplicator,
+            )
         except BaseException:
             if not abort:
                 # What was accepted is kept for a resume, also when the user has lost patience.
                 with anyio.CancelScope(shield=True):
                     await writer.leave()
             raise
-    return book
-
-
-def _report(job: Job, counts: Counts, *, resumed: bool) -> ExportReport:
-    began = counts.began
-    zone = job.query.caller.context.project.timezone
-    following = None if began is None or not has_changes(job.query) else (began - OVERLAP).astimezone(zone)
-    return ExportReport(
-        target=job.target.shown,
-        records=counts.records,
-        pages=counts.pages,
-        requests=counts.requests,
-        retries=counts.retries,
-        seconds=counts.seconds,
-        drifted=counts.drifted,
-        settled=counts.settled,
-        sweeps=counts.sweeps,
-        resumed=resumed,
-        total=counts.total,
-        next_changed_since=following,
-    )

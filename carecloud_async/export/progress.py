@@ -1,4 +1,4 @@
-"""Tells the user's function how far the export is, ten times a second at most."""
+"""Report progress to the user's function, ten times a second at most."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _EVERY = 0.1
 
 
 class Reporter:
-    """Calls the user's function in the export's own task: what it raises ends the export, as itself.
+    """Calls the user's function in the export's own task: an exception it raises ends the export, unchanged.
 
     Args:
         on_progress: the function; `None` for none.
         clock: the clock.
-        before: what earlier runs counted.
+        before: the counts of earlier runs.
         bounded: whether the server's total is what will be written.
     """
 
@@ -28,35 +28,35 @@ class Reporter:
         self._before = before
         self._bounded = bounded
         self._started = clock.monotonic()
-        self._told = -1.0
+        self._reported_at = -1.0
 
     @property
     def seconds(self) -> float:
-        """How long this run has taken."""
+        """The duration of this run."""
         return self._clock.monotonic() - self._started
 
-    async def tell(self, counts: Counts, *, stage: str = "reading", now: bool = False) -> None:
-        """Tell, unless it was told a moment ago.
+    async def report(self, counts: Counts, *, stage: str = "reading", now: bool = False) -> None:
+        """Report, unless the last report was a moment ago.
 
         Args:
-            counts: what is counted.
+            counts: the counts so far.
             stage: see `Progress.stage`.
-            now: tell in any case.
+            now: report in any case.
         """
         if self._on_progress is None:
             return
         seconds = self.seconds
-        if not now and 0 <= self._told > seconds - _EVERY:
+        if not now and 0 <= self._reported_at > seconds - _EVERY:
             return
-        self._told = seconds
-        told = self._on_progress(self._progress(counts, seconds, stage))
-        if inspect.isawaitable(told):
-            await told
+        self._reported_at = seconds
+        result = self._on_progress(self._progress(counts, seconds, stage))
+        if inspect.isawaitable(result):
+            await result
 
     def _progress(self, counts: Counts, seconds: float, stage: str) -> Progress:
         rate = max(counts.records - self._before.records, 0) / seconds if seconds > 0 else 0.0
         total = counts.total if self._bounded else None
-        left = None if total is None or not rate else max(total - counts.records, 0) / rate
+        remaining = None if total is None or not rate else max(total - counts.records, 0) / rate
         return Progress(
             records=counts.records,
             total=total,
@@ -65,6 +65,6 @@ class Reporter:
             pages=counts.pages,
             seconds=seconds,
             rate=rate,
-            remaining=left,
+            remaining=remaining,
             stage=stage,
         )

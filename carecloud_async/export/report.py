@@ -1,4 +1,4 @@
-"""What an export tells: `Progress` while it runs, `ExportReport` when it is done, and the `Counts` behind both."""
+"""The figures of an export: `Progress` while it runs, `ExportReport` when it is done, `Counts` inside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ __all__ = ["Counts", "ExportReport", "OnProgress", "Progress"]
 
 @frozen(kw_only=True)
 class Counts:
-    """What is counted, over all runs of an export; see `ExportReport`."""
+    """Running totals over all runs of an export; see `ExportReport`.
+
+    Attributes:
+        began: when the server first answered, by its own clock.
+    """
 
     records: int = 0
     pages: int = 0
@@ -28,17 +32,17 @@ class Counts:
 
 @frozen(kw_only=True)
 class Progress:
-    """How far an export is.
+    """The progress of an export.
 
     Attributes:
         records: records accepted so far, those of earlier runs of a resumed export included.
-        total: how many there will be, as the server says; `None` if it does not, or with `changed_since`.
-        requests: pages asked for in this run.
-        retries: how often one of them had to be asked for again.
+        total: the number of records in the list, as the server says; `None` if it does not, or with `changed_since`.
+        requests: pages requested in this run.
+        retries: requests of this run that had to be repeated.
         pages: pages that brought records.
-        seconds: how long this run has taken.
+        seconds: duration of this run.
         rate: records per second in this run.
-        remaining: seconds that are left at this rate, if that can be told.
+        remaining: estimated seconds left at this rate; `None` if unknown.
         stage: `reading` from the server, or `writing` the finished file (formats that are converted at the end).
     """
 
@@ -55,21 +59,23 @@ class Progress:
 
 @frozen(kw_only=True)
 class ExportReport:
-    """What became of an export.
+    """The result of an export.
 
     Attributes:
-        target: where the records are.
-        records: how many records were written.
+        target: the file or URL that holds the records.
+        records: the number of records written.
         pages: pages that brought records.
-        requests: pages asked for, those of earlier runs of a resumed export included.
-        retries: how often a page had to be asked for again, earlier runs included.
-        seconds: how long it took, earlier runs included.
+        requests: pages requested, those of earlier runs of a resumed export included.
+        retries: requests that had to be repeated, earlier runs included.
+        seconds: duration, earlier runs included.
         drifted: whether the list was seen to change meanwhile.
-        settled: whether the guarantee holds: false if the list kept changing until the export gave up following it.
+        settled: whether the guarantee holds. False if it cannot be vouched for: the list kept changing until the export
+            gave up following it, the server sends one record at a time or deals the order anew, or fewer records were
+            found than the server says there are.
         sweeps: how often the list was read; 1 wherever it can be read in the order of its ids.
-        resumed: whether an earlier run was gone on with.
-        finished_before: whether an earlier run had finished it: nothing was asked for, and the file is as it was.
-        total: how many records there are, as the server said last.
+        resumed: whether an earlier run was continued.
+        finished_before: whether an earlier run had finished it: nothing was requested, and the file is as it was.
+        total: the number of records in the list, as the server said last.
         next_changed_since: the mark for the next `changed_since`; `None` for lists without `last_change`.
         nulls: the number of values that the format could not hold and wrote as null, by dotted field name; formats of
             text (JSONL, CSV) hold everything.

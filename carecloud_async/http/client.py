@@ -119,10 +119,10 @@ def build_http_client(
     max_response_bytes: int = MAX_RESPONSE_BYTES,
     app_name: str | None = None,
 ) -> HttpClient:
-    """Make the client, or take the user's client as one.
+    """Return the SDK's own client, or the user's client as one.
 
     Raises:
-        ConfigurationError: the client or transport is of no family this SDK knows, or a setting cannot work.
+        ConfigurationError: the client or transport is of neither httpx nor httpx2, or a setting cannot work.
     """
     user_agent = _user_agent(app_name)
     if http_client is not None:

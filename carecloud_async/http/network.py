@@ -18,7 +18,7 @@ def choose_proxy(origin: str, proxy: str | None) -> str | None:
     """Return the proxy to use: the one given, else the environment's.
 
     Raises:
-        ConfigurationError: it is none that HTTP can go through. The address is not shown, it may hold a password.
+        ConfigurationError: HTTP cannot go through it. The address is not shown: it may hold a password.
     """
     source = "proxy="
     if proxy is None:
@@ -32,7 +32,7 @@ def choose_proxy(origin: str, proxy: str | None) -> str | None:
         usable = False
     if not usable:
         raise ConfigurationError(
-            f'{source} must be an address such as "http://proxy.example:3128"; SOCKS is not spoken'
+            f'{source} must be an address such as "http://proxy.example:3128"; SOCKS proxies are not supported'
         )
     return proxy
 
@@ -49,10 +49,10 @@ def environment_proxy(origin: str) -> str | None:
 
 
 def check_verify(verify: Verify) -> None:
-    """Refuse at once what can be no `verify`.
+    """Raise unless `verify` is of a kind that can work.
 
     Raises:
-        ConfigurationError: it is of another kind, or there is no such file.
+        ConfigurationError: it is of another kind, or the file does not exist.
     """
     if isinstance(verify, bool | ssl.SSLContext):
         return
@@ -61,11 +61,11 @@ def check_verify(verify: Verify) -> None:
             f"verify must be True, False, a CA bundle's path or an ssl.SSLContext, not {type(verify).__name__}"
         )
     if not os.path.exists(verify):
-        raise ConfigurationError("verify names a CA bundle that is not there")
+        raise ConfigurationError("verify names a CA bundle that does not exist")
 
 
 def tls_context(verify: Verify) -> ssl.SSLContext:
-    """Make the TLS context.
+    """Return the TLS context.
 
     Raises:
         ConfigurationError: the CA bundle cannot be read.

@@ -1,4 +1,4 @@
-"""Going through a list page by page, and page by page record by record.
+"""Iterators over a list: page by page, and record by record.
 
 These are iterator objects and no generators: leaving an `async for` half-way leaves nothing open behind.
 
@@ -47,7 +47,7 @@ class Page(Generic[T]):
         return len(self.items)
 
     def is_last(self, count: int) -> bool:
-        """Tell whether nothing can follow, given that `count` records come on a full page.
+        """Return whether nothing can follow, given that `count` records come on a full page.
 
         An empty page is the last, and a short one that ends exactly where the total says. Of any other only asking
         again can tell: the server may cap `count` or send fewer now and then, and a total that does not fit is wrong.
@@ -64,10 +64,10 @@ IdentityKeys = Callable[[Iterable[T]], Iterable[Any]]
 
 
 class CycleDetector(Generic[T]):
-    """Notices that a server goes in circles, with the memory of one page.
+    """Detects repeated pages, remembering one (Brent's algorithm).
 
-    A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found (Brent's
-    algorithm). Of nearly all pages the first record tells that they are new, and no other is looked at.
+    A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found. Of
+    nearly all pages the first record shows that they are new, and no other is looked at.
 
     One page that brings nothing new is no circle yet: a page's worth of records may have been inserted before it. It is
     passed over; the second one is believed.
@@ -116,7 +116,7 @@ class CycleDetector(Generic[T]):
 
 
 def warn_of_circle(name: str) -> None:
-    """Tell that a list was ended because it repeats itself."""
+    """Log that a list was ended because it repeats itself."""
     _log.warning("%s: the server repeats a page it has sent before; the list ends here", name)
 
 

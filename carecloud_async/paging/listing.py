@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from attrs import evolve, field, frozen
 
 from carecloud_async import codec
-from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.caller import Answer, Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.targets import any_page, is_model, only_list
@@ -20,7 +21,10 @@ from carecloud_async.paging.prefetch import Prefetch
 from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
+    from carecloud_async.export.batches import RecordBatches
+    from carecloud_async.export.formats.sinks import CsvOptions
     from carecloud_async.export.report import ExportReport, OnProgress
+    from carecloud_async.export.source import ExportSource
 
 T = TypeVar("T")
 
@@ -98,7 +102,11 @@ class Listing(Generic[T]):
         return items[:limit]
 
     def prefetch(self, pages: int) -> Prefetch[T]:
-        """Return the records with so many pages in flight, their order kept: `async with` it, then iterate."""
+        """Return the records with several pages in flight, in the server's order: `async with` it, then iterate.
+
+        Args:
+            pages: the number of pages in flight at most.
+        """
         require_int("pages", pages, least=1)
         return Prefetch(
             self.fetch,
@@ -118,8 +126,14 @@ class Listing(Generic[T]):
         resume: bool = False,
         overwrite: bool = False,
         changed_since: datetime | str | None = None,
+        state: str | os.PathLike[str] | None = None,
         fields: Sequence[str] | None = None,
         on_progress: OnProgress | None = None,
+        format: str | None = None,  # noqa: A002  (as users call it)
+        columns: Literal["model", "found"] = "model",
+        timestamps: Literal["utc", "project"] = "utc",
+        csv: CsvOptions | None = None,
+        mode: int = 0o600,
     ) -> ExportReport:
         """Write the whole list to a file: every record that stays is in it exactly once, whatever changes meanwhile.
 
@@ -133,36 +147,118 @@ class Listing(Generic[T]):
             resume: go on where an earlier run to the same target was stopped; without one, begin.
             overwrite: replace the target if it exists.
             changed_since: write only what changed at or after this time; naive means project-local.
+            state: a file that keeps the mark of the last run whose guarantee holds (`report.settled`): the first run
+                exports everything, each later one what changed. In place of `changed_since`.
             fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
             on_progress: called with a `Progress`, at most ten times a second; may be async.
+            format: the format where the target's name does not say it: `csv`, `jsonl.gz` …; `-` as target is standard
+                output.
+            columns: `model` for Parquet files that fit together whatever the records hold, with unknown fields as JSON
+                text in the column `unknown_fields`; `found` for columns of all that was found, and only that.
+            timestamps: `utc` for Parquet timestamps in UTC, converted from the project's zone; `project` for naive
+                ones, as the API sends them.
+            csv: the dialect of CSV; `CsvOptions.excel()` for spreadsheets.
+            mode: the permissions of the finished file: it holds personal data, so nobody else can read it unless this
+                says so. While it is written, nobody else can in any case.
 
         Raises:
             ExportError: it cannot start or go on; what was there is untouched, and what was fetched can be resumed.
             CareCloudError: the server cannot be read; what was fetched can be resumed.
         """
+        from carecloud_async.export.formats.sinks import CsvOptions
         from carecloud_async.export.job import run  # few programs export
-        from carecloud_async.export.reading.query import Query
+        from carecloud_async.export.options import ExportOptions
 
-        query = Query(
-            caller=self._caller,
-            operation=self._operation,
-            key=self._key,
-            into=self._into,
-            path_params=self._path_params,
-            params=self._params,
-            count=self._count,
-            offset=self._offset,
-            json=self._json,
-        )
-        return await run(
-            query,
-            target,
+        options = ExportOptions(
             concurrency=concurrency,
             resume=resume,
             overwrite=overwrite,
             changed_since=changed_since,
+            state=state,
             fields=fields,
             on_progress=on_progress,
+            format=format,
+            columns=columns,
+            timestamps=timestamps,
+            csv=csv or CsvOptions(),
+            mode=mode,
+        )
+        return await run(self.export_source(), target, options)
+
+    def arrow(
+        self,
+        *,
+        concurrency: int = 8,
+        changed_since: datetime | str | None = None,
+        after: str | None = None,
+        fields: Sequence[str] | None = None,
+        timestamps: Literal["utc", "project"] = "utc",
+        on_progress: OnProgress | None = None,
+    ) -> RecordBatches:
+        """Return the whole list as Arrow record batches, exact as an export, without a file.
+
+            async with listing.arrow(concurrency=8) as batches:
+                async for batch in batches: ...
+            batches.report
+
+        Every batch has the columns of a Parquet export: the model's, and `unknown_fields`.
+
+        Args:
+            concurrency: how many pages are in flight.
+            changed_since: only what changed at or after this time; naive means project-local.
+            after: `batches.mark` of an earlier stream of the same list, to continue behind the batch it was taken at.
+            fields: the fields to take, nested ones dotted; all if left out.
+            timestamps: as for `export`.
+            on_progress: as for `export`.
+
+        Raises:
+            ExportError: the list cannot be streamed so, pyarrow is not installed, or `after` is of another stream.
+        """
+        from carecloud_async.export.batches import BatchOptions, RecordBatches  # few programs export
+
+        options = BatchOptions(
+            concurrency=concurrency,
+            changed_since=changed_since,
+            after=after,
+            fields=fields,
+            timestamps=timestamps,
+            on_progress=on_progress,
+        )
+        return RecordBatches(self.export_source(), options)
+
+    def export_source(self) -> ExportSource:
+        """Return the list as exports and scans read it."""
+        from carecloud_async.export.source import ExportSource  # few programs export
+
+        caller, operation = self._caller, self._operation
+
+        decode = partial(codec.raw_page, key=self._key)
+
+        async def fetch(params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
+            return await caller.execute(
+                operation, decode=decode, path_params=self._path_params, params=params, json=self._json
+            )
+
+        body = (
+            {} if self._json is None else {"body": codec.unstructure(self._json, zone=caller.context.project.timezone)}
+        )
+        return ExportSource(
+            operation=operation,
+            key=self._key,
+            into=self._into,
+            params=self._params,
+            count=self._count,
+            offset=self._offset,
+            scope={
+                "project": (caller.context.project.origin, str(caller.interface)),
+                "list": (operation.method, operation.path, sorted(self._path_params.items())),
+                "filters": sorted((name, value) for name, value in self._params.items() if value is not None),
+                **body,
+                "language": caller.options.language,
+            },
+            fetch=fetch,
+            project=caller.context.project,
+            clock=caller.context.clock,
         )
 
     async def fetch(self, offset: int, count: int) -> Page[T]:
@@ -191,7 +287,7 @@ class Listing(Generic[T]):
     @property
     def _key(self) -> str:
         if self._operation.result_key is None:
-            raise ConfigurationError(f"{self._operation.call} is no list")
+            raise ConfigurationError(f"{self._operation.call} has no known list: give key=, its name under `data`")
         return self._operation.result_key
 
     def _marks(self, items: Iterable[T]) -> Iterator[Any]:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
-import anyio
 from attrs import define, field
 
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.iterators import CycleDetector, Fetch, IdentityKeys, warn_of_circle
+from carecloud_async.paging.read_ahead import ReadAhead
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 T = TypeVar("T")
 
 
 @define(eq=False)
-class PendingPage:
-    """The part of the list that one task fetches; `ready` once it is there or failed."""
+class _Span(Generic[T]):
+    """The part of the list that one task fetches, in as many requests as the server makes of it."""
 
-    ready: anyio.Event = field(factory=anyio.Event)
-    items: list[Any] = field(factory=list)
+    items: list[T] = field(factory=list)
     received: int = 0
     last: bool = False
     total_items: int | None = None
-    error: Exception | None = None
 
 
 class Prefetch(Generic[T]):
@@ -59,9 +56,10 @@ class Prefetch(Generic[T]):
         self._paged = paged
         self._offset = offset
         self._count = count
-        self._ahead = ahead
         self._background = BackgroundTasks()
-        self._spans: deque[PendingPage] = deque()
+        self._read_ahead: ReadAhead[_Span[T]] = ReadAhead(
+            self._fetch_span, next_offset=self._next_offset, tasks=self._background, width=ahead
+        )
         self._current: Iterator[T] = iter(())
         self._step = 0
         self._total: int | None = None
@@ -78,7 +76,7 @@ class Prefetch(Generic[T]):
     ) -> None:
         self._open = False
         self._done = True
-        self._spans.clear()
+        self._read_ahead.clear()
         await self._background.__aexit__(kind, error, traceback)
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -95,16 +93,14 @@ class Prefetch(Generic[T]):
     async def _next_items(self) -> list[T]:
         if not self._open:
             raise ConfigurationError("use prefetch in a block: async with listing.prefetch(8) as records")
-        self._fill()
-        if not self._spans:
+        try:
+            span = await self._read_ahead.take()
+        except Exception:
+            self._done = True
+            raise
+        if span is None:
             self._done = True
             return []
-        span = self._spans[0]
-        await span.ready.wait()
-        self._spans.popleft()
-        if span.error is not None:
-            self._done = True
-            raise span.error
         self._total = span.total_items if span.total_items is not None else self._total
         repeated = self._watch.repeats(span.items)
         if self._watch.sure:
@@ -115,42 +111,35 @@ class Prefetch(Generic[T]):
             self._step = span.received or 1
             self._offset += span.received
         self._done = span.last or not self._paged
-        self._fill()
+        self._read_ahead.fill()
         return [] if repeated else span.items
 
-    def _fill(self) -> None:
+    def _next_offset(self) -> int | None:
+        offset = self._offset
         if not self._step:
-            # The first page comes alone: it tells how long the list is, and how many records come at a time.
-            if not self._spans:
-                self._start(self._offset, self._count)
-            return
-        while not self._done and len(self._spans) < self._ahead and self._wanted():
-            self._start(self._offset, self._step)
-            self._offset += self._step
+            # The first page comes alone: it shows the length of the list and the number of records in a page.
+            return None if len(self._read_ahead) else offset
+        if self._done or not self._is_wanted():
+            return None
+        self._offset += self._step
+        return offset
 
-    def _start(self, offset: int, count: int) -> None:
-        span = PendingPage()
-        self._spans.append(span)
-        self._background.start(self._fetch_span, span, offset, count)
-
-    def _wanted(self) -> bool:
+    def _is_wanted(self) -> bool:
         """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is.
 
         A page that begins exactly there is asked for beside the last ones: they will be full, and so prove no end.
         """
-        return self._total is None or self._offset <= self._total or not self._spans
+        return self._total is None or self._offset <= self._total or not len(self._read_ahead)
 
-    async def _fetch_span(self, span: PendingPage, offset: int, count: int) -> None:
-        try:
-            while span.received < count:
-                page = await self._fetch(offset + span.received, count - span.received)
-                span.last = page.is_last(count - span.received)
-                span.items += page.items
-                span.received += page.received
-                span.total_items = page.total_items
-                if span.last or not self._step:
-                    break
-        except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
-            span.error = error
-        finally:
-            span.ready.set()
+    async def _fetch_span(self, offset: int) -> _Span[T]:
+        span: _Span[T] = _Span()
+        count = self._step or self._count
+        while span.received < count:
+            page = await self._fetch(offset + span.received, count - span.received)
+            span.last = page.is_last(count - span.received)
+            span.items += page.items
+            span.received += page.received
+            span.total_items = page.total_items
+            if span.last or not self._step:
+                break
+        return span

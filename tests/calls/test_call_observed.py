@@ -1,6 +1,7 @@
 """Observers, `record_calls` and the log: what they get of a call, and what it costs when nobody looks."""
 
 import logging
+import pickle
 import traceback
 
 import anyio
@@ -185,6 +186,10 @@ async def test_a_record_tells_what_a_service_wants_to_know(sandbox):
     assert (record.status, record.attempts, record.attempt_statuses) == (404, 2, (503, 404))
     assert record.headers["x-odd"] == record.headers["X-Odd"] == "yes"
     assert "set-cookie" not in record.headers
+    assert record.headers.get("Set-Cookie") is None
+    assert set(dict(record.headers)) >= {"x-odd", "x-request-id"}
+    assert "s=1" not in repr(record.headers)
+    assert pickle.loads(pickle.dumps(record)) == record
     assert record.request_id == "req-7"
     assert (record.offset, record.count, record.error) == (10, 5, "NotFoundError")
     assert 0 < record.limiter_seconds < record.seconds

@@ -38,8 +38,8 @@ class ListServer:
         self.names = list(names)
         self.gone = set()
         self.requests = 0
-        # Without an order, pages that repeat look like change, and then a total that is too high leaves a doubt.
-        self.misleads = order != "id" and total == "high" and bool(repeat_every)
+        # Fewer than the total says are found: that is a doubt, whatever else was proved.
+        self.misleads = total == "high" or (total == "low" and not self.names)
         self._order = order
         self._cap = cap
         self._total = total

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import ConfigurationError, ExportError
-from carecloud_async.export.reading.since import OVERLAP, read_mark
+from carecloud_async.export.reading.since import OVERLAP, parse_since
 from carecloud_async.project import Project
 from carecloud_async.sandbox import Sandbox
 
@@ -162,7 +162,7 @@ async def test_times_that_mean_nothing_are_refused(tmp_path, mark, reason):
 )
 def test_no_change_falls_behind_a_mark_when_clocks_go_back(mark, later):
     """Whatever bears a local time after the mark is at or after the mark's earliest local time."""
-    read = read_mark(mark, PRAGUE)
+    read = parse_since(mark, PRAGUE)
     local = (mark + later).astimezone(ZoneInfo("Europe/Prague")).replace(tzinfo=None)
     assert local >= read.local
     assert read.moment == mark
@@ -170,7 +170,7 @@ def test_no_change_falls_behind_a_mark_when_clocks_go_back(mark, later):
 
 def test_marks_of_another_day_are_exact():
     """Far from a change of clocks the local mark is the mark."""
-    read = read_mark("2026-11-01T00:00", PRAGUE)
+    read = parse_since("2026-11-01T00:00", PRAGUE)
     assert read.local == datetime.fromisoformat("2026-11-01")
     assert read.moment == datetime(2026, 10, 31, 23, tzinfo=UTC)
 
@@ -181,3 +181,60 @@ async def test_a_sort_of_ones_own_is_refused(tmp_path):
     async with connect(sandbox) as client:
         with pytest.raises(ExportError, match="sort_field"):
             await client.customers.list(sort_field="state").export(tmp_path / "c.jsonl", changed_since="2026-01-01")
+
+
+async def test_a_state_file_makes_a_nightly_job_one_line(tmp_path):
+    """The first run writes everything, a calm night nothing, a night with three changes three records."""
+    sandbox = Sandbox(customers=300, seed=1)
+    state = tmp_path / "state.json"
+
+    async def night(name):
+        sandbox.advance(3600)
+        await client.customers.list(count=100).export(tmp_path / name, state=state)
+        return sorted(ids(tmp_path / name))
+
+    async with connect(sandbox) as client:
+        assert len(await night("1.jsonl")) == 300
+        sandbox.advance(3600)
+        assert await night("2.jsonl") == []
+        changed = change(sandbox, [3, 5, 7])
+        assert await night("3.jsonl") == sorted(changed)
+
+
+async def test_a_failed_run_leaves_the_state_as_it_was(tmp_path):
+    """The mark moves only when a file has its final name; the next run brings what the failed one should have."""
+    sandbox = Sandbox(customers=300, seed=1)
+    state, path = tmp_path / "state.json", tmp_path / "c.jsonl"
+
+    def fail(_):
+        raise LookupError
+
+    async with connect(sandbox) as client:
+        with pytest.raises(LookupError):
+            await client.customers.list(count=100).export(path, state=state, on_progress=fail)
+        assert not state.exists()
+        await client.customers.list(count=100).export(path, state=state)
+        sandbox.advance(3600)
+        before = state.read_bytes()
+        changed = change(sandbox, [1])
+        sandbox.advance(3600)
+        with pytest.raises(LookupError):
+            await client.customers.list().export(path, state=state, overwrite=True, on_progress=fail)
+        assert state.read_bytes() == before
+        await client.customers.list().export(path, state=state, overwrite=True)
+    assert ids(path) == changed
+
+
+@pytest.mark.parametrize("wrong", ["damaged", "other list", "both"])
+async def test_a_state_that_does_not_fit_is_refused(tmp_path, wrong):
+    """A damaged state, that of another list, and one beside `changed_since` are errors before anything is written."""
+    sandbox = Sandbox(customers=10, seed=1)
+    state, path = tmp_path / "state.json", tmp_path / "c.jsonl"
+    filters = {"last_name": "Smith"} if wrong == "other list" else {}
+    more = {"changed_since": "2026-11-10T12:00"} if wrong == "both" else {}
+    async with connect(sandbox) as client:
+        await client.customers.list().export(path, state=state)
+        if wrong == "damaged":
+            state.write_text("{}")
+        with pytest.raises(ExportError, match="state"):
+            await client.customers.list(**filters).export(path, state=state, overwrite=True, **more)

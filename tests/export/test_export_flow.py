@@ -56,6 +56,17 @@ async def test_what_had_to_be_asked_for_again_is_told(tmp_path, monkeypatch):
     assert [told[0].retries, told[-1].retries] == [0, 2]
 
 
+async def test_a_page_that_is_cut_off_is_asked_for_again(tmp_path):
+    """Damaged answers in the middle of an export cost two retries, and no record."""
+    sandbox = Sandbox(customers=1000, seed=1)
+    async with connect(sandbox, retry=RetryPolicy(base=0.001)) as client:
+        await client.login()
+        sandbox.faults.add("GET /customers", garbage=True, after=2, times=2)
+        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl")
+    assert (report.records, report.retries) == (1000, 2)
+    assert len(set(ids(tmp_path / "c.jsonl"))) == 1000
+
+
 async def test_the_users_own_exception_comes_out_as_itself(tmp_path):
     """What `on_progress` raises is no group and no error of ours."""
     sandbox = Sandbox(customers=1000, seed=1)

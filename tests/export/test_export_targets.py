@@ -164,6 +164,29 @@ def test_standard_output_is_written_after_what_is_there(tmp_path):
     assert len(lines) == 251
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout on this system")
+def test_a_stream_gets_the_format_that_is_named(tmp_path):
+    """`-` is standard output, and `format=` says what goes there."""
+    program = STDOUT.replace('"/dev/stdout"', '"-", format="csv"')
+    with (tmp_path / "out").open("wb") as out:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run([sys.executable, "-c", program], stdout=out, check=True, env=environment)
+    before, header, *rows = (tmp_path / "out").read_bytes().splitlines()
+    assert before == b"before"
+    assert header.startswith(b"customer_id,")
+    assert len(rows) >= 250
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no /dev/null on this system")
+async def test_columns_that_a_stream_lacks_are_told(caplog):
+    """A field that turns up after the header was written to a pipe is not dropped in silence."""
+    sandbox = Sandbox(customers=120, seed=1)
+    sandbox.customers.update(sorted(sandbox.customers.ids())[-1], {"new_at_the_end": "here"})
+    async with connect(sandbox) as client:
+        await client.customers.list(count=20).export("/dev/null", format="csv")
+    assert "export to a file to have them all" in caplog.text
+
+
 async def test_a_list_without_order_cannot_go_to_a_pipe(tmp_path):
     """What was written to a pipe cannot be taken back, so the export says that a file is needed."""
     server = ListServer([f"{one:04x}" for one in range(100)], order="shuffled")

@@ -8,6 +8,7 @@ from typing import Any, assert_type
 import httpx
 
 from carecloud_async import (
+    CallRecord,
     CareCloud,
     Customer,
     CustomerInput,
@@ -106,10 +107,19 @@ def settings() -> None:
         auth=sandbox.credentials(),
         transport=sandbox.transport(),
         rate_limit=RateLimit(requests_per_second=20),
-        timeout=Timeout(total=10),
+        timeout=Timeout(total=10, limiter=5),
         on_call=print,
     )
     CareCloud("acme.crmcarecloud.com", auth=sandbox.device(), rate_limit=None, http_client=httpx.AsyncClient())
     assert_type(CareCloud.from_env(), CareCloud)
     CareCloud.from_env(timezone="Asia/Kolkata", timeout=5)
     CareCloud.from_env(time_zone="UTC")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def records_of_calls(client: CareCloud) -> None:
+    """`record_calls` is a plain context manager that gives a list."""
+    with client.record_calls() as calls:
+        await client.ping()
+    assert_type(calls, list[CallRecord])
+    assert_type(calls[-1].headers.get("x-request-id"), str | None)
+    assert_type(calls[-1].attempt_statuses, tuple[int | None, ...])

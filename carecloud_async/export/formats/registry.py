@@ -29,7 +29,7 @@ _KNOWN: dict[str, Callable[[], SinkFactory]] = {".csv": _csv, ".parquet": parque
 
 @frozen(kw_only=True)
 class Format:
-    """What a file holds.
+    """The format of a file.
 
     Attributes:
         suffix: such as `.csv`.
@@ -43,7 +43,7 @@ class Format:
 
 
 def register_sink(suffix: str, factory: SinkFactory) -> None:
-    """Make a format known by its suffix; `.gz` and `.zst` may follow the suffix on targets.
+    """Register a format by its suffix; `.gz` and `.zst` may follow the suffix on targets.
 
     Args:
         suffix: such as `.xml`.

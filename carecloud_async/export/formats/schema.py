@@ -65,7 +65,7 @@ class Shape:
             self.children.clear()
 
     def leaves(self, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape]]:
-        """Yield every place that is no object, with the path to it: the columns of a table."""
+        """Yield every place that is not an object, with the path to it: the columns of a table."""
         for name, child in self.children.items():
             if child.kind == "object" and child.children:
                 yield from child.leaves((*prefix, name))
@@ -87,7 +87,7 @@ class Shape:
 
 
 def shape_of(hint: Any) -> Shape:
-    """Return the shape that a type says."""
+    """Return the shape of a type."""
     kind = core_type(hint)
     if is_model(kind):
         names = api_names(kind)

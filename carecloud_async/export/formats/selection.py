@@ -10,7 +10,7 @@ from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.formats.schema import Shape, shape_of
 from carecloud_async.runtime.suggestions import did_you_mean
 
-__all__ = ["Selection", "read_fields"]
+__all__ = ["Selection", "field_names", "read_fields"]
 
 #: Field name → selection within it; an empty one takes everything.
 Selection = Mapping[str, Any]
@@ -64,3 +64,8 @@ def _check(name: str, shape: Shape) -> None:
             names = [".".join(path) for path, _ in shape.leaves()] + list(shape.children)
             raise BadExportError(f"fields: there is no {name}{did_you_mean(name, names)}")
         place = place.children[part]
+
+
+def field_names(fields: Selection) -> list[Any]:
+    """Return a selection as lists, in its order: what a checkpoint is bound to."""
+    return [[name, field_names(inner)] for name, inner in fields.items()]

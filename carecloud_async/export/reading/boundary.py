@@ -1,121 +1,224 @@
-"""Where the part of a list that is known without gaps ends.
+"""The boundary of the part of a list that is known without gaps.
 
-A page shows a run of the list without gaps. If it begins within what is known, or holds a record at its edge, what is
-known reaches to the end of the page; if not, something may lie in between.
+A page shows a run of the list without gaps. Records are ordered by something that does not change, so a page that holds
+any record accepted before connects: everything up to its end is known with it. Which order that is does not matter for
+this; nor does it for telling what is new, as long as the ids accepted last are remembered in the order of the list:
+what follows one of them in a page and is not among them was never accepted.
+
+Only where none of them is left is the order of ids asked, and only what all its candidates agree upon is believed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 from carecloud_async.export.reading.order import Order
-from carecloud_async.export.reading.source import RawPage
+from carecloud_async.export.reading.pages import Identity, RawPage
 
-__all__ = ["Boundary", "NotInOrderError", "OrderedFrontier", "RecentFrontier"]
+__all__ = ["Boundary", "NotInOrderError"]
+
+#: Ids that are remembered at least, and ids that a checkpoint holds.
+_LEAST = 64
+
+#: Pages that are remembered.
+_PAGES = 4
 
 
 class NotInOrderError(Exception):
-    """A page is not in the order of its ids: the list must be read in the other way."""
-
-
-class Boundary(Protocol):
-    """What a sweep knows of the edge.
+    """A page is not in the order of its ids: the list must be read in another way.
 
     Attributes:
-        moved: whether the last page that was advanced to reached further than what was known.
+        ambiguous: whether two records of the page have the same id.
     """
 
-    moved: bool
-
-    @property
-    def edge(self) -> Any:
-        """The id of the last record that is known."""
-        ...
-
-    def check(self, page: RawPage) -> None:
-        """Look at a page before it is used; every page is shown, in any order."""
-        ...
-
-    def connects(self, page: RawPage) -> bool:
-        """Tell whether no record can lie between what is known and this page."""
-        ...
-
-    def advance(self, page: RawPage) -> int:
-        """Move to the end of a page; return the index of the first record that may be new."""
-        ...
+    def __init__(self, *, ambiguous: bool = False) -> None:
+        super().__init__()
+        self.ambiguous = ambiguous
 
 
-class OrderedFrontier:
-    """The edge of a list in the order of its ids: one id.
+class Boundary:
+    """The ids accepted last, in the order of the list, and the furthest of them.
 
     Args:
-        order: the orders that the pages agree with.
-        last: the greatest id that is known; `None` at the beginning.
+        order: the orders of ids that the pages agree with; `None` for a list that is read in any order, where another
+            memory tells what is new.
+        recent: the ids that an earlier run accepted last.
+        last: the furthest id of an earlier run.
+        forgetful: whether that run accepted more than `recent`.
+
+    Attributes:
+        order: see above.
+        moved: whether the last page that was advanced to reached further than what was known.
+        doubtful: whether something had to be concluded from the order of ids alone.
+        ambiguous: whether a page held two records of the same identity.
     """
 
-    def __init__(self, order: Order, last: Any = None) -> None:
+    def __init__(
+        self,
+        order: Order | None = None,
+        *,
+        recent: Sequence[Identity] = (),
+        last: Identity | None = None,
+        forgetful: bool = False,
+    ) -> None:
         self.order = order
-        self.last = last
         self.moved = False
+        self.doubtful = False
+        self.ambiguous = False
+        self._trail = list(recent)
+        self._edge: Identity | None = recent[-1] if recent else None
+        self._forgetful = forgetful
+        # After all that was remembered had gone: everything up to here was accepted.
+        self._floor = last if last is not None and last not in self._trail else None
+        self._limit = _LEAST
+        self._reindex()
 
     @property
-    def edge(self) -> Any:
-        """See `Boundary.edge`."""
-        return self.last
+    def edge(self) -> Identity | None:
+        """The furthest id that is known."""
+        return self._edge
+
+    @property
+    def recent_ids(self) -> list[Identity]:
+        """Ids near the boundary, for a checkpoint."""
+        return self._trail[-_LEAST:]
+
+    @property
+    def last_id(self) -> Identity | None:
+        """The id that everything accepted comes before or is."""
+        return self._edge if self._floor is None else self._floor
 
     def check(self, page: RawPage) -> None:
-        """See `Boundary.check`.
+        """Check a page before it is used; every page is shown, in any order.
 
         Raises:
-            NotInOrderError: the page is not in order.
+            NotInOrderError: the page is not in the order of ids.
         """
-        if not self.order.agrees(page.ids):
-            raise NotInOrderError
+        if self.order is None:
+            self.ambiguous = self.ambiguous or page.is_ambiguous
+        elif not self.order.check(page.ids):
+            raise NotInOrderError(ambiguous=page.is_ambiguous)
 
     def connects(self, page: RawPage) -> bool:
-        """See `Boundary.connects`."""
-        if self.last is None:
+        """Return whether no record can lie between what is known and the end of this page."""
+        if not self._trail and self._floor is None:
             return page.offset == 0
-        return bool(page.ids) and self.order.first_after(page.ids[:1], self.last) == 1
+        return any(one in self._index for one in page.ids)
 
-    def advance(self, page: RawPage) -> int:
-        """See `Boundary.advance`."""
-        start = 0 if self.last is None else self.order.first_after(page.ids, self.last)
-        self.moved = start < len(page.ids)
-        if self.moved:
-            self.last = page.ids[-1]
-        return start
+    def is_behind(self, page: RawPage) -> bool:
+        """Return whether a page lies wholly within what is known, as all candidates of the order say."""
+        last = self.last_id
+        if self.order is None or last is None or not page.ids:
+            return False
+        return self.order.compare(page.ids[0], last) < 0 and self.order.compare(page.ids[-1], last) < 0
 
+    def connects_by_order(self, page: RawPage) -> bool:
+        """Return whether a page without a remembered record begins within what is known, as all candidates say."""
+        last = self.last_id
+        if self.order is None or last is None or not page.ids:
+            return False
+        return self.order.compare(page.ids[0], last) < 0
 
-class RecentFrontier:
-    """The edge of a list in an order of the server's own: the ids of the page that reaches furthest.
+    def advance(self, page: RawPage) -> list[int]:
+        """Move to the end of a page that connects; return the indexes of the records that are new.
 
-    Args:
-        recent: these ids.
-    """
+        Raises:
+            NotInOrderError: that cannot be told.
+        """
+        before = self._edge
+        new = self._follow(page) if self.connects(page) else self._restart(page)
+        self.moved = self._edge != before
+        self._forget(len(page.ids))
+        return new
 
-    def __init__(self, recent: Sequence[Any] = ()) -> None:
-        self.recent = list(recent)
-        self.moved = False
-        self._recent = frozenset(recent)
+    def append(self, page: RawPage) -> list[int]:
+        """Move to a page that is taken for the next one though nothing shows it; return the indexes of new records.
 
-    @property
-    def edge(self) -> Any:
-        """See `Boundary.edge`."""
-        return self.recent[-1] if self.recent else None
+        Raises:
+            NotInOrderError: it does not continue the order of ids.
+        """
+        if self.connects(page):
+            return self.advance(page)
+        if self.order is not None and not self.order.check([*self._trail[-1:], *page.ids]):
+            raise NotInOrderError
+        self._insert(len(self._trail), page.ids)
+        self._edge, self.moved = page.ids[-1], True
+        self._forget(len(page.ids))
+        return list(range(len(page.ids)))
 
-    def check(self, page: RawPage) -> None:
-        """See `Boundary.check`: any page will do."""
+    def _follow(self, page: RawPage) -> list[int]:
+        """Take a page that holds a remembered record: what is not remembered behind it is new."""
+        new: list[int] = []
+        run: list[Identity] = []
+        place: int | None = None
+        for index, one in enumerate(page.ids):
+            known = self._index.get(one)
+            if known is None:
+                # In front of all that is remembered there may be what was forgotten.
+                if place is not None or not self._forgetful:
+                    run.append(one)
+                    new += self._beyond_floor(index, one)
+                continue
+            if run:
+                self._insert(known if place is None else place, run)
+                known, run = self._index[one], []
+            place = known + 1
+        if run:
+            self._insert(len(self._trail) if place is None else place, run)
+        last = page.ids[-1]
+        if last in self._index and (
+            self._edge not in self._index or bool(run) or self._index[last] > self._index[self._edge]
+        ):
+            self._edge = last
+        return new
 
-    def connects(self, page: RawPage) -> bool:
-        """See `Boundary.connects`."""
-        return not self._recent.isdisjoint(page.ids) if self.recent else page.offset == 0
+    def _beyond_floor(self, index: int, one: Identity) -> list[int]:
+        if self._floor is None:
+            return [index]
+        if self._is_beyond_last(one):
+            self._floor = None
+            return [index]
+        return []
 
-    def advance(self, page: RawPage) -> int:
-        """See `Boundary.advance`."""
-        self.moved = bool(page.ids) and page.ids[-1] not in self._recent
-        if self.moved:
-            self.recent = page.ids
-            self._recent = frozenset(page.ids)
-        return 0
+    def _restart(self, page: RawPage) -> list[int]:
+        """Take a page that holds nothing remembered: the first of the list, or one that the order of ids connects."""
+        if self.order is None:
+            new = list(range(len(page.ids)))
+        elif not self._forgetful and page.offset == 0:
+            self._insert(0, page.ids)
+            self._edge = page.ids[-1]
+            return list(range(len(page.ids)))
+        else:
+            self.doubtful = True
+            new = [index for index, one in enumerate(page.ids) if self._is_beyond_last(one)]
+            self._floor = None if new else self.last_id
+        self._trail, self._edge, self._forgetful = list(page.ids), page.ids[-1], True
+        self._reindex()
+        return new
+
+    def _is_beyond_last(self, one: Identity) -> bool:
+        last = self.last_id
+        if last is None or self.order is None:
+            return True
+        sign = self.order.compare(one, last)
+        if not sign and one != last:
+            raise NotInOrderError
+        return sign > 0
+
+    def _insert(self, place: int, ids: Sequence[Identity]) -> None:
+        if place == len(self._trail):
+            self._index.update(zip(ids, range(place, place + len(ids)), strict=True))
+            self._trail += ids
+        else:
+            self._trail[place:place] = ids
+            self._reindex()
+
+    def _forget(self, size: int) -> None:
+        self._limit = max(self._limit, _PAGES * size)
+        if len(self._trail) > 2 * self._limit:
+            del self._trail[: -self._limit]
+            self._forgetful = True
+            self._reindex()
+
+    def _reindex(self) -> None:
+        self._index = {one: place for place, one in enumerate(self._trail)}

@@ -1,8 +1,8 @@
-"""Reading what changed since a mark: by `last_change`, the latest first, until the records are older.
+"""Reading what changed since a time: by `last_change`, the latest first, until the records are older.
 
-Whether that was everything is counted: so many places of the list were passed, so many different records must have
-been met. A list that moves too much, or whose ties are dealt anew for every page, does not add up: it is read again,
-and in the end in the order of its ids, whole.
+Whether that was everything is counted: as many different records must have been met as places of the list were passed.
+A list that moves too much, or whose ties are dealt anew for every page, does not add up: it is read again, and in the
+end whole, in the order of its ids.
 """
 
 from __future__ import annotations
@@ -16,157 +16,156 @@ import msgspec
 from carecloud_async.codec.fields import field_types, is_model
 from carecloud_async.errors import BadRequestError
 from carecloud_async.export.errors import BadExportError
-from carecloud_async.export.reading.boundary import RecentFrontier
+from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.page_sweep import PageSweep
-from carecloud_async.export.reading.query import Query
+from carecloud_async.export.reading.pages import PageFetcher, RawPage, field_decoder
 from carecloud_async.export.reading.recorder import Recorder
-from carecloud_async.export.reading.since import Since, read_time
-from carecloud_async.export.reading.source import RawPage, Source, id_decoder
-from carecloud_async.export.storage.checkpoint import Place
+from carecloud_async.export.reading.since import Since, parse_last_change
+from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.checkpoint import Position, Strategy
 
 __all__ = ["FIELD", "ChangedScan", "has_changes", "is_wanted"]
 
 #: The field that says when a record changed.
 FIELD = "last_change"
 
-#: How often the changes are read before the whole list is.
+#: Sweeps through the changes before the whole list is read.
 _SWEEPS = 3
 
 
-def has_changes(query: Query) -> bool:
-    """Tell whether the records of a list say when they changed."""
-    return is_model(query.into) and FIELD in field_types(query.into)
+def has_changes(source: ExportSource) -> bool:
+    """Return whether the records of a list say when they changed."""
+    return is_model(source.into) and FIELD in field_types(source.into)
 
 
 class ChangedScan:
-    """Reads the records of a list that changed at or after a mark.
+    """Reads the records of a list that changed at or after a time.
 
     Args:
-        query: the list.
-        source: where its pages come from.
-        book: where the records go.
-        width: how many requests at once.
-        keeper: knows what was written, and writes only what is wanted.
-        mark: the mark.
-        whole: reads the whole list, if it comes to that.
-
-    Raises:
-        BadExportError: the list cannot be read by change.
+        source: the list.
+        fetcher: fetches its pages.
+        recorder: takes the records.
+        width: the number of requests at once.
+        deduplicator: knows what was written, and selects only what is wanted.
+        since: the time.
+        full_scan: reads the whole list, if it comes to that.
     """
 
     def __init__(
         self,
-        query: Query,
+        source: ExportSource,
         *,
-        source: Source,
-        book: Recorder,
+        fetcher: PageFetcher,
+        recorder: Recorder,
         width: int,
-        keeper: Deduplicator,
-        mark: Since,
-        whole: FullScan,
+        deduplicator: Deduplicator,
+        since: Since,
+        full_scan: FullScan,
     ) -> None:
-        self._query = query
         self._source = source
-        self._book = book
+        self._fetcher = fetcher
+        self._recorder = recorder
         self._width = width
-        self._keeper = keeper
-        self._mark = mark
-        self._whole = whole
-        self._times = _Times()
+        self._deduplicator = deduplicator
+        self._since = since
+        self._full_scan = full_scan
+        self._times = _ChangeTimes()
         self._passed: int | None = None
 
     @staticmethod
-    def check(query: Query) -> None:
-        """Refuse a list that cannot be read by change.
+    def check(source: ExportSource) -> None:
+        """Raise unless a list can be read by change.
 
         Raises:
             BadExportError: its records do not say when they changed, or it has a sort of the user's own.
         """
-        if not has_changes(query):
-            raise BadExportError(f"changed_since: the records of {query.name} have no {FIELD}")
-        if query.params.get("sort_field") is not None:
+        if not has_changes(source):
+            raise BadExportError(f"changed_since: the records of {source.name} have no {FIELD}")
+        if source.params.get("sort_field") is not None:
             raise BadExportError("changed_since sorts by itself: leave sort_field out")
 
     async def read(self) -> None:
-        """Read.
+        """Read the changes.
 
         Raises:
             CareCloudError: a page could not be read.
         """
-        if not self._query.operation.paged:
+        if not self._source.operation.paged:
             await self._read_one_page()
             return
-        first = self._book.start.counts.sweeps if self._book.start.way == "changed" else 1
+        start = self._recorder.start
+        first = start.counts.sweeps if start.strategy is Strategy.CHANGED else 1
         for number in range(first, max(first, _SWEEPS) + 1):
-            before = self._keeper.known
+            before = self._deduplicator.known
             try:
-                sweep = await self._sweep()
+                sweep, boundary = await self._sweep()
             except (_NotByChangeError, BadRequestError) as error:
-                if isinstance(error, BadRequestError) and self._keeper.known:
+                if isinstance(error, BadRequestError) and self._deduplicator.known:
                     raise
                 break
-            met = self._passed is not None and self._keeper.known >= self._passed
-            quiet = not sweep.drifted or (number > 1 and self._keeper.known == before)
+            met = self._passed is not None and self._deduplicator.known >= self._passed
+            quiet = not sweep.drifted or (number > 1 and self._deduplicator.known == before)
             done = sweep.settled and met and quiet
-            self._book.note(sweep, settled=done, sweeps=number)
+            self._recorder.note(sweep, settled=done and not boundary.ambiguous, sweeps=number)
             if done:
                 return
-        await self._whole.read_through(self._keeper, way="changed")
+        await self._full_scan.read_through(self._deduplicator, strategy=Strategy.CHANGED)
 
     async def _read_one_page(self) -> None:
-        page = await self._source.fetch(0, self._query.count, {})
-        lines = await self._keeper.sort_out(page, 0)
-        await self._book.keep(lines, way="changed", place=Place(total=page.total), drifted=False)
+        page = await self._fetcher.fetch(0, self._source.count, {})
+        lines = await self._deduplicator.select_new(page)
+        position = Position(total=page.total)
+        await self._recorder.record(lines, strategy=Strategy.CHANGED, position=position, drifted=False)
 
-    async def _sweep(self) -> PageSweep:
+    async def _sweep(self) -> tuple[PageSweep, Boundary]:
         self._passed = None
+        boundary = Boundary()
         sweep = PageSweep(
-            self._source,
+            self._fetcher,
             params={"sort_field": FIELD, "sort_direction": "DESC"},
-            frontier=RecentFrontier(),
+            boundary=boundary,
             accept=self._accept,
-            count=self._query.count,
+            count=self._source.count,
             width=self._width,
-            is_last=lambda page: self._edge(page) is not None,
+            is_last=lambda page: self._first_older(page) is not None,
         )
         await sweep.run()
         if self._passed is None:
-            self._passed = sweep.place.end + 1
-        return sweep
+            self._passed = sweep.position.end + 1
+        return sweep, boundary
 
-    async def _accept(self, page: RawPage, start: int, sweep: PageSweep) -> None:
-        times = self._times.of(page.lines)
-        known = [time for time in times if time is not None]
+    async def _accept(self, page: RawPage, _: list[int], sweep: PageSweep) -> None:
+        known = [time for time in self._times.of(page.lines) if time is not None]
         if any(later > earlier for earlier, later in pairwise(known)):
             raise _NotByChangeError
-        edge = self._edge(page)
-        if edge is not None:
-            self._passed = page.offset + edge
-        lines = await self._keeper.sort_out(page, start, end=edge)
-        await self._book.keep(
+        first_older = self._first_older(page)
+        if first_older is not None:
+            self._passed = page.offset + first_older
+        lines = await self._deduplicator.select_new(page, end=first_older)
+        await self._recorder.record(
             lines,
-            way="changed",
-            place=sweep.place,
+            strategy=Strategy.CHANGED,
+            position=sweep.position,
             drifted=sweep.drifted,
-            step=self._keeper.step,
-            known=self._keeper.known,
+            step=self._deduplicator.step,
+            known=self._deduplicator.known,
         )
 
-    def _edge(self, page: RawPage) -> int | None:
-        """Return the index of the first record that is older than the mark; what bears no time is not older."""
+    def _first_older(self, page: RawPage) -> int | None:
+        """Return the index of the first record that is older than the time; one without a time is not older."""
         times = self._times.of(page.lines)
-        return next((index for index, time in enumerate(times) if time is not None and time < self._mark.local), None)
+        return next((index for index, time in enumerate(times) if time is not None and time < self._since.local), None)
 
 
-def is_wanted(mark: Since) -> Callable[[bytes], bool]:
-    """Return what tells whether a record changed at or after a mark."""
-    times = _Times()
+def is_wanted(since: Since) -> Callable[[bytes], bool]:
+    """Return a function that says whether a record changed at or after a time."""
+    times = _ChangeTimes()
 
     def wanted(line: bytes) -> bool:
         time = times.of([line])[0]
-        return time is not None and time >= mark.local
+        return time is not None and time >= since.local
 
     return wanted
 
@@ -175,11 +174,11 @@ class _NotByChangeError(Exception):
     """The server does not sort by the time of change."""
 
 
-class _Times:
+class _ChangeTimes:
     """Reads when records changed."""
 
     def __init__(self) -> None:
-        self._decoder = id_decoder(FIELD)
+        self._decoder = field_decoder(FIELD)
 
     def of(self, lines: list[bytes]) -> list[datetime | None]:
         return [self._one(line) for line in lines]
@@ -188,6 +187,6 @@ class _Times:
         if self._decoder is None:  # pragma: no cover  (there is a field)
             return None
         try:
-            return read_time(self._decoder.decode(line).id)
+            return parse_last_change(self._decoder.decode(line).value)
         except (msgspec.MsgspecError, RecursionError):
             return None

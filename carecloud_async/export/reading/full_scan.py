@@ -3,185 +3,230 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from carecloud_async.errors import BadRequestError
-from carecloud_async.export.reading.boundary import Boundary, NotInOrderError, OrderedFrontier, RecentFrontier
-from carecloud_async.export.reading.deduplicator import Deduplicator
+from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
+from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory
 from carecloud_async.export.reading.order import Order
 from carecloud_async.export.reading.page_sweep import Accept, PageSweep
-from carecloud_async.export.reading.query import Query
-from carecloud_async.export.reading.recorder import Recorder, edge
-from carecloud_async.export.reading.source import RawPage, Source
-from carecloud_async.export.storage.checkpoint import Place
+from carecloud_async.export.reading.pages import PageFetcher, RawPage
+from carecloud_async.export.reading.recorder import Recorder, boundary_fields
+from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.checkpoint import Position, Strategy
 
-__all__ = ["MAX_SWEEPS", "FullScan"]
+__all__ = ["MAX_SWEEPS", "FullScan", "id_sort"]
 
-#: How often a list that has no order is read at most.
+#: Sweeps of a list without an order at most.
 MAX_SWEEPS = 10
+
+
+def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
+    """Return the sort by id, or `None` if the list has no id, no sort, or a sort of the user's own."""
+    operation, params = source.operation, source.params
+    name = operation.id_field
+    if not operation.paged or name is None or "sort_field" not in operation.parameters:
+        return None
+    if params.get("sort_field") not in {None, name}:
+        return None
+    return {"sort_field": name, "sort_direction": params.get("sort_direction") or "ASC"}
 
 
 class FullScan:
     """Reads every record of a list.
 
     Args:
-        query: the list.
-        source: where its pages come from.
-        book: where the records go.
-        width: how many requests at once.
-        keeper: makes the memory of what was seen, going on from a checkpoint or afresh.
+        source: the list.
+        fetcher: fetches its pages.
+        recorder: takes the records.
+        width: the number of requests at once.
+        make_deduplicator: makes the memory of the records seen.
     """
 
     def __init__(
-        self, query: Query, *, source: Source, book: Recorder, width: int, keeper: Callable[[bool], Deduplicator]
+        self,
+        source: ExportSource,
+        *,
+        fetcher: PageFetcher,
+        recorder: Recorder,
+        width: int,
+        make_deduplicator: DeduplicatorFactory,
     ) -> None:
-        self._query = query
         self._source = source
-        self._book = book
+        self._fetcher = fetcher
+        self._recorder = recorder
         self._width = width
-        self._keeper = keeper
+        self._make_deduplicator = make_deduplicator
 
     async def read(self) -> None:
-        """Read.
+        """Read the list.
 
         Raises:
             CareCloudError: a page could not be read.
         """
-        start = self._book.start
-        if not self._query.operation.paged:
-            page = await self._source.fetch(0, self._query.count, {})
-            await self._book.keep(page.lines, way="ordered", place=Place(total=page.total), drifted=False)
+        start = self._recorder.start
+        if not self._source.operation.paged:
+            page = await self._fetcher.fetch(0, self._source.count, {})
+            position = Position(total=page.total)
+            await self._recorder.record(page.lines, strategy=Strategy.ORDERED, position=position, drifted=False)
             return
-        params = self._id_sort()
-        if params is not None and start.way == "ordered":
+        params = id_sort(self._source)
+        resumed = start.strategy is Strategy.UNORDERED
+        if params is not None and start.strategy is Strategy.ORDERED:
             try:
                 await self._read_ordered(params)
-            except NotInOrderError:
-                await self._book.begin_anew()
+            except NotInOrderError as error:
+                await self._begin_anew(by_text=error.ambiguous)
             except BadRequestError as error:
-                if self._book.counts.records or not _about_sort(error):
+                if self._recorder.counts.records or not _is_about_sort(error):
                     raise
                 params = None
             else:
                 return
-            await self._read_recent(params or {}, resumed=False)
-        else:
-            await self._read_recent(params or {}, resumed=start.way == "recent")
+        await self._read_unordered(params or {}, resumed=resumed)
 
-    async def read_through(self, keeper: Deduplicator, *, way: str) -> None:
-        """Read in the order of ids beside what another way has written already.
+    async def read_through(self, deduplicator: Deduplicator, *, strategy: Strategy) -> None:
+        """Read in the order of ids beside what another strategy has written already.
 
         Args:
-            keeper: knows what was written.
-            way: what a checkpoint calls that other way.
+            deduplicator: knows what was written.
+            strategy: that other strategy.
         """
-        params = self._id_sort()
+        params = id_sort(self._source)
         settled = False
         if params is not None:
             with contextlib.suppress(NotInOrderError):
-                frontier = OrderedFrontier(self._order(None))
-                sweep = self._sweep(params, frontier, self._accept_new(keeper, frontier, way=way), place=Place())
+                boundary = Boundary(Order())
+                accept = self._accept_new(deduplicator, boundary, strategy=strategy)
+                sweep = self._sweep(params, boundary, accept, position=Position())
                 await sweep.run()
-                settled = sweep.settled
-                self._book.note(sweep)
+                settled = sweep.settled and not sweep.falls_short(deduplicator.known)
+                self._recorder.note(sweep, settled=settled)
         if not settled:
-            await self._sweep_again(params or {}, keeper, way=way)
+            with contextlib.suppress(NotInOrderError):
+                await self._sweep_again(params or {}, deduplicator, strategy=strategy)
 
-    def _id_sort(self) -> Mapping[str, Any] | None:
-        """Return the sort by id, or `None` if the list has no id, no sort, or one of the user's own."""
-        operation, params = self._query.operation, self._query.params
-        field = operation.id_field
-        if not operation.paged or field is None or "sort_field" not in operation.parameters:
-            return None
-        if params.get("sort_field") not in {None, field}:
-            return None
-        return {"sort_field": field, "sort_direction": params.get("sort_direction") or "ASC"}
-
-    def _order(self, ways: list[str] | None) -> Order:
-        direction = str(self._query.params.get("sort_direction") or "ASC")
-        return Order(ways, descending=direction.upper() == "DESC")
-
-    def _sweep(self, params: Mapping[str, Any], frontier: Boundary, accept: Accept, *, place: Place) -> PageSweep:
+    def _sweep(self, params: Mapping[str, Any], boundary: Boundary, accept: Accept, *, position: Position) -> PageSweep:
         return PageSweep(
-            self._source,
+            self._fetcher,
             params=params,
-            frontier=frontier,
+            boundary=boundary,
             accept=accept,
-            count=self._query.count,
+            count=self._source.count,
             width=self._width,
-            place=place,
+            position=position,
         )
 
-    def _place(self) -> Place:
-        start = self._book.start
-        same = start.count == self._query.count
-        return start.place if same else Place(end=start.place.end, total=start.place.total)
+    def _start_position(self) -> Position:
+        start = self._recorder.start
+        same = start.count == self._source.count
+        return start.position if same else Position(end=start.position.end, total=start.position.total)
+
+    async def _begin_anew(self, *, by_text: bool) -> None:
+        """Drop what was written: it cannot be relied on."""
+        await self._recorder.begin_anew()
+        self._fetcher.by_text |= by_text
 
     async def _read_ordered(self, params: Mapping[str, Any]) -> None:
-        start = self._book.start
-        frontier = OrderedFrontier(self._order(start.ways), start.last)
+        start = self._recorder.start
+        boundary = Boundary(
+            Order(start.orders),
+            recent=start.recent_ids,
+            last=start.last_id,
+            forgetful=start.counts.records > len(start.recent_ids),
+        )
 
-        async def accept(page: RawPage, index: int, sweep: PageSweep) -> None:
-            await self._book.keep(
-                page.lines[index:], way="ordered", place=sweep.place, drifted=sweep.drifted, **edge(frontier)
+        async def accept(page: RawPage, new: list[int], sweep: PageSweep) -> None:
+            lines = page.lines if len(new) == len(page.lines) else [page.lines[index] for index in new]
+            await self._recorder.record(
+                lines,
+                strategy=Strategy.ORDERED,
+                position=sweep.position,
+                drifted=sweep.drifted,
+                **boundary_fields(boundary),
             )
 
-        sweep = self._sweep(params, frontier, accept, place=self._place())
+        sweep = self._sweep(params, boundary, accept, position=self._start_position())
         await sweep.run()
-        self._book.note(sweep)
+        self._recorder.note(sweep, settled=sweep.settled and not sweep.falls_short(self._recorder.counts.records))
 
-    async def _read_recent(self, params: Mapping[str, Any], *, resumed: bool) -> None:
-        keeper = self._keeper(resumed)
-        await self._sweep_again(params, keeper, way="recent", resumed=resumed)
+    async def _read_unordered(self, params: Mapping[str, Any], *, resumed: bool) -> None:
+        try:
+            deduplicator = self._make_deduplicator(resumed)
+            await self._sweep_again(params, deduplicator, strategy=Strategy.UNORDERED, resumed=resumed)
+        except NotInOrderError:
+            await self._begin_anew(by_text=True)
+            await self._sweep_again(params, self._make_deduplicator(False), strategy=Strategy.UNORDERED)
 
     async def _sweep_again(
-        self, params: Mapping[str, Any], keeper: Deduplicator, *, way: str, resumed: bool = False
+        self, params: Mapping[str, Any], deduplicator: Deduplicator, *, strategy: Strategy, resumed: bool = False
     ) -> None:
-        start = self._book.start
+        start = self._recorder.start
         first = start.counts.sweeps if resumed else 1
         for number in range(first, max(first, MAX_SWEEPS) + 1):
-            continued = resumed and number == first and way == "recent" and bool(start.recent)
-            frontier = RecentFrontier(start.recent if continued else ())
-            before = keeper.known
+            continued = resumed and number == first and bool(start.recent_ids)
+            boundary = Boundary(recent=start.recent_ids if continued else (), forgetful=continued)
+            before = deduplicator.known
             sweep = self._sweep(
                 params,
-                frontier,
-                self._accept_new(keeper, frontier, way=way),
-                place=self._place() if continued else Place(),
+                boundary,
+                self._accept_new(deduplicator, boundary, strategy=strategy),
+                position=self._start_position() if continued else Position(),
             )
             await sweep.run()
-            done = _is_done(sweep, known=keeper.known, fresh=keeper.known - before, first=number == 1)
-            self._book.note(sweep, settled=done, sweeps=number)
-            if done:
+            fresh, again = deduplicator.known - before, number > 1
+            self._recorder.note(
+                sweep, settled=_is_settled(sweep, boundary, deduplicator, fresh=fresh, again=again), sweeps=number
+            )
+            if _is_done(sweep, deduplicator, fresh=fresh, again=again):
                 return
 
-    def _accept_new(self, keeper: Deduplicator, frontier: RecentFrontier | OrderedFrontier, *, way: str) -> Accept:
-        async def accept(page: RawPage, index: int, sweep: PageSweep) -> None:
-            lines = await keeper.sort_out(page, index)
-            more = edge(frontier) if way == "recent" else {}
-            await self._book.keep(
+    def _accept_new(self, deduplicator: Deduplicator, boundary: Boundary, *, strategy: Strategy) -> Accept:
+        async def accept(page: RawPage, _: list[int], sweep: PageSweep) -> None:
+            if boundary.ambiguous and not self._fetcher.by_text:
+                raise NotInOrderError(ambiguous=True)
+            lines = await deduplicator.select_new(page)
+            more = boundary_fields(boundary) if strategy is Strategy.UNORDERED else {}
+            await self._recorder.record(
                 lines,
-                way=way,
-                place=sweep.place,
+                strategy=strategy,
+                position=sweep.position,
                 drifted=sweep.drifted,
-                step=keeper.step,
-                known=keeper.known,
+                by_text=self._fetcher.by_text,
+                step=deduplicator.step,
+                known=deduplicator.known,
                 **more,
             )
 
         return accept
 
 
-def _is_done(sweep: PageSweep, *, known: int, fresh: int, first: bool) -> bool:
-    total = sweep.place.total
-    if not sweep.settled:
+def _is_done(sweep: PageSweep, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
+    """Return whether another sweep would bring nothing."""
+    total, known = sweep.position.total, deduplicator.known
+    if not sweep.drifted and known == total:
+        return True
+    if not again or fresh:
         return False
-    if sweep.drifted:
-        # What is missing may have hidden once more: the count must speak for it as well.
-        return not first and fresh == 0 and (total is None or known >= total)
-    return known == total or (not first and fresh == 0)
+    return not sweep.drifted or total is None or known >= total
 
 
-def _about_sort(error: BadRequestError) -> bool:
+def _is_settled(sweep: PageSweep, boundary: Boundary, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
+    """Return whether everything that stayed was met.
+
+    That a sweep leaves no gap shows it, if the records stand in an order that lasts. If records were met in another
+    order than before, the server deals them anew, and nothing shows it: what was counted may have come and gone.
+    """
+    if not sweep.settled or boundary.ambiguous or sweep.falls_short(deduplicator.known):
+        return False
+    allowed = deduplicator.pairs // 4 if sweep.drifted else 0
+    if deduplicator.inversions > allowed:
+        return False
+    if not sweep.drifted and deduplicator.known == sweep.position.total:
+        return True
+    return again and not fresh
+
+
+def _is_about_sort(error: BadRequestError) -> bool:
     return not error.invalid_params or any(param.name.startswith("sort_") for param in error.invalid_params)

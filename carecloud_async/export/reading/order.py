@@ -1,7 +1,8 @@
-"""Which order of ids a server keeps, learnt from its pages.
+"""The order of ids that a server keeps, learnt from its pages.
 
-A list in the order of its ids needs no memory of what was seen: what is greater than the last id is new. The API does
-not say how ids are compared, so the usual ways are all held against every page, and those that fail are dropped.
+The API does not say how ids are compared, so the usual orders are all candidates: by text, as numbers in text, ignoring
+case, each rising and falling. Every page drops those that it contradicts. Nothing is decided as long as the candidates
+that are left disagree.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from carecloud_async.export.reading.pages import Identity
+
 __all__ = ["Order"]
 
+_Keys = Sequence[Any] | None
 
-def _text(ids: Sequence[Any]) -> Sequence[Any] | None:
+
+def _text(ids: Sequence[Identity]) -> _Keys:
     return ids if set(map(type, ids)) <= {str} else None
 
 
-def _number(ids: Sequence[Any]) -> Sequence[Any] | None:
+def _number(ids: Sequence[Identity]) -> _Keys:
     try:
-        return [_whole(one) for one in ids]
+        return [_to_int(one) for one in ids]
     except ValueError:
         return None
 
 
-def _whole(one: Any) -> int:
+def _to_int(one: Identity) -> int:
     if type(one) is int:
         return one
     if isinstance(one, str) and one.isascii() and one.isdigit() and len(one) < 40:
@@ -32,15 +37,18 @@ def _whole(one: Any) -> int:
     raise ValueError
 
 
-def _folded(ids: Sequence[Any]) -> Sequence[Any] | None:
+def _casefold(ids: Sequence[Identity]) -> _Keys:
     texts = _text(ids)
     return None if texts is None else [one.casefold() for one in texts]
 
 
-_WAYS: dict[str, Callable[[Sequence[Any]], Sequence[Any] | None]] = {
+_KEYS: dict[str, Callable[[Sequence[Identity]], _Keys]] = {
     "text": _text,
     "number": _number,
-    "folded": _folded,
+    "casefold": _casefold,
+    "-text": _text,
+    "-number": _number,
+    "-casefold": _casefold,
 }
 
 
@@ -48,33 +56,31 @@ class Order:
     """The orders that all pages so far agree with.
 
     Args:
-        ways: the names of the orders that are left; all, if left out.
-        descending: whether ids fall.
+        names: the orders that are left; all, if left out.
     """
 
-    def __init__(self, ways: Sequence[str] | None = None, *, descending: bool = False) -> None:
-        self.ways = list(_WAYS if ways is None else ways)
-        self._before = operator.gt if descending else operator.lt
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self.names = [name for name in _KEYS if names is None or name in names]
 
-    def agrees(self, ids: Sequence[Any]) -> bool:
-        """Hold a page against the orders that are left; tell whether any still is."""
-        self.ways = [way for way in self.ways if self._ascends(_WAYS[way](ids))]
-        return bool(self.ways)
+    def check(self, ids: Sequence[Identity]) -> bool:
+        """Drop the orders that a run of ids contradicts; return whether any is left."""
+        self.names = [name for name in self.names if _is_sorted(name, ids)]
+        return bool(self.names)
 
-    def _ascends(self, keys: Sequence[Any] | None) -> bool:
-        return keys is not None and all(map(self._before, keys, keys[1:]))
+    def compare(self, one: Identity, other: Identity) -> int:
+        """Return -1 if an id comes before another, 1 if after it, 0 if the orders that are left disagree."""
+        signs = {_compare(name, one, other) for name in self.names}
+        return signs.pop() if len(signs) == 1 else 0
 
-    def first_after(self, ids: Sequence[Any], last: Any) -> int:
-        """Return the index of the first id of an ordered page that comes after `last`."""
-        keys = _WAYS[self.ways[0]]([last, *ids])
-        if keys is None:  # pragma: no cover  (both were read in this order before)
-            return 0
-        mark = keys[0]
-        low, high = 0, len(ids)
-        while low < high:
-            middle = (low + high) // 2
-            if self._before(mark, keys[middle + 1]):
-                high = middle
-            else:
-                low = middle + 1
-        return low
+
+def _is_sorted(name: str, ids: Sequence[Identity]) -> bool:
+    keys = _KEYS[name](ids)
+    before = operator.gt if name.startswith("-") else operator.lt
+    return keys is not None and all(map(before, keys, keys[1:]))
+
+
+def _compare(name: str, one: Identity, other: Identity) -> int:
+    keys = _KEYS[name]([one, other])
+    if keys is None or keys[0] == keys[1]:
+        return 0
+    return -1 if (keys[0] < keys[1]) != name.startswith("-") else 1

@@ -1,4 +1,4 @@
-"""One way through a list from front to back: N pages in flight, no gap between one page and the next.
+"""One sweep through a list from front to back: N pages in flight, no gap between one page and the next.
 
 Each page overlaps the one before by a row. Where nothing changes, that row is the same in both. Where records went
 missing in between, the later page begins further on and does not connect: pages before it are read until one does.
@@ -13,32 +13,40 @@ from typing import Any
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.read_ahead import ReadAhead
-from carecloud_async.export.reading.source import RawPage, Source
-from carecloud_async.export.storage.checkpoint import Place
+from carecloud_async.export.reading.pages import Identity, PageFetcher, RawPage
+from carecloud_async.export.storage.checkpoint import Position
+from carecloud_async.paging.read_ahead import ReadAhead
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 __all__ = ["Accept", "PageSweep"]
 
-#: Takes a page whose records from the index on may be new, and the sweep it comes from.
-Accept = Callable[[RawPage, int, "PageSweep"], Awaitable[None]]
+#: Takes a page, the indexes of its records that are new to the boundary, and the sweep it comes from.
+Accept = Callable[[RawPage, list[int], "PageSweep"], Awaitable[None]]
 
-#: How often in a row the very same page may come where there must be another.
+_START = Position()
+
+#: Repeats of the very same page in a row where there must be another.
 _PATIENCE = 6
+
+#: Pages in a row that bring nothing new before the list is taken for endless, beside twice those that did.
+_IDLE = 32
+
+#: One page for five in flight may lie waiting beside them. More would be lost when the process is killed.
+_PART = 5
 
 
 class PageSweep:
-    """Goes through a list once.
+    """Reads a list once.
 
     Args:
-        source: where the pages come from.
+        fetcher: fetches the pages.
         params: the sort.
-        frontier: what is known of the edge.
+        boundary: the boundary of what is known.
         accept: takes the pages.
-        count: how many records to ask for at a time; at least 2, or pages could not overlap.
-        width: how many requests at once.
-        place: where to begin.
-        is_last: tells that what comes after a page is not wanted.
+        count: the number of records to request at a time; at least 2, or pages could not overlap.
+        width: the number of requests at once.
+        position: the position to begin from.
+        is_last: returns whether what comes after a page is not wanted.
 
     Attributes:
         drifted: whether the list was seen to change.
@@ -47,51 +55,64 @@ class PageSweep:
 
     def __init__(
         self,
-        source: Source,
+        fetcher: PageFetcher,
         *,
         params: Mapping[str, Any],
-        frontier: Boundary,
+        boundary: Boundary,
         accept: Accept,
         count: int,
         width: int,
-        place: Place | None = None,
+        position: Position = _START,
         is_last: Callable[[RawPage], bool] = lambda _: False,
     ) -> None:
-        place = place or Place()
-        self._source = source
+        self._fetcher = fetcher
         self._params = params
-        self._frontier = frontier
+        self._boundary = boundary
         self._accept = accept
         self._count = max(count, 2)
         self._width = width
         self._is_last = is_last
-        self._end = place.end
-        self._full = min(place.full, self._count)
-        self._total = place.total
+        self._end = position.end
+        self._full = min(position.page_size, self._count)
+        self._total = position.total
+        self._least_total = position.least_total
+        self._shift = position.shift
         self._largest = self._full
-        self._next = max(place.end, 0)
+        self._next = max(position.end, 0)
         self._overlap = 1
         self._before: RawPage | None = None
         self._done = False
         self._trusting = True
         self._ahead = True
         self._spent = 0
-        self._strange = 0
-        self._first_total = place.total
+        self._heads = 0
+        self._idle = 0
+        self._moves = 0
+        self._first_total = position.total
         self.drifted = False
         self.settled = True
 
     @property
-    def place(self) -> Place:
-        """Where the sweep stands."""
-        return Place(end=self._end, full=self._full, total=self._total)
+    def position(self) -> Position:
+        """The position of the sweep."""
+        return Position(
+            end=self._end,
+            page_size=self._full,
+            total=self._total,
+            least_total=self._least_total,
+            shift=self._shift,
+        )
+
+    def falls_short(self, records: int) -> bool:
+        """Return whether a number of records is less than the totals say, and no change that was seen explains it."""
+        return self._least_total is not None and records + self._shift < self._least_total
 
     async def run(self) -> None:
-        """Go through.
+        """Read the list.
 
         Raises:
-            NotInOrderError: the frontier needs the order of ids, and the server does not keep it.
-            ExportError: the server sends the same page again and again.
+            NotInOrderError: the boundary needs the order of ids, and the server does not keep it.
+            ExportError: the server sends the same page again and again, or pages without records.
             CareCloudError: a page could not be read.
         """
         async with BackgroundTasks() as tasks:
@@ -101,25 +122,33 @@ class PageSweep:
                 await self._settle(page)
                 self._next = self._end + 1 - self._overlap
             while not self._done:
-                await self._fly(tasks)
+                await self._read_ahead(tasks)
                 if not self._done:
                     await self._find_end()
+        if self._boundary.doubtful:
+            self.settled = False
 
     def _learn(self, page: RawPage) -> None:
         """Learn from the first page how many records the server sends: it may cap `count`."""
-        if page.received == 1 and self._says_more(page):
-            # One record at a time shows no overlap: go on foot.
+        if page.received == 1:
+            # One record at a time shows no overlap: fetch sequentially.
             self._full, self._ahead = 2, False
             return
-        capped = 1 < page.received < self._count and (page.total or 0) > page.offset + page.received
+        capped = 1 < page.received < self._count and (page.total or 0) > page.end
         self._full = page.received if capped else self._count
 
-    async def _fly(self, tasks: BackgroundTasks) -> None:
-        flight = ReadAhead(self._fetch, following=self._following, tasks=tasks, width=self._width)
-        while not self._done and (page := await flight.take()) is not None:
+    async def _read_ahead(self, tasks: BackgroundTasks) -> None:
+        ahead = ReadAhead(
+            self._fetch,
+            next_offset=self._next_offset,
+            tasks=tasks,
+            width=self._width,
+            spare=max(self._width // _PART, 1),
+        )
+        while not self._done and (page := await ahead.take()) is not None:
             await self._settle(page)
 
-    def _following(self) -> int | None:
+    def _next_offset(self) -> int | None:
         promised = self._total if self._trusting else None
         if self._done or not self._ahead or not self._may_go_on():
             return None
@@ -133,55 +162,85 @@ class PageSweep:
 
     async def _fetch(self, offset: int) -> RawPage:
         self._spent += 1
-        return await self._source.fetch(offset, self._count, self._params)
+        return await self._fetcher.fetch(offset, self._count, self._params)
 
     def _note(self, page: RawPage) -> None:
-        self._frontier.check(page)
+        self._boundary.check(page)
         if page.total is not None:
             self.drifted |= self._total not in {None, page.total}
             self._total = page.total
+            self._least_total = page.total if self._least_total is None else min(self._least_total, page.total)
             if self._first_total is None:
                 self._first_total = page.total
         self._largest = max(self._largest, page.received)
+        if page.received and not page.ids:
+            self._note_idle("pages without a single record: its list does not end")
+
+    def _note_idle(self, problem: str, *, certain: bool = True) -> None:
+        self._idle += 1
+        if self._idle > _IDLE + self._width + 2 * self._moves:
+            if certain:
+                raise ExportError(f"the server sends {problem}; the last offset was {self._next}")
+            self._give_up()
 
     async def _settle(self, page: RawPage) -> None:
         """Take the next page, after the gap before it is closed."""
         self._note(page)
         if not page.ids:
-            # Nothing stands there (any more), whatever was promised: where the list ends is found out on foot.
+            # Nothing stands there (any more), whatever was promised: the end of the list is found sequentially.
             self._ahead = self._ahead and page.received > 0
             return
         if 1 < page.received < self._full and not self._ends_list(page):
             self._full = page.received
-        self._compare(page)
-        if self._connects(page) or await self._bridge(page):
+        if self._connects(page):
+            await self._take(page)
+        elif self._boundary.is_behind(page):
+            self._pass_over(page)
+        elif await self._bridge(page):
             await self._take(page)
 
     def _compare(self, page: RawPage) -> None:
         """Note drift: where this page overlaps the one before, both must show the same record in the same place."""
         before = self._before
+        self._shift += page.received - len(page.ids)
         if before is None or len(before.ids) != before.received or len(page.ids) != page.received:
             return
         index = page.offset - before.offset
-        if 0 <= index < len(before.ids) and before.ids[index] != page.ids[0]:
-            self.drifted = True
+        if not 0 <= index < len(before.ids) or before.ids[index] == page.ids[0]:
+            return
+        self.drifted = True
+        places = {one: before.offset + place for place, one in enumerate(before.ids)}
+        moved = (abs(places[one] - page.offset - place) for place, one in enumerate(page.ids) if one in places)
+        self._shift += next(moved, page.received)
 
     def _connects(self, page: RawPage) -> bool:
-        if self._frontier.connects(page):
-            self._strange = 0
+        if self._boundary.connects(page):
+            self._heads = 0
             return True
         if page.offset == 0 and page.ids:
             # Everything that was known may be gone. Or this is another page, which hardly comes twice.
-            self._strange += 1
-            return self._strange > 1
+            self._heads += 1
+            return self._heads > 1
         return False
 
-    async def _take(self, page: RawPage) -> None:
-        start = self._frontier.advance(page)
-        self._before = page
-        self._end = page.offset + page.received - 1
-        await self._accept(page, start, self)
+    async def _take(self, page: RawPage, *, connected: bool = True) -> None:
+        self._compare(page)
+        new = self._boundary.advance(page) if connected else self._boundary.append(page)
+        before, self._before = self._before, page
+        self._end = page.last
+        if self._boundary.moved:
+            self._idle = 0
+            self._moves += 1
+        else:
+            same = before is not None and before.ids == page.ids
+            self._note_idle("the same page again and again: it does not heed `offset`", certain=same)
+        await self._accept(page, new, self)
         self._done = self._done or self._is_last(page)
+
+    def _pass_over(self, page: RawPage) -> None:
+        """Go on behind a page that shows only what is known: the list grew in front of it."""
+        self.drifted = True
+        self._before, self._end = None, page.end - 1
 
     async def _bridge(self, page: RawPage) -> bool:
         """Close the gap before a page: step back until a page connects, then forward until this one does.
@@ -193,16 +252,20 @@ class PageSweep:
         self._overlap = max(min(self._overlap * 3, self._full // 2), 1)
         back = 1
         at = max(self._end - self._full + 1, 0)
+        overshot = False
         while self._may_go_on():
             found = await self._fetch(at)
             self._note(found)
-            if found.ids and self._connects(found):
+            connected = bool(found.ids) and self._connects(found)
+            if not connected and self._boundary.is_behind(found) and found.end - 1 > at:
+                at, overshot = found.end - 1, True
+            elif connected or ((overshot or back > 1) and self._boundary.connects_by_order(found)):
                 await self._take(found)
                 if self._done or self._connects(page):
                     return not self._done
-                if self._end > page.offset + page.received:
+                if self._end > page.end:
                     return False
-                at, back = found.offset + max(found.received - 1, 1), 1
+                at, back = self._end if self._end > found.offset else found.offset + 1, 1
             elif not found.ids and (at == 0 or at > self._end):
                 return False
             else:
@@ -217,35 +280,44 @@ class PageSweep:
             self._done = True
             return
         at, back, stuck = max(self._end, 0), 1, 0
-        shown: list[Any] = []
+        shown: list[Identity] = []
         while self._may_go_on():
             page = await self._fetch(at)
             self._note(page)
             if not page.ids:
-                if at == 0 or (at > self._end and not page.received):
+                if page.received:
+                    at, back = page.end, 1
+                    continue
+                if at == 0 or at > self._end:
+                    await self._confirm_end(at)
                     self._done = True
                     return
                 self.drifted |= at <= self._end
                 at, back = max(at - self._full * back, 0), back * 2
                 continue
-            self._compare(page)
-            if not self._connects(page):
-                if at > self._end:
-                    # The last known record alone, and yet more behind it: nothing can be proved here.
-                    self.settled = False
-                else:
-                    self.drifted = True
+            connected = self._connects(page)
+            if not connected and at > self._end and self._largest < 2:
+                # The last known record alone, and yet more behind it: nothing can be proved here.
+                self.settled = False
+            elif not connected:
+                self.drifted = True
+                if self._boundary.is_behind(page):
+                    self._pass_over(page)
+                    at, back = max(page.end - 1, at + 1), 1
+                    continue
+                if back < 2 or not self._boundary.connects_by_order(page):
                     at, back = max(at - self._full * back, 0), back * 2
                     continue
-            await self._take(page)
+                connected = True
+            await self._take(page, connected=connected)
             if self._done or self._is_short_end(page):
                 self._done = True
                 return
             back = 1
-            if not self._frontier.moved:
+            if not self._boundary.moved:
                 stuck = stuck + 1 if page.ids == shown else 0
                 shown = page.ids
-                if page.received <= 1 and not self._says_more(page):
+                if page.received <= 1 < self._largest and not self._says_more(page):
                     self._done = True
                     return
                 if stuck > _PATIENCE:
@@ -254,25 +326,33 @@ class PageSweep:
                     )
                 at = page.offset + max(page.received - 1, 1)
                 continue
+            # More than was promised: believe the total no longer if it is less than was seen.
+            self._trusting = self._trusting and (page.total or 0) > self._end
             if page.received > 1:
-                # More than was promised: fly on, and believe the total no longer if it is below what was seen.
-                self._trusting = self._trusting and (page.total or 0) > self._end
                 self._ahead = True
                 self._next = self._end + 1 - self._overlap
                 return
-            at, stuck = self._end + 1, 0
+            at, stuck = self._end + (self._largest < 2), 0
         self._give_up()
 
+    async def _confirm_end(self, at: int) -> None:
+        """Check that the only record known to be sent at a time is still the last: others may have moved before it."""
+        if at == 0 or self._largest > 1 or not self.settled:
+            return
+        page = await self._fetch(self._end)
+        self._note(page)
+        self.settled = self._before is not None and page.lines == self._before.lines
+
     def _is_short_end(self, page: RawPage) -> bool:
-        """Tell whether a page is shorter than others, ends where the total says, and reaches the edge."""
-        at_edge = bool(page.ids) and page.ids[-1] == self._frontier.edge
+        """Return whether a page is shorter than others, ends where the total says, and reaches the boundary."""
+        at_edge = bool(page.ids) and page.ids[-1] == self._boundary.edge
         return at_edge and page.received < self._largest and self._ends_list(page)
 
     def _says_more(self, page: RawPage) -> bool:
-        return page.total is not None and page.total > page.offset + page.received
+        return page.total is not None and page.total > page.end
 
     def _ends_list(self, page: RawPage) -> bool:
-        return page.total is not None and page.offset + page.received == page.total
+        return page.total is not None and page.end == page.total
 
     def _may_go_on(self) -> bool:
         """Endless change ends: four times the requests that the list would have cost as it was, and some more."""

@@ -1,4 +1,4 @@
-"""The book of one export: counts what is accepted, hands it to the writer together with the checkpoint that says so."""
+"""Counting the records of an export and handing them to the writer, with the checkpoint that includes them."""
 
 from __future__ import annotations
 
@@ -8,57 +8,58 @@ from typing import Any
 from attrs import evolve
 
 from carecloud_async.export.progress import Reporter
-from carecloud_async.export.reading.boundary import OrderedFrontier, RecentFrontier
+from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.page_sweep import PageSweep
-from carecloud_async.export.reading.source import Source
-from carecloud_async.export.report import Counts
-from carecloud_async.export.storage.checkpoint import Checkpoint, Place
-from carecloud_async.export.storage.writer import Writer
+from carecloud_async.export.reading.pages import PageFetcher
+from carecloud_async.export.storage.checkpoint import Checkpoint, Position, Strategy
+from carecloud_async.export.storage.writer import RecordWriter
 
-__all__ = ["Recorder", "edge"]
+__all__ = ["Recorder", "boundary_fields"]
 
 
 class Recorder:
-    """Counts, over all runs of an export.
+    """Counts and writes, over all runs of an export.
 
     Args:
-        start: the checkpoint that is gone on from; a fresh one with the marks for a new export.
-        source: where the pages come from.
-        writer: where the records go.
-        reporter: who is told.
+        start: the checkpoint to continue from; one with nothing but fingerprints for a new export.
+        fetcher: fetches the pages, and counts its requests.
+        writer: writes the records.
+        reporter: reports progress.
         restart: drops what was written.
-        count: how many records are asked for at a time.
+        count: the page size that is requested.
 
     Attributes:
-        counts: what is counted.
+        counts: the counts so far.
     """
 
     def __init__(
         self,
         start: Checkpoint,
         *,
-        source: Source,
-        writer: Writer[Checkpoint],
+        fetcher: PageFetcher,
+        writer: RecordWriter[Checkpoint],
         reporter: Reporter,
         restart: Callable[[], Awaitable[None]],
         count: int,
     ) -> None:
         self.start = start
         self.counts = start.counts
-        self._source = source
+        self._fetcher = fetcher
         self._writer = writer
         self._reporter = reporter
         self._restart = restart
         self._count = count
         self._last = start
 
-    async def keep(self, lines: list[bytes], *, way: str, place: Place, drifted: bool, **more: Any) -> None:
+    async def record(
+        self, lines: list[bytes], *, strategy: Strategy, position: Position, drifted: bool, **more: Any
+    ) -> None:
         """Write records and the checkpoint that includes them; waits while the disk is behind.
 
         Args:
             lines: the records.
-            way: see `Checkpoint.way`.
-            place: where the reading stands.
+            strategy: the way the list is read.
+            position: the position of the sweep.
             drifted: whether the list was seen to change.
             **more: other fields of the checkpoint.
         """
@@ -66,26 +67,26 @@ class Recorder:
             records=self.counts.records + len(lines),
             pages=self.counts.pages + bool(lines),
             drifted=self.counts.drifted or drifted,
-            total=place.total,
+            total=position.total,
         )
         self._last = Checkpoint(
-            marks=self.start.marks,
-            way=way,
-            place=place,
+            fingerprints=self.start.fingerprints,
+            strategy=strategy,
+            position=position,
             count=self._count,
             counts=self.counts,
             **more,
         )
         await self._writer.put(lines, self._last)
-        await self._reporter.tell(self.counts)
+        await self._reporter.report(self.counts)
 
-    def note(self, sweep: PageSweep, *, settled: bool | None = None, sweeps: int | None = None) -> None:
-        """Note how a sweep ended."""
+    def note(self, sweep: PageSweep, *, settled: bool, sweeps: int | None = None) -> None:
+        """Note the result of a sweep."""
         self._count_up(
             drifted=self.counts.drifted or sweep.drifted,
-            settled=sweep.settled if settled is None else settled,
+            settled=settled,
             sweeps=self.counts.sweeps if sweeps is None else sweeps,
-            total=sweep.place.total,
+            total=sweep.position.total,
         )
 
     async def begin_anew(self) -> None:
@@ -97,27 +98,28 @@ class Recorder:
     async def finish(self) -> None:
         """Commit the last checkpoint: everything was read."""
         self._count_up()
-        self._last = evolve(self._last, marks=self.start.marks, counts=self.counts, whole=True)
+        self._last = evolve(self._last, fingerprints=self.start.fingerprints, counts=self.counts, complete=True)
         await self._writer.put([], self._last)
         await self._writer.drain()
-        await self._reporter.tell(self.counts, now=True)
+        await self._reporter.report(self.counts, now=True)
 
     def _count_up(self, **changes: Any) -> None:
-        before: Counts = self.start.counts
+        before = self.start.counts
         self.counts = evolve(
             self.counts,
-            requests=before.requests + self._source.requests,
-            retries=before.retries + self._source.retries,
+            requests=before.requests + self._fetcher.requests,
+            retries=before.retries + self._fetcher.retries,
             seconds=before.seconds + self._reporter.seconds,
-            began=before.began or self._source.began,
+            began=before.began or self._fetcher.began,
             **changes,
         )
 
 
-def edge(frontier: OrderedFrontier | RecentFrontier) -> dict[str, Any]:
-    """Return the fields of a checkpoint that say what is known of the edge."""
-    if isinstance(frontier, OrderedFrontier):
-        return {"ways": list(frontier.order.ways), "last": frontier.last}
-    ids = [one for one in frontier.recent if isinstance(one, str | int)]
-    # Records without an id are known by their whole text, which has no place in a checkpoint.
-    return {"recent": ids if len(ids) == len(frontier.recent) else []}
+def boundary_fields(boundary: Boundary) -> dict[str, Any]:
+    """Return the fields of a checkpoint that hold a boundary."""
+    recent = [one for one in boundary.recent_ids if isinstance(one, str | int)]
+    if len(recent) != len(boundary.recent_ids):
+        recent = []  # digests are no JSON: a list without ids is read anew
+    if boundary.order is None:
+        return {"recent_ids": recent}
+    return {"recent_ids": recent, "orders": list(boundary.order.names), "last_id": boundary.last_id}

@@ -10,7 +10,7 @@ from attrs import frozen
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.project import Project
 
-__all__ = ["OVERLAP", "Since", "read_mark", "read_time"]
+__all__ = ["OVERLAP", "Since", "parse_last_change", "parse_since"]
 
 #: How far the next mark lies before the beginning of an export: a change takes a while until lists show it, and the
 #: clocks of one installation differ.
@@ -34,7 +34,7 @@ class Since:
     local: datetime
 
 
-def read_mark(value: datetime | str, project: Project) -> Since:
+def parse_since(value: datetime | str, project: Project) -> Since:
     """Read `changed_since`.
 
     Raises:
@@ -44,7 +44,7 @@ def read_mark(value: datetime | str, project: Project) -> Since:
     return Since(moment=moment, local=_earliest_local(moment, project))
 
 
-def read_time(text: object) -> datetime | None:
+def parse_last_change(text: object) -> datetime | None:
     """Read a `last_change` as the API writes it; `None` for what is no time (zero dates, text, null)."""
     if not isinstance(text, str):
         return None

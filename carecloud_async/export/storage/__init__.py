@@ -1,1 +1,1 @@
-"""Where an export is kept: targets, checkpoints, journals."""
+"""Storage of exports: targets, working folders, journals, checkpoints."""

@@ -1,9 +1,10 @@
-"""`Checkpoint`: how far an export is, bound to what is exported and to the bytes that are on disk."""
+"""`Checkpoint`: the state of an export, bound to what is exported and to the bytes that are on disk."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,70 +15,88 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.report import Counts
 from carecloud_async.runtime.durable_files import read_private, replace_file
 
-__all__ = ["Checkpoint", "Place", "read_checkpoint", "read_durable", "write_durably"]
+__all__ = ["Checkpoint", "Position", "Strategy", "read_checkpoint", "read_durable", "write_durably"]
 
 T = TypeVar("T")
 
-_VERSION = 1
+_VERSION = 2
+
+
+class Strategy(StrEnum):
+    """The way a list is read.
+
+    `ORDERED`: in the order of its ids, recognizing what is new by that order. `UNORDERED`: in an order of the server's
+    own, remembering every id. `CHANGED`: by the time of change, the latest first.
+    """
+
+    ORDERED = "ordered"
+    UNORDERED = "unordered"
+    CHANGED = "changed"
 
 
 @frozen(kw_only=True)
-class Place:
-    """Where a sweep stands, as far as another may go on from there.
+class Position:
+    """The position of a sweep in the list, as far as another can continue from it.
 
     Attributes:
-        end: the place of the last record that is known, -1 at the beginning.
-        full: how many records the server sends at most; 0 if that is not known yet.
-        total: how long the list is, as the server says.
+        end: the offset of the last record that is known, -1 at the beginning.
+        page_size: the number of records the server sends at most; 0 while unknown.
+        total: the length of the list, as the server said last.
+        least_total: the least of its totals.
+        shift: by how many places known records were seen to move, all in all.
     """
 
     end: int = -1
-    full: int = 0
+    page_size: int = 0
     total: int | None = None
+    least_total: int | None = None
+    shift: int = 0
 
 
 @frozen(kw_only=True)
 class Checkpoint:
-    """How far an export is.
+    """The state of an export after a commit.
 
     Attributes:
-        marks: digests of what is exported, see `Query.marks`.
-        way: how the list is read: `ordered`, `recent`, `changed`.
-        place: where the sweep stands.
-        count: how many records it asked for at a time.
-        ways: the orders of ids that all pages agreed with.
-        last: the greatest id, in the ordered way.
-        recent: the ids at the edge, in the other.
-        step: the last step that the ids seen were added in.
-        known: how many ids that makes.
-        counts: what is counted.
-        whole: whether everything was read.
-        size: how many bytes of the records' file are sound.
+        fingerprints: digests of what is exported, see `ExportSource.fingerprints`.
+        strategy: the way the list is read.
+        position: the position of the sweep.
+        count: the page size that was requested.
+        by_text: whether records are told apart by their whole text, their ids not being unique.
+        orders: the orders of ids that all pages agreed with, by name; `None` before the first page.
+        last_id: the furthest id, for the ordered strategy.
+        recent_ids: the ids last accepted, in the order of the list.
+        step: the last step in which seen ids were added.
+        known: the number of seen ids.
+        counts: the counts so far.
+        complete: whether everything was read.
+        size: the number of valid bytes in the file of records.
         crc: their CRC-32.
     """
 
     version: int = _VERSION
-    marks: dict[str, str] = field(factory=dict)
-    way: str = "ordered"
-    place: Place = field(factory=Place)
+    fingerprints: dict[str, str] = field(factory=dict)
+    strategy: Strategy = Strategy.ORDERED
+    position: Position = field(factory=Position)
     count: int = 0
-    ways: list[str] | None = None
-    last: str | int | None = None
-    recent: list[str | int] = field(factory=list)
+    by_text: bool = False
+    orders: list[str] | None = None
+    last_id: str | int | None = None
+    recent_ids: list[str | int] = field(factory=list)
     step: int = 0
     known: int = 0
     counts: Counts = field(factory=Counts)
-    whole: bool = False
+    complete: bool = False
     size: int = 0
     crc: int = 0
 
-    def require(self, marks: Mapping[str, str], *, where: Path) -> None:
+    def require(self, fingerprints: Mapping[str, str], *, where: Path) -> None:
         """Refuse to go on with an export of something else.
 
         Raises:
             ExportError: it is one; the message says what differs.
         """
-        differing = [name for name in marks if self.marks.get(name) != marks[name]]
+        differing = [name for name in fingerprints if self.fingerprints.get(name) != fingerprints[name]]
         if self.version != _VERSION:
             differing = ["version of this package"]
         if differing:

@@ -1,37 +1,45 @@
-"""Targets that are no regular files (pipes, terminals, `/dev/stdout`): written as the records come, for good."""
+"""Targets that are not regular files (pipes, terminals, `/dev/stdout`): written as the records come, for good."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 from carecloud_async.export.errors import nesting_errors
 from carecloud_async.export.formats.compression import compressing
-from carecloud_async.export.formats.sinks import Layout, Sink
+from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink
 from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.export.storage.target import Target
 
 __all__ = ["DirectFile"]
+
+_log = logging.getLogger("carecloud_async.export")
 
 
 class DirectFile:
     """Writes straight to a target. Everything blocks.
 
     Args:
-        target: where to.
+        target: the target.
         layout: what a sink is told.
-        shape: turns records into bytes, for formats without a sink.
+        encode: turns records into bytes, for formats without a sink.
+
+    Attributes:
+        nulls: the number of values that the format wrote as null, by dotted field name; once it is finished.
     """
 
-    def __init__(self, target: Target, *, layout: Layout, shape: Callable[[Sequence[bytes]], bytes]) -> None:
+    def __init__(self, target: Target, *, layout: Layout, encode: Callable[[Sequence[bytes]], bytes]) -> None:
         self._target = target
         self._layout = layout
-        self._shape = shape
+        self._encode = encode
         self._file: BinaryIO | None = None
         self._stream: BinaryIO | None = None
         self._sink: Sink | None = None
         self._finished = False
+        self._warned = False
+        self.nulls: Mapping[str, int] = {}
 
     def open(self) -> None:
         """Open it; a pipe waits for its reader.
@@ -51,7 +59,7 @@ class DirectFile:
         if file is None or not lines:
             return
         if self._target.format.sink is None:
-            file.write(self._shape(lines))
+            file.write(self._encode(lines))
             file.flush()
             return
         sink = self._begun(file)
@@ -60,6 +68,9 @@ class DirectFile:
                 self._sink = sink
                 sink.infer_schema(lines)
             sink.write(lines)
+        if isinstance(sink, IncrementalSink) and sink.outdated and not self._warned:
+            self._warned = True
+            _log.warning("records have fields that no column was written for: export to a file to have them all")
 
     def finish(self) -> None:
         """Write what belongs at the end.
@@ -71,7 +82,9 @@ class DirectFile:
         if file is None:
             return
         if self._target.format.sink is not None:
-            self._begun(file).close()
+            sink = self._begun(file)
+            sink.close()
+            self.nulls = sink.nulls
             if self._stream is not None:
                 self._stream.close()
         self._finished = True

@@ -1,4 +1,4 @@
-"""The records on disk: appended commit by commit, each durable before the checkpoint that speaks of it.
+"""The records on disk: appended commit by commit, each durable before the checkpoint that includes it.
 
 Order of a commit: records written, records synced, checkpoint written beside, synced, renamed. Killed anywhere in
 between, the file may be longer than the checkpoint says: what is over is cut off.
@@ -26,25 +26,25 @@ class Journal:
     """The file of records of one export. Everything blocks; one thread at a time.
 
     Args:
-        place: where the files are.
-        shape: turns the records of a commit into bytes.
+        workspace: the folder of the files.
+        encode: turns the records of a commit into bytes.
     """
 
-    def __init__(self, place: Workspace, *, shape: Callable[[Sequence[bytes]], bytes]) -> None:
-        self._place = place
-        self._shape = shape
+    def __init__(self, workspace: Workspace, *, encode: Callable[[Sequence[bytes]], bytes]) -> None:
+        self._workspace = workspace
+        self._encode = encode
         self._file: BufferedRandom | None = None
         self._size = 0
         self._crc = 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on after a checkpoint: cut off what is behind it.
+        """Continue after a checkpoint: cut off what is behind it.
 
         Raises:
-            ExportError: the records are not those that the checkpoint speaks of.
+            ExportError: the records are not those of the checkpoint.
             OSError: they cannot be read.
         """
-        records = self._place.records
+        records = self._workspace.records
         crc, left = 0, max(checkpoint.size, 0)
         try:
             file = open_private(records)
@@ -69,26 +69,26 @@ class Journal:
             OSError: the disk refuses; the last checkpoint still holds.
         """
         file = self._file or self._begin()
-        if lines or (checkpoint.whole and not self._size):  # no records at all are still a sound file
-            data = self._shape(lines)
+        if lines or (checkpoint.complete and not self._size):  # no records at all are still a sound file
+            data = self._encode(lines)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             self._crc = zlib.crc32(data, self._crc)
             self._size += len(data)
-        write_durably(self._place.checkpoint, checkpoint.sealed(size=self._size, crc=self._crc))
+        write_durably(self._workspace.checkpoint, checkpoint.sealed(size=self._size, crc=self._crc))
 
     def _begin(self) -> BufferedRandom:
         # Only now: a run that fails before its first page leaves an earlier one's records alone.
-        self._place.clear()
-        self._file = create_private(self._place.records)
+        self._workspace.clear()
+        self._file = create_private(self._workspace.records)
         return self._file
 
     def restart(self) -> None:
         """Drop all records: the list must be read in another way."""
         self.close()
         self._size = self._crc = 0
-        self._place.clear()
+        self._workspace.clear()
 
     def close(self) -> None:
         """Close the file."""

@@ -1,4 +1,4 @@
-"""Where an export goes: a file, a URL of a storage service, or something that is written to directly."""
+"""Targets of exports: a file, a URL of a storage service, or something that is written to directly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STANDARD = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 @frozen(kw_only=True)
 class Target:
-    """Where an export goes.
+    """The target of an export.
 
     Attributes:
         shown: as the user named it, without the secrets of a URL.
@@ -64,7 +64,7 @@ class Target:
         return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url))
 
     def open_direct(self) -> BinaryIO:
-        """Open what is no regular file. Blocks: a pipe waits for its reader.
+        """Open what is not a regular file. Blocks: a pipe waits for its reader.
 
         Raises:
             OSError: it cannot be opened.
@@ -135,7 +135,7 @@ def _missing(url: str, shown: str) -> ExportError | None:
 
 
 def _cache() -> Path:
-    """Where the files of URLs are prepared: kept over restarts, so that such an export can be resumed."""
+    """Return the folder where files of URLs are prepared: kept over restarts, so that such exports can be resumed."""
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
     return Path(base or Path.home() / ".cache") / "carecloud-async" / "exports"
 

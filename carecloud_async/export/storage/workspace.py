@@ -30,13 +30,13 @@ class Done:
     """What is remembered of a finished export that was resumable.
 
     Attributes:
-        marks: what was exported.
+        fingerprints: digests of what was exported.
         size: bytes of the file.
         modified: its time stamp, in nanoseconds.
         report: what was reported.
     """
 
-    marks: dict[str, str]
+    fingerprints: dict[str, str]
     size: int
     modified: int
     report: ExportReport
@@ -99,17 +99,17 @@ class Workspace:
         for path in self.directory.glob("seen.db*"):
             path.unlink(missing_ok=True)
 
-    def finished(self, marks: dict[str, str]) -> ExportReport | None:
+    def finished(self, fingerprints: dict[str, str]) -> ExportReport | None:
         """Return the report of the same export if it is done and its file untouched."""
         try:
             done = read_durable(self._done, Done)
             if self._target.url is not None:
-                return done.report if done.marks == marks and self._target.exists() else None
+                return done.report if done.fingerprints == fingerprints and self._target.exists() else None
             found = self._target.path.stat()
         except (OSError, ValueError):
             return None
         same = (found.st_size, found.st_mtime_ns) == (done.size, done.modified)
-        return done.report if same and done.marks == marks else None
+        return done.report if same and done.fingerprints == fingerprints else None
 
     def publish(self, file: Path, *, overwrite: bool, mode: int = PRIVATE) -> None:
         """Give a finished file its final name.
@@ -137,10 +137,12 @@ class Workspace:
                 file.replace(path)
         sync_folder(path.parent)
 
-    def remember(self, file: Path, marks: dict[str, str], report: ExportReport) -> None:
+    def remember(self, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
         """Write down that the export is done, before its file gets the final name."""
         found = file.stat()
-        write_durably(self._done, Done(marks=marks, size=found.st_size, modified=found.st_mtime_ns, report=report))
+        write_durably(
+            self._done, Done(fingerprints=fingerprints, size=found.st_size, modified=found.st_mtime_ns, report=report)
+        )
 
     def forget(self) -> None:
         """Drop what is remembered of a finished export."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -13,15 +13,28 @@ from carecloud_async.errors import ExportError
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.clock import Clock
 
-__all__ = ["Writer"]
+__all__ = ["RecordWriter", "Writer"]
 
 State = TypeVar("State")
+State_contra = TypeVar("State_contra", contravariant=True)
 
 #: How many pages may wait while others are being committed: a kill costs them. More where a commit takes its time
 #: (seconds), so that it is worth it.
 _WAITING = 1
 _WAITING_FOR_SLOW = 4
 _SLOW = 0.02
+
+
+class RecordWriter(Protocol[State_contra]):
+    """Takes the records of a scan in their order."""
+
+    async def put(self, lines: list[bytes], state: State_contra, /) -> None:
+        """Take a page; waits while the other side is behind."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until everything taken is where it belongs."""
+        ...
 
 
 class Writer(Generic[State]):

@@ -1,0 +1,258 @@
+"""`RecordBatches`: a list as an exact stream of Arrow record batches, without a file.
+
+    async with client.customers.list(count=1000).arrow(concurrency=8) as batches:
+        async for batch in batches:
+            load(batch)                     # a pyarrow.RecordBatch of the model's columns
+            remember(batches.mark)          # to continue from here: listing.arrow(after=mark)
+    batches.report.records
+
+Records are read as an export reads them, and are exact as an export is. Memory holds the pages in flight, a batch that
+is being made and one that waits: a slow consumer makes the reading wait.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import anyio
+import anyio.to_thread
+import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from attrs import evolve, field, frozen
+
+from carecloud_async.errors import ExportError
+from carecloud_async.export.errors import BadExportError, nesting_errors
+from carecloud_async.export.formats.arrow import ArrowEncoder, has_fixed_columns, require_pyarrow
+from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async.export.formats.schema import SchemaBuilder
+from carecloud_async.export.formats.selection import field_names, read_fields
+from carecloud_async.export.formats.sinks import Layout
+from carecloud_async.export.progress import Reporter
+from carecloud_async.export.reading.changed_scan import ChangedScan, is_wanted
+from carecloud_async.export.reading.deduplicator import Deduplicator, SeenIds
+from carecloud_async.export.reading.scan import make_report, scan
+from carecloud_async.export.reading.since import Since, parse_since
+from carecloud_async.export.report import Counts, ExportReport, OnProgress
+from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
+from carecloud_async.runtime.background_tasks import BackgroundTasks
+from carecloud_async.runtime.validators import require_int
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["BatchOptions", "RecordBatches"]
+
+_VERSION = 1
+
+#: A batch, or `None` where a page brought nothing new, and the mark behind it.
+_Made = tuple[Any, str | None]
+
+
+@frozen(kw_only=True)
+class BatchOptions:
+    """The options of a stream; see `Listing.arrow`."""
+
+    concurrency: int = 8
+    changed_since: datetime | str | None = None
+    after: str | None = field(default=None, repr=False)
+    fields: Sequence[str] | None = None
+    timestamps: Literal["utc", "project"] = "utc"
+    on_progress: OnProgress | None = None
+
+
+class RecordBatches:
+    """An async iterator of `pyarrow.RecordBatch`, to be used in `async with`.
+
+    Args:
+        source: the list.
+        options: see `Listing.arrow`.
+
+    Raises:
+        BadExportError: the list cannot be streamed so, pyarrow is not installed, or `after` is of another stream.
+    """
+
+    def __init__(self, source: ExportSource, options: BatchOptions) -> None:
+        require_int("concurrency", options.concurrency, least=1)
+        if source.offset:
+            raise BadExportError("a stream holds the whole list: leave offset out")
+        require_pyarrow()
+        self._source = source
+        self._options = options
+        self._since = None if options.changed_since is None else parse_since(options.changed_since, source.project)
+        if self._since is not None:
+            ChangedScan.check(source)
+        layout = Layout(
+            into=source.into,
+            fields=read_fields(options.fields, source.into, also=(UNKNOWN_FIELDS,)),
+            timezone=source.project.timezone,
+            timestamps=options.timestamps,
+        )
+        if not has_fixed_columns(layout):
+            raise BadExportError("arrow needs a model, whose fields are the columns: pass into= a class")
+        self._encoder = ArrowEncoder(layout, SchemaBuilder(layout.into))
+        self._fingerprints = source.fingerprints(
+            fields=field_names(layout.fields),
+            changed_since=None if self._since is None else self._since.moment.isoformat(),
+            format=f"arrow {options.timestamps}",
+        )
+        self._start = Checkpoint(fingerprints=self._fingerprints)
+        if options.after is not None:
+            self._start, nulls = _read_mark(options.after, self._fingerprints)
+            self._encoder.nulls.update(nulls)
+        self._receive: MemoryObjectReceiveStream[_Made] | None = None
+        self._tasks = BackgroundTasks()
+        self._error: Exception | None = None
+        self._report: ExportReport | None = None
+        self._mark = options.after
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """The schema of every batch: the model's columns, and `unknown_fields`."""
+        return self._encoder.schema
+
+    @property
+    def mark(self) -> str | None:
+        """A text to continue after the batch that was yielded last; pass it to `Listing.arrow(after=…)`.
+
+        It is opaque, a few kilobytes long, and bound to the list, its filters and the fields. It holds ids of records.
+        `None` before the first batch, with `changed_since`, and for lists that the server does not keep in the order of
+        their ids: such a stream can only begin anew.
+        """
+        return self._mark
+
+    @property
+    def report(self) -> ExportReport:
+        """The report, when all batches were yielded; its `target` is `arrow`.
+
+        Raises:
+            ExportError: the stream has not ended.
+        """
+        if self._report is None:
+            raise ExportError("the stream has not ended: its report is known when all batches were taken")
+        return self._report
+
+    async def __aenter__(self) -> Self:
+        send, self._receive = anyio.create_memory_object_stream[_Made](1)
+        await self._tasks.__aenter__()
+        self._tasks.start(self._read, send)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        receive, self._receive = self._receive, None
+        await self._tasks.__aexit__(kind, error, traceback)
+        if receive is not None:
+            receive.close()
+
+    def __aiter__(self) -> AsyncIterator[pyarrow.RecordBatch]:
+        return self
+
+    async def __anext__(self) -> pyarrow.RecordBatch:
+        if self._receive is None:
+            raise ExportError("use a stream in a block: async with listing.arrow() as batches")
+        while True:
+            try:
+                batch, self._mark = await self._receive.receive()
+            except anyio.EndOfStream:
+                if self._error is not None:
+                    raise self._error from None
+                raise StopAsyncIteration from None
+            if batch is not None:
+                return batch
+
+    async def _read(self, send: MemoryObjectSendStream[_Made]) -> None:
+        try:
+            counts = self._start.counts if self._start.complete else await self._scan(send)
+            self._report = evolve(
+                make_report(self._source, counts, target="arrow", resumed=self._options.after is not None),
+                nulls=dict(self._encoder.nulls),
+            )
+        except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
+            self._error = error
+        finally:
+            send.close()
+
+    async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
+        clock = self._source.clock
+        reporter = Reporter(
+            self._options.on_progress, clock=clock, before=self._start.counts, bounded=self._since is None
+        )
+        writer = _BatchWriter(self._encoder, send)
+
+        async def restart() -> None:
+            if writer.has_sent:
+                raise ExportError(
+                    f"the server does not keep {self._source.name} in the order of ids, and batches that were yielded "
+                    "cannot be taken back: export to a file"
+                )
+
+        with SeenIds() as seen:
+            return await scan(
+                self._source,
+                self._start,
+                since=self._since,
+                width=self._options.concurrency,
+                writer=writer,
+                reporter=reporter,
+                restart=restart,
+                make_deduplicator=lambda _: _deduplicator(seen, self._since),
+            )
+
+
+def _deduplicator(seen: SeenIds, since: Since | None) -> Deduplicator:
+    return Deduplicator(seen, wanted=None if since is None else is_wanted(since))
+
+
+class _BatchWriter:
+    """Makes batches of records in a worker thread and sends them to the consumer; waits while it is behind."""
+
+    def __init__(self, encoder: ArrowEncoder, send: MemoryObjectSendStream[_Made]) -> None:
+        self._encoder = encoder
+        self._send = send
+        self.has_sent = False
+
+    async def put(self, lines: list[bytes], state: Checkpoint) -> None:
+        batch = await anyio.to_thread.run_sync(self._encode, lines) if lines else None
+        self.has_sent = self.has_sent or batch is not None
+        await self._send.send((batch, _make_mark(state, self._encoder.nulls)))
+
+    async def drain(self) -> None:
+        """Nothing waits here: each batch is sent before the next page is taken."""
+
+    def _encode(self, lines: list[bytes]) -> Any:
+        with nesting_errors():
+            return self._encoder.encode(lines).combine_chunks().to_batches()[0]
+
+
+class _Mark(msgspec.Struct):
+    version: int
+    checkpoint: Checkpoint
+    nulls: dict[str, int]
+
+
+def _make_mark(checkpoint: Checkpoint, nulls: Mapping[str, int]) -> str | None:
+    if checkpoint.strategy is not Strategy.ORDERED:
+        return None  # what was seen stands on this machine alone
+    data = msgspec.json.encode(_Mark(version=_VERSION, checkpoint=checkpoint, nulls=dict(nulls)))
+    return base64.urlsafe_b64encode(zlib.compress(data)).decode()
+
+
+def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> tuple[Checkpoint, Mapping[str, int]]:
+    try:
+        data = zlib.decompressobj().decompress(base64.urlsafe_b64decode(mark), 1 << 20)
+        found = msgspec.json.decode(data, type=_Mark)
+    except (ValueError, TypeError, zlib.error):
+        raise BadExportError("after is not a mark of a stream: pass what batches.mark was") from None
+    differing = [name for name in fingerprints if found.checkpoint.fingerprints.get(name) != fingerprints[name]]
+    if found.version != _VERSION:
+        differing = ["version of this package"]
+    if differing:
+        raise BadExportError(f"after is of another stream (its {' and '.join(differing)} differ): leave it out")
+    return found.checkpoint, found.nulls

@@ -1,0 +1,87 @@
+"""`ExportOptions`: the options of one export, written once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal
+
+from attrs import field, frozen
+
+from carecloud_async.export.errors import BadExportError
+from carecloud_async.export.formats.sinks import CsvOptions
+from carecloud_async.export.report import OnProgress
+from carecloud_async.runtime.durable_files import PRIVATE
+
+__all__ = ["ExportOptions"]
+
+
+def _positive(_: object, __: object, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BadExportError("concurrency must be a whole number from 1 up")
+
+
+def _one_of(name: str, *known: str) -> Callable[[object, object, object], None]:
+    def check(_: object, __: object, value: object) -> None:
+        if value not in known:
+            raise BadExportError(f"{name} must be one of {', '.join(map(repr, known))}")
+
+    return check
+
+
+def _csv_options(_: object, __: object, value: object) -> None:
+    if not isinstance(value, CsvOptions):
+        raise BadExportError("csv must be a CsvOptions, such as CsvOptions(delimiter=';')")
+
+
+def _permissions(_: object, __: object, value: object) -> None:
+    if type(value) is not int or value & ~0o777 or value & PRIVATE != PRIVATE:
+        raise BadExportError("mode must be permissions that let the owner read and write, such as 0o640")
+
+
+@frozen(kw_only=True)
+class ExportOptions:
+    """The options of one export; see `Listing.export`.
+
+    Attributes:
+        concurrency: pages in flight.
+        resume: continue an earlier run to the same target, if there is one.
+        overwrite: replace the target if it exists.
+        changed_since: write only what changed at or after this time; naive means project-local.
+        state: a file that keeps the mark of the last whole run: the first run writes everything, each later one what
+            changed since the one before.
+        fields: the fields to write, nested ones dotted; `None` for all.
+        on_progress: called with a `Progress`; may be async.
+        format: the format of a target whose name does not say it, such as `csv`.
+        columns: the columns of Parquet, see `Layout.columns`.
+        timestamps: the timestamps of Parquet, see `Layout.timestamps`.
+        csv: the dialect of CSV.
+        mode: the permissions of the finished file.
+
+    Raises:
+        BadExportError: an option cannot work.
+    """
+
+    concurrency: int = field(default=8, validator=_positive)
+    resume: bool = False
+    overwrite: bool = False
+    changed_since: datetime | str | None = None
+    state: str | os.PathLike[str] | None = None
+    fields: Sequence[str] | None = None
+    on_progress: OnProgress | None = None
+    format: str | None = None
+    columns: Literal["model", "found"] = field(default="model", validator=_one_of("columns", "model", "found"))
+    timestamps: Literal["utc", "project"] = field(default="utc", validator=_one_of("timestamps", "utc", "project"))
+    csv: CsvOptions = field(factory=CsvOptions, validator=_csv_options)
+    mode: int = field(default=PRIVATE, validator=_permissions)
+
+    @property
+    def dialect(self) -> list[object]:
+        """The options that change what a file holds: a checkpoint is bound to them as well."""
+        csv = self.csv
+        return [self.columns, self.timestamps, csv.delimiter, csv.bom, csv.escape_formulas]
+
+    def __attrs_post_init__(self) -> None:
+        if self.state is not None and self.changed_since is not None:
+            raise BadExportError("give either state or changed_since: the state file holds the time to begin from")

@@ -1,0 +1,143 @@
+"""Pages as an export sees them: raw records with their identities, requests counted, the server's clock read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import msgspec
+from attrs import frozen
+
+from carecloud_async.calls.wire import server_date
+from carecloud_async.export.source import ExportSource
+
+__all__ = ["Identity", "PageFetcher", "RawPage", "field_decoder"]
+
+#: The identity of a record: the value of its id field; a digest of its whole text where it has none.
+Identity: TypeAlias = str | int | bytes
+
+
+@frozen(kw_only=True)
+class RawPage:
+    """A page as an export sees it.
+
+    Attributes:
+        offset: the offset it was requested for.
+        lines: the records, one line of JSON each.
+        ids: the identity of each.
+        received: the number of entries that the server sent; more than `lines` where some were null.
+        last: the offset of the last record.
+        total: the length of the list, as the server says.
+    """
+
+    offset: int
+    lines: list[bytes]
+    ids: list[Identity]
+    received: int
+    last: int
+    total: int | None
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last entry."""
+        return self.offset + self.received
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether two of its records have the same identity."""
+        return len(set(self.ids)) != len(self.ids)
+
+
+class PageFetcher:
+    """Fetches the pages of one list.
+
+    Args:
+        source: the list.
+        by_text: whether records are told apart by their whole text from the beginning.
+
+    Attributes:
+        by_text: whether records are told apart by their whole text, their ids not being unique.
+        requests: the number of pages requested.
+        retries: the number of these requests that had to be repeated.
+        began: when the server first answered, by its own clock (by ours if it has none), less the time of the answer
+            and a second.
+    """
+
+    def __init__(self, source: ExportSource, *, by_text: bool = False) -> None:
+        self._source = source
+        self._decoder = field_decoder(source.operation.id_field)
+        self.by_text = by_text
+        self.requests = 0
+        self.retries = 0
+        self.began: datetime | None = None
+
+    async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
+        """Get one page.
+
+        Args:
+            offset: where it begins.
+            count: the number of records to request.
+            params: the sort, in place of the list's own.
+
+        Raises:
+            CareCloudError: see `Caller.call`.
+        """
+        source = self._source
+        query = {**source.params, **params}
+        if source.operation.paged:
+            query |= {"count": count, "offset": offset}
+        self.requests += 1
+        sent = source.clock.monotonic()
+        answer = await source.fetch(query)
+        response, found = answer.response, answer.data
+        self.retries += response.attempts - 1
+        if self.began is None:
+            self._note_time(server_date(response.headers), sent)
+        lines = [line for line in found.items if line != b"null"]
+        return RawPage(
+            offset=offset,
+            lines=lines,
+            ids=self.identify(lines),
+            received=found.received,
+            last=offset + _last_index(found.items),
+            total=found.total_items,
+        )
+
+    def identify(self, lines: list[bytes]) -> list[Identity]:
+        """Return the identities of records."""
+        decoder = self._decoder
+        if decoder is None or self.by_text:
+            return [_digest(line) for line in lines]
+        return [_identity(decoder, line) for line in lines]
+
+    def _note_time(self, date: datetime | None, sent: float) -> None:
+        # `Date` was written after the list was read: what changed in between must not fall behind the mark.
+        clock = self._source.clock
+        now = date or datetime.fromtimestamp(clock.time(), UTC)
+        self.began = now - timedelta(seconds=max(clock.monotonic() - sent, 0) + 1)
+
+
+def field_decoder(name: str | None) -> msgspec.json.Decoder[Any] | None:
+    """Return a decoder that reads one field of a record as `.value` and skips the rest; `None` for no field."""
+    if name is None:
+        return None
+    fields: list[Any] = [("value", Any, None)]
+    return msgspec.json.Decoder(msgspec.defstruct("OneField", fields, rename={"value": name}, gc=False))
+
+
+def _identity(decoder: msgspec.json.Decoder[Any], line: bytes) -> Identity:
+    try:
+        found = decoder.decode(line).value
+    except (ValueError, RecursionError):
+        return _digest(line)
+    return found if isinstance(found, str) or type(found) is int else _digest(line)
+
+
+def _last_index(items: Sequence[bytes]) -> int:
+    return next((index for index in reversed(range(len(items))) if items[index] != b"null"), 0)
+
+
+def _digest(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=16).digest()

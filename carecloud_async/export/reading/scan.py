@@ -1,0 +1,88 @@
+"""One reading of a list, whole or by change, into a writer; and the report of what it brought."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio.to_thread
+
+from carecloud_async.export.progress import Reporter
+from carecloud_async.export.reading.changed_scan import ChangedScan, has_changes
+from carecloud_async.export.reading.deduplicator import DeduplicatorFactory
+from carecloud_async.export.reading.full_scan import FullScan
+from carecloud_async.export.reading.pages import PageFetcher
+from carecloud_async.export.reading.recorder import Recorder
+from carecloud_async.export.reading.since import OVERLAP, Since
+from carecloud_async.export.report import Counts, ExportReport
+from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
+from carecloud_async.export.storage.writer import RecordWriter
+
+__all__ = ["make_report", "scan"]
+
+
+async def scan(
+    source: ExportSource,
+    start: Checkpoint,
+    *,
+    since: Since | None,
+    width: int,
+    writer: RecordWriter[Checkpoint],
+    reporter: Reporter,
+    restart: Callable[[], Awaitable[None]],
+    make_deduplicator: DeduplicatorFactory,
+) -> Counts:
+    """Read a list to its end.
+
+    Args:
+        source: the list.
+        start: the checkpoint to continue from; one with nothing but fingerprints to begin.
+        since: the time that changes are wanted from; `None` for everything.
+        width: pages in flight.
+        writer: takes the records.
+        reporter: reports progress.
+        restart: drops what was written.
+        make_deduplicator: makes the memory of seen ids, continued from `start` or empty.
+
+    Raises:
+        CareCloudError: the server cannot be read.
+    """
+    fetcher = PageFetcher(source, by_text=start.by_text)
+    recorder = Recorder(start, fetcher=fetcher, writer=writer, reporter=reporter, restart=restart, count=source.count)
+    full_scan = FullScan(source, fetcher=fetcher, recorder=recorder, width=width, make_deduplicator=make_deduplicator)
+    if since is None:
+        await full_scan.read()
+    else:
+        deduplicator = await anyio.to_thread.run_sync(make_deduplicator, start.strategy is Strategy.CHANGED)
+        changed_scan = ChangedScan(
+            source,
+            fetcher=fetcher,
+            recorder=recorder,
+            width=width,
+            deduplicator=deduplicator,
+            since=since,
+            full_scan=full_scan,
+        )
+        await changed_scan.read()
+    await recorder.finish()
+    return recorder.counts
+
+
+def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: bool) -> ExportReport:
+    """Return the report of a reading."""
+    began, zone = counts.began, source.project.timezone
+    following = None if began is None or not has_changes(source) else (began - OVERLAP).astimezone(zone)
+    return ExportReport(
+        target=target,
+        records=counts.records,
+        pages=counts.pages,
+        requests=counts.requests,
+        retries=counts.retries,
+        seconds=counts.seconds,
+        drifted=counts.drifted,
+        settled=counts.settled,
+        sweeps=counts.sweeps,
+        resumed=resumed,
+        total=counts.total,
+        next_changed_since=following,
+    )

@@ -1,0 +1,115 @@
+"""A list in memory that is sorted in any order, capped, counted wrongly, and changed between any two requests."""
+
+import json
+import random
+
+import anyio
+from attrs import define, field
+
+from carecloud_async import codec
+from carecloud_async.calls.attempt import RawResponse
+from carecloud_async.calls.caller import Answer
+from carecloud_async.export.job import run
+from carecloud_async.export.options import ExportOptions
+from carecloud_async.export.source import ExportSource
+from carecloud_async.models.customer import Customer
+from carecloud_async.project import Project
+from carecloud_async.resources import OPERATIONS
+from carecloud_async.runtime.clock import SystemClock
+
+PROJECT = Project.parse("a.example.com", timezone="Europe/Prague", language="cs")
+
+
+def collation(one):
+    """Letters before punctuation, ignoring case: none of the orders that an export knows."""
+    return ([c for c in str(one).casefold() if c.isalnum()], str(one))
+
+
+def shuffled(one):
+    """An order that lasts, but of nothing that the records hold."""
+    return random.Random(repr(one)).random()
+
+
+ORDERS = {
+    "text": str,
+    "number": lambda one: (int(str(one).strip("#")), repr(one)),
+    "casefold": lambda one: (str(one).casefold(), str(one)),
+    "collation": collation,
+    "shuffled": shuffled,
+    "dealt": lambda _: random.random(),  # anew for every page
+}
+
+
+@define(kw_only=True)
+class ListMachine:
+    """A list of customers.
+
+    Attributes:
+        records: what it holds, by a key that is theirs for ever: `(id, number)`.
+        order: the name of its order; a pair of them for one that changes after `switch_after` requests.
+        descending: whether it is sorted the other way round, for either order.
+        cap: the most that it sends at once.
+        total: `true`, `none`, `low`, `short`, `high`, `random`.
+        churn: called between requests with the machine.
+    """
+
+    records: list
+    order: tuple = ("text",)
+    descending: tuple = (False,)
+    switch_after: int = 0
+    cap: int | None = None
+    total: str = "true"
+    churn: object = None
+    dice: random.Random = field(factory=lambda: random.Random(1))
+    requests: int = 0
+    gone: set = field(factory=set)
+    version: dict = field(factory=dict)
+
+    def source(self, *, count):
+        async def fetch(params):
+            for _ in range(self.dice.randrange(3)):
+                await anyio.lowlevel.checkpoint()
+            body = json.dumps({"data": self.page(params["offset"], params["count"])}).encode()
+            return Answer(codec.raw_page(body, key="customers"), RawResponse(200, {}, body, 0.0))
+
+        return ExportSource(
+            operation=OPERATIONS["getCustomers"],
+            key="customers",
+            into=Customer,
+            params={},
+            count=count,
+            offset=0,
+            scope={},
+            fetch=fetch,
+            project=PROJECT,
+            clock=SystemClock(),
+        )
+
+    def page(self, offset, count):
+        self.requests += 1
+        now = min(len(self.order) - 1, self.requests > self.switch_after)
+        key = ORDERS[self.order[now]]
+        listed = sorted(self.records, key=lambda one: (key(one[0]), one[1]), reverse=self.descending[now])
+        shown = listed[offset : offset + min(count, self.cap or count)]
+        data = {"customers": [{"customer_id": one, "n": number} for one, number in shown]}
+        size = len(listed)
+        totals = {"true": size, "low": 1, "short": max(size - 2, 0), "high": size + 5}
+        total = self.dice.randrange(2 * size + 1) if self.total == "random" else totals.get(self.total)
+        if total is not None:
+            data["total_items"] = total
+        if self.churn is not None:
+            self.churn(self)
+        return data
+
+    def delete(self, index):
+        self.gone.add(self.records.pop(index))
+
+    def export(self, path, *, count, concurrency=1):
+        """Export it; return the report, what is missing and what is twice."""
+        start = set(self.records)
+        options = ExportOptions(concurrency=concurrency, overwrite=True)
+        report = anyio.run(run, self.source(count=count), path, options)
+        found = [json.loads(line) for line in path.read_bytes().splitlines()]
+        keys = [(one["customer_id"], one["n"]) for one in found]
+        twice = {one for one in keys if keys.count(one) > 1} if len(set(keys)) != len(keys) else set()
+        return report, start - self.gone - set(keys), twice

@@ -1,0 +1,221 @@
+"""A list as a stream of Arrow record batches: exact, bounded, resumable, without a file."""
+
+import json
+
+import anyio
+import pytest
+from export_help import ListServer, connect, ids
+
+from carecloud_async import BadRequestError, ConfigurationError, ExportError
+from carecloud_async.sandbox import Sandbox
+
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+
+pytestmark = pytest.mark.anyio
+
+
+def names(batches):
+    return [one for batch in batches for one in batch.column("customer_id").to_pylist()]
+
+
+async def take(listing, **more):
+    async with listing.arrow(**more) as batches:
+        found = [batch async for batch in batches]
+    return found, batches
+
+
+async def test_a_stream_is_what_the_parquet_file_holds(tmp_path):
+    """Batches and file have the same schema and the same rows, and the reports agree."""
+    sandbox = Sandbox(customers=700, seed=1)
+    async with connect(sandbox) as client:
+        report = await client.customers.list(count=50).export(tmp_path / "c.parquet")
+        found, batches = await take(client.customers.list(count=50), concurrency=4)
+        naive, _ = await take(
+            client.customers.list(count=50), timestamps="project", fields=["last_change", "unknown_fields"]
+        )
+    table = pq.read_table(tmp_path / "c.parquet")
+    assert all(isinstance(batch, pa.RecordBatch) and batch.schema == batches.schema for batch in found)
+    assert pa.Table.from_batches(found).equals(table)
+    assert (batches.report.records, batches.report.nulls) == (report.records, report.nulls) == (700, report.nulls)
+    assert batches.report.settled
+    assert str(naive[0].schema) == "last_change: timestamp[us]\nunknown_fields: string"
+
+
+async def test_an_empty_list_has_the_schema():
+    """No batch comes, and the schema is that of any night."""
+    async with connect(Sandbox(customers=0)) as client:
+        found, batches = await take(client.customers.list())
+    assert found == []
+    assert batches.schema.names[-1] == "unknown_fields"
+    assert batches.report.records == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_stream_is_exact_under_change(seed):
+    """Whoever stays in the list is in exactly one batch while others come and go at every page."""
+    import random
+
+    chance = random.Random(seed)
+
+    def change(names):
+        come = [f"{chance.randrange(16**6):06x}" for _ in range(3)]
+        return chance.sample(names, min(3, len(names))), [one for one in come if one not in names]
+
+    server = ListServer([f"{one * 5000:06x}" for one in range(400)], change=change, seed=seed)
+    before = set(server.names)
+    async with server.client() as client:
+        found, batches = await take(client.customers.list(count=20), concurrency=3)
+    got = names(found)
+    assert len(got) == len(set(got))
+    if batches.report.settled:
+        assert before - server.gone <= set(got)
+    assert batches.report.records == len(got)
+
+
+async def test_a_stream_is_continued_by_its_mark():
+    """Stopped anywhere, `after=batches.mark` brings the rest: together every record once, and the counts of both."""
+    sandbox = Sandbox(customers=500, seed=1)
+    async with connect(sandbox) as client:
+        whole, complete = await take(client.customers.list(count=40))
+        first = []
+        async with client.customers.list(count=40).arrow() as batches:
+            assert batches.mark is None
+            async for batch in batches:
+                first.append(batch)
+                if len(first) == 4:
+                    break
+        mark = batches.mark
+        requests = sandbox.count("GET /customers")
+        rest, continued = await take(client.customers.list(count=40), after=mark)
+        assert sandbox.count("GET /customers") - requests < 12
+        assert names(first) + names(rest) == names(whole) == sorted(sandbox.customers.ids())
+        assert continued.report.records == 500
+        assert continued.report.resumed
+        assert continued.report.nulls == complete.report.nulls
+        again, ended = await take(client.customers.list(count=40), after=continued.mark)
+        assert again == []
+        assert ended.report.records == 500
+
+
+async def test_a_mark_of_another_stream_is_refused():
+    """The message says what differs; what is not a mark at all is told as such, before anything is sent."""
+    sandbox = Sandbox(customers=50, seed=1)
+    async with connect(sandbox) as client:
+        _, batches = await take(client.customers.list())
+        before = sandbox.count()
+        with pytest.raises(ConfigurationError, match="filters"):
+            client.customers.list(last_name="Smith").arrow(after=batches.mark)
+        with pytest.raises(ConfigurationError, match="fields"):
+            client.customers.list().arrow(after=batches.mark, fields=["state"])
+        for mark in ("", "nonsense", batches.mark[:-9], "č"):
+            with pytest.raises(ConfigurationError, match="not a mark"):
+                client.customers.list().arrow(after=mark)
+    assert sandbox.count() == before
+
+
+async def test_a_slow_consumer_makes_the_reading_wait():
+    """Pages in flight and two batches are all that is ahead of it."""
+    server = ListServer([f"{one:04x}" for one in range(1000)])
+    async with server.client() as client, client.customers.list(count=10).arrow(concurrency=4) as batches:
+        await anext(batches)
+        for _ in range(300):
+            await anyio.sleep(0.001)
+        assert server.requests < 20
+        rest = names([batch async for batch in batches])
+    assert len(rest) == 990
+
+
+async def test_only_what_changed(tmp_path):
+    """`changed_since` streams what an export with it writes."""
+    sandbox = Sandbox(customers=200, seed=1)
+    since = "2024-01-01T00:00"
+    async with connect(sandbox) as client:
+        report = await client.customers.list(count=20).export(tmp_path / "c.jsonl", changed_since=since)
+        found, batches = await take(client.customers.list(count=20), changed_since=since)
+    assert sorted(names(found)) == sorted(ids(tmp_path / "c.jsonl"))
+    assert batches.report.records == report.records > 0
+    assert batches.mark is None
+
+
+async def test_a_list_in_no_order_is_streamed_too():
+    """What the first page shows to have no order is read another way, exactly, and cannot be continued."""
+    server = ListServer([f"{one:04x}" for one in range(300)], order="shuffled")
+    async with server.client() as client:
+        found, batches = await take(client.customers.list(count=30))
+    assert sorted(names(found)) == sorted(server.names)
+    assert batches.mark is None
+
+
+async def test_an_order_that_ends_halfway_is_told():
+    """Batches that were yielded cannot be taken back: the error says that a file is needed."""
+    server = ListServer([f"{one:04x}" for one in range(300)])
+
+    server._key = lambda name: name if name < "0096" else f"1{name[::-1]}"
+    async with server.client() as client:
+        with pytest.raises(ExportError, match="export to a file"):
+            await take(client.customers.list(count=30))
+
+
+async def test_mistakes_say_what_to_do():
+    """A stream outside its block, a report too early, an offset and zero pages are told."""
+    sandbox = Sandbox(customers=10, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match="async with"):
+            await anext(aiter(client.customers.list().arrow()))
+        with pytest.raises(ConfigurationError, match="offset"):
+            client.customers.list(offset=5).arrow()
+        with pytest.raises(ConfigurationError, match="concurrency"):
+            client.customers.list().arrow(concurrency=0)
+        async with client.customers.list().arrow() as batches:
+            with pytest.raises(ExportError, match="has not ended"):
+                _ = batches.report
+
+
+async def test_errors_come_out_as_themselves():
+    """A server's error, and the user's own inside the block, are what they are."""
+    sandbox = Sandbox(customers=300, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(KeyError, match="mine"):
+            async with client.customers.list(count=20).arrow() as batches:
+                async for _ in batches:
+                    raise KeyError("mine")
+        sandbox.faults.add("GET /customers", status=400, times=99, after=3)
+        with pytest.raises(BadRequestError):
+            await take(client.customers.list(count=20))
+
+
+@pytest.mark.parametrize("options", [{"columns": "all"}, {"timestamps": "local"}, {"csv": ";"}, {"mode": 0o400}])
+async def test_options_of_formats_are_checked(tmp_path, options):
+    """What cannot be meant is refused before anything is sent."""
+    sandbox = Sandbox(customers=10, seed=1)
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match=next(iter(options))):
+            await client.customers.list().export(tmp_path / "c.csv", **options)
+    assert sandbox.count() == 0
+
+
+async def test_found_columns_and_naive_timestamps(tmp_path):
+    """`columns="found"` gives unknown fields columns of their own, `timestamps="project"` leaves times as sent."""
+    sandbox = Sandbox(customers=60, seed=1)
+    sandbox.customers.update(sandbox.customers.id_at(7), {"tags": [{"k": 1}, {"k": 2, "z": "x"}]})
+    path = tmp_path / "c.parquet"
+    async with connect(sandbox) as client:
+        await client.customers.list(count=20).export(path, columns="found", timestamps="project")
+        schema = pq.read_schema(path)
+        assert str(schema.field("tags").type) == "list<element: struct<k: int64, z: string>>"
+        assert str(schema.field("last_change").type) == "timestamp[us]"
+        assert "unknown_fields" not in schema.names
+        await client.customers.list(count=20).export(path, overwrite=True, fields=["state", "unknown_fields"])
+    table = pq.read_table(path)
+    assert table.schema.names == ["state", "unknown_fields"]
+    assert {"tags"} <= {name for text in table["unknown_fields"].to_pylist() if text for name in json.loads(text)}
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o644])
+async def test_the_permissions_of_the_file_can_be_asked_for(tmp_path, mode):
+    """`mode=` is what the finished file has, new or in place of another."""
+    async with connect(Sandbox(customers=20, seed=1)) as client:
+        for _ in range(2):
+            await client.customers.list().export(tmp_path / "c.csv", mode=mode, overwrite=True)
+            assert (tmp_path / "c.csv").stat().st_mode & 0o777 == mode

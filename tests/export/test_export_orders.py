@@ -1,0 +1,208 @@
+"""Exports of lists in orders of any kind: nobody who stays is missing, or the report does not vouch for it."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from list_machine import ListMachine
+
+from carecloud_async import ExportError
+
+#: Orders that a server may keep; `number` only for ids that are numbers.
+ANY = ["text", "casefold", "collation", "shuffled", "dealt"]
+
+
+def make_ids(kind, count, seed):
+    dice = random.Random(seed)
+    if kind == "numbers":
+        first = dice.choice([1, 5, 91, 95, 990, 9990])
+        return [str(first + index) for index in range(count)]
+    if kind == "cases":
+        return dice.sample([a + b + c for a in "aAbBcC" for b in "aBcDxY" for c in "pqRStU"], count)
+    if kind == "punctuation":
+        marks = ["", "-", "_", " "]
+        return dice.sample([a + p + b + q for a in "abc" for p in marks for b in "abcd" for q in [*marks, "x"]], count)
+    if kind == "types":
+        return [one for index in range(count // 3 + 1) for one in (index, str(index), f"#{index}")][:count]
+    if kind == "not unique":
+        return [str(100 + index // 2) for index in range(count)]
+    return [f"{dice.getrandbits(40):010x}" for _ in range(count)]
+
+
+@st.composite
+def machines(draw):
+    """A list server of any kind, that changes between any two requests."""
+    seed = draw(st.integers(0, 10**6), label="seed")
+    dice = random.Random(seed)
+    kind = draw(st.sampled_from(["numbers", "numbers", "cases", "punctuation", "types", "not unique", "hex"]))
+    names = make_ids(kind, draw(st.integers(0, 100), label="records"), seed)
+    orders = ANY + (["number"] * 3 if kind in {"numbers", "types", "not unique"} else [])
+    order = draw(st.lists(st.sampled_from(orders), min_size=1, max_size=1), label="order")
+    if len(names) < 8 and "dealt" in order:
+        order = ["text"]  # few records stand in any order by chance
+    most = draw(st.integers(0, 4), label="changes")
+    quiet_after = draw(st.sampled_from([0, 3, 30, 1000]), label="requests with changes")
+    fresh = iter(range(-1, -(10**6), -1))
+
+    def churn(machine):
+        if machine.requests > quiet_after:
+            return
+        for _ in range(dice.randint(0, most)):
+            if machine.records:
+                machine.delete(dice.randrange(len(machine.records)))
+        taken = {one for one, _ in machine.records} | {one for one, _ in machine.gone}
+        for _ in range(dice.randint(0, most)):
+            one = str(dice.randrange(1, 12000)) if "number" in orders else make_ids(kind, 1, dice.random())[0]
+            if one not in taken:
+                machine.records.append((one, next(fresh)))
+                taken.add(one)
+
+    return ListMachine(
+        records=[(one, number) for number, one in enumerate(names)],
+        order=tuple(order),
+        descending=(draw(st.sampled_from([False, False, True]), label="descending"),),
+        cap=draw(st.sampled_from([None, None, 1, 2, 3, 7]), label="cap"),
+        total=draw(st.sampled_from(["true", "true", "none", "low", "short", "high", "random"]), label="total"),
+        churn=churn if most and quiet_after else None,
+        dice=dice,
+    )
+
+
+@given(
+    machine=machines(),
+    count=st.sampled_from([2, 5, 10, 50]),
+    concurrency=st.sampled_from([1, 3, 8]),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machine, count, concurrency):
+    """Whatever the order, the cap, the total and the changes: a report that vouches for the guarantee is right."""
+    path = tmp_path_factory.mktemp("orders") / "c.jsonl"
+    try:
+        report, missing, twice = machine.export(path, count=count, concurrency=concurrency)
+    except ExportError:
+        return  # as good as a report that does not vouch for it
+    assert not twice
+    assert not missing or not report.settled
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize(("first", "count", "page"), [(1, 300, 9), (1, 300, 5), (91, 1209, 8), (91, 1209, 5)])
+def test_numbers_in_text_lose_nobody_to_one_deletion(tmp_path, first, count, page, concurrency):
+    """The first page fits the order of numbers and that of text; one record is deleted after it."""
+
+    def delete_first(machine):
+        if machine.requests == 1:
+            machine.delete(0)
+
+    machine = ListMachine(
+        records=[(str(first + index), index) for index in range(count)], order=("number",), churn=delete_first
+    )
+    report, missing, twice = machine.export(tmp_path / "c.jsonl", count=page, concurrency=concurrency)
+    assert (missing, twice) == (set(), set())
+    assert (report.settled, report.sweeps, report.drifted) == (True, 1, True)
+
+
+def test_an_order_that_ignores_case_loses_nobody(tmp_path):
+    """Ids of mixed case in an order that ignores it, with one deletion after the first page."""
+
+    def delete_first(machine):
+        if machine.requests == 1:
+            machine.delete(0)
+
+    names = [first + second for first in "aBcDeFgH" for second in "xYz123"]
+    machine = ListMachine(records=[(one, 0) for one in names], order=("casefold",), churn=delete_first)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=5, concurrency=4)
+    assert not missing
+    assert report.settled
+    assert report.sweeps == 1
+
+
+@pytest.mark.parametrize("total", ["true", "none", "low", "high"])
+@pytest.mark.parametrize("order", ["text", "shuffled"])
+def test_one_record_a_page_is_read_whole_and_not_vouched_for(tmp_path, order, total):
+    """A calm list of 50 whose server sends one record at a time, whatever it says of its length."""
+    machine = ListMachine(records=[(f"{index:03}", 0) for index in range(50)], order=(order,), cap=1, total=total)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=20, concurrency=8)
+    assert not missing
+    assert not report.settled
+
+
+@pytest.mark.parametrize("total", ["true", "none"])
+def test_a_list_of_one_record_is_vouched_for(tmp_path, total):
+    """It was there before and after the place behind it was seen to be empty."""
+    report, missing, _ = ListMachine(records=[("a", 0)], total=total).export(tmp_path / "c.jsonl", count=20)
+    assert not missing
+    assert report.settled
+    assert report.requests <= 4
+
+
+def test_fewer_records_than_the_total_says_are_a_doubt(tmp_path):
+    """A calm list that ends before its promised end is exported, and the report does not vouch for it."""
+    machine = ListMachine(records=[(f"{index:03}", 0) for index in range(50)], total="high")
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=20)
+    assert not missing
+    assert not report.settled
+
+
+def test_ids_of_different_types_are_different(tmp_path):
+    """The numbers 5 and 6 and the texts "5", "#5", "6" and "#6" are six records."""
+    names = [5, "5", "#5", 6, "6", "#6"]
+    machine = ListMachine(records=[(one, 0) for one in names], order=("number",))
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=3)
+    assert not missing
+    assert report.records == 6
+
+
+def test_records_of_one_id_side_by_side_are_told_apart(tmp_path):
+    """Two hundred records with a hundred ids, sorted by them: all are written."""
+    machine = ListMachine(records=[(str(100 + index // 2), index) for index in range(200)])
+    report, missing, twice = machine.export(tmp_path / "c.jsonl", count=10)
+    assert (report.records, missing, twice) == (200, set(), set())
+
+
+@pytest.mark.parametrize("total", ["true", "none"])
+def test_records_of_one_id_far_apart_are_told_of(tmp_path, total):
+    """Two hundred records with a hundred ids in no order: all are written, or the report does not vouch for it."""
+    machine = ListMachine(
+        records=[(str(100 + index // 2), index) for index in range(200)], order=("shuffled",), total=total
+    )
+    report, missing, twice = machine.export(tmp_path / "c.jsonl", count=5)
+    assert not twice
+    assert not missing or not report.settled
+
+
+class Endless(ListMachine):
+    """A list whose pages are all the same."""
+
+    page_of = staticmethod(lambda count: [{"customer_id": str(index)} for index in range(count)])
+
+    def page(self, offset, count):
+        self.requests += 1
+        assert self.requests < 200
+        return {"customers": self.page_of(count), "total_items": self.total}
+
+
+class Nulls(Endless):
+    """A list of nulls."""
+
+    page_of = staticmethod(lambda count: [None] * count)
+
+
+@pytest.mark.parametrize("total", [10**9, None])
+@pytest.mark.parametrize("kind", [Endless, Nulls])
+def test_lists_without_an_end_are_an_error(tmp_path, kind, total):
+    """The same page for ever, and pages of nulls for ever, end an export before long, whatever the total says."""
+    machine = kind(records=[], total=total)
+    with pytest.raises(ExportError, match="the server sends"):
+        machine.export(tmp_path / "c.jsonl", count=50, concurrency=8)
+    assert not (tmp_path / "c.jsonl").exists()
+
+
+def test_a_calm_list_costs_one_request_more_than_it_has_pages(tmp_path):
+    """27 pages that overlap by a row."""
+    machine = ListMachine(records=[(f"{index:05}", 0) for index in range(2673)])
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=100, concurrency=8)
+    assert not missing
+    assert report.settled
+    assert report.requests <= 28
