@@ -1,6 +1,5 @@
 """Every typed method against the vendor's description: what it sends is accepted, what is answered is read."""
 
-import inspect
 import json
 from urllib.parse import parse_qsl
 
@@ -12,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carecloud_async import AuthProvider, CareCloud, Token
+from carecloud_async.paging.listing import Listing
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
 from tests.contract.arguments import call_of
@@ -110,7 +110,7 @@ def run(described, operation_id, content):
         async with CareCloud("sandbox.example", auth=Somebody(interface), transport=transport) as client:
             call = call_of(client, operation_id, ids=ids, values={**body, **query})
             result = call.method(**call.arguments)
-            found = await result if inspect.isawaitable(result) else await result.page()
+            found = await (result.page() if isinstance(result, Listing) else result)
             return found, call.left
 
     found, left = anyio.run(talk)
