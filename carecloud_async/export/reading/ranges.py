@@ -5,15 +5,15 @@
     await scan.read()
 
 **How the bounds are found.** One request each asks for the record at N offsets of the list, in the order of its ids;
-the ids found there are the bounds. Between them lie about equally many records. The bounds are ids, not offsets: they mean
-the same however the list changes afterwards, and a task that is repeated reads the same range.
+the ids found there are the bounds. Between them lie about equally many records. The bounds are ids, not offsets: they
+mean the same however the list changes afterwards, and a task that is repeated reads the same range.
 
 **What holds.** The ranges are disjoint and cover every id, so each record that is in the list all the time is in
-exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list. `RangeScan.settled` says
-whether that can be vouched for.
+exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list.
+`RangeScan.settled` says whether that can be vouched for.
 
-**When ids are not ordered.** If the server does not sort by id, or the orders that fit the ids found disagree, there is
-one range that holds everything: `IdRange()`. It is read by an export's full scan, not by a `RangeScan`.
+**When ids are not ordered.** If the server does not sort by id, or the orders that fit the ids found disagree, there
+is one range that holds everything: `IdRange()`. It is read by an export's full scan, not by a `RangeScan`.
 """
 
 from __future__ import annotations
