@@ -73,11 +73,11 @@ class CycleDetector(Generic[T]):
     passed over; the second one is believed.
 
     Args:
-        marks: what tells records apart; it may leave out those that nothing tells apart.
+        identity_keys: returns the keys that records are told apart by; those without one are left out.
     """
 
-    def __init__(self, marks: IdentityKeys[T]) -> None:
-        self._marks = marks
+    def __init__(self, identity_keys: IdentityKeys[T]) -> None:
+        self._identity_keys = identity_keys
         self._seen: Set[Any] = frozenset()
         self._number = 0
         self._repeats = 0
@@ -103,13 +103,13 @@ class CycleDetector(Generic[T]):
             return True
         self._number += 1
         if self._number & (self._number - 1) == 0:
-            self._seen = frozenset(self._marks(items))
+            self._seen = frozenset(self._identity_keys(items))
         return False
 
     def _brings_nothing_new(self, items: Iterable[T]) -> bool:
         empty = True
-        for mark in self._marks(items):
-            if mark not in self._seen:
+        for key in self._identity_keys(items):
+            if key not in self._seen:
                 return False
             empty = False
         return not empty
@@ -128,19 +128,19 @@ class Pages(Generic[T]):
 
     Args:
         fetch: gets a page by offset and count.
-        marks: what tells records apart.
+        identity_keys: returns the keys that records are told apart by.
         offset: where to begin.
         count: how many records to ask for at a time.
         name: what is listed, for warnings.
     """
 
-    def __init__(self, fetch: Fetch[T], *, marks: IdentityKeys[T], offset: int, count: int, name: str) -> None:
+    def __init__(self, fetch: Fetch[T], *, identity_keys: IdentityKeys[T], offset: int, count: int, name: str) -> None:
         self._fetch = fetch
         self._offset = offset
         self._count = count
         self._full = count
         self._name = name
-        self._watch = CycleDetector(marks)
+        self._watch = CycleDetector(identity_keys)
         self._done = False
 
     def __aiter__(self) -> Self:

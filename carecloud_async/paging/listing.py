@@ -58,14 +58,20 @@ class Listing(Generic[T]):
         """Return the pages, fetched one after another."""
         if not self._operation.paged:
             return OnePage(self.page)
-        return Pages(self.fetch, marks=self._marks, offset=self._offset, count=self._count, name=self._operation.call)
+        return Pages(
+            self.fetch,
+            identity_keys=self._identity_keys,
+            offset=self._offset,
+            count=self._count,
+            name=self._operation.call,
+        )
 
     def raw(self) -> AsyncIterator[bytes]:
         """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
         if not self._operation.paged:
             return Records(OnePage(lambda: self.fetch_raw(self._offset, self._count)))
         return Records(
-            Pages(self.fetch_raw, marks=iter, offset=self._offset, count=self._count, name=self._operation.call)
+            Pages(self.fetch_raw, identity_keys=iter, offset=self._offset, count=self._count, name=self._operation.call)
         )
 
     async def page(self) -> Page[T]:
@@ -110,7 +116,7 @@ class Listing(Generic[T]):
         require_int("pages", pages, least=1)
         return Prefetch(
             self.fetch,
-            marks=self._marks,
+            identity_keys=self._identity_keys,
             paged=self._operation.paged,
             offset=self._offset,
             count=self._count,
@@ -290,7 +296,7 @@ class Listing(Generic[T]):
             raise ConfigurationError(f"{self._operation.call} has no known list: give key=, its name under `data`")
         return self._operation.result_key
 
-    def _marks(self, items: Iterable[T]) -> Iterator[Any]:
+    def _identity_keys(self, items: Iterable[T]) -> Iterator[Any]:
         name, zone = self._operation.id_field, self._caller.context.project.timezone
         # Where nothing names a record, only its whole content tells it apart.
         return ((name and _field(item, name)) or codec.encode(item, zone=zone) for item in items)

@@ -31,7 +31,7 @@ class Prefetch(Generic[T]):
 
     Args:
         fetch: gets a page by offset and count.
-        marks: what tells records apart.
+        identity_keys: returns the keys that records are told apart by.
         paged: whether the operation takes them; if not, there is one page.
         offset: where to begin.
         count: how many records to ask for at a time.
@@ -43,7 +43,7 @@ class Prefetch(Generic[T]):
         self,
         fetch: Fetch[T],
         *,
-        marks: IdentityKeys[T],
+        identity_keys: IdentityKeys[T],
         paged: bool,
         offset: int,
         count: int,
@@ -51,7 +51,7 @@ class Prefetch(Generic[T]):
         name: str,
     ) -> None:
         self._fetch = fetch
-        self._watch = CycleDetector(marks)
+        self._watch = CycleDetector(identity_keys)
         self._name = name
         self._paged = paged
         self._offset = offset

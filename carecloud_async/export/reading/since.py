@@ -1,4 +1,4 @@
-"""Times that an export is asked to begin from, and what they mean in the project's own time."""
+"""Times that changes are wanted since, and their meaning in the project's own time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_FOLD = timedelta(hours=3)
 
 @frozen(kw_only=True)
 class Since:
-    """A moment that changes are wanted since.
+    """The time that changes are wanted since.
 
     Attributes:
         moment: in UTC.
@@ -35,17 +35,17 @@ class Since:
 
 
 def parse_since(value: datetime | str, project: Project) -> Since:
-    """Read `changed_since`.
+    """Parse `changed_since`.
 
     Raises:
-        BadExportError: it is no time, or one that the project's clocks showed twice or never.
+        BadExportError: it is not a time, or one that the project's clocks showed twice or never.
     """
     moment = _moment(_parse(value), project.timezone)
     return Since(moment=moment, local=_earliest_local(moment, project))
 
 
 def parse_last_change(text: object) -> datetime | None:
-    """Read a `last_change` as the API writes it; `None` for what is no time (zero dates, text, null)."""
+    """Parse a `last_change` as the API writes it; `None` for anything but a time (zero dates, text, null)."""
     if not isinstance(text, str):
         return None
     try:

@@ -1,0 +1,211 @@
+"""Ranges of ids: a list that is ordered by id, split into parts that any engine can read on its own.
+
+    ranges = await find_ranges(source, partitions=8)
+    scan = RangeScan(source, ranges[0], accept=write)
+    await scan.read()
+
+**How the bounds are found.** One request each asks for the record at N offsets of the list, in the order of its ids;
+the ids found there are the bounds. Between them lie about equally many records. The bounds are ids, not offsets: they
+mean the same however the list changes afterwards, and a task that is repeated reads the same range.
+
+**What holds.** The ranges are disjoint and cover every id, so each record that is in the list all the time is in
+exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list.
+`RangeScan.settled` says whether that can be vouched for.
+
+**When ids are not ordered.** If the server does not sort by id, or the orders that fit the ids found disagree, there
+is one range that holds everything: `IdRange()`. It is read by an export's full scan, not by a `RangeScan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from attrs import frozen
+
+from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
+from carecloud_async.export.reading.full_scan import id_sort
+from carecloud_async.export.reading.order import Order
+from carecloud_async.export.reading.page_sweep import PageSweep
+from carecloud_async.export.reading.pages import Identity, PageFetcher, RawPage
+from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.checkpoint import Position
+
+__all__ = ["IdRange", "RangeScan", "find_ranges"]
+
+#: Pages that are looked at for the beginning of a range, before it is read from the beginning of the list.
+_TRIES = 40
+
+
+@frozen(kw_only=True)
+class IdRange:
+    """The records whose id comes after one id, up to and with another, in the order of the list.
+
+    Attributes:
+        after: the id before the first of the range; `None` for the beginning of the list.
+        until: the last id that may be in the range; `None` for the end of the list.
+        orders: the orders of ids that all probes agreed with, by name; see `Order`.
+        offset: where the range began when the bounds were found: a hint for where to look first.
+    """
+
+    after: str | int | None = None
+    until: str | int | None = None
+    orders: tuple[str, ...] = ()
+    offset: int = 0
+
+    @property
+    def is_whole_list(self) -> bool:
+        """Whether there are no bounds."""
+        return self.after is None and self.until is None
+
+
+async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]:
+    """Split a list into ranges of about equal size; see the module's text.
+
+    Args:
+        source: the list.
+        partitions: the number of ranges; fewer come back for a short list, one for a list without an order of ids.
+
+    Returns:
+        disjoint ranges in the order of the list, which cover every id.
+
+    Raises:
+        CareCloudError: a page could not be read.
+    """
+    params = id_sort(source)
+    fetcher = PageFetcher(source)
+    if params is None or partitions < 2:
+        return [IdRange()]
+    first = await fetcher.fetch(0, source.count, params)
+    order = Order()
+    if first.total is None or not order.check(first.ids):
+        return [IdRange()]
+    bounds: list[Identity] = []
+    offsets: list[int] = []
+    for number in range(1, partitions):
+        offset = first.total * number // partitions
+        page = await fetcher.fetch(offset, 2, params)
+        if page.ids and page.ids[0] not in bounds:
+            bounds.append(page.ids[0])
+            offsets.append(offset)
+        if not order.check(page.ids):
+            return [IdRange()]
+    if not order.check(bounds) or not _all_agree(order, [*first.ids[:1], *bounds]):
+        return [IdRange()]
+    ids = [one for one in bounds if isinstance(one, str | int)]
+    names = tuple(order.names)
+    return [
+        IdRange(after=after, until=until, orders=names, offset=offset)
+        for after, until, offset in zip([None, *ids], [*ids, None], [0, *offsets], strict=True)
+    ]
+
+
+def _all_agree(order: Order, ids: list[Identity]) -> bool:
+    return all(order.compare(one, other) < 0 for one, other in pairwise(ids) if one != other)
+
+
+class RangeScan:
+    """Reads one range of ids.
+
+    Args:
+        source: the list.
+        id_range: the range.
+        accept: takes the records of each page, one line of JSON each; every record comes once.
+        width: the number of requests at once.
+
+    Attributes:
+        records: the number of records accepted.
+        drifted: whether the list was seen to change.
+        settled: whether every record that was in the range all the time was accepted.
+    """
+
+    def __init__(
+        self,
+        source: ExportSource,
+        id_range: IdRange,
+        *,
+        accept: Callable[[list[bytes]], Awaitable[None]],
+        width: int = 1,
+    ) -> None:
+        self._source = source
+        self._range = id_range
+        self._take = accept
+        self._width = width
+        self._fetcher = PageFetcher(source)
+        self._order = Order(id_range.orders or None)
+        self.records = 0
+        self.drifted = False
+        self.settled = False
+
+    async def read(self) -> None:
+        """Read the range.
+
+        Raises:
+            NotInOrderError: the server does not keep the order of ids any more: find new ranges.
+            CareCloudError: a page could not be read.
+        """
+        params = id_sort(self._source)
+        if params is None:
+            raise NotInOrderError
+        boundary, position = await self._find_start(params)
+        sweep = PageSweep(
+            self._fetcher,
+            params=params,
+            boundary=boundary,
+            accept=self._accept,
+            count=self._source.count,
+            width=self._width,
+            position=position,
+            is_last=self._reaches_end,
+        )
+        await sweep.run()
+        self.drifted, self.settled = sweep.drifted, sweep.settled
+
+    async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
+        """Find a page that begins at or before the lower bound; what it holds up to there counts as known."""
+        after, order, count = self._range.after, self._order, max(self._source.count, 2)
+        at, back, before = max(self._range.offset - 1, 0), 1, -1
+        for _ in range(_TRIES if after is not None else 0):
+            page = await self._fetcher.fetch(at, count, params)
+            if page.ids and not order.check(page.ids):
+                raise NotInOrderError(ambiguous=page.is_ambiguous)
+            known = [one for one in page.ids if not self._is_beyond(one, after)]
+            if known and (len(known) < len(page.ids) or page.end == page.total):
+                index = len(known) - 1
+                boundary = Boundary(order, recent=known, last=known[-1], forgetful=True)
+                # Without nulls, a record's place in the page is its place in the list.
+                exact = page.received == len(page.ids)
+                return boundary, Position(end=page.offset + (index if exact else 0), total=page.total)
+            if known and at >= before:
+                before, at, back = at, page.last, 1
+                at = max(at, page.offset + 1)
+            elif at == 0:
+                break
+            else:
+                at, back = max(at - count * back, 0), back * 2
+        return Boundary(order), Position()
+
+    def _is_beyond(self, one: Identity, bound: Identity | None) -> bool:
+        if bound is None or one == bound:
+            return False
+        sign = self._order.compare(one, bound)
+        if not sign:
+            raise NotInOrderError
+        return sign > 0
+
+    def _reaches_end(self, page: RawPage) -> bool:
+        until = self._range.until
+        return until is not None and (page.ids[-1] == until or self._is_beyond(page.ids[-1], until))
+
+    async def _accept(self, page: RawPage, new: list[int], _: PageSweep) -> None:
+        after, until = self._range.after, self._range.until
+        lines = [
+            page.lines[index]
+            for index in new
+            if (after is None or self._is_beyond(page.ids[index], after))
+            and not self._is_beyond(page.ids[index], until)
+        ]
+        self.records += len(lines)
+        if lines:
+            await self._take(lines)

@@ -1,0 +1,84 @@
+"""Ranges of ids: disjoint, whole, and exact while the list changes."""
+
+import json
+import random
+
+import anyio
+import pytest
+from list_machine import ListMachine
+
+from carecloud_async.export.reading.boundary import NotInOrderError
+from carecloud_async.export.reading.ranges import IdRange, RangeScan, find_ranges
+
+pytestmark = pytest.mark.anyio
+
+
+async def read_all(machine, ranges, *, count, width=1):
+    """Read the ranges side by side; return the keys that were met, and whether every range vouches for itself."""
+    source, found, scans = machine.source(count=count), [], []
+
+    async def accept(lines):
+        found.extend((one["customer_id"], one["n"]) for one in map(json.loads, lines))
+
+    async with anyio.create_task_group() as tasks:
+        for one in ranges:
+            scans.append(RangeScan(source, one, accept=accept, width=width))
+            tasks.start_soon(scans[-1].read)
+    return found, all(scan.settled for scan in scans)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("order", ["text", "number"])
+async def test_ranges_lose_nobody_and_double_nobody_under_change(order, seed, width):
+    """Six ranges of 3,000 records while two are deleted and two inserted between any two requests."""
+    dice = random.Random(seed)
+    fresh = iter(range(-1, -(10**6), -1))
+
+    def make_id():
+        return f"{dice.randrange(10**9)}" if order == "number" else f"{dice.getrandbits(60):015x}"
+
+    def churn(machine):
+        for _ in range(2):
+            machine.delete(dice.randrange(len(machine.records)))
+            machine.records.append((make_id(), next(fresh)))
+
+    machine = ListMachine(
+        records=[(make_id(), index) for index in range(3000)], order=(order,), churn=churn, dice=random.Random(1)
+    )
+    start = set(machine.records)
+    ranges = await find_ranges(machine.source(count=50), partitions=6)
+    assert len(ranges) == 6
+    found, settled = await read_all(machine, ranges, count=50, width=width)
+    assert len(found) == len(set(found))
+    assert start - machine.gone <= set(found)
+    assert settled
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 100])
+async def test_ranges_of_a_calm_list_are_the_list(size):
+    """However short the list: every record is in one range, and bounds belong to the range that ends with them."""
+    machine = ListMachine(records=[(f"{index:03}", index) for index in range(size)])
+    ranges = await find_ranges(machine.source(count=10), partitions=4)
+    found, _ = await read_all(machine, ranges, count=10)
+    assert sorted(found) == machine.records
+
+
+async def test_a_range_costs_little_more_than_its_pages():
+    """The lower bound is looked for where it was found: no part of the list before it is read."""
+    machine = ListMachine(records=[(f"{index:05}", index) for index in range(10_000)])
+    ranges = await find_ranges(machine.source(count=100), partitions=10)
+    assert machine.requests == 10
+    await read_all(machine, ranges[7:8], count=100)
+    assert machine.requests <= 10 + 15
+
+
+@pytest.mark.parametrize("order", ["shuffled", "collation"])
+async def test_a_list_without_an_order_of_ids_is_one_range(order):
+    """What cannot be split is not split, and a scan of ids in no order is refused."""
+    dice = random.Random(1)
+    names = dice.sample([a + p + b for a in "abcd" for p in ["", "-", "_"] for b in "abcdefgh"], 90)
+    machine = ListMachine(records=[(one, index) for index, one in enumerate(names)], order=(order,))
+    assert await find_ranges(machine.source(count=20), partitions=4) == [IdRange()]
+    with pytest.raises((NotInOrderError, ExceptionGroup)):
+        await read_all(machine, [IdRange(after="b", until="c", offset=30)], count=20)
