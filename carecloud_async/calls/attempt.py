@@ -31,6 +31,9 @@ from carecloud_async.http.client import HttpClient
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import cancellation_requested
 
+#: How the error of a call reads whose time was over before anything was sent.
+NO_CONNECTION = "no connection in time"
+
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
 
 
@@ -174,7 +177,8 @@ class Attempt:
                 **where,
             )
         if cause.timeout:
-            return RequestTimeoutError(f"{title}: no answer in time ({text})", **where)
+            what = "no answer in time" if cause.sent else NO_CONNECTION
+            return RequestTimeoutError(f"{title}: {what} ({text})", **where)
         what = "the server hung up" if cause.sent else "the server was not reached"
         error = ConnectionFailedError(f"{title}: {what} ({text})", **where)
         error.is_retryable = cause.kind is not FailureKind.PERMANENT

@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands, how they are started, and how they end."""
+"""The command line: its commands, their help, and the exit code of a run."""
 
 from __future__ import annotations
 
@@ -9,37 +9,43 @@ from typing import Annotated, Any
 import typer
 
 from carecloud_async._version import __version__
-from carecloud_async.cli import customers
+from carecloud_async.cli import records
 from carecloud_async.cli.console import ReaderGoneError, discard_output, put, say
 from carecloud_async.cli.export import export
 from carecloud_async.cli.failures import INTERRUPTED, UsageError, explain
+from carecloud_async.cli.help import Command, Group
 from carecloud_async.cli.login import login
+from carecloud_async.cli.request import request
 from carecloud_async.cli.sandbox import sandbox
+from carecloud_async.cli.signals import sigterm_as_ctrl_c
 from carecloud_async.cli.warnings import warnings_as_lines
 
 #: Typer brings its own copy of click; its errors are known by the one that it exports.
 _ClickError: Any = typer.BadParameter.__mro__[2]
 
 _EPILOG = (
-    "Where CareCloud is and who you are comes from CARECLOUD_PROJECT_URL, CARECLOUD_EXTERNAL_APPLICATION_ID, "
+    "The project and the API user come from CARECLOUD_PROJECT_URL, CARECLOUD_EXTERNAL_APPLICATION_ID, "
     "CARECLOUD_LOGIN and CARECLOUD_PASSWORD, or from options. Exit codes: 0 done, 1 failed, 2 wrong usage, "
-    "130 interrupted."
+    "130 interrupted (by Ctrl-C or SIGTERM)."
 )
 
 app = typer.Typer(
     name="carecloud",
+    cls=Group,
     help="Get data out of a CareCloud project.\n\nTry it without one:\n\n"
     "carecloud export customers -o customers.jsonl --sandbox 1000",
     epilog=_EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(short_help="Write all records of a list to a file.")(export)
-app.add_typer(customers.app, name="customers")
-app.command(short_help="Check the credentials; print who you are and until when.")(login)
-app.command(short_help="Serve a made-up CareCloud on this machine.")(sandbox)
+app.command(cls=Command, short_help="Write all records of a list to a file.")(export)
+app.command("list", cls=Command, short_help="Print records, one JSON record a line.")(records.list_)
+app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
+app.command(cls=Command, short_help="Print how many records there are.")(records.total)
+app.command(cls=Command, short_help="Make any call of the API.")(request)
+app.command(cls=Command, short_help="Check the credentials; print who you are and until when.")(login)
+app.command(cls=Command, short_help="Serve a made-up CareCloud on this machine.")(sandbox)
 
 
 def _version(wanted: bool) -> None:
@@ -62,10 +68,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; every failure is one line on stderr.
 
     Args:
-        arguments: what stands after `carecloud`.
+        arguments: the words behind `carecloud`.
     """
     try:
-        with warnings_as_lines():
+        with warnings_as_lines(), sigterm_as_ctrl_c():
             code = typer.main.get_command(app).main(list(arguments), prog_name="carecloud", standalone_mode=False)
     except ReaderGoneError:
         discard_output()

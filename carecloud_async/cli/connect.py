@@ -1,4 +1,4 @@
-"""Where CareCloud is and who asks: the options that every command shares, and the client they make."""
+"""The project to ask and the API user: the options that every command shares, and the client they make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from attrs import frozen
@@ -17,97 +17,84 @@ from carecloud_async.calls.rate_limit import AdaptiveRateLimit, RateLimit
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli.failures import MissingExtraError, UsageError
 from carecloud_async.client import CareCloud
+from carecloud_async.http.timeout import Timeout
 
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
 
-_PANEL = "Connection"
-
-ProjectUrl = Annotated[
-    str,
-    typer.Option(
-        envvar="CARECLOUD_PROJECT_URL",
-        metavar="DOMAIN",
-        help="The project's domain, such as acme.crmcarecloud.com.",
-        rich_help_panel=_PANEL,
-    ),
-]
-Login = Annotated[
-    str,
-    typer.Option(
-        envvar="CARECLOUD_LOGIN",
-        metavar="NAME",
-        help="Login of the API user. The password comes from CARECLOUD_PASSWORD, or is asked for on a terminal.",
-        rich_help_panel=_PANEL,
-    ),
-]
-ApplicationId = Annotated[
-    str,
-    typer.Option(
-        "--external-application-id",
-        envvar="CARECLOUD_EXTERNAL_APPLICATION_ID",
-        metavar="ID",
-        help="Id of your application, from the CareCloud administrator.",
-        rich_help_panel=_PANEL,
-    ),
-]
-Timezone = Annotated[
-    str,
-    typer.Option(envvar="CARECLOUD_TIMEZONE", metavar="ZONE", help="Time zone of the project.", rich_help_panel=_PANEL),
-]
-Language = Annotated[
-    str,
-    typer.Option(envvar="CARECLOUD_LANGUAGE", metavar="TAGS", help="Language of the answers.", rich_help_panel=_PANEL),
-]
-AllowHttp = Annotated[
-    bool,
-    typer.Option(
-        "--allow-http", help="Take an http:// address: a sandbox in a private network.", rich_help_panel=_PANEL
-    ),
-]
-SandboxSize = Annotated[
-    int | None,
-    typer.Option(
-        "--sandbox",
-        min=0,
-        metavar="N",
-        help="Ask a made-up CareCloud with N customers inside this command; nothing else need be set.",
-        rich_help_panel=_PANEL,
-    ),
-]
+__all__ = ["Connection", "embedded_sandbox"]
 
 #: Someone is waiting at the keyboard: a wrong address shows within seconds. An export, once it runs, has more patience.
-_IMPATIENT = RetryPolicy(attempts=4, max_wait=5)
-
-DEFAULT_TIMEZONE = "Europe/Prague"
-DEFAULT_LANGUAGE = "cs, en-gb;q=0.8"
+_INTERACTIVE_RETRY = RetryPolicy(attempts=3, max_wait=3)
+_INTERACTIVE_TIMEOUT = Timeout(connect=5, read=30, total=60)
 
 #: What a missing setting is called in the environment, and as an option.
 _SETTINGS = {
     "project_url": ("CARECLOUD_PROJECT_URL", "--project-url"),
-    "application_id": ("CARECLOUD_EXTERNAL_APPLICATION_ID", "--external-application-id"),
+    "external_application_id": ("CARECLOUD_EXTERNAL_APPLICATION_ID", "--external-application-id"),
     "login": ("CARECLOUD_LOGIN", "--login"),
 }
 
 
+def _option(name: str, metavar: str, help: str, *, envvar: str | None = None) -> Any:  # noqa: A002  (as Typer calls it)
+    return typer.Option(name, metavar=metavar, help=help, envvar=envvar, rich_help_panel="Connection")
+
+
 @frozen(kw_only=True)
 class Connection:
-    """Where to and as whom, as given on the command line and in the environment.
+    """The project and the API user, as given on the command line and in the environment.
 
     Attributes:
-        project_url, login, application_id: the project and the API user; empty where not given.
+        sandbox: number of records in the embedded sandbox; `None` asks a real project.
+        project_url, login, external_application_id: the project and the API user; empty where not given.
         timezone, language: the project's.
         allow_http: whether an `http://` address may lead off this machine.
-        sandbox: how many customers the embedded sandbox has; `None` asks a real project.
     """
 
-    project_url: str = ""
-    login: str = ""
-    application_id: str = ""
-    timezone: str = DEFAULT_TIMEZONE
-    language: str = DEFAULT_LANGUAGE
-    allow_http: bool = False
-    sandbox: int | None = None
+    sandbox: Annotated[
+        int | None,
+        _option("--sandbox", "N", "Ask a made-up CareCloud with N records inside this command; needs no settings."),
+    ] = None
+    project_url: Annotated[
+        str,
+        _option(
+            "--project-url",
+            "DOMAIN",
+            "The project's domain, such as acme.crmcarecloud.com.",
+            envvar="CARECLOUD_PROJECT_URL",
+        ),
+    ] = ""
+    login: Annotated[
+        str,
+        _option(
+            "--login",
+            "NAME",
+            "Login of the API user. The password comes from CARECLOUD_PASSWORD, or is asked for on a terminal.",
+            envvar="CARECLOUD_LOGIN",
+        ),
+    ] = ""
+    external_application_id: Annotated[
+        str,
+        _option(
+            "--external-application-id",
+            "ID",
+            "Id of your application, from the CareCloud administrator.",
+            envvar="CARECLOUD_EXTERNAL_APPLICATION_ID",
+        ),
+    ] = ""
+    timezone: Annotated[
+        str, _option("--timezone", "ZONE", "Time zone of the project.", envvar="CARECLOUD_TIMEZONE")
+    ] = "Europe/Prague"
+    language: Annotated[str, _option("--language", "TAGS", "Language of the answers.", envvar="CARECLOUD_LANGUAGE")] = (
+        "cs, en-gb;q=0.8"
+    )
+    allow_http: Annotated[
+        bool, _option("--allow-http", "", "Take an http:// address: a sandbox in a private network.")
+    ] = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.sandbox is not None and self.sandbox < 0:
+            raise UsageError(f"--sandbox takes a number of records from 0 up, not {self.sandbox}")
 
     @asynccontextmanager
     async def open(self, *, rate: float | None = None, connections: int = 20) -> AsyncIterator[CareCloud]:
@@ -115,10 +102,10 @@ class Connection:
 
         Args:
             rate: requests per second at most; `None` finds the server's own limit.
-            connections: how many connections may be open.
+            connections: largest number of open connections.
 
         Raises:
-            UsageError: something that only the user can know is missing.
+            UsageError: a setting that only the user can know is missing.
             ConfigurationError: a setting cannot work.
         """
         async with self._client(rate=rate, connections=connections) as client:
@@ -137,6 +124,25 @@ class Connection:
                 rate_limit=limit,
                 transport=sandbox.transport(),
             )
+        password = self._require_settings()
+        return CareCloud(
+            self.project_url.strip(),
+            auth=EnterpriseCredentials(
+                external_application_id=self.external_application_id.strip(),
+                login=self.login.strip(),
+                password=password,
+            ),
+            timezone=self.timezone,
+            language=self.language,
+            rate_limit=limit,
+            max_connections=connections,
+            retry=_INTERACTIVE_RETRY,
+            timeout=_INTERACTIVE_TIMEOUT,
+            allow_http=self.allow_http,
+        )
+
+    def _require_settings(self) -> str:
+        """Return the password; raise if it or another setting is missing."""
         missing = [
             f"{variable} (or {option})"
             for name, (variable, option) in _SETTINGS.items()
@@ -147,18 +153,7 @@ class Connection:
             missing.append("CARECLOUD_PASSWORD")
         if missing:
             raise UsageError(f"set {', '.join(missing)}; or try a made-up CareCloud with --sandbox 1000")
-        return CareCloud(
-            self.project_url.strip(),
-            auth=EnterpriseCredentials(
-                external_application_id=self.application_id.strip(), login=self.login.strip(), password=password or ""
-            ),
-            timezone=self.timezone,
-            language=self.language,
-            rate_limit=limit,
-            max_connections=connections,
-            retry=_IMPATIENT,
-            allow_http=self.allow_http,
-        )
+        return password or ""
 
 
 def embedded_sandbox(customers: int) -> Sandbox:

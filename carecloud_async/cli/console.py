@@ -1,4 +1,4 @@
-"""What the command prints: data on stdout, all else as single lines on stderr."""
+"""Printing: data on stdout, everything else as single lines on stderr."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def put(data: bytes) -> None:
 
 
 def is_terminal() -> bool:
-    """Tell whether stderr is a terminal that can redraw a line."""
+    """Return whether stderr is a terminal that can redraw a line."""
     try:
         return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     except ValueError:  # closed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,40 +11,67 @@ import anyio
 import typer
 
 from carecloud_async.calls.retry import RetryPolicy
-from carecloud_async.cli import connect
-from carecloud_async.cli.connect import DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Connection
-from carecloud_async.cli.console import say
-from carecloud_async.cli.failures import INTERRUPTED, UsageError
-from carecloud_async.cli.listings import find, open_listing
-from carecloud_async.cli.progress import retries, show_progress
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import ReaderGoneError, say
+from carecloud_async.cli.failures import INTERRUPTED, StoppedExportError, UsageError
+from carecloud_async.cli.file_options import FileOptions
+from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.output import Output
+from carecloud_async.cli.progress import show_progress
+from carecloud_async.cli.records import Filters, Of, Resource
+from carecloud_async.cli.resources import find_list, list_path_values, open_listing
+from carecloud_async.cli.signals import exits_at_once
+from carecloud_async.cli.summary import report_json, summary, write_report
 from carecloud_async.cli.warnings import tell_of_values
-from carecloud_async.errors import ExportError
+from carecloud_async.errors import CareCloudError
 from carecloud_async.export import ExportReport
+from carecloud_async.http.timeout import Timeout
 
-#: The formats, as the export knows them by the end of the file's name.
-SUFFIXES = (
-    ".jsonl",
-    ".csv",
-    ".parquet",
-    ".jsonl.gz",
-    ".jsonl.zst",
-    ".csv.gz",
-    ".csv.zst",
-)
+__all__ = ["export"]
 
 
+@expands_options
 def export(
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="What to export: customers, users, …")],
+    connection: Connection,
+    file: FileOptions,
+    resource: Resource,
     output: Annotated[
         str,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to; the suffix is the format: .jsonl, .csv, .parquet, or .jsonl and .csv with .gz or .zst.",
+            help="The suffix is the format: .jsonl (.ndjson), .csv, .parquet; .gz or .zst may follow the first two. "
+            "- is stdout.",
             show_default=False,
         ),
     ],
+    of: Of = None,
+    filters: Filters = None,
+    fields: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Only these fields; nested ones with a dot: customer_id,contact.email.",
+            show_default=False,
+        ),
+    ] = None,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Only what changed since then, such as 2026-11-01T00:00, in the project's time zone.",
+            show_default=False,
+        ),
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keeps when the last run began: the first writes everything, each later one what changed.",
+            show_default=False,
+        ),
+    ] = None,
     count: Annotated[int, typer.Option(min=1, metavar="N", help="Records per request.")] = 1000,
     concurrency: Annotated[int, typer.Option(min=1, metavar="N", help="Requests under way at once.")] = 8,
     rate: Annotated[
@@ -57,38 +84,20 @@ def export(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
-    changed_since: Annotated[
+    report: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME",
-            help="Only what changed since then, such as 2026-11-01T00:00, in the project's time zone.",
+            "--report",
+            metavar="FILE",
+            help="Write the outcome as JSON when it is done; - is stdout.",
             show_default=False,
         ),
     ] = None,
-    filters: Annotated[
-        list[str] | None,
-        typer.Option("--filter", metavar="NAME=VALUE", help="Only records that match; may be repeated."),
-    ] = None,
-    fields: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            help="Only these fields; nested ones with a dot: customer_id,personal_information.email.",
-            show_default=False,
-        ),
-    ] = None,
-    sandbox: connect.SandboxSize = None,
-    project_url: connect.ProjectUrl = "",
-    login: connect.Login = "",
-    application_id: connect.ApplicationId = "",
-    timezone: connect.Timezone = DEFAULT_TIMEZONE,
-    language: connect.Language = DEFAULT_LANGUAGE,
-    allow_http: connect.AllowHttp = False,
 ) -> int:
     """Write all records of a list to a file.
 
     Every record that exists from start to end is in the file once, whatever changes meanwhile. The file appears under
-    its name when it is whole; a run that was stopped goes on with --resume.
+    its name when it is whole; a run that was stopped, by Ctrl-C or SIGTERM too, goes on with --resume.
 
     For example:
 
@@ -96,79 +105,71 @@ def export(
 
     - carecloud export customers -o smiths.csv --filter last_name=Smith --fields customer_id,last_change
 
-    - carecloud export customers -o changed.parquet --changed-since 2026-11-01T00:00
+    - carecloud export customers -o changed.parquet --overwrite --state state.json
+
+    - carecloud export customers -o - --sandbox 1000 | head -3
     """
-    operation = find(resource)
-    _check_target(output)
+    operation, target = find_list(resource), Output(output, file.format)
+    list_path_values(operation, of or [])
+    target.check()
+    arguments = file.arguments(target)
+    _check_report(report, target)
+    if state is not None and changed_since is not None:
+        raise UsageError("give either --state or --changed-since: the state file holds the time to begin from")
     if rate is not None and not rate > 0:
         raise UsageError(f"--rate must be greater than 0, not {rate:g}")
     since = None if changed_since is None else _moment(changed_since)
     wanted = None if fields is None else _names(fields)
     tell_of_values()
-    connection = Connection(
-        project_url=project_url,
-        login=login,
-        application_id=application_id,
-        timezone=timezone,
-        language=language,
-        allow_http=allow_http,
-        sandbox=sandbox,
-    )
 
     async def work() -> ExportReport:
         async with connection.open(rate=rate, connections=max(concurrency, 20)) as client:
-            listing = open_listing(client.with_options(retry=RetryPolicy()), operation, filters or [], count=count)
+            patient = client.with_options(retry=RetryPolicy(), timeout=Timeout())
+            listing = open_listing(patient, operation, of=of or [], filters=filters or [], count=count)
             await client.login()  # credentials are checked before the export puts anything beside the target
-            with show_progress(resource) as on_progress:
+            if not resume:
+                target.warn_of_discarding(overwrite=overwrite)
+            with show_progress(resource, quiet=target.is_stdout) as on_progress:
                 return await listing.export(
-                    output,
+                    target.name,
                     concurrency=concurrency,
                     resume=resume,
                     overwrite=overwrite,
                     changed_since=since,
+                    state=state,
                     fields=wanted,
                     on_progress=on_progress,
+                    **arguments,
                 )
 
     try:
-        report = anyio.run(work)
+        with exits_at_once("interrupted: the output is not complete") if target.is_direct else nullcontext():
+            done = anyio.run(work)
     except KeyboardInterrupt:
-        say(f"interrupted: {output} is not finished; the same command with --resume goes on")
+        say(target.interrupted())
         return INTERRUPTED
-    say(summary(resource, report))
+    except CareCloudError as error:
+        if target.is_stdout and isinstance(error.__cause__, BrokenPipeError):
+            raise ReaderGoneError from None
+        if not isinstance(error, UsageError) and target.has_partial():
+            raise StoppedExportError from error
+        raise
+    say(summary(resource, done, state=state))
+    if report is not None:
+        write_report(report, report_json(resource, done))
     return 0
 
 
-def summary(resource: str, report: ExportReport) -> str:
-    """Say in one line what came of an export."""
-    requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
-    if report.retries:
-        requests += f", {retries(report.retries)}"
-    words = [f"{report.records:,} {resource} in {report.target} ({report.seconds:.1f} s, {requests})"]
-    if report.finished_before:
-        words.append("an earlier run had finished it: --overwrite asks again")
-    if not report.settled:
-        words.append("the list kept changing until the end: run it again for certainty")
-    elif report.drifted:
-        words.append("the list changed meanwhile: everything that stayed is there once")
-    if report.next_changed_since is not None:
-        words.append(f"next time: --changed-since {report.next_changed_since.isoformat(timespec='seconds')}")
-    return "; ".join(words)
-
-
-def _check_target(output: str) -> None:
-    """Refuse what cannot become a file before anyone is asked; pipes, devices and URLs are left to the export."""
-    if not (output.lower().endswith(SUFFIXES) or output.startswith("/dev/")):
-        raise UsageError(f"{output}: the suffix names the format, and must be one of {', '.join(SUFFIXES)}")
-    folder = Path(output).parent
-    if "://" in output or output.startswith("/dev/"):
+def _check_report(report: str | None, target: Output) -> None:
+    """Check where the report goes, and remove that of an earlier run: one that is there is of a run that succeeded."""
+    if report == "-" and target.is_stdout:
+        raise UsageError("-o - and --report - would mix on stdout: give --report a file")
+    if report is None or report == "-":
         return
-    if Path(output).is_dir():
-        raise ExportError(f"{output} is a folder: name a file")
-    if not folder.is_dir():
-        raise ExportError(f"{output}: there is no folder {folder}: make it first, or choose another place")
-    if not os.access(folder, os.W_OK):
-        raise ExportError(f"{output}: you may not write in {folder}: choose another place")
+    path = Path(report)
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"--report {report}: name a file in a folder that exists")
+    path.unlink(missing_ok=True)
 
 
 def _moment(text: str) -> datetime:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 
+from carecloud_async.calls.attempt import NO_CONNECTION
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -13,6 +15,7 @@ from carecloud_async.errors import (
     ConfigurationError,
     ConnectionFailedError,
     ExportError,
+    NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     RequestTimeoutError,
@@ -25,16 +28,27 @@ FAILED = 1
 WRONG_USAGE = 2
 INTERRUPTED = 130
 
-#: Names of arguments in Python, and what they are called on the command line.
+#: Words of the Python interface in messages, and what the command line calls the same.
 _OPTIONS = {
     "allow_http=True": "--allow-http",
     "overwrite=True": "--overwrite",
     "resume=True": "--resume",
+    "export with resume=False to begin anew": "export without --resume to begin anew",
+    "resume=False": "no --resume",
     "pass credentials in auth= instead": "give the login with --login and the password in CARECLOUD_PASSWORD",
+    "check proxy= or HTTPS_PROXY": "check HTTPS_PROXY",
+    "for a private CA set verify= to its file": "for a private CA set SSL_CERT_FILE to its file",
+    "check project_url, proxy= and verify=": "check the project URL, HTTPS_PROXY and SSL_CERT_FILE",
+    "check project_url and proxy=": "check the project URL and HTTPS_PROXY",
+    "proxy=": "HTTPS_PROXY",
     "project_url": "the project URL",
+    "external_application_id": "--external-application-id",
     "changed_since": "--changed-since",
     "requests_per_second": "--rate",
+    "with all fields": "without --fields",
+    "fields:": "--fields:",
 }
+_WORDS = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, _OPTIONS))})(?!\w)")
 
 
 class UsageError(CareCloudError):
@@ -47,12 +61,19 @@ class MissingExtraError(CareCloudError):
     """Something that is not installed; the message has the command that installs it."""
 
 
+class StoppedExportError(CareCloudError):
+    """An export failed, and what it had fetched is kept; `__cause__` is the failure."""
+
+
 class MissingRecordError(CareCloudError):
     """The record that was asked for does not exist."""
 
 
 def explain(error: BaseException) -> tuple[str, int]:
     """Return the line to print for an error, and the exit code."""
+    if isinstance(error, StoppedExportError):
+        line, code = explain(error.__cause__ or error)
+        return f"{line}; the same command with --resume goes on", code
     if isinstance(error, UsageError | ConfigurationError):
         return _in_options(str(error)), WRONG_USAGE
     return _in_options(f"{_plain(error)}{_fix(error)}"), FAILED
@@ -66,11 +87,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _plain(error: BaseException) -> str:
+    if isinstance(error, CareCloudError):  # before OSError: a RequestTimeoutError is both
+        return str(error)
     if isinstance(error, OSError):
         reason = error.strerror or type(error).__name__
         return f"{error.filename}: {reason}" if error.filename else reason
-    if isinstance(error, CareCloudError):
-        return str(error)
     return f"unexpected {type(error).__name__}: {error} (CARECLOUD_DEBUG=1 shows where; please report it)"
 
 
@@ -86,6 +107,8 @@ def _fix(error: BaseException) -> str:
             return ": the API user lacks the right; ask the administrator"
         case BadRequestError():
             return ": correct the value of what stands in the brackets"
+        case NotFoundError():
+            return ": check the ids"
         case RateLimitError():
             return ": the project is asked too often; try again later, exports slower with --rate"
         case ServerError():
@@ -94,6 +117,8 @@ def _fix(error: BaseException) -> str:
             return ": check CARECLOUD_LOGIN, CARECLOUD_PASSWORD and CARECLOUD_EXTERNAL_APPLICATION_ID"
         case ConnectionFailedError():
             return ": check --project-url (CARECLOUD_PROJECT_URL) and the network"
+        case RequestTimeoutError() if NO_CONNECTION in str(error):
+            return ": nothing answers there; check --project-url (CARECLOUD_PROJECT_URL), the port and the network"
         case RequestTimeoutError():
             return ": try again, with a smaller --count if pages are slow"
         case ResponseError():
@@ -106,6 +131,4 @@ def _fix(error: BaseException) -> str:
 
 
 def _in_options(text: str) -> str:
-    for python, option in _OPTIONS.items():
-        text = text.replace(python, option)
-    return text
+    return _WORDS.sub(lambda found: _OPTIONS[found[0]], text)

@@ -1,4 +1,4 @@
-"""`carecloud login`: are the credentials good?"""
+"""`carecloud login`: check the credentials."""
 
 from __future__ import annotations
 
@@ -8,35 +8,19 @@ from zoneinfo import ZoneInfo
 import anyio
 
 from carecloud_async.auth.token import LoggedIn
-from carecloud_async.cli import connect
-from carecloud_async.cli.connect import DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Connection
+from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put
+from carecloud_async.cli.options import expands_options
 
 
-def login(
-    sandbox: connect.SandboxSize = None,
-    project_url: connect.ProjectUrl = "",
-    login: connect.Login = "",
-    application_id: connect.ApplicationId = "",
-    timezone: connect.Timezone = DEFAULT_TIMEZONE,
-    language: connect.Language = DEFAULT_LANGUAGE,
-    allow_http: connect.AllowHttp = False,
-) -> None:
+@expands_options
+def login(connection: Connection) -> None:
     """Check the credentials at the server; print who you are and until when the login is good.
 
     Nothing is kept: every command logs in by itself.
 
     Example: carecloud login --project-url acme.crmcarecloud.com --login api_user
     """
-    connection = Connection(
-        project_url=project_url,
-        login=login,
-        application_id=application_id,
-        timezone=timezone,
-        language=language,
-        allow_http=allow_http,
-        sandbox=sandbox,
-    )
 
     async def work() -> tuple[LoggedIn, str, ZoneInfo]:
         async with connection.open() as client:
@@ -47,7 +31,7 @@ def login(
 
 
 def who(logged_in: LoggedIn) -> str:
-    """Say who is logged in, as far as the server said it."""
+    """Return the user who is logged in, as far as the server said it."""
     user = logged_in.user
     if user is None:
         return "logged in"
@@ -57,7 +41,7 @@ def who(logged_in: LoggedIn) -> str:
 
 
 def until(end: datetime | None, *, zone: ZoneInfo, now: datetime | None = None) -> str:
-    """Say how long a token is good."""
+    """Return how long a token is good, in words."""
     if end is None:
         return "for as long as the server likes"
     hours = (end - (now or datetime.now(UTC))).total_seconds() / 3600

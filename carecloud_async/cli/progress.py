@@ -1,4 +1,4 @@
-"""How far an export is: a bar on a terminal, a plain line every few seconds elsewhere; on stderr."""
+"""Progress of an export on stderr: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ INTERVAL = 5.0
 
 
 @contextmanager
-def show_progress(resource: str) -> Iterator[Callable[[Progress], None]]:
+def show_progress(resource: str, *, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
     """Show progress while the block runs.
 
     Args:
-        resource: what is exported.
+        resource: the list's name.
+        quiet: whether to draw no bar, since records on the same terminal would break it.
 
     Yields:
-        The function to call with each `Progress`.
+        the function to call with each `Progress`.
     """
-    if not is_terminal():
+    if quiet or not is_terminal():
         yield Lines(resource)
         return
     with Bar(
@@ -50,7 +51,7 @@ class Lines:
     """Prints a line now and then.
 
     Args:
-        resource: what is exported.
+        resource: the list's name.
         clock: a monotonic clock.
     """
 
@@ -60,7 +61,7 @@ class Lines:
         self._next = clock() + INTERVAL
 
     def __call__(self, progress: Progress) -> None:
-        """Print, if the last line is long enough ago."""
+        """Print, unless a line was printed within the interval."""
         now = self._clock()
         if now >= self._next:
             self._next = now + INTERVAL
@@ -68,7 +69,7 @@ class Lines:
 
 
 def describe(progress: Progress) -> str:
-    """Say in a few words how far it is, how fast, and how long it will still take."""
+    """Return records so far, rate and time left in a few words."""
     if progress.stage != "reading":
         return f"{progress.records:,}, {progress.stage} the file"
     words = f"{progress.records:,}" + (f" of {progress.total:,}" if progress.total is not None else "")
@@ -81,5 +82,5 @@ def describe(progress: Progress) -> str:
 
 
 def retries(count: int) -> str:
-    """Say how often something was asked for again."""
+    """Return a number of retries in words."""
     return "1 retry" if count == 1 else f"{count:,} retries"

@@ -20,7 +20,7 @@ def sandbox(
     ] = 8000,
     customers: Annotated[int, typer.Option(min=0, metavar="N", help="How many made-up customers there are.")] = 10_000,
 ) -> int:
-    """Serve a made-up CareCloud until Ctrl-C, and print the settings that reach it.
+    """Serve a made-up CareCloud until Ctrl-C or SIGTERM, and print the settings that reach it.
 
     Logins, customers and errors behave as the real API's do; nothing leaves this machine.
 
@@ -43,5 +43,5 @@ def _introduce(url: str, customers: int) -> None:
     }
     lines = [f"# A sandbox with {customers:,} customers at {url}; copy these lines into another terminal:"]
     lines += [f"export {name}={value}" for name, value in settings.items()]
-    lines += ["carecloud customers total", "# Ctrl-C stops it."]
+    lines += ["carecloud total customers", "# Ctrl-C stops it."]
     put("\n".join(lines).encode() + b"\n")

@@ -32,7 +32,7 @@ _LINES = _Lines(logging.WARNING)
 
 @contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Print what the SDK warns of while the block runs; without this Python would print it bare."""
+    """Print the SDK's warnings while the block runs; without this Python would print them bare."""
     logger = logging.getLogger("carecloud_async")
     before = logger.propagate
     _LINES.about_values = False

@@ -13,10 +13,10 @@ from attrs import frozen
 pytest.importorskip("typer", reason="the cli extra is not installed")
 pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
+from cli_process import PROGRAM
+
 from carecloud_async.cli.app import run
 from carecloud_async.sandbox import Sandbox
-
-PROGRAM = [sys.executable, "-c", "from carecloud_async.cli import main; main()"]
 
 
 @frozen
@@ -52,7 +52,7 @@ def no_settings(monkeypatch, tmp_path):
 
 @pytest.fixture
 def carecloud(capfd, monkeypatch):
-    """Run the command in this process: `carecloud("customers", "total")`."""
+    """Run the command in this process: `carecloud("total", "customers")`."""
 
     def call(*arguments, stdin=None):
         capfd.readouterr()

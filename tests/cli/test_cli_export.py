@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from datetime import datetime
 
 import pytest
+from cli_process import wait_until
 
-from carecloud_async.cli.export import summary
-from carecloud_async.cli.listings import resources
+from carecloud_async.cli.failures import explain
+from carecloud_async.cli.output import Output
 from carecloud_async.cli.progress import Lines, describe
+from carecloud_async.cli.resources import listable
+from carecloud_async.cli.summary import summary
+from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.export import ExportReport, Progress
 
 
@@ -37,7 +41,7 @@ def test_options_win_over_the_environment(carecloud, project, monkeypatch):
     """`--project-url`, `--login` and `--external-application-id` are taken before the variables."""
     url = os.environ["CARECLOUD_PROJECT_URL"]
     monkeypatch.setenv("CARECLOUD_PROJECT_URL", "wrong.example")
-    assert carecloud("customers", "total", "--project-url", url).out == "250\n"
+    assert carecloud("total", "customers", "--project-url", url).out == "250\n"
 
 
 def test_filters_and_paging_reach_the_server(carecloud, project, tmp_path):
@@ -117,10 +121,100 @@ def test_a_folder_without_the_right_to_write(carecloud, tmp_path):
     assert (refused.code, "may not write" in refused.line) == (1, True)
 
 
-def test_every_paged_list_without_an_id_can_be_exported(carecloud):
+def test_every_list_of_the_table_can_be_exported(carecloud):
     """What can be exported follows from the table of operations."""
-    assert {"customers", "users"} <= resources().keys()
-    assert all(operation.result_key for operation in resources().values())
+    assert {"customers", "users"} <= listable().keys()
+    assert all(operation.result_key for operation in listable().values())
+
+
+def test_a_partial_that_is_discarded(carecloud, project, tmp_path):
+    """Without `--resume` what an earlier run has fetched is lost, and that is said."""
+    project.settings.latency = 0
+    project.faults.add("GET /customers", status=400, times=None, after=5)
+    stopped = carecloud("export", "customers", "-o", "c.jsonl", "--count", 10, "--concurrency", 1)
+    assert stopped.code == 1
+    assert stopped.line.endswith("; the same command with --resume goes on")
+    project.faults.clear()
+    done = carecloud("export", "customers", "-o", "c.jsonl", "--count", 10)
+    assert done.code == 0
+    discarding, last = done.err.splitlines()
+    assert discarding == (
+        "carecloud: warning: discarding what an earlier run fetched for c.jsonl; --resume goes on with it"
+    )
+    assert last.startswith("carecloud: 250 customers in c.jsonl")
+
+
+def test_nothing_fetched_promises_nothing(carecloud, project, tmp_path):
+    """A failure before the first page does not speak of `--resume`, and neither does an interruption."""
+    project.faults.add("GET /customers", status=400, times=None)
+    assert "--resume" not in carecloud("export", "customers", "-o", "c.jsonl").line
+    assert Output("c.jsonl").interrupted() == "interrupted before anything was fetched for c.jsonl"
+
+
+def test_a_report_for_schedulers(carecloud, tmp_path):
+    """`--report FILE` has the outcome as JSON, whole; `-` prints it on stdout."""
+    done = carecloud("export", "customers", "-o", "c.jsonl", "--sandbox", 7, "--report", "r.json")
+    assert (done.code, done.out) == (0, "")
+    report = json.loads((tmp_path / "r.json").read_bytes())
+    assert report["resource"] == "customers"
+    assert (report["records"], report["target"], report["settled"], report["nulls"]) == (7, "c.jsonl", True, {})
+    assert datetime.fromisoformat(report["next_changed_since"]).tzinfo is not None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.jsonl", "r.json"]
+    shown = carecloud("export", "customers", "-o", "c.jsonl", "--sandbox", 7, "--report", "-", "--overwrite")
+    assert json.loads(shown.out)["records"] == 7
+
+
+def test_a_report_of_last_night_does_not_stay(carecloud, project, tmp_path):
+    """A run that fails leaves no report, so that one that is there is of a run that succeeded."""
+    (tmp_path / "r.json").write_text("{}")
+    project.faults.add("GET /customers", status=400, times=None)
+    assert carecloud("export", "customers", "-o", "c.jsonl", "--report", "r.json").code == 1
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_reports_that_cannot_be_written(carecloud):
+    """A folder that is not there, and stdout for both, are wrong usage before anything is asked."""
+    refused = carecloud("export", "customers", "-o", "c.jsonl", "--sandbox", 1, "--report", "no/r.json")
+    assert (refused.code, "name a file in a folder that exists" in refused.line) == (2, True)
+    refused = carecloud("export", "customers", "-o", "-", "--sandbox", 1, "--report", "-")
+    assert (refused.code, "mix on stdout" in refused.line) == (2, True)
+
+
+def test_ndjson_is_jsonl(carecloud, tmp_path):
+    """`.ndjson` is another name of `.jsonl`."""
+    assert carecloud("export", "customers", "-o", "c.ndjson", "--sandbox", 3).code == 0
+    assert [json.loads(line) for line in (tmp_path / "c.ndjson").read_bytes().splitlines()]
+
+
+def test_values_that_became_null_are_counted(carecloud):
+    """The last line says how many values of which field a Parquet file could not hold."""
+    pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
+    done = carecloud("export", "customers", "-o", "c.parquet", "--sandbox", 300)
+    assert done.code == 0
+    last = done.err.splitlines()[-1]
+    assert "values that could not be read were written as null: 24 personal_information.birthdate, " in last
+
+
+def test_many_fields_with_nulls_are_summed_up():
+    """The line names the five fields with the most nulls and counts the rest."""
+    nulls = {"a": 1, "b": 2000, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7}
+    report = ExportReport(target="c.parquet", records=1, pages=1, requests=1, seconds=1.0, drifted=False, nulls=nulls)
+    assert summary("cards", report).endswith("written as null: 2,000 b, 7 g, 6 f, 5 e, 4 d, and 4 of other fields")
+
+
+def test_messages_speak_the_language_of_the_command():
+    """What the SDK says with its arguments is said with options."""
+    assert explain(ExportError("cannot resume: x is gone; export with resume=False to begin anew"))[0] == (
+        "cannot resume: x is gone; export without --resume to begin anew"
+    )
+    assert explain(ExportError("the disk is full: make room and go on with resume=True"))[0].endswith("with --resume")
+    assert explain(ConfigurationError("changed_since is out of range"))[0] == "--changed-since is out of range"
+    assert explain(ConfigurationError("--changed-since and max_changed_since"))[0] == (
+        "--changed-since and max_changed_since"
+    )
+    assert explain(ConfigurationError("check project_url, proxy= and verify="))[0] == (
+        "check the project URL, HTTPS_PROXY and SSL_CERT_FILE"
+    )
 
 
 def test_ctrl_c_is_one_line_and_130(start, project, tmp_path):
@@ -212,10 +306,3 @@ def progress(**given):
         **given,
     }
     return Progress(**values)
-
-
-def wait_until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)

@@ -24,7 +24,7 @@ def test_missing_variables_are_named(carecloud):
 def test_one_missing_variable_is_named_alone(carecloud, project, monkeypatch, name):
     """Only what is missing is named; an empty value is a missing one."""
     monkeypatch.setenv(name, "")
-    refused = carecloud("customers", "total")
+    refused = carecloud("total", "customers")
     assert refused.code == 2
     assert [one for one in NAMES if one in refused.line] == [name]
 
@@ -42,7 +42,7 @@ def test_the_password_is_asked_for_on_a_terminal(carecloud, project, monkeypatch
     monkeypatch.setattr("getpass.getpass", lambda _: password)
     terminal = io.StringIO()
     terminal.isatty = lambda: True
-    assert carecloud("customers", "total", stdin=terminal).out == "250\n"
+    assert carecloud("total", "customers", stdin=terminal).out == "250\n"
 
 
 ADDRESSES = {
@@ -94,7 +94,7 @@ def test_an_application_of_the_other_interface(carecloud, project):
     """A 403 because of the interface says so."""
     body = '{"error": {"type": "error", "exception": "interface_not_allowed_exception", "title": "x", "detail": "y"}}'
     project.faults.add("GET /customers", times=None, status=403, body=body)
-    refused = carecloud("customers", "total")
+    refused = carecloud("total", "customers")
     assert refused.code == 1
     assert "enterprise interface" in refused.line
 
@@ -154,16 +154,16 @@ def test_a_server_that_is_not_there(carecloud, project):
 def test_a_server_in_trouble(carecloud, project):
     """Trouble that passes is not seen; trouble that stays is one line."""
     project.faults.add("GET /customers", status=503, times=1)
-    assert carecloud("customers", "total").out == "250\n"
+    assert carecloud("total", "customers").out == "250\n"
     project.faults.add("GET /customers", status=503, times=None)
-    refused = carecloud("customers", "total")
+    refused = carecloud("total", "customers")
     assert refused.code == 1
     assert "try again later" in refused.line
 
 
 def test_a_value_that_the_server_refuses(carecloud, project):
     """The server's reason is shown with the name it concerns."""
-    refused = carecloud("customers", "list", "--sort-field", "nonsense")
+    refused = carecloud("list", "customers", "--sort-field", "nonsense")
     assert refused.code == 1
     assert "sort_field: not_allowed_value" in refused.line
 
@@ -174,13 +174,13 @@ def test_what_nobody_expected_is_one_line_too(carecloud, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("oh")
 
-    monkeypatch.setattr("carecloud_async.cli.customers.open_listing", fail)
-    refused = carecloud("customers", "total", "--sandbox", 3)
+    monkeypatch.setattr("carecloud_async.cli.records.open_listing", fail)
+    refused = carecloud("total", "customers", "--sandbox", 3)
     assert refused.code == 1
     assert "unexpected RuntimeError: oh" in refused.line
     monkeypatch.setenv("CARECLOUD_DEBUG", "1")
     with pytest.raises(RuntimeError):
-        carecloud("customers", "total", "--sandbox", 3)
+        carecloud("total", "customers", "--sandbox", 3)
 
 
 def test_lines_for_errors_that_need_a_server_of_their_own():
@@ -203,7 +203,7 @@ def test_warnings_are_lines_and_only_while_the_command_runs(carecloud, project):
     logger = logging.getLogger("carecloud_async")
     before = (logger.propagate, list(logger.handlers))
     project.lie(empty_from=0)
-    done = carecloud("customers", "list")
+    done = carecloud("list", "customers")
     assert done.code == 0
     assert done.out == ""
     assert "carecloud: warning: customers.list: the list ended at 0" in done.err

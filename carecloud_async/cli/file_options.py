@@ -1,0 +1,85 @@
+"""The options of an export that say what its file looks like."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import attrs
+import typer
+from attrs import frozen
+
+from carecloud_async.cli.failures import UsageError
+from carecloud_async.cli.output import Output
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.export import CsvOptions
+
+__all__ = ["FileOptions"]
+
+_TAB = {"tab", "\\t"}
+
+
+def _option(name: str, metavar: str, help: str) -> Any:  # noqa: A002  (as Typer calls it)
+    return typer.Option(name, metavar=metavar, help=help, show_default=False, rich_help_panel="File")
+
+
+@frozen(kw_only=True)
+class FileOptions:
+    """The format of an export and its dialect.
+
+    Attributes:
+        format: the format where the target's name does not say it.
+        excel, delimiter, bom, escape_formulas: the dialect of CSV; see `CsvOptions`.
+        columns, timestamps: the columns and timestamps of Parquet; see `Listing.export`.
+    """
+
+    format: Annotated[
+        Literal["jsonl", "csv", "jsonl.gz", "csv.gz", "jsonl.zst", "csv.zst", "parquet"] | None,
+        _option("--format", "NAME", "Format where FILE has no suffix, such as jsonl or csv for stdout."),
+    ] = None
+    excel: Annotated[
+        bool, _option("--excel", "", "CSV that spreadsheets open: delimiter ;, byte order mark, formulas stay text.")
+    ] = False
+    delimiter: Annotated[str | None, _option("--delimiter", "CHAR", "Character between CSV fields, or tab.")] = None
+    bom: Annotated[bool, _option("--bom", "", "Begin CSV with a byte order mark.")] = False
+    escape_formulas: Annotated[
+        bool, _option("--escape-formulas", "", "Keep text such as =SUM(A1) from being a formula in a spreadsheet.")
+    ] = False
+    columns: Annotated[
+        Literal["model", "found"] | None,
+        _option("--columns", "NAME", "Columns of Parquet: model (the same every night) or found (what came)."),
+    ] = None
+    timestamps: Annotated[
+        Literal["utc", "project"] | None,
+        _option("--timestamps", "NAME", "Timestamps of Parquet: utc, or project for those that the API sends."),
+    ] = None
+
+    def arguments(self, output: Output) -> dict[str, Any]:
+        """Return the arguments of `Listing.export` for a target.
+
+        Raises:
+            UsageError: an option is for another format, or cannot work.
+        """
+        named = [name for name in ("excel", "delimiter", "bom", "escape_formulas") if getattr(self, name)]
+        typed = [name for name in ("columns", "timestamps") if getattr(self, name)]
+        suffix = output.suffix
+        for names, wanted in ((named, ".csv"), (typed, ".parquet")):
+            if names and suffix != wanted:
+                raise UsageError(f"--{names[0].replace('_', '-')} is for {wanted} alone: leave it out")
+        given: dict[str, Any] = {name: getattr(self, name) for name in typed}
+        if self.format is not None:
+            given["format"] = self.format
+        if named:
+            given["csv"] = self._csv()
+        return given
+
+    def _csv(self) -> CsvOptions:
+        dialect = CsvOptions.excel() if self.excel else CsvOptions()
+        changes: dict[str, Any] = {name: True for name in ("bom", "escape_formulas") if getattr(self, name)}
+        if self.delimiter is not None:
+            changes["delimiter"] = "\t" if self.delimiter.lower() in _TAB else self.delimiter
+        try:
+            return attrs.evolve(dialect, **changes)
+        except ConfigurationError:
+            raise UsageError(
+                f"--delimiter {self.delimiter!r} must be one character other than a quote or line end, such as ;"
+            ) from None

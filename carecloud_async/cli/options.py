@@ -1,0 +1,59 @@
+"""Groups of options that several commands share, each written once as a frozen value."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_type_hints
+
+import attrs
+
+__all__ = ["expands_options"]
+
+R = TypeVar("R")
+
+
+def expands_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options of each group among its parameters.
+
+    A group is a frozen attrs class whose fields are annotated as Typer's parameters are. A parameter
+    `connection: Connection` becomes the options `--project-url`, `--login`, …, and the command is called with the value
+    that they make.
+
+    Args:
+        command: the function of a command; its groups stand behind its own parameters.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if name != "return" and attrs.has(hint)}
+    own = inspect.signature(command).parameters.values()
+    parameters = [
+        parameter.replace(annotation=hints[parameter.name]) for parameter in own if parameter.name not in groups
+    ]
+    members = {name: _parameters_of(group) for name, group in groups.items()}
+    for options in members.values():
+        parameters += options
+
+    @functools.wraps(command)
+    def run(**values: Any) -> R:
+        made = {name: group(**_take(values, members[name])) for name, group in groups.items()}
+        return command(**values, **made)
+
+    del run.__dict__["__wrapped__"]  # its signature is not the one that is offered
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _parameters_of(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in attrs.fields(group)
+    ]
+
+
+def _take(values: dict[str, Any], parameters: list[inspect.Parameter]) -> Mapping[str, Any]:
+    return {parameter.name: values.pop(parameter.name) for parameter in parameters}

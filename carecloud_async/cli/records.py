@@ -1,0 +1,147 @@
+"""`carecloud list`, `get` and `total`: look at the records of any resource."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import anyio
+import typer
+
+from carecloud_async.cli.completion import complete_filter, complete_list, complete_record
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import put, say
+from carecloud_async.cli.failures import MissingRecordError
+from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.resources import find_list, find_record, open_listing, record_path_values
+from carecloud_async.cli.signals import exits_at_once
+from carecloud_async.errors import NotFoundError
+
+__all__ = ["Filters", "Of", "Resource", "get", "list_", "print_json", "total"]
+
+_PAGE = 1000
+
+Resource = Annotated[
+    str,
+    typer.Argument(
+        metavar="RESOURCE", help="Such as cards, or customers.cards with --of.", autocompletion=complete_list
+    ),
+]
+Of = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--of", metavar="ID", help="Id of the parent, such as the customer of customers.cards.", show_default=False
+    ),
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="NAME=VALUE",
+        help="Only records that match, such as last_name=Smith; may be repeated.",
+        autocompletion=complete_filter,
+        show_default=False,
+    ),
+]
+
+
+@expands_options
+def get(
+    connection: Connection,
+    resource: Annotated[
+        str,
+        typer.Argument(
+            metavar="RESOURCE",
+            help="Such as customers, or customers.addresses with --of.",
+            autocompletion=complete_record,
+        ),
+    ],
+    record_id: Annotated[str | None, typer.Argument(metavar="ID", help="The record's id.")] = None,
+    of: Of = None,
+) -> None:
+    """Print one record as JSON, with every field that the server sends.
+
+    Example: carecloud get customers 8ea6abece4cd0a4ded0a29f093 --sandbox 10
+    """
+    operation = find_record(resource)
+    values = record_path_values(operation, of or [], record_id)
+
+    async def work() -> object:
+        async with connection.open() as client:
+            try:
+                return await client.request("GET", operation.path, path_params=values)
+            except NotFoundError:
+                raise MissingRecordError(
+                    f"there is no record with the id {record_id} in {resource}: carecloud list {resource} shows some"
+                ) from None
+
+    print_json(anyio.run(work))
+
+
+@expands_options
+def list_(
+    connection: Connection,
+    resource: Resource,
+    of: Of = None,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many to print at most.")] = 100,
+    offset: Annotated[int, typer.Option(min=0, metavar="N", help="How many to skip.")] = 0,
+    filters: Filters = None,
+    sort_field: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A first-level field, such as last_change.", show_default=False)
+    ] = None,
+    sort_direction: Annotated[
+        Literal["ASC", "DESC"] | None, typer.Option(metavar="ASC|DESC", help="Ascending or descending.")
+    ] = None,
+) -> None:
+    """Print records to stdout, one JSON record a line, with every field that the server sends.
+
+    All of them belong in a file: see carecloud export --help.
+
+    Example: carecloud list customers --count 3 --sort-field last_change --sandbox 100
+    """
+    operation = find_list(resource)
+
+    async def work() -> int:
+        printed = 0
+        async with connection.open() as client:
+            listing = open_listing(
+                client,
+                operation,
+                of=of or [],
+                filters=filters or [],
+                count=min(count, _PAGE),
+                offset=offset or None,
+                sort_field=sort_field,
+                sort_direction=sort_direction,
+            )
+            async for record in listing.raw():
+                put(record + b"\n")
+                printed += 1
+                if printed == count:
+                    break
+        return printed
+
+    with exits_at_once("interrupted"):
+        printed = anyio.run(work)
+    if not printed:
+        say("no record matches")
+
+
+@expands_options
+def total(connection: Connection, resource: Resource, of: Of = None, filters: Filters = None) -> None:
+    """Print how many records there are, or how many match the filters.
+
+    Example: carecloud total customers --filter last_name=Smith --sandbox 1000
+    """
+    operation = find_list(resource)
+
+    async def work() -> int:
+        async with connection.open() as client:
+            return await open_listing(client, operation, of=of or [], filters=filters or []).total()
+
+    put(b"%d\n" % anyio.run(work))
+
+
+def print_json(value: object) -> None:
+    """Print a JSON value for people, in UTF-8."""
+    put(json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")

@@ -1,0 +1,89 @@
+"""`carecloud request`: any call of the API."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from carecloud_async.calls.operation import Operation
+from carecloud_async.cli.completion import complete_path
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import say
+from carecloud_async.cli.failures import UsageError
+from carecloud_async.cli.filters import read_pairs, read_value
+from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.records import print_json
+from carecloud_async.resources.adhoc import find
+from carecloud_async.runtime.suggestions import did_you_mean
+
+__all__ = ["request"]
+
+
+@expands_options
+def request(
+    connection: Connection,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PUT or DELETE.")],
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="Path below the version, such as cards or customers/ID/cards.",
+            autocompletion=complete_path,
+        ),
+    ],
+    params: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="NAME=VALUE",
+            help="Query parameter; repeat it for a list.",
+            show_default=False,
+        ),
+    ] = None,
+    body: Annotated[
+        str | None,
+        typer.Option("--body", metavar="FILE", help="File with the JSON body; - reads stdin.", show_default=False),
+    ] = None,
+) -> None:
+    """Make any call of the API and print what is under data as JSON.
+
+    Example: carecloud request GET cards --param count=5 --sandbox 10
+    """
+    operation, values = find(method, path, path_params=None, safe_to_repeat=None)
+    query = _read_params(operation, params or [])
+    content = None if body is None else _read_body(body)
+
+    async def work() -> object:
+        async with connection.open() as client:
+            return await client.request(method, operation.path, path_params=values, params=query, json=content)
+
+    print_json(anyio.run(work))
+
+
+def _read_params(operation: Operation, params: Iterable[str]) -> Mapping[str, Any]:
+    """Read the query; a name that the SDK does not know is sent with a warning: the API may know it already."""
+    query: dict[str, Any] = {}
+    for name, texts in read_pairs(params, option="--param", example="count=5").items():
+        kind = operation.kinds.get(name)
+        if kind is not None:
+            query[name] = read_value(f"--param {name}", texts, kind)
+            continue
+        query[name] = texts if len(texts) > 1 else texts[0]
+        if operation.operation_id:
+            say(f"warning: {operation.title} has no known parameter {name!r}{did_you_mean(name, operation.parameters)}")
+    return query
+
+
+def _read_body(name: str) -> Any:
+    text = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    try:
+        return json.loads(text)
+    except ValueError as error:  # broken JSON, or not UTF-8
+        where = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise UsageError(f"--body {name}: it is not JSON{where}") from None

@@ -1,0 +1,156 @@
+"""Resources by name: what can be listed and read, whose records they are, and the listing that a command line means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from carecloud_async.calls.operation import Operation
+from carecloud_async.cli.failures import UsageError, nearest
+from carecloud_async.cli.filters import read_filters
+from carecloud_async.client import CareCloud
+from carecloud_async.paging.listing import Listing
+from carecloud_async.project import Interface
+from carecloud_async.resources import OPERATIONS
+
+__all__ = [
+    "find_list",
+    "find_record",
+    "list_path_values",
+    "listable",
+    "open_listing",
+    "readable",
+    "record_path_values",
+]
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@cache
+def listable() -> Mapping[str, Operation]:
+    """Return every list that an enterprise user may ask for, by its name, such as `cards` or `customers.cards`."""
+    return {operation.call.removesuffix(".list"): operation for operation in _reads() if operation.result_key}
+
+
+@cache
+def readable() -> Mapping[str, Operation]:
+    """Return the operation that reads one record of each resource that has one, by the name of the resource."""
+    return {operation.call.removesuffix(".get"): operation for operation in _reads() if not operation.result_key}
+
+
+def _reads() -> Iterable[Operation]:
+    return [
+        operation
+        for operation in OPERATIONS.values()
+        if operation.method == "GET" and Interface.ENTERPRISE in operation.interfaces
+    ]
+
+
+def find_list(name: str) -> Operation:
+    """Return the list operation of a resource.
+
+    Args:
+        name: the dotted name; `product-groups` means `product_groups`, and `customers/cards` means `customers.cards`.
+
+    Raises:
+        UsageError: there is none; the message has the nearest name.
+    """
+    return _find(name, listable(), verb="list")
+
+
+def find_record(name: str) -> Operation:
+    """Return the operation that reads one record of a resource; see `find_list`."""
+    return _find(name, readable(), verb="get")
+
+
+def _find(name: str, known: Mapping[str, Operation], *, verb: str) -> Operation:
+    operation = known.get(name.replace("-", "_").replace("/", "."))
+    if operation is None:
+        raise UsageError(f"there is no resource {name!r} to {verb}: {nearest(name, known)}")
+    return operation
+
+
+def list_path_values(operation: Operation, of: Sequence[str]) -> dict[str, str]:
+    """Return the values of a list's path.
+
+    Args:
+        operation: the list operation.
+        of: the ids of the parents, outermost first, from `--of`.
+
+    Raises:
+        UsageError: there are too few or too many; the message has the option to give or to leave out.
+    """
+    return _path_values(_short(operation), _PLACEHOLDER.findall(operation.path), of)
+
+
+def record_path_values(operation: Operation, of: Sequence[str], record_id: str | None) -> dict[str, str]:
+    """Return the values of the path of one record; see `list_path_values`.
+
+    Args:
+        operation: the operation that reads it.
+        of: the ids of the parents, outermost first.
+        record_id: the id of the record; `None` where there is only one.
+    """
+    name = _short(operation)
+    *parents, last = [*_PLACEHOLDER.findall(operation.path)] or [""]
+    if last and record_id is None:
+        raise UsageError(f"give the id of the record: carecloud get {name} ID")
+    if not last and record_id is not None:
+        raise UsageError(f"{name} is read without an id: leave {record_id} out")
+    own = {} if record_id is None else _path_values(name, [last], [record_id])
+    return _path_values(name, parents, of) | own
+
+
+def _short(operation: Operation) -> str:
+    return operation.call.removesuffix(".list").removesuffix(".get")
+
+
+def _path_values(name: str, names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    if len(values) < len(names):
+        missing = " ".join(f"--of {one.upper()}" for one in names[len(values) :])
+        raise UsageError(f"{name} belong to a parent: give its id with {missing}")
+    if len(values) > len(names):
+        raise UsageError(f"{name} belong to no parent: leave --of {values[len(names)]} out{_owned(name)}")
+    if not all(value.strip() for value in values):
+        raise UsageError(f"{name}: an id is empty")
+    return dict(zip(names, values, strict=True))
+
+
+def _owned(call: str) -> str:
+    """Return the names of the lists that a parent's id was probably meant for."""
+    owned = [name for name in listable() if name.endswith(f".{call}")]
+    return f", or name the list of a parent: {', '.join(owned)}" if owned else ""
+
+
+def open_listing(
+    client: CareCloud, operation: Operation, *, of: Sequence[str] = (), filters: Iterable[str] = (), **paging: Any
+) -> Listing[Any]:
+    """Make the listing.
+
+    Args:
+        client: the client.
+        operation: the list operation.
+        of: the ids of the parents, outermost first.
+        filters: `name=value` each.
+        **paging: count, offset and order; what is `None` is left out, and so is what the list does not take.
+
+    Raises:
+        UsageError: a filter is unknown or not readable, or an id is missing.
+    """
+    given = {name: value for name, value in paging.items() if value is not None}
+    for name in given.keys() - set(operation.parameters):
+        if name.startswith("sort_"):
+            raise UsageError(f"{_short(operation)} cannot be sorted: leave --{name.replace('_', '-')} out")
+        del given[name]
+    ids = list(list_path_values(operation, of).values())
+    values = read_filters(operation, filters)
+    method: Any = client
+    *owners, last = operation.call.split(".")
+    for owner in owners:
+        method = getattr(method, owner)
+        if callable(method):
+            method = method(ids.pop(0))
+    listing: Listing[Any] = getattr(method, last)(*ids, **values, **given)
+    return listing

@@ -1,0 +1,64 @@
+"""Ctrl-C, and SIGTERM, which schedulers and containers send: both end a command in the same way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from carecloud_async.cli.console import say
+from carecloud_async.cli.failures import INTERRUPTED
+
+__all__ = ["exits_at_once", "sigterm_as_ctrl_c"]
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """End the block at SIGTERM with `KeyboardInterrupt`, so that what can be kept is kept."""
+    with _handling({signal.SIGTERM: _interrupt}):
+        yield
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)  # the event loop's, while one runs
+    if not callable(handler):  # a shell makes programs in the background ignore Ctrl-C
+        handler = signal.default_int_handler
+    handler(signal.SIGINT, frame)
+
+
+@contextmanager
+def exits_at_once(line: str) -> Iterator[None]:
+    """End the process at Ctrl-C or SIGTERM while the block runs, for blocks that write to a reader and keep nothing.
+
+    A write to a pipe that is not read cannot be cancelled: an orderly end would wait for the reader.
+
+    Args:
+        line: printed before.
+    """
+
+    def leave(_: int, __: FrameType | None) -> None:
+        say(line)
+        os._exit(INTERRUPTED)
+
+    handlers: dict[int, Callable[[int, FrameType | None], None]] = {signal.SIGTERM: leave}
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        handlers[signal.SIGINT] = leave
+    with _handling(handlers):
+        yield
+
+
+@contextmanager
+def _handling(handlers: dict[int, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+    before: dict[int, Any] = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,79 @@
+"""The report of an export: as one line for people, as JSON for schedulers."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from carecloud_async.cli.console import put
+from carecloud_async.cli.progress import retries
+from carecloud_async.export import ExportReport
+from carecloud_async.runtime.durable_files import replace_file
+
+__all__ = ["report_json", "summary", "write_report"]
+
+#: Fields with nulls that the line names; the report has all.
+_FIELDS_SHOWN = 5
+
+
+def summary(resource: str, report: ExportReport, *, state: str | None = None) -> str:
+    """Return the outcome of an export as one line.
+
+    Args:
+        resource: the list's name.
+        report: the outcome.
+        state: the file that keeps the time for the next run, if there is one.
+    """
+    requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
+    if report.retries:
+        requests += f", {retries(report.retries)}"
+    target = "stdout" if report.target == "-" else report.target
+    words = [f"{report.records:,} {resource} in {target} ({report.seconds:.1f} s, {requests})"]
+    if report.finished_before:
+        words.append("an earlier run had finished it: --overwrite asks again")
+    if report.nulls:
+        words.append(f"values that could not be read were written as null: {_nulls(report)}")
+    if not report.settled:
+        words.append("the list kept changing until the end: run it again for certainty")
+    elif report.drifted:
+        words.append("the list changed meanwhile: everything that stayed is there once")
+    if state is not None:
+        kept = report.settled and report.next_changed_since is not None
+        words.append(f"{state} keeps the time for the next run" if kept else f"{state} is left as it was")
+    elif report.next_changed_since is not None:
+        words.append(f"next time: --changed-since {report.next_changed_since.isoformat(timespec='seconds')}")
+    return "; ".join(words)
+
+
+def _nulls(report: ExportReport) -> str:
+    most = sorted(report.nulls.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{count:,} {field}" for field, count in most[:_FIELDS_SHOWN]]
+    if len(most) > _FIELDS_SHOWN:
+        shown.append(f"and {sum(count for _, count in most[_FIELDS_SHOWN:]):,} of other fields")
+    return ", ".join(shown)
+
+
+def report_json(resource: str, report: ExportReport) -> str:
+    """Return the report as JSON: its attributes under their names, times with their offset."""
+    values = {"resource": resource, **attrs.asdict(report, value_serializer=_plain)}
+    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+
+
+def _plain(_: object, __: object, value: Any) -> Any:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+
+
+def write_report(name: str, text: str) -> None:
+    """Write the report to a file, whole or not at all, or to stdout for `-`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if name == "-":
+        put(text.encode())
+    else:
+        replace_file(Path(name).absolute(), text.encode())

@@ -1,0 +1,125 @@
+"""The files of `carecloud export`: formats, dialects, columns, and the state of nights."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from carecloud_async.cli.summary import summary
+from carecloud_async.export import ExportReport
+
+OPTIONS = {
+    "Excel": (["--excel"], ";", True),
+    "another delimiter for Excel": (["--excel", "--delimiter", ","], ",", True),
+    "tabs": (["--delimiter", "tab"], "\t", False),
+    "a byte order mark": (["--bom"], ",", True),
+    "formulas": (["--escape-formulas"], ",", False),
+}
+
+
+@pytest.mark.parametrize(("options", "delimiter", "bom"), OPTIONS.values(), ids=OPTIONS)
+def test_dialects_of_csv(carecloud, tmp_path, options, delimiter, bom):
+    """`--excel`, `--delimiter`, `--bom` and `--escape-formulas` write that dialect."""
+    done = carecloud("export", "customers", "-o", "c.csv", "--sandbox", 4, *options)
+    assert done.code == 0, done.err
+    written = (tmp_path / "c.csv").read_bytes()
+    assert written.startswith(b"\xef\xbb\xbf") is bom
+    header, *rows = csv.reader(io.StringIO(written.decode("utf-8-sig")), delimiter=delimiter)
+    assert header[0] == "customer_id"
+    assert len(rows) == 4
+
+
+def test_a_formula_stays_text(carecloud, project, tmp_path):
+    """A name that a spreadsheet would run is written behind an apostrophe with `--excel`."""
+    first = project.customers.id_at(0)
+    project.customers.update(first, {"personal_information": {"last_name": "=HYPERLINK(1)"}})
+    fields = ("--fields", "customer_id,personal_information.last_name")
+    done = carecloud("export", "customers", "-o", "c.csv", "--excel", *fields, "--filter", f"customer_ids={first}")
+    assert done.code == 0, done.err
+    assert f"{first};'=HYPERLINK(1)" in (tmp_path / "c.csv").read_text("utf-8-sig")
+
+
+def test_csv_on_stdout(carecloud):
+    """`-o - --format csv` prints CSV."""
+    done = carecloud("export", "customers", "-o", "-", "--format", "csv", "--fields", "customer_id", "--sandbox", 3)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "customer_id"
+    assert len(done.out.splitlines()) == 4
+
+
+def test_a_file_without_a_suffix(carecloud, tmp_path):
+    """`--format` says what a file holds whose name does not."""
+    done = carecloud("export", "customers", "-o", "night", "--format", "jsonl", "--sandbox", 3)
+    assert done.code == 0, done.err
+    assert len([json.loads(line) for line in (tmp_path / "night").read_bytes().splitlines()]) == 3
+
+
+MISPLACED = {
+    "excel": (["-o", "c.jsonl", "--excel"], "--excel is for .csv alone: leave it out"),
+    "delimiter": (["-o", "-", "--delimiter", ";"], "--delimiter is for .csv alone"),
+    "formulas": (["-o", "c.ndjson.gz", "--escape-formulas"], "--escape-formulas is for .csv alone"),
+    "columns": (["-o", "c.csv.gz", "--columns", "found"], "--columns is for .parquet alone"),
+    "timestamps": (["-o", "-", "--format", "csv", "--timestamps", "utc"], "--timestamps is for .parquet alone"),
+    "no delimiter": (["-o", "c.csv", "--delimiter", "::"], "--delimiter '::' must be one character"),
+    "no format": (["-o", "c", "--format", "xlsx"], "--format"),
+    "no columns": (["-o", "c.parquet", "--columns", "all"], "--columns"),
+    "no suffix": (["-o", "c"], "or say it with --format"),
+    "state and since": (["-o", "c.csv", "--state", "s", "--changed-since", "2026-01-01"], "either --state or"),
+}
+
+
+@pytest.mark.parametrize(("options", "text"), MISPLACED.values(), ids=MISPLACED)
+def test_options_for_another_format(carecloud, tmp_path, options, text):
+    """An option that the file cannot heed is refused, not dropped."""
+    refused = carecloud("export", "customers", "--sandbox", 3, *options)
+    assert (refused.code, refused.out) == (2, "")
+    assert text in refused.line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_columns_and_timestamps_of_parquet(carecloud, tmp_path):
+    """`--columns found` leaves out what did not come, and `--timestamps project` the zone."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the parquet extra is not installed")
+    command = ("export", "customers", "-o", "c.parquet", "--sandbox", 20, "--overwrite")
+    assert carecloud(*command).code == 0
+    model = parquet.read_schema(tmp_path / "c.parquet")
+    assert carecloud(*command, "--columns", "found", "--timestamps", "project").code == 0
+    found = parquet.read_schema(tmp_path / "c.parquet")
+    assert ("unknown_fields" in model.names, "unknown_fields" in found.names) == (True, False)
+    assert (str(model.field("last_change").type), str(found.field("last_change").type)) == (
+        "timestamp[us, tz=UTC]",
+        "timestamp[us]",
+    )
+
+
+def test_nights(carecloud, project, tmp_path):
+    """With `--state` the first night writes everything, a calm one nothing, and one with a change that record alone."""
+    command = ("export", "customers", "-o", "c.jsonl", "--overwrite", "--state", "state.json")
+    first = carecloud(*command)
+    assert first.code == 0, first.err
+    assert first.line.startswith("250 customers in c.jsonl")
+    assert first.line.endswith("; state.json keeps the time for the next run")
+    calm = carecloud(*command)
+    assert calm.line.startswith("0 customers in c.jsonl"), calm.err
+    changed = project.customers.id_at(7)
+    project.customers.update(changed, {"personal_information": {"last_name": "Changed"}})
+    assert carecloud(*command).line.startswith("1 customers in c.jsonl")
+    assert json.loads((tmp_path / "c.jsonl").read_bytes())["customer_id"] == changed
+
+
+def test_a_night_that_is_not_settled_keeps_its_state():
+    """The time for the next run moves only after a run whose guarantee holds."""
+    report = ExportReport(
+        target="c.csv", records=1, pages=1, requests=1, seconds=1.0, drifted=True, settled=False, sweeps=9
+    )
+    assert summary("customers", report, state="s.json").endswith("; s.json is left as it was")
+
+
+def test_the_state_of_another_list(carecloud, project):
+    """A state file of another export is refused, in the language of the command."""
+    assert carecloud("export", "customers", "-o", "a.jsonl", "--state", "s.json").code == 0
+    refused = carecloud("export", "customers", "-o", "b.jsonl", "--state", "s.json", "--filter", "last_name=Smith")
+    assert refused.code == 1
+    assert "s.json" in refused.line
+    assert "state=" not in refused.line

@@ -1,0 +1,98 @@
+"""The help at 80 columns, completion in the shell, and options that several commands share."""
+
+import os
+import subprocess
+from typing import Annotated
+
+import attrs
+import pytest
+import typer
+from cli_process import PROGRAM
+
+from carecloud_async.cli.options import expands_options
+
+COMMANDS = ["", "export", "list", "get", "total", "request", "login", "sandbox"]
+CONNECTION = {
+    "--sandbox",
+    "--project-url",
+    "--login",
+    "--external-application-id",
+    "--timezone",
+    "--language",
+    "--allow-http",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_at_eighty_columns(carecloud, monkeypatch, command):
+    """No word is cut, no line is wider, and flags show no type."""
+    monkeypatch.setenv("COLUMNS", "80")
+    done = carecloud(*filter(None, [command]), "--help")
+    assert done.code == 0
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert "<bool>" not in done.out
+    assert "…" not in done.out
+    assert "..." not in done.out.replace("COMMAND [ARGS]...", "")
+
+
+@pytest.mark.parametrize("command", ["export", "list", "get", "total", "request", "login"])
+def test_every_command_takes_the_connection(carecloud, command):
+    """The options of the connection are the same wherever the project is asked."""
+    shown = carecloud(command, "--help").out
+    assert [option for option in CONNECTION if option not in shown] == []
+
+
+def complete(*words):
+    """Return what the shell is offered for the last word."""
+    done = subprocess.run(
+        PROGRAM,
+        env={
+            **os.environ,
+            "_CARECLOUD_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(["carecloud", *words]),
+            "COMP_CWORD": str(len(words)),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_completion_of_resources():
+    """Names of lists, of records and of paths are completed, each where it is due."""
+    assert complete("export", "booking_t") == [
+        "booking_ticket_properties",
+        "booking_tickets",
+        "booking_tickets.time_slots",
+    ]
+    assert complete("get", "wallet.points_o") == ["wallet.points_overview"]
+    assert "customers/{customer_id}" in complete("request", "GET", "custo")
+
+
+def test_completion_of_filters():
+    """The filters of the list that is named before are completed, with their `=`."""
+    assert complete("total", "customers", "--filter", "last_n") == ["last_name="]
+    assert complete("list", "nothing", "--filter", "last_n") == []
+
+
+@attrs.frozen(kw_only=True)
+class Colour:
+    """A group of options of a test."""
+
+    name: Annotated[str, typer.Option("--colour")] = "red"
+    dark: Annotated[bool, typer.Option("--dark")] = False
+
+
+def test_a_group_of_options_becomes_one_value():
+    """A command with a group among its parameters is offered the group's options, and called with the value."""
+
+    @expands_options
+    def paint(colour: Colour, what: str) -> tuple[str, Colour]:
+        return what, colour
+
+    assert paint(what="door", name="blue", dark=True) == ("door", Colour(name="blue", dark=True))
+    import inspect
+
+    assert list(inspect.signature(paint).parameters) == ["what", "name", "dark"]

@@ -1,0 +1,120 @@
+"""Stdout, pipes and signals: the real command in a process of its own."""
+
+import json
+import os
+import signal
+import socket
+
+import pytest
+from cli_process import IGNORING_CTRL_C, wait_until
+
+from carecloud_async.cli.signals import sigterm_as_ctrl_c
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and pipes")
+
+
+def test_records_on_stdout(carecloud, tmp_path):
+    """`-o -` prints JSON Lines alone on stdout; the summary stands on stderr, and no file is made."""
+    done = carecloud("export", "customers", "-o", "-", "--sandbox", 12)
+    assert done.code == 0
+    assert len({json.loads(line)["customer_id"] for line in done.out.splitlines()}) == 12
+    assert done.line.startswith("12 customers in stdout (")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stdout_cannot_be_resumed(carecloud):
+    """`--resume` with `-o -` is wrong usage."""
+    refused = carecloud("export", "customers", "-o", "-", "--resume", "--sandbox", 3)
+    assert (refused.code, refused.out) == (2, "")
+    assert "cannot be resumed" in refused.line
+
+
+@posix
+@pytest.mark.parametrize("command", [("export", "customers", "-o", "-"), ("list", "customers", "--count", 200000)])
+def test_a_reader_that_leaves_early(start, command):
+    """`| head` ends the command quietly, with code 0."""
+    process = start(*command, "--sandbox", 200000)
+    assert json.loads(process.stdout.readline())
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (("export", "customers", "-o", "-"), "carecloud: interrupted: the output is not complete\n"),
+        (("list", "customers", "--count", 200000), "carecloud: interrupted\n"),
+    ],
+)
+def test_a_signal_while_nobody_reads(start, number, command, line):
+    """A pipe that is full holds up neither Ctrl-C nor SIGTERM; no `--resume` is promised."""
+    process = start(*command, "--sandbox", 200000)
+    assert process.stdout.read(1) == "{"  # it writes, and nothing more is read
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 130
+    assert process.stderr.read().endswith(line)  # a slow machine may print progress before
+
+
+@posix
+def test_sigterm_is_ctrl_c(start, project, carecloud, tmp_path):
+    """SIGTERM keeps what was fetched and says so, also where Ctrl-C is ignored; `--resume` goes on."""
+    project.settings.latency = 0.3
+    command = ("export", "customers", "-o", tmp_path / "c.jsonl", "--count", 10, "--concurrency", 1)
+    process = start(*command, program=IGNORING_CTRL_C)
+    wait_until(lambda: project.count("GET /customers") >= 4)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert (
+        err == f"carecloud: interrupted: {tmp_path}/c.jsonl is not finished; the same command with --resume goes on\n"
+    )
+    project.settings.latency = 0
+    before = project.count("GET /customers")
+    done = carecloud(*command, "--resume")
+    assert done.code == 0, done.err
+    assert len(set((tmp_path / "c.jsonl").read_bytes().splitlines())) == 250
+    assert project.count("GET /customers") - before < 27
+
+
+@posix
+def test_sigterm_ends_the_sandbox(start):
+    """The sandbox stops at SIGTERM as at Ctrl-C."""
+    process = start("sandbox", "--port", 0, "--customers", 1)
+    assert process.stdout.readline().startswith("# A sandbox")
+    wait_until(lambda: process.stdout.readline().startswith("# Ctrl-C"))
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "carecloud: the sandbox is stopped\n")
+
+
+@posix
+def test_sigterm_belongs_to_others_afterwards():
+    """Where the command runs inside a program, that program's own handler is back when it ends."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), sigterm_as_ctrl_c():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@posix
+def test_a_port_that_does_not_answer(carecloud, project, monkeypatch):
+    """A connection that is never made is told as such, with what to check, and not as a slow page."""
+    from carecloud_async import RetryPolicy, Timeout
+    from carecloud_async.cli import connect
+
+    monkeypatch.setattr(connect, "_INTERACTIVE_RETRY", RetryPolicy(attempts=2, base=0.01))
+    monkeypatch.setattr(connect, "_INTERACTIVE_TIMEOUT", Timeout(connect=0.2))
+    with socket.socket() as silent, socket.socket() as first, socket.socket() as second:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        for waiting in (first, second):  # they fill the backlog: the next handshake gets no answer
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        refused = carecloud("login", "--project-url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert refused.code == 1
+    assert "no connection in time" in refused.line
+    assert "check --project-url (CARECLOUD_PROJECT_URL), the port" in refused.line
