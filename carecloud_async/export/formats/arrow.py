@@ -151,8 +151,8 @@ class ArrowEncoder:
             return self.read_leniently(lines)
         rest = self.read_leniently([lines[index] for index in others])
         order = [0] * len(lines)
-        for place, index in enumerate([*tidy, *others]):
-            order[index] = place
+        for position, index in enumerate([*tidy, *others]):
+            order[index] = position
         return pa.concat_tables([table, rest]).take(order)
 
     def _is_tidy(self, line: bytes) -> bool:
@@ -176,10 +176,10 @@ def has_fixed_columns(layout: Layout) -> bool:
 
 
 def arrow_type(shape: Shape, *, zone: tzinfo | None) -> Any:
-    """Return the Arrow type of a place in a record.
+    """Return the Arrow type of a node of a schema.
 
     Args:
-        shape: the place.
+        shape: the node.
         zone: the zone that timestamps are converted from; `None` leaves them naive.
     """
     import pyarrow as pa

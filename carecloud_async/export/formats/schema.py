@@ -20,14 +20,14 @@ _INT64 = 2**63
 
 @define(eq=False)
 class Shape:
-    """One place in a record.
+    """One node of a schema: a field, an object or the elements of a list.
 
     Attributes:
         kind: `object`, `list`, a scalar (`str`, `int`, `float`, `bool`, `date`, `datetime`), `json` for what has no one
             type, or `unknown` where only nulls were seen.
         fixed: whether the model says so; the data does not change it then.
-        children: the places within an object.
-        element: the place of every element of a list.
+        children: the fields of an object.
+        element: the node of every element of a list.
     """
 
     kind: str = "unknown"
@@ -65,7 +65,7 @@ class Shape:
             self.children.clear()
 
     def leaves(self, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape]]:
-        """Yield every place that is not an object, with the path to it: the columns of a table."""
+        """Yield every node that is not an object, with the path to it: the columns of a table."""
         for name, child in self.children.items():
             if child.kind == "object" and child.children:
                 yield from child.leaves((*prefix, name))

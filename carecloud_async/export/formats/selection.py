@@ -54,16 +54,16 @@ def _add(found: dict[str, Any], parts: list[str]) -> None:
 
 
 def _check(name: str, shape: Shape) -> None:
-    place: Shape | None = shape
+    node: Shape | None = shape
     for part in name.split("."):
-        if place is not None and place.kind == "list":
-            place = place.element
-        if place is None or place.kind == "json":
+        if node is not None and node.kind == "list":
+            node = node.element
+        if node is None or node.kind == "json":
             return
-        if part not in place.children:
+        if part not in node.children:
             names = [".".join(path) for path, _ in shape.leaves()] + list(shape.children)
             raise BadExportError(f"fields: there is no {name}{did_you_mean(name, names)}")
-        place = place.children[part]
+        node = node.children[part]
 
 
 def field_names(fields: Selection) -> list[Any]:
