@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BufferedRandom
 from pathlib import Path
 from typing import BinaryIO
@@ -50,26 +51,19 @@ class Output:
         self._file: BufferedRandom | None = None
         self._stream: BinaryIO | None = None
         self._sink: Sink | None = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Take records that were just committed to the journal. Blocks.
+        """Take records that were just committed to the journal. Blocks while those before are being written.
 
         Raises:
-            ExportError: a record is nested too deeply for the format.
+            ExportError: one of them, or of those before, is nested too deeply for the format.
             OSError: the disk refuses.
         """
-        if not self._live or not lines:
-            return
-        with nesting_errors():
-            is_first = self._sink is None
-            sink = self._sink or self._open()
-            if is_first:
-                sink.infer_schema(lines)
-            if not _is_outdated(sink):
-                sink.write(lines)
-        if _is_outdated(sink):
-            self._live = False
-            self.close()
+        self._wait()
+        if self._live and lines:
+            self._pending = self._thread().submit(self._write_live, lines)
 
     def restart(self) -> None:
         """Discard what was written: the list is read anew. Blocks."""
@@ -88,10 +82,10 @@ class Output:
             return self._workspace.records
         run = anyio.to_thread.run_sync
         try:
-            await report()
+            await run(self._wait)
             await report()
             if not self._live or self._sink is None:
-                await run(self.close)
+                await run(self._let_go)
                 sink = await run(self._open)
                 if type(sink).infer_schema is not Sink.infer_schema:
                     await _each(self._workspace.records, sink.infer_schema, report)
@@ -102,7 +96,38 @@ class Output:
         return self._workspace.output
 
     def close(self) -> None:
-        """Close the file; a file that is not finished is let go."""
+        """Close the file; a file that is not finished is let go. Blocks while records are being written."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown()
+        self._pending = None
+        self._let_go()
+
+    def _write_live(self, lines: Sequence[bytes]) -> None:
+        with nesting_errors():
+            is_first = self._sink is None
+            sink = self._sink or self._open()
+            if is_first:
+                sink.infer_schema(lines)
+            if not _is_outdated(sink):
+                sink.write(lines)
+        self._live = not _is_outdated(sink)
+
+    def _wait(self) -> None:
+        """Wait for the records that are being written, and raise what that raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+            if not self._live:
+                self._let_go()
+
+    def _thread(self) -> ThreadPoolExecutor:
+        # A thread of its own: the next commit's journal is synced meanwhile. One batch waits at most.
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="carecloud-export")
+        return self._executor
+
+    def _let_go(self) -> None:
         sink, self._sink = self._sink, None
         stream, self._stream = self._stream, None
         file, self._file = self._file, None
