@@ -48,9 +48,7 @@ STEPS = [
     Step("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
     Step("mypy", [PYTHON, "-m", "mypy"]),
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
-    Step("tests", [*_PYTEST, "-n", "2", "--dist", "loadfile", "-m", "not timed"]),
-    # What measures real time must not share the machine with other tests.
-    Step("timed tests", [*_PYTEST, "-m", "timed"]),
+    Step("tests", [*_PYTEST, "-n", "2", "--dist", "loadfile"]),
     Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
     Step("coverage", [PYTHON, "-m", "coverage", "report", "--skip-covered", "--show-missing"]),
 ]

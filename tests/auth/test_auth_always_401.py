@@ -80,7 +80,7 @@ async def test_a_refusal_of_an_old_token_is_no_reason_to_hold_back():
         await client.login()
         clock.passed += 3600
         sandbox.on_request = revoke
-        manager = client._seat.manager
+        manager = client._parts.handle.manager
         token = await manager.get()
         manager.on_fresh_token_refused(token, "GET /customers")
         assert not manager.renewal_is_useless(token, "GET /customers")

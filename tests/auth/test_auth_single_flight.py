@@ -319,7 +319,7 @@ async def test_the_fast_path_takes_no_lock_and_does_not_await():
     sandbox = slow_sandbox()
     async with connect(sandbox) as client:
         await total(client)
-        manager = client._seat.manager
+        manager = client._parts.handle.manager
         assert manager.current() is not None
         waiting = manager.get()
         with pytest.raises(StopIteration) as caught:

@@ -54,7 +54,6 @@ async def require_int(client):
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.timed
 async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
     """100 rounds of 40 calls on five connections, 80 % cancelled: afterwards 40 of 40 succeed."""
     async with (
@@ -66,7 +65,6 @@ async def test_the_default_pool_survives_a_storm_of_cancellations(sandbox):
         assert sandbox.connections.now <= 5
 
 
-@pytest.mark.timed
 async def test_an_httpx2_client_survives_a_storm_of_cancellations(sandbox):
     """The same with httpx2's own pool, on asyncio and on trio."""
     limits = httpx2.Limits(max_connections=5, max_keepalive_connections=5)

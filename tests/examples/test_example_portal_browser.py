@@ -24,7 +24,6 @@ FLAGS = (
 )
 
 pytestmark = [
-    pytest.mark.timed,
     pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="chromium is not installed"),
 ]
 

@@ -13,8 +13,6 @@ from carecloud_async import CareCloud
 from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan, install_error_handlers, ndjson
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
 
-pytestmark = pytest.mark.timed
-
 BROWSERS = 100
 WAVES = 5
 
@@ -99,12 +97,9 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
                 return [answer for answers in lists for answer in answers]
 
         sandbox.connections.most = 0  # while calls were cancelled, the server saw their ends later than the client
-        began = time.monotonic()
         answers = asyncio.run(everybody())
-        took = time.monotonic() - began
         assert {answer.status_code for answer in answers} == {200}
         assert len(answers) == BROWSERS * WAVES
-        assert took < 10
         assert sandbox.logins == 0  # the first request's login is forgotten by the counts, and was enough
         assert sandbox.connections.most <= 20
         until(lambda: httpx.get(base + "/tasks").json() <= before + 1)

@@ -142,7 +142,6 @@ def bound(sandbox, index):
     return LoggedIn(token_id=token_id, customer_id=customer_id)
 
 
-@pytest.mark.timed
 def test_two_thousand_sessions():
     """On one pool of twenty connections each of 2,000 customers sees only itself, for less than 30 kB each."""
     sandbox = Sandbox(customers=SESSIONS, seed=1)

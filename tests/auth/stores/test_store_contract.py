@@ -93,7 +93,7 @@ async def test_replaced(store, other):
 async def test_ends(store, other):
     """A record is gone when its life is over."""
     await store.save("key", StoredToken(value="short", expires_in=0.15))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while await other.load("key") is not None:
         assert time.monotonic() < deadline
         await anyio.sleep(0.01)
