@@ -1,4 +1,4 @@
-"""What a newcomer must know to call the sandbox: its application ids, logins, passwords and tokens.
+"""Application ids, logins, passwords and tokens that the sandbox knows.
 
 Nothing here is secret: the sandbox is made up from end to end.
 """

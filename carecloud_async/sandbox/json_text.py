@@ -18,3 +18,12 @@ def json_bytes(value: Any, *, pretty: bool) -> bytes:
 def escaped_json_bytes(value: Any) -> bytes:
     r"""Write compact JSON as many PHP servers do: `\u` for what is not ASCII, `\/` for a slash."""
     return json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode()
+
+
+def merged(record: JsonObject, changes: JsonObject) -> JsonObject:
+    """Return a record with some fields changed; objects within it are merged in the same way."""
+    after = dict(record)
+    for name, value in changes.items():
+        before = after.get(name)
+        after[name] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return after

@@ -1,4 +1,4 @@
-"""The sandbox as its users hold it: made, switched, looked into."""
+"""The sandbox's public class: settings, ways in, recorded requests, changes of the state."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import anyio.to_thread
 import httpx
 
 from carecloud_async.sandbox import client_side
-from carecloud_async.sandbox.api import enterprise, tokens
+from carecloud_async.sandbox.api import customer_actions, enterprise, tokens
 from carecloud_async.sandbox.api.customer_filters import CustomerSearch
 from carecloud_async.sandbox.api.customers import CustomerOperations
 from carecloud_async.sandbox.api.routes import Routes
+from carecloud_async.sandbox.api.table_operations import table_operations
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.server import serving
 from carecloud_async.sandbox.server.app import SandboxApp
@@ -32,6 +33,7 @@ from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.device_tokens import DeviceTokens
 from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
 from carecloud_async.sandbox.state.settings import Overrides, Settings
+from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, Table, Tables
 from carecloud_async.sandbox.state.user_tokens import UserTokens
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ class Sandbox:
     The ids, logins and passwords that it knows are the constants of `carecloud_async.sandbox`.
 
     Args:
-        customers: How many customers there are; a hundred thousand cost no time and half a megabyte.
-        seed: Another seed makes other customers; the first is always the quickstart's John Smith.
+        customers: Number of customers; a hundred thousand cost no time and half a megabyte.
+        seed: Another seed makes other customers and records; the first customer is always the quickstart's John Smith.
+        records: Number of records in every other list, and in the list of every parent where each has its own.
         timezone: Time zone of the project, in which all timestamps are written without offset.
         token_lifetime: Seconds that the token of an enterprise login is good for.
         reuse_tokens: Seconds before a token's end until which a further login is handed the same token; `None`: never.
@@ -66,9 +69,9 @@ class Sandbox:
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves it out.
         set_cookies: Whether each answer sets a cookie.
         keep_rendered: Whether the JSON of each customer is kept once written: faster, about 1 kB each.
-        keep_requests: How many of the last requests are kept.
+        keep_requests: Number of the last requests that are kept.
         clock: Where the server's time comes from, in seconds since 1970.
-        sleep: Waits for so many seconds.
+        sleep: Waits for a number of seconds.
         random: Where tokens come from; the default never repeats itself.
 
     Attributes:
@@ -78,7 +81,7 @@ class Sandbox:
         faults: Faults on order, see `Faults.add`.
         clock: The server's clock.
         user_tokens: Tokens of enterprise logins.
-        device_tokens: Device tokens, and who is logged in on them.
+        device_tokens: Device tokens, and the customers logged in on them.
         connections: Sockets of clients, counted.
     """
 
@@ -87,6 +90,7 @@ class Sandbox:
         customers: int = 10_000,
         seed: int = 1,
         *,
+        records: int = DEFAULT_RECORDS,
         timezone: str = "Europe/Prague",
         token_lifetime: float = 7 * 3600,
         reuse_tokens: float | None = None,
@@ -122,13 +126,16 @@ class Sandbox:
         self.connections = serving.Connections()
         self.customers = CustomerStore(customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered)
         self._recorder = Recorder(keep=keep_requests)
-        self._state = self._made_world(random or SystemRandom())
+        self._tables = Tables(seed=seed, records=records, customers=self.customers, timestamp=self._timestamp)
+        self._state = self._new_state(random or SystemRandom())
         self.user_tokens = self._state.user_tokens
         self.device_tokens = self._state.device_tokens
-        customer_operations = CustomerOperations(CustomerSearch(self.customers))
+        customer_operations = CustomerOperations(CustomerSearch(self.customers)).table()
+        operations = [*enterprise.TABLE, *tokens.TABLE, *customer_operations, *customer_actions.TABLE]
+        served = frozenset(operation.name for operation in operations)
         self._pipeline = Pipeline(
             state=self._state,
-            routes=Routes([*enterprise.TABLE, *tokens.TABLE, *customer_operations.table()]),
+            routes=Routes(operations, others=lambda: table_operations(served)),
             recorder=self._recorder,
             faults=self.faults,
             sleep=sleep,
@@ -150,7 +157,7 @@ class Sandbox:
         """A transport that calls the sandbox in process, on asyncio and on trio.
 
         Args:
-            family: Whose transport: `httpx` or `httpx2`.
+            family: Library of the transport: `httpx` or `httpx2`.
         """
         return in_process(self.app, family=family)
 
@@ -189,7 +196,7 @@ class Sandbox:
         """
         serving.serve_in_foreground(self.app, host=host, port=port, connections=self.connections, on_ready=on_ready)
 
-    # IdentityRegistry of the client that fit
+    # Identities of the client that fit
 
     def credentials(self) -> EnterpriseCredentials:
         """The API user's credentials, for `CareCloud(auth=…)`."""
@@ -208,7 +215,7 @@ class Sandbox:
         return client_side.device_token(device_id)
 
     def customer_session(self, index: int = 0, device_id: str | None = None) -> CustomerSession:
-        """A seeded customer on a device of its own; logs in by e-mail, or by card where there is no e-mail.
+        """A seeded customer on a device of its own; logs in by e-mail, or by card without an e-mail.
 
         Args:
             index: Which one among all that are there, oldest first.
@@ -225,7 +232,7 @@ class Sandbox:
         )
 
     def social_session(self, index: int = 0, device_id: str | None = None) -> SocialNetworkSession:
-        """The same customer by social network; only for those who have one, as all seeded ones do.
+        """The same customer by social network; only if the customer has one, as all seeded ones do.
 
         Args:
             index: Which one among all that are there, oldest first.
@@ -236,7 +243,7 @@ class Sandbox:
             raise ValueError("this customer has no social network")
         return client_side.social_session(device_id=device_id, network=social[0], token=social[1])
 
-    # What happened
+    # Recorded requests
 
     @property
     def requests(self) -> deque[RecordedRequest]:
@@ -245,7 +252,7 @@ class Sandbox:
 
     @property
     def violations(self) -> list[str]:
-        """Where requests broke the rules of the API, in words without secrets; empty for a good client."""
+        """Rules of the API that requests broke, in words without secrets; empty for a good client."""
         return self._recorder.violations
 
     @property
@@ -255,22 +262,22 @@ class Sandbox:
 
     @property
     def statuses(self) -> Counter[int]:
-        """How many answers had which status."""
+        """Number of answers by status."""
         return self._recorder.statuses()
 
     @property
     def in_flight(self) -> int:
-        """Requests that are being worked on."""
+        """Number of requests in progress."""
         return self._recorder.in_flight
 
     @property
     def max_in_flight(self) -> int:
-        """Most requests that were worked on at once."""
+        """Highest number of requests in progress at once."""
         return self._recorder.max_in_flight
 
     @property
     def logins(self) -> int:
-        """How many enterprise logins were asked for, by password or single sign-on, successful or not."""
+        """Number of enterprise logins that were asked for, by password or single sign-on, successful or not."""
         return self.count("POST /users/actions/login") + self.count("POST /users/actions/sso-login")
 
     @property
@@ -279,7 +286,7 @@ class Sandbox:
         return self._state.password_emails
 
     def count(self, pattern: str = "*") -> int:
-        """How many requests came in.
+        """Return the number of requests that came in.
 
         Args:
             pattern: Verb and path template, such as `GET /customers/{customer_id}`; `*` stands for anything.
@@ -292,6 +299,24 @@ class Sandbox:
 
     # Changing the state
 
+    def records(self, resource: str, *, of: str | None = None) -> Table:
+        """Return the records of a list other than customers and users, to look at and to change.
+
+        ```python
+        cards = sandbox.records("cards")
+        cards.update(cards.ids()[0], {"state": 0})
+        addresses = sandbox.records("customers/addresses", of=FIRST_CUSTOMER_ID)
+        ```
+
+        Args:
+            resource: Path of the list without the parent's id.
+            of: Id of the parent, for records that each parent has of its own.
+
+        Raises:
+            KeyError: No list of the API is called so, or its records need or have no parent.
+        """
+        return self._tables.table(self._tables.plans.named(resource), of)
+
     def revoke(self, token: str) -> bool:
         """End a token now, of a user or a device; says whether it was good."""
         return self.user_tokens.revoke(token) or self.device_tokens.revoke(token)
@@ -302,7 +327,7 @@ class Sandbox:
         self.device_tokens.revoke_all()
 
     def advance(self, seconds: float) -> None:
-        """Move the server's clock by so many seconds."""
+        """Move the server's clock by a number of seconds."""
         self.clock.advance(seconds)
 
     def set_time(self, instant: datetime) -> None:
@@ -318,7 +343,7 @@ class Sandbox:
 
         Args:
             password: The new one.
-            login: Whose.
+            login: The user's login name.
         """
         self._state.passwords[login] = password
 
@@ -330,7 +355,7 @@ class Sandbox:
         repeat_page: bool = False,
         empty_from: int | None = None,
     ) -> None:
-        """Say what is not so, from now on; without arguments, be honest again.
+        """Override what the server says, from now on; without arguments, stop overriding.
 
         Args:
             total_items: Total of every list.
@@ -363,12 +388,13 @@ class Sandbox:
     def _timestamp(self) -> str:
         return local_timestamp(self.clock.now(), zone=self.settings.zone)
 
-    def _made_world(self, random: Random) -> SandboxState:
+    def _new_state(self, random: Random) -> SandboxState:
         return SandboxState(
             settings=self.settings,
             clock=self.clock,
             random=random,
             customers=self.customers,
+            tables=self._tables,
             user_tokens=UserTokens(now=self.clock.now, new_value=lambda: f"{random.getrandbits(160):040x}"),
             device_tokens=DeviceTokens(new_value=lambda: f"{random.getrandbits(288):072x}"),
         )

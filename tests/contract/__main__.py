@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.contract import manifest
+from tests.contract import manifest, sandbox_tables
 from tests.contract.compare import compare
 from tests.contract.description import UnreadableError, read
 from tests.contract.facts import Facts
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.skeleton and given.write_manifest:
         parser.error("--skeleton and --write-manifest exclude each other")
-    if given.file is None and not given.skeleton:
+    if given.file is None and not (given.skeleton or given.sandbox_tables):
         parser.error("name the description to compare with")
     try:
         return _run(given)
@@ -39,6 +39,9 @@ def _run(given: argparse.Namespace) -> int:
         if given.skeleton not in facts.operations:
             raise UnreadableError(f"there is no operation {given.skeleton}")
         sys.stdout.write(skeleton(facts, given.skeleton))
+        return 0
+    if given.sandbox_tables:
+        sandbox_tables.FILE.write_text(sandbox_tables.dumps(_known(given.manifest)), encoding="utf-8")
         return 0
     found = read(given.file)
     if given.write_manifest:
@@ -61,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="an OpenAPI description, YAML or JSON")
     parser.add_argument("--skeleton", metavar="OPERATION_ID", help="print the code to begin an operation with")
     parser.add_argument("--write-manifest", action="store_true", help="write what FILE says as what the SDK knows")
+    parser.add_argument("--sandbox-tables", action="store_true", help="write the sandbox's facts from the manifest")
     parser.add_argument("--manifest", type=Path, default=manifest.MANIFEST, help="another manifest than the SDK's own")
     return parser
 

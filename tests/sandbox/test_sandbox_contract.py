@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, OTHER_CUSTOMER_APPLICATION_ID, Sandbox
-from carecloud_async.sandbox.api import enterprise, tokens
+from carecloud_async.sandbox.api import customer_actions, enterprise, tokens
 from carecloud_async.sandbox.api.calls import Access, Interface
 from carecloud_async.sandbox.api.customer_filters import CustomerSearch
 from carecloud_async.sandbox.api.customers import CustomerOperations
@@ -77,7 +77,7 @@ def operation(name):
     return next(one for one in OPERATIONS if one.name == name)
 
 
-@pytest.mark.parametrize("one", OPERATIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", [*OPERATIONS, *customer_actions.TABLE], ids=lambda one: one.name)
 def test_operations_are_the_vendors(vendor, one):
     """Verb, path, query parameters, interface and need of a token are as described."""
     described = vendor["paths"][one.template][one.method.lower()]

@@ -169,6 +169,17 @@ async def test_create(sandbox, enterprise, token, new_customer):
     assert len(sandbox.customers) == 301
 
 
+async def test_a_new_customer_is_found_by_its_external_id(enterprise, token, new_customer):
+    """The source that a customer was created with is among the source records from then on."""
+    body = new_customer()
+    body["customer_source"]["external_id"] = "crm-1"
+    created = await enterprise.call("POST", "/customers", token=token, json=body)
+    found = await enterprise.get("/customer-source-records", token=token, **{"external_ids[]": ["crm-1"]})
+    (source,) = found.json()["data"]["customer_source_records"]
+    assert source["customer_id"] == created.json()["data"]["customer_id"]
+    assert source["customer_source_id"] == body["customer_source"]["customer_source_id"]
+
+
 @pytest.mark.parametrize(
     ("changes", "name", "reason"),
     [

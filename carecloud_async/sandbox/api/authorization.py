@@ -1,4 +1,4 @@
-"""Who may: the token of a request against what the operation asks for."""
+"""Authorize a request: compare its token with the access that its operation asks for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TITLES = {Interface.ENTERPRISE: "Enterprise", Interface.CUSTOMER: "Customer"}
 
 
 def check_interface(operation: Operation, interface: Interface) -> None:
-    """Refuse an operation that this face of the API does not have.
+    """Refuse an operation that this interface does not have.
 
     Raises:
         RefusalError: 403 `interface_not_allowed_exception`.
@@ -27,9 +27,9 @@ def admit(
     """Check the token of a request.
 
     Args:
-        state: Whose tokens are good.
-        operation: What is asked for.
-        interface: Through which face.
+        state: The state, which knows the valid tokens.
+        operation: The operation.
+        interface: The interface.
         token: The bearer token that came along.
         path: Values of the path template.
 

@@ -1,4 +1,4 @@
-"""A request as a handler sees it: who calls, with what; and the table row that says who may."""
+"""A request as a handler sees it, and the row of the operations' table: access, interfaces, parameters."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
 
 class Interface(Enum):
-    """The two faces of the API; the value is the path segment."""
+    """The two interfaces of the API; the value is the path segment."""
 
     ENTERPRISE = "enterprise-interface"
     CUSTOMER = "customer-interface"
 
 
 class Access(Enum):
-    """What a caller must show; on the enterprise interface, a user's token wherever anything is asked for."""
+    """The token that a caller must show; on the enterprise interface, a user's token wherever anything is asked for."""
 
     OPEN = "no Authorization header at all"
     USER = "a user's token; the operation exists on the enterprise interface only"
@@ -39,7 +39,7 @@ class Call:
     """A request that found its operation and whose token is good.
 
     Attributes:
-        interface: Through which face it came.
+        interface: The interface through which it came.
         path: Values of the path template.
         query: Its query.
         body: Its body.
@@ -56,7 +56,7 @@ class Call:
         """The body as a JSON object.
 
         Raises:
-            RefusalError: 400 if it is none.
+            RefusalError: 400 if it is not one.
         """
         try:
             value = json.loads(self.body)
@@ -83,10 +83,11 @@ class Operation:
     Attributes:
         method: HTTP verb.
         template: Path below the version, such as `/customers/{customer_id}`.
-        handler: What it does.
-        access: Who may.
-        interfaces: Where it exists.
+        handler: Answers it.
+        access: The token that it asks for.
+        interfaces: The interfaces that have it.
         query_names: Query parameters, with brackets where they are lists.
+        read_only: Dotted names in the body that only the server sets.
     """
 
     method: str
@@ -95,6 +96,7 @@ class Operation:
     access: Access
     interfaces: frozenset[Interface] = frozenset(Interface)
     query_names: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -106,7 +108,7 @@ def required_text(body: JsonObject, *names: str) -> list[str]:
     """Non-empty strings out of a body.
 
     Raises:
-        RefusalError: 400 that names each one that is missing, empty or no string.
+        RefusalError: 400 that names each one that is missing, empty or not a string.
     """
     params = [InvalidParam(name=name, reason=reason) for name in names if (reason := _fault_of_text(body, name))]
     if params:

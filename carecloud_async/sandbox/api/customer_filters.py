@@ -33,7 +33,7 @@ _CZECH_DATE: Final = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{1,4})$")
 
 @attrs.frozen(kw_only=True)
 class CustomerFilters:
-    """Which customers are wanted; `None` does not filter. Names and e-mails compare without regard to case."""
+    """Filters of customers; `None` does not filter. Names and e-mails compare without regard to case."""
 
     email: str | None = None
     phone: str | None = None
@@ -63,7 +63,7 @@ class CustomerFilters:
             yield lambda person: str(person.get("email")).casefold() in emails
 
     def candidates(self, store: CustomerStore) -> list[int] | None:
-        """The only numbers that can match where a filter points at them, or `None` for everybody."""
+        """The only numbers that can match where a filter points at them, or `None` for all customers."""
         if self.customer_ids is not None:
             return sorted({slot for one in self.customer_ids if (slot := store.slot(one)) is not None})
         emails = ({self.email} if self.email is not None else set()) or self.emails
@@ -110,20 +110,20 @@ class CustomerSearch:
     def find(self, filters: CustomerFilters, *, sort_field: str | None) -> array[int]:
         """Numbers of the customers that pass, in ascending order of the field; not to be changed."""
         store = self._store
-        everybody = store.slots() if sort_field is None else store.sorted_slots(sort_field)
+        everyone = store.slots() if sort_field is None else store.sorted_slots(sort_field)
         if filters == CustomerFilters():
-            return everybody
+            return everyone
         key = (filters, sort_field, store.version)
         if key not in self._remembered:
             while len(self._remembered) >= self._REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
-            self._remembered[key] = self._search(filters, sort_field=sort_field, everybody=everybody)
+            self._remembered[key] = self._search(filters, sort_field=sort_field, everyone=everyone)
         return self._remembered[key]
 
-    def _search(self, filters: CustomerFilters, *, sort_field: str | None, everybody: array[int]) -> array[int]:
+    def _search(self, filters: CustomerFilters, *, sort_field: str | None, everyone: array[int]) -> array[int]:
         candidates = filters.candidates(self._store)
         if candidates is None:
-            return array("I", [slot for slot in everybody if filters.matches(self._store, slot)])
+            return array("I", [slot for slot in everyone if filters.matches(self._store, slot)])
         passed = [slot for slot in candidates if filters.matches(self._store, slot)]
         if sort_field is not None:
             passed.sort(key=lambda slot: (self._store.sort_value(slot, sort_field), slot))

@@ -1,4 +1,4 @@
-"""What `POST /customers` and `PUT /customers/{customer_id}` accept, and what they refuse with which reason."""
+"""Validate the bodies of `POST /customers` and `PUT /customers/{customer_id}`."""
 
 from __future__ import annotations
 
@@ -62,16 +62,19 @@ def checked_password(body: JsonObject, *, required: bool) -> str | None:
         if required:
             raise bad_request(InvalidParam(name="password", reason="required"))
         return None
-    strong = (
-        isinstance(password, str)
-        and len(password) >= 8
+    if not isinstance(password, str) or not is_strong(password):
+        raise bad_request(InvalidParam(name="password", reason="invalid_value_format"))
+    return password
+
+
+def is_strong(password: str) -> bool:
+    """Whether a password is strong enough."""
+    return (
+        len(password) >= 8
         and any(letter.isdigit() for letter in password)
         and any(letter.isupper() for letter in password)
         and password.lower() not in _COMMON_PASSWORDS
     )
-    if not strong:
-        raise bad_request(InvalidParam(name="password", reason="invalid_value_format"))
-    return str(password)
 
 
 def checked_social(body: JsonObject) -> tuple[str, str] | None:
@@ -98,7 +101,7 @@ def checked_properties(body: JsonObject) -> tuple[JsonObject, ...]:
     """The `property_records` of a body; absent ones are none.
 
     Raises:
-        RefusalError: 400 if they are no list of objects with a `property_id`.
+        RefusalError: 400 if they are not a list of objects with a `property_id`.
     """
     records = body.get("property_records")
     if records is None:
@@ -109,7 +112,7 @@ def checked_properties(body: JsonObject) -> tuple[JsonObject, ...]:
 
 
 def read_only_fields(body: JsonObject) -> list[str]:
-    """Dotted names of what a client sent although only the server sets it."""
+    """Return the dotted names of read-only fields that a client sent."""
     customer = body.get("customer")
     if not isinstance(customer, dict):
         return []

@@ -62,7 +62,7 @@ class CustomerOperations:
         """`GET /customers`: on the customer interface the logged-in customer alone."""
         window = window_of(call.query, sortable=SORT_FIELDS)
         filters = filters_of(call.query)
-        short = call.query.truth("customer_short_salutation")
+        short = call.query.boolean("customer_short_salutation")
         with state.customers.lock:
             slots = self._slots(state, call, filters, window)
             shown = [_at(slots, place, window) for place in places(state, window, total=len(slots))]
@@ -101,7 +101,7 @@ def _page(state: SandboxState, shown: list[int], *, short: bool, offset: int, to
 
 async def read(state: SandboxState, call: Call) -> Answer:
     """`GET /customers/{customer_id}`."""
-    short = call.query.truth("customer_short_salutation")
+    short = call.query.boolean("customer_short_salutation")
     slot = _own_slot(state, call)
     if short or state.settings.pretty:
         record = _greeted(state.customers.record(slot), short=short)
@@ -130,6 +130,7 @@ async def create(state: SandboxState, call: Call) -> Answer:
         record = {name: value for name, value in customer.items() if name not in READ_ONLY}
         record["personal_information"] = _dated_consents(state, customer["personal_information"], before=None)
         customer_id = state.customers.insert(record, account=account)
+        _record_source(state, account.customer_source, customer_id=customer_id)
     if autologin and call.device is not None:
         state.device_tokens.bind(call.device.token_id, customer_id=customer_id)
     return data_answer({"customer_id": customer_id}, status=201, pretty=state.settings.pretty)
@@ -201,6 +202,14 @@ def _dated_consents(state: SandboxState, person: JsonObject, *, before: JsonObje
         key = (consent.get("consent_id"), consent.get("consent_value"))
         consent["last_change"] = known.get(key) or state.local(state.clock.now())
     return after
+
+
+def _record_source(state: SandboxState, source: JsonObject, *, customer_id: str) -> None:
+    # Only an external id is looked for afterwards; without one the tables need not be read.
+    if source.get("external_id"):
+        now = state.local(state.clock.now())
+        record = {**source, "customer_id": customer_id, "last_change": now}
+        state.tables.table("/customer-source-records").insert(record)
 
 
 def _checked_source(body: JsonObject) -> JsonObject:

@@ -40,8 +40,8 @@ def places(state: SandboxState, window: Window, *, total: int) -> range:
     """Places of the records that a page shows.
 
     Args:
-        state: Whose cap on `count` and whose overrides apply.
-        window: What was asked for.
+        state: Its cap on `count` and its overrides apply.
+        window: The part that was asked for.
         total: How many records there are.
     """
     cap = state.settings.max_count

@@ -42,11 +42,11 @@ class Query:
             raise bad_request(InvalidParam(name=name, reason="not_allowed_value", message="Too many values"))
         return values or None
 
-    def whole(self, name: str, *, default: int, minimum: int) -> int:
-        """A whole number of at least this much.
+    def integer(self, name: str, *, default: int, minimum: int) -> int:
+        """Return an integer of at least `minimum`.
 
         Raises:
-            RefusalError: 400 if it is none.
+            RefusalError: 400 if it is not one.
         """
         text = self.one(name)
         if text is None:
@@ -59,8 +59,8 @@ class Query:
             raise bad_request(InvalidParam(name=name, reason="not_allowed_value", value=text))
         return number
 
-    def truth(self, name: str) -> bool:
-        """A boolean, absent meaning false.
+    def boolean(self, name: str) -> bool:
+        """Return a boolean; false if absent.
 
         Raises:
             RefusalError: 400 if it is neither `true`, `false`, `1` nor `0`.
@@ -75,7 +75,7 @@ class Query:
 
 @attrs.frozen(kw_only=True)
 class Window:
-    """Which part of a list is asked for, and in what order.
+    """A part of a list, and its order.
 
     Attributes:
         count: Most records wanted.
@@ -103,8 +103,8 @@ def window_of(query: Query, *, sortable: Sequence[str]) -> Window:
     if direction not in (None, "ASC", "DESC"):
         raise bad_request(InvalidParam(name="sort_direction", reason="not_allowed_value", value=direction))
     return Window(
-        count=query.whole("count", default=DEFAULT_COUNT, minimum=1),
-        offset=query.whole("offset", default=0, minimum=0),
+        count=query.integer("count", default=DEFAULT_COUNT, minimum=1),
+        offset=query.integer("offset", default=0, minimum=0),
         sort_field=field,
         descending=direction == "DESC",
     )

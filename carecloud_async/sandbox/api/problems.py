@@ -1,4 +1,4 @@
-"""Refusals: the error bodies that the API documents, raised by whoever notices."""
+"""Refusals: the error bodies that the API documents, as exceptions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class InvalidParam:
     """One entry of `error_data.invalid_params`.
 
     Attributes:
-        name: Which parameter; dotted where it lies within another.
+        name: The parameter; dotted where it lies within another.
         reason: The API's code, such as `required` or `already_exists`.
-        value: What was sent, or `None` to leave it out.
+        value: The value that was sent, or `None` to leave it out.
         message: A sentence for people, or `None` to leave it out.
     """
 
@@ -31,7 +31,7 @@ class RefusalError(Exception):
 
     Args:
         status: HTTP status.
-        error: What stands under `error` in the body.
+        error: The object under `error` in the body.
     """
 
     def __init__(self, status: int, error: JsonObject) -> None:

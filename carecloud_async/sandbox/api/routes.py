@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from re import Pattern
 from typing import Final
 
@@ -21,8 +21,8 @@ class Address:
     """A path, taken apart.
 
     Attributes:
-        interface: Which face of the API, or `None` if the path is not the API's.
-        segment: What stands in the place of the interface.
+        interface: The interface, or `None` if the path is not the API's.
+        segment: The segment where the interface stands.
         resource: The path below the version, or the whole path if it is not the API's.
     """
 
@@ -47,7 +47,7 @@ class Route:
 
     Attributes:
         template: The template.
-        values: What stood in its places.
+        values: The values of its parameters.
         by_method: Its operations.
     """
 
@@ -60,9 +60,28 @@ class Routes:
     """All operations, found by path.
 
     Args:
-        operations: The table.
+        operations: The operations of most requests; no path of theirs is among the others.
+        others: Gives the others, when a path is not found: making them takes a moment that most sandboxes can spare.
     """
 
+    def __init__(
+        self, operations: Iterable[Operation], *, others: Callable[[], Iterable[Operation]] = lambda: ()
+    ) -> None:
+        self._first = _Templates(operations)
+        self._make_others = others
+        self._others: _Templates | None = None
+
+    def find(self, resource: str) -> Route | None:
+        """The template that fits a path below the version."""
+        found = self._first.find(resource)
+        if found is not None:
+            return found
+        if self._others is None:
+            self._others = _Templates(self._make_others())
+        return self._others.find(resource)
+
+
+class _Templates:
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._operations: dict[str, dict[str, Operation]] = defaultdict(dict)
         for operation in operations:
@@ -73,7 +92,6 @@ class Routes:
             self._patterns[template.count("/")].append((compile_path(template)[0], template))
 
     def find(self, resource: str) -> Route | None:
-        """The template that fits a path below the version."""
         for pattern, template in self._patterns.get(resource.count("/"), ()):
             match = pattern.match(resource)
             if match is not None:

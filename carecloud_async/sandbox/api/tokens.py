@@ -35,7 +35,7 @@ async def create(state: SandboxState, call: Call) -> Answer:
     setup = _checked_setup(body)
     (application,) = required_text(body, "external_application_id")
     required_text(device, "device_id", "device_system", "device_name", "device_type")
-    _known_application(application, name="external_application_id")
+    known_application(application, name="external_application_id")
     token_id = state.device_tokens.create(
         application_id=application, device=device, setup=setup, push_token=body.get("push_token")
     )
@@ -53,7 +53,7 @@ async def change(state: SandboxState, call: Call) -> Answer:
 async def login(state: SandboxState, call: Call) -> Answer:
     """`POST /tokens/{token_id}/actions/login`: by e-mail, phone or card."""
     kind, value, password = required_text(call.json(), "login_type", "login_value", "password")
-    candidates = _LOOK_UPS.get(kind)
+    candidates = LOOK_UPS.get(kind)
     if candidates is None:
         raise bad_request(InvalidParam(name="login_type", reason="not_allowed_value", value=kind))
     for slot in candidates(state, value):
@@ -81,14 +81,30 @@ async def authentication_token(state: SandboxState, call: Call) -> Answer:
     application = call.query.one("external_application_id")
     if not application:
         raise bad_request(InvalidParam(name="external_application_id", reason="required"))
-    _known_application(application, name="external_application_id")
-    letters = {"1": _ALPHANUMERIC, "2": _NUMERIC}.get(call.query.one("token_type") or "1")
+    known_application(application, name="external_application_id")
+    kind = call.query.one("token_type") or "1"
+    return new_handover(state, kind=kind, application_id=application, customer_id=customer_id)
+
+
+def new_handover(state: SandboxState, *, kind: str, application_id: str, customer_id: str) -> Answer:
+    """Make an authentication token and answer it.
+
+    Args:
+        state: The state.
+        kind: `1` for letters and digits, `2` for digits alone.
+        application_id: The application that the customer goes to.
+        customer_id: The customer.
+
+    Raises:
+        RefusalError: 400 for another kind.
+    """
+    letters = {"1": _ALPHANUMERIC, "2": _NUMERIC}.get(kind)
     if letters is None:
         raise bad_request(InvalidParam(name="token_type", reason="not_allowed_value"))
     handover = Handover(
         value="".join(state.random.choice(letters) for _ in range(6)),
         request_id=state.hex(72),
-        application_id=application,
+        application_id=application_id,
         customer_id=customer_id,
         ends=state.clock.now() + HANDOVER_LIFETIME,
     )
@@ -113,7 +129,7 @@ async def authentication_token_login(state: SandboxState, call: Call) -> Answer:
 
 
 async def logout(state: SandboxState, call: Call) -> Answer:
-    """`POST /tokens/{token_id}/actions/logout`: the token stays good, but is nobody's any more."""
+    """`POST /tokens/{token_id}/actions/logout`: the token stays valid, without a customer."""
     state.device_tokens.bind(call.own_device().token_id, customer_id=None)
     return no_content()
 
@@ -172,7 +188,7 @@ def _by_card(state: SandboxState, value: str) -> list[int]:
     return [slot for slot in store.by_card(value) if store.account_at(slot).card == value]
 
 
-_LOOK_UPS: Final = {"email": _by_email, "phone": _by_phone, "card": _by_card}
+LOOK_UPS: Final = {"email": _by_email, "phone": _by_phone, "card": _by_card}
 
 
 def _with_field(state: SandboxState, field: str, value: str, slots: list[int]) -> list[int]:
@@ -188,7 +204,12 @@ def _logged_in(state: SandboxState, call: Call, customer_id: str) -> Answer:
     return data_answer({"customer_id": customer_id}, pretty=state.settings.pretty)
 
 
-def _known_application(application: str, *, name: str) -> None:
+def known_application(application: str, *, name: str) -> None:
+    """Check that the sandbox knows an application of customers.
+
+    Raises:
+        RefusalError: 400 that names the parameter.
+    """
     if application not in APPLICATION_IDS:
         raise bad_request(InvalidParam(name=name, reason="not_found", value=application))
 

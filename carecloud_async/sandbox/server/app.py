@@ -23,7 +23,7 @@ class SandboxApp:
     """The sandbox as an ASGI app; may be mounted in another one.
 
     Args:
-        pipeline: What turns requests into answers.
+        pipeline: Turns requests into answers.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:

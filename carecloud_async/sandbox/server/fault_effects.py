@@ -1,4 +1,4 @@
-"""What a fault makes of an answer."""
+"""Effects of faults on answers."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _CUTS: Final = (False, True, "before", "after", "half")
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """What goes wrong.
+    """A way in which a request goes wrong.
 
     Attributes:
         status: Answer with this status instead of doing the work; `None` does the work.
@@ -55,10 +55,10 @@ class ArmedFault:
     """A fault that waits for its requests.
 
     Attributes:
-        fault: What goes wrong.
+        fault: How they go wrong.
         pattern: For which requests.
-        seen: How many of them came.
-        hits: How many of them it struck.
+        seen: Number of those that came.
+        hits: Number of those it applied to.
     """
 
     def __init__(self, fault: Fault, *, pattern: str, times: int | None, after: int) -> None:
@@ -70,7 +70,7 @@ class ArmedFault:
         self._after = after
 
     def ready(self, name: str) -> bool:
-        """Count a request, and say whether this fault would strike it."""
+        """Count a request, and return whether this fault applies to it."""
         if not matches(self.pattern, name):
             return False
         self.seen += 1
@@ -78,7 +78,7 @@ class ArmedFault:
 
 
 class Faults:
-    """The faults that a test has ordered; the first one that is ready strikes, one a request."""
+    """The faults that a test has ordered; the first one that is ready applies, one a request."""
 
     def __init__(self) -> None:
         self._armed: list[ArmedFault] = []
@@ -106,8 +106,8 @@ class Faults:
         Args:
             pattern: Verb and path template, such as `GET /customers` or `* /customers/{customer_id}`; `*` stands for
                 anything.
-            times: How many requests it strikes; `None` is all of them until it is removed.
-            after: How many matching requests it lets pass first.
+            times: Number of requests it applies to; `None` is all of them until it is removed.
+            after: Number of matching requests it lets pass first.
             status: Answer with this status instead of doing the work.
             retry_after: Value of `Retry-After`, in seconds or as any text.
             delay: Seconds before anything else happens.
@@ -152,8 +152,8 @@ class Faults:
         with self._lock:
             self._armed = []
 
-    def strike(self, name: str) -> Fault | None:
-        """The fault that befalls this request, if one does; each call is one request.
+    def take(self, name: str) -> Fault | None:
+        """Return the fault of this request, if it has one, and count it; each call is one request.
 
         Args:
             name: Verb and path template.
@@ -167,7 +167,7 @@ class Faults:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a pattern means this operation.
+    """Return whether a pattern means this operation.
 
     Args:
         pattern: Verb and path template, with `*` for anything.

@@ -1,9 +1,11 @@
-"""The life of one request: noted, limited, perhaps struck by a fault, admitted, worked on, answered."""
+"""Answer one request: record it, apply limits and faults, authorize it, call its handler."""
 
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Awaitable, Callable
+from threading import Lock
 
 import attrs
 
@@ -16,7 +18,6 @@ from carecloud_async.sandbox.api.routes import Address, Route, Routes
 from carecloud_async.sandbox.server.conformance import broken_rules
 from carecloud_async.sandbox.server.fault_effects import answer_instead, damaged
 from carecloud_async.sandbox.server.faults import Faults
-from carecloud_async.sandbox.server.limiter import RateLimiter
 from carecloud_async.sandbox.server.recording import RecordedRequest, Recorder
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
@@ -37,8 +38,8 @@ class Pipeline:
         state: The state of the sandbox.
         routes: Its operations.
         recorder: Where requests are noted.
-        faults: What is to go wrong.
-        sleep: Waits for so many seconds.
+        faults: The faults that tests ordered.
+        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Pipeline:
         self._recorder = recorder
         self._faults = faults
         self._sleep = sleep
-        self._limiter = RateLimiter()
+        self._limiter = _RateLimiter()
         self._serial = 0
         self._refused = 0
 
@@ -92,7 +93,7 @@ class Pipeline:
         limit = settings.rate_limit
         if limit is not None and not self._limiter.admits(self._state.clock.now(), limit=limit):
             return self._too_many()
-        fault = self._faults.strike(arrival.request.name)
+        fault = self._faults.take(arrival.request.name)
         if fault is None:
             return await self._worked(arrival)
         if fault.delay > 0:
@@ -150,3 +151,28 @@ class Pipeline:
         if settings.set_cookies:
             headers.append(("set-cookie", f"sandbox_session=visitor-{self._serial}; Path=/; HttpOnly"))
         return attrs.evolve(answer, headers=tuple(headers))
+
+
+class _RateLimiter:
+    """The server's rate limit: a number of requests in any window, refused ones not counted."""
+
+    def __init__(self) -> None:
+        self._served: deque[float] = deque()
+        self._lock = Lock()
+
+    def admits(self, now: float, *, limit: float) -> bool:
+        """Whether one more request fits.
+
+        Args:
+            now: The server's clock in seconds.
+            limit: Requests a second; below one, a request each `1 / limit` seconds.
+        """
+        window = max(1.0, 1.0 / limit)
+        capacity = max(1, int(limit * window))
+        with self._lock:
+            while self._served and (self._served[0] <= now - window or self._served[0] > now):
+                self._served.popleft()
+            if len(self._served) >= capacity:
+                return False
+            self._served.append(now)
+            return True

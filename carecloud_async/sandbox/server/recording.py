@@ -1,4 +1,4 @@
-"""What came in: the requests, how many of each, and where they broke the rules of the API."""
+"""Record requests: the last ones, their numbers, and where they broke the rules of the API."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Recorder:
     """Counts everything, keeps the last requests.
 
     Args:
-        keep: How many requests are kept.
+        keep: Number of requests that are kept.
     """
 
     def __init__(self, *, keep: int) -> None:
@@ -95,12 +95,12 @@ class Recorder:
             self._add(self.violations, f"{request.name}: {text}")
 
     def count(self, pattern: str) -> int:
-        """How many requests came in whose verb and template match; `*` stands for anything."""
+        """Return the number of requests whose verb and template match; `*` stands for anything."""
         with self._lock:
             return sum(number for name, number in self._counts.items() if matches(pattern, name))
 
     def statuses(self) -> Counter[int]:
-        """How many answers had which status."""
+        """Return the number of answers by status."""
         with self._lock:
             return Counter(self._statuses)
 

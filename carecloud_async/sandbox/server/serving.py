@@ -60,7 +60,7 @@ def url_of(listener: socket.socket) -> str:
 def serve_in_foreground(
     app: SandboxApp, *, host: str, port: int, connections: Connections, on_ready: Callable[[str], object]
 ) -> None:
-    """Serve until interrupted, which is no error.
+    """Serve until interrupted; Ctrl-C is not an error.
 
     Args:
         app: The sandbox's app.
@@ -106,7 +106,7 @@ def server_for(app: SandboxApp, *, host: str, port: int, connections: Connection
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that says when it is ready."""
+    """A uvicorn server that tells when it is ready."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -166,7 +166,7 @@ def _closable_protocol(connections: Connections) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def _disconnect(self) -> None:
-            # What was written goes out first: half an answer is to arrive as half.
+            # Flush first: half an answer is to arrive as half.
             self.transport.close()
 
     return ClosableProtocol

@@ -15,8 +15,8 @@ NO_ANSWER = "Server disconnected without sending a response."
 HALF_AN_ANSWER = "peer closed connection without sending complete message body"
 
 
-def what_httpx_says(cut: ConnectionCutError) -> str:
-    """The message that httpx gives when a connection dies like this."""
+def httpx_message(cut: ConnectionCutError) -> str:
+    """Return the message that httpx gives when a connection dies like this."""
     return NO_ANSWER if cut.answer is None else HALF_AN_ANSWER
 
 
@@ -31,7 +31,7 @@ def read_timeout(extensions: Mapping[str, Any]) -> float | None:
 
 
 def in_process(app: SandboxApp, *, family: str) -> Any:
-    """Make a transport that calls the app instead of a server; a cut connection is what httpx makes of one.
+    """Make a transport that calls the app instead of a server; a cut connection raises as in httpx.
 
     Args:
         app: The sandbox's app.
@@ -49,7 +49,7 @@ def in_process(app: SandboxApp, *, family: str) -> Any:
                 with anyio.fail_after(read_timeout(request.extensions)):
                     return await self._inner.handle_async_request(request)
             except ConnectionCutError as cut:
-                raise module.RemoteProtocolError(what_httpx_says(cut), request=request) from None
+                raise module.RemoteProtocolError(httpx_message(cut), request=request) from None
             except TimeoutError:
                 raise module.ReadTimeout("The read operation timed out", request=request) from None
 

@@ -1,1 +1,1 @@
-"""What one sandbox holds: customers, tokens, users, clock."""
+"""The state of one sandbox: customers, tables, tokens, users, clock."""

@@ -1,4 +1,4 @@
-"""What the server knows of a customer and never shows: password, social networks, properties, source, card."""
+"""The hidden side of a customer: password, social networks, properties, source, card."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ TIMESTAMP = "%Y-%m-%d %H:%M:%S"
 
 
 class SandboxClock:
-    """Seconds since 1970 in UTC, as the server believes them.
+    """The server's time in seconds since 1970, UTC.
 
     Args:
         source: Where the time comes from, in seconds since 1970.
@@ -28,7 +28,7 @@ class SandboxClock:
         return self._source() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Move the clock by so many seconds, backwards if negative."""
+        """Move the clock by a number of seconds, backwards if negative."""
         self._offset += seconds
 
     def set(self, instant: datetime) -> None:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import copy
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
 from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes
+from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, json_bytes, merged
 from carecloud_async.sandbox.state.accounts import Account, seeded_account
 from carecloud_async.sandbox.state.identifiers import CustomerIds
-from carecloud_async.sandbox.state.ordering import Ordering
 from carecloud_async.sandbox.state.people import person, slot_in_card, slot_in_email, slot_in_phone
 from carecloud_async.sandbox.state.untidy import untidied
 
@@ -50,7 +49,7 @@ class CustomerStore:
         self._next = count
         self._changed: dict[int, JsonObject] = {}
         self._accounts: dict[int, Account] = {}
-        self._orderings: dict[str, Ordering] = {}
+        self._orderings: dict[str, _Ordering] = {}
         self._rendered: dict[int, bytes] | None = {} if keep_rendered else None
 
     # For tests
@@ -90,7 +89,7 @@ class CustomerStore:
         return self.rendered(self._known(customer_id))
 
     def account(self, customer_id: str) -> Account:
-        """What the server keeps of a customer and never shows.
+        """Return the hidden side of a customer.
 
         Raises:
             KeyError: There is no such customer.
@@ -143,7 +142,7 @@ class CustomerStore:
         Raises:
             KeyError: There is no such customer.
         """
-        record = _merged(self.get(customer_id), {"last_change": self._timestamp(), **changes})
+        record = merged(self.get(customer_id), {"last_change": self._timestamp(), **changes})
         self.replace(customer_id, record)
 
     def replace(self, customer_id: str, record: JsonObject) -> None:
@@ -173,6 +172,11 @@ class CustomerStore:
 
     # For the handlers: customers by number
 
+    @property
+    def seeded(self) -> int:
+        """Number of customers at the start."""
+        return self._seeded
+
     def slot(self, customer_id: str) -> int | None:
         """The number behind an id, or `None` if there is no such customer (any more)."""
         slot = self._ids.slot_of(customer_id)
@@ -190,11 +194,11 @@ class CustomerStore:
         """Numbers of all customers by one of `SORT_FIELDS`, ascending; not to be changed."""
         ordering = self._orderings.get(field)
         if ordering is None:
-            ordering = self._orderings[field] = Ordering(self._live, key=self._key(field))
+            ordering = self._orderings[field] = _Ordering(self._live, key=self._key(field))
         return ordering.slots
 
     def sort_value(self, slot: int, field: str) -> Any:
-        """What a customer is sorted by: absent values first; one type for each field."""
+        """Return the sort key of a customer: absent values first; one type for each field."""
         if field == "customer_id":
             return self._ids.number_of(slot)
         value = self.record(slot).get(field)
@@ -231,11 +235,11 @@ class CustomerStore:
         return text
 
     def by_email(self, email: str) -> list[int]:
-        """Numbers that may have this e-mail; the caller compares."""
+        """Return numbers that may have this e-mail; the caller compares."""
         return self._likely(slot_in_email(email.casefold()))
 
     def by_phone(self, phone: str) -> list[int]:
-        """Numbers that may have this phone; the caller compares."""
+        """Return numbers that may have this phone; the caller compares."""
         return self._likely(slot_in_phone(phone))
 
     def by_card(self, number: str) -> list[int]:
@@ -270,9 +274,26 @@ class CustomerStore:
             self._rendered.pop(slot, None)
 
 
-def _merged(record: JsonObject, changes: JsonObject) -> JsonObject:
-    merged = dict(record)
-    for name, value in changes.items():
-        before = merged.get(name)
-        merged[name] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
-    return merged
+class _Ordering:
+    """Numbers of customers in the order of one field: four bytes each.
+
+    Args:
+        slots: The numbers, in any order.
+        key: Sort key of a number; no two numbers have the same.
+    """
+
+    __slots__ = ("_key", "slots")
+
+    def __init__(self, slots: Iterable[int], *, key: Callable[[int], Any]) -> None:
+        self._key = key
+        self.slots = array("I", sorted(slots, key=key))
+
+    def add(self, slot: int) -> None:
+        """Put a number in its place."""
+        self.slots.insert(bisect_left(self.slots, self._key(slot), key=self._key), slot)
+
+    def remove(self, slot: int) -> None:
+        """Take a number out; its key must still be what it was when it was added."""
+        place = bisect_left(self.slots, self._key(slot), key=self._key)
+        if place < len(self.slots) and self.slots[place] == slot:
+            del self.slots[place]

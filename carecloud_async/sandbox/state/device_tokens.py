@@ -1,4 +1,4 @@
-"""Device tokens of the customer interface: one per device and application, and who is logged in on it."""
+"""Device tokens of the customer interface: one per device and application, with the customer who is logged in."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Handover:
     """An authentication token that takes a logged-in customer to another application.
 
     Attributes:
-        value: What the customer carries over.
+        value: The token's text.
         request_id: Second half of the proof.
         application_id: Where it may be used.
-        customer_id: Whom it logs in.
+        customer_id: The customer that it logs in.
         ends: When it ends, in seconds since 1970.
     """
 

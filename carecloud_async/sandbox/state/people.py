@@ -44,7 +44,13 @@ _CITIES: Final = (
     ("Zürich", "8001", "ch"),
 )
 _LANGUAGES: Final = ("cs", "en", "de", "sk")
-_STORES: Final = ("8bed991c68a4", "86e05affc7a7abecd513ab400", "81eaeea13b8984a169c490a325")
+STORE_IDS: Final = ("8bed991c68a4", "86e05affc7a7abecd513ab400", "81eaeea13b8984a169c490a325")
+CONSENT_IDS: Final = (
+    "8fd73167342d06899c4c015320",
+    "8fd73167342d06899c4c015321",
+    "8fd73167342d06899c4c015322",
+    "89ce2a1b9b01f5c939fb1e20cd",
+)
 _EMAIL_NUMBER: Final = re.compile(r"^[a-z]+\.[a-z]+\.(\d+)@example\.com$")
 _FIRST_PHONE: Final = 420_600_000_000
 _FIRST_CARD: Final = 2_700_000_000_000
@@ -116,7 +122,7 @@ def _personal(slot: int, draw: bytes, customer_id: str) -> JsonObject:
         "email": f"{first_ascii}.{last_ascii}.{slot}@example.com",
         "phone": str(_FIRST_PHONE + slot),
         "language_id": _LANGUAGES[draw[7] % len(_LANGUAGES)],
-        "store_id": _STORES[draw[13] % len(_STORES)],
+        "store_id": STORE_IDS[draw[13] % len(STORE_IDS)],
         "photo_url": f"https://photos.example.com/{customer_id}.jpg" if draw[14] & 1 else "",
         "address": _address(draw),
         "agreement": _agreement(draw),
@@ -141,7 +147,7 @@ def _address(draw: bytes) -> JsonObject:
 
 
 def _agreement(draw: bytes) -> JsonObject:
-    custom = [{"agreement_id": "89ce2a1b9b01f5c939fb1e20cd", "agreement_value": draw[3] % 3}] if draw[2] & 1 else []
+    custom = [{"agreement_id": CONSENT_IDS[3], "agreement_value": draw[3] % 3}] if draw[2] & 1 else []
     return {
         "agreement_gtc": 1,
         "agreement_profiling": draw[4] % 3,
@@ -151,10 +157,9 @@ def _agreement(draw: bytes) -> JsonObject:
 
 
 def _consents(draw: bytes) -> list[JsonObject]:
-    ids = ("8fd73167342d06899c4c015320", "8fd73167342d06899c4c015321", "8fd73167342d06899c4c015322")
     return [
-        {"consent_id": ids[number], "consent_value": draw[number] % 3, "last_change": _timestamp(draw[number], 1, 1)}
-        for number in range(draw[6] % 3)
+        {"consent_id": consent_id, "consent_value": draw[number] % 3, "last_change": _timestamp(draw[number], 1, 1)}
+        for number, consent_id in enumerate(CONSENT_IDS[: draw[6] % 3])
     ]
 
 

@@ -1,4 +1,4 @@
-"""Everything that one sandbox knows, in one place, so that handlers are plain functions of it and a request."""
+"""The whole state of one sandbox, so that handlers are plain functions of it and a request."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from carecloud_async.sandbox.state.clock import SandboxClock, local_timestamp
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.device_tokens import DeviceTokens
 from carecloud_async.sandbox.state.settings import Overrides, Settings
+from carecloud_async.sandbox.state.tables import Tables
 from carecloud_async.sandbox.state.user_tokens import UserTokens
 
 HANDOVER_LIFETIME = timedelta(minutes=5).total_seconds()
@@ -45,9 +46,10 @@ class SandboxState:
         clock: Its clock.
         random: Where its tokens come from.
         customers: Its customers.
-        user_tokens: Who is logged in on the enterprise interface.
+        tables: The records of all other lists.
+        user_tokens: Tokens of the enterprise interface.
         device_tokens: Devices of the customer interface.
-        overrides: What it says although it is not so.
+        overrides: What it says instead of the truth.
         passwords: Password of each enterprise login name.
         user_applications: Application ids that the enterprise login accepts.
         sso_tokens: Login name behind each single sign-on token.
@@ -59,6 +61,7 @@ class SandboxState:
     clock: SandboxClock
     random: Random
     customers: CustomerStore
+    tables: Tables
     user_tokens: UserTokens
     device_tokens: DeviceTokens
     overrides: Overrides = attrs.field(factory=Overrides)
@@ -73,5 +76,5 @@ class SandboxState:
         return local_timestamp(instant, zone=self.settings.zone)
 
     def hex(self, digits: int) -> str:
-        """So many random hex digits."""
+        """Return random hex digits."""
         return f"{self.random.getrandbits(4 * digits):0{digits}x}"

@@ -1,4 +1,4 @@
-"""How this one server behaves, where real ones differ; every field may be changed while it runs."""
+"""Settings of the server's behaviour; every field may be changed while it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 @attrs.define(kw_only=True)
 class Settings:
-    """The knobs of a sandbox, read anew for every request.
+    """Settings of a sandbox, read anew for every request.
 
     Attributes:
         zone: Time zone of the project; every timestamp in an answer is local to it and says no offset.
@@ -25,7 +25,7 @@ class Settings:
         unstable_ties: Whether records that are equal in the sort field come in another order each time.
         uneven_names: Whether every fourth `invalid_params` names its parameter by a list, a number or an object.
         latency: Seconds that every answer takes.
-        rate_limit: Requests a second above which the answer is 429; `None` is no limit.
+        rate_limit: Requests a second above which the answer is 429; `None` sets no limit.
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves the header out.
         set_cookies: Whether each answer sets a cookie.
         date_header: Whether answers carry `Date`.
@@ -53,7 +53,7 @@ class Settings:
 
 @attrs.define(kw_only=True)
 class Overrides:
-    """What the server says although it is not so; see `Sandbox.lie`.
+    """What the server says instead of the truth; see `Sandbox.lie`.
 
     Attributes:
         total_items: Total of every list, instead of the true one.

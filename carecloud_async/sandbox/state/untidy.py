@@ -1,15 +1,18 @@
-"""What time does to records: zero dates, numbers for strings, nulls, unknown fields and values, awkward text.
+"""Untidy records, as real back ends have them: zero dates, numbers for strings, nulls, unknown fields and values.
 
-Each rule strikes every so many customers, so that a few dozen already show nearly all of them; the first customer is
-spared by all.
+Each rule applies to one record in a fixed number, so that a few dozen already show nearly all of them; the first
+record stays tidy. Customers have rules of their own; the records of all other tables share some that need only the
+fields of a schema.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.facts import Field
+from carecloud_async.sandbox.state.texts import is_timestamp
 
 ZERO_DATE: Final = "0000-00-00"
 ZERO_TIMESTAMP: Final = "0000-00-00 00:00:00"
@@ -53,7 +56,7 @@ def _numeric_address(_record: JsonObject, person: JsonObject) -> None:
         person["address"]["address2"] = None
 
 
-def _strangers(record: JsonObject, person: JsonObject) -> None:
+def _unknown_fields(record: JsonObject, person: JsonObject) -> None:
     record["loyalty_tier"] = {"code": "GOLD", "since": None, "levels": [1, 2.5, "three", {"deep": [[]]}]}
     person["nickname"] = "Éa"
     for name in ("address", "agreement"):
@@ -84,7 +87,7 @@ def _only_language(record: JsonObject, person: JsonObject) -> None:
 
 
 RULES: Final[tuple[tuple[int, int, _Change], ...]] = (
-    (7, 2, _strangers),
+    (7, 2, _unknown_fields),
     (10, 1, _numeric_phone),
     (11, 3, _person_field("salutation", AWKWARD)),
     (13, 5, _person_field("birthdate", ZERO_DATE)),
@@ -109,7 +112,7 @@ RULES: Final[tuple[tuple[int, int, _Change], ...]] = (
     (43, 21, _person_field("phone", "")),
     (43, 22, _person_field("store_id", None)),
     (47, 2, _big_numbers),
-    # What PHP servers make of an empty object, and of a number from a form.
+    # PHP servers write an empty object and a number from a form like this.
     (53, 30, _person_field("address", [])),
     (53, 31, _person_field("gender", "2")),
     (97, 60, _only_language),
@@ -117,8 +120,39 @@ RULES: Final[tuple[tuple[int, int, _Change], ...]] = (
 
 
 def untidied(record: JsonObject, *, slot: int) -> JsonObject:
-    """Let the rules that strike this number loose on a tidy record; changes it in place and returns it."""
+    """Apply the rules for this number to a tidy customer, in place."""
     for every, at, change in RULES:
         if slot % every == at:
             change(record, record["personal_information"])
+    return record
+
+
+def untidied_record(record: JsonObject, fields: Sequence[Field], *, number: int) -> JsonObject:
+    """Make a record of a table untidy, in place; ids and required fields stay as they are.
+
+    Args:
+        record: A tidy record.
+        fields: The fields of its schema that hold no reference.
+        number: Its number in the table; number 0 stays tidy.
+    """
+    optional = [field for field in fields if not field.required and not field.name.endswith(("_id", "_ids"))]
+    texts = [field.name for field in optional if field.type == "string" and not field.format and not field.enum]
+    texts = [name for name in texts if not is_timestamp(Field(name=name, type="string"))]
+    if number % 7 == 2:
+        record["sandbox_extra"] = {"code": "GOLD", "since": None, "levels": [1, 2.5, "three", {"deep": [[]]}]}
+    if number % 10 == 1:
+        record |= {name: int(record[name]) for name in texts if str(record[name]).isascii() and record[name].isdigit()}
+    if number % 11 == 3:
+        record |= {field.name: ZERO_TIMESTAMP for field in optional[-1:] if is_timestamp(field)}
+        record |= {field.name: ZERO_TIMESTAMP for field in optional if field.name == "last_change"}
+        record |= {field.name: ZERO_DATE for field in optional if field.format == "date"}
+    if number % 13 == 5:
+        record |= dict.fromkeys(texts[-1:])
+    if number % 17 == 4:
+        for name in texts[:1]:
+            record.pop(name, None)
+    if number % 19 == 6:
+        record |= dict.fromkeys(texts[-1:], AWKWARD)
+    if number % 23 == 7:
+        record |= {field.name: 97 for field in optional if field.type == "integer" and field.name == "state"}
     return record

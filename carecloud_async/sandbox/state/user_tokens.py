@@ -13,7 +13,7 @@ class UserToken:
 
     Attributes:
         value: The bearer token.
-        user_id: Whose it is.
+        user_id: The user.
         ends: When it ends, in seconds since 1970.
     """
 
@@ -42,7 +42,7 @@ class UserTokens:
         """Log a user in.
 
         Args:
-            user_id: Who.
+            user_id: The user.
             lifetime: Seconds that a new token is good for.
             reuse_margin: Seconds that an older token must still be good for to be handed out again; `None`: never is.
         """

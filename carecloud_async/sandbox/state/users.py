@@ -1,4 +1,4 @@
-"""The enterprise users of the sandbox: the one who may log in, and colleagues to fill a list with."""
+"""The enterprise users of the sandbox: the API user, and colleagues to fill a list with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from carecloud_async.sandbox.json_text import JsonObject
 
 SORT_FIELDS: Final = ("user_id", "login", "first_name", "last_name", "email", "phone", "store_id", "last_login")
 FILTERS: Final = ("email", "phone", "login", "first_name", "last_name", "store_id")
+ROLE_IDS: Final = ("86e05affc7a7befcd513ab400", "89ce2a1b9b01f5c939fb1e20cd")
 _COLLEAGUES: Final = 136
 
 
@@ -21,7 +22,7 @@ def api_user() -> JsonObject:
         "last_name": "Legend",
         "email": "fabulous.user@example.com",
         "phone": 420123828931,
-        "user_role_id": "86e05affc7a7befcd513ab400",
+        "user_role_id": ROLE_IDS[0],
         "store_id": "86e05affc7a7abecd513ab400",
     }
 
@@ -39,7 +40,7 @@ def _colleague(number: int) -> JsonObject:
         "last_name": ("User", "Nováková", "Smith")[number % 3],
         "email": f"colleague.{number}@example.com" if number % 10 else "",
         "phone": str(420700000000 + number) if number % 7 else None,
-        "user_role_ids": ["86e05affc7a7befcd513ab400", "89ce2a1b9b01f5c939fb1e20cd"][: number % 3],
+        "user_role_ids": list(ROLE_IDS[: number % 3]),
         "store_id": "86e05affc7a7abecd513ab400",
         "last_login": "2021-04-16 18:22:35.052987" if number % 5 else "0000-00-00 00:00:00",
     }

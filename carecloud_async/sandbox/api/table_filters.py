@@ -1,0 +1,158 @@
+"""Filters of the lists that stand on tables: combined with AND, the values of one with OR.
+
+A filter compares the field of its name: `name=` and other free texts by part of the text, `…_from=` and `…_to=` as
+limits of a timestamp, all others by equality without regard to case. `card_number_list[]` compares `card_number`,
+`tag_ids[]` the `tag_id` of any of the `tags`. A parameter that no field of the records answers to, such as
+`without_stores` or `include_property_records`, is taken and filters nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeAlias
+
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.facts import PAGING, Field
+from carecloud_async.sandbox.state.plans import Plans
+
+Test: TypeAlias = Callable[[JsonObject], bool]
+"""Whether a record passes."""
+
+Filter: TypeAlias = Callable[[tuple[str, ...], str], Test]
+"""Makes the test for the values that were sent and the time now, as the API writes it."""
+
+_BY_PART: Final = ("name", "title", "note", "text")
+_ALIASES: Final = {"reservation_state": "actual_state", "visible_for_customer": "visibility_for_customer"}
+VALIDITY: Final = ("is_valid", "valid_only", "valid_now")
+"""Filters that depend on the time."""
+
+
+def filters_for(plans: Plans, schema: str, parameters: Iterable[Field], *, noun: str) -> dict[str, Filter]:
+    """The filters of a list, by parameter; those that a record says nothing of are left out.
+
+    Args:
+        plans: The tables.
+        schema: Schema of the records.
+        parameters: The list's parameters.
+        noun: Name of a record in the singular, such as `task_comment`.
+    """
+    found = ((one.name, _filter(plans, schema, one, noun)) for one in parameters if one.name not in PAGING)
+    return {name: made for name, made in found if made is not None}
+
+
+def values_at(record: JsonObject, path: tuple[str, ...]) -> Iterator[Any]:
+    """The values that a record has at a path, through one list on the way and one at its end."""
+    value = record.get(path[0])
+    if len(path) == 1:
+        yield from value if isinstance(value, list) else (value,)
+        return
+    for inner in value if isinstance(value, list) else (value,):
+        if isinstance(inner, dict):
+            yield inner.get(path[1])
+
+
+def sort_key(record: JsonObject, field: str) -> tuple[int, float, str]:
+    """Return the sort key of a record: absent values first, then numbers, then texts."""
+    value = record.get(field)
+    if value is None:
+        return 0, 0.0, ""
+    if isinstance(value, int | float):
+        return 1, float(value), ""
+    return 2, 0.0, str(value)
+
+
+def _filter(plans: Plans, schema: str, parameter: Field, noun: str) -> Filter | None:
+    name = parameter.name
+    names = plans.field_names(schema)
+    if name in VALIDITY:
+        return _valid if {"valid_from", "valid_to"} & names else None
+    if name == "is_applied":
+        return _truth(lambda record: bool(record.get("applied_date"))) if "applied_date" in names else None
+    if name == "free_only":
+        return _truth(lambda record: (record.get("free_capacity") or 0) > 0) if "free_capacity" in names else None
+    if name.endswith(("_from", "_to")) and parameter.format in ("date", "timestamp"):
+        field = _limited(plans.fields(schema), name)
+        return None if field is None else _limit(field, latest=name.endswith("_to"))
+    for candidate in _candidates(name, noun):
+        path = plans.path_to(schema, candidate)
+        if path is not None:
+            return _contains(path) if candidate.endswith(_BY_PART) else _equals(path)
+    return None
+
+
+def _candidates(name: str, noun: str) -> Iterator[str]:
+    yield _ALIASES.get(name, name)
+    yield name.removesuffix("_list")
+    yield name.removesuffix("s")
+    yield name.removesuffix("es")
+    yield name.removeprefix(f"{noun}_")
+    yield f"{noun}_{name}"
+    yield f"is_{name}"
+    yield f"{name}s"
+
+
+def _limited(fields: tuple[Field, ...], name: str) -> str | None:
+    names = [field.name for field in fields]
+    if name in names:
+        return name
+    base, _, end = name.rpartition("_")
+    guesses = [base, *(["created_at"] if "time" in base else [])]
+    guesses += [one for one in names if one.endswith("_time")] if base == "time" else []
+    guesses += [f"valid_{end}"] if base == "time" else []
+    return next((guess for guess in guesses if guess in names), None)
+
+
+def _limit(field: str, *, latest: bool) -> Filter:
+    def made(values: tuple[str, ...], _now: str) -> Test:
+        limit = values[-1].replace("T", " ")
+
+        def passes(record: JsonObject) -> bool:
+            # A limit that is a date means the whole day.
+            value = str(record.get(field) or "")[: len(limit)]
+            return bool(value) and (value <= limit if latest else value >= limit)
+
+        return passes
+
+    return made
+
+
+def _equals(path: tuple[str, ...]) -> Filter:
+    def made(values: tuple[str, ...], _now: str) -> Test:
+        wanted = {_text(value) for value in values}
+        return lambda record: any(_text(value) in wanted for value in values_at(record, path) if value is not None)
+
+    return made
+
+
+def _contains(path: tuple[str, ...]) -> Filter:
+    def made(values: tuple[str, ...], _now: str) -> Test:
+        wanted = [_text(value) for value in values]
+
+        def passes(record: JsonObject) -> bool:
+            texts = [_text(value) for value in values_at(record, path) if value is not None]
+            return any(part in text for part in wanted for text in texts)
+
+        return passes
+
+    return made
+
+
+def _truth(holds: Test) -> Filter:
+    def made(values: tuple[str, ...], _now: str) -> Test:
+        wanted = _text(values[-1]) in ("true", "1")
+        return lambda record: holds(record) is wanted
+
+    return made
+
+
+def _valid(values: tuple[str, ...], now: str) -> Test:
+    def holds(record: JsonObject) -> bool:
+        return str(record.get("valid_from") or "") <= now <= str(record.get("valid_to") or "9999")
+
+    return _truth(holds)(values, now)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).casefold()

@@ -1,0 +1,125 @@
+"""The lists that stand on tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from carecloud_async.sandbox.api.answer import Answer
+from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.listing import Page, page_answer, places, tell_hook
+from carecloud_async.sandbox.api.parameters import Window, window_of
+from carecloud_async.sandbox.api.table_filters import VALIDITY, Test, filters_for, sort_key, values_at
+from carecloud_async.sandbox.api.table_request import TableHandler, own_customer
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.draw import hex_id
+from carecloud_async.sandbox.state.facts import ApiOperation
+from carecloud_async.sandbox.state.plans import Plans
+from carecloud_async.sandbox.state.sandbox_state import SandboxState
+from carecloud_async.sandbox.state.tables import Table
+
+
+class TableList(TableHandler):
+    """One list, by GET or by POST.
+
+    Args:
+        api: Its facts.
+        plans: The tables.
+    """
+
+    def __init__(self, api: ApiOperation, plans: Plans) -> None:
+        super().__init__(api, plans)
+        parameters = (*api.query, *api.body)
+        self._plan = plans.lists[api.template]
+        self._schema = plans.tables[self._plan.table].schema
+        noun = api.key.removesuffix("ies") + "y" if api.key.endswith("ies") else api.key.removesuffix("s")
+        self._filters = filters_for(plans, self._schema, parameters, noun=noun)
+        self._paged = {"count", "offset"} <= {field.name for field in api.query}
+
+    async def page(self, state: SandboxState, call: Call) -> Answer:
+        """Answer a page: on the customer interface the logged-in customer's records, where records say whose they are.
+
+        Raises:
+            RefusalError: See `check_path`, `arguments` and `window_of`.
+        """
+        self.check_path(state, call)
+        arguments = self.arguments(state, call)
+        with state.tables.lock:
+            table = self.table(state, call, self._api.template)
+            window = self._window(call, table, arguments)
+            found = self._found(state, call, table, arguments, window.sort_field)
+            if window.descending:
+                found = found[::-1]
+            shown = [found[place] for place in places(state, window, total=len(found))]
+            records = [table.record(record_id) for record_id in shown]
+            served = Page(
+                template=self._api.template,
+                key=self._api.key,
+                ids=lambda: shown if table.plan.id_field is not None else (),
+                records=lambda: records,
+                rendered=None,
+                offset=window.offset,
+                total=len(found),
+            )
+            answer = page_answer(state, served)
+        await tell_hook(state, served)
+        return answer
+
+    def _window(self, call: Call, table: Table, arguments: JsonObject) -> Window:
+        if self._paged:
+            return window_of(call.query, sortable=tuple(self._plans.field_names(self._schema)))
+        count = arguments.get("count") if isinstance(arguments.get("count"), int) else len(table)
+        return Window(count=max(count or 1, 1), offset=0, sort_field=None, descending=False)
+
+    def _found(
+        self, state: SandboxState, call: Call, table: Table, arguments: JsonObject, sort_field: str | None
+    ) -> list[str]:
+        now = state.local(state.clock.now())
+        sent = {name: values for name in self._filters if (values := self._sent(call, arguments, name))}
+        shuffled = state.settings.unstable_ties and sort_field is not None
+
+        def find() -> list[str]:
+            tests = [*self._scope(call), *(self._filters[name](values, now) for name, values in sent.items())]
+            ids = [one for number, one in enumerate(table.ids()) if self._shares(call, number, one)]
+            if tests:
+                ids = [one for one in ids if all(passes(table.record(one)) for passes in tests)]
+            if shuffled:
+                state.random.shuffle(ids)
+            if sort_field is None:
+                return ids
+            if sort_field == table.plan.id_field:
+                return sorted(ids)
+            field = sort_field
+            return sorted(ids, key=lambda one: sort_key(table.record(one), field))
+
+        if shuffled:
+            return find()
+        moment = now if any(name in VALIDITY for name in sent) else None
+        key = (self._api.template, *call.path.values(), own_customer(call), *sent.items(), sort_field, moment)
+        return table.search(key, find)
+
+    def _sent(self, call: Call, arguments: JsonObject, name: str) -> tuple[str, ...]:
+        if self._api.method == "POST":
+            value = arguments.get(name)
+            return tuple(map(str, value)) if isinstance(value, list) else () if value is None else (str(value),)
+        parameter = next(field for field in self._api.query if field.name == name)
+        if parameter.many:
+            return tuple(call.query.many(name) or ())
+        several = [value for key, value in call.query.pairs if key == f"{name}[]"]
+        one = call.query.one(name)
+        return tuple(several) if several else () if one is None else (one,)
+
+    def _scope(self, call: Call) -> Iterator[Test]:
+        own = own_customer(call)
+        if own is not None and "customer_id" in self._plans.field_names(self._schema):
+            yield lambda record: record.get("customer_id") == own
+        name = self._plan.parent_name
+        path = self._plans.path_to(self._schema, name) if name and self._plan.scope == "field" else None
+        if name and path:
+            yield lambda record: call.path[name] in values_at(record, path)
+
+    def _shares(self, call: Call, number: int, record_id: str) -> bool:
+        # Of records that say nothing of the parent, the first and about an eighth of the others are said to be its.
+        name = self._plan.parent_name
+        if self._plan.scope != "share" or name is None:
+            return True
+        return number == 0 or hex_id(call.path[name] + record_id)[-1] in "01"

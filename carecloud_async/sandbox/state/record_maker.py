@@ -1,0 +1,135 @@
+"""Makes the records of a table from the fields of its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.draw import Draw, hex_id
+from carecloud_async.sandbox.state.facts import Field
+from carecloud_async.sandbox.state.plans import Plans, TablePlan
+from carecloud_async.sandbox.state.texts import text
+from carecloud_async.sandbox.state.untidy import untidied_record
+
+_DEEPEST: Final = 2
+"""Level at which objects hold no further objects; the record is level 0."""
+
+
+class RecordMaker:
+    """Makes records: the same seed, table and number always give the same one.
+
+    Args:
+        seed: Another seed makes other records.
+        plans: The tables.
+        refer: Gives the id of a record of another table: name of the table, choices, number of the referring record.
+    """
+
+    def __init__(self, *, seed: int, plans: Plans, refer: Callable[[str, Draw, int], str]) -> None:
+        self._seed = seed
+        self._plans = plans
+        self._refer = refer
+        self._free: dict[str, list[Field]] = {}
+
+    def record(self, plan: TablePlan, number: int, *, record_id: str, parent: Mapping[str, str]) -> JsonObject:
+        """Make a record.
+
+        Args:
+            plan: Its table.
+            number: Its number in the table; number 0 is tidy.
+            record_id: Its id.
+            parent: Name and id of its parent, or nothing.
+        """
+        draw = self._draw(f"{plan.name}:{number}:{':'.join(parent.values())}")
+        own = {} if plan.id_field is None else {plan.id_field: record_id}
+        made = self._object(plan.schema, draw, number, table=plan.name, level=0, given={**parent, **own})
+        return untidied_record(made, self._free_fields(plan), number=number)
+
+    def answer(self, schema: str, fields: tuple[Field, ...], *, given: JsonObject, place: str) -> JsonObject:
+        """Make the data of an answer that is not a record of a table.
+
+        Args:
+            schema: Its schema, or "" if it has only fields.
+            fields: Its fields, if it has no schema.
+            given: Fields of this name get these values.
+            place: The text that the values are worked out from.
+        """
+        draw = self._draw(place)
+        fields = fields or self._plans.fields(schema)
+        table = f"/{place.split('/')[1]}"
+        return {
+            field.name: self._given(field, given)
+            if field.name in given
+            else field.type == "boolean" or self._value(field, draw, 0, schema=schema, table=table, level=0)
+            for field in fields
+            if "." not in field.name
+        }
+
+    def _free_fields(self, plan: TablePlan) -> list[Field]:
+        free = self._free.get(plan.name)
+        if free is None:
+            fields = self._plans.fields(plan.schema)
+            referred = {one.name: self._plans.referred(one.name, schema=plan.schema, table=plan.name) for one in fields}
+            free = self._free[plan.name] = [one for one in fields if referred[one.name] is None]
+        return free
+
+    def _draw(self, place: str) -> Draw:
+        return Draw(f"{self._seed}:{place}")
+
+    @staticmethod
+    def _given(field: Field, given: JsonObject) -> Any:
+        value = given[field.name]
+        return value if field.item != "string" or field.many else str(value)
+
+    def _object(
+        self, schema: str, draw: Draw, number: int, *, table: str, level: int, given: Mapping[str, str]
+    ) -> JsonObject:
+        return {
+            field.name: given[field.name]
+            if field.name in given
+            else self._value(field, draw, number, schema=schema, table=table, level=level)
+            for field in self._plans.fields(schema)
+            if "." not in field.name and (level < _DEEPEST or field.many or not self._plans.fields(field.item))
+        }
+
+    def _value(self, field: Field, draw: Draw, number: int, *, schema: str, table: str, level: int) -> Any:
+        if not field.many:
+            return self._single(field, draw, number, schema=schema, table=table, level=level)
+        if level >= _DEEPEST and self._plans.fields(field.item):
+            return []
+        # The first record of a table shows an item of every list.
+        length = 1 if number == 0 else draw.below(3)
+        return [self._single(field, draw, number, schema=schema, table=table, level=level) for _ in range(length)]
+
+    def _single(self, field: Field, draw: Draw, number: int, *, schema: str, table: str, level: int) -> Any:
+        kind = field.item.split("|")[0].removesuffix("[]")
+        if self._plans.fields(kind):
+            return self._object(kind, draw, number, table=table, level=level + 1, given={})
+        known = self._plans.known_values(field)
+        if known:
+            return 1 if field.name == "state" and 1 in known and draw.below(8) else draw.pick(known)
+        if kind == "string":
+            referred = self._plans.referred(field.name, schema=schema, table=table)
+            if referred is not None:
+                return self._refer(referred, draw, number)
+            if field.name.endswith(("_id", "_ids")) and not field.name.endswith(("text_id", "external_id")):
+                return hex_id(f"{self._seed}:{field.name}:{draw.below(1 << 32)}")
+            return text(field, draw, number)
+        return (_BY_NAME.get(field.name) or _SCALARS.get(kind, _empty))(draw)
+
+
+def _empty(_: Draw) -> JsonObject:
+    return {}
+
+
+_BY_NAME: Final[dict[str, Callable[[Draw], Any]]] = {
+    "gps_latitude": lambda draw: 48 + draw.below(30_000) / 10_000,
+    "gps_longitude": lambda draw: 12 + draw.below(60_000) / 10_000,
+    "vat_rate": lambda draw: draw.pick((0, 12, 21)),
+}
+_SCALARS: Final[dict[str, Callable[[Draw], Any]]] = {
+    "integer": lambda draw: 1 + draw.below(50),
+    "number": lambda draw: (100 + draw.below(90_000)) / 100,
+    "boolean": lambda draw: draw.below(2) == 1,
+    "any": lambda draw: draw.below(100),
+}

@@ -1,0 +1,275 @@
+"""The tables behind all lists but those of customers and users: made on first use, changed by requests and by tests."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import RLock
+from typing import Final
+
+from carecloud_async.sandbox.constants import (
+    CUSTOMER_APPLICATION_ID,
+    CUSTOMER_SOURCE_IDS,
+    OTHER_CUSTOMER_APPLICATION_ID,
+)
+from carecloud_async.sandbox.json_text import JsonObject, merged
+from carecloud_async.sandbox.state.customer_store import CustomerStore
+from carecloud_async.sandbox.state.draw import Draw, hex_id
+from carecloud_async.sandbox.state.people import CONSENT_IDS, STORE_IDS
+from carecloud_async.sandbox.state.plans import CUSTOMERS, USERS, Plans, TablePlan, api_plans
+from carecloud_async.sandbox.state.record_maker import RecordMaker
+from carecloud_async.sandbox.state.users import ROLE_IDS, all_users
+
+DEFAULT_RECORDS: Final = 250
+_FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "/agreements": CONSENT_IDS,
+    "/customer-external-applications": (CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID),
+    "/customer-sources": CUSTOMER_SOURCE_IDS,
+    "/languages": ("cs", "en", "de", "sk", "pl", "fr", "es", "it", "hu", "uk"),
+    "/stores": STORE_IDS,
+    "/user-roles": ROLE_IDS,
+}
+"""Ids that customers, users and logins of the sandbox name."""
+
+
+class Table:
+    """The records of one list; tests use it to change the state behind the client's back.
+
+    A record is made when it is first asked for. Safe to use from another thread than the server's.
+
+    Attributes:
+        plan: Its list, schema and id.
+        version: Number of changes so far.
+    """
+
+    _REMEMBERED: Final = 8
+
+    def __init__(
+        self,
+        plan: TablePlan,
+        ids: Sequence[str],
+        *,
+        make: Callable[[int, str], JsonObject],
+        new_id: Callable[[int], str],
+        timestamp: Callable[[], str],
+        lock: RLock,
+    ) -> None:
+        self.plan = plan
+        self.version = 0
+        self._numbers: dict[str, int | None] = {record_id: number for number, record_id in enumerate(ids)}
+        self._records: dict[str, JsonObject] = {}
+        self._make = make
+        self._new_id = new_id
+        self._timestamp = timestamp
+        self._lock = lock
+        self._next = len(ids)
+        self._searches: dict[object, list[str]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Table {self.plan.name} of {len(self)} records>"
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __contains__(self, record_id: object) -> bool:
+        return record_id in self._numbers
+
+    def __iter__(self) -> Iterator[JsonObject]:
+        """Copies of all records, oldest first."""
+        return (self.get(record_id) for record_id in self.ids())
+
+    def ids(self) -> list[str]:
+        """The ids of all records, oldest first; of records without an id in the API, the sandbox's own."""
+        return list(self._numbers)
+
+    def get(self, record_id: str) -> JsonObject:
+        """A copy of a record.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        return copy.deepcopy(self.record(record_id))
+
+    def record(self, record_id: str) -> JsonObject:
+        """A record itself, not to be changed.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        number = self._numbers[record_id]
+        record = self._records.get(record_id)
+        if record is None:
+            if number is None:
+                raise KeyError(record_id)
+            record = self._records[record_id] = self._make(number, record_id)
+        return record
+
+    def insert(self, record: JsonObject | None = None) -> str:
+        """Add a record.
+
+        Args:
+            record: Its fields; the id and `last_change` are the server's. `None` makes one up.
+
+        Returns:
+            The new id.
+        """
+        with self._lock:
+            record_id = self._new_id(self._next)
+            made = self._make(self._next, record_id) if record is None else copy.deepcopy(record)
+            own = {} if self.plan.id_field is None else {self.plan.id_field: record_id}
+            self._next += 1
+            self._numbers[record_id] = None
+            self._records[record_id] = {**own, **made, **own}
+            self._changed()
+            return record_id
+
+    def update(self, record_id: str, changes: JsonObject) -> None:
+        """Change some fields of a record, deep; `last_change`, if it has one, becomes now unless it is among them.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        before = self.record(record_id)
+        dated = {"last_change": self._timestamp()} if "last_change" in before else {}
+        self.replace(record_id, merged(before, {**dated, **changes}))
+
+    def replace(self, record_id: str, record: JsonObject) -> None:
+        """Put a whole record in place of what was there; only the id stays.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        with self._lock:
+            before = self.record(record_id)
+            field = self.plan.id_field
+            own = {} if field is None else {field: before.get(field, record_id)}
+            self._records[record_id] = {**own, **copy.deepcopy(record), **own}
+            self._changed()
+
+    def delete(self, record_id: str) -> None:
+        """Remove a record for good.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        with self._lock:
+            del self._numbers[record_id]
+            self._records.pop(record_id, None)
+            self._changed()
+
+    def search(self, key: object, find: Callable[[], list[str]]) -> list[str]:
+        """The ids that a search finds, remembered until a record changes, since pages come in rows.
+
+        Args:
+            key: Says which search it is.
+            find: Searches.
+        """
+        if key not in self._searches:
+            while len(self._searches) >= self._REMEMBERED:
+                del self._searches[next(iter(self._searches))]
+            self._searches[key] = find()
+        return self._searches[key]
+
+    def _changed(self) -> None:
+        self.version += 1
+        self._searches.clear()
+
+
+class Tables:
+    """All tables of a sandbox.
+
+    Args:
+        seed: Another seed makes other records.
+        records: Number of records of each table at the start.
+        customers: The customers that records refer to.
+        timestamp: Gives the time of a change as the API writes it.
+    """
+
+    def __init__(self, *, seed: int, records: int, customers: CustomerStore, timestamp: Callable[[], str]) -> None:
+        if records < 0:
+            raise ValueError("a sandbox cannot have a negative number of records")
+        self.lock = customers.lock
+        self._seed = seed
+        self._count = records
+        self._customers = customers
+        self._timestamp = timestamp
+        self._tables: dict[tuple[str, str | None], Table] = {}
+        self._made: RecordMaker | None = None
+
+    @property
+    def plans(self) -> Plans:
+        """The tables that there are; read on first use."""
+        return api_plans()
+
+    @property
+    def maker(self) -> RecordMaker:
+        """Makes records and answers."""
+        if self._made is None:
+            self._made = RecordMaker(seed=self._seed, plans=self.plans, refer=self._refer)
+        return self._made
+
+    def table(self, name: str, parent_id: str | None = None) -> Table:
+        """A table, made on first use.
+
+        Args:
+            name: Path template of its list.
+            parent_id: Id of the parent, for a table that each parent has one of.
+
+        Raises:
+            KeyError: There is no such table.
+        """
+        with self.lock:
+            found = self._tables.get((name, parent_id))
+            if found is None:
+                found = self._tables[name, parent_id] = self._build(self.plans.tables[name], parent_id)
+            return found
+
+    def exists(self, collection: str, record_id: str) -> bool:
+        """Whether a collection has a record: a table, or the customers or users."""
+        if collection == CUSTOMERS:
+            return record_id in self._customers
+        if collection == USERS:
+            return any(user["user_id"] == record_id for user in all_users())
+        return record_id in self.table(collection)
+
+    def _build(self, plan: TablePlan, parent_id: str | None) -> Table:
+        if (plan.parent_name is None) != (parent_id is None):
+            raise KeyError(f"{plan.name} needs the id of its parent" if parent_id is None else plan.name)
+        parent = {} if plan.parent_name is None or parent_id is None else {plan.parent_name: parent_id}
+
+        def make(number: int, record_id: str) -> JsonObject:
+            return self.maker.record(plan, number, record_id=record_id, parent=parent)
+
+        def new_id(number: int) -> str:
+            return self._id(plan, number, parent_id)
+
+        return Table(
+            plan,
+            [new_id(number) for number in range(self._count)],
+            make=make,
+            new_id=new_id,
+            timestamp=self._timestamp,
+            lock=self.lock,
+        )
+
+    def _id(self, plan: TablePlan, number: int, parent_id: str | None) -> str:
+        first = _FIRST_IDS.get(plan.name, ())
+        if number < len(first):
+            return first[number]
+        # A list of some products is known by the ids of the products.
+        elsewhere = self.plans.referred(plan.id_field or "", schema=plan.schema, table=plan.name)
+        if elsewhere not in (None, plan.name) and elsewhere in self.plans.tables and number < self._count:
+            return self._id(self.plans.tables[elsewhere], number, None)
+        return hex_id(f"{self._seed}:{plan.name}:{parent_id or ''}:{number}")
+
+    def _refer(self, collection: str, draw: Draw, number: int) -> str:
+        if collection == USERS:
+            return str(draw.pick(all_users())["user_id"])
+        if collection != CUSTOMERS:
+            # First records refer to first records.
+            chosen = 0 if number == 0 else draw.below(max(self._count, 1))
+            return self._id(self.plans.tables[collection], chosen, None)
+        if not self._customers.seeded:
+            return hex_id(f"{self._seed}:{CUSTOMERS}:{number}")
+        # The first customer, the one of most examples, has a tenth of everything.
+        return self._customers.id_of(0 if number % 10 == 0 else draw.below(self._customers.seeded))

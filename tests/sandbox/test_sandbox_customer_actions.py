@@ -1,0 +1,97 @@
+"""Actions on customers that tell right from wrong."""
+
+import pytest
+
+from carecloud_async.sandbox import (
+    CUSTOMER_PASSWORD,
+    FIRST_CUSTOMER_EMAIL,
+    FIRST_CUSTOMER_ID,
+    OTHER_CUSTOMER_APPLICATION_ID,
+    SOCIAL_NETWORK_IDS,
+    SOCIAL_TOKEN_PREFIX,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def act(api, bearer, action, **body):
+    return await api.call("POST", f"/customers/actions/{action}", token=bearer, json=body)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("email", FIRST_CUSTOMER_EMAIL), ("card", "2700000000000")])
+async def test_credentials_are_verified(enterprise, token, kind, value):
+    """The right password tells the customer's id, a wrong one and another kind of login are refused."""
+    login = {"login_type": kind, "login_value": value}
+    right = await act(enterprise, token, "verify-credentials", **login, password=CUSTOMER_PASSWORD)
+    assert right.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
+    assert (await act(enterprise, token, "verify-credentials", **login, password="wrong")).status_code == 403
+    login["login_type"] = "phone"
+    assert (await act(enterprise, token, "verify-credentials", **login, password="wrong")).status_code == 400
+
+
+async def test_social_networks_are_verified(enterprise, token):
+    """The token of a social network tells the customer's id, an unknown one is refused."""
+    social = {"social_network_id": SOCIAL_NETWORK_IDS[0]}
+    social["social_network_token"] = SOCIAL_TOKEN_PREFIX + FIRST_CUSTOMER_ID
+    action = "verify-social-network-credentials"
+    right = await act(enterprise, token, action, social_network_credentials=social)
+    assert right.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
+    social["social_network_token"] = "unknown"
+    assert (await act(enterprise, token, action, social_network_credentials=social)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "free"),
+    [
+        ("email", FIRST_CUSTOMER_EMAIL.upper(), False),
+        ("email", "new@example.com", True),
+        ("phone", "420523828931", False),
+        ("phone", "420999999999", True),
+    ],
+)
+async def test_taken_identifiers_cannot_register(enterprise, token, kind, value, free):
+    """An e-mail or phone that somebody has cannot be registered again."""
+    answer = await act(enterprise, token, "check-registration-ability", type=kind, value=value)
+    assert answer.json()["data"] == {"registration_ability": free}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "valid"),
+    [
+        ("password", CUSTOMER_PASSWORD, True),
+        ("password", "weak", False),
+        ("referral_code", "FRIEND2024", True),
+        ("referral_code", "NOBODY", False),
+    ],
+)
+async def test_passwords_and_referral_codes_are_validated(enterprise, kind, value, valid):
+    """Weak passwords and unknown referral codes are not valid; no token is needed to ask."""
+    answer = await act(enterprise, None, "validate-customer-data", type=kind, value=value)
+    assert answer.json()["data"] == {"is_valid": valid}
+
+
+async def test_an_authentication_token_is_good_once(enterprise, token):
+    """A token for another application tells its customer once, there and nowhere else."""
+    goal = {"external_application_id": OTHER_CUSTOMER_APPLICATION_ID, "token_type": 2}
+    issued = (await act(enterprise, token, "auth-token", customer_id=FIRST_CUSTOMER_ID, **goal)).json()["data"]
+    assert issued["authentication_token"].isdigit()
+    proof = {"token": issued["authentication_token"], "token_request_id": issued["token_request_id"]}
+    elsewhere = await act(enterprise, token, "verify-auth-token", application_id="another", **proof)
+    assert elsewhere.status_code == 403
+    proof["application_id"] = OTHER_CUSTOMER_APPLICATION_ID
+    first = await act(enterprise, token, "verify-auth-token", **proof)
+    assert first.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
+    assert (await act(enterprise, token, "verify-auth-token", **proof)).status_code == 403
+    unknown = await act(enterprise, token, "auth-token", customer_id="nobody", **goal)
+    assert unknown.json()["error"]["error_data"]["invalid_params"][0]["name"] == "customer_id"
+
+
+async def test_the_search_takes_all_that_is_given(sandbox, enterprise, token):
+    """Name, date of birth and card number narrow the search down; without any of them nobody is found."""
+    path = "/customers/actions/search-customers"
+    smiths = (await enterprise.get(path, token=token, last_name="smith")).json()["data"]["strict"]
+    expected = [one for one in sandbox.customers if one["personal_information"].get("last_name") == "Smith"]
+    assert [one["customer_id"] for one in smiths] == [one["customer_id"] for one in expected]
+    one = (await enterprise.get(path, token=token, last_name="smith", card_number="2700000000000")).json()["data"]
+    assert one == {"strict": [{"customer_id": FIRST_CUSTOMER_ID, "match": 2}]}
+    assert (await enterprise.get(path, token=token)).json()["data"] == {"strict": []}

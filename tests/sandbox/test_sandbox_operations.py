@@ -1,0 +1,181 @@
+"""Every operation of the API on the sandbox: success, shape, pages, writes, refusals."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from carecloud_async.sandbox import OTHER_CUSTOMER_APPLICATION_ID, Sandbox
+from carecloud_async.sandbox.api import customer_actions
+from tests.sandbox.contract_shapes import FACTS, body_of, path_of, query_of, wrong_in_answer
+
+pytestmark = pytest.mark.anyio
+OPERATIONS = list(FACTS.operations.values())
+SERVED = {one.template for one in customer_actions.TABLE}
+#: Those of the customers' own handlers, which have tests of their own.
+OWN = ("postCustomer", "putCustomer", *(one.operation_id for one in OPERATIONS if one.path in SERVED))
+ON_BOTH = [one for one in OPERATIONS if one.interface == "both" and one.verb != "DELETE"]
+GETS = {one.path: one for one in OPERATIONS if one.verb == "GET"}
+#: Every PUT that a GET of the same path shows, but the customer's and the booking's, which have rules of their own.
+PUTS = [one for one in OPERATIONS if one.verb == "PUT" and one.path in GETS]
+PUTS = [one for one in PUTS if one.operation_id not in ("putBooking", *OWN)]
+WRITES = [one for one in OPERATIONS if any(value.required for value in one.body)]
+WRITES = [one for one in WRITES if not one.path.startswith(("/tokens", "/users")) and one.operation_id not in OWN]
+LISTS = [one for one in OPERATIONS if one.answer.key and not one.path.startswith(("/customers", "/users"))]
+#: What the quickstart's users have besides the description.
+QUICKSTART = {".user.phone", ".user.user_role_id", ".phone", ".user_role_id"}
+by_id = {"ids": lambda one: one.operation_id}
+
+
+@pytest.fixture
+def anyio_backend():
+    """One backend: nothing here waits, and the other rooms' tests run the same server on both."""
+    return "asyncio"
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=20, seed=1, records=30)
+
+
+async def handed_over(sandbox, connect):
+    """The proof of an authentication token that the enterprise interface has just issued."""
+    async with connect(sandbox, "enterprise") as api:
+        issuing = FACTS.operations["postCustomersAuthToken"]
+        answer = await api.call("POST", issuing.path, token=await api.user_token(), json=body_of(issuing))
+    data = answer.json()["data"]
+    proof = {"token": data["authentication_token"], "token_request_id": data["token_request_id"]}
+    return {"application_id": OTHER_CUSTOMER_APPLICATION_ID, **proof}
+
+
+async def called(sandbox, connect, operation, interface):
+    """The answer to a call with all that is required."""
+    async with connect(sandbox, interface) as api:
+        token = None
+        if operation.authorized and interface == "customer":
+            token = await api.device_token()
+            await api.customer_login(token)
+        elif operation.authorized:
+            token = await api.user_token()
+        body, query = body_of(operation), query_of(operation)
+        if operation.operation_id == "postUserLogout":
+            body["bearer_token"] = token
+        if "token_request_id" in body:
+            body = await handed_over(sandbox, connect)
+        options = {"json": body} if operation.body else {}
+        path = path_of(sandbox, operation, token)
+        return await api.call(operation.verb, path, token=token, params=query, **options)
+
+
+def wrong(operation, answer):
+    return [one for one in wrong_in_answer(operation, answer) if one.split(" ")[0] not in QUICKSTART]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, **by_id)
+async def test_every_operation_succeeds_in_the_declared_form(sandbox, connect, operation):
+    """Called with what it requires, an operation answers its declared status and shape, and notes no violation."""
+    customers_alone = operation.interface == "customer" or operation.path.startswith("/tokens")
+    answer = await called(sandbox, connect, operation, "customer" if customers_alone else "enterprise")
+    assert wrong(operation, answer) == []
+    assert sandbox.violations == []
+    assert sandbox.count(f"{operation.verb} {operation.path}") >= 1
+
+
+@pytest.mark.parametrize("operation", ON_BOTH, **by_id)
+async def test_operations_of_both_interfaces_succeed_for_a_customer(sandbox, connect, operation):
+    """The logged-in customer gets the same forms for the own records."""
+    answer = await called(sandbox, connect, operation, "customer")
+    assert wrong(operation, answer) == []
+    assert sandbox.violations == []
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.interface != "both"], **by_id)
+async def test_the_wrong_interface_is_refused(sandbox, connect, operation):
+    """An operation of one interface is a 403 on the other."""
+    async with connect(sandbox, "customer" if operation.interface == "enterprise" else "enterprise") as api:
+        answer = await api.call(operation.verb, path_of(sandbox, operation, "token"), token="token", json={})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (403, "interface_not_allowed_exception")
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.authorized], **by_id)
+async def test_a_token_is_asked_for(sandbox, connect, operation):
+    """Without a token, an operation that needs one is a 401."""
+    async with connect(sandbox, "customer" if operation.interface == "customer" else "enterprise") as api:
+        answer = await api.call(operation.verb, path_of(sandbox, operation, "token"), json={})
+    on_other_interface = operation.path.endswith("/actions/logout") and operation.path.startswith("/tokens")
+    assert answer.status_code == (403 if on_other_interface else 401)
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if one.path_names and not one.path.startswith("/tokens")], **by_id
+)
+async def test_unknown_ids_in_the_path_are_not_found(sandbox, enterprise, token, operation):
+    """An id that no record has is a 404, whichever place of the path it stands in."""
+    for name in operation.path_names:
+        path = path_of(sandbox, operation)
+        place = operation.path.split("/").index("{" + name + "}")
+        segments = path.split("/")
+        segments[place] = "nobody"
+        answer = await enterprise.call(
+            operation.verb, "/".join(segments), token=token, json=body_of(operation), params=query_of(operation)
+        )
+        assert (answer.status_code, answer.json()["error"]["error_data"]["resource_id"]) == (404, "nobody")
+
+
+@pytest.mark.parametrize("operation", WRITES, **by_id)
+async def test_missing_fields_of_a_body_are_named(sandbox, connect, operation):
+    """An empty body is a 400, and one that lacks a field of a table's operation names that field."""
+    async with connect(sandbox, "enterprise") as api:
+        token = await api.user_token()
+        path = path_of(sandbox, operation)
+        answer = await api.call(operation.verb, path, token=token, json={})
+    params = answer.json()["error"]["error_data"]["invalid_params"]
+    asked = {value.name for value in operation.body if value.required and "." not in value.name}
+    assert (answer.status_code, {param["name"] for param in params}) == (400, asked)
+    assert {param["reason"] for param in params} == {"required"}
+
+
+@pytest.mark.parametrize("operation", LISTS, **by_id)
+async def test_pages_bring_every_record_once(sandbox, enterprise, token, operation):
+    """Paged lists are walked by `offset` to the end, in their order and by each field; unpaged ones come whole."""
+    path, body = path_of(sandbox, operation), body_of(operation)
+    names = {value.name for value in operation.query}
+
+    async def page(**params):
+        options = {"json": body} if operation.verb == "POST" else {}
+        params = {**query_of(operation), **params}
+        answer = await enterprise.call(operation.verb, path, token=token, params=params, **options)
+        data = answer.json()["data"]
+        return [json.dumps(one, sort_keys=True) for one in data[operation.answer.key]], data["total_items"]
+
+    whole, total = await page(**({"count": 1000} if "count" in names else {}))
+    assert len(whole) == total > 0
+    if "offset" in names:
+        pages = [(await page(count=7, offset=offset))[0] for offset in range(0, total, 7)]
+        assert [one for part in pages for one in part] == whole
+    if "sort_field" in names:
+        field = FACTS.schemas[operation.answer.type].fields[0].name
+        rising, _ = await page(count=1000, sort_field=field)
+        falling, _ = await page(count=1000, sort_field=field, sort_direction="DESC")
+        values = [json.loads(one).get(field) for one in rising]
+        assert (sorted(rising), falling) == (sorted(whole), rising[::-1])
+        texts = [one for one in values if isinstance(one, str)]
+        assert texts == sorted(texts)
+
+
+@pytest.mark.parametrize("operation", PUTS, **by_id)
+async def test_put_deletes_what_is_left_out(sandbox, enterprise, token, operation):
+    """A PUT keeps what only the server sets, takes what is sent, and deletes the rest; the next GET shows it."""
+    sandbox.set_time(datetime(2026, 1, 15, 11, tzinfo=UTC))
+    wrapper = next(value for value in operation.body if value.required)
+    schema = FACTS.schemas[wrapper.item]
+    path, body = path_of(sandbox, operation), body_of(operation)
+    before = (await enterprise.get(path, token=token)).json()["data"]
+    answer = await enterprise.call("PUT", path, token=token, json=body)
+    after = (await enterprise.get(path, token=token)).json()["data"]
+    kept = {value.name: before[value.name] for value in schema.fields if value.read_only}
+    kept |= {"last_change": "2026-01-15 12:00:00"} if "last_change" in kept else {}
+    kept |= {name: path.rpartition("/")[2] for name in operation.path_names[-1:] if name in before}
+    assert answer.status_code == 204
+    assert after == body[wrapper.name] | kept
+    assert set(before) - set(after) == {one.name for one in schema.fields if not (one.required or one.read_only)}

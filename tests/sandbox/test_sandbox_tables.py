@@ -1,0 +1,317 @@
+"""The sandbox's tables: filters, parents, customers, batches, actions, refusals, and what tests may change."""
+
+import pytest
+
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+from carecloud_async.sandbox.state.facts import api_facts
+from carecloud_async.sandbox.state.plans import api_plans
+from tests.contract import sandbox_tables
+from tests.sandbox.contract_shapes import FACTS, body_of, path_of, record
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    """One backend: nothing here waits, and the other rooms' tests run the same server on both."""
+    return "asyncio"
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=20, seed=1, records=30)
+
+
+def test_the_facts_are_the_manifests():
+    """The package carries the manifest's facts: `python -m tests.contract --sandbox-tables` changes nothing."""
+    assert sandbox_tables.FILE.read_text(encoding="utf-8") == sandbox_tables.dumps(FACTS)
+    assert len(FACTS.operations) == 322
+
+
+async def test_a_booking_is_changed_in_three_fields(sandbox, enterprise, token):
+    """`PUT /bookings/{booking_id}` replaces customer, status and data, and leaves the items alone."""
+    path = path_of(sandbox, FACTS.operations["putBooking"])
+    before = (await enterprise.get(path, token=token)).json()["data"]
+    body = {"booking": {"booking_status": "other", "booking_items": []}}
+    assert (await enterprise.call("PUT", path, token=token, json=body)).status_code == 204
+    after = (await enterprise.get(path, token=token)).json()["data"]
+    assert after["booking_status"] == "other"
+    assert not {"data", "customer_id"} & set(after)
+    assert after["booking_items"] == before["booking_items"]
+
+
+async def test_read_only_fields_are_noted(sandbox, enterprise, token):
+    """Sending a record back as it was read is answered, and its read-only fields are violations."""
+    path = path_of(sandbox, FACTS.operations["putCard"])
+    card = (await enterprise.get(path, token=token)).json()["data"]
+    assert (await enterprise.call("PUT", path, token=token, json={"card": card})).status_code == 204
+    assert "PUT /cards/{card_id}: read-only field card.last_change was sent" in sandbox.violations
+
+
+async def test_a_record_lives_from_post_to_delete(sandbox, enterprise, token):
+    """A POST answers the one id, GET and the list of the parent show the record, after a DELETE it is gone."""
+    booking = record(FACTS.schemas["Booking"]) | {"customer_id": FIRST_CUSTOMER_ID}
+    created = await enterprise.call("POST", "/bookings", token=token, json={"booking": booking})
+    assert (created.status_code, list(created.json()["data"])) == (201, ["booking_id"])
+    path = f"/bookings/{created.json()['data']['booking_id']}"
+    read = (await enterprise.get(path, token=token)).json()["data"]
+    assert read.items() >= booking.items()
+    assert read["state"] == 1
+    mine = await enterprise.get("/bookings", token=token, customer_id=FIRST_CUSTOMER_ID)
+    assert read in mine.json()["data"]["bookings"]
+    assert (await enterprise.call("DELETE", path, token=token)).status_code == 204
+    assert (await enterprise.get(path, token=token)).status_code == 404
+    assert (await enterprise.call("DELETE", path, token=token)).status_code == 404
+    assert len(sandbox.records("bookings")) == 30
+
+
+async def test_records_below_a_parent_are_its_own(sandbox, enterprise, token):
+    """An address belongs to the customer under whom it was created, and to no other."""
+    operation = FACTS.operations["postSubCustomerAddress"]
+    path = f"/customers/{FIRST_CUSTOMER_ID}/addresses"
+    created = (await enterprise.call("POST", path, token=token, json=body_of(operation))).json()["data"]
+    address_id = created["additional_address_id"]
+    assert (await enterprise.get(path, token=token)).json()["data"]["total_items"] == 31
+    other = f"/customers/{sandbox.customers.id_at(1)}/addresses"
+    assert (await enterprise.get(other, token=token)).json()["data"]["total_items"] == 30
+    assert (await enterprise.get(f"{path}/{address_id}", token=token)).status_code == 200
+    assert (await enterprise.get(f"{other}/{address_id}", token=token)).status_code == 404
+    assert address_id in sandbox.records("customers/addresses", of=FIRST_CUSTOMER_ID)
+
+
+def has_b(task):
+    return "b" in str(task["task_title"]).casefold()
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "expected"),
+    [
+        ("/cards", {"state": 0}, lambda one, _: one["state"] == 0),
+        ("/cards", {"customer_id": 0}, lambda one, first: one["customer_id"] == first["customer_id"]),
+        ("/cards", {"card_number": 0}, lambda one, first: one["card_number"] == first["card_number"]),
+        ("/cards", {"is_valid": "true"}, lambda one, _: one["valid_from"] <= "2026" <= one["valid_to"]),
+        ("/cards", {"is_valid": "false"}, lambda one, _: not one["valid_from"] <= "2026" <= one["valid_to"]),
+        (
+            "/purchases",
+            {"payment_time_from": "2020-06-01"},
+            lambda one, _: one["payment_time"] > "2020-06",
+        ),
+        ("/purchases", {"payment_time_to": "2020-05-31"}, lambda one, _: one["payment_time"] < "2020-06"),
+        ("/events", {"time_from": "2020-06-01 00:00:00"}, lambda one, _: one["created_at"] >= "2020-06"),
+        ("/stores", {"system_id": 0}, lambda one, first: one["system_id"] == first["system_id"]),
+        ("/products", {"name": "bonus"}, lambda one, _: "Bonus" in str(one.get("name"))),
+        ("/countries", {"country_name": "coffee"}, lambda one, _: "Coffee" in str(one.get("name"))),
+        ("/tasks", {"priority": 2}, lambda one, _: one["task_priority"] == 2),
+        (
+            "/tasks",
+            {"priority": 2, "task_title": "b"},
+            lambda one, _: has_b(one) and one["task_priority"] == 2,
+        ),
+        ("/stores", {"property_value": "x"}, lambda *_: True),
+    ],
+    ids=lambda one: None if callable(one) else str(one),
+)
+async def test_filters_compare_the_field_of_their_name(connect, path, params, expected):
+    """A filter finds those records, all of them and no others; a 0 stands for the first record's value."""
+    sandbox, key = Sandbox(customers=20, records=200), path.strip("/")
+    async with connect(sandbox, "enterprise") as api:
+        token = await api.user_token()
+        every = (await api.get(path, token=token, count=1000)).json()["data"][key]
+        params = {name: every[0][name] if value == 0 and name != "state" else value for name, value in params.items()}
+        found = (await api.get(path, token=token, count=1000, **params)).json()["data"]
+    assert found[key] == [one for one in every if expected(one, every[0])]
+    assert found["total_items"] == len(found[key]) > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "parameter", "values"),
+    [
+        ("/cards", "cards", "card_number_list[]", lambda one: [one["card_number"]]),
+        ("/bookings", "bookings", "booking_statuses[]", lambda one: [one["booking_status"]]),
+        ("/customer-source-records", "customer_source_records", "external_ids[]", lambda one: [one["external_id"]]),
+        ("/products", "products", "tag_ids[]", lambda one: [tag["tag_id"] for tag in one["tags"]]),
+        ("/vouchers", "vouchers", "reward_id[]", lambda one: [one["reward"]["reward_id"]]),
+    ],
+)
+async def test_list_filters_take_any_of_their_values(sandbox, enterprise, token, path, key, parameter, values):
+    """A filter in brackets finds the records with one of its values, in the list's order."""
+    every = (await enterprise.get(path, token=token, count=1000)).json()["data"][key]
+    tidy = [one for one in every if all(values(one)) and values(one)]
+    wanted = {values(tidy[0])[0], values(tidy[-1])[0]}
+    found = (await enterprise.get(path, token=token, **{parameter: [*wanted, "nobody"]})).json()["data"][key]
+    assert found == [one for one in every if wanted & {str(value) for value in values(one)}]
+    assert len(found) >= len(wanted)
+    assert sandbox.violations == []
+
+
+async def test_lists_below_a_parent_show_the_records_that_name_it(sandbox, enterprise, token):
+    """`/customers/{customer_id}/cards` and `/card-types/{card_type_id}/cards` are cuts of the same cards."""
+    cards = list(sandbox.records("cards"))
+    for parent, field in (("customers", "customer_id"), ("card-types", "card_type_id")):
+        for value in {card[field] for card in cards}:
+            data = (await enterprise.get(f"/{parent}/{value}/cards", token=token)).json()["data"]
+            assert data["cards"] == [card for card in cards if card[field] == value]
+
+
+async def test_references_lead_to_records(sandbox, enterprise, token):
+    """The ids in a record are those of records that exist."""
+    customers, types = sandbox.customers, sandbox.records("card-types")
+    assert all(card["customer_id"] in customers and card["card_type_id"] in types for card in sandbox.records("cards"))
+    for voucher in sandbox.records("vouchers"):
+        assert voucher["reward"]["reward_id"] in sandbox.records("rewards")
+        assert (await enterprise.get(f"/customers/{voucher['customer_id']}", token=token)).status_code == 200
+    people = [one["personal_information"] for one in sandbox.customers]
+    assert {one["store_id"] for one in people if one.get("store_id")} <= {*sandbox.records("stores").ids()}
+
+
+async def test_a_customer_sees_the_own_records_alone(sandbox, customer):
+    """On the customer interface lists hold the own records, others' are a 403, and writes for others a 400."""
+    device = await customer.device_token()
+    assert (await customer.get("/cards", token=device)).status_code == 401
+    await customer.customer_login(device)
+    cards = list(sandbox.records("cards"))
+    own = [card for card in cards if card["customer_id"] == FIRST_CUSTOMER_ID]
+    other = next(card for card in cards if card["customer_id"] != FIRST_CUSTOMER_ID)
+    assert (await customer.get("/cards", token=device)).json()["data"] == {"cards": own, "total_items": len(own)}
+    assert (await customer.get(f"/cards/{other['card_id']}", token=device)).status_code == 403
+    assert (await customer.get(f"/customers/{other['customer_id']}/cards", token=device)).status_code == 403
+    booking = record(FACTS.schemas["Booking"]) | {"customer_id": other["customer_id"]}
+    refused = await customer.call("POST", "/bookings", token=device, json={"booking": booking})
+    (param,) = refused.json()["error"]["error_data"]["invalid_params"]
+    assert (refused.status_code, param["reason"]) == (400, "not_belong_to_logged_in_customer")
+    del booking["customer_id"]
+    created = (await customer.call("POST", "/bookings", token=device, json={"booking": booking})).json()["data"]
+    assert sandbox.records("bookings").get(created["booking_id"])["customer_id"] == FIRST_CUSTOMER_ID
+
+
+async def test_batches_create_change_and_delete(sandbox, enterprise, token):
+    """A batch adds what is new, changes what its id or external id knows; a DELETE with a body removes its ids."""
+    brands = sandbox.records("product-brands")
+    known = brands.get(brands.ids()[3])
+    rows = [{"name": "Renamed", "external_id": known["external_id"]}, {"name": "New", "external_id": "new"}]
+    body = {"product_brands": rows}
+    assert (await enterprise.call("POST", "/product-brands/batch", token=token, json=body)).status_code == 204
+    assert (len(brands), brands.get(brands.ids()[3])["name"]) == (31, "Renamed")
+    prices = sandbox.records("product-reservation-prices")
+    gone = prices.ids()[:2]
+    body = {"product_reservation_prices": [{"product_reservation_price_id": one} for one in gone]}
+    path = "/product-reservation-prices/batch"
+    assert (await enterprise.call("DELETE", path, token=token, json=body)).status_code == 204
+    assert (len(prices), [one in prices for one in gone]) == (28, [False, False])
+
+
+async def test_actions_show_in_the_tables(sandbox, enterprise, token):
+    """Vouchers that were applied or created and points that were assigned show in what is read next."""
+    voucher_id = sandbox.records("vouchers").ids()[0]
+    body = {"date_applied": "2026-01-15 12:00:00"}
+    path = f"/vouchers/{voucher_id}/actions/apply-voucher"
+    assert (await enterprise.call("POST", path, token=token, json=body)).status_code == 204
+    voucher = (await enterprise.get(f"/vouchers/{voucher_id}", token=token)).json()["data"]
+    assert voucher["applied_date"] == "2026-01-15 12:00:00"
+    reward = f"/rewards/{sandbox.records('rewards').ids()[1]}"
+    body = {"customer_id": FIRST_CUSTOMER_ID, "code": "NEW"}
+    created = await enterprise.call("POST", f"{reward}/actions/create-voucher", token=token, json=body)
+    for parent in (reward, f"/customers/{FIRST_CUSTOMER_ID}"):
+        listed = (await enterprise.get(f"{parent}/vouchers", token=token, count=100)).json()["data"]["vouchers"]
+        assert created.json()["data"]["voucher_id"] in [one["voucher_id"] for one in listed]
+    body = {"amount": 5, "customer_id": FIRST_CUSTOMER_ID, "partner_id": sandbox.records("partners").ids()[0]}
+    point_id = (await enterprise.call("POST", "/points/actions/assign-points", token=token, json=body)).json()["data"]
+    point = (await enterprise.get(f"/points/{point_id['point_id']}", token=token)).json()["data"]
+    assert (point["customer_id"], point["partner_id"]) == (FIRST_CUSTOMER_ID, body["partner_id"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "reason"),
+    [
+        ({"state": 9}, "card.state", "not_allowed_value"),
+        ({"card_number": 5}, "card.card_number", "invalid_value_format"),
+        ({"card_number": ""}, "card.card_number", "empty"),
+        ({"customer_id": "nobody"}, "card.customer_id", "not_found"),
+    ],
+)
+async def test_fields_that_are_not_valid_are_named(sandbox, enterprise, token, changes, name, reason):
+    """A value of the wrong type or out of its values is a 400 with its dotted name, and nothing is created."""
+    card = record(FACTS.schemas["Card"]) | changes
+    answer = await enterprise.call("POST", "/cards", token=token, json={"card": card})
+    (param,) = answer.json()["error"]["error_data"]["invalid_params"]
+    assert (answer.status_code, param["name"], param["reason"]) == (400, name, reason)
+    assert len(sandbox.records("cards")) == 30
+
+
+async def test_parameters_of_lists_are_checked(sandbox, enterprise, token):
+    """Unknown parameters are violations; a sort field that no record has and a missing parameter are a 400."""
+    assert (await enterprise.get("/cards", token=token, colour="red")).status_code == 200
+    assert sandbox.violations == ["GET /cards: unknown query parameter 'colour'"]
+    assert (await enterprise.get("/cards", token=token, sort_field="colour")).status_code == 400
+    missing = await enterprise.get("/point-history", token=token)
+    (param,) = missing.json()["error"]["error_data"]["invalid_params"]
+    assert (missing.status_code, param["name"], param["reason"]) == (400, "customer_id", "required")
+
+
+async def test_faults_and_lies_hold_for_tables(sandbox, enterprise, token):
+    """Faults by template, the cap on `count` and the overrides work as they do for customers."""
+    sandbox.faults.add("GET /cards/{card_id}", status=503)
+    path = path_of(sandbox, FACTS.operations["getCard"])
+    assert [(await enterprise.get(path, token=token)).status_code for _ in range(2)] == [503, 200]
+    sandbox.settings.max_count = 4
+    sandbox.lie(total_items=99)
+    pages = []
+    sandbox.on_page = pages.append
+    data = (await enterprise.get("/cards", token=token, count=10)).json()["data"]
+    assert (len(data["cards"]), data["total_items"]) == (4, 99)
+    assert pages[0].ids == tuple(card["card_id"] for card in data["cards"])
+
+
+def test_the_same_seed_gives_the_same_records():
+    """Records depend on the seed alone."""
+    one, same, other = (Sandbox(20, seed=seed, records=10).records("vouchers") for seed in (5, 5, 6))
+    assert list(one) == list(same)
+    assert not {*one.ids()} & {*other.ids()}
+
+
+def test_the_first_record_is_tidy_and_others_are_not():
+    """Zero dates, nulls, numbers for texts, unknown fields and values are all among the first fifty tasks and cards."""
+    tidy, *others = Sandbox(20, records=50).records("tasks")
+    assert list(tidy) == [value.name for value in FACTS.schemas["Task"].fields]
+    assert any(one.get("due_date") == "0000-00-00" for one in others)
+    assert any(one.get("task_note", "") is None for one in others)
+    assert any("sandbox_extra" in one for one in others)
+    assert any("task_note" not in one for one in others)
+    cards = list(Sandbox(20, records=50).records("cards"))
+    assert any(isinstance(one["secondary_card_number"], int) for one in cards)
+    assert any(one["last_change"] == "0000-00-00 00:00:00" for one in cards)
+    assert any(one.get("state") == 97 for one in Sandbox(20, records=50).records("points"))
+
+
+def test_tables_are_changed_from_outside():
+    """A test adds, changes and removes records, and asks in vain for what is not there."""
+    cards = Sandbox(5, records=3).records("/cards")
+    added = cards.insert({"card_number": "7"})
+    cards.update(added, {"state": 0})
+    assert (cards.get(added), len(cards)) == ({"card_id": added, "card_number": "7", "state": 0}, 4)
+    made_up = cards.insert()
+    assert set(cards.get(made_up)) >= {"card_id", "card_number"}
+    cards.delete(added)
+    assert (added in cards, made_up in cards) == (False, True)
+    with pytest.raises(KeyError):
+        cards.get(added)
+    with pytest.raises(KeyError):
+        cards.replace(added, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "of"), [("unknown", None), ("customers", None), ("customers/addresses", None), ("cards", "x")]
+)
+def test_records_of_no_table_are_a_key_error(name, of):
+    """A list that stands on no table, a missing parent and one too many are a KeyError."""
+    with pytest.raises(KeyError):
+        Sandbox(5).records(name, of=of)
+
+
+def test_the_facts_are_read_when_they_are_needed():
+    """A sandbox that is asked for customers, tokens and users alone never reads the facts of the tables."""
+    api_facts.cache_clear()
+    api_plans.cache_clear()
+    sandbox = Sandbox(5)
+    assert sandbox.customers.ids()
+    assert api_facts.cache_info().misses == 0
