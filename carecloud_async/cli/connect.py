@@ -156,8 +156,8 @@ class Connection:
         return password or ""
 
 
-def embedded_sandbox(customers: int) -> Sandbox:
-    """Make a sandbox.
+def embedded_sandbox(size: int) -> Sandbox:
+    """Make a sandbox with this number of records in every list, customers included.
 
     Raises:
         MissingExtraError: what it needs is not installed.
@@ -168,7 +168,7 @@ def embedded_sandbox(customers: int) -> Sandbox:
         if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
             raise
         raise MissingExtraError("the sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'") from None
-    return Sandbox(customers=customers)
+    return Sandbox(customers=size, records=size)
 
 
 def _password(*, ask: bool) -> str | None:

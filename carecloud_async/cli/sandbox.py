@@ -18,11 +18,14 @@ def sandbox(
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 takes a free one.")
     ] = 8000,
-    customers: Annotated[int, typer.Option(min=0, metavar="N", help="How many made-up customers there are.")] = 10_000,
+    customers: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Number of made-up customers, and of records in every other list.")
+    ] = 10_000,
 ) -> int:
     """Serve a made-up CareCloud until Ctrl-C or SIGTERM, and print the settings that reach it.
 
-    Logins, customers and errors behave as the real API's do; nothing leaves this machine.
+    Logins, customers and errors behave as the real API's do, every other list has made-up records; nothing leaves this
+    machine.
 
     Example: carecloud sandbox --port 8000 --customers 500
     """

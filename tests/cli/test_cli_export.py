@@ -28,6 +28,14 @@ def test_the_embedded_sandbox_needs_nothing_else(carecloud, tmp_path):
     assert len({record["customer_id"] for record in records}) == len(records) == 1234
 
 
+def test_the_embedded_sandbox_has_every_list(carecloud, tmp_path):
+    """`--sandbox 123` gives any other list its 123 records as well."""
+    done = carecloud("export", "bookings", "-o", "bookings.jsonl", "--sandbox", 123)
+    assert done.code == 0, done.err
+    records = [json.loads(line) for line in (tmp_path / "bookings.jsonl").read_bytes().splitlines()]
+    assert len({record["booking_id"] for record in records}) == len(records) == 123
+
+
 def test_a_project_from_the_environment(carecloud, project, tmp_path):
     """With the four variables set, everything comes from there, with one login."""
     done = carecloud("export", "customers", "-o", tmp_path / "c.jsonl", "--count", 100, "--concurrency", 2)
