@@ -83,7 +83,7 @@ class Project:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address cannot leave this machine."""
+    """Return whether a host name or address cannot leave this machine."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -133,7 +133,9 @@ def _check_host(host: str, *, explicit: bool) -> str:
     if not all(_LABEL.fullmatch(label) for label in labels):
         raise ConfigurationError("project_url holds no valid host name: check it for typos")
     if len(labels) == 1 and not explicit and not is_loopback(name):
-        raise ConfigurationError(f'project_url "{name}" is no full domain: give one such as "{name}.crmcarecloud.com"')
+        raise ConfigurationError(
+            f'project_url "{name}" is not a full domain: give one such as "{name}.crmcarecloud.com"'
+        )
     return name
 
 

@@ -18,7 +18,7 @@ API_NAME = "api_name"
 
 
 def is_model(into: Any) -> bool:
-    """Tell whether `into` is an attrs class, or a generic one with its arguments such as `Page[Customer]`."""
+    """Return whether `into` is an attrs class, or a generic one with its arguments such as `Page[Customer]`."""
     origin = typing.get_origin(into) or into
     return isinstance(origin, type) and attrs.has(origin)
 

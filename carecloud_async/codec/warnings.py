@@ -12,7 +12,7 @@ _told: set[tuple[str, str]] = set()
 
 
 class FieldWarning:
-    """The field a value was meant for; counts as reported after its first trouble.
+    """The field a value was meant for; counts as reported after its first problem.
 
     Args:
         model: the name of the model class.
@@ -24,17 +24,17 @@ class FieldWarning:
     def __init__(self, model: str, field: str) -> None:
         self._key = (model, field)
 
-    def note(self, trouble: str) -> None:
-        """Log the kind of trouble, once per field and process; never the value.
+    def note(self, problem: str) -> None:
+        """Log the kind of problem, once per field and process; never the value.
 
         Args:
-            trouble: what is odd and what became of it, in a few words.
+            problem: what is odd and what became of it, in a few words.
         """
         if self._key not in _told:
             _told.add(self._key)
-            _logger.warning("%s.%s: %s (reported once)", *self._key, trouble)
+            _logger.warning("%s.%s: %s (reported once)", *self._key, problem)
 
-    def lost(self, trouble: str) -> Any:
+    def lost(self, problem: str) -> Any:
         """Note that the value could not be read; returns the `None` that then stands for it."""
-        self.note(f"{trouble}, read as None")
+        self.note(f"{problem}, read as None")
         return None

@@ -20,7 +20,7 @@ _HINTS = {
     errno.EPERM: "no permission to write there",
     errno.EROFS: "the file system is read-only",
     errno.ENOENT: "the directory does not exist: make it first",
-    errno.ENOTDIR: "a part of the path is no directory",
+    errno.ENOTDIR: "a part of the path is not a directory",
     errno.EISDIR: "it is a directory: name a file",
     errno.EPIPE: "the reader has gone",
 }

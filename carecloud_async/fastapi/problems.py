@@ -150,7 +150,7 @@ def _kind(error: CareCloudError) -> Problem:
 
 
 def _of_a_customer(error: AuthenticationError) -> bool:
-    """Tell whether the refused credentials are a customer's own; any others are the application's."""
+    """Return whether the refused credentials are a customer's own; any others are the application's."""
     start, end = _CUSTOMER_LOGIN
     return error.path.startswith(start) and error.path.endswith(end)
 

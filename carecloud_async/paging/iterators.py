@@ -69,7 +69,7 @@ class CycleDetector(Generic[T]):
     A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found. Of
     nearly all pages the first record shows that they are new, and no other is looked at.
 
-    One page that brings nothing new is no circle yet: a page's worth of records may have been inserted before it. It is
+    One page that brings nothing new is not a circle: a page's worth of records may have been inserted before it. It is
     passed over; the second one is believed.
 
     Args:

@@ -147,7 +147,7 @@ class Listing(Generic[T]):
 
         Args:
             target: a path whose suffix names the format (`.jsonl`, `.csv`, `.parquet`; `.jsonl.gz`, `.csv.zst` …), or
-                an fsspec URL such as `s3://bucket/customers.parquet`. What is no regular file (a pipe, `/dev/stdout`)
+                an fsspec URL such as `s3://bucket/customers.parquet`. Anything but a regular file (a pipe, a device)
                 is written directly.
             concurrency: how many pages are in flight.
             resume: go on where an earlier run to the same target was stopped; without one, begin.

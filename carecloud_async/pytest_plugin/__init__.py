@@ -7,7 +7,7 @@ async def test_a_limited_project(carecloud_client, carecloud_sandbox, carecloud_
     assert carecloud_sandbox.count("GET /customers") == 2
     assert carecloud_clock.sleeps == [30]
 ```
-The fixtures are no coroutines and need no event loop: they serve pytest-asyncio, anyio on asyncio and trio, and plain
+The fixtures are not coroutines and need no event loop: they serve pytest-asyncio, anyio on asyncio and trio, and plain
 tests that call `asyncio.run`. They need the `sandbox` extra.
 
 In a suite that imports the SDK, no host but loopback can be reached while tests run, so that nothing forgotten talks

@@ -43,13 +43,13 @@ class FakeClock:
         return datetime.fromtimestamp(self.time(), UTC)
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Let a number of seconds pass."""
         if seconds < 0:
             raise ValueError("time does not go back")
         self._elapsed += seconds
 
     async def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass, unless somebody else wakes before: then sleep on."""
+        """Let a number of seconds pass, unless somebody else wakes before: then sleep on."""
         self.sleeps.append(seconds)
         wake = self._elapsed + seconds
         self._waking.append(wake)

@@ -103,7 +103,7 @@ def _value(record: Any, path: Path) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as the csv module is to see it; whole numbers keep their type, so that they are no formulas."""
+    """Return a value as the csv module is to see it; whole numbers keep their type, so that they are not formulas."""
     if value is None or type(value) is str or type(value) is int:
         return value
     text = as_text(value)

@@ -34,10 +34,10 @@ class _LostValues(FieldWarning):
         self._name = name
         self._nulls = nulls
 
-    def lost(self, trouble: str) -> Any:
+    def lost(self, problem: str) -> Any:
         """See `FieldWarning.lost`."""
         self._nulls[self._name] += 1
-        return super().lost(trouble)
+        return super().lost(problem)
 
 
 def row_reader(shape: Shape, *, zone: tzinfo | None, nulls: Counter[str]) -> Callable[[Any], dict[str, Any]]:
