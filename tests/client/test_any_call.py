@@ -124,7 +124,11 @@ async def test_a_list_does_not_fit_a_record(sandbox, into):
             await call
 
 
-@pytest.mark.parametrize("into", [Plain, HoldsPlain, list[Plain], 3, "Customer", len, Plain()], ids=lambda into: getattr(into, "__name__", type(into).__name__))
+@pytest.mark.parametrize(
+    "into",
+    [Plain, HoldsPlain, list[Plain], 3, "Customer", len, Plain()],
+    ids=lambda into: getattr(into, "__name__", type(into).__name__),
+)
 async def test_what_cannot_be_a_target_is_refused_unsent(sandbox, into):
     """A class without fields, one that holds such, and what is no type at all are ConfigurationErrors."""
     async with connect(sandbox) as client:
