@@ -9,11 +9,12 @@ from typing import Any
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.cli.failures import UsageError, nearest
-from carecloud_async.cli.filters import read_filters
+from carecloud_async.cli.filters import filter_names, read_filters
 from carecloud_async.client import CareCloud
 from carecloud_async.paging.listing import Listing
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
+from carecloud_async.resources.declare import declared
 
 __all__ = [
     "find_list",
@@ -152,5 +153,12 @@ def open_listing(
         method = getattr(method, owner)
         if callable(method):
             method = method(ids.pop(0))
-    listing: Listing[Any] = getattr(method, last)(*ids, **values, **given)
+    method = getattr(method, last)
+    missing = [
+        name for name in declared(method).signature.required if name in filter_names(operation) and name not in values
+    ]
+    if missing:
+        needed = " ".join(f"--filter {name}=…" for name in missing)
+        raise UsageError(f"{_short(operation)} can be listed only for one of its owners: add {needed}")
+    listing: Listing[Any] = method(*ids, **values, **given)
     return listing

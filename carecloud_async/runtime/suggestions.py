@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant, or `None` if none is close."""
+def nearest(name: str, known: Iterable[str], *, similarity: float = 0.5) -> str | None:
+    """Return the known name that was probably meant, or `None` if none is close.
+
+    Args:
+        name: the name as it was written.
+        known: the names that exist.
+        similarity: what counts as close, from 0 to 1 (the same name); see `difflib.SequenceMatcher.ratio`.
+    """
     import difflib  # only what went wrong asks for it
 
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), None)
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=similarity)), None)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

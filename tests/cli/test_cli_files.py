@@ -93,6 +93,56 @@ def test_columns_and_timestamps_of_parquet(carecloud, tmp_path):
     )
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_fields_take_every_column_of_the_file(carecloud, tmp_path, suffix):
+    """The names of a file's columns, given to `--fields`, make the same file again."""
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
+    command = ("export", "customers", "--sandbox", 30)
+    assert carecloud(*command, "-o", f"all.{suffix}").code == 0
+    names = columns(tmp_path / f"all.{suffix}")
+    done = carecloud(*command, "-o", f"again.{suffix}", "--fields", ",".join(names))
+    assert done.code == 0, done.err
+    assert columns(tmp_path / f"again.{suffix}") == names
+    if suffix == "csv":
+        assert "fields: the SDK does not know personal_information.address.verified_by.system; it is " in done.err
+    one = carecloud(*command, "-o", f"one.{suffix}", "--fields", names[-1])
+    assert one.code == 0, one.err
+    assert columns(tmp_path / f"one.{suffix}") == [names[-1]]
+
+
+def columns(path):
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            return next(csv.reader(file))
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def leaves(field, prefix=""):
+        kind = field.type.value_type if pa.types.is_list(field.type) else field.type
+        if pa.types.is_struct(kind):
+            return [leaf for inner in kind for leaf in leaves(inner, f"{prefix}{field.name}.")]
+        return [prefix + field.name]
+
+    return [leaf for field in pq.read_schema(path) for leaf in leaves(field)]
+
+
+def test_slips_in_fields(carecloud):
+    """A name that looks like a slip is refused with the nearest one, also where unknown fields have a column."""
+    pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
+    command = ("export", "customers", "--sandbox", 3, "-o")
+    refused = carecloud(*command, "c.jsonl", "--fields", "customer_id,personal_information.emial")
+    assert (refused.code, refused.line) == (
+        2,
+        "--fields: there is no personal_information.emial: did you mean personal_information.email?",
+    )
+    refused = carecloud(*command, "c.parquet", "--fields", "zzz")
+    assert (refused.code, refused.line) == (
+        2,
+        "--fields: there is no zzz: fields that the SDK does not know are in unknown_fields",
+    )
+
+
 def test_nights(carecloud, project, tmp_path):
     """With `--state` the first night writes everything, a calm one nothing, and one with a change that record alone."""
     command = ("export", "customers", "-o", "c.jsonl", "--overwrite", "--state", "state.json")

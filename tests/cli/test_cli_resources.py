@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from carecloud_async import CareCloud, EnterpriseCredentials
 from carecloud_async.calls.filters import Kind
 from carecloud_async.calls.operation import CUSTOMER_ONLY, Operation
 from carecloud_async.cli import resources
@@ -15,6 +16,9 @@ from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 TIME_SLOTS = "booking_tickets.time_slots"
+
+#: Lists that the API gives only for one customer.
+OWNED = {"credit_history", "point_history", "rewards.reward_recommendations"}
 
 
 def test_every_list_and_record_of_the_enterprise_interface_has_a_name():
@@ -129,6 +133,27 @@ def test_a_direction_that_is_none(carecloud):
     """Only ASC and DESC are taken."""
     refused = carecloud("list", "customers", "--sort-direction", "UP", "--sandbox", 1)
     assert (refused.code, "--sort-direction" in refused.line) == (2, True)
+
+
+def test_every_list_is_reached_by_its_name():
+    """Each list opens on a client through the attributes that its name says, with an id for each parent."""
+    credentials = EnterpriseCredentials(external_application_id="a", login="b", password="c")
+    client = CareCloud("acme.crmcarecloud.com", auth=credentials)
+    for name, operation in listable().items():
+        owners = ["p"] * operation.path.count("{")
+        filters = ["customer_id=c"] if name in OWNED else []
+        listing = resources.open_listing(client, operation, of=owners, filters=filters, count=10)
+        assert repr(listing) == f"<Listing {operation.call}>"
+
+
+@pytest.mark.parametrize("name", ["credit_history", "point_history"])
+def test_a_filter_that_a_list_needs(carecloud, name):
+    """A list that the API gives only for one owner names the filter to add."""
+    refused = carecloud("total", name, "--sandbox", 1)
+    assert (refused.code, refused.line) == (
+        2,
+        f"{name} can be listed only for one of its owners: add --filter customer_id=…",
+    )
 
 
 def test_a_list_that_cannot_be_sorted(monkeypatch):

@@ -90,6 +90,8 @@ class ArrowEncoder:
 
         if not lines:
             return self.schema.empty_table()
+        if not self._known and self._knows is not None:  # a table without columns would have no rows either
+            return pa.table([pa.array([self._unknown_text(line) for line in lines], pa.string())], schema=self.schema)
         if self._knows is not None and not self._expects_unknown:
             table = self._read(lines, unexpected="error")
             if table is not None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from carecloud_async.codec.fields import is_model
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.formats.schema import Shape, shape_of
-from carecloud_async.runtime.suggestions import did_you_mean
+from carecloud_async.runtime.suggestions import did_you_mean, nearest
 
 __all__ = ["Selection", "field_names", "read_fields"]
+
+_log = logging.getLogger("carecloud_async.export")
+
+#: A name this close to a known one is a slip of the pen.
+_SLIP = 0.75
 
 #: Field name → selection within it; an empty one takes everything.
 Selection = Mapping[str, Any]
@@ -22,7 +28,8 @@ def read_fields(fields: Sequence[str] | None, into: Any, *, also: Collection[str
     Args:
         fields: the names, such as `customer_id` and `personal_information.email`.
         into: the model that knows the names.
-        also: names that the format has besides.
+        also: names that a format has besides, which has no others. Without them a name that the model does not know is
+            taken, with a warning, unless it looks like a slip.
 
     Raises:
         BadExportError: a name is unknown (the message has the nearest one) or no names were given.
@@ -35,7 +42,7 @@ def read_fields(fields: Sequence[str] | None, into: Any, *, also: Collection[str
     found: dict[str, Any] = {}
     for name in fields:
         if shape is not None and name not in also:
-            _check(name, shape)
+            _check(name, shape, special=also)
         _add(found, name.split("."))
     return found
 
@@ -53,17 +60,32 @@ def _add(found: dict[str, Any], parts: list[str]) -> None:
         inner = below
 
 
-def _check(name: str, shape: Shape) -> None:
+def _find_unknown(name: str, shape: Shape) -> tuple[str, Shape] | None:
+    """Return the first part of a name that the model does not know, and the place where it would stand."""
     node: Shape | None = shape
     for part in name.split("."):
         if node is not None and node.kind == "list":
             node = node.element
         if node is None or node.kind == "json":
-            return
+            return None
         if part not in node.children:
-            names = [".".join(path) for path, _ in shape.leaves()] + list(shape.children)
-            raise BadExportError(f"fields: there is no {name}{did_you_mean(name, names)}")
+            return part, node
         node = node.children[part]
+    return None
+
+
+def _check(name: str, shape: Shape, *, special: Collection[str]) -> None:
+    found = _find_unknown(name, shape)
+    if found is None:
+        return
+    part, place = found
+    if special or nearest(part, place.children, similarity=_SLIP) is not None:
+        names = [".".join(path) for path, _ in shape.leaves()] + list(shape.children)
+        hint = did_you_mean(name, names) or "".join(
+            f": fields that the SDK does not know are in {one}" for one in special
+        )
+        raise BadExportError(f"fields: there is no {name}{hint}")
+    _log.warning("fields: the SDK does not know %s; it is written where the server sends it", name)
 
 
 def field_names(fields: Selection) -> list[Any]:
