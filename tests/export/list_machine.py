@@ -36,7 +36,6 @@ ORDERS = {
     "casefold": lambda one: (str(one).casefold(), str(one)),
     "collation": collation,
     "shuffled": shuffled,
-    "dealt": lambda _: random.random(),  # anew for every page
 }
 
 
@@ -46,7 +45,7 @@ class ListMachine:
 
     Attributes:
         records: what it holds, by a key that is theirs for ever: `(id, number)`.
-        order: the name of its order; a pair of them for one that changes after `switch_after` requests.
+        order: the name of its order (`dealt`: anew for every page); a pair of them for one that changes after `switch_after` requests.
         descending: whether it is sorted the other way round, for either order.
         cap: the most that it sends at once.
         total: `true`, `none`, `low`, `short`, `high`, `random`.
@@ -88,7 +87,8 @@ class ListMachine:
     def page(self, offset, count):
         self.requests += 1
         now = min(len(self.order) - 1, self.requests > self.switch_after)
-        key = ORDERS[self.order[now]]
+        name = self.order[now]
+        key = ORDERS.get(name, lambda _: self.dice.random())
         listed = sorted(self.records, key=lambda one: (key(one[0]), one[1]), reverse=self.descending[now])
         shown = listed[offset : offset + min(count, self.cap or count)]
         data = {"customers": [{"customer_id": one, "n": number} for one, number in shown]}

@@ -86,7 +86,9 @@ class Boundary:
     @property
     def last_id(self) -> Identity | None:
         """The id that everything accepted comes before or is."""
-        return self._edge if self._floor is None else self._floor
+        if self._floor is None or self._edge is None or self.order is None:
+            return self._edge if self._floor is None else self._floor
+        return self._edge if self.order.compare(self._edge, self._floor) > 0 else self._floor
 
     def check(self, page: RawPage) -> None:
         """Check a page before it is used; every page is shown, in any order.
@@ -173,12 +175,7 @@ class Boundary:
         return new
 
     def _beyond_floor(self, index: int, one: Identity) -> list[int]:
-        if self._floor is None:
-            return [index]
-        if self._is_beyond_last(one):
-            self._floor = None
-            return [index]
-        return []
+        return [index] if self._floor is None or self._is_beyond(one, self._floor) else []
 
     def _restart(self, page: RawPage) -> list[int]:
         """Take a page that holds nothing remembered: the first of the list, or one that the order of ids connects."""
@@ -190,18 +187,15 @@ class Boundary:
             return list(range(len(page.ids)))
         else:
             self.doubtful = True
-            new = [index for index, one in enumerate(page.ids) if self._is_beyond_last(one)]
-            self._floor = None if new else self.last_id
+            last = self._floor = self.last_id
+            new = [index for index, one in enumerate(page.ids) if last is None or self._is_beyond(one, last)]
         self._trail, self._edge, self._forgetful = list(page.ids), page.ids[-1], True
         self._reindex()
         return new
 
-    def _is_beyond_last(self, one: Identity) -> bool:
-        last = self.last_id
-        if last is None or self.order is None:
-            return True
-        sign = self.order.compare(one, last)
-        if not sign and one != last:
+    def _is_beyond(self, one: Identity, bound: Identity) -> bool:
+        sign = 1 if self.order is None else self.order.compare(one, bound)
+        if not sign and one != bound:
             raise NotInOrderError
         return sign > 0
 

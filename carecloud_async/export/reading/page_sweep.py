@@ -296,7 +296,7 @@ class PageSweep:
                 at, back = max(at - self._full * back, 0), back * 2
                 continue
             connected = self._connects(page)
-            if not connected and at > self._end and self._largest < 2:
+            if at > self._end and self._largest < 2:
                 # The last known record alone, and yet more behind it: nothing can be proved here.
                 self.settled = False
             elif not connected:
