@@ -66,7 +66,9 @@ class _Merge:
         if model.reads is not None and name in read_only_names(model.reads):
             raise ConfigurationError(f"{where} is read-only: the server alone writes it")
         if not self.allow_unknown:
-            raise ConfigurationError(f"{where} is not a field of this record{did_you_mean(str(name), known)}")
+            within = [f"{where.rpartition('.')[0]}.{path}".lstrip(".") for path in _paths_to(str(name), model)]
+            hint = f": did you mean {within[0]}.{name}?" if within else did_you_mean(str(name), known)
+            raise ConfigurationError(f"{where} is not a field of this record{hint}")
 
     def value(self, base: Any, change: Any, hint: Any, where: str) -> Any:
         core = core_type(hint)
@@ -114,6 +116,13 @@ def _types(model: Any) -> dict[str, Any]:
 def _converters(model: Any) -> dict[str, Any]:
     names = api_names(model)
     return {names[field.name]: field.converter for field in attrs.fields(model) if field.converter is not None}
+
+
+def _paths_to(name: str, model: Any) -> list[str]:
+    """Return the dotted paths of the objects within a record that have a field of this name, such as `address`."""
+    objects = {field: core_type(hint) for field, hint in _types(model).items() if _is_input(core_type(hint))}
+    own = [field for field, inner in objects.items() if name in _types(inner)]
+    return own + [f"{field}.{path}" for field, inner in objects.items() for path in _paths_to(name, inner)]
 
 
 def _is_input(hint: Any) -> bool:

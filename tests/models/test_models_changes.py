@@ -251,3 +251,13 @@ def test_changes_are_equal_to_their_input(name):
     assert {field: kinds(hint) for field, hint in changes.items()} == {
         field: kinds(hint) for field, hint in own.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("email", "personal_information.email"), ("zip", "personal_information.address.zip")],
+)
+def test_a_name_at_the_wrong_level_names_its_place(name, path):
+    """A field that stands within an object of the record is named with its whole path."""
+    with pytest.raises(ConfigurationError, match=rf"{name} is not a field of this record: did you mean {path}\?"):
+        merge_changes({}, {name: "x"}, model=CustomerUpdateInput)
