@@ -53,7 +53,11 @@ class Connection:
 
     sandbox: Annotated[
         int | None,
-        _option("--sandbox", "N", "Ask a made-up CareCloud with N records inside this command; needs no settings."),
+        _option(
+            "--sandbox",
+            "N",
+            "Ask a made-up CareCloud with N records in every list inside this command; needs no settings.",
+        ),
     ] = None
     project_url: Annotated[
         str,
@@ -168,7 +172,7 @@ def embedded_sandbox(size: int) -> Sandbox:
         if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
             raise
         raise MissingExtraError("the sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'") from None
-    return Sandbox(customers=size, records=size)
+    return Sandbox(customers=size, records=size, users=max(size, 1))
 
 
 def _password(*, ask: bool) -> str | None:

@@ -107,7 +107,7 @@ def export(
 
     - carecloud export customers -o changed.parquet --overwrite --state state.json
 
-    - carecloud export customers -o - --sandbox 1000 | head -3
+    - carecloud export cards -o - --sandbox 1000 | head -3
     """
     operation, target = find_list(resource), Output(output, file.format)
     list_path_values(operation, of or [])

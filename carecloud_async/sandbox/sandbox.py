@@ -35,6 +35,7 @@ from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
 from carecloud_async.sandbox.state.settings import Overrides, Settings
 from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, Table, Tables
 from carecloud_async.sandbox.state.user_tokens import UserTokens
+from carecloud_async.sandbox.state.users import DEFAULT_USERS
 
 if TYPE_CHECKING:
     import httpx2
@@ -57,6 +58,7 @@ class Sandbox:
         customers: Number of customers; a hundred thousand cost no time and half a megabyte.
         seed: Another seed makes other customers and records; the first customer is always the quickstart's John Smith.
         records: Number of records in every other list, and in the list of every parent where each has its own.
+        users: Number of users of the enterprise interface; the API user is always there.
         timezone: Time zone of the project, in which all timestamps are written without offset.
         token_lifetime: Seconds that the token of an enterprise login is good for.
         reuse_tokens: Seconds before a token's end until which a further login is handed the same token; `None`: never.
@@ -91,6 +93,7 @@ class Sandbox:
         seed: int = 1,
         *,
         records: int = DEFAULT_RECORDS,
+        users: int = DEFAULT_USERS,
         timezone: str = "Europe/Prague",
         token_lifetime: float = 7 * 3600,
         reuse_tokens: float | None = None,
@@ -126,7 +129,9 @@ class Sandbox:
         self.connections = serving.Connections()
         self.customers = CustomerStore(customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered)
         self._recorder = Recorder(keep=keep_requests)
-        self._tables = Tables(seed=seed, records=records, customers=self.customers, timestamp=self._timestamp)
+        self._tables = Tables(
+            seed=seed, records=records, customers=self.customers, users=users, timestamp=self._timestamp
+        )
         self._state = self._new_state(random or SystemRandom())
         self.user_tokens = self._state.user_tokens
         self.device_tokens = self._state.device_tokens

@@ -9,10 +9,10 @@ from carecloud_async.sandbox.api.calls import Access, Call, Interface, Operation
 from carecloud_async.sandbox.api.listing import Page, page_answer, places, tell_hook
 from carecloud_async.sandbox.api.parameters import LIST_NAMES, Query, window_of
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, not_found, refused_login
-from carecloud_async.sandbox.constants import USER_AUTH_TOKEN, USER_ID
+from carecloud_async.sandbox.constants import USER_AUTH_TOKEN, USER_ID, USER_LOGIN
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
-from carecloud_async.sandbox.state.users import FILTERS, SORT_FIELDS, all_users
+from carecloud_async.sandbox.state.users import FILTERS, SORT_FIELDS, api_user
 
 ONLY_ENTERPRISE: Final = frozenset({Interface.ENTERPRISE})
 
@@ -57,7 +57,7 @@ async def verify_auth_token(state: SandboxState, call: Call) -> Answer:
 async def list_users(state: SandboxState, call: Call) -> Answer:
     """`GET /users`."""
     window = window_of(call.query, sortable=SORT_FIELDS)
-    users = [user for user in all_users() if _passes(user, call.query)]
+    users = [user for user in state.tables.users if _passes(user, call.query)]
     field = window.sort_field
     if field is not None:
         users.sort(key=lambda user: str(user.get(field) or ""), reverse=window.descending)
@@ -81,7 +81,7 @@ async def list_users(state: SandboxState, call: Call) -> Answer:
 async def read_user(state: SandboxState, call: Call) -> Answer:
     """`GET /users/{user_id}`."""
     user_id = call.path["user_id"]
-    user = next((user for user in all_users() if user["user_id"] == user_id), None)
+    user = next((user for user in state.tables.users if user["user_id"] == user_id), None)
     if user is None:
         raise not_found(resource="users", resource_id=user_id)
     return data_answer(user, pretty=state.settings.pretty)
@@ -141,7 +141,8 @@ def _known_application(state: SandboxState, application: str) -> None:
 
 def _logged_in(state: SandboxState, login_name: str) -> Answer:
     settings = state.settings
-    user = next((user for user in all_users() if user["login"] == login_name), None) or {"login": login_name}
+    users = [api_user()] if login_name == USER_LOGIN else state.tables.users  # which can be many
+    user = next((user for user in users if user["login"] == login_name), None) or {"login": login_name}
     token = state.user_tokens.issue(
         str(user.get("user_id", login_name)), lifetime=settings.token_lifetime, reuse_margin=settings.reuse_tokens
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from threading import RLock
 from typing import Final
 
@@ -18,7 +19,7 @@ from carecloud_async.sandbox.state.draw import Draw, hex_id
 from carecloud_async.sandbox.state.people import CONSENT_IDS, STORE_IDS
 from carecloud_async.sandbox.state.plans import CUSTOMERS, USERS, Plans, TablePlan, api_plans
 from carecloud_async.sandbox.state.record_maker import RecordMaker
-from carecloud_async.sandbox.state.users import ROLE_IDS, all_users
+from carecloud_async.sandbox.state.users import DEFAULT_USERS, ROLE_IDS, all_users
 
 DEFAULT_RECORDS: Final = 250
 _FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -182,16 +183,26 @@ class Tables:
         seed: Another seed makes other records.
         records: Number of records of each table at the start.
         customers: The customers that records refer to.
+        users: Number of users of the enterprise interface.
         timestamp: Gives the time of a change as the API writes it.
     """
 
-    def __init__(self, *, seed: int, records: int, customers: CustomerStore, timestamp: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        records: int,
+        customers: CustomerStore,
+        users: int = DEFAULT_USERS,
+        timestamp: Callable[[], str],
+    ) -> None:
         if records < 0:
             raise ValueError("a sandbox cannot have a negative number of records")
         self.lock = customers.lock
         self._seed = seed
         self._count = records
         self._customers = customers
+        self._user_count = users
         self._timestamp = timestamp
         self._tables: dict[tuple[str, str | None], Table] = {}
         self._made: RecordMaker | None = None
@@ -229,8 +240,13 @@ class Tables:
         if collection == CUSTOMERS:
             return record_id in self._customers
         if collection == USERS:
-            return any(user["user_id"] == record_id for user in all_users())
+            return any(user["user_id"] == record_id for user in self.users)
         return record_id in self.table(collection)
+
+    @cached_property
+    def users(self) -> list[JsonObject]:
+        """All users of the enterprise interface; made when they are first asked for."""
+        return all_users(self._user_count)
 
     def _build(self, plan: TablePlan, parent_id: str | None) -> Table:
         if (plan.parent_name is None) != (parent_id is None):
@@ -264,7 +280,7 @@ class Tables:
 
     def _refer(self, collection: str, draw: Draw, number: int) -> str:
         if collection == USERS:
-            return str(draw.pick(all_users())["user_id"])
+            return str(draw.pick(all_users(min(self._user_count, DEFAULT_USERS)))["user_id"])
         if collection != CUSTOMERS:
             # First records refer to first records.
             chosen = 0 if number == 0 else draw.below(max(self._count, 1))

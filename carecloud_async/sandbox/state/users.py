@@ -10,7 +10,7 @@ from carecloud_async.sandbox.json_text import JsonObject
 SORT_FIELDS: Final = ("user_id", "login", "first_name", "last_name", "email", "phone", "store_id", "last_login")
 FILTERS: Final = ("email", "phone", "login", "first_name", "last_name", "store_id")
 ROLE_IDS: Final = ("86e05affc7a7befcd513ab400", "89ce2a1b9b01f5c939fb1e20cd")
-_COLLEAGUES: Final = 136
+DEFAULT_USERS: Final = 137
 
 
 def api_user() -> JsonObject:
@@ -27,9 +27,13 @@ def api_user() -> JsonObject:
     }
 
 
-def all_users() -> list[JsonObject]:
-    """Every user; the colleagues have the form of the OpenAPI description."""
-    return [api_user(), *(_colleague(number) for number in range(1, _COLLEAGUES + 1))]
+def all_users(count: int = DEFAULT_USERS) -> list[JsonObject]:
+    """Every user; the colleagues have the form of the OpenAPI description.
+
+    Args:
+        count: Number of users, the API user included, who is always there.
+    """
+    return [api_user(), *(_colleague(number) for number in range(1, count))]
 
 
 def _colleague(number: int) -> JsonObject:
