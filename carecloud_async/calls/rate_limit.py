@@ -16,9 +16,6 @@ from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import number, quoted
 
-#: Pause after a 429 without Retry-After; it doubles while the first call after a pause gets a 429 again (seconds).
-FIRST_PAUSE = 1.0
-MAX_PAUSE = 8.0
 #: A `Retry-After` up to this pauses all calls; a longer one is reported to the caller that got it (seconds).
 MAX_IMPOSED = 30.0
 #: How long the queue waits for logins that are just passing ahead of it (seconds).
@@ -85,7 +82,7 @@ class RateLimiter:
         self._clock = clock
         self._queue: anyio.Lock | None = None
         self._paused_until = 0.0
-        self._pause = 0.0
+        self._pauses = 0
         self._era = 0
         self._ahead = 0
 
@@ -156,8 +153,9 @@ class RateLimiter:
         """Note that a call was answered, and not with 429."""
         if self._pace is not None:
             self._pace.on_success()
-            if ticket == self._era:
-                self._pause = 0.0
+            if self._pauses and ticket == self._era:
+                self._pauses = 0
+                self._pace.on_recovered()
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """Note a 429: all calls pause, and the pace drops, once for all calls that were under way together.
@@ -166,13 +164,17 @@ class RateLimiter:
         """
         if self._pace is None:
             return
-        now = self._clock.monotonic()
-        if ticket == self._era:
+        first = ticket == self._era
+        if first:
             self._era += 1
-            self._pause = min(self._pause * 2 or FIRST_PAUSE, MAX_PAUSE)
-            self._pace.on_throttled()
-        wait = self._pause if retry_after is None or retry_after > MAX_IMPOSED else retry_after
-        self._paused_until = max(self._paused_until, now + wait)
+            self._pauses += 1
+        pauses = self._pace.pauses
+        pause = pauses[min(self._pauses, len(pauses)) - 1]
+        if retry_after is not None and retry_after <= MAX_IMPOSED:
+            pause = retry_after
+        if first:
+            self._pace.on_throttled(pause=pause)
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
         self._pace.resume_at(self._paused_until)
 
     def _delay(self, pace: Pacer) -> float:

@@ -103,26 +103,41 @@ class Result:
     def pace(self, since=0.0, until=60.0):
         return sum(since <= moment < until for moment in self.times) / (until - since)
 
+    def share_of(self, rate):
+        """The part of a limit that the calls had, from the start to the last of them."""
+        return len(self.times) / self.times[-1] / rate
+
     @property
     def share_refused(self):
         return self.refused / (self.refused + len(self.times))
 
 
-def simulate(server, limit, *, workers=8, latency=0.05, seconds=60.0, retry_after=None, change=None):
-    """Let workers call as fast as the gate lets them; `change` maps moments to new rates of the server."""
+def simulate(
+    server, limit, *, workers=8, latency=0.05, seconds=60.0, retry_after=None, change=None, requests=None, seed=1
+):
+    """Let workers call as fast as the gate lets them; `change` maps moments to new rates of the server.
+
+    It ends after so many seconds or served requests; the seed also moves the start within a second.
+    """
     loop = VirtualLoop()
-    chance = random.Random(1)
+    loop.now += (seed - 1) * 0.27
+    chance = random.Random(seed)
     result = Result()
+
+    def done():
+        return requests is not None and len(result.times) >= requests
 
     async def worker(gate, clock, start):
         failures = 0
-        while (now := clock.monotonic() - start) < seconds:
+        while (now := clock.monotonic() - start) < seconds and not done():
             for moment, rate in (change or {}).items():
                 if now >= moment:
                     server.rate = rate
             ticket = gate.try_acquire()
             if ticket is None:
                 ticket = await gate.acquire()
+            if done():
+                return
             half = latency * chance.uniform(0.3, 0.7)
             await asyncio.sleep(half)
             admitted = server.admit(clock.monotonic())

@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit
-from carecloud_async.calls.rate_limit import FIRST_PAUSE, MAX_IMPOSED, MAX_PAUSE, RateLimiter
+from carecloud_async.calls.rate_limit import MAX_IMPOSED, RateLimiter
+from carecloud_async.calls.rate_search import PAUSES, PROBE_SECONDS
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
 
@@ -127,12 +128,47 @@ async def test_a_429_pauses_everyone_and_doubles_while_it_lasts():
         gate.on_throttled(ticket, retry_after=None)
         ticket = await enter(gate)
         pauses.append(round(clock.now - before, 3))
-    assert pauses == [FIRST_PAUSE, 2.0, 4.0, MAX_PAUSE, MAX_PAUSE, MAX_PAUSE]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     gate.on_success(ticket)
     gate.on_throttled(ticket, retry_after=None)
     before = clock.now
     await enter(gate)
-    assert clock.now - before == pytest.approx(FIRST_PAUSE)
+    assert clock.now - before == pytest.approx(1.0)
+
+
+async def test_a_limit_that_is_searched_pauses_shortly_at_first():
+    """Without Retry-After nobody is silent for a second, until the server has refused for longer than that."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit.adaptive(), clock=clock)
+    for _ in range(40):
+        gate.on_success(await enter(gate))
+    pauses = []
+    for _ in range(len(PAUSES) + 1):
+        before = clock.now
+        gate.on_throttled(await enter(gate), retry_after=None)
+        pauses.append(clock.now - before)
+    assert sum(pauses[:5]) < 1
+    assert pauses[-1] >= 8
+
+
+async def test_one_call_goes_ahead_after_a_pause():
+    """Whoever else wants to pass waits for the probe's answer, and passes soon after it, or soon without it."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit.adaptive(), clock=clock)
+    for _ in range(20):
+        gate.on_success(await enter(gate))
+    gate.on_throttled(await enter(gate), retry_after=None)
+    probe = await enter(gate)
+    assert gate.try_acquire() is None
+    gate.on_success(probe)
+    answered = clock.now
+    await enter(gate)
+    assert clock.now - answered < 0.2
+    gate.on_throttled(gate._era, retry_after=None)
+    await enter(gate)  # a probe whose answer never comes
+    lost = clock.now
+    await enter(gate)
+    assert PROBE_SECONDS <= clock.now - lost < PROBE_SECONDS + 0.2
 
 
 async def test_refusals_of_one_flight_count_once():
@@ -144,12 +180,10 @@ async def test_refusals_of_one_flight_count_once():
         gate.on_throttled(ticket, retry_after=None)
     before = clock.now
     await enter(gate)
-    assert clock.now - before == pytest.approx(FIRST_PAUSE)
+    assert clock.now - before == pytest.approx(PAUSES[0])
 
 
-@pytest.mark.parametrize(
-    ("asked", "pause"), [(0.0, 0.0), (3.0, 3.0), (MAX_IMPOSED, MAX_IMPOSED), (36_000.0, FIRST_PAUSE)]
-)
+@pytest.mark.parametrize(("asked", "pause"), [(0.0, 0.0), (3.0, 3.0), (MAX_IMPOSED, MAX_IMPOSED), (36_000.0, 1.0)])
 async def test_retry_after_is_everyones_pause_unless_it_is_absurd(asked, pause):
     """Ten hours are the refused call's own business: others must be able to learn of them."""
     clock = StillClock()

@@ -1,5 +1,7 @@
 """The pace that is told, and the pace that finds the limit by itself, in simulated minutes."""
 
+import math
+
 import pytest
 from rate_simulation import Bucket, Sliding, Windows, simulate
 
@@ -45,6 +47,34 @@ def test_other_limits(server, limit, workers, least):
     result = simulate(SERVERS[server](limit), RateLimit.adaptive(), workers=workers, latency=0.03, retry_after=1.0)
     assert result.pace() >= least * limit
     assert result.share_refused < 0.06
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("workers", "latency"), [(8, 0.01), (8, 0.03), (16, 0.03)])
+@pytest.mark.parametrize("limit", [10, 40, 200])
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_short_job_from_cold_finds_the_limit(server, limit, workers, latency, seed):
+    """600 requests without a word of Retry-After get most of what the server allows, and drown it not."""
+    result = simulate(
+        SERVERS[server](limit),
+        RateLimit.adaptive(),
+        workers=workers,
+        latency=latency,
+        seconds=math.inf,
+        requests=600,
+        seed=seed,
+    )
+    # A bucket of a twentieth of a second's calls is found late in a job of three seconds.
+    assert result.share_of(limit) >= (0.7 if (server, limit) == ("burst of 10", 200) else 0.85)
+    assert result.share_refused < 0.06
+
+
+@pytest.mark.parametrize(("limit", "least"), [(5, 0.75), (10, 0.7), (40, 0.6)])
+def test_a_short_job_on_a_bucket_of_one(limit, least):
+    """Where the network's jitter alone is a refusal, the search neither gives up nor hammers."""
+    result = simulate(Bucket(limit, 1), RateLimit.adaptive(), workers=8, latency=0.01, seconds=math.inf, requests=600)
+    assert result.share_of(limit) >= least
+    assert result.share_refused < 0.05
 
 
 @pytest.mark.parametrize("server", ["sliding", "burst of 10"])
