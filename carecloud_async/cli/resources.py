@@ -9,12 +9,12 @@ from typing import Any
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.cli.failures import UsageError, nearest
-from carecloud_async.cli.filters import filter_names, read_filters
+from carecloud_async.cli.filters import read_filters
 from carecloud_async.client import CareCloud
 from carecloud_async.paging.listing import Listing
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
-from carecloud_async.resources.declare import declared
+from carecloud_async.resources.lists import find_method, listable, missing_filters
 
 __all__ = [
     "find_list",
@@ -30,23 +30,13 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @cache
-def listable() -> Mapping[str, Operation]:
-    """Return every list that an enterprise user may ask for, by its name, such as `cards` or `customers.cards`."""
-    return {operation.call.removesuffix(".list"): operation for operation in _reads() if operation.result_key}
-
-
-@cache
 def readable() -> Mapping[str, Operation]:
     """Return the operation that reads one record of each resource that has one, by the name of the resource."""
-    return {operation.call.removesuffix(".get"): operation for operation in _reads() if not operation.result_key}
-
-
-def _reads() -> Iterable[Operation]:
-    return [
-        operation
+    return {
+        operation.call.removesuffix(".get"): operation
         for operation in OPERATIONS.values()
-        if operation.method == "GET" and Interface.ENTERPRISE in operation.interfaces
-    ]
+        if operation.method == "GET" and not operation.result_key and Interface.ENTERPRISE in operation.interfaces
+    }
 
 
 def find_list(name: str) -> Operation:
@@ -145,18 +135,9 @@ def open_listing(
         if name.startswith("sort_"):
             raise UsageError(f"{_short(operation)} cannot be sorted: leave --{name.replace('_', '-')} out")
         del given[name]
-    ids = list(list_path_values(operation, of).values())
+    method, ids = find_method(client, operation, of=list_path_values(operation, of).values())
     values = read_filters(operation, filters)
-    method: Any = client
-    *owners, last = operation.call.split(".")
-    for owner in owners:
-        method = getattr(method, owner)
-        if callable(method):
-            method = method(ids.pop(0))
-    method = getattr(method, last)
-    missing = [
-        name for name in declared(method).signature.required if name in filter_names(operation) and name not in values
-    ]
+    missing = missing_filters(operation, method, values)
     if missing:
         needed = " ".join(f"--filter {name}=…" for name in missing)
         raise UsageError(f"{_short(operation)} can be listed only for one of its owners: add {needed}")

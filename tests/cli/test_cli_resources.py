@@ -10,9 +10,10 @@ from carecloud_async.calls.operation import CUSTOMER_ONLY, Operation
 from carecloud_async.cli import resources
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.filters import read_filters, read_value
-from carecloud_async.cli.resources import find_list, find_record, list_path_values, listable, readable
+from carecloud_async.cli.resources import find_list, find_record, list_path_values, readable
 from carecloud_async.cli.resources import record_path_values as path_of_record
-from carecloud_async.resources import OPERATIONS
+from carecloud_async.resources import OPERATIONS, lists
+from carecloud_async.resources.lists import listable
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID
 
 TIME_SLOTS = "booking_tickets.time_slots"
@@ -40,7 +41,7 @@ def test_a_customer_interface_has_lists_of_its_own(monkeypatch):
     own = Operation(
         operation_id="x", method="GET", path="/mine", call="mine.list", result_key="mine", interfaces=CUSTOMER_ONLY
     )
-    monkeypatch.setattr(resources, "OPERATIONS", {"x": own})
+    monkeypatch.setattr(lists, "OPERATIONS", {"x": own})
     listable.cache_clear()
     try:
         assert listable() == {}

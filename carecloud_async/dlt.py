@@ -1,0 +1,174 @@
+"""CareCloud as a source of dlt (extra `dlt`): every list a table, incremental where records say when they changed.
+
+    pipeline = dlt.pipeline("carecloud", destination="duckdb", dataset_name="crm")
+    pipeline.run(carecloud_source("customers", "cards"))
+
+The first run loads everything. Each later one loads what changed since (`last_change`, with an overlap of two minutes
+before the run that came before) and merges it by id. The mark lies in dlt's state, so it moves when the load does. A
+record that was deleted shows in no list of changes: `full=True` reads everything and replaces the table, weekly say.
+Lists whose records have no id or no `last_change` are read whole and replaced in every run.
+
+Each list is read to its end into a temporary file before its first row is handed to dlt: rows are exact, as those of an
+export are (`carecloud_async.export`), and no event loop is left open between them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from attrs import frozen
+
+from carecloud_async.auth.stores.memory import MemoryTokenStore
+from carecloud_async.calls.operation import Operation
+from carecloud_async.client import CareCloud
+from carecloud_async.errors import ConfigurationError, ExportError
+from carecloud_async.export.blocking import spool
+from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async.export.formats.schema import shape_of
+from carecloud_async.export.reading.changed_scan import has_changes
+from carecloud_async.export.source import ExportSource
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.lists import find_list, open_list
+from carecloud_async.runtime.validators import require_int
+
+try:
+    import dlt
+    from dlt.sources import DltResource, DltSource
+except ImportError as error:
+    raise ConfigurationError(
+        "carecloud_async.dlt needs dlt, which is not installed: pip install 'carecloud-async[dlt]'"
+    ) from error
+
+__all__ = ["carecloud_source"]
+
+_log = logging.getLogger("carecloud_async.dlt")
+
+_TYPES = {"int": "bigint", "float": "double", "bool": "bool", "date": "date", "datetime": "timestamp"}
+
+
+def carecloud_source(
+    *lists: str,
+    client: Callable[[], CareCloud] | None = None,
+    full: bool = False,
+    filters: Mapping[str, Mapping[str, Any]] | None = None,
+    count: int = 500,
+    concurrency: int = 8,
+) -> DltSource:
+    """Return a dlt source with a resource for each list.
+
+    Args:
+        *lists: the lists by their names from the client, such as `customers`, `cards`, `products.tags`; the last one's
+            table is `products_tags`.
+        client: makes a client; called once for each list that is read. From the `CARECLOUD_*` variables if left out,
+            with one login for all lists.
+        full: read everything and replace the tables, so that deleted records go.
+        filters: the filters of lists, by name of the list. Other filters than those of the last run read everything.
+        count: records per page.
+        concurrency: how many pages are in flight.
+
+    Returns:
+        the source; `with_resources()` and the like work as usual.
+
+    Raises:
+        ConfigurationError: a list, a filter or a setting does not exist.
+    """
+    require_int("count", count, least=1)
+    require_int("concurrency", concurrency, least=1)
+    if not lists:
+        raise ConfigurationError('name the lists to load: carecloud_source("customers", "cards")')
+    chosen = dict(filters or {})
+    unused = sorted(chosen.keys() - set(lists))
+    if unused:
+        raise ConfigurationError(f"filters for {', '.join(unused)}, which is not among the lists: name it as one")
+    make_client = client or partial(CareCloud.from_env, token_store=MemoryTokenStore())
+    resources = [
+        _resource(
+            _List(
+                operation=find_list(name),
+                make_client=make_client,
+                params={**chosen.get(name, {}), **({"count": count} if find_list(name).paged else {})},
+                concurrency=concurrency,
+            ),
+            full=full,
+        )
+        for name in dict.fromkeys(lists)
+    ]
+    return dlt.source(lambda: resources, name="carecloud")()
+
+
+@frozen(kw_only=True)
+class _List:
+    """A list to be loaded."""
+
+    operation: Operation
+    make_client: Callable[[], CareCloud]
+    params: Mapping[str, Any]
+    concurrency: int
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Listing[Any]]:
+        async with self.make_client() as client:
+            yield open_list(client, self.operation, **self.params)
+
+    def source(self) -> ExportSource:
+        """Return the list as exports read it; nothing is sent."""
+        return open_list(self.make_client(), self.operation, **self.params).export_source()
+
+
+def _resource(the_list: _List, *, full: bool) -> DltResource:
+    source = the_list.source()
+    key = the_list.operation.id_field
+    incremental = key is not None and has_changes(source) and the_list.operation.paged
+    mark = source.fingerprints()
+
+    def rows() -> Iterator[Any]:
+        state = dlt.current.resource_state() if incremental else {}
+        since = None if full or state.get("list") != mark else state.get("changed_since")
+        with spool(the_list.open, changed_since=since, concurrency=the_list.concurrency) as spooled:
+            report = spooled.report
+            if not report.settled:
+                _say_unsettled(source.name, replaces=full and incremental)
+            if not report.records and since is None:
+                yield dlt.mark.materialize_table_schema()
+            for batch in spooled.batches():
+                yield [_without_nulls(row) for row in batch.to_pylist()]
+        if report.settled and report.next_changed_since is not None and incremental:
+            state.update(changed_since=report.next_changed_since.isoformat(), list=mark)
+
+    resource: DltResource = dlt.resource(
+        rows,
+        name=the_list.operation.call.removesuffix(".list").replace(".", "_"),
+        primary_key=key or (),
+        write_disposition="merge" if incremental and not full else "replace",
+        columns=_columns(source),
+    )()
+    return resource
+
+
+def _without_nulls(value: Any) -> Any:
+    """Drop what is null, at any depth: dlt would make a column of its own for an object that is."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
+
+
+def _say_unsettled(name: str, *, replaces: bool) -> None:
+    doubt = f"{name} changed too much to vouch for every record"
+    if replaces:
+        raise ExportError(f"{doubt}: the table stays as it was; run again, when the list is calmer")
+    _log.warning("%s: the next run reads from where this one began", doubt)
+
+
+def _columns(source: ExportSource) -> Any:
+    """Return the hints of the model's columns; dlt infers those of lists, which become tables of their own."""
+    columns = {
+        "__".join(path): {"data_type": _TYPES.get(shape.kind, "text")}
+        | ({"timezone": True, "precision": 6} if shape.kind == "datetime" else {})
+        for path, shape in shape_of(source.into).leaves()
+        if shape.kind != "list"
+    }
+    return columns | {UNKNOWN_FIELDS: {"data_type": "text"}}

@@ -1,0 +1,100 @@
+"""Lists for code that is not async: an event loop in a thread of its own reads, a plain iterator yields the batches.
+
+Pipelines (dlt, Spark's tasks) pull records. The caller's thread may have a loop of its own, as in a notebook; the one
+here is another, and has ended when the iterator is closed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anyio.from_thread import start_blocking_portal
+
+from carecloud_async.export.batches import RecordBatches
+from carecloud_async.export.report import ExportReport
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from carecloud_async.paging.listing import Listing
+
+__all__ = ["Spooled", "spool", "stream"]
+
+#: Opens a client, and the list on it.
+OpenListing = Callable[[], "AbstractAsyncContextManager[Listing[Any]]"]
+
+#: Records in a batch of a list that was read into a file.
+_BATCH = 2000
+
+
+class Spooled:
+    """A list that was read into a temporary file.
+
+    Args:
+        path: the Parquet file.
+        report: the report of the reading.
+
+    Attributes:
+        report: as given.
+    """
+
+    def __init__(self, path: Path, report: ExportReport) -> None:
+        self._path = path
+        self.report = report
+
+    def batches(self) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the records, with the model's columns."""
+        import pyarrow.parquet  # an extra
+
+        with pyarrow.parquet.ParquetFile(self._path) as file:
+            yield from file.iter_batches(batch_size=_BATCH)
+
+
+@contextmanager
+def spool(open_listing: OpenListing, *, changed_since: str | None = None, concurrency: int = 8) -> Iterator[Spooled]:
+    """Read a whole list into a temporary file: exact in whatever order the server keeps it, and known to be so before
+    the first record is handed on.
+
+    The file is readable by its owner alone, and gone when the block ends.
+
+    Args:
+        open_listing: opens the client and the list.
+        changed_since: see `Listing.export`.
+        concurrency: how many pages are in flight.
+
+    Raises:
+        ExportError: the list cannot be read so.
+        CareCloudError: the server cannot be read.
+    """  # noqa: D205  (the sentence is longer than a line)
+    with tempfile.TemporaryDirectory(prefix="carecloud-") as folder:
+        path = Path(folder, "records.parquet")
+
+        async def read() -> ExportReport:
+            async with open_listing() as listing:
+                return await listing.export(path, changed_since=changed_since, concurrency=concurrency)
+
+        with start_blocking_portal() as portal:
+            report = portal.call(read)
+        yield Spooled(path, report)
+
+
+def stream(open_batches: Callable[[], AbstractAsyncContextManager[RecordBatches]]) -> Iterator[pyarrow.RecordBatch]:
+    """Yield record batches as they are read; closing the iterator ends the reading.
+
+    Args:
+        open_batches: opens the client and the stream.
+
+    Raises:
+        CareCloudError: what reading them raises.
+    """
+
+    async def following(batches: RecordBatches) -> pyarrow.RecordBatch | None:
+        return await anext(batches, None)
+
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_batches()) as batches:
+        while (batch := portal.call(following, batches)) is not None:
+            yield batch

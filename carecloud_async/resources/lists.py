@@ -1,0 +1,91 @@
+"""Lists by name: what an enterprise user may list, and the listing that a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from carecloud_async.calls.operation import Operation
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.paging.listing import Listing
+from carecloud_async.project import Interface
+from carecloud_async.resources import OPERATIONS
+from carecloud_async.resources.declare import declared
+from carecloud_async.runtime.suggestions import did_you_mean
+
+__all__ = ["find_list", "find_method", "listable", "missing_filters", "open_list"]
+
+
+@cache
+def listable() -> Mapping[str, Operation]:
+    """Return every list that an enterprise user may ask for, by its name, such as `cards` or `customers.cards`."""
+    return {
+        operation.call.removesuffix(".list"): operation
+        for operation in OPERATIONS.values()
+        if operation.method == "GET" and operation.result_key and Interface.ENTERPRISE in operation.interfaces
+    }
+
+
+def find_list(name: object) -> Operation:
+    """Return the list operation of a resource.
+
+    Args:
+        name: its name from the client, such as `cards` or `products.tags`.
+
+    Raises:
+        ConfigurationError: there is none; the message has the nearest name.
+    """
+    known = listable()
+    operation = known.get(name) if isinstance(name, str) else None
+    if operation is None:
+        raise ConfigurationError(f"there is no list {name!r}{did_you_mean(str(name), known)}")
+    return operation
+
+
+def find_method(client: Any, operation: Operation, *, of: Iterable[str] = ()) -> tuple[Any, list[str]]:
+    """Return the client's method of an operation, and the ids that it takes itself.
+
+    Args:
+        client: the client.
+        operation: the operation.
+        of: the ids of its path, outermost first.
+    """
+    ids = list(of)
+    method: Any = client
+    *owners, last = operation.call.split(".")
+    for owner in owners:
+        method = getattr(method, owner)
+        if callable(method):
+            method = method(ids.pop(0))
+    return getattr(method, last), ids
+
+
+def missing_filters(operation: Operation, method: Any, given: Iterable[str]) -> list[str]:
+    """Return the filters without which a list cannot be asked for, and that are not given."""
+    return [name for name in declared(method).signature.required if name in operation.parameters and name not in given]
+
+
+def open_list(client: Any, operation: Operation, **params: Any) -> Listing[Any]:
+    """Make the listing of a list operation that belongs to no parent.
+
+    Args:
+        client: the client.
+        operation: the list operation.
+        **params: filters and paging, as the method takes them.
+
+    Raises:
+        ConfigurationError: an argument is unknown, missing or of the wrong kind; the message says which.
+    """
+    name = operation.call.removesuffix(".list")
+    if "{" in operation.path:
+        raise ConfigurationError(f"{name} belong to a parent: they can be listed only for one of them")
+    method, _ = find_method(client, operation)
+    missing = missing_filters(operation, method, params)
+    if missing:
+        raise ConfigurationError(f"{name} can be listed only with the filters {', '.join(missing)}: give them")
+    unknown = sorted(one for one in params if one.rstrip("_") not in operation.parameters)
+    if unknown:
+        raise ConfigurationError(f"{name} has no filter {unknown[0]}{did_you_mean(unknown[0], operation.parameters)}")
+    listing: Listing[Any] = method(**params)
+    return listing

@@ -1,0 +1,198 @@
+"""dlt: nights into DuckDB, from a sandbox."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async.sandbox import USER_PASSWORD, Sandbox
+
+dlt = pytest.importorskip("dlt", reason="dlt is not installed")
+carecloud_source = pytest.importorskip("carecloud_async.dlt").carecloud_source
+
+
+@pytest.fixture
+def sandbox():
+    sandbox = Sandbox(customers=300, seed=1, records=40)
+    sandbox.set_time(datetime(2026, 11, 20, 3, tzinfo=UTC))
+    return sandbox
+
+
+@pytest.fixture
+def pipeline(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("NORMALIZE__WORKERS", "1")
+    monkeypatch.setenv("LOAD__WORKERS", "1")
+    monkeypatch.chdir(tmp_path)
+    return dlt.pipeline(
+        "nights",
+        destination=dlt.destinations.duckdb(str(tmp_path / "nights.duckdb")),
+        dataset_name="crm",
+        pipelines_dir=str(tmp_path / "dlt"),
+    )
+
+
+@pytest.fixture
+def night(sandbox, pipeline):
+    """Run the pipeline; return the numbers of rows that it loaded, by table, and of requests."""
+
+    def connect():
+        return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
+
+    def run(*lists, **options):
+        sandbox.forget_requests()
+        pipeline.run(carecloud_source(*lists, client=connect, **options)).raise_on_failed_jobs()
+        counts = pipeline.last_trace.last_normalize_info.row_counts
+        return {name: count for name, count in counts.items() if not name.startswith("_dlt")}, sandbox.count()
+
+    return run
+
+
+def fetch(pipeline, query):
+    with pipeline.sql_client() as client:
+        return client.execute_sql(query)
+
+
+def ids(pipeline, table="customers", column="customer_id"):
+    return sorted(row[0] for row in fetch(pipeline, f"SELECT {column} FROM {table}"))
+
+
+def test_nights_bring_all_then_nothing_then_what_changed(sandbox, pipeline, night):
+    """First night everything, a calm night at most four requests and no row, a night with three changes three rows."""
+    rows, _ = night("customers", "cards")
+    assert (rows["customers"], rows["cards"]) == (300, 40)
+    sandbox.advance(86_400)
+    rows, requests = night("customers", "cards")
+    assert sum(rows.values()) == 0
+    assert requests <= 4
+    changed = [sandbox.customers.id_at(index) for index in (3, 77, 200)]
+    for one in changed:
+        sandbox.customers.update(one, {"personal_information": {"first_name": "Anew"}})
+    sandbox.advance(86_400)
+    rows, _ = night("customers", "cards")
+    assert rows["customers"] == 3
+    assert rows.get("cards", 0) == 0
+    assert len(ids(pipeline)) == len(set(ids(pipeline))) == 300
+    query = "SELECT customer_id FROM customers WHERE personal_information__first_name = 'Anew'"
+    assert sorted(row[0] for row in fetch(pipeline, query)) == sorted(changed)
+    assert not sandbox.violations
+
+
+def test_times_are_the_right_instants(sandbox, pipeline, night):
+    """A project-local time of summer and one of winter are in DuckDB as the instants that they were."""
+    one, other = (sandbox.customers.id_at(index) for index in (0, 1))
+    sandbox.customers.update(one, {"last_change": "2026-07-01 12:00:00"})
+    sandbox.customers.update(other, {"last_change": "2026-11-01 12:00:00"})
+    night("customers")
+    found = dict(fetch(pipeline, "SELECT customer_id, epoch(last_change) FROM customers"))
+    assert found[one] == datetime(2026, 7, 1, 10, tzinfo=UTC).timestamp()
+    assert found[other] == datetime(2026, 11, 1, 11, tzinfo=UTC).timestamp()
+    kinds = fetch(pipeline, "SELECT DISTINCT typeof(last_change) FROM customers")
+    assert kinds == [("TIMESTAMP WITH TIME ZONE",)]
+
+
+def test_a_full_run_forgets_the_deleted(sandbox, pipeline, night):
+    """Deletions show in no list of changes; a full run replaces the table, and the next night goes on from there."""
+    night("customers")
+    gone = sandbox.customers.id_at(5)
+    sandbox.customers.delete(gone)
+    sandbox.advance(86_400)
+    night("customers")
+    assert gone in ids(pipeline)
+    sandbox.advance(86_400)
+    rows, _ = night("customers", full=True)
+    assert rows["customers"] == 299
+    assert gone not in ids(pipeline)
+    sandbox.advance(86_400)
+    rows, requests = night("customers")
+    assert sum(rows.values()) == 0
+    assert requests <= 4
+
+
+def test_a_failed_load_moves_no_mark(sandbox, pipeline, night):
+    """A night that fails half-way is made good by the next one."""
+    night("customers", "cards")
+    sandbox.customers.update(sandbox.customers.id_at(9), {"state": 0})
+    sandbox.advance(86_400)
+    sandbox.faults.add("GET /cards", status=403, times=99)
+    with pytest.raises(Exception, match="step=extract"):
+        night("customers", "cards")
+    sandbox.faults.clear()
+    rows, _ = night("customers", "cards")
+    assert rows["customers"] == 1
+
+
+def test_lists_without_changes_are_replaced(sandbox, pipeline, night):
+    """Records that do not say when they changed are read whole each night, and the deleted go by themselves."""
+    night("countries")
+    before = ids(pipeline, "countries", "country_id")
+    countries = sandbox.records("countries")
+    countries.delete(countries.ids()[0])
+    night("countries")
+    assert ids(pipeline, "countries", "country_id") == sorted(countries.ids())
+    assert len(countries.ids()) == len(before) - 1
+
+
+def test_other_filters_read_everything(sandbox, pipeline, night):
+    """The mark belongs to a list and its filters: with others, records that did not change are due too."""
+    name = sandbox.customers.get(sandbox.customers.id_at(0))["personal_information"]["last_name"]
+    first, _ = night("customers", filters={"customers": {"last_name": name}})
+    assert 0 < first["customers"] < 300
+    sandbox.advance(86_400)
+    rows, _ = night("customers")
+    assert rows["customers"] == 300
+
+
+def test_the_columns_are_the_models_whatever_the_rows_hold(pipeline, night):
+    """A table has the model's columns with their types before any row brings a value."""
+    night("customers", filters={"customers": {"last_name": "Nobody Of This Name"}})
+    columns = pipeline.default_schema.get_table("customers")["columns"]
+    assert columns["last_change"]["data_type"] == "timestamp"
+    assert columns["last_change"]["timezone"] is True
+    assert columns["personal_information__birthdate"]["data_type"] == "date"
+    assert columns["customer_id"]["primary_key"] is True
+    assert ids(pipeline) == []
+
+
+def test_it_runs_where_a_loop_runs(sandbox, pipeline, night):
+    """In a notebook or an async flow the caller's thread has a loop: the source has one of its own."""
+    import asyncio
+
+    async def cell():
+        return night("countries")
+
+    rows, _ = asyncio.run(cell())
+    assert rows["countries"] > 0
+
+
+@pytest.mark.parametrize(
+    ("lists", "options", "words"),
+    [
+        (("custmers",), {}, "did you mean customers"),
+        ((), {}, "name the lists"),
+        (("cards",), {"filters": {"customers": {}}}, "filters for customers"),
+        (("point_history",), {}, "only with the filters customer_id"),
+        (("customers.cards",), {}, "belong to a parent"),
+        (("cards",), {"filters": {"cards": {"card_nmber": "1"}}}, "did you mean card_number"),
+        (("cards",), {"count": 0}, "count"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_sent(sandbox, night, lists, options, words):
+    """A wrong name, a filter of no list and a missing one are told with what to write."""
+    with pytest.raises(ConfigurationError, match=words):
+        night(*lists, **options)
+    assert sandbox.count() == 0
+
+
+def test_settings_come_from_the_environment(sandbox, pipeline, monkeypatch):
+    """Without a client the CARECLOUD_ variables make one, and all lists share one login."""
+    credentials = sandbox.credentials()
+    with sandbox.running() as url:
+        monkeypatch.setenv("CARECLOUD_PROJECT_URL", url)
+        monkeypatch.setenv("CARECLOUD_EXTERNAL_APPLICATION_ID", credentials.external_application_id)
+        monkeypatch.setenv("CARECLOUD_LOGIN", credentials.login)
+        monkeypatch.setenv("CARECLOUD_PASSWORD", USER_PASSWORD)
+        pipeline.run(carecloud_source("customers", "cards")).raise_on_failed_jobs()
+    assert len(ids(pipeline)) == 300
+    logins = sandbox.count("POST /users/actions/login")
+    assert logins == 1
