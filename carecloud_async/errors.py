@@ -172,7 +172,9 @@ class ExportError(CareCloudError):
 
 
 class ConflictError(CareCloudError):
-    """The record differs from the one that `if_unchanged=` named: nothing was sent. Read it again and decide anew.
+    """A record is in another state than the caller relies on: nothing was written. Read it and decide anew.
+
+    Raised by `update(…, if_unchanged=record)` and by workflows, for example for a card that is somebody else's.
 
     Attributes:
         fields: the fields that differ, nested ones dotted; never their values.

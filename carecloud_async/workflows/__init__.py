@@ -1,0 +1,97 @@
+"""The vendor's integration guides as functions: some lines each, on top of the client's own methods.
+
+Each takes the client first and everything else by name, and says in its docstring which operations it uses. They add
+what the API does not do by itself: look before writing, never take over what belongs to somebody else, and find out
+what became of a write whose answer was lost, since the API has no idempotency key.
+
+```python
+from carecloud_async.workflows import sync_customer
+
+synced = await sync_customer(client, customer_source_id=SHOP, external_id="A66854921C", customer=customer)
+print(synced.customer_id, synced.created)
+```
+"""
+
+from __future__ import annotations
+
+from carecloud_async.workflows.cards import AssignedCard, CardOrigin, assign_card, assign_card_number
+from carecloud_async.workflows.catalogues import (
+    CatalogueReport,
+    RowResult,
+    RowStatus,
+    sync_product_brands,
+    sync_product_groups,
+    sync_products,
+)
+from carecloud_async.workflows.checkout import (
+    Checkout,
+    SentPurchase,
+    accept_payment,
+    cancel_purchase,
+    canceled_bill,
+    close_bill,
+    find_purchase,
+    resend_purchase,
+    send_purchase,
+)
+from carecloud_async.workflows.customers import (
+    SignUpCheck,
+    SyncedCustomer,
+    check_sign_up,
+    find_customer,
+    link_customer,
+    sign_up,
+    sign_up_for_newsletter,
+    sync_customer,
+)
+from carecloud_async.workflows.events import RecordedEvent, record_event
+from carecloud_async.workflows.logins import (
+    HandoverToken,
+    LoginCase,
+    LoginCheck,
+    PasswordLogin,
+    check_login,
+    send_password_link,
+    send_password_setup,
+    set_password,
+)
+
+__all__ = [
+    "AssignedCard",
+    "CardOrigin",
+    "CatalogueReport",
+    "Checkout",
+    "HandoverToken",
+    "LoginCase",
+    "LoginCheck",
+    "PasswordLogin",
+    "RecordedEvent",
+    "RowResult",
+    "RowStatus",
+    "SentPurchase",
+    "SignUpCheck",
+    "SyncedCustomer",
+    "accept_payment",
+    "assign_card",
+    "assign_card_number",
+    "cancel_purchase",
+    "canceled_bill",
+    "check_login",
+    "check_sign_up",
+    "close_bill",
+    "find_customer",
+    "find_purchase",
+    "link_customer",
+    "record_event",
+    "resend_purchase",
+    "send_password_link",
+    "send_password_setup",
+    "send_purchase",
+    "set_password",
+    "sign_up",
+    "sign_up_for_newsletter",
+    "sync_customer",
+    "sync_product_brands",
+    "sync_product_groups",
+    "sync_products",
+]

@@ -1,0 +1,233 @@
+"""Products, groups and brands in batches, with the outcome of each row.
+
+The API answers a batch as a whole, and how it names the rows at fault is not documented. So each verdict comes from a
+request of its own: a batch that was taken, or a row that was refused alone. What the server says of a refused batch
+only guides the search.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from carecloud_async.errors import BadRequestError, ConfigurationError, InvalidParam, OutcomeUnknownError
+from carecloud_async.models.enums import ErrorProcessing
+from carecloud_async.runtime.validators import require_int
+
+if TYPE_CHECKING:
+    from carecloud_async.client import CareCloud
+    from carecloud_async.models.products import ProductBrandInput, ProductGroupInput, ProductInput
+
+__all__ = [
+    "CatalogueReport",
+    "RowResult",
+    "RowStatus",
+    "sync_product_brands",
+    "sync_product_groups",
+    "sync_products",
+]
+
+R = TypeVar("R")
+_Numbered: TypeAlias = tuple[int, R]
+
+#: Most rows of one request, as the API has it.
+MAX_ROWS: Final = 1000
+
+
+class RowStatus(StrEnum):
+    """What became of a row."""
+
+    WRITTEN = "written"
+    """The server has it."""
+    REFUSED = "refused"
+    """The server refused it, sent alone; the result's `reasons` say why."""
+    UNKNOWN = "unknown"
+    """The answer was lost."""
+
+
+@frozen(kw_only=True)
+class RowResult(Generic[R]):
+    """What became of one row of a catalogue."""
+
+    index: int
+    """Number of the row, from 0, in the order in which the rows were given."""
+    row: R
+    """The row."""
+    status: RowStatus
+    """What became of it."""
+    reasons: tuple[InvalidParam, ...] = ()
+    """The fields at fault and the API's reason codes, of a refused row."""
+
+
+@frozen(kw_only=True)
+class CatalogueReport(Generic[R]):
+    """The outcome of a catalogue: one result for each row, in the order of the rows."""
+
+    rows: tuple[RowResult[R], ...]
+    """The results."""
+    requests: int
+    """Batches that were sent."""
+
+    @property
+    def refused(self) -> tuple[RowResult[R], ...]:
+        """The rows that the server refused."""
+        return tuple(one for one in self.rows if one.status is RowStatus.REFUSED)
+
+    @property
+    def unknown(self) -> tuple[RowResult[R], ...]:
+        """The rows whose answer was lost: send them again."""
+        return tuple(one for one in self.rows if one.status is RowStatus.UNKNOWN)
+
+    @property
+    def written(self) -> int:
+        """Number of rows that the server has."""
+        return sum(one.status is RowStatus.WRITTEN for one in self.rows)
+
+
+async def sync_products(
+    client: CareCloud, *, products: Iterable[ProductInput], batch_size: int = MAX_ROWS
+) -> CatalogueReport[ProductInput]:
+    """Write products: new ones are created, known ones updated, fields that a row leaves out stay as they are.
+
+    All rows are sent, valid ones are kept, and each row has a result. A batch that is refused is sent again in parts
+    until the rows at fault stand alone: a few requests for each of them, two for each row where all are. A batch whose
+    answer is lost is sent once more.
+
+    Operation (Enterprise API only): `POST /products/batch` with `ErrorProcessing.KEEP_VALID`.
+
+    Args:
+        client: the client, of an enterprise user.
+        products: the rows; read as they are needed.
+        batch_size: rows in a request, 1 to 1,000; fewer where the server takes long.
+
+    Raises:
+        ConfigurationError: `batch_size` is out of range.
+        CareCloudError: the server is away or refuses the client; rows sent before are written. Run it again.
+    """
+    catalogue: _Catalogue[ProductInput] = _Catalogue(send=client.products.batch, updates=True)
+    return await catalogue.sync(products, batch_size)
+
+
+async def sync_product_groups(
+    client: CareCloud, *, product_groups: Iterable[ProductGroupInput], batch_size: int = MAX_ROWS
+) -> CatalogueReport[ProductGroupInput]:
+    """Write product groups, known by their external ids; as `sync_products`. Send parents before children.
+
+    Operation (Enterprise API only): `POST /product-groups/batch` with `ErrorProcessing.KEEP_VALID`.
+
+    Args:
+        client: the client, of an enterprise user.
+        product_groups: the rows; read as they are needed.
+        batch_size: rows in a request, 1 to 1,000.
+
+    Raises:
+        ConfigurationError: `batch_size` is out of range.
+        CareCloudError: as `sync_products`.
+    """
+    catalogue: _Catalogue[ProductGroupInput] = _Catalogue(send=client.product_groups.batch, updates=True)
+    return await catalogue.sync(product_groups, batch_size)
+
+
+async def sync_product_brands(
+    client: CareCloud, *, product_brands: Iterable[ProductBrandInput], batch_size: int = MAX_ROWS
+) -> CatalogueReport[ProductBrandInput]:
+    """Write product brands; as `sync_products`, but no row is ever written twice.
+
+    The API does not say that a known brand is updated. So a refused batch is undone by the server before its parts are
+    sent, and a batch whose answer is lost is not sent again: its rows are `unknown`.
+
+    Operation (Enterprise API only): `POST /product-brands/batch` with `ErrorProcessing.ROLL_BACK`.
+
+    Args:
+        client: the client, of an enterprise user.
+        product_brands: the rows; read as they are needed.
+        batch_size: rows in a request, 1 to 1,000.
+
+    Raises:
+        ConfigurationError: `batch_size` is out of range.
+        CareCloudError: as `sync_products`.
+    """
+    catalogue: _Catalogue[ProductBrandInput] = _Catalogue(send=client.product_brands.batch, updates=False)
+    return await catalogue.sync(product_brands, batch_size)
+
+
+class _Catalogue(Generic[R]):
+    """One run over the rows of a catalogue.
+
+    Args:
+        send: sends a batch.
+        updates: whether the API promises that a row it knows is updated: then rows may be sent again.
+    """
+
+    def __init__(self, *, send: Callable[..., Coroutine[None, None, None]], updates: bool) -> None:
+        self._send = send
+        self._updates = updates
+        self._processing = ErrorProcessing.KEEP_VALID if updates else ErrorProcessing.ROLL_BACK
+        self._requests = 0
+
+    async def sync(self, rows: Iterable[R], batch_size: int) -> CatalogueReport[R]:
+        """Write all rows and report each."""
+        require_int("batch_size", batch_size, least=1)
+        if batch_size > MAX_ROWS:
+            raise ConfigurationError(f"batch_size must be at most {MAX_ROWS}: the API takes no more rows in a request")
+        results: list[RowResult[R]] = []
+        for batch in _batches(rows, batch_size):
+            results += sorted(await self._write(batch, hinted=True), key=lambda one: one.index)
+        return CatalogueReport(rows=tuple(results), requests=self._requests)
+
+    async def _write(self, batch: Sequence[_Numbered[R]], *, hinted: bool) -> list[RowResult[R]]:
+        """Write a batch, in parts if it is refused; `hinted` parts follow what the server names."""
+        try:
+            await self._post(batch)
+        except OutcomeUnknownError:
+            return _all(batch, RowStatus.UNKNOWN)
+        except BadRequestError as error:
+            if len(batch) == 1:
+                return _all(batch, RowStatus.REFUSED, error.invalid_params)
+            parts = (_named(batch, error) if hinted else None) or _halves(batch)
+        else:
+            return _all(batch, RowStatus.WRITTEN)
+        return [result for part in parts for result in await self._write(part, hinted=False)]
+
+    async def _post(self, batch: Sequence[_Numbered[R]]) -> None:
+        rows = [row for _, row in batch]
+        self._requests += 1
+        try:
+            await self._send(rows, error_processing=self._processing)
+        except OutcomeUnknownError:
+            if not self._updates:
+                raise
+            self._requests += 1
+            await self._send(rows, error_processing=self._processing)
+
+
+def _batches(rows: Iterable[R], size: int) -> Iterator[list[_Numbered[R]]]:
+    numbered = enumerate(rows)
+    while batch := list(islice(numbered, size)):
+        yield batch
+
+
+def _all(
+    batch: Sequence[_Numbered[R]], status: RowStatus, reasons: tuple[InvalidParam, ...] = ()
+) -> list[RowResult[R]]:
+    return [RowResult(index=index, row=row, status=status, reasons=reasons) for index, row in batch]
+
+
+def _halves(batch: Sequence[_Numbered[R]]) -> list[Sequence[_Numbered[R]]]:
+    middle = len(batch) // 2
+    return [batch[:middle], batch[middle:]]
+
+
+def _named(batch: Sequence[_Numbered[R]], error: BadRequestError) -> list[Sequence[_Numbered[R]]] | None:
+    """Split off the rows whose numbers stand in the names of invalid parameters, such as `products[3].name`."""
+    numbers = {int(text) for one in error.invalid_params for text in re.findall(r"\d{1,4}", one.name)}
+    named = [[batch[number]] for number in sorted(numbers) if number < len(batch)]
+    if not named or len(named) == len(batch):
+        return None
+    rest = [row for number, row in enumerate(batch) if number not in numbers]
+    return [*named, rest]

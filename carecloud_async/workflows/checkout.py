@@ -1,0 +1,276 @@
+"""The checkout: ask what a bill costs, send it when it is paid, cancel it, and never send it twice.
+
+The API has no idempotency key, but each bill has an id of its own in the shop. After a lost answer that id is looked
+up; `resend_purchase` looks it up first, which is what to do with the bills of a breakdown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+from attrs import evolve, field, frozen
+
+from carecloud_async.errors import ConfigurationError, OutcomeUnknownError
+from carecloud_async.models.purchases import (
+    BillInput,
+    DiscountItemInput,
+    FinalBillInput,
+    PaymentRecapInput,
+    PaymentVoucherInput,
+)
+from carecloud_async.models.unset import UNSET, Unset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from carecloud_async.client import CareCloud
+    from carecloud_async.models.purchases import AcceptedPayment
+
+__all__ = [
+    "Checkout",
+    "SentPurchase",
+    "accept_payment",
+    "cancel_purchase",
+    "canceled_bill",
+    "close_bill",
+    "find_purchase",
+    "resend_purchase",
+    "send_purchase",
+]
+
+T = TypeVar("T")
+
+#: The vendor's rule for the bill that cancels another one: its id is the other's with this in front.
+_CANCELS = "C"
+
+
+@frozen(kw_only=True)
+class Checkout:
+    """Where something is bought, and by whom; without card and customer it is an anonymous purchase."""
+
+    store_id: str
+    """Id of the store."""
+    cashdesk_number: int
+    """Number of the cash desk in it."""
+    card_number: str | None = field(default=None, repr=False)
+    """The card that was shown."""
+    customer_id: str | None = None
+    """The customer, if known without a card."""
+
+
+@frozen(kw_only=True)
+class SentPurchase:
+    """A purchase that CareCloud has."""
+
+    purchase_id: str
+    """Id of the purchase."""
+    bill_id: str
+    """Id of the bill in the shop's own system."""
+    was_there: bool = False
+    """Whether it was found rather than sent now: after a lost answer, or by `resend_purchase`."""
+
+
+async def accept_payment(
+    client: CareCloud,
+    *,
+    checkout: Checkout,
+    bill: BillInput,
+    payment_type: str,
+    max_points: float | None = None,
+    max_credit: float | None = None,
+    benefit_codes: Sequence[str] | None = None,
+) -> AcceptedPayment:
+    """Return what a bill costs with points, credits, vouchers and discounts. Nothing is recorded or used up by it.
+
+    Since it only calculates, it is asked again after a lost answer, once.
+
+    Operation: `POST /purchases/actions/accept-payment`.
+
+    Args:
+        client: the client.
+        checkout: where it is bought, and by whom.
+        bill: the bill so far.
+        payment_type: which benefits may be used; see `CheckoutPaymentType`.
+        max_points: most points to use.
+        max_credit: most credits to use.
+        benefit_codes: codes of vouchers and rewards to use.
+
+    Raises:
+        BadRequestError: for example `has_reason("voucher_expired")`.
+        OutcomeUnknownError: no answer came the second time either.
+    """
+
+    async def ask() -> AcceptedPayment:
+        return await client.purchases.accept_payment(
+            store_id=checkout.store_id,
+            cashdesk_number=checkout.cashdesk_number,
+            card_number=checkout.card_number,
+            customer_id=checkout.customer_id,
+            payment_type=payment_type,
+            bill=bill,
+            max_points=max_points,
+            max_credit=max_credit,
+            benefit_codes=benefit_codes,
+        )
+
+    try:
+        return await ask()
+    except OutcomeUnknownError:
+        return await ask()
+
+
+def close_bill(
+    bill: BillInput, *, purchase_type_id: str, payment_type: str, accepted: AcceptedPayment | None = None
+) -> FinalBillInput:
+    """Make the final bill: the bill as it was paid, and all that `accept_payment` used of points, credits and vouchers.
+
+    Args:
+        bill: the bill with the prices that were paid.
+        purchase_type_id: id of the kind of purchase (`client.purchase_types.list()`).
+        payment_type: the one that `accept_payment` was asked with.
+        accepted: what `accept_payment` returned; `None` for a bill without benefits.
+    """
+    parts: dict[str, Any] = {one.name: getattr(bill, one.name) for one in attrs.fields(BillInput)}
+    return FinalBillInput(
+        **parts,
+        purchase_type_id=purchase_type_id,
+        payment_type=payment_type,
+        canceled=False,
+        payment_recap=UNSET if accepted is None else _recap(accepted),
+    )
+
+
+def _recap(accepted: AcceptedPayment) -> PaymentRecapInput:
+    return PaymentRecapInput(
+        credit_points=_or_unset(accepted.credit_points),
+        amount_for_credit=_or_unset(accepted.credit),
+        vouchers=[
+            PaymentVoucherInput(
+                code=_or_unset(voucher.code),
+                name=_or_unset(voucher.name),
+                discount_value=_or_unset(voucher.discount_value),
+                discount_percent=_or_unset(voucher.discount_percent),
+                bill_item_id=_or_unset(voucher.bill_item_id),
+            )
+            for voucher in accepted.vouchers
+        ],
+        recommended_discounts=[
+            DiscountItemInput(
+                bill_item_id=discount.bill_item_id or "",  # the API requires it, also of a discount on the whole bill
+                discount_code=_or_unset(discount.discount_code),
+                discount_value=_or_unset(discount.discount_value),
+                discount_percent=_or_unset(discount.discount_percent),
+                description=_or_unset(discount.description),
+            )
+            for discount in accepted.recommended_discounts
+        ],
+    )
+
+
+def _or_unset(value: T | None) -> T | Unset:
+    return UNSET if value is None else value
+
+
+async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
+    """Send a bill that is paid: it is recorded, points are counted and vouchers used up.
+
+    If the answer is lost, the bill's id is looked up: a purchase that is there was this one. If it is not there, the
+    server may still be busy with it, and nothing is sent again: call `resend_purchase` some minutes later.
+
+    Operations: `POST /purchases/actions/send-purchase`; after a lost answer `GET /purchases`.
+
+    Args:
+        client: the client.
+        checkout: where it was bought, and by whom.
+        bill: the final bill; its `bill_id` is unique in the shop. See `close_bill`.
+
+    Raises:
+        BadRequestError: the server refused the bill, for example because a voucher was used meanwhile.
+        OutcomeUnknownError: the answer was lost and the purchase does not show up (yet).
+    """
+    try:
+        purchase_id = await client.purchases.send_purchase(
+            store_id=checkout.store_id,
+            cashdesk_number=checkout.cashdesk_number,
+            card_number=checkout.card_number,
+            customer_id=checkout.customer_id,
+            bill=bill,
+        )
+    except OutcomeUnknownError:
+        found = await find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id)
+        if found is None:
+            raise
+        return found
+    return SentPurchase(purchase_id=purchase_id, bill_id=bill.bill_id)
+
+
+async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
+    """Send a bill unless CareCloud has it: what to do with bills whose fate is not known.
+
+    Let one worker do it: two that look at the same moment both send.
+
+    Operations: `GET /purchases`, then as `send_purchase`.
+
+    Args:
+        client: the client.
+        checkout: where it was bought, and by whom.
+        bill: the final bill, as it was sent or should have been.
+
+    Raises:
+        CareCloudError: as `send_purchase`.
+    """
+    found = await find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id)
+    return found or await send_purchase(client, checkout=checkout, bill=bill)
+
+
+async def cancel_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
+    """Cancel a purchase: send the same bill once more as its cancellation.
+
+    The cancellation is a bill of its own, `C` before the id of the first, and names the first as its `bill_number`. No
+    price or quantity is inverted. A lost answer is treated as by `send_purchase`.
+
+    Operations: `POST /purchases/actions/send-purchase`; after a lost answer `GET /purchases`.
+
+    Args:
+        client: the client.
+        checkout: as it was for the purchase.
+        bill: the final bill as it was sent.
+
+    Raises:
+        ConfigurationError: the bill is a cancellation itself; nothing was sent.
+        BadRequestError: the server refused the cancellation.
+        OutcomeUnknownError: the answer was lost and the cancellation does not show up (yet); call `resend_purchase`
+            with `canceled_bill(bill)`.
+    """
+    return await send_purchase(client, checkout=checkout, bill=canceled_bill(bill))
+
+
+def canceled_bill(bill: FinalBillInput) -> FinalBillInput:
+    """Make the bill that cancels another one, as `cancel_purchase` sends it.
+
+    Args:
+        bill: the final bill as it was sent.
+
+    Raises:
+        ConfigurationError: the bill is a cancellation itself.
+    """
+    if bill.canceled:
+        raise ConfigurationError("this bill is a cancellation itself: pass the bill that was sent first")
+    return evolve(bill, canceled=True, bill_id=_CANCELS + bill.bill_id, bill_number=bill.bill_id)
+
+
+async def find_purchase(client: CareCloud, *, store_id: str, bill_id: str) -> SentPurchase | None:
+    """Return the purchase with this bill id, or `None` if CareCloud has none.
+
+    Operation: `GET /purchases`.
+
+    Args:
+        client: the client.
+        store_id: id of the store.
+        bill_id: id of the bill in the shop's own system.
+    """
+    async for purchase in client.purchases.list(store_id=store_id, external_purchase_id=bill_id):
+        if purchase.external_purchase_id == bill_id and purchase.store_id in {None, "", store_id}:
+            return SentPurchase(purchase_id=purchase.purchase_id, bill_id=bill_id, was_there=True)
+    return None

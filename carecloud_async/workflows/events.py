@@ -1,0 +1,92 @@
+"""Record a marketing event once, whatever happens to the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from carecloud_async.errors import BadRequestError, ConfigurationError, OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from carecloud_async.client import CareCloud
+    from carecloud_async.models.events import Event, EventInput
+    from carecloud_async.models.property_record import PropertyRecordInput
+
+__all__ = ["RecordedEvent", "record_event"]
+
+
+@frozen(kw_only=True)
+class RecordedEvent:
+    """The outcome of `record_event`."""
+
+    event_id: str
+    """Id of the event."""
+    was_there: bool
+    """Whether it was found rather than recorded now: after a lost answer, or because it had been recorded before."""
+
+
+async def record_event(
+    client: CareCloud, *, event: EventInput, property_records: Sequence[PropertyRecordInput] | None = None
+) -> RecordedEvent:
+    """Record a marketing event, which may launch a scenario; the same event is not recorded twice.
+
+    Type, customer and external ids make an event the same. If the answer is lost, or the server says that it has the
+    event, it is looked up by them. An event whose customer is named by an e-mail address, phone or external id is
+    looked up without the customer: keep external ids unique among your events.
+
+    Operations: `POST /events`; then `GET /events` if need be.
+
+    Args:
+        client: the client.
+        event: the event, with either `customer_id` or both `customer_identifier_type` and `customer_identifier_value`.
+        property_records: values of the event's properties, which the scenario can use.
+
+    Raises:
+        ConfigurationError: the event names its customer in two ways or in none; nothing was sent.
+        BadRequestError: the server refused the event.
+        OutcomeUnknownError: the answer was lost and the event does not show up yet; call again: the server refuses a
+            second one with the same ids.
+    """
+    _require_one_customer(event)
+    try:
+        event_id = await client.events.create(event, property_records=property_records)
+    except (OutcomeUnknownError, BadRequestError) as error:
+        if isinstance(error, BadRequestError) and not _exists(error):
+            raise
+        found = await _find(client, event)
+        if found is None:
+            raise
+        return RecordedEvent(event_id=found.event_id, was_there=True)
+    return RecordedEvent(event_id=event_id, was_there=False)
+
+
+def _require_one_customer(event: EventInput) -> None:
+    other = (bool(event.customer_identifier_type), bool(event.customer_identifier_value))
+    if bool(event.customer_id) == any(other) or any(other) != all(other):
+        raise ConfigurationError(
+            "name the customer of an event by customer_id alone, or by customer_identifier_type and "
+            "customer_identifier_value"
+        )
+
+
+def _exists(error: BadRequestError) -> bool:
+    return error.has_reason("relation_already_exists") or error.has_reason("already_exists")
+
+
+async def _find(client: CareCloud, event: EventInput) -> Event | None:
+    customer_id = event.customer_id or None
+    listing = client.events.list(
+        event_type_id=event.event_type_id, external_id=event.external_id, customer_id=customer_id
+    )
+    async for one in listing:
+        if (
+            one.external_id == event.external_id
+            and one.event_type_id == event.event_type_id
+            and customer_id in {None, one.customer_id}
+            and (one.secondary_external_id or "") == (event.secondary_external_id or "")
+        ):
+            return one
+    return None

@@ -1,0 +1,152 @@
+"""Cards: held, free, new, and never somebody else's."""
+
+import pytest
+from workflow_server import RefusedError, page
+
+from carecloud_async import BadRequestError, ConflictError, OutcomeUnknownError
+from carecloud_async.workflows import AssignedCard, CardOrigin, assign_card, assign_card_number
+
+pytestmark = pytest.mark.anyio
+
+JANE = {"customer_id": "jane", "card_type_id": "plastic"}
+
+
+def card(card_id, customer_id=None, *, number="1000", kind="plastic", state=1):
+    return {
+        "card_id": card_id,
+        "customer_id": customer_id,
+        "card_number": number,
+        "card_type_id": kind,
+        "state": state,
+    }
+
+
+@pytest.fixture
+def cards(server):
+    """The cards of the server: a list that a test fills."""
+    cards = []
+
+    def assign(sent):
+        free = [c for c in cards if not c["customer_id"] and sent.get("card_number") in {None, c["card_number"]}]
+        if not free:
+            raise RefusedError(400, ("card_number", "not_found"))
+        free[0]["customer_id"] = sent["customer_id"]
+        return {"card_id": free[0]["card_id"]}
+
+    def create(sent):
+        cards.append({"card_id": "new", **sent["card"]})
+        return {"card_id": "new"}
+
+    def is_free(sent):
+        return {
+            "is_free_to_use": any(
+                c["card_number"] == sent["card_number"] and not c["customer_id"] and c["state"] for c in cards
+            )
+        }
+
+    # Filters are dropped: the workflows must look for themselves.
+    server.on("GET /cards", lambda sent: page("cards", *cards))
+    server.on("POST /cards/actions/assign-free-card", assign)
+    server.on("POST /cards/actions/validate-free-card", is_free)
+    server.on("POST /cards", create)
+    return cards
+
+
+async def test_a_card_that_is_held_stays(client, server, cards):
+    """A customer with an active card of the type gets no second one."""
+    cards += [card("johns", "john"), card("blocked", "jane", state=0), card("mine", "jane")]
+    assert await assign_card(client, **JANE) == AssignedCard(card_id="mine", origin=CardOrigin.HELD)
+    assert not server.sent("POST /cards/actions/assign-free-card")
+
+
+async def test_a_free_card_is_assigned(client, cards):
+    """A customer without a card of the type gets a free one, and has it the next time."""
+    cards += [card("johns", "john"), card("other", "jane", kind="digital"), card("free")]
+    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.ASSIGNED)
+    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.HELD)
+
+
+async def test_no_free_card_is_the_servers_refusal(client, cards):
+    """The pool is empty: the server's own reason comes through."""
+    with pytest.raises(BadRequestError) as caught:
+        await assign_card(client, **JANE)
+    assert caught.value.has_reason("not_found")
+
+
+async def test_a_lost_assignment_is_looked_up(client, server, cards):
+    """The card that was assigned is found, and no second one is asked for."""
+    cards += [card("free"), card("free too")]
+    server.lose("POST /cards/actions/assign-free-card")
+    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.ASSIGNED)
+    assert len(server.sent("POST /cards/actions/assign-free-card")) == 1
+
+
+async def test_an_assignment_that_does_not_show_up_stays_unknown(client, server, cards):
+    """Without a card to be seen the caller hears that the answer was lost."""
+    server.on("POST /cards/actions/assign-free-card", {"card_id": "1"})
+    server.lose("POST /cards/actions/assign-free-card")
+    with pytest.raises(OutcomeUnknownError):
+        await assign_card(client, **JANE)
+
+
+async def test_a_number_that_is_free_is_assigned(client, server, cards):
+    """The card with this number, and no other, becomes the customer's."""
+    cards += [card("other", number="999"), card("free")]
+    made = await assign_card_number(client, **JANE, card_number="1000")
+    assert made == AssignedCard(card_id="free", origin=CardOrigin.ASSIGNED)
+    assert cards[0]["customer_id"] is None
+    again = await assign_card_number(client, **JANE, card_number="1000")
+    assert again == AssignedCard(card_id="free", origin=CardOrigin.HELD)
+
+
+async def test_a_number_that_nobody_knows_becomes_a_card(client, server, cards):
+    """A new active card of the type with this number is the customer's."""
+    cards.append(card("other", "john", number="10001"))
+    made = await assign_card_number(client, **JANE, card_number="1000")
+    assert made == AssignedCard(card_id="new", origin=CardOrigin.CREATED)
+    assert server.sent("POST /cards") == [
+        {"card": {"card_type_id": "plastic", "card_number": "1000", "customer_id": "jane", "state": 1}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (card("johns", "john"), "somebody else"),
+        (card("blocked", state=0), "not free"),
+        (card("mine", "jane", state=0), "blocked"),
+        (card("digital", kind="digital"), "another type"),
+    ],
+    ids=["somebody else's", "blocked", "blocked own", "another type"],
+)
+async def test_a_card_that_cannot_be_given_is_a_conflict(client, server, cards, found, words):
+    """Nothing is written for somebody else's card, a blocked one or one of another type."""
+    cards.append(found)
+    with pytest.raises(ConflictError, match=words):
+        await assign_card_number(client, **JANE, card_number="1000")
+    assert not server.sent("POST /cards")
+    assert not server.sent("POST /cards/actions/assign-free-card")
+
+
+@pytest.mark.parametrize("operation", ["POST /cards", "POST /cards/actions/assign-free-card"])
+async def test_a_lost_card_is_looked_up_by_its_number(client, server, cards, operation):
+    """The card says whose it is; nothing is sent twice."""
+    if operation != "POST /cards":
+        cards.append(card("free"))
+    server.lose(operation)
+    made = await assign_card_number(client, **JANE, card_number="1000")
+    assert made.card_id == cards[0]["card_id"]
+    assert len(server.sent(operation)) == 1
+
+
+async def test_a_quicker_till_keeps_its_card(client, server, cards):
+    """If somebody else got the card between the look and the write, the conflict says so."""
+    cards.append(card("free"))
+
+    def refuse(sent):
+        cards[0]["customer_id"] = "john"
+        raise RefusedError(400, ("card_number", "not_found"))
+
+    server.on("POST /cards/actions/assign-free-card", refuse)
+    with pytest.raises(ConflictError, match="somebody else"):
+        await assign_card_number(client, **JANE, card_number="1000")

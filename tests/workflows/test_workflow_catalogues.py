@@ -1,0 +1,149 @@
+"""Catalogues in batches: each row has its outcome."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from workflow_server import RefusedError, Server
+
+from carecloud_async import ConfigurationError, PermissionDeniedError
+from carecloud_async.models import PluIdInput, ProductBrandInput, ProductGroupInput, ProductInput
+from carecloud_async.workflows import RowStatus, sync_product_brands, sync_product_groups, sync_products
+
+pytestmark = pytest.mark.anyio
+
+
+def products(count):
+    return [
+        ProductInput(name=f"product {n}", plu_ids=[PluIdInput(list_code="GLOBAL", code=str(n))]) for n in range(count)
+    ]
+
+
+def catalogue(server, bad=(), *, name="products", says="unknown", lost=0):
+    """Let a server keep the good rows; returns what it keeps.
+
+    `says` is how it names the rows at fault: `{n}` is the number in the batch.
+    """
+    kept = []
+
+    def batch(sent):
+        rows = sent[name]
+        faults = [n for n, row in enumerate(rows) if row["name"] in bad]
+        if not faults or sent["error_processing"] == 2:
+            kept.extend(row["name"] for row in rows if row["name"] not in bad)
+        if faults:
+            raise RefusedError(400, *((says.format(n=n), "invalid_value_format") for n in faults))
+
+    path = f"POST /{name.replace('_', '-')}/batch"
+    server.on(path, batch)
+    if lost:
+        server.lose(path, times=lost)
+    return kept
+
+
+async def test_good_rows_go_in_batches(client, server):
+    """2,500 rows are three requests of at most 1,000, and each row is written."""
+    kept = catalogue(server)
+    report = await sync_products(client, products=(one for one in products(2500)))
+    sent = server.sent("POST /products/batch")
+    assert [len(one["products"]) for one in sent] == [1000, 1000, 500]
+    assert {one["error_processing"] for one in sent} == {2}
+    assert (report.written, report.requests, len(kept)) == (2500, 3, 2500)
+    assert [one.index for one in report.rows] == list(range(2500))
+    assert report.rows[1234].row.name == "product 1234"
+
+
+async def test_rows_at_fault_are_found_without_help(client, server):
+    """A server that names no rows: the two at fault are refused with their reasons, the others written."""
+    bad = {"product 17", "product 1003"}
+    kept = catalogue(server, bad)
+    report = await sync_products(client, products=products(1200))
+    assert {one.row.name for one in report.refused} == bad
+    assert [one.index for one in report.refused] == [17, 1003]
+    assert report.refused[0].reasons[0].reason == "invalid_value_format"
+    assert (report.written, set(kept)) == (1198, {one.name for one in products(1200)} - bad)
+    assert report.requests < 50
+
+
+@pytest.mark.parametrize("says", ["products[{n}].name", "products.{n}.code", "{n}"])
+async def test_a_server_that_names_rows_saves_requests(client, server, says):
+    """Three rows at fault cost four more requests: each alone, and the rest."""
+    bad = {"product 17", "product 500", "product 999"}
+    catalogue(server, bad, says=says)
+    report = await sync_products(client, products=products(1000))
+    assert {one.row.name for one in report.refused} == bad
+    assert (report.written, report.requests) == (997, 5)
+
+
+async def test_numbers_that_name_something_else_mislead_nobody(client, server):
+    """Names such as `address1` only cost requests: the verdicts are the same."""
+    catalogue(server, {"product 17"}, says="address1")
+    report = await sync_products(client, products=products(64))
+    assert [one.index for one in report.refused] == [17]
+    assert report.written == 63
+
+
+@given(size=st.integers(1, 40), bad=st.sets(st.integers(0, 39)), says=st.sampled_from(["?", "[{n}]", "a1", "[{n}7]"]))
+async def test_verdicts_are_exact(size, bad, says):
+    """Whichever rows are at fault, and however the server names them, each row has its true outcome."""
+    server = Server()
+    rows = products(40)
+    catalogue(server, {f"product {n}" for n in bad}, says=says)
+    async with server.client() as client:
+        report = await sync_products(client, products=rows, batch_size=size)
+    assert [one.row for one in report.rows] == rows
+    assert {one.index for one in report.rows if one.status is RowStatus.REFUSED} == bad
+    assert report.written == 40 - len(bad)
+
+
+async def test_a_lost_batch_of_what_is_updated_is_sent_again(client, server):
+    """Products and groups that are known are updated, so that a second request does no harm."""
+    catalogue(server, name="product_groups", lost=1)
+    rows = [ProductGroupInput(name=f"group {n}", external_id=str(n)) for n in range(3)]
+    report = await sync_product_groups(client, product_groups=rows)
+    assert (report.written, report.unknown, report.requests) == (3, (), 2)
+
+
+async def test_a_batch_that_is_lost_twice_is_unknown(client, server):
+    """Its rows say so, and the next batch goes on."""
+    catalogue(server, lost=2)
+    report = await sync_products(client, products=products(4), batch_size=2)
+    assert [one.index for one in report.unknown] == [0, 1]
+    assert report.written == 2
+
+
+async def test_brands_are_never_written_twice(client, server):
+    """Refused batches are rolled back before their parts are sent, and a lost batch is not sent again."""
+    kept = catalogue(server, {"brand 2"}, name="product_brands")
+    rows = [ProductBrandInput(name=f"brand {n}", external_id=str(n)) for n in range(5)]
+    report = await sync_product_brands(client, product_brands=rows)
+    assert sorted(kept) == ["brand 0", "brand 1", "brand 3", "brand 4"]
+    assert [one.index for one in report.refused] == [2]
+    assert {one["error_processing"] for one in server.sent("POST /product-brands/batch")} == {1}
+    server.lose("POST /product-brands/batch")
+    report = await sync_product_brands(client, product_brands=rows[:2])
+    assert (len(report.unknown), report.requests) == (2, 1)
+
+
+async def test_a_client_without_the_right_is_no_outcome_of_rows(client, server):
+    """A 403 is about the client: it is raised, and no row is called refused."""
+
+    def refuse(sent):
+        raise RefusedError(403)
+
+    server.on("POST /products/batch", refuse)
+    with pytest.raises(PermissionDeniedError):
+        await sync_products(client, products=products(3))
+    assert len(server.requests) == 1
+
+
+async def test_no_rows_are_no_request(client):
+    """An empty catalogue is a report of nothing."""
+    report = await sync_products(client, products=[])
+    assert (report.rows, report.requests) == ((), 0)
+
+
+@pytest.mark.parametrize("size", [0, 1001])
+async def test_a_batch_has_one_to_a_thousand_rows(client, size):
+    """Another size is refused before anything is sent."""
+    with pytest.raises(ConfigurationError, match="batch_size"):
+        await sync_products(client, products=products(3), batch_size=size)

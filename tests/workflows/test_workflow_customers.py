@@ -1,0 +1,257 @@
+"""Customers by external id, sign-up and newsletter."""
+
+import pytest
+from workflow_server import RefusedError, page
+
+from carecloud_async import (
+    AgreementValue,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    ConsentInput,
+    CustomerInput,
+    CustomerSourceInput,
+    OutcomeUnknownError,
+    PersonalInformationInput,
+)
+from carecloud_async.workflows import (
+    SyncedCustomer,
+    check_sign_up,
+    find_customer,
+    link_customer,
+    sign_up,
+    sign_up_for_newsletter,
+    sync_customer,
+)
+
+pytestmark = pytest.mark.anyio
+
+JANE = CustomerInput(
+    personal_information=PersonalInformationInput(language_id="en", first_name="Jane", email="jane@example.com")
+)
+SOURCE = CustomerSourceInput(customer_source_id="shop")
+IDS = {"customer_source_id": "shop", "external_id": "7"}
+
+
+def record(customer_id, *, external_id="7", source="shop"):
+    return {
+        "customer_source_record_id": f"record of {customer_id}",
+        "customer_source_id": source,
+        "external_id": external_id,
+        "customer_id": customer_id,
+    }
+
+
+@pytest.fixture
+def records(server):
+    """The customer source records; a test appends to them."""
+    records = []
+    server.on("GET /customer-source-records", lambda sent: page("customer_source_records", *records))
+    return records
+
+
+@pytest.fixture
+def creating(server, records):
+    """A server that creates a customer with a source record."""
+
+    def create(sent):
+        records.append(record("new"))
+        return {"customer_id": "new"}
+
+    server.on("POST /customers", create)
+
+
+async def test_an_external_id_finds_its_customer(client, server, records):
+    """Both ids are asked for, and the customer of the record is the answer."""
+    records.append(record("jane"))
+    assert await find_customer(client, **IDS) == "jane"
+    sent = server.sent("GET /customer-source-records")[0]
+    assert (sent["customer_source_id"], sent["external_id"]) == ("shop", "7")
+
+
+async def test_a_dropped_filter_finds_no_stranger(client, records):
+    """Records that the server should not have answered with are not taken for the customer's."""
+    records += [record("john", external_id="8"), record("jim", source="elsewhere")]
+    assert await find_customer(client, **IDS) is None
+
+
+async def test_an_external_id_of_two_customers_is_a_conflict(client, records):
+    """Which of the two is meant is for people to say."""
+    records += [record("jane"), record("john")]
+    with pytest.raises(ConflictError, match="2 customers"):
+        await sync_customer(client, **IDS, customer=JANE)
+
+
+async def test_an_unknown_customer_is_created_with_the_source(client, server, creating):
+    """The new customer carries the external id, so that the next run finds it."""
+    assert await sync_customer(client, **IDS, customer=JANE) == SyncedCustomer(customer_id="new", created=True)
+    assert server.sent("POST /customers")[0]["customer_source"] == {"customer_source_id": "shop", "external_id": "7"}
+
+
+async def test_a_known_customer_is_updated(client, server, records):
+    """What the other system names is changed; the rest of the record stays."""
+    records.append(record("jane"))
+    before = {"first_name": "J.", "phone": "420", "language_id": "cs"}
+    server.on("GET /customers/{}", {"customer_id": "jane", "personal_information": before})
+    server.on("PUT /customers/{}", None)
+    assert await sync_customer(client, **IDS, customer=JANE) == SyncedCustomer(customer_id="jane", created=False)
+    sent = server.sent("PUT /customers/jane")[0]["customer"]["personal_information"]
+    assert sent == {"first_name": "Jane", "phone": "420", "language_id": "en", "email": "jane@example.com"}
+
+
+async def test_a_lost_answer_of_a_creation_is_looked_up(client, server, creating):
+    """The customer that was created is found, and nothing is sent twice."""
+    server.lose("POST /customers")
+    assert await sync_customer(client, **IDS, customer=JANE) == SyncedCustomer(customer_id="new", created=True)
+    assert len(server.sent("POST /customers")) == 1
+
+
+async def test_a_creation_that_does_not_show_up_stays_unknown(client, server, records):
+    """If no such customer is there after a lost answer, the caller hears of it."""
+    server.on("POST /customers", {"customer_id": "new"})
+    server.lose("POST /customers")
+    with pytest.raises(OutcomeUnknownError):
+        await sync_customer(client, **IDS, customer=JANE)
+    assert len(server.sent("POST /customers")) == 1
+
+
+async def test_an_email_of_somebody_else_takes_nobody_over(client, server, records):
+    """A customer with the same e-mail and no such external id is left alone."""
+
+    def refuse(sent):
+        raise RefusedError(400, ("email", "already_exists"))
+
+    server.on("POST /customers", refuse)
+    with pytest.raises(BadRequestError) as caught:
+        await sync_customer(client, **IDS, customer=JANE)
+    assert caught.value.has_reason("already_exists")
+
+
+async def test_two_workers_with_one_customer_end_with_one_customer(client, server, records):
+    """The slower worker's creation is refused; it finds the quicker one's customer and updates it."""
+
+    def refuse(sent):
+        records.append(record("jane"))
+        raise RefusedError(400, ("email", "already_exists"))
+
+    server.on("POST /customers", refuse)
+    server.on("GET /customers/{}", {"customer_id": "jane", "personal_information": {"language_id": "cs"}})
+    server.on("PUT /customers/{}", None)
+    assert await sync_customer(client, **IDS, customer=JANE) == SyncedCustomer(customer_id="jane", created=False)
+    assert server.sent("PUT /customers/jane")
+
+
+async def test_a_link_is_written_once(client, server, records):
+    """A second call finds the record and writes nothing, also after a lost answer."""
+
+    def create(sent):
+        records.append(record("jane"))
+        return {"customer_source_record_id": "1"}
+
+    server.on("POST /customers/{}/customer-source-records", create)
+    server.lose("POST /customers/{}/customer-source-records")
+    await link_customer(client, customer_id="jane", **IDS)
+    await link_customer(client, customer_id="jane", **IDS)
+    assert len(server.sent("POST /customers/jane/customer-source-records")) == 1
+
+
+async def test_a_link_of_another_customer_is_a_conflict(client, records):
+    """An external id stays with the customer that bears it; nothing is written."""
+    records.append(record("john"))
+    with pytest.raises(ConflictError, match="another customer"):
+        await link_customer(client, customer_id="jane", **IDS)
+
+
+async def test_a_form_is_checked_field_by_field(client, server):
+    """Only what was typed is asked for, and one no makes the sign-up impossible."""
+    server.on("POST /customers/actions/check-registration-ability", {"registration_ability": True})
+    server.on("POST /customers/actions/validate-customer-data", {"is_valid": False})
+    check = await check_sign_up(client, email="jane@example.com", password="weak")
+    assert (check.email_is_free, check.phone_is_free, check.password_is_valid) == (True, None, False)
+    assert not check.is_possible
+    assert (await check_sign_up(client, email="jane@example.com")).is_possible
+    assert len(server.requests) == 3
+
+
+async def test_a_sign_up_carries_the_consents(client, server):
+    """Given and refused consents are sent as such; those that were not shown are not."""
+    server.on("POST /customers", {"customer_id": "new"})
+    consents = {"terms": True, "marketing": False}
+    made = await sign_up(client, customer=JANE, customer_source=SOURCE, password="Correct-Horse-7", consents=consents)
+    assert made == "new"
+    sent = server.sent("POST /customers")[0]
+    assert sent["customer"]["personal_information"]["consents"] == [
+        {"consent_id": "terms", "consent_value": AgreementValue.YES},
+        {"consent_id": "marketing", "consent_value": AgreementValue.NO},
+    ]
+    assert (sent["password"], sent["autologin"]) == ("Correct-Horse-7", False)
+
+
+async def test_consents_are_named_in_one_place(client):
+    """Consents in the record and beside it would hide each other: nothing is sent."""
+    person = PersonalInformationInput(language_id="en", consents=[ConsentInput(consent_id="terms", consent_value=1)])
+    with pytest.raises(ConfigurationError, match="consents="):
+        await sign_up(
+            client,
+            customer=CustomerInput(personal_information=person),
+            customer_source=SOURCE,
+            password="x",
+            consents={},
+        )
+
+
+async def test_an_autologin_never_binds_the_clients_own_device(client):
+    """The rule of `customers.create` holds here: nothing is sent."""
+    with pytest.raises(ConfigurationError, match="acting_as"):
+        await sign_up(
+            client, customer=JANE, customer_source=SOURCE, password="Correct-Horse-7", consents={}, autologin=True
+        )
+
+
+async def test_a_lost_sign_up_is_found_by_its_password(client, server):
+    """E-mail and password together are the account's that was just created."""
+    server.on("POST /customers", {"customer_id": "new"})
+    server.lose("POST /customers")
+    server.on("POST /customers/actions/verify-credentials", {"customer_id": "new"})
+    assert await sign_up(client, customer=JANE, customer_source=SOURCE, password="Horse-7", consents={}) == "new"
+    assert server.sent("POST /customers/actions/verify-credentials") == [
+        {"login_type": "email", "login_value": "jane@example.com", "password": "Horse-7"}
+    ]
+
+
+async def test_a_lost_sign_up_hands_out_nobody_elses_account(client, server):
+    """Somebody who has the e-mail and another password is not the one who signed up."""
+
+    def refuse(sent):
+        raise RefusedError(403)
+
+    server.on("POST /customers", {"customer_id": "new"})
+    server.lose("POST /customers")
+    server.on("POST /customers/actions/verify-credentials", refuse)
+    with pytest.raises(OutcomeUnknownError):
+        await sign_up(client, customer=JANE, customer_source=SOURCE, password="Horse-7", consents={})
+
+
+async def test_a_newsletter_comes_with_the_consent(client, server):
+    """Contact, source, consent to marketing and partners are sent; an empty list of partners is not."""
+    server.on("POST /customers/actions/newsletters-sign-up", None)
+    await sign_up_for_newsletter(client, contact="a@example.com", customer_source_id="shop")
+    await sign_up_for_newsletter(client, contact="a@example.com", customer_source_id="shop", partner_ids=["p"])
+    consented = {
+        "contact": "a@example.com",
+        "customer_source_id": "shop",
+        "agreements": {"agreement_marketing_communication": 1},
+    }
+    assert server.sent("POST /customers/actions/newsletters-sign-up") == [
+        consented,
+        {**consented, "partner_records": [{"partner_id": "p"}]},
+    ]
+
+
+async def test_a_lost_newsletter_sign_up_is_told(client, server):
+    """There is nothing to look up: the caller decides, and nothing is sent twice."""
+    server.on("POST /customers/actions/newsletters-sign-up", None)
+    server.lose("POST /customers/actions/newsletters-sign-up")
+    with pytest.raises(OutcomeUnknownError):
+        await sign_up_for_newsletter(client, contact="a@example.com", customer_source_id="shop")
+    assert len(server.requests) == 1

@@ -1,0 +1,190 @@
+"""Credential checks and forgotten passwords."""
+
+import httpx
+import pytest
+from workflow_server import CREDENTIALS, RefusedError, page
+
+from carecloud_async import (
+    AuthenticationError,
+    BadRequestError,
+    CareCloud,
+    ConflictError,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    InterfaceError,
+    OutcomeUnknownError,
+    SocialNetworkCredentialsInput,
+)
+from carecloud_async.workflows import (
+    HandoverToken,
+    LoginCase,
+    LoginCheck,
+    PasswordLogin,
+    check_login,
+    send_password_link,
+    send_password_setup,
+    set_password,
+)
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = PasswordLogin(login_type="email", login_value="jane@example.com", password="Horse-7")
+SOCIAL = SocialNetworkCredentialsInput(social_network_id="facebook", social_network_token="secret")
+HANDOVER = HandoverToken(application_id="app", token="V952TL", token_request_id="702baa")
+DEVICE = DeviceToken(
+    external_application_id="81eaeea1",
+    device=Device(device_id="1", device_system="OSX", device_name="Test", device_type="iPhone"),
+    setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
+)
+VERIFY = "POST /customers/actions/verify-{}"
+
+
+def refuse(status, *params):
+    def handler(sent):
+        raise RefusedError(status, *params)
+
+    return handler
+
+
+@pytest.mark.parametrize("credentials", [PASSWORD, SOCIAL, HANDOVER], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("shop_knows", [True, False])
+async def test_good_credentials_name_the_customer(client, server, credentials, shop_knows):
+    """Whatever kind of credentials CareCloud knows, with and without an account in the shop."""
+    server.on(VERIFY, {"customer_id": "jane"})
+    case = LoginCase.BOTH if shop_knows else LoginCase.CARECLOUD_ONLY
+    found = await check_login(client, credentials=credentials, shop_knows=shop_knows)
+    assert found == LoginCheck(case=case, customer_id="jane")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("shop_knows", [True, False])
+async def test_wrong_credentials_are_an_outcome(client, server, status, shop_knows):
+    """However the project refuses them, with and without an account in the shop."""
+    server.on(VERIFY, refuse(status, ("password", "not_found")))
+    case = LoginCase.SHOP_ONLY if shop_knows else LoginCase.NEITHER
+    assert await check_login(client, credentials=PASSWORD, shop_knows=shop_knows) == LoginCheck(case=case)
+
+
+async def test_each_kind_of_credentials_has_its_operation(client, server):
+    """Passwords, social networks and authentication tokens are sent where they belong."""
+    server.on(VERIFY, {"customer_id": "jane"})
+    for credentials in (PASSWORD, SOCIAL, HANDOVER):
+        await check_login(client, credentials=credentials, shop_knows=False)
+    assert server.requests == [
+        (
+            "POST /customers/actions/verify-credentials",
+            {"login_type": "email", "login_value": "jane@example.com", "password": "Horse-7"},
+        ),
+        (
+            "POST /customers/actions/verify-social-network-credentials",
+            {"social_network_credentials": {"social_network_id": "facebook", "social_network_token": "secret"}},
+        ),
+        (
+            "POST /customers/actions/verify-auth-token",
+            {"application_id": "app", "token": "V952TL", "token_request_id": "702baa"},
+        ),
+    ]
+
+
+async def test_a_malformed_login_is_no_outcome(client, server):
+    """A kind of login that does not exist is a mistake in the program, not of the customer."""
+    server.on(VERIFY, refuse(400, ("login_type", "not_allowed_value")))
+    with pytest.raises(BadRequestError):
+        await check_login(client, credentials=PASSWORD, shop_knows=True)
+
+
+async def test_a_refused_api_user_is_no_outcome():
+    """If the client itself cannot log in, no customer is told that the password is wrong."""
+
+    def handle(request):
+        return httpx.Response(401, json={"error": {"type": "unauthorized_exception"}})
+
+    async with CareCloud("sandbox.crmcarecloud.com", auth=CREDENTIALS, transport=httpx.MockTransport(handle)) as client:
+        with pytest.raises(AuthenticationError):
+            await check_login(client, credentials=PASSWORD, shop_knows=True)
+
+
+async def test_the_customer_api_verifies_nobody(server):
+    """A device's client is refused before the network."""
+    async with server.client(auth=DEVICE) as client:
+        with pytest.raises(InterfaceError):
+            await check_login(client, credentials=PASSWORD, shop_knows=True)
+    assert server.requests == []
+
+
+def test_credentials_do_not_show():
+    """The reprs hold no password, token, address or card number."""
+    shown = repr(PASSWORD) + repr(HANDOVER)
+    assert not any(word in shown for word in ("jane", "Horse", "V952TL", "702baa"))
+
+
+async def test_carecloud_sends_the_link_on_the_customer_api(server):
+    """Channel and recipient are sent for the client's own device token."""
+    server.on("POST /tokens", {"token_id": "4d8121de"})
+    server.on("POST /tokens/{}/actions/send-password-setup-email", None)
+    async with server.client(auth=DEVICE) as client:
+        await send_password_setup(client, communication_channel_id="email", recipient="jane@example.com")
+    assert server.sent("POST /tokens/4d8121de/actions/send-password-setup-email") == [
+        {"communication_channel_id": "email", "recipient": "jane@example.com"}
+    ]
+
+
+def customers(*emails):
+    return page(
+        "customers",
+        *({"customer_id": f"id {n}", "personal_information": {"email": e}} for n, e in enumerate(emails)),
+    )
+
+
+async def test_the_shop_sends_its_own_link(client, server):
+    """The customer with the address gets the template with the link; letter case does not matter."""
+    server.on("GET /customers", customers("Jane@Example.com", "other@example.com"))
+    server.on("POST /messages/actions/send-message", None)
+    found = await send_password_link(
+        client, email="jane@example.com", message_template_id="forgotten", parameters={"link": "https://shop/x"}
+    )
+    assert found == "id 0"
+    assert server.sent("POST /messages/actions/send-message") == [
+        {
+            "message": {
+                "message_template_id": "forgotten",
+                "customer_id": "id 0",
+                "communication_channel_id": 1,
+                "message_data": [{"parameter_name": "link", "value": "https://shop/x"}],
+            }
+        }
+    ]
+
+
+async def test_an_unknown_address_gets_no_link(client, server):
+    """Nobody is written to, also if the server drops the filter."""
+    server.on("GET /customers", customers("other@example.com"))
+    found = await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
+    assert found is None
+
+
+async def test_an_address_of_two_customers_gets_no_link(client, server):
+    """Whose password it would be is not known."""
+    server.on("GET /customers", customers("jane@example.com", "jane@example.com"))
+    with pytest.raises(ConflictError, match="several customers"):
+        await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
+
+
+async def test_a_lost_link_is_told(client, server):
+    """The message is not sent a second time by itself."""
+    server.on("GET /customers", customers("jane@example.com"))
+    server.on("POST /messages/actions/send-message", None)
+    server.lose("POST /messages/actions/send-message")
+    with pytest.raises(OutcomeUnknownError):
+        await send_password_link(client, email="jane@example.com", message_template_id="x", parameters={})
+    assert len(server.sent("POST /messages/actions/send-message")) == 1
+
+
+async def test_a_new_password_changes_nothing_else(client, server):
+    """The record goes back as it was, with the password beside it."""
+    person = {"first_name": "Jane", "language_id": "en"}
+    server.on("GET /customers/{}", {"customer_id": "jane", "personal_information": person})
+    server.on("PUT /customers/{}", None)
+    await set_password(client, customer_id="jane", password="Horse-8")
+    assert server.sent("PUT /customers/jane") == [{"customer": {"personal_information": person}, "password": "Horse-8"}]
