@@ -10,6 +10,7 @@ from attrs import frozen
 from carecloud_async.errors import BadRequestError, ConflictError, OutcomeUnknownError
 from carecloud_async.models.cards import CardInput
 from carecloud_async.models.enums import BlockableState
+from carecloud_async.workflows.lost_answers import looked_up
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -65,7 +66,7 @@ async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str)
     try:
         card_id = await client.cards.assign_free_card(card_type_id=card_type_id, customer_id=customer_id)
     except OutcomeUnknownError:
-        card = await held()
+        card = await looked_up(held())
         if card is None:
             raise
         card_id = card.card_id
@@ -116,7 +117,7 @@ async def assign_card_number(
             card_id = await client.cards.create(new)
     except (OutcomeUnknownError, BadRequestError):
         # Lost, or refused because another till was quicker: the card says whose it is now.
-        card = await _by_number(client, card_number)
+        card = await looked_up(_by_number(client, card_number))
         if not _is_held(card, customer_id):
             raise
         card_id = card.card_id

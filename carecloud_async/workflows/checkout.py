@@ -20,6 +20,7 @@ from carecloud_async.models.purchases import (
     PaymentVoucherInput,
 )
 from carecloud_async.models.unset import UNSET, Unset
+from carecloud_async.workflows.lost_answers import looked_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +177,8 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
     """Send a bill that is paid: it is recorded, points are counted and vouchers used up.
 
     If the answer is lost, the bill's id is looked up: a purchase that is there was this one. If it is not there, the
-    server may still be busy with it, and nothing is sent again: call `resend_purchase` some minutes later.
+    server may still be busy with it, and nothing is sent again: call `resend_purchase` some minutes later. That goes
+    for a look-up that fails, too: the error is always the `OutcomeUnknownError`, never one that invites a repetition.
 
     Operations: `POST /purchases/actions/send-purchase`; after a lost answer `GET /purchases`.
 
@@ -198,7 +200,7 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
             bill=bill,
         )
     except OutcomeUnknownError:
-        found = await find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id)
+        found = await looked_up(find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id))
         if found is None:
             raise
         return found

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from attrs import evolve, frozen
 
 from carecloud_async.errors import (
-    ApiError,
     BadRequestError,
     ConfigurationError,
     ConflictError,
@@ -19,6 +18,7 @@ from carecloud_async.models.customer_input import AgreementInput, ConsentInput, 
 from carecloud_async.models.customer_records import PartnerRecordInput
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.enums import AgreementValue, CustomerDataType, LoginType, RegistrationIdentifier
+from carecloud_async.workflows.lost_answers import looked_up
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -35,6 +35,13 @@ __all__ = [
     "sign_up_for_newsletter",
     "sync_customer",
 ]
+
+
+class _SourceIds(TypedDict):
+    """What names a customer of another system."""
+
+    customer_source_id: str
+    external_id: str
 
 
 @frozen(kw_only=True)
@@ -114,17 +121,19 @@ async def sync_customer(
         BadRequestError: the server refused the record; `has_reason("already_exists")` where somebody else has the
             e-mail address.
         ConflictError: several customers bear this external id.
+        NotFoundError: the external id leads to a customer who is gone.
         OutcomeUnknownError: the answer was lost and no such customer shows up yet; call again, it looks first.
     """
-    customer_id = await find_customer(client, customer_source_id=customer_source_id, external_id=external_id)
+    ids = _SourceIds(customer_source_id=customer_source_id, external_id=external_id)
+    customer_id = await find_customer(client, **ids)
     if customer_id is None:
-        source = CustomerSourceInput(customer_source_id=customer_source_id, external_id=external_id)
+        source = CustomerSourceInput(**ids)
         try:
             return SyncedCustomer(
                 customer_id=await client.customers.create(customer, customer_source=source), created=True
             )
         except OutcomeUnknownError:
-            customer_id = await find_customer(client, customer_source_id=customer_source_id, external_id=external_id)
+            customer_id = await looked_up(find_customer(client, **ids))
             if customer_id is None:
                 raise
             return SyncedCustomer(customer_id=customer_id, created=True)
@@ -132,7 +141,7 @@ async def sync_customer(
             if not error.has_reason("already_exists"):
                 raise
             # Another worker may have been quicker with the same customer.
-            customer_id = await find_customer(client, customer_source_id=customer_source_id, external_id=external_id)
+            customer_id = await looked_up(find_customer(client, **ids))
             if customer_id is None:
                 raise
     changes: CustomerChanges = {"personal_information": customer.personal_information}
@@ -161,7 +170,7 @@ async def link_customer(client: CareCloud, *, customer_id: str, customer_source_
     try:
         await client.customers.customer_source_records(customer_id).create(source)
     except (OutcomeUnknownError, BadRequestError):
-        if not await _is_linked(client, customer_id, customer_source_id, external_id):
+        if not await looked_up(_is_linked(client, customer_id, customer_source_id, external_id)):
             raise
 
 
@@ -273,11 +282,10 @@ async def sign_up(
 
 
 async def _account_of(client: CareCloud, email: str, password: str) -> str | None:
+    search = client.customers.verify_credentials(login_type=LoginType.EMAIL, login_value=email, password=password)
     try:
-        return await client.customers.verify_credentials(
-            login_type=LoginType.EMAIL, login_value=email, password=password
-        )
-    except (ApiError, InterfaceError):
+        return await looked_up(search)
+    except InterfaceError:  # the Customer API verifies nobody
         return None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from carecloud_async.errors import BadRequestError, ConfigurationError, OutcomeUnknownError
+from carecloud_async.workflows.lost_answers import looked_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ async def record_event(
     except (OutcomeUnknownError, BadRequestError) as error:
         if isinstance(error, BadRequestError) and not _exists(error):
             raise
-        found = await _find(client, event)
+        found = await looked_up(_find(client, event))
         if found is None:
             raise
         return RecordedEvent(event_id=found.event_id, was_there=True)

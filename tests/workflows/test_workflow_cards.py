@@ -139,6 +139,24 @@ async def test_a_lost_card_is_looked_up_by_its_number(client, server, cards, ope
     assert len(server.sent(operation)) == 1
 
 
+@pytest.mark.parametrize("operation", ["POST /cards", "POST /cards/actions/assign-free-card"])
+async def test_a_card_that_cannot_be_looked_up_stays_unknown(client, server, cards, operation):
+    """If the server is away after a lost answer, the error says that the card may be assigned."""
+    if operation != "POST /cards":
+        cards.append(card("free"))
+    server.fail_after(operation, status=503)
+    with pytest.raises(OutcomeUnknownError):
+        await assign_card_number(client, **JANE, card_number="1000")
+
+
+async def test_a_pool_that_cannot_be_looked_up_stays_unknown(client, server, cards):
+    """The same without a number."""
+    cards.append(card("free"))
+    server.fail_after("POST /cards/actions/assign-free-card", status=503)
+    with pytest.raises(OutcomeUnknownError):
+        await assign_card(client, **JANE)
+
+
 async def test_a_quicker_till_keeps_its_card(client, server, cards):
     """If somebody else got the card between the look and the write, the conflict says so."""
     cards.append(card("free"))

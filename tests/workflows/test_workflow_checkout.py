@@ -135,6 +135,16 @@ async def test_a_purchase_that_does_not_show_up_is_never_sent_again(client, serv
     assert len(server.sent(SEND)) == 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_look_up_that_fails_invites_no_repetition(client, server, purchases, status):
+    """If the server is away after a lost answer, the error still says that the purchase may be there."""
+    server.fail_after(SEND, status=status)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await send_purchase(client, checkout=CHECKOUT, bill=FINAL)
+    assert not caught.value.is_retryable
+    assert len(purchases) == len(server.sent(SEND)) == len(server.sent("GET /purchases")) == 1
+
+
 async def test_purchases_of_others_are_not_taken_for_it(client, server, purchases):
     """Another bill, and the same bill id of another store, are not the purchase, even if the server lists them."""
     purchases += [

@@ -1,9 +1,10 @@
 """Customers by external id, sign-up and newsletter."""
 
 import pytest
-from workflow_server import RefusedError, page
+from workflow_server import DEVICE, RefusedError, page
 
 from carecloud_async import (
+    UNSET,
     AgreementValue,
     BadRequestError,
     ConfigurationError,
@@ -113,6 +114,21 @@ async def test_a_creation_that_does_not_show_up_stays_unknown(client, server, re
     with pytest.raises(OutcomeUnknownError):
         await sync_customer(client, **IDS, customer=JANE)
     assert len(server.sent("POST /customers")) == 1
+
+
+async def test_a_customer_that_cannot_be_looked_up_stays_unknown(client, server, creating):
+    """If the server is away after a lost answer, the error says that the customer may be there."""
+    server.fail_after("POST /customers", status=503)
+    with pytest.raises(OutcomeUnknownError):
+        await sync_customer(client, **IDS, customer=JANE)
+
+
+async def test_a_link_that_cannot_be_looked_up_stays_unknown(client, server, records):
+    """If the server is away after a lost answer, the error says that the link may be there."""
+    server.on("POST /customers/{}/customer-source-records", {"customer_source_record_id": "1"})
+    server.fail_after("POST /customers/{}/customer-source-records", status=503)
+    with pytest.raises(OutcomeUnknownError):
+        await link_customer(client, customer_id="jane", **IDS)
 
 
 async def test_an_email_of_somebody_else_takes_nobody_over(client, server, records):
@@ -230,6 +246,25 @@ async def test_a_lost_sign_up_hands_out_nobody_elses_account(client, server):
     server.on("POST /customers/actions/verify-credentials", refuse)
     with pytest.raises(OutcomeUnknownError):
         await sign_up(client, customer=JANE, customer_source=SOURCE, password="Horse-7", consents={})
+
+
+@pytest.mark.parametrize("email", ["jane@example.com", UNSET])
+async def test_a_lost_sign_up_on_the_customer_api_stays_unknown(server, email):
+    """There nobody can be verified: the customer logs in, which works if the account was created."""
+    server.on("POST /tokens", {"token_id": "4d8121de"})
+    server.on("POST /customers", {"customer_id": "new"})
+    server.lose("POST /customers")
+    person = PersonalInformationInput(language_id="en", email=email)
+    async with server.client(auth=DEVICE) as portal:
+        with pytest.raises(OutcomeUnknownError):
+            await sign_up(
+                portal,
+                customer=CustomerInput(personal_information=person),
+                customer_source=SOURCE,
+                password="Horse-7",
+                consents={},
+            )
+    assert len(server.sent("POST /customers")) == 1
 
 
 async def test_a_newsletter_comes_with_the_consent(client, server):

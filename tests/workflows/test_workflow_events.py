@@ -66,6 +66,13 @@ async def test_an_event_that_does_not_show_up_stays_unknown(client, server, even
         await record_event(client, event=EVENT)
 
 
+async def test_an_event_that_cannot_be_looked_up_stays_unknown(client, server, events):
+    """If the server is away after a lost answer, the error says that the event may be there."""
+    server.fail_after("POST /events", status=503)
+    with pytest.raises(OutcomeUnknownError):
+        await record_event(client, event=EVENT)
+
+
 async def test_a_refused_event_is_the_servers_refusal(client, server, events):
     """Another reason than that it is there comes through, and nothing is looked up."""
 

@@ -2,16 +2,13 @@
 
 import httpx
 import pytest
-from workflow_server import CREDENTIALS, RefusedError, page
+from workflow_server import CREDENTIALS, DEVICE, RefusedError, page
 
 from carecloud_async import (
     AuthenticationError,
     BadRequestError,
     CareCloud,
     ConflictError,
-    Device,
-    DeviceSetup,
-    DeviceToken,
     InterfaceError,
     OutcomeUnknownError,
     SocialNetworkCredentialsInput,
@@ -32,11 +29,6 @@ pytestmark = pytest.mark.anyio
 PASSWORD = PasswordLogin(login_type="email", login_value="jane@example.com", password="Horse-7")
 SOCIAL = SocialNetworkCredentialsInput(social_network_id="facebook", social_network_token="secret")
 HANDOVER = HandoverToken(application_id="app", token="V952TL", token_request_id="702baa")
-DEVICE = DeviceToken(
-    external_application_id="81eaeea1",
-    device=Device(device_id="1", device_system="OSX", device_name="Test", device_type="iPhone"),
-    setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
-)
 VERIFY = "POST /customers/actions/verify-{}"
 
 

@@ -5,9 +5,15 @@ import re
 
 import httpx
 
-from carecloud_async import CareCloud, EnterpriseCredentials, RetryPolicy
+from carecloud_async import CareCloud, Device, DeviceSetup, DeviceToken, EnterpriseCredentials, RetryPolicy
 
 CREDENTIALS = EnterpriseCredentials(external_application_id="89d1a611", login="fabulous_user", password="word")
+
+DEVICE = DeviceToken(
+    external_application_id="81eaeea1",
+    device=Device(device_id="1", device_system="OSX", device_name="Test", device_type="iPhone"),
+    setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
+)
 
 
 class LostAnswerError(Exception):
@@ -52,6 +58,20 @@ class Server:
             raise LostAnswerError
 
         self.handlers[pattern] = losing
+
+    def fail_after(self, name, *, status):
+        """Lose the next answer of an operation, and refuse every request afterwards."""
+        self.lose(name)
+        losing = self.handlers[re.escape(name).replace(r"\{\}", "[^/]+")]
+
+        def refuse(sent):
+            raise RefusedError(status)
+
+        def last(sent):
+            self.handlers = {".*": refuse}
+            losing(sent)
+
+        self.handlers[re.escape(name).replace(r"\{\}", "[^/]+")] = last
 
     def sent(self, name):
         """All that an operation was sent."""
