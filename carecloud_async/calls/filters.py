@@ -13,14 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from carecloud_async.calls.operation import Operation
 
 __all__ = ["MAX_VALUES", "Kind", "check_filters", "kind_of"]
 
@@ -176,13 +173,13 @@ def kind_of(annotation: str) -> Kind:
     raise TypeError(f"a query parameter cannot be annotated {annotation!r}")
 
 
-def check_filters(operation: Operation, params: Mapping[str, Any]) -> Mapping[str, Any]:
+def check_filters(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Check the query of an operation against what it takes; what is `None` is left out by whoever sends it.
 
     A name that the operation does not have is let by: the API may know it already. A `[]` behind a name is ignored.
 
     Args:
-        operation: a row of the table.
+        kinds: what the operation's query names take; see `Operation.kinds`.
         params: the query.
 
     Returns:
@@ -193,7 +190,7 @@ def check_filters(operation: Operation, params: Mapping[str, Any]) -> Mapping[st
     """
     if not isinstance(params, Mapping):
         raise ConfigurationError('params must be a dict; a list is written {"name": [1, 2]}')
-    kinds, days = operation.kinds, {}
+    days = {}
     for name, value in params.items():
         if value is None:
             continue

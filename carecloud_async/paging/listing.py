@@ -297,9 +297,12 @@ class Listing(Generic[T]):
         return self._operation.result_key
 
     def _identity_keys(self, items: Iterable[T]) -> Iterator[Any]:
-        name, zone = self._operation.id_field, self._caller.context.project.timezone
+        name = self._operation.id_field
         # Where nothing names a record, only its whole content tells it apart.
-        return ((name and _field(item, name)) or codec.encode(item, zone=zone) for item in items)
+        return ((name and _field(item, name)) or self._content(item) for item in items)
+
+    def _content(self, item: T) -> bytes:
+        return codec.encode(item, zone=self._caller.context.project.timezone)
 
     if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
 
@@ -345,7 +348,7 @@ def listing(
         ConfigurationError: `count` or `offset` is not a sensible number, or a filter is of the wrong kind: the API
             would drop it and list everything.
     """
-    params = dict(check_filters(operation, params or {}))
+    params = dict(check_filters(operation.kinds, params or {}))
     count, offset = params.pop("count", DEFAULT_COUNT), params.pop("offset", 0)
     require_int("count", count, least=1)
     require_int("offset", offset, least=0)

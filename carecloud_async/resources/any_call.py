@@ -91,7 +91,7 @@ class AnyCall:
             operation,
             decode=read,
             path_params=values,
-            params=check_filters(operation, params or {}),
+            params=check_filters(operation.kinds, params or {}),
             json=json,
             headers=headers,
         )

@@ -203,7 +203,7 @@ class Declared:
         Raises:
             ConfigurationError: a filter of the wrong kind.
         """
-        return check_filters(self.operation, self.signature.take_rest(values) | values)
+        return check_filters(self.operation.kinds, self.signature.take_rest(values) | values)
 
     @functools.cached_property
     def inputs(self) -> tuple[tuple[str, Any], ...]:

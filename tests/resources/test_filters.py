@@ -169,6 +169,6 @@ def test_each_kind_takes_what_the_api_reads(kind, right, wrong):
 def test_unknown_names_and_brackets():
     """A name that the operation does not have is let by, and `[]` behind a name changes nothing."""
     operation = OPERATIONS["getCustomers"]
-    assert check_filters(operation, {"brand_new": object()})
+    assert check_filters(operation.kinds, {"brand_new": object()})
     with pytest.raises(ConfigurationError, match="customer_ids"):
-        check_filters(operation, {"customer_ids[]": "8ea6"})
+        check_filters(operation.kinds, {"customer_ids[]": "8ea6"})
