@@ -64,7 +64,9 @@ def test_imports_are_absolute(path):
 
 def texts():
     ours = ["README.md", "CHANGELOG.md", "pyproject.toml", ".ci/run", "LICENSE"]
-    docs = [path for path in (ROOT / "docs").rglob("*") if path.suffix in {".md", ".py", ".html", ".toml"}]
+    built = ROOT / "docs/site"
+    found = (path for path in (ROOT / "docs").rglob("*") if not path.is_relative_to(built))
+    docs = [path for path in found if path.suffix in {".md", ".py", ".html", ".toml"}]
     return [*OURS, *docs, *(ROOT / one for one in ours)]
 
 

@@ -1,0 +1,93 @@
+"""The samples of the README and of the site's pages, and what each page may assume to be there."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from project_files import ROOT
+
+_BLOCK = re.compile(
+    r"^(<!-- not run: (?P<why>.+) -->\n)?```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+
+#: The pages whose samples are run; those below `docs/reference` are made from docstrings.
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs/examples/README.md"]
+
+
+def blocks(path, language):
+    """The blocks of a page in one language."""
+    return [block for block in _BLOCK.finditer(path.read_text(encoding="utf-8")) if block["language"] == language]
+
+
+def prose(path):
+    """The text of a page without its blocks."""
+    return _BLOCK.sub("", path.read_text(encoding="utf-8"))
+
+
+def compiled(text, name):
+    """A sample as code; `await` may stand at its top level, and a decorator without what it decorates."""
+    if text.strip().splitlines()[-1].startswith("@"):
+        text += "def shown(): ..."
+    return compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+#: What a page leaves out to be short: imports, and parts of the reader's own application. It is run before the samples.
+PRELUDES = {
+    "testing.md": "import pytest",
+    "deploying.md": """
+from fastapi import FastAPI, Response
+from carecloud_async.fastapi import CareCloudDep
+app = FastAPI()
+""",
+    "fastapi.md": """
+import os
+from collections.abc import AsyncIterable
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, ConfigDict
+
+from carecloud_async import CustomerSession, RedisTokenStore, ResumedSession
+from carecloud_async.fastapi import NdjsonResponse, carecloud_dep, customer_dep, ndjson
+
+my_own_lifespan = None
+shop = CareCloud.from_env
+""",
+}
+#: Put above the samples of a page that are tests of the reader's.
+TEST_PRELUDES = {
+    "testing.md": "import pytest",
+    "fastapi.md": """
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from carecloud_async import Customer
+from carecloud_async.fastapi import CareCloudDep, carecloud_dep
+
+app = FastAPI()
+
+
+@app.get("/customers/{customer_id}")
+async def show(customer_id: str, carecloud: CareCloudDep) -> Customer:
+    return await carecloud.customers.get(customer_id)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+""",
+    "testing.md": """
+import pytest
+
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID
+
+
+async def change_the_name(client, name):
+    await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": name}})
+""",
+}

@@ -1,0 +1,195 @@
+"""Samples: every block of Python and every command of the README and of the site does what it shows."""
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from types import ModuleType
+
+import pytest
+from doc_samples import PAGES, PRELUDES, TEST_PRELUDES, blocks, compiled
+from project_files import ROOT
+
+import carecloud_async
+from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
+
+PYTHON = [(path, block) for path in PAGES for block in blocks(path, "python")]
+COMMANDS = [
+    (path, line.partition("  #")[0].strip())
+    for path in PAGES
+    for block in blocks(path, "sh")
+    for line in block["text"].splitlines()
+    if not line.startswith("python3 -m venv .venv && ")  # the README's first two, which have tests of their own
+]
+#: What the samples of a page print, among other things.
+PRINTED = {
+    "README.md": "8ea6abece4cd0a4ded0a29f093 john.smith@example.com",
+    "index.md": "8ea6abece4cd0a4ded0a29f093 john.smith@example.com",
+    "quickstart.md": "8ea6abece4cd0a4ded0a29f093 john.smith@example.com",
+    "paging.md": "50 100 300",
+}
+
+
+class _SandboxClient(carecloud_async.CareCloud):
+    def __init__(self, project_url, **settings):
+        settings.setdefault("transport", self.sandbox.transport())
+        super().__init__(project_url, **settings)
+
+
+@pytest.fixture
+def everything_is_the_sandbox(monkeypatch, tmp_path):
+    """Clients talk to a sandbox of their own, whatever address they are given; files land in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_SandboxClient, "sandbox", Sandbox(customers=300), raising=False)
+    monkeypatch.setattr(carecloud_async, "CareCloud", _SandboxClient)
+    monkeypatch.setitem(sys.modules, "sample", ModuleType("sample"))  # dataclasses look their module up
+    settings = {"EXTERNAL_APPLICATION_ID": USER_APPLICATION_ID, "LOGIN": USER_LOGIN, "PASSWORD": USER_PASSWORD}
+    for name, value in {"PROJECT_URL": "sandbox.crmcarecloud.com", **settings}.items():
+        monkeypatch.setenv(f"CARECLOUD_{name}", value)
+
+
+def page_id(value):
+    return value.name if hasattr(value, "name") else None
+
+
+def is_test(block):
+    return "def test_" in block["text"]
+
+
+@pytest.mark.parametrize(
+    ("path", "block"),
+    PYTHON,
+    ids=[f"{path.stem}: {block['text'].strip().splitlines()[0][:60]}" for path, block in PYTHON],
+)
+def test_python_blocks_compile_and_name_what_exists(path, block):
+    """Each block is Python, and whatever it imports of the package is public there."""
+    compiled(block["text"], path.name)
+    tree = ast.parse(block["text"] + ("def shown(): ..." if block["text"].strip().split("\n")[-1][0] == "@" else ""))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("carecloud_async"):
+            module = __import__(node.module, fromlist=["*"])
+            for alias in node.names:
+                assert alias.name in module.__all__
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("path", [path for path in PAGES if blocks(path, "python")], ids=page_id)
+def test_python_blocks_run_one_after_another(path, everything_is_the_sandbox, capsys):
+    """Read from top to bottom, as one program against the sandbox, each page does what it shows."""
+    pytest.importorskip("fastapi", reason="the fastapi extra is not installed")
+    pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
+    pytest.importorskip("opentelemetry.instrumentation.httpx", reason="OpenTelemetry is not installed")
+    asyncio.run(run_page(path))
+    printed = capsys.readouterr().out
+    assert PRINTED.get(path.name, "") in printed
+    assert "show the login page" not in printed
+    assert "nothing was sent" not in printed
+
+
+async def run_page(path):
+    names = vars(sys.modules["sample"])
+    exec("from carecloud_async import CareCloud, Customer, EnterpriseCredentials, CareCloudError\n", names)
+    exec(PRELUDES.get(path.name, ""), names)
+    names["credentials"] = _SandboxClient.sandbox.credentials()
+    async with _SandboxClient("sandbox.crmcarecloud.com", auth=names["credentials"]) as client:
+        names["client"] = client
+        for block in blocks(path, "python"):
+            if block["why"] or is_test(block):
+                continue
+            code = compiled(block["text"], path.name)
+            if code.co_flags & inspect.CO_COROUTINE:
+                await eval(code, names)
+            elif "asyncio.run" in block["text"]:
+                await asyncio.to_thread(exec, code, names)
+            else:
+                exec(code, names)
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if any(map(is_test, blocks(path, "python")))], ids=page_id)
+def test_tests_that_are_shown_pass(path, tmp_path):
+    """The tests on a page, collected by pytest as a reader's own, pass."""
+    pytest.importorskip("fastapi", reason="the fastapi extra is not installed")
+    shown = [block["text"] for block in blocks(path, "python") if is_test(block) and not block["why"]]
+    (tmp_path / "test_shown.py").write_text(TEST_PRELUDES[path.name] + "\n\n".join(shown), encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"{len(re.findall('def test_', ''.join(shown)))} passed" in done.stdout
+
+
+def test_blocks_have_a_language():
+    """No page holds code that is neither run nor left out with a reason."""
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        assert not re.findall(r"(?<=\n\n)    \S.*", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+        assert text.count("\n```") % 2 == 0, path.name
+        assert not re.findall(r"\n\n```\n", text), path.name
+
+
+@pytest.mark.parametrize(("path", "line"), COMMANDS, ids=[f"{path.stem}: {line}" for path, line in COMMANDS])
+def test_commands_exist(path, line, capfd, monkeypatch):
+    """Each line of a shell block is a command that is there, with those options."""
+    words = [word for word in shlex.split(line) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+    program = (words or ["export"])[0].removeprefix(".venv/bin/")
+    checks = {"carecloud": _carecloud, "pip": _pip, "python": _module, "uvicorn": _server, "gunicorn": _server}
+    if program == "export":
+        assert re.fullmatch(r"export [A-Z_]+=\S+", line)
+    elif program == "pre-commit":
+        assert (ROOT / ".pre-commit-config.yaml").is_file()
+    else:
+        checks[program](words[1:], program, capfd, monkeypatch)
+
+
+def _carecloud(arguments, _program, capfd, monkeypatch):
+    pytest.importorskip("typer", reason="the cli extra is not installed")
+    from carecloud_async.cli.app import run
+
+    for name in ("PROJECT_URL", "EXTERNAL_APPLICATION_ID", "LOGIN", "PASSWORD"):
+        monkeypatch.delenv(f"CARECLOUD_{name}", raising=False)
+    if arguments[0] == "sandbox":
+        assert run([*arguments, "--help"]) == 0
+        text = capfd.readouterr().out
+        assert [word for word in arguments if word.startswith("-") and word not in text] == []
+        return
+    assert run(arguments) == 2
+    # What is wrong is only that no project is set.
+    assert "set CARECLOUD_PROJECT_URL" in capfd.readouterr().err
+
+
+def _pip(arguments, *_):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert arguments[0] == "install"
+    for named in re.findall(r"\[([\w,]+)\]", " ".join(arguments)):
+        assert set(named.split(",")) <= set(project["project"]["optional-dependencies"])
+    for group in re.findall(r"--group (\w+)", " ".join(arguments)):
+        assert group in project["dependency-groups"]
+
+
+def _module(arguments, *_):
+    assert arguments[0] == "-m"
+    found = find_spec(arguments[1])
+    if found is None and arguments[1] in ("zensical", "benchmarks"):
+        pytest.skip(f"{arguments[1]} is not installed")
+    assert found is not None
+    for one in arguments[2:]:
+        assert not one.startswith(("docs/", "tests/")) or (ROOT / one).exists()
+
+
+def _server(arguments, program, *_):
+    if find_spec(program) is None:
+        pytest.skip(f"{program} is not installed")
+    shown = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, check=True)
+    assert [word for word in arguments if word.startswith("--") and word not in shown.stdout] == []

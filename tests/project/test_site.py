@@ -1,0 +1,105 @@
+"""The site: every page is in its navigation, no link is dead, and every family is in the reference."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+
+import pytest
+from doc_samples import PAGES, prose
+from project_files import PACKAGE, ROOT
+
+from carecloud_async.models import HOMES
+from carecloud_async.resources.families import family_modules
+
+DOCS = ROOT / "docs"
+REFERENCE = sorted((DOCS / "reference").glob("*.md"))
+LINKING = [*PAGES, *REFERENCE, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def navigation(part):
+    """The files below a part of `nav`."""
+    if isinstance(part, str):
+        return [part]
+    values = part.values() if isinstance(part, dict) else part
+    return [one for value in values for one in navigation(value)]
+
+
+def settings():
+    return tomllib.loads((DOCS / "zensical.toml").read_text(encoding="utf-8"))["project"]
+
+
+def slugs(path):
+    """The anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_navigation_once():
+    """Pages and navigation are the same files."""
+    found = navigation(settings()["nav"])
+    assert len(found) == len(set(found))
+    pages = [path for path in DOCS.rglob("*.md") if "site" not in path.relative_to(DOCS).parts]
+    assert set(found) == {path.relative_to(DOCS).as_posix() for path in pages}
+
+
+@pytest.mark.parametrize("path", LINKING, ids=name)
+def test_no_link_is_dead(path):
+    """Each link within the project leads to a file, and to a heading where it names one."""
+    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", prose(path)):
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        assert target.exists(), link
+        assert not anchor or anchor in slugs(target), link
+
+
+@pytest.mark.parametrize("path", [page for page in PAGES if page.parent != ROOT], ids=name)
+def test_pages_of_the_site_link_to_pages_of_the_site(path):
+    """A page names no folder and nothing outside `docs/`, which the built site does not have."""
+    for link in re.findall(r"\]\((?!https?://)([^)#\s]+)[^)]*\)", prose(path)):
+        target = (path.parent / link).resolve()
+        assert target.is_relative_to(DOCS), link
+        assert target.is_file(), link
+
+
+def test_every_family_and_model_is_in_the_reference():
+    """Each module of families and of models stands on exactly one page."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in REFERENCE)
+    shown = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+    assert len(shown) == len(set(shown))
+    families = {module for module in family_modules() if module != "carecloud_async.resources.customers"}
+    parts = (PACKAGE / "resources/customers").glob("[!_]*.py")
+    families |= {f"carecloud_async.resources.customers.{path.stem}" for path in parts}
+    helpers = {"base", "changes", "read_only"}  # no records: `base` shows two of its classes by name
+    models = {f"carecloud_async.models.{home}" for home in set(HOMES.values()) - helpers}
+    assert sorted((families | models) - set(shown)) == []
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    """The command that CONTRIBUTING names builds every page and the search; nothing is loaded from other hosts."""
+    if find_spec("zensical") is None or find_spec("mkdocstrings_handlers") is None:
+        pytest.skip("zensical and mkdocstrings-python are not installed")
+    command = [sys.executable, "-m", "zensical", "build", "-f", "docs/zensical.toml", "--strict"]
+    assert " ".join(["-m", *command[2:]]) in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("site", ".cache"))
+    shutil.copytree(PACKAGE, tmp_path / "carecloud_async", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "CHANGELOG.md", tmp_path)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "No issues found" in done.stderr
+    site = tmp_path / "docs/site"
+    pages = [one.replace("README.md", "index.md") for one in navigation(settings()["nav"])]
+    for page in pages:
+        html = (site / page).with_suffix(".html").read_text(encoding="utf-8")
+        assert re.findall(r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//[^"]+', html) == []
+        assert re.findall(r'<link[^>]+rel="(?:stylesheet|preconnect)"[^>]+href="(?:https?:)?//[^"]+', html) == []
+        assert 'class="mermaid"' not in html  # its script would come from elsewhere
+    search = (site / "search.json").read_text(encoding="utf-8")
+    for word in ("EnterpriseCredentials", "ProductReservations", "OutcomeUnknownError", "max_response_bytes"):
+        assert word in search
