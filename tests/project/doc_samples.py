@@ -60,7 +60,6 @@ shop = CareCloud.from_env
 }
 #: Put above the samples of a page that are tests of the reader's.
 TEST_PRELUDES = {
-    "testing.md": "import pytest",
     "fastapi.md": """
 import httpx
 import pytest
