@@ -1,12 +1,17 @@
 """A caller that notes calls and answers with what it was given."""
 
 import json
+from types import SimpleNamespace
+
+from carecloud_async.project import Project
 
 
 class Wire:
     """Stands for a caller: notes the calls and answers with the bodies that it was given."""
 
     manager = None
+    #: What a listing asks for where records have no id.
+    context = SimpleNamespace(project=Project.parse("sandbox.example", timezone="Europe/Prague", language="en"))
 
     def __init__(self, *answers):
         self.answers = list(answers)
