@@ -148,7 +148,8 @@ async def test_answers_are_what_the_annotation_says():
 
 async def test_a_search_by_post_pages_in_its_query_and_filters_in_its_body():
     """Each page sends the same body; exports and read-ahead go the same way."""
-    wire = Wire(answer({"found": [{}], "total_items": 2}), answer({"found": [{}], "total_items": 2}))
+    pages = [answer({"found": [{"external_id": name}], "total_items": 2}) for name in "ab"]
+    wire = Wire(*pages)
     found = await Sources(wire).search(text="t", count=1).collect(limit=2)
     assert len(found) == 2
     assert [call[2:] for call in wire.calls] == [
