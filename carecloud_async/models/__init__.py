@@ -1,3 +1,4 @@
+# pyright: reportGeneralTypeIssues=false
 """The records of the API: read models, inputs, changes and known values, a module per family; each loads on first use.
 
 A new class is one word in the table below.
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from carecloud_async.models.cards import *
     from carecloud_async.models.changes import *
     from carecloud_async.models.customer import *
-    from carecloud_async.models.customer_changes import *
     from carecloud_async.models.customer_input import *
     from carecloud_async.models.customer_records import *
     from carecloud_async.models.customer_source import *
@@ -23,20 +23,16 @@ if TYPE_CHECKING:
     from carecloud_async.models.loyalty import *
     from carecloud_async.models.messages import *
     from carecloud_async.models.orders import *
-    from carecloud_async.models.product_reservation_prices import *
     from carecloud_async.models.product_reservations import *
     from carecloud_async.models.products import *
     from carecloud_async.models.property_record import *
     from carecloud_async.models.purchases import *
     from carecloud_async.models.read_only import *
-    from carecloud_async.models.recommendation_engine import *
     from carecloud_async.models.rewards import *
     from carecloud_async.models.segments import *
     from carecloud_async.models.shared import *
-    from carecloud_async.models.social_network import *
     from carecloud_async.models.stores import *
     from carecloud_async.models.tasks import *
-    from carecloud_async.models.token import *
     from carecloud_async.models.unset import *
     from carecloud_async.models.user import *
     from carecloud_async.models.vouchers import *
@@ -55,11 +51,9 @@ _NAMES: Final = {
     """,
     "changes": "merge_changes",
     "customer": "Address Agreement Consent CustomAgreement Customer PersonalInformation",
-    "customer_changes": """
-        AddressChanges AgreementChanges ConsentChanges CustomAgreementChanges CustomerChanges PersonalInformationChanges
-    """,
     "customer_input": """
-        AddressInput AgreementInput ConsentInput CustomAgreementInput CustomerInput CustomerUpdateInput
+        AddressChanges AddressInput AgreementChanges AgreementInput ConsentChanges ConsentInput CustomAgreementChanges
+        CustomAgreementInput CustomerChanges CustomerInput CustomerUpdateInput PersonalInformationChanges
         PersonalInformationInput
     """,
     "customer_records": """
@@ -68,7 +62,9 @@ _NAMES: Final = {
         Interest InterestRecord InterestRecordChanges InterestRecordInput PartnerRecord PartnerRecordInput Referral
         RelatedCustomer RelatedCustomerInput
     """,
-    "customer_source": "CustomerSourceInput CustomerSourceRecord",
+    "customer_source": """
+        CustomerSourceInput CustomerSourceRecord SocialNetworkCredentialsChanges SocialNetworkCredentialsInput
+    """,
     "enums": """
         AgreementValue BlockableState ChannelNumber CodeType CustomerDataType CustomerState ErrorProcessing Gender
         LanguageListType LoginType RecordState RegistrationIdentifier SearchMode Visibility
@@ -79,8 +75,7 @@ _NAMES: Final = {
         DiscountValueType DisplayPlace Event EventGroup EventInput EventType
     """,
     "loyalty": """
-        Credit CreditHistoryRecord CreditType     Point
-        PointHistoryRecord PointReservation PointType  PurchaseConditions
+        Credit CreditHistoryRecord CreditType Point PointHistoryRecord PointReservation PointType PurchaseConditions
         QualificationType Status StatusRecord
     """,
     "messages": """
@@ -93,18 +88,16 @@ _NAMES: Final = {
     """,
     "product_reservations": """
         ExternalCode ExternalCodeInput ProductReservation ProductReservationComment ProductReservationExternalListType
-        ProductReservationInput ProductReservationItem ProductReservationItemInput
-          ProductReservationProgress ProductReservationSource
+        ProductReservationInput ProductReservationItem ProductReservationItemInput ProductReservationPrice
+        ProductReservationPriceIdInput ProductReservationPriceInput ProductReservationProgress ProductReservationSource
         ReservationState
     """,
-    "product_reservation_prices": "ProductReservationPrice ProductReservationPriceIdInput ProductReservationPriceInput",
-    "recommendation_engine": "RecommendedProduct",
     "wallet": """
         CreditWalletSummary CreditsOverview ExpirationOverview MoneyValue PointsOverview QualificationTurnover
     """,
     "products": """
         Product ProductBrand ProductBrandInput ProductGroup ProductGroupInput ProductIdentificationInput ProductInput
-        Recommendation  SearchFlag SearchResult ThirdPartyRecommendationInput
+        Recommendation RecommendedProduct SearchFlag SearchResult ThirdPartyRecommendationInput
     """,
     "property_record": "PropertyRecord PropertyRecordChanges PropertyRecordInput",
     "purchases": """
@@ -126,7 +119,6 @@ _NAMES: Final = {
         Country Currency Language PaymentType PluId PluIdInput Price PriceInput Property PropertyItem Tag TagInput Utm
         UtmInput
     """,
-    "social_network": "SocialNetworkCredentialsChanges SocialNetworkCredentialsInput",
     "stores": """
         GpsCoordinates GpsCoordinatesChanges GpsCoordinatesInput OpeningDay OpeningDayChanges OpeningDayInput Partner
         Store StoreChanges StoreGroup StoreGroupRecord StoreInput TimeInterval TimeIntervalChanges TimeIntervalInput
@@ -135,9 +127,8 @@ _NAMES: Final = {
         Task TaskAssignee TaskAssigneeInput TaskChanges TaskComment TaskCommentInput TaskInput TaskPriority TaskState
         TaskType
     """,
-    "token": "AuthenticationToken",
     "unset": "UNSET Unset",
-    "user": "User UserLogin UserRole",
+    "user": "AuthenticationToken User UserLogin UserRole",
     "vouchers": """
         SegmentIdInput SimpleRewardInput SimpleRewardState StoreIdInput TextTranslationInput UrlTranslationInput Voucher
         VoucherBatchInput VoucherChanges VoucherGiftCardBalance VoucherInput VoucherValidity

@@ -13,23 +13,6 @@ from carecloud_async.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.property_record import PropertyRecord
 from carecloud_async.models.shared import Utm, UtmInput
-
-__all__ = [
-    "Booking",
-    "BookingBusyTimes",
-    "BookingChanges",
-    "BookingInput",
-    "BookingItem",
-    "BookingItemInput",
-    "BookingItemsDetail",
-    "BookingStatus",
-    "BookingTicket",
-    "BookingTicketInput",
-    "BookingUpdateInput",
-    "ChartPointData",
-    "TimePeriod",
-    "TimeSlot",
-]
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -48,9 +31,6 @@ class TimePeriod(StrEnum):
     WEEK = "week"
     MONTH = "month"
     YEAR = "year"
-
-
-_NO_UTM = Utm()
 
 
 @frozen(kw_only=True, repr=False)
@@ -115,7 +95,7 @@ class Booking(Model):
     """The booked time slots; read only where `add_booking_items` asks for them."""
     booking_status: str | None = None
     """Id of the status; the project's default if left out. See `client.booking_statuses`."""
-    utm: Utm = _NO_UTM
+    utm: Utm = Utm()
     """Where the visit came from."""
     data: JsonValue = None
     """Data of its own, as JSON."""

@@ -11,12 +11,6 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = [
-    "Card", "CardChanges", "CardFileType", "CardInput", "CardType", "CardTypeChanges", "CardTypeInput", "Entrance",
-    "EntranceChanges", "EntranceCustomerStats", "EntranceInput", "EntranceState", "EntranceType", "EntrancesOverview",
-    "IsicCardValidation", "PosSystem",
-]  # fmt: skip
-
 
 class CardFileType(StrEnum):
     """Files that a digital card comes in."""

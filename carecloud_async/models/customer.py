@@ -8,8 +8,6 @@ from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model
 
-__all__ = ["Address", "Agreement", "Consent", "CustomAgreement", "Customer", "PersonalInformation"]
-
 
 @frozen(kw_only=True, repr=False)
 class Address(Model):
@@ -73,10 +71,6 @@ class Consent(Model):
     """When the answer last changed, in project-local time."""
 
 
-_NO_ADDRESS = Address()
-_NO_AGREEMENT = Agreement()
-
-
 @frozen(kw_only=True, repr=False)
 class PersonalInformation(Model):
     """Who a customer is and how to reach them."""
@@ -105,15 +99,12 @@ class PersonalInformation(Model):
     """Id of the store of registration."""
     photo_url: str | None = field(default=None, metadata=READ_ONLY)
     """Where the photo is, for customers that have one."""
-    address: Address = _NO_ADDRESS
+    address: Address = Address()
     """Postal address, empty if unknown."""
-    agreement: Agreement = _NO_AGREEMENT
+    agreement: Agreement = Agreement()
     """Consents in the older structure, empty if unknown."""
     consents: tuple[Consent, ...] = ()
     """Consents in the present structure."""
-
-
-_NOBODY = PersonalInformation()
 
 
 @frozen(kw_only=True, repr=False)
@@ -122,7 +113,7 @@ class Customer(Model):
 
     customer_id: str = field(metadata=READ_ONLY)
     """Id of the customer."""
-    personal_information: PersonalInformation = _NOBODY
+    personal_information: PersonalInformation = PersonalInformation()
     """Who the customer is, empty if unknown."""
     doi_email: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the e-mail address was confirmed (double opt-in)."""

@@ -8,19 +8,7 @@ from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer import Address
-from carecloud_async.models.customer_changes import AddressChanges
-from carecloud_async.models.customer_input import AddressInput
-
-__all__ = [
-    "AdditionalAddress", "AdditionalAddressChanges", "AdditionalAddressInput", "CustomerAddressType",
-    "CustomerEngagementSetup", "CustomerRelationType", "CustomerResult", "CustomerSearchResult", "CustomerSource",
-    "CustomerType", "ExternalApplication", "Interest", "InterestRecord", "InterestRecordChanges",
-    "InterestRecordInput", "PartnerRecord", "PartnerRecordInput", "Referral", "RelatedCustomer",
-    "RelatedCustomerInput",
-]  # fmt: skip
-
-
-_NO_ADDRESS = Address()
+from carecloud_async.models.customer_input import AddressChanges, AddressInput
 
 
 @frozen(kw_only=True, repr=False)
@@ -55,7 +43,7 @@ class AdditionalAddress(Model):
     """Id of the additional address."""
     address_type: str | None = None
     """Id of the kind of address; set on additional addresses only."""
-    address: Address = _NO_ADDRESS
+    address: Address = Address()
     """Postal address."""
 
 

@@ -1,13 +1,13 @@
-"""Where a customer's account came from: `customer_source` of `POST /customers` and the source records."""
+"""Where a customer's account came from, and a login at a social network, which the API never gives back."""
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import READ_ONLY, SECRET, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
-
-__all__ = ["CustomerSourceInput", "CustomerSourceRecord"]
 
 
 @frozen(kw_only=True, repr=False)
@@ -28,9 +28,25 @@ class CustomerSourceRecord(Model):
 
 @frozen(kw_only=True, repr=False)
 class CustomerSourceInput(Input, reads=CustomerSourceRecord):
-    """The source of a new customer."""
+    """The source of a new customer; other fields are those of `CustomerSourceRecord`."""
 
     customer_source_id: str
-    """Id of the source system."""
     external_id: str | Unset | None = UNSET
     """The customer's id in that system."""
+
+
+@frozen(kw_only=True, repr=False)
+class SocialNetworkCredentialsInput(Input):
+    """Credentials at a social network."""
+
+    social_network_id: str
+    """Id of the social network."""
+    social_network_token: str = field(metadata=SECRET)
+    """The customer's token there; masked in the repr."""
+
+
+class SocialNetworkCredentialsChanges(TypedDict, total=False):
+    """`social_network_credentials` in an update; the API wants both names."""
+
+    social_network_id: str
+    social_network_token: str

@@ -2,23 +2,6 @@
 
 from enum import IntEnum, StrEnum
 
-__all__ = [
-    "AgreementValue",
-    "BlockableState",
-    "ChannelNumber",
-    "CodeType",
-    "CustomerDataType",
-    "CustomerState",
-    "ErrorProcessing",
-    "Gender",
-    "LanguageListType",
-    "LoginType",
-    "RecordState",
-    "RegistrationIdentifier",
-    "SearchMode",
-    "Visibility",
-]
-
 
 class Gender(IntEnum):
     """Values of `personal_information.gender`."""

@@ -14,12 +14,6 @@ from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.property_record import PropertyRecord
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = [
-    "Campaign", "CampaignInput", "CampaignPresentationData", "CampaignPresentationDataInput", "CampaignProduct",
-    "CampaignProductInput", "CampaignProductStoreRecord", "CampaignProductStoreRecordInput", "CustomerIdentifierType",
-    "DiscountValueType", "DisplayPlace", "Event", "EventGroup", "EventInput", "EventType",
-]  # fmt: skip
-
 
 class CustomerIdentifierType(StrEnum):
     """What names the customer of an event, if not the id."""
@@ -138,9 +132,6 @@ class CampaignPresentationData(Model):
     """Address of the image."""
 
 
-_NO_CAMPAIGN_PRESENTATION_DATA = CampaignPresentationData()
-
-
 @frozen(kw_only=True, repr=False)
 class CampaignProduct(Model):
     """A product of a campaign."""
@@ -165,7 +156,7 @@ class CampaignProduct(Model):
     """Where it is shown; see `DisplayPlace`."""
     type_id: str | None = None
     """Id of the type."""
-    presentation_data: CampaignPresentationData = _NO_CAMPAIGN_PRESENTATION_DATA
+    presentation_data: CampaignPresentationData = CampaignPresentationData()
     """How it is shown."""
     campaign_product_property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
     """Values of the campaign product's properties."""
@@ -189,24 +180,18 @@ class CampaignProductStoreRecord(Model):
 
 @frozen(kw_only=True, repr=False)
 class EventInput(Input, reads=Event):
-    """A marketing event to be recorded."""
+    """A marketing event to be recorded; other fields are those of `Event`."""
 
     event_type_id: str
-    """Id of the event type."""
     external_id: str
-    """Id of the event in another system."""
     customer_id: str | Unset | None = UNSET
-    """Id of the customer."""
     customer_identifier_type: str | Unset | None = UNSET
     """See `CustomerIdentifierType`."""
     customer_identifier_value: str | CustomerSourceInput | Unset | None = UNSET
     """Value of that identifier."""
     data: JsonValue | Unset = UNSET
-    """Data of its own, as JSON."""
     created_at: datetime | str | Unset | None = UNSET
-    """When the event was created, in project-local time."""
     secondary_external_id: str | Unset | None = UNSET
-    """A second id, where the first does not tell events apart."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -9,11 +9,6 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model
 from carecloud_async.models.wallet import QualificationTurnover
 
-__all__ = [
-    "Credit", "CreditHistoryRecord", "CreditType", "Point", "PointHistoryRecord", "PointReservation", "PointType",
-    "PurchaseConditions", "QualificationType", "Status", "StatusRecord",
-]  # fmt: skip
-
 
 class QualificationType(IntEnum):
     """How a status is reached."""
@@ -179,9 +174,6 @@ class PurchaseConditions(Model):
     """Id of the next status."""
 
 
-_NO_PURCHASE_CONDITIONS = PurchaseConditions()
-
-
 @frozen(kw_only=True, repr=False)
 class StatusRecord(Model):
     """A loyalty status of a customer, now or in the past."""
@@ -196,7 +188,7 @@ class StatusRecord(Model):
     """When the status record begins to be valid."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the status record ceases to be valid."""
-    purchase_conditions: PurchaseConditions = field(default=_NO_PURCHASE_CONDITIONS, metadata=READ_ONLY)
+    purchase_conditions: PurchaseConditions = field(default=PurchaseConditions(), metadata=READ_ONLY)
     """What the customer needs to keep or reach a status."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""

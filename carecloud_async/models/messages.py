@@ -10,12 +10,6 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = [
-    "AgreementDefinition", "Attachment", "AttachmentInfo", "AttachmentInput", "Audience", "CommunicationChannel",
-    "Message", "MessageDetail", "MessageInput", "MessageParameter", "MessageParameterInput", "MessageStatus",
-    "MessageTemplate", "MessageTemplateGroup", "UploadMethod",
-]  # fmt: skip
-
 
 class UploadMethod(StrEnum):
     """How the file of an attachment is given."""

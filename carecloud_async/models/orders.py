@@ -12,15 +12,6 @@ from carecloud_async.models.customer import Address, PersonalInformation
 from carecloud_async.models.customer_input import AddressInput, PersonalInformationInput
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = [
-    "Order", "OrderInput", "OrderInvoicing", "OrderInvoicingInput", "OrderItem", "OrderItemInput", "OrderShipping",
-    "OrderShippingInput",
-]  # fmt: skip
-
-
-_NO_ADDRESS = Address()
-_NO_PERSONAL_INFORMATION = PersonalInformation()
-
 
 @frozen(kw_only=True, repr=False)
 class OrderItem(Model):
@@ -48,11 +39,8 @@ class OrderInvoicing(Model):
     """Id of the payment."""
     paid_date: LocalDatetime | None = None
     """When it was paid, in project-local time."""
-    personal_information: PersonalInformation = _NO_PERSONAL_INFORMATION
+    personal_information: PersonalInformation = PersonalInformation()
     """The person's data."""
-
-
-_NO_ORDER_INVOICING = OrderInvoicing()
 
 
 @frozen(kw_only=True, repr=False)
@@ -67,11 +55,8 @@ class OrderShipping(Model):
     """Last name of the contact."""
     phone: str | None = None
     """Number with the international prefix, without `+`."""
-    address: Address = _NO_ADDRESS
+    address: Address = Address()
     """Postal address."""
-
-
-_NO_ORDER_SHIPPING = OrderShipping()
 
 
 @frozen(kw_only=True, repr=False)
@@ -92,9 +77,9 @@ class Order(Model):
     """Discount codes used."""
     order_items: tuple[OrderItem, ...] = ()
     """The ordered products."""
-    invoicing_data: OrderInvoicing = _NO_ORDER_INVOICING
+    invoicing_data: OrderInvoicing = OrderInvoicing()
     """Billing."""
-    shipping_data: OrderShipping = _NO_ORDER_SHIPPING
+    shipping_data: OrderShipping = OrderShipping()
     """Delivery."""
     customer_note: str | None = None
     """The customer's note."""

@@ -11,12 +11,6 @@ from carecloud_async.models.property_record import PropertyRecord, PropertyRecor
 from carecloud_async.models.shared import PluId, PluIdInput, Price, PriceInput, Tag, TagInput
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = [
-    "Product", "ProductBrand", "ProductBrandInput", "ProductGroup", "ProductGroupInput", "ProductIdentificationInput",
-    "ProductInput", "Recommendation", "SearchFlag", "SearchResult",
-    "ThirdPartyRecommendationInput",
-]  # fmt: skip
-
 
 @frozen(kw_only=True, repr=False)
 class Product(Model):
@@ -138,34 +132,25 @@ class Recommendation(Model):
 
 @frozen(kw_only=True, repr=False)
 class ProductInput(Input, reads=Product):
-    """A product of a batch."""
+    """A product of a batch; other fields are those of `Product`."""
 
     name: str
-    """Name of the product."""
     plu_ids: Sequence[PluIdInput]
-    """The product's codes in the product lists."""
     code: str | Unset | None = UNSET
-    """Code of the product."""
     product_group_id: str | Unset | None = UNSET
-    """Id of the product group."""
     product_group_external_id: str | Unset | None = UNSET
     """Id of the product group external."""
     product_brand_id: str | Unset | None = UNSET
-    """Id of the product brand."""
     product_brand_external_id: str | Unset | None = UNSET
     """Id of the product brand external."""
     store_id: str | Unset | None = UNSET
     """Id of the store."""
     partner_id: str | Unset | None = UNSET
-    """Id of the partner."""
     property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET
     """Values of the project's own properties."""
     prices: Sequence[PriceInput] | Unset | None = UNSET
-    """The prices, one a currency."""
     tags: Sequence[TagInput] | Unset | None = UNSET
-    """Its tags."""
     state: int | Unset | None = UNSET
-    """See `RecordState`."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -215,3 +200,13 @@ class ThirdPartyRecommendationInput(Input):
     """The higher, the better the recommendation."""
     customer_id: str | Unset | None = UNSET
     """Id of the customer."""
+
+
+@frozen(kw_only=True, repr=False)
+class RecommendedProduct(Model):
+    """A product that the engine recommends."""
+
+    product_id: str = field(metadata=READ_ONLY)
+    """Id of the product."""
+    plu_ids: tuple[PluId, ...] = field(default=(), metadata=READ_ONLY)
+    """The product's codes in the product lists."""

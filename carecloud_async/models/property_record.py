@@ -11,8 +11,6 @@ from carecloud_async.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = ["PropertyRecord", "PropertyRecordChanges", "PropertyRecordInput"]
-
 
 @frozen(kw_only=True, repr=False)
 class PropertyRecord(Model):
@@ -32,10 +30,9 @@ class PropertyRecord(Model):
 
 @frozen(kw_only=True, repr=False)
 class PropertyRecordInput(Input, reads=PropertyRecord):
-    """A property's value to be written."""
+    """A property's value to be written; other fields are those of `PropertyRecord`."""
 
     property_id: str
-    """Id of the property."""
     property_value: JsonValue | date | Unset = UNSET
     """Whatever the property's data type takes; dates may be `date` or `datetime`."""
 

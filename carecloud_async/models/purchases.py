@@ -15,13 +15,6 @@ from carecloud_async.models.shared import PluIdInput, UtmInput
 from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.models.vouchers import Voucher
 
-__all__ = [
-    "AcceptedPayment", "BillInput", "BillItemInput", "CashierMessage", "CheckoutPaymentType", "DiscountItem",
-    "DiscountItemInput", "FinalBillInput", "PaymentRecapInput", "PaymentSummary", "PaymentVoucher",
-    "PaymentVoucherInput", "Purchase", "PurchaseChanges", "PurchaseInput", "PurchaseItem", "PurchaseItemType",
-    "PurchaseType", "RecommendedReward", "RecommendedRewardProperties", "RewardListType",
-]  # fmt: skip
-
 
 class CheckoutPaymentType(StrEnum):
     """Which benefits a checkout may use."""
@@ -142,9 +135,6 @@ class RecommendedRewardProperties(Model):
     """Time of day until which it may be used."""
 
 
-_NO_RECOMMENDED_REWARD_PROPERTIES = RecommendedRewardProperties()
-
-
 @frozen(kw_only=True, repr=False)
 class RecommendedReward(Model):
     """A reward or voucher that a bill can use."""
@@ -159,9 +149,7 @@ class RecommendedReward(Model):
     """How often it can be applied at most."""
     description: str | None = field(default=None, metadata=READ_ONLY)
     """Description of the recommended reward."""
-    reward_properties: RecommendedRewardProperties = field(
-        default=_NO_RECOMMENDED_REWARD_PROPERTIES, metadata=READ_ONLY
-    )
+    reward_properties: RecommendedRewardProperties = field(default=RecommendedRewardProperties(), metadata=READ_ONLY)
     """What the reward gives."""
 
 
@@ -340,7 +328,7 @@ class PaymentRecapInput(Input):
 
 
 @frozen(kw_only=True, repr=False)
-class FinalBillInput(Input):
+class FinalBillInput(BillInput):
     """A bill that is closed."""
 
     purchase_type_id: str
@@ -349,24 +337,10 @@ class FinalBillInput(Input):
     """Whether this cancels the purchase."""
     payment_type: str
     """See `CheckoutPaymentType`."""
-    bill_id: str
-    """Id of the bill in the shop's own system."""
-    payment_time: datetime | str
-    """When it was paid, in project-local time."""
-    currency_id: str
-    """Id of the currency."""
-    total_price: float
-    """Price of the whole final bill."""
-    bill_items: Sequence[BillItemInput]
-    """The lines of the bill."""
     fiscal: bool | Unset | None = UNSET
     """Whether it is a fiscal bill."""
     payment_recap: PaymentRecapInput | Unset | None = UNSET
     """How it was paid: points, credits, vouchers, discounts."""
-    bill_number: str | Unset | None = UNSET
-    """Another number of the bill."""
-    created_by: str | Unset | None = UNSET
-    """Who created it."""
     utm: UtmInput | Unset | None = UNSET
     """Where the visit came from."""
     property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET

@@ -8,16 +8,11 @@ from enum import IntEnum, StrEnum
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.products import Product, ProductBrand, ProductGroup
 from carecloud_async.models.property_record import PropertyRecord
-from carecloud_async.models.shared import PluId, PluIdInput, Price, Tag
+from carecloud_async.models.shared import PluIdInput, Tag
 from carecloud_async.models.stores import Store
 from carecloud_async.models.unset import UNSET, Unset
-
-__all__ = [
-    "RelationTarget", "Reward", "RewardGroup", "RewardProduct", "RewardProductBrand", "RewardProductGroup",
-    "RewardProductRelationBonus", "RewardProductRelationCondition", "RewardProductRelationType", "RewardProductRole",
-    "RewardProductSyncInput", "RewardType",
-]  # fmt: skip
 
 
 class RewardGroup(IntEnum):
@@ -143,37 +138,9 @@ class Reward(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class RewardProduct(Model):
+class RewardProduct(Product):
     """A product of a reward, with its relation."""
 
-    product_id: str = field(metadata=READ_ONLY)
-    """Id of the product."""
-    name: str | None = None
-    """Name of the reward product."""
-    code: str | None = None
-    """Code of the reward product."""
-    external_id: str | None = None
-    """Id of the reward product in another system; deprecated."""
-    plu_ids: tuple[PluId, ...] = ()
-    """The product's codes in the product lists."""
-    product_group_id: str | None = None
-    """Id of the product group."""
-    product_brand_id: str | None = None
-    """Id of the product brand."""
-    partner_id: str | None = None
-    """Id of the partner."""
-    prices: tuple[Price, ...] = ()
-    """The prices, one a currency."""
-    additional_properties: tuple[PropertyRecord, ...] = ()
-    """Values of the project's own properties."""
-    image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
-    """Addresses of the images."""
-    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
-    state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
-    tags: tuple[Tag, ...] = field(default=(), metadata=READ_ONLY)
-    """Its tags."""
     minimum_number_of_products: int | None = field(default=None, metadata=READ_ONLY)
     """Deprecated; see the conditions of the reward."""
     reward_product_relation_types: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
@@ -181,43 +148,17 @@ class RewardProduct(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class RewardProductGroup(Model):
+class RewardProductGroup(ProductGroup):
     """A product group of a reward, with its relation."""
 
-    product_group_id: str = field(metadata=READ_ONLY)
-    """Id of the product group."""
-    name: str | None = None
-    """Name of the reward product group."""
-    parent_product_group_id: str | None = None
-    """Id of the parent product group."""
-    parent_external_id: str | None = None
-    """Id of the parent external."""
-    code: str | None = None
-    """Code of the reward product group."""
-    external_id: str | None = None
-    """Id of the reward product group in another system."""
-    store_id: str | None = None
-    """Id of the store."""
-    partner_id: str | None = None
-    """Id of the partner."""
-    last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the record last changed, in project-local time."""
-    state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
     reward_product_relation_types: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
     """How reward and group are related: `condition` or `bonus`."""
 
 
 @frozen(kw_only=True, repr=False)
-class RewardProductBrand(Model):
+class RewardProductBrand(ProductBrand):
     """A product brand of a reward, with its relation."""
 
-    product_brand_id: str = field(metadata=READ_ONLY)
-    """Id of the product brand."""
-    name: str | None = None
-    """Name of the reward product brand."""
-    external_id: str | None = None
-    """Id of the reward product brand in another system."""
     reward_product_relation_types: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
     """How reward and brand are related: `condition` or `bonus`."""
 

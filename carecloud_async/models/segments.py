@@ -6,11 +6,6 @@ from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model
 
-__all__ = [
-    "Segment", "SegmentGroup", "SegmentRecord", "StamperBonusCheckpoint", "StamperCampaign", "StamperCard",
-    "StamperCondition", "StamperStamp",
-]  # fmt: skip
-
 
 @frozen(kw_only=True, repr=False)
 class SegmentRecord(Model):

@@ -7,11 +7,6 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = [
-    "Country", "Currency", "Language", "PaymentType", "PluId", "PluIdInput", "Price", "PriceInput", "Property",
-    "PropertyItem", "Tag", "TagInput", "Utm", "UtmInput",
-]  # fmt: skip
-
 
 @frozen(kw_only=True, repr=False)
 class Tag(Model):

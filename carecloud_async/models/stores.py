@@ -10,18 +10,8 @@ from attrs import field, frozen
 
 from carecloud_async.models.base import API_NAME, READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.customer import Address
-from carecloud_async.models.customer_changes import AddressChanges
-from carecloud_async.models.customer_input import AddressInput
+from carecloud_async.models.customer_input import AddressChanges, AddressInput
 from carecloud_async.models.unset import UNSET, Unset
-
-__all__ = [
-    "GpsCoordinates", "GpsCoordinatesChanges", "GpsCoordinatesInput", "OpeningDay", "OpeningDayChanges",
-    "OpeningDayInput", "Partner", "Store", "StoreChanges", "StoreGroup", "StoreGroupRecord", "StoreInput",
-    "TimeInterval", "TimeIntervalChanges", "TimeIntervalInput",
-]  # fmt: skip
-
-
-_NO_ADDRESS = Address()
 
 
 @frozen(kw_only=True, repr=False)
@@ -32,9 +22,6 @@ class GpsCoordinates(Model):
     """Longitude in degrees."""
     gps_latitude: float | None = None
     """Latitude in degrees."""
-
-
-_NO_GPS_COORDINATES = GpsCoordinates()
 
 
 @frozen(kw_only=True, repr=False)
@@ -67,7 +54,7 @@ class Store(Model):
     """Code of the store."""
     name: str | None = None
     """Name of the store."""
-    store_address: Address = _NO_ADDRESS
+    store_address: Address = Address()
     """Postal address."""
     contact_email: str | None = None
     """E-mail address of the store."""
@@ -79,7 +66,7 @@ class Store(Model):
     """Id of the partner."""
     system_id: str | None = None
     """Id of the store in another system."""
-    gps_coordinates: GpsCoordinates = _NO_GPS_COORDINATES
+    gps_coordinates: GpsCoordinates = GpsCoordinates()
     """Where it is."""
     url_address: str | None = None
     """Web address."""
@@ -135,7 +122,7 @@ class Partner(Model):
     """Id of the partner."""
     name: str | None = None
     """Name of the partner."""
-    address: Address = _NO_ADDRESS
+    address: Address = Address()
     """Postal address."""
     registration_id: str | None = None
     """Registration number of the company."""

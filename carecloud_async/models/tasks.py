@@ -11,11 +11,6 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = [
-    "Task", "TaskAssignee", "TaskAssigneeInput", "TaskChanges", "TaskComment", "TaskCommentInput", "TaskInput",
-    "TaskPriority", "TaskState", "TaskType",
-]  # fmt: skip
-
 
 class TaskPriority(IntEnum):
     """Values of `Task.task_priority`."""

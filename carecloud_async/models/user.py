@@ -1,12 +1,10 @@
-"""Users of the CareCloud back office: `GET /users` and the answer of `POST /users/actions/login`."""
+"""Users of the CareCloud back office, and what logins and tokens answer."""
 
 from __future__ import annotations
 
 from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, SECRET, LocalDatetime, Model
-
-__all__ = ["User", "UserLogin", "UserRole"]
 
 
 @frozen(kw_only=True, repr=False)
@@ -42,9 +40,6 @@ class User(Model):
         return (self.user_role_id, *self.user_role_ids)
 
 
-_NO_USER = User(user_id="")
-
-
 @frozen(kw_only=True, repr=False)
 class UserLogin(Model):
     """What a user's login answers."""
@@ -65,3 +60,15 @@ class UserRole(Model):
     """Id of the user role."""
     name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the user role."""
+
+
+@frozen(repr=False)
+class AuthenticationToken(Model):
+    """A token that hands a customer over to another application."""
+
+    authentication_token: str | None = field(default=None, metadata=SECRET)
+    """The token; masked in the repr."""
+    token_request_id: str | None = None
+    """The id of the request that issued it; the other side must name both."""
+    valid_to: str | None = None
+    """Until when it is valid, `YYYY-MM-DD HH:MM:SS` in project-local time, as the API writes it."""

@@ -14,12 +14,6 @@ from carecloud_async.models.rewards import Reward
 from carecloud_async.models.shared import TagInput
 from carecloud_async.models.unset import UNSET, Unset
 
-__all__ = [
-    "SegmentIdInput", "SimpleRewardInput", "SimpleRewardState", "StoreIdInput", "TextTranslationInput",
-    "UrlTranslationInput", "Voucher", "VoucherBatchInput", "VoucherChanges", "VoucherGiftCardBalance", "VoucherInput",
-    "VoucherValidity",
-]  # fmt: skip
-
 
 class SimpleRewardState(IntEnum):
     """Values of `state` of a simple reward."""
@@ -97,27 +91,11 @@ class VoucherInput(Input, reads=Voucher):
 
 
 @frozen(kw_only=True, repr=False)
-class VoucherBatchInput(Input):
-    """A voucher of a batch."""
+class VoucherBatchInput(VoucherInput):
+    """A voucher of a batch, and the reward that it is of."""
 
     reward_id: str
     """Id of the reward."""
-    customer_id: str
-    """Id of the customer."""
-    store_id: str | Unset | None = UNSET
-    """Id of the store."""
-    code: str | Unset | None = UNSET
-    """Code of the voucher batch."""
-    value: float | Unset | None = UNSET
-    """Value."""
-    applied_date: datetime | str | Unset | None = UNSET
-    """When the voucher was applied, in project-local time."""
-    valid_from: datetime | str | Unset | None = UNSET
-    """When the voucher batch begins to be valid."""
-    valid_to: datetime | str | Unset | None = UNSET
-    """When the voucher batch ceases to be valid."""
-    note: str | Unset | None = UNSET
-    """Free text."""
 
 
 @frozen(kw_only=True, repr=False)

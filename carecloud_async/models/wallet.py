@@ -8,15 +8,6 @@ from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Model
 
-__all__ = [
-    "CreditWalletSummary",
-    "CreditsOverview",
-    "ExpirationOverview",
-    "MoneyValue",
-    "PointsOverview",
-    "QualificationTurnover",
-]
-
 
 @frozen(kw_only=True, repr=False)
 class QualificationTurnover(Model):

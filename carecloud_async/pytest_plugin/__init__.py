@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before the line about it is written
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Decide whether this run is guarded."""
-    modules = {item.module for item in session.items if isinstance(item, pytest.Function)}
+    modules = {item.module for item in session.items if isinstance(item, pytest.Function) and item.module is not None}
     uses_fixtures = any(
         name.startswith("carecloud_") for item in session.items for name in getattr(item, "fixturenames", ())
     )

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.bookings`, `client.booking_tickets`, `client.booking_ticket_properties`, `client.booking_statuses`."""
 
 from __future__ import annotations
@@ -7,30 +8,17 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
-    from carecloud_async.models.bookings import (
-        Booking,
-        BookingBusyTimes,
-        BookingChanges,
-        BookingInput,
-        BookingStatus,
-        BookingTicket,
-        BookingUpdateInput,
-        TimeSlot,
-    )
-    from carecloud_async.models.shared import Property
+    from carecloud_async.models import *
 
 
-__all__ = ["BookingStatuses", "BookingTicketProperties", "BookingTicketTimeSlots", "BookingTickets", "Bookings"]
-
-
-class Bookings(Updating, call="bookings"):
+class Bookings(Updating["BookingChanges", "Booking"], call="bookings", only=True):
     """Bookings."""
 
-    @lists("getBookings", "/bookings", "bookings", key="booking_id")
+    @lists("getBookings", "/bookings", key="booking_id")
     def list(
         self,
         *,
@@ -47,19 +35,15 @@ class Bookings(Updating, call="bookings"):
             booking_status: id of the status; the API prefers `booking_statuses`.
             booking_statuses: any of these statuses, up to 1,000.
             add_booking_items: see `BookingItemsDetail`.
-            **paging: see `Paging`.
         """
-        ...
 
     @posts("postBooking", "/bookings", answer="booking_id")
     async def create(self, booking: BookingInput) -> str:
         """Create a booking and return its id (`POST /bookings`)."""
-        ...
 
     @gets("getBooking", "/bookings/{booking_id}")
     async def get(self, booking_id: str) -> Booking:
         """Return the booking with this id (`GET /bookings/{booking_id}`)."""
-        ...
 
     @puts("putBooking", "/bookings/{booking_id}")
     async def replace(self, booking_id: str, booking: BookingUpdateInput) -> None:
@@ -69,27 +53,10 @@ class Bookings(Updating, call="bookings"):
             booking_id: the booking.
             booking: the new values; what is left out of these three is deleted.
         """
-        ...
-
-    async def update(
-        self,
-        booking_id: str,
-        changes: BookingChanges,
-        *,
-        if_unchanged: Booking | None = None,
-        allow_unknown: bool = False,
-    ) -> None:
-        """Change what is named of a booking and nothing else (`GET`, then `PUT /bookings/{booking_id}`).
-
-        Only customer, status and data can be changed; the items stay as they are. The arguments and errors are those of
-        `Customers.update`.
-        """
-        await self._update(booking_id, changes, only=True, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
     @deletes("deleteBooking", "/bookings/{booking_id}")
     async def delete(self, booking_id: str) -> None:
         """Delete the booking with this id (`DELETE /bookings/{booking_id}`)."""
-        ...
 
     @posts("postBookingBusyTimes", "/bookings/actions/average-booking-busy-times", safe_to_repeat=True)
     async def average_booking_busy_times(
@@ -112,18 +79,12 @@ class Bookings(Updating, call="bookings"):
             booking_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
             booking_property_value: value of that property; ignored without the id beside it.
         """
-        ...
 
 
 class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
     """The time slots of one booking ticket."""
 
-    @lists(
-        "getSubBookingTicketsTimeSlots",
-        "/booking-tickets/{booking_ticket_id}/time-slots",
-        "time_slots",
-        key="time_slot_id",
-    )
+    @lists("getSubBookingTicketsTimeSlots", "/booking-tickets/{booking_ticket_id}/time-slots", key="time_slot_id")
     def list(
         self,
         *,
@@ -135,9 +96,7 @@ class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
         customer_id: str | None = None,
         **paging: Unpack[Paging],
     ) -> Listing[TimeSlot]:
-        """List time slots of the booking ticket that match all filters.
-
-        `GET /booking-tickets/{booking_ticket_id}/time-slots`.
+        """List time slots of the booking ticket (`GET /booking-tickets/{booking_ticket_id}/time-slots`).
 
         Args:
             free_only: only those with places left.
@@ -146,15 +105,15 @@ class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
             booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
             booking_ticket_property_value: value of that property; ignored without the id beside it.
             customer_id: id of the customer.
-            **paging: see `Paging`.
         """
-        ...
 
 
 class BookingTickets(Resource, call="booking_tickets"):
     """Booking tickets."""
 
-    @lists("getBookingTickets", "/booking-tickets", "booking_tickets", key="ticket_id")
+    time_slots: Part[BookingTicketTimeSlots] = Part(BookingTicketTimeSlots)
+
+    @lists("getBookingTickets", "/booking-tickets", key="ticket_id")
     def list(
         self,
         *,
@@ -175,51 +134,32 @@ class BookingTickets(Resource, call="booking_tickets"):
             valid_only: only those valid now.
             booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
             booking_ticket_property_value: value of that property; ignored without the id beside it.
-            **paging: see `Paging`.
         """
-        ...
 
     @gets("getBookingTicket", "/booking-tickets/{booking_ticket_id}")
     async def get(self, booking_ticket_id: str) -> BookingTicket:
         """Return the booking ticket with this id (`GET /booking-tickets/{booking_ticket_id}`)."""
-        ...
-
-    def time_slots(self, booking_ticket_id: str) -> BookingTicketTimeSlots:
-        """Bind the time slots of the booking ticket with this id."""
-        return BookingTicketTimeSlots(self._caller, acting=self._acting, booking_ticket_id=booking_ticket_id)
 
 
 class BookingTicketProperties(Resource, call="booking_ticket_properties"):
     """Booking ticket properties."""
 
-    @lists("getBookingTicketProperties", "/booking-ticket-properties", "booking_ticket_properties", key="property_id")
+    @lists("getBookingTicketProperties", "/booking-ticket-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List booking ticket properties that match all filters (`GET /booking-ticket-properties`).
-
-        Args:
-            name: part of the name.
-            **paging: see `Paging`.
-        """
-        ...
+        """List booking ticket properties whose name contains `name` (`GET /booking-ticket-properties`)."""
 
     @gets("getBookingTicketProperty", "/booking-ticket-properties/{booking_ticket_property_id}")
     async def get(self, booking_ticket_property_id: str) -> Property:
-        """Return the booking ticket property with this id.
-
-        `GET /booking-ticket-properties/{booking_ticket_property_id}`.
-        """
-        ...
+        """Return the booking ticket property (`GET /booking-ticket-properties/{booking_ticket_property_id}`)."""
 
 
 class BookingStatuses(Resource, call="booking_statuses"):
     """Booking statuses."""
 
-    @lists("getBookingStatuses", "/booking-statuses", "booking_statuses", key="booking_status_id")
+    @lists("getBookingStatuses", "/booking-statuses", key="booking_status_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[BookingStatus]:
         """List booking statuses (`GET /booking-statuses`)."""
-        ...
 
     @gets("getBookingStatus", "/booking-statuses/{booking_status_id}")
     async def get(self, booking_status_id: str) -> BookingStatus:
         """Return the booking status with this id (`GET /booking-statuses/{booking_status_id}`)."""
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.cards`, `client.card_types`, `client.entrances`."""
 
 from __future__ import annotations
@@ -8,30 +9,17 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
-    from carecloud_async.models.cards import (
-        Card,
-        CardChanges,
-        CardInput,
-        CardType,
-        CardTypeChanges,
-        CardTypeInput,
-        Entrance,
-        EntranceChanges,
-        EntranceCustomerStats,
-        EntranceInput,
-        EntrancesOverview,
-        IsicCardValidation,
-    )
+    from carecloud_async.models import *
 
 
-class Cards(Updating, call="cards"):
+class Cards(Updating["CardChanges", "Card"], call="cards"):
     """Cards."""
 
-    @lists("getCards", "/cards", "cards", key="card_id")
+    @lists("getCards", "/cards", key="card_id")
     def list(
         self,
         *,
@@ -55,63 +43,30 @@ class Cards(Updating, call="cards"):
             card_number_list: any of these numbers, up to 1,000.
             search_secondary_card_number: whether secondary card numbers are searched too.
         """
-        ...
 
     @posts("postCard", "/cards", answer="card_id", interfaces=ENTERPRISE_ONLY)
     async def create(self, card: CardInput) -> str:
         """Create a card and return its id (`POST /cards`). Enterprise API only."""
-        ...
 
     @gets("getCard", "/cards/{card_id}")
     async def get(self, card_id: str) -> Card:
         """Return the card with this id (`GET /cards/{card_id}`)."""
-        ...
 
     @puts("putCard", "/cards/{card_id}")
     async def replace(self, card_id: str, card: CardInput) -> None:
         """Replace a card (`PUT /cards/{card_id}`): what is left out is deleted."""
-        ...
-
-    async def update(
-        self, card_id: str, changes: CardChanges, *, if_unchanged: Card | None = None, allow_unknown: bool = False
-    ) -> None:
-        """Change what is named of a card and nothing else (`GET`, then `PUT /cards/{card_id}`).
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(card_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
     @posts("postAssignCard", "/cards/actions/assign-free-card", answer="card_id")
     async def assign_free_card(self, *, card_type_id: str, customer_id: str, card_number: str | None = None) -> str:
-        """Assign a free card to a customer and return its id (`POST /cards/actions/assign-free-card`).
-
-        Args:
-            card_type_id: id of the card type.
-            customer_id: id of the customer.
-            card_number: number of the card.
-        """
-        ...
+        """Give a customer `card_number` or a free card and return its id (`POST /cards/actions/assign-free-card`)."""
 
     @posts("postValidateFreeCard", "/cards/actions/validate-free-card", answer="is_free_to_use", safe_to_repeat=True)
     async def validate_free_card(self, *, card_number: str) -> bool:
-        """Return whether a card is free: it exists, is not blocked and belongs to nobody.
-
-        `POST /cards/actions/validate-free-card`.
-
-        Args:
-            card_number: number of the card.
-        """
-        ...
+        """Return whether `card_number` is nobody's and not blocked (`POST /cards/actions/validate-free-card`)."""
 
     @posts("postGenerateDigitalCard", "/cards/actions/generate-digital-card-file", answer="file_url")
     async def generate_digital_card_file(self, *, card_id: str, file_type: str) -> str:
-        """Make a digital card and return the URL of its file (`POST /cards/actions/generate-digital-card-file`).
-
-        Args:
-            card_id: id of the card.
-            file_type: see `CardFileType`.
-        """
-        ...
+        """Return the URL of a card's file of a `CardFileType` (`POST /cards/actions/generate-digital-card-file`)."""
 
     @posts("postGeneratePassMachine", "/cards/actions/generate-pass-machine-card", answer="file_url")
     async def generate_pass_machine_card(self, *, customer_id: str, passmachine_template_id: str | None = None) -> str:
@@ -123,7 +78,6 @@ class Cards(Updating, call="cards"):
             customer_id: id of the customer.
             passmachine_template_id: id of the passmachine template.
         """
-        ...
 
     @posts("postValidateIsicCard", "/cards/actions/validate-isic-card", safe_to_repeat=True)
     async def validate_isic_card(
@@ -136,90 +90,53 @@ class Cards(Updating, call="cards"):
             last_name: family name.
             check_usage: also check whether the card is still free to use.
         """
-        ...
 
     @posts("postBatchCards", "/cards/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, cards: Sequence[CardInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 cards (`POST /cards/batch`). Enterprise API only.
 
-        `error_processing` says what happens when a record is at fault: all is undone, or the others are written.
-
-        Args:
-            cards: the cards to write, up to 1,000.
-            error_processing: see `ErrorProcessing`; the server rolls everything back if left out.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
         """
-        ...
 
 
 class CardTypeCards(Resource, call="card_types.cards"):
     """The cards of one card type."""
 
-    @lists("getSubCardTypeCards", "/card-types/{card_type_id}/cards", "cards", key="card_id")
+    @lists("getSubCardTypeCards", "/card-types/{card_type_id}/cards", key="card_id")
     def list(
         self, *, customer_id: str | None = None, is_valid: bool | None = None, **paging: Unpack[Paging]
     ) -> Listing[Card]:
-        """List cards of the card type that match all filters (`GET /card-types/{card_type_id}/cards`).
-
-        Args:
-            customer_id: id of the customer.
-            is_valid: only valid ones, or only those that are not.
-        """
-        ...
+        """List the type's cards by customer and `is_valid` (`GET /card-types/{card_type_id}/cards`)."""
 
 
-class CardTypes(Updating, call="card_types"):
+class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
     """Card types."""
 
-    @lists("getCardTypes", "/card-types", "card_types", key="card_type_id")
+    cards: Part[CardTypeCards] = Part(CardTypeCards)
+
+    @lists("getCardTypes", "/card-types", key="card_type_id")
     def list(
         self, *, name: str | None = None, text_id: str | Sequence[str] | None = None, **paging: Unpack[Paging]
     ) -> Listing[CardType]:
-        """List card types that match all filters (`GET /card-types`).
-
-        Args:
-            name: part of the name.
-            text_id: the text, or several.
-        """
-        ...
+        """List card types by part of the `name`, one `text_id` or several (`GET /card-types`)."""
 
     @posts("postCardType", "/card-types", answer="card_type_id")
     async def create(self, card_type: CardTypeInput) -> str:
         """Create a card type and return its id (`POST /card-types`)."""
-        ...
 
     @gets("getCardType", "/card-types/{card_type_id}")
     async def get(self, card_type_id: str) -> CardType:
         """Return the card type with this id (`GET /card-types/{card_type_id}`)."""
-        ...
 
     @puts("putCardType", "/card-types/{card_type_id}")
     async def replace(self, card_type_id: str, card_type: CardTypeInput) -> None:
         """Replace a card type (`PUT /card-types/{card_type_id}`): what is left out is deleted."""
-        ...
-
-    async def update(
-        self,
-        card_type_id: str,
-        changes: CardTypeChanges,
-        *,
-        if_unchanged: CardType | None = None,
-        allow_unknown: bool = False,
-    ) -> None:
-        """Change what is named of a card type and nothing else (`GET`, then `PUT /card-types/{card_type_id}`).
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(card_type_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
-
-    def cards(self, card_type_id: str) -> CardTypeCards:
-        """Bind the cards of the card type with this id."""
-        return CardTypeCards(self._caller, acting=self._acting, card_type_id=card_type_id)
 
 
-class Entrances(Updating, call="entrances"):
+class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", inside=("entrance_id",)):
     """Entrances."""
 
-    @lists("getEntrances", "/entrances", "entrances", key="entrance_id")
+    @lists("getEntrances", "/entrances", key="entrance_id")
     def list(
         self,
         *,
@@ -263,52 +180,21 @@ class Entrances(Updating, call="entrances"):
             external_turnstile_permission_id: id of the external turnstile permission.
             order_item_id: id of the order item.
         """
-        ...
 
     @gets("getEntrance", "/entrances/{entrance_id}")
     async def get(self, entrance_id: str) -> Entrance:
         """Return the entrance with this id (`GET /entrances/{entrance_id}`)."""
-        ...
 
     @puts("putEntrance", "/entrances/{entrance_id}")
     async def replace(self, entrance_id: str, entrance: EntranceInput) -> None:
         """Replace an entrance (`PUT /entrances/{entrance_id}`): what is left out is deleted."""
-        ...
-
-    async def update(
-        self,
-        entrance_id: str,
-        changes: EntranceChanges,
-        *,
-        if_unchanged: Entrance | None = None,
-        allow_unknown: bool = False,
-    ) -> None:
-        """Change what is named of an entrance and nothing else (`GET`, then `PUT /entrances/{entrance_id}`).
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(
-            entrance_id, changes, inside=("entrance_id",), if_unchanged=if_unchanged, allow_unknown=allow_unknown
-        )
 
     @gets("getEntrancesOverview", "/entrances/actions/overview")
     async def overview(
         self, *, valid_from: date | str | None = None, valid_to: date | str | None = None, pos_id: int | None = None
     ) -> EntrancesOverview:
-        """Return the numbers of entrances in an interval (`GET /entrances/actions/overview`).
-
-        Args:
-            valid_from: start of the validity to look for.
-            valid_to: end of the validity to look for.
-            pos_id: see `PosSystem`.
-        """
-        ...
+        """Return the numbers of entrances between two days at a `PosSystem` (`GET /entrances/actions/overview`)."""
 
     @gets("getEntrancesCustomerStats", "/entrances/actions/customer-stats")
     async def customer_stats(self, *, customer_id: str) -> EntranceCustomerStats:
-        """Return how a customer used entrances in an interval (`GET /entrances/actions/customer-stats`).
-
-        Args:
-            customer_id: id of the customer.
-        """
-        ...
+        """Return how the customer `customer_id` used entrances (`GET /entrances/actions/customer-stats`)."""

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.customer_address_types`, `client.customer_engagement_setups` and 6 more families."""
 
 from __future__ import annotations
@@ -9,159 +10,100 @@ from carecloud_async.paging.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists
 
 if TYPE_CHECKING:
-    from carecloud_async.models.customer_records import (
-        CustomerAddressType,
-        CustomerEngagementSetup,
-        CustomerRelationType,
-        CustomerSource,
-        CustomerType,
-        ExternalApplication,
-    )
-    from carecloud_async.models.customer_source import CustomerSourceRecord
-    from carecloud_async.models.shared import Property
+    from carecloud_async.models import *
 
 
 class CustomerAddressTypes(Resource, call="customer_address_types"):
     """Customer address types."""
 
-    @lists("getCustomerAddressTypes", "/customer-address-types", "customer_address_types", key="address_type_id")
+    @lists("getCustomerAddressTypes", "/customer-address-types", key="address_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerAddressType]:
         """List customer address types (`GET /customer-address-types`)."""
-        ...
 
     @gets("getCustomerAddressType", "/customer-address-types/{customer_address_type_id}")
     async def get(self, customer_address_type_id: str) -> CustomerAddressType:
         """Return the customer address type with this id (`GET /customer-address-types/{customer_address_type_id}`)."""
-        ...
 
 
 class CustomerEngagementSetups(Resource, call="customer_engagement_setups"):
     """Customer engagement setups."""
 
-    @lists(
-        "getCustomerEngagementSetups",
-        "/customer-engagement-setups",
-        "customer_engagement_setups",
-        key="setup_id",
-        authorized=False,
-    )
+    @lists("getCustomerEngagementSetups", "/customer-engagement-setups", key="setup_id", authorized=False)
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerEngagementSetup]:
         """List customer engagement setups (`GET /customer-engagement-setups`). Needs no token."""
-        ...
 
     @gets("getCustomerEngagementSetup", "/customer-engagement-setups/{customer_engagement_setup_id}", authorized=False)
     async def get(self, customer_engagement_setup_id: str) -> CustomerEngagementSetup:
-        """Return the customer engagement setup with this id.
-
-        `GET /customer-engagement-setups/{customer_engagement_setup_id}`.
+        """Return the customer engagement setup (`GET /customer-engagement-setups/{customer_engagement_setup_id}`).
 
         Needs no token.
         """
-        ...
 
 
 class CustomerExternalApplications(Resource, call="customer_external_applications"):
     """Customer external applications."""
 
     @lists(
-        "getCustomerExternalApps",
-        "/customer-external-applications",
-        "customer_external_applications",
-        key="external_application_id",
-        authorized=False,
+        "getCustomerExternalApps", "/customer-external-applications", key="external_application_id", authorized=False
     )
     def list(
         self, *, text_id: str | Sequence[str] | None = None, **paging: Unpack[Paging]
     ) -> Listing[ExternalApplication]:
-        """List customer external applications that match all filters (`GET /customer-external-applications`).
+        """List customer external applications by one `text_id` or several (`GET /customer-external-applications`).
 
         Needs no token.
-
-        Args:
-            text_id: the text, or several.
         """
-        ...
 
     @gets(
         "getCustomerExternalApp", "/customer-external-applications/{customer_external_application_id}", authorized=False
     )
     async def get(self, customer_external_application_id: str) -> ExternalApplication:
-        """Return the customer external application with this id.
-
-        `GET /customer-external-applications/{customer_external_application_id}`.
+        """Return one (`GET /customer-external-applications/{customer_external_application_id}`).
 
         Needs no token.
         """
-        ...
 
 
 class CustomerProperties(Resource, call="customer_properties"):
     """Customer properties."""
 
-    @lists("getCustomerProperties", "/customer-properties", "customer_properties", key="property_id")
+    @lists("getCustomerProperties", "/customer-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List customer properties that match all filters (`GET /customer-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List customer properties whose name contains `name` (`GET /customer-properties`)."""
 
     @gets("getCustomerProperty", "/customer-properties/{customer_property_id}")
     async def get(self, customer_property_id: str) -> Property:
         """Return the customer property with this id (`GET /customer-properties/{customer_property_id}`)."""
-        ...
 
 
 class CustomerRelationTypes(Resource, call="customer_relation_types"):
     """Customer relation types."""
 
-    @lists(
-        "getCustomerRelationTypes",
-        "/customer-relation-types",
-        "customer_relation_types",
-        key="customer_relation_type_id",
-    )
+    @lists("getCustomerRelationTypes", "/customer-relation-types", key="customer_relation_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerRelationType]:
         """List customer relation types (`GET /customer-relation-types`)."""
-        ...
 
     @gets("getCustomerRelationType", "/customer-relation-types/{customer_relation_type_id}")
     async def get(self, customer_relation_type_id: str) -> CustomerRelationType:
-        """Return the customer relation type with this id.
-
-        `GET /customer-relation-types/{customer_relation_type_id}`.
-        """
-        ...
+        """Return the customer relation type (`GET /customer-relation-types/{customer_relation_type_id}`)."""
 
 
 class CustomerSources(Resource, call="customer_sources"):
     """Customer sources."""
 
-    @lists("getCustomerSources", "/customer-sources", "customer_sources", key="customer_source_id")
+    @lists("getCustomerSources", "/customer-sources", key="customer_source_id")
     def list(self, *, customer_source_text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[CustomerSource]:
-        """List customer sources that match all filters (`GET /customer-sources`).
-
-        Args:
-            customer_source_text_id: id of the customer source text.
-        """
-        ...
+        """List customer sources with the fixed id `customer_source_text_id` (`GET /customer-sources`)."""
 
     @gets("getCustomerSource", "/customer-sources/{customer_source_id}")
     async def get(self, customer_source_id: str) -> CustomerSource:
         """Return the customer source with this id (`GET /customer-sources/{customer_source_id}`)."""
-        ...
 
 
 class CustomerSourceRecords(Resource, call="customer_source_records"):
     """Customer source records."""
 
-    @lists(
-        "getCustomerSourceRecords",
-        "/customer-source-records",
-        "customer_source_records",
-        key="customer_source_record_id",
-    )
+    @lists("getCustomerSourceRecords", "/customer-source-records", key="customer_source_record_id")
     def list(
         self,
         *,
@@ -179,18 +121,15 @@ class CustomerSourceRecords(Resource, call="customer_source_records"):
             customer_source_id: id of the customer source.
             external_ids: any of these ids in other systems, up to 1,000.
         """
-        ...
 
 
 class CustomerTypes(Resource, call="customer_types"):
     """Customer types."""
 
-    @lists("getCustomerTypes", "/customer-types", "customer_types", key="type_id")
+    @lists("getCustomerTypes", "/customer-types", key="type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerType]:
         """List customer types (`GET /customer-types`)."""
-        ...
 
     @gets("getCustomerType", "/customer-types/{customer_type_id}")
     async def get(self, customer_type_id: str) -> CustomerType:
         """Return the customer type with this id (`GET /customer-types/{customer_type_id}`)."""
-        ...

@@ -1,15 +1,13 @@
 """Declared operations: a method's signature says what is sent, its return annotation what comes back.
 
     class Cards(Updating, call="cards"):
-        @lists("getCards", "/cards", "cards", key="card_id")
+        @lists("getCards", "/cards", key="card_id")
         def list(self, *, customer_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Card]:
             '''List cards that match all filters (`GET /cards`).'''
-            ...
 
         @posts("postCard", "/cards", answer="card_id", interfaces=ENTERPRISE_ONLY)
         async def create(self, card: CardInput) -> str:
             '''Create a card and return its id (`POST /cards`).'''
-            ...
 
 The row of `OPERATIONS` is read off the same signature, so nothing is written twice:
 
@@ -26,15 +24,16 @@ The row of `OPERATIONS` is read off the same signature, so nothing is written tw
 To add a field: a line in the read model with its docstring below it, and where it is written also in the input and the
 changes; `tests/models` holds these equal. To add an operation: a method like those above. To add a family: a module
 with its class, a line in `families.py`, and its models in the table of `models/__init__.py`. A sub-resource is a class
-that a method of its parent returns with the parent's id bound (`Cards(self._caller, customer_id=customer_id)`); its
-module is imported by the parent's, since `OPERATIONS` imports the families' modules alone.
+that its parent names: `cards: Part[CustomerCards] = Part(CustomerCards)`.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, cast, get_args
+from types import MethodType
+from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast, get_args, overload
 
 import attrs
 
@@ -47,20 +46,10 @@ from carecloud_async.resources.answers import decoder_of
 from carecloud_async.resources.bodies import refuse_read_models, require_input
 from carecloud_async.resources.signature import Signature
 
-__all__ = [
-    "Declared",
-    "Paging",
-    "Resource",
-    "UnsortedPaging",
-    "declared",
-    "deletes",
-    "gets",
-    "lists",
-    "posts",
-    "puts",
-]
+__all__ = ["Declared", "Paging", "Resource", "UnsortedPaging", "declared", "deletes", "gets", "lists", "posts", "puts"]
 
 L = TypeVar("L", bound=Callable[..., Listing[Any]])
+R = TypeVar("R", bound="Resource")
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 #: Looks at the bound arguments before anything is sent; what it raises, the method raises.
@@ -127,6 +116,7 @@ class Resource:
         self._bound = bound
 
     def __init_subclass__(cls, *, call: str = "") -> None:
+        super().__init_subclass__()
         found = [value.declared for value in vars(cls).values() if hasattr(value, "declared")]
         for one in found:
             one.operation = attrs.evolve(one.operation, call=f"{call}.{one.signature.function.__name__}")
@@ -138,6 +128,37 @@ class Resource:
     def acting(self) -> bool:
         """Whether the client is a view of another identity than its own; for checks."""
         return self._acting
+
+
+class Part(Generic[R]):
+    """A part of a family, bound to its parent's id: `client.customers.cards(customer_id)`.
+
+    Args:
+        part: its class, whose paths begin with the parent's id.
+    """
+
+    def __init__(self, part: type[R]) -> None:
+        name = part.operations[0].path.partition("{")[2].partition("}")[0]
+
+        def bind(family: Resource, parent_id: str, /) -> R:
+            return part(family._caller, acting=family._acting, **{name: parent_id})
+
+        own, parent = inspect.signature(bind).parameters.values()
+        bind.__doc__ = part.__doc__
+        bind.__signature__ = inspect.Signature([own, parent.replace(name=name)])  # type: ignore[attr-defined]
+        self._bind = bind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._bind.__name__, self._bind.__qualname__ = name, f"{owner.__name__}.{name}"
+
+    @overload
+    def __get__(self, family: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, family: Resource, owner: type) -> Callable[[str], R]: ...
+
+    def __get__(self, family: Resource | None, owner: type) -> Self | Callable[[str], R]:
+        return self if family is None else MethodType(self._bind, family)
 
 
 #: The operations of every resource that has been imported, by the vendor's id.
@@ -233,7 +254,7 @@ def declared(method: Any) -> Declared:
 def lists(
     operation_id: str,
     path: str,
-    records: str,
+    records: str = "",
     *,
     key: str | None,
     method: Literal["GET", "POST"] = "GET",
@@ -245,9 +266,10 @@ def lists(
     Args:
         operation_id: the vendor's name.
         path: the path template.
-        records: the name of the list under `data`.
+        records: the name of the list under `data`, if it is not the path's last segment (`card_types` at
+            `/card-types`).
         key: the field that names a record and never changes; `None` if nothing does.
-        method: `POST` for a search, whose arguments but for the paging are the body.
+        method: `POST` for a search, whose arguments but for the paging are the body; it may be repeated.
         paged: whether it takes `count` and `offset`.
         **options: see `Options`.
     """
@@ -256,7 +278,8 @@ def lists(
         "method": method,
         "path": path,
         "paged": paged,
-        "result_key": records,
+        "safe_to_repeat": True,
+        "result_key": records or path.rpartition("/")[2].replace("-", "_"),
         "id_field": key,
     }
 

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.events`, `client.event_groups` and 4 more families."""
 
 from __future__ import annotations
@@ -7,44 +8,26 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.events import (
-        Campaign,
-        CampaignInput,
-        CampaignProduct,
-        CampaignProductInput,
-        CampaignProductStoreRecord,
-        CampaignProductStoreRecordInput,
-        Event,
-        EventGroup,
-        EventInput,
-        EventType,
-    )
-    from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
-    from carecloud_async.models.shared import Property
+    from carecloud_async.models import *
 
 
 class EventPropertyRecords(Resource, call="events.property_records"):
     """The property records of one event."""
 
-    @lists(
-        "getSubEventProperties",
-        "/events/{event_id}/property-records",
-        "property_records",
-        key="property_record_id",
-        paged=False,
-    )
+    @lists("getSubEventProperties", "/events/{event_id}/property-records", key="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the event (`GET /events/{event_id}/property-records`)."""
-        ...
 
 
 class Events(Resource, call="events"):
     """Events."""
 
-    @lists("getEvents", "/events", "events", key="event_id")
+    property_records: Part[EventPropertyRecords] = Part(EventPropertyRecords)
+
+    @lists("getEvents", "/events", key="event_id")
     def list(
         self,
         *,
@@ -68,85 +51,56 @@ class Events(Resource, call="events"):
             time_from: from when on.
             time_to: until when.
         """
-        ...
 
     @posts("postEvent", "/events", answer="event_id")
     async def create(self, event: EventInput, *, property_records: Sequence[PropertyRecordInput] | None = None) -> str:
-        """Create an event and return its id (`POST /events`).
-
-        Args:
-            event: the event to write.
-            property_records: values of the project's own properties.
-        """
-        ...
+        """Create an event, with `property_records` of the project's own, and return its id (`POST /events`)."""
 
     @gets("getEvent", "/events/{event_id}")
     async def get(self, event_id: str) -> Event:
         """Return the event with this id (`GET /events/{event_id}`)."""
-        ...
-
-    def property_records(self, event_id: str) -> EventPropertyRecords:
-        """Bind the property records of the event with this id."""
-        return EventPropertyRecords(self._caller, acting=self._acting, event_id=event_id)
 
 
 class EventGroups(Resource, call="event_groups"):
     """Event groups."""
 
-    @lists("getEventGroups", "/event-groups", "event_groups", key="event_group_id")
+    @lists("getEventGroups", "/event-groups", key="event_group_id")
     def list(
         self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[EventGroup]:
-        """List event groups that match all filters (`GET /event-groups`).
-
-        Args:
-            name: part of the name.
-            text_id: the fixed text id.
-        """
-        ...
+        """List event groups by part of the `name` and by fixed `text_id` (`GET /event-groups`)."""
 
     @gets("getEventGroup", "/event-groups/{event_group_id}")
     async def get(self, event_group_id: str) -> EventGroup:
         """Return the event group with this id (`GET /event-groups/{event_group_id}`)."""
-        ...
 
 
 class EventProperties(Resource, call="event_properties"):
     """Event properties."""
 
-    @lists("getEventProperties", "/event-properties", "event_properties", key="property_id")
+    @lists("getEventProperties", "/event-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List event properties that match all filters (`GET /event-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List event properties whose name contains `name` (`GET /event-properties`)."""
 
     @gets("getEventProperty", "/event-properties/{event_property_id}")
     async def get(self, event_property_id: str) -> Property:
         """Return the event property with this id (`GET /event-properties/{event_property_id}`)."""
-        ...
 
 
 class EventTypeEventProperties(Resource, call="event_types.event_properties"):
     """The event properties of one event type."""
 
-    @lists(
-        "getSubEventTypeProperties",
-        "/event-types/{event_type_id}/event-properties",
-        "event_properties",
-        key="property_id",
-    )
+    @lists("getSubEventTypeProperties", "/event-types/{event_type_id}/event-properties", key="property_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Property]:
         """List event properties of the event type (`GET /event-types/{event_type_id}/event-properties`)."""
-        ...
 
 
 class EventTypes(Resource, call="event_types"):
     """Event types."""
 
-    @lists("getEventTypes", "/event-types", "event_types", key="event_type_id")
+    event_properties: Part[EventTypeEventProperties] = Part(EventTypeEventProperties)
+
+    @lists("getEventTypes", "/event-types", key="event_type_id")
     def list(
         self,
         *,
@@ -162,42 +116,28 @@ class EventTypes(Resource, call="event_types"):
             text_id: the fixed text id.
             event_group_text_id: the event group text, or several.
         """
-        ...
 
     @gets("getEventType", "/event-types/{event_type_id}")
     async def get(self, event_type_id: str) -> EventType:
         """Return the event type with this id (`GET /event-types/{event_type_id}`)."""
-        ...
-
-    def event_properties(self, event_type_id: str) -> EventTypeEventProperties:
-        """Bind the event properties of the event type with this id."""
-        return EventTypeEventProperties(self._caller, acting=self._acting, event_type_id=event_type_id)
 
 
 class Campaigns(Resource, call="campaigns"):
     """Campaigns."""
 
-    @lists("getCampaigns", "/campaigns", "campaigns", key="campaign_id")
+    @lists("getCampaigns", "/campaigns", key="campaign_id")
     def list(
         self, *, name: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Campaign]:
-        """List campaigns that match all filters (`GET /campaigns`).
-
-        Args:
-            name: part of the name.
-            external_id: the id in another system.
-        """
-        ...
+        """List campaigns by part of the `name` and by the `external_id` of another system (`GET /campaigns`)."""
 
     @posts("postCampaign", "/campaigns", answer="campaign_id")
     async def create(self, campaign: CampaignInput) -> str:
         """Create a campaign and return its id (`POST /campaigns`)."""
-        ...
 
     @gets("getCampaign", "/campaigns/{campaign_id}")
     async def get(self, campaign_id: str) -> Campaign:
         """Return the campaign with this id (`GET /campaigns/{campaign_id}`)."""
-        ...
 
 
 class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_product_store_records"):
@@ -206,15 +146,10 @@ class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_pro
     @lists(
         "getCampaignProductStoreRecords",
         "/campaign-products/{campaign_product_id}/campaign-product-store-records",
-        "campaign_product_store_records",
         key="campaign_product_store_record_id",
     )
     def list(self, **paging: Unpack[Paging]) -> Listing[CampaignProductStoreRecord]:
-        """List campaign product store records of the campaign product.
-
-        `GET /campaign-products/{campaign_product_id}/campaign-product-store-records`.
-        """
-        ...
+        """List them (`GET /campaign-products/{campaign_product_id}/campaign-product-store-records`)."""
 
     @posts(
         "postCampaignProductStoreRecord",
@@ -226,13 +161,14 @@ class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_pro
 
         `POST /campaign-products/{campaign_product_id}/campaign-product-store-records`.
         """
-        ...
 
 
 class CampaignProducts(Resource, call="campaign_products"):
     """Campaign products."""
 
-    @lists("getCampaignProducts", "/campaign-products", "campaign_products", key="campaign_product_id")
+    campaign_product_store_records: Part[CampaignProductStoreRecords] = Part(CampaignProductStoreRecords)
+
+    @lists("getCampaignProducts", "/campaign-products", key="campaign_product_id")
     def list(
         self,
         *,
@@ -264,18 +200,11 @@ class CampaignProducts(Resource, call="campaign_products"):
             campaign_id: id of the campaign.
             include_property_records: whether each record comes with its property records.
         """
-        ...
 
     @posts("postCampaignProduct", "/campaign-products", answer="campaign_product_id")
     async def create(self, campaign_product: CampaignProductInput) -> str:
         """Create a campaign product and return its id (`POST /campaign-products`)."""
-        ...
 
     @gets("getCampaignProduct", "/campaign-products/{campaign_product_id}")
     async def get(self, campaign_product_id: str) -> CampaignProduct:
         """Return the campaign product with this id (`GET /campaign-products/{campaign_product_id}`)."""
-        ...
-
-    def campaign_product_store_records(self, campaign_product_id: str) -> CampaignProductStoreRecords:
-        """Bind the campaign product store records of the campaign product with this id."""
-        return CampaignProductStoreRecords(self._caller, acting=self._acting, campaign_product_id=campaign_product_id)

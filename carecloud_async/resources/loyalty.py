@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.credits`, `client.credit_history`, `client.credit_types`, `client.wallet`, `client.statuses`."""
 
 from __future__ import annotations
@@ -8,17 +9,16 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.loyalty import Credit, CreditHistoryRecord, CreditType, Status
-    from carecloud_async.models.purchases import Purchase
+    from carecloud_async.models import *
 
 
 class CreditPurchases(Resource, call="credits.purchases"):
     """The purchases of one credit."""
 
-    @lists("getSubCreditPurchases", "/credits/{credit_id}/purchases", "purchases", key="purchase_id")
+    @lists("getSubCreditPurchases", "/credits/{credit_id}/purchases", key="purchase_id")
     def list(
         self,
         *,
@@ -40,13 +40,14 @@ class CreditPurchases(Resource, call="credits.purchases"):
             payment_time_to: until when.
             purchase_items_extension: whether each purchase comes with its items.
         """
-        ...
 
 
 class Credits(Resource, call="credits"):
     """Credits."""
 
-    @lists("getCredits", "/credits", "credits", key="credit_id")
+    purchases: Part[CreditPurchases] = Part(CreditPurchases)
+
+    @lists("getCredits", "/credits", key="credit_id")
     def list(
         self,
         *,
@@ -66,12 +67,10 @@ class Credits(Resource, call="credits"):
             create_credit_time_to: until when.
             note: part of the note.
         """
-        ...
 
     @gets("getCredit", "/credits/{credit_id}")
     async def get(self, credit_id: str) -> Credit:
         """Return the credit with this id (`GET /credits/{credit_id}`)."""
-        ...
 
     @posts("postCreditReduction", "/credits/actions/reduce-credits", answer="credit_id", interfaces=ENTERPRISE_ONLY)
     async def reduce_credits(
@@ -84,9 +83,9 @@ class Credits(Resource, call="credits"):
         currency_id: str | None = None,
         note: str | None = None,
     ) -> str:
-        """Take credits from a customer and return the id of the reduction.
+        """Take credits from a customer and return the id of the reduction (`POST /credits/actions/reduce-credits`).
 
-        `POST /credits/actions/reduce-credits`. Enterprise API only.
+        Enterprise API only.
 
         Off until an administrator of the project turns it on.
 
@@ -98,7 +97,6 @@ class Credits(Resource, call="credits"):
             currency_id: id of the currency.
             note: free text.
         """
-        ...
 
     @posts("postCreditDeposit", "/credits/actions/deposit-credits", answer="credit_id", interfaces=ENTERPRISE_ONLY)
     async def deposit_credits(
@@ -111,9 +109,7 @@ class Credits(Resource, call="credits"):
         currency_id: str | None = None,
         note: str | None = None,
     ) -> str:
-        """Give a customer credits and return the id of the record.
-
-        `POST /credits/actions/deposit-credits`. Enterprise API only.
+        """Give credits and return the record's id (`POST /credits/actions/deposit-credits`). Enterprise API only.
 
         Off until an administrator of the project turns it on.
 
@@ -125,7 +121,6 @@ class Credits(Resource, call="credits"):
             currency_id: id of the currency.
             note: free text.
         """
-        ...
 
     @posts("postCreditTransfer", "/credits/actions/transfer-credits", interfaces=ENTERPRISE_ONLY)
     async def transfer_credits(
@@ -138,9 +133,7 @@ class Credits(Resource, call="credits"):
         currency_id: str | None = None,
         note: str | None = None,
     ) -> None:
-        """Transfer credits from one customer to another.
-
-        `POST /credits/actions/transfer-credits`. Enterprise API only.
+        """Transfer credits to another customer (`POST /credits/actions/transfer-credits`). Enterprise API only.
 
         Off until an administrator of the project turns it on.
 
@@ -152,17 +145,12 @@ class Credits(Resource, call="credits"):
             currency_id: id of the currency.
             note: free text.
         """
-        ...
-
-    def purchases(self, credit_id: str) -> CreditPurchases:
-        """Bind the purchases of the credit with this id."""
-        return CreditPurchases(self._caller, acting=self._acting, credit_id=credit_id)
 
 
 class CreditHistory(Resource, call="credit_history"):
     """Credit history."""
 
-    @lists("getCreditHistory", "/credit-history", "credit_history", key=None)
+    @lists("getCreditHistory", "/credit-history", key=None)
     def list(
         self,
         *,
@@ -186,36 +174,27 @@ class CreditHistory(Resource, call="credit_history"):
             credit_operation_type: kind of the operation or a part of it.
             credit_operation_note: note or a part of it.
         """
-        ...
 
 
 class CreditTypes(Resource, call="credit_types"):
     """Credit types."""
 
-    @lists("getCreditTypes", "/credit-types", "credit_types", key="credit_type_id")
+    @lists("getCreditTypes", "/credit-types", key="credit_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CreditType]:
         """List credit types (`GET /credit-types`)."""
-        ...
 
     @gets("getCreditType", "/credit-types/{credit_type_id}")
     async def get(self, credit_type_id: str) -> CreditType:
         """Return the credit type with this id (`GET /credit-types/{credit_type_id}`)."""
-        ...
 
 
 class Statuses(Resource, call="statuses"):
     """Statuses."""
 
-    @lists("getStatuses", "/statuses", "statuses", key="status_id")
+    @lists("getStatuses", "/statuses", key="status_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Status]:
-        """List statuses that match all filters (`GET /statuses`).
-
-        Args:
-            text_id: the fixed text id.
-        """
-        ...
+        """List statuses with the fixed id `text_id` (`GET /statuses`)."""
 
     @gets("getStatus", "/statuses/{status_id}")
     async def get(self, status_id: str) -> Status:
         """Return the status with this id (`GET /statuses/{status_id}`)."""
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.agreements`, `client.audiences` and 4 more families."""
 
 from __future__ import annotations
@@ -10,72 +11,43 @@ from carecloud_async.paging.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.messages import (
-        AgreementDefinition,
-        Audience,
-        CommunicationChannel,
-        Message,
-        MessageDetail,
-        MessageInput,
-        MessageTemplate,
-    )
+    from carecloud_async.models import *
 
 
 class Agreements(Resource, call="agreements"):
     """Agreements."""
 
-    @lists("getConsents", "/agreements", "agreements", key="agreement_id")
+    @lists("getConsents", "/agreements", key="agreement_id")
     def list(
         self, *, communication_channel_id: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[AgreementDefinition]:
-        """List agreements that match all filters (`GET /agreements`).
-
-        Args:
-            communication_channel_id: id of the communication channel.
-            text_id: the fixed text id.
-        """
-        ...
+        """List agreements by communication channel and fixed `text_id` (`GET /agreements`)."""
 
     @gets("getConsent", "/agreements/{agreement_id}")
     async def get(self, agreement_id: str) -> AgreementDefinition:
         """Return the agreement with this id (`GET /agreements/{agreement_id}`)."""
-        ...
 
 
 class Audiences(Resource, call="audiences"):
     """Audiences."""
 
-    @lists("getAudiences", "/audiences", "audiences", key="audience_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getAudiences", "/audiences", key="audience_id", interfaces=ENTERPRISE_ONLY)
     def list(
         self, *, name: str | None = None, communication_channel_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Audience]:
-        """List audiences that match all filters (`GET /audiences`). Enterprise API only.
-
-        Args:
-            name: part of the name.
-            communication_channel_id: id of the communication channel.
-        """
-        ...
+        """List audiences by part of the `name` and by communication channel (`GET /audiences`). Enterprise API only."""
 
     @gets("getAudience", "/audiences/{audience_id}", interfaces=ENTERPRISE_ONLY)
     async def get(self, audience_id: str) -> Audience:
         """Return the audience with this id (`GET /audiences/{audience_id}`). Enterprise API only."""
-        ...
 
 
 class CommunicationChannels(Resource, call="communication_channels"):
     """Communication channels."""
 
-    @lists(
-        "getCommunicationChannels",
-        "/communication-channels",
-        "communication_channels",
-        key="communication_channel_id",
-        authorized=False,
-    )
+    @lists("getCommunicationChannels", "/communication-channels", key="communication_channel_id", authorized=False)
     def list(self, **paging: Unpack[Paging]) -> Listing[CommunicationChannel]:
         """List communication channels (`GET /communication-channels`). Needs no token."""
-        ...
 
     @gets("getCommunicationChannel", "/communication-channels/{communication_channel_id}", authorized=False)
     async def get(self, communication_channel_id: str) -> CommunicationChannel:
@@ -83,13 +55,12 @@ class CommunicationChannels(Resource, call="communication_channels"):
 
         Needs no token.
         """
-        ...
 
 
 class Messages(Resource, call="messages"):
     """Messages."""
 
-    @lists("getMessages", "/messages", "messages", key="message_id")
+    @lists("getMessages", "/messages", key="message_id")
     def list(
         self,
         *,
@@ -109,51 +80,32 @@ class Messages(Resource, call="messages"):
             send_time_from: from when on.
             send_time_to: until when.
         """
-        ...
 
     @gets("getMessage", "/messages/{message_id}")
     async def get(self, message_id: str) -> Message:
         """Return the message with this id (`GET /messages/{message_id}`)."""
-        ...
 
     @gets("getSubMessageDetail", "/messages/{message_id}/detail")
     async def detail(self, message_id: str) -> MessageDetail:
-        """Return the content of one message (`GET /messages/{message_id}/detail`).
-
-        Args:
-            message_id: id of the message.
-        """
-        ...
+        """Return the content of the message with this id (`GET /messages/{message_id}/detail`)."""
 
     @posts("postMessageSend", "/messages/actions/send-message", interfaces=ENTERPRISE_ONLY)
     async def send_message(self, message: MessageInput) -> None:
-        """Send a message to a customer and return its id (`POST /messages/actions/send-message`). Enterprise API only.
-
-        Args:
-            message: the message to send.
-        """
-        ...
+        """Send a message to a customer (`POST /messages/actions/send-message`). Enterprise API only."""
 
 
 class MessageTemplates(Resource, call="message_templates"):
     """Message templates."""
 
-    @lists("getMessageTemplates", "/message-templates", "message_templates", key="message_template_id")
+    @lists("getMessageTemplates", "/message-templates", key="message_template_id")
     def list(
         self, *, name: str | None = None, communication_channel_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[MessageTemplate]:
-        """List message templates that match all filters (`GET /message-templates`).
-
-        Args:
-            name: part of the name.
-            communication_channel_id: id of the communication channel.
-        """
-        ...
+        """List message templates by part of the `name` and by communication channel (`GET /message-templates`)."""
 
     @gets("getMessageTemplate", "/message-templates/{message_template_id}")
     async def get(self, message_template_id: str) -> MessageTemplate:
         """Return the message template with this id (`GET /message-templates/{message_template_id}`)."""
-        ...
 
 
 class OneTimePassword(Resource, call="one_time_password"):
@@ -169,9 +121,7 @@ class OneTimePassword(Resource, call="one_time_password"):
         otp_type: int | None = None,
         message_template_id: str | None = None,
     ) -> str:
-        """Send a one-time password and return the id of the request, which `verify` takes.
-
-        `POST /one-time-password/actions/send`.
+        """Send a one-time password and return the request's id for `verify` (`POST /one-time-password/actions/send`).
 
         Args:
             external_application_id: id of the application.
@@ -180,7 +130,6 @@ class OneTimePassword(Resource, call="one_time_password"):
             otp_type: see `CodeType`.
             message_template_id: id of the message template.
         """
-        ...
 
     @posts("postVerifyOtp", "/one-time-password/actions/verify", answer="is_valid")
     async def verify(self, *, verification_code: str, request_id: str, external_application_id: str) -> bool:
@@ -193,4 +142,3 @@ class OneTimePassword(Resource, call="one_time_password"):
             request_id: id of the request that sent the code.
             external_application_id: id of the application.
         """
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.points`, `client.point_history`, `client.point_reservations`, `client.point_types`."""
 
 from __future__ import annotations
@@ -7,17 +8,16 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.loyalty import Point, PointHistoryRecord, PointReservation, PointType
-    from carecloud_async.models.purchases import Purchase
+    from carecloud_async.models import *
 
 
 class PointPurchases(Resource, call="points.purchases"):
     """The purchases of one point."""
 
-    @lists("getSubPointPurchases", "/points/{point_id}/purchases", "purchases", key="purchase_id")
+    @lists("getSubPointPurchases", "/points/{point_id}/purchases", key="purchase_id")
     def list(
         self,
         *,
@@ -41,13 +41,14 @@ class PointPurchases(Resource, call="points.purchases"):
             purchase_items_extension: whether each purchase comes with its items.
             external_purchase_id: id of the purchase in the shop's own system.
         """
-        ...
 
 
 class Points(Resource, call="points"):
     """Points."""
 
-    @lists("getPoints", "/points", "points", key="point_id")
+    purchases: Part[PointPurchases] = Part(PointPurchases)
+
+    @lists("getPoints", "/points", key="point_id")
     def list(
         self,
         *,
@@ -65,12 +66,10 @@ class Points(Resource, call="points"):
             create_point_time_from: from when on.
             create_point_time_to: until when.
         """
-        ...
 
     @gets("getPoint", "/points/{point_id}")
     async def get(self, point_id: str) -> Point:
         """Return the point with this id (`GET /points/{point_id}`)."""
-        ...
 
     @posts("postPointsRedemption", "/points/actions/reduce-points", answer="point_id", interfaces=ENTERPRISE_ONLY)
     async def reduce_points(
@@ -82,9 +81,7 @@ class Points(Resource, call="points"):
         point_type_id: str | None = None,
         note: str | None = None,
     ) -> str:
-        """Redeem points and return the id of the redemption.
-
-        `POST /points/actions/reduce-points`. Enterprise API only.
+        """Redeem points and return the redemption's id (`POST /points/actions/reduce-points`). Enterprise API only.
 
         Args:
             amount: the quantity.
@@ -93,7 +90,6 @@ class Points(Resource, call="points"):
             point_type_id: id of the point type.
             note: free text.
         """
-        ...
 
     @posts("postPointsAssign", "/points/actions/assign-points", answer="point_id", interfaces=ENTERPRISE_ONLY)
     async def assign_points(
@@ -105,9 +101,7 @@ class Points(Resource, call="points"):
         point_type_id: str | None = None,
         note: str | None = None,
     ) -> str:
-        """Give a customer points and return the id of the record.
-
-        `POST /points/actions/assign-points`. Enterprise API only.
+        """Give points and return the record's id (`POST /points/actions/assign-points`). Enterprise API only.
 
         Args:
             amount: the quantity.
@@ -116,7 +110,6 @@ class Points(Resource, call="points"):
             point_type_id: id of the point type.
             note: free text.
         """
-        ...
 
     @posts("postPointsTransfer", "/points/actions/transfer-points")
     async def transfer_points(
@@ -137,7 +130,6 @@ class Points(Resource, call="points"):
             point_type_id: id of the point type.
             note: free text.
         """
-        ...
 
     @posts("postPointsSynchronize", "/points/actions/synchronize-points")
     async def synchronize_points(
@@ -151,17 +143,12 @@ class Points(Resource, call="points"):
             partner_id: id of the partner.
             note: free text.
         """
-        ...
-
-    def purchases(self, point_id: str) -> PointPurchases:
-        """Bind the purchases of the point with this id."""
-        return PointPurchases(self._caller, acting=self._acting, point_id=point_id)
 
 
 class PointHistory(Resource, call="point_history"):
     """Point history."""
 
-    @lists("getPointHistory", "/point-history", "point_history", key=None)
+    @lists("getPointHistory", "/point-history", key=None)
     def list(
         self,
         *,
@@ -187,36 +174,26 @@ class PointHistory(Resource, call="point_history"):
             point_operation_note: note or a part of it.
             point_type_id: id of the point type.
         """
-        ...
 
 
 class PointReservations(Resource, call="point_reservations"):
     """Point reservations."""
 
-    @lists("getPointReservations", "/point-reservations", "point_reservations", key="points_reservation_id")
+    @lists("getPointReservations", "/point-reservations", key="points_reservation_id")
     def list(
         self, *, customer_id: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[PointReservation]:
-        """List point reservations that match all filters (`GET /point-reservations`).
-
-        Args:
-            customer_id: id of the customer.
-            external_id: the id in another system.
-        """
-        ...
+        """List point reservations by customer and by `external_id` of another system (`GET /point-reservations`)."""
 
     @gets("getPointReservation", "/point-reservations/{point_reservation_id}")
     async def get(self, point_reservation_id: str) -> PointReservation:
         """Return the point reservation with this id (`GET /point-reservations/{point_reservation_id}`)."""
-        ...
 
     @posts("postPointReservationCreate", "/point-reservations/actions/reserve-points")
     async def reserve_points(
         self, *, external_id: str, customer_id: str, amount: float, expiration_time: datetime | str | None = None
     ) -> None:
-        """Set points aside until they are redeemed, freed or expire.
-
-        `POST /point-reservations/actions/reserve-points`.
+        """Set points aside until redeemed, freed or expired (`POST /point-reservations/actions/reserve-points`).
 
         Args:
             external_id: id of the record in another system.
@@ -224,27 +201,19 @@ class PointReservations(Resource, call="point_reservations"):
             amount: the quantity.
             expiration_time: when the reservation ends.
         """
-        ...
 
     @posts("postPointReservationRelease", "/point-reservations/actions/free-points")
     async def free_points(self, *, external_id: str) -> None:
-        """Free points that were set aside (`POST /point-reservations/actions/free-points`).
-
-        Args:
-            external_id: id of the record in another system.
-        """
-        ...
+        """Free points set aside under this `external_id` (`POST /point-reservations/actions/free-points`)."""
 
 
 class PointTypes(Resource, call="point_types"):
     """Point types."""
 
-    @lists("getPointsTypes", "/point-types", "point_types", key="point_type_id")
+    @lists("getPointsTypes", "/point-types", key="point_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PointType]:
         """List point types (`GET /point-types`)."""
-        ...
 
     @gets("getPointType", "/point-types/{point_type_id}")
     async def get(self, point_type_id: str) -> PointType:
         """Return the point type with this id (`GET /point-types/{point_type_id}`)."""
-        ...

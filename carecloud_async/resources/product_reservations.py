@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.product_reservations`, `client.product_reservation_prices` and 3 more families."""
 
 from __future__ import annotations
@@ -5,24 +6,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
+from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.product_reservations import (
-        ExternalCodeInput,
-        ProductReservation,
-        ProductReservationExternalListType,
-        ProductReservationInput,
-        ProductReservationSource,
-    )
-    from carecloud_async.models.products import Product, SearchResult
+    from carecloud_async.models import *
 
 
 class ProductReservations(Resource, call="product_reservations"):
     """Product reservations."""
 
-    @lists("getProductReservations", "/product-reservations", "product_reservations", key="product_reservation_id")
+    @lists("getProductReservations", "/product-reservations", key="product_reservation_id")
     def list(
         self,
         *,
@@ -44,17 +39,14 @@ class ProductReservations(Resource, call="product_reservations"):
             external_reservation_code: code of the reservation in another system.
             include_reservation_progress_history: whether the history of the progress comes along.
         """
-        ...
 
     @posts("postProductReservation", "/product-reservations", answer="product_reservation_id")
     async def create(self, product_reservation: ProductReservationInput) -> str:
         """Create a product reservation and return its id (`POST /product-reservations`)."""
-        ...
 
     @gets("getProductReservation", "/product-reservations/{product_reservation_id}")
     async def get(self, product_reservation_id: str) -> ProductReservation:
         """Return the product reservation with this id (`GET /product-reservations/{product_reservation_id}`)."""
-        ...
 
     @posts(
         "postProductReservationCancel",
@@ -62,22 +54,11 @@ class ProductReservations(Resource, call="product_reservations"):
         twice=("product_reservation_id",),
     )
     async def cancel_reservation(self, product_reservation_id: str) -> None:
-        """Cancel a reservation (`POST /product-reservations/{product_reservation_id}/actions/cancel-reservation`).
-
-        Args:
-            product_reservation_id: id of the product reservation.
-        """
-        ...
+        """Cancel one (`POST /product-reservations/{product_reservation_id}/actions/cancel-reservation`)."""
 
     @posts("postProductReservationChangeState", "/product-reservations/actions/change-reservation-state")
     async def change_reservation_state(self, *, product_reservation_id: str, state: int) -> None:
-        """Change the state of a reservation (`POST /product-reservations/actions/change-reservation-state`).
-
-        Args:
-            product_reservation_id: id of the product reservation.
-            state: see `ReservationState`.
-        """
-        ...
+        """Set a `ReservationState` (`POST /product-reservations/actions/change-reservation-state`)."""
 
     @posts(
         "postProductReservationSetExternalReservationCode",
@@ -94,29 +75,18 @@ class ProductReservations(Resource, call="product_reservations"):
             product_reservation_id: id of the product reservation.
             external_reservation_codes: codes of the reservation in other systems.
         """
-        ...
 
 
 class ProductReservationSources(Resource, call="product_reservation_sources"):
     """Product reservation sources."""
 
-    @lists(
-        "getProductReservationSources",
-        "/product-reservation-sources",
-        "product_reservation_sources",
-        key="product_reservation_source_id",
-    )
+    @lists("getProductReservationSources", "/product-reservation-sources", key="product_reservation_source_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[ProductReservationSource]:
         """List product reservation sources (`GET /product-reservation-sources`)."""
-        ...
 
     @gets("getProductReservationSource", "/product-reservation-sources/{product_reservation_source_id}")
     async def get(self, product_reservation_source_id: str) -> ProductReservationSource:
-        """Return the product reservation source with this id.
-
-        `GET /product-reservation-sources/{product_reservation_source_id}`.
-        """
-        ...
+        """Return one (`GET /product-reservation-sources/{product_reservation_source_id}`)."""
 
 
 class ProductReservationExternalListTypes(Resource, call="product_reservation_external_list_types"):
@@ -125,35 +95,23 @@ class ProductReservationExternalListTypes(Resource, call="product_reservation_ex
     @lists(
         "getProductReservationExternalListTypes",
         "/product-reservation-external-list-types",
-        "product_reservation_external_list_types",
         key="product_reservation_external_list_type_id",
     )
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductReservationExternalListType]:
-        """List product reservation external list types that match all filters.
-
-        `GET /product-reservation-external-list-types`.
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List those whose name contains `name` (`GET /product-reservation-external-list-types`)."""
 
     @gets(
         "getProductReservationExternalListType",
         "/product-reservation-external-list-types/{product_reservation_external_list_type_id}",
     )
     async def get(self, product_reservation_external_list_type_id: str) -> ProductReservationExternalListType:
-        """Return the product reservation external list type with this id.
-
-        `GET /product-reservation-external-list-types/{product_reservation_external_list_type_id}`.
-        """
-        ...
+        """Return one (`GET /product-reservation-external-list-types/{product_reservation_external_list_type_id}`)."""
 
 
 class ReservableProducts(Resource, call="reservable_products"):
     """Reservable products."""
 
-    @lists("getReservableProducts", "/reservable-products", "reservable_products", key="product_id")
+    @lists("getReservableProducts", "/reservable-products", key="product_id")
     def list(
         self,
         *,
@@ -171,12 +129,10 @@ class ReservableProducts(Resource, call="reservable_products"):
             store_id: id of the store.
             tag_ids: any of these ids, up to 1,000.
         """
-        ...
 
     @gets("getReservableProduct", "/reservable-products/{reservable_product_id}")
     async def get(self, reservable_product_id: str) -> Product:
         """Return the reservable product with this id (`GET /reservable-products/{reservable_product_id}`)."""
-        ...
 
     @lists(
         "postReservableProductsSearch",
@@ -184,12 +140,57 @@ class ReservableProducts(Resource, call="reservable_products"):
         "search_results",
         key="resource_id",
         method="POST",
-        safe_to_repeat=True,
     )
     def search_reservable_products(self, *, search_string: str, **paging: Unpack[Paging]) -> Listing[SearchResult]:
-        """Search reservable products (`POST /reservable-products/actions/search-reservable-products`).
+        """Search for the text `search_string` (`POST /reservable-products/actions/search-reservable-products`)."""
+
+
+class ProductReservationPrices(Resource, call="product_reservation_prices"):
+    """What reservations of products cost."""
+
+    @lists("getProductReservationPrices", "/product-reservation-prices", key="product_reservation_price_id")
+    def list(
+        self,
+        *,
+        reservable_product_id: str | Sequence[str] | None = None,
+        store_id: str | None = None,
+        currency_id: str | None = None,
+        **paging: Unpack[Paging],
+    ) -> Listing[ProductReservationPrice]:
+        """List product reservation prices that match all filters (`GET /product-reservation-prices`).
 
         Args:
-            search_string: the text to look for.
+            reservable_product_id: the reservable product, or several.
+            store_id: id of the store.
+            currency_id: id of the currency.
         """
-        ...
+
+    @gets("getProductReservationPrice", "/product-reservation-prices/{product_reservation_price_id}")
+    async def get(self, product_reservation_price_id: str) -> ProductReservationPrice:
+        """Return the product reservation price (`GET /product-reservation-prices/{product_reservation_price_id}`)."""
+
+    @posts("postBulkProductReservationPrices", "/product-reservation-prices/batch", interfaces=ENTERPRISE_ONLY)
+    async def batch(
+        self, product_reservation_prices: Sequence[ProductReservationPriceInput], *, error_processing: int | None = None
+    ) -> None:
+        """Write up to 1,000 prices (`POST /product-reservation-prices/batch`). Enterprise API only.
+
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        """
+
+    @deletes(
+        "postBulkDeleteProductReservationPrices",
+        "/product-reservation-prices/batch",
+        sends=True,
+        interfaces=ENTERPRISE_ONLY,
+    )
+    async def delete_batch(
+        self,
+        product_reservation_prices: Sequence[ProductReservationPriceIdInput],
+        *,
+        error_processing: int | None = None,
+    ) -> None:
+        """Delete up to 1,000 prices (`DELETE /product-reservation-prices/batch`). Enterprise API only.
+
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        """

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.products`, `client.product_brands` and 5 more families."""
 
 from __future__ import annotations
@@ -10,23 +11,13 @@ from carecloud_async.paging.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.products import (
-        Product,
-        ProductBrand,
-        ProductBrandInput,
-        ProductGroup,
-        ProductGroupInput,
-        ProductInput,
-        Recommendation,
-        ThirdPartyRecommendationInput,
-    )
-    from carecloud_async.models.shared import Property, Tag
+    from carecloud_async.models import *
 
 
 class Products(Resource, call="products"):
     """Products."""
 
-    @lists("getProducts", "/products", "products", key="product_id")
+    @lists("getProducts", "/products", key="product_id")
     def list(
         self,
         *,
@@ -48,70 +39,46 @@ class Products(Resource, call="products"):
             tag_ids: any of these ids, up to 1,000.
             partner_id: id of the partner.
         """
-        ...
 
     @gets("getProduct", "/products/{product_id}")
     async def get(self, product_id: str) -> Product:
         """Return the product with this id (`GET /products/{product_id}`)."""
-        ...
 
     @posts("postBulkProducts", "/products/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, products: Sequence[ProductInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 products (`POST /products/batch`). Enterprise API only.
 
-        `error_processing` says what happens when a record is at fault: all is undone, or the others are written.
-
-        Args:
-            products: the products.
-            error_processing: see `ErrorProcessing`; the server rolls everything back if left out.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
         """
-        ...
 
-    @lists("getSubProductTags", "/products/tags", "tags", key="tag_id")
+    @lists("getSubProductTags", "/products/tags", key="tag_id")
     def tags(self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Tag]:
-        """List the tags of products (`GET /products/tags`).
-
-        Args:
-            name: part of the name.
-            text_id: the fixed text id.
-        """
-        ...
+        """List the tags of products by part of the `name` and by fixed `text_id` (`GET /products/tags`)."""
 
 
 class ProductBrands(Resource, call="product_brands"):
     """Product brands."""
 
-    @lists("getProductBrands", "/product-brands", "product_brands", key="product_brand_id")
+    @lists("getProductBrands", "/product-brands", key="product_brand_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductBrand]:
-        """List product brands that match all filters (`GET /product-brands`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List product brands whose name contains `name` (`GET /product-brands`)."""
 
     @gets("getProductBrand", "/product-brands/{product_brand_id}")
     async def get(self, product_brand_id: str) -> ProductBrand:
         """Return the product brand with this id (`GET /product-brands/{product_brand_id}`)."""
-        ...
 
     @posts("postBulkProductBrands", "/product-brands/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, product_brands: Sequence[ProductBrandInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 product brands (`POST /product-brands/batch`). Enterprise API only.
 
-        `error_processing` says what happens when a record is at fault: all is undone, or the others are written.
-
-        Args:
-            product_brands: the brands to write.
-            error_processing: see `ErrorProcessing`; the server rolls everything back if left out.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
         """
-        ...
 
 
 class ProductGroups(Resource, call="product_groups"):
     """Product groups."""
 
-    @lists("getProductGroups", "/product-groups", "product_groups", key="product_group_id")
+    @lists("getProductGroups", "/product-groups", key="product_group_id")
     def list(
         self,
         *,
@@ -131,60 +98,41 @@ class ProductGroups(Resource, call="product_groups"):
             external_id: the id in another system.
             partner_id: id of the partner.
         """
-        ...
 
     @gets("getProductGroup", "/product-groups/{product_group_id}")
     async def get(self, product_group_id: str) -> ProductGroup:
         """Return the product group with this id (`GET /product-groups/{product_group_id}`)."""
-        ...
 
     @posts("postBulkProductGroups", "/product-groups/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, product_groups: Sequence[ProductGroupInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 product groups (`POST /product-groups/batch`). Enterprise API only.
 
-        `error_processing` says what happens when a record is at fault: all is undone, or the others are written.
-
-        Args:
-            product_groups: the groups to write.
-            error_processing: see `ErrorProcessing`; the server rolls everything back if left out.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
         """
-        ...
 
 
 class ProductProperties(Resource, call="product_properties"):
     """Product properties."""
 
-    @lists("getProductProperties", "/product-properties", "product_properties", key="property_id")
+    @lists("getProductProperties", "/product-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List product properties that match all filters (`GET /product-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List product properties whose name contains `name` (`GET /product-properties`)."""
 
     @gets("getProductProperty", "/product-properties/{product_property_id}")
     async def get(self, product_property_id: str) -> Property:
         """Return the product property with this id (`GET /product-properties/{product_property_id}`)."""
-        ...
 
 
 class Recommendations(Resource, call="recommendations"):
     """Recommendations."""
 
-    @lists("getRecommendations", "/recommendations", "recommendations", key="recommendation_id")
+    @lists("getRecommendations", "/recommendations", key="recommendation_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Recommendation]:
-        """List recommendations that match all filters (`GET /recommendations`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List recommendations whose name contains `name` (`GET /recommendations`)."""
 
     @gets("getRecommendation", "/recommendations/{recommendation_id}")
     async def get(self, recommendation_id: str) -> Recommendation:
         """Return the recommendation with this id (`GET /recommendations/{recommendation_id}`)."""
-        ...
 
 
 class ThirdPartyRecommendations(Resource, call="third_party_recommendations"):
@@ -199,10 +147,5 @@ class ThirdPartyRecommendations(Resource, call="third_party_recommendations"):
     ) -> None:
         """Write up to 1,000 third party recommendations (`POST /third-party-recommendations/batch`).
 
-        `error_processing` says what happens when a record is at fault: all is undone, or the others are written.
-
-        Args:
-            third_party_recommendations: the recommendations to write.
-            error_processing: see `ErrorProcessing`; the server rolls everything back if left out.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
         """
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.purchases`, `client.purchase_item_types` and 3 more families."""
 
 from __future__ import annotations
@@ -8,59 +9,45 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
-    from carecloud_async.models.loyalty import Point
-    from carecloud_async.models.purchases import (
-        AcceptedPayment,
-        BillInput,
-        FinalBillInput,
-        PaymentSummary,
-        Purchase,
-        PurchaseChanges,
-        PurchaseInput,
-        PurchaseItem,
-        PurchaseItemType,
-        PurchaseType,
-        RecommendedReward,
-    )
-    from carecloud_async.models.shared import Property
-    from carecloud_async.models.vouchers import Voucher
+    from carecloud_async.models import *
 
 
 class PurchaseItems(Resource, call="purchases.purchase_items"):
     """The purchase items of one purchase."""
 
-    @lists("getSubPurchaseItems", "/purchases/{purchase_id}/purchase-items", "purchase_items", key="purchase_item_id")
+    @lists("getSubPurchaseItems", "/purchases/{purchase_id}/purchase-items", key="purchase_item_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PurchaseItem]:
         """List purchase items of the purchase (`GET /purchases/{purchase_id}/purchase-items`)."""
-        ...
 
 
 class PurchaseVouchers(Resource, call="purchases.vouchers"):
     """The vouchers of one purchase."""
 
-    @lists("getSubPurchaseVouchers", "/purchases/{purchase_id}/vouchers", "vouchers", key="voucher_id")
+    @lists("getSubPurchaseVouchers", "/purchases/{purchase_id}/vouchers", key="voucher_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Voucher]:
         """List vouchers of the purchase (`GET /purchases/{purchase_id}/vouchers`)."""
-        ...
 
 
 class PurchasePoints(Resource, call="purchases.points"):
     """The points of one purchase."""
 
-    @lists("getSubPurchasePoints", "/purchases/{purchase_id}/points", "points", key="point_id")
+    @lists("getSubPurchasePoints", "/purchases/{purchase_id}/points", key="point_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Point]:
         """List points of the purchase (`GET /purchases/{purchase_id}/points`)."""
-        ...
 
 
-class Purchases(Updating, call="purchases"):
+class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     """Purchases."""
 
-    @lists("getPurchases", "/purchases", "purchases", key="purchase_id")
+    purchase_items: Part[PurchaseItems] = Part(PurchaseItems)
+    vouchers: Part[PurchaseVouchers] = Part(PurchaseVouchers)
+    points: Part[PurchasePoints] = Part(PurchasePoints)
+
+    @lists("getPurchases", "/purchases", key="purchase_id")
     def list(
         self,
         *,
@@ -86,51 +73,25 @@ class Purchases(Updating, call="purchases"):
             external_purchase_id: id of the purchase in the shop's own system.
             include_property_records: whether each record comes with its property records.
         """
-        ...
 
     @gets("getPurchase", "/purchases/{purchase_id}")
     async def get(self, purchase_id: str) -> Purchase:
         """Return the purchase with this id (`GET /purchases/{purchase_id}`)."""
-        ...
 
     @puts("putPurchase", "/purchases/{purchase_id}", interfaces=ENTERPRISE_ONLY)
     async def replace(self, purchase_id: str, purchase: PurchaseInput) -> None:
         """Replace a purchase (`PUT /purchases/{purchase_id}`): what is left out is deleted. Enterprise API only."""
-        ...
-
-    async def update(
-        self,
-        purchase_id: str,
-        changes: PurchaseChanges,
-        *,
-        if_unchanged: Purchase | None = None,
-        allow_unknown: bool = False,
-    ) -> None:
-        """Change what is named of a purchase and nothing else (`GET`, then `PUT /purchases/{purchase_id}`).
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(purchase_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
     @gets("getPurchasePaymentSummary", "/purchases/{purchase_id}/actions/payment-summary")
     async def payment_summary(self, purchase_id: str) -> PaymentSummary:
-        """Return the credits, points and vouchers of a purchase.
-
-        `GET /purchases/{purchase_id}/actions/payment-summary`.
-
-        Args:
-            purchase_id: id of the purchase.
-        """
-        ...
+        """Return a purchase's credits, points and vouchers (`GET /purchases/{purchase_id}/actions/payment-summary`)."""
 
     @lists(
         "postPurchaseRecommendedRewards",
         "/purchases/actions/recommended-best-rewards",
-        "recommended_best_rewards",
         key="code",
         method="POST",
         paged=False,
-        safe_to_repeat=True,
     )
     def recommended_best_rewards(
         self,
@@ -152,7 +113,6 @@ class Purchases(Updating, call="purchases"):
             card_number: number of the card.
             customer_id: id of the customer.
         """
-        ...
 
     @posts("postPurchaseAcceptPayment", "/purchases/actions/accept-payment")
     async def accept_payment(
@@ -183,7 +143,6 @@ class Purchases(Updating, call="purchases"):
             max_credit: most credits to use.
             benefit_codes: codes of the vouchers and rewards used.
         """
-        ...
 
     @posts("postPurchaseSend", "/purchases/actions/send-purchase", answer="purchase_id")
     async def send_purchase(
@@ -204,7 +163,6 @@ class Purchases(Updating, call="purchases"):
             card_number: number of the card.
             customer_id: id of the customer.
         """
-        ...
 
     @posts("postPurchaseAssignCustomer", "/purchases/actions/assign-customer", interfaces=ENTERPRISE_ONLY)
     async def assign_customer(
@@ -225,81 +183,43 @@ class Purchases(Updating, call="purchases"):
             card_number: number of the card.
             customer_id: id of the customer.
         """
-        ...
-
-    def purchase_items(self, purchase_id: str) -> PurchaseItems:
-        """Bind the purchase items of the purchase with this id."""
-        return PurchaseItems(self._caller, acting=self._acting, purchase_id=purchase_id)
-
-    def vouchers(self, purchase_id: str) -> PurchaseVouchers:
-        """Bind the vouchers of the purchase with this id."""
-        return PurchaseVouchers(self._caller, acting=self._acting, purchase_id=purchase_id)
-
-    def points(self, purchase_id: str) -> PurchasePoints:
-        """Bind the points of the purchase with this id."""
-        return PurchasePoints(self._caller, acting=self._acting, purchase_id=purchase_id)
 
 
 class PurchaseItemTypes(Resource, call="purchase_item_types"):
     """Purchase item types."""
 
-    @lists("getPurchaseItemTypes", "/purchase-item-types", "purchase_item_types", key="type_id")
+    @lists("getPurchaseItemTypes", "/purchase-item-types", key="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseItemType]:
-        """List purchase item types that match all filters (`GET /purchase-item-types`).
-
-        Args:
-            text_id: the fixed text id.
-        """
-        ...
+        """List purchase item types with the fixed id `text_id` (`GET /purchase-item-types`)."""
 
 
 class PurchaseTypes(Resource, call="purchase_types"):
     """Purchase types."""
 
-    @lists("getPurchaseTypes", "/purchase-types", "purchase_types", key="type_id")
+    @lists("getPurchaseTypes", "/purchase-types", key="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseType]:
-        """List purchase types that match all filters (`GET /purchase-types`).
-
-        Args:
-            text_id: the fixed text id.
-        """
-        ...
+        """List purchase types with the fixed id `text_id` (`GET /purchase-types`)."""
 
 
 class PurchaseProperties(Resource, call="purchase_properties"):
     """Purchase properties."""
 
-    @lists("getPurchaseProperties", "/purchase-properties", "purchase_properties", key="property_id")
+    @lists("getPurchaseProperties", "/purchase-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List purchase properties that match all filters (`GET /purchase-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List purchase properties whose name contains `name` (`GET /purchase-properties`)."""
 
     @gets("getPurchaseProperty", "/purchase-properties/{purchase_property_id}")
     async def get(self, purchase_property_id: str) -> Property:
         """Return the purchase property with this id (`GET /purchase-properties/{purchase_property_id}`)."""
-        ...
 
 
 class PurchaseItemProperties(Resource, call="purchase_item_properties"):
     """Purchase item properties."""
 
-    @lists("getPurchaseItemProperties", "/purchase-item-properties", "purchase_item_properties", key="property_id")
+    @lists("getPurchaseItemProperties", "/purchase-item-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List purchase item properties that match all filters (`GET /purchase-item-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List purchase item properties whose name contains `name` (`GET /purchase-item-properties`)."""
 
     @gets("getPurchaseItemProperty", "/purchase-item-properties/{purchase_item_property_id}")
     async def get(self, purchase_item_property_id: str) -> Property:
-        """Return the purchase item property with this id.
-
-        `GET /purchase-item-properties/{purchase_item_property_id}`.
-        """
-        ...
+        """Return the purchase item property (`GET /purchase-item-properties/{purchase_item_property_id}`)."""

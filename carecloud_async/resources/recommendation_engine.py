@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.recommendation_engine`: products for a customer or a cart, by POSTs that only read."""
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from carecloud_async.resources.declare import Resource, lists
 if TYPE_CHECKING:
     from carecloud_async.models import RecommendedProduct
 
-__all__ = ["ProductRecommendationEngine", "RecommendationEngine", "ShoppingCartRecommendationEngine"]
-
 
 class ProductRecommendationEngine(Resource, call="recommendation_engine.product"):
-    """Recommendations for a customer."""
+    """Recommendations for a customer, whose purchases are looked at. Reading only: all may be repeated.
+
+    `product_id_list` holds the ids of the products to choose from, `count` is how many products may come.
+    """
 
     @lists(
         "postRecommendationProductEliminate",
@@ -24,20 +26,11 @@ class ProductRecommendationEngine(Resource, call="recommendation_engine.product"
         key="product_id",
         method="POST",
         paged=False,
-        safe_to_repeat=True,
     )
     def eliminate(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None
     ) -> Listing[RecommendedProduct]:
-        """Keep of some products those that suit a customer; perhaps none.
-
-        `POST /recommendation-engine/product/actions/eliminate`. Reading only: it may be repeated.
-
-        Args:
-            customer_id: the customer whose purchases are looked at.
-            product_id_list: ids of the products to choose from.
-        """
-        ...
+        """Keep the products that suit a customer (`POST /recommendation-engine/product/actions/eliminate`)."""
 
     @lists(
         "postRecommendationProductOrder",
@@ -46,21 +39,11 @@ class ProductRecommendationEngine(Resource, call="recommendation_engine.product"
         key="product_id",
         method="POST",
         paged=False,
-        safe_to_repeat=True,
     )
     def order(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
-        """Put products into the order in which they suit a customer, best first.
-
-        `POST /recommendation-engine/product/actions/order`. Reading only: it may be repeated.
-
-        Args:
-            customer_id: the customer whose purchases are looked at.
-            product_id_list: ids of the products to choose from.
-            count: how many products to return at most.
-        """
-        ...
+        """Sort products for a customer, best first (`POST /recommendation-engine/product/actions/order`)."""
 
     @lists(
         "postRecommendationProductCombine",
@@ -69,25 +52,18 @@ class ProductRecommendationEngine(Resource, call="recommendation_engine.product"
         key="product_id",
         method="POST",
         paged=False,
-        safe_to_repeat=True,
     )
     def combine(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
-        """Keep of some products those that suit a customer, and fill up with the best of all others.
-
-        `POST /recommendation-engine/product/actions/combine`. Reading only: it may be repeated.
-
-        Args:
-            customer_id: the customer whose purchases are looked at.
-            product_id_list: ids of the products to choose from.
-            count: how many products to return at most.
-        """
-        ...
+        """Keep those that suit a customer, add others (`POST /recommendation-engine/product/actions/combine`)."""
 
 
 class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.shopping_cart"):
-    """Recommendations for what is in a cart."""
+    """Recommendations for what is in a cart. Reading only: all may be repeated.
+
+    `cart_product_ids` are in the cart, `product_id_list` holds the ids to choose from, `count` is how many may come.
+    """
 
     @lists(
         "postRecommendationCartEliminate",
@@ -96,7 +72,6 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
         key="product_id",
         method="POST",
         paged=False,
-        safe_to_repeat=True,
     )
     def eliminate(
         self,
@@ -105,16 +80,7 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
         cart_product_ids: Sequence[str] | None = None,
         product_id_list: Sequence[str] | None = None,
     ) -> Listing[RecommendedProduct]:
-        """Keep of some products those that suit a cart; perhaps none.
-
-        `POST /recommendation-engine/shopping-cart/actions/eliminate`. Reading only: it may be repeated.
-
-        Args:
-            customer_id: the customer whose purchases are looked at.
-            cart_product_ids: ids of the products in the cart.
-            product_id_list: ids of the products to choose from.
-        """
-        ...
+        """Keep the products that suit a cart (`POST /recommendation-engine/shopping-cart/actions/eliminate`)."""
 
     @lists(
         "postRecommendationCartOrder",
@@ -123,21 +89,11 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
         key="product_id",
         method="POST",
         paged=False,
-        safe_to_repeat=True,
     )
     def order(
         self, *, cart_product_ids: Sequence[str], product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
-        """Put products into the order in which they suit a cart, best first.
-
-        `POST /recommendation-engine/shopping-cart/actions/order`. Reading only: it may be repeated.
-
-        Args:
-            cart_product_ids: ids of the products in the cart.
-            product_id_list: ids of the products to choose from.
-            count: how many products to return at most.
-        """
-        ...
+        """Sort products for a cart, best first (`POST /recommendation-engine/shopping-cart/actions/order`)."""
 
     @lists(
         "postRecommendationCartCombine",
@@ -146,7 +102,6 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
         key="product_id",
         method="POST",
         paged=False,
-        safe_to_repeat=True,
     )
     def combine(
         self,
@@ -156,17 +111,7 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
         product_id_list: Sequence[str] | None = None,
         count: int | None = None,
     ) -> Listing[RecommendedProduct]:
-        """Keep of some products those that suit a cart, and fill up with the best of all others.
-
-        `POST /recommendation-engine/shopping-cart/actions/combine`. Reading only: it may be repeated.
-
-        Args:
-            customer_id: the customer whose purchases are looked at.
-            cart_product_ids: ids of the products in the cart.
-            product_id_list: ids of the products to choose from.
-            count: how many products to return at most.
-        """
-        ...
+        """Keep those that suit a cart, add others (`POST /recommendation-engine/shopping-cart/actions/combine`)."""
 
 
 class RecommendationEngine(Resource, call="recommendation_engine"):

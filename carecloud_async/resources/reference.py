@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.countries`, `client.currencies` and 5 more families."""
 
 from __future__ import annotations
@@ -8,74 +9,51 @@ from carecloud_async.paging.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.customer_records import Interest
-    from carecloud_async.models.orders import Order, OrderInput
-    from carecloud_async.models.shared import Country, Currency, Language, PaymentType
+    from carecloud_async.models import *
 
 
 class Countries(Resource, call="countries"):
     """Countries."""
 
-    @lists("getCountries", "/countries", "countries", key="country_id")
+    @lists("getCountries", "/countries", key="country_id")
     def list(
         self, *, country_id: str | None = None, country_name: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Country]:
-        """List countries that match all filters (`GET /countries`).
-
-        Args:
-            country_id: ISO code of the country.
-            country_name: part of the country's name.
-        """
-        ...
+        """List countries by ISO code (`country_id`) and part of the `country_name` (`GET /countries`)."""
 
 
 class Currencies(Resource, call="currencies"):
     """Currencies."""
 
-    @lists("getCurrencies", "/currencies", "currencies", key="currency_id")
+    @lists("getCurrencies", "/currencies", key="currency_id")
     def list(
         self, *, currency_name: str | None = None, currency_code: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Currency]:
-        """List currencies that match all filters (`GET /currencies`).
-
-        Args:
-            currency_name: part of the currency's name.
-            currency_code: ISO code of the currency.
-        """
-        ...
+        """List currencies by part of the `currency_name` and by ISO `currency_code` (`GET /currencies`)."""
 
     @gets("getCurrency", "/currencies/{currency_id}")
     async def get(self, currency_id: str) -> Currency:
         """Return the currency with this id (`GET /currencies/{currency_id}`)."""
-        ...
 
 
 class Languages(Resource, call="languages"):
     """Languages."""
 
-    @lists("getLanguages", "/languages", "languages", key="language_id", paged=False, authorized=False)
+    @lists("getLanguages", "/languages", key="language_id", paged=False, authorized=False)
     def list(self, *, language_list_type: str | None = None, default_language: bool | None = None) -> Listing[Language]:
-        """List languages that match all filters (`GET /languages`). Needs no token.
-
-        Args:
-            language_list_type: see `LanguageListType`.
-            default_language: only the project's default language.
-        """
-        ...
+        """List a `LanguageListType`, or its `default_language` alone (`GET /languages`). Needs no token."""
 
 
 class PaymentTypes(Resource, call="payment_types"):
     """Payment types."""
 
-    @lists("getPaymentTypes", "/payment-types", "payment_types", key="payment_type_id")
+    @lists("getPaymentTypes", "/payment-types", key="payment_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PaymentType]:
         """List payment types (`GET /payment-types`)."""
-        ...
 
     @gets("getPaymentType", "/payment-types/{payment_type_id}")
     async def get(self, payment_type_id: str) -> PaymentType:
         """Return the payment type with this id (`GET /payment-types/{payment_type_id}`)."""
-        ...
 
 
 class Tests(Resource, call="tests"):
@@ -83,55 +61,37 @@ class Tests(Resource, call="tests"):
 
     @gets("getTestsConnection", "/tests/connection", answer="test_string", authorized=False)
     async def connection(self, *, test_string: str | None = None) -> str:
-        """Return the text reversed: whether the API can be reached (`GET /tests/connection`).
+        """Return `test_string` reversed: whether the API can be reached (`GET /tests/connection`).
 
         Needs no token.
-
-        Args:
-            test_string: text that comes back reversed.
         """
-        ...
 
 
 class Orders(Resource, call="orders"):
     """Orders."""
 
-    @lists("getOrders", "/orders", "orders", key="order_id")
+    @lists("getOrders", "/orders", key="order_id")
     def list(
         self, *, customer_id: str | None = None, state: int | None = None, **paging: Unpack[Paging]
     ) -> Listing[Order]:
-        """List orders that match all filters (`GET /orders`).
-
-        Args:
-            customer_id: id of the customer.
-            state: see `RecordState`.
-        """
-        ...
+        """List orders by customer and `RecordState` (`GET /orders`)."""
 
     @posts("postOrder", "/orders", answer="order_id")
     async def create(self, order: OrderInput) -> str:
         """Create an order and return its id (`POST /orders`)."""
-        ...
 
     @gets("getOrder", "/orders/{order_id}")
     async def get(self, order_id: str) -> Order:
         """Return the order with this id (`GET /orders/{order_id}`)."""
-        ...
 
 
 class Interests(Resource, call="interests"):
     """Interests."""
 
-    @lists("getInterests", "/interests", "interests", key="interest_id")
+    @lists("getInterests", "/interests", key="interest_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Interest]:
-        """List interests that match all filters (`GET /interests`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List interests whose name contains `name` (`GET /interests`)."""
 
     @gets("getInterest", "/interests/{interest_id}")
     async def get(self, interest_id: str) -> Interest:
         """Return the interest with this id (`GET /interests/{interest_id}`)."""
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.rewards`, `client.reward_properties`, `client.reward_types`."""
 
 from __future__ import annotations
@@ -8,100 +9,70 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, UnsortedPaging, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Part, Resource, UnsortedPaging, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.rewards import (
-        Reward,
-        RewardProduct,
-        RewardProductBrand,
-        RewardProductGroup,
-        RewardProductSyncInput,
-        RewardType,
-    )
-    from carecloud_async.models.shared import Property, Tag
-    from carecloud_async.models.stores import Store
-    from carecloud_async.models.vouchers import SimpleRewardInput, Voucher
+    from carecloud_async.models import *
 
 
 class RewardVouchers(Resource, call="rewards.vouchers"):
     """The vouchers of one reward."""
 
-    @lists("getSubRewardVouchers", "/rewards/{reward_id}/vouchers", "vouchers", key="voucher_id")
+    @lists("getSubRewardVouchers", "/rewards/{reward_id}/vouchers", key="voucher_id")
     def list(
         self, *, customer_id: str | None = None, store_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Voucher]:
-        """List vouchers of the reward that match all filters (`GET /rewards/{reward_id}/vouchers`).
-
-        Args:
-            customer_id: id of the customer.
-            store_id: id of the store.
-        """
-        ...
+        """List the reward's vouchers by customer and store (`GET /rewards/{reward_id}/vouchers`)."""
 
 
 class RewardProducts(Resource, call="rewards.products"):
     """The products of one reward."""
 
-    @lists("getSubRewardProducts", "/rewards/{reward_id}/products", "products", key="product_id")
+    @lists("getSubRewardProducts", "/rewards/{reward_id}/products", key="product_id")
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProduct]:
-        """List products of the reward that match all filters (`GET /rewards/{reward_id}/products`).
-
-        Args:
-            reward_product_relation_type: see `RewardProductRelationType`.
-        """
-        ...
+        """List the reward's products by `RewardProductRelationType` (`GET /rewards/{reward_id}/products`)."""
 
 
 class RewardProductGroups(Resource, call="rewards.product_groups"):
     """The product groups of one reward."""
 
-    @lists("getSubRewardProductGroups", "/rewards/{reward_id}/product-groups", "product_groups", key="product_group_id")
+    @lists("getSubRewardProductGroups", "/rewards/{reward_id}/product-groups", key="product_group_id")
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProductGroup]:
-        """List product groups of the reward that match all filters (`GET /rewards/{reward_id}/product-groups`).
-
-        Args:
-            reward_product_relation_type: see `RewardProductRelationType`.
-        """
-        ...
+        """List its product groups by `RewardProductRelationType` (`GET /rewards/{reward_id}/product-groups`)."""
 
 
 class RewardProductBrands(Resource, call="rewards.product_brands"):
     """The product brands of one reward."""
 
-    @lists("getSubRewardProductBrands", "/rewards/{reward_id}/product-brands", "product_brands", key="product_brand_id")
+    @lists("getSubRewardProductBrands", "/rewards/{reward_id}/product-brands", key="product_brand_id")
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProductBrand]:
-        """List product brands of the reward that match all filters (`GET /rewards/{reward_id}/product-brands`).
-
-        Args:
-            reward_product_relation_type: see `RewardProductRelationType`.
-        """
-        ...
+        """List its product brands by `RewardProductRelationType` (`GET /rewards/{reward_id}/product-brands`)."""
 
 
 class RewardStores(Resource, call="rewards.stores"):
     """The stores of one reward."""
 
-    @lists("getSubRewardStores", "/rewards/{reward_id}/stores", "stores", key="store_id")
+    @lists("getSubRewardStores", "/rewards/{reward_id}/stores", key="store_id")
     def list(self, *, visible_for_customer: int | None = None, **paging: Unpack[Paging]) -> Listing[Store]:
-        """List stores of the reward that match all filters (`GET /rewards/{reward_id}/stores`).
-
-        Args:
-            visible_for_customer: see `Visibility`.
-        """
-        ...
+        """List the reward's stores; `visible_for_customer` is a `Visibility` (`GET /rewards/{reward_id}/stores`)."""
 
 
 class Rewards(Resource, call="rewards"):
     """Rewards."""
 
-    @lists("getRewards", "/rewards", "rewards", key="reward_id")
+    vouchers: Part[RewardVouchers] = Part(RewardVouchers)
+    products: Part[RewardProducts] = Part(RewardProducts)
+    product_groups: Part[RewardProductGroups] = Part(RewardProductGroups)
+    product_brands: Part[RewardProductBrands] = Part(RewardProductBrands)
+    stores: Part[RewardStores] = Part(RewardStores)
+
+    @lists("getRewards", "/rewards", key="reward_id")
     def list(
         self,
         *,
@@ -137,22 +108,14 @@ class Rewards(Resource, call="rewards"):
             partner_id: id of the partner.
             reward_type_id: id of the reward type.
         """
-        ...
 
     @gets("getReward", "/rewards/{reward_id}")
     async def get(self, reward_id: str) -> Reward:
         """Return the reward with this id (`GET /rewards/{reward_id}`)."""
-        ...
 
-    @lists("getSubRewardTags", "/rewards/tags", "tags", key="tag_id")
+    @lists("getSubRewardTags", "/rewards/tags", key="tag_id")
     def tags(self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Tag]:
-        """List the tags of rewards (`GET /rewards/tags`).
-
-        Args:
-            name: part of the name.
-            text_id: the fixed text id.
-        """
-        ...
+        """List the tags of rewards by part of the `name` and by fixed `text_id` (`GET /rewards/tags`)."""
 
     @posts("postRewardCreateVoucher", "/rewards/{reward_id}/actions/create-voucher", answer="voucher_id")
     async def create_voucher(
@@ -168,7 +131,6 @@ class Rewards(Resource, call="rewards"):
             code: code of the record.
             note: free text.
         """
-        ...
 
     @posts("postRewardCreateCustomVoucher", "/rewards/{reward_id}/actions/create-custom-voucher", answer="voucher_id")
     async def create_custom_voucher(
@@ -187,19 +149,17 @@ class Rewards(Resource, call="rewards"):
             code: code of the record.
             note: free text.
         """
-        ...
 
     @posts("postRewardSynchronizeProducts", "/rewards/{reward_id}/actions/set-products", interfaces=ENTERPRISE_ONLY)
     async def set_products(self, reward_id: str, products: Sequence[RewardProductSyncInput]) -> None:
-        """Tie products to a reward in place of those tied before.
+        """Tie products to a reward in place of those tied before (`POST /rewards/{reward_id}/actions/set-products`).
 
-        `POST /rewards/{reward_id}/actions/set-products`. Enterprise API only.
+        Enterprise API only.
 
         Args:
             reward_id: id of the reward.
             products: the products.
         """
-        ...
 
     @lists("getRewardRecommendations", "/rewards/actions/reward-recommendations", "rewards", key="reward_id")
     def reward_recommendations(
@@ -242,7 +202,6 @@ class Rewards(Resource, call="rewards"):
             reward_type_id: id of the reward type.
             **paging: see `UnsortedPaging`.
         """
-        ...
 
     @posts(
         "postRewardCreateSimpleReward",
@@ -251,34 +210,10 @@ class Rewards(Resource, call="rewards"):
         interfaces=ENTERPRISE_ONLY,
     )
     async def create_simple_reward(self, simple_reward: SimpleRewardInput) -> str:
-        """Create a reward with few settings and return its id.
+        """Create a reward with few settings and return its id (`POST /rewards/actions/create-simple-reward`).
 
-        `POST /rewards/actions/create-simple-reward`. Enterprise API only.
-
-        Args:
-            simple_reward: the reward to create.
+        Enterprise API only.
         """
-        ...
-
-    def vouchers(self, reward_id: str) -> RewardVouchers:
-        """Bind the vouchers of the reward with this id."""
-        return RewardVouchers(self._caller, acting=self._acting, reward_id=reward_id)
-
-    def products(self, reward_id: str) -> RewardProducts:
-        """Bind the products of the reward with this id."""
-        return RewardProducts(self._caller, acting=self._acting, reward_id=reward_id)
-
-    def product_groups(self, reward_id: str) -> RewardProductGroups:
-        """Bind the product groups of the reward with this id."""
-        return RewardProductGroups(self._caller, acting=self._acting, reward_id=reward_id)
-
-    def product_brands(self, reward_id: str) -> RewardProductBrands:
-        """Bind the product brands of the reward with this id."""
-        return RewardProductBrands(self._caller, acting=self._acting, reward_id=reward_id)
-
-    def stores(self, reward_id: str) -> RewardStores:
-        """Bind the stores of the reward with this id."""
-        return RewardStores(self._caller, acting=self._acting, reward_id=reward_id)
 
 
 class RewardProperties(Resource, call="reward_properties"):
@@ -286,32 +221,20 @@ class RewardProperties(Resource, call="reward_properties"):
 
     @lists("getRewardProperties", "/reward-properties", "rewards_properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List reward properties that match all filters (`GET /reward-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List reward properties whose name contains `name` (`GET /reward-properties`)."""
 
     @gets("getRewardProperty", "/reward-properties/{reward_property_id}")
     async def get(self, reward_property_id: str) -> Property:
         """Return the reward property with this id (`GET /reward-properties/{reward_property_id}`)."""
-        ...
 
 
 class RewardTypes(Resource, call="reward_types"):
     """Reward types."""
 
-    @lists("getRewardTypes", "/reward-types", "reward_types", key="reward_type_id")
+    @lists("getRewardTypes", "/reward-types", key="reward_type_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[RewardType]:
-        """List reward types that match all filters (`GET /reward-types`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List reward types whose name contains `name` (`GET /reward-types`)."""
 
     @gets("getRewardtype", "/reward-types/{reward_type_id}")
     async def get(self, reward_type_id: str) -> RewardType:
         """Return the reward type with this id (`GET /reward-types/{reward_type_id}`)."""
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.segments`, `client.segment_groups`, `client.stamper_campaigns`, `client.stamper_cards`, `client.stamps`."""
 
 from __future__ import annotations
@@ -7,110 +8,64 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.segments import (
-        Segment,
-        SegmentGroup,
-        SegmentRecord,
-        StamperCampaign,
-        StamperCard,
-        StamperStamp,
-    )
+    from carecloud_async.models import *
 
 
 class SegmentRecords(Resource, call="segments.segment_records"):
     """The segment records of one segment."""
 
-    @lists("getSubSegmentRecords", "/segments/{segment_id}/segment-records", "segment_records", key=None, paged=False)
+    @lists("getSubSegmentRecords", "/segments/{segment_id}/segment-records", key=None, paged=False)
     def list(self, *, segment_group_ids: Sequence[str] | None = None) -> Listing[SegmentRecord]:
-        """List segment records of the segment that match all filters (`GET /segments/{segment_id}/segment-records`).
-
-        Args:
-            segment_group_ids: any of these ids, up to 1,000.
-        """
-        ...
+        """List the records of any `segment_group_ids`, up to 1,000 (`GET /segments/{segment_id}/segment-records`)."""
 
 
 class Segments(Resource, call="segments"):
     """Segments."""
 
-    @lists("getSegments", "/segments", "segments", key="segment_id")
-    def list(self, *, segment_group_ids: Sequence[str] | None = None, **paging: Unpack[Paging]) -> Listing[Segment]:
-        """List segments that match all filters (`GET /segments`).
+    segment_records: Part[SegmentRecords] = Part(SegmentRecords)
 
-        Args:
-            segment_group_ids: any of these ids, up to 1,000.
-        """
-        ...
+    @lists("getSegments", "/segments", key="segment_id")
+    def list(self, *, segment_group_ids: Sequence[str] | None = None, **paging: Unpack[Paging]) -> Listing[Segment]:
+        """List segments in any of up to 1,000 `segment_group_ids` (`GET /segments`)."""
 
     @posts("PostSegment", "/segments", answer="segment_id")
     async def create(self, *, name: str, note: str | None = None, priority: int | None = None) -> str:
-        """Create a segment and return its id (`POST /segments`).
-
-        Args:
-            name: name of the segment.
-            note: free text.
-            priority: 0 to 100.
-        """
-        ...
+        """Create a segment of `priority` 0 to 100 with a free `note` and return its id (`POST /segments`)."""
 
     @gets("getSegment", "/segments/{segment_id}")
     async def get(self, segment_id: str) -> Segment:
         """Return the segment with this id (`GET /segments/{segment_id}`)."""
-        ...
 
     @posts("postSegmentAddCustomer", "/segments/{segment_id}/actions/add-customer")
     async def add_customer(self, segment_id: str, *, customer_id: str) -> None:
-        """Add a customer to a segment (`POST /segments/{segment_id}/actions/add-customer`).
-
-        Args:
-            segment_id: id of the segment.
-            customer_id: id of the customer.
-        """
-        ...
+        """Add a customer to a segment (`POST /segments/{segment_id}/actions/add-customer`)."""
 
     @posts("postSegmentRemoveCustomer", "/segments/{segment_id}/actions/remove-customer")
     async def remove_customer(self, segment_id: str, *, customer_id: str) -> None:
-        """Take a customer out of a segment (`POST /segments/{segment_id}/actions/remove-customer`).
-
-        Args:
-            segment_id: id of the segment.
-            customer_id: id of the customer.
-        """
-        ...
-
-    def segment_records(self, segment_id: str) -> SegmentRecords:
-        """Bind the segment records of the segment with this id."""
-        return SegmentRecords(self._caller, acting=self._acting, segment_id=segment_id)
+        """Take a customer out of a segment (`POST /segments/{segment_id}/actions/remove-customer`)."""
 
 
 class SegmentGroups(Resource, call="segment_groups"):
     """Segment groups."""
 
-    @lists("getSegmentGroups", "/segment-groups", "segment_groups", key="segment_group_id")
+    @lists("getSegmentGroups", "/segment-groups", key="segment_group_id")
     def list(
         self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[SegmentGroup]:
-        """List segment groups that match all filters (`GET /segment-groups`).
-
-        Args:
-            name: part of the name.
-            text_id: the fixed text id.
-        """
-        ...
+        """List segment groups by part of the `name` and by fixed `text_id` (`GET /segment-groups`)."""
 
     @gets("getSegmentGroup", "/segment-groups/{segment_group_id}")
     async def get(self, segment_group_id: str) -> SegmentGroup:
         """Return the segment group with this id (`GET /segment-groups/{segment_group_id}`)."""
-        ...
 
 
 class StamperCampaigns(Resource, call="stamper_campaigns"):
     """Stamper campaigns."""
 
-    @lists("getStamperCampaigns", "/stamper-campaigns", "stamper_campaigns", key="stamper_campaign_id")
+    @lists("getStamperCampaigns", "/stamper-campaigns", key="stamper_campaign_id")
     def list(
         self,
         *,
@@ -130,18 +85,16 @@ class StamperCampaigns(Resource, call="stamper_campaigns"):
             partner_id: id of the partner.
             is_valid: only valid ones, or only those that are not.
         """
-        ...
 
     @gets("getStamperCampaign", "/stamper-campaigns/{stamper_campaign_id}")
     async def get(self, stamper_campaign_id: str) -> StamperCampaign:
         """Return the stamper campaign with this id (`GET /stamper-campaigns/{stamper_campaign_id}`)."""
-        ...
 
 
 class StamperCards(Resource, call="stamper_cards"):
     """Stamper cards."""
 
-    @lists("getStamperCards", "/stamper-cards", "stamper_cards", key="stamper_card_id")
+    @lists("getStamperCards", "/stamper-cards", key="stamper_card_id")
     def list(
         self,
         *,
@@ -159,12 +112,10 @@ class StamperCards(Resource, call="stamper_cards"):
             state: see `BlockableState`.
             filled_up: whether cards are full: those that are, those that are not, or all.
         """
-        ...
 
     @gets("getStamperCard", "/stamper-cards/{stamper_card_id}")
     async def get(self, stamper_card_id: str) -> StamperCard:
         """Return the stamper card with this id (`GET /stamper-cards/{stamper_card_id}`)."""
-        ...
 
 
 class Stamps(Resource, call="stamps"):
@@ -186,9 +137,7 @@ class Stamps(Resource, call="stamps"):
             customer_id: id of the customer.
             stamper_condition_id: id of the stamper condition.
         """
-        ...
 
     @gets("getStamperStamp", "/stamps/{stamper_stamp_id}")
     async def get(self, stamper_stamp_id: str) -> StamperStamp:
         """Return the stamp with this id (`GET /stamps/{stamper_stamp_id}`)."""
-        ...

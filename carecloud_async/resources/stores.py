@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.stores`, `client.store_groups` and 3 more families."""
 
 from __future__ import annotations
@@ -6,33 +7,25 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
-    from carecloud_async.models.property_record import PropertyRecord, PropertyRecordChanges, PropertyRecordInput
-    from carecloud_async.models.shared import Property
-    from carecloud_async.models.stores import Partner, Store, StoreChanges, StoreGroup, StoreGroupRecord, StoreInput
+    from carecloud_async.models import *
 
 
-class StorePropertyRecords(Updating, call="stores.property_records"):
+class StorePropertyRecords(
+    Updating["PropertyRecordChanges", "PropertyRecord"], call="stores.property_records", key="property_record_id"
+):
     """The property records of one store."""
 
-    @lists(
-        "getSubStoreProperties",
-        "/stores/{store_id}/property-records",
-        "property_records",
-        key="property_record_id",
-        paged=False,
-    )
+    @lists("getSubStoreProperties", "/stores/{store_id}/property-records", key="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the store (`GET /stores/{store_id}/property-records`)."""
-        ...
 
     @posts("postSubStoreProperties", "/stores/{store_id}/property-records", answer="property_record_id")
     async def create(self, property_record: PropertyRecordInput) -> str:
         """Create a property record and return its id (`POST /stores/{store_id}/property-records`)."""
-        ...
 
     @puts("putSubStoreProperty", "/stores/{store_id}/property-records/{property_record_id}")
     async def replace(self, property_record_id: str, property_record: PropertyRecordInput) -> None:
@@ -40,60 +33,27 @@ class StorePropertyRecords(Updating, call="stores.property_records"):
 
         `PUT /stores/{store_id}/property-records/{property_record_id}`: what is left out is deleted.
         """
-        ...
-
-    async def update(
-        self,
-        property_record_id: str,
-        changes: PropertyRecordChanges,
-        *,
-        if_unchanged: PropertyRecord | None = None,
-        allow_unknown: bool = False,
-    ) -> None:
-        """Change what is named of a property record and nothing else.
-
-        `PUT /stores/{store_id}/property-records/{property_record_id}`.
-
-        The record is found in the list, since there is no GET of it.
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(
-            property_record_id,
-            changes,
-            key="property_record_id",
-            if_unchanged=if_unchanged,
-            allow_unknown=allow_unknown,
-        )
 
     @deletes("deleteSubStoreProperty", "/stores/{store_id}/property-records/{property_record_id}")
     async def delete(self, property_record_id: str) -> None:
-        """Delete the property record with this id.
-
-        `DELETE /stores/{store_id}/property-records/{property_record_id}`.
-        """
-        ...
+        """Delete the property record (`DELETE /stores/{store_id}/property-records/{property_record_id}`)."""
 
 
 class StoreGroupRecords(Resource, call="stores.store_group_records"):
     """The store group records of one store."""
 
-    @lists(
-        "getSubStoreGroups",
-        "/stores/{store_id}/store-group-records",
-        "store_group_records",
-        key="store_group_record_id",
-        paged=False,
-    )
+    @lists("getSubStoreGroups", "/stores/{store_id}/store-group-records", key="store_group_record_id", paged=False)
     def list(self) -> Listing[StoreGroupRecord]:
         """List store group records of the store (`GET /stores/{store_id}/store-group-records`)."""
-        ...
 
 
-class Stores(Updating, call="stores"):
+class Stores(Updating["StoreChanges", "Store"], call="stores"):
     """Stores."""
 
-    @lists("getStores", "/stores", "stores", key="store_id")
+    property_records: Part[StorePropertyRecords] = Part(StorePropertyRecords)
+    store_group_records: Part[StoreGroupRecords] = Part(StoreGroupRecords)
+
+    @lists("getStores", "/stores", key="store_id")
     def list(
         self,
         *,
@@ -111,129 +71,73 @@ class Stores(Updating, call="stores"):
             property_value: text, number, boolean, list or object, as the property's data type has it; dates are text.
             system_id: id of the store in another system.
         """
-        ...
 
     @posts("postStore", "/stores", answer="store_id")
     async def create(self, store: StoreInput) -> str:
         """Create a store and return its id (`POST /stores`)."""
-        ...
 
     @gets("getStore", "/stores/{store_id}")
     async def get(self, store_id: str) -> Store:
         """Return the store with this id (`GET /stores/{store_id}`)."""
-        ...
 
     @puts("putStore", "/stores/{store_id}")
     async def replace(self, store_id: str, store: StoreInput) -> None:
         """Replace a store (`PUT /stores/{store_id}`): what is left out is deleted."""
-        ...
-
-    async def update(
-        self, store_id: str, changes: StoreChanges, *, if_unchanged: Store | None = None, allow_unknown: bool = False
-    ) -> None:
-        """Change what is named of a store and nothing else (`GET`, then `PUT /stores/{store_id}`).
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(store_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
-
-    def property_records(self, store_id: str) -> StorePropertyRecords:
-        """Bind the property records of the store with this id."""
-        return StorePropertyRecords(self._caller, acting=self._acting, store_id=store_id)
-
-    def store_group_records(self, store_id: str) -> StoreGroupRecords:
-        """Bind the store group records of the store with this id."""
-        return StoreGroupRecords(self._caller, acting=self._acting, store_id=store_id)
 
 
 class StoreGroups(Resource, call="store_groups"):
     """Store groups."""
 
-    @lists("getStoreGroups", "/store-groups", "store_groups", key="store_group_id")
+    @lists("getStoreGroups", "/store-groups", key="store_group_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[StoreGroup]:
-        """List store groups that match all filters (`GET /store-groups`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List store groups whose name contains `name` (`GET /store-groups`)."""
 
     @gets("getStoreGroup", "/store-groups/{store_group_id}")
     async def get(self, store_group_id: str) -> StoreGroup:
         """Return the store group with this id (`GET /store-groups/{store_group_id}`)."""
-        ...
 
 
 class StoreProperties(Resource, call="store_properties"):
     """Store properties."""
 
-    @lists("getStoreProperties", "/store-properties", "store_properties", key="property_id")
+    @lists("getStoreProperties", "/store-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List store properties that match all filters (`GET /store-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List store properties whose name contains `name` (`GET /store-properties`)."""
 
     @gets("getStoreProperty", "/store-properties/{store_property_id}")
     async def get(self, store_property_id: str) -> Property:
         """Return the store property with this id (`GET /store-properties/{store_property_id}`)."""
-        ...
 
 
 class PartnerPropertyRecords(Resource, call="partners.property_records"):
     """The property records of one partner."""
 
-    @lists(
-        "getSubPartnerProperties",
-        "/partners/{partner_id}/property-records",
-        "property_records",
-        key="property_record_id",
-        paged=False,
-    )
+    @lists("getSubPartnerProperties", "/partners/{partner_id}/property-records", key="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the partner (`GET /partners/{partner_id}/property-records`)."""
-        ...
 
 
 class Partners(Resource, call="partners"):
     """Partners."""
 
-    @lists("getPartners", "/partners", "partners", key="partner_id")
+    property_records: Part[PartnerPropertyRecords] = Part(PartnerPropertyRecords)
+
+    @lists("getPartners", "/partners", key="partner_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Partner]:
         """List partners (`GET /partners`)."""
-        ...
 
     @gets("getPartner", "/partners/{partner_id}")
     async def get(self, partner_id: str) -> Partner:
         """Return the partner with this id (`GET /partners/{partner_id}`)."""
-        ...
-
-    def property_records(self, partner_id: str) -> PartnerPropertyRecords:
-        """Bind the property records of the partner with this id."""
-        return PartnerPropertyRecords(self._caller, acting=self._acting, partner_id=partner_id)
 
 
 class PartnerProperties(Resource, call="partner_properties"):
     """Partner properties."""
 
-    @lists(
-        "getPartnerProperties",
-        "/partner-properties",
-        "partner_properties",
-        key="property_id",
-        interfaces=ENTERPRISE_ONLY,
-    )
+    @lists("getPartnerProperties", "/partner-properties", key="property_id", interfaces=ENTERPRISE_ONLY)
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List partner properties that match all filters (`GET /partner-properties`). Enterprise API only.
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List partner properties whose name contains `name` (`GET /partner-properties`). Enterprise API only."""
 
     @gets("getPartnerProperty", "/partner-properties/{partner_property_id}")
     async def get(self, partner_property_id: str) -> Property:
         """Return the partner property with this id (`GET /partner-properties/{partner_property_id}`)."""
-        ...

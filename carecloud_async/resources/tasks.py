@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.tasks`, `client.task_types`, `client.task_states`, `client.task_properties`."""
 
 from __future__ import annotations
@@ -8,46 +9,27 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
-    from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
-    from carecloud_async.models.shared import Property
-    from carecloud_async.models.tasks import (
-        Task,
-        TaskAssignee,
-        TaskAssigneeInput,
-        TaskChanges,
-        TaskComment,
-        TaskCommentInput,
-        TaskInput,
-        TaskState,
-        TaskType,
-    )
+    from carecloud_async.models import *
 
 
 class TaskComments(Resource, call="tasks.task_comments"):
     """The task comments of one task."""
 
-    @lists("getTaskComments", "/tasks/{task_id}/task-comments", "task_comments", key="task_comment_id")
+    @lists("getTaskComments", "/tasks/{task_id}/task-comments", key="task_comment_id")
     def list(self, *, task_comment_text: str | None = None, **paging: Unpack[Paging]) -> Listing[TaskComment]:
-        """List task comments of the task that match all filters (`GET /tasks/{task_id}/task-comments`).
-
-        Args:
-            task_comment_text: part of the comment.
-        """
-        ...
+        """List the task's comments that contain `task_comment_text` (`GET /tasks/{task_id}/task-comments`)."""
 
     @posts("postTaskComment", "/tasks/{task_id}/task-comments", answer="task_comment_id")
     async def create(self, task_comment: TaskCommentInput) -> str:
         """Create a task comment and return its id (`POST /tasks/{task_id}/task-comments`)."""
-        ...
 
     @gets("getTaskComment", "/tasks/{task_id}/task-comments/{task_comment_id}")
     async def get(self, task_comment_id: str) -> TaskComment:
         """Return the task comment with this id (`GET /tasks/{task_id}/task-comments/{task_comment_id}`)."""
-        ...
 
 
 class TaskAssignees(Resource, call="tasks.assignees"):
@@ -56,43 +38,36 @@ class TaskAssignees(Resource, call="tasks.assignees"):
     @lists("getTaskAssignees", "/tasks/{task_id}/assignees", "task_assignees", key="task_assignee_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskAssignee]:
         """List assignees of the task (`GET /tasks/{task_id}/assignees`)."""
-        ...
 
     @posts("postTaskAssignee", "/tasks/{task_id}/assignees", answer="task_assignee_id", interfaces=ENTERPRISE_ONLY)
     async def create(self, task_assignee: TaskAssigneeInput) -> str:
         """Create an assignee and return its id (`POST /tasks/{task_id}/assignees`). Enterprise API only."""
-        ...
 
     @gets("getTaskAssignee", "/tasks/{task_id}/assignees/{assignee_id}")
     async def get(self, assignee_id: str) -> TaskAssignee:
         """Return the assignee with this id (`GET /tasks/{task_id}/assignees/{assignee_id}`)."""
-        ...
 
     @deletes("deleteSubTasksAssignee", "/tasks/{task_id}/assignees/{assignee_id}", interfaces=ENTERPRISE_ONLY)
     async def delete(self, assignee_id: str) -> None:
         """Delete the assignee with this id (`DELETE /tasks/{task_id}/assignees/{assignee_id}`). Enterprise API only."""
-        ...
 
 
 class TaskPropertyRecords(Resource, call="tasks.property_records"):
     """The property records of one task."""
 
-    @lists(
-        "getSubTaskProperties",
-        "/tasks/{task_id}/property-records",
-        "property_records",
-        key="property_record_id",
-        paged=False,
-    )
+    @lists("getSubTaskProperties", "/tasks/{task_id}/property-records", key="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the task (`GET /tasks/{task_id}/property-records`)."""
-        ...
 
 
-class Tasks(Updating, call="tasks"):
+class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
     """Tasks."""
 
-    @lists("getTasks", "/tasks", "tasks", key="task_id")
+    task_comments: Part[TaskComments] = Part(TaskComments)
+    assignees: Part[TaskAssignees] = Part(TaskAssignees)
+    property_records: Part[TaskPropertyRecords] = Part(TaskPropertyRecords)
+
+    @lists("getTasks", "/tasks", key="task_id")
     def list(
         self,
         *,
@@ -116,7 +91,6 @@ class Tasks(Updating, call="tasks"):
             task_title: part of the title.
             task_note: part of the note.
         """
-        ...
 
     @posts("postTasks", "/tasks", answer="task_id")
     async def create(
@@ -126,88 +100,48 @@ class Tasks(Updating, call="tasks"):
         property_records: Sequence[PropertyRecordInput] | None = None,
         assignees: Sequence[TaskAssigneeInput] | None = None,
     ) -> str:
-        """Create a task and return its id (`POST /tasks`).
-
-        Args:
-            task: the task to write.
-            property_records: values of the project's own properties.
-            assignees: the users to assign.
-        """
-        ...
+        """Create a task with its `property_records` and `assignees` and return its id (`POST /tasks`)."""
 
     @gets("getTask", "/tasks/{task_id}")
     async def get(self, task_id: str) -> Task:
         """Return the task with this id (`GET /tasks/{task_id}`)."""
-        ...
 
     @puts("putTask", "/tasks/{task_id}")
     async def replace(self, task_id: str, task: TaskInput) -> None:
         """Replace a task (`PUT /tasks/{task_id}`): what is left out is deleted."""
-        ...
-
-    async def update(
-        self, task_id: str, changes: TaskChanges, *, if_unchanged: Task | None = None, allow_unknown: bool = False
-    ) -> None:
-        """Change what is named of a task and nothing else (`GET`, then `PUT /tasks/{task_id}`).
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(task_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
-
-    def task_comments(self, task_id: str) -> TaskComments:
-        """Bind the task comments of the task with this id."""
-        return TaskComments(self._caller, acting=self._acting, task_id=task_id)
-
-    def assignees(self, task_id: str) -> TaskAssignees:
-        """Bind the assignees of the task with this id."""
-        return TaskAssignees(self._caller, acting=self._acting, task_id=task_id)
-
-    def property_records(self, task_id: str) -> TaskPropertyRecords:
-        """Bind the property records of the task with this id."""
-        return TaskPropertyRecords(self._caller, acting=self._acting, task_id=task_id)
 
 
 class TaskTypes(Resource, call="task_types"):
     """Task types."""
 
-    @lists("getTaskTypes", "/task-types", "task_types", key="task_type_id")
+    @lists("getTaskTypes", "/task-types", key="task_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskType]:
         """List task types (`GET /task-types`)."""
-        ...
 
     @gets("getTaskType", "/task-types/{task_type_id}")
     async def get(self, task_type_id: str) -> TaskType:
         """Return the task type with this id (`GET /task-types/{task_type_id}`)."""
-        ...
 
 
 class TaskStates(Resource, call="task_states"):
     """Task states."""
 
-    @lists("getTaskStates", "/task-states", "task_states", key="task_state_id")
+    @lists("getTaskStates", "/task-states", key="task_state_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskState]:
         """List task states (`GET /task-states`)."""
-        ...
 
     @gets("getTaskState", "/task-states/{task_state_id}")
     async def get(self, task_state_id: str) -> TaskState:
         """Return the task state with this id (`GET /task-states/{task_state_id}`)."""
-        ...
 
 
 class TaskProperties(Resource, call="task_properties"):
     """Task properties."""
 
-    @lists("getTaskProperties", "/task-properties", "task_properties", key="property_id")
+    @lists("getTaskProperties", "/task-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List task properties that match all filters (`GET /task-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List task properties whose name contains `name` (`GET /task-properties`)."""
 
     @gets("getTaskProperty", "/task-properties/{task_property_id}")
     async def get(self, task_property_id: str) -> Property:
         """Return the task property with this id (`GET /task-properties/{task_property_id}`)."""
-        ...

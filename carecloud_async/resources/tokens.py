@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.tokens`: what can be done with a device token of the customer interface.
 
 Creating a client's own token and binding it to a customer is the business of its identity (`DeviceToken`,
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from carecloud_async.auth.device import Device, DeviceSetup
     from carecloud_async.models import AuthenticationToken, SocialNetworkCredentialsInput
 
-__all__ = ["Tokens"]
-
 T = TypeVar("T")
 
 _LOGOUT = "postTokenLogout"
@@ -35,19 +34,11 @@ class Tokens(Resource, call="tokens"):
         super().__init__(caller, acting=acting)
         self._call = self._act
 
-    @posts(
-        "postToken",
-        "/tokens",
-        answer="token_id",
-        interfaces=CUSTOMER_ONLY,
-        safe_to_repeat=True,
-        authorized=False,
-    )
+    @posts("postToken", "/tokens", answer="token_id", interfaces=CUSTOMER_ONLY, safe_to_repeat=True, authorized=False)
     async def create(
         self, *, device: Device, setup: DeviceSetup, external_application_id: str, push_token: str | None = None
     ) -> str:
         """Create a device token and return it (`POST /tokens`). It kills the device's last one."""
-        ...
 
     @puts("putToken", "/tokens/{token_id}", interfaces=CUSTOMER_ONLY)
     async def replace(self, *, setup: DeviceSetup, push_token: str | None = None, token_id: str | None = None) -> None:
@@ -58,7 +49,6 @@ class Tokens(Resource, call="tokens"):
             push_token: the new push notification token.
             token_id: the device token; the client's own if left out.
         """
-        ...
 
     @posts(
         "postTokenLogin",
@@ -69,7 +59,6 @@ class Tokens(Resource, call="tokens"):
     )
     async def login(self, token_id: str, *, login_type: str, login_value: str, password: str) -> str:
         """Bind a device token to a customer and return the customer's id (`POST /tokens/{token_id}/actions/login`)."""
-        ...
 
     @posts(
         "postTokenAuthTokenLogin",
@@ -81,7 +70,6 @@ class Tokens(Resource, call="tokens"):
         self, token_id: str, *, application_id: str, token: str, token_request_id: str
     ) -> str:
         """Bind a device token by another application's authentication token and return the customer's id."""
-        ...
 
     @posts(
         "postTokenSocialLogin",
@@ -94,7 +82,6 @@ class Tokens(Resource, call="tokens"):
         self, token_id: str, *, social_network_credentials: SocialNetworkCredentialsInput
     ) -> str:
         """Bind a device token by a social network's login and return the customer's id."""
-        ...
 
     @posts(
         "postTokenTestCustomerLogin",
@@ -105,12 +92,10 @@ class Tokens(Resource, call="tokens"):
     )
     async def login_test_customer(self, token_id: str) -> str:
         """Bind a device token to the project's test customer and return the customer's id."""
-        ...
 
     @posts(_LOGOUT, "/tokens/{token_id}/actions/logout", safe_to_repeat=True)
     async def logout(self, token_id: str) -> None:
         """Unbind a device token from its customer (`POST /tokens/{token_id}/actions/logout`)."""
-        ...
 
     @posts(
         "postTokenSendPasswordSetup", "/tokens/{token_id}/actions/send-password-setup-email", interfaces=CUSTOMER_ONLY
@@ -131,7 +116,6 @@ class Tokens(Resource, call="tokens"):
             email: the older way, an e-mail address alone.
             token_id: the device token; the client's own if left out.
         """
-        ...
 
     @gets(
         "getTokenAuthentication",
@@ -151,7 +135,6 @@ class Tokens(Resource, call="tokens"):
             token_type: the API's kind of token, 1 or 2.
             token_id: the device token; the client's own if left out.
         """
-        ...
 
     async def _act(
         self,

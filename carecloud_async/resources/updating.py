@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, cast
 
 import attrs
 
@@ -19,57 +19,76 @@ from carecloud_async.resources.declare import Declared, Resource, declared
 
 __all__ = ["Updating"]
 
-M = TypeVar("M", bound=Model)
+Changes = TypeVar("Changes", bound=Mapping[str, Any])
+Record = TypeVar("Record", bound=Model)
 
 
-class Updating(Resource):
-    """A resource with `replace`, and `get` or `list` to read what it replaces."""
+class Merging(TypedDict, total=False):
+    """How the changes and the record become the body of the PUT; arguments of a family's class."""
 
-    async def _update(
-        self,
-        item_id: str,
-        changes: Mapping[str, Any],
-        *,
-        model: type[Input] | None = None,
-        beside: Collection[str] = (),
-        key: str | None = None,
-        only: bool = False,
-        inside: Collection[str] = (),
-        if_unchanged: Model | None = None,
-        allow_unknown: bool = False,
+    model: type[Input]
+    """The input class that knows all names, if it is not the one that `replace` takes."""
+    beside: Collection[str]
+    """Names that stand beside the record in the PUT, and are sent only if they are in the changes."""
+    key: str
+    """The field that names a record in the list, where there is no `get`."""
+    only: bool
+    """Whether the PUT takes the fields of the input class and no others."""
+    inside: Collection[str]
+    """The path's ids that the API wants inside the record as well."""
+
+
+class Updating(Resource, Generic[Changes, Record]):
+    """A resource with `replace`, and `get` or `list` to read what it replaces.
+
+    `class Cards(Updating["CardChanges", "Card"], call="cards")`; the further arguments are those of `Merging`.
+    """
+
+    _merging: ClassVar[Merging] = {}
+
+    def __init_subclass__(cls, *, call: str = "", **merging: Unpack[Merging]) -> None:
+        super().__init_subclass__(call=call)
+        cls._merging = merging or cls._merging
+
+    async def update(
+        self, record_id: str, /, changes: Changes, *, if_unchanged: Record | None = None, allow_unknown: bool = False
     ) -> None:
-        """Merge changes into a record: read-only fields are left out, unknown ones are kept.
+        """Change what is named of a record and nothing else: a GET, then a PUT of the whole record.
+
+        The record is read as the server has it (from the list, where it has no GET of its own) and sent back with the
+        changes merged in: unknown fields are kept, read-only ones left out. Dicts merge deeply, lists are replaced
+        whole, `None` sends null. Whoever changes the record between the two requests is overwritten: the API has no
+        way to prevent it.
 
         Args:
-            item_id: the record.
-            changes: what to change.
-            model: the input class that knows all names, if it is not the one that `replace` takes.
-            beside: names that stand beside the record in the PUT, and are sent only if they are in `changes`.
-            key: the field that names a record in the list, where there is no `get`.
-            only: whether the PUT takes the fields of the input class and no others.
-            inside: the path's ids that the API wants inside the record as well.
-            if_unchanged: the record as it was read; the update fails if it is another one now.
+            record_id: id of the record.
+            changes: the new values, by the API's names.
+            if_unchanged: the record as it was read; if it is another one now, nothing is sent.
             allow_unknown: let names by that the SDK does not know.
 
         Raises:
-            ConflictError: the record is not the one of `if_unchanged`; nothing was sent.
-            ConfigurationError: a name is unknown or read-only, or no such record is in the list.
+            ConflictError: the record differs from `if_unchanged`; nothing was sent.
+            ConfigurationError: a name is unknown (the message has the nearest one) or read-only, or there is no such
+                record in the list.
+            NotFoundError: there is no such record.
         """
+        how = self._merging
         if if_unchanged is not None and (not isinstance(if_unchanged, Model) or isinstance(if_unchanged, Input)):
             raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
         write = declared(type(self).replace)  # type: ignore[attr-defined]
         part = next(iter(write.signature.elsewhere))
-        wanted: type[Input] = model or write.signature.hint(part)
+        wanted: type[Input] = how.get("model") or write.signature.hint(part)
         # What is wrong with the changes should show before anything is sent.
         merge_changes({}, changes, model=wanted, allow_unknown=allow_unknown)
-        ids = {**self._bound, **dict.fromkeys(write.signature.in_path.values(), item_id)}
-        record = await (self._find(item_id, key) if key else self._read(ids))
+        ids = {**self._bound, **dict.fromkeys(write.signature.in_path.values(), record_id)}
+        key = how.get("key")
+        record = await (self._find(record_id, key) if key else self._read(ids))
         if if_unchanged is not None:
             _require_unchanged(record, if_unchanged, write.operation)
         merged = merge_changes(record, changes, model=wanted, allow_unknown=allow_unknown)
-        merged |= {name: ids[name] for name in inside}
-        more = {name: merged.pop(name) for name in beside if name in changes and name in merged}
-        if only:
+        merged |= {name: ids[name] for name in how.get("inside", ())}
+        more = {name: merged.pop(name) for name in how.get("beside", ()) if name in changes and name in merged}
+        if how.get("only"):
             merged = _only(merged, {*api_names(wanted).values(), *changes})
         await self._call(write.operation, decode=no_content, path_params=ids, json={part: merged, **more})
 
@@ -77,10 +96,10 @@ class Updating(Resource):
         read = _method(self, "get")
         return cast("dict[str, Any]", await self._call(read.operation, decode=_object, path_params=ids))
 
-    async def _find(self, item_id: str, key: str) -> dict[str, Any]:
+    async def _find(self, record_id: str, key: str) -> dict[str, Any]:
         async for line in self.list().raw():  # type: ignore[attr-defined]
             record = load(line)
-            if isinstance(record, dict) and record.get(key) == item_id:
+            if isinstance(record, dict) and record.get(key) == record_id:
                 return cast("dict[str, Any]", record)
         raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {key}")
 

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.users`: the users of the enterprise interface, and the low-level forms of their logins."""
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ from carecloud_async.resources.declare import Paging, Resource, gets, lists, pos
 if TYPE_CHECKING:
     from carecloud_async.models import User, UserLogin, UserRole
 
-__all__ = ["UserRoles", "Users"]
-
 
 class Users(Resource, call="users"):
     """Users of the project. `login`, `sso_login` and `logout` here concern tokens of others, never the client's own."""
 
-    @lists("getUsers", "/users", "users", key="user_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getUsers", "/users", key="user_id", interfaces=ENTERPRISE_ONLY)
     def list(
         self,
         *,
@@ -29,7 +28,7 @@ class Users(Resource, call="users"):
         store_id: str | None = None,
         **paging: Unpack[Paging],
     ) -> Listing[User]:
-        """List users that match all filters (`GET /users`). Enterprise interface only.
+        """List users that match all filters (`GET /users`). Enterprise API only.
 
         Args:
             email: the exact e-mail.
@@ -39,27 +38,14 @@ class Users(Resource, call="users"):
             last_name: the last name.
             store_id: id of the user's store.
         """
-        ...
 
     @gets("getUser", "/users/{user_id}", interfaces=ENTERPRISE_ONLY)
     async def get(self, user_id: str) -> User:
-        """Return one user (`GET /users/{user_id}`). Enterprise interface only.
+        """Return one user (`GET /users/{user_id}`). Enterprise API only."""
 
-        Raises:
-            NotFoundError: there is no such user.
-        """
-        ...
-
-    @posts(
-        "postUserLogin",
-        "/users/actions/login",
-        interfaces=ENTERPRISE_ONLY,
-        safe_to_repeat=True,
-        authorized=False,
-    )
+    @posts("postUserLogin", "/users/actions/login", interfaces=ENTERPRISE_ONLY, safe_to_repeat=True, authorized=False)
     async def login(self, *, user_external_application_id: str, login: str, password: str) -> UserLogin:
         """Log a user in and return the token (`POST /users/actions/login`); the client does not use it."""
-        ...
 
     @posts(
         "postUserSsoLogin",
@@ -70,12 +56,10 @@ class Users(Resource, call="users"):
     )
     async def sso_login(self, *, user_external_application_id: str, sso_token: str) -> UserLogin:
         """Exchange a single sign-on token (`POST /users/actions/sso-login`); the client does not use the result."""
-        ...
 
     @posts("postUserLogout", "/users/actions/logout", interfaces=ENTERPRISE_ONLY, safe_to_repeat=True)
     async def logout(self, *, user_external_application_id: str, bearer_token: str) -> None:
         """End a user's token (`POST /users/actions/logout`). `client.logout()` ends the client's own."""
-        ...
 
     @posts(
         "postUserVerifyAuthToken",
@@ -90,18 +74,15 @@ class Users(Resource, call="users"):
         Raises:
             BadRequestError: the token is unknown or has ended.
         """
-        ...
 
 
 class UserRoles(Resource, call="user_roles"):
     """User roles."""
 
-    @lists("getUserRoles", "/user-roles", "user_roles", key="user_role_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getUserRoles", "/user-roles", key="user_role_id", interfaces=ENTERPRISE_ONLY)
     def list(self, **paging: Unpack[Paging]) -> Listing[UserRole]:
         """List user roles (`GET /user-roles`). Enterprise API only."""
-        ...
 
     @gets("getUserRole", "/user-roles/{user_role_id}", interfaces=ENTERPRISE_ONLY)
     async def get(self, user_role_id: str) -> UserRole:
         """Return the user role with this id (`GET /user-roles/{user_role_id}`). Enterprise API only."""
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.vouchers`, `client.voucher_properties`."""
 
 from __future__ import annotations
@@ -8,40 +9,27 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
-    from carecloud_async.models.property_record import PropertyRecord
-    from carecloud_async.models.shared import Property
-    from carecloud_async.models.vouchers import (
-        Voucher,
-        VoucherBatchInput,
-        VoucherChanges,
-        VoucherGiftCardBalance,
-        VoucherInput,
-    )
+    from carecloud_async.models import *
 
 
 class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
     """The property records of one voucher."""
 
-    @lists(
-        "getSubVoucherProperties",
-        "/vouchers/{voucher_id}/property-records",
-        "property_records",
-        key="property_record_id",
-        paged=False,
-    )
+    @lists("getSubVoucherProperties", "/vouchers/{voucher_id}/property-records", key="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the voucher (`GET /vouchers/{voucher_id}/property-records`)."""
-        ...
 
 
-class Vouchers(Updating, call="vouchers"):
+class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
     """Vouchers."""
 
-    @lists("getVouchers", "/vouchers", "vouchers", key="voucher_id")
+    property_records: Part[VoucherPropertyRecords] = Part(VoucherPropertyRecords)
+
+    @lists("getVouchers", "/vouchers", key="voucher_id")
     def list(
         self,
         *,
@@ -67,36 +55,18 @@ class Vouchers(Updating, call="vouchers"):
             reward_id: the reward, or several.
             include_service_vouchers: whether internal service vouchers come along.
         """
-        ...
 
     @gets("getVoucher", "/vouchers/{voucher_id}")
     async def get(self, voucher_id: str) -> Voucher:
         """Return the voucher with this id (`GET /vouchers/{voucher_id}`)."""
-        ...
 
     @puts("putVoucher", "/vouchers/{voucher_id}")
     async def replace(self, voucher_id: str, voucher: VoucherInput) -> None:
         """Replace a voucher (`PUT /vouchers/{voucher_id}`): what is left out is deleted."""
-        ...
-
-    async def update(
-        self,
-        voucher_id: str,
-        changes: VoucherChanges,
-        *,
-        if_unchanged: Voucher | None = None,
-        allow_unknown: bool = False,
-    ) -> None:
-        """Change what is named of a voucher and nothing else (`GET`, then `PUT /vouchers/{voucher_id}`).
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(voucher_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
     @deletes("deleteVoucher", "/vouchers/{voucher_id}")
     async def delete(self, voucher_id: str) -> None:
         """Delete the voucher with this id (`DELETE /vouchers/{voucher_id}`)."""
-        ...
 
     @posts("postVoucherApply", "/vouchers/{voucher_id}/actions/apply-voucher")
     async def apply_voucher(
@@ -109,52 +79,28 @@ class Vouchers(Updating, call="vouchers"):
             date_applied: when the voucher was applied, in project-local time.
             store_id: id of the store.
         """
-        ...
 
     @posts("postVoucherGiftCardBalance", "/vouchers/actions/gift-card-balance", safe_to_repeat=True)
     async def gift_card_balance(
         self, *, voucher_id: str | None = None, code: str | None = None
     ) -> VoucherGiftCardBalance:
-        """Return what is left on a gift card (`POST /vouchers/actions/gift-card-balance`).
-
-        One of `voucher_id` and `code` is needed.
-
-        Args:
-            voucher_id: id of the voucher.
-            code: code of the record.
-        """
-        ...
+        """Return what is left on a gift card by `voucher_id` or `code` (`POST /vouchers/actions/gift-card-balance`)."""
 
     @posts("postBulkVouchers", "/vouchers/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, vouchers: Sequence[VoucherBatchInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 vouchers (`POST /vouchers/batch`). Enterprise API only.
 
-        `error_processing` says what happens when a record is at fault: all is undone, or the others are written.
-
-        Args:
-            vouchers: the vouchers.
-            error_processing: see `ErrorProcessing`; the server rolls everything back if left out.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
         """
-        ...
-
-    def property_records(self, voucher_id: str) -> VoucherPropertyRecords:
-        """Bind the property records of the voucher with this id."""
-        return VoucherPropertyRecords(self._caller, acting=self._acting, voucher_id=voucher_id)
 
 
 class VoucherProperties(Resource, call="voucher_properties"):
     """Voucher properties."""
 
-    @lists("getVoucherProperties", "/voucher-properties", "voucher_properties", key="property_id")
+    @lists("getVoucherProperties", "/voucher-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
-        """List voucher properties that match all filters (`GET /voucher-properties`).
-
-        Args:
-            name: part of the name.
-        """
-        ...
+        """List voucher properties whose name contains `name` (`GET /voucher-properties`)."""
 
     @gets("getVoucherProperty", "/voucher-properties/{voucher_property_id}")
     async def get(self, voucher_property_id: str) -> Property:
         """Return the voucher property with this id (`GET /voucher-properties/{voucher_property_id}`)."""
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`client.wallet`: turnover, points and credits of a customer."""
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from carecloud_async.resources.declare import Resource, gets
 if TYPE_CHECKING:
     from carecloud_async.models import CreditsOverview, ExpirationOverview, PointsOverview, QualificationTurnover
 
-__all__ = ["Wallet"]
-
 
 class Wallet(Resource, call="wallet"):
     """What a customer has turned over, earned, spent and is about to lose."""
@@ -21,27 +20,13 @@ class Wallet(Resource, call="wallet"):
     async def sales_turnover(
         self, *, customer_id: str, date_from: date | str | None = None, date_to: date | str | None = None
     ) -> tuple[QualificationTurnover, ...]:
-        """Return a customer's turnover in each currency (`GET /wallet/actions/sales-turnover`).
-
-        Args:
-            customer_id: the customer.
-            date_from: first day of the interval.
-            date_to: last day of the interval.
-        """
-        ...
+        """Return a customer's turnover by currency between two days (`GET /wallet/actions/sales-turnover`)."""
 
     @gets("getWalletPoints", "/wallet/actions/points-overview")
     async def points_overview(
         self, *, customer_id: str, date_from: date | str | None = None, date_to: date | str | None = None
     ) -> PointsOverview:
-        """Return a customer's points (`GET /wallet/actions/points-overview`).
-
-        Args:
-            customer_id: the customer.
-            date_from: first day of the interval.
-            date_to: last day of the interval.
-        """
-        ...
+        """Return a customer's points between two days (`GET /wallet/actions/points-overview`)."""
 
     @gets("getWalletCredits", "/wallet/actions/credits-overview")
     async def credits_overview(
@@ -60,22 +45,11 @@ class Wallet(Resource, call="wallet"):
             date_to: last day of the interval.
             credit_type_id: the credit type, or several.
         """
-        ...
 
     @gets("getWalletPointsExpiration", "/wallet/actions/points-expiration-overview")
     async def points_expiration_overview(self, *, customer_id: str) -> ExpirationOverview:
-        """Return when a customer's points expire (`GET /wallet/actions/points-expiration-overview`).
-
-        Args:
-            customer_id: the customer.
-        """
-        ...
+        """Return when a customer's points expire (`GET /wallet/actions/points-expiration-overview`)."""
 
     @gets("getWalletCreditsExpiration", "/wallet/actions/credits-expiration-overview")
     async def credits_expiration_overview(self, *, customer_id: str) -> ExpirationOverview:
-        """Return when a customer's credits expire (`GET /wallet/actions/credits-expiration-overview`).
-
-        Args:
-            customer_id: the customer.
-        """
-        ...
+        """Return when a customer's credits expire (`GET /wallet/actions/credits-expiration-overview`)."""

@@ -77,7 +77,6 @@ def _method(facts: Facts, operation: Operation) -> str:
         *_decorator(facts, operation).splitlines(),
         *line.splitlines(),
         *_docstring(operation).splitlines(),
-        "    ...",
     ])  # fmt: skip
 
 
@@ -85,7 +84,8 @@ def _decorator(facts: Facts, operation: Operation) -> str:
     answer = operation.answer
     words = [f'"{operation.operation_id}"', f'"{operation.path}"']
     if answer.kind == "list":
-        words += [f'"{answer.key}"', f"key={_key(facts, operation)}"]
+        words += [] if answer.key == snake(operation.path.rpartition("/")[2]) else [f'"{answer.key}"']
+        words.append(f"key={_key(facts, operation)}")
         words += ['method="POST"'] if operation.verb == "POST" else []
         words += [] if operation.paged else ["paged=False"]
     elif answer.kind == "fields" and len(answer.fields) == 1:
@@ -96,7 +96,7 @@ def _decorator(facts: Facts, operation: Operation) -> str:
         words.append(f"interfaces={_INTERFACES[operation.interface]}")
     if not operation.authorized:
         words.append("authorized=False")
-    if operation.verb == "POST" and _only_reads(operation):
+    if operation.verb == "POST" and answer.kind != "list" and _only_reads(operation):
         words.append("safe_to_repeat=True")
     name = "lists" if answer.kind == "list" else _DECORATORS[operation.verb]
     line = f"@{name}({', '.join(words)})"
@@ -104,7 +104,7 @@ def _decorator(facts: Facts, operation: Operation) -> str:
 
 
 def _only_reads(operation: Operation) -> bool:
-    return operation.answer.kind == "list" or bool(re.search(r"/(validate|check|verify)-", operation.path))
+    return bool(re.search(r"/(validate|check|verify)-", operation.path))
 
 
 def _key(facts: Facts, operation: Operation) -> str:

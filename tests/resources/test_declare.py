@@ -214,20 +214,28 @@ async def test_an_update_without_a_get_finds_the_record_in_its_list():
     record = {"customer_source_record_id": "2", "customer_source_id": "s", "external_id": "old", "new_field": 1}
     other = {"customer_source_record_id": "1"}
     wire = Wire(answer({"sources": [other, record], "total_items": 2}), b"", answer({"sources": [], "total_items": 0}))
-    sources = Sources(wire, a_id="a")
-    await sources._update("2", {"external_id": "new"}, key="customer_source_record_id", inside=("source_id",))
+
+    class Listed(Sources, call="made_up.listed", key="customer_source_record_id", inside=("source_id",)):
+        """Sources that have no GET."""
+
+    sources = Listed(wire, a_id="a")
+    await sources.update("2", {"external_id": "new"})
     assert wire.calls[1][1] == {"a_id": "a", "source_id": "2"}
     assert wire.calls[1][3] == {
         "source": {"customer_source_id": "s", "external_id": "new", "new_field": 1, "source_id": "2"}
     }
     with pytest.raises(ConfigurationError, match="customer_source_record_id"):
-        await sources._update("3", {"external_id": "new"}, key="customer_source_record_id")
+        await sources.update("3", {"external_id": "new"})
 
 
 async def test_an_update_may_send_the_inputs_fields_alone():
     """Where a PUT takes a few fields, the record's others stay at home."""
     wire = Wire(answer({"customer_source_id": "s", "external_id": "old", "note": "n"}), b"")
-    await Sources(wire, a_id="a")._update("2", {"external_id": None}, only=True)
+
+    class Few(Sources, call="made_up.few", only=True):
+        """Sources whose PUT takes a few fields."""
+
+    await Few(wire, a_id="a").update("2", {"external_id": None})
     assert wire.calls[1][3] == {"source": {"customer_source_id": "s", "external_id": None}}
 
 

@@ -16,7 +16,7 @@ from carecloud_async.models import (
 )
 from carecloud_async.models.bookings import BookingInput, BookingUpdateInput
 from carecloud_async.resources.bookings import Bookings, BookingTickets
-from carecloud_async.resources.product_reservation_prices import ProductReservationPrices
+from carecloud_async.resources.product_reservations import ProductReservationPrices
 from carecloud_async.resources.recommendation_engine import RecommendationEngine
 from carecloud_async.resources.wallet import Wallet
 

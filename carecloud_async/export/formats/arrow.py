@@ -223,12 +223,14 @@ def _tidy_type(shape: Shape) -> Any:
         return msgspec.defstruct("Tidy", fields, rename=names, gc=False) | None
     if shape.kind == "list" and shape.element is not None:
         return list[_tidy_type(shape.element)] | None  # type: ignore[misc]
+    whole: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    naive: Any = Annotated[datetime, msgspec.Meta(tz=False)]
     simple: dict[str, Any] = {
-        "int": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None,
+        "int": whole | None,
         "float": float | None,
         "bool": bool | None,
         "date": date | None,
-        "datetime": Annotated[datetime, msgspec.Meta(tz=False)] | None,
+        "datetime": naive | None,
     }
     return simple.get(shape.kind, str | None)
 
@@ -245,7 +247,7 @@ def _is_in_range(array: Any) -> bool:
         return all(_is_in_range(array.field(index)) for index in range(kind.num_fields))
     if pa.types.is_list(kind):
         return _is_in_range(array.values)
-    span = pc.min_max(array)
+    span = pc.call_function("min_max", [array])
     first, last = (pa.scalar(datetime(year, 1, 1), pa.timestamp("us")).cast(kind).value for year in _YEARS)  # noqa: DTZ001  (naive like them)
     return not span["min"].is_valid or bool(first <= span["min"].value and span["max"].value < last)
 
@@ -282,11 +284,12 @@ def _timestamps_to_utc(array: Any, zone: tzinfo) -> Any:
 
     utc = pa.timestamp("us", tz="UTC")
     name = getattr(zone, "key", None)
-    span = pc.min_max(array)
+    span = pc.call_function("min_max", [array])
     known = name is not None and span["min"].is_valid and span["min"].value >= 0 and span["max"].value < _END_OF_RULES
     if known:
         try:
-            return pc.assume_timezone(array, name, ambiguous="earliest", nonexistent="raise").cast(utc)
+            options = pc.AssumeTimezoneOptions(name, ambiguous="earliest", nonexistent="raise")
+            return pc.call_function("assume_timezone", [array], options).cast(utc)
         except pa.ArrowInvalid:
             pass  # an hour that spring leaves out, or a system without a zone database for pyarrow
     moments = array.to_pylist()

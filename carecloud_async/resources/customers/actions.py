@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """Actions of `client.customers`."""
 
 from __future__ import annotations
@@ -8,17 +9,13 @@ from typing import TYPE_CHECKING
 
 from carecloud_async.auth.device import Device
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
-from carecloud_async.resources.declare import gets, posts
-from carecloud_async.resources.updating import Updating
+from carecloud_async.resources.declare import Resource, gets, posts
 
 if TYPE_CHECKING:
-    from carecloud_async.models.customer_input import AgreementInput
-    from carecloud_async.models.customer_records import CustomerSearchResult, PartnerRecordInput
-    from carecloud_async.models.social_network import SocialNetworkCredentialsInput
-    from carecloud_async.models.token import AuthenticationToken
+    from carecloud_async.models import *
 
 
-class CustomerActions(Updating, call="customers"):
+class CustomerActions(Resource, call="customers"):
     """What can be done with customers; `Customers` inherits it."""
 
     @posts(
@@ -29,16 +26,15 @@ class CustomerActions(Updating, call="customers"):
         safe_to_repeat=True,
     )
     async def verify_credentials(self, *, login_type: str, login_value: str, password: str) -> str:
-        """Return the id of the customer with these credentials; nobody is logged in by it.
+        """Return whose credentials these are; nobody is logged in (`POST /customers/actions/verify-credentials`).
 
-        `POST /customers/actions/verify-credentials`. Enterprise API only.
+        Enterprise API only.
 
         Args:
             login_type: see `LoginType`.
             login_value: what the customer logs in with.
             password: the customer's password.
         """
-        ...
 
     @posts(
         "postCustomerVerifySocialNetworkCredentials",
@@ -48,29 +44,24 @@ class CustomerActions(Updating, call="customers"):
         safe_to_repeat=True,
     )
     async def verify_social_network_credentials(self, social_network_credentials: SocialNetworkCredentialsInput) -> str:
-        """Return the id of the customer whose login through a social network this is.
+        """Return the id of the customer with this login (`POST /customers/actions/verify-social-network-credentials`).
 
-        `POST /customers/actions/verify-social-network-credentials`. Enterprise API only.
-
-        Args:
-            social_network_credentials: credentials at a social network.
+        Enterprise API only.
         """
-        ...
 
     @posts("postCustomersAuthToken", "/customers/actions/auth-token", interfaces=ENTERPRISE_ONLY)
     async def auth_token(
         self, *, customer_id: str, external_application_id: str, token_type: int
     ) -> AuthenticationToken:
-        """Return a token by which another application can recognise the customer.
+        """Return a token by which another application knows the customer (`POST /customers/actions/auth-token`).
 
-        `POST /customers/actions/auth-token`. Enterprise API only.
+        Enterprise API only.
 
         Args:
             customer_id: id of the customer.
             external_application_id: id of the application.
             token_type: see `CodeType`.
         """
-        ...
 
     @posts(
         "postCustomersVerifyAuthToken",
@@ -80,16 +71,13 @@ class CustomerActions(Updating, call="customers"):
         safe_to_repeat=True,
     )
     async def verify_auth_token(self, *, application_id: str, token: str, token_request_id: str) -> str:
-        """Return the id of the customer whom an authentication token belongs to.
-
-        `POST /customers/actions/verify-auth-token`. Enterprise API only.
+        """Return whose authentication token this is (`POST /customers/actions/verify-auth-token`). Enterprise API only.
 
         Args:
             application_id: id of the application that the token is for.
             token: the token.
             token_request_id: id of the request that issued the token.
         """
-        ...
 
     @posts(
         "postCustomersValidateCustomerData",
@@ -109,7 +97,6 @@ class CustomerActions(Updating, call="customers"):
             type: see `CustomerDataType`.
             value: value.
         """
-        ...
 
     @gets("getCustomerSearch", "/customers/actions/search-customers", interfaces=ENTERPRISE_ONLY)
     async def search_customers(
@@ -121,9 +108,7 @@ class CustomerActions(Updating, call="customers"):
         card_number: str | None = None,
         mode: str | None = None,
     ) -> CustomerSearchResult:
-        """Search customers by names, birthdate, card, e-mail, phone or external id.
-
-        `GET /customers/actions/search-customers`. Enterprise API only.
+        """Search customers by what is known of them (`GET /customers/actions/search-customers`). Enterprise API only.
 
         Args:
             first_name: the given name.
@@ -132,31 +117,14 @@ class CustomerActions(Updating, call="customers"):
             card_number: number of the card.
             mode: see `SearchMode`.
         """
-        ...
 
     @posts("postCustomersUploadPhoto", "/customers/actions/upload-customer-photo")
     async def upload_customer_photo(self, *, customer_id: str, data: str) -> None:
-        """Upload the customer's photo, which replaces an old one; 2 MB at most.
-
-        `POST /customers/actions/upload-customer-photo`.
-
-        Args:
-            customer_id: id of the customer.
-            data: the picture in base64, at most 2 MB.
-        """
-        ...
+        """Replace the photo by `data`, base64 of 2 MB at most (`POST /customers/actions/upload-customer-photo`)."""
 
     @posts("postSubCustomerSetPartners", "/customers/actions/set-partners", interfaces=ENTERPRISE_ONLY)
     async def set_partners(self, *, customer_id: str, partner_records: Sequence[PartnerRecordInput]) -> None:
-        """Set the customer's partners, in place of those set before.
-
-        `POST /customers/actions/set-partners`. Enterprise API only.
-
-        Args:
-            customer_id: id of the customer.
-            partner_records: the partners the customer belongs to.
-        """
-        ...
+        """Set the customer's partners anew (`POST /customers/actions/set-partners`). Enterprise API only."""
 
     @posts(
         "postCustomersSetStatusRecord",
@@ -172,9 +140,9 @@ class CustomerActions(Updating, call="customers"):
         valid_from: datetime | str | None = None,
         valid_to: datetime | str | None = None,
     ) -> str:
-        """Give the customer a loyalty status, which ends the present one, and return the record's id.
+        """End the loyalty status, give another, return its record's id (`POST /customers/actions/set-status-record`).
 
-        `POST /customers/actions/set-status-record`. Enterprise API only.
+        Enterprise API only.
 
         Args:
             status_id: id of the status.
@@ -182,7 +150,6 @@ class CustomerActions(Updating, call="customers"):
             valid_from: when the status begins to be valid.
             valid_to: when the status ceases to be valid.
         """
-        ...
 
     @posts("postCustomerNewslettersSignUp", "/customers/actions/newsletters-sign-up")
     async def newsletters_sign_up(
@@ -194,9 +161,7 @@ class CustomerActions(Updating, call="customers"):
         language_id: str | None = None,
         partner_records: Sequence[PartnerRecordInput] | None = None,
     ) -> None:
-        """Sign a contact up for the newsletter; the contact need not be a customer.
-
-        `POST /customers/actions/newsletters-sign-up`.
+        """Sign anybody up for the newsletter (`POST /customers/actions/newsletters-sign-up`).
 
         Args:
             contact: e-mail address or phone number.
@@ -205,15 +170,14 @@ class CustomerActions(Updating, call="customers"):
             language_id: ISO 639-1 code of the language.
             partner_records: the partners the customer belongs to.
         """
-        ...
 
     @posts("postCustomerSetPushNotifications", "/customers/actions/set-push-notifications", interfaces=ENTERPRISE_ONLY)
     async def set_push_notifications(
         self, *, customer_id: str, device: Device, external_application_id: str, push_token: str
     ) -> None:
-        """Register a device of the customer for push notifications.
+        """Register a device of the customer for push notifications (`POST /customers/actions/set-push-notifications`).
 
-        `POST /customers/actions/set-push-notifications`. Enterprise API only.
+        Enterprise API only.
 
         Args:
             customer_id: id of the customer.
@@ -221,7 +185,6 @@ class CustomerActions(Updating, call="customers"):
             external_application_id: id of the application.
             push_token: token for push notifications, of Apple or Google.
         """
-        ...
 
     @posts(
         "postCustomerCancelPushNotifications",
@@ -231,16 +194,15 @@ class CustomerActions(Updating, call="customers"):
     async def cancel_push_notifications(
         self, *, customer_id: str, external_application_id: str, push_token: str | None = None
     ) -> None:
-        """End push notifications for a customer's device, or for all of them.
+        """End push notifications of one device or all (`POST /customers/actions/cancel-push-notifications`).
 
-        `POST /customers/actions/cancel-push-notifications`. Enterprise API only.
+        Enterprise API only.
 
         Args:
             customer_id: id of the customer.
             external_application_id: id of the application.
             push_token: token for push notifications, of Apple or Google.
         """
-        ...
 
     @posts(
         "postCustomersCheckRegistrationAbility",
@@ -249,9 +211,7 @@ class CustomerActions(Updating, call="customers"):
         safe_to_repeat=True,
     )
     async def check_registration_ability(self, *, type: str, value: str) -> bool:  # noqa: A002
-        """Return whether a customer with this e-mail address or phone number could register.
-
-        `POST /customers/actions/check-registration-ability`.
+        """Return whether such a customer could register (`POST /customers/actions/check-registration-ability`).
 
         On the Customer API it is off until an administrator turns it on.
 
@@ -259,4 +219,3 @@ class CustomerActions(Updating, call="customers"):
             type: see `RegistrationIdentifier`.
             value: value.
         """
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """`Customers`: read, create, change and replace customers."""
 
 from __future__ import annotations
@@ -38,21 +39,13 @@ from carecloud_async.resources.customers.records import (
     CustomerSourceRecords,
     CustomerStatusRecords,
 )
-from carecloud_async.resources.declare import Paging, declared, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, declared, gets, lists, posts, puts
+from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
-    from carecloud_async.models import (
-        CustomerChanges,
-        CustomerInput,
-        CustomerSourceInput,
-        PropertyRecordInput,
-        SocialNetworkCredentialsInput,
-    )
-
-__all__ = ["Customers"]
-
-#: What stands beside the record in a PUT, and is never read back.
-_BESIDE: Final = ("password", "social_network_credentials", "property_records")
+    from carecloud_async.models.customer_input import CustomerChanges, CustomerInput
+    from carecloud_async.models.customer_source import CustomerSourceInput, SocialNetworkCredentialsInput
+    from carecloud_async.models.property_record import PropertyRecordInput
 
 
 def _check_autologin(customers: Customers, values: Mapping[str, Any]) -> None:
@@ -67,10 +60,34 @@ def _check_autologin(customers: Customers, values: Mapping[str, Any]) -> None:
         raise ConfigurationError("autologin needs the new customer's password")
 
 
-class Customers(CustomerActions, call="customers"):
+class Customers(
+    CustomerActions,
+    Updating["CustomerChanges", "Customer"],
+    call="customers",
+    model=CustomerUpdateInput,
+    beside=("password", "social_network_credentials", "property_records"),
+):
     """The customers of the project, or on the customer interface the one who is logged in."""
 
-    @lists("getCustomers", "/customers", "customers", key="customer_id")
+    purchases: Part[CustomerPurchases] = Part(CustomerPurchases)
+    points: Part[CustomerPoints] = Part(CustomerPoints)
+    vouchers: Part[CustomerVouchers] = Part(CustomerVouchers)
+    rewards: Part[CustomerRewards] = Part(CustomerRewards)
+    reward_recommendations: Part[CustomerRewardRecommendations] = Part(CustomerRewardRecommendations)
+    cards: Part[CustomerCards] = Part(CustomerCards)
+    segment_records: Part[CustomerSegmentRecords] = Part(CustomerSegmentRecords)
+    status_records: Part[CustomerStatusRecords] = Part(CustomerStatusRecords)
+    recommendation_records: Part[CustomerRecommendationRecords] = Part(CustomerRecommendationRecords)
+    customer_source_records: Part[CustomerSourceRecords] = Part(CustomerSourceRecords)
+    property_records: Part[CustomerPropertyRecords] = Part(CustomerPropertyRecords)
+    interest_records: Part[CustomerInterestRecords] = Part(CustomerInterestRecords)
+    addresses: Part[CustomerAddresses] = Part(CustomerAddresses)
+    events: Part[CustomerEvents] = Part(CustomerEvents)
+    related_customers: Part[CustomerRelatedCustomers] = Part(CustomerRelatedCustomers)
+    referrals: Part[CustomerReferrals] = Part(CustomerReferrals)
+    partner_records: Part[CustomerPartnerRecords] = Part(CustomerPartnerRecords)
+
+    @lists("getCustomers", "/customers", key="customer_id")
     def list(
         self,
         *,
@@ -101,7 +118,6 @@ class Customers(CustomerActions, call="customers"):
         Raises:
             ConfigurationError: a number is out of range, or a filter is of the wrong kind, empty or too long.
         """
-        ...
 
     @gets("getCustomer", "/customers/{customer_id}")
     async def get(self, customer_id: str, *, customer_short_salutation: bool | None = None) -> Customer:
@@ -114,7 +130,6 @@ class Customers(CustomerActions, call="customers"):
         Raises:
             NotFoundError: there is no such customer.
         """
-        ...
 
     async def me(self) -> Customer:
         """Return the customer who is logged in (`GET /customers` on the customer interface).
@@ -159,7 +174,6 @@ class Customers(CustomerActions, call="customers"):
             ConfigurationError: `autologin` on the client's own device or without a password, or a read model as
                 input.
         """
-        ...
 
     async def update(
         self,
@@ -169,33 +183,13 @@ class Customers(CustomerActions, call="customers"):
         if_unchanged: Customer | None = None,
         allow_unknown: bool = False,
     ) -> None:
-        """Change what is named and nothing else (`GET`, then `PUT /customers/{customer_id}`).
+        """Change what is named of a customer and nothing else (`GET`, then `PUT /customers/{customer_id}`).
 
-        The record is read as the server has it and sent back with the changes merged in, unknown fields included.
-        Dicts merge deeply, lists are replaced whole, `None` sends null. Whoever changes the record between the two
-        requests is overwritten: the API has no way to prevent it. `password`, `social_network_credentials` and
+        Arguments and errors are those of `Updating.update`. `password`, `social_network_credentials` and
         `property_records` are sent only if named; left out, the API keeps the first two, and the third is not
         promised either way.
-
-        Args:
-            customer_id: the customer.
-            changes: the new values, by the API's names.
-            if_unchanged: the customer as it was read; if the record is another one now, nothing is sent.
-            allow_unknown: let names by that the SDK does not know.
-
-        Raises:
-            ConflictError: the record differs from `if_unchanged`.
-            ConfigurationError: a name is unknown (the message has the nearest one) or read-only.
-            NotFoundError: there is no such customer.
         """
-        await self._update(
-            customer_id,
-            changes,
-            model=CustomerUpdateInput,
-            beside=_BESIDE,
-            if_unchanged=if_unchanged,
-            allow_unknown=allow_unknown,
-        )
+        await super().update(customer_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
     @puts("putCustomer", "/customers/{customer_id}")
     async def replace(
@@ -220,75 +214,6 @@ class Customers(CustomerActions, call="customers"):
             ConfigurationError: a read model as input; `update` is what changes parts of a record.
             NotFoundError: there is no such customer.
         """
-        ...
-
-    def purchases(self, customer_id: str) -> CustomerPurchases:
-        """Bind the purchases of the customer with this id."""
-        return CustomerPurchases(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def points(self, customer_id: str) -> CustomerPoints:
-        """Bind the points of the customer with this id."""
-        return CustomerPoints(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def vouchers(self, customer_id: str) -> CustomerVouchers:
-        """Bind the vouchers of the customer with this id."""
-        return CustomerVouchers(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def rewards(self, customer_id: str) -> CustomerRewards:
-        """Bind the rewards of the customer with this id."""
-        return CustomerRewards(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def reward_recommendations(self, customer_id: str) -> CustomerRewardRecommendations:
-        """Bind the reward recommendations of the customer with this id."""
-        return CustomerRewardRecommendations(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def cards(self, customer_id: str) -> CustomerCards:
-        """Bind the cards of the customer with this id."""
-        return CustomerCards(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def segment_records(self, customer_id: str) -> CustomerSegmentRecords:
-        """Bind the segment records of the customer with this id."""
-        return CustomerSegmentRecords(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def status_records(self, customer_id: str) -> CustomerStatusRecords:
-        """Bind the status records of the customer with this id."""
-        return CustomerStatusRecords(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def recommendation_records(self, customer_id: str) -> CustomerRecommendationRecords:
-        """Bind the recommendation records of the customer with this id."""
-        return CustomerRecommendationRecords(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def customer_source_records(self, customer_id: str) -> CustomerSourceRecords:
-        """Bind the customer source records of the customer with this id."""
-        return CustomerSourceRecords(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def property_records(self, customer_id: str) -> CustomerPropertyRecords:
-        """Bind the property records of the customer with this id."""
-        return CustomerPropertyRecords(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def interest_records(self, customer_id: str) -> CustomerInterestRecords:
-        """Bind the interest records of the customer with this id."""
-        return CustomerInterestRecords(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def addresses(self, customer_id: str) -> CustomerAddresses:
-        """Bind the addresses of the customer with this id."""
-        return CustomerAddresses(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def events(self, customer_id: str) -> CustomerEvents:
-        """Bind the events of the customer with this id."""
-        return CustomerEvents(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def related_customers(self, customer_id: str) -> CustomerRelatedCustomers:
-        """Bind the related customers of the customer with this id."""
-        return CustomerRelatedCustomers(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def referrals(self, customer_id: str) -> CustomerReferrals:
-        """Bind the referrals of the customer with this id."""
-        return CustomerReferrals(self._caller, acting=self._acting, customer_id=customer_id)
-
-    def partner_records(self, customer_id: str) -> CustomerPartnerRecords:
-        """Bind the partner records of the customer with this id."""
-        return CustomerPartnerRecords(self._caller, acting=self._acting, customer_id=customer_id)
 
 
 #: `me` is the list as the customer interface answers it: the customer who is logged in, alone.

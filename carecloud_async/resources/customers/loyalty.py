@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """Parts of one customer: purchases, points, vouchers, rewards and more."""
 
 from __future__ import annotations
@@ -10,17 +11,13 @@ from carecloud_async.paging.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, UnsortedPaging, lists
 
 if TYPE_CHECKING:
-    from carecloud_async.models.cards import Card
-    from carecloud_async.models.loyalty import Point
-    from carecloud_async.models.purchases import Purchase
-    from carecloud_async.models.rewards import Reward
-    from carecloud_async.models.vouchers import Voucher
+    from carecloud_async.models import *
 
 
 class CustomerPurchases(Resource, call="customers.purchases"):
     """The purchases of one customer."""
 
-    @lists("getSubCustomerPurchases", "/customers/{customer_id}/purchases", "purchases", key="purchase_id")
+    @lists("getSubCustomerPurchases", "/customers/{customer_id}/purchases", key="purchase_id")
     def list(
         self,
         *,
@@ -42,26 +39,20 @@ class CustomerPurchases(Resource, call="customers.purchases"):
             purchase_items_extension: whether each purchase comes with its items.
             external_purchase_id: id of the purchase in the shop's own system.
         """
-        ...
 
 
 class CustomerPoints(Resource, call="customers.points"):
     """The points of one customer."""
 
-    @lists("getSubCustomerPoints", "/customers/{customer_id}/points", "points", key="point_id")
+    @lists("getSubCustomerPoints", "/customers/{customer_id}/points", key="point_id")
     def list(self, *, point_type_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Point]:
-        """List points of the customer that match all filters (`GET /customers/{customer_id}/points`).
-
-        Args:
-            point_type_id: id of the point type.
-        """
-        ...
+        """List the customer's points of one `point_type_id` (`GET /customers/{customer_id}/points`)."""
 
 
 class CustomerVouchers(Resource, call="customers.vouchers"):
     """The vouchers of one customer."""
 
-    @lists("getSubCustomerVouchers", "/customers/{customer_id}/vouchers", "vouchers", key="voucher_id")
+    @lists("getSubCustomerVouchers", "/customers/{customer_id}/vouchers", key="voucher_id")
     def list(
         self,
         *,
@@ -83,13 +74,12 @@ class CustomerVouchers(Resource, call="customers.vouchers"):
             without_stores: leave out the stores; so does the server if nothing is said.
             reward_id: the reward, or several.
         """
-        ...
 
 
 class CustomerRewards(Resource, call="customers.rewards"):
     """The rewards of one customer."""
 
-    @lists("getSubCustomerRewards", "/customers/{customer_id}/rewards", "rewards", key="reward_id")
+    @lists("getSubCustomerRewards", "/customers/{customer_id}/rewards", key="reward_id")
     def list(
         self,
         *,
@@ -121,7 +111,6 @@ class CustomerRewards(Resource, call="customers.rewards"):
             without_stores: leave out the stores; so does the server if nothing is said.
             tag_ids: any of these ids, up to 1,000.
         """
-        ...
 
 
 class CustomerRewardRecommendations(Resource, call="customers.reward_recommendations"):
@@ -151,9 +140,7 @@ class CustomerRewardRecommendations(Resource, call="customers.reward_recommendat
         reward_type_id: str | None = None,
         **paging: Unpack[UnsortedPaging],
     ) -> Listing[Reward]:
-        """List reward recommendations of the customer that match all filters.
-
-        `GET /customers/{customer_id}/reward-recommendations`.
+        """List reward recommendations of the customer (`GET /customers/{customer_id}/reward-recommendations`).
 
         It is paged but not sorted.
 
@@ -173,13 +160,12 @@ class CustomerRewardRecommendations(Resource, call="customers.reward_recommendat
             reward_type_id: id of the reward type.
             **paging: see `UnsortedPaging`.
         """
-        ...
 
 
 class CustomerCards(Resource, call="customers.cards"):
     """The cards of one customer."""
 
-    @lists("getSubCustomerCards", "/customers/{customer_id}/cards", "cards", key="card_id")
+    @lists("getSubCustomerCards", "/customers/{customer_id}/cards", key="card_id")
     def list(
         self,
         *,
@@ -197,4 +183,3 @@ class CustomerCards(Resource, call="customers.cards"):
             is_valid: only valid ones, or only those that are not.
             card_number_list: any of these numbers, up to 1,000.
         """
-        ...

@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """Parts of one customer: addresses, related customers, referrals, events."""
 
 from __future__ import annotations
@@ -11,35 +12,21 @@ from carecloud_async.resources.declare import Paging, Resource, deletes, gets, l
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
-    from carecloud_async.models.customer_records import (
-        AdditionalAddress,
-        AdditionalAddressChanges,
-        AdditionalAddressInput,
-        Referral,
-        RelatedCustomer,
-        RelatedCustomerInput,
-    )
-    from carecloud_async.models.events import Event
+    from carecloud_async.models import *
 
 
-class CustomerAddresses(Updating, call="customers.addresses"):
+class CustomerAddresses(Updating["AdditionalAddressChanges", "AdditionalAddress"], call="customers.addresses"):
     """The addresses of one customer."""
 
-    @lists("getSubCustomerAddresses", "/customers/{customer_id}/addresses", "addresses", key="additional_address_id")
+    @lists("getSubCustomerAddresses", "/customers/{customer_id}/addresses", key="additional_address_id")
     def list(
         self, *, customer_address_type_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[AdditionalAddress]:
-        """List addresses of the customer that match all filters (`GET /customers/{customer_id}/addresses`).
-
-        Args:
-            customer_address_type_id: id of the customer address type.
-        """
-        ...
+        """List the addresses of one `customer_address_type_id` (`GET /customers/{customer_id}/addresses`)."""
 
     @posts("postSubCustomerAddress", "/customers/{customer_id}/addresses", answer="additional_address_id")
     async def create(self, additional_address: AdditionalAddressInput) -> str:
         """Create an address and return its id (`POST /customers/{customer_id}/addresses`)."""
-        ...
 
     @gets(
         "getSubCustomerAddress",
@@ -47,11 +34,7 @@ class CustomerAddresses(Updating, call="customers.addresses"):
         rename={"additional_address_id": "additional_customer_address_id_path"},
     )
     async def get(self, additional_address_id: str) -> AdditionalAddress:
-        """Return the address with this id.
-
-        `GET /customers/{customer_id}/addresses/{additional_customer_address_id_path}`.
-        """
-        ...
+        """Return the address (`GET /customers/{customer_id}/addresses/{additional_customer_address_id_path}`)."""
 
     @puts(
         "putSubCustomerAddress",
@@ -63,34 +46,12 @@ class CustomerAddresses(Updating, call="customers.addresses"):
 
         `PUT /customers/{customer_id}/addresses/{additional_customer_address_id_path}`: what is left out is deleted.
         """
-        ...
-
-    async def update(
-        self,
-        additional_address_id: str,
-        changes: AdditionalAddressChanges,
-        *,
-        if_unchanged: AdditionalAddress | None = None,
-        allow_unknown: bool = False,
-    ) -> None:
-        """Change what is named of an address and nothing else.
-
-        `GET`, then `PUT /customers/{customer_id}/addresses/{additional_customer_address_id_path}`.
-
-        The arguments and errors are those of `Customers.update`.
-        """
-        await self._update(additional_address_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
 
 class CustomerRelatedCustomers(Resource, call="customers.related_customers"):
     """The related customers of one customer."""
 
-    @lists(
-        "getSubCustomerRelatedCustomers",
-        "/customers/{customer_id}/related-customers",
-        "related_customers",
-        key="customer_relation_id",
-    )
+    @lists("getSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", key="customer_relation_id")
     def list(
         self,
         *,
@@ -99,45 +60,33 @@ class CustomerRelatedCustomers(Resource, call="customers.related_customers"):
         all_customer_relations: bool | None = None,
         **paging: Unpack[Paging],
     ) -> Listing[RelatedCustomer]:
-        """List related customers of the customer that match all filters.
-
-        `GET /customers/{customer_id}/related-customers`.
+        """List related customers of the customer (`GET /customers/{customer_id}/related-customers`).
 
         Args:
             related_customer_id: id of the other customer.
             customer_relation_type_id: id of the customer relation type.
             all_customer_relations: past relations too.
         """
-        ...
 
     @posts(
         "postSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", answer="customer_relation_id"
     )
     async def create(self, related_customer: RelatedCustomerInput) -> str:
         """Create a related customer and return its id (`POST /customers/{customer_id}/related-customers`)."""
-        ...
 
     @gets("getSubCustomerRelatedCustomer", "/customers/{customer_id}/related-customers/{customer_relation_id}")
     async def get(self, customer_relation_id: str) -> RelatedCustomer:
-        """Return the related customer with this id.
-
-        `GET /customers/{customer_id}/related-customers/{customer_relation_id}`.
-        """
-        ...
+        """Return the related customer (`GET /customers/{customer_id}/related-customers/{customer_relation_id}`)."""
 
     @deletes("deleteSubCustomerRelatedCustomer", "/customers/{customer_id}/related-customers/{customer_relation_id}")
     async def delete(self, customer_relation_id: str) -> None:
-        """Delete the related customer with this id.
-
-        `DELETE /customers/{customer_id}/related-customers/{customer_relation_id}`.
-        """
-        ...
+        """Delete the related customer (`DELETE /customers/{customer_id}/related-customers/{customer_relation_id}`)."""
 
 
 class CustomerReferrals(Resource, call="customers.referrals"):
     """The referrals of one customer."""
 
-    @lists("getSubCustomerReferrals", "/customers/{customer_id}/referrals", "referrals", key="referral_id")
+    @lists("getSubCustomerReferrals", "/customers/{customer_id}/referrals", key="referral_id")
     def list(
         self,
         *,
@@ -153,7 +102,6 @@ class CustomerReferrals(Resource, call="customers.referrals"):
             referral_campaign_id: id of the referral campaign.
             referral_code: code of the customer who sent this one.
         """
-        ...
 
 
 class CustomerEvents(Resource, call="customers.events"):
@@ -181,4 +129,3 @@ class CustomerEvents(Resource, call="customers.events"):
             time_from: from when on.
             time_to: until when.
         """
-        ...
