@@ -38,8 +38,8 @@ from carecloud_async.errors import AuthenticationError, ConfigurationError, NotF
 from carecloud_async.http.bodies import MAX_RESPONSE_BYTES
 from carecloud_async.http.client import build_http_client
 from carecloud_async.http.timeout import Timeout
+from carecloud_async.lookup.any_call import AnyCall
 from carecloud_async.project import Interface, Project
-from carecloud_async.resources.any_call import AnyCall
 from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.event_loops import LoopGuard

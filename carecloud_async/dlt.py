@@ -31,17 +31,17 @@ from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import shape_of
 from carecloud_async.export.reading.changed_scan import has_changes
 from carecloud_async.export.source import ExportSource
+from carecloud_async.lookup.lists import find_list, open_list
 from carecloud_async.paging.listing import Listing
-from carecloud_async.resources.lists import find_list, open_list
 from carecloud_async.runtime.validators import require_int
 
 try:
     import dlt
     from dlt.sources import DltResource, DltSource
-except ImportError as error:
+except ImportError as _error:
     raise ConfigurationError(
         "carecloud_async.dlt needs dlt, which is not installed: pip install 'carecloud-async[dlt]'"
-    ) from error
+    ) from _error
 
 __all__ = ["carecloud_source"]
 

@@ -102,7 +102,7 @@ class RenewalBackoff:
 
     def __init__(self) -> None:
         self._delay = 0.0
-        self.until = 0.0
+        self.until: float = 0.0
 
     def note(self, *, now: float, at_least_until: float, at_most_until: float) -> None:
         """Note a failure.

@@ -90,7 +90,7 @@ class Attempt:
         self._auth = auth
         self._clock = clock
         self._sent_at = clock.monotonic()
-        self.request = request
+        self.request: Any = request
         self.headers: Mapping[str, str] | None = None
 
     async def send(self, http: HttpClient) -> RawResponse | Failure:

@@ -29,7 +29,7 @@ _EPILOG = (
     "130 interrupted (by Ctrl-C or SIGTERM)."
 )
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="carecloud",
     cls=Group,
     help="Get data out of a CareCloud project.\n\nTry it without one:\n\n"

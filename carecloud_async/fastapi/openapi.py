@@ -13,10 +13,14 @@ from carecloud_async.fastapi.problems import MEDIA_TYPE, STATUSES
 from carecloud_async.fastapi.sessions import CustomerDependency
 
 SCHEMA_NAME = "CareCloudProblem"
-_TEXT = {"type": "string"}
-_REFUSED = {"type": "object", "properties": {"name": _TEXT, "reason": _TEXT}, "required": ["name", "reason"]}
+_TEXT: dict[str, Any] = {"type": "string"}
+_REFUSED: dict[str, Any] = {
+    "type": "object",
+    "properties": {"name": _TEXT, "reason": _TEXT},
+    "required": ["name", "reason"],
+}
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "title": SCHEMA_NAME,
     "description": "A problem document (RFC 9457).",

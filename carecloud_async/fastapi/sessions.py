@@ -31,7 +31,7 @@ class CustomerDependency:
 
     def __init__(self, load_session: Callable[..., Any], *, name: str) -> None:
         client, session = carecloud_dep(name), load_session
-        self.__signature__ = Signature(
+        self.__signature__: Signature = Signature(
             [
                 Parameter("carecloud", Parameter.KEYWORD_ONLY, default=Depends(client), annotation=CareCloud),
                 Parameter("session", Parameter.KEYWORD_ONLY, default=Depends(session), annotation=Any),

@@ -31,7 +31,7 @@ class NdjsonResponse(StreamingResponse):
         async with aclosing(_pieces(self.body_iterator)) as pieces:
             async with hang_up_cancels(receive):
                 first = await anext(pieces, b"")
-            self.body_iterator = _rest(first, pieces)
+            self.body_iterator: Any = _rest(first, pieces)
             await super().__call__(scope, receive, send)
 
 

@@ -33,7 +33,7 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from types import MethodType
-from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast, get_args, overload
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, cast, get_args, overload
 
 import attrs
 
@@ -175,14 +175,14 @@ class Declared:
     """
 
     def __init__(self, function: Any, facts: Mapping[str, Any], options: Options) -> None:
-        self.signature = Signature.read(function, facts["path"], options.get("rename", {}))
-        self.sends = options.get("sends", facts["method"] in {"POST", "PUT"})
-        self.answer = options.get("answer")
-        self.check = options.get("check")
-        self.twice = options.get("twice", ())
+        self.signature: Signature = Signature.read(function, facts["path"], options.get("rename", {}))
+        self.sends: bool = options.get("sends", facts["method"] in {"POST", "PUT"})
+        self.answer: str | None = options.get("answer")
+        self.check: Check | None = options.get("check")
+        self.twice: tuple[str, ...] = options.get("twice", ())
         signature, known = self.signature, {"interfaces", "safe_to_repeat", "authorized"}
         query = {name: signature.kinds[name] for name in signature.paging} if self.sends else signature.kinds
-        self.operation = Operation(
+        self.operation: Operation = Operation(
             call="",
             parameters=tuple(query),
             kinds=query,
@@ -305,15 +305,14 @@ def lists(
     return declare
 
 
-def _verb(method: str) -> Callable[..., Callable[[F], F]]:
-    def declaring(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
-        """Declare an operation.
+class DeclaresOne(Protocol):
+    """Declare an operation: the vendor's name, the path template, and `Options`."""
 
-        Args:
-            operation_id: the vendor's name.
-            path: the path template.
-            **options: see `Options`.
-        """
+    def __call__(self, operation_id: str, path: str, /, **options: Unpack[Options]) -> Callable[[F], F]: ...
+
+
+def _verb(method: str) -> DeclaresOne:
+    def declaring(operation_id: str, path: str, /, **options: Unpack[Options]) -> Callable[[F], F]:
         facts = {"operation_id": operation_id, "method": method, "path": path}
 
         def declare(function: F) -> F:
@@ -344,7 +343,7 @@ def _verb(method: str) -> Callable[..., Callable[[F], F]]:
     return declaring
 
 
-gets = _verb("GET")
-posts = _verb("POST")
-puts = _verb("PUT")
-deletes = _verb("DELETE")
+gets: DeclaresOne = _verb("GET")
+posts: DeclaresOne = _verb("POST")
+puts: DeclaresOne = _verb("PUT")
+deletes: DeclaresOne = _verb("DELETE")

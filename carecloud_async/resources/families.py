@@ -46,8 +46,8 @@ class Family(Generic[R]):
     """
 
     def __init__(self, module: str) -> None:
-        self.module = f"carecloud_async.resources.{module}"
-        self.name = ""
+        self.module: str = f"carecloud_async.resources.{module}"
+        self.name: str = ""
         self._cls: Any = None
 
     def __set_name__(self, owner: type, name: str) -> None:

@@ -111,7 +111,7 @@ class Sandbox:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Random | None = None,
     ) -> None:
-        self.settings = Settings(
+        self.settings: Settings = Settings(
             zone=ZoneInfo(timezone),
             token_lifetime=token_lifetime,
             reuse_tokens=reuse_tokens,
@@ -124,17 +124,19 @@ class Sandbox:
             rate_limit_retry_after=rate_limit_retry_after,
             set_cookies=set_cookies,
         )
-        self.clock = SandboxClock(clock)
-        self.faults = Faults()
-        self.connections = serving.Connections()
-        self.customers = CustomerStore(customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered)
+        self.clock: SandboxClock = SandboxClock(clock)
+        self.faults: Faults = Faults()
+        self.connections: serving.Connections = serving.Connections()
+        self.customers: CustomerStore = CustomerStore(
+            customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered
+        )
         self._recorder = Recorder(keep=keep_requests)
         self._tables = Tables(
             seed=seed, records=records, customers=self.customers, users=users, timestamp=self._timestamp
         )
         self._state = self._new_state(random or SystemRandom())
-        self.user_tokens = self._state.user_tokens
-        self.device_tokens = self._state.device_tokens
+        self.user_tokens: UserTokens = self._state.user_tokens
+        self.device_tokens: DeviceTokens = self._state.device_tokens
         customer_operations = CustomerOperations(CustomerSearch(self.customers)).table()
         operations = [*enterprise.TABLE, *tokens.TABLE, *customer_operations, *customer_actions.TABLE]
         served = frozenset(operation.name for operation in operations)
@@ -145,7 +147,7 @@ class Sandbox:
             faults=self.faults,
             sleep=sleep,
         )
-        self.app = SandboxApp(self._pipeline)
+        self.app: SandboxApp = SandboxApp(self._pipeline)
 
     def __repr__(self) -> str:
         return f"<Sandbox of {len(self.customers)} customers>"

@@ -22,7 +22,7 @@ from carecloud_async.workflows.lost_answers import looked_up
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
-    from carecloud_async.models.customer_changes import CustomerChanges
+    from carecloud_async.models.customer_input import CustomerChanges
     from carecloud_async.models.property_record import PropertyRecordInput
 
 __all__ = [

@@ -10,9 +10,9 @@ from attrs import field, frozen
 
 from carecloud_async.auth.secret import masked, secret_text
 from carecloud_async.errors import ApiError, BadRequestError, ConflictError
+from carecloud_async.models.customer_source import SocialNetworkCredentialsInput
 from carecloud_async.models.enums import ChannelNumber
 from carecloud_async.models.messages import MessageInput, MessageParameterInput
-from carecloud_async.models.social_network import SocialNetworkCredentialsInput
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud

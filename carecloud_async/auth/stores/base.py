@@ -85,7 +85,7 @@ class BestEffortStore(TokenStore):
 
     def __init__(self, store: TokenStore) -> None:
         self._store = store
-        self.shared = store.shared
+        self.shared: bool = store.shared
 
     async def load(self, key: str) -> StoredToken | None:
         """Load, or find nothing where the store fails."""

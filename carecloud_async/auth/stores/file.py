@@ -59,7 +59,7 @@ class FileTokenStore(TokenStore):
         boot: returns an id of this boot of the host; `None` from it: the system has none.
     """
 
-    shared = True
+    shared: bool = True
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ class MemoryTokenStore(TokenStore):
         jitter: numbers in [0, 1) that scatter the attempts at a lock.
     """
 
-    shared = False
+    shared: bool = False
 
     def __init__(self, *, clock: Clock | None = None, jitter: Callable[[], float] = random.random) -> None:
         self._clock: Clock = SystemClock() if clock is None else clock

@@ -44,7 +44,7 @@ class RecordFolder:
 
     def __init__(self, path: str, *, choose: Callable[[], float]) -> None:
         self._single_file = path
-        self.path = path + ".d"
+        self.path: str = path + ".d"
         self._choose = choose
         self._unswept: list[str] = []
         self._warned: set[str] = set()

@@ -58,7 +58,7 @@ class RedisTokenStore(TokenStore):
         WrongEventLoopError: a given client is used in a second event loop.
     """
 
-    shared = True
+    shared: bool = True
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ class ArrowEncoder:
         self._knows = builder.knows if keeps_unknown else None
         self._zone = zone = layout.timezone if layout.timestamps == "utc" else None
         self._known = pa.schema([(name, arrow_type(child, zone=zone)) for name, child in shape.children.items()])
-        self.schema = self._known.append(pa.field(UNKNOWN_FIELDS, pa.string())) if keeps_unknown else self._known
+        self.schema: Any = self._known.append(pa.field(UNKNOWN_FIELDS, pa.string())) if keeps_unknown else self._known
         self._staged = pa.schema([pa.field(one.name, _staged_type(one.type)) for one in self._known])
         self._naive = pa.schema([(name, arrow_type(child, zone=None)) for name, child in shape.children.items()])
         self._read_row = row_reader(shape, zone=zone, nulls=self.nulls)

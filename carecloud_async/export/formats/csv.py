@@ -84,7 +84,7 @@ class CsvSink(IncrementalSink):
         record = load(line)
         if not self._builder.knows(line):
             self._builder.shape.learn(record)
-            self.outdated = self.outdated or self._found_columns() != self._columns
+            self.outdated: bool = self.outdated or self._found_columns() != self._columns
         return [_value(record, path) for path in self._columns or ()]
 
     def _flush(self) -> None:

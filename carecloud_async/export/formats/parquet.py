@@ -39,7 +39,7 @@ class ParquetSink(IncrementalSink):
         self._builder = SchemaBuilder(layout.into)
         self._fixed = has_fixed_columns(layout)
         # Found columns have types that only all records together decide.
-        self.outdated = not self._fixed
+        self.outdated: bool = not self._fixed
         self._encoder: ArrowEncoder | None = None
         self._writer: Any = None
         self._tables: list[Any] = []

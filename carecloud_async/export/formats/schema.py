@@ -134,7 +134,7 @@ class SchemaBuilder:
 
     def __init__(self, into: Any) -> None:
         shape = shape_of(into)
-        self.shape = shape if shape.kind == "object" else Shape(kind="object")
+        self.shape: Shape = shape if shape.kind == "object" else Shape(kind="object")
         self._decoder = msgspec.json.Decoder(_known(self.shape))
 
     def learn(self, lines: Sequence[bytes]) -> None:

@@ -62,9 +62,9 @@ class Boundary:
         forgetful: bool = False,
     ) -> None:
         self.order = order
-        self.moved = False
-        self.doubtful = False
-        self.ambiguous = False
+        self.moved: bool = False
+        self.doubtful: bool = False
+        self.ambiguous: bool = False
         self._trail = list(recent)
         self._edge: Identity | None = recent[-1] if recent else None
         self._forgetful = forgetful

@@ -105,10 +105,10 @@ class Deduplicator:
     ) -> None:
         self._seen = seen
         self._wanted = wanted
-        self.step = step
-        self.known = known
-        self.pairs = 0
-        self.inversions = 0
+        self.step: int = step
+        self.known: int = known
+        self.pairs: int = 0
+        self.inversions: int = 0
 
     async def select_new(self, page: RawPage, *, end: int | None = None) -> list[bytes]:
         """Return the records of a page that are to be written.

@@ -60,7 +60,7 @@ class Order:
     """
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
-        self.names = [name for name in _KEYS if names is None or name in names]
+        self.names: list[str] = [name for name in _KEYS if names is None or name in names]
 
     def check(self, ids: Sequence[Identity]) -> bool:
         """Drop the orders that a run of ids contradicts; return whether any is left."""

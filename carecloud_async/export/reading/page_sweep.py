@@ -89,8 +89,8 @@ class PageSweep:
         self._idle = 0
         self._moves = 0
         self._first_total = position.total
-        self.drifted = False
-        self.settled = True
+        self.drifted: bool = False
+        self.settled: bool = True
 
     @property
     def position(self) -> Position:

@@ -69,8 +69,8 @@ class PageFetcher:
         self._source = source
         self._decoder = field_decoder(source.operation.id_field)
         self.by_text = by_text
-        self.requests = 0
-        self.retries = 0
+        self.requests: int = 0
+        self.retries: int = 0
         self.began: datetime | None = None
 
     async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:

@@ -134,9 +134,9 @@ class RangeScan:
         self._width = width
         self._fetcher = PageFetcher(source)
         self._order = Order(id_range.orders or None)
-        self.records = 0
-        self.drifted = False
-        self.settled = False
+        self.records: int = 0
+        self.drifted: bool = False
+        self.settled: bool = False
 
     async def read(self) -> None:
         """Read the range.

@@ -11,6 +11,7 @@ from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.pages import PageFetcher
+from carecloud_async.export.report import Counts
 from carecloud_async.export.storage.checkpoint import Checkpoint, Position, Strategy
 from carecloud_async.export.storage.writer import RecordWriter
 
@@ -43,7 +44,7 @@ class Recorder:
         count: int,
     ) -> None:
         self.start = start
-        self.counts = start.counts
+        self.counts: Counts = start.counts
         self._fetcher = fetcher
         self._writer = writer
         self._reporter = reporter

@@ -52,11 +52,11 @@ class Workspace:
     def __init__(self, target: Target) -> None:
         self._target = target
         path = target.path
-        self.directory = path.with_name(f"{path.name}.partial")
-        self.records = self.directory / "records"
-        self.checkpoint = self.directory / "checkpoint.json"
-        self.seen = self.directory / "seen.db"
-        self.output = self.directory / "output"
+        self.directory: Path = path.with_name(f"{path.name}.partial")
+        self.records: Path = self.directory / "records"
+        self.checkpoint: Path = self.directory / "checkpoint.json"
+        self.seen: Path = self.directory / "seen.db"
+        self.output: Path = self.directory / "output"
         self._done = path.with_name(f".{path.name}.done")
         self._lock = filelock.FileLock(self.directory / "lock", timeout=0, mode=PRIVATE, thread_local=False)
 

@@ -64,7 +64,7 @@ class ArmedFault:
     def __init__(self, fault: Fault, *, pattern: str, times: int | None, after: int) -> None:
         self.fault = fault
         self.pattern = pattern
-        self.seen = 0
+        self.seen: int = 0
         self.hits = 0
         self._times = times
         self._after = after

@@ -64,8 +64,8 @@ class Recorder:
         self.requests: deque[RecordedRequest] = deque(maxlen=keep)
         self.violations: list[str] = []
         self.cookies: list[str] = []
-        self.in_flight = 0
-        self.max_in_flight = 0
+        self.in_flight: int = 0
+        self.max_in_flight: int = 0
         self._keep = keep
         self._counts: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()

@@ -110,7 +110,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.ready = threading.Event()
+        self.ready: threading.Event = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn; sets `ready`."""

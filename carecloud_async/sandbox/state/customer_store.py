@@ -39,8 +39,8 @@ class CustomerStore:
     def __init__(self, count: int, *, seed: int, timestamp: Callable[[], str], keep_rendered: bool = False) -> None:
         if count < 0:
             raise ValueError("a sandbox cannot have a negative number of customers")
-        self.lock = RLock()
-        self.version = 0
+        self.lock: RLock = RLock()
+        self.version: int = 0
         self._seed = seed
         self._seeded = count
         self._timestamp = timestamp

@@ -56,7 +56,7 @@ class Table:
         lock: RLock,
     ) -> None:
         self.plan = plan
-        self.version = 0
+        self.version: int = 0
         self._numbers: dict[str, int | None] = {record_id: number for number, record_id in enumerate(ids)}
         self._records: dict[str, JsonObject] = {}
         self._make = make
@@ -198,7 +198,7 @@ class Tables:
     ) -> None:
         if records < 0:
             raise ValueError("a sandbox cannot have a negative number of records")
-        self.lock = customers.lock
+        self.lock: RLock = customers.lock
         self._seed = seed
         self._count = records
         self._customers = customers

@@ -83,7 +83,7 @@ class AnyCall:
             ResponseError: the answer does not fit `into`.
             CareCloudError: see `carecloud_async.errors`.
         """
-        from carecloud_async.resources.adhoc import find  # it loads the table of all operations
+        from carecloud_async.lookup.adhoc import find  # it loads the table of all operations
 
         operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
         read = _json_or_nothing if into is None else target_reader(into)
@@ -150,7 +150,7 @@ class AnyCall:
         Raises:
             ConfigurationError: an argument cannot work.
         """
-        from carecloud_async.resources.adhoc import find_list  # as above
+        from carecloud_async.lookup.adhoc import find_list  # as above
 
         operation, values = find_list(path, path_params=path_params, key=key, id_field=id_field)
         paging = {"count": count, "offset": offset}
