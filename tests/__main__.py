@@ -41,6 +41,14 @@ def _no_node() -> str | None:
     return None
 
 
+def _no_spark() -> str | None:
+    """Spark is no part of the extra `test`: it is half a gigabyte, and needs Java besides."""
+    sys.path.insert(0, str(ROOT / "tests" / "spark"))
+    from spark_absent import why_no_spark
+
+    return why_no_spark()
+
+
 _PYTEST = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
 
 STEPS = [
@@ -48,7 +56,8 @@ STEPS = [
     Step("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
     Step("mypy", [PYTHON, "-m", "mypy"]),
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
-    Step("tests", [*_PYTEST, "-n", "2", "--dist", "loadfile"]),
+    Step("tests", [*_PYTEST, "-n", "2", "--dist", "loadfile", "--ignore", "tests/spark"]),
+    Step("spark", [PYTHON, "-m", "pytest", "tests/spark"], _no_spark),  # alone: a Java machine beside the tests
     Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
     Step("coverage", [PYTHON, "-m", "coverage", "report", "--skip-covered", "--show-missing"]),
 ]

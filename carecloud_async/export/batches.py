@@ -33,8 +33,10 @@ from carecloud_async.export.formats.schema import SchemaBuilder
 from carecloud_async.export.formats.selection import field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.progress import Reporter
+from carecloud_async.export.reading.boundary import NotInOrderError
 from carecloud_async.export.reading.changed_scan import ChangedScan, is_wanted
 from carecloud_async.export.reading.deduplicator import Deduplicator, SeenIds
+from carecloud_async.export.reading.ranges import IdRange, RangeScan
 from carecloud_async.export.reading.scan import make_report, scan
 from carecloud_async.export.reading.since import Since, parse_since
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
@@ -56,7 +58,11 @@ _Made = tuple[Any, str | None]
 
 @frozen(kw_only=True)
 class BatchOptions:
-    """The options of a stream; see `Listing.arrow`."""
+    """The options of a stream; see `Listing.arrow`.
+
+    Attributes:
+        id_range: the range of ids to read, in place of the whole list. Such a stream has no mark: it is begun anew.
+    """
 
     concurrency: int = 8
     changed_since: datetime | str | None = None
@@ -64,6 +70,7 @@ class BatchOptions:
     fields: Sequence[str] | None = None
     timestamps: Literal["utc", "project"] = "utc"
     on_progress: OnProgress | None = None
+    id_range: IdRange | None = None
 
 
 class RecordBatches:
@@ -180,6 +187,8 @@ class RecordBatches:
             send.close()
 
     async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
+        if self._options.id_range is not None:
+            return await self._scan_range(self._options.id_range, _BatchWriter(self._encoder, send))
         clock = self._source.clock
         reporter = Reporter(
             self._options.on_progress, clock=clock, before=self._start.counts, bounded=self._since is None
@@ -205,6 +214,16 @@ class RecordBatches:
                 make_deduplicator=lambda _: _deduplicator(seen, self._since),
             )
 
+    async def _scan_range(self, id_range: IdRange, writer: _BatchWriter) -> Counts:
+        scan = RangeScan(self._source, id_range, accept=writer.put_lines, width=self._options.concurrency)
+        try:
+            await scan.read()
+        except NotInOrderError:
+            raise ExportError(
+                f"the server does not keep {self._source.name} in the order of ids any more: split it anew"
+            ) from None
+        return Counts(records=scan.records, drifted=scan.drifted, settled=scan.settled)
+
 
 def _deduplicator(seen: SeenIds, since: Since | None) -> Deduplicator:
     return Deduplicator(seen, wanted=None if since is None else is_wanted(since))
@@ -222,6 +241,10 @@ class _BatchWriter:
         batch = await anyio.to_thread.run_sync(self._encode, lines) if lines else None
         self.has_sent = self.has_sent or batch is not None
         await self._send.send((batch, _make_mark(state, self._encoder.nulls)))
+
+    async def put_lines(self, lines: list[bytes]) -> None:
+        """Send a batch that is no place to continue from."""
+        await self._send.send((await anyio.to_thread.run_sync(self._encode, lines), None))
 
     async def drain(self) -> None:
         """Nothing waits here: each batch is sent before the next page is taken."""

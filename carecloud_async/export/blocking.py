@@ -82,11 +82,14 @@ def spool(open_listing: OpenListing, *, changed_since: str | None = None, concur
         yield Spooled(path, report)
 
 
-def stream(open_batches: Callable[[], AbstractAsyncContextManager[RecordBatches]]) -> Iterator[pyarrow.RecordBatch]:
+def stream(
+    open_batches: Callable[[], AbstractAsyncContextManager[RecordBatches]], *, check: Callable[[ExportReport], None]
+) -> Iterator[pyarrow.RecordBatch]:
     """Yield record batches as they are read; closing the iterator ends the reading.
 
     Args:
         open_batches: opens the client and the stream.
+        check: looks at the report when all batches were yielded; what it raises ends the iterator.
 
     Raises:
         CareCloudError: what reading them raises.
@@ -98,3 +101,4 @@ def stream(open_batches: Callable[[], AbstractAsyncContextManager[RecordBatches]
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_batches()) as batches:
         while (batch := portal.call(following, batches)) is not None:
             yield batch
+        check(batches.report)

@@ -1,0 +1,52 @@
+"""CareCloud as a data source of Spark (extra `spark`: PySpark 4 or newer).
+
+    spark.dataSource.register(CareCloudDataSource)
+    customers = spark.read.format("carecloud").option("resource", "customers").option("partitions", "8").load()
+
+**Columns** are the model's: timestamps in UTC, dates, structs, arrays; fields that the model does not know are JSON
+text in the last one, `unknown_fields`.
+
+**Partitions** are disjoint ranges of ids, found on the driver with one request each. Every record that is in the list
+all the time is in the DataFrame exactly once, whatever comes and goes meanwhile (`carecloud_async.export`). A task that
+is repeated reads its range again, and Spark keeps one of its results. A list that the server does not keep in the order
+of its ids is one partition. A task that cannot vouch for its range fails, and is repeated.
+
+**Streams** (`spark.readStream`) follow `last_change`: the first batch is everything (or begins at the option
+`changed_since`), each later one what changed. The offset is a time as JSON, two minutes behind the server's clock,
+since a change takes a while until lists show it. Deletions do not show. Where clocks go back in autumn, changes of that
+hour may come twice: merge by id.
+
+**Options**: `resource` (needed; the list's name from the client, such as `customers` or `products.tags`), `partitions`
+(8), `count` (records per page, 500), `concurrency` (pages in flight per task, 4), `filter.NAME`, `changed_since`,
+`requests_per_second` (of each task; adaptive if left out), `allow_unsettled` (take a range that cannot be vouched for),
+and `project_url`, `external_application_id`, `login`, `timezone`, `language`, which the `CARECLOUD_*` variables give
+otherwise.
+
+**Secrets** are no options, because options stand in plans and event logs: the password is read from
+`CARECLOUD_PASSWORD` in the environment of the driver and of the executors, where the tasks log in. Set it before the
+session starts; as `spark.executorEnv.CARECLOUD_PASSWORD` Spark redacts it by its name. `CARECLOUD_REDIS_URL` names a
+Redis, in which all tasks share one token; without it each logs in on its own.
+
+A vault or an identity of your own: subclass, and make the client yourself.
+
+    class Ours(CareCloudDataSource):
+        def connect(self):
+            return CareCloud("acme.crmcarecloud.com", auth=credentials_of_the_vault())
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from carecloud_async.spark.source import CareCloudDataSource
+
+__all__ = ["CareCloudDataSource"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CareCloudDataSource":  # what reads its options works without Spark
+        from carecloud_async.spark.source import CareCloudDataSource
+
+        return CareCloudDataSource
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,97 @@
+"""The reader of changes: a stream by `last_change`, with times as offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pyspark.sql.datasource import DataSourceStreamReader, InputPartition  # pyright: ignore[reportMissingImports]
+from pyspark.sql.types import StructType  # pyright: ignore[reportMissingImports]
+
+from carecloud_async.errors import ExportError
+from carecloud_async.export.reading.changed_scan import FIELD as LAST_CHANGE
+from carecloud_async.export.reading.changed_scan import ChangedScan
+from carecloud_async.export.reading.pages import PageFetcher, field_decoder
+from carecloud_async.export.reading.since import OVERLAP, parse_last_change, parse_since
+from carecloud_async.spark.source import CareCloudDataSource, ListReader, Part, run
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["ChangesReader"]
+
+#: The name of the time in an offset.
+_BEFORE = "changed_before"
+
+Offset = dict[str, str | None]
+
+
+class ChangesReader(ListReader, DataSourceStreamReader):
+    """Reads a list batch by batch: what changed from one time to before another.
+
+    An offset is the time that a batch ends before; `None` at the very beginning, where everything is due. It keeps two
+    minutes behind the server's clock, so that a change which lists show late is not left out. A batch that is repeated
+    brings the same records, but those that changed once more: they come with a later one.
+
+    Args:
+        source: the data source.
+        schema: the columns, as Spark knows them.
+
+    Raises:
+        BadExportError: the records of the list do not say when they changed.
+    """
+
+    def __init__(self, source: CareCloudDataSource, schema: StructType) -> None:
+        super().__init__(source, schema)
+        self._latest: Offset | None = None
+
+    def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
+        """Return the beginning: the option `changed_since` in UTC, or `None` for everything."""
+        initial = run(self._find_initial)
+        if initial[_BEFORE] is not None:
+            self._latest = initial  # no batch ends before it
+        return initial
+
+    async def _find_initial(self) -> Offset:
+        async with self.open() as listing:
+            source = listing.export_source()
+            ChangedScan.check(source)
+            since = self.settings.changed_since
+            return {_BEFORE: None if since is None else parse_since(since, source.project).moment.isoformat()}
+
+    def latestOffset(self) -> Offset:  # type: ignore[override]  # noqa: N802  (as Spark 4.0 has it)
+        """Return where a batch could end now; where the last one ended, if nothing changed since. One request."""
+        self._latest = run(self._find_latest)
+        return self._latest
+
+    async def _find_latest(self) -> Offset:
+        async with self.open() as listing:
+            source = listing.export_source()
+            fetcher = PageFetcher(source)
+            page = await fetcher.fetch(0, 1, {"sort_field": LAST_CHANGE, "sort_direction": "DESC"})
+        if fetcher.began is None:  # pragma: no cover  (a page was answered)
+            raise ExportError(f"{source.name}: the server's time is unknown")
+        last = None if self._latest is None else self._latest[_BEFORE]
+        decoder = field_decoder(LAST_CHANGE)
+        if last is not None and decoder is not None:
+            newest = parse_last_change(decoder.decode(page.lines[0]).value) if page.lines else None
+            if self._latest is not None and (newest is None or newest < parse_since(last, source.project).local):
+                return self._latest
+        end = fetcher.began - OVERLAP
+        # Server clocks may be set back: an offset never goes back with them.
+        return {_BEFORE: (end if last is None else max(end, datetime.fromisoformat(last))).isoformat()}
+
+    def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
+        """Return what each task reads: ranges of everything for the first batch, the changes in one part after it."""
+        since, before = start[_BEFORE], end[_BEFORE]
+        self._latest = end
+        if start == end:
+            return []
+        if since is not None:
+            return [InputPartition(Part(changed_since=since, before=before))]
+        return [InputPartition(Part(id_range=one, before=before)) for one in self.find_ranges()]
+
+    def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the records of one partition."""
+        return self.read_part(partition.value)

@@ -1,0 +1,170 @@
+"""The options of a read, checked; the clients and listings that they mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from attrs import field, frozen
+
+from carecloud_async.auth.enterprise import EnterpriseCredentials
+from carecloud_async.calls.filters import Kind
+from carecloud_async.calls.operation import PAGING, Operation
+from carecloud_async.calls.rate_limit import RateLimit
+from carecloud_async.client import CareCloud
+from carecloud_async.config import ClientSettings
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.paging.listing import Listing
+from carecloud_async.resources.lists import find_list, open_list
+from carecloud_async.runtime.suggestions import did_you_mean
+
+__all__ = ["ReadSettings", "connect"]
+
+_FILTER = "filter."
+_CLIENT = ("project_url", "external_application_id", "login", "timezone", "language", "requests_per_second")
+_READING = ("resource", "partitions", "count", "concurrency", "changed_since", "allow_unsettled")
+_SECRETS = ("password", "token", "redis", "redis_url")
+
+
+@frozen(kw_only=True)
+class ReadSettings:
+    """What is read, and how.
+
+    Attributes:
+        operation: the list operation.
+        filters: its filters.
+        partitions: how many ranges to split it into at most.
+        count: records per page.
+        concurrency: pages in flight in each task.
+        changed_since: the time that changes are wanted since; everything if `None`.
+        allow_unsettled: whether to take what cannot be vouched for.
+    """
+
+    operation: Operation
+    filters: Mapping[str, Any] = field(repr=False)
+    partitions: int
+    count: int
+    concurrency: int
+    changed_since: str | None
+    allow_unsettled: bool
+
+    @classmethod
+    def read(cls, options: Mapping[str, str]) -> ReadSettings:
+        """Read Spark's options.
+
+        Raises:
+            ConfigurationError: one is missing, unknown or of the wrong kind; the message says what to write.
+        """
+        _check_names(options)
+        resource = options.get("resource")
+        if not resource:
+            raise ConfigurationError('name the list to read: .option("resource", "customers")')
+        operation = find_list(resource)
+        return cls(
+            operation=operation,
+            filters=_filters(operation, options),
+            partitions=_number(options, "partitions", 8),
+            count=_number(options, "count", 500),
+            concurrency=_number(options, "concurrency", 4),
+            changed_since=options.get("changed_since"),
+            allow_unsettled=options.get("allow_unsettled", "false").lower() == "true",
+        )
+
+    def listing(self, client: CareCloud) -> Listing[Any]:
+        """Return the list on a client."""
+        paging = {"count": self.count} if self.operation.paged else {}
+        return open_list(client, self.operation, **self.filters, **paging)
+
+    def model(self) -> Any:
+        """Return the model of a record; no setting of a client is needed for it, and nothing is sent."""
+        nobody = EnterpriseCredentials(external_application_id="none", login="none", password="none")  # noqa: S106  (none)
+        return self.listing(CareCloud("localhost", auth=nobody)).export_source().into
+
+
+@asynccontextmanager
+async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
+    """Open a client of options and the environment's variables; an option wins.
+
+    Raises:
+        ConfigurationError: a setting is missing or cannot work.
+    """
+    settings: ClientSettings = {}
+    for name in ("project_url", "timezone", "language"):
+        if options.get(name):
+            settings[name] = options[name]
+    if options.get("external_application_id") or options.get("login"):
+        settings["auth"] = EnterpriseCredentials(
+            external_application_id=_setting(options, "external_application_id"),
+            login=_setting(options, "login"),
+            password=_setting({}, "password"),
+        )
+    if options.get("requests_per_second"):
+        settings["rate_limit"] = RateLimit(requests_per_second=_rate(options["requests_per_second"]))
+    async with AsyncExitStack() as stack:
+        url = os.environ.get("CARECLOUD_REDIS_URL", "").strip()
+        if url:
+            from carecloud_async.auth.stores.redis import RedisTokenStore  # an extra
+
+            store = RedisTokenStore(url)
+            stack.push_async_callback(store.aclose)
+            settings["token_store"] = store
+        yield await stack.enter_async_context(CareCloud.from_env(**settings))
+
+
+def _setting(options: Mapping[str, str], name: str) -> str:
+    variable = f"CARECLOUD_{name.upper()}"
+    value = options.get(name) or os.environ.get(variable, "").strip()
+    if not value:
+        raise ConfigurationError(f"set {variable} in the environment of the driver and of the executors")
+    return value
+
+
+def _check_names(options: Mapping[str, str]) -> None:
+    known = (*_CLIENT, *_READING)
+    for name in map(str.lower, options):
+        if name in _SECRETS:
+            variable = "CARECLOUD_PASSWORD" if name == "password" else "CARECLOUD_REDIS_URL"
+            raise ConfigurationError(
+                f"{name} is no option, since options stand in plans and event logs: set {variable} in the environment "
+                "of the driver and of the executors"
+            )
+        if name == "path":
+            raise ConfigurationError('load() takes no path here: name the list with .option("resource", "customers")')
+        if name not in known and not name.startswith(_FILTER):
+            raise ConfigurationError(f"there is no option {name}{did_you_mean(name, known)}")
+
+
+def _filters(operation: Operation, options: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for option, text in options.items():
+        name = option.lower().removeprefix(_FILTER)
+        if not option.lower().startswith(_FILTER):
+            continue
+        kind = operation.kinds.get(name)
+        if kind is None or name in PAGING:
+            names = [one for one in operation.parameters if one not in PAGING]
+            raise ConfigurationError(f"there is no {option}{did_you_mean(name, names)}")
+        found[name] = _value(text, kind)
+    return found
+
+
+def _value(text: str, kind: Kind) -> Any:
+    if kind.several and not kind.single:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _number(options: Mapping[str, str], name: str, default: int) -> int:
+    text = str(options.get(name, default)).strip()
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(f"{name} must be a whole number from 1 on, not {text}")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigurationError(f"requests_per_second must be a number, not {text}") from None

@@ -1,0 +1,103 @@
+"""The options of a Spark read, which need no Spark."""
+
+import subprocess
+import sys
+
+import pytest
+
+from carecloud_async import ConfigurationError
+from carecloud_async.models import Card
+from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
+from carecloud_async.spark.settings import ReadSettings, connect
+
+pytestmark = pytest.mark.anyio
+
+
+def test_what_is_left_out_has_a_default():
+    """A resource is enough."""
+    settings = ReadSettings.read({"resource": "cards"})
+    assert (settings.partitions, settings.count, settings.concurrency) == (8, 500, 4)
+    assert (settings.filters, settings.changed_since, settings.allow_unsettled) == ({}, None, False)
+    assert settings.model() is Card
+
+
+def test_filters_are_read_by_what_they_take():
+    """One value stays a text; a filter that only takes several is split at commas."""
+    settings = ReadSettings.read({"resource": "customers", "Filter.last_name": "Smith, jr."})
+    assert settings.filters == {"last_name": "Smith, jr."}
+    from carecloud_async.resources.lists import listable
+
+    name, several = next(
+        (name, filter_name)
+        for name, operation in listable().items()
+        for filter_name, kind in operation.kinds.items()
+        if kind.several and not kind.single and "{" not in operation.path
+    )
+    assert ReadSettings.read({"resource": name, f"filter.{several}": "a, b"}).filters == {several: ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "name the list to read"),
+        ({"resource": "custmers"}, "did you mean customers"),
+        ({"resource": "cards", "partition": "2"}, "did you mean partitions"),
+        ({"resource": "cards", "partitions": "two"}, "partitions must be a whole number from 1 on, not two"),
+        ({"resource": "cards", "count": "0"}, "count must be"),
+        ({"resource": "cards", "filter.card_nmber": "1"}, "did you mean card_number"),
+        ({"resource": "cards", "filter.offset": "1"}, "there is no filter.offset"),
+        ({"path": "cards"}, "takes no path"),
+        ({"resource": "cards", "password": "hidden"}, "set CARECLOUD_PASSWORD in the environment"),
+        ({"resource": "cards", "redis": "hidden"}, "set CARECLOUD_REDIS_URL in the environment"),
+    ],
+)
+def test_mistakes_say_what_to_write(options, words):
+    """An option that is unknown, of the wrong kind or a secret is refused, and no secret is repeated."""
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        ReadSettings.read(options)
+    assert "hidden" not in str(caught.value)
+
+
+async def test_options_win_over_the_environment(monkeypatch):
+    """The address, application and login may be options; the password is the environment's."""
+    sandbox = Sandbox(customers=5)
+    monkeypatch.setenv("CARECLOUD_PROJECT_URL", "elsewhere.example.com")
+    monkeypatch.setenv("CARECLOUD_LOGIN", "somebody else")
+    monkeypatch.setenv("CARECLOUD_PASSWORD", USER_PASSWORD)
+    async with sandbox.serving() as url:
+        options = {
+            "project_url": url,
+            "external_application_id": USER_APPLICATION_ID,
+            "login": USER_LOGIN,
+            "timezone": "Europe/London",
+            "requests_per_second": "500",
+        }
+        async with connect(options) as client:
+            assert await client.customers.list().total() == 5
+            assert client.project.timezone.key == "Europe/London"
+
+
+async def test_a_setting_that_is_nowhere_is_named(monkeypatch):
+    """The error names the variable, and where it must be set."""
+    for name in ("PROJECT_URL", "EXTERNAL_APPLICATION_ID", "LOGIN", "PASSWORD"):
+        monkeypatch.delenv(f"CARECLOUD_{name}", raising=False)
+    with pytest.raises(ConfigurationError, match="set CARECLOUD_PROJECT_URL, CARECLOUD_EXTERNAL_APPLICATION_ID"):
+        async with connect({}):
+            pass
+    with pytest.raises(ConfigurationError, match="set CARECLOUD_PASSWORD in the environment of the driver"):
+        async with connect({"login": "a", "external_application_id": "b"}):
+            pass
+    with pytest.raises(ConfigurationError, match="requests_per_second must be a number"):
+        async with connect({"requests_per_second": "fast"}):
+            pass
+
+
+def test_without_pyspark_the_extra_is_named():
+    """Whoever has no PySpark is told what to install."""
+    script = (
+        "import sys; sys.modules['pyspark'] = None\n"
+        "try: from carecloud_async.spark import CareCloudDataSource\n"
+        "except Exception as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "pip install 'carecloud-async[spark]'" in done.stdout

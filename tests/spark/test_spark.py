@@ -1,0 +1,189 @@
+"""Spark itself, on Java: exact under change, with types, tasks that fail and streams."""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from spark_absent import why_no_spark
+
+from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
+
+if why_no_spark():
+    pytest.skip(why_no_spark(), allow_module_level=True)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def session():
+    """One small Spark; its tasks find the package and the credentials in the environment, and nowhere else."""
+    from pyspark.sql import SparkSession
+
+    from carecloud_async.spark import CareCloudDataSource
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    patch.setenv("PYSPARK_PYTHON", sys.executable)
+    patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    patch.setenv("CARECLOUD_EXTERNAL_APPLICATION_ID", USER_APPLICATION_ID)
+    patch.setenv("CARECLOUD_LOGIN", USER_LOGIN)
+    patch.setenv("CARECLOUD_PASSWORD", USER_PASSWORD)
+    settings = {
+        "spark.driver.memory": "512m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.ui.enabled": "false",
+    }
+    builder = SparkSession.builder.master("local[2,4]")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("OFF")
+    spark.dataSource.register(CareCloudDataSource)
+    yield spark
+    spark.stop()
+    patch.undo()
+
+
+@pytest.fixture
+def sandbox():
+    sandbox = Sandbox(customers=600, seed=1, records=20)
+    sandbox.set_time(datetime(2026, 11, 20, 3, tzinfo=UTC))
+    return sandbox
+
+
+def source(reader, url, resource="customers", **options):
+    reader = reader.format("carecloud").option("project_url", url).option("resource", resource)
+    for name, value in options.items():
+        reader = reader.option(name, value)
+    return reader.load()
+
+
+def test_nobody_who_stays_is_missing_and_nobody_comes_twice(session):
+    """12,000 customers in six partitions while each page deletes two and inserts two."""
+    sandbox = Sandbox(customers=12_000, seed=1)
+    start, gone = set(sandbox.customers.ids()), set()
+
+    def churn(_):
+        for one in (3, 7_001):
+            gone.add(victim := sandbox.customers.id_at(one))
+            sandbox.customers.delete(victim)
+            sandbox.customers.insert({"personal_information": {"last_name": "New"}})
+
+    sandbox.on_page = churn
+    with sandbox.running() as url:
+        frame = source(session.read, url, partitions=6, count=500)
+        rows = frame.selectExpr("customer_id", "spark_partition_id() AS part").collect()
+    found = [row.customer_id for row in rows]
+    assert len({row.part for row in rows}) == 6
+    assert len(gone) > 40
+    assert len(found) == len(set(found))
+    assert start - gone <= set(found)
+    assert not sandbox.violations
+
+
+def test_a_task_that_fails_once_changes_nothing(session, sandbox):
+    """Its range is read again by its second attempt, and every record is there once."""
+    # The driver needs one page for the number of records, and six for the bounds.
+    sandbox.faults.add("GET /customers", status=403, after=12, times=1)
+    with sandbox.running() as url:
+        rows = source(session.read, url, partitions=6, count=20).select("customer_id").collect()
+    assert sandbox.statuses[403] == 1
+    assert sorted(row.customer_id for row in rows) == sorted(sandbox.customers.ids())
+
+
+def test_columns_are_timestamps_and_structs(session, sandbox):
+    """The columns are the model's, with a project-local time as the instant that it was."""
+    from pyspark.sql.types import DateType, StringType, StructType, TimestampType
+
+    one = sandbox.customers.id_at(0)
+    sandbox.customers.update(one, {"last_change": "2026-07-01 12:00:00", "shoe_size": 43})
+    with sandbox.running() as url:
+        frame = source(session.read, url, partitions=3, count=100)
+        kinds = {field.name: field.dataType for field in frame.schema}
+        row = (
+            frame.where(frame.customer_id == one)
+            .selectExpr(
+                "unix_micros(last_change) AS micros", "personal_information.last_name AS name", "unknown_fields"
+            )
+            .first()
+        )
+    assert isinstance(kinds["last_change"], TimestampType)
+    assert isinstance(kinds["personal_information"], StructType)
+    inner = {field.name: field.dataType for field in kinds["personal_information"]}
+    assert isinstance(inner["birthdate"], DateType)
+    assert isinstance(kinds["unknown_fields"], StringType)
+    assert row.micros == int(datetime(2026, 7, 1, 10, tzinfo=UTC).timestamp()) * 1_000_000
+    assert row.name == sandbox.customers.get(one)["personal_information"]["last_name"]
+    assert row.unknown_fields == '{"shoe_size":43}'
+
+
+def test_a_list_that_cannot_be_split_is_one_partition(session, sandbox):
+    """A list without pages is read whole by one task; so is a short one."""
+    with sandbox.running() as url:
+        languages = source(session.read, url, "languages", partitions=4)
+        cards = source(session.read, url, "cards", partitions=4)
+        for frame in (languages, cards):
+            assert len(frame.collect()) == 20
+            assert frame.rdd.getNumPartitions() == 1
+
+
+def test_filters_and_changes(session, sandbox):
+    """`filter.NAME` narrows the list, `changed_since` reads what changed."""
+    name = sandbox.customers.get(sandbox.customers.id_at(0))["personal_information"]["last_name"]
+    changed = [sandbox.customers.id_at(index) for index in (5, 50, 500)]
+    for one in changed:
+        sandbox.customers.update(one, {"state": 0})
+    with sandbox.running() as url:
+        smiths = source(session.read, url, **{"filter.last_name": name}).collect()
+        rows = source(session.read, url, changed_since="2026-11-20T03:00+00:00").select("customer_id").collect()
+    assert 0 < len(smiths) < 600
+    assert {row.personal_information.last_name for row in smiths} == {name}
+    assert sorted(row.customer_id for row in rows) == sorted(changed)
+
+
+def test_plans_hold_no_secret(session, sandbox):
+    """The password stands in no plan, no option and no configuration, and is refused as an option."""
+    with sandbox.running() as url:
+        frame = source(session.read, url)
+        plan = frame._jdf.queryExecution().toString()
+    assert USER_PASSWORD not in plan
+    assert USER_PASSWORD not in str(session.sparkContext.getConf().getAll())
+    with pytest.raises(Exception, match="set CARECLOUD_PASSWORD in the environment") as caught:
+        source(session.read, url, password=USER_PASSWORD)
+    assert USER_PASSWORD not in str(caught.value)
+
+
+def test_a_stream_brings_all_then_nothing_then_what_changed(session, sandbox, tmp_path):
+    """Each run goes on from the offset in the checkpoint; a change comes with one batch and no other."""
+    with sandbox.running() as url:
+
+        def night():
+            before = session.read.parquet(str(tmp_path / "out")).count() if (tmp_path / "out").exists() else 0
+            query = (
+                source(session.readStream, url, partitions=2, count=100)
+                .select("customer_id", "last_change")
+                .writeStream.format("parquet")
+                .option("path", str(tmp_path / "out"))
+                .option("checkpointLocation", str(tmp_path / "checkpoint"))
+                .trigger(availableNow=True)
+                .start()
+            )
+            query.awaitTermination()
+            return session.read.parquet(str(tmp_path / "out")).count() - before
+
+        assert night() == 600
+        sandbox.advance(3600)
+        assert night() == 0
+        changed = [sandbox.customers.id_at(index) for index in (5, 50, 500)]
+        for one in changed:
+            sandbox.customers.update(one, {"state": 0})
+        assert night() == 0  # the changes are too new to be sure that the list shows them all
+        sandbox.advance(3600)
+        assert night() == 3
+        rows = session.read.parquet(str(tmp_path / "out")).groupBy("customer_id").count().where("count > 1").collect()
+    assert sorted(row.customer_id for row in rows) == sorted(changed)
