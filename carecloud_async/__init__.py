@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from carecloud_async.auth.token import LoggedIn, RenewalWindows, Token
     from carecloud_async.calls.events import CallRecord
     from carecloud_async.calls.rate_limit import RateLimit
+    from carecloud_async.calls.response_cache import ResponseCache
     from carecloud_async.calls.retry import RetryPolicy
     from carecloud_async.client import CareCloud
     from carecloud_async.errors import (
@@ -170,6 +171,7 @@ __all__ = [
     "RedisTokenStore",
     "RenewalWindows",
     "RequestTimeoutError",
+    "ResponseCache",
     "ResponseError",
     "ResumedSession",
     "RetryPolicy",
@@ -275,6 +277,7 @@ _HOMES = {
         "User",
         "UserLogin",
     ),
+    "calls.response_cache": ("ResponseCache",),
     "calls.events": ("CallRecord",),
     "paging.listing": ("Listing",),
     "project": ("Interface", "Project"),

@@ -22,16 +22,19 @@ from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, Options
-from carecloud_async.calls.events import CallRecord, OnCall, observer_of, record_calls
+from carecloud_async.calls.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
 from carecloud_async.calls.login import ManagerFactory
 from carecloud_async.calls.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
+from carecloud_async.calls.response_cache import AnswerStore, ResponseCache
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy
 from carecloud_async.config import (
     DEFAULT_CONNECTIONS,
     ClientSettings,
+    check_cache,
     check_combination,
     check_provider,
     check_store,
+    check_telemetry,
     from_environment,
 )
 from carecloud_async.errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError
@@ -102,6 +105,8 @@ class CareCloud(Families, AnyCall):
         app_name: the application's product for the `User-Agent`, such as `acme-portal/2.1`.
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
         windows: when tokens are renewed before their end.
+        cache: keeps answers of reads; none if left out. See docs/caching.md.
+        telemetry: `OpenTelemetry()` from `carecloud_async.otel`: spans and metrics. See docs/telemetry.md.
         on_call: called with a `CallRecord` after each call, for metrics. It must be quick; what it raises is logged.
         clock: the clock, for tests.
         random: the source of randomness, for tests.
@@ -130,6 +135,8 @@ class CareCloud(Families, AnyCall):
         app_name: str | None = None,
         allow_http: bool = False,
         windows: RenewalWindows = RenewalWindows(),  # noqa: B008  (a frozen value)
+        cache: ResponseCache | None = None,
+        telemetry: Telemetry | None = None,
         on_call: OnCall | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
@@ -145,8 +152,12 @@ class CareCloud(Families, AnyCall):
         require_int("max_connections", max_connections, least=1)
         require_int("max_response_bytes", max_response_bytes, least=1)
         check_provider(auth)
+        check_cache(cache)
+        check_telemetry(telemetry)
         clock = clock or SystemClock()
         project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
+        limiter = RateLimiter(rate_limit, clock=clock)
+        watching = () if telemetry is None else (telemetry.observer(project, lambda: limiter.rate),)
         context = ClientContext(
             project=project,
             http=build_http_client(
@@ -159,12 +170,13 @@ class CareCloud(Families, AnyCall):
                 max_response_bytes=max_response_bytes,
                 app_name=app_name,
             ),
-            rate_limiter=RateLimiter(rate_limit, clock=clock),
+            rate_limiter=limiter,
             budget=RetryBudget(retry, clock=clock),
             clock=clock,
             random=random or Random(),  # noqa: S311  (jitter, not secrets)
             guard=LoopGuard(),
-            observers=observer_of(on_call),
+            observers=(*observer_of(on_call), *watching),
+            answers=None if cache is None else AnswerStore(cache, clock=clock),
         )
         options = Options(language=language, timeout=Timeout.of(timeout), retry=retry)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
@@ -340,7 +352,7 @@ class CareCloud(Families, AnyCall):
                 bearer = (await manager.get()).value
         try:
             operation = declared(Customers.list).operation
-            await self._caller.call(operation, decode=codec.data, params={"count": 1}, bearer=bearer)
+            await self._caller.fresh.call(operation, decode=codec.data, params={"count": 1}, bearer=bearer)
         except (AuthenticationError, PermissionDeniedError, NotFoundError):
             if bearer is None:
                 raise

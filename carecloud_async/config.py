@@ -12,13 +12,15 @@ from carecloud_async.auth.enterprise import EnterpriseCredentials
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.token import RenewalWindows
-from carecloud_async.calls.events import OnCall
+from carecloud_async.calls.events import OnCall, Telemetry
 from carecloud_async.calls.rate_limit import RateLimitPolicy
+from carecloud_async.calls.response_cache import ResponseCache
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.validators import expected
 
 DEFAULT_CONNECTIONS = 20
 
@@ -45,6 +47,8 @@ class ClientSettings(TypedDict, total=False):
     app_name: str | None
     allow_http: bool
     windows: RenewalWindows
+    cache: ResponseCache | None
+    telemetry: Telemetry | None
     on_call: OnCall | None
     clock: Clock | None
     random: Random | None
@@ -117,6 +121,28 @@ def check_provider(auth: Any) -> None:
         Interface(auth.interface)
     except ValueError:
         raise ConfigurationError(f'{type(auth).__name__}.interface must be "enterprise" or "customer"') from None
+
+
+def check_cache(cache: Any) -> None:
+    """Raise unless `cache` is a `ResponseCache` or `None`.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if cache is not None and not isinstance(cache, ResponseCache):
+        raise ConfigurationError(
+            f"cache: {expected('a ResponseCache object such as ResponseCache(max_entries=1000)', cache)}"
+        )
+
+
+def check_telemetry(telemetry: Any) -> None:
+    """Raise unless `telemetry` makes observers, or is `None`.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    if telemetry is not None and (isinstance(telemetry, type) or not callable(getattr(telemetry, "observer", None))):
+        raise ConfigurationError(f"telemetry: {expected('OpenTelemetry() from carecloud_async.otel', telemetry)}")
 
 
 def check_store(store: Any) -> TokenStore:

@@ -102,6 +102,16 @@ class TokenManager:
         """The identity."""
         return self._refresher.provider
 
+    @property
+    def has_token(self) -> bool:
+        """Whether a token is at hand that is good, as far as is known."""
+        return self._active() is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the identity has ended until somebody logs in."""
+        return isinstance(self._state, _Ended)
+
     def adopt(self, provider: AuthProvider) -> None:
         """Take over an equal identity's newer settings; credentials that were refused before may be right now."""
         if provider != self.provider:

@@ -12,6 +12,7 @@ from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.secret import SecretBytes
 from carecloud_async.calls.attempt import RawResponse
+from carecloud_async.calls.cached_calls import CachedCalls
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.operation import Operation
@@ -44,10 +45,17 @@ class Caller:
         interface: the API that the identity may use.
         options: the view's own settings.
         manager: the identity's tokens; `None` for calls that carry no token of their own.
+        reuses: whether a cached answer will do, where the client has a cache.
     """
 
     def __init__(
-        self, context: ClientContext, *, interface: Interface, options: Options, manager: TokenManager | None = None
+        self,
+        context: ClientContext,
+        *,
+        interface: Interface,
+        options: Options,
+        manager: TokenManager | None = None,
+        reuses: bool = True,
     ) -> None:
         self.context = context
         self.interface = interface
@@ -55,6 +63,17 @@ class Caller:
         self.manager = manager
         self._flow = None if manager is None else flow_for(context.http.family, manager)
         self._builder = RequestBuilder(context, interface, options)
+        self._cached: CachedCalls | None = None
+        if context.answers is not None and manager is not None:
+            scope = (interface, options.language)
+            self._cached = CachedCalls(context, context.answers, manager=manager, scope=scope, reuses=reuses)
+
+    @property
+    def fresh(self) -> Caller:
+        """A caller whose reads are all sent, for those that must not take a cached answer."""
+        if self._cached is None:
+            return self
+        return Caller(self.context, interface=self.interface, options=self.options, manager=self.manager, reuses=False)
 
     def call(
         self,
@@ -84,9 +103,10 @@ class Caller:
             CareCloudError: see `carecloud_async.errors`.
         """
         # A plain function: one frame less between the user's line and the HTTP library.
-        return self._prepare(
+        execution = self._prepare(
             operation, decode, path_params=path_params, params=params, json=json, bearer=bearer, headers=headers
-        ).run()
+        )
+        return execution.run() if self._cached is None else self._cached.run(execution)
 
     async def execute(
         self,
@@ -99,7 +119,7 @@ class Caller:
         bearer: str | None = None,
         login: bool = False,
     ) -> Answer[T]:
-        """Make a call and return its decoded answer with the response that it came in; see `call`.
+        """Make a call and return its decoded answer with the response that it came in; see `call`. Never from a cache.
 
         Args:
             operation: the operation.

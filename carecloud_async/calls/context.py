@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from carecloud_async.calls.events import CallObserver
 from carecloud_async.calls.rate_limit import RateLimiter
+from carecloud_async.calls.response_cache import AnswerStore
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy, check_policy
 from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 from carecloud_async.http.client import HttpClient
@@ -77,6 +78,7 @@ class ClientContext:
         clock, random: the clock and the source of randomness.
         guard: the event loop that the client belongs to.
         observers: receivers of the events of each call; see `calls.events`.
+        answers: answers that are kept, if the client has a cache.
         urls: the URLs of operations, as they are shown.
         running: the calls under way.
         closed: whether the client was closed.
@@ -90,6 +92,7 @@ class ClientContext:
     random: Random
     guard: LoopGuard
     observers: tuple[CallObserver, ...] = ()
+    answers: AnswerStore | None = None
     urls: dict[str, Any] = field(factory=dict)
     running: RunningCalls = field(factory=RunningCalls, init=False)
     closed: bool = False

@@ -10,13 +10,14 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.retry import FailureKind
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.project import Project
 
 _log = logging.getLogger("carecloud_async")
 _log.addHandler(logging.NullHandler())  # without logging of its own, an application sees nothing of ours on stderr
@@ -79,6 +80,8 @@ class CallRecord:
         limiter_seconds: the part of `seconds` that was spent waiting at the rate limiter.
         attempt_statuses: the HTTP status of each attempt, `None` where no answer came.
         offset, count: the page that was asked for, of a list.
+        cached: whether the answer is from the `ResponseCache`, or of an identical call that was under way: nothing was
+            sent, `attempts` is 0, and `status`, `headers` and `request_id` are those of the answer when it came.
     """
 
     method: str
@@ -95,6 +98,7 @@ class CallRecord:
     attempt_statuses: tuple[int | None, ...] = ()
     offset: int | None = None
     count: int | None = None
+    cached: bool = False
 
 
 OnCall = Callable[[CallRecord], None]
@@ -120,6 +124,9 @@ class CallObserver:
 
     All are called in the task that makes the call, in order; a login that a call waits for begins and ends between the
     start and the end of the call's attempt. They must be quick. Their exceptions are logged and change no call.
+
+    An attempt that an exception ends (a login that failed, a timeout, a cancellation) has no end of its own: it ends
+    with the call.
     """
 
     def call_started(self, call: CallStart) -> None:
@@ -140,8 +147,24 @@ class CallObserver:
     def retry_scheduled(self, call: CallStart, seconds: float, kind: FailureKind) -> None:
         """Note that a call will be sent again after some seconds, because of a failure of this kind."""
 
+    def cache_missed(self, call: CallStart) -> None:
+        """Note that a call has to be sent though a cache might have had its answer; a hit is told by the record."""
+
     def throttled(self, call: CallStart, retry_after: float | None, rate: float | None) -> None:
         """Note a 429: the wait that the server asks for, and the pace from now on in calls per second, if any."""
+
+
+class Telemetry(Protocol):
+    """Maker of an observer for each client that it is given to; `carecloud_async.otel.OpenTelemetry` is one."""
+
+    def observer(self, project: Project, pace: Callable[[], float | None]) -> CallObserver:
+        """Return the observer of one client.
+
+        Args:
+            project: where the client's calls go.
+            pace: returns the pace of its rate limiter in calls per second, `None` while unlimited.
+        """
+        ...
 
 
 class _HookObserver(CallObserver):
@@ -230,9 +253,14 @@ def is_logged(error: str | None) -> bool:
     return _log.isEnabledFor(_level(error))
 
 
+def is_cancellation(error: str) -> bool:
+    """Return whether the class name of a record's error is that of a cancelled task."""
+    return error in _CANCELLED
+
+
 def _level(error: str | None) -> int:
     """A call that was cancelled is logged at INFO, as one that went well."""
-    return logging.INFO if error is None or error in _CANCELLED else logging.WARNING
+    return logging.INFO if error is None or is_cancellation(error) else logging.WARNING
 
 
 def log_call(record: CallRecord, *, local: bool) -> None:
@@ -243,7 +271,7 @@ def log_call(record: CallRecord, *, local: bool) -> None:
         local: whether the call failed before anything was sent, by a mistake on this side.
     """
     page = "" if record.count is None else f" (offset {record.offset or 0}, count {record.count})"
-    outcome: object = record.status
+    outcome: object = f"{record.status} (cached)" if record.cached else record.status
     if record.error is not None:
         outcome = f"{record.status or ('not sent' if local else 'no answer')} ({record.error})"
     _log.log(
@@ -269,5 +297,6 @@ def log_call(record: CallRecord, *, local: bool) -> None:
             "carecloud_correlation_id": record.correlation_id,
             "carecloud_request_id": record.request_id,
             "carecloud_error": record.error,
+            "carecloud_cached": record.cached,
         },
     )

@@ -49,6 +49,7 @@ class CallExecution(Generic[T]):
         decode: makes the result of a response's body; raises `codec.Malformed`.
 
     Attributes:
+        call: the call.
         response: the response that the result was made of; `None` until it came.
     """
 
@@ -57,7 +58,7 @@ class CallExecution(Generic[T]):
         "_attempt",
         "_auth",
         "_builder",
-        "_call",
+        "_cached",
         "_context",
         "_decode",
         "_failure",
@@ -72,6 +73,7 @@ class CallExecution(Generic[T]):
         "_start",
         "_started",
         "_statuses",
+        "call",
         "response",
     )
 
@@ -90,11 +92,12 @@ class CallExecution(Generic[T]):
     ) -> None:
         self._context = context
         self._options = options
-        self._call = call
+        self.call = call
         self._builder = builder
         self._auth = auth
         self._decode = decode
         self._at_limiter = False
+        self._cached = False
         self._attempt: Attempt | None = None
         self._failure: Failure | None = None
         self._headers: Any = None
@@ -116,7 +119,7 @@ class CallExecution(Generic[T]):
         context = self._context
         context.budget.deposit()
         if self._observers:
-            self._begin()
+            self.begin()
         try:
             with anyio.CancelScope() as scope:
                 self._scope = scope
@@ -136,13 +139,52 @@ class CallExecution(Generic[T]):
             if scope.cancelled_caught:
                 self._interrupted()
         except BaseException as error:
-            if isinstance(error, CareCloudError):
-                # A failed login has logged itself; its error keeps the id under which it did.
-                error.correlation_id = error.correlation_id or self._id
-            self._end(error)
+            self.fail(error)
             raise
         self._end(None)
         return self._result
+
+    def begin(self) -> None:
+        """Tell the observers that the call begins, once."""
+        if self._observers and self._start is None:
+            self._start = CallStart(operation=self.call.operation, correlation_id=self._id, login=self.call.login)
+            notify(self._observers, "call_started", self._start)
+
+    def fail(self, error: BaseException) -> None:
+        """Report that the call ended with an error."""
+        if isinstance(error, CareCloudError):
+            # A failed login has logged itself; its error keeps the id under which it did.
+            error.correlation_id = error.correlation_id or self._id
+        self._end(error)
+
+    def missed(self) -> None:
+        """Tell the observers that no cache had the answer."""
+        if self._start is not None:
+            notify(self._observers, "cache_missed", self._start)
+
+    def conclude(self, response: RawResponse) -> T:
+        """Return the result of a response that another call got, and report the call.
+
+        Raises:
+            ResponseError: this call's decoder cannot read it.
+        """
+        self._cached, self._headers = True, response.headers
+        outcome = self._decoded(response)
+        if isinstance(outcome, Failure):
+            self.fail(outcome.error)
+            raise outcome.error
+        self._end(None)
+        return self._result
+
+    @property
+    def seconds_left(self) -> float:
+        """The rest of the call's time, with that at the rate limiter."""
+        return self._time_left() + self._options.timeout.limiter_seconds - self._limiter_seconds
+
+    @property
+    def lost_an_answer(self) -> bool:
+        """Whether an attempt had no answer, so that the server may do later what it asked for."""
+        return None in self._statuses
 
     async def _wait_at_limiter(self) -> int:
         context = self._context
@@ -151,7 +193,7 @@ class CallExecution(Generic[T]):
         before = context.clock.monotonic()
         self._at_limiter = True
         try:
-            ticket = await context.rate_limiter.acquire(ahead=self._call.login, seconds=max(left, 0.0))
+            ticket = await context.rate_limiter.acquire(ahead=self.call.login, seconds=max(left, 0.0))
         finally:
             waited = context.clock.monotonic() - before
             self._limiter_seconds += waited
@@ -168,8 +210,8 @@ class CallExecution(Generic[T]):
         limit = self._options.timeout.limiter_seconds
         return RateLimitError(
             status=429,
-            method=self._call.operation.method,
-            path=self._call.operation.path,
+            method=self.call.operation.method,
+            path=self.call.operation.path,
             retry_after=self._context.rate_limiter.delay(),
             hint=f"not sent{' again' if self._statuses else ''}: the wait at the rate limiter is longer than {limit:g} "
             "seconds, see Timeout(limiter=…)",
@@ -180,8 +222,8 @@ class CallExecution(Generic[T]):
         if left <= 0:
             raise self._no_time_left()
         self._scope.deadline = math.inf if left == math.inf else anyio.current_time() + left
-        request = self._builder.build(self._call)
-        attempt = self._attempt = Attempt(self._call, request, auth=self._auth, clock=self._context.clock)
+        request = self._builder.build(self.call)
+        attempt = self._attempt = Attempt(self.call, request, auth=self._auth, clock=self._context.clock)
         self._statuses.append(None)
         if self._start is not None:
             notify(self._observers, "attempt_started", self._start, len(self._statuses), request.headers)
@@ -191,9 +233,9 @@ class CallExecution(Generic[T]):
         """Return the error of a call whose time ended between two attempts: the last one's, if there was one."""
         if self._failure is not None:
             return self._failure.error
-        operation = self._call.operation
+        operation = self.call.operation
         return RequestTimeoutError(
-            f"{self._call.title}: no time left to send it", method=operation.method, path=operation.path
+            f"{self.call.title}: no time left to send it", method=operation.method, path=operation.path
         )
 
     def _time_left(self) -> float:
@@ -223,11 +265,11 @@ class CallExecution(Generic[T]):
             self._take(response)
         except codec.Malformed as error:
             kind = FailureKind.INVALID_RESPONSE if isinstance(error, Damaged) else FailureKind.PERMANENT
-            problem = f"{error} (status {response.status}{self._call.page}, id {self._id})"
+            problem = f"{error} (status {response.status}{self.call.page}, id {self._id})"
         else:
             return response
-        failed = invalid_response(self._call, problem, status=response.status)
-        failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self._call.operation.safe_to_repeat
+        failed = invalid_response(self.call, problem, status=response.status)
+        failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat
         return Failure(kind=kind, error=failed)
 
     def _take(self, response: RawResponse) -> None:
@@ -258,7 +300,7 @@ class CallExecution(Generic[T]):
 
     def _deleted_before(self, failure: Failure) -> bool:
         """Return whether a repeated DELETE finds nothing because an earlier attempt had worked."""
-        if self._call.operation.method != "DELETE":
+        if self.call.operation.method != "DELETE":
             return False
         if failure.kind in MAYBE_DONE:
             self._maybe_done = True
@@ -271,7 +313,7 @@ class CallExecution(Generic[T]):
         wait = self._options.retry.decide(
             failure,
             attempt=len(self._statuses),
-            safe_to_repeat=self._call.operation.safe_to_repeat,
+            safe_to_repeat=self.call.operation.safe_to_repeat,
             random=context.random.random,
         )
         if wait is None or wait >= self._time_left() or not context.budget.try_withdraw():
@@ -295,13 +337,9 @@ class CallExecution(Generic[T]):
 
     def _closed_error(self) -> CareCloudError:
         attempt = self._attempt
-        maybe = attempt is not None and attempt.sent and not self._call.operation.safe_to_repeat
+        maybe = attempt is not None and attempt.sent and not self.call.operation.safe_to_repeat
         ending = ": it was sent and may have happened" if maybe else ""
-        return self._context.closed_error(under_way=f"while {self._call.title} was under way{ending}")
-
-    def _begin(self) -> None:
-        self._start = CallStart(operation=self._call.operation, correlation_id=self._id, login=self._call.login)
-        notify(self._observers, "call_started", self._start)
+        return self._context.closed_error(under_way=f"while {self.call.title} was under way{ending}")
 
     def _end(self, error: BaseException | None) -> None:
         name = None if error is None else type(error).__name__
@@ -314,8 +352,10 @@ class CallExecution(Generic[T]):
             notify(self._observers, "call_ended", self._start, record)
 
     def _record(self, error: str | None) -> CallRecord:
-        call, headers = self._call, self._headers
+        call, headers = self.call, self._headers
         status = self._statuses[-1] if self._statuses else None
+        if self._cached and self.response is not None:
+            status = self.response.status
         return CallRecord(
             method=call.operation.method,
             path=call.operation.path,
@@ -331,4 +371,5 @@ class CallExecution(Generic[T]):
             attempt_statuses=tuple(self._statuses),
             offset=call.offset,
             count=call.count,
+            cached=self._cached,
         )

@@ -74,6 +74,10 @@ class Listing(Generic[T]):
             Pages(self.fetch_raw, identity_keys=iter, offset=self._offset, count=self._count, name=self._operation.call)
         )
 
+    def fresh(self) -> Listing[T]:
+        """Return the same listing past the client's `ResponseCache`: every page is asked for."""
+        return evolve(self, caller=self._caller.fresh)
+
     async def page(self) -> Page[T]:
         """Return the one page at `offset`."""
         return await self.fetch(self._offset, self._count)
@@ -115,7 +119,7 @@ class Listing(Generic[T]):
         """
         require_int("pages", pages, least=1)
         return Prefetch(
-            self.fetch,
+            self.fresh().fetch,  # pages of different ages would not fit together
             identity_keys=self._identity_keys,
             paged=self._operation.paged,
             offset=self._offset,

@@ -94,10 +94,12 @@ class Updating(Resource, Generic[Changes, Record]):
 
     async def _read(self, ids: Mapping[str, str]) -> dict[str, Any]:
         read = _method(self, "get")
-        return cast("dict[str, Any]", await self._call(read.operation, decode=_object, path_params=ids))
+        # Past the cache: what is sent back must be the record as it is now.
+        call = self._caller.fresh.call
+        return cast("dict[str, Any]", await call(read.operation, decode=_object, path_params=ids))
 
     async def _find(self, record_id: str, key: str) -> dict[str, Any]:
-        async for line in self.list().raw():  # type: ignore[attr-defined]
+        async for line in self.list().fresh().raw():  # type: ignore[attr-defined]
             record = load(line)
             if isinstance(record, dict) and record.get(key) == record_id:
                 return cast("dict[str, Any]", record)

@@ -56,7 +56,7 @@ async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str)
     """
 
     async def held() -> Card | None:
-        cards = client.cards.list(customer_id=customer_id, card_type_id=card_type_id)
+        cards = client.cards.list(customer_id=customer_id, card_type_id=card_type_id).fresh()
         mine = [card async for card in cards if card.customer_id == customer_id and card.card_type_id == card_type_id]
         return next((card for card in mine if card.state != BlockableState.BLOCKED), None)
 
@@ -125,7 +125,7 @@ async def assign_card_number(
 
 
 async def _by_number(client: CareCloud, card_number: str) -> Card | None:
-    async for card in client.cards.list(card_number=card_number):
+    async for card in client.cards.list(card_number=card_number).fresh():
         if card.card_number == card_number:
             return card
     return None

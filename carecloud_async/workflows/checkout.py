@@ -272,7 +272,7 @@ async def find_purchase(client: CareCloud, *, store_id: str, bill_id: str) -> Se
         store_id: id of the store.
         bill_id: id of the bill in the shop's own system.
     """
-    async for purchase in client.purchases.list(store_id=store_id, external_purchase_id=bill_id):
+    async for purchase in client.purchases.list(store_id=store_id, external_purchase_id=bill_id).fresh():
         if purchase.external_purchase_id == bill_id and purchase.store_id in {None, "", store_id}:
             return SentPurchase(purchase_id=purchase.purchase_id, bill_id=bill_id, was_there=True)
     return None

@@ -92,7 +92,7 @@ async def find_customer(client: CareCloud, *, customer_source_id: str, external_
     # A server that drops a filter must not make a stranger of this customer.
     found = {
         record.customer_id
-        async for record in records
+        async for record in records.fresh()
         if record.external_id == external_id and record.customer_source_id == customer_source_id and record.customer_id
     }
     if len(found) > 1:

@@ -82,7 +82,7 @@ async def _find(client: CareCloud, event: EventInput) -> Event | None:
     listing = client.events.list(
         event_type_id=event.event_type_id, external_id=event.external_id, customer_id=customer_id
     )
-    async for one in listing:
+    async for one in listing.fresh():
         if (
             one.external_id == event.external_id
             and one.event_type_id == event.event_type_id

@@ -182,7 +182,7 @@ async def send_password_link(
         ConflictError: several customers have this address; nothing was sent.
         OutcomeUnknownError: the answer was lost; a second message does no harm.
     """
-    found = await client.customers.list(email=email).collect(limit=100)
+    found = await client.customers.list(email=email).fresh().collect(limit=100)
     # Addresses are compared as people type them.
     same = [one for one in found if (one.personal_information.email or "").casefold() == email.strip().casefold()]
     if not same:

@@ -1,0 +1,184 @@
+"""CachedCalls: reads that take a kept answer or share one under way, and writes that make the client forget them.
+
+Only GETs of known operations that may be repeated are looked up: an unknown one might issue a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Hashable
+from typing import Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from carecloud_async.auth.manager import TokenManager
+from carecloud_async.calls.attempt import RawResponse
+from carecloud_async.calls.context import ClientContext
+from carecloud_async.calls.execution import CallExecution
+from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.requests import PreparedCall
+from carecloud_async.calls.response_cache import AnswerStore, Flight, is_private, is_reference
+from carecloud_async.errors import (
+    BadRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestTimeoutError,
+    ServerError,
+)
+
+T = TypeVar("T")
+
+#: The server's word on a read, whoever asked. What depends on the one who asked (his token, his time) is not shared.
+_SHARED_ERRORS = (BadRequestError, MethodNotAllowedError, NotFoundError, ServerError)
+#: How often a call waits for another's read before it makes its own.
+_MOST_WAITS = 3
+#: The application of an identity that names none; see `AuthProvider.application_id`.
+_NO_APPLICATION = "-"
+
+
+def is_write(operation: Operation) -> bool:
+    """Return whether an operation may change a record. Every POST may, unless it is a list."""
+    return operation.method not in {"GET", "HEAD"} and operation.result_key is None
+
+
+def is_cacheable(call: PreparedCall) -> bool:
+    """Return whether a call's answer depends on nothing but its identity, target and language, and may be kept."""
+    operation = call.operation
+    plain = call.body is None and call.bearer is None and call.headers is None
+    known_read = bool(operation.operation_id) and operation.method == "GET" and operation.safe_to_repeat
+    return plain and known_read and operation.authorized
+
+
+class CachedCalls:
+    """The calls of one identity on a client with a cache.
+
+    Args:
+        context: state that all views share.
+        store: the client's answers.
+        manager: the identity's tokens.
+        scope: the interface and language of the calls.
+        reuses: whether a kept answer will do; writes are noted in any case.
+    """
+
+    def __init__(
+        self,
+        context: ClientContext,
+        store: AnswerStore,
+        *,
+        manager: TokenManager,
+        scope: tuple[str, str],
+        reuses: bool,
+    ) -> None:
+        self._context = context
+        self._store = store
+        self._manager = manager
+        self._reuses = reuses
+        self._own = (store.identity(manager), *scope)
+        application = manager.provider.application_id
+        self._common = self._own if application == _NO_APPLICATION else (application, *scope)
+
+    def run(self, execution: CallExecution[T]) -> Coroutine[Any, Any, T]:
+        """Make a call, if it has to be made; to be awaited."""
+        call = execution.call
+        if is_write(call.operation):
+            return self._write(execution)
+        if self._reuses and is_cacheable(call):
+            return self._read(execution)
+        return execution.run()
+
+    async def _write(self, execution: CallExecution[T]) -> T:
+        self._store.begin_write()
+        try:
+            return await execution.run()
+        finally:
+            self._store.end_write(lost=execution.lost_an_answer)
+
+    async def _read(self, execution: CallExecution[T]) -> T:
+        if self._manager.ended:
+            return await execution.run()  # which says so
+        reference = is_reference(execution.call.operation.path)
+        key = (self._common if reference else self._own, execution.call.target)
+        execution.begin()
+        try:
+            # A loop of hits must let other tasks run. Before the lookup: nothing may come between it and its answer.
+            await anyio.lowlevel.checkpoint()
+            response = await self._find(execution, key, reference=reference)
+        except BaseException as error:
+            execution.fail(error)
+            raise
+        if response is not None:
+            return execution.conclude(response)
+        execution.missed()
+        if self._store.flight(key) is not None:
+            return await execution.run()  # another one's read failed, and a third has begun
+        return await self._lead(execution, key, reference=reference)
+
+    async def _find(self, execution: CallExecution[T], key: Hashable, *, reference: bool) -> RawResponse | None:
+        """Return a kept answer or that of a read under way, or `None` if this call has to be made.
+
+        Raises:
+            CareCloudError: the read under way failed as this one would, or took too long, or the client was closed.
+        """
+        for _ in range(_MOST_WAITS):
+            response = self._kept(execution.call, key, reference=reference)
+            if response is not None:
+                return response
+            flight = self._store.flight(key)
+            if flight is None:
+                return None
+            await self._wait(execution, flight)
+            if self._context.closed:
+                raise self._context.closed_error(under_way=f"while {execution.call.title} was under way")
+            if flight.generation != self._store.generation:
+                continue
+            if flight.response is not None:
+                return flight.response if self._may_share(flight, flight.response) else None
+            if isinstance(flight.error, _SHARED_ERRORS):
+                error = flight.error.fresh()
+                error.correlation_id = None  # this call has one of its own
+                raise error
+            if isinstance(flight.error, Exception):
+                return None
+        return None
+
+    def _kept(self, call: PreparedCall, key: Hashable, *, reference: bool) -> RawResponse | None:
+        if not reference:
+            # Without a token the identity has to prove itself first.
+            return self._store.get(key) if self._manager.has_token else None
+        return self._store.get(key) or (self._store.get((self._own, call.target)) if self._manager.has_token else None)
+
+    async def _wait(self, execution: CallExecution[T], flight: Flight) -> None:
+        with anyio.move_on_after(max(execution.seconds_left, 0.0)) as scope:
+            await flight.done.wait()
+        if scope.cancelled_caught:
+            call = execution.call
+            raise RequestTimeoutError(
+                f"{call.title}: no answer in time (total); an identical read was under way{call.page}",
+                method=call.operation.method,
+                path=call.operation.path,
+            )
+
+    def _may_share(self, flight: Flight, response: RawResponse) -> bool:
+        return flight.manager is self._manager or not is_private(response.headers)
+
+    async def _lead(self, execution: CallExecution[T], key: Hashable, *, reference: bool) -> T:
+        flight = self._store.begin_read(key, self._manager)
+        try:
+            result = await execution.run()
+        except Exception as error:
+            flight.error = error
+            raise
+        else:
+            flight.response = execution.response
+        finally:
+            self._store.end_read(flight)
+        self._keep(execution, flight, reference=reference)
+        return result
+
+    def _keep(self, execution: CallExecution[T], flight: Flight, *, reference: bool) -> None:
+        response = flight.response
+        if response is None:
+            return
+        own = reference and is_private(response.headers)
+        key = (self._own, execution.call.target) if own else flight.key
+        self._store.keep(key, response, generation=flight.generation, reference=reference)

@@ -1,0 +1,235 @@
+"""ResponseCache: answers that are kept for a while, and the reads under way that others may share.
+
+Nothing here sends anything; `calls.cached_calls` does. What makes it safe:
+
+- An answer is found under the identity that asked for it. Only lists of `REFERENCE` are found under the application.
+- A write forgets every answer and every read under way, when it begins and again when it ends. What a read brings that
+  began before is not kept.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import anyio
+from attrs import define, field, frozen
+from attrs.validators import optional
+
+from carecloud_async.auth.manager import TokenManager
+from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.validators import number, whole_number
+
+if TYPE_CHECKING:
+    from carecloud_async.calls.attempt import RawResponse
+
+#: Families whose lists and records are reference data: settings of the project, the same for all who use one
+#: application, and about no customer.
+REFERENCE = frozenset({
+    "agreements", "booking-statuses", "booking-ticket-properties", "card-types", "communication-channels", "countries",
+    "credit-types", "currencies", "customer-address-types", "customer-properties", "customer-relation-types",
+    "customer-sources", "customer-types", "event-groups", "event-properties", "event-types", "interests", "languages",
+    "partner-properties", "payment-types", "point-types", "product-brands", "product-groups", "product-properties",
+    "product-reservation-external-list-types", "product-reservation-sources", "purchase-item-properties",
+    "purchase-item-types", "purchase-properties", "purchase-types", "reward-properties", "reward-types", "statuses",
+    "store-groups", "store-properties", "stores", "task-properties", "task-states", "task-types", "voucher-properties",
+})  # fmt: skip
+#: Reference data below other families.
+_MORE_REFERENCE = frozenset({"/event-types/{event_type_id}/event-properties", "/products/tags", "/rewards/tags"})
+
+#: What an answer takes besides its body, roughly (bytes).
+_OVERHEAD = 2048
+#: How long nothing is kept after a write whose answer was lost: the server may carry it out late (seconds).
+SETTLE_SECONDS = 30.0
+
+_DIRECTIVE = re.compile(r'([a-z-]+)(?:\s*=\s*"?([^",]*)"?)?')
+_DIGITS = re.compile(r"[0-9]+")
+#: The longest time that a header can ask for, in seconds (RFC 9111, 1.2.2).
+_FOREVER = 2.0**31
+
+
+@frozen(kw_only=True)
+class ResponseCache:
+    """Settings of a client's cache. Each client keeps answers of its own, in memory.
+
+    Answers of reads are kept as long as their `Cache-Control: max-age` says (RFC 9111), and identical reads under way
+    become one. After a write by this client nobody gets an answer that was asked for before it. See docs/caching.md.
+
+    Attributes:
+        max_entries: the most answers that are kept; the one that was used longest ago goes first.
+        max_bytes: the most memory that they take, roughly.
+        reference_seconds: how long reference data (currencies, stores, product groups …; see docs/caching.md) is kept,
+            in seconds, if the server does not ask for longer; as the server says if left out.
+    """
+
+    max_entries: int = field(default=1000, validator=whole_number(least=1))
+    max_bytes: int = field(default=64 * 2**20, validator=whole_number(least=1))
+    reference_seconds: float | None = field(default=None, validator=optional(number()))
+
+
+@cache
+def is_reference(path: str) -> bool:
+    """Return whether the path template of a known operation is that of reference data."""
+    family, *rest = path.strip("/").split("/")
+    one_record = len(rest) == 1 and rest[0].startswith("{")
+    return (family in REFERENCE and (not rest or one_record)) or path in _MORE_REFERENCE
+
+
+def is_private(headers: Mapping[str, str]) -> bool:
+    """Return whether the server wants an answer kept for nobody but the one who asked."""
+    return "private" in _directives(headers)
+
+
+def seconds_to_keep(headers: Mapping[str, str], *, at_least: float = 0.0) -> float:
+    """Return how long an answer may be kept from the moment it was asked for, in seconds; 0 for not at all.
+
+    Args:
+        headers: the answer's headers.
+        at_least: the user's own wish, which does not stand against `no-store` and `no-cache`.
+    """
+    said = _directives(headers)
+    if "no-store" in said or "no-cache" in said:
+        return 0.0
+    seconds = _seconds(said.get("max-age"))
+    return max(seconds - _seconds(headers.get("age")), at_least, 0.0)
+
+
+def _directives(headers: Mapping[str, str]) -> dict[str, str]:
+    return {match[1]: match[2] or "" for match in _DIRECTIVE.finditer((headers.get("cache-control") or "").lower())}
+
+
+def _seconds(text: str | None) -> float:
+    text = (text or "").strip()
+    return min(float(text), _FOREVER) if _DIGITS.fullmatch(text) else 0.0
+
+
+@frozen
+class _Entry:
+    response: RawResponse
+    until: float
+
+    @property
+    def size(self) -> int:
+        return len(self.response.body) + _OVERHEAD
+
+
+@define(eq=False)
+class Flight:
+    """A read under way that identical ones wait for. They find its outcome here; neither if it was cancelled.
+
+    Attributes:
+        key: what is read, and for whom.
+        manager: the tokens of the identity that asks.
+        generation: the number of the writes before it.
+    """
+
+    key: Hashable
+    manager: TokenManager
+    generation: int
+    done: anyio.Event = field(factory=anyio.Event)
+    response: RawResponse | None = None
+    error: BaseException | None = None
+
+
+class AnswerStore:
+    """The answers that one client keeps, and its reads under way.
+
+    Args:
+        settings: the bounds.
+        clock: the clock.
+    """
+
+    def __init__(self, settings: ResponseCache, *, clock: Clock) -> None:
+        self.generation = 0
+        self._settings = settings
+        self._clock = clock
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._bytes = 0
+        self._flights: dict[Hashable, Flight] = {}
+        self._settled_at = -math.inf
+        self._identities: WeakKeyDictionary[TokenManager, object] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        return f"<AnswerStore of {len(self._entries)} answers, {self._bytes} bytes>"
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def identity(self, manager: TokenManager) -> object:
+        """Return what stands for an identity in keys: as long as it lives the same, and never that of another one."""
+        return self._identities.setdefault(manager, object())
+
+    def get(self, key: Hashable) -> RawResponse | None:
+        """Return the answer that is kept under a key, if it is still good."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if self._clock.monotonic() >= entry.until:
+            self._drop(key)
+            return None
+        self._entries.move_to_end(key)
+        return entry.response
+
+    def flight(self, key: Hashable) -> Flight | None:
+        """Return the read under way for a key, if there is one that began after the last write."""
+        return self._flights.get(key)
+
+    def begin_read(self, key: Hashable, manager: TokenManager) -> Flight:
+        """Note a read that others may wait for."""
+        flight = self._flights[key] = Flight(key, manager, self.generation)
+        return flight
+
+    def end_read(self, flight: Flight) -> None:
+        """Note that a read has ended; its waiters go on."""
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+        flight.done.set()
+
+    def keep(self, key: Hashable, response: RawResponse, *, generation: int, reference: bool) -> None:
+        """Keep an answer as long as it may be, unless a write came between.
+
+        Args:
+            key: what was read, and for whom.
+            response: the answer.
+            generation: the number of the writes before it was asked for.
+            reference: whether it is reference data.
+        """
+        wish = self._settings.reference_seconds if reference else None
+        entry = _Entry(response, response.sent_at + seconds_to_keep(response.headers, at_least=wish or 0.0))
+        now = self._clock.monotonic()
+        if generation != self.generation or now < self._settled_at or entry.until <= now:
+            return
+        if response.status != 200 or entry.size > self._settings.max_bytes:
+            return
+        self._drop(key)
+        self._entries[key] = entry
+        self._bytes += entry.size
+        while len(self._entries) > self._settings.max_entries or self._bytes > self._settings.max_bytes:
+            self._drop(next(iter(self._entries)))
+
+    def begin_write(self) -> None:
+        """Forget everything: from now on the server may hold something else."""
+        self.generation += 1
+        self._entries.clear()
+        self._bytes = 0
+        self._flights.clear()  # those who wait already get their answer: they asked before the write
+
+    def end_write(self, *, lost: bool) -> None:
+        """Forget everything again: what was asked for during the write may have been answered before it took effect.
+
+        Args:
+            lost: whether an answer is missing, so that it may take effect only later.
+        """
+        self.begin_write()
+        if lost:
+            self._settled_at = self._clock.monotonic() + SETTLE_SECONDS
+
+    def _drop(self, key: Hashable) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry.size

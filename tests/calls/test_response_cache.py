@@ -1,0 +1,307 @@
+"""ResponseCache through a client: what is kept, for whom, and how long."""
+
+import math
+
+import anyio
+import httpx
+import pytest
+from cache_server import Server, connect, credentials
+from call_doors import ManualClock
+
+from carecloud_async import (
+    CareCloud,
+    ConfigurationError,
+    CustomerSession,
+    RateLimit,
+    ResponseCache,
+    RetryPolicy,
+    SessionExpiredError,
+)
+from carecloud_async.calls.response_cache import REFERENCE, SETTLE_SECONDS, is_reference, seconds_to_keep
+from carecloud_async.resources import OPERATIONS
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_twenty_reads_of_a_list_with_max_age_are_one_request():
+    """Pages, iteration, first and total of the same page are answered from what is kept."""
+    server = Server()
+    async with connect(server) as client:
+        pages = [await client.customers.list(last_name="Smith").page() for _ in range(10)]
+        pages += [[one async for one in client.customers.list(last_name="Smith")] for _ in range(10)]
+    assert server.sent == ["GET /customers"]
+    assert len({page[0] if isinstance(page, list) else page.items[0] for page in pages}) == 1
+
+
+async def test_without_a_cache_every_read_is_sent():
+    """`cache=None` is the default: max-age alone keeps nothing."""
+    server = Server()
+    transport = httpx.MockTransport(server)
+    async with CareCloud("x.example.com", auth=credentials(), transport=transport) as client:
+        for _ in range(3):
+            await client.customers.list().page()
+    assert len(server.sent) == 3
+
+
+async def test_answers_end_with_their_max_age():
+    """The age counts from the moment the answer was asked for; then the next read is sent."""
+    server, clock = Server(), ManualClock()
+    async with connect(server, clock=clock) as client:
+        await client.customers.list().page()
+        clock.now += 59.9
+        await client.customers.list().page()
+        assert len(server.sent) == 1
+        clock.now += 0.1
+        await client.customers.list().page()
+    assert len(server.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ({}, 0),
+        ({"cache-control": "max-age=60"}, 60),
+        ({"cache-control": 'Private, Max-Age="60"'}, 60),
+        ({"cache-control": "max-age=60", "age": "50"}, 10),
+        ({"cache-control": "max-age=60", "age": "70"}, 0),
+        ({"cache-control": "max-age=60, no-store"}, 0),
+        ({"cache-control": "no-cache, max-age=60"}, 0),
+        ({"cache-control": "max-age=-1"}, 0),
+        ({"cache-control": "max-age=soon"}, 0),
+        ({"cache-control": "s-maxage=60"}, 0),
+        ({"cache-control": "must-revalidate, max-age=5"}, 5),
+        ({"cache-control": "max-age=99999999999999999999"}, 2**31),
+    ],
+)
+def test_how_long_an_answer_may_be_kept(said, seconds):
+    """Max-age less Age, nothing for no-store and no-cache, nothing for what cannot be read."""
+    assert seconds_to_keep(said) == seconds
+
+
+async def test_reference_data_is_kept_as_long_as_the_user_says():
+    """`reference_seconds` holds without any header and is the least with one; other lists are not kept by it."""
+    server, clock = Server(Date="now"), ManualClock()
+    async with connect(server, cache=ResponseCache(reference_seconds=300), clock=clock) as client:
+        for _ in range(3):
+            await client.currencies.list().page()
+            await client.customers.list().page()
+        assert server.sent.count("GET /currencies") == 1
+        assert server.sent.count("GET /customers") == 3
+        clock.now += 300
+        await client.currencies.list().page()
+    assert server.sent.count("GET /currencies") == 2
+
+
+async def test_no_store_is_respected_for_reference_data_too():
+    """What the server forbids to keep is asked for each time, whatever the user says."""
+    server = Server(**{"Cache-Control": "no-store"})
+    async with connect(server, cache=ResponseCache(reference_seconds=300)) as client:
+        for _ in range(3):
+            await client.currencies.list().page()
+    assert len(server.sent) == 3
+
+
+async def test_thirty_customers_on_one_pool_see_each_only_itself():
+    """Views of one client read the same path at once and again: each gets its own record, from one request."""
+    server = Server()
+    found = {}
+
+    async def read(name):
+        view = client.acting_as(CustomerSession.resume(token_id=name, customer_id=name))
+        found[name] = [(await view.customers.list().page()).items[0].customer_id for _ in range(5)]
+
+    async with connect(server) as client, anyio.create_task_group() as group:
+        for number in range(30):
+            group.start_soon(read, f"customer-{number}")
+    assert found == {f"customer-{number}": [f"customer-{number}"] * 5 for number in range(30)}
+    assert len(server.sent) == 30
+
+
+async def test_reference_data_is_shared_by_application():
+    """Two users of one application share it; another application and a session that names none ask for themselves."""
+    server = Server()
+    async with connect(server) as client:
+        seen = [
+            (await client.acting_as(auth).currencies.list().page()).items[0].name
+            for auth in (
+                credentials("u"),
+                credentials("v"),
+                credentials("w", application="b"),
+                CustomerSession.resume(token_id="t", customer_id="c"),
+            )
+        ]
+    assert seen == ["answer 1", "answer 1", "answer 2", "answer 3"]
+
+
+async def test_private_reference_data_is_kept_for_the_one_who_asked():
+    """`Cache-Control: private` on such a list: nobody else gets it, not even while it is under way."""
+    server = Server(**{"Cache-Control": "private, max-age=60"})
+    server.hold = anyio.Event()
+    seen = []
+
+    async def read(login):
+        seen.append((await client.acting_as(credentials(login)).currencies.list().page()).items[0].name)
+
+    async with connect(server) as client:
+        async with anyio.create_task_group() as group:
+            for login in ("u", "v"):
+                group.start_soon(read, login)
+                await anyio.wait_all_tasks_blocked()
+            server.hold.set()
+        for login in ("u", "v"):
+            await read(login)
+    assert sorted(seen) == ["answer 1", "answer 1", "answer 2", "answer 2"]
+
+
+async def test_languages_have_answers_of_their_own():
+    """A view in another language asks for itself."""
+    server = Server()
+    async with connect(server) as client:
+        english = client.with_options(language="en-gb")
+        codes = [(await view.currencies.list().page()).items[0].code for view in (client, english, client, english)]
+    assert codes == ["cs, en-gb;q=0.8", "en-gb"] * 2
+    assert len(server.sent) == 2
+
+
+async def test_a_write_makes_the_client_forget():
+    """After a write through any view nobody gets what was asked for before it."""
+    server = Server()
+    async with connect(server) as client:
+        other = client.acting_as(credentials("v"))
+        await client.customers.list().page()
+        await client.currencies.list().page()
+        await other.request("DELETE", "cards/1")
+        await client.customers.list().page()
+        await client.currencies.list().page()
+    assert server.sent == ["GET /customers", "GET /currencies", "DELETE /cards/1", "GET /customers", "GET /currencies"]
+
+
+async def test_a_lost_write_keeps_answers_out_for_a_while():
+    """It may take effect late: for half a minute reads are sent and not kept."""
+    clock, server = ManualClock(), Server()
+
+    async def lossy(request):
+        if request.method == "PUT":
+            raise httpx.ReadError("gone")
+        return await server(request)
+
+    once = RetryPolicy(attempts=1)
+    async with connect(lossy, clock=clock, retry=once) as client:
+        with pytest.raises(Exception, match="hung up"):
+            await client.request("PUT", "customers/{customer_id}", path_params={"customer_id": "1"}, json={})
+        for _ in range(3):
+            await client.customers.list().page()
+        assert len(server.sent) == 3
+        clock.now += SETTLE_SECONDS
+        for _ in range(3):
+            await client.customers.list().page()
+    assert len(server.sent) == 4
+
+
+async def test_an_update_reads_the_record_itself():
+    """What is merged and sent back is the record as it is now, whatever is kept."""
+    server = Server()
+    async with connect(server) as client:
+        await client.customers.get("1")
+        await client.customers.update("1", {"personal_information": {"last_name": "New"}})
+    assert server.sent == ["GET /customers/1", "GET /customers/1", "PUT /customers/1"]
+
+
+async def test_prefetch_exports_and_ping_are_always_sent(tmp_path):
+    """Pages of different ages would not make an exact list, and a ping is there to ask."""
+    server = Server()
+    async with connect(server) as client:
+        await client.customers.list().page()
+        await client.ping()
+        async with client.customers.list().prefetch(2) as found:
+            async for _ in found:
+                break
+        before = len(server.sent)
+        assert before >= 3
+        await client.customers.list().export(tmp_path / "all.jsonl")
+    assert len(server.sent) > before
+
+
+async def test_calls_that_are_more_than_a_plain_read_are_always_sent():
+    """Own headers, and paths that the SDK does not know."""
+    server = Server()
+    async with connect(server) as client:
+        for _ in range(2):
+            await client.request("GET", "customers", headers={"X-Mine": "1"})
+            await client.request("GET", "unknown/things")
+    assert len(server.sent) == 4
+
+
+async def test_no_operation_that_issues_or_writes_is_kept():
+    """Of the table's operations those alone are cacheable that are GETs and safe; no reference list names a person."""
+    reference = [one for one in OPERATIONS.values() if one.method == "GET" and is_reference(one.path)]
+    assert {one.path.split("/")[1] for one in reference} >= REFERENCE
+    assert [one.path for one in reference if "customer_id" in one.path or "customer_id" in one.parameters] == []
+    assert not any(is_reference(one.path) for one in OPERATIONS.values() if "token" in one.path)
+
+
+async def test_who_is_logged_out_gets_nothing_from_the_cache():
+    """A session that was logged out is over, also where its answers would still be good."""
+    server = Server()
+    async with connect(server) as client:
+        mine = client.acting_as(CustomerSession.resume(token_id="t", customer_id="c"))
+        await mine.customers.list().page()
+        await mine.logout()
+        with pytest.raises(SessionExpiredError):
+            await mine.customers.list().page()
+        with pytest.raises(SessionExpiredError):
+            await mine.currencies.list().page()
+
+
+async def test_hits_pass_before_the_rate_limiter():
+    """A thousand kept answers take no slot of a limit that lets one call leave in an hour."""
+    server = Server()
+    async with connect(server, rate_limit=RateLimit(requests_per_second=20)) as client:
+        await client.customers.list().page()
+        with client.record_calls() as calls, anyio.fail_after(5):
+            for _ in range(1000):
+                await client.customers.list().page()
+    assert len(server.sent) == 1
+    assert math.fsum(call.limiter_seconds for call in calls) == 0
+
+
+async def test_what_is_kept_is_bounded():
+    """By number and by memory, the one used longest ago goes first; what is too large alone is not kept."""
+    server = Server()
+    async with connect(server, cache=ResponseCache(max_entries=2)) as client:
+        for name in ("1", "2", "1", "3", "1", "2"):
+            await client.customers.get(name)
+        assert server.sent == [f"GET /customers/{name}" for name in ("1", "2", "3", "2")]
+        assert len(client._caller.context.answers) == 2
+    async with connect(Server(), cache=ResponseCache(max_bytes=5000)) as client:
+        for name in ("1", "2", "3"):
+            await client.customers.get(name)
+        assert len(client._caller.context.answers) == 2
+    async with connect(Server(), cache=ResponseCache(max_bytes=100)) as client:
+        await client.customers.get("1")
+        assert len(client._caller.context.answers) == 0
+
+
+async def test_a_loop_of_hits_lets_other_tasks_run_and_can_be_cancelled():
+    """Each hit is a checkpoint."""
+    server = Server()
+    async with connect(server) as client:
+        await client.customers.list().page()
+        with anyio.move_on_after(0.05) as scope:
+            while True:
+                await client.customers.list().page()
+    assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("wrong", [ResponseCache, 1000, {}], ids=["class", "number", "dict"])
+async def test_what_is_no_cache_is_refused(wrong):
+    """A class, a number or a dict in its place is told before anything is sent."""
+    with pytest.raises(ConfigurationError, match=r"expected a ResponseCache"):
+        CareCloud("x.example.com", auth=credentials(), cache=wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"max_entries": 0}, {"max_bytes": 0}, {"reference_seconds": 0}], ids=str)
+def test_settings_that_cannot_work_are_refused(wrong):
+    """Bounds and seconds are greater than zero."""
+    with pytest.raises(ConfigurationError, match=f"ResponseCache: {next(iter(wrong))}"):
+        ResponseCache(**wrong)

@@ -1,0 +1,370 @@
+"""Spans and metrics of a client, read from OpenTelemetry's in-memory exporters."""
+
+import logging
+
+import anyio
+import httpx
+import pytest
+from opentelemetry import propagate, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from carecloud_async import (
+    AuthenticationError,
+    CareCloud,
+    ConfigurationError,
+    EnterpriseCredentials,
+    NotFoundError,
+    RateLimit,
+    ResponseCache,
+    RetryPolicy,
+    ServerError,
+    Timeout,
+)
+from carecloud_async.otel import OpenTelemetry
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+SERVER = {"server.address": "x.example.com", "server.port": 443}
+LOGIN = "POST /users/actions/login"
+SECRETS = ["planted-secret", "planted@example.com", "c0ffee00c0ffee00c0ffee00", "planted-detail", "Plantedname"]
+
+
+class Telemetry:
+    """Providers that keep everything in memory."""
+
+    def __init__(self):
+        self.exporter = InMemorySpanExporter()
+        self.tracer_provider = TracerProvider()
+        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.reader = InMemoryMetricReader()
+        self.meter_provider = MeterProvider([self.reader])
+
+    def make(self, **options):
+        return OpenTelemetry(tracer_provider=self.tracer_provider, meter_provider=self.meter_provider, **options)
+
+    @property
+    def spans(self):
+        return self.exporter.get_finished_spans()
+
+    def named(self, name):
+        return [span for span in self.spans if span.name == name]
+
+    def below(self, parent):
+        return [span for span in self.spans if span.parent and span.parent.span_id == parent.context.span_id]
+
+    def points(self, name):
+        data = self.reader.get_metrics_data()
+        scopes = [scope for one in data.resource_metrics for scope in one.scope_metrics] if data else []
+        metrics = [metric for scope in scopes for metric in scope.metrics if metric.name == name]
+        return [point for metric in metrics for point in metric.data.data_points]
+
+    def count(self, name):
+        return sum(getattr(point, "count", None) or point.value for point in self.points(name))
+
+
+@pytest.fixture
+def telemetry():
+    return Telemetry()
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=20, seed=1)
+
+
+def connect(sandbox, telemetry, /, **options):
+    options = {"retry": RetryPolicy(base=0.001), "telemetry": telemetry.make(), **options}
+    return CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), **options)
+
+
+async def test_a_call_is_a_client_span_with_the_stable_names(sandbox, telemetry):
+    """Named by verb and template; method, template, server and status as the semantic conventions call them."""
+    async with connect(sandbox, telemetry) as client:
+        await client.login()
+        await client.customers.get(sandbox.customers.id_at(2))
+    (span,) = telemetry.named("GET /customers/{customer_id}")
+    attributes = dict(span.attributes)
+    assert len(attributes.pop("carecloud.correlation_id")) == 16
+    assert attributes == {
+        "http.request.method": "GET",
+        "url.template": "/customers/{customer_id}",
+        "http.response.status_code": 200,
+        "carecloud.operation": "customers.get",
+        **SERVER,
+    }
+    assert (span.kind, span.status.status_code, span.parent) == (SpanKind.CLIENT, StatusCode.UNSET, None)
+    (attempt,) = telemetry.below(span)
+    assert (attempt.name, attempt.kind) == ("attempt", SpanKind.INTERNAL)
+    assert dict(attempt.attributes) == {"http.response.status_code": 200}
+
+
+async def test_a_404_is_an_error_on_the_span_and_in_the_histogram(sandbox, telemetry):
+    """Its status, the class of the error, a span status of ERROR; no event holds the error's text."""
+    async with connect(sandbox, telemetry) as client:
+        with pytest.raises(NotFoundError):
+            await client.customers.get("c0ffee00c0ffee00c0ffee00")
+    (span,) = telemetry.named("GET /customers/{customer_id}")
+    assert (span.attributes["http.response.status_code"], span.attributes["error.type"]) == (404, "NotFoundError")
+    assert (span.status.status_code, span.status.description, span.events) == (StatusCode.ERROR, None, ())
+    failed = [point for point in telemetry.points("http.client.request.duration") if "error.type" in point.attributes]
+    assert [dict(point.attributes) for point in failed] == [
+        {
+            "http.request.method": "GET",
+            "url.template": "/customers/{customer_id}",
+            "http.response.status_code": 404,
+            "error.type": "NotFoundError",
+            **SERVER,
+        }
+    ]
+
+
+async def test_two_503s_then_success_are_one_call_of_three_attempts(sandbox, telemetry):
+    """One span with resend_count 2 over three attempts; one duration with status 200; two retries counted."""
+    async with connect(sandbox, telemetry) as client:
+        await client.login()
+        sandbox.faults.add("GET /customers", status=503, times=2)
+        await client.customers.list().page()
+    (span,) = telemetry.named("GET /customers")
+    assert (span.attributes["http.request.resend_count"], span.attributes["http.response.status_code"]) == (2, 200)
+    assert span.status.status_code is StatusCode.UNSET
+    attempts = telemetry.below(span)
+    assert [attempt.attributes["http.response.status_code"] for attempt in attempts] == [503, 503, 200]
+    assert [attempt.attributes.get("http.request.resend_count") for attempt in attempts] == [None, 1, 2]
+    assert [attempt.status.status_code for attempt in attempts] == [StatusCode.ERROR] * 2 + [StatusCode.UNSET]
+    assert [event.name for event in span.events] == ["retry", "retry"]
+    durations = telemetry.points("http.client.request.duration")
+    assert [p.count for p in durations if p.attributes["url.template"] == "/customers"] == [1]
+    (retries,) = telemetry.points("carecloud.client.retries")
+    assert (retries.value, retries.attributes["carecloud.retry.reason"]) == (2, "server_error")
+
+
+async def test_a_renewal_after_401_is_a_login_below_the_attempt_that_needed_it(sandbox, telemetry):
+    """The call succeeds in one attempt; the login that it led is a client span of its own below that attempt."""
+    async with connect(sandbox, telemetry) as client:
+        await client.login()
+        telemetry.exporter.clear()
+        sandbox.faults.add("GET /customers", status=401)
+        await client.ping()
+    (call,) = telemetry.named("GET /customers")
+    (attempt,) = telemetry.below(call)
+    (login,) = telemetry.below(attempt)
+    assert (login.name, login.kind) == (LOGIN, SpanKind.CLIENT)
+    assert call.attributes["http.response.status_code"] == 200
+    assert telemetry.count("carecloud.client.logins") == 2
+
+
+async def test_refused_logins_are_counted(sandbox, telemetry):
+    """A wrong password is one login and one refusal, and no span below it stays open."""
+    wrong = EnterpriseCredentials(external_application_id="a" * 24, login="planted@example.com", password="wrong")
+    transport = httpx.MockTransport(lambda request: httpx.Response(401, json={"error": {"detail": "planted-detail"}}))
+    async with CareCloud("x.example.com", auth=wrong, transport=transport, telemetry=telemetry.make()) as client:
+        with pytest.raises(AuthenticationError):
+            await client.ping()
+    assert telemetry.count("carecloud.client.logins") == telemetry.count("carecloud.client.login.refusals") == 1
+    (call,) = telemetry.named("GET /customers")
+    (attempt,) = telemetry.below(call)
+    assert [span.status.status_code for span in (call, attempt)] == [StatusCode.ERROR] * 2
+    assert [span.name for span in telemetry.below(attempt)] == [LOGIN]
+
+
+async def test_throttling_and_the_pace_that_follows_are_measured(sandbox, telemetry):
+    """A 429 is counted, and from then on the gauge shows the pace; before it there is none."""
+    async with connect(sandbox, telemetry) as client:
+        await client.login()
+        assert telemetry.points("carecloud.client.pace") == []
+        sandbox.faults.add("GET /customers", status=429, retry_after=0.01)
+        await client.ping()
+        assert telemetry.count("carecloud.client.throttled") == 1
+        (pace,) = telemetry.points("carecloud.client.pace")
+    assert pace.value > 0
+    assert dict(pace.attributes) == SERVER
+
+
+async def test_waits_at_the_rate_limiter_are_measured(sandbox, telemetry):
+    """Calls that had to wait are in the histogram of waits, and each tells its own on its span."""
+    async with connect(sandbox, telemetry, rate_limit=RateLimit(requests_per_second=50)) as client:
+        await client.login()
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(client.ping)
+    (waits,) = telemetry.points("carecloud.client.limiter.wait")
+    told = [span.attributes.get("carecloud.limiter.wait", 0) for span in telemetry.named("GET /customers")]
+    assert waits.count == sum(wait > 0 for wait in told) >= 2
+    assert waits.sum == pytest.approx(sum(told))
+
+
+async def test_the_histogram_has_the_bounds_of_the_conventions(sandbox, telemetry):
+    """Seconds, in the fourteen buckets that dashboards for HTTP expect."""
+    async with connect(sandbox, telemetry) as client:
+        await client.ping()
+    bounds = telemetry.points("http.client.request.duration")[0].explicit_bounds
+    assert bounds == (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+
+
+async def test_a_cached_answer_is_told_and_is_no_request(telemetry):
+    """A hit is a span without attempts that says so; it counts as a hit and not in the durations of requests."""
+
+    def serve(request):
+        body = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"} if "login" in request.url.path else {
+            "currencies": [],
+            "total_items": 0,
+        }  # fmt: skip
+        return httpx.Response(200, json={"data": body}, headers={"Cache-Control": "max-age=60"})
+
+    auth = EnterpriseCredentials(external_application_id="a" * 24, login="u", password="p")
+    options = {"telemetry": telemetry.make(), "cache": ResponseCache(), "transport": httpx.MockTransport(serve)}
+    async with CareCloud("x.example.com", auth=auth, **options) as client:
+        for _ in range(3):
+            await client.currencies.list().page()
+    spans = telemetry.named("GET /currencies")
+    assert [span.attributes.get("carecloud.cached") for span in spans] == [None, True, True]
+    assert [len(telemetry.below(span)) for span in spans] == [1, 0, 0]
+    assert telemetry.count("carecloud.client.cache.misses") == 1
+    assert telemetry.count("carecloud.client.cache.hits") == 2
+    durations = telemetry.points("http.client.request.duration")
+    assert [p.count for p in durations if p.attributes["url.template"] == "/currencies"] == [1]
+
+
+async def test_nothing_planted_is_in_any_span_or_metric(telemetry):
+    """Ids, filters, bodies, headers, passwords, tokens and the server's prose appear nowhere."""
+
+    def serve(request):
+        if "login" in request.url.path:
+            data = {"bearer_token": "planted-secret", "valid_to": "2999-01-01 00:00:00"}
+            return httpx.Response(200, json={"data": data})
+        error = {"detail": "planted-detail", "title": "Plantedname", "type": "planted@example.com"}
+        headers = {"X-Request-Id": "planted-secret", "X-Owner": "planted@example.com"}
+        return httpx.Response(500, json={"error": error}, headers=headers)
+
+    auth = EnterpriseCredentials(
+        external_application_id="a" * 24, login="planted@example.com", password="planted-secret"
+    )
+    options = {"telemetry": telemetry.make(), "transport": httpx.MockTransport(serve)}
+    async with CareCloud("x.example.com", auth=auth, retry=RetryPolicy(base=0.001), **options) as client:
+        calls = [
+            client.customers.get("c0ffee00c0ffee00c0ffee00"),
+            client.customers.list(email="planted@example.com", last_name="Plantedname").page(),
+            client.customers.update("c0ffee00c0ffee00c0ffee00", {"personal_information": {"last_name": "Plantedname"}}),
+            client.request("GET", "things/c0ffee00c0ffee00c0ffee00", headers={"X-Mine": "planted-secret"}),
+            client.request("POST", "things", json={"email": "planted@example.com"}),
+        ]
+        for call in calls:
+            with pytest.raises(ServerError):
+                await call
+    told = "".join(span.to_json() for span in telemetry.spans) + telemetry.reader.get_metrics_data().to_json()
+    assert "/things/{id2}" in told
+    assert [secret for secret in SECRETS if secret in told] == []
+
+
+async def test_a_cancelled_call_ends_its_spans_and_is_no_failure(sandbox, telemetry):
+    """Cancelled in mid-attempt: both spans end with the cancellation's name, and their status is not ERROR."""
+    async with connect(sandbox, telemetry) as client:
+        await client.login()
+        sandbox.faults.add("GET /customers", delay=30)
+        with anyio.move_on_after(0.05):
+            await client.ping()
+        assert not trace.get_current_span().get_span_context().is_valid
+    (call,) = telemetry.named("GET /customers")
+    (attempt,) = telemetry.below(call)
+    assert {span.attributes["error.type"] for span in (call, attempt)} <= {"CancelledError", "Cancelled"}
+    assert {span.status.status_code for span in (call, attempt)} == {StatusCode.UNSET}
+
+
+async def test_time_that_runs_out_is_a_failure(sandbox, telemetry):
+    """A call that took longer than its total ends attempt and call with the error's class."""
+    async with connect(sandbox, telemetry, timeout=Timeout(total=0.05)) as client:
+        await client.login()
+        sandbox.faults.add("GET /customers", delay=30)
+        with pytest.raises(TimeoutError):
+            await client.ping()
+    (call,) = telemetry.named("GET /customers")
+    spans = [call, *telemetry.below(call)]
+    assert [span.attributes["error.type"] for span in spans] == ["RequestTimeoutError"] * 2
+    assert [span.status.status_code for span in spans] == [StatusCode.ERROR] * 2
+
+
+async def test_calls_stand_below_the_span_of_the_application(sandbox, telemetry):
+    """The current span of each task is the parent, also of calls side by side, and is current again afterwards."""
+    tracer = telemetry.tracer_provider.get_tracer("app")
+
+    async def work(number):
+        with tracer.start_as_current_span(f"work {number}") as span:
+            await client.ping()
+            assert trace.get_current_span() is span
+
+    async with connect(sandbox, telemetry) as client:
+        await client.login()
+        async with anyio.create_task_group() as group:
+            for number in range(5):
+                group.start_soon(work, number)
+    parents = {span.context.span_id for span in telemetry.spans if span.name.startswith("work")}
+    assert {span.parent.span_id for span in telemetry.named("GET /customers")} == parents
+    assert len(parents) == 5
+
+
+async def test_the_trace_leaves_the_process_only_if_asked(sandbox, telemetry):
+    """No traceparent by default; with a propagator each request names the attempt that it belongs to."""
+    seen = []
+    inner = sandbox.transport()
+
+    class Watching(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            seen.append(request.headers.get("traceparent"))
+            return await inner.handle_async_request(request)
+
+    for propagator in (None, propagate.get_global_textmap()):
+        made = telemetry.make(propagator=propagator)
+        auth = sandbox.credentials()
+        async with CareCloud("x.example.com", auth=auth, transport=Watching(), telemetry=made) as client:
+            await client.ping()
+    assert seen[:2] == [None, None]
+    attempts = [f"{span.context.span_id:016x}" for span in telemetry.named("attempt")]
+    assert all(header.split("-")[2] in attempts for header in seen[2:])
+    assert len(seen) == 4
+
+
+async def test_a_log_line_of_the_call_stands_in_its_span(sandbox, telemetry, caplog):
+    """The span is current while the SDK logs the call, so that logs and traces can be joined."""
+    ids = []
+
+    class Catch(logging.Filter):
+        def filter(self, record):
+            ids.append(trace.get_current_span().get_span_context().span_id)
+            return True
+
+    caplog.set_level(logging.INFO, "carecloud_async")
+    log, catch = logging.getLogger("carecloud_async"), Catch()
+    log.addFilter(catch)
+    try:
+        async with connect(sandbox, telemetry) as client:
+            await client.ping()
+    finally:
+        log.removeFilter(catch)
+    assert ids == [span.context.span_id for name in (LOGIN, "GET /customers") for span in telemetry.named(name)]
+
+
+async def test_clients_of_one_project_add_their_paces(sandbox, telemetry):
+    """One telemetry serves several clients; the gauge is the sum over those that have a limit, and closed ones go."""
+    made = telemetry.make()
+    clients = [connect(sandbox, telemetry, telemetry=made) for _ in range(2)]
+    for client in clients:
+        await client.login()
+        sandbox.faults.add("GET /customers", status=429, retry_after=0.01)
+        await client.ping()
+    paces = [client._caller.context.rate_limiter.rate for client in clients]
+    (pace,) = telemetry.points("carecloud.client.pace")
+    assert pace.value == pytest.approx(sum(paces), rel=0.5)
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.mark.parametrize("wrong", [OpenTelemetry, object(), True], ids=["class", "object", "bool"])
+async def test_what_is_no_telemetry_is_refused(sandbox, wrong):
+    """A class or anything else in its place is told before anything is sent."""
+    with pytest.raises(ConfigurationError, match=r"expected OpenTelemetry\(\)"):
+        connect(sandbox, Telemetry(), telemetry=wrong, rate_limit=RateLimit.adaptive())
