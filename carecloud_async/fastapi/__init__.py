@@ -14,6 +14,13 @@ out. `app.dependency_overrides[carecloud_dep()] = lambda: client` puts another o
 
 from __future__ import annotations
 
+try:
+    import fastapi  # noqa: F401  (looked for here, to name the extra)
+except ImportError as error:
+    raise ModuleNotFoundError(
+        "carecloud_async.fastapi needs FastAPI: pip install 'carecloud-async[fastapi]'", name="fastapi"
+    ) from error
+
 from carecloud_async.fastapi.dependencies import CareCloudDep, carecloud_dep
 from carecloud_async.fastapi.disconnect import ClientDisconnectedError
 from carecloud_async.fastapi.handlers import install_error_handlers

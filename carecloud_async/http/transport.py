@@ -236,4 +236,8 @@ def _connector_class() -> Any:
                 connection.close()
             raise httpx.ConnectError("the server sends responses to requests that were not made")
 
+        def __repr__(self) -> str:
+            # aiohttp's warning about one that was never closed shows it.
+            return "<connections of a CareCloud client: use `async with CareCloud(…) as client`, or await its aclose()>"
+
     return CleanConnector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from attrs import define, field
 
@@ -78,6 +78,14 @@ class Prefetch(Generic[T]):
         self._done = True
         self._read_ahead.clear()
         await self._background.__aexit__(kind, error, traceback)
+
+    if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
+
+        def __enter__(self):  # noqa: ANN204  (as above)
+            raise ConfigurationError("prefetch is async: write `async with listing.prefetch(8) as records`")
+
+        def __exit__(self, *_):  # noqa: ANN002, ANN204  (Python looks for it before it calls the other)
+            """Do nothing."""
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self

@@ -5,6 +5,13 @@ It knows the protocol on its own and imports nothing of the client, so that both
 
 from __future__ import annotations
 
+try:
+    import starlette  # noqa: F401  (looked for here, to name the extra)
+except ImportError as error:
+    raise ModuleNotFoundError(
+        "carecloud_async.sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'", name="starlette"
+    ) from error
+
 from carecloud_async.sandbox.constants import (
     CUSTOMER_APPLICATION_ID,
     CUSTOMER_PASSWORD,
