@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from carecloud_async.auth.token import LoggedIn, RenewalWindows, Token
     from carecloud_async.calls.events import CallRecord
     from carecloud_async.calls.rate_limit import RateLimit
+    from carecloud_async.calls.redis_rate_limit import RedisRateLimit
     from carecloud_async.calls.response_cache import ResponseCache
     from carecloud_async.calls.retry import RetryPolicy
     from carecloud_async.client import CareCloud
@@ -168,6 +169,7 @@ __all__ = [
     "PropertyRecordInput",
     "RateLimit",
     "RateLimitError",
+    "RedisRateLimit",
     "RedisTokenStore",
     "RenewalWindows",
     "RequestTimeoutError",
@@ -282,6 +284,7 @@ _HOMES = {
     "paging.listing": ("Listing",),
     "project": ("Interface", "Project"),
     "calls.rate_limit": ("RateLimit",),
+    "calls.redis_rate_limit": ("RedisRateLimit",),
     "calls.retry": ("RetryPolicy",),
     "paging.iterators": ("Page",),
 }

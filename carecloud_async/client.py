@@ -24,7 +24,7 @@ from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
 from carecloud_async.calls.login import ManagerFactory
-from carecloud_async.calls.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
+from carecloud_async.calls.rate_limit import RateLimit, RateLimitPolicy, build_limiter
 from carecloud_async.calls.response_cache import AnswerStore, ResponseCache
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy
 from carecloud_async.config import (
@@ -155,8 +155,9 @@ class CareCloud(Families, AnyCall):
         check_cache(cache)
         check_telemetry(telemetry)
         clock = clock or SystemClock()
+        random = random or Random()  # noqa: S311  (jitter, not secrets)
         project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
-        limiter = RateLimiter(rate_limit, clock=clock)
+        limiter = build_limiter(rate_limit, origin=project.origin, clock=clock, random=random)
         watching = () if telemetry is None else (telemetry.observer(project, lambda: limiter.rate),)
         context = ClientContext(
             project=project,
@@ -173,7 +174,7 @@ class CareCloud(Families, AnyCall):
             rate_limiter=limiter,
             budget=RetryBudget(retry, clock=clock),
             clock=clock,
-            random=random or Random(),  # noqa: S311  (jitter, not secrets)
+            random=random,
             guard=LoopGuard(),
             observers=(*observer_of(on_call), *watching),
             answers=None if cache is None else AnswerStore(cache, clock=clock),

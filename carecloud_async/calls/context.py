@@ -11,7 +11,7 @@ import anyio
 from attrs import define, field, frozen
 
 from carecloud_async.calls.events import CallObserver
-from carecloud_async.calls.rate_limit import RateLimiter
+from carecloud_async.calls.rate_limit import Limiter
 from carecloud_async.calls.response_cache import AnswerStore
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy, check_policy
 from carecloud_async.errors import ClientClosedError, RequestTimeoutError
@@ -86,7 +86,7 @@ class ClientContext:
 
     project: Project
     http: HttpClient
-    rate_limiter: RateLimiter
+    rate_limiter: Limiter
     budget: RetryBudget
     clock: Clock
     random: Random
@@ -158,7 +158,10 @@ class ClientContext:
         try:
             await self.running.end(seconds=CLOSING_SECONDS)
         finally:
-            await self.http.aclose()
+            try:
+                await self.rate_limiter.aclose()
+            finally:
+                await self.http.aclose()
 
 
 @frozen(kw_only=True)

@@ -81,13 +81,18 @@ class FixedPace:
 
 
 class AdaptivePace:
-    """A pace that finds the server's limit; see `RateSearch`."""
+    """A pace that finds the server's limit; see `RateSearch`.
+
+    Args:
+        clock: the clock.
+        start: the rate to begin with, in calls per second; unlimited until the first 429 if left out.
+    """
 
     pauses: tuple[float, ...] = PAUSES
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, start: float | None = None) -> None:
         self._clock = clock
-        self._search = RateSearch()
+        self._search = RateSearch() if start is None else RateSearch.starting_at(start, clock.monotonic())
         self._next = 0.0
         self._probe_until = 0.0
 

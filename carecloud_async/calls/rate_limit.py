@@ -6,7 +6,8 @@ The limiter is fair (first in, first out) and safe to cancel: a caller that leav
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from random import Random
+from typing import Protocol, runtime_checkable
 
 import anyio
 from attrs import field, frozen
@@ -59,6 +60,65 @@ class AdaptiveRateLimit:
     def pace(self, clock: Clock) -> Pacer:
         """See `RateLimitPolicy.pace`."""
         return AdaptivePace(clock=clock)
+
+
+class Limiter(Protocol):
+    """What the calls of a client wait at: `RateLimiter`, or a limiter that processes share."""
+
+    @property
+    def rate(self) -> float | None:
+        """Calls per second at this moment; see `RateLimiter.rate`."""
+        ...
+
+    def delay(self) -> float:
+        """See `RateLimiter.delay`."""
+        ...
+
+    def try_acquire(self) -> int | None:
+        """See `RateLimiter.try_acquire`."""
+        ...
+
+    async def acquire(self, *, ahead: bool = False, seconds: float = math.inf) -> int | None:
+        """See `RateLimiter.acquire`."""
+        ...
+
+    def on_success(self, ticket: int) -> None:
+        """See `RateLimiter.on_success`."""
+        ...
+
+    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
+        """See `RateLimiter.on_throttled`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what the limiter holds open."""
+        ...
+
+
+@runtime_checkable
+class SharedRateLimitPolicy(Protocol):
+    """A setting that makes its own limiter, which other processes share."""
+
+    def limiter(self, *, origin: str, clock: Clock, random: Random) -> Limiter:
+        """Return the limiter of one client of the project at this origin."""
+        ...
+
+
+def build_limiter(limit: RateLimitPolicy | None, *, origin: str, clock: Clock, random: Random) -> Limiter:
+    """Return the limiter of one client.
+
+    Args:
+        limit: the user's setting; `None` for no limit.
+        origin: the project's origin.
+        clock: the clock.
+        random: the source of randomness.
+
+    Raises:
+        ConfigurationError: `limit` is not a limit.
+    """
+    if isinstance(limit, SharedRateLimitPolicy) and not isinstance(limit, type):
+        return limit.limiter(origin=origin, clock=clock, random=random)
+    return RateLimiter(limit, clock=clock)
 
 
 class RateLimiter:
@@ -176,6 +236,9 @@ class RateLimiter:
             self._pace.on_throttled(pause=pause)
         self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
         self._pace.resume_at(self._paused_until)
+
+    async def aclose(self) -> None:
+        """Do nothing: it holds nothing open."""
 
     def _delay(self, pace: Pacer) -> float:
         return max(self._paused_until - self._clock.monotonic(), pace.delay())

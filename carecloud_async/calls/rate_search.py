@@ -69,12 +69,14 @@ class RateSearch:
         limit: estimated calls per second; `None` until the first 429.
         sure: whether the estimate is trusted.
         patient: whether the last pause was a long one.
+        burst: whether calls were unlimited before the first 429.
         refusals: the number of 429s that began a pause.
         calls: calls answered since the last pause.
         stretch: the factor by which the growth of an untrusted rate is slowed.
         probing: whether a probe, or the pause before it, is under way.
         refused_at: time of the last 429 that began a pause.
         last_refused_at: time of the last 429 of all, probes included.
+        measured_at: time of the last 429 that told the rate.
         resumed_at: time at which the last pause ended.
         probed_at: time at which the last probe left.
         served: times of the answers that were not 429.
@@ -84,16 +86,23 @@ class RateSearch:
     limit: float | None = None
     sure: bool = False
     patient: bool = False
+    burst: bool = True
     refusals: int = 0
     calls: int = 0
     stretch: int = 1
     probing: bool = False
     refused_at: float = 0.0
     last_refused_at: float = 0.0
+    measured_at: float = 0.0
     resumed_at: float = 0.0
     probed_at: float = 0.0
     served: list[float] = field(factory=list)
     emptied: list[float] = field(factory=list)
+
+    @classmethod
+    def starting_at(cls, rate: float, now: float) -> RateSearch:
+        """Return a search that begins at this rate (calls per second), not unlimited, and doubles each second."""
+        return cls(limit=max(rate, SLOWEST), patient=True, burst=False, resumed_at=now)
 
     def rate(self, now: float) -> float | None:
         """Return the calls per second at this moment; `None` while unlimited."""
@@ -128,7 +137,8 @@ class RateSearch:
             self.emptied.append(now)
             self.resumed_at = now + pause
             return
-        limit = self._estimate_after_burst(now) if self.patient or pause > LONG_PAUSE_SECONDS else self._estimate(now)
+        patient = pause > LONG_PAUSE_SECONDS or (self.patient and self.refusals > 0)
+        limit = self._estimate_after_burst(now) if patient else self._estimate(now)
         self.limit = max(limit, SLOWEST)
         self.refusals += 1
         self.refused_at = now
@@ -151,7 +161,7 @@ class RateSearch:
             if self.limit * (self.last_refused_at - self.refused_at) >= WINDOW_CALLS:
                 self.sure = True
                 self.limit = max(self.limit, float(self._served_around(self.refused_at)))
-            else:
+            elif self.burst:
                 self.limit = max(self.limit, FIRST_FACTOR / max(self.probed_at - self.refused_at, 0.001))
         self.resumed_at = now
         self.calls = 0
@@ -164,14 +174,21 @@ class RateSearch:
             self.sure = seconds >= TRUSTED_SECONDS
             return measured if self.sure else measured * UNSURE_FACTOR
         measured = max(measured, self._measure_since_pause(now, rate))
+        if self.calls < FEW_CALLS and not self.burst and self.sure and now - self.measured_at < TRUSTED_SECONDS:
+            return self.limit or rate  # a window empties at the pace at which it was filled: nothing is learned here
         if self.calls < FEW_CALLS:
             self.sure = self.sure and measured > FEW_FACTOR * rate
             return max(min(measured, FEW_FACTOR * rate), FEW_LEAST * rate)
+        self.measured_at = now
         if self.sure:
             soon = now - self.resumed_at < SOON_SECONDS
             return max(measured * SOON_FACTOR, rate * SOON_LEAST) if soon else measured
         self.stretch *= 2
         self.sure = seconds >= TRUSTED_SECONDS and (rate < SURE_FACTOR * measured or self.stretch > MAX_STRETCH)
+        if not self.emptied or self.emptied[-1] <= now - TRUSTED_SECONDS:
+            # A window of a second holds what it allows; the growth before it is not in the measurement's way.
+            self.sure = self.sure or not self.burst
+            return max(measured, self._last_second(now))
         # The limit is above the measurement (a bucket that was full at times has let tokens go) and below the rate.
         return float((measured**2 * min(rate, 6 * measured)) ** (1 / 3))
 
@@ -180,6 +197,8 @@ class RateSearch:
         self._forget(now)
         seconds = now - self.served[0] if self.served else 0.0
         measured = len(self.served) / max(seconds, TRUSTED_SECONDS)
+        if not self.burst and not self.refusals:
+            measured = max(measured, self._last_second(now))
         if self.sure and self.limit is not None and now - self.resumed_at < SOON_SECONDS:
             return max(measured * SOON_FACTOR, self.limit * SOON_LEAST)
         self.sure = seconds >= TRUSTED_SECONDS
@@ -202,6 +221,10 @@ class RateSearch:
             return self.calls / (now - self.refused_at) if self.calls >= TRUSTED_CALLS else 0.0
         seconds = now - self.resumed_at
         return min(rate, self.calls / seconds) if seconds >= TRUSTED_SECONDS else 0.0
+
+    def _last_second(self, now: float) -> float:
+        """Return the number of calls answered in the last second."""
+        return float(sum(time > now - TRUSTED_SECONDS for time in self.served))
 
     def _served_around(self, moment: float) -> int:
         """Return the number of calls answered in about a second before this moment."""

@@ -2,6 +2,7 @@
 
 import pytest
 from call_doors import DOORS
+from redis_servers import own_redis_server, redis_server  # noqa: F401  (fixtures)
 
 from carecloud_async.sandbox import Sandbox
 

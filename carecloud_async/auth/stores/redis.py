@@ -14,10 +14,10 @@ from attrs import evolve
 
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
 from carecloud_async.auth.stores.records import from_record, keep_for, lifetime_of, to_record
-from carecloud_async.auth.stores.redis_connections import GivenClient, OwnClients, own_clients, redis_library
 from carecloud_async.auth.stores.redis_lock import RedisLock
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
+from carecloud_async.runtime.redis_connections import GivenClient, OwnClients, own_clients, redis_library
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.auth")
+
+_NAME = "RedisTokenStore"
 
 #: Deletes a record if it still is what was read: KEYS[1] the key, ARGV[1] the record.
 _DELETE_IF_SAME = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
@@ -75,14 +77,14 @@ class RedisTokenStore(TokenStore):
         self._jitter = jitter
         self._timeout = timeout
         self._lock_life = lock_life
-        exceptions = redis_library().exceptions
+        exceptions = redis_library(_NAME).exceptions
         self._failures = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
         self._unreached = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
         self._clients: OwnClients | GivenClient
         if isinstance(url_or_client, str):
-            self._clients = own_clients(url_or_client, timeout=timeout)
+            self._clients = own_clients(url_or_client, timeout=timeout, owner=_NAME)
         else:
-            self._clients = GivenClient(url_or_client)
+            self._clients = GivenClient(url_or_client, owner=_NAME)
 
     def __repr__(self) -> str:
         return f"<RedisTokenStore: {self._clients.label}, prefix {self._prefix!r}>"

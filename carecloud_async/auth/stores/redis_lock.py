@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 import anyio
 
 from carecloud_async.auth.stores.base import backoff_delays
-from carecloud_async.auth.stores.redis_connections import redis_library
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.redis_connections import redis_library
 
 T = TypeVar("T")
 
@@ -119,14 +119,14 @@ class RedisLock(AbstractAsyncContextManager[None]):
     async def _extend(self, client: Any) -> bool:
         try:
             await self._lock(client).reacquire()
-        except redis_library().exceptions.LockNotOwnedError:
+        except redis_library("RedisTokenStore").exceptions.LockNotOwnedError:
             return False
         return True
 
     async def _free(self, client: Any) -> bool:
         try:
             await self._lock(client).release()
-        except redis_library().exceptions.LockNotOwnedError:
+        except redis_library("RedisTokenStore").exceptions.LockNotOwnedError:
             return False
         return True
 

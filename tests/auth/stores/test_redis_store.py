@@ -15,8 +15,8 @@ import pytest
 from redis.asyncio import Redis
 
 from carecloud_async.auth.stores import RedisTokenStore, StoredToken
-from carecloud_async.auth.stores.redis_connections import redis_library
 from carecloud_async.errors import ConfigurationError, TokenStoreError, WrongEventLoopError
+from carecloud_async.runtime.redis_connections import redis_library
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
 #: Seconds after which something hangs that should not; only a defect takes as long.
@@ -345,7 +345,7 @@ def test_default_life():
     """By default a dead holder delays the others by ten seconds at most, and a dead server by five."""
     store = RedisTokenStore("redis://127.0.0.1")
     assert (store._lock_life, store._timeout) == (10.0, 5.0)
-    assert redis_library().__name__ == "redis"
+    assert redis_library("RedisTokenStore").__name__ == "redis"
 
 
 @on_asyncio

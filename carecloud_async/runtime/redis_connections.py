@@ -1,4 +1,4 @@
-"""The Redis clients of a store: one for each event loop, made when first asked for."""
+"""Redis clients of a token store or a rate limit: one for each event loop, made when first asked for."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
+#: Use on trio in place of these.
+_ON_TRIO = {
+    "RedisTokenStore": "FileTokenStore or MemoryTokenStore",
+    "RedisRateLimit": "RateLimit.adaptive(), or RateLimit(requests_per_second=…) with each process's part",
+}
+
+
 class OwnClients:
     """Clients made from a URL; a connection of one event loop never meets another loop.
 
     Args:
         make: makes a client; called inside the loop that will use it.
         label: the server's name in messages; holds no password.
+        owner: the class that a user knows, for messages.
     """
 
-    def __init__(self, *, make: Callable[[], Redis], label: str) -> None:
+    def __init__(self, *, make: Callable[[], Redis], label: str, owner: str) -> None:
         self._make = make
+        self._owner = owner
         self.label = label
         self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
 
@@ -32,7 +41,7 @@ class OwnClients:
         Raises:
             ConfigurationError: no asyncio loop runs here.
         """
-        loop = running_loop()
+        loop = running_loop(self._owner)
         if loop not in self._clients:
             for other in list(self._clients):
                 if other.is_closed():
@@ -42,7 +51,7 @@ class OwnClients:
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; those of other loops can be closed there only."""
-        client = self._clients.pop(running_loop(), None)
+        client = self._clients.pop(running_loop(self._owner), None)
         if client is not None:
             await client.aclose()
 
@@ -52,12 +61,14 @@ class GivenClient:
 
     Args:
         client: the caller's client.
+        owner: the class that a user knows, for messages.
     """
 
     label = "the given client"
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, *, owner: str) -> None:
         self._client = client
+        self._owner = owner
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def client(self) -> Redis:
@@ -67,13 +78,13 @@ class GivenClient:
             ConfigurationError: no asyncio loop runs here.
             WrongEventLoopError: it was used in another loop before, where its connections wait.
         """
-        loop = running_loop()
+        loop = running_loop(self._owner)
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
             raise WrongEventLoopError(
-                "the Redis client given to RedisTokenStore was used in another event loop: give the URL instead of a "
-                "client, or make one store for each loop"
+                f"the Redis client given to {self._owner} was used in another event loop: give the URL instead of a "
+                f"client, or make one {self._owner} for each loop"
             )
         return self._client
 
@@ -81,17 +92,18 @@ class GivenClient:
         """Do nothing."""
 
 
-def own_clients(url: str, *, timeout: float) -> OwnClients:
+def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
     """Return the clients for `url`.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`; options in its query win over ours.
         timeout: seconds for connecting and for each answer.
+        owner: the class that a user knows, for messages.
 
     Raises:
         ConfigurationError: redis-py is not installed, or it cannot read the URL.
     """
-    library = redis_library()
+    library = redis_library(owner)
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
@@ -113,14 +125,14 @@ def own_clients(url: str, *, timeout: float) -> OwnClients:
     # Raised out here, since the parser's own error may hold a piece of the password.
     if label is None:
         raise ConfigurationError(
-            "RedisTokenStore cannot read this URL: it looks like redis://:password@host:6379/0, rediss:// (TLS) or "
+            f"{owner} cannot read this URL: it looks like redis://:password@host:6379/0, rediss:// (TLS) or "
             "unix:///path/to/socket"
         )
-    return OwnClients(make=make, label=label)
+    return OwnClients(make=make, label=label, owner=owner)
 
 
-def redis_library() -> Any:
-    """Return the package `redis`.
+def redis_library(owner: str) -> Any:
+    """Return the package `redis`, which this class needs.
 
     Raises:
         ConfigurationError: it is not installed.
@@ -130,12 +142,12 @@ def redis_library() -> Any:
         import redis.asyncio.retry
         import redis.backoff
     except ImportError as error:
-        raise ConfigurationError("RedisTokenStore needs redis-py: pip install carecloud-async[redis]") from error
+        raise ConfigurationError(f"{owner} needs redis-py: pip install carecloud-async[redis]") from error
     return redis
 
 
-def running_loop() -> asyncio.AbstractEventLoop:
-    """Return the running asyncio loop.
+def running_loop(owner: str) -> asyncio.AbstractEventLoop:
+    """Return the running asyncio loop, which this class needs.
 
     Raises:
         ConfigurationError: there is none: this is trio, or no async code at all.
@@ -144,7 +156,7 @@ def running_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     except RuntimeError:
         raise ConfigurationError(
-            "RedisTokenStore works on asyncio only, as redis-py does: on trio use FileTokenStore or MemoryTokenStore"
+            f"{owner} works on asyncio only, as redis-py does: on trio use {_ON_TRIO[owner]}"
         ) from None
 
 

@@ -1,0 +1,300 @@
+"""The rate that several processes share: slots, counts and the search for the limit, all in one Redis.
+
+Redis gives out slots (one script, one round trip for several calls) and keeps the counts. What a 429 means is decided
+by `RateSearch` in the process that got it, on the shared state, and written back only if nobody was faster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import asdict, define, evolve, frozen
+
+from carecloud_async.calls.rate_search import PAUSES, PROBE_SECONDS, WINDOW_SECONDS, RateSearch
+
+#: Slots are given out at most this far ahead: a 429 seen by one process stops the others after it (seconds).
+HORIZON_SECONDS = 0.12
+#: Seconds of unused rate that may be caught up at once; slots are given out ahead, so little is needed.
+CATCH_UP_SECONDS = 0.02
+#: The rate at which a fleet starts, in calls per second for all of it.
+COLD_RATE = 20.0
+#: An idle fleet starts cold again after this long (seconds).
+FORGET_SECONDS = 3600
+#: Pauses after 429s in a row where the rate was told (seconds).
+TOLD_PAUSES = (1.0, 2.0, 4.0, 8.0)
+
+# KEYS: the state, times of answers, members. ARGV: version that the member knows, its rate, slots wanted, its name,
+# horizon, probe seconds, catch-up, seconds to forget, window; then the ages of answers since its last lease.
+# Returns: now, version, calls, members, slots, first slot, the time to ask again.
+_LEASE = """
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+local state, answers, members = KEYS[1], KEYS[2], KEYS[3]
+local rate, wanted, horizon = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
+local function get(name) return tonumber(redis.call('HGET', state, name) or '0') or 0 end
+local function text(number) return string.format('%.6f', number) end
+for i = 10, #ARGV do
+  local moment = now - tonumber(ARGV[i])
+  redis.call('ZADD', answers, text(moment), ARGV[4] .. ':' .. text(moment) .. ':' .. i)
+end
+if #ARGV >= 10 then
+  redis.call('HINCRBY', state, 'calls', #ARGV - 9)
+  redis.call('ZREMRANGEBYSCORE', answers, '-inf', text(now - tonumber(ARGV[9])))
+end
+redis.call('ZADD', members, text(now), ARGV[4])
+redis.call('ZREMRANGEBYSCORE', members, '-inf', text(now - 1))
+for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[8]) end
+local fleet = redis.call('ZCARD', members)
+local version = redis.call('HGET', state, 'version') or ''
+local slots, first, again = 0, now, now
+local function answer()
+  return {text(now), version, get('calls'), fleet, slots, text(first), text(again)}
+end
+if version ~= ARGV[1] then return answer() end
+local paused, nextslot = get('paused_until'), get('next')
+if now < paused then again = paused return answer() end
+if redis.call('HGET', state, 'probing') == '1' then
+  local probe = get('probe_until')
+  if now < probe then again = math.min(probe, now + 0.01) return answer() end
+  if now < nextslot then again = nextslot return answer() end
+  slots = 1
+  redis.call('HSET', state, 'probe_until', text(now + tonumber(ARGV[6])), 'probed_at', text(now))
+else
+  slots = math.max(1, math.min(wanted, math.floor(rate * horizon / fleet)))
+  first = math.max(nextslot, now - tonumber(ARGV[7]))
+end
+redis.call('HSET', state, 'next', text(first + slots / rate))
+return answer()
+"""
+
+# KEYS: the state, times of answers. ARGV: version that the writer knows, "1" if the answers are to be forgotten; then
+# names and values. Returns 1 if they were written.
+_WRITE = """
+local version = redis.call('HGET', KEYS[1], 'version') or ''
+if version ~= ARGV[1] then return 0 end
+local fields = {}
+for i = 3, #ARGV do fields[#fields + 1] = ARGV[i] end
+redis.call('HSET', KEYS[1], 'version', tostring((tonumber(version) or 0) + 1), unpack(fields))
+if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end
+return 1
+"""
+
+Run = Callable[[Callable[[Any], Awaitable[Any]]], Awaitable[Any]]
+
+
+@frozen(kw_only=True)
+class Lease:
+    """Slots that a process may use.
+
+    Attributes:
+        slots: the number of slots; zero if it has to ask again.
+        first: time of the first slot, by Redis's clock.
+        interval: seconds between two slots.
+        again: time to ask again, by Redis's clock.
+        now: the time by Redis's clock.
+        members: the number of processes that asked within the last second.
+    """
+
+    slots: int
+    first: float
+    interval: float
+    again: float
+    now: float
+    members: int
+
+
+@define(kw_only=True)
+class _State:
+    """The shared state as this process read it last."""
+
+    version: str
+    era: int
+    pauses: int
+    paused_until: float
+    search: RateSearch
+
+
+class SharedRate:
+    """One project's rate in one Redis.
+
+    Args:
+        run: runs work with a Redis client; it raises what goes wrong.
+        key: what the names of the keys begin with.
+        member: this process's name among those that share the rate.
+        told: calls per second that the user set; `None` to search for them.
+    """
+
+    def __init__(self, *, run: Run, key: str, member: str, told: float | None) -> None:
+        self._run = run
+        # Braces: in a cluster all keys of one script live in one slot.
+        self._keys = [f"{{{key}}}:state", f"{{{key}}}:answers", f"{{{key}}}:members"]
+        self._member = member
+        self._told = told
+        self._state: _State | None = None
+        self._now = 0.0
+
+    @property
+    def era(self) -> int:
+        """The number of pauses so far."""
+        return 0 if self._state is None else self._state.era
+
+    @property
+    def recovering(self) -> bool:
+        """Whether no call has been answered since the last pause."""
+        return self._state is not None and self._state.pauses > 0
+
+    @property
+    def rate(self) -> float:
+        """Calls per second of all processes together, as known here."""
+        if self._told is not None:
+            return self._told
+        found = None if self._state is None else self._state.search.rate(self._now)
+        return COLD_RATE if found is None else found
+
+    async def lease(self, *, wanted: int, ages: list[float]) -> Lease:
+        """Ask for slots and report the answers since the last time.
+
+        Args:
+            wanted: the number of slots that would be used at once.
+            ages: the seconds since each answer that was not a 429.
+        """
+        while True:
+            if self._state is None:
+                await self._read()
+            state = self._known()
+            rate = self.rate
+            fixed = (HORIZON_SECONDS, PROBE_SECONDS, CATCH_UP_SECONDS, FORGET_SECONDS, WINDOW_SECONDS)
+            arguments = [state.version, rate, wanted, self._member, *fixed, *ages]
+            now, version, calls, members, slots, first, again = await self._script(_LEASE, self._keys, arguments)
+            self._now, state.search.calls, ages = float(now), int(calls), []
+            if _text(version) != state.version:
+                await self._read()
+                continue
+            return Lease(
+                slots=int(slots),
+                first=float(first),
+                interval=1 / rate,
+                again=float(again),
+                now=self._now,
+                members=int(members),
+            )
+
+    async def on_throttled(self, era: int, *, retry_after: float | None) -> None:
+        """Note a 429: all processes pause, and the rate drops once for calls that were under way together.
+
+        Args:
+            era: the number of pauses when the call left.
+            retry_after: seconds that the server asked to wait, if that is imposed on all calls.
+        """
+
+        def change(state: _State, now: float) -> _State | None:
+            if era != state.era:
+                until = now + (retry_after or 0.0)
+                return evolve(state, paused_until=until) if until > state.paused_until and retry_after else None
+            repeated = PAUSES if self._told is None else TOLD_PAUSES
+            pause = repeated[min(state.pauses, len(repeated) - 1)] if retry_after is None else retry_after
+            state.search.on_throttled(now, pause=pause)
+            return evolve(
+                state, era=state.era + 1, pauses=state.pauses + 1, paused_until=max(state.paused_until, now + pause)
+            )
+
+        await self._change(change)
+
+    async def on_recovered(self, era: int) -> None:
+        """Note the first call since a pause that was answered, and not with 429.
+
+        Args:
+            era: the number of pauses when the call left.
+        """
+
+        def change(state: _State, now: float) -> _State | None:
+            if era != state.era or not state.pauses:
+                return None
+            state.search.on_recovered(now)
+            return evolve(state, pauses=0)
+
+        await self._change(change)
+
+    def _known(self) -> _State:
+        if self._state is None:
+            raise RuntimeError("the shared state was not read")
+        return self._state
+
+    async def _change(self, change: Callable[[_State, float], _State | None]) -> None:
+        """Read, change and write until nobody else has written in between."""
+        while True:
+            await self._read()
+            state = self._known()
+            slots_from = state.search.probed_at
+            changed = change(state, self._now)
+            if changed is None or await self._write(changed, after=slots_from):
+                return
+
+    async def _read(self) -> None:
+        """Read the state, and make it if there is none."""
+        fields, answers, clock = await self._run(
+            lambda client: (
+                client.pipeline(transaction=True)
+                .hgetall(self._keys[0])
+                .zrange(self._keys[1], 0, -1, withscores=True)
+                # The time is read with the rest: what is stored counts from it.
+                .time()
+                .execute()
+            )
+        )
+        self._now = clock[0] + clock[1] / 1_000_000
+        known = {_text(name): _text(value) for name, value in fields.items()}
+        if "version" not in known:
+            search = RateSearch.starting_at(COLD_RATE, self._now)
+            self._state = _State(version="", era=0, pauses=0, paused_until=0.0, search=search)
+            await self._write(self._state, after=0.0)
+            await self._read()
+            return
+        search = RateSearch(**json.loads(known["search"]))
+        search.calls = int(known.get("calls", "0"))
+        search.probed_at = float(known.get("probed_at", "0"))
+        search.served = [score for _, score in answers if not search.patient or score >= search.resumed_at]
+        self._state = _State(
+            version=known["version"],
+            era=int(known["era"]),
+            pauses=int(known["pauses"]),
+            paused_until=float(known["paused_until"]),
+            search=search,
+        )
+
+    async def _write(self, state: _State, *, after: float) -> bool:
+        """Write the state unless another process was faster.
+
+        Args:
+            state: the state, with the version that was read.
+            after: time at which the last probe left; slots follow it at the new rate.
+        """
+        search = state.search
+        kept = {name: value for name, value in asdict(search).items() if name not in {"served", "calls"}}
+        fields = {
+            "era": state.era,
+            "pauses": state.pauses,
+            "paused_until": f"{state.paused_until:.6f}",
+            "search": json.dumps(kept),
+            "calls": search.calls,
+            "probing": int(search.probing and self._told is None),
+            "probe_until": 0,
+            "next": f"{self._next_slot(state, after):.6f}",
+        }
+        arguments = [state.version, int(not search.served), *(part for pair in fields.items() for part in pair)]
+        return bool(await self._script(_WRITE, self._keys[:2], arguments))
+
+    async def _script(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+        return await self._run(lambda client: client.register_script(script)(keys, arguments))
+
+    def _next_slot(self, state: _State, after: float) -> float:
+        if state.pauses:
+            return max(state.paused_until, self._now)
+        limit = self._told or state.search.limit or COLD_RATE
+        return max(state.paused_until, after + 1 / limit)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,278 @@
+"""One rate limit for many processes: a real Redis, clocks to set, processes of their own."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+
+import anyio
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError, RateLimit, RedisRateLimit
+from carecloud_async.calls.rate_limit import RateLimiter, build_limiter
+from carecloud_async.calls.shared_rate import COLD_RATE
+from carecloud_async.runtime.clock import SystemClock
+from carecloud_async.sandbox import Sandbox
+
+CHILD = Path(__file__).parent / "rate_child.py"
+ROOT = CHILD.parents[2]
+
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+class QuickClock(SystemClock):
+    """The real clock, with sleeps that are short for whoever waits for Redis to come back."""
+
+    async def sleep(self, seconds):
+        await anyio.sleep(min(seconds, 0.2))
+
+
+class Fleet:
+    """Limiters that share a rate, each as a process of its own would have it."""
+
+    def __init__(self, url, prefix, *, size, told=None, origin="https://one.example"):
+        limit = RedisRateLimit(url, prefix=prefix, requests_per_second=told)
+        self.members = [
+            build_limiter(limit, origin=origin, clock=QuickClock(), random=Random(number)) for number in range(size)
+        ]
+
+    async def __aenter__(self):
+        return self.members
+
+    async def __aexit__(self, *_):
+        for member in self.members:
+            await member.aclose()
+
+
+async def enter(limiter):
+    ticket = limiter.try_acquire()
+    return await limiter.acquire() if ticket is None else ticket
+
+
+@pytest.fixture
+def prefix(request):
+    """Keys of this test alone."""
+    return f"{request.node.name}:"
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_all_members_share_a_told_rate(redis_server, prefix):
+    """Four at once get the calls of one rate, in turns, and none of them goes without."""
+    taken = Counter()
+
+    async def work(number, limiter):
+        while sum(taken.values()) < 60:
+            limiter.on_success(await enter(limiter))
+            taken[number] += 1
+
+    async with Fleet(redis_server.url, prefix, size=4, told=60) as members:
+        start = asyncio.get_running_loop().time()
+        async with anyio.create_task_group() as group:
+            for number, member in enumerate(members):
+                for _ in range(1 + 3 * (number == 0)):
+                    group.start_soon(work, number, member)
+        assert asyncio.get_running_loop().time() - start > 0.7  # at least as long as sixty calls take at the rate
+    assert set(taken) == {0, 1, 2, 3}
+    assert max(taken.values()) <= 12 * min(taken.values())
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_a_cold_fleet_starts_carefully(redis_server, prefix):
+    """Nobody knows the limit yet: in the first half second all members together send few calls."""
+    async with Fleet(redis_server.url, prefix, size=4) as members:
+        sent = 0
+        with anyio.move_on_after(0.5):
+            while True:
+                limiter = members[sent % 4]
+                limiter.on_success(await enter(limiter))
+                sent += 1
+        assert 0 < sent <= COLD_RATE
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_a_429_pauses_every_member(redis_server, prefix):
+    """One is told to wait two seconds: another one, with slots in its hands or none, sends nothing meanwhile."""
+    async with Fleet(redis_server.url, prefix, size=2, told=100) as (one, other):
+        await enter(other)
+        one.on_throttled(await enter(one), retry_after=2.0)
+        await anyio.sleep(0.3)  # as long as a lease lasts, and the report with it
+        assert await other.acquire(seconds=1.0) is None
+        assert await one.acquire(seconds=1.0) is None
+        late = Fleet(redis_server.url, prefix, size=1, told=100)
+        async with late as (newcomer,):
+            assert await newcomer.acquire(seconds=1.0) is None
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_a_429_lowers_the_rate_of_every_member(redis_server, prefix):
+    """The estimate after a 429 is everyone's, and refusals of calls that left before it change nothing."""
+    async with Fleet(redis_server.url, prefix, size=2) as (one, other):
+        tickets = []
+        for _ in range(12):
+            tickets.append(await enter(one))
+            one.on_success(tickets[-1])
+        for ticket in tickets[-3:]:
+            one.on_throttled(ticket, retry_after=None)
+        await anyio.sleep(0.2)
+        ticket = await enter(other)
+        assert ticket == 1
+        assert other.rate < COLD_RATE
+        assert await enter(one) == 1
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_projects_do_not_share(redis_server, prefix):
+    """A pause of one project is not another's."""
+    one = Fleet(redis_server.url, prefix, size=1, told=100)
+    two = Fleet(redis_server.url, prefix, size=1, told=100, origin="https://two.example")
+    async with one as (paused,), two as (free,):
+        paused.on_throttled(await enter(paused), retry_after=5.0)
+        await anyio.sleep(0.1)
+        assert await free.acquire(seconds=1.0) is not None
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_without_redis_calls_go_on(own_redis_server, prefix, caplog):
+    """Redis dies: one warning, and every member goes on by itself; Redis comes back: they share again."""
+    async with Fleet(own_redis_server.url, prefix, size=1) as (limiter,):
+        assert await enter(limiter) >= 0
+        own_redis_server.kill()
+        with anyio.fail_after(5):
+            tickets = [await enter(limiter) for _ in range(10)]
+        for ticket in tickets[-2:]:
+            limiter.on_success(ticket)
+        assert tickets[-1] < 0
+        warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert len(warnings) == 1
+        assert "limit of its own" in warnings[0].getMessage()
+        own_redis_server.start()
+        with anyio.fail_after(10):
+            while (ticket := await enter(limiter)) < 0:
+                limiter.on_success(ticket)
+        assert ticket == 0
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_a_member_that_never_had_redis_works(tmp_path):
+    """A Redis that nobody has started is a warning, not an error."""
+    async with Fleet(f"unix://{tmp_path}/nobody.sock", "x:", size=1, told=1000) as (limiter,):
+        with anyio.fail_after(5):
+            ticket = await enter(limiter)
+        limiter.on_throttled(ticket, retry_after=0.0)
+        assert ticket < 0
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_closing_the_client_closes_its_connections(own_redis_server):
+    """After `async with CareCloud(…)` no connection to Redis is left."""
+    from redis.asyncio import Redis
+
+    sandbox = Sandbox(5)
+    limit = RedisRateLimit(own_redis_server.url)
+    async with (
+        sandbox.serving() as url,
+        Redis.from_url(own_redis_server.url) as watcher,
+    ):
+        async with CareCloud(url, auth=sandbox.credentials(), rate_limit=limit) as client:
+            await client.customers.list(count=1).page()
+            assert len(await watcher.client_list()) > 1
+        assert len(await watcher.client_list()) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+@pytest.mark.anyio
+async def test_on_trio_it_says_what_to_use():
+    """The error names the limits that work there, and closing the client still works."""
+    sandbox = Sandbox(5)
+    with pytest.raises(ConfigurationError, match=r"asyncio only.*RateLimit"):
+        async with CareCloud(
+            "https://x.example",
+            auth=sandbox.credentials(),
+            transport=sandbox.transport(),
+            rate_limit=RedisRateLimit("redis://127.0.0.1:1"),
+        ) as client:
+            await client.customers.list(count=1).page()
+
+
+@pytest.mark.parametrize(
+    ("url", "told", "words"), [("http://x", None, "cannot read"), ("redis://x", 0, "requests_per_second")]
+)
+def test_what_cannot_work_is_told_at_once(url, told, words):
+    """A URL of another kind, and a rate of nothing."""
+    with pytest.raises(ConfigurationError, match=words):
+        RedisRateLimit(url, requests_per_second=told)
+
+
+def test_the_password_stays_out_of_reprs():
+    """The URL of a Redis may hold one."""
+    assert "secret" not in repr(RedisRateLimit("redis://:secret@127.0.0.1/0"))
+
+
+def test_other_limits_stay_what_they_were():
+    """Told and adaptive limits, and none, have a limiter that awaits nothing while there is no need to wait."""
+    for limit in (None, RateLimit.adaptive(), RateLimit(requests_per_second=5)):
+        limiter = build_limiter(limit, origin="x", clock=SystemClock(), random=Random(1))
+        assert isinstance(limiter, RateLimiter)
+        assert limiter.try_acquire() == 0
+
+
+@pytest.fixture
+async def fleet(own_redis_server):
+    """A sandbox of forty calls a second, and four processes that call it, of which one does most."""
+    sandbox = Sandbox(20, rate_limit=40)
+    user = sandbox.credentials()
+    async with sandbox.serving() as url, AsyncExitStack() as stack:
+        processes = []
+        for workers in (12, 2, 1, 1):
+            arguments = [
+                url,
+                own_redis_server.url,
+                str(workers),
+                user.login,
+                user.password,
+                user.external_application_id,
+            ]
+            process = await anyio.open_process(
+                [sys.executable, str(CHILD), *arguments], env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=None
+            )
+            stack.push_async_callback(process.aclose)
+            stack.callback(process.kill)
+            processes.append(process)
+        yield sandbox, processes
+
+
+async def answers(sandbox, number):
+    """Wait until so many calls were answered."""
+    while sandbox.statuses[200] < number:  # noqa: ASYNC110  (the sandbox has no event for it)
+        await anyio.sleep(0.05)
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_four_processes_from_cold(fleet, own_redis_server):
+    """Each is served, the server is not drowned, and calls go on when Redis is killed."""
+    sandbox, processes = fleet
+    with anyio.fail_after(90):
+        for process in processes:
+            assert await process.stdout.receive() == b"served\n"
+        await answers(sandbox, 150)
+        refused = sandbox.statuses[429]
+        own_redis_server.kill()
+        await answers(sandbox, sandbox.statuses[200] + 60)
+        for process in processes:
+            await process.stdin.aclose()
+        totals = [int(await process.stdout.receive()) for process in processes]
+    assert refused < 50
+    assert min(totals) > 1
