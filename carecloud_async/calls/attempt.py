@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import anyio
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async.auth.flow import mark_sent, was_sent
 from carecloud_async.auth.login_backoff import refuses_login
@@ -50,8 +50,8 @@ class RawResponse:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     sent_at: float
     attempts: int = 1
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import Factory, define, field
 
+from carecloud_async.auth.secret import secret_text
 from carecloud_async.calls.filters import Kind, kind_of
 from carecloud_async.calls.operation import PAGING
 from carecloud_async.runtime.suggestions import nearest
@@ -20,6 +21,9 @@ __all__ = ["MISSING", "Signature"]
 MISSING: Final[Any] = object()
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+
+#: The arguments that are secrets, or can be one, as the `value` of `validate_customer_data`.
+_SECRETS: Final = frozenset({"password", "push_token", "token", "value"})
 
 #: The names that `**paging: Unpack[…]` stands for, by the TypedDict in it, and what each of them takes.
 _PAGING_NAMES: Final = {"Paging": PAGING, "UnsortedPaging": PAGING[:2]}
@@ -91,7 +95,7 @@ class Signature:
         return {name: _PAGING_KINDS[name] for name in self.paging} | filters
 
     def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Bind arguments as Python would.
+        """Bind arguments as Python would. Secrets in `kwargs` become text that prints as stars.
 
         Returns:
             every argument with its value or default; paging names only where they were given.
@@ -99,6 +103,9 @@ class Signature:
         Raises:
             TypeError: they do not fit; in Python's own words, with the nearest name to an unknown one.
         """
+        for name in _SECRETS & kwargs.keys():
+            # In place, for the caller's frame holds `kwargs`, and error reporters capture the variables of frames.
+            kwargs[name] = secret_text(kwargs[name])
         values = {**self.defaults, **kwargs}
         fits = len(values) == len(self.defaults) and len(args) <= len(self.positional)
         for name, value in zip(self.positional, args, strict=False):

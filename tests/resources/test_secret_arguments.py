@@ -1,0 +1,86 @@
+"""Secrets among the arguments of methods: error reporters that capture the variables of our frames see stars."""
+
+import httpx
+import pytest
+
+from carecloud_async import CareCloud, CareCloudError, ResponseError
+from carecloud_async.sandbox import Sandbox
+from tests.resources.test_customers import new_customer, source
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "PlantedSecret1"
+
+
+def variables_of(error):
+    """Reprs of the variables in our frames, of an error and of what caused it."""
+    while error is not None:
+        traceback = error.__traceback__
+        while traceback is not None:
+            if "/carecloud_async/" in traceback.tb_frame.f_code.co_filename:
+                yield from (f"{name}={value!r}" for name, value in traceback.tb_frame.f_locals.items())
+            traceback = traceback.tb_next
+        error = error.__cause__ or error.__context__
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=3, seed=1)
+
+
+async def fails(sandbox, call):
+    async with CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()) as one:
+        with pytest.raises(CareCloudError) as caught:
+            await call(one)
+    shown = list(variables_of(caught.value))
+    assert len(shown) > 5
+    return [line for line in shown if SECRET in line]
+
+
+CALLS = {
+    "create": lambda one: one.customers.create(new_customer(), customer_source=source(), password=SECRET),
+    "replace": lambda one: one.customers.replace("missing", new_customer(), password=SECRET),
+    "verify": lambda one: one.customers.verify_credentials(login_type="email", login_value="x", password=SECRET),
+    "validate": lambda one: one.customers.validate_customer_data(type="password", value=SECRET),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_a_password_among_the_arguments_prints_as_stars(sandbox, name):
+    """A refused write keeps the password that it was called with out of the reprs of all local variables."""
+    for path in ("POST /customers", "PUT /customers", "POST /customers/actions/verify-credentials"):
+        sandbox.faults.add(path, status=400)
+    sandbox.faults.add("POST /customers/actions/validate-customer-data", status=400)
+    assert await fails(sandbox, CALLS[name]) == []
+
+
+async def test_a_password_among_the_arguments_is_sent_as_it_is():
+    """Stars are for the repr alone: the body holds the password."""
+    sandbox, sent = Sandbox(customers=3, seed=1), []
+    inner = sandbox.transport()
+
+    class Watching(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            sent.append(request.content)
+            return await inner.handle_async_request(request)
+
+    async with CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=Watching()) as one:
+        await one.customers.create(new_customer(), customer_source=source(), password=SECRET)
+    assert f'"password":"{SECRET}"'.encode() in sent[-1]
+
+
+async def test_an_unreadable_answer_stands_in_no_variable_of_our_frames():
+    """What a server sent in place of JSON may name persons: the response's repr leaves its body out."""
+    sandbox = Sandbox(customers=3, seed=1)
+    inner = sandbox.transport()
+
+    class Odd(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.url.path.endswith("/login"):
+                return await inner.handle_async_request(request)
+            return httpx.Response(200, content=f"<html>{SECRET}</html>")
+
+    async with CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=Odd()) as one:
+        with pytest.raises(ResponseError) as caught:
+            await one.customers.list().page()
+    assert [line for line in variables_of(caught.value) if SECRET in line] == []
