@@ -1,0 +1,114 @@
+"""The recipes of docs/pipelines.md: each runs as far as it can without its scheduler."""
+
+import asyncio
+import re
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
+
+pyarrow = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+
+PAGE = (Path(__file__).parents[2] / "docs/pipelines.md").read_text(encoding="utf-8")
+
+
+def recipe(title, language="python"):
+    section = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)[1]
+    return re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)[1]
+
+
+@pytest.fixture
+def sandbox(monkeypatch, tmp_path):
+    """A project that the environment names, and an empty folder to work in."""
+    sandbox = Sandbox(customers=300, seed=1, records=20)
+    sandbox.set_time(datetime(2026, 11, 20, 3, tzinfo=UTC))
+    monkeypatch.chdir(tmp_path)
+    settings = {"EXTERNAL_APPLICATION_ID": USER_APPLICATION_ID, "LOGIN": USER_LOGIN, "PASSWORD": USER_PASSWORD}
+    with sandbox.running() as url:
+        for name, value in {"PROJECT_URL": url, **settings}.items():
+            monkeypatch.setenv(f"CARECLOUD_{name}", value)
+        yield sandbox
+
+
+def stand_in(monkeypatch, name, **contents):
+    parts = name.split(".")
+    for depth in range(1, len(parts) + 1):
+        monkeypatch.setitem(sys.modules, ".".join(parts[:depth]), ModuleType(".".join(parts[:depth])))
+    vars(sys.modules[name]).update(contents)
+
+
+def plain(*given, **_):
+    """A decorator that changes nothing, with or without options."""
+    return given[0] if given else lambda function: function
+
+
+def rows(file):
+    return pyarrow.read_metadata(file).num_rows
+
+
+def next_night(sandbox):
+    """A day later, three customers have changed."""
+    for index in (3, 77, 200):
+        sandbox.customers.update(sandbox.customers.id_at(index), {"state": 0})
+    sandbox.advance(86_400)
+
+
+def test_cron(sandbox, tmp_path):
+    """The line's command brings everything, then what changed, then nothing, and reports it."""
+    line = recipe("cron", "text").strip()
+    assert re.match(r"(\S+ ){5}cd ", line)
+    command = [sys.executable, "-m", "carecloud_async.cli", *shlex.split(line.rpartition("&& carecloud ")[2])]
+    for expected in (300, 3, 0):
+        subprocess.run(command, check=True, capture_output=True)
+        assert rows("changed.parquet") == expected
+        assert f'"records":{expected},' in Path("report.json").read_text().replace(" ", "")
+        if expected == 300:
+            next_night(sandbox)
+        else:
+            sandbox.advance(86_400)
+
+
+def test_airflow(sandbox, monkeypatch):
+    """Each run of the graph writes a file of its day: all, then the changes."""
+    stand_in(monkeypatch, "airflow.sdk", dag=plain, task=plain)
+    exec(compile(recipe("Airflow"), "airflow", "exec"), {})
+    assert rows("customers-today.parquet") == 300
+    next_night(sandbox)
+    exec(compile(recipe("Airflow"), "airflow", "exec"), {})
+    assert rows("customers-today.parquet") == 3
+
+
+def test_prefect(sandbox, monkeypatch):
+    """The flow returns how many records a night brought."""
+    stand_in(monkeypatch, "prefect", flow=plain, task=plain)
+    names = {}
+    exec(compile(recipe("Prefect"), "prefect", "exec"), names)
+    assert asyncio.run(names["carecloud_night"]()) == 300
+    next_night(sandbox)
+    assert asyncio.run(names["carecloud_night"]()) == 3
+
+
+def test_dagster(sandbox, monkeypatch):
+    """The asset's metadata tell the records."""
+    stand_in(monkeypatch, "dagster", asset=plain, MaterializeResult=dict)
+    names = {}
+    exec(compile(recipe("Dagster"), "dagster", "exec"), names)
+    assert asyncio.run(names["customers"]()) == {"metadata": {"records": 300, "settled": True}}
+
+
+def test_dlt(sandbox, monkeypatch, tmp_path):
+    """The recipe as it stands loads both lists into a DuckDB in the folder."""
+    pytest.importorskip("dlt", reason="dlt is not installed")
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    names = {}
+    exec(compile(recipe("dlt"), "dlt", "exec"), names)
+    with names["pipeline"].sql_client() as client:
+        counts = [client.execute_sql(f"SELECT count(*) FROM {table}")[0][0] for table in ("customers", "cards")]
+    assert counts == [300, 20]
