@@ -125,7 +125,8 @@ async def test_spans_come_from_opentelemetry(kind):
 
 async def test_httpx_logs_no_ids(sandbox, caplog):
     """Httpx writes each URL at INFO; ours print as templates there."""
-    caplog.set_level(logging.DEBUG)
+    for name in (None, "httpx", "httpx2"):
+        caplog.set_level(logging.DEBUG, logger=name)
     customer_id = sandbox.customers.id_at(2)
     async with sandbox.serving() as url:
         for http in (None, httpx.AsyncClient(), httpx2.AsyncClient()):

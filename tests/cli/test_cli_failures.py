@@ -4,10 +4,12 @@ import io
 import logging
 import os
 
+import anyio.lowlevel
 import pytest
 
 from carecloud_async.cli.failures import explain, nearest
 from carecloud_async.errors import InterfaceError, PermissionDeniedError, RateLimitError, RequestTimeoutError
+from carecloud_async.runtime.clock import SystemClock
 
 NAMES = ["CARECLOUD_PROJECT_URL", "CARECLOUD_EXTERNAL_APPLICATION_ID", "CARECLOUD_LOGIN", "CARECLOUD_PASSWORD"]
 
@@ -109,8 +111,13 @@ BROKEN = {
 
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("operation", ["POST /users/actions/login", "GET /customers"])
-def test_answers_that_are_none(carecloud, project, tmp_path, fault, operation):
+def test_answers_that_are_none(carecloud, project, tmp_path, monkeypatch, fault, operation):
     """A server that does not speak the API is asked about in one line, and nothing is left under the final name."""
+
+    async def no_wait(clock, seconds):
+        await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(SystemClock, "sleep", no_wait)
     project.faults.add(operation, times=None, **fault)
     refused = carecloud("export", "customers", "-o", "c.jsonl")
     assert refused.code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 
 import pytest
 from project_files import module_of, python_files
@@ -12,3 +13,12 @@ from project_files import module_of, python_files
 def package():
     """The package's modules by name, as syntax trees."""
     return {module_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in python_files("carecloud_async")}
+
+
+@pytest.fixture(autouse=True)
+def levels():
+    """Put back what samples do to other libraries' loggers."""
+    before = {name: logging.getLogger(name).level for name in ("httpx", "httpx2", "carecloud_async")}
+    yield
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
