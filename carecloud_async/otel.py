@@ -66,20 +66,22 @@ class _OpenSpan:
     """A span that has begun and is the current one of its task."""
 
     span: Span
+    around: Context
     token: Token[Context]
 
     def end(self, attributes: Mapping[str, Any], error: str | None) -> None:
         """End it, and make the one around it current again."""
         span = self.span
         if span.is_recording():
-            span.set_attributes(attributes)
+            if attributes:
+                span.set_attributes(attributes)
             if error is not None:
                 span.set_attribute("error.type", error)
                 if not is_cancellation(error):
                     span.set_status(StatusCode.ERROR)
         span.end()
         # A call that the garbage collector closes ends in a context where it never was the current one.
-        if trace.get_current_span() is span:
+        if context.get_current() is self.around:
             context.detach(self.token)
 
 
@@ -280,7 +282,8 @@ class _Observer(CallObserver):
 
     def _begin(self, name: str, kind: SpanKind, attributes: Attributes | None) -> _OpenSpan:
         span = self._tracer.start_span(name, kind=kind, attributes=attributes)
-        return _OpenSpan(span, context.attach(trace.set_span_in_context(span)))
+        around = trace.set_span_in_context(span)
+        return _OpenSpan(span, around, context.attach(around))
 
     def _count(self, call: CallStart, record: CallRecord) -> None:
         attributes = self._know(call.operation).attributes

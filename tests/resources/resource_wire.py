@@ -17,6 +17,11 @@ class Wire:
         self.answers = list(answers)
         self.calls = []
 
+    @property
+    def fresh(self):
+        """The same: nothing is kept here."""
+        return self
+
     async def call(self, operation, *, decode, path_params=None, params=None, json=None, bearer=None):
         assert bearer is None
         self.calls.append((operation.title, path_params, params, json))
