@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from operator import length_hint
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -65,8 +66,11 @@ class Prefetch(Generic[T]):
         self._total: int | None = None
         self._done = False
         self._open = False
+        self._cut_short = False
 
     async def __aenter__(self) -> Self:
+        if self._done or self._cut_short:
+            raise ConfigurationError("a prefetch serves one block: call listing.prefetch(…) again for the next")
         await self._background.__aenter__()
         self._open = True
         return self
@@ -75,7 +79,10 @@ class Prefetch(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._open = False
+        # Read on behind the block, the rest must not look like the end of the list.
+        self._cut_short = not self._done or length_hint(self._current) > 0
         self._done = True
+        self._current = iter(())
         self._read_ahead.clear()
         await self._background.__aexit__(kind, error, traceback)
 
@@ -94,6 +101,8 @@ class Prefetch(Generic[T]):
         while True:
             for item in self._current:
                 return item
+            if self._cut_short:
+                raise ConfigurationError("the prefetch was read on behind its block, before its end: read in the block")
             if self._done:
                 raise StopAsyncIteration
             self._current = iter(await self._next_items())

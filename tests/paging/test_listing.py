@@ -240,6 +240,25 @@ async def test_prefetch_outside_its_block_says_how():
             await anext(client.customers.list().prefetch(2))
 
 
+async def test_prefetch_read_on_behind_its_block_is_an_error_and_no_short_list():
+    """Left early, a prefetch refuses to be read on or opened again; read to its end, it just has ended."""
+    async with connect(Sandbox(customers=60)) as client:
+        async with client.customers.list(count=20).prefetch(2) as unread:
+            pass
+        async with client.customers.list(count=20).prefetch(2) as begun:
+            await anext(begun)
+        for early in (unread, begun):
+            with pytest.raises(ConfigurationError, match="in the block"):
+                await anext(early)
+            with pytest.raises(ConfigurationError, match="one block"):
+                await early.__aenter__()
+        async with client.customers.list(count=20).prefetch(2) as whole:
+            assert len([customer async for customer in whole]) == 60
+        assert [customer async for customer in whole] == []
+        with pytest.raises(ConfigurationError, match="one block"):
+            await whole.__aenter__()
+
+
 @pytest.mark.parametrize("bad", [{"count": 0}, {"count": -1}, {"count": True}, {"offset": -1}, {"count": "10"}])
 async def test_numbers_out_of_range_are_refused_at_once(bad):
     """`count` and `offset` are checked before anything is sent."""
