@@ -49,6 +49,9 @@ def _no_spark() -> str | None:
     return why_no_spark()
 
 
+#: What tools find first, so that they look for packages where this Python does.
+_PATH = os.pathsep.join([str(Path(PYTHON).parent), os.environ.get("PATH", "")])
+
 _PYTEST = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
 
 STEPS = [
@@ -56,6 +59,7 @@ STEPS = [
     Step("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
     Step("mypy", [PYTHON, "-m", "mypy"]),
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
+    Step("public types", [PYTHON, "-m", "pyright", "--verifytypes", "carecloud_async", "--ignoreexternal"], _no_node),
     Step("tests", [*_PYTEST, "-n", "2", "--dist", "loadfile", "--ignore", "tests/spark"]),
     Step("spark", [PYTHON, "-m", "pytest", "tests/spark"], _no_spark),  # alone: a Java machine beside the tests
     Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
@@ -74,7 +78,7 @@ def run(steps: list[Step]) -> Iterator[tuple[str, str, float]]:
         sys.stdout.write(f"\n== {step.name}\n")
         sys.stdout.flush()
         began = time.monotonic()
-        code = subprocess.run(step.command, cwd=ROOT, check=False).returncode
+        code = subprocess.run(step.command, cwd=ROOT, check=False, env=os.environ | {"PATH": _PATH}).returncode
         yield step.name, "FAILED" if code else "ok", time.monotonic() - began
 
 

@@ -138,7 +138,9 @@ def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callabl
     if default is None and core in _EXACT:
         # One call less for what is right already, most of every record.
         return lambda value, _hint: value if value is None or type(value) is core else read(value, spot)
-    if default is None or default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+    if default is None:
+        return lambda value, _hint: None if value is None else read(value, spot)
+    if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         return lambda value, _hint: read(value, spot)
 
     def hook(value: Any, _hint: Any) -> Any:

@@ -66,9 +66,9 @@ class BookingItem(Model):
     booking_ticket: BookingTicket | None = None
     """The ticket; only where `add_booking_items` asks for items."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the booking item begins to be valid."""
+    """Start of the booked time."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the booking item ceases to be valid."""
+    """End of the booked time."""
     capacity_taken: int | None = None
     """Places taken."""
     booking_item_status: str | None = None
@@ -76,7 +76,7 @@ class BookingItem(Model):
     additional_properties: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
     """Values of the project's own properties."""
     created_at: LocalDatetime | None = None
-    """When the booking item was created, in project-local time."""
+    """When the item was booked, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """See `RecordState`."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -116,9 +116,9 @@ class TimeSlot(Model):
     ticket_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the ticket."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the time slot begins to be valid."""
+    """Start of the time slot."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the time slot ceases to be valid."""
+    """End of the time slot."""
     total_capacity: int | None = field(default=None, metadata=READ_ONLY)
     """Places in all."""
     free_capacity: int | None = field(default=None, metadata=READ_ONLY)

@@ -129,7 +129,7 @@ class Entrance(Model):
     charged_price: float | None = field(default=None, metadata=READ_ONLY)
     """Price charged at the till."""
     product_ids: str | None = field(default=None, metadata=READ_ONLY)
-    """Ids of the products."""
+    """Ids of the products, as one text."""
     charge_date: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the entrance is charged at the till, in project-local time."""
     valid_from: date | None = field(default=None, metadata=READ_ONLY)
@@ -167,7 +167,7 @@ class EntranceCustomerStats(Model):
     skier_days: int | None = None
     """Days with an entrance in the interval."""
     ski_achievement_text_id: str | None = None
-    """Id of the ski achievement text."""
+    """Fixed text id of the ski achievement."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -62,9 +62,9 @@ class RelatedCustomer(Model):
     is_leading: bool | None = None
     """Whether the related customer leads the relation."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the related customer begins to be valid."""
+    """When the relation begins."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the related customer ceases to be valid."""
+    """When the relation ends."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)

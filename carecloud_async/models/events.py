@@ -85,7 +85,7 @@ class EventType(Model):
     event_group_id: str | None = None
     """Id of the event group."""
     event_group_text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the event group text."""
+    """Fixed text id of the event group."""
     name: str | None = None
     """Name of the event type."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
@@ -121,13 +121,13 @@ class CampaignPresentationData(Model):
     """The texts and images of a campaign product."""
 
     name: str | None = None
-    """Name of the campaign presentation data."""
+    """Name that is shown."""
     subtitle: str | None = None
     """Subtitle."""
     note: str | None = None
     """Free text."""
     description: str | None = None
-    """Description of the campaign presentation data."""
+    """Description that is shown."""
     image_url: str | None = None
     """Address of the image."""
 
@@ -145,7 +145,7 @@ class CampaignProduct(Model):
     campaign_id: str | None = None
     """Id of the campaign."""
     value: float | None = None
-    """Value."""
+    """Percentage or price, as `value_type_id` says."""
     value_type_id: int | None = None
     """See `DiscountValueType`."""
     valid_from: LocalDatetime | None = None

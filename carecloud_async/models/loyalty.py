@@ -35,7 +35,7 @@ class Credit(Model):
     partner_id: str | None = None
     """Id of the partner."""
     valid_to: LocalDatetime | None = None
-    """When the credit ceases to be valid."""
+    """When the credits expire."""
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the currency."""
     state: int | None = field(default=None, metadata=READ_ONLY)
@@ -95,11 +95,11 @@ class Point(Model):
     partner_id: str | None = None
     """Id of the partner."""
     valid_to: LocalDatetime | None = None
-    """When the point ceases to be valid."""
+    """When the points expire."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """See `RecordState`."""
     created_at: LocalDatetime | None = None
-    """When the point was created, in project-local time."""
+    """When the points were given, in project-local time."""
     note: str | None = None
     """Free text."""
 
@@ -185,9 +185,9 @@ class StatusRecord(Model):
     customer_id: str | None = None
     """Id of the customer."""
     valid_from: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the status record begins to be valid."""
+    """When the customer reached the status."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the status record ceases to be valid."""
+    """When the status ends."""
     purchase_conditions: PurchaseConditions = field(default=PurchaseConditions(), metadata=READ_ONLY)
     """What the customer needs to keep or reach a status."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

@@ -45,7 +45,7 @@ class AgreementDefinition(Model):
     agreement_id: str = field(metadata=READ_ONLY)
     """Id of the agreement."""
     name: str | None = field(default=None, metadata=READ_ONLY)
-    """Name of the agreement definition."""
+    """Name of the agreement."""
     text: str | None = field(default=None, metadata=READ_ONLY)
     """The text."""
     withdrawal_text: str | None = field(default=None, metadata=READ_ONLY)
@@ -53,7 +53,7 @@ class AgreementDefinition(Model):
     communication_channel_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the communication channel."""
     text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Fixed text id of the agreement definition, the same in all languages."""
+    """Fixed text id of the agreement, the same in all languages."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
 
@@ -97,7 +97,7 @@ class MessageParameter(Model):
     parameter_name: str | None = None
     """Name of the parameter."""
     value: str | None = None
-    """Value."""
+    """Value of the parameter."""
 
 
 @frozen(kw_only=True, repr=False)

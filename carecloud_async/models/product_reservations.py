@@ -34,7 +34,7 @@ class ExternalCode(Model):
     external_code_type_id: str | None = None
     """Id of the external code type."""
     value: str | None = None
-    """Value."""
+    """The code itself."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -69,7 +69,7 @@ class ProductGroup(Model):
     parent_product_group_id: str | None = None
     """Id of the parent product group."""
     parent_external_id: str | None = None
-    """Id of the parent external."""
+    """Id of the group above in another system."""
     code: str | None = None
     """Code of the product group."""
     external_id: str | None = None
@@ -89,9 +89,9 @@ class SearchFlag(Model):
     """What identifies a search result."""
 
     name: str | None = None
-    """Name of the search flag."""
+    """Name of the flag."""
     text_id: str | None = None
-    """Fixed text id of the search flag, the same in all languages."""
+    """Fixed text id of the flag, the same in all languages."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -119,7 +119,7 @@ class Recommendation(Model):
     detailed_description: str | None = None
     """Long description."""
     content: str | None = None
-    """Text of the content."""
+    """Text of the recommendation."""
     picture_urls: tuple[str, ...] = ()
     """Addresses of the pictures."""
     web_url: str | None = None

@@ -16,7 +16,7 @@ class SegmentRecord(Model):
     customer_id: str | None = None
     """Id of the customer."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the segment record was created, in project-local time."""
+    """When the customer came into the segment, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
 
@@ -126,7 +126,7 @@ class StamperStamp(Model):
     stamper_condition_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the stamper condition."""
     created_at: LocalDatetime | None = None
-    """When the stamper stamp was created, in project-local time."""
+    """When the stamp was given, in project-local time."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = None

@@ -43,7 +43,7 @@ class PluId(Model):
     list_code: str | None = None
     """Code of the product list."""
     code: str | None = None
-    """Code of the plu id."""
+    """Code of the product in that list."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -53,7 +53,7 @@ class Price(Model):
     currency_id: str | None = None
     """Id of the currency."""
     value: float | None = None
-    """Value."""
+    """Amount in that currency."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -43,7 +43,7 @@ class Voucher(Model):
     code: str | None = None
     """Code of the voucher."""
     value: float | None = None
-    """Value."""
+    """What the voucher is worth."""
     applied_date: LocalDatetime | None = None
     """When the voucher was applied, in project-local time."""
     valid_from: LocalDatetime | None = None

@@ -114,7 +114,7 @@ class EventTypes(Resource, call="event_types"):
         Args:
             name: part of the name.
             text_id: the fixed text id.
-            event_group_text_id: the event group text, or several.
+            event_group_text_id: fixed text id of the event group, or several.
         """
 
     @gets("getEventType", "/event-types/{event_type_id}")

@@ -95,7 +95,7 @@ class Credits(Resource, call="credits"):
             partner_id: id of the partner.
             credit_type_id: id of the credit type.
             currency_id: id of the currency.
-            note: free text.
+            note: free text for the history.
         """
 
     @posts("postCreditDeposit", "/credits/actions/deposit-credits", answer="credit_id", interfaces=ENTERPRISE_ONLY)
@@ -119,7 +119,7 @@ class Credits(Resource, call="credits"):
             partner_id: id of the partner.
             credit_type_id: id of the credit type.
             currency_id: id of the currency.
-            note: free text.
+            note: free text for the history.
         """
 
     @posts("postCreditTransfer", "/credits/actions/transfer-credits", interfaces=ENTERPRISE_ONLY)
@@ -143,7 +143,7 @@ class Credits(Resource, call="credits"):
             amount: the quantity.
             credit_type_id: id of the credit type.
             currency_id: id of the currency.
-            note: free text.
+            note: free text for the history.
         """
 
 

@@ -88,7 +88,7 @@ class Points(Resource, call="points"):
             customer_id: id of the customer.
             partner_id: id of the partner.
             point_type_id: id of the point type.
-            note: free text.
+            note: free text for the history.
         """
 
     @posts("postPointsAssign", "/points/actions/assign-points", answer="point_id", interfaces=ENTERPRISE_ONLY)
@@ -108,7 +108,7 @@ class Points(Resource, call="points"):
             customer_id: id of the customer.
             partner_id: id of the partner.
             point_type_id: id of the point type.
-            note: free text.
+            note: free text for the history.
         """
 
     @posts("postPointsTransfer", "/points/actions/transfer-points")
@@ -128,7 +128,7 @@ class Points(Resource, call="points"):
             new_customer_id: id of the customer who receives.
             amount: the quantity.
             point_type_id: id of the point type.
-            note: free text.
+            note: free text for the history.
         """
 
     @posts("postPointsSynchronize", "/points/actions/synchronize-points")
@@ -141,7 +141,7 @@ class Points(Resource, call="points"):
             customer_id: id of the customer.
             amount: the quantity.
             partner_id: id of the partner.
-            note: free text.
+            note: free text for the history.
         """
 
 

@@ -128,8 +128,8 @@ class Rewards(Resource, call="rewards"):
         Args:
             reward_id: id of the reward.
             customer_id: id of the customer.
-            code: code of the record.
-            note: free text.
+            code: code of the voucher.
+            note: free text on the voucher.
         """
 
     @posts("postRewardCreateCustomVoucher", "/rewards/{reward_id}/actions/create-custom-voucher", answer="voucher_id")
@@ -145,9 +145,9 @@ class Rewards(Resource, call="rewards"):
         Args:
             reward_id: id of the reward.
             customer_id: id of the customer.
-            value: value.
-            code: code of the record.
-            note: free text.
+            value: what the voucher is worth.
+            code: code of the voucher.
+            note: free text on the voucher.
         """
 
     @posts("postRewardSynchronizeProducts", "/rewards/{reward_id}/actions/set-products", interfaces=ENTERPRISE_ONLY)
@@ -158,7 +158,7 @@ class Rewards(Resource, call="rewards"):
 
         Args:
             reward_id: id of the reward.
-            products: the products.
+            products: the products, with the part that each plays.
         """
 
     @lists("getRewardRecommendations", "/rewards/actions/reward-recommendations", "rewards", key="reward_id")

@@ -30,6 +30,8 @@ class Users(Resource, call="users"):
     ) -> Listing[User]:
         """List users that match all filters (`GET /users`). Enterprise API only.
 
+        Off until an administrator of the project turns it on.
+
         Args:
             email: the exact e-mail.
             phone: the phone number with its international prefix.

@@ -95,7 +95,7 @@ class CustomerActions(Resource, call="customers"):
 
         Args:
             type: see `CustomerDataType`.
-            value: value.
+            value: the password or referral code.
         """
 
     @gets("getCustomerSearch", "/customers/actions/search-customers", interfaces=ENTERPRISE_ONLY)
@@ -217,5 +217,5 @@ class CustomerActions(Resource, call="customers"):
 
         Args:
             type: see `RegistrationIdentifier`.
-            value: value.
+            value: the e-mail address or phone number.
         """
