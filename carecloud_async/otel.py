@@ -30,8 +30,8 @@ from carecloud_async.project import Project
 
 try:
     from opentelemetry import context, metrics, trace
-except ImportError as error:  # pragma: no cover  (the tests have it)
-    raise ImportError("carecloud_async.otel needs opentelemetry-api: pip install 'carecloud-async[otel]'") from error
+except ImportError as _error:  # pragma: no cover  (the tests have it)
+    raise ImportError("carecloud_async.otel needs opentelemetry-api: pip install 'carecloud-async[otel]'") from _error
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation

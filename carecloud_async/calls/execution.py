@@ -92,7 +92,7 @@ class CallExecution(Generic[T]):
     ) -> None:
         self._context = context
         self._options = options
-        self.call = call
+        self.call: PreparedCall = call
         self._builder = builder
         self._auth = auth
         self._decode = decode

@@ -145,7 +145,7 @@ class AnswerStore:
     """
 
     def __init__(self, settings: ResponseCache, *, clock: Clock) -> None:
-        self.generation = 0
+        self.generation: int = 0
         self._settings = settings
         self._clock = clock
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()

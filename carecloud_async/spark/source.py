@@ -28,10 +28,10 @@ try:
     from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStreamReader, InputPartition  # pyright: ignore[reportMissingImports]
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema  # pyright: ignore[reportMissingImports]
     from pyspark.sql.types import StructType  # pyright: ignore[reportMissingImports]
-except ImportError as error:
+except ImportError as _error:
     raise ConfigurationError(
         "carecloud_async.spark needs PySpark 4, which is not installed: pip install 'carecloud-async[spark]'"
-    ) from error
+    ) from _error
 
 if TYPE_CHECKING:
     import pyarrow
@@ -112,7 +112,7 @@ class ListReader:
 
     def __init__(self, source: CareCloudDataSource, schema: StructType) -> None:
         self.source = source
-        self.settings = source.settings()
+        self.settings: ReadSettings = source.settings()
         self._schema = schema
 
     @asynccontextmanager
