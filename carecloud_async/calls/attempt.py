@@ -34,6 +34,9 @@ from carecloud_async.runtime.event_loops import cancellation_requested
 #: How the error of a call reads whose time was over before anything was sent.
 NO_CONNECTION = "no connection in time"
 
+#: How it reads if the call was still waiting for its token.
+NO_LOGIN = "no token in time, the login or the token store did not answer"
+
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
 
 
@@ -123,6 +126,11 @@ class Attempt:
 
     def timed_out(self) -> CareCloudError:
         """Return the error of an attempt that used up the time of its call."""
+        if not self.sent:
+            operation, page = self._call.operation, self._call.page
+            return RequestTimeoutError(
+                f"{self._call.title}: {NO_LOGIN} (total{page})", method=operation.method, path=operation.path
+            )
         cause = TransportFailure(kind=FailureKind.PERMANENT, sent=self.sent, timeout=True, text="total")
         return self._transport_error(cause)
 

@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Iterable
 
-from carecloud_async.calls.attempt import NO_CONNECTION
+from carecloud_async.calls.attempt import NO_CONNECTION, NO_LOGIN
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -117,7 +117,7 @@ def _fix(error: BaseException) -> str:
             return ": check CARECLOUD_LOGIN, CARECLOUD_PASSWORD and CARECLOUD_EXTERNAL_APPLICATION_ID"
         case ConnectionFailedError():
             return ": check --project-url (CARECLOUD_PROJECT_URL) and the network"
-        case RequestTimeoutError() if NO_CONNECTION in str(error):
+        case RequestTimeoutError() if NO_CONNECTION in str(error) or NO_LOGIN in str(error):
             return ": nothing answers there; check --project-url (CARECLOUD_PROJECT_URL), the port and the network"
         case RequestTimeoutError():
             return ": try again, with a smaller --count if pages are slow"

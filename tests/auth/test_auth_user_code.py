@@ -167,6 +167,18 @@ async def test_login_and_logout_end_with_the_views_timeout(method):
     assert sandbox.count("POST /tokens/{token_id}/actions/logout") >= 1
 
 
+async def test_a_call_whose_login_hangs_blames_the_login_and_not_the_network():
+    """The time of a call ran out at its login, over a connection that stood: the error says so, of writes too."""
+    sandbox = make_sandbox()
+    sandbox.on_request = lambda request: anyio.sleep_forever()
+    async with connect(sandbox) as client:
+        view = client.with_options(timeout=0.2)
+        calls = [view.ping, lambda: view.request("POST", "customers", json={})]
+        for call in calls:
+            with anyio.fail_after(10), pytest.raises(RequestTimeoutError, match="no token in time, the login"):
+                await call()
+
+
 SETUP = DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False)
 DEVICE = Device(device_id="d", device_system="s", device_name="n", device_type="t")
 
