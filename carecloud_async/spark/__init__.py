@@ -18,14 +18,15 @@ hour may come twice: merge by id.
 
 **Options**: `resource` (needed; the list's name from the client, such as `customers` or `products.tags`), `partitions`
 (8), `count` (records per page, 500), `concurrency` (pages in flight per task, 4), `filter.NAME`, `changed_since`,
-`requests_per_second` (of each task; adaptive if left out), `allow_unsettled` (take a range that cannot be vouched for),
-and `project_url`, `external_application_id`, `login`, `timezone`, `language`, which the `CARECLOUD_*` variables give
-otherwise.
+`requests_per_second` (of each task, of all with a Redis; adaptive if left out), `allow_unsettled` (take a range that
+cannot be vouched for), and `project_url`, `external_application_id`, `login`, `timezone`, `language`, which the
+`CARECLOUD_*` variables give otherwise.
 
 **Secrets** are no options, because options stand in plans and event logs: the password is read from
 `CARECLOUD_PASSWORD` in the environment of the driver and of the executors, where the tasks log in. Set it before the
 session starts; as `spark.executorEnv.CARECLOUD_PASSWORD` Spark redacts it by its name. `CARECLOUD_REDIS_URL` names a
-Redis, in which all tasks share one token; without it each logs in on its own.
+Redis, by which all tasks share one token, one rate and one pause (extra `redis`); without it each logs in and finds its
+rate on its own.
 
 A vault or an identity of your own: subclass, and make the client yourself.
 

@@ -100,13 +100,16 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
             login=_setting(options, "login"),
             password=_setting({}, "password"),
         )
-    if options.get("requests_per_second"):
-        settings["rate_limit"] = RateLimit(requests_per_second=_rate(options["requests_per_second"]))
+    told = _rate(options["requests_per_second"]) if options.get("requests_per_second") else None
+    if told is not None:
+        settings["rate_limit"] = RateLimit(requests_per_second=told)
     async with AsyncExitStack() as stack:
         url = os.environ.get("CARECLOUD_REDIS_URL", "").strip()
         if url:
             from carecloud_async.auth.stores.redis import RedisTokenStore  # an extra
+            from carecloud_async.calls.redis_rate_limit import RedisRateLimit
 
+            settings["rate_limit"] = RedisRateLimit(url, requests_per_second=told)
             store = RedisTokenStore(url)
             stack.push_async_callback(store.aclose)
             settings["token_store"] = store

@@ -77,6 +77,20 @@ async def test_options_win_over_the_environment(monkeypatch):
             assert client.project.timezone.key == "Europe/London"
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_tasks_that_name_a_redis_share_a_token(monkeypatch, redis_server):
+    """The second task uses the token of the first, and waits for the same rate."""
+    sandbox = Sandbox(customers=5)
+    names = {"EXTERNAL_APPLICATION_ID": USER_APPLICATION_ID, "LOGIN": USER_LOGIN, "PASSWORD": USER_PASSWORD}
+    for name, value in {**names, "REDIS_URL": redis_server.url}.items():
+        monkeypatch.setenv(f"CARECLOUD_{name}", value)
+    async with sandbox.serving() as url:
+        for _ in range(2):
+            async with connect({"project_url": url, "requests_per_second": "500"}) as client:
+                assert await client.customers.list().total() == 5
+    assert sandbox.count("POST /users/actions/login") == 1
+
+
 async def test_a_setting_that_is_nowhere_is_named(monkeypatch):
     """The error names the variable, and where it must be set."""
     for name in ("PROJECT_URL", "EXTERNAL_APPLICATION_ID", "LOGIN", "PASSWORD"):
