@@ -16,10 +16,10 @@ from __future__ import annotations
 
 try:
     import fastapi  # noqa: F401  (looked for here, to name the extra)
-except ImportError as error:
+except ImportError as _error:
     raise ModuleNotFoundError(
         "carecloud_async.fastapi needs FastAPI: pip install 'carecloud-async[fastapi]'", name="fastapi"
-    ) from error
+    ) from _error
 
 from carecloud_async.fastapi.dependencies import CareCloudDep, carecloud_dep
 from carecloud_async.fastapi.disconnect import ClientDisconnectedError

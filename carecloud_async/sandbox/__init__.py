@@ -7,10 +7,10 @@ from __future__ import annotations
 
 try:
     import starlette  # noqa: F401  (looked for here, to name the extra)
-except ImportError as error:
+except ImportError as _error:
     raise ModuleNotFoundError(
         "carecloud_async.sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'", name="starlette"
-    ) from error
+    ) from _error
 
 from carecloud_async.sandbox.constants import (
     CUSTOMER_APPLICATION_ID,
