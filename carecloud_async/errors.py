@@ -1,5 +1,6 @@
 """Every exception the SDK raises.
 
+```text
 CareCloudError
 ├── ConfigurationError          also a ValueError: an argument or setting that cannot work
 │   └── InterfaceError          an operation that this interface does not have, refused before the network
@@ -23,6 +24,7 @@ CareCloudError
     ├── MethodNotAllowedError   405
     ├── RateLimitError          429
     └── ServerError             5xx
+```
 
 What may be shown: `str` and `repr` hold the status, the method, the path template (never the URL: it can carry a token)
 and the reasons. What the server wrote in prose (`.detail`) is an attribute only, and offending values are not kept.

@@ -10,7 +10,7 @@ from project_files import PACKAGE, ROOT
 PICTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 FLOORS = [
     [room.strip() for room in floor.split(",")]
-    for floor in reversed(re.search(r"```text floors\n(.*?)```", PICTURE, re.DOTALL)[1].splitlines())
+    for floor in reversed(re.search(r"```floors\n(.*?)```", PICTURE, re.DOTALL)[1].splitlines())
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

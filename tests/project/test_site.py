@@ -135,6 +135,8 @@ def test_the_site_builds_without_a_warning(tmp_path):
         html = (site / page).with_suffix(".html").read_text(encoding="utf-8")
         assert re.findall(r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//[^"]+', html) == []
         assert re.findall(r'<link[^>]+rel="(?:stylesheet|preconnect)"[^>]+href="(?:https?:)?//[^"]+', html) == []
+        assert "```" not in html, page  # a fence that was not understood
+        assert "├──" not in re.sub(r"<pre.*?</pre>", "", html, flags=re.DOTALL), page  # a drawing that has run together
         assert 'class="mermaid"' not in html  # its script would come from elsewhere
     assert missing_in(site / "objects.inv") == []
     search = (site / "search.json").read_text(encoding="utf-8")
