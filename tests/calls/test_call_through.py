@@ -1,6 +1,7 @@
 """Reads get through what can be got through."""
 
 import importlib
+import random
 from email.utils import formatdate
 
 import anyio
@@ -339,6 +340,7 @@ async def test_the_budget_ends_an_outage_early():
         auth=Sandbox(1).credentials(),
         transport=httpx.MockTransport(refuse),
         clock=clock,
+        random=random.Random(1),
     )
     async with client:
         await client.login()

@@ -37,8 +37,10 @@ def test_a_reader_that_leaves_early(start, command):
     assert json.loads(process.stdout.readline())
     process.stdout.close()
     process.stdout = None
-    _, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (0, "")
+    _, err = process.communicate(timeout=60)
+    # A busy machine gives the command time to say how far it is.
+    said = [line for line in err.splitlines() if " a second" not in line]
+    assert (process.returncode, said) == (0, [])
 
 
 @posix
