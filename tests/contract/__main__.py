@@ -17,6 +17,9 @@ from tests.contract.description import UnreadableError, read
 from tests.contract.facts import Facts
 from tests.contract.skeleton import skeleton
 
+#: Where the vendor's description lies beside a checkout, if it does.
+BESIDE = Path(__file__).parents[2].parent / "shared/api/openapi.yaml"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
@@ -25,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.skeleton and given.write_manifest:
         parser.error("--skeleton and --write-manifest exclude each other")
     if given.file is None and not (given.skeleton or given.sandbox_tables):
-        parser.error("name the description to compare with")
+        if not BESIDE.exists():
+            parser.error("name the description to compare with")
+        given.file = BESIDE
     try:
         return _run(given)
     except UnreadableError as error:
@@ -46,6 +51,8 @@ def _run(given: argparse.Namespace) -> int:
     found = read(given.file)
     if given.write_manifest:
         given.manifest.write_text(manifest.dumps(found), encoding="utf-8")
+        if given.manifest == manifest.MANIFEST:
+            sandbox_tables.FILE.write_text(sandbox_tables.dumps(found), encoding="utf-8")
         return 0
     tasks = compare(_known(given.manifest), found)
     sys.stdout.writelines(f"{task}\n" for task in tasks)
@@ -63,7 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.contract", description=(__doc__ or "").strip())
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="an OpenAPI description, YAML or JSON")
     parser.add_argument("--skeleton", metavar="OPERATION_ID", help="print the code to begin an operation with")
-    parser.add_argument("--write-manifest", action="store_true", help="write what FILE says as what the SDK knows")
+    parser.add_argument(
+        "--write-manifest",
+        action="store_true",
+        help="write what FILE says as what SDK and sandbox know",
+    )
     parser.add_argument("--sandbox-tables", action="store_true", help="write the sandbox's facts from the manifest")
     parser.add_argument("--manifest", type=Path, default=manifest.MANIFEST, help="another manifest than the SDK's own")
     return parser

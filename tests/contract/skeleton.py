@@ -242,10 +242,10 @@ def _input(facts: Facts, schema: Schema) -> str:
     name = class_name(schema.name)
     lines = [
         "@frozen(kw_only=True, repr=False)",
-        f"class {name}Input(Input):",
+        f"class {name}Input(Input, reads={name}):",
         f'    """TODO; the fields are those of `{name}`."""',
     ]
-    lines += ["", f"    reads: ClassVar[type[Model] | None] = {name}", ""]
+    lines.append("")
     for value in sorted(writable(facts, schema), key=lambda one: not one.required):
         kind = _written_type(facts, value, "Input")
         lines.append(f"    {_safe(value.name)}: {kind}" + ("" if value.required else " | Unset | None = UNSET"))

@@ -298,7 +298,17 @@ def test_a_file_that_is_absent(tmp_path, capsys):
     assert "cannot read" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--nonsense"], ["--skeleton", "getCard", "--write-manifest"]])
+def test_without_a_file(monkeypatch, tmp_path, now, capsys):
+    """Without a file the description beside the checkout is compared, and without that it is wrong usage."""
+    monkeypatch.setattr("tests.contract.__main__.BESIDE", tmp_path / "none.yaml")
+    with pytest.raises(SystemExit):
+        main([])
+    monkeypatch.setattr("tests.contract.__main__.BESIDE", write(tmp_path / "new.json", now))
+    assert main([]) == 1
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["a", "b"], ["--nonsense"], ["--skeleton", "getCard", "--write-manifest"]])
 def test_wrong_usage(arguments):
     """Wrong arguments exit with 2."""
     with pytest.raises(SystemExit) as ended:
@@ -356,7 +366,7 @@ def test_a_skeleton_of_a_new_operation(tmp_path, now, capsys):
     code = capsys.readouterr().out
     assert '@posts("postBoat", "/boats", answer="boat_id", interfaces=ENTERPRISE_ONLY)' in code
     assert "async def create(self, boat: BoatInput, *, note: str | None = None) -> str:" in code
-    assert "class OwnerInput(Input):" in code
+    assert "class OwnerInput(Input, reads=Owner):" in code
     assert "    name: str\n" in code
     assert "boat_id: str" not in code.partition("class BoatInput")[2]
 
