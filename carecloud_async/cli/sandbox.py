@@ -46,5 +46,7 @@ def _introduce(url: str, customers: int) -> None:
     }
     lines = [f"# A sandbox with {customers:,} customers at {url}; copy these lines into another terminal:"]
     lines += [f"export {name}={value}" for name, value in settings.items()]
+    login = f"{known.FIRST_CUSTOMER_EMAIL} / {known.CUSTOMER_PASSWORD}"
+    lines += [f"# A customer logs in as {login} on a device of {known.CUSTOMER_APPLICATION_ID}."]
     lines += ["carecloud total customers", "# Ctrl-C stops it."]
     put("\n".join(lines).encode() + b"\n")

@@ -63,7 +63,7 @@ def test_cron(sandbox, tmp_path):
     """The line's command brings everything, then what changed, then nothing, and reports it."""
     line = recipe("cron", "text").strip()
     assert re.match(r"(\S+ ){5}cd ", line)
-    command = [sys.executable, "-m", "carecloud_async.cli", *shlex.split(line.rpartition("&& carecloud ")[2])]
+    command = [sys.executable, "-m", "carecloud_async.cli", *shlex.split(line.rpartition("&& .venv/bin/carecloud ")[2])]
     for expected in (300, 3, 0):
         subprocess.run(command, check=True, capture_output=True)
         assert rows("changed.parquet") == expected
