@@ -17,6 +17,8 @@ WITH_ALL = [path for path in python_files("carecloud_async") if "\n__all__ = [" 
 @pytest.mark.parametrize("path", WITH_ALL, ids=lambda path: module_of(path) or "carecloud_async")
 def test_all_is_sorted_and_true(path):
     """`__all__` is sorted as ruff sorts, holds each name once, and every name is there."""
+    if module_of(path).startswith("spark"):
+        pytest.importorskip("pyspark", reason="PySpark is not installed")
     module = importlib.import_module(f"carecloud_async.{module_of(path)}".rstrip("."))
     names = list(module.__all__)
     assert len(set(names)) == len(names)
