@@ -202,6 +202,7 @@ async def test_what_is_packed_comes_out_whole(size, encoding, pack):
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [("gzip", b"plain"), ("gzip", gzip.compress(b"text" * 100)[:-12]), ("deflate", b"\x00\x01plain")],
+    ids=["plain", "cut", "damaged"],
 )
 async def test_what_is_not_packed_as_said_is_refused(encoding, body):
     """Plain text under gzip, a truncated stream and damaged deflate cannot be unpacked."""
