@@ -19,6 +19,7 @@ from carecloud_async.http.client import HttpClient
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Project, check_language
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.cooperation import CooperativeScheduler
 from carecloud_async.runtime.event_loops import LoopGuard
 
 #: How long closing waits for calls under way to end, in seconds; they are told to at once.
@@ -81,6 +82,7 @@ class ClientContext:
         answers: answers that are kept, if the client has a cache.
         urls: the URLs of operations, as they are shown.
         running: the calls under way.
+        computing: runs the decoding of large answers in slices.
         closed: whether the client was closed.
     """
 
@@ -95,6 +97,7 @@ class ClientContext:
     answers: AnswerStore | None = None
     urls: dict[str, Any] = field(factory=dict)
     running: RunningCalls = field(factory=RunningCalls, init=False)
+    computing: CooperativeScheduler = field(factory=CooperativeScheduler, init=False)
     closed: bool = False
 
     def check(self) -> None:
