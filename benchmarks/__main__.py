@@ -1,15 +1,13 @@
 """`python -m benchmarks`: run every peer and this SDK, print the table, draw the chart."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import chart, machine, report
+from benchmarks import chart, machine, report, saved
 from benchmarks.generate import generated_client
 from benchmarks.runner import Result, Runner
 from benchmarks.work import Work
@@ -26,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--markdown", action="store_true", help="print the block for the README")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the chart, an SVG (needs matplotlib)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single outcome")
+    parser.add_argument("--beside", type=Path, metavar="FILE", help="a column for a run that --json wrote elsewhere")
     parser.add_argument("--list", action="store_true", help="name the works and end")
     return parser
 
@@ -47,14 +46,6 @@ def _run(works: Sequence[Work], *, rounds: int | None, quick: bool) -> list[Resu
         return [runner.run(work, rounds=rounds) for work in works]
 
 
-def _as_json(results: Sequence[Result]) -> str:
-    found = {
-        result.work.name: {label: [asdict(one) for one in outcomes] for label, outcomes in result.outcomes.items()}
-        for result in results
-    }
-    return json.dumps({"machine": machine.machine(), "versions": machine.versions(), "works": found}, indent=1)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = _parser()
@@ -65,10 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list or not works:
         print("\n".join(f"{work.name:18}{work.title}" for work in works or all_works(quick=False)))
         return 0 if options.list else 2
+    try:
+        beside = saved.read(options.beside) if options.beside else None
+    except (OSError, ValueError) as error:
+        parser.error(f"--beside: {error}")
     results = _run(works, rounds=options.rounds, quick=options.quick)
-    print(report.block(results) if options.markdown else report.text(results))
     if options.json:
-        options.json.write_text(_as_json(results))
+        saved.save(results, options.json)
+    print(report.block(results, beside) if options.markdown else report.text(results, beside))
     if options.chart:
         chart.draw(results, options.chart, caption=f"{machine.machine()}; {machine.versions()}")
     return 0

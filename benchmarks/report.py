@@ -5,27 +5,37 @@ from collections.abc import Iterable, Sequence
 from benchmarks import machine
 from benchmarks.numbers import Spread, compared, failure, measured, rate, verdict
 from benchmarks.runner import Result
-from benchmarks.work import TIMES, Comparison, Measure
+from benchmarks.saved import SavedRun
+from benchmarks.work import TIMES, Comparison, Measure, Work
 
 _HEADERS = ("work", "who", "a second", "against", "median", "min … max", "target", "met")
 
 
-def table(results: Sequence[Result], *, markdown: bool) -> str:
-    """Return the table."""
-    lines = [line for result in results for line in _lines(result)]
+def table(results: Sequence[Result], beside: SavedRun | None = None, *, markdown: bool) -> str:
+    """Return the table.
+
+    Args:
+        results: what was measured.
+        beside: another run, whose medians stand in a column of their own.
+        markdown: as Markdown, or as plain text.
+    """
+    lines = [_HEADERS, *(line for result in results for line in _lines(result))]
+    if beside is not None:
+        column = [f"Python {beside.python}", *(cell for result in results for cell in _medians(result.work, beside))]
+        lines = [(*line[:5], cell, *line[5:]) for line, cell in zip(lines, column, strict=True)]
     return _as_markdown(lines) if markdown else _as_text(lines)
 
 
-def block(results: Sequence[Result]) -> str:
-    """Return the block for the README: command, machine, versions, table."""
+def block(results: Sequence[Result], beside: SavedRun | None = None) -> str:
+    """Return the block for the documentation: command, machine, versions, table."""
     about = f"`{machine.command()}` on {machine.machine()}; {machine.versions()}; {_rounds(results)}."
-    return f"{about}\n\n{table(results, markdown=True)}\n\n{_ceilings(results)}"
+    return f"{about}\n\n{table(results, beside, markdown=True)}\n\n{_ceilings(results)}"
 
 
-def text(results: Sequence[Result]) -> str:
+def text(results: Sequence[Result], beside: SavedRun | None = None) -> str:
     """Return the report for the terminal."""
     about = f"{machine.command()}\n{machine.machine()}\n{machine.versions()}\n{_rounds(results)}"
-    return f"{about}\n\n{table(results, markdown=False)}\n\n{_ceilings(results)}"
+    return f"{about}\n\n{table(results, beside, markdown=False)}\n\n{_ceilings(results)}"
 
 
 def _rounds(results: Sequence[Result]) -> str:
@@ -37,6 +47,16 @@ def _lines(result: Result) -> list[tuple[str, ...]]:
     return [
         (result.work.title if number == 0 else "", *_cells(result, comparison))
         for number, comparison in enumerate(result.work.comparisons)
+    ]
+
+
+def _medians(work: Work, beside: SavedRun) -> list[str]:
+    """Return the medians of another run, a line for each comparison."""
+    result = beside.result(work)
+    spreads = [None if result is None else compared(result, comparison) for comparison in work.comparisons]
+    return [
+        "" if spread is None else _figure(spread.middle, comparison.measure)
+        for comparison, spread in zip(work.comparisons, spreads, strict=True)
     ]
 
 
@@ -103,16 +123,13 @@ def _ceiling(result: Result) -> str | None:
 
 def _as_text(lines: Sequence[tuple[str, ...]]) -> str:
     # A long reason of a failure must not widen its column for everyone.
-    widths = [
-        max(len(line[column]) for line in (_HEADERS, *lines) if not line[column].startswith("failed"))
-        for column in range(len(_HEADERS))
-    ]
-    rows = [_HEADERS, tuple("-" * width for width in widths), *lines]
+    widths = [max(len(cell) for cell in column if not cell.startswith("failed")) for column in zip(*lines, strict=True)]
+    rows = [lines[0], tuple("-" * width for width in widths), *lines[1:]]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
 def _as_markdown(lines: Sequence[tuple[str, ...]]) -> str:
-    rows = [_HEADERS, ("---",) * len(_HEADERS), *lines]
+    rows = [lines[0], ("---",) * len(lines[0]), *lines[1:]]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)

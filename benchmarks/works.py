@@ -27,9 +27,9 @@ def all_works(*, quick: bool) -> list[Work]:
     """Return every work; with `quick`, small ones that show that the harness runs, not how fast anything is."""
     size = 0.1 if quick else 1.0
     return [
-        _pages(1000, int(80_000 * size), target=1.3),
-        _pages(100, int(30_000 * size), target=1.5),
-        _pages(1000, int(40_000 * size), target=1.0, untidy=True),
+        _pages(1000, int(80_000 * size), target=1.7, aim=2.0),
+        _pages(100, int(30_000 * size), target=1.9, aim=2.3),
+        _pages(1000, int(40_000 * size), target=1.4, aim=1.6, untidy=True),
         _jsonl(int(150_000 * size)),
         _columns("parquet", int(40_000 * size), aim=2.5),
         _columns("csv", int(40_000 * size), aim=3.0),
@@ -52,7 +52,7 @@ def _against_httpx(*others: str) -> tuple[Comparison, ...]:
     return tuple(Comparison(who=label, against=HTTPX) for label in others)
 
 
-def _pages(count: int, records: int, *, target: float, untidy: bool = False) -> Work:
+def _pages(count: int, records: int, *, target: float, aim: float, untidy: bool = False) -> Work:
     return Work(
         name=f"{'untidy' if untidy else 'pages'}-{count}",
         title=f"typed pages of {count}, 8 in flight" + (", every tenth record untidy" if untidy else ""),
@@ -60,7 +60,7 @@ def _pages(count: int, records: int, *, target: float, untidy: bool = False) -> 
         host=Host(records=records, untidy=untidy),
         contestants=_each((SDK, HTTPX, HTTPX2, CATTRS, GENERATED, LIMIT), "pages", records, count=count),
         comparisons=(
-            Comparison(who=SDK, against=HTTPX, target=target, aim=None if untidy else 2.0),
+            Comparison(who=SDK, against=HTTPX, target=target, aim=aim),
             *_against_httpx(HTTPX2, CATTRS, GENERATED, LIMIT),
         ),
         paths=tuple(page_paths(records, count)),
@@ -74,7 +74,7 @@ def _jsonl(records: int) -> Work:
         unit="customers",
         host=Host(records=records),
         contestants=_each((SDK, *_COMMON_HTTP), "jsonl", records),
-        comparisons=(Comparison(who=SDK, against=HTTPX, target=3.0, aim=5.0), *_against_httpx(HTTPX2, LIMIT)),
+        comparisons=(Comparison(who=SDK, against=HTTPX, target=3.8, aim=5.0), *_against_httpx(HTTPX2, LIMIT)),
         paths=tuple(page_paths(records, 1000)),
     )
 
@@ -113,13 +113,18 @@ def _small_calls(calls: int) -> Work:
 
 
 def _concurrent_calls(at_once: int, calls: int) -> Work:
+    wanted = at_once in {10, 100}
     return Work(
         name=f"concurrency-{at_once}",
         title=f"small calls, {at_once} at a time",
         unit="calls",
         host=Host(records=100),
         contestants=_each((SDK, *_COMMON_HTTP), "calls", calls, in_flight=at_once),
-        comparisons=(Comparison(who=SDK, against=HTTPX), *_against_httpx(HTTPX2, LIMIT)),
+        comparisons=(
+            Comparison(who=SDK, against=HTTPX),
+            *_against_httpx(HTTPX2, LIMIT),
+            Comparison(who=SDK, against=LIMIT, target=0.6 if wanted else None, aim=0.75 if wanted else None),
+        ),
         paths=tuple(call_paths(1000)),
     )
 
