@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import asdict
 
+from benchmarks.neighbour import beside, percentile_ms
 from benchmarks.peers import Peer, peer_class
 from benchmarks.records import BASE_PATH
 from benchmarks.task import Failed, Measured, Outcome, Task
@@ -25,11 +26,18 @@ async def _run(port: int, task: Task) -> Measured:
 async def _measure(peer: Peer, task: Task) -> Measured:
     work = getattr(peer, task.kind)
     cpu, started = time.process_time(), time.perf_counter()
-    done = await work(task)
+    done, delays = await beside(work(task)) if task.neighbour else (await work(task), None)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     if done != task.done:
         raise ValueError(f"{done} of {task.done}")
-    return Measured(seconds=seconds, cpu=cpu, done=done, peak_mb=_peak_mb())
+    return Measured(
+        seconds=seconds,
+        cpu=cpu,
+        done=done,
+        peak_mb=_peak_mb(),
+        delay_ms=None if delays is None else percentile_ms(delays, 50),
+        delay_p99_ms=None if delays is None else percentile_ms(delays, 99),
+    )
 
 
 def _peak_mb() -> float:

@@ -54,6 +54,8 @@ def compared(result: Result, comparison: Comparison) -> Spread | None:
 
 
 def _compare(who: Measured, against: Measured, measure: Measure) -> float:
+    if measure is Measure.DELAY_P99_MS:
+        return required_delay(who.delay_p99_ms)
     who_each, against_each = who.seconds / who.done, against.seconds / against.done
     match measure:
         case Measure.TIMES_FASTER:
@@ -64,6 +66,22 @@ def _compare(who: Measured, against: Measured, measure: Measure) -> float:
             return (who_each - against_each) * 1e6
         case Measure.EXTRA_MB:
             return who.peak_mb - against.peak_mb
+
+
+def delay(result: Result, label: str) -> float:
+    """Return how late a contestant's neighbour woke up: the median over the rounds of its median, in ms."""
+    return median(required_delay(outcome.delay_ms) for outcome in measured(result, label))
+
+
+def required_delay(found: float | None) -> float:
+    """Return a delay that must have been measured.
+
+    Raises:
+        ValueError: it was not.
+    """
+    if found is None:
+        raise ValueError("a delay is compared that was not measured: the task needs neighbour=True")
+    return found
 
 
 def verdict(comparison: Comparison, spread: Spread) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from benchmarks import machine
-from benchmarks.numbers import Spread, compared, failure, measured, rate, verdict
+from benchmarks.numbers import Spread, compared, delay, failure, measured, rate, verdict
 from benchmarks.runner import Result
 from benchmarks.saved import SavedRun
 from benchmarks.work import TIMES, Comparison, Measure, Work
@@ -82,11 +82,21 @@ def _cells(result: Result, comparison: Comparison) -> tuple[str, ...]:
 def _speed(result: Result, comparison: Comparison) -> str:
     if comparison.measure in {Measure.EXTRA_MS, Measure.EXTRA_MB} or not measured(result, comparison.who):
         return ""
-    return f"{rate(result, comparison.who):,.0f} {result.work.unit}"
+    speed = f"{rate(result, comparison.who):,.0f} {result.work.unit}"
+    if comparison.measure is not Measure.DELAY_P99_MS:
+        return speed
+    late = f"median {delay(result, comparison.who):.1f} ms late"
+    return f"{speed}; {late}" if rate(result, comparison.who) else late
 
 
 def _figure(value: float, measure: Measure) -> str:
-    return f"{value:.2f}{TIMES}" if measure is Measure.TIMES_FASTER else f"{value:+.1f} {measure.value.split()[0]}"
+    if measure is Measure.TIMES_FASTER:
+        return f"{value:.2f}{TIMES}"
+    return f"{value:.1f} ms" if measure is Measure.DELAY_P99_MS else f"{value:+.1f} {_unit(measure)}"
+
+
+def _unit(measure: Measure) -> str:
+    return "p99 ms" if measure is Measure.DELAY_P99_MS else measure.value.split()[0]
 
 
 def _range(spread: Spread, measure: Measure) -> str:
@@ -97,9 +107,7 @@ def _range(spread: Spread, measure: Measure) -> str:
 def _target(comparison: Comparison) -> str:
     if comparison.target is None:
         return ""
-    sign, unit = (
-        ("≥", TIMES) if comparison.measure.higher_is_better else ("≤", " " + comparison.measure.value.split()[0])
-    )
+    sign, unit = ("≥", TIMES) if comparison.measure.higher_is_better else ("≤", " " + _unit(comparison.measure))
     aim = f" (aim {comparison.aim:g}{unit})" if comparison.aim is not None else ""
     return f"{sign} {comparison.target:g}{unit}{aim}"
 

@@ -15,6 +15,7 @@ class Task:
         done: how many records or calls that must come to.
         count: how many records are on a page.
         in_flight: how many requests are under way at a time.
+        neighbour: whether another task of the same loop sleeps beside it and notes how late it wakes up.
     """
 
     peer: str
@@ -22,6 +23,7 @@ class Task:
     done: int
     count: int = 1000
     in_flight: int = 8
+    neighbour: bool = False
 
     def to_json(self) -> str:
         """Return it as JSON."""
@@ -42,12 +44,16 @@ class Measured:
         cpu: how long the process computed for it, in seconds.
         done: how many records or calls it was.
         peak_mb: the process's peak memory in MB, imports and all.
+        delay_ms: how late the neighbour woke up in the median, in ms; `None` where there was none.
+        delay_p99_ms: the 99th percentile of that.
     """
 
     seconds: float
     cpu: float
     done: int
     peak_mb: float
+    delay_ms: float | None = None
+    delay_p99_ms: float | None = None
 
 
 @dataclass(frozen=True)

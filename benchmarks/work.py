@@ -11,12 +11,16 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 class Measure(Enum):
-    """How two contestants are compared, pair by pair: `who` against `against`."""
+    """How two contestants are compared, pair by pair: `who` against `against`.
+
+    `DELAY_P99_MS` is not a difference: it is the whole delay of the neighbour of `who`.
+    """
 
     TIMES_FASTER = TIMES
     EXTRA_MS = "ms more"
     EXTRA_US_EACH = "µs more each"
     EXTRA_MB = "MB more"
+    DELAY_P99_MS = "p99 ms"
 
     @property
     def higher_is_better(self) -> bool:

@@ -36,6 +36,7 @@ def all_works(*, quick: bool) -> list[Work]:
         _small_calls(int(2000 * size)),
         *(_concurrent_calls(at_once, int(3000 * size)) for at_once in (1, 10, 100, 1000)),
         _flat(int(3000 * size)),
+        *(_neighbour(count, 10_000 if quick else 80_000) for count in (1000, 5000)),
         _latency(8 * 100 if quick else 64 * 100),
         _single_flight(int(10_000 * size)),
         _import(3 if quick else 15),
@@ -144,6 +145,44 @@ def _flat(calls: int) -> Work:
             Comparison(who=labels[100], against=labels[10]),
             Comparison(who=labels[1000], against=labels[10]),
         ),
+    )
+
+
+def _neighbour(count: int, records: int) -> Work:
+    idle = "an idle loop"
+    kinds = {
+        f"{SDK}, prefetch(8)": ("carecloud", "pages"),
+        f"{SDK}, raw()": ("carecloud", "raw_pages"),
+        f"{SDK}, JSONL": ("carecloud", "jsonl"),
+        f"{SDK}, CSV": ("carecloud", "csv"),
+        f"{SDK}, Parquet": ("carecloud", "parquet"),
+        f"{SDK}, arrow(8)": ("carecloud", "arrow"),
+        f"{HTTPX}, pages": ("httpx_script", "pages"),
+        f"{LIMIT}, pages": ("aiohttp_msgspec", "pages"),
+        f"{LIMIT}, JSONL": ("aiohttp_msgspec", "jsonl"),
+    }
+    tasks = {
+        label: Task(peer=peer, kind=kind, done=records, count=count, neighbour=True)
+        for label, (peer, kind) in kinds.items()
+    }
+    target = 10 if count <= 1000 else 15
+    return Work(
+        name=f"neighbour-{count}",
+        title=f"how late another task wakes, pages of {count}",
+        unit="customers",
+        host=Host(records=records),
+        contestants={idle: Task(peer="idle", kind="idle", done=0, neighbour=True), **tasks},
+        comparisons=tuple(
+            Comparison(
+                who=label,
+                against=idle,
+                measure=Measure.DELAY_P99_MS,
+                target=target if label.startswith(SDK) else None,
+            )
+            for label in (idle, *tasks)
+        ),
+        paths=tuple(page_paths(records, count)),
+        rounds=1 if records <= 10_000 else 5,
     )
 
 

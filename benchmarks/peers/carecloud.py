@@ -43,7 +43,9 @@ class Contender:
         await self._request(0)
         if task.kind in {"jsonl", "parquet", "csv"}:
             await self._export(task, last_name="Nobody")
-        elif task.kind in {"pages", "pages_one_by_one"}:
+        elif task.kind == "arrow":
+            await self._batches(task, last_name="Nobody")
+        elif task.kind in {"pages", "pages_one_by_one", "raw_pages"}:
             await self._client.customers.list(count=task.count).page()
 
     async def pages(self, task: Task) -> int:
@@ -59,6 +61,26 @@ class Contender:
         seen = 0
         async for _ in self._client.customers.list(count=task.count):
             seen += 1
+        return seen
+
+    async def raw_pages(self, task: Task) -> int:
+        """Read all records as lines of JSON by plain `async for`."""
+        seen = 0
+        async for _ in self._client.customers.list(count=task.count).raw():
+            seen += 1
+        return seen
+
+    async def arrow(self, task: Task) -> int:
+        """Read all records as Arrow batches."""
+        return await self._batches(task)
+
+    async def _batches(self, task: Task, **filters: str) -> int:
+        seen = 0
+        async with self._client.customers.list(count=task.count, **filters).arrow(
+            concurrency=task.in_flight
+        ) as batches:
+            async for batch in batches:
+                seen += batch.num_rows
         return seen
 
     async def jsonl(self, task: Task) -> int:

@@ -1,5 +1,6 @@
 """The benchmarks run: in small, without judging any time."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,11 +10,13 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.ceiling import page_paths
+from benchmarks.neighbour import beside, percentile_ms
 from benchmarks.numbers import Spread, compared, verdict
 from benchmarks.records import UNTIDY_EVERY, customer_id, record
+from benchmarks.report import table
 from benchmarks.runner import Result
 from benchmarks.task import Failed, Measured
-from benchmarks.work import Comparison, Measure
+from benchmarks.work import Comparison, Measure, Work
 from benchmarks.works import all_works
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +96,45 @@ def test_where_less_is_better_the_target_is_a_maximum():
     spread = compared(_result([_took(2.0)], [_took(1.0)]), comparison)
     assert spread == Spread(middle=100.0, low=100.0, high=100.0)
     assert verdict(comparison, spread) == "no"
+
+
+@pytest.mark.asyncio
+async def test_neighbour_runs_beside_the_work():
+    """The neighbour notes delays as long as the work goes on, the work's result comes back, and its task is gone."""
+
+    async def work():
+        for _ in range(3):
+            await asyncio.sleep(0.002)
+        return "done"
+
+    before = asyncio.all_tasks()
+    found, delays = await beside(work())
+    assert found == "done"
+    assert delays
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+def test_percentiles_of_delays():
+    """A percentile is the delay that so many percent do not exceed, in ms; without any delay there is none."""
+    delays = [number / 1000 for number in range(100, 0, -1)]
+    assert percentile_ms(delays, 50) == pytest.approx(51)
+    assert percentile_ms(delays, 99) == pytest.approx(100)
+    with pytest.raises(ValueError, match="never woke up"):
+        percentile_ms([], 50)
+
+
+def test_delays_are_shown_as_they_are():
+    """The neighbour's line shows its 99th percentile, the median beside the speed, and meets its target from below."""
+    comparison = Comparison(who="a", against="b", measure=Measure.DELAY_P99_MS, target=10)
+    late = Measured(seconds=1.0, cpu=1.0, done=10, peak_mb=1.0, delay_ms=0.5, delay_p99_ms=7.25)
+    idle = Measured(seconds=1.0, cpu=1.0, done=0, peak_mb=1.0, delay_ms=0.1, delay_p99_ms=0.2)
+    result = _result([late], [idle])
+    assert compared(result, comparison) == Spread(middle=7.25, low=7.25, high=7.25)
+    work = Work(name="n", title="n", unit="customers", host=result.work.host, contestants={}, comparisons=(comparison,))
+    line = table([Result(work=work, outcomes=result.outcomes, ceiling=None)], markdown=True).splitlines()[-1]
+    assert "10 customers; median 0.5 ms late" in line
+    assert "| 7.2 ms |" in line
+    assert "| ≤ 10 p99 ms | yes |" in line
+    with pytest.raises(ValueError, match="neighbour=True"):
+        compared(_result([_took(1.0)], [idle]), comparison)
