@@ -6,20 +6,24 @@ On systems without user ids (Windows) ownership is not checked; folders there ar
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
-from io import BufferedRandom
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 
 __all__ = [
     "PRIVATE",
     "claim_folder",
     "create_private",
-    "is_own_file",
+    "is_private",
+    "open_own",
     "open_private",
     "read_private",
     "replace_file",
+    "require_own",
     "sync_folder",
+    "temporary_path",
 ]
 
 #: Readable and writable by their owner alone.
@@ -48,9 +52,19 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
             os.close(descriptor)
 
 
-def is_own_file(status: os.stat_result) -> bool:
-    """Return whether a status is that of a regular file of this user, which no second name leads to."""
-    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1 and _is_own(status)
+def is_private(status: os.stat_result) -> bool:
+    """Return whether no other user may open what has this status; always, on systems without permission bits."""
+    return not hasattr(os, "geteuid") or not stat.S_IMODE(status.st_mode) & 0o077
+
+
+def require_own(status: os.stat_result, path: str | os.PathLike[str]) -> None:
+    """Raise unless a status is that of this user's own.
+
+    Raises:
+        PermissionError: it belongs to another user.
+    """
+    if not _is_own(status):
+        raise PermissionError(errno.EPERM, f"{os.fspath(path)} belongs to another user")
 
 
 def claim_folder(path: Path) -> None:
@@ -69,7 +83,7 @@ def claim_folder(path: Path) -> None:
         raise PermissionError(None, f"{path} is not a folder")
     if not _is_own(status):
         raise PermissionError(None, f"{path} belongs to another user")
-    if hasattr(os, "geteuid") and stat.S_IMODE(status.st_mode) & 0o077:
+    if not is_private(status):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _COMMON)
         try:
             os.fchmod(descriptor, 0o700)
@@ -93,15 +107,29 @@ def create_private(path: Path) -> BufferedRandom:
     return os.fdopen(descriptor, "w+b")
 
 
+def open_own(path: str | os.PathLike[str]) -> BufferedReader:
+    """Open a regular file of this user for reading.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        PermissionError: it is a link (`errno.ELOOP`), not a regular file (`errno.EINVAL`), or belongs to somebody else
+            (`errno.EPERM`); the text says which.
+        OSError: it cannot be opened.
+    """
+    return os.fdopen(_open_own(path, os.O_RDONLY), "rb")
+
+
 def open_private(path: Path) -> BufferedRandom:
     """Open a file that `create_private` made, for reading and writing.
 
     Raises:
         FileNotFoundError: it is gone.
-        PermissionError: it is a link, not a regular file, or belongs to somebody else.
+        PermissionError: it is a link, not a regular file, belongs to somebody else, or has a second name.
         OSError: it cannot be opened.
     """
-    return os.fdopen(_open_own(path, os.O_RDWR), "r+b")
+    file = os.fdopen(_open_own(path, os.O_RDWR), "r+b")
+    _require_one_name(file, path)
+    return file
 
 
 def read_private(path: Path) -> bytes:
@@ -109,38 +137,71 @@ def read_private(path: Path) -> bytes:
 
     Raises:
         FileNotFoundError: it is gone.
-        PermissionError: it is a link, not a regular file, or belongs to somebody else.
+        PermissionError: it is a link, not a regular file, belongs to somebody else, or has a second name.
         OSError: it cannot be read.
     """
-    with os.fdopen(_open_own(path, os.O_RDONLY), "rb") as file:
+    with open_own(path) as file:
+        _require_one_name(file, path)
         return file.read()
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a private file so that a crash leaves either the old file or the new one.
 
+    The folder's entry is the caller's to sync, with `sync_folder`.
+
+    Args:
+        path: the file.
+        data: its new content.
+        durable: wait until the content is on the disk; `False` for the writer of many, who syncs them together.
+
     Raises:
-        OSError: it cannot be written; the old file is as it was.
+        OSError: it cannot be written; the old file is as it was, and nothing is left beside it.
     """
-    beside = path.with_name(f"{path.name}.new")
-    with create_private(beside) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    beside = temporary_path(path)
+    try:
+        with create_private(beside) as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
 
 
-def _open_own(path: Path, flags: int) -> int:
+def temporary_path(path: Path) -> Path:
+    """Return where the new content of a file stands until `replace_file` gives it the name."""
+    return path.with_name(f"{path.name}.new")
+
+
+def _require_one_name(file: BufferedReader | BufferedRandom, path: Path) -> None:
+    if os.fstat(file.fileno()).st_nlink > 1:
+        file.close()
+        raise PermissionError(errno.EMLINK, f"{path} has a second name")
+
+
+def _open_own(path: str | os.PathLike[str], flags: int) -> int:
     try:
         descriptor = os.open(path, flags | _COMMON)
     except OSError:
-        if path.is_symlink():
-            raise PermissionError(None, f"{path} is a link, which is not followed") from None
+        if os.path.islink(path):
+            raise PermissionError(errno.ELOOP, f"{os.fspath(path)} is a link, which is not followed") from None
         raise
-    if not is_own_file(os.fstat(descriptor)):
+    try:
+        _require_own_file(os.fstat(descriptor), path)
+    except BaseException:
         os.close(descriptor)
-        raise PermissionError(None, f"{path} is not a regular file of this user")
+        raise
     return descriptor
+
+
+def _require_own_file(status: os.stat_result, path: str | os.PathLike[str]) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise PermissionError(errno.EINVAL, f"{os.fspath(path)} is not a regular file")
+    require_own(status, path)
 
 
 def _is_own(status: os.stat_result) -> bool:

@@ -33,7 +33,7 @@ T = TypeVar("T")
 _log = logging.getLogger("carecloud_async.auth")
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_SHAPE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, None}
+_SHAPE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL, None}
 #: A load renews a record's time to live once this part of it has passed: not each load is worth a write.
 _RENEW_PART = 0.1
 

@@ -11,9 +11,17 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from carecloud_async.runtime.durable_files import sync_folder
+from carecloud_async.runtime.durable_files import (
+    is_private,
+    open_own,
+    replace_file,
+    require_own,
+    sync_folder,
+    temporary_path,
+)
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -22,15 +30,10 @@ _SINGLE_FILE_MARK = "carecloud_tokens"
 _SINGLE_FILE_VERSION = 1
 
 _RECORD = ".json"
-_NEW = ".tmp"
+_NEW = temporary_path(Path(_RECORD)).name
 
 #: How many records each save looks at to drop those that have ended.
 SWEPT_PER_SAVE = 16
-
-# Windows lacks some of these and needs O_BINARY.
-_COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON  # non-blocking: opening a pipe must not hang
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
 
 
 class RecordFolder:
@@ -65,8 +68,8 @@ class RecordFolder:
             status = os.lstat(self.path)
         if not stat.S_ISDIR(status.st_mode):
             raise OSError(errno.ENOTDIR, f"{self.path} is a link or a file, not a folder")
-        _require_own(status, self.path)
-        if sys.platform != "win32" and stat.S_IMODE(status.st_mode) & 0o077:
+        require_own(status, self.path)
+        if not is_private(status):
             os.chmod(self.path, 0o700)
 
     def read(self, key: str) -> Any:
@@ -130,17 +133,7 @@ class RecordFolder:
 
     def _write(self, name: str, record: dict[str, Any], *, durable: bool) -> None:
         content = json.dumps(record, separators=(",", ":")).encode("ascii")
-        target = self._join(name)
-        new = target + _NEW
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new)
-        try:
-            _create(new, content, durable=durable)
-            os.replace(new, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(new)
-            raise
+        replace_file(Path(self._join(name)), content, durable=durable)
 
     def _take_over_single_file(self) -> None:
         """Move the records of the single file of earlier versions here; a file that is not ours is left alone."""
@@ -164,7 +157,7 @@ class RecordFolder:
         os.unlink(self._single_file)
 
     def _warn_if_exposed(self, status: os.stat_result, path: str) -> None:
-        if sys.platform != "win32" and stat.S_IMODE(status.st_mode) & 0o077 and path not in self._warned:
+        if not is_private(status) and path not in self._warned:
             self._warned.add(path)
             _log.warning("the token file %s is open to other users: it becomes private when next written", path)
 
@@ -179,27 +172,11 @@ def resolve(path: str | os.PathLike[str]) -> str:
 
 def _content(path: str) -> tuple[bytes, os.stat_result] | None:
     try:
-        descriptor = os.open(path, _READ)
+        file = open_own(path)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, f"{path} is a link") from error
-        raise
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(None, "it is not a regular file", path)
-        _require_own(status, path)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(), status
-    finally:
-        os.close(descriptor)
-
-
-def _require_own(status: os.stat_result, path: str) -> None:
-    if sys.platform != "win32" and status.st_uid != os.geteuid():
-        raise OSError(errno.EPERM, f"{path} belongs to another user")
+    with file:
+        return file.read(), os.fstat(file.fileno())
 
 
 def _single_file_records(content: bytes) -> dict[str, Any] | None:
@@ -211,12 +188,3 @@ def _single_file_records(content: bytes) -> dict[str, Any] | None:
         return None
     records = data.get("records")
     return records if isinstance(records, dict) else None
-
-
-def _create(path: str, content: bytes, *, durable: bool) -> None:
-    # The mode is given at birth: made public first and narrowed later, a file can be opened in between.
-    with os.fdopen(os.open(path, _CREATE, 0o600), "wb") as file:
-        file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())

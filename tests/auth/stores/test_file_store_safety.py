@@ -69,10 +69,20 @@ async def test_a_link_in_a_new_records_place_is_not_followed(store, folder, vict
     """The file that a save writes first is made anew, whatever lies under its name."""
     await store.save("key", TOKEN)
     (record,) = folder.glob("*.json")
-    record.with_name(record.name + ".tmp").symlink_to(victim)
+    record.with_name(record.name + ".new").symlink_to(victim)
     await store.save("key", TOKEN)
     assert victim.read_text() == "precious"
     assert [file.name for file in folder.iterdir() if file.is_symlink()] == []
+
+
+async def test_what_a_killed_writer_left_is_swept(store, folder):
+    """A new record that never got its name is removed by a later save."""
+    await store.save("key", TOKEN)
+    left = folder / "0123.json.new"
+    left.write_bytes(b"{")
+    for _ in range(2):
+        await store.save("key", TOKEN)
+    assert not left.exists()
 
 
 async def test_a_link_in_the_folders_place_is_refused(store, folder, tmp_path):
@@ -178,7 +188,7 @@ async def test_a_save_writes_one_record_and_looks_at_few(store, folder, monkeypa
 
     monkeypatch.setattr(os, "open", count)
     await store.save("new", TOKEN)
-    assert len([path for path in opened if path.endswith((".json", ".tmp"))]) <= SWEPT_PER_SAVE + 2
+    assert len([path for path in opened if path.endswith((".json", ".new"))]) <= SWEPT_PER_SAVE + 2
     for one in range(number // SWEPT_PER_SAVE + 2):
         await store.save(f"new{one}", TOKEN)
     values = [json.loads(file.read_bytes())["value"] for file in folder.glob("*.json")]

@@ -1,0 +1,68 @@
+"""Private files that are replaced whole."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from carecloud_async.runtime.durable_files import open_own, open_private, read_private, replace_file
+
+posix = pytest.mark.skipif(os.name != "posix", reason="this system has no owners and links")
+
+
+def refuse(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch, failing):
+    """What could not be written is removed again, where space is short."""
+    path = tmp_path / "file"
+    replace_file(path, b"old")
+    monkeypatch.setattr(os, failing, refuse)
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(path, b"new")
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("file", b"old")]
+
+
+@posix
+def test_a_replaced_file_is_private_at_once(tmp_path):
+    """Its mode does not depend on the umask or on the file before it."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o666)
+    before = os.umask(0)
+    try:
+        replace_file(path, b"new", durable=False)
+    finally:
+        os.umask(before)
+    assert (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) == (0o600, b"new")
+
+
+@posix
+@pytest.mark.parametrize("read", [open_own, open_private, read_private])
+@pytest.mark.parametrize(("make", "said"), [("symlink_to", "is a link"), ("mkfifo", "is not a regular file")])
+def test_what_is_not_a_file_is_refused(tmp_path, read, make, said):
+    """A link is not followed and a pipe does not hang; the error names the path."""
+    path = tmp_path / "file"
+    if make == "mkfifo":
+        os.mkfifo(path)
+    else:
+        (tmp_path / "victim").write_bytes(b"precious")
+        path.symlink_to(tmp_path / "victim")
+    with pytest.raises(PermissionError, match=said) as caught:
+        read(path).close()
+    assert str(path) in caught.value.strerror
+
+
+@posix
+@pytest.mark.parametrize("read", [open_private, read_private])
+def test_a_file_with_a_second_name_is_not_one_of_ours(tmp_path, read):
+    """What is written here would change it under the other name too; reading alone does not mind."""
+    (tmp_path / "victim").write_bytes(b"precious")
+    os.link(tmp_path / "victim", tmp_path / "file")
+    with pytest.raises(PermissionError, match="has a second name"):
+        read(tmp_path / "file")
+    with open_own(tmp_path / "file") as file:
+        assert file.read() == b"precious"
