@@ -307,7 +307,7 @@ class CareCloud(Families, AnyCall):
         self._parts.context.check()
         self._parts.identities.claim(self._parts.handle)
         with self._parts.context.bounded(self._parts.options.timeout, title="login()"):
-            token = await self._parts.handle.manager.log_in(timeout=self._parts.options.timeout.total)
+            token = await self._parts.handle.manager.log_in()
         return logged_in(token, zone=self._parts.context.project.timezone)
 
     async def logout(self) -> None:
@@ -318,7 +318,7 @@ class CareCloud(Families, AnyCall):
         """
         self._parts.context.check()
         with self._parts.context.bounded(self._parts.options.timeout, title="logout()"):
-            await self._parts.handle.manager.log_out(timeout=self._parts.options.timeout.total)
+            await self._parts.handle.manager.log_out()
         if self._parts.handle.manager.provider.requires_relogin:
             self._parts.identities.release(self._parts.handle)
 

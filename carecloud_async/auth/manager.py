@@ -13,8 +13,7 @@ The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none ye
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import anyio
 from attrs import define, evolve, field, frozen
@@ -178,48 +177,40 @@ class TokenManager:
         if self._replay_backoff and self.provider.device_key is None:
             self._replay_backoff.clear(describe())
 
-    async def log_in(self, *, timeout: float) -> Token:
+    async def log_in(self) -> Token:
         """Log in now, even if a token is at hand: the server checks the credentials.
 
         A login that is already under way for the same credentials counts.
-
-        Args:
-            timeout: the longest time in seconds, the wait for another login included.
         """
-        with _at_most(timeout, "the login"):
-            while True:
-                if isinstance(self._state, _Ended) and not self.provider.renewable:
-                    raise _copy_for_caller(self._state.error)
-                refresh = self._refresh
-                if refresh is None:
-                    return (await self._run_as_leader(None, forced=True)).token
-                await refresh.done.wait()
-                if refresh.forced and refresh.error is not None:
-                    raise _copy_for_caller(refresh.error)
-                if refresh.forced and refresh.result is not None:
-                    return refresh.result.token
+        while True:
+            if isinstance(self._state, _Ended) and not self.provider.renewable:
+                raise _copy_for_caller(self._state.error)
+            refresh = self._refresh
+            if refresh is None:
+                return (await self._run_as_leader(None, forced=True)).token
+            await refresh.done.wait()
+            if refresh.forced and refresh.error is not None:
+                raise _copy_for_caller(refresh.error)
+            if refresh.forced and refresh.result is not None:
+                return refresh.result.token
 
-    async def log_out(self, *, timeout: float) -> None:
+    async def log_out(self) -> None:
         """Log out at the server and forget the token; a session then stays ended until `log_in`.
 
         A token whose logout failed, because the server did not answer, is logged out by the next `log_out`.
-
-        Args:
-            timeout: the longest time in seconds, the wait for a login under way included.
         """
-        with _at_most(timeout, "the logout"):
-            while self._refresh is not None:
-                await self._refresh.done.wait()
-            state = self._state
-            if self.provider.requires_relogin:
-                over = session_over("the session was logged out: call login() to open it again")
-                self._state = _Ended(error=over, rejected=self._rejected, device_token=self._device_token)
-            elif isinstance(state, ActiveToken):
-                self._state = _NoToken()
-            token = state.token if isinstance(state, ActiveToken) else await self._refresher.find_token()
-            if token is not None:
-                self._pending_logouts.add(token)
-            await self._pending_logouts.run()
+        while self._refresh is not None:
+            await self._refresh.done.wait()
+        state = self._state
+        if self.provider.requires_relogin:
+            over = session_over("the session was logged out: call login() to open it again")
+            self._state = _Ended(error=over, rejected=self._rejected, device_token=self._device_token)
+        elif isinstance(state, ActiveToken):
+            self._state = _NoToken()
+        token = state.token if isinstance(state, ActiveToken) else await self._refresher.find_token()
+        if token is not None:
+            self._pending_logouts.add(token)
+        await self._pending_logouts.run()
 
     async def forget(self, token: Token) -> None:
         """Discard the stored records of a token that was logged out by other means."""
@@ -365,14 +356,6 @@ class TokenManager:
 def _early_seconds() -> float:
     left = anyio.current_effective_deadline() - anyio.current_time()
     return min(EARLY_SECONDS, max(left, 0.0) * EARLY_PART)
-
-
-@contextmanager
-def _at_most(seconds: float, what: str) -> Iterator[None]:
-    with anyio.move_on_after(seconds) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise RequestTimeoutError(f"{what} took longer than {seconds:g} seconds (Timeout.total)")
 
 
 def _copy_of(error: SessionExpiredError) -> SessionExpiredError:

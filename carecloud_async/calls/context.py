@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from random import Random
 from typing import Any
 
@@ -67,6 +69,57 @@ class RunningCalls:
             await self._empty.wait()
 
 
+@define(eq=False)
+class _Block:
+    """A block of several calls with one bound on their time, which stands still while they wait at the rate limiter.
+
+    Attributes:
+        scope: ends the block.
+        limiter_left: what is left of the time at the rate limiter, in seconds.
+    """
+
+    scope: anyio.CancelScope
+    limiter_left: float
+    _waiting: int = 0
+    _total_left: float = 0.0
+
+    @contextmanager
+    def at_limiter(self) -> Iterator[None]:
+        began = anyio.current_time()
+        if not self._waiting:
+            self._total_left, self.scope.deadline = self.scope.deadline - began, math.inf
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                now = anyio.current_time()
+                self.limiter_left -= now - began
+                self.scope.deadline = now + self._total_left
+
+
+_block: ContextVar[_Block | None] = ContextVar("carecloud_block", default=None)
+
+
+@contextmanager
+def at_limiter(seconds: float) -> Iterator[float]:
+    """Exclude a wait at the rate limiter from the time of the block around the call, if there is one.
+
+    Args:
+        seconds: the longest wait that the call allows.
+
+    Yields:
+        The longest wait that the call and the block allow.
+    """
+    block = _block.get()
+    if block is None:
+        yield seconds
+    else:
+        with block.at_limiter():
+            yield min(seconds, block.limiter_left)
+
+
 @define(eq=False, kw_only=True)
 class ClientContext:
     """State that all views of one client share.
@@ -127,25 +180,29 @@ class ClientContext:
     def bounded(self, timeout: Timeout, *, title: str) -> Iterator[None]:
         """Bound a block that makes calls of its own (a login, a logout), and end it when the client is closed.
 
+        The block may take `total`; its calls' waits at the rate limiter do not count and have their own bound, all of
+        them together.
+
         Args:
-            timeout: the view's timeouts; the block may take `total` and the wait at the rate limiter.
+            timeout: the view's timeouts.
             title: the name of the block, for errors.
 
         Raises:
             RequestTimeoutError: it took longer.
             ClientClosedError: the client was closed meanwhile.
         """
-        seconds = timeout.total + timeout.limiter_seconds
-        with anyio.CancelScope(deadline=anyio.current_time() + seconds) as scope:
+        with anyio.CancelScope(deadline=anyio.current_time() + timeout.total) as scope:
             self.running.add(scope)
+            token = _block.set(_Block(scope, timeout.limiter_seconds))
             try:
                 yield
             finally:
+                _block.reset(token)
                 self.running.remove(scope)
         if scope.cancelled_caught:
             if self.closed:
                 raise self.closed_error(under_way=f"during {title}")
-            raise RequestTimeoutError(f"{title} took longer than {seconds:g} seconds")
+            raise RequestTimeoutError(f"{title} took longer than {timeout.total:g} seconds (Timeout.total)")
 
     async def aclose(self) -> None:
         """End the calls under way with `ClientClosedError`, and close the pool.

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from carecloud_async import codec
 from carecloud_async.calls.attempt import Attempt, RawResponse, invalid_response
-from carecloud_async.calls.context import ClientContext, Options
+from carecloud_async.calls.context import ClientContext, Options, at_limiter
 from carecloud_async.calls.events import (
     AnswerHeaders,
     CallObserver,
@@ -188,12 +188,12 @@ class CallExecution(Generic[T]):
 
     async def _wait_at_limiter(self) -> int:
         context = self._context
-        left = self._options.timeout.limiter_seconds - self._limiter_seconds
-        self._scope.deadline = anyio.current_time() + max(left, 0.0)
         before = context.clock.monotonic()
         self._at_limiter = True
         try:
-            ticket = await context.rate_limiter.acquire(ahead=self.call.login, seconds=max(left, 0.0))
+            with at_limiter(self._options.timeout.limiter_seconds - self._limiter_seconds) as left:
+                self._scope.deadline = anyio.current_time() + max(left, 0.0)
+                ticket = await context.rate_limiter.acquire(ahead=self.call.login, seconds=max(left, 0.0))
         finally:
             waited = context.clock.monotonic() - before
             self._limiter_seconds += waited
@@ -207,14 +207,13 @@ class CallExecution(Generic[T]):
     def _limiter_error(self) -> CareCloudError:
         if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
             return self._failure.error  # the server's own words
-        limit = self._options.timeout.limiter_seconds
         return RateLimitError(
             status=429,
             method=self.call.operation.method,
             path=self.call.operation.path,
             retry_after=self._context.rate_limiter.delay(),
-            hint=f"not sent{' again' if self._statuses else ''}: the wait at the rate limiter is longer than {limit:g} "
-            "seconds, see Timeout(limiter=…)",
+            hint=f"not sent{' again' if self._statuses else ''}: the wait at the rate limiter is longer than "
+            "Timeout(limiter=…) allows",
         )
 
     def _next_attempt(self) -> Attempt:

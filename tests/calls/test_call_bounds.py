@@ -142,6 +142,28 @@ async def test_a_views_timeout_bounds_login_logout_and_ping(what):
                 await getattr(view, what)()
 
 
+@pytest.mark.parametrize("what", ["login", "logout"])
+@pytest.mark.parametrize("limiter", [30, 0.1])
+async def test_the_limiters_wait_is_not_part_of_a_views_time(what, limiter):
+    """A login and a logout behind a pause of the limiter wait as long as `limiter` says, whatever `total` is."""
+    sandbox = Sandbox(5)
+    client = CareCloud(
+        "x.example.com",
+        auth=sandbox.credentials(),
+        transport=sandbox.transport(),
+        rate_limit=RateLimit(requests_per_second=1),
+    )
+    async with client:
+        await client.login()
+        view = client.with_options(timeout=Timeout(total=0.5, limiter=limiter))
+        if limiter == 30:
+            await getattr(view, what)()
+        else:
+            with pytest.raises(RateLimitError, match=r"Timeout\(limiter=…\)"):
+                await getattr(view, what)()
+    assert sandbox.count("POST /users/actions/" + what) == {"login": 2, "logout": 1}[what] - (limiter != 30)
+
+
 @pytest.mark.parametrize("seconds", [0, -1, "3", True, float("nan")])
 def test_a_bound_of_the_limiter_that_is_none(seconds):
     """Refused by name, as the other bounds are."""
