@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -97,6 +99,26 @@ def test_tidy_records_are_read_the_fast_way():
     person = {"birthdate": "1985-02-12", "gender": 1, "consents": [{"last_change": "2019-06-23 11:47:22"}]}
     record = {"customer_id": "8ea6", "last_change": "2019-06-23 11:47:22", "personal_information": person, "new": [1]}
     assert encoder().read_tidy(lines_of([record] * 5)).num_rows == 5
+
+
+WITHOUT_PANDAS = """
+import io, sys
+from zoneinfo import ZoneInfo
+from carecloud_async.export.formats.parquet import parquet_sink
+from carecloud_async.export.formats.sinks import Layout
+from carecloud_async.models import Customer
+
+sink = parquet_sink()(io.BytesIO(), Layout(into=Customer, fields={}, timezone=ZoneInfo("Europe/Prague")))
+sink.write([b'{"last_change":"2019-06-23 11:47:22","personal_information":{"birthdate":"1985-02-12","consents":[{}]}}'])
+sink.close()
+assert "pandas" not in sys.modules
+"""
+
+
+def test_tidy_records_do_not_bring_pandas_in():
+    """A tenth of a second and tens of megabytes are saved where pandas is installed and nobody asked for it."""
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    subprocess.run([sys.executable, "-c", WITHOUT_PANDAS], check=True)
 
 
 @pytest.mark.parametrize("moment", ["2019-06-23 10:11:12+02:00", "0000-00-00 00:00:00", "0000-01-01", "", 1561283242])

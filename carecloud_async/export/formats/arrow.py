@@ -9,27 +9,20 @@ the same way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, tzinfo
+from collections.abc import Sequence
+from datetime import date, datetime, tzinfo
 from typing import Annotated, Any
 
 import msgspec
 
 from carecloud_async.codec.repair import load
 from carecloud_async.export.errors import missing_extra
+from carecloud_async.export.formats.arrow_times import read_times, staged_type
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
 from carecloud_async.export.formats.schema import SchemaBuilder, Shape, is_slot_name, shape_of
 from carecloud_async.export.formats.sinks import Layout
 
 __all__ = ["ArrowEncoder", "arrow_type", "require_pyarrow"]
-
-#: The years in which no zone can shift a time beyond what Python and other tools can hold; times outside them are read
-#: value by value. pyarrow also knows a year 0, which Python does not.
-_YEARS = (2, 9998)
-
-#: pyarrow knows the changes of clocks that zone files list, but not the rule by which they go on from 2037 (seen with
-#: pyarrow 26: every summer time from 2038 on is an hour wrong). In microseconds since 1970.
-_END_OF_RULES = int(datetime(2037, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def require_pyarrow() -> None:
@@ -39,6 +32,7 @@ def require_pyarrow() -> None:
         BadExportError: it is not installed.
     """
     try:
+        import pyarrow.compute
         import pyarrow.json
         import pyarrow.parquet  # noqa: F401  (an extra)
     except ImportError:
@@ -70,8 +64,7 @@ class ArrowEncoder:
         self._zone = zone = layout.timezone if layout.timestamps == "utc" else None
         self._known = pa.schema([(name, arrow_type(child, zone=zone)) for name, child in shape.children.items()])
         self.schema: Any = self._known.append(pa.field(UNKNOWN_FIELDS, pa.string())) if keeps_unknown else self._known
-        self._staged = pa.schema([pa.field(one.name, _staged_type(one.type)) for one in self._known])
-        self._naive = pa.schema([(name, arrow_type(child, zone=None)) for name, child in shape.children.items()])
+        self._staged = pa.schema([pa.field(one.name, staged_type(one.type)) for one in self._known])
         self._read_row = row_reader(shape, zone=zone, nulls=self.nulls)
         self._tidy = msgspec.json.Decoder(_tidy_type(shape))
         self._expects_unknown = False
@@ -130,15 +123,13 @@ class ArrowEncoder:
                 parse_options=pyarrow.json.ParseOptions(
                     explicit_schema=self._staged, unexpected_field_behavior=unexpected
                 ),
-            ).cast(self._naive)
+            )
+            if table.num_rows != len(lines):
+                return None
+            columns = read_times(list(map(_whole, table.columns)), self._known.types, self._zone)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        columns = [column.combine_chunks() for column in table.columns]
-        if table.num_rows != len(lines) or not all(map(_is_in_range, columns)):
-            return None
-        if self._zone is not None:
-            columns = [_to_utc(column, self._zone) for column in columns]
-        return pa.Table.from_arrays(columns, schema=self._known)
+        return None if columns is None else pa.Table.from_arrays(columns, schema=self._known)
 
     def _read_mixed(self, lines: Sequence[bytes]) -> Any:
         """Read tidy records together and the others one by one, their order kept."""
@@ -172,6 +163,10 @@ class ArrowEncoder:
         return None if found is None else msgspec.json.encode(found).decode()
 
 
+def _whole(column: Any) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def has_fixed_columns(layout: Layout) -> bool:
     """Return whether the columns are the model's, whatever the records hold."""
     return layout.columns == "model" and shape_of(layout.into).kind == "object"
@@ -200,21 +195,6 @@ def arrow_type(shape: Shape, *, zone: tzinfo | None) -> Any:
     return simple.get(shape.kind, pa.string())
 
 
-def _staged_type(kind: Any) -> Any:
-    """Return the type to read first: text for moments and days.
-
-    The reader would take a timestamp's offset into account, which has no meaning here, and knows no dates. The cast
-    from text refuses the one and knows the other.
-    """
-    import pyarrow as pa
-
-    if pa.types.is_struct(kind):
-        return pa.struct([pa.field(one.name, _staged_type(one.type)) for one in kind])
-    if pa.types.is_list(kind):
-        return pa.list_(_staged_type(kind.value_type))
-    return pa.string() if pa.types.is_temporal(kind) else kind
-
-
 def _tidy_type(shape: Shape) -> Any:
     """Return a msgspec type that only takes what pyarrow's reader takes."""
     if shape.kind == "object" and shape.children:
@@ -233,64 +213,3 @@ def _tidy_type(shape: Shape) -> Any:
         "datetime": naive | None,
     }
     return simple.get(shape.kind, str | None)
-
-
-def _is_in_range(array: Any) -> bool:
-    """Return whether all dates and naive timestamps of an array, at any depth, are of years that need no care."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = array.type
-    if not _holds(kind, pa.types.is_temporal):
-        return True
-    if pa.types.is_struct(kind):
-        return all(_is_in_range(array.field(index)) for index in range(kind.num_fields))
-    if pa.types.is_list(kind):
-        return _is_in_range(array.values)
-    span = pc.call_function("min_max", [array])
-    first, last = (pa.scalar(datetime(year, 1, 1), pa.timestamp("us")).cast(kind).value for year in _YEARS)  # noqa: DTZ001  (naive like them)
-    return not span["min"].is_valid or bool(first <= span["min"].value and span["max"].value < last)
-
-
-def _to_utc(array: Any, zone: tzinfo) -> Any:
-    """Convert the naive timestamps of an array, at any depth, from a zone to UTC; the earlier where an hour repeats."""
-    import pyarrow as pa
-
-    kind = array.type
-    if pa.types.is_timestamp(kind):
-        return _timestamps_to_utc(array, zone)
-    if not _holds(kind, pa.types.is_timestamp):
-        return array
-    if pa.types.is_struct(kind):
-        parts = [_to_utc(array.field(index), zone) for index in range(kind.num_fields)]
-        fields = [pa.field(one.name, part.type) for one, part in zip(kind, parts, strict=True)]
-        return pa.StructArray.from_arrays(parts, fields=fields, mask=array.is_null())
-    values = _to_utc(array.values, zone)
-    return pa.ListArray.from_arrays(array.offsets, values, type=pa.list_(values.type), mask=array.is_null())
-
-
-def _holds(kind: Any, is_wanted: Callable[[Any], bool]) -> bool:
-    """Return whether a type is a wanted one or holds one at any depth."""
-    import pyarrow as pa
-
-    if pa.types.is_struct(kind):
-        return any(_holds(one.type, is_wanted) for one in kind)
-    return _holds(kind.value_type, is_wanted) if pa.types.is_list(kind) else is_wanted(kind)
-
-
-def _timestamps_to_utc(array: Any, zone: tzinfo) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    utc = pa.timestamp("us", tz="UTC")
-    name = getattr(zone, "key", None)
-    span = pc.call_function("min_max", [array])
-    known = name is not None and span["min"].is_valid and span["min"].value >= 0 and span["max"].value < _END_OF_RULES
-    if known:
-        try:
-            options = pc.AssumeTimezoneOptions(name, ambiguous="earliest", nonexistent="raise")
-            return pc.call_function("assume_timezone", [array], options).cast(utc)
-        except pa.ArrowInvalid:
-            pass  # an hour that spring leaves out, or a system without a zone database for pyarrow
-    moments = array.to_pylist()
-    return pa.array([one and one.replace(tzinfo=zone).astimezone(UTC) for one in moments], utc)
