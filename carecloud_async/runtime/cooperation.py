@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from typing import TypeVar
 
 import anyio
-from anyio.lowlevel import checkpoint
+
+from carecloud_async.runtime.event_loops import on_asyncio
 
 __all__ = ["CooperativeScheduler"]
 
@@ -14,21 +16,36 @@ R = TypeVar("R")
 
 
 class CooperativeScheduler:
-    """Runs computations one after another, at most one slice in each pass of the event loop.
+    """Gives one turn to compute in each pass of the event loop.
 
     Without it, eight tasks whose answers arrive together would each compute for some milliseconds in the same pass, and
-    every other task of the loop would wait for the sum. Computations run in the order of their arrival, each to its
-    end. One scheduler belongs to one event loop; it does not need the clock.
+    every other task of the loop would wait for the sum. One scheduler belongs to one event loop; it reads no clock.
     """
 
     def __init__(self) -> None:
-        self._turn = anyio.Lock(fast_acquire=True)
+        self._free = anyio.Semaphore(1, fast_acquire=True)
+        self._runs = anyio.Lock(fast_acquire=True)
+
+    async def turn(self) -> None:
+        """Wait until this task may compute, for a millisecond or two and at most until it awaits again.
+
+        Turns are given in the order of asking. A turn ends by itself in the next pass of the loop, so there is nothing
+        to give back; one that is free comes without letting other tasks run.
+        """
+        await self._free.acquire()
+        # No await may come between: a turn that was cancelled there would never end.
+        if on_asyncio():
+            asyncio.get_running_loop().call_soon(self._free.release)
+        else:
+            import trio  # what runs, if not asyncio
+
+            trio.lowlevel.current_trio_token().run_sync_soon(self._free.release)
 
     async def run(self, slices: Generator[object, None, R]) -> R:
-        """Run a computation and return the value that its generator returns.
+        """Run a computation, one turn for each slice, and return the value that its generator returns.
 
-        Other tasks of the loop run between two slices and after the last one. Cancelled while it waits or between two
-        slices, the computation ends there: its generator is closed.
+        Computations run in the order of their arrival, each to its end: their results are wanted in that order. Between
+        two slices other tasks of the loop run. Cancelled there, the computation ends: its generator is closed.
 
         Args:
             slices: the computation; each `yield` ends a slice of about a millisecond, two at most.
@@ -37,16 +54,13 @@ class CooperativeScheduler:
             Exception: what the computation raises.
         """
         try:
-            async with self._turn:
+            async with self._runs:
                 while True:
+                    await self.turn()
                     try:
                         next(slices)
                     except StopIteration as end:
                         result: R = end.value
-                        break
-                    await checkpoint()
-                # Within the turn: whoever waits for it begins in a later pass of the loop.
-                await checkpoint()
+                        return result
         finally:
             slices.close()
-        return result

@@ -41,7 +41,7 @@ async def test_a_computation_returns_what_its_generator_returns():
 
 
 async def test_other_tasks_run_between_two_slices():
-    """A task that is ready runs before each next slice, and before the computation returns."""
+    """A task that is ready runs before each next slice."""
     passes, seen = _Passes(), []
 
     def slices():
@@ -77,6 +77,52 @@ async def test_several_computations_share_the_passes_of_the_loop():
     # A pass may run the counter first or last: one of a row of passes can be missing from the count, never two.
     assert all(later - earlier >= 1 for earlier, later in zip(seen, seen[2:], strict=False))
     assert seen[-1] - seen[0] >= len(seen) - 2
+
+
+async def test_single_turns_share_the_passes_of_the_loop():
+    """Of eight tasks that each ask for one turn, no two have it in the same pass."""
+    passes, seen, scheduler = _Passes(), [], CooperativeScheduler()
+
+    async def compute():
+        await scheduler.turn()
+        seen.append(passes.count)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(passes.run)
+        async with anyio.create_task_group() as computations:
+            for _ in range(8):
+                computations.start_soon(compute)
+        group.cancel_scope.cancel()
+    assert len(seen) == 8
+    assert all(later - earlier >= 1 for earlier, later in zip(seen, seen[2:], strict=False))
+
+
+async def test_a_single_turn_comes_between_the_slices_of_a_long_computation():
+    """A task that asks for one turn has it before a computation of many slices is done."""
+    scheduler, done = CooperativeScheduler(), []
+    async with anyio.create_task_group() as group:
+        group.start_soon(scheduler.run, _numbered("long", 50, done))
+        while not done:
+            await checkpoint()
+        await scheduler.turn()
+        assert ("long", 50) not in done
+
+
+async def test_a_turn_cancelled_while_it_waits_is_no_turn():
+    """A task that is cancelled in the queue blocks nobody behind it."""
+    scheduler, reached = CooperativeScheduler(), []
+
+    async def compute(name):
+        await scheduler.turn()
+        reached.append(name)
+
+    await scheduler.turn()
+    async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(compute, "cancelled")
+            waiting.cancel_scope.cancel()
+        group.start_soon(compute, "next")
+    assert reached == ["next"]
 
 
 async def test_computations_run_in_the_order_of_their_arrival():
