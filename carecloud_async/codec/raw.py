@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 import msgspec
 
 from carecloud_async.codec.read import DecodedPage, cut, total
@@ -11,6 +13,8 @@ __all__ = ["raw_page"]
 
 #: How far into a body to look for the blanks of a server that writes `"a": 1` instead of `"a":1`.
 _HEAD = 4096
+#: How much of a body is checked for bad UTF-8 at a time: what fits the processor's cache takes half the time.
+_PIECE = 32 * 1024
 
 
 def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
@@ -47,8 +51,11 @@ def _compact(body: bytes) -> bytes:
 def _is_utf8(body: bytes) -> bool:
     if body.isascii():
         return True
+    view, size, at = memoryview(body), len(body), 0
     try:
-        body.decode()
+        while at < size:
+            # A character that a piece cuts in two is left to the next one.
+            at += codecs.utf_8_decode(view[at : at + _PIECE], "strict", at + _PIECE >= size)[1]
     except UnicodeDecodeError:
         return False
     return True

@@ -65,3 +65,21 @@ def test_records_outlive_the_page():
     page = codec.raw_page(answer({"customers": [{"a": 1}], "total_items": "1"}), key="customers")
     assert [type(record) for record in page.items] == [bytes]
     assert page.total_items == 1
+
+
+@pytest.mark.parametrize("shift", range(8))
+@pytest.mark.parametrize("letter", ["č", "€", "😀"])
+def test_characters_across_the_pieces_that_are_checked_are_kept(letter, shift):
+    """A long page is checked in pieces; a character that two of them share is not taken for damage."""
+    text = "x" * shift + letter * 40_000
+    body = json.dumps({"data": {"items": [{"a": text}]}}, ensure_ascii=False, separators=(",", ":")).encode()
+    assert json.loads(codec.raw_page(body, key="items").items[0]) == {"a": text}
+
+
+@pytest.mark.parametrize("at", [0, 32_767, 32_768, 50_000, 70_000])
+def test_damage_in_any_piece_is_mended(at):
+    """One bad byte anywhere in a long page becomes U+FFFD, at the end of the text too."""
+    text = bytearray("é".encode() * 35_001)
+    text[at : at + 1] = b"\xff"
+    found = codec.raw_page(b'{"data":{"items":[{"a":"%b"}]}}' % bytes(text), key="items").items[0]
+    assert json.loads(found)["a"] == bytes(text).decode(errors="replace")

@@ -150,6 +150,28 @@ class Boundary:
 
     def _follow(self, page: RawPage) -> list[int]:
         """Take a page that holds a remembered record: what is not remembered behind it is new."""
+        return self._continue(page.ids) or self._merge(page)
+
+    def _continue(self, ids: list[Identity]) -> list[int]:
+        """Take a page that begins with the end of what is remembered and goes on with nothing but new records.
+
+        Returns:
+            the indexes of these; none for any other page.
+        """
+        place = self._index.get(ids[0])
+        if place is None or self._floor is not None:
+            return []
+        overlap = self._trail[place:]
+        size = len(overlap)
+        beyond = ids[size:]
+        if ids[:size] != overlap or not self._index.keys().isdisjoint(beyond):
+            return []
+        self._insert(len(self._trail), beyond)
+        if beyond:
+            self._edge = ids[-1]
+        return list(range(size, len(ids)))
+
+    def _merge(self, page: RawPage) -> list[int]:
         new: list[int] = []
         run: list[Identity] = []
         place: int | None = None
@@ -215,4 +237,4 @@ class Boundary:
             self._reindex()
 
     def _reindex(self) -> None:
-        self._index = {one: place for place, one in enumerate(self._trail)}
+        self._index = dict(zip(self._trail, range(len(self._trail)), strict=True))

@@ -39,7 +39,10 @@ def _to_int(one: Identity) -> int:
 
 def _casefold(ids: Sequence[Identity]) -> _Keys:
     texts = _text(ids)
-    return None if texts is None else [one.casefold() for one in texts]
+    if texts is None:
+        return None
+    together = "".join(texts)
+    return texts if together.casefold() == together else [one.casefold() for one in texts]
 
 
 _KEYS: dict[str, Callable[[Sequence[Identity]], _Keys]] = {

@@ -67,7 +67,8 @@ class PageFetcher:
 
     def __init__(self, source: ExportSource, *, by_text: bool = False) -> None:
         self._source = source
-        self._decoder = field_decoder(source.operation.id_field)
+        self._id_field = source.operation.id_field
+        self._decoder = field_decoder(self._id_field)
         self.by_text = by_text
         self.requests: int = 0
         self.retries: int = 0
@@ -95,7 +96,9 @@ class PageFetcher:
         self.retries += response.attempts - 1
         if self.began is None:
             self._note_time(server_date(response.headers), sent)
-        lines = [line for line in found.items if line != b"null"]
+        lines = found.items
+        if b"null" in lines:
+            lines = [line for line in lines if line != b"null"]
         return RawPage(
             offset=offset,
             lines=lines,
@@ -110,6 +113,9 @@ class PageFetcher:
         decoder = self._decoder
         if decoder is None or self.by_text:
             return [_digest(line) for line in lines]
+        leading = _leading_ids(lines, self._id_field or "")
+        if leading is not None:
+            return leading
         return [_identity(decoder, line) for line in lines]
 
     def _note_time(self, date: datetime | None, sent: float) -> None:
@@ -125,6 +131,26 @@ def field_decoder(name: str | None) -> msgspec.json.Decoder[Any] | None:
         return None
     fields: list[Any] = [("value", Any, None)]
     return msgspec.json.Decoder(msgspec.defstruct("OneField", fields, rename={"value": name}, gc=False))
+
+
+def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
+    """Read the ids of records that all begin with their id, a plain text; `None` for others.
+
+    Reading each with a decoder takes four times as long: it goes through the whole record. (Of a name that a record
+    holds twice, this takes the first and a decoder the last: either tells the record apart.)
+    """
+    begin = len(name) + 5  # {"name":"
+    try:
+        heads = [line[: line.index(b'"', begin) + 1] for line in lines]
+        text = b"".join(heads).decode()
+    except ValueError:
+        return None
+    parts = text.split('"')
+    count = len(lines)
+    if "\\" in text or len(parts) != 4 * count + 1:
+        return None
+    found = (parts[0::4].count("{"), parts[1::4].count(name), parts[2::4].count(":"))
+    return [*parts[3::4]] if found == (count, count, count) else None
 
 
 def _identity(decoder: msgspec.json.Decoder[Any], line: bytes) -> Identity:

@@ -1,0 +1,74 @@
+"""What an export reads of a page at once is what it would read record by record."""
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from carecloud_async.export.reading.boundary import Boundary
+from carecloud_async.export.reading.order import Order, _casefold
+from carecloud_async.export.reading.pages import RawPage, _identity, _leading_ids, field_decoder
+
+IDS = st.one_of(
+    st.text(st.sampled_from('abcAB09é\\"{}:,ß/\n '), max_size=6), st.integers(-5, 5), st.none(), st.booleans()
+)
+RECORDS = st.one_of(
+    st.fixed_dictionaries({"customer_id": IDS}, optional={"name": st.text(max_size=4)}),
+    st.fixed_dictionaries({"name": st.text(max_size=4), "customer_id": IDS}),
+    st.fixed_dictionaries({"customer_id_": IDS}),
+    st.lists(st.text(max_size=3), max_size=2),
+)
+
+
+@given(st.lists(RECORDS, max_size=5))
+@example([{"customer_id": "a"}, {"customer_id": "b", "name": "x"}])
+@example([{"customer_id": 'a","customer_id":"b'}])
+@example([{"x": "customer_id", "customer_id": "b"}])
+def test_leading_ids_are_those_that_a_decoder_reads(records):
+    """Ids read at once equal those read one by one; records of another kind are left to the decoder."""
+    lines = [msgspec.json.encode(one) for one in records]
+    decoder = field_decoder("customer_id")
+    found = _leading_ids(lines, "customer_id")
+    if found is not None:
+        assert found == [_identity(decoder, line) for line in lines]
+    plain = all(isinstance(one, dict) and next(iter(one)) == "customer_id" for one in records)
+    if plain and all(isinstance(one["customer_id"], str) and one["customer_id"].isalnum() for one in records):
+        assert found is not None
+
+
+@given(st.lists(st.text(st.sampled_from("abAB09ßİΣ"), max_size=5), max_size=6))
+def test_folded_ids_are_folded_each(names):
+    """Ids compared together without their case are those folded one by one."""
+    assert _casefold(names) == [one.casefold() for one in names]
+
+
+def _page(ids, offset=0):
+    return RawPage(offset=offset, lines=[b"{}"] * len(ids), ids=ids, received=len(ids), last=len(ids) - 1, total=None)
+
+
+def _state(boundary):
+    return boundary.edge, boundary.recent_ids, boundary.last_id, boundary.moved, boundary._trail, boundary._index
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@given(data=st.data())
+def test_a_page_taken_at_once_leaves_the_boundary_of_one_taken_bit_by_bit(ordered, data):
+    """Whatever a page repeats and adds, the quick way and the careful way find the same records new."""
+    known = data.draw(st.lists(st.integers(0, 30), min_size=1, max_size=8, unique=True).map(sorted))
+    ids = data.draw(st.lists(st.integers(0, 40), min_size=1, max_size=10, unique=True).map(sorted))
+    if data.draw(st.booleans()):
+        ids = [*known[data.draw(st.integers(0, len(known) - 1)) :], *(one + 31 for one in ids)]
+    quick, careful = (Boundary(Order() if ordered else None, recent=known) for _ in range(2))
+    careful._continue = lambda ids: []
+    if not quick.connects(_page(ids, 1)):
+        return
+    assert quick.advance(_page(ids, 1)) == careful.advance(_page(ids, 1))
+    assert _state(quick) == _state(careful)
+
+
+def test_a_calm_page_is_taken_at_once():
+    """A page that begins with the last known record needs no look at each of its records."""
+    boundary = Boundary(Order(), recent=["a", "b"])
+    assert boundary._continue(["b", "c", "d"]) == [1, 2]
+    assert boundary.edge == "d"
+    assert boundary.recent_ids == ["a", "b", "c", "d"]
