@@ -37,6 +37,9 @@ NO_CONNECTION = "no connection in time"
 #: How it reads if the call was still waiting for its token.
 NO_LOGIN = "no token in time, the login or the token store did not answer"
 
+#: What is said of an answer that no HTTP library can parse.
+NOT_HTTP = "not valid HTTP"
+
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
 
 
@@ -180,14 +183,18 @@ class Attempt:
         where = {"method": operation.method, "path": operation.path}
         text = cause.text + self._call.page
         if cause.sent and not operation.safe_to_repeat:
+            answer = f"is {NOT_HTTP}" if cause.malformed else "was lost"
             return OutcomeUnknownError(
-                f"{title}: sent, and the answer was lost ({text}): it may have happened, look before sending it again",
+                f"{title}: sent, and the answer {answer} ({text}): it may have happened, look before sending it again",
                 **where,
             )
         if cause.timeout:
             what = "no answer in time" if cause.sent else NO_CONNECTION
             return RequestTimeoutError(f"{title}: {what} ({text})", **where)
-        what = "the server hung up" if cause.sent else "the server was not reached"
+        if cause.malformed:
+            what = f"the answer is {NOT_HTTP}, do project_url and proxy= lead to the API?"
+        else:
+            what = "the server hung up" if cause.sent else "the server was not reached"
         error = ConnectionFailedError(f"{title}: {what} ({text})", **where)
         error.is_retryable = cause.kind is not FailureKind.PERMANENT
         return error

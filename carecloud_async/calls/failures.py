@@ -41,6 +41,7 @@ class TransportFailure:
         sent: whether the request may have left.
         timeout: whether time ran out.
         garbled: whether the answer's body cannot be unpacked.
+        malformed: whether what came back breaks the rules of HTTP.
         text: the part of it that may be shown.
     """
 
@@ -48,6 +49,7 @@ class TransportFailure:
     sent: bool
     timeout: bool = False
     garbled: bool = False
+    malformed: bool = False
     text: str
 
 
@@ -84,7 +86,13 @@ def classify(error: Exception, *, family: ModuleType, sent: bool) -> TransportFa
     if hopeless is not None:
         return TransportFailure(kind=FailureKind.PERMANENT, sent=False, text=hopeless)
     kind = FailureKind.NO_RESPONSE if left else FailureKind.NOT_SENT
-    return TransportFailure(kind=kind, sent=left, timeout=timeout, text=_text(origin or error, chain))
+    return TransportFailure(
+        kind=kind,
+        sent=left,
+        timeout=timeout,
+        malformed=left and any(_breaks_http(link) for link in chain),
+        text=_text(origin or error, chain),
+    )
 
 
 def is_library_error(error: Exception, *, family: ModuleType, sent: bool) -> bool:
@@ -133,6 +141,17 @@ def _hopeless(chain: list[BaseException]) -> str | None:
         if isinstance(link, socket.gaierror) and link.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
             return "there is no such host: check project_url and proxy="
     return None
+
+
+def _breaks_http(link: BaseException) -> bool:
+    """Return whether a library could not parse what came back; what merely ends too early is not meant."""
+    name = type(link).__name__
+    match _root(type(link)):
+        case "aiohttp":
+            return name in {"ClientResponseError", "HttpProcessingError"}
+        case "h11":
+            return name == "RemoteProtocolError" and not str(link).startswith("peer closed connection")
+    return name == "InvalidURL"  # of a redirect
 
 
 def _proxy_status(link: BaseException) -> int | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ssl
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -226,8 +226,22 @@ def _connector_class() -> Any:
     may be another customer's (RFC 9112, 6.3: such bytes are not to be taken for a response).
     """
     import aiohttp
+    from aiohttp.client_proto import ResponseHandler
+
+    class EndingHandler(ResponseHandler):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            # aiohttp tells the reader of a body of nothing if it is the body that broke the rules of HTTP (a chunk
+            # without a size), and stops the clock of its read timeout: it would wait until the end of the call's time.
+            body, error = self._payload, self.exception()
+            super().connection_lost(exc)
+            if body is not None and not body.is_eof() and body.exception() is None:
+                body.set_exception(aiohttp.ClientPayloadError("the body ends in error"), error or exc or EOFError())
 
     class CleanConnector(aiohttp.TCPConnector):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._factory = cast("Any", partial(EndingHandler, loop=self._loop))
+
         async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
             for _ in range(_MOST_UNSOUND):
                 connection = await super().connect(req, traces, timeout)

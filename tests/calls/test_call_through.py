@@ -14,6 +14,7 @@ from carecloud_async import (
     CareCloudError,
     ClientClosedError,
     ConnectionFailedError,
+    OutcomeUnknownError,
     RateLimit,
     RateLimitError,
     RequestTimeoutError,
@@ -273,6 +274,48 @@ async def test_what_is_no_http_is_told_as_an_error_of_ours(door, what):
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None
         assert caught.value.path == "/customers"
+
+
+BROKEN_HTTP = [
+    "no status", "bad chunk", "bad length", "two lengths", "endless line", "odd header", "binary", "late bad chunk",
+]  # fmt: skip
+CUT_HTTP = ["immediate close", "half a head", "half a body", "half a chunk"]
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
+
+
+@pytest.mark.parametrize("what", [*BROKEN_HTTP, *CUT_HTTP])
+async def test_an_answer_that_breaks_http_is_not_told_as_a_cut_connection(door, what):
+    """It is named for what it is, of a read, which is repeated, and of a write, which may have happened."""
+    if what == "late bad chunk" and door is DOORS["httpx-aiohttp"]:
+        pytest.skip("aiohttp alone does not tell the reader of the body")
+
+    async def behave(stream, head):
+        if what == "late bad chunk":
+            await stream.send(CHUNKS)
+            await anyio.sleep(0.05)
+            await stream.send(b"zz\r\nab\r\n")
+        else:
+            await stream.send(NO_HTTP[what])
+        return False
+
+    policy = RetryPolicy(attempts=2, base=0.001)
+    async with serving(behave) as server, door(server.url, retry=policy) as client:
+        await client.login()
+        with client.record_calls() as calls, pytest.raises(ConnectionFailedError) as read:
+            await client.ping()
+        assert read.value.is_retryable
+        with (
+            client.record_calls() as writes,
+            pytest.raises(OutcomeUnknownError, match="look before sending it again") as written,
+        ):
+            await create(client)
+    assert [one.attempts for one in (*calls, *writes)] == [2, 1]
+    told = [str(one.value) for one in (read, written)]
+    if what in BROKEN_HTTP:
+        assert all("not valid HTTP" in text for text in told)
+    else:
+        assert "the server hung up" in told[0]
+        assert "the answer was lost" in told[1]
 
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2"])
