@@ -60,20 +60,46 @@ def rows_of(text, delimiter=","):
     return list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"), newline=""), delimiter=delimiter))
 
 
+def refuse(_):
+    raise ValueError
+
+
+def write_slowly(lines, layout, *, at_a_time):
+    """Write every record value by value, every cell through the csv module."""
+    sink = CsvSink(io.BytesIO(), layout)
+    sink.infer_schema(lines)
+    sink._begin()[1].decode = refuse
+    for start in range(0, len(lines), at_a_time):
+        sink.write(lines[start : start + at_a_time])
+    sink.close()
+    return sink.file.getvalue()
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.lists(records, min_size=1, max_size=4))
-def test_slots_and_values_give_the_same_rows(found):
-    """Decoded straight into slots or taken apart value by value, a record is the same row."""
+@given(
+    st.lists(records, min_size=1, max_size=4),
+    st.sampled_from([",", ";", "\t", "%", "1", "-", "o", " ", "{", ":"]),
+    st.booleans(),
+    st.sampled_from([{}, {"customer_id": {}}, {"state": {}}, {"personal_information": {"consents": {}, "email": {}}}]),
+)
+def test_slots_and_values_give_the_same_rows(found, delimiter, escape, fields):
+    """Decoded straight into slots or taken apart value by value, a record is the same row, whatever the dialect."""
     lines = lines_of(found)
-    fast, sink = write(lines)
+    fast, sink = write(lines, fields=fields, delimiter=delimiter, escape_formulas=escape)
     assert not sink.outdated
-    slow_sink = CsvSink(io.BytesIO(), sink.layout)
-    slow_sink.infer_schema(lines)
-    slow_sink._begin()
-    slow_sink._row = slow_sink._slow_row
-    slow_sink.write(lines)
-    assert slow_sink.file.getvalue() == fast
-    rows = rows_of(fast)
+    assert write_slowly(lines, sink.layout, at_a_time=1) == fast
+    again = write_slowly(lines * 3, sink.layout, at_a_time=5)
+    sink.write(lines)
+    sink.write(lines)
+    assert sink.file.getvalue() == again
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(records, min_size=1, max_size=4))
+def test_cells_are_what_the_server_sent(found):
+    """Text stands as it was sent, and anything else as JSON."""
+    lines = lines_of(found)
+    rows = rows_of(write(lines)[0])
     assert [row["customer_id"] for row in rows] == [as_sent(json.loads(line).get("customer_id")) for line in lines]
 
 
@@ -91,10 +117,21 @@ def test_tidy_records_take_no_dict():
         "consents": [{"last_change": "2019-06-23 11:47:22"}],
         "address": {"city": "B"},
     }
-    line = lines_of([{"customer_id": "8ea6", "state": 1, "personal_information": person}])
-    _, sink = write(line)
+    plain, special = lines_of(
+        {"customer_id": name, "state": 1, "personal_information": person} for name in ("8ea6", 'a,"b')
+    )
+    _, sink = write([plain])
     sink._slow_row = None
-    sink.write(line)
+    sink.write([plain, special, plain])
+    assert [row["customer_id"] for row in rows_of(sink.file.getvalue())] == ["8ea6", "8ea6", 'a,"b', "8ea6"]
+
+
+def test_untidy_records_keep_their_place():
+    """Records that are taken apart value by value stand among the others in the order of the list."""
+    found = [{"customer_id": str(number), "state": number if number % 3 else [number]} for number in range(300)]
+    text, _ = write(lines_of(found))
+    assert [row["customer_id"] for row in rows_of(text)] == [str(number) for number in range(300)]
+    assert [row["state"] for row in rows_of(text)] == [as_sent(record["state"]) for record in found]
 
 
 def test_a_spreadsheet_opens_it():
