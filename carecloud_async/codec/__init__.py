@@ -5,7 +5,7 @@ are all the codec needs.
 """
 
 from carecloud_async.codec.malformed import Malformed
-from carecloud_async.codec.raw import raw_page
+from carecloud_async.codec.raw import raw_page, raw_page_slices
 from carecloud_async.codec.read import DecodedPage, data, member, page, record, structure
 from carecloud_async.codec.write import encode, unstructure
 
@@ -17,6 +17,7 @@ __all__ = [
     "member",
     "page",
     "raw_page",
+    "raw_page_slices",
     "record",
     "structure",
     "unstructure",

@@ -34,7 +34,7 @@ from carecloud_async.export.storage.state import read_state, write_state
 from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.export.storage.upload import upload
 from carecloud_async.export.storage.workspace import Workspace
-from carecloud_async.export.storage.writer import Writer
+from carecloud_async.export.storage.writer import INTERVAL, Writer
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 __all__ = ["run"]
@@ -148,6 +148,7 @@ async def _run_direct(job: Job) -> ExportReport:
                 commit=file.commit,
                 restart=refuse,
                 make_deduplicator=lambda _: _fresh_deduplicator(job, seen),
+                interval=0.0,
                 abort=True,
             )
         await anyio.to_thread.run_sync(file.finish, abandon_on_cancel=True)
@@ -280,12 +281,13 @@ async def _read(
     commit: Callable[[list[bytes], Checkpoint], None],
     restart: Callable[[], Awaitable[None]],
     make_deduplicator: DeduplicatorFactory,
+    interval: float = INTERVAL,
     abort: bool = False,
 ) -> Counts:
     source, options = job.source, job.options
     reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
     async with BackgroundTasks() as tasks:
-        writer = Writer(commit, tasks=tasks, clock=source.clock, abort=abort)
+        writer = Writer(commit, tasks=tasks, clock=source.clock, interval=interval, abort=abort)
         try:
             return await scan(
                 source,

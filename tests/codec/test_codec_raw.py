@@ -83,3 +83,20 @@ def test_damage_in_any_piece_is_mended(at):
     text[at : at + 1] = b"\xff"
     found = codec.raw_page(b'{"data":{"items":[{"a":"%b"}]}}' % bytes(text), key="items").items[0]
     assert json.loads(found)["a"] == bytes(text).decode(errors="replace")
+
+
+def test_a_large_page_is_cut_in_slices():
+    """A page of megabytes is cut with pauses in between, with the records of one that is cut at once."""
+    records = [{"customer_id": f"{number:08}", "name": "Žaneta " * 20} for number in range(30_000)]
+    body = page_of(records, ensure_ascii=False, **COMPACT)
+    slices, pauses = codec.raw_page_slices(body, key="customers"), 0
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            page = end.value
+            break
+        pauses += 1
+    assert pauses >= 2 * (len(body) >> 21) > 0
+    assert page == codec.raw_page(body, key="customers")
+    assert [json.loads(line) for line in page.items] == records

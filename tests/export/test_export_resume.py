@@ -75,7 +75,7 @@ class Crash(BaseException):
 @pytest.mark.parametrize("step", range(9))
 async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypatch, anyio_backend, step, suffix):
     """Whatever step of a commit was the last, the file is complete in the end, without a line twice."""
-    sandbox = Sandbox(customers=400, seed=1)
+    sandbox = Sandbox(customers=800, seed=1)
     steps = iter(range(10**6))
     fsync, replace = os.fsync, Path.replace
 
@@ -103,7 +103,7 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypat
     text = gzip.decompress(path.read_bytes()) if suffix else path.read_bytes()
     found = [json.loads(line)["customer_id"] for line in text.splitlines()]
     assert found == sorted(sandbox.customers.ids())
-    assert report.records == 400
+    assert report.records == 800
 
 
 async def stop_after(listing, path, pages, **more):

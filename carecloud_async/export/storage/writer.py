@@ -18,11 +18,12 @@ __all__ = ["RecordWriter", "Writer"]
 State = TypeVar("State")
 State_contra = TypeVar("State_contra", contravariant=True)
 
-#: How many pages may wait while others are being committed: a kill costs them. More where a commit takes its time
-#: (seconds), so that it is worth it.
-_WAITING = 1
-_WAITING_FOR_SLOW = 4
-_SLOW = 0.02
+#: How many pages may wait for a commit, beside those that are being committed: a kill costs them.
+_WAITING = 4
+#: From so many records on, a commit is worth its while at once.
+_ENOUGH = 4000
+#: Seconds between two commits of less: each costs a millisecond of computing and waits twice for the disk.
+INTERVAL = 0.05
 
 
 class RecordWriter(Protocol[State_contra]):
@@ -38,26 +39,35 @@ class RecordWriter(Protocol[State_contra]):
 
 
 class Writer(Generic[State]):
-    """Commits pages in their order, several at a time where the disk is the slower side.
+    """Commits pages in their order, several at a time where they come fast or the disk is the slower side.
 
     Args:
         commit: writes records and the state that includes them; blocks.
         tasks: where the work runs.
         clock: the clock.
+        interval: how long after the beginning of a commit a few pages wait for others, in seconds.
         abort: whether a commit that blocks for good (a pipe that nobody reads) is left alone when cancelled.
     """
 
     def __init__(
-        self, commit: Callable[[list[bytes], State], None], *, tasks: BackgroundTasks, clock: Clock, abort: bool = False
+        self,
+        commit: Callable[[list[bytes], State], None],
+        *,
+        tasks: BackgroundTasks,
+        clock: Clock,
+        interval: float = INTERVAL,
+        abort: bool = False,
     ) -> None:
         self._commit = commit
         self._abandon = abort
         self._clock = clock
-        self._most = _WAITING
+        self._interval = interval
+        self._next = clock.monotonic()
         self._lines: list[bytes] = []
         self._state: State | None = None
         self._pages = 0
         self._busy = False
+        self._draining = False
         self._error: Exception | None = None
         self._changed = anyio.Event()
         self._tasks = tasks
@@ -72,15 +82,14 @@ class Writer(Generic[State]):
         Raises:
             Exception: what an earlier commit raised.
         """
-        while self._pages >= self._most and self._error is None:
+        while self._pages >= _WAITING and self._error is None:
             await self._changed.wait()
         self._check()
         self._lines += lines
         self._state = state
         self._pages += 1
-        if not self._busy:
-            self._busy = True
-            self._tasks.start(self._work)
+        if not self._busy and self._is_due():
+            self._begin()
 
     async def drain(self) -> None:
         """Wait until everything is committed.
@@ -88,18 +97,38 @@ class Writer(Generic[State]):
         Raises:
             Exception: what a commit raised.
         """
-        while self._busy and self._error is None:
-            await self._changed.wait()
+        self._draining = True
+        try:
+            if self._pages and not self._busy and self._error is None:
+                self._begin()
+            await self._end()
+        finally:
+            self._draining = False
         self._check()
 
     async def leave(self) -> None:
         """Commit what still waits, as far as the disk lets it; for an export that has failed or was cancelled."""
         with contextlib.suppress(Exception):
-            await self.drain()
+            await self._end()
+            self._check()
             # The task that worked may have been cancelled together with everything else.
             if self._pages and self._state is not None:
                 lines, self._lines, self._pages = self._lines, [], 0
                 await anyio.to_thread.run_sync(self._commit, lines, self._state)
+
+    def _is_due(self) -> bool:
+        if not self._pages or self._error is not None:
+            return False
+        is_enough = self._pages >= _WAITING or len(self._lines) >= _ENOUGH
+        return is_enough or self._draining or self._clock.monotonic() >= self._next
+
+    def _begin(self) -> None:
+        self._busy = True
+        self._tasks.start(self._work)
+
+    async def _end(self) -> None:
+        while self._busy and self._error is None:
+            await self._changed.wait()
 
     def _check(self) -> None:
         if self._error is not None:
@@ -107,15 +136,13 @@ class Writer(Generic[State]):
 
     async def _work(self) -> None:
         try:
-            while self._pages and self._error is None and (state := self._state) is not None:
+            while self._is_due() and (state := self._state) is not None:
                 lines, self._lines, self._pages = self._lines, [], 0
                 self._tell()
-                began = self._clock.monotonic()
+                self._next = self._clock.monotonic() + self._interval
                 # Shielded from its very beginning: later pages must never be committed without these.
                 with anyio.CancelScope(shield=not self._abandon):
                     await anyio.to_thread.run_sync(self._commit, lines, state, abandon_on_cancel=self._abandon)
-                slow = self._clock.monotonic() - began > _SLOW
-                self._most = _WAITING_FOR_SLOW if slow else _WAITING
         except Exception as error:  # noqa: BLE001  (handed to the reader, who raises it)
             self._error = error
         except BaseException:
