@@ -9,10 +9,11 @@ from attrs import evolve, field, frozen
 
 from carecloud_async.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken
 from carecloud_async.auth.provider import AuthProvider, Send, digest, require_instance
-from carecloud_async.auth.secret import masked, require_text, secret_text
+from carecloud_async.auth.secret import masked, require_text
 from carecloud_async.auth.token import Token
 from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError, SessionExpiredError
 from carecloud_async.project import Interface
+from carecloud_async.runtime.secret_text import secret_text
 
 LOGIN_TYPES = ("email", "phone", "card")
 DEVICE_TOKEN_EXAMPLE = f'DeviceToken(external_application_id="…", device={DEVICE_EXAMPLE}, setup={SETUP_EXAMPLE})'

@@ -18,6 +18,7 @@ from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, Token
 from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.secret_text import conceal
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -64,6 +65,7 @@ class LoginExchange:
         bearer: str | None = None,
     ) -> dict[str, Any]:
         """See `Send`."""
+        json = conceal(json)
         self.last = await self._send(method, path, json=json, path_params=path_params, bearer=bearer, retry=self._retry)
         return self.last.data
 

@@ -18,6 +18,7 @@ from typing import Any
 from anyio import to_thread
 
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.runtime.secret_text import SecretText, secret_text
 
 Secret = str | Callable[[], str | Awaitable[str]]
 
@@ -28,32 +29,9 @@ _PROCESS_KEY = secrets.token_bytes(32)
 _SCRYPT_COST = {"n": 2**12, "r": 8, "p": 1, "dklen": 32}
 
 
-class SecretText(str):
-    """Text whose `repr` shows stars, so that error reporters that capture local variables do not capture it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-class SecretBytes(bytes):
-    """Bytes whose `repr` shows stars: the encoded body of a login."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "b'***'"
-
-
 def masked(_: object) -> str:
     """Return stars, as the `repr` of an attribute that holds a secret."""
     return "'***'"
-
-
-def secret_text(value: str) -> str:
-    """Convert text to `SecretText`; return anything else (a mistake that a validator reports) as it is."""
-    return SecretText(value) if isinstance(value, str) else value
 
 
 def optional_secret_text(value: str | None) -> str | None:

@@ -10,7 +10,6 @@ from attrs import frozen
 from carecloud_async import codec
 from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
-from carecloud_async.auth.secret import SecretBytes
 from carecloud_async.calls.attempt import RawResponse
 from carecloud_async.calls.cached_calls import CachedCalls
 from carecloud_async.calls.context import ClientContext, Options
@@ -20,6 +19,7 @@ from carecloud_async.calls.requests import PreparedCall, RequestBuilder, check_h
 from carecloud_async.calls.wire import encode_query, expand_path
 from carecloud_async.errors import InterfaceError, ResponseError
 from carecloud_async.project import Interface
+from carecloud_async.runtime.secret_text import SecretBytes
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ from carecloud_async.calls.filters import check_filters
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.targets import target_reader
 from carecloud_async.paging.listing import DEFAULT_COUNT, Listing, listing
+from carecloud_async.runtime.secret_text import conceal
 
 T = TypeVar("T")
 
@@ -85,6 +86,7 @@ class AnyCall:
         """
         from carecloud_async.lookup.adhoc import find  # it loads the table of all operations
 
+        json, headers = conceal(json), conceal(headers)
         operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
         read = _json_or_nothing if into is None else target_reader(into)
         return await self._caller.call(

@@ -14,6 +14,7 @@ from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.read_only import read_only_names, without_read_only
 from carecloud_async.models.unset import UNSET
+from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["merge_changes"]
@@ -97,7 +98,7 @@ def _named(changes: Any, path: str) -> list[tuple[Any, Any]]:
         raise ConfigurationError(f"{path or 'changes'} is a read model: name the changed fields in a dict instead")
     else:
         raise ConfigurationError(f"{path or 'changes'} takes a dict of the fields to change")
-    return [(name, value) for name, value in items if value is not UNSET]
+    return [(name, conceal(value)) for name, value in items if value is not UNSET]
 
 
 def _plain(value: Any, where: str) -> Any:

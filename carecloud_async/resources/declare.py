@@ -45,6 +45,7 @@ from carecloud_async.project import Interface
 from carecloud_async.resources.answers import decoder_of
 from carecloud_async.resources.bodies import refuse_read_models, require_input
 from carecloud_async.resources.signature import Signature
+from carecloud_async.runtime.secret_text import conceal
 
 __all__ = ["Declared", "Paging", "Resource", "UnsortedPaging", "declared", "deletes", "gets", "lists", "posts", "puts"]
 
@@ -198,7 +199,13 @@ class Declared:
         return optional and not self.sends and self.check is None
 
     def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Bind arguments as Python would, and check them; see `Signature.bind`."""
+        """Bind arguments as Python would, and check them; see `Signature.bind`.
+
+        What makes a body prints as stars from here on: in `kwargs`, which the caller's frame holds, and in the values.
+        """
+        if self.sends:
+            for name in kwargs.keys() - self.signature.in_path.keys():
+                kwargs[name] = conceal(kwargs[name])
         values = self.signature.bind(resource, args, kwargs)
         if self.check is not None:
             self.check(resource, values)
@@ -293,6 +300,7 @@ def lists(
         def ask(self: Resource, *args: Any, **kwargs: Any) -> Listing[Any]:
             if plain and not args and kwargs.keys() <= kinds.keys():
                 return listing(self._caller, one.operation, one.into, path_params=self._bound, params=kwargs)
+            args = conceal(args) if one.sends else args
             values = one.bind(self, args, kwargs)
             path_params = signature.path_params(self._bound, values)
             body = one.body(path_params, values) if one.sends else None
@@ -327,6 +335,7 @@ def _verb(method: str) -> DeclaresOne:
                 if one_id is not None and not kwargs and len(args) == 1:
                     ids = {one_id: args[0], **self._bound}
                     return await self._call(one.operation, decode=one.decode, path_params=ids)
+                args = conceal(args) if one.sends else args
                 values = one.bind(self, args, kwargs)
                 path_params = signature.path_params(self._bound, values)
                 body = one.body(path_params, values) if one.sends else None

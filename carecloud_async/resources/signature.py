@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from attrs import Factory, define, field
 
-from carecloud_async.auth.secret import secret_text
 from carecloud_async.calls.filters import Kind, kind_of
 from carecloud_async.calls.operation import PAGING
+from carecloud_async.runtime.secret_text import secret_text
 from carecloud_async.runtime.suggestions import nearest
 
 __all__ = ["MISSING", "Signature"]

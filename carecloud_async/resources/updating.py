@@ -16,6 +16,7 @@ from carecloud_async.models.base import Input, Model
 from carecloud_async.models.changes import merge_changes
 from carecloud_async.resources.answers import no_content
 from carecloud_async.resources.declare import Declared, Resource, declared
+from carecloud_async.runtime.secret_text import conceal
 
 __all__ = ["Updating"]
 
@@ -72,6 +73,7 @@ class Updating(Resource, Generic[Changes, Record]):
                 record in the list.
             NotFoundError: there is no such record.
         """
+        changes = conceal(changes)
         how = self._merging
         if if_unchanged is not None and (not isinstance(if_unchanged, Model) or isinstance(if_unchanged, Input)):
             raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
@@ -100,7 +102,7 @@ class Updating(Resource, Generic[Changes, Record]):
 
     async def _find(self, record_id: str, key: str) -> dict[str, Any]:
         async for line in self.list().fresh().raw():  # type: ignore[attr-defined]
-            record = load(line)
+            record = conceal(load(line))
             if isinstance(record, dict) and record.get(key) == record_id:
                 return cast("dict[str, Any]", record)
         raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {key}")
@@ -111,7 +113,7 @@ def _method(resource: Resource, name: str) -> Declared:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    record = codec.data(body)
+    record = conceal(codec.data(body))
     if not isinstance(record, dict):
         raise codec.Malformed("data is not an object")
     return cast("dict[str, Any]", record)

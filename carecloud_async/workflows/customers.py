@@ -18,6 +18,7 @@ from carecloud_async.models.customer_input import AgreementInput, ConsentInput, 
 from carecloud_async.models.customer_records import PartnerRecordInput
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.enums import AgreementValue, CustomerDataType, LoginType, RegistrationIdentifier
+from carecloud_async.runtime.secret_text import secret_text
 from carecloud_async.workflows.lost_answers import looked_up
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ async def check_sign_up(
     Raises:
         PermissionDeniedError: the check is off in this project.
     """
+    password = None if password is None else secret_text(password)
 
     async def is_free(kind: RegistrationIdentifier, value: str | None) -> bool | None:
         return None if value is None else await client.customers.check_registration_ability(type=kind, value=value)
@@ -254,6 +256,7 @@ async def sign_up(
         ConfigurationError: `customer` has consents of its own, or `autologin` on the client's own device.
         OutcomeUnknownError: the answer was lost, and it cannot be found out whether the account was created.
     """
+    password = secret_text(password)
     person = customer.personal_information
     if person.consents:
         raise ConfigurationError("name the answers in consents=, and leave them out of customer")

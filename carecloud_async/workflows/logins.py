@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from carecloud_async.auth.secret import masked, secret_text
+from carecloud_async.auth.secret import masked
 from carecloud_async.errors import ApiError, BadRequestError, ConflictError
 from carecloud_async.models.customer_source import SocialNetworkCredentialsInput
 from carecloud_async.models.enums import ChannelNumber
 from carecloud_async.models.messages import MessageInput, MessageParameterInput
+from carecloud_async.runtime.secret_text import secret_text
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -214,4 +215,5 @@ async def set_password(client: CareCloud, *, customer_id: str, password: str) ->
         BadRequestError: the password is too weak.
         NotFoundError: there is no such customer.
     """
+    password = secret_text(password)
     await client.customers.update(customer_id, {"password": password})

@@ -41,6 +41,7 @@ from carecloud_async.resources.customers.records import (
 )
 from carecloud_async.resources.declare import Paging, Part, declared, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
+from carecloud_async.runtime.secret_text import conceal
 
 if TYPE_CHECKING:
     from carecloud_async.models.customer_input import CustomerChanges, CustomerInput
@@ -189,6 +190,7 @@ class Customers(
         `property_records` are sent only if named; left out, the API keeps the first two, and the third is not
         promised either way.
         """
+        changes = conceal(changes)
         await super().update(customer_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
 
     @puts("putCustomer", "/customers/{customer_id}")
