@@ -70,23 +70,45 @@ class TokenFlow:
         self._manager = manager
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        """Drive one request; see `httpx.Auth.async_auth_flow`."""
+        """Let httpx drive one request; see `httpx.Auth.async_auth_flow`."""
         await self._check(request)
         use = TokenUse(self._manager)
-        token = await use.first()
-        while True:
-            request.headers["Authorization"] = f"Bearer {token.value}"
-            mark_sent(request)
+        token: Token | None = await use.first()
+        while token is not None:
+            self._put(token, request)
             response = yield request
-            if response.status_code != UNAUTHORIZED:
-                self._manager.on_accepted(lambda: self._operation_of(request))
-                return
-            if not use.may_replay(self._operation_of(request)):
-                return
-            # Unread, it would keep its connection through the whole renewal.
-            await load(response, self._family, limit=MAX_ERROR_BYTES)
-            del request.extensions[_SENT]  # a 401 did nothing
-            token = await use.renew()
+            token = await self._next_token(use, request, response)
+
+    async def drive(self, request: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Drive one request without httpx's machinery.
+
+        Args:
+            request: the request.
+            send: sends it and returns its whole response.
+        """
+        use = TokenUse(self._manager)
+        token: Token | None = await use.first()
+        while token is not None:
+            self._put(token, request)
+            response = await send(request)
+            token = await self._next_token(use, request, response)
+        return response
+
+    def _put(self, token: Token, request: Any) -> None:
+        request.headers["Authorization"] = f"Bearer {token.value}"
+        mark_sent(request)
+
+    async def _next_token(self, use: TokenUse, request: Any, response: Any) -> Token | None:
+        """Return the token to send a request again with, or `None` if its response is what counts."""
+        if response.status_code != UNAUTHORIZED:
+            self._manager.on_accepted(lambda: self._operation_of(request))
+            return None
+        if not use.may_replay(self._operation_of(request)):
+            return None
+        # Unread, it would keep its connection through the whole renewal.
+        await load(response, self._family, limit=MAX_ERROR_BYTES)
+        del request.extensions[_SENT]  # a 401 did nothing
+        return await use.renew()
 
     async def _check(self, request: Any) -> None:
         """Raise if the request may not carry the token."""

@@ -144,9 +144,6 @@ class Attempt:
             return self._unsuccessful(response, body or b"")
         if body is None:
             return self._invalid("a response hook has consumed the answer: let it read with response.aread()")
-        # httpx ties the response and its stream into a circle, which would keep every page's body until a full garbage
-        # collection.
-        response.stream = family.ByteStream(body)
         return RawResponse(response.status_code, response.headers, body, self._sent_at)
 
     def _failed(self, error: Exception, http: HttpClient) -> Failure:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from random import Random
@@ -22,7 +23,7 @@ from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Project, check_language
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.cooperation import CooperativeScheduler
-from carecloud_async.runtime.event_loops import LoopGuard
+from carecloud_async.runtime.event_loops import LoopGuard, on_asyncio
 
 #: How long closing waits for calls under way to end, in seconds; they are told to at once.
 CLOSING_SECONDS = 2.0
@@ -37,11 +38,33 @@ def _policy(_: Any, __: Any, value: Any) -> None:
 
 
 class RunningCalls:
-    """The calls under way, so that closing the client can end them."""
+    """The calls under way, all in one event loop, so that closing the client can end them."""
 
     def __init__(self) -> None:
         self._scopes: set[anyio.CancelScope] = set()
         self._empty: anyio.Event | None = None
+        self._scope_class: type[anyio.CancelScope] | None = None
+        self._now: Callable[[], float] = anyio.current_time
+
+    def begin(self, *, seconds: float) -> anyio.CancelScope:
+        """Return the cancel scope of a call that begins, to be entered at once.
+
+        Args:
+            seconds: its deadline, from now.
+        """
+        make = self._scope_class
+        if make is None:
+            make = self._bind()
+        scope = make(deadline=self._now() + seconds)
+        self._scopes.add(scope)
+        return scope
+
+    def _bind(self) -> type[anyio.CancelScope]:
+        """Keep what anyio would look up for every call: the scopes and the clock of the loop that runs here."""
+        self._scope_class = type(anyio.CancelScope())
+        if on_asyncio():
+            self._now = asyncio.get_running_loop().time
+        return self._scope_class
 
     def add(self, scope: anyio.CancelScope) -> None:
         """Note the cancel scope of a call that begins."""

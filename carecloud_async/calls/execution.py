@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -73,6 +72,7 @@ class CallExecution(Generic[T]):
         "_start",
         "_started",
         "_statuses",
+        "_waited",
         "call",
         "response",
     )
@@ -104,6 +104,7 @@ class CallExecution(Generic[T]):
         self._limiter_seconds = 0.0
         self._maybe_done = False
         self._statuses: list[int | None] = []
+        self._waited = False
         self._started = context.clock.monotonic()
         self._id = f"{context.random.getrandbits(64):016x}"
         self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
@@ -121,9 +122,8 @@ class CallExecution(Generic[T]):
         if self._observers:
             self.begin()
         try:
-            with anyio.CancelScope() as scope:
+            with context.running.begin(seconds=self._time_left()) as scope:
                 self._scope = scope
-                context.running.add(scope)
                 try:
                     while True:
                         ticket = context.rate_limiter.try_acquire()
@@ -133,6 +133,7 @@ class CallExecution(Generic[T]):
                         wait = self._settle(outcome, ticket)
                         if wait is None:
                             break
+                        self._waited = True
                         await context.clock.sleep(wait)
                 finally:
                     context.running.remove(scope)
@@ -189,7 +190,7 @@ class CallExecution(Generic[T]):
     async def _wait_at_limiter(self) -> int:
         context = self._context
         before = context.clock.monotonic()
-        self._at_limiter = True
+        self._at_limiter = self._waited = True
         try:
             with at_limiter(self._options.timeout.limiter_seconds - self._limiter_seconds) as left:
                 self._scope.deadline = anyio.current_time() + max(left, 0.0)
@@ -220,7 +221,8 @@ class CallExecution(Generic[T]):
         left = self._time_left()
         if left <= 0:
             raise self._no_time_left()
-        self._scope.deadline = math.inf if left == math.inf else anyio.current_time() + left
+        if self._waited:  # else the deadline stands as it was when the call began
+            self._scope.deadline = anyio.current_time() + left
         request = self._builder.build(self.call)
         attempt = self._attempt = Attempt(self.call, request, auth=self._auth, clock=self._context.clock)
         self._statuses.append(None)

@@ -9,8 +9,9 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from carecloud_async.http.bodies import UnpackError, read_body, whole_response
-from carecloud_async.http.redaction import TARGET, true_url
+from carecloud_async.http.bodies import UnpackError, read_body
+from carecloud_async.http.redaction import SENDING, TARGET, true_url
+from carecloud_async.http.whole_response import whole_response
 
 
 def adapt_transport(
@@ -32,13 +33,15 @@ def _adapter_class(family: ModuleType, inner_family: ModuleType) -> Any:
     class AdaptedTransport(family.AsyncBaseTransport):  # type: ignore[name-defined,misc]
         """Sends through another transport, and reads what it returns."""
 
+        returns_whole = True
+
         def __init__(self, inner: Any, max_response_bytes: int) -> None:
             self._inner = inner
             self._limit = max_response_bytes
 
         async def handle_async_request(self, request: Any) -> Any:
             began = time.perf_counter()
-            with _translated_errors(family, inner_family):
+            with _sending(), _translated_errors(family, inner_family, request):
                 plain = inner_family.Request(
                     request.method,
                     true_url(request),
@@ -65,15 +68,26 @@ def _adapter_class(family: ModuleType, inner_family: ModuleType) -> Any:
 
 
 @contextmanager
-def _translated_errors(family: ModuleType, inner_family: ModuleType) -> Iterator[None]:
-    """Raise the family's exception of the same name for one of the inner family."""
+def _sending() -> Iterator[None]:
+    """Let the logs of the libraries below know that the request is the SDK's."""
+    token = SENDING.set(True)
+    try:
+        yield
+    finally:
+        SENDING.reset(token)
+
+
+@contextmanager
+def _translated_errors(family: ModuleType, inner_family: ModuleType, request: Any) -> Iterator[None]:
+    """Raise the family's exception of the same name for one of the inner family; it is about the request."""
     try:
         yield
     except UnpackError as error:
-        raise family.DecodingError(str(error)) from error
+        raise family.DecodingError(str(error), request=request) from error
     except inner_family.TransportError as error:
         if family is inner_family:
+            error.request = request
             raise
         names = (cls.__name__ for cls in type(error).__mro__)
         same = next(found for name in names if (found := getattr(family, name, None)) is not None)
-        raise same(str(error)) from error
+        raise same(str(error), request=request) from error

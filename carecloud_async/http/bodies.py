@@ -9,8 +9,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -229,47 +227,9 @@ async def load(response: Any, family: ModuleType, *, limit: int) -> None:
     await response.aread()
 
 
-@lru_cache(maxsize=2)
-def _whole_class(family: ModuleType) -> Any:
-    class WholeResponse(family.Response):  # type: ignore[name-defined,misc]
-        """A response whose body is here already: nothing to read, nothing to unpack, nothing to close."""
+def untie(response: Any, family: ModuleType) -> None:
+    """Take the stream off a response that is read.
 
-        def __init__(self, status: int, *, body: bytes, headers: Any, extensions: Any) -> None:
-            super().__init__(status, headers=headers, stream=family.ByteStream(body), extensions=extensions)
-            self._body = body
-            self.is_stream_consumed = self.is_closed = True
-
-        @property
-        def content(self) -> bytes:
-            return self._body
-
-        def read(self) -> bytes:
-            return self._body
-
-        async def aread(self) -> bytes:
-            return self._body
-
-        async def aiter_bytes(self, chunk_size: int | None = None) -> Any:
-            size = chunk_size or len(self._body) or 1
-            for start in range(0, len(self._body), size):
-                yield self._body[start : start + size]
-
-    return WholeResponse
-
-
-def whole_response(
-    family: ModuleType, status: int, *, headers: Any, body: bytes, extensions: dict[str, Any], seconds: float
-) -> Any:
-    """Return a response of a family whose body is here, unpacked.
-
-    Args:
-        family: httpx or httpx2.
-        status: the HTTP status.
-        headers: the headers as they came.
-        body: the unpacked body.
-        extensions: the family's extensions.
-        seconds: how long it took.
+    httpx ties the two into a circle, which would keep every page's body until a full garbage collection.
     """
-    response = _whole_class(family)(status, body=body, headers=headers, extensions=extensions)
-    response.elapsed = timedelta(seconds=seconds)  # the family sets it when a stream closes, and here is none
-    return response
+    response.stream = family.ByteStream(b"")

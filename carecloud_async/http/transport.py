@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Coroutine
 from functools import lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 
 from carecloud_async.http.adapter import adapt_transport
-from carecloud_async.http.bodies import BodyTooLargeError, UnpackError, read_chunks, whole_response
+from carecloud_async.http.bodies import BodyTooLargeError, UnpackError, read_chunks
 from carecloud_async.http.network import Verify, tls_context
 from carecloud_async.http.redaction import true_url
+from carecloud_async.http.whole_response import whole_response
 from carecloud_async.runtime.event_loops import on_asyncio
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         max_response_bytes: the largest response, unpacked.
     """
 
+    returns_whole = True
+
     def __init__(
         self, *, max_connections: int, verify: Verify | None, proxy: str | None, max_response_bytes: int
     ) -> None:
@@ -53,14 +57,14 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         self._inner: httpx.AsyncBaseTransport | None = None
         self._closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_async_request(self, request: httpx.Request) -> Coroutine[Any, Any, httpx.Response]:
         """Send one request; see `httpx.AsyncBaseTransport`."""
         inner = self._inner
         if inner is None:
             if self._closed:
                 raise httpx.ConnectError("the connection pool is closed")
             inner = self._inner = self._open()
-        return await inner.handle_async_request(request)
+        return inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the pool for good."""
@@ -143,12 +147,17 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 proxy=self._proxy,
             ) as response:
                 body = await self._read(response)
-        except (BodyTooLargeError, httpx.TransportError):
+        except BodyTooLargeError:
             raise
         except UnpackError as error:
-            raise httpx.DecodingError(str(error)) from error
+            raise httpx.DecodingError(str(error), request=request) from error
+        except httpx.TransportError as error:
+            error.request = request
+            raise
         except Exception as error:
-            raise self._map(error) from error
+            mapped = self._map(error)
+            mapped.request = request
+            raise mapped from error
         whole: httpx.Response = whole_response(
             httpx,
             response.status,

@@ -1,0 +1,78 @@
+"""Whole responses: read to their end and unpacked before anybody sees them; their headers are read when asked for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+
+def whole_response(
+    family: ModuleType, status: int, *, headers: Any, body: bytes, extensions: dict[str, Any], seconds: float
+) -> Any:
+    """Return a response of a family whose body is here, unpacked.
+
+    Args:
+        family: httpx or httpx2.
+        status: the HTTP status.
+        headers: the headers as they came.
+        body: the unpacked body.
+        extensions: the family's extensions.
+        seconds: how long it took.
+    """
+    return _whole_class(family)(status, body=body, headers=headers, extensions=extensions, seconds=seconds)
+
+
+@lru_cache(maxsize=2)
+def _whole_class(family: ModuleType) -> Any:
+    late_headers, nothing_left = _late_headers_class(family), family.ByteStream(b"")
+
+    class WholeResponse(family.Response):  # type: ignore[name-defined,misc]
+        """A response whose body is here already: nothing to read, nothing to unpack, nothing to close."""
+
+        def __init__(self, status: int, *, body: bytes, headers: Any, extensions: Any, seconds: float) -> None:
+            super().__init__(status, stream=nothing_left, extensions=extensions)
+            self.headers = late_headers(headers)
+            self.elapsed = timedelta(seconds=seconds)  # the family sets it when a stream closes, and here is none
+            self._body = body
+            self.is_stream_consumed = self.is_closed = True
+
+        @property
+        def content(self) -> bytes:
+            return self._body
+
+        def read(self) -> bytes:
+            return self._body
+
+        async def aread(self) -> bytes:
+            return self._body
+
+        async def aiter_bytes(self, chunk_size: int | None = None) -> Any:
+            size = chunk_size or len(self._body) or 1
+            for start in range(0, len(self._body), size):
+                yield self._body[start : start + size]
+
+    return WholeResponse
+
+
+@lru_cache(maxsize=2)
+def _late_headers_class(family: ModuleType) -> Any:
+    class LateHeaders(family.Headers):  # type: ignore[name-defined,misc]
+        """Headers that the family looks through when one is first asked for: nobody reads those of most responses."""
+
+        def __init__(self, raw: Any) -> None:
+            self._raw = raw
+
+        def __getattr__(self, name: str) -> Any:
+            # Python asks here for what the family's own `__init__` has not set yet.
+            raw = self.__dict__.pop("_raw", None)
+            if raw is None:
+                raise AttributeError(name)
+            super().__init__(raw)
+            return getattr(self, name)
+
+        def __reduce__(self) -> Any:
+            return family.Headers, (self.raw,)
+
+    return LateHeaders

@@ -1,0 +1,138 @@
+"""Who watches `client.http` is not passed by: the short way to the transport is for calls that nobody looks at."""
+
+import copy
+import pickle
+
+import httpx
+import httpx2
+import pytest
+
+from carecloud_async import CareCloud
+from carecloud_async.http.whole_response import whole_response
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+FAMILIES = pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(5)
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ["send", "_send_handling_auth", "_send_handling_redirects", "_send_single_request"])
+async def test_a_patched_function_of_the_family_is_called(sandbox, monkeypatch, family, name):
+    """Tracers and test tools replace functions of `AsyncClient` after a client was made; requests pass there."""
+    original, seen = getattr(family.AsyncClient, name), []
+
+    async def patched(self, request, *args, **kwargs):
+        seen.append(request.method)
+        return await original(self, request, *args, **kwargs)
+
+    transport = sandbox.transport(family=family.__name__)
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=transport) as client:
+        await client.ping()
+        monkeypatch.setattr(family.AsyncClient, name, patched)
+        await client.ping()
+        monkeypatch.undo()
+        await client.ping()
+    assert seen == ["GET"]
+
+
+async def test_a_function_patched_on_the_client_itself_is_called(sandbox, monkeypatch):
+    """`client.http.send = …` counts as much as a patch of the class."""
+    seen = []
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        original = client.http.send
+
+        async def patched(request, **kwargs):
+            seen.append(request.method)
+            return await original(request, **kwargs)
+
+        monkeypatch.setattr(client.http, "send", patched)
+        await client.ping()
+    assert seen == ["GET", "POST"]
+
+
+@pytest.mark.parametrize("event", ["request", "response"])
+async def test_hooks_come_and_go(sandbox, event):
+    """A hook that is added to `client.http.event_hooks` sees each request from then on, until it is taken out."""
+    seen = []
+
+    async def hook(thing):
+        seen.append(thing)
+
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        await client.ping()
+        client.http.event_hooks[event].append(hook)
+        await client.ping()
+        client.http.event_hooks[event].clear()
+        await client.ping()
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+async def test_a_token_is_replayed_once_by_either_way(sandbox, hooked):
+    """After a 401 the call goes again with a new token, through a client with hooks as through one without."""
+
+    async def hook(response):
+        del response
+
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        if hooked:
+            client.http.event_hooks["response"].append(hook)
+        await client.login()
+        sandbox.faults.add("GET /customers", status=401, times=1)
+        assert await client.customers.list().total() == 5
+    assert (sandbox.count("POST /users/actions/login"), sandbox.count("GET /customers")) == (2, 2)
+
+
+async def test_a_transport_in_the_place_of_ours_is_read_to_its_end():
+    """Somebody may put another transport into `client.http`: its stream is read, its redirects are not followed."""
+
+    async def body():
+        yield b'{"data":{"customer_id":'
+        yield b'"8ea6"}}'
+
+    def handle(request):
+        if request.url.path.endswith("/login"):
+            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+        return httpx.Response(200, content=body())
+
+    async with CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=Sandbox(1).transport()) as client:
+        client.http._transport = httpx.MockTransport(handle)
+        assert (await client.customers.get("8ea6")).customer_id == "8ea6"
+
+
+async def test_an_error_of_the_transport_names_its_request(sandbox):
+    """As httpx does, so that `error.request` of a cause can be read; it prints as the path template."""
+
+    def handle(request):
+        raise httpx.ReadError("gone")
+
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=httpx.MockTransport(handle)) as client:
+        request = client.http.build_request("GET", "https://x.example.com/")
+        with pytest.raises(httpx.ReadError) as caught:
+            await client.http.send_whole(request, auth=None)
+    assert caught.value.request is request
+
+
+@FAMILIES
+def test_headers_that_are_read_late_are_headers(family):
+    """Those of a whole response are looked through when one is asked for, and behave as the family's from then on."""
+    raw = ((b"Date", b"Wed"), (b"X-Odd", "ř".encode()), (b"x-odd", b"2"))
+
+    def headers():
+        return whole_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
+
+    expected = family.Headers(raw)
+    assert isinstance(headers(), family.Headers)
+    assert headers()["DATE"] == "Wed"
+    assert headers().get_list("x-odd") == expected.get_list("x-odd")
+    assert (dict(headers()), headers().raw, len(headers())) == (dict(expected), expected.raw, 3)
+    assert headers() == expected == copy.deepcopy(headers()) == copy.copy(headers())
+    assert pickle.loads(pickle.dumps(headers())) == expected
+    assert family.Headers(headers()) == expected
+    assert not hasattr(headers(), "no_such_name")
