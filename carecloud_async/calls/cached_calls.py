@@ -107,7 +107,7 @@ class CachedCalls:
             execution.fail(error)
             raise
         if response is not None:
-            return execution.conclude(response)
+            return await execution.conclude(response)
         execution.missed()
         if self._store.flight(key) is not None:
             return await execution.run()  # another one's read failed, and a third has begun

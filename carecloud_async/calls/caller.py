@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -85,6 +85,7 @@ class Caller:
         json: Any = None,
         bearer: str | None = None,
         headers: Mapping[str, str] | None = None,
+        slices: Callable[[bytes], Generator[None, None, T]] | None = None,
     ) -> Coroutine[Any, Any, T]:
         """Make a call and decode its answer; to be awaited.
 
@@ -96,6 +97,7 @@ class Caller:
             json: the body.
             bearer: a token to send instead of the identity's own.
             headers: headers to add to the request.
+            slices: decodes a large body in slices, with the same result as `decode`; see `CooperativeScheduler`.
 
         Raises:
             InterfaceError: the identity's interface does not have the operation; nothing was sent.
@@ -104,7 +106,14 @@ class Caller:
         """
         # A plain function: one frame less between the user's line and the HTTP library.
         execution = self._prepare(
-            operation, decode, path_params=path_params, params=params, json=json, bearer=bearer, headers=headers
+            operation,
+            decode,
+            path_params=path_params,
+            params=params,
+            json=json,
+            bearer=bearer,
+            headers=headers,
+            slices=slices,
         )
         return execution.run() if self._cached is None else self._cached.run(execution)
 
@@ -155,6 +164,7 @@ class Caller:
         bearer: str | None,
         headers: Mapping[str, str] | None = None,
         login: bool = False,
+        slices: Callable[[bytes], Generator[None, None, T]] | None = None,
     ) -> CallExecution[T]:
         if self.interface not in operation.interfaces:
             name = f"{operation.call} ({operation.title})"
@@ -175,7 +185,9 @@ class Caller:
             count=_number(params, "count"),
         )
         auth = self._flow if operation.authorized and bearer is None else None
-        return CallExecution(context, self.options, call, builder=self._builder, auth=auth, decode=decode)
+        return CallExecution(
+            context, self.options, call, builder=self._builder, auth=auth, decode=decode, slices=slices
+        )
 
     def with_options(self, options: Options, manager: TokenManager | None) -> Caller:
         """Return a caller for the same context with other options."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Generator
 from typing import Any, Generic, NoReturn, TypeVar
 
 import anyio
@@ -35,6 +36,11 @@ from carecloud_async.errors import (
 
 T = TypeVar("T")
 
+#: A body from this size on, in bytes, is decoded when it is this call's turn: a tenth of a millisecond.
+LARGE_BODY = 32 * 1024
+#: From this size on, in bytes, it is decoded in slices where it can be.
+HUGE_BODY = 256 * 1024
+
 
 class CallExecution(Generic[T]):
     """One call.
@@ -46,6 +52,7 @@ class CallExecution(Generic[T]):
         builder: builds its request, anew for each attempt.
         auth: the family's auth flow, or `None` for a call that carries no token of the identity.
         decode: makes the result of a response's body; raises `codec.Malformed`.
+        slices: does the same in slices, for large bodies; `None` where one slice is enough.
 
     Attributes:
         call: the call.
@@ -69,6 +76,7 @@ class CallExecution(Generic[T]):
         "_options",
         "_result",
         "_scope",
+        "_slices",
         "_start",
         "_started",
         "_statuses",
@@ -89,6 +97,7 @@ class CallExecution(Generic[T]):
         builder: RequestBuilder,
         auth: Any,
         decode: Callable[[bytes], T],
+        slices: Callable[[bytes], Generator[None, None, T]] | None = None,
     ) -> None:
         self._context = context
         self._options = options
@@ -96,6 +105,7 @@ class CallExecution(Generic[T]):
         self._builder = builder
         self._auth = auth
         self._decode = decode
+        self._slices = slices
         self._at_limiter = False
         self._cached = False
         self._attempt: Attempt | None = None
@@ -130,6 +140,12 @@ class CallExecution(Generic[T]):
                         if ticket is None:
                             ticket = await self._wait_at_limiter()
                         outcome = await self._next_attempt().send(context.http)
+                        if isinstance(outcome, RawResponse):
+                            if len(outcome.body) < LARGE_BODY:
+                                outcome = self._decoded(outcome)
+                            else:
+                                scope.deadline = math.inf  # the answer came in time
+                                outcome = await self._decoded_in_turns(outcome)
                         wait = self._settle(outcome, ticket)
                         if wait is None:
                             break
@@ -163,14 +179,21 @@ class CallExecution(Generic[T]):
         if self._start is not None:
             notify(self._observers, "cache_missed", self._start)
 
-    def conclude(self, response: RawResponse) -> T:
+    async def conclude(self, response: RawResponse) -> T:
         """Return the result of a response that another call got, and report the call.
+
+        Only of a large one are other tasks let run before it is decoded.
 
         Raises:
             ResponseError: this call's decoder cannot read it.
         """
         self._cached, self._headers = True, response.headers
-        outcome = self._decoded(response)
+        try:
+            is_small = len(response.body) < LARGE_BODY
+            outcome = self._decoded(response) if is_small else await self._decoded_in_turns(response)
+        except BaseException as error:
+            self.fail(error)
+            raise
         if isinstance(outcome, Failure):
             self.fail(outcome.error)
             raise outcome.error
@@ -250,8 +273,6 @@ class CallExecution(Generic[T]):
         Raises:
             CareCloudError: the call has failed for good.
         """
-        if isinstance(outcome, RawResponse):
-            outcome = self._decoded(outcome)
         failure = outcome if isinstance(outcome, Failure) else None
         self._note(failure, ticket)
         if failure is None:
@@ -265,19 +286,37 @@ class CallExecution(Generic[T]):
         try:
             self._take(response)
         except codec.Malformed as error:
-            kind = FailureKind.INVALID_RESPONSE if isinstance(error, Damaged) else FailureKind.PERMANENT
-            problem = f"{error} (status {response.status}{self.call.page}, id {self._id})"
-        else:
-            return response
+            return self._unreadable(error, response)
+        return response
+
+    async def _decoded_in_turns(self, response: RawResponse) -> Failure | RawResponse:
+        """Decode a large body in turns with the other tasks that compute."""
+        computing = self._context.computing
+        try:
+            if self._slices is None or len(response.body) < HUGE_BODY:
+                await computing.turn()
+                self._take(response)
+            else:
+                self._answer(response)
+                self._result = await computing.run(self._slices(response.body))
+        except codec.Malformed as error:
+            return self._unreadable(error, response)
+        return response
+
+    def _unreadable(self, error: codec.Malformed, response: RawResponse) -> Failure:
+        kind = FailureKind.INVALID_RESPONSE if isinstance(error, Damaged) else FailureKind.PERMANENT
+        problem = f"{error} (status {response.status}{self.call.page}, id {self._id})"
         failed = invalid_response(self.call, problem, status=response.status)
         failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat
         return Failure(kind=kind, error=failed)
 
     def _take(self, response: RawResponse) -> None:
-        if len(self._statuses) > 1:
-            response = evolve(response, attempts=len(self._statuses))
-        self.response = response
+        self._answer(response)
         self._result = self._decode(response.body)
+
+    def _answer(self, response: RawResponse) -> None:
+        """Keep the response that the result is made of."""
+        self.response = response if len(self._statuses) < 2 else evolve(response, attempts=len(self._statuses))
 
     def _note(self, failure: Failure | None, ticket: int) -> None:
         """Tell the rate limiter and the observers how the attempt ended."""

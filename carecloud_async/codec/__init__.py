@@ -5,8 +5,9 @@ are all the codec needs.
 """
 
 from carecloud_async.codec.malformed import Malformed
+from carecloud_async.codec.pages import page, page_slices
 from carecloud_async.codec.raw import raw_page, raw_page_slices
-from carecloud_async.codec.read import DecodedPage, data, member, page, record, structure
+from carecloud_async.codec.read import DecodedPage, data, member, record, structure
 from carecloud_async.codec.write import encode, unstructure
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "encode",
     "member",
     "page",
+    "page_slices",
     "raw_page",
     "raw_page_slices",
     "record",

@@ -21,7 +21,7 @@ from carecloud_async.codec.scalars import SCALARS, Reader
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.warnings import FieldWarning
 
-__all__ = ["structure"]
+__all__ = ["field_reader", "structure"]
 
 #: The attribute of a class whose required texts may be missing: they are read as empty.
 LENIENT_IDS = "__lenient_ids__"
@@ -48,6 +48,14 @@ def structure(value: Any, into: Any) -> Any:
     if is_model(into) and type(value) is dict:
         return _compiled(into)(value)
     return _reader(into)(value, FieldWarning(getattr(into, "__name__", str(into)), "value"))
+
+
+@typed_cache
+def field_reader(into: Any, name: str) -> Callable[[Any], Any]:
+    """Return the function that reads the value of one field of an attrs class, as `structure` reads it."""
+    cls: Any = getattr(into, "__origin__", into)
+    hook = _hook(cls, attrs.fields_dict(cls)[name], field_types(into)[name])
+    return lambda value: hook(value, None)
 
 
 @typed_cache

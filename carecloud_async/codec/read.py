@@ -14,24 +14,20 @@ from attrs import frozen
 
 from carecloud_async.codec.envelope import (
     MISSING,
-    page_decoder,
     raw_page_decoder,
     record_decoder,
     untyped_decoder,
-    value_decoder,
 )
 from carecloud_async.codec.fields import element_type
-from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, kind_of
 from carecloud_async.codec.repair import load, sanitize_utf8
-from carecloud_async.codec.warnings import FieldWarning
 
-__all__ = ["DecodedPage", "cut", "data", "member", "page", "record", "structure", "total"]
+__all__ = ["REFUSED", "DecodedPage", "cut", "data", "member", "record", "structure", "total"]
 
 T = TypeVar("T")
 
 #: What a msgspec decoder raises: its own errors and UnicodeDecodeError are ValueErrors.
-_REFUSED = (ValueError, RecursionError)
+REFUSED = (ValueError, RecursionError)
 
 
 @frozen(kw_only=True, repr=False)
@@ -63,7 +59,7 @@ def data(body: bytes) -> Any:
     """
     try:
         found = untyped_decoder().decode(body).data
-    except _REFUSED:
+    except REFUSED:
         found = MISSING
     return _data_of(load(body)) if found is MISSING else found
 
@@ -82,7 +78,7 @@ def record(body: bytes, into: type[T]) -> T:
     if decoder is not None:
         try:
             return cast("T", decoder.decode(body).data)
-        except _REFUSED:
+        except REFUSED:
             pass
     value = data(body)
     if not isinstance(value, list if element_type(into) is not None else dict):
@@ -112,49 +108,6 @@ def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
     return made
 
 
-@gc_paused
-def page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T]:
-    """Decode one page of a list operation.
-
-    Args:
-        body: the whole body of an answer.
-        key: the name of the list under `data`.
-        into: the model class of a record.
-
-    Raises:
-        Malformed: the body is no JSON object, has no `data`, or the list is missing.
-    """
-    decoder = page_decoder(into, key)
-    if decoder is not None:
-        try:
-            found = decoder.decode(body).data
-        except _REFUSED:
-            pass
-        else:
-            items: list[T] = found.items
-            return DecodedPage(items=items, total_items=total(found.total_items), received=len(items))
-    return _page_by_record(body, key, into)
-
-
-def _page_by_record(body: bytes, key: str, into: type[T]) -> DecodedPage[T]:
-    raws, total_items = cut(body, key)
-    decoder = value_decoder(into)
-    items: list[T] = []
-    for raw in raws:
-        if decoder is not None:
-            try:
-                items.append(decoder.decode(raw))
-                continue
-            except _REFUSED:
-                pass
-        value = load(raw)
-        if value is None:
-            FieldWarning(into.__name__, "record").note("null in place of a record, left out")
-        else:
-            items.append(structure(value, into))
-    return DecodedPage(items=items, total_items=total(total_items), received=len(raws))
-
-
 def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
     """Cut a page into its records without reading them.
 
@@ -171,7 +124,7 @@ def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
     for sound in _body_then_mended(body):
         try:
             found = raw_page_decoder(key).decode(sound).data
-        except _REFUSED:
+        except REFUSED:
             continue
         return found.items, found.total_items
     value = _data_of(load(body))

@@ -2,16 +2,21 @@
 
 These are iterator objects and no generators: leaving an `async for` half-way leaves nothing open behind.
 
-Nothing is held between pages. The list ends where the server has no more. Servers cap `count` below what was asked, and
-totals may lie: `Page.is_last` says when the two together are proof enough.
+Nothing is held between pages. A large page is handed out in batches, between which other tasks run. The list ends where
+the server has no more. Servers cap `count` below what was asked, and totals may lie: `Page.is_last` says when the two
+together are proof enough.
 """
 
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Set
+from itertools import islice
+from operator import length_hint
 from typing import Any, Generic, Self, TypeVar
 
+from anyio.lowlevel import checkpoint
 from attrs import frozen
 
 from carecloud_async.errors import ResponseError
@@ -123,7 +128,15 @@ def warn_of_circle(name: str) -> None:
 Fetch = Callable[[int, int], Awaitable[Page[T]]]
 
 
-class Pages(Generic[T]):
+class ClosableIterator(AsyncIterator[T]):
+    """An async iterator that `contextlib.aclosing` takes, though leaving one half-way leaves nothing open."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """End the iterator."""
+
+
+class Pages(ClosableIterator[Page[T]], Generic[T]):
     """The pages of a list, one request each, until there are no more.
 
     Args:
@@ -163,6 +176,10 @@ class Pages(Generic[T]):
                 self._done = True
         raise StopAsyncIteration
 
+    async def aclose(self) -> None:
+        """End the iterator; nothing is open."""
+        self._done = True
+
     def _warn_if_short(self, page: Page[T]) -> None:
         if page.total_items is not None and self._offset < page.total_items:
             _log.warning(
@@ -170,7 +187,7 @@ class Pages(Generic[T]):
             )
 
 
-class OnePage(Generic[T]):
+class OnePage(ClosableIterator[Page[T]], Generic[T]):
     """The one page of a list operation without paging.
 
     Args:
@@ -189,23 +206,69 @@ class OnePage(Generic[T]):
             raise StopAsyncIteration
         return await fetch()
 
+    async def aclose(self) -> None:
+        """End the iterator; nothing is open."""
+        self._fetch = None
 
-class Records(Generic[T]):
+
+#: The records that are handed out before other tasks run: a checkpoint costs as much as handing out fifty.
+BATCH = 250
+
+
+class Batches(Generic[T]):
+    """The records of one page, in batches between which other tasks run.
+
+    Attributes:
+        batch: the records that may be handed out at once.
+    """
+
+    __slots__ = ("_rest", "batch")
+
+    def __init__(self) -> None:
+        self._rest: Iterator[T] = iter(())
+        self.batch: Iterator[T] = iter(())
+
+    def __len__(self) -> int:
+        """Return the number of records that are not handed out."""
+        return length_hint(self._rest)
+
+    def begin(self, items: Iterable[T]) -> None:
+        """Begin with the first batch of a page."""
+        self._rest = iter(items)
+        # Lazy: what is not taken out of a batch stays for the next one.
+        self.batch = islice(self._rest, BATCH)
+
+    async def advance(self) -> bool:
+        """Let other tasks run and go on to the next batch; return whether there is one."""
+        if not length_hint(self._rest):
+            return False
+        await checkpoint()
+        self.batch = islice(self._rest, BATCH)
+        return True
+
+
+class Records(ClosableIterator[T], Generic[T]):
     """The records of pages, one by one.
 
     Args:
         pages: where they come from.
     """
 
-    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
+    def __init__(self, pages: ClosableIterator[Page[T]]) -> None:
         self._pages = pages
-        self._page: Iterator[T] = iter(())
+        self._batches: Batches[T] = Batches()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
         while True:
-            for item in self._page:
+            for item in self._batches.batch:
                 return item
-            self._page = iter((await anext(self._pages)).items)
+            if not await self._batches.advance():
+                self._batches.begin((await anext(self._pages)).items)
+
+    async def aclose(self) -> None:
+        """End the iterator; nothing is open."""
+        self._batches.begin(())
+        await self._pages.aclose()

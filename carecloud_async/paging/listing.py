@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -14,9 +14,9 @@ from carecloud_async import codec
 from carecloud_async.calls.caller import Answer, Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
-from carecloud_async.codec.targets import any_page, is_model, only_list
+from carecloud_async.codec.targets import any_page, any_page_slices, is_model, only_list
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.iterators import OnePage, Page, Pages, Records
+from carecloud_async.paging.iterators import ClosableIterator, OnePage, Page, Pages, Records
 from carecloud_async.paging.prefetch import Prefetch
 from carecloud_async.runtime.validators import require_int
 
@@ -54,7 +54,7 @@ class Listing(Generic[T]):
     def __aiter__(self) -> AsyncIterator[T]:
         return Records(self.pages())
 
-    def pages(self) -> AsyncIterator[Page[T]]:
+    def pages(self) -> ClosableIterator[Page[T]]:
         """Return the pages, fetched one after another."""
         if not self._operation.paged:
             return OnePage(self.page)
@@ -66,7 +66,7 @@ class Listing(Generic[T]):
             name=self._operation.call,
         )
 
-    def raw(self) -> AsyncIterator[bytes]:
+    def raw(self) -> ClosableIterator[bytes]:
         """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
         if not self._operation.paged:
             return Records(OnePage(lambda: self.fetch_raw(self._offset, self._count)))
@@ -275,8 +275,10 @@ class Listing(Generic[T]):
         """Get one page of records."""
         key, into = self._operation.result_key, self._into
         if key is None or not is_model(into):
-            return await self._fetch(offset, count, lambda body: any_page(body, key=key, into=into))
-        return await self._fetch(offset, count, lambda body: codec.page(body, key=key, into=into))
+            decode = partial(any_page, key=key, into=into)
+            return await self._fetch(offset, count, decode, slices=partial(any_page_slices, key=key, into=into))
+        slices = partial(codec.page_slices, key=key, into=into)
+        return await self._fetch(offset, count, partial(codec.page, key=key, into=into), slices=slices)
 
     async def fetch_raw(self, offset: int, count: int) -> Page[bytes]:
         """Get one page of raw records."""
@@ -285,12 +287,24 @@ class Listing(Generic[T]):
             offset, count, lambda body: codec.raw_page(body, key=only_list(codec.data(body)) if key is None else key)
         )
 
-    async def _fetch(self, offset: int, count: int, decode: Callable[[bytes], codec.DecodedPage[Any]]) -> Page[Any]:
+    async def _fetch(
+        self,
+        offset: int,
+        count: int,
+        decode: Callable[[bytes], codec.DecodedPage[Any]],
+        *,
+        slices: Callable[[bytes], Generator[None, None, codec.DecodedPage[Any]]] | None = None,
+    ) -> Page[Any]:
         params = dict(self._params)
         if self._operation.paged:
             params |= {"count": count, "offset": offset}
         found = await self._caller.call(
-            self._operation, decode=decode, path_params=self._path_params, params=params, json=self._json
+            self._operation,
+            decode=decode,
+            path_params=self._path_params,
+            params=params,
+            json=self._json,
+            slices=slices,
         )
         return Page(items=found.items, offset=offset, total_items=found.total_items, received=found.received)
 

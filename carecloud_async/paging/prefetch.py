@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from operator import length_hint
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from attrs import define, field
 
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.iterators import CycleDetector, Fetch, IdentityKeys, warn_of_circle
+from carecloud_async.paging.iterators import Batches, CycleDetector, Fetch, IdentityKeys, warn_of_circle
 from carecloud_async.paging.read_ahead import ReadAhead
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
@@ -61,7 +60,7 @@ class Prefetch(Generic[T]):
         self._read_ahead: ReadAhead[_Span[T]] = ReadAhead(
             self._fetch_span, next_offset=self._next_offset, tasks=self._background, width=ahead
         )
-        self._current: Iterator[T] = iter(())
+        self._batches: Batches[T] = Batches()
         self._step = 0
         self._total: int | None = None
         self._done = False
@@ -80,9 +79,9 @@ class Prefetch(Generic[T]):
     ) -> None:
         self._open = False
         # Read on behind the block, the rest must not look like the end of the list.
-        self._cut_short = not self._done or length_hint(self._current) > 0
+        self._cut_short = not self._done or len(self._batches) > 0
         self._done = True
-        self._current = iter(())
+        self._batches.begin(())
         self._read_ahead.clear()
         await self._background.__aexit__(kind, error, traceback)
 
@@ -99,13 +98,15 @@ class Prefetch(Generic[T]):
 
     async def __anext__(self) -> T:
         while True:
-            for item in self._current:
+            for item in self._batches.batch:
                 return item
+            if await self._batches.advance():
+                continue
             if self._cut_short:
                 raise ConfigurationError("the prefetch was read on behind its block, before its end: read in the block")
             if self._done:
                 raise StopAsyncIteration
-            self._current = iter(await self._next_items())
+            self._batches.begin(await self._next_items())
 
     async def _next_items(self) -> list[T]:
         if not self._open:

@@ -14,6 +14,10 @@ __all__ = ["CooperativeScheduler"]
 
 R = TypeVar("R")
 
+#: The passes of the loop from one slice of a long computation to the next. Records are handed out in batches of 250,
+#: one in each pass, and decoded in slices of at most a thousand.
+_PASSES = 4
+
 
 class CooperativeScheduler:
     """Gives one turn to compute in each pass of the event loop.
@@ -26,20 +30,29 @@ class CooperativeScheduler:
         self._free = anyio.Semaphore(1, fast_acquire=True)
         self._runs = anyio.Lock(fast_acquire=True)
 
-    async def turn(self) -> None:
+    async def turn(self, *, passes: int = 1) -> None:
         """Wait until this task may compute, for a millisecond or two and at most until it awaits again.
 
-        Turns are given in the order of asking. A turn ends by itself in the next pass of the loop, so there is nothing
+        Turns are given in the order of asking. A turn ends by itself when the loop has passed on, so there is nothing
         to give back; one that is free comes without letting other tasks run.
+
+        Args:
+            passes: the passes of the loop until the next turn. Whoever uses the results of a long slice needs several:
+                results that pile up cost memory, and the garbage collector's time.
         """
         await self._free.acquire()
         # No await may come between: a turn that was cancelled there would never end.
-        if on_asyncio():
-            asyncio.get_running_loop().call_soon(self._free.release)
+        self._end_after(passes)
+
+    def _end_after(self, passes: int) -> None:
+        if not passes:
+            self._free.release()
+        elif on_asyncio():
+            asyncio.get_running_loop().call_soon(self._end_after, passes - 1)
         else:
             import trio  # what runs, if not asyncio
 
-            trio.lowlevel.current_trio_token().run_sync_soon(self._free.release)
+            trio.lowlevel.current_trio_token().run_sync_soon(self._end_after, passes - 1)
 
     async def run(self, slices: Generator[object, None, R]) -> R:
         """Run a computation, one turn for each slice, and return the value that its generator returns.
@@ -56,7 +69,7 @@ class CooperativeScheduler:
         try:
             async with self._runs:
                 while True:
-                    await self.turn()
+                    await self.turn(passes=_PASSES)
                     try:
                         next(slices)
                     except StopIteration as end:

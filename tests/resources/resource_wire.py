@@ -22,7 +22,7 @@ class Wire:
         """The same: nothing is kept here."""
         return self
 
-    async def call(self, operation, *, decode, path_params=None, params=None, json=None, bearer=None):
+    async def call(self, operation, *, decode, path_params=None, params=None, json=None, bearer=None, slices=None):
         assert bearer is None
         self.calls.append((operation.title, path_params, params, json))
         return decode(self.answers.pop(0) if self.answers else b"")

@@ -1,0 +1,160 @@
+"""Large answers are decoded in turns: never two in one pass of the event loop, and judged as small ones are."""
+
+import json
+
+import anyio
+import httpx
+import pytest
+from anyio.lowlevel import checkpoint
+from call_doors import ManualClock
+
+from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, ResponseError, RetryPolicy, Timeout
+from carecloud_async.calls import execution
+from carecloud_async.codec import pages
+
+pytestmark = pytest.mark.anyio
+
+
+def body(people):
+    record = {"personal_information": {"first_name": "x" * 400}}
+    customers = [{"customer_id": f"{number:05}"} | record for number in range(people)]
+    return json.dumps({"data": {"customers": customers, "total_items": people}}, separators=(",", ":")).encode()
+
+
+def connect(answers, **options):
+    """Return a client of a server that gives one body after the other, and the last one for good."""
+    sent = []
+
+    def answer(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        sent.append(request.url.path)
+        found = answers.pop(0) if len(answers) > 1 else answers[0]
+        return httpx.Response(200, content=found, headers={"Cache-Control": "max-age=60"})
+
+    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+    options = {"retry": RetryPolicy(base=0.001), "rate_limit": None, **options}
+    transport = httpx.MockTransport(answer)
+    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=transport, **options), sent
+
+
+@pytest.fixture
+def slices(monkeypatch):
+    """Note, for each slice of records that is decoded, the passes of the loop that were seen until then."""
+    noted, passes = [], [0]
+    read, whole = pages._RecordReader.read, pages._whole
+
+    def noting(function):
+        def run(*args):
+            noted.append(passes[0])
+            return function(*args)
+
+        return run
+
+    monkeypatch.setattr(pages._RecordReader, "read", noting(read))
+    monkeypatch.setattr(pages, "_whole", noting(whole))
+
+    async def count():
+        while True:
+            passes[0] += 1
+            await checkpoint()
+
+    return noted, count
+
+
+@pytest.mark.parametrize("people", [100, 1000, 5000])
+async def test_pages_that_arrive_together_are_decoded_one_in_a_pass(slices, people):
+    """Of six pages at once, large or larger, no two are decoded in the same pass of the loop."""
+    noted, count = slices
+    client, _ = connect([body(people)])
+    async with client:
+        await client.login()
+        async with anyio.create_task_group() as group:
+            group.start_soon(count)
+            async with anyio.create_task_group() as calls:
+                for _ in range(6):
+                    calls.start_soon(client.customers.list(count=people).page)
+            group.cancel_scope.cancel()
+    assert len(noted) >= 6
+    assert all(later - earlier >= 1 for earlier, later in zip(noted, noted[2:], strict=False))
+
+
+@pytest.mark.parametrize("people", [100, 5000])
+async def test_a_damaged_large_answer_is_asked_for_again(people):
+    """A body that is cut off is judged before the call ends, and the call repeats."""
+    sound = body(people)
+    client, sent = connect([sound[:-1000], sound])
+    async with client:
+        page = await client.customers.list(count=people).page()
+    assert (len(page.items), len(sent)) == (people, 2)
+
+
+@pytest.mark.parametrize("people", [100, 5000])
+async def test_damage_within_a_record_is_asked_for_again(people):
+    """So is one whose last record alone is no JSON, which shows only when it is read."""
+    sound = body(people)
+    damaged = sound[:-60] + sound[-60:].replace(b"x", b"\\y", 1)
+    client, sent = connect([damaged, sound])
+    async with client:
+        page = await client.customers.list(count=people).page()
+    assert (len(page.items), len(sent)) == (people, 2)
+
+
+async def test_a_large_answer_without_its_list_is_an_error_of_the_call():
+    """What cannot be read names the operation, the status and the call's id, as of a small answer."""
+    client, sent = connect([json.dumps({"data": {"others": ["x" * 500] * 2000}}).encode()])
+    async with client:
+        with pytest.raises(ResponseError, match=r"`data` has no `customers` \(status 200.*id [0-9a-f]{16}"):
+            await client.customers.list(count=5000).page()
+    assert len(sent) == 1
+
+
+async def test_decoding_is_not_cut_off_by_the_calls_deadline(monkeypatch):
+    """The answer came in time: however long the turns of others last, the call ends with its result."""
+    clock = ManualClock()
+    client, _ = connect([body(1000)], clock=clock, timeout=Timeout(total=5))
+    async with client:
+        await client.login()
+        turn = execution.CallExecution._decoded_in_turns
+
+        async def late(self, response):
+            clock.now += 60
+            assert self._scope.deadline == float("inf")
+            return await turn(self, response)
+
+        monkeypatch.setattr(execution.CallExecution, "_decoded_in_turns", late)
+        assert len((await client.customers.list(count=1000).page()).items) == 1000
+
+
+@pytest.mark.parametrize("people", [100, 5000])
+async def test_a_cached_large_answer_is_decoded_for_each_caller(people):
+    """Reads that share one request, and later ones from the cache, have records of their own."""
+    client, sent = connect([body(people)], cache=ResponseCache())
+    found = []
+
+    async def read():
+        found.append(await client.customers.list(count=people).page())
+
+    async with client:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(read)
+        await read()
+    assert len(sent) == 1
+    assert [len(page.items) for page in found] == [people] * 4
+    assert found[0].items == found[3].items
+    assert found[0].items is not found[3].items
+
+
+async def test_a_call_cancelled_in_its_turns_leaves_the_next_one_its_turn():
+    """A page that is given up while it is decoded blocks no other."""
+    client, _ = connect([body(5000)])
+    async with client:
+        await client.login()
+        for passes in range(1, 40, 3):
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.customers.list(count=5000).page)
+                for _ in range(passes):
+                    await checkpoint()
+                group.cancel_scope.cancel()
+        assert len((await client.customers.list(count=5000).page()).items) == 5000

@@ -1,0 +1,182 @@
+"""Pages in slices: the same result as at once, and no slice that goes on and on."""
+
+import json
+
+import msgspec
+import pytest
+from attrs import frozen
+from codec_records import answer, anything, customer, customers, page_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from carecloud_async import codec
+from carecloud_async.codec import pages, targets
+from carecloud_async.models import Customer, Store
+
+
+class Slot(BaseModel):
+    """A class of somebody who uses pydantic."""
+
+    slot_id: str
+
+
+@frozen
+class Row:
+    """A class of somebody who uses attrs."""
+
+    a: int
+    b: str | None = None
+
+
+def sliced(slices):
+    """Run a computation and return its result and the number of its slices."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            next(slices)
+        except StopIteration as end:
+            return end.value, number
+
+
+@pytest.fixture
+def small_slices(monkeypatch):
+    """Cut every page, and end a slice after two or three records."""
+    monkeypatch.setattr(pages, "WHOLE_PAGE", 0)
+    monkeypatch.setattr(pages, "SLICE", 2000)
+    monkeypatch.setattr(targets, "_SLICE", 100)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(customers(tidy=True) | customers(tidy=False) | st.none(), max_size=6), st.integers(1, 3000))
+def test_slices_of_any_size_give_the_page_at_once(records, size):
+    """A page that is cut and read in slices holds what it holds when every record is read alone."""
+    body = page_of(records)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pages, "WHOLE_PAGE", 0)
+        patched.setattr(pages, "SLICE", size)
+        found, _ = sliced(codec.page_slices(body, key="customers", into=Customer))
+    expected = [codec.record(answer(record), Customer) for record in records if record is not None]
+    assert (found.items, found.received, found.total_items) == (expected, len(records), len(records))
+
+
+def test_a_small_tidy_page_is_one_slice():
+    """A hundred customers are decoded at once."""
+    body = page_of([customer()] * 100)
+    codec.page(body, key="customers", into=Customer)  # the page before was tidy
+    found, slices = sliced(codec.page_slices(body, key="customers", into=Customer))
+    assert (len(found.items), slices) == (100, 1)
+
+
+@pytest.mark.parametrize("birthdate", ["1985-02-12", "985-02-12"])
+def test_a_large_page_is_decoded_in_slices(birthdate):
+    """Of five thousand customers, tidy or not, no slice decodes more than six hundred."""
+    body = page_of([customer(birthdate=birthdate)] * 5000)
+    found, slices = sliced(codec.page_slices(body, key="customers", into=Customer))
+    assert len(found.items) == 5000
+    assert slices >= 9
+
+
+def test_untidy_records_count_for_more():
+    """A page of untidy records is cut into more slices than a tidy one."""
+    counts = [
+        sliced(codec.page_slices(page_of([customer(phone=phone)] * 3000), key="customers", into=Customer))[1]
+        for phone in ("420", 420)
+    ]
+    assert counts[1] > 2 * counts[0]
+
+
+def test_pages_behind_an_untidy_one_are_read_right():
+    """What was learnt from an untidy page changes nothing in the tidy and untidy ones behind it."""
+    tidy, untidy = page_of([customer()] * 3), page_of([customer(), customer(phone=420), None])
+    for body in (untidy, tidy, tidy, untidy, untidy, tidy):
+        fresh = [codec.structure(each, Customer) for each in json.loads(body)["data"]["customers"] if each]
+        assert codec.page(body, key="customers", into=Customer).items == fresh
+
+
+def test_a_model_with_renamed_fields_is_read_in_slices():
+    """A model that msgspec cannot read takes the lenient path, in slices too."""
+    stores = [{"store_id": str(number), "name": "x" * 100} for number in range(5000)]
+    found, slices = sliced(codec.page_slices(answer({"stores": stores}), key="stores", into=Store))
+    assert [store.store_id for store in found.items] == [store["store_id"] for store in stores]
+    assert slices > 1
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_damage_in_a_late_slice_is_found():
+    """A record that is no JSON makes the whole page a damaged one, wherever it stands."""
+    body = page_of([customer()] * 20).replace(b'"state": 1}]', b'"state": \\x}]')
+    with pytest.raises(codec.Malformed):
+        sliced(codec.page_slices(body, key="customers", into=Customer))
+
+
+@pytest.mark.usefixtures("small_slices")
+@pytest.mark.parametrize("key", ["rows", None])
+@pytest.mark.parametrize("into", [dict, Row, Slot, Customer])
+def test_any_type_is_read_in_slices_as_at_once(into, key):
+    """Dicts, classes of one's own, pydantic models and read models come out of slices as of one go."""
+    record = {dict: {"a": 1}, Row: {"a": 1, "b": "0000-00-00"}, Slot: {"slot_id": "s"}}.get(into, {"customer_id": "c"})
+    body = answer({"rows": [record, None, *[record] * 50], "total_items": "52"})
+    found, slices = sliced(targets.any_page_slices(body, key=key, into=into))
+    assert found == targets._page_at_once(body, key, into)
+    assert slices > 5
+
+
+@pytest.mark.usefixtures("small_slices")
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.dictionaries(st.text(max_size=5), anything, max_size=3), min_size=8, max_size=12))
+def test_open_records_in_slices_are_those_at_once(records):
+    """Records of any content, as dicts, are the same in slices and at once."""
+    body = answer({"rows": records, "total_items": len(records)})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(targets, "_SLICE", 40)
+        found, slices = sliced(targets.any_page_slices(body, key="rows", into=dict))
+    assert found == targets._page_at_once(body, "rows", dict)
+    assert slices > 1
+
+
+@pytest.mark.usefixtures("small_slices")
+@pytest.mark.parametrize(
+    "date", [b'"0000-00-00"', b'"0000-00-00 00:00:00"', b'"\\u0030000-00-00"', b'["0000-00-00"]', b'{"x":"0000-00-00"}']
+)
+def test_zero_dates_of_open_records_are_null_in_slices_too(date):
+    """Zero dates are null wherever they stand in a record and however they are written."""
+    body = b'{"data":{"rows":[%b]}}' % b",".join(b'{"a":%b,"b":"text of some length"}' % date for _ in range(10))
+    found, _ = sliced(targets.any_page_slices(body, key="rows", into=dict))
+    assert found == targets._page_at_once(body, "rows", dict)
+    assert b"0000-00-00" not in msgspec.json.encode(found.items)
+
+
+@pytest.mark.usefixtures("small_slices")
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"rows": {"1": {"a": 1}, "7": {"a": 2}}, "note": "x" * 100},
+        {"rows": [{"a": 1}], "more": [1], "note": "x" * 100},
+        {"rows": "x" * 200},
+        ["x" * 200],
+        {"note": "x" * 200},
+    ],
+)
+@pytest.mark.parametrize("key", ["rows", None])
+def test_odd_pages_of_open_records_are_as_at_once(data, key):
+    """A list as an object, several lists, none at all: records or the same refusal, in slices and at once."""
+
+    def outcome(read):
+        try:
+            return read()
+        except codec.Malformed as error:
+            return str(error)
+
+    body = answer(data)
+    found = outcome(lambda: sliced(targets.any_page_slices(body, key=key, into=dict))[0])
+    assert found == outcome(lambda: targets._page_at_once(body, key, dict))
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_record_that_does_not_fit_is_refused_in_slices_too():
+    """The refusal names the place and quotes nothing."""
+    body = answer({"rows": [{"a": 1}] * 40 + [{"a": "secret"}]})
+    with pytest.raises(codec.Malformed, match=r"does not fit Row: Expected `int`, got `str` - at `\$\.a`"):
+        sliced(targets.any_page_slices(body, key="rows", into=Row))
