@@ -127,6 +127,7 @@ class Caller:
         json: Any = None,
         bearer: str | None = None,
         login: bool = False,
+        slices: Callable[[bytes], Generator[None, None, T]] | None = None,
     ) -> Answer[T]:
         """Make a call and return its decoded answer with the response that it came in; see `call`. Never from a cache.
 
@@ -138,9 +139,17 @@ class Caller:
             json: the body.
             bearer: a token to send instead of the identity's.
             login: whether it is a login: any refusal is then about credentials, and other calls wait for it.
+            slices: decodes a large body in slices, as in `call`.
         """
         execution = self._prepare(
-            operation, decode, path_params=path_params, params=params, json=json, bearer=bearer, login=login
+            operation,
+            decode,
+            path_params=path_params,
+            params=params,
+            json=json,
+            bearer=bearer,
+            login=login,
+            slices=slices,
         )
         data = await execution.run()
         assert execution.response is not None  # noqa: S101  (there is no result without one)

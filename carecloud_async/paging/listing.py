@@ -242,11 +242,16 @@ class Listing(Generic[T]):
 
         caller, operation = self._caller, self._operation
 
-        decode = partial(codec.raw_page, key=self._key)
+        decode, slices = partial(codec.raw_page, key=self._key), partial(codec.raw_page_slices, key=self._key)
 
         async def fetch(params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
             return await caller.execute(
-                operation, decode=decode, path_params=self._path_params, params=params, json=self._json
+                operation,
+                decode=decode,
+                path_params=self._path_params,
+                params=params,
+                json=self._json,
+                slices=slices,
             )
 
         body = (
@@ -283,9 +288,10 @@ class Listing(Generic[T]):
     async def fetch_raw(self, offset: int, count: int) -> Page[bytes]:
         """Get one page of raw records."""
         key = self._operation.result_key
-        return await self._fetch(
-            offset, count, lambda body: codec.raw_page(body, key=only_list(codec.data(body)) if key is None else key)
-        )
+        if key is None:
+            return await self._fetch(offset, count, lambda body: codec.raw_page(body, key=only_list(codec.data(body))))
+        slices = partial(codec.raw_page_slices, key=key)
+        return await self._fetch(offset, count, partial(codec.raw_page, key=key), slices=slices)
 
     async def _fetch(
         self,
