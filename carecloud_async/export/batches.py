@@ -162,14 +162,17 @@ class RecordBatches:
         return self
 
     async def __anext__(self) -> pyarrow.RecordBatch:
-        if self._receive is None:
+        receive = self._receive
+        if receive is None:
             raise ExportError("use a stream in a block: async with listing.arrow() as batches")
         while True:
             try:
-                batch, self._mark = await self._receive.receive()
-            except anyio.EndOfStream:
+                batch, self._mark = await receive.receive()
+            except (anyio.EndOfStream, anyio.ClosedResourceError):
                 if self._error is not None:
                     raise self._error from None
+                if self._report is None:
+                    raise ExportError("the stream was read on behind its block: read in the block") from None
                 raise StopAsyncIteration from None
             if batch is not None:
                 return batch

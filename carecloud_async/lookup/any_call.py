@@ -10,6 +10,7 @@ from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.targets import target_reader
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.listing import DEFAULT_COUNT, Listing, listing
 from carecloud_async.runtime.secret_text import conceal
 
@@ -144,19 +145,22 @@ class AnyCall:
             into: the type of a record, as in `request`; without it records are dicts.
             key: the name of the list under `data`; without it the one list there is taken.
             id_field: the field that names a record, which never changes; exports need it to be exact.
-            params: filters, and `sort_field` and `sort_direction`.
+            params: filters, `sort_field` and `sort_direction`; `count` and `offset` may stand here too.
             path_params: values of the path's placeholders.
             count: records per page.
             offset: records to skip.
 
         Raises:
-            ConfigurationError: an argument cannot work.
+            ConfigurationError: an argument cannot work, or `count` or `offset` is given twice and differs.
         """
         from carecloud_async.lookup.adhoc import find_list  # as above
 
         operation, values = find_list(path, path_params=path_params, key=key, id_field=id_field)
-        paging = {"count": count, "offset": offset}
-        return listing(self._caller, operation, into or dict, path_params=values, params={**(params or {}), **paging})
+        params = {**(params or {})}
+        for name, value, default in (("count", count, DEFAULT_COUNT), ("offset", offset, 0)):
+            if params.setdefault(name, value) != value != default:
+                raise ConfigurationError(f"{name} is {value!r} as an argument and another in params: give it once")
+        return listing(self._caller, operation, into or dict, path_params=values, params=params)
 
 
 def _json_or_nothing(body: bytes) -> Any:

@@ -1,6 +1,7 @@
 """Iterators over a list: page by page, and record by record.
 
-These are iterator objects and no generators: leaving an `async for` half-way leaves nothing open behind.
+These are iterator objects and no generators: leaving an `async for` half-way leaves nothing open behind. Several tasks
+may share one: each record goes to one of them.
 
 Nothing is held between pages. A large page is handed out in batches, between which other tasks run. The list ends where
 the server has no more. Servers cap `count` below what was asked, and totals may lie: `Page.is_last` says when the two
@@ -16,6 +17,7 @@ from itertools import islice
 from operator import length_hint
 from typing import Any, Generic, Self, TypeVar
 
+from anyio import Lock
 from anyio.lowlevel import checkpoint
 from attrs import frozen
 
@@ -155,11 +157,17 @@ class Pages(ClosableIterator[Page[T]], Generic[T]):
         self._name = name
         self._watch = CycleDetector(identity_keys)
         self._done = False
+        self._turn = Lock(fast_acquire=True)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Page[T]:
+        # Of tasks that share the iterator, one asks: two at once would get the same page, and pass over the next.
+        async with self._turn:
+            return await self._next()
+
+    async def _next(self) -> Page[T]:
         while not self._done:
             page = await self._fetch(self._offset, self._count)
             self._done = page.is_last(self._full)
@@ -257,6 +265,7 @@ class Records(ClosableIterator[T], Generic[T]):
     def __init__(self, pages: ClosableIterator[Page[T]]) -> None:
         self._pages = pages
         self._batches: Batches[T] = Batches()
+        self._turn = Lock(fast_acquire=True)
 
     def __aiter__(self) -> Self:
         return self
@@ -265,7 +274,12 @@ class Records(ClosableIterator[T], Generic[T]):
         while True:
             for item in self._batches.batch:
                 return item
-            if not await self._batches.advance():
+            await self._go_on(self._batches.batch)
+
+    async def _go_on(self, used_up: Iterator[T]) -> None:
+        """Go on to the next batch, or to the next page, unless another task that shares the iterator has."""
+        async with self._turn:
+            if self._batches.batch is used_up and not await self._batches.advance():
                 self._batches.begin((await anext(self._pages)).items)
 
     async def aclose(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
+from anyio import Lock
 from attrs import define, field
 
 from carecloud_async.errors import ConfigurationError
@@ -27,7 +28,7 @@ class _Span(Generic[T]):
 
 
 class Prefetch(Generic[T]):
-    """An async iterator to be used in `async with`.
+    """An async iterator to be used in `async with`. Several tasks may share it: each record goes to one of them.
 
     Args:
         fetch: gets a page by offset and count.
@@ -61,6 +62,7 @@ class Prefetch(Generic[T]):
             self._fetch_span, next_offset=self._next_offset, tasks=self._background, width=ahead
         )
         self._batches: Batches[T] = Batches()
+        self._turn = Lock(fast_acquire=True)
         self._step = 0
         self._total: int | None = None
         self._done = False
@@ -100,13 +102,23 @@ class Prefetch(Generic[T]):
         while True:
             for item in self._batches.batch:
                 return item
-            if await self._batches.advance():
-                continue
-            if self._cut_short:
-                raise ConfigurationError("the prefetch was read on behind its block, before its end: read in the block")
+            await self._go_on(self._batches.batch)
+
+    async def _go_on(self, used_up: Iterator[T]) -> None:
+        """Go on to the next batch, or to the next page, unless another task that shares the iterator has."""
+        async with self._turn:
+            if self._batches.batch is not used_up or await self._batches.advance():
+                return
+            self._check_block()
             if self._done:
                 raise StopAsyncIteration
-            self._batches.begin(await self._next_items())
+            items = await self._next_items()
+            self._check_block()  # it may have ended while this task waited
+            self._batches.begin(items)
+
+    def _check_block(self) -> None:
+        if self._cut_short:
+            raise ConfigurationError("the prefetch was read on behind its block, before its end: read in the block")
 
     async def _next_items(self) -> list[T]:
         if not self._open:

@@ -73,6 +73,8 @@ class ReadAhead(Generic[P]):
             return None
         pending = self._pending[0]
         await pending.ready.wait()
+        if not self._pending:
+            return None  # forgotten meanwhile
         self._pending.popleft()
         if pending.error is not None:
             raise pending.error

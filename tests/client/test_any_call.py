@@ -162,11 +162,22 @@ async def test_a_listing_by_path_is_a_listing(sandbox, tmp_path):
         assert report.records == 7
 
 
+async def test_paging_among_the_params_of_a_listing_is_obeyed(sandbox):
+    """`count` and `offset` may stand in params, as they do in request(), alone or beside equal arguments."""
+    async with connect(sandbox) as client:
+        everybody = await client.listing("customers").collect(limit=10)
+        listing = client.listing("customers", params={"count": 2, "offset": 3}, count=2)
+        assert [record async for record in listing] == everybody[3:]
+        assert [len(page) async for page in listing.pages()] == [2, 2]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         {"count": 0},
         {"offset": -1},
+        {"offset": 3, "params": {"offset": 4}},
+        {"params": {"count": 0}},
         {"key": ""},
         {"id_field": 3},
         {"params": {"customer_ids": "x"}},

@@ -1,5 +1,6 @@
 """Records handed out: other tasks run between batches of a page, and nothing is lost when a reader is cancelled."""
 
+import json
 from contextlib import aclosing
 
 import anyio
@@ -7,7 +8,7 @@ import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 
-from carecloud_async import CareCloud, EnterpriseCredentials
+from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials
 from carecloud_async.paging.iterators import BATCH
 
 pytestmark = pytest.mark.anyio
@@ -15,12 +16,15 @@ pytestmark = pytest.mark.anyio
 PEOPLE = 2200
 
 
-def connect():
-    """Return a client of a server with more customers than fit into one batch."""
+def connect(answering=None):
+    """Return a client of a server with more customers than fit into one batch, which answers at once or at an event."""
 
-    def answer(request):
+    async def answer(request):
+        await checkpoint()
         if request.method == "POST":
             return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        if answering is not None:
+            await answering.wait()
         start, count = int(request.url.params["offset"]), int(request.url.params["count"])
         people = [{"customer_id": f"{number:04}"} for number in range(start, min(start + count, PEOPLE))]
         return httpx.Response(200, json={"data": {"customers": people, "total_items": PEOPLE}})
@@ -100,20 +104,49 @@ async def test_a_reader_cancelled_between_batches_loses_no_record(kind):
     assert [first, *seen] == expected
 
 
-async def test_two_readers_of_one_iterator_share_its_records():
-    """Each record goes to one of the two, and none is lost between their batches."""
+@pytest.mark.parametrize("count", [100, PEOPLE])
+@pytest.mark.parametrize("kind", ["records", "raw", "pages", "prefetch"])
+async def test_readers_that_share_an_iterator_share_its_records(kind, count):
+    """Each record goes to one of the readers, and none is lost between batches or while pages are on their way."""
     seen = []
 
-    async def read(records):
-        seen.extend([record.customer_id async for record in records])
+    async def read(iterator):
+        async for one in iterator:
+            seen.extend(one if kind == "pages" else [one])
+            await checkpoint()
+
+    async def share(iterator):
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(read, iterator)
 
     async with connect() as client:
-        records = aiter(client.customers.list(count=PEOPLE))
-        seen.append((await anext(records)).customer_id)
-        async with anyio.create_task_group() as group:
-            group.start_soon(read, records)
-            group.start_soon(read, records)
-    assert sorted(seen) == [f"{number:04}" for number in range(PEOPLE)]
+        listing = client.customers.list(count=count)
+        if kind == "prefetch":
+            async with listing.prefetch(4) as records:
+                await share(records)
+        else:
+            await share({"records": listing.__aiter__, "raw": listing.raw, "pages": listing.pages}[kind]())
+    found = [json.loads(one)["customer_id"] if kind == "raw" else one.customer_id for one in seen]
+    assert sorted(found) == [f"{number:04}" for number in range(PEOPLE)]
+
+
+async def test_a_reader_left_behind_by_its_block_does_not_take_it_for_the_end():
+    """A task that waits for a page of a prefetch or a stream whose block another task leaves gets an error."""
+    outcomes = []
+
+    async def read(iterator):
+        try:
+            await anext(iterator)
+        except CareCloudError as error:
+            outcomes.append(type(error).__name__)
+
+    async with connect(answering=anyio.Event()) as client, anyio.create_task_group() as group:
+        for block in (client.customers.list().prefetch(2), client.customers.list().arrow()):
+            async with block as iterator:
+                group.start_soon(read, iterator)
+                await anyio.wait_all_tasks_blocked()
+    assert outcomes == ["ConfigurationError", "ExportError"]
 
 
 @pytest.mark.parametrize("name", ["pages", "raw", "__aiter__"])
