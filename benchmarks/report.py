@@ -122,8 +122,9 @@ def _ceiling(result: Result) -> str | None:
     rates = [rate(result, label) for label in result.outcomes if measured(result, label)]
     if result.ceiling is None or not rates:
         return None
-    done = next(iter(result.work.contestants.values())).done if result.work.unit == "customers" else None
-    each = done / len(result.work.paths) if done else 1
+    # Not the first contestant's: an idle one does nothing.
+    done = max(task.done for task in result.work.contestants.values())
+    each = done / len(result.work.paths) if result.work.unit == "customers" else 1
     unit = result.work.unit
     by_itself = result.ceiling * each
     return f"{result.work.name} {by_itself:,.0f} {unit}/s ({by_itself / max(rates):.1f}{TIMES} the fastest)"

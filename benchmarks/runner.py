@@ -85,7 +85,8 @@ class Runner:
             return Failed(self._without_generated)
         program = cold.program(task, port)
         arguments = ["-c", program] if program else ["-m", "benchmarks.child", str(port), task.to_json()]
-        environment = os.environ | {FOLDER_VARIABLE: str(self._generated or "")}
+        # Users start from compiled files, also where the benchmarks are told to leave none: empty means no such order.
+        environment = os.environ | {FOLDER_VARIABLE: str(self._generated or ""), "PYTHONDONTWRITEBYTECODE": ""}
         try:
             run = subprocess.run(
                 [sys.executable, *arguments],

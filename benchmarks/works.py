@@ -39,8 +39,8 @@ def all_works(*, quick: bool) -> list[Work]:
         *(_neighbour(count, 10_000 if quick else 80_000) for count in (1000, 5000)),
         _latency(8 * 100 if quick else 64 * 100),
         _single_flight(int(10_000 * size)),
-        _import(3 if quick else 15),
-        _first_call(3 if quick else 15),
+        _import(2 if quick else 15),
+        _first_call(2 if quick else 15),
         _memory(*((5000, 20_000) if quick else (50_000, 1_000_000))),
     ]
 

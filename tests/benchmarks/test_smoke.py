@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import cold
 from benchmarks.ceiling import page_paths
 from benchmarks.neighbour import beside, percentile_ms
 from benchmarks.numbers import Spread, compared, verdict
 from benchmarks.records import UNTIDY_EVERY, customer_id, record
-from benchmarks.report import table
-from benchmarks.runner import Result
-from benchmarks.task import Failed, Measured
+from benchmarks.report import table, text
+from benchmarks.runner import Result, Runner
+from benchmarks.task import Failed, Measured, Task
 from benchmarks.work import Comparison, Measure, Work
 from benchmarks.works import all_works
 
@@ -138,3 +139,28 @@ def test_delays_are_shown_as_they_are():
     assert "| ≤ 10 p99 ms | yes |" in line
     with pytest.raises(ValueError, match="neighbour=True"):
         compared(_result([_took(1.0)], [idle]), comparison)
+
+
+def test_the_server_by_itself_is_counted_in_what_the_workers_do():
+    """Where a contestant only idles beside others, the bare socket's pages count as the others' customers."""
+    work = next(work for work in all_works(quick=True) if work.name == "neighbour-1000")
+    idle, *others = work.contestants
+    records = work.contestants[others[0]].done
+    took = Measured(seconds=2.0, cpu=2.0, done=records, peak_mb=1.0, delay_ms=0.1, delay_p99_ms=0.2)
+    outcomes = {idle: [Measured(seconds=2.0, cpu=2.0, done=0, peak_mb=1.0, delay_ms=0.1, delay_p99_ms=0.2)]}
+    outcomes |= {label: [took] for label in others}
+    pages_a_second = len(work.paths) * 1.0
+    line = text([Result(work=work, outcomes=outcomes, ceiling=pages_a_second)]).splitlines()[-1]
+    assert f"neighbour-1000 {records:,} customers/s (2.0\N{MULTIPLICATION SIGN} the fastest)" in line
+
+
+def test_contestants_start_from_compiled_files(monkeypatch):
+    """Where the benchmarks run under an order to leave no compiled files, their contestants do not."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    tell = "import json, sys; print(json.dumps(dict(reason=str(sys.dont_write_bytecode))))"
+    monkeypatch.setattr(cold, "program", lambda task, port: tell)
+    task = Task(peer="carecloud", kind="import", done=1)
+    work = next(work for work in all_works(quick=True) if work.name == "import")
+    work = Work(name="n", title="n", unit="n", host=work.host, contestants={"a": task}, comparisons=())
+    runner = Runner(rounds=1, generated=None, without_generated="", progress=lambda line: None)
+    assert runner.run(work).outcomes == {"a": [Failed("False")]}
