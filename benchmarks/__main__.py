@@ -18,7 +18,7 @@ ROUNDS, QUICK_ROUNDS = 9, 2
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"a tenth of it, {QUICK_ROUNDS} rounds: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help=f"a tenth of it, {QUICK_ROUNDS} rounds: does it run?")
     parser.add_argument("--only", action="append", metavar="WORK", help="works whose name begins so; may be repeated")
     parser.add_argument("--rounds", type=int, help=f"rounds per work (default {ROUNDS})")
     parser.add_argument("--markdown", action="store_true", help="print the block for the README")
