@@ -65,7 +65,7 @@ class LoginExchange:
         bearer: str | None = None,
     ) -> dict[str, Any]:
         """See `Send`."""
-        json = conceal(json)
+        json, path_params, bearer = conceal(json), conceal(path_params), conceal(bearer)
         self.last = await self._send(method, path, json=json, path_params=path_params, bearer=bearer, retry=self._retry)
         return self.last.data
 

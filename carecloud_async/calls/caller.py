@@ -19,7 +19,7 @@ from carecloud_async.calls.requests import PreparedCall, RequestBuilder, check_h
 from carecloud_async.calls.wire import encode_query, expand_path
 from carecloud_async.errors import InterfaceError, ResponseError
 from carecloud_async.project import Interface
-from carecloud_async.runtime.secret_text import SecretBytes
+from carecloud_async.runtime.secret_text import SecretBytes, SecretText
 
 T = TypeVar("T")
 
@@ -180,15 +180,17 @@ class Caller:
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
         context = self.context
         context.check()
-        target = expand_path(operation.path, path_params or {})
-        query = encode_query(params, project=context.project) if params else ""
+        # Bodies and queries hold passwords and personal data, paths tokens; error reporters capture local variables.
+        body = None if json is None else SecretBytes(codec.encode(json, zone=context.project.timezone))
+        headers = check_headers(headers)
+        target = SecretText(expand_path(operation.path, path_params or {}))
+        query = SecretText(encode_query(params, project=context.project)) if params else ""
         call = PreparedCall(
             operation=operation,
             target=f"{target}?{query}" if query else target,
-            # Bodies hold passwords and personal data, and error reporters capture local variables.
-            body=None if json is None else SecretBytes(codec.encode(json, zone=context.project.timezone)),
+            body=body,
             bearer=bearer,
-            headers=check_headers(headers),
+            headers=headers,
             login=login,
             offset=_number(params, "offset"),
             count=_number(params, "count"),

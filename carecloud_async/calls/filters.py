@@ -107,7 +107,7 @@ class Kind:
         Raises:
             ConfigurationError: naming the parameter and what it takes; the value is never quoted.
         """
-        if type(value) is str and self.of == "str" and self.single and value and not value.isspace():
+        if isinstance(value, str) and self.of == "str" and self.single and value and not value.isspace():
             if self.choices and value not in self.choices:
                 raise ConfigurationError(f"{name} takes {' or '.join(self.choices)}")
             return

@@ -116,7 +116,9 @@ def _scalar(name: str, value: Any, project: Project) -> str:
             return _scalar(name, value.value, project)
         case bool():
             return "true" if value else "false"
-        case str() | int() | float():
+        case str():
+            return value  # as it is, if it prints as stars
+        case int() | float():
             return str(value)
         case datetime():
             return project.to_local(value).strftime("%Y-%m-%d %H:%M:%S")

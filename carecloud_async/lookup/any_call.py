@@ -87,7 +87,7 @@ class AnyCall:
         """
         from carecloud_async.lookup.adhoc import find  # it loads the table of all operations
 
-        json, headers = conceal(json), conceal(headers)
+        params, json, headers = conceal(params), conceal(json), conceal(headers)
         operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
         read = _json_or_nothing if into is None else target_reader(into)
         return await self._caller.call(
@@ -156,7 +156,8 @@ class AnyCall:
         from carecloud_async.lookup.adhoc import find_list  # as above
 
         operation, values = find_list(path, path_params=path_params, key=key, id_field=id_field)
-        params = {**(params or {})}
+        params = conceal(params or {})
+        params = {**check_filters(operation.kinds, params)}
         for name, value, default in (("count", count, DEFAULT_COUNT), ("offset", offset, 0)):
             if params.setdefault(name, value) != value != default:
                 raise ConfigurationError(f"{name} is {value!r} as an argument and another in params: give it once")

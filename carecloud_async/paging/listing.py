@@ -18,6 +18,7 @@ from carecloud_async.codec.targets import any_page, any_page_slices, is_model, o
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.iterators import ClosableIterator, OnePage, Page, Pages, Records
 from carecloud_async.paging.prefetch import Prefetch
+from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
@@ -372,7 +373,8 @@ def listing(
         ConfigurationError: `count` or `offset` is not a sensible number, or a filter is of the wrong kind: the API
             would drop it and list everything.
     """
-    params = dict(check_filters(operation.kinds, params or {}))
+    # Filters name persons, and error reporters capture local variables.
+    params = dict(check_filters(operation.kinds, conceal(params or {})))
     count, offset = params.pop("count", DEFAULT_COUNT), params.pop("offset", 0)
     require_int("count", count, least=1)
     require_int("offset", offset, least=0)

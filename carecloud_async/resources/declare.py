@@ -201,11 +201,11 @@ class Declared:
     def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Bind arguments as Python would, and check them; see `Signature.bind`.
 
-        What makes a body prints as stars from here on: in `kwargs`, which the caller's frame holds, and in the values.
+        What makes a body or a query prints as stars from here on: in `kwargs`, which the caller's frame holds, and in
+        the values.
         """
-        if self.sends:
-            for name in kwargs.keys() - self.signature.in_path.keys():
-                kwargs[name] = conceal(kwargs[name])
+        for name in kwargs.keys() - self.signature.in_path.keys():
+            kwargs[name] = conceal(kwargs[name])
         values = self.signature.bind(resource, args, kwargs)
         if self.check is not None:
             self.check(resource, values)
@@ -299,6 +299,7 @@ def lists(
         @functools.wraps(function)
         def ask(self: Resource, *args: Any, **kwargs: Any) -> Listing[Any]:
             if plain and not args and kwargs.keys() <= kinds.keys():
+                kwargs = conceal(kwargs)
                 return listing(self._caller, one.operation, one.into, path_params=self._bound, params=kwargs)
             args = conceal(args) if one.sends else args
             values = one.bind(self, args, kwargs)

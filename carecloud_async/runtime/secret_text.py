@@ -33,14 +33,14 @@ def secret_text(value: str) -> str:
 
 
 def conceal(value: Any) -> Any:
-    """Copy what is to be a body so that all texts in it print as stars.
+    """Copy what is to be a body or a query so that all texts in it print as stars.
 
     Args:
         value: texts, mappings, lists, tuples and sets of such; anything else is returned as it is. Inputs are: their
             repr shows ids alone.
     """
     if isinstance(value, str):
-        return value if isinstance(value, Enum) else SecretText(value)
+        return value if isinstance(value, (Enum, SecretText)) else SecretText(value)
     if isinstance(value, Mapping):
         return {name: conceal(item) for name, item in value.items()}
     if type(value) in {list, tuple, set, frozenset}:

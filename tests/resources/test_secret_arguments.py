@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from attrs import evolve
 
 from carecloud_async import CareCloud, CareCloudError, ResponseError
 from carecloud_async.models import PersonalInformationInput
@@ -102,6 +103,62 @@ async def test_a_password_among_the_arguments_prints_as_stars(sandbox, name):
         sandbox.faults.add(path, status=400)
     sandbox.faults.add("POST /customers/actions/validate-customer-data", status=400)
     assert await fails(sandbox, CALLS[name]) == []
+
+
+async def _prefetch(listing):
+    async with listing.prefetch(2) as records:
+        await anext(records)
+
+
+async def _refused_at_once(listing):
+    """Stand for a listing that is refused where it is made."""
+    await listing.page()
+
+
+READS = {
+    "page": lambda one: one.customers.list(email=SECRET).page(),
+    "first": lambda one: one.customers.list(email_list=[SECRET]).first(),
+    "records": lambda one: anext(aiter(one.customers.list(phone=SECRET))),
+    "raw": lambda one: anext(one.customers.list(first_name=SECRET).raw()),
+    "prefetch": lambda one: _prefetch(one.customers.list(last_name=SECRET)),
+    "listing": lambda one: one.listing("customers", params={"email": SECRET}).page(),
+    "request": lambda one: one.request("GET", "customers", params={"email": SECRET, "email_list": [SECRET]}),
+    "total": lambda one: one.customers.list(email=SECRET).total(),
+}
+REFUSED = {
+    "wrong count": lambda one: _refused_at_once(one.customers.list(email=SECRET, count=0)),
+    "wrong kind": lambda one: _refused_at_once(one.customers.list(email=SECRET, phone=[SECRET])),
+    "wrong number": lambda one: _refused_at_once(one.customers.list(email=SECRET, count=SECRET)),
+    "wrong name": lambda one: _refused_at_once(one.customers.list(email=SECRET, emial=SECRET)),
+    "listing, wrong kind": lambda one: _refused_at_once(one.listing("customers", params={"email_list": SECRET})),
+    "listing, no dict": lambda one: _refused_at_once(one.listing("customers", params=[SECRET])),
+    "request, wrong kind": lambda one: one.request("GET", "customers", params={"email": [SECRET]}),
+    "request, odd header": lambda one: one.request("GET", "customers", params={"email": SECRET}, headers={"X Y": "1"}),
+    "request, no text": lambda one: one.request("GET", "customers", params={"email": SECRET + chr(0xD800)}),
+}
+
+
+@pytest.mark.parametrize("name", [*READS, *REFUSED])
+async def test_a_filter_prints_as_stars(sandbox, name):
+    """A filter names a person: it stays out of the reprs of all local variables of a read that fails or is refused."""
+    sandbox.faults.add("GET /customers", status=400)
+
+    async def call(one):
+        await (READS | REFUSED)[name](one)
+
+    assert await fails(sandbox, call) == []
+
+
+async def test_a_token_in_the_path_of_a_login_prints_as_stars(sandbox):
+    """A customer's login carries the device token in its path and header: a refused one shows it in no variable."""
+    wrong = evolve(sandbox.customer_session(0), password="wrong")
+    async with CareCloud("sandbox.crmcarecloud.com", auth=wrong, transport=sandbox.transport()) as one:
+        with pytest.raises(CareCloudError) as caught:
+            await one.login()
+    token = sandbox.requests[-1].headers["authorization"].removeprefix("Bearer ")
+    shown = list(variables_of(caught.value))
+    assert len(shown) > 20
+    assert [line for line in shown if token in line] == []
 
 
 async def test_a_password_among_the_arguments_is_sent_as_it_is():
