@@ -114,6 +114,24 @@ def test_the_guarantee_holds_on_any_server(tmp_path_factory, data):
     assert report.settled or most or server.misleads
 
 
+async def test_a_page_repeated_in_step_with_the_search_for_the_end_is_asked_for_again(tmp_path):
+    """Every fifth answer is the one before, and the list shrinks: the search for its end does not go in circles."""
+    dice, fresh = random.Random(161), iter(hexes(1000, seed=99))
+
+    def change(listed):
+        if server.requests > 6:
+            return [], []
+        gone = dice.sample(sorted(listed), min(dice.randint(0, 6), len(listed)))
+        return gone, [next(fresh) for _ in range(dice.randint(0, 6))]
+
+    names = hexes(6, seed=0)
+    server = ListServer(names, total="none", change=change, repeat_every=5, seed=1)
+    async with server.client() as client:
+        report = await client.customers.list(count=10).export(tmp_path / "c.jsonl", concurrency=3)
+    assert report.settled
+    assert set(names) - server.gone <= set(ids(tmp_path / "c.jsonl"))
+
+
 async def test_an_order_by_number_needs_no_second_reading(tmp_path):
     """Ids that are numbers in text are read in one sweep."""
     server = ListServer([str(one) for one in range(1, 500)], order="number")

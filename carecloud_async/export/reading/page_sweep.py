@@ -284,6 +284,8 @@ class PageSweep:
         while self._may_go_on():
             page = await self._fetch(at)
             self._note(page)
+            stuck = stuck + 1 if page.ids and page.ids == shown else 0
+            shown = page.ids
             if not page.ids:
                 if page.received:
                     at, back = page.end, 1
@@ -315,8 +317,6 @@ class PageSweep:
                 return
             back = 1
             if not self._boundary.moved:
-                stuck = stuck + 1 if page.ids == shown else 0
-                shown = page.ids
                 if page.received <= 1 < self._largest and not self._says_more(page):
                     self._done = True
                     return
@@ -324,7 +324,8 @@ class PageSweep:
                     raise ExportError(
                         f"the server sends the same page again and again, up to record {at}: it does not heed `offset`"
                     )
-                at = page.offset + max(page.received - 1, 1)
+                if stuck != 1:  # perhaps the answer to the request before: it is asked for once more
+                    at = page.offset + max(page.received - 1, 1)
                 continue
             # More than was promised: believe the total no longer if it is less than was seen.
             self._trusting = self._trusting and (page.total or 0) > self._end
@@ -332,7 +333,7 @@ class PageSweep:
                 self._ahead = True
                 self._next = self._end + 1 - self._overlap
                 return
-            at, stuck = self._end + (self._largest < 2), 0
+            at = self._end + (self._largest < 2)
         self._give_up()
 
     async def _confirm_end(self, at: int) -> None:
