@@ -5,14 +5,17 @@ are all the codec needs.
 """
 
 from carecloud_async.codec.malformed import Malformed
-from carecloud_async.codec.pages import page, page_slices
+from carecloud_async.codec.pages import UnreadPage, page, page_slices, unread_page
 from carecloud_async.codec.raw import raw_page, raw_page_slices
 from carecloud_async.codec.read import DecodedPage, data, member, record, structure
+from carecloud_async.codec.unread import UnreadRecords
 from carecloud_async.codec.write import encode, unstructure
 
 __all__ = [
     "DecodedPage",
     "Malformed",
+    "UnreadPage",
+    "UnreadRecords",
     "data",
     "encode",
     "member",
@@ -22,5 +25,6 @@ __all__ = [
     "raw_page_slices",
     "record",
     "structure",
+    "unread_page",
     "unstructure",
 ]

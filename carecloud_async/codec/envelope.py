@@ -9,7 +9,15 @@ import msgspec
 from carecloud_async.codec.fields import has_renamed_fields
 from carecloud_async.codec.typed_cache import typed_cache
 
-__all__ = ["MISSING", "page_decoder", "raw_page_decoder", "record_decoder", "untyped_decoder", "value_decoder"]
+__all__ = [
+    "MISSING",
+    "key_decoder",
+    "page_decoder",
+    "raw_page_decoder",
+    "record_decoder",
+    "untyped_decoder",
+    "value_decoder",
+]
 
 #: Stands where the body has no `data`.
 MISSING = msgspec.UNSET
@@ -55,6 +63,13 @@ def raw_page_decoder(key: str) -> msgspec.json.Decoder[Any]:
     if decoder is None:  # pragma: no cover  (msgspec knows its own type)
         raise TypeError("msgspec does not know Raw")
     return decoder
+
+
+@typed_cache
+def key_decoder(name: str) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of an object's one text or number of that name, as `key`; `None` where it is missing."""
+    fields: list[Any] = [("key", str | int | None, None)]
+    return msgspec.json.Decoder(msgspec.defstruct("Keyed", fields, rename={"key": name}, gc=False))
 
 
 @typed_cache

@@ -6,19 +6,18 @@ the untidy ones; (3) JSON that is damaged, repaired and then as in (2).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, Generic, TypeVar
+import sys
+from collections.abc import Generator
+from typing import Generic, TypeVar
 
-import msgspec
+from attrs import frozen
 
-from carecloud_async.codec.envelope import page_decoder, value_decoder
+from carecloud_async.codec.envelope import page_decoder
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.read import REFUSED, DecodedPage, cut, total
-from carecloud_async.codec.repair import load
-from carecloud_async.codec.typed_cache import typed_cache
-from carecloud_async.codec.warnings import FieldWarning
+from carecloud_async.codec.unread import UnreadRecords, habit_of
 
-__all__ = ["page", "page_slices"]
+__all__ = ["UnreadPage", "page", "page_slices", "unread_page"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,8 +26,29 @@ R = TypeVar("R")
 WHOLE_PAGE = 2**20
 #: The bytes of the records that are decoded in one slice.
 SLICE = 400 * 1024
-#: The cost of an untidy record, in tidy ones.
-_UNTIDY_COST = 4
+#: The largest page, in bytes, that is decoded at once though its records may be read a few at a time.
+SMALL_PAGE = 128 * 1024
+#: The bytes of the records that are then read at a time, and their number at most: other tasks run in between, and a
+#: checkpoint costs as much as handing out fifty.
+FEW, BATCH = 64 * 1024, 250
+
+
+@frozen(kw_only=True, repr=False)
+class UnreadPage(Generic[T]):
+    """One page of a list operation, whose records are still to be read.
+
+    Attributes:
+        records: the records in the server's order.
+        total_items: see `DecodedPage`.
+        received: see `DecodedPage`.
+    """
+
+    records: UnreadRecords[T]
+    total_items: int | None
+    received: int
+
+    def __repr__(self) -> str:
+        return f"UnreadPage(received={self.received}, total_items={self.total_items})"
 
 
 @gc_paused
@@ -52,22 +72,33 @@ def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None
     Yields:
         None: at the end of each slice but the last.
     """
-    reader: _RecordReader[T] = _record_reader(into)
-    decoder = page_decoder(into, key)
-    if decoder is not None and len(body) <= WHOLE_PAGE and not reader.was_untidy:
-        found = _whole(body, decoder)
+    if len(body) <= WHOLE_PAGE and not habit_of(into).untidy:
+        found = _whole(body, key, into)
         if found is not None:
             return found
         yield
-    raws, total_items = cut(body, key)
-    size = len(raws) * SLICE // max(len(body), 1) + 1
+    unread = _cut(body, key, into, size=SLICE)
     items: list[T] = []
-    position, reader.was_untidy = 0, False
-    while position < len(raws):
-        if position or len(body) > SLICE:
+    while unread.records:
+        if items or len(body) > SLICE:
             yield
-        position = reader.read(raws, position, size, items)
-    return DecodedPage(items=items, total_items=total(total_items), received=len(raws))
+        items += unread.records.read()
+    return DecodedPage(items=items, total_items=unread.total_items, received=unread.received)
+
+
+def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | UnreadPage[T]:
+    """Decode one page of a list operation, and leave the records of a large or untidy one to be read later.
+
+    Args:
+        body: the whole body of an answer.
+        key: the name of the list under `data`.
+        into: the model class of a record.
+
+    Raises:
+        Malformed: as `page` does; it is JSON from the beginning to the end.
+    """
+    found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not habit_of(into).untidy else None
+    return _cut(body, key, into, size=FEW, most=BATCH) if found is None else found
 
 
 def exhaust(slices: Generator[object, None, R]) -> R:
@@ -80,74 +111,21 @@ def exhaust(slices: Generator[object, None, R]) -> R:
             return result
 
 
+def _cut(body: bytes, key: str, into: type[T], *, size: int, most: int = sys.maxsize) -> UnreadPage[T]:
+    """Cut a page into its records, of which so many bytes may be read at a time, and so many at most."""
+    raws, total_items = cut(body, key)
+    records = UnreadRecords(raws, into, size=min(len(raws) * size // max(len(body), 1) + 1, most))
+    return UnreadPage(records=records, total_items=total(total_items), received=len(raws))
+
+
 @gc_paused
-def _whole(body: bytes, decoder: msgspec.json.Decoder[Any]) -> DecodedPage[Any] | None:
+def _whole(body: bytes, key: str, into: type[T]) -> DecodedPage[T] | None:
     """Decode a tidy page at once; `None` if it is not tidy."""
+    decoder = page_decoder(into, key)
+    if decoder is None:
+        return None
     try:
         found = decoder.decode(body).data
     except REFUSED:
         return None
     return DecodedPage(items=found.items, total_items=total(found.total_items), received=len(found.items))
-
-
-class _RecordReader(Generic[T]):
-    """Reads the records of a page that were cut out of it.
-
-    Args:
-        into: the model class of a record.
-
-    Attributes:
-        was_untidy: whether the last page held an untidy record; the next one then most likely does, and need not be
-            tried as a whole.
-    """
-
-    def __init__(self, into: type[T]) -> None:
-        self._into = into
-        self._decoder = value_decoder(into)
-        self.was_untidy = False
-
-    @gc_paused
-    def read(self, raws: Sequence[bytes | msgspec.Raw], position: int, size: int, items: list[T]) -> int:
-        """Read records from a position on into a list, and return the position of the next.
-
-        Args:
-            raws: the JSON of all records.
-            position: where to begin.
-            size: the number of tidy records that may be read.
-            items: takes the records.
-        """
-        decode = None if self._decoder is None else self._decoder.decode
-        done = untidy = 0
-        for raw in raws[position : position + size]:
-            done += 1
-            problem = ""
-            if decode is not None:
-                try:
-                    items.append(decode(raw))
-                    continue
-                except REFUSED as error:
-                    problem = str(error)  # not the error itself: its traceback would keep the page
-            self._append_untidy(raw, problem, items)
-            untidy += 1
-            if done + untidy * _UNTIDY_COST >= size:
-                break
-        self.was_untidy = self.was_untidy or untidy > 0
-        return position + done
-
-    def _append_untidy(self, raw: bytes | msgspec.Raw, problem: str, items: list[T]) -> None:
-        value = load(raw)
-        if value is None:
-            FieldWarning(self._into.__name__, "record").note("null in place of a record, left out")
-        else:
-            items.append(_structure(value, self._into, problem=problem))
-
-
-def _structure(value: Any, into: Any, *, problem: str) -> Any:
-    from carecloud_async.codec.mending import structure_untidy  # cattrs takes 14 ms to import: at first need
-
-    return structure_untidy(value, into, problem=problem)
-
-
-@typed_cache
-def _record_reader(into: Any) -> _RecordReader[Any]:
-    return _RecordReader(into)

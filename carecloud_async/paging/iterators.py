@@ -11,9 +11,9 @@ together are proof enough.
 from __future__ import annotations
 
 import logging
-from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Set
-from itertools import islice
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence, Set
+from itertools import chain
 from operator import length_hint
 from typing import Any, Generic, Self, TypeVar
 
@@ -21,6 +21,8 @@ from anyio import Lock
 from anyio.lowlevel import checkpoint
 from attrs import frozen
 
+from carecloud_async.codec import Malformed, UnreadRecords
+from carecloud_async.codec.pages import BATCH
 from carecloud_async.errors import ResponseError
 
 T = TypeVar("T")
@@ -29,29 +31,26 @@ _log = logging.getLogger("carecloud_async.paging")
 
 
 @frozen(kw_only=True, repr=False)
-class Page(Generic[T]):
-    """A part of a list.
+class ReceivedPage(ABC, Generic[T]):
+    """A part of a list, whether its records are read or not.
 
     Attributes:
-        items: the records, in the server's order.
         offset: where in the list the page begins.
         total_items: how long the list is, as the server says; `None` if it does not.
-        received: how many entries the server sent; more than `items` where some were null.
+        received: how many entries the server sent; more than there are records where some were null.
     """
 
-    items: list[T]
     offset: int
     total_items: int | None
     received: int
 
-    def __repr__(self) -> str:
-        return f"Page({len(self.items)} items, offset={self.offset}, total_items={self.total_items})"
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.items)
-
+    @abstractmethod
     def __len__(self) -> int:
-        return len(self.items)
+        """Return the number of records."""
+
+    @abstractmethod
+    def batches(self) -> Iterator[list[T]]:
+        """Return the records in batches that are handed out one at a time; an error of one comes again."""
 
     def is_last(self, count: int) -> bool:
         """Return whether nothing can follow, given that `count` records come on a full page.
@@ -64,13 +63,69 @@ class Page(Generic[T]):
         return self.received < count and self.offset + self.received == self.total_items
 
 
+@frozen(kw_only=True, repr=False)
+class Page(ReceivedPage[T]):
+    """A part of a list.
+
+    Attributes:
+        items: the records, in the server's order.
+        offset: where in the list the page begins.
+        total_items: how long the list is, as the server says; `None` if it does not.
+        received: how many entries the server sent; more than `items` where some were null.
+    """
+
+    items: list[T]
+
+    def __repr__(self) -> str:
+        return f"Page({len(self.items)} items, offset={self.offset}, total_items={self.total_items})"
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def batches(self) -> Iterator[list[T]]:
+        """See `ReceivedPage.batches`."""
+        return (self.items[start : start + BATCH] for start in range(0, len(self.items), BATCH))
+
+
+@frozen(kw_only=True, repr=False)
+class UnreadPage(ReceivedPage[T]):
+    """A part of a list whose records are read as they are handed out.
+
+    Attributes:
+        records: the records, in the server's order.
+        error: makes the error for a record that cannot be read, of the reason.
+    """
+
+    records: UnreadRecords[T]
+    error: Callable[[str], ResponseError]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def batches(self) -> Iterator[list[T]]:
+        """See `ReceivedPage.batches`."""
+        return iter(self._read, [])
+
+    def _read(self) -> list[T]:
+        try:
+            return self.records.read()
+        except Malformed as error:
+            problem = str(error)  # raised below: the error's context would keep the page
+        raise self.error(problem)
+
+
 #: Pages of nothing but nulls, one after the other, that are taken for a list without an end.
 MAX_BARREN_PAGES = 10
 
-IdentityKeys = Callable[[Iterable[T]], Iterable[Any]]
+P = TypeVar("P")
+
+IdentityKeys = Callable[[P], Iterable[Any]]
 
 
-class CycleDetector(Generic[T]):
+class CycleDetector(Generic[P]):
     """Detects repeated pages, remembering one (Brent's algorithm).
 
     A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found. Of
@@ -80,10 +135,10 @@ class CycleDetector(Generic[T]):
     passed over; the second one is believed.
 
     Args:
-        identity_keys: returns the keys that records are told apart by; those without one are left out.
+        identity_keys: returns the keys that the records of a page are told apart by.
     """
 
-    def __init__(self, identity_keys: IdentityKeys[T]) -> None:
+    def __init__(self, identity_keys: IdentityKeys[P]) -> None:
         self._identity_keys = identity_keys
         self._seen: Set[Any] = frozenset()
         self._number = 0
@@ -95,31 +150,26 @@ class CycleDetector(Generic[T]):
         """Whether the list goes in circles."""
         return self._repeats > 1
 
-    def repeats(self, items: Iterable[T]) -> bool:
-        """Return whether a page brings only what was seen.
+    def repeats(self, pages: Sequence[P]) -> bool:
+        """Return whether pages, taken for one, bring only what was seen.
 
         Raises:
             ResponseError: several pages in a row held no record at all, so that the list has no end.
         """
-        items = list(items)
-        self._barren = 0 if items else self._barren + 1
+        first = next(self._keys(pages), None)
+        self._barren = 0 if first is not None else self._barren + 1
         if self._barren >= MAX_BARREN_PAGES:
             raise ResponseError(f"the server sent {MAX_BARREN_PAGES} pages in a row that hold no record, only nulls")
-        if self._seen and self._brings_nothing_new(items):
+        if first is not None and self._seen and all(key in self._seen for key in self._keys(pages)):
             self._repeats += 1
             return True
         self._number += 1
         if self._number & (self._number - 1) == 0:
-            self._seen = frozenset(self._identity_keys(items))
+            self._seen = frozenset(self._keys(pages))
         return False
 
-    def _brings_nothing_new(self, items: Iterable[T]) -> bool:
-        empty = True
-        for key in self._identity_keys(items):
-            if key not in self._seen:
-                return False
-            empty = False
-        return not empty
+    def _keys(self, pages: Sequence[P]) -> Iterator[Any]:
+        return chain.from_iterable(map(self._identity_keys, pages))
 
 
 def warn_of_circle(name: str) -> None:
@@ -127,7 +177,9 @@ def warn_of_circle(name: str) -> None:
     _log.warning("%s: the server repeats a page it has sent before; the list ends here", name)
 
 
-Fetch = Callable[[int, int], Awaitable[Page[T]]]
+R = TypeVar("R", bound=ReceivedPage[Any])
+
+Fetch = Callable[[int, int], Awaitable[R]]
 
 
 class ClosableIterator(AsyncIterator[T]):
@@ -138,18 +190,18 @@ class ClosableIterator(AsyncIterator[T]):
         """End the iterator."""
 
 
-class Pages(ClosableIterator[Page[T]], Generic[T]):
+class Pages(ClosableIterator[R], Generic[R]):
     """The pages of a list, one request each, until there are no more.
 
     Args:
         fetch: gets a page by offset and count.
-        identity_keys: returns the keys that records are told apart by.
+        identity_keys: returns the keys that the records of a page are told apart by.
         offset: where to begin.
         count: how many records to ask for at a time.
         name: what is listed, for warnings.
     """
 
-    def __init__(self, fetch: Fetch[T], *, identity_keys: IdentityKeys[T], offset: int, count: int, name: str) -> None:
+    def __init__(self, fetch: Fetch[R], *, identity_keys: IdentityKeys[R], offset: int, count: int, name: str) -> None:
         self._fetch = fetch
         self._offset = offset
         self._count = count
@@ -162,12 +214,12 @@ class Pages(ClosableIterator[Page[T]], Generic[T]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Page[T]:
+    async def __anext__(self) -> R:
         # Of tasks that share the iterator, one asks: two at once would get the same page, and pass over the next.
         async with self._turn:
             return await self._next()
 
-    async def _next(self) -> Page[T]:
+    async def _next(self) -> R:
         while not self._done:
             page = await self._fetch(self._offset, self._count)
             self._done = page.is_last(self._full)
@@ -177,7 +229,7 @@ class Pages(ClosableIterator[Page[T]], Generic[T]):
             self._offset += page.received
             # A server that caps `count` shows it by a short page with more to come.
             self._full = min(self._full, page.received)
-            if not self._watch.repeats(page.items):
+            if not self._watch.repeats([page]):
                 return page
             if self._watch.sure:
                 warn_of_circle(self._name)
@@ -188,27 +240,27 @@ class Pages(ClosableIterator[Page[T]], Generic[T]):
         """End the iterator; nothing is open."""
         self._done = True
 
-    def _warn_if_short(self, page: Page[T]) -> None:
+    def _warn_if_short(self, page: R) -> None:
         if page.total_items is not None and self._offset < page.total_items:
             _log.warning(
                 "%s: the list ended at %d, though total_items is %d", self._name, self._offset, page.total_items
             )
 
 
-class OnePage(ClosableIterator[Page[T]], Generic[T]):
+class OnePage(ClosableIterator[R], Generic[R]):
     """The one page of a list operation without paging.
 
     Args:
         fetch: gets it.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[Page[T]]]) -> None:
-        self._fetch: Callable[[], Awaitable[Page[T]]] | None = fetch
+    def __init__(self, fetch: Callable[[], Awaitable[R]]) -> None:
+        self._fetch: Callable[[], Awaitable[R]] | None = fetch
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Page[T]:
+    async def __anext__(self) -> R:
         fetch, self._fetch = self._fetch, None
         if fetch is None:
             raise StopAsyncIteration
@@ -219,40 +271,51 @@ class OnePage(ClosableIterator[Page[T]], Generic[T]):
         self._fetch = None
 
 
-#: The records that are handed out before other tasks run: a checkpoint costs as much as handing out fifty.
-BATCH = 250
-
-
 class Batches(Generic[T]):
-    """The records of one page, in batches between which other tasks run.
+    """The records of some pages, in batches between which other tasks run.
 
     Attributes:
         batch: the records that may be handed out at once.
     """
 
-    __slots__ = ("_rest", "batch")
+    __slots__ = ("_left", "_rest", "batch")
 
     def __init__(self) -> None:
-        self._rest: Iterator[T] = iter(())
-        self.batch: Iterator[T] = iter(())
+        self.begin(())
 
     def __len__(self) -> int:
         """Return the number of records that are not handed out."""
-        return length_hint(self._rest)
+        return self._left + length_hint(self.batch)
 
-    def begin(self, items: Iterable[T]) -> None:
-        """Begin with the first batch of a page."""
-        self._rest = iter(items)
-        # Lazy: what is not taken out of a batch stays for the next one.
-        self.batch = islice(self._rest, BATCH)
+    def begin(self, pages: Sequence[ReceivedPage[T]]) -> None:
+        """Begin with the first batch of pages.
+
+        Raises:
+            ResponseError: it cannot be read.
+        """
+        self._rest = chain.from_iterable(page.batches() for page in pages)
+        self._left = sum(map(len, pages))
+        self.batch: Iterator[T] = iter(())
+        if self._left:
+            self._take()
 
     async def advance(self) -> bool:
-        """Let other tasks run and go on to the next batch; return whether there is one."""
-        if not length_hint(self._rest):
+        """Let other tasks run and go on to the next batch; return whether there is one.
+
+        Raises:
+            ResponseError: it cannot be read.
+        """
+        if not self._left:
             return False
         await checkpoint()
-        self.batch = islice(self._rest, BATCH)
+        self._take()
         return True
+
+    def _take(self) -> None:
+        items = next(self._rest)
+        self._left -= len(items)
+        # What is not taken out of it stays for the next reader.
+        self.batch = iter(items)
 
 
 class Records(ClosableIterator[T], Generic[T]):
@@ -262,7 +325,7 @@ class Records(ClosableIterator[T], Generic[T]):
         pages: where they come from.
     """
 
-    def __init__(self, pages: ClosableIterator[Page[T]]) -> None:
+    def __init__(self, pages: ClosableIterator[ReceivedPage[T]]) -> None:
         self._pages = pages
         self._batches: Batches[T] = Batches()
         self._turn = Lock(fast_acquire=True)
@@ -280,7 +343,7 @@ class Records(ClosableIterator[T], Generic[T]):
         """Go on to the next batch, or to the next page, unless another task that shares the iterator has."""
         async with self._turn:
             if self._batches.batch is used_up and not await self._batches.advance():
-                self._batches.begin((await anext(self._pages)).items)
+                self._batches.begin([await anext(self._pages)])
 
     async def aclose(self) -> None:
         """End the iterator; nothing is open."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -14,9 +18,18 @@ from carecloud_async import codec
 from carecloud_async.calls.caller import Answer, Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
-from carecloud_async.codec.targets import any_page, any_page_slices, is_model, only_list
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.iterators import ClosableIterator, OnePage, Page, Pages, Records
+from carecloud_async.paging.fetching import PageFetcher, raw_keys
+from carecloud_async.paging.iterators import (
+    ClosableIterator,
+    Fetch,
+    IdentityKeys,
+    OnePage,
+    Page,
+    Pages,
+    ReceivedPage,
+    Records,
+)
 from carecloud_async.paging.prefetch import Prefetch
 from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.validators import require_int
@@ -28,6 +41,7 @@ if TYPE_CHECKING:
     from carecloud_async.export.source import ExportSource
 
 T = TypeVar("T")
+P = TypeVar("P", bound=ReceivedPage[Any])
 
 #: The records of a page unless the user says otherwise; the API's own default.
 DEFAULT_COUNT = 100
@@ -53,27 +67,17 @@ class Listing(Generic[T]):
         return f"<Listing {self._operation.call}>"
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return Records(self.pages())
+        fetcher = self._fetcher
+        return Records(self._paged(fetcher.unread, keys=fetcher.keys))
 
     def pages(self) -> ClosableIterator[Page[T]]:
         """Return the pages, fetched one after another."""
-        if not self._operation.paged:
-            return OnePage(self.page)
-        return Pages(
-            self.fetch,
-            identity_keys=self._identity_keys,
-            offset=self._offset,
-            count=self._count,
-            name=self._operation.call,
-        )
+        fetcher = self._fetcher
+        return self._paged(fetcher.read, keys=fetcher.keys)
 
     def raw(self) -> ClosableIterator[bytes]:
         """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
-        if not self._operation.paged:
-            return Records(OnePage(lambda: self.fetch_raw(self._offset, self._count)))
-        return Records(
-            Pages(self.fetch_raw, identity_keys=iter, offset=self._offset, count=self._count, name=self._operation.call)
-        )
+        return Records(self._paged(self._fetcher.raw, keys=raw_keys))
 
     def fresh(self) -> Listing[T]:
         """Return the same listing past the client's `ResponseCache`: every page is asked for."""
@@ -81,11 +85,11 @@ class Listing(Generic[T]):
 
     async def page(self) -> Page[T]:
         """Return the one page at `offset`."""
-        return await self.fetch(self._offset, self._count)
+        return await self._fetcher.read(self._offset, self._count)
 
     async def first(self) -> T | None:
         """Return the first record, or `None`; one request."""
-        page = await self.fetch(self._offset, 1)
+        page = await self._fetcher.read(self._offset, 1)
         return page.items[0] if page.items else None
 
     async def total(self) -> int:
@@ -94,7 +98,7 @@ class Listing(Generic[T]):
         Raises:
             ResponseError: the server does not say.
         """
-        page = await self.fetch(self._offset, 1)
+        page = await self._fetcher.read(self._offset, 1)
         if page.total_items is not None:
             return page.total_items
         if not self._operation.paged:
@@ -119,9 +123,10 @@ class Listing(Generic[T]):
             pages: the number of pages in flight at most.
         """
         require_int("pages", pages, least=1)
+        fetcher = self.fresh()._fetcher  # pages of different ages would not fit together
         return Prefetch(
-            self.fresh().fetch,  # pages of different ages would not fit together
-            identity_keys=self._identity_keys,
+            fetcher.unread,
+            identity_keys=fetcher.keys,
             paged=self._operation.paged,
             offset=self._offset,
             count=self._count,
@@ -277,57 +282,27 @@ class Listing(Generic[T]):
             clock=caller.context.clock,
         )
 
-    async def fetch(self, offset: int, count: int) -> Page[T]:
-        """Get one page of records."""
-        key, into = self._operation.result_key, self._into
-        if key is None or not is_model(into):
-            decode = partial(any_page, key=key, into=into)
-            return await self._fetch(offset, count, decode, slices=partial(any_page_slices, key=key, into=into))
-        slices = partial(codec.page_slices, key=key, into=into)
-        return await self._fetch(offset, count, partial(codec.page, key=key, into=into), slices=slices)
-
-    async def fetch_raw(self, offset: int, count: int) -> Page[bytes]:
-        """Get one page of raw records."""
-        key = self._operation.result_key
-        if key is None:
-            return await self._fetch(offset, count, lambda body: codec.raw_page(body, key=only_list(codec.data(body))))
-        slices = partial(codec.raw_page_slices, key=key)
-        return await self._fetch(offset, count, partial(codec.raw_page, key=key), slices=slices)
-
-    async def _fetch(
-        self,
-        offset: int,
-        count: int,
-        decode: Callable[[bytes], codec.DecodedPage[Any]],
-        *,
-        slices: Callable[[bytes], Generator[None, None, codec.DecodedPage[Any]]] | None = None,
-    ) -> Page[Any]:
-        params = dict(self._params)
-        if self._operation.paged:
-            params |= {"count": count, "offset": offset}
-        found = await self._caller.call(
-            self._operation,
-            decode=decode,
+    @property
+    def _fetcher(self) -> PageFetcher[T]:
+        return PageFetcher(
+            caller=self._caller,
+            operation=self._operation,
+            into=self._into,
             path_params=self._path_params,
-            params=params,
+            params=self._params,
             json=self._json,
-            slices=slices,
         )
-        return Page(items=found.items, offset=offset, total_items=found.total_items, received=found.received)
+
+    def _paged(self, fetch: Fetch[P], *, keys: IdentityKeys[P]) -> ClosableIterator[P]:
+        if not self._operation.paged:
+            return OnePage(lambda: fetch(self._offset, self._count))
+        return Pages(fetch, identity_keys=keys, offset=self._offset, count=self._count, name=self._operation.call)
 
     @property
     def _key(self) -> str:
         if self._operation.result_key is None:
             raise ConfigurationError(f"{self._operation.call} has no known list: give key=, its name under `data`")
         return self._operation.result_key
-
-    def _identity_keys(self, items: Iterable[T]) -> Iterator[Any]:
-        name = self._operation.id_field
-        # Where nothing names a record, only its whole content tells it apart.
-        return ((name and _field(item, name)) or self._content(item) for item in items)
-
-    def _content(self, item: T) -> bytes:
-        return codec.encode(item, zone=self._caller.context.project.timezone)
 
     if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
 
@@ -344,10 +319,6 @@ class Listing(Generic[T]):
             raise TypeError(
                 "a Listing has no positions: await listing.first(), or listing.collect(limit=…) and index it"
             )
-
-
-def _field(item: Any, name: str) -> Any:
-    return item.get(name) if isinstance(item, dict) else getattr(item, name, None)
 
 
 def listing(

@@ -10,7 +10,7 @@ from anyio import Lock
 from attrs import define, field
 
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.iterators import Batches, CycleDetector, Fetch, IdentityKeys, warn_of_circle
+from carecloud_async.paging.iterators import Batches, CycleDetector, Fetch, IdentityKeys, ReceivedPage, warn_of_circle
 from carecloud_async.paging.read_ahead import ReadAhead
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class _Span(Generic[T]):
     """The part of the list that one task fetches, in as many requests as the server makes of it."""
 
-    items: list[T] = field(factory=list)
+    pages: list[ReceivedPage[T]] = field(factory=list)
     received: int = 0
     last: bool = False
     total_items: int | None = None
@@ -32,7 +32,7 @@ class Prefetch(Generic[T]):
 
     Args:
         fetch: gets a page by offset and count.
-        identity_keys: returns the keys that records are told apart by.
+        identity_keys: returns the keys that the records of a page are told apart by.
         paged: whether the operation takes them; if not, there is one page.
         offset: where to begin.
         count: how many records to ask for at a time.
@@ -42,9 +42,9 @@ class Prefetch(Generic[T]):
 
     def __init__(
         self,
-        fetch: Fetch[T],
+        fetch: Fetch[ReceivedPage[T]],
         *,
-        identity_keys: IdentityKeys[T],
+        identity_keys: IdentityKeys[ReceivedPage[T]],
         paged: bool,
         offset: int,
         count: int,
@@ -112,15 +112,15 @@ class Prefetch(Generic[T]):
             self._check_block()
             if self._done:
                 raise StopAsyncIteration
-            items = await self._next_items()
+            pages = await self._next_pages()
             self._check_block()  # it may have ended while this task waited
-            self._batches.begin(items)
+            self._batches.begin(pages)
 
     def _check_block(self) -> None:
         if self._cut_short:
             raise ConfigurationError("the prefetch was read on behind its block, before its end: read in the block")
 
-    async def _next_items(self) -> list[T]:
+    async def _next_pages(self) -> list[ReceivedPage[T]]:
         if not self._open:
             raise ConfigurationError("use prefetch in a block: async with listing.prefetch(8) as records")
         try:
@@ -132,7 +132,7 @@ class Prefetch(Generic[T]):
             self._done = True
             return []
         self._total = span.total_items if span.total_items is not None else self._total
-        repeated = self._watch.repeats(span.items)
+        repeated = self._watch.repeats(span.pages)
         if self._watch.sure:
             warn_of_circle(self._name)
             self._done = True
@@ -142,7 +142,7 @@ class Prefetch(Generic[T]):
             self._offset += span.received
         self._done = span.last or not self._paged
         self._read_ahead.fill()
-        return [] if repeated else span.items
+        return [] if repeated else span.pages
 
     def _next_offset(self) -> int | None:
         offset = self._offset
@@ -167,7 +167,7 @@ class Prefetch(Generic[T]):
         while span.received < count:
             page = await self._fetch(offset + span.received, count - span.received)
             span.last = page.is_last(count - span.received)
-            span.items += page.items
+            span.pages.append(page)
             span.received += page.received
             span.total_items = page.total_items
             if span.last or not self._step:

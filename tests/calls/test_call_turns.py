@@ -10,7 +10,7 @@ from call_doors import ManualClock
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, ResponseError, RetryPolicy, Timeout
 from carecloud_async.calls import execution
-from carecloud_async.codec import pages
+from carecloud_async.codec import pages, unread
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ def connect(answers, **options):
 def slices(monkeypatch):
     """Note, for each slice of records that is decoded, the passes of the loop that were seen until then."""
     noted, passes = [], [0]
-    read, whole = pages._RecordReader.read, pages._whole
+    read, whole = unread.UnreadRecords.read, pages._whole
 
     def noting(function):
         def run(*args):
@@ -51,7 +51,7 @@ def slices(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(pages._RecordReader, "read", noting(read))
+    monkeypatch.setattr(unread.UnreadRecords, "read", noting(read))
     monkeypatch.setattr(pages, "_whole", noting(whole))
 
     async def count():

@@ -1,14 +1,16 @@
 """Records handed out: other tasks run between batches of a page, and nothing is lost when a reader is cancelled."""
 
 import json
-from contextlib import aclosing
+import weakref
+from contextlib import AsyncExitStack, aclosing
 
 import anyio
 import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 
-from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials
+from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, ResponseError
+from carecloud_async.codec import Malformed, pages, unread
 from carecloud_async.paging.iterators import BATCH
 
 pytestmark = pytest.mark.anyio
@@ -16,8 +18,12 @@ pytestmark = pytest.mark.anyio
 PEOPLE = 2200
 
 
-def connect(answering=None):
-    """Return a client of a server with more customers than fit into one batch, which answers at once or at an event."""
+def connect(answering=None, odd=None):
+    """Return a client of a server with more customers than fit into one batch, which answers at once or at an event.
+
+    `odd` has the records that stand in place of some.
+    """
+    odd = odd or {}
 
     async def answer(request):
         await checkpoint()
@@ -26,7 +32,8 @@ def connect(answering=None):
         if answering is not None:
             await answering.wait()
         start, count = int(request.url.params["offset"]), int(request.url.params["count"])
-        people = [{"customer_id": f"{number:04}"} for number in range(start, min(start + count, PEOPLE))]
+        numbers = range(start, min(start + count, PEOPLE))
+        people = [odd.get(number, {"customer_id": f"{number:04}"}) for number in numbers]
         return httpx.Response(200, json={"data": {"customers": people, "total_items": PEOPLE}})
 
     auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
@@ -165,3 +172,44 @@ async def test_the_one_page_of_a_list_without_paging_can_be_closed():
         pages = client.customers.list().pages()
         await pages.aclose()
         assert [page async for page in pages] == []
+
+
+@pytest.mark.parametrize("kind", ["records", "prefetch"])
+async def test_a_record_that_cannot_be_read_is_an_error_again_and_again(kind, monkeypatch):
+    """The error names the operation, and reading on does not pass over the records behind it."""
+
+    def refuse(raw):
+        del raw
+        raise Malformed("the body is nested too deeply")
+
+    monkeypatch.setattr(pages, "SMALL_PAGE", 0)
+    monkeypatch.setattr(unread, "load", refuse)
+    async with connect(odd={1500: {"customer_id": 1500}}) as client, AsyncExitStack() as stack:
+        listing = client.customers.list(count=1000)
+        records = await stack.enter_async_context(listing.prefetch(2)) if kind == "prefetch" else aiter(listing)
+        seen = []
+        with pytest.raises(ResponseError, match="GET /customers: the body is nested too deeply"):
+            await _read_into(seen, records)
+        with pytest.raises(ResponseError, match="GET /customers: the body is nested too deeply"):
+            await _read_into(seen, records)
+    assert seen == [f"{number:04}" for number in range(len(seen))]
+    assert 1000 <= len(seen) <= 1500
+
+
+async def _read_into(seen, records):
+    async for record in records:
+        seen.append(record.customer_id)
+
+
+@pytest.mark.parametrize("kind", ["records", "prefetch"])
+async def test_few_records_of_a_large_page_are_there_at_a_time(kind, monkeypatch):
+    """Records are read as they are wanted: of a page handed out, no more than a batch or two are alive."""
+    monkeypatch.setattr(pages, "SMALL_PAGE", 0)
+    alive, most = weakref.WeakSet(), 0
+    async with connect() as client, AsyncExitStack() as stack:
+        listing = client.customers.list(count=PEOPLE)
+        records = await stack.enter_async_context(listing.prefetch(2)) if kind == "prefetch" else aiter(listing)
+        async for record in records:
+            alive.add(record)
+            most = max(most, len(alive))
+    assert 0 < most <= BATCH

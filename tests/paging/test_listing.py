@@ -291,7 +291,7 @@ async def test_list_filters_are_sent_in_brackets():
 async def test_a_circle_of_pages_is_found(anyio_backend, prefix, circle):
     """Whatever pages come before, a list that goes in circles ends within a few rounds."""
     del anyio_backend
-    watch = CycleDetector(iter)
+    watch = CycleDetector(lambda page: [page])
     pages = prefix + circle * 40
     assert any(watch.repeats([page]) and watch.sure for page in pages)
 

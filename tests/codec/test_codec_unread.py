@@ -1,0 +1,126 @@
+"""Pages whose records are read a few at a time: the records of the page at once, in bounded steps."""
+
+import json
+
+import pytest
+from codec_records import answer, anything, customer, customers, page_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carecloud_async import codec
+from carecloud_async.codec import pages, unread
+from carecloud_async.models import Customer, Store
+
+
+def read_all(records):
+    """Return all records, and the number of them that each step read."""
+    steps = []
+    while records:
+        steps.append(records.read())
+    return [record for step in steps for record in step], [len(step) for step in steps]
+
+
+def unread_page(body, into=Customer, key="customers"):
+    """Return a page whose records are all still to be read, however small it is."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pages, "SMALL_PAGE", 0)
+        return codec.unread_page(body, key=key, into=into)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(customers(tidy=True) | customers(tidy=False) | st.none(), max_size=8), st.integers(1, 3000))
+def test_records_read_later_are_those_of_the_page(records, few):
+    """Whatever a page holds and however few are read at a time, its records are those of the page at once."""
+    body = page_of(records)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pages, "FEW", few)
+        page = unread_page(body)
+    whole = codec.page(body, key="customers", into=Customer)
+    assert (page.received, page.total_items) == (whole.received, whole.total_items)
+    assert len(page.records) == len(whole.items)
+    assert read_all(page.records)[0] == whole.items
+    assert page.records.read() == []
+
+
+@pytest.mark.parametrize(("people", "phone", "is_read"), [(50, "420", True), (50, 420, False), (2000, "420", False)])
+def test_only_small_tidy_pages_are_read_at_once(people, phone, is_read):
+    """What is large or untidy waits until it is wanted."""
+    unread.habit_of(Customer).untidy = False
+    page = codec.unread_page(page_of([customer(phone=phone)] * people), key="customers", into=Customer)
+    assert isinstance(page, codec.DecodedPage) == is_read
+
+
+def test_small_pages_are_read_at_once_again_behind_a_tidy_one():
+    """One untidy page makes the next one wait; a tidy one that was read ends that."""
+    tidy, untidy = page_of([customer()] * 3), page_of([customer(phone=420)] * 3)
+    unread.habit_of(Customer).untidy = False
+    kinds = []
+    for body in (untidy, tidy, tidy):
+        page = codec.unread_page(body, key="customers", into=Customer)
+        kinds.append(type(page))
+        if not isinstance(page, codec.DecodedPage):
+            read_all(page.records)
+    assert kinds == [codec.UnreadPage, codec.UnreadPage, codec.DecodedPage]
+
+
+def test_steps_are_short():
+    """A step reads 64 KiB of records, a few untidy ones in their place, and at most 250 however small they are."""
+    sizes = {phone: read_all(unread_page(page_of([customer(phone=phone)] * 3000)).records)[1] for phone in ("420", 420)}
+    record = len(json.dumps(customer(phone="420")))
+    assert max(sizes["420"]) <= pages.FEW / record + 1
+    assert max(sizes[420]) <= max(sizes["420"]) / 4
+    assert max(read_all(unread_page(page_of([{"customer_id": "1"}] * 3000)).records)[1]) == 250
+
+
+def test_a_model_with_renamed_fields_is_read_later_too():
+    """A model that msgspec cannot read takes the lenient path, in steps."""
+    stores = [{"store_id": str(number), "name": "x" * 100} for number in range(5000)]
+    found, steps = read_all(unread_page(answer({"stores": stores}), Store, "stores").records)
+    assert [store.store_id for store in found] == [store["store_id"] for store in stores]
+    assert len(steps) > 5
+
+
+@pytest.mark.parametrize("damage", [b'"state": \\x}]', b'"state": 1, }]', b'"state": 1}'])
+def test_damage_is_found_before_anything_is_read(damage):
+    """A page that is no JSON is refused as a whole, wherever it is damaged."""
+    body = page_of([customer()] * 20).replace(b'"state": 1}]', damage)
+    with pytest.raises(codec.Malformed):
+        unread_page(body)
+
+
+def test_bad_text_is_mended_when_its_record_is_read():
+    """Bytes that are no UTF-8 become U+FFFD in their record, and harm no other."""
+    body = page_of([customer(first_name=name) for name in ("Eva", "J\x00n", "Jan")]).replace(b"\\u0000", b"\xff")
+    found, _ = read_all(unread_page(body).records)
+    assert [record.personal_information.first_name for record in found] == ["Eva", "J\ufffdn", "Jan"]
+
+
+def test_an_error_comes_again(monkeypatch):
+    """A record that cannot be read is not passed over by reading on."""
+    records = unread_page(page_of([customer(), customer(phone=420)])).records
+    with monkeypatch.context() as patched:
+        patched.setattr(unread, "load", lambda raw: codec.page(bytes(raw), key="x", into=Customer))
+        for _ in range(2):
+            with pytest.raises(codec.Malformed):
+                records.read()
+    assert len(records) == 2
+    assert [record.personal_information.phone for record in read_all(records)[0]] == ["420523828931", "420"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.fixed_dictionaries({}, optional={"customer_id": st.text(max_size=3) | anything, "state": anything})))
+def test_keys_are_those_of_the_records(records):
+    """Records are told apart by their id as the model has it, and by all they hold where there is none."""
+    page = unread_page(page_of(records))
+    keys = list(page.records.keys("customer_id"))
+    assert len(keys) == len(records)
+    for key, record in zip(keys, records, strict=True):
+        named = record.get("customer_id")
+        if isinstance(named, str) and named:
+            assert key == named == codec.structure(record, Customer).customer_id
+        elif type(named) is int:
+            assert key == str(named) == codec.structure(record, Customer).customer_id
+        else:
+            assert json.loads(key) == record
+    assert [json.loads(key) for key in page.records.keys(None)] == records
+    assert len(page.records) == len(records)
