@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 
 from carecloud_async import codec
-from carecloud_async.auth.device import DeviceToken
 from carecloud_async.auth.flow import guest_flow_for
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.registry import IdentityHandle, IdentityRegistry
@@ -343,6 +342,7 @@ class CareCloud(Families, AnyCall):
         Raises:
             CareCloudError: it does not.
         """
+        from carecloud_async.auth.device import DeviceToken
         from carecloud_async.resources.customers import Customers
         from carecloud_async.resources.declare import declared
 

@@ -8,10 +8,10 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from carecloud_async.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken
-from carecloud_async.auth.provider import AuthProvider, Send, digest, require_instance
+from carecloud_async.auth.provider import AuthProvider, Send, digest, require_instance, session_over
 from carecloud_async.auth.secret import masked, require_text
 from carecloud_async.auth.token import Token
-from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError, SessionExpiredError
+from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError
 from carecloud_async.project import Interface
 from carecloud_async.runtime.secret_text import secret_text
 
@@ -242,13 +242,6 @@ async def customer_served(send: Send, token: Token) -> str | None:
     first = customers[0] if isinstance(customers, list) and customers else None
     customer_id = first.get("customer_id") if isinstance(first, dict) else None
     return customer_id if isinstance(customer_id, str) and customer_id else None
-
-
-def session_over(
-    hint: str = "the session is over at the server: ask the customer to log in again",
-) -> SessionExpiredError:
-    """Make the error of a session that has ended."""
-    return SessionExpiredError(status=401, method="", path="", hint=hint)
 
 
 async def log_out(send: Send, token: Token) -> None:

@@ -17,9 +17,8 @@ from carecloud_async.auth.secret import (
     static_secret,
 )
 from carecloud_async.auth.token import Token, require_header_safe
-from carecloud_async.codec import structure
+from carecloud_async.codec import convert
 from carecloud_async.errors import ResponseError
-from carecloud_async.models import User
 from carecloud_async.project import Interface
 
 _LOGOUT = "/users/actions/logout"
@@ -136,6 +135,8 @@ def user_token(data: dict[str, Any]) -> Token:
     Raises:
         ResponseError: there is no token in it.
     """
+    from carecloud_async.models import User  # a model, which loads when there is one to read
+
     value = data.get("bearer_token")
     if not isinstance(value, str) or not value:
         raise ResponseError("the login's response holds no bearer_token")
@@ -144,5 +145,5 @@ def user_token(data: dict[str, Any]) -> Token:
     return Token(
         require_header_safe(value, where="the login's response"),
         valid_to=valid_to if isinstance(valid_to, str) else "",
-        user=structure(user, User) if isinstance(user, dict) else None,
+        user=convert(user, User) if isinstance(user, dict) else None,
     )

@@ -18,9 +18,8 @@ from collections.abc import Callable
 import anyio
 from attrs import define, evolve, field, frozen
 
-from carecloud_async.auth.customer import session_over
 from carecloud_async.auth.login_backoff import LoginBackoff, RenewalBackoff, ReplayBackoff, is_refusal
-from carecloud_async.auth.provider import AuthProvider
+from carecloud_async.auth.provider import AuthProvider, session_over
 from carecloud_async.auth.renewal import CONFLICT_SECONDS, PendingLogouts, TokenRefresher
 from carecloud_async.auth.secret import collect_fetched_digests
 from carecloud_async.auth.token import ActiveToken, Token
@@ -73,7 +72,8 @@ class _Refresh:
     forced: bool
     retry: bool
     rejected: str | None
-    done: anyio.Event = field(factory=anyio.Event)
+    # anyio loads its events when the first is made: not when the client is imported.
+    done: anyio.Event = field(factory=lambda: anyio.Event())
     result: ActiveToken | None = None
     error: Exception | None = None
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from carecloud_async.auth.secret import digest as digest
 from carecloud_async.auth.token import Token
-from carecloud_async.errors import ConfigurationError
+from carecloud_async.errors import ConfigurationError, SessionExpiredError
 from carecloud_async.project import Interface
 
 
@@ -206,3 +206,10 @@ def require_instance(instance: Any, attribute: Any, value: Any, *, kind: type, e
     raise ConfigurationError(
         f"{type(instance).__name__}: {attribute.name} must be a {kind.__name__} object, not {given}: write {example}"
     )
+
+
+def session_over(
+    hint: str = "the session is over at the server: ask the customer to log in again",
+) -> SessionExpiredError:
+    """Make the error of a session that has ended."""
+    return SessionExpiredError(status=401, method="", path="", hint=hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +62,8 @@ class RunningCalls:
         """Keep what anyio would look up for every call: the scopes and the clock of the loop that runs here."""
         self._scope_class = type(anyio.CancelScope())
         if on_asyncio():
+            import asyncio  # what runs
+
             self._now = asyncio.get_running_loop().time
         return self._scope_class
 

@@ -131,7 +131,8 @@ class Flight:
     key: Hashable
     manager: TokenManager
     generation: int
-    done: anyio.Event = field(factory=anyio.Event)
+    # As in auth/manager.py: nothing of anyio loads before it is needed.
+    done: anyio.Event = field(factory=lambda: anyio.Event())
     response: RawResponse | None = None
     error: BaseException | None = None
 

@@ -17,12 +17,13 @@ from carecloud_async.codec.envelope import (
     raw_page_decoder,
     record_decoder,
     untyped_decoder,
+    value_decoder,
 )
-from carecloud_async.codec.fields import element_type
+from carecloud_async.codec.fields import element_type, is_model
 from carecloud_async.codec.malformed import Malformed, kind_of
 from carecloud_async.codec.repair import load, sanitize_utf8
 
-__all__ = ["REFUSED", "DecodedPage", "cut", "data", "member", "record", "structure", "total"]
+__all__ = ["REFUSED", "DecodedPage", "convert", "cut", "data", "member", "record", "structure", "total"]
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
     found = data(body)
     value = found.get(name) if isinstance(found, dict) else None
     is_missing = value is None or (value == "" and name.endswith("_id"))
-    made = None if is_missing else structure(value, into)
+    made = None if is_missing else convert(value, into)
     if made is None and required:
         raise Malformed(f"the answer holds no {name}")
     return made
@@ -168,6 +169,26 @@ def total(value: Any) -> int | None:
     elif isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and value >= 0 else None
+
+
+def convert(value: Any, into: type[T]) -> T:
+    """Build a model from plain values as `structure` does: at once where they fit it exactly.
+
+    Args:
+        value: what JSON gave: dicts, lists, scalars.
+        into: as for `structure`.
+
+    Raises:
+        Malformed: as from `structure`.
+    """
+    if type(value) is into:
+        return value
+    if type(value) is dict and is_model(into) and value_decoder(into) is not None:
+        try:
+            return msgspec.convert(value, into)
+        except REFUSED:
+            pass
+    return structure(value, into)
 
 
 def structure(value: Any, into: type[T]) -> T:

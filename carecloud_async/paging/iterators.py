@@ -17,7 +17,7 @@ from itertools import chain
 from operator import length_hint
 from typing import Any, Generic, Self, TypeVar
 
-from anyio import Lock
+import anyio
 from anyio.lowlevel import checkpoint
 from attrs import frozen
 
@@ -209,7 +209,7 @@ class Pages(ClosableIterator[R], Generic[R]):
         self._name = name
         self._watch = CycleDetector(identity_keys)
         self._done = False
-        self._turn = Lock(fast_acquire=True)
+        self._turn = anyio.Lock(fast_acquire=True)
 
     def __aiter__(self) -> Self:
         return self
@@ -328,7 +328,7 @@ class Records(ClosableIterator[T], Generic[T]):
     def __init__(self, pages: ClosableIterator[ReceivedPage[T]]) -> None:
         self._pages = pages
         self._batches: Batches[T] = Batches()
-        self._turn = Lock(fast_acquire=True)
+        self._turn = anyio.Lock(fast_acquire=True)
 
     def __aiter__(self) -> Self:
         return self

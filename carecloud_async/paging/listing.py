@@ -30,7 +30,6 @@ from carecloud_async.paging.iterators import (
     ReceivedPage,
     Records,
 )
-from carecloud_async.paging.prefetch import Prefetch
 from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.validators import require_int
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from carecloud_async.export.formats.sinks import CsvOptions
     from carecloud_async.export.report import ExportReport, OnProgress
     from carecloud_async.export.source import ExportSource
+    from carecloud_async.paging.prefetch import Prefetch
 
 T = TypeVar("T")
 P = TypeVar("P", bound=ReceivedPage[Any])
@@ -122,6 +122,8 @@ class Listing(Generic[T]):
         Args:
             pages: the number of pages in flight at most.
         """
+        from carecloud_async.paging.prefetch import Prefetch  # most programs never ask for it
+
         require_int("pages", pages, least=1)
         fetcher = self.fresh()._fetcher  # pages of different ages would not fit together
         return Prefetch(

@@ -147,7 +147,11 @@ class Signature:
 
     def hint(self, name: str) -> Any:
         """Evaluate one annotation. Resources do not import models: these load when they are needed."""
-        return evaluate(self.function, self.function.__annotations__[name])
+        return self.model(self.function.__annotations__[name])
+
+    def model(self, annotation: str) -> Any:
+        """Evaluate what an annotation of the method would say."""
+        return evaluate(self.function, annotation)
 
 
 def _defaults(function: Any, positional: tuple[str, ...]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ Record = TypeVar("Record", bound=Model)
 class Merging(TypedDict, total=False):
     """How the changes and the record become the body of the PUT; arguments of a family's class."""
 
-    model: type[Input]
-    """The input class that knows all names, if it is not the one that `replace` takes."""
+    model: str
+    """The name of the input class that knows all names, if it is not the one that `replace` takes."""
     beside: Collection[str]
     """Names that stand beside the record in the PUT, and are sent only if they are in the changes."""
     key: str
@@ -79,7 +79,7 @@ class Updating(Resource, Generic[Changes, Record]):
             raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
         write = declared(type(self).replace)  # type: ignore[attr-defined]
         part = next(iter(write.signature.elsewhere))
-        wanted: type[Input] = how.get("model") or write.signature.hint(part)
+        wanted: type[Input] = write.signature.model(how["model"]) if "model" in how else write.signature.hint(part)
         # What is wrong with the changes should show before anything is sent.
         merge_changes({}, changes, model=wanted, allow_unknown=allow_unknown)
         ids = {**self._bound, **dict.fromkeys(write.signature.in_path.values(), record_id)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -48,6 +47,8 @@ class CooperativeScheduler:
         if not passes:
             self._free.release()
         elif on_asyncio():
+            import asyncio  # what runs
+
             asyncio.get_running_loop().call_soon(self._end_after, passes - 1)
         else:
             import trio  # what runs, if not asyncio

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
@@ -12,6 +11,8 @@ from carecloud_async.errors import WrongEventLoopError
 
 def on_asyncio() -> bool:
     """Return whether asyncio runs here; otherwise it is trio."""
+    import asyncio  # a sixth of what importing the client would take, and programs have it when they get here
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -25,6 +26,8 @@ def current_loop() -> object:
     Raises:
         WrongEventLoopError: none is running.
     """
+    import asyncio  # as above
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -45,6 +48,8 @@ def cancellation_requested() -> bool:
     """
     if not on_asyncio():
         return True
+    import asyncio  # as above
+
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 

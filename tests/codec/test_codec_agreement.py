@@ -79,3 +79,17 @@ def test_a_page_is_its_records(records, indent):
     page = codec.page(page_of(records, indent=indent), key="customers", into=Customer)
     assert page.received == len(records)
     assert same(page.items, [codec.record(answer(record), Customer) for record in records])
+
+
+@settings(max_examples=300, deadline=None)
+@given(customers(tidy=True) | customers(tidy=False))
+def test_plain_values_agree(record):
+    """What JSON gave becomes the same model whether it is tried at once or read field by field."""
+    assert same(codec.convert(record, Customer), codec.structure(record, Customer))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([str, int, float, bool]), anything)
+def test_plain_scalars_agree(into, value):
+    """A single value that is of the wanted type already is what the lenient rules make of it."""
+    assert same(codec.convert(value, into), codec.structure(value, into))

@@ -71,7 +71,7 @@ class Case:
         how, write = family._merging, declared(family.replace)
         part = next(iter(write.signature.elsewhere))
         self.family, self.write, self.part, self.how = family, write, part, how
-        self.input = how.get("model") or write.signature.hint(part)
+        self.input = write.signature.model(how["model"]) if "model" in how else write.signature.hint(part)
         self.model = self.input.reads
         self.record = untidy(self.model)
         self.id = "old"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from carecloud_async.auth.device import Device
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.resources.declare import Resource, gets, posts
 
 if TYPE_CHECKING:
+    from carecloud_async.auth.device import Device
     from carecloud_async.models import *
 
 

@@ -13,7 +13,6 @@ from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.models.customer import Customer
-from carecloud_async.models.customer_input import CustomerUpdateInput
 from carecloud_async.paging.listing import Listing, listing
 from carecloud_async.resources.customers.actions import CustomerActions
 from carecloud_async.resources.customers.loyalty import (
@@ -65,7 +64,7 @@ class Customers(
     CustomerActions,
     Updating["CustomerChanges", "Customer"],
     call="customers",
-    model=CustomerUpdateInput,
+    model="CustomerUpdateInput",
     beside=("password", "social_network_credentials", "property_records"),
 ):
     """The customers of the project, or on the customer interface the one who is logged in."""

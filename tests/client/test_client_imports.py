@@ -1,0 +1,80 @@
+"""What a program pays for before it needs it: the modules that are not loaded."""
+
+import subprocess
+import sys
+
+import pytest
+
+#: Not needed to make a client: they load with the first call, or with what few programs use.
+NOT_WITH_THE_NAMES = {
+    "aiohttp",
+    "asyncio",
+    "carecloud_async.auth.customer",
+    "carecloud_async.auth.device",
+    "carecloud_async.auth.stores.file",
+    "carecloud_async.auth.stores.redis",
+    "carecloud_async.calls.redis_rate_limit",
+    "carecloud_async.codec.lenient",
+    "carecloud_async.export",
+    "carecloud_async.models.customer_input",
+    "carecloud_async.models.user",
+    "carecloud_async.paging.prefetch",
+    "carecloud_async.resources.customers",
+    "cattrs",
+    "filelock",
+    "pyarrow",
+    "pydantic",
+    "redis",
+    "trio",
+}
+#: Nor does the first call of a program need these, its login included.
+NOT_WITH_A_CALL = {
+    "carecloud_async.auth.customer",
+    "carecloud_async.auth.device",
+    "carecloud_async.codec.lenient",
+    "carecloud_async.export",
+    "carecloud_async.models.customer_input",
+    "carecloud_async.paging.prefetch",
+    "cattrs",
+    "pydantic",
+}
+
+NAMES = "from carecloud_async import CareCloud, Customer, EnterpriseCredentials\n"
+CALL = """
+import asyncio
+import httpx
+
+def answer(request):
+    if request.url.path.endswith("/login"):
+        user = {"user_id": "1", "login": "user", "last_login": "2026-01-02 03:04:05"}
+        data = {"bearer_token": "t", "valid_to": "2099-01-01 00:00:00", "user": user}
+        return httpx.Response(200, json={"data": data})
+    return httpx.Response(200, json={"data": {"customer_id": "2"}})
+
+async def main():
+    credentials = EnterpriseCredentials(external_application_id="app", login="user", password="secret")
+    async with CareCloud("https://x.test", auth=credentials, transport=httpx.MockTransport(answer)) as client:
+        assert (await client.customers.get("2")).customer_id == "2"
+
+asyncio.run(main())
+"""
+
+
+def loaded(program):
+    """The modules that a program has loaded at its end."""
+    found = subprocess.run(
+        [sys.executable, "-c", program + "\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    return set(found.stdout.split())
+
+
+@pytest.mark.parametrize(("program", "absent"), [(NAMES, NOT_WITH_THE_NAMES), (NAMES + CALL, NOT_WITH_A_CALL)])
+def test_nothing_loads_before_it_is_needed(program, absent):
+    """The client's names come without what only calls need, and a first call without what few calls need."""
+    modules = loaded(program) - loaded("")
+    assert "carecloud_async.client" in modules
+    assert modules & absent == set()
