@@ -17,9 +17,9 @@ MAX_LOGIN_DELAY = 900.0
 FIRST_RENEWAL_DELAY = 1.0
 MAX_RENEWAL_DELAY = 60.0
 #: After a 401 that a new token did not cure: the same.
-FIRST_REPLAY_DELAY = 60.0
+FIRST_REPLAY_DELAY = 5.0
 MAX_REPLAY_DELAY = 900.0
-#: The number of operations (or device tokens) whose refusals one identity remembers.
+#: The number of operations (or device tokens) whose refusals one identity remembers, and of those that it saw served.
 MAX_REPLAY_ENTRIES = 256
 
 #: Statuses of a server that is unwell or busy, or wants the request later.
@@ -122,6 +122,7 @@ class RenewalBackoff:
 
 @define
 class _Pause:
+    token: str
     delay: float
     until: float
 
@@ -130,7 +131,8 @@ class ReplayBackoff:
     """Remembers what a fresh token was refused for, so that it is not renewed again for the same refusal.
 
     A path that always answers 401 would otherwise cost a login with every call, and a device a new token, which kills
-    the one that its siblings use.
+    the one that its siblings use. What was served before is more likely refused because the fresh token was revoked as
+    well: that costs one call its answer, and the next one renews again.
 
     Args:
         clock: the clock.
@@ -139,23 +141,36 @@ class ReplayBackoff:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._pauses: OrderedDict[str, _Pause] = OrderedDict()
+        self._served: set[str] = set()
 
     def blocks(self, key: str) -> bool:
         """Return whether a renewal for this key is useless for now."""
         pause = self._pauses.get(key)
         return pause is not None and self._clock.monotonic() < pause.until
 
-    def note(self, key: str) -> None:
-        """Note that a fresh token was refused too."""
-        last = self._pauses.pop(key, None)
-        delay = FIRST_REPLAY_DELAY if last is None else min(last.delay * 2, MAX_REPLAY_DELAY)
-        self._pauses[key] = _Pause(delay, self._clock.monotonic() + delay)
+    def note(self, key: str, token: str, *, first: float = FIRST_REPLAY_DELAY) -> None:
+        """Note that a fresh token was refused too.
+
+        Args:
+            key: what it was refused for.
+            token: the token. Calls at the same time are refused with one token, which counts once.
+            first: the first delay in seconds, for what was never served.
+        """
+        last = self._pauses.get(key)
+        if last is not None and last.token == token:
+            return
+        if last is None:
+            delay = 0.0 if key in self._served else first
+        else:
+            delay = min(max(last.delay * 2, first), MAX_REPLAY_DELAY)
+        self._pauses[key] = _Pause(token, delay, self._clock.monotonic() + delay)
+        self._pauses.move_to_end(key)
         if len(self._pauses) > MAX_REPLAY_ENTRIES:
             self._pauses.popitem(last=False)
 
-    def clear(self, key: str) -> None:
-        """Forget the refusals of a key that is served again."""
-        self._pauses.pop(key, None)
-
-    def __bool__(self) -> bool:
-        return bool(self._pauses)
+    def on_served(self, key: str) -> None:
+        """Note that a key is served, and forget its refusals."""
+        if self._pauses:
+            self._pauses.pop(key, None)
+        if len(self._served) < MAX_REPLAY_ENTRIES:
+            self._served.add(key)

@@ -18,7 +18,13 @@ from collections.abc import Callable
 import anyio
 from attrs import define, evolve, field, frozen
 
-from carecloud_async.auth.login_backoff import LoginBackoff, RenewalBackoff, ReplayBackoff, is_refusal
+from carecloud_async.auth.login_backoff import (
+    FIRST_REPLAY_DELAY,
+    LoginBackoff,
+    RenewalBackoff,
+    ReplayBackoff,
+    is_refusal,
+)
 from carecloud_async.auth.provider import AuthProvider, session_over
 from carecloud_async.auth.renewal import CONFLICT_SECONDS, PendingLogouts, TokenRefresher
 from carecloud_async.auth.secret import collect_fetched_digests
@@ -88,6 +94,7 @@ class TokenManager:
 
     def __init__(self, refresher: TokenRefresher, *, clock: Clock) -> None:
         self._refresher = refresher
+        self._of_device = refresher.provider.device_key is not None
         self._clock = clock
         self._state: ActiveToken | _NoToken | _Ended = _NoToken()
         self._refresh: _Refresh | None = None
@@ -154,7 +161,7 @@ class TokenManager:
                 raise _copy_for_caller(refresh.error)
 
     def renewal_is_useless(self, token: Token, operation: str) -> bool:
-        """Return whether a fresh token was refused for this operation a short while ago.
+        """Return whether a fresh token was refused for this operation a short while ago, and a renewal would not help.
 
         For a device it does not matter which operation: each new token would kill the one that its siblings use, and
         calls that need a customer refuse every device token.
@@ -169,13 +176,14 @@ class TokenManager:
             and state.token.value == token.value
             and self._clock.monotonic() - state.since < CONFLICT_SECONDS
         )
-        if is_fresh or self.provider.device_key is not None:
-            self._replay_backoff.note(self._replay_key(token, operation))
+        if is_fresh or self._of_device:
+            first = CONFLICT_SECONDS if self._of_device else FIRST_REPLAY_DELAY
+            self._replay_backoff.note(self._replay_key(token, operation), token.value, first=first)
 
     def on_accepted(self, describe: Callable[[], str]) -> None:
         """Note that the server served an operation: its next 401 is worth a renewal again."""
-        if self._replay_backoff and self.provider.device_key is None:
-            self._replay_backoff.clear(describe())
+        if not self._of_device:
+            self._replay_backoff.on_served(describe())
 
     async def log_in(self) -> Token:
         """Log in now, even if a token is at hand: the server checks the credentials.
@@ -223,7 +231,7 @@ class TokenManager:
             if getattr(error, "status", None) != 401:
                 raise
         else:
-            if isinstance(self._state, _Ended) and self.provider.device_key is not None:
+            if isinstance(self._state, _Ended) and self._of_device:
                 self._state = evolve(self._state, device_token=Token(token.value))
 
     @property
@@ -239,7 +247,7 @@ class TokenManager:
         return state if isinstance(state, ActiveToken) and self._clock.monotonic() < state.ends_at else None
 
     def _replay_key(self, token: Token, operation: str) -> str:
-        return operation if self.provider.device_key is None else token.value
+        return token.value if self._of_device else operation
 
     def _invalidate(self, value: str) -> None:
         """Note that the server refused a token, unless another has taken its place already."""

@@ -1,9 +1,11 @@
 """Operations that refuse every token: how many logins they cost."""
 
+import anyio
 import pytest
 from auth_tools import FakeClock, connect, make_sandbox
 
 from carecloud_async import AuthenticationError
+from carecloud_async.auth.login_backoff import FIRST_REPLAY_DELAY
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +40,7 @@ async def test_the_pause_between_logins_for_one_path_grows():
         for _ in range(3600 // 20):
             await refuse(client)
             clock.passed += 20
-    assert 4 <= sandbox.logins <= 9
+    assert 4 <= sandbox.logins <= 12
 
 
 async def test_another_path_still_renews_a_token_that_died():
@@ -65,6 +67,34 @@ async def test_a_path_that_is_served_again_renews_as_ever():
         sandbox.revoke_all()
         assert await total(client) == 5
     assert sandbox.logins == 3
+
+
+async def test_a_token_revoked_in_the_middle_of_a_replay_costs_one_call():
+    """What was served before renews at the next call, though the last fresh token was refused for it."""
+    sandbox = make_sandbox()
+    async with connect(sandbox) as client:
+        await total(client)
+        for _ in range(3):
+            sandbox.faults.add("GET /customers", status=401, times=2)
+            await refuse(client)
+            sandbox.revoke_all()
+            assert await total(client) == 5
+
+
+async def test_calls_refused_together_are_one_refusal():
+    """Twenty calls at once that one fresh token does not help hold the next login back for seconds, not for minutes."""
+    clock = FakeClock()
+    sandbox = make_sandbox(clock)
+    fault = sandbox.faults.add("GET /customers", status=401, times=None)
+    async with connect(sandbox, clock=clock) as client:
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(refuse, client)
+        assert sandbox.logins == 2
+        sandbox.faults.remove(fault)
+        sandbox.revoke_all()
+        clock.passed += FIRST_REPLAY_DELAY
+        assert await total(client) == 5
 
 
 async def test_a_refusal_of_an_old_token_is_no_reason_to_hold_back():
