@@ -11,6 +11,7 @@ from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
 from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.http.bodies import MAX_ERROR_BYTES, load
+from carecloud_async.http.outgoing import OutgoingRequest
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ class TokenFlow:
             response = yield request
             token = await self._next_token(use, request, response)
 
-    async def drive(self, request: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def drive(self, request: OutgoingRequest, send: Callable[[OutgoingRequest], Awaitable[Any]]) -> Any:
         """Drive one request without httpx's machinery.
 
         Args:
@@ -89,7 +90,8 @@ class TokenFlow:
         use = TokenUse(self._manager)
         token: Token | None = await use.first()
         while token is not None:
-            self._put(token, request)
+            request.authorize(token.value)
+            mark_sent(request)
             response = await send(request)
             token = await self._next_token(use, request, response)
         return response

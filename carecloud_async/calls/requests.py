@@ -12,15 +12,14 @@ from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.bodies import ACCEPT_ENCODING
-from carecloud_async.http.redaction import TARGET, redacted_url
+from carecloud_async.http.outgoing import OutgoingRequest, RequestForm
+from carecloud_async.http.redaction import redacted_url
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
 from carecloud_async.runtime.validators import expected
 
 #: Headers that a user's client may hold for its own calls and that must not be in ours.
 _NOT_OURS = ("Authorization", "Cookie", "Host")
-#: Methods whose requests have a Content-Length even without a body (RFC 9110, 8.6).
-_WITH_BODY = {"POST", "PUT", "PATCH"}
 #: Ad-hoc paths could make the table of URLs grow without end.
 _MOST_URLS = 1000
 #: Headers that a caller cannot add: they belong to the identity, the connection or the body.
@@ -97,9 +96,14 @@ class RequestBuilder:
     def __init__(self, context: ClientContext, interface: Interface, options: Options) -> None:
         self._http = context.http
         self._urls = context.urls
-        self._base = context.project.origin + context.project.base_path(interface)
-        self._headers = self._own_headers(context.project.host, options.language)
-        self._phases = self._own_phases(options.timeout)
+        self._base_path = context.project.base_path(interface)
+        self._base = context.project.origin + self._base_path
+        self._form = RequestForm(
+            context.http.family,
+            origin=context.project.origin if context.http.owned else None,
+            headers=self._own_headers(context.project.host, options.language),
+            phases=self._own_phases(options.timeout),
+        )
 
     def _own_headers(self, host: str, language: str) -> Any:
         headers = self._http.family.Headers(self._http.client.headers)
@@ -123,34 +127,20 @@ class RequestBuilder:
         return {"connect": timeout.connect, "read": timeout.read, "write": timeout.read, "pool": None}
 
     def build(self, call: PreparedCall) -> Any:
-        """Return a new request of the family; each attempt has its own.
+        """Return a new request, light for a client of ours, else of the family; each attempt has its own.
 
         Raises:
             ConfigurationError: the HTTP library does not take the path and query, or a header.
         """
-        operation, http = call.operation, self._http
-        extensions: dict[str, Any] = {"timeout": self._phases}
-        if http.owned:
-            # Our transports read the true URL here; parsing one for each call would cost a tenth of it.
-            extensions[TARGET] = self._base + call.target
-            url = self._template(operation)
-        else:
-            url = self._redacted(call.target, operation)
-        # A stream in place of `content` spares the family from guessing headers that we know.
-        stream = http.family.ByteStream(call.body or b"")
-        request = http.family.Request(
-            operation.method, url, headers=self._headers, stream=stream, extensions=extensions
-        )
-        request.read()
-        request.url = url  # the family made a plain copy
-        headers = request.headers
-        if call.body is not None or operation.method in _WITH_BODY:
-            headers["Content-Length"] = str(len(request.content))
+        operation = call.operation
+        url = self._template(operation) if self._http.owned else self._redacted(call.target, operation)
+        request = OutgoingRequest(self._form, operation.method, url, self._base_path + call.target, call.body)
         if call.bearer is not None:
-            headers["Authorization"] = f"Bearer {call.bearer}"
+            request.bear(call.bearer)
         if call.headers is not None:
-            headers.update(call.headers)
-        return request
+            for name, value in call.headers.items():
+                request.add_header(name, value)
+        return request if self._http.owned else request.whole()
 
     def _template(self, operation: Operation) -> Any:
         key = self._base + operation.path

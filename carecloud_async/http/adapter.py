@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 from carecloud_async.http.bodies import UnpackError, read_body
+from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import SENDING, TARGET, true_url
 from carecloud_async.http.whole_response import whole_response
 
@@ -33,11 +34,12 @@ def _adapter_class(family: ModuleType, inner_family: ModuleType) -> Any:
     class AdaptedTransport(family.AsyncBaseTransport):  # type: ignore[name-defined,misc]
         """Sends through another transport, and reads what it returns."""
 
-        returns_whole = True
-
         def __init__(self, inner: Any, max_response_bytes: int) -> None:
             self._inner = inner
             self._limit = max_response_bytes
+
+        def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
+            return self.handle_async_request(request.whole())
 
         async def handle_async_request(self, request: Any) -> Any:
             began = time.perf_counter()

@@ -10,13 +10,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine
 from functools import lru_cache
+from operator import attrgetter
 from types import FunctionType, ModuleType
 from typing import Any
 
 from carecloud_async.http.bodies import untie
+from carecloud_async.http.outgoing import OutgoingRequest
 
 #: What tracers and test tools patch on the class or on a client; a patched one has to be called.
 _PATCHED_BY_OTHERS = ("send", "_send_handling_auth", "_send_handling_redirects", "_send_single_request")
+_functions_of = attrgetter(*_PATCHED_BY_OTHERS)
+_PATCHED_HERE = frozenset(_PATCHED_BY_OTHERS)
 
 
 @lru_cache(maxsize=2)
@@ -26,7 +30,7 @@ def own_client_class(family: ModuleType) -> Any:
     An empty jar would do; but httpx translates every answer for it, which is a tenth of a small call.
     """
     log = logging.getLogger(family.__name__)
-    genuine = _functions(family) if _is_genuine(family) else None
+    genuine = _functions_of(family.AsyncClient) if _is_genuine(family) else None
 
     class NoCookies(family.Cookies):  # type: ignore[name-defined,misc]
         def extract_cookies(self, response: Any) -> None:
@@ -38,17 +42,17 @@ def own_client_class(family: ModuleType) -> Any:
             """No cookies, and nothing to put any in."""
             return NoCookies()
 
-        def send_whole(self, request: Any, *, auth: Any) -> Coroutine[Any, Any, Any]:
+        def send_whole(self, request: OutgoingRequest, *, auth: Any) -> Coroutine[Any, Any, Any]:
             """Send a request and return its response, read to its end; to be awaited.
 
             Args:
                 request: the request.
                 auth: the family's auth flow with a method `drive`, or `None`.
             """
-            transport = self._transport_for_url(request.url)
-            if self._is_watched() or not getattr(transport, "returns_whole", False):
-                return self._send_watched(request, auth)
-            send = transport.handle_async_request
+            transport = self._transport_for_url(request.url) if self._mounts else self._transport
+            send = getattr(transport, "send_outgoing", None)
+            if send is None or self._is_watched() or "handle_async_request" in vars(transport):
+                return self._send_watched(request.whole(), auth)
             way: Coroutine[Any, Any, Any] = send(request) if auth is None else auth.drive(request, send)
             return way
 
@@ -59,27 +63,22 @@ def own_client_class(family: ModuleType) -> Any:
 
         def _is_watched(self) -> bool:
             """Return whether somebody could tell by which way a request goes."""
-            hooks = self.event_hooks
+            hooks = self._event_hooks
             return bool(
-                self.is_closed
-                or hooks["request"]
+                hooks["request"]
                 or hooks["response"]
+                or self.is_closed
                 or log.isEnabledFor(logging.INFO)
-                or _functions(family) != genuine
-                or not vars(self).keys().isdisjoint(_PATCHED_BY_OTHERS)
+                or _functions_of(family.AsyncClient) != genuine
+                or not _PATCHED_HERE.isdisjoint(self.__dict__)
             )
 
     return OwnClient
-
-
-def _functions(family: ModuleType) -> tuple[Any, ...]:
-    cls = family.AsyncClient
-    return tuple([getattr(cls, name, None) for name in _PATCHED_BY_OTHERS])
 
 
 def _is_genuine(family: ModuleType) -> bool:
     """Return whether the functions are the family's own: wrappers copy names, but have code of their own."""
     return all(
         type(function) is FunctionType and function.__code__.co_qualname == f"AsyncClient.{name}"
-        for name, function in zip(_PATCHED_BY_OTHERS, _functions(family), strict=True)
+        for name, function in zip(_PATCHED_BY_OTHERS, _functions_of(family.AsyncClient), strict=True)
     )

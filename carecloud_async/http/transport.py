@@ -9,30 +9,24 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Coroutine
-from functools import lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from carecloud_async.http.adapter import adapt_transport
-from carecloud_async.http.bodies import BodyTooLargeError, UnpackError, read_chunks
+from carecloud_async.http.bodies import BodyTooLargeError, UnpackError
+from carecloud_async.http.connections import connector_class
+from carecloud_async.http.exchange import LONGEST_HEADER, Exchanges, read_content
 from carecloud_async.http.network import Verify, tls_context
+from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import true_url
-from carecloud_async.http.whole_response import whole_response
+from carecloud_async.http.whole_response import WholeAnswer, whole_response
 from carecloud_async.runtime.event_loops import on_asyncio
 
 if TYPE_CHECKING:
     import aiohttp
-
-
-#: Proxies and policies write long headers; aiohttp's own bound of 8 KB would make a failure of an answer.
-_LONGEST_HEADER = 64 * 1024
-#: Bodies up to this size are read at once, in bytes.
-_SHORT = 256 * 1024
-#: How often a connection is thrown away because bytes wait on it that nobody asked for.
-_MOST_UNSOUND = 100
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
@@ -45,8 +39,6 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         max_response_bytes: the largest response, unpacked.
     """
 
-    returns_whole = True
-
     def __init__(
         self, *, max_connections: int, verify: Verify | None, proxy: str | None, max_response_bytes: int
     ) -> None:
@@ -54,17 +46,18 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         self._max_connections = max_connections
         self._verify = verify
         self._proxy = proxy
-        self._inner: httpx.AsyncBaseTransport | None = None
+        self._inner: Any = None
         self._closed = False
 
     def handle_async_request(self, request: httpx.Request) -> Coroutine[Any, Any, httpx.Response]:
         """Send one request; see `httpx.AsyncBaseTransport`."""
-        inner = self._inner
-        if inner is None:
-            if self._closed:
-                raise httpx.ConnectError("the connection pool is closed")
-            inner = self._inner = self._open()
-        return inner.handle_async_request(request)
+        way: Coroutine[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
+        return way
+
+    def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | WholeAnswer]:
+        """Send a request of the SDK that nobody watches, and read its answer to the end."""
+        way: Coroutine[Any, Any, httpx.Response | WholeAnswer] = (self._inner or self._opened()).send_outgoing(request)
+        return way
 
     async def aclose(self) -> None:
         """Close the pool for good."""
@@ -72,6 +65,12 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         inner, self._inner = self._inner, None
         if inner is not None:
             await inner.aclose()
+
+    def _opened(self) -> Any:
+        if self._closed:
+            raise httpx.ConnectError("the connection pool is closed")
+        self._inner = self._open()
+        return self._inner
 
     def _open(self) -> httpx.AsyncBaseTransport:
         context = False if self._verify is None else tls_context(self._verify)
@@ -122,16 +121,17 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._limit = max_response_bytes
         self._last_timeout = aiohttp.ClientTimeout(total=None)
         self._session = aiohttp.ClientSession(
-            connector=_connector_class()(limit=max_connections, ssl=verify),
+            connector=connector_class()(limit=max_connections, ssl=verify),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             raise_for_status=False,
             trust_env=False,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
         )
         if hasattr(self._session, "_retry_connection"):
             self._session._retry_connection = False  # our retry counts and judges every attempt
+        self._exchanges = Exchanges(self._session, limit=max_response_bytes)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its answer to the end, so that the connection is free again."""
@@ -149,15 +149,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 body = await self._read(response)
         except BodyTooLargeError:
             raise
-        except UnpackError as error:
-            raise httpx.DecodingError(str(error), request=request) from error
-        except httpx.TransportError as error:
-            error.request = request
-            raise
         except Exception as error:
-            mapped = self._map(error)
-            mapped.request = request
-            raise mapped from error
+            named = self._named(error, request)
+            if named is error:
+                raise
+            raise named from error
         whole: httpx.Response = whole_response(
             httpx,
             response.status,
@@ -168,19 +164,24 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
         return whole
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        encoding = response.headers.get("Content-Encoding", "")
-        length = response.content_length
-        if not encoding and length is not None and length <= _SHORT:
-            return await response.read()
+    async def send_outgoing(self, request: OutgoingRequest) -> httpx.Response | WholeAnswer:
+        """Send a request of the SDK that nobody watches, as an exchange where it is plain."""
+        if self._proxy is not None or not request.is_plain or not self._exchanges.may_be_made:
+            return await self.handle_async_request(request.whole())
         try:
-            return await read_chunks(
-                response.content.iter_any(),
-                status=response.status,
-                length=length,
-                encoding=encoding,
-                limit=self._limit,
-            )
+            head, body = await self._exchanges.make(request, self._timeout(request))
+        except BodyTooLargeError:
+            raise
+        except Exception as error:
+            named = self._named(error, request.whole())
+            if named is error:
+                raise
+            raise named from error
+        return WholeAnswer(httpx, head.code, headers=head.raw_headers, content=body)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        try:
+            return await read_content(response.content, response.status, response.headers, limit=self._limit)
         finally:
             if not response.content.at_eof():
                 response.close()  # what is still to come is nobody's
@@ -189,7 +190,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Close the session."""
         await self._session.close()
 
-    def _timeout(self, request: httpx.Request) -> aiohttp.ClientTimeout:
+    def _timeout(self, request: httpx.Request | OutgoingRequest) -> aiohttp.ClientTimeout:
         given = request.extensions.get("timeout", {})
         pool, connect, read = given.get("pool"), given.get("connect"), given.get("read")
         last = self._last_timeout
@@ -197,6 +198,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             last = self._aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=connect, sock_read=read)
             self._last_timeout = last
         return last
+
+    def _named(self, error: Exception, request: httpx.Request) -> Exception:
+        """Return the exception of httpx that says the same, about the request."""
+        if isinstance(error, UnpackError):
+            return httpx.DecodingError(str(error), request=request)
+        named = error if isinstance(error, httpx.TransportError) else self._map(error)
+        named.request = request
+        return named
 
     def _map(self, error: Exception) -> httpx.TransportError:
         """Name the httpx exception that says the same; nothing else leaves this transport."""
@@ -225,42 +234,3 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 def _headers(request: httpx.Request) -> list[tuple[str, str]]:
     # As `multi_items` does, without trying each known encoding on every header first.
     return [(name.decode(), value.decode()) for name, value in request.headers.raw]
-
-
-@lru_cache(maxsize=1)
-def _connector_class() -> Any:
-    """Return aiohttp's connector, but one that never hands out a connection on which unread bytes wait.
-
-    What a server sends behind a response would be read as the response to the next request on that connection, which
-    may be another customer's (RFC 9112, 6.3: such bytes are not to be taken for a response).
-    """
-    import aiohttp
-    from aiohttp.client_proto import ResponseHandler
-
-    class EndingHandler(ResponseHandler):
-        def connection_lost(self, exc: BaseException | None) -> None:
-            # aiohttp tells the reader of a body of nothing if it is the body that broke the rules of HTTP (a chunk
-            # without a size), and stops the clock of its read timeout: it would wait until the end of the call's time.
-            body, error = self._payload, self.exception()
-            super().connection_lost(exc)
-            if body is not None and not body.is_eof() and body.exception() is None:
-                body.set_exception(aiohttp.ClientPayloadError("the body ends in error"), error or exc or EOFError())
-
-    class CleanConnector(aiohttp.TCPConnector):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self._factory = cast("Any", partial(EndingHandler, loop=self._loop))
-
-        async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-            for _ in range(_MOST_UNSOUND):
-                connection = await super().connect(req, traces, timeout)
-                if connection.protocol is not None and not connection.protocol.should_close:
-                    return connection
-                connection.close()
-            raise httpx.ConnectError("the server sends responses to requests that were not made")
-
-        def __repr__(self) -> str:
-            # aiohttp's warning about one that was never closed shows it.
-            return "<connections of a CareCloud client: use `async with CareCloud(…) as client`, or await its aclose()>"
-
-    return CleanConnector

@@ -24,6 +24,31 @@ def whole_response(
     return _whole_class(family)(status, body=body, headers=headers, extensions=extensions, seconds=seconds)
 
 
+class WholeAnswer:
+    """As much of a whole response as the SDK itself looks at, for requests that nobody watches.
+
+    Args:
+        family: httpx or httpx2.
+        status_code: the HTTP status.
+        headers: the headers as they came.
+        content: the unpacked body.
+    """
+
+    __slots__ = ("content", "headers", "status_code")
+
+    is_closed = True
+
+    def __init__(self, family: ModuleType, status_code: int, *, headers: Any, content: bytes) -> None:
+        self.status_code = status_code
+        self.headers: Any = _late_headers_class(family)(headers)
+        self.content = content
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of 200 to 299."""
+        return 200 <= self.status_code <= 299
+
+
 @lru_cache(maxsize=2)
 def _whole_class(family: ModuleType) -> Any:
     late_headers, nothing_left = _late_headers_class(family), family.ByteStream(b"")

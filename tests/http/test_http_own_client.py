@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from carecloud_async import CareCloud
+from carecloud_async.http.outgoing import OutgoingRequest, RequestForm
 from carecloud_async.http.whole_response import whole_response
 from carecloud_async.sandbox import Sandbox
 
@@ -113,10 +114,11 @@ async def test_an_error_of_the_transport_names_its_request(sandbox):
         raise httpx.ReadError("gone")
 
     async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=httpx.MockTransport(handle)) as client:
-        request = client.http.build_request("GET", "https://x.example.com/")
+        form = RequestForm(httpx, origin="https://x.example.com", headers=httpx.Headers(), phases={})
+        request = OutgoingRequest(form, "GET", httpx.URL("https://x.example.com/"), "/", None)
         with pytest.raises(httpx.ReadError) as caught:
             await client.http.send_whole(request, auth=None)
-    assert caught.value.request is request
+    assert caught.value.request is request.whole()
 
 
 @FAMILIES

@@ -1,0 +1,193 @@
+"""Outgoing requests: light ones, of which the family's object is made when somebody looks at it.
+
+Making a `Request` of httpx is a fifth of what the SDK itself spends on a small call, and most are never looked at: our
+transport on aiohttp needs no more than the bytes. A hook, a log, a user's transport and an error get the whole one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, MutableMapping
+from types import ModuleType
+from typing import Any
+
+from carecloud_async.http.redaction import TARGET
+
+#: Verbs whose requests have a Content-Length even without a body (RFC 9110, 8.6).
+_WITH_BODY = {"POST", "PUT", "PATCH"}
+#: Verbs whose requests and answers have no rules of their own on the wire, as HEAD has.
+_PLAIN_VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+#: Bodies from here on, in bytes, are written in turns with the server's reading.
+_LARGE = 64 * 1024
+#: Paths and queries that every library writes as they are.
+_PLAIN_TARGET = re.compile(r"/[A-Za-z0-9/_.~%&=+:@,;!$'()*-]*(?:\?[A-Za-z0-9/_.~%&=+:@,;!$'()*?-]+)?")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+#: Headers that change how a request is written, or that are not to be added twice.
+_FRAMING = {
+    "authorization", "connection", "content-encoding", "content-length", "cookie", "expect", "host", "te", "trailer",
+    "transfer-encoding", "upgrade",
+}  # fmt: skip
+
+
+class RequestForm:
+    """What all requests of one view share.
+
+    Args:
+        family: httpx or httpx2.
+        origin: scheme, host and port; `None` for a user's client, whose requests have their true URL.
+        headers: the family's `Headers`.
+        phases: the family's timeouts of connecting, reading, writing and waiting for a connection.
+
+    Attributes:
+        names: the names of the headers, in small letters.
+        lines: the headers as they are written; `None` if they cannot be written by us.
+    """
+
+    __slots__ = ("family", "headers", "lines", "names", "origin", "phases")
+
+    def __init__(
+        self, family: ModuleType, *, origin: str | None, headers: Any, phases: dict[str, float | None]
+    ) -> None:
+        self.family = family
+        self.origin = origin
+        self.headers = headers
+        self.phases = phases
+        self.names = frozenset(headers)
+        self.lines = _lines([(name.decode(), value.decode()) for name, value in headers.raw])
+
+
+class OutgoingRequest:
+    """One request of the SDK, as often as the auth flow sends it.
+
+    Args:
+        form: what it shares with others.
+        method: the verb.
+        url: the family's URL, which prints as the path template.
+        target: the true path and query.
+        body: the body, if any.
+
+    Attributes:
+        extensions: what the family's object has too; the auth flow leaves its mark there.
+    """
+
+    __slots__ = ("_added", "_authorization", "_body", "_form", "_target", "_whole", "extensions", "method", "url")
+
+    def __init__(self, form: RequestForm, method: str, url: Any, target: str, body: bytes | None) -> None:
+        self.method = method
+        self.url = url
+        self.extensions: dict[str, Any] = {"timeout": form.phases}
+        if form.origin is not None:
+            # Our own transports read the true URL there; parsing one for each call would cost a tenth of it.
+            self.extensions[TARGET] = form.origin + target
+        self._form = form
+        self._target = target
+        self._body = body or b""
+        self._added: dict[str, tuple[str, str]] = {}
+        self._authorization: str | None = None
+        self._whole: Any = None
+        if body is not None or method in _WITH_BODY:
+            self._added["content-length"] = ("Content-Length", str(len(self._body)))
+
+    @property
+    def headers(self) -> MutableMapping[str, str]:
+        """The headers; some can be added without making the family's object."""
+        return _OutgoingHeaders(self)
+
+    @property
+    def origin(self) -> str:
+        """The server's scheme, host and port."""
+        return self._form.origin or ""
+
+    def add_header(self, name: str, value: str) -> None:
+        """Set a header."""
+        key = name.lower()
+        is_new = key not in self._form.names and key not in _FRAMING
+        if self._whole is None and is_new and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
+            self._added[key] = (name, value)
+        else:
+            self.whole().headers[name] = value
+
+    def bear(self, token: str) -> None:
+        """Send a token of the caller's instead of one that the auth flow puts in."""
+        self._added["authorization"] = ("Authorization", f"Bearer {token}")
+
+    def authorize(self, token: str) -> None:
+        """Put the auth flow's token in, in the place of an earlier one."""
+        self._authorization = value = f"Bearer {token}"
+        if self._whole is not None:
+            self._whole.headers["Authorization"] = value
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether `wire()` gives what any library would write; nobody has looked at the family's object then."""
+        return (
+            self._whole is None
+            and self._form.lines is not None
+            and self.method in _PLAIN_VERBS
+            and len(self._body) < _LARGE
+            and _PLAIN_TARGET.fullmatch(self._target) is not None
+        )
+
+    def wire(self) -> bytes:
+        """Return the bytes of a plain request; not to be kept in a variable, which error reporters would print."""
+        added = "".join([f"{name}: {value}\r\n" for name, value in self._added.values()]) if self._added else ""
+        token = "" if self._authorization is None else f"Authorization: {self._authorization}\r\n"
+        ending = "Content-Length: 0\r\n\r\n" if self.method == "DELETE" and not self._body else "\r\n"
+        head = f"{self.method} {self._target} HTTP/1.1\r\n{self._form.lines}{added}{token}{ending}".encode("ascii")
+        return head + self._body if self._body else head
+
+    def whole(self) -> Any:
+        """Return the family's request; the same one each time."""
+        whole = self._whole
+        if whole is None:
+            whole = self._whole = self._make_whole()
+        return whole
+
+    def _make_whole(self) -> Any:
+        form = self._form
+        # A stream in place of `content` spares the family from guessing headers that we know.
+        stream = form.family.ByteStream(self._body)
+        whole = form.family.Request(self.method, self.url, headers=form.headers, stream=stream)
+        whole.read()
+        whole.url = self.url  # the family made a plain copy
+        whole.extensions = self.extensions
+        for name, value in self._added.values():
+            whole.headers[name] = value
+        if self._authorization is not None:
+            whole.headers["Authorization"] = self._authorization
+        return whole
+
+
+class _OutgoingHeaders(MutableMapping[str, str]):
+    """The headers of an outgoing request: whoever does more than to add some looks at the family's."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: OutgoingRequest) -> None:
+        self._request = request
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._request.add_header(name, value)
+
+    def __getitem__(self, name: str) -> str:
+        found: str = self._request.whole().headers[name]
+        return found
+
+    def __delitem__(self, name: str) -> None:
+        del self._request.whole().headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._request.whole().headers)
+
+    def __len__(self) -> int:
+        return len(self._request.whole().headers)
+
+
+def _lines(headers: list[tuple[str, str]]) -> str | None:
+    """Return headers as they are written, the host first as every library has it."""
+    if not all(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value) for name, value in headers):
+        return None
+    if [name for name, _ in headers[:1]] != ["Host"]:
+        return None
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
