@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import lru_cache, partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: How often a connection is thrown away because bytes wait on it that nobody asked for.
 _MOST_UNSOUND = 100

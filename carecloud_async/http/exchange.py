@@ -7,7 +7,6 @@ here as there, and so are the exceptions.
 
 from __future__ import annotations
 
-import asyncio
 from operator import attrgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -121,6 +120,8 @@ class Exchanges:
         """Return what tells the connector where to: a request to nothing but the server."""
         place = self._places.get(origin)
         if place is None:
+            import asyncio
+
             from yarl import URL
 
             loop = asyncio.get_running_loop()
