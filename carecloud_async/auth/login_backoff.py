@@ -18,6 +18,8 @@ FIRST_RENEWAL_DELAY = 1.0
 MAX_RENEWAL_DELAY = 60.0
 #: After a 401 that a new token did not cure: the same.
 FIRST_REPLAY_DELAY = 5.0
+#: The same for what was served before, from the second time on.
+FIRST_SERVED_DELAY = 1.0
 MAX_REPLAY_DELAY = 900.0
 #: The number of operations (or device tokens) whose refusals one identity remembers, and of those that it saw served.
 MAX_REPLAY_ENTRIES = 256
@@ -162,7 +164,7 @@ class ReplayBackoff:
         if last is None:
             delay = 0.0 if key in self._served else first
         else:
-            delay = min(max(last.delay * 2, first), MAX_REPLAY_DELAY)
+            delay = min(last.delay * 2 or FIRST_SERVED_DELAY, MAX_REPLAY_DELAY)
         self._pauses[key] = _Pause(token, delay, self._clock.monotonic() + delay)
         self._pauses.move_to_end(key)
         if len(self._pauses) > MAX_REPLAY_ENTRIES:

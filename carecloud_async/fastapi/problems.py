@@ -13,7 +13,6 @@ from typing import Any
 from attrs import evolve, frozen
 
 from carecloud_async.errors import (
-    ApiError,
     AuthenticationError,
     BadRequestError,
     CareCloudError,
@@ -117,9 +116,7 @@ def problem_of(error: CareCloudError) -> Problem:
         problem = evolve(problem, retry_after=_retry_after(error))
     if isinstance(error, BadRequestError):
         problem = evolve(problem, errors=error.invalid_params)
-    if isinstance(error, ApiError):
-        problem = evolve(problem, correlation_id=error.correlation_id)
-    return problem
+    return evolve(problem, correlation_id=error.correlation_id)
 
 
 def _kind(error: CareCloudError) -> Problem:

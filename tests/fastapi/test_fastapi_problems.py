@@ -138,13 +138,14 @@ async def test_refused_input(app, enter):
     ids=str,
 )
 async def test_faults_of_the_server_behind(sandbox, make, enter, app, fault, status, retry_after, caplog):
-    """What goes wrong behind is answered by the table, and logged with the route's template instead of the path."""
+    """What goes wrong behind is answered by the table, with the call's id, and logged with the route's template."""
     app.router.lifespan_context = carecloud_lifespan(lambda: make(timeout=0.2))
     sandbox.faults.add("GET /customers/{customer_id}", **fault)
     async with enter(app) as http:
         answer = await http.get("/customers/8ea6abece4cd0a4ded0a29f093")
     assert answer.status_code == answer.json()["status"] == status
     assert answer.headers.get("retry-after") == retry_after
+    assert len(answer.json()["correlation_id"]) == 16
     ours = [record.getMessage() for record in caplog.records if record.name == "carecloud_async.fastapi"]
     assert [line.partition(":")[0] for line in ours] == [f"GET /customers/{{customer_id}} answers {status}"]
 

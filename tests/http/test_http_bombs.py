@@ -105,6 +105,25 @@ async def ask(kind, answer, **options):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_a_small_limit_holds_for_a_short_answer(kind):
+    """A limit below what is read at once counts too: a plain answer of a few hundred bytes is beyond one of 100."""
+    error = await ask(kind, packed(b'{"data":"%s"}' % (b"x" * 300), b"identity"), max_response_bytes=100)
+    assert str(error) == "GET /customers: the response is larger than max_response_bytes=100"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_small_limit_holds_for_a_plain_answer(kind):
+    """The same without a Content-Encoding, which the default transport reads at once."""
+
+    async def plain(stream):
+        body = b'{"data":"%s"}' % (b"x" * 300)
+        await stream.send(HEAD % 200 + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    error = await ask(kind, plain, max_response_bytes=100)
+    assert str(error) == "GET /customers: the response is larger than max_response_bytes=100"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "answer",
     [packed(BOMB), packed(TWICE, b"gzip, gzip"), packed(zlib.compress(bytes(8 * MEGABYTE)), b"deflate"), endless],
