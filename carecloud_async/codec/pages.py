@@ -6,7 +6,6 @@ the untidy ones; (3) JSON that is damaged, repaired and then as in (2).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from typing import Generic, TypeVar
 
@@ -28,9 +27,6 @@ WHOLE_PAGE = 2**20
 SLICE = 400 * 1024
 #: The largest page, in bytes, that is decoded at once though its records may be read a few at a time.
 SMALL_PAGE = 128 * 1024
-#: The bytes of the records that are then read at a time, and their number at most: other tasks run in between, and a
-#: checkpoint costs as much as handing out fifty.
-FEW, BATCH = 64 * 1024, 250
 
 
 @frozen(kw_only=True, repr=False)
@@ -77,12 +73,12 @@ def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None
         if found is not None:
             return found
         yield
-    unread = _cut(body, key, into, size=SLICE)
+    unread = _cut(body, key, into)
     items: list[T] = []
     while unread.records:
         if items or len(body) > SLICE:
             yield
-        items += unread.records.read()
+        items += unread.records.read(SLICE)
     return DecodedPage(items=items, total_items=unread.total_items, received=unread.received)
 
 
@@ -98,7 +94,7 @@ def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | Unr
         Malformed: as `page` does; it is JSON from the beginning to the end.
     """
     found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not habit_of(into).untidy else None
-    return _cut(body, key, into, size=FEW, most=BATCH) if found is None else found
+    return _cut(body, key, into) if found is None else found
 
 
 def exhaust(slices: Generator[object, None, R]) -> R:
@@ -111,10 +107,10 @@ def exhaust(slices: Generator[object, None, R]) -> R:
             return result
 
 
-def _cut(body: bytes, key: str, into: type[T], *, size: int, most: int = sys.maxsize) -> UnreadPage[T]:
-    """Cut a page into its records, of which so many bytes may be read at a time, and so many at most."""
+def _cut(body: bytes, key: str, into: type[T]) -> UnreadPage[T]:
+    """Cut a page into its records."""
     raws, total_items = cut(body, key)
-    records = UnreadRecords(raws, into, size=min(len(raws) * size // max(len(body), 1) + 1, most))
+    records = UnreadRecords(raws, into, size=len(body))
     return UnreadPage(records=records, total_items=total(total_items), received=len(raws))
 
 

@@ -1,14 +1,19 @@
 """`UnreadRecords`: the records of a page that were cut out of it, and are read a few at a time when they are wanted.
 
 Records that are read while their reader waits are in the processor's cache when they are handed out, and gone before
-the garbage collector comes to look at them: a page of a thousand takes two thirds of the time that it takes as a whole.
-Until then it is what the server sent, a third of the memory.
+the garbage collector comes to look at them: a page of a thousand takes a fifth less time than as a whole. Until then it
+is what the server sent, a third of the memory.
+
+Of a reader who keeps the records none is gone, and the collector comes the more often the fewer are read at a time. To
+such a one they are handed out of larger reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
+from weakref import ref
 
 import msgspec
 from attrs import define
@@ -20,23 +25,36 @@ from carecloud_async.codec.repair import load
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.warnings import FieldWarning
 
-__all__ = ["UnreadRecords", "habit_of"]
+__all__ = ["BATCH", "UnreadRecords", "habit_of"]
 
 T = TypeVar("T")
 
 #: The cost of an untidy record, in tidy ones.
 _UNTIDY_COST = 4
 
+#: The records that are handed out before other tasks run: a checkpoint costs as much as handing out fifty.
+BATCH = 250
+#: The bytes of the records that are read at a time: some 400 objects, where the garbage collector comes after 700.
+_FEW = 40 * 1024
+#: Those for a reader who keeps the records: three milliseconds.
+_MANY = 2**20
+
+
+def _gone() -> None:
+    """Stand for a reference to a record that is gone."""
+
 
 @define
 class Habit:
-    """What the records of a type were like of late.
+    """What the records of a type were like of late, and what became of them.
 
     Attributes:
         untidy: whether the last page held an untidy record; the next one then most likely does.
+        last: the first record of the last batch that was handed out, while it is kept.
     """
 
     untidy: bool = False
+    last: Callable[[], object] = _gone
 
 
 @typed_cache
@@ -52,31 +70,53 @@ class UnreadRecords(Generic[T]):
     Args:
         raws: the JSON of each record.
         into: the model class of a record.
-        size: the number of tidy records that may be read at a time.
+        size: the bytes of the page.
     """
 
-    __slots__ = ("_decoder", "_into", "_position", "_raws", "_size", "_untidy")
+    __slots__ = ("_ahead", "_decoder", "_each", "_habit", "_into", "_position", "_raws", "_untidy")
 
     def __init__(self, raws: Sequence[bytes | msgspec.Raw], into: type[T], *, size: int) -> None:
+        self._each = size // max(len(raws), 1) + 1
         self._raws = _without_nulls(raws, into)
         self._into = into
-        self._size = size
         self._decoder = value_decoder(into)
+        self._habit = habit_of(into)
         self._position = 0
         self._untidy = 0
+        self._ahead: list[T] = []
 
     def __len__(self) -> int:
-        """Return the number of records that are not read."""
-        return len(self._raws) - self._position
+        """Return the number of records that are still to be had."""
+        return len(self._raws) - self._position + len(self._ahead)
+
+    def batch(self) -> list[T]:
+        """Return the records to be handed out next, at most `BATCH`; none if there are no more.
+
+        Raises:
+            Malformed: as `read` does.
+        """
+        habit = self._habit
+        if not self._ahead:
+            kept = habit.last() is not None
+            self._ahead = self.read(_MANY) if kept else self.read(_FEW, most=BATCH)
+        batch = self._ahead[:BATCH]
+        del self._ahead[:BATCH]
+        # The last one of a batch is most often still in the reader's hands when the next one is wanted.
+        habit.last = ref(batch[0]) if len(batch) > 1 else _gone
+        return batch
 
     @gc_paused
-    def read(self) -> list[T]:
+    def read(self, size: int, *, most: int = sys.maxsize) -> list[T]:
         """Read the next few records; none if all are read. An error leaves them as they are.
+
+        Args:
+            size: how many bytes of tidy records to read; of untidy ones it is less.
+            most: how many records to read at most.
 
         Raises:
             Malformed: a record cannot be read, which is no fault that any record of the API ever had.
         """
-        raws = self._raws[self._position : self._position + self._size]
+        raws = self._raws[self._position : self._position + min(size // self._each + 1, most)]
         items: list[T] = []
         untidy = 0
         while len(items) < len(raws) - untidy * _UNTIDY_COST:
@@ -87,8 +127,8 @@ class UnreadRecords(Generic[T]):
                 untidy += 1
         self._position += len(items)
         self._untidy += untidy
-        if not len(self):
-            habit_of(self._into).untidy = self._untidy > 0
+        if self._position == len(self._raws):
+            self._habit.untidy = self._untidy > 0
         return items
 
     def keys(self, name: str | None) -> Iterator[Any]:

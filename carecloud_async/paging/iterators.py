@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 from attrs import frozen
 
 from carecloud_async.codec import Malformed, UnreadRecords
-from carecloud_async.codec.pages import BATCH
+from carecloud_async.codec.unread import BATCH
 from carecloud_async.errors import ResponseError
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class UnreadPage(ReceivedPage[T]):
 
     def _read(self) -> list[T]:
         try:
-            return self.records.read()
+            return self.records.batch()
         except Malformed as error:
             problem = str(error)  # raised below: the error's context would keep the page
         raise self.error(problem)

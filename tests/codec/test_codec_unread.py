@@ -1,5 +1,6 @@
 """Pages whose records are read a few at a time: the records of the page at once, in bounded steps."""
 
+import copy
 import json
 
 import pytest
@@ -13,11 +14,20 @@ from carecloud_async.models import Customer, Store
 
 
 def read_all(records):
-    """Return all records, and the number of them that each step read."""
-    steps = []
+    """Return all records, and the number of them in each batch, of which none is kept while the next one is read."""
+    found, sizes = [], []
     while records:
-        steps.append(records.read())
-    return [record for step in steps for record in step], [len(step) for step in steps]
+        batch = records.batch()
+        sizes.append(len(batch))
+        found += map(copy.copy, batch)
+        del batch
+    return found, sizes
+
+
+@pytest.fixture(autouse=True)
+def _no_habits():
+    habit = unread.habit_of(Customer)
+    habit.untidy, habit.last = False, unread._gone
 
 
 def unread_page(body, into=Customer, key="customers"):
@@ -33,19 +43,18 @@ def test_records_read_later_are_those_of_the_page(records, few):
     """Whatever a page holds and however few are read at a time, its records are those of the page at once."""
     body = page_of(records)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pages, "FEW", few)
+        patched.setattr(unread, "_FEW", few)
         page = unread_page(body)
+        found = read_all(page.records)[0]
     whole = codec.page(body, key="customers", into=Customer)
     assert (page.received, page.total_items) == (whole.received, whole.total_items)
-    assert len(page.records) == len(whole.items)
-    assert read_all(page.records)[0] == whole.items
-    assert page.records.read() == []
+    assert found == whole.items
+    assert page.records.batch() == page.records.read(10) == []
 
 
 @pytest.mark.parametrize(("people", "phone", "is_read"), [(50, "420", True), (50, 420, False), (2000, "420", False)])
 def test_only_small_tidy_pages_are_read_at_once(people, phone, is_read):
     """What is large or untidy waits until it is wanted."""
-    unread.habit_of(Customer).untidy = False
     page = codec.unread_page(page_of([customer(phone=phone)] * people), key="customers", into=Customer)
     assert isinstance(page, codec.DecodedPage) == is_read
 
@@ -53,7 +62,6 @@ def test_only_small_tidy_pages_are_read_at_once(people, phone, is_read):
 def test_small_pages_are_read_at_once_again_behind_a_tidy_one():
     """One untidy page makes the next one wait; a tidy one that was read ends that."""
     tidy, untidy = page_of([customer()] * 3), page_of([customer(phone=420)] * 3)
-    unread.habit_of(Customer).untidy = False
     kinds = []
     for body in (untidy, tidy, tidy):
         page = codec.unread_page(body, key="customers", into=Customer)
@@ -64,12 +72,39 @@ def test_small_pages_are_read_at_once_again_behind_a_tidy_one():
 
 
 def test_steps_are_short():
-    """A step reads 64 KiB of records, a few untidy ones in their place, and at most 250 however small they are."""
+    """A step reads 40 KiB of records, a few untidy ones in their place, and at most 250 however small they are."""
     sizes = {phone: read_all(unread_page(page_of([customer(phone=phone)] * 3000)).records)[1] for phone in ("420", 420)}
     record = len(json.dumps(customer(phone="420")))
-    assert max(sizes["420"]) <= pages.FEW / record + 1
+    assert max(sizes["420"]) <= unread._FEW / record + 1
     assert max(sizes[420]) <= max(sizes["420"]) / 4
     assert max(read_all(unread_page(page_of([{"customer_id": "1"}] * 3000)).records)[1]) == 250
+
+
+@pytest.mark.parametrize("phone", ["420", 420])
+def test_a_reader_who_keeps_the_records_has_them_out_of_larger_reads(phone, monkeypatch):
+    """From the second batch on, whole pages are read at once, and handed out in batches; until records are dropped."""
+    reads = []
+    read = unread.UnreadRecords.read
+
+    def noting(self, *args, **kwargs):
+        found = read(self, *args, **kwargs)
+        reads.append(len(found))
+        return found
+
+    monkeypatch.setattr(unread.UnreadRecords, "read", noting)
+    body = page_of([customer(phone=phone)] * 900)
+    records, kept, sizes = unread_page(body).records, [], []
+    while records:
+        kept += (batch := records.batch())
+        sizes.append(len(batch))
+    assert reads[0] < 100
+    assert reads[1] > 2 * reads[0]
+    assert max(sizes) == min(max(reads), 250)
+    assert kept == codec.page(body, key="customers", into=Customer).items
+    del kept, batch
+    reads.clear()
+    read_all(unread_page(body).records)
+    assert max(reads) < 100
 
 
 def test_a_model_with_renamed_fields_is_read_later_too():
@@ -102,7 +137,7 @@ def test_an_error_comes_again(monkeypatch):
         patched.setattr(unread, "load", lambda raw: codec.page(bytes(raw), key="x", into=Customer))
         for _ in range(2):
             with pytest.raises(codec.Malformed):
-                records.read()
+                records.batch()
     assert len(records) == 2
     assert [record.personal_information.phone for record in read_all(records)[0]] == ["420523828931", "420"]
 
