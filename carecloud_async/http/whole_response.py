@@ -97,6 +97,18 @@ def _late_headers_class(family: ModuleType) -> Any:
             super().__init__(raw)
             return getattr(self, name)
 
+        def get(self, key: str, default: Any = None) -> Any:
+            """Return a header's value; one in ASCII is found without looking through the others."""
+            raw = self.__dict__.get("_raw")
+            if raw is None or not key.isascii():
+                return super().get(key, default)
+            wanted = key.lower().encode()
+            found = [value for name, value in raw if name.lower() == wanted]
+            if not found:
+                return default
+            value = b", ".join(found)
+            return value.decode() if value.isascii() else super().get(key, default)
+
         def __reduce__(self) -> Any:
             return family.Headers, (self.raw,)
 

@@ -6,11 +6,13 @@ import tracemalloc
 import zlib
 
 import anyio
+import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RequestTimeoutError, ResponseError, RetryPolicy, ServerError
+from carecloud_async.http import bodies
 from carecloud_async.http.bodies import BodyTooLargeError, UnpackError, collect
 from carecloud_async.sandbox import Sandbox
 
@@ -173,6 +175,30 @@ async def test_unpacking_counts_against_the_deadline_and_lets_others_run():
         await collect(chunks(BOMB), encoding="gzip", limit=2**40)
         raise AssertionError("it was unpacked to its end")
     assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("data", [bytes(4 * MEGABYTE), b"0123456789abcdef" * 200_000], ids=["zeros", "digits"])
+@pytest.mark.parametrize("piece", [1000, MEGABYTE])
+async def test_little_is_unpacked_between_two_passes_of_the_loop(monkeypatch, data, piece):
+    """Whatever the size of what comes in, others run after 128 KiB of output, a piece of 64 KiB more at most."""
+    passes, count, checkpoint = [0], bodies._Inflater.feed, anyio.lowlevel.checkpoint
+
+    def counted(layer, chunk):
+        for part in count(layer, chunk):
+            passes[-1] += len(part)
+            yield part
+
+    async def noted():
+        passes.append(0)
+        await checkpoint()
+
+    monkeypatch.setattr(bodies._Inflater, "feed", counted)
+    monkeypatch.setattr(anyio.lowlevel, "checkpoint", noted)
+    packed = gzip.compress(data)
+    parts = [packed[start : start + piece] for start in range(0, len(packed), piece)]
+    assert await collect(chunks(*parts), encoding="gzip", limit=8 * MEGABYTE) == data
+    assert max(passes) < 192 * 1024
+    assert sum(passes) == len(data)
 
 
 async def test_a_bomb_takes_little_memory():

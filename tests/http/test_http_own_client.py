@@ -138,3 +138,15 @@ def test_headers_that_are_read_late_are_headers(family):
     assert pickle.loads(pickle.dumps(headers())) == expected
     assert family.Headers(headers()) == expected
     assert not hasattr(headers(), "no_such_name")
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ["date", "DATE", "x-odd", "X-Two", "x-none", ""])
+@pytest.mark.parametrize("odd", ["ř".encode(), b"\xff", b"plain"])
+def test_a_header_is_found_without_the_others(family, name, odd):
+    """`get` before anything else was asked returns what the family's does, in whatever encoding the others are."""
+    raw = ((b"Date", b"Wed"), (b"X-Odd", odd), (b"x-two", b"1"), (b"X-Two", b"2"))
+    headers = whole_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
+    assert headers.get(name) == family.Headers(raw).get(name)
+    assert headers.get(name, "else") == family.Headers(raw).get(name, "else")
+    assert headers == family.Headers(raw)
