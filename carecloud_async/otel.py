@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextvars import Token
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from attrs import define, frozen
 
@@ -26,6 +26,7 @@ from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.calls.events import CallObserver, CallRecord, CallStart, is_cancellation
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.retry import FailureKind
+from carecloud_async.errors import AuthenticationError
 from carecloud_async.project import Project
 
 try:
@@ -36,7 +37,7 @@ except ImportError as _error:  # pragma: no cover  (the tests have it)
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 from opentelemetry.propagators.textmap import Setter, TextMapPropagator
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, Tracer, TracerProvider
 
 __all__ = ["OpenTelemetry"]
 
@@ -45,6 +46,7 @@ _SCHEMA = "https://opentelemetry.io/schemas/1.40.0"
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _LIMITER_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _PORTS = {"http": 80, "https": 443}
+_UNAUTHORIZED = 401
 #: Paths that the user makes up could let the table of operations grow without end.
 _MOST_OPERATIONS = 1000
 
@@ -87,10 +89,11 @@ class _OpenSpan:
 
 @define(eq=False)
 class _OpenCall:
-    """A call under way, and its attempt under way, if any."""
+    """A call under way, its attempt under way, if any, and how often it was sent."""
 
     call: _OpenSpan
     attempt: _OpenSpan | None = None
+    sent: int = 0
 
 
 class OpenTelemetry:
@@ -223,12 +226,15 @@ class _Observer(CallObserver):
         self._propagator = propagator
         self._known: dict[tuple[str, str], _Known] = {}
         self._open: dict[CallStart, _OpenCall] = {}
+        self._logins: WeakKeyDictionary[CallStart, SpanContext] = WeakKeyDictionary()
 
     def call_started(self, call: CallStart) -> None:
         """Begin the call's span, in the span that is current where the call is made."""
         known = self._know(call.operation)
         attributes = {**known.of_span, "carecloud.correlation_id": call.correlation_id}
-        self._open[call] = _OpenCall(self._begin(known.name, SpanKind.CLIENT, attributes))
+        opened = self._open[call] = _OpenCall(self._begin(known.name, SpanKind.CLIENT, attributes))
+        if call.login:
+            self._logins[call] = opened.call.span.get_span_context()
 
     def call_ended(self, call: CallStart, record: CallRecord) -> None:
         """End the call's spans, and count it."""
@@ -236,27 +242,30 @@ class _Observer(CallObserver):
         if opened is not None:
             if opened.attempt is not None:
                 opened.attempt.end({}, record.error)
-            opened.call.end(_outcome(record), record.error)
+            opened.call.end(_outcome(record, sent=opened.sent), record.error)
         self._count(call, record)
 
     def attempt_started(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
         """Begin the attempt's span, and hand the trace on if the user wants that."""
-        opened = self._open.get(call)
-        if opened is not None:
-            # The rest is on the span around it.
-            repeat = {"http.request.resend_count": number - 1} if number > 1 else None
-            opened.attempt = self._begin("attempt", SpanKind.INTERNAL, repeat)
-        if self._propagator is not None:
-            self._propagator.inject(headers, setter=_SETTER)
+        del number
+        self._send(call, headers)
+
+    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
+        """End the attempt's span with the 401, and begin one for its replay."""
+        del number
+        self._end_attempt(call, _UNAUTHORIZED, AuthenticationError.__name__)
+        self._send(call, headers)
+
+    def login_awaited(self, call: CallStart, login: CallStart) -> None:
+        """Link the call's span to that of the login."""
+        opened, awaited = self._open.get(call), self._logins.get(login)
+        if opened is not None and awaited is not None:
+            opened.call.span.add_link(awaited)
 
     def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
         """End the attempt's span."""
         del number
-        opened = self._open.get(call)
-        if opened is not None and opened.attempt is not None:
-            attributes = {} if status is None else {"http.response.status_code": status}
-            opened.attempt.end(attributes, None if error is None else type(error).__name__)
-            opened.attempt = None
+        self._end_attempt(call, status, None if error is None else type(error).__name__)
 
     def limiter_waited(self, call: CallStart, seconds: float) -> None:
         """Measure the wait."""
@@ -279,6 +288,23 @@ class _Observer(CallObserver):
     def cache_missed(self, call: CallStart) -> None:
         """Count the miss."""
         self._metrics.misses.add(1, self._know(call.operation).attributes)
+
+    def _end_attempt(self, call: CallStart, status: int | None, error: str | None) -> None:
+        opened = self._open.get(call)
+        if opened is not None and opened.attempt is not None:
+            attributes = {} if status is None else {"http.response.status_code": status}
+            opened.attempt.end(attributes, error)
+            opened.attempt = None
+
+    def _send(self, call: CallStart, headers: MutableMapping[str, str]) -> None:
+        opened = self._open.get(call)
+        if opened is not None:
+            # The rest is on the span around it.
+            repeat = {"http.request.resend_count": opened.sent} if opened.sent else None
+            opened.attempt = self._begin("attempt", SpanKind.INTERNAL, repeat)
+            opened.sent += 1
+        if self._propagator is not None:
+            self._propagator.inject(headers, setter=_SETTER)
 
     def _begin(self, name: str, kind: SpanKind, attributes: Attributes | None) -> _OpenSpan:
         span = self._tracer.start_span(name, kind=kind, attributes=attributes)
@@ -311,13 +337,13 @@ class _Observer(CallObserver):
         return known
 
 
-def _outcome(record: CallRecord) -> Attributes:
-    """Return what a call's span says of its end."""
+def _outcome(record: CallRecord, *, sent: int) -> Attributes:
+    """Return what the span of a call that was sent so often says of its end."""
     attributes: Attributes = {}
     if record.status is not None:
         attributes["http.response.status_code"] = record.status
-    if record.attempts > 1:
-        attributes["http.request.resend_count"] = record.attempts - 1
+    if sent > 1:
+        attributes["http.request.resend_count"] = sent - 1
     if record.limiter_seconds:
         attributes["carecloud.limiter.wait"] = record.limiter_seconds
     if record.cached:

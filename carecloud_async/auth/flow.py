@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
+from carecloud_async.auth.token_watch import TokenWatch, watch_of
 from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.http.bodies import MAX_ERROR_BYTES, load
 from carecloud_async.http.outgoing import OutgoingRequest
@@ -24,17 +25,19 @@ class TokenUse:
 
     Args:
         manager: the identity's tokens.
+        watch: told of what the call waits for, if somebody observes it.
     """
 
-    __slots__ = ("_manager", "_replayed", "_token")
+    __slots__ = ("_manager", "_replayed", "_token", "watch")
 
-    def __init__(self, manager: TokenManager) -> None:
+    def __init__(self, manager: TokenManager, watch: TokenWatch | None = None) -> None:
         self._manager = manager
+        self.watch = watch
         self._replayed = False
 
     async def first(self) -> Token:
         """Return the token of the first attempt."""
-        self._token = self._manager.current() or await self._manager.get()
+        self._token = self._manager.current() or await self._manager.get(watch=self.watch)
         return self._token
 
     def may_replay(self, operation: str) -> bool:
@@ -51,7 +54,7 @@ class TokenUse:
     async def renew(self) -> Token:
         """Return the token of the second attempt."""
         self._replayed = True
-        self._token = await self._manager.get(rejected=self._token)
+        self._token = await self._manager.get(rejected=self._token, watch=self.watch)
         return self._token
 
 
@@ -73,7 +76,7 @@ class TokenFlow:
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Let httpx drive one request; see `httpx.Auth.async_auth_flow`."""
         await self._check(request)
-        use = TokenUse(self._manager)
+        use = TokenUse(self._manager, watch_of(request))
         token: Token | None = await use.first()
         while token is not None:
             self._put(token, request)
@@ -87,7 +90,7 @@ class TokenFlow:
             request: the request.
             send: sends it and returns its whole response.
         """
-        use = TokenUse(self._manager)
+        use = TokenUse(self._manager, watch_of(request))
         token: Token | None = await use.first()
         while token is not None:
             request.authorize(token.value)
@@ -110,7 +113,10 @@ class TokenFlow:
         # Unread, it would keep its connection through the whole renewal.
         await load(response, self._family, limit=MAX_ERROR_BYTES)
         del request.extensions[_SENT]  # a 401 did nothing
-        return await use.renew()
+        token = await use.renew()
+        if use.watch is not None:
+            use.watch.resent(request.headers)
+        return token
 
     async def _check(self, request: Any) -> None:
         """Raise if the request may not carry the token."""

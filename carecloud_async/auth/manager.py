@@ -29,6 +29,7 @@ from carecloud_async.auth.provider import AuthProvider, session_over
 from carecloud_async.auth.renewal import CONFLICT_SECONDS, PendingLogouts, TokenRefresher
 from carecloud_async.auth.secret import collect_fetched_digests
 from carecloud_async.auth.token import ActiveToken, Token
+from carecloud_async.auth.token_watch import TokenWatch, led_logins
 from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
 from carecloud_async.runtime.clock import Clock
 
@@ -73,6 +74,7 @@ class _Refresh:
         forced: whether it logs in whatever is stored.
         retry: whether failures are repeated.
         rejected: the token value that is known to be refused.
+        logins: the logins that were sent for it, as observers know them.
     """
 
     forced: bool
@@ -82,6 +84,7 @@ class _Refresh:
     done: anyio.Event = field(factory=lambda: anyio.Event())
     result: ActiveToken | None = None
     error: Exception | None = None
+    logins: list[object] = field(factory=list)
 
 
 class TokenManager:
@@ -131,11 +134,12 @@ class TokenManager:
             return state.token
         return None
 
-    async def get(self, *, rejected: Token | None = None) -> Token:
+    async def get(self, *, rejected: Token | None = None, watch: TokenWatch | None = None) -> Token:
         """Return a token that the server accepts, as far as is known.
 
         Args:
             rejected: a token that the server answered with 401. If the current one is already another, nobody logs in.
+            watch: told of the logins of others that this call waited for.
 
         Raises:
             SessionExpiredError: the session cannot be renewed.
@@ -153,6 +157,8 @@ class TokenManager:
             if refresh is None:
                 return (await self._run_as_leader(active)).token
             await self._wait_for(refresh, active)
+            if watch is not None and refresh.logins:
+                watch.login_awaited(refresh.logins)
             if refresh.result is not None and refresh.result.token.value != self._rejected:
                 return refresh.result.token
             if active is not None and self._active() is active:
@@ -289,7 +295,8 @@ class TokenManager:
     async def _run_as_leader(self, active: ActiveToken | None, *, forced: bool = False) -> ActiveToken:
         refresh = self._refresh = _Refresh(forced=forced, retry=active is None, rejected=self._rejected)
         try:
-            await self._run(refresh, active)
+            with led_logins(refresh.logins):
+                await self._run(refresh, active)
         finally:
             self._refresh = None
             refresh.done.set()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -141,6 +141,12 @@ class CallObserver:
     def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
         """Note that an attempt ended: the answer's status if one came, and the error if it failed."""
 
+    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
+        """Note that an attempt is sent again with a new token, after a 401; headers may be added to its request."""
+
+    def login_awaited(self, call: CallStart, login: CallStart) -> None:
+        """Note that an attempt waited for a login that another call led."""
+
     def limiter_waited(self, call: CallStart, seconds: float) -> None:
         """Note that a call waited at the rate limiter."""
 
@@ -165,6 +171,32 @@ class Telemetry(Protocol):
             pace: returns the pace of its rate limiter in calls per second, `None` while unlimited.
         """
         ...
+
+
+class TokenEvents:
+    """Tells a call's observers of an attempt's tokens; see `TokenWatch`.
+
+    Args:
+        observers: the observers.
+        call: the call.
+        number: the attempt.
+    """
+
+    __slots__ = ("_call", "_number", "_observers")
+
+    def __init__(self, observers: tuple[CallObserver, ...], call: CallStart, number: int) -> None:
+        self._observers = observers
+        self._call = call
+        self._number = number
+
+    def login_awaited(self, logins: Sequence[object]) -> None:
+        """See `TokenWatch.login_awaited`."""
+        for login in logins:
+            notify(self._observers, "login_awaited", self._call, login)
+
+    def resent(self, headers: MutableMapping[str, str]) -> None:
+        """See `TokenWatch.resent`."""
+        notify(self._observers, "attempt_resent", self._call, self._number, headers)
 
 
 class _HookObserver(CallObserver):

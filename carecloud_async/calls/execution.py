@@ -10,6 +10,7 @@ import anyio
 from attrs import evolve
 
 from carecloud_async import codec
+from carecloud_async.auth.token_watch import note_login, watch_tokens
 from carecloud_async.calls.attempt import Attempt, RawResponse, invalid_response
 from carecloud_async.calls.context import ClientContext, Options, at_limiter
 from carecloud_async.calls.events import (
@@ -17,6 +18,7 @@ from carecloud_async.calls.events import (
     CallObserver,
     CallRecord,
     CallStart,
+    TokenEvents,
     is_logged,
     log_call,
     notify,
@@ -165,6 +167,8 @@ class CallExecution(Generic[T]):
         """Tell the observers that the call begins, once."""
         if self._observers and self._start is None:
             self._start = CallStart(operation=self.call.operation, correlation_id=self._id, login=self.call.login)
+            if self.call.login:
+                note_login(self._start)
             notify(self._observers, "call_started", self._start)
 
     def fail(self, error: BaseException) -> None:
@@ -251,6 +255,7 @@ class CallExecution(Generic[T]):
         self._statuses.append(None)
         if self._start is not None:
             notify(self._observers, "attempt_started", self._start, len(self._statuses), request.headers)
+            watch_tokens(request, TokenEvents(self._observers, self._start, len(self._statuses)))
         return attempt
 
     def _no_time_left(self) -> CareCloudError:

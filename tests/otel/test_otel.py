@@ -144,18 +144,57 @@ async def test_two_503s_then_success_are_one_call_of_three_attempts(sandbox, tel
 
 
 async def test_a_renewal_after_401_is_a_login_below_the_attempt_that_needed_it(sandbox, telemetry):
-    """The call succeeds in one attempt; the login that it led is a client span of its own below that attempt."""
+    """The refused attempt has the login that it led below it; the replay is an attempt of its own, with its count."""
     async with connect(sandbox, telemetry) as client:
         await client.login()
         telemetry.exporter.clear()
         sandbox.faults.add("GET /customers", status=401)
         await client.ping()
     (call,) = telemetry.named("GET /customers")
-    (attempt,) = telemetry.below(call)
-    (login,) = telemetry.below(attempt)
-    assert (login.name, login.kind) == (LOGIN, SpanKind.CLIENT)
-    assert call.attributes["http.response.status_code"] == 200
+    refused, replay = telemetry.below(call)
+    assert dict(refused.attributes) == {"http.response.status_code": 401, "error.type": "AuthenticationError"}
+    assert dict(replay.attributes) == {"http.response.status_code": 200, "http.request.resend_count": 1}
+    (login,) = telemetry.below(refused)
+    assert (login.name, login.kind, telemetry.below(replay)) == (LOGIN, SpanKind.CLIENT, [])
+    assert (call.attributes["http.response.status_code"], call.attributes["http.request.resend_count"]) == (200, 1)
+    assert (call.links, call.status.status_code) == ((), StatusCode.UNSET)
     assert telemetry.count("carecloud.client.logins") == 2
+
+
+async def test_a_replay_hands_its_own_span_on(sandbox, telemetry):
+    """With a propagator the second sending names the span of the replay, not that of the refused attempt."""
+    sent = []
+    sandbox.on_request = lambda request: sent.append(request.headers.get("traceparent"))
+    options = {"telemetry": telemetry.make(propagator=propagate.get_global_textmap())}
+    async with connect(sandbox, telemetry, **options) as client:
+        await client.login()
+        telemetry.exporter.clear()
+        sent.clear()
+        sandbox.faults.add("GET /customers", status=401)
+        await client.ping()
+    refused, replay = telemetry.below(*telemetry.named("GET /customers"))
+    assert [one.split("-")[2] for one in (sent[0], sent[-1])] == [
+        f"{span.context.span_id:016x}" for span in (refused, replay)
+    ]
+
+
+@pytest.mark.parametrize("token", ["none", "refused"])
+async def test_calls_that_wait_for_anothers_login_have_a_link_to_it(sandbox, telemetry, token):
+    """Of five calls without a good token one leads the login; the spans of the others link to the login's."""
+    async with connect(sandbox, telemetry) as client:
+        if token == "refused":
+            await client.login()
+            sandbox.revoke_all()
+            telemetry.exporter.clear()
+        sandbox.faults.add(LOGIN, delay=0.02)
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(client.customers.get, sandbox.customers.id_at(2))
+    (login,) = telemetry.named(LOGIN)
+    calls = telemetry.named("GET /customers/{customer_id}")
+    (led,) = [call for call in calls if not call.links]
+    assert login.parent.span_id in {attempt.context.span_id for attempt in telemetry.below(led)}
+    assert [[link.context for link in call.links] for call in calls if call is not led] == [[login.context]] * 4
 
 
 async def test_refused_logins_are_counted(sandbox, telemetry):

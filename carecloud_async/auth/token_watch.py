@@ -1,0 +1,59 @@
+"""What a call's observers are told of its tokens: the login of another call that it waits for, and the replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+__all__ = ["TokenWatch", "led_logins", "note_login", "watch_of", "watch_tokens"]
+
+#: The request's extension under which the auth flow finds its watch.
+_WATCH = "carecloud_watch"
+
+_led: ContextVar[list[object] | None] = ContextVar("carecloud_led_logins", default=None)
+
+
+class TokenWatch(Protocol):
+    """Told what becomes of one attempt's token, in the task that makes the call."""
+
+    def login_awaited(self, logins: Sequence[object]) -> None:
+        """Note that the attempt waited for logins that another call led; see `note_login`."""
+        ...
+
+    def resent(self, headers: MutableMapping[str, str]) -> None:
+        """Note that the request is about to be sent again with a new token, after a 401; headers may be added."""
+        ...
+
+
+def watch_tokens(request: Any, watch: TokenWatch) -> None:
+    """Let a watch be told of a request's tokens."""
+    request.extensions[_WATCH] = watch
+
+
+def watch_of(request: Any) -> TokenWatch | None:
+    """Return the watch of a request, if it has one."""
+    found: TokenWatch | None = request.extensions.get(_WATCH)
+    return found
+
+
+@contextmanager
+def led_logins(logins: list[object]) -> Iterator[None]:
+    """Collect the logins that are sent inside the block."""
+    reset = _led.set(logins)
+    try:
+        yield
+    finally:
+        _led.reset(reset)
+
+
+def note_login(login: object) -> None:
+    """Note that a login is sent, for those who wait for it.
+
+    Args:
+        login: what its observers know it by.
+    """
+    logins = _led.get()
+    if logins is not None:
+        logins.append(login)
