@@ -173,7 +173,7 @@ async def test_a_task_that_outlives_the_block_adds_nothing(sandbox):
 
 async def test_a_record_tells_what_a_service_wants_to_know(sandbox):
     """Operation, headers without secrets, request id, page, statuses of all attempts, time at the limiter."""
-    limit = RateLimit(requests_per_second=50)
+    limit = RateLimit(requests_per_second=10)
     async with connect(sandbox, rate_limit=limit) as client:
         await client.ping()
         headers = {"X-Request-Id": "req-7", "Set-Cookie": "s=1", "X-Odd": "yes"}
