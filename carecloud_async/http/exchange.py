@@ -26,6 +26,12 @@ _BUFFER = 64 * 1024
 #: What tracers and test tools patch; a patched one has to be called.
 _PATCHED_BY_OTHERS = ("request", "_request")
 _functions_of = attrgetter(*_PATCHED_BY_OTHERS)
+#: The parts of aiohttp that an exchange needs and that its documentation does not promise.
+_SETTINGS = {
+    "read_until_eof", "auto_decompress", "read_timeout", "read_bufsize", "max_line_size", "max_field_size",
+}  # fmt: skip
+_PROTOCOL = ("start_timeout", "read", "should_close")
+_CONNECT = ["self", "req", "traces", "timeout"]
 
 
 class Exchanges:
@@ -44,7 +50,8 @@ class Exchanges:
         self._broken_rules = HttpProcessingError
         self._session = session
         self._limit = limit
-        self._genuine = _functions_of(aiohttp.ClientSession) if _is_genuine(aiohttp.ClientSession) else None
+        is_known = _is_genuine(aiohttp.ClientSession) and has_known_parts()
+        self._genuine = _functions_of(aiohttp.ClientSession) if is_known else None
         self._places: dict[str, aiohttp.ClientRequest] = {}
 
     @property
@@ -151,6 +158,21 @@ async def read_content(content: Any, status: int, headers: Any, *, limit: int) -
         encoding=encoding,
         limit=limit,
     )
+
+
+def has_known_parts() -> bool:
+    """Return whether aiohttp is inside as it was: where a release moved something, its session does the work."""
+    import inspect
+
+    from aiohttp import TCPConnector
+    from aiohttp.client_proto import ResponseHandler
+
+    try:
+        settings = inspect.signature(ResponseHandler.set_response_params).parameters.keys()
+        connect = [*inspect.signature(TCPConnector.connect).parameters]
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return settings >= _SETTINGS and connect == _CONNECT and all(hasattr(ResponseHandler, name) for name in _PROTOCOL)
 
 
 def _is_genuine(session_class: Any) -> bool:

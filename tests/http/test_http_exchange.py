@@ -190,3 +190,16 @@ async def test_a_trace_config_sees_the_requests(ways):
         assert (await client.customers.get("8ea6")).customer_id == "8ea6"
     assert seen == ["GET"]
     assert ways.seen == ["exchange", "exchange"]
+
+
+async def test_where_a_release_of_aiohttp_moved_a_part_its_session_does_the_work(ways, monkeypatch):
+    """A connector that is asked in another way than is known leaves calls slower, and whole."""
+    connect = aiohttp.TCPConnector.connect
+
+    async def moved(self, request, traces, timeout, priority=0):
+        return await connect(self, request, traces, timeout)
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", moved)
+    async with serving(answer(BODY)) as server, new_client(server.url) as client:
+        assert (await client.customers.get("8ea6")).customer_id == "8ea6"
+    assert ways.seen == []
