@@ -1,7 +1,8 @@
 """Untidy records: only the fields at fault are read by the lenient rules, and msgspec reads the rest.
 
-One field seldom makes a record untidy, and msgspec names it: `$.consents[0].last_change`. The result is that of the
-lenient path, at half its cost. What cannot be mended this way takes the lenient path as a whole.
+Fields that are known to be at fault are read in one pass (`widening`), others are mended as they show: one field seldom
+makes a record untidy, and msgspec names it, `$.consents[0].last_change`. The result is that of the lenient path, at
+half its cost. What cannot be mended this way takes the lenient path as a whole.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from attrs import frozen
 from carecloud_async.codec import lenient
 from carecloud_async.codec.envelope import value_decoder
 from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
+from carecloud_async.codec.read import REFUSED
+from carecloud_async.codec.repair import load
+from carecloud_async.codec.widening import known_faults
 
-__all__ = ["structure_untidy"]
+__all__ = ["read_untidy", "structure_untidy"]
 
 #: Fields at fault in one record; with more of them the lenient path costs less.
 _MOST_FAULTS = 6
@@ -52,6 +56,31 @@ class _Fault:
             return False
         holder[self.name] = self.read(value)
         return True
+
+
+def read_untidy(raw: bytes | msgspec.Raw, into: Any, *, problem: str) -> Any:
+    """Read one record that msgspec has refused, with the result of `lenient.structure`.
+
+    Args:
+        raw: the record's JSON.
+        into: the model class.
+        problem: what msgspec says of it; empty if it cannot read that class.
+
+    Raises:
+        Malformed: it is nested too deeply.
+    """
+    known = known_faults(into)
+    news = problem
+    try:
+        found = known.read(raw)
+    except REFUSED as error:
+        found, news = None, str(error)
+    if found is not None:
+        return found
+    fault = _fault(into, _where(news))
+    if fault is not None:
+        known.learn((*(step for step in fault.steps if isinstance(step, str)), fault.name))
+    return structure_untidy(load(raw), into, problem=problem)
 
 
 def structure_untidy(value: Any, into: Any, *, problem: str = "") -> Any:

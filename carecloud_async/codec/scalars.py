@@ -102,11 +102,11 @@ def read_date(value: Any, spot: FieldWarning) -> Any:
         text = value.strip()
         if not text:
             return None
+        if _is_zero_date(text):
+            return spot.lost("zero date")
         moment = _moment(text)
         if moment is not None:
             return moment.date()
-        if _ZERO_DATE.fullmatch(text):
-            return spot.lost("zero date")
     return spot.lost("not a date")
 
 
@@ -118,7 +118,7 @@ def read_datetime(value: Any, spot: FieldWarning) -> Any:
         text = value.strip()
         if not text:
             return None
-        if _ZERO_DATE.fullmatch(text):
+        if _is_zero_date(text):
             return spot.lost("zero date")
         found = _moment(text)
     elif isinstance(value, datetime):
@@ -148,6 +148,10 @@ def read_time(value: Any, spot: FieldWarning) -> Any:
         except msgspec.ValidationError:
             pass
     return spot.lost("not a time of day")
+
+
+def _is_zero_date(text: str) -> bool:
+    return text.startswith("0000-00-00") and _ZERO_DATE.fullmatch(text) is not None
 
 
 def _moment(text: str) -> datetime | None:

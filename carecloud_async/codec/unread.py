@@ -21,7 +21,6 @@ from attrs import define
 from carecloud_async.codec.envelope import key_decoder, value_decoder
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.read import REFUSED
-from carecloud_async.codec.repair import load
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.warnings import FieldWarning
 
@@ -123,7 +122,7 @@ class UnreadRecords(Generic[T]):
             # Together, until one is refused: those before it are in the list then.
             problem = self._extend(items, raws)
             if problem is not None:
-                items.append(_structure(load(raws[len(items)]), self._into, problem=problem))
+                items.append(_read_untidy(raws[len(items)], self._into, problem=problem))
                 untidy += 1
         self._position += len(items)
         self._untidy += untidy
@@ -169,7 +168,7 @@ def _without_nulls(raws: Sequence[bytes | msgspec.Raw], into: type[Any]) -> Sequ
     return [raw for raw in raws if raw != null]
 
 
-def _structure(value: Any, into: Any, *, problem: str) -> Any:
-    from carecloud_async.codec.mending import structure_untidy  # cattrs takes 14 ms to import: at first need
+def _read_untidy(raw: bytes | msgspec.Raw, into: Any, *, problem: str) -> Any:
+    from carecloud_async.codec.mending import read_untidy  # cattrs takes 14 ms to import: at first need
 
-    return structure_untidy(value, into, problem=problem)
+    return read_untidy(raw, into, problem=problem)
