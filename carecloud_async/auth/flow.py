@@ -96,6 +96,9 @@ class TokenFlow:
             request.authorize(token.value)
             mark_sent(request)
             response = await send(request)
+            if response.status_code != UNAUTHORIZED:
+                self._manager.on_accepted(lambda: self._operation_of(request))
+                break
             token = await self._next_token(use, request, response)
         return response
 

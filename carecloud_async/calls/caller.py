@@ -192,8 +192,8 @@ class Caller:
             bearer=bearer,
             headers=headers,
             login=login,
-            offset=_number(params, "offset"),
-            count=_number(params, "count"),
+            offset=_number(params, "offset") if params else None,
+            count=_number(params, "count") if params else None,
         )
         auth = self._flow if operation.authorized and bearer is None else None
         return CallExecution(
@@ -205,6 +205,6 @@ class Caller:
         return Caller(self.context, interface=self.interface, options=options, manager=manager)
 
 
-def _number(params: Mapping[str, Any] | None, name: str) -> int | None:
-    value = params.get(name) if params else None
+def _number(params: Mapping[str, Any], name: str) -> int | None:
+    value = params.get(name)
     return value if type(value) is int else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from random import Random
@@ -16,13 +16,14 @@ from carecloud_async.calls.events import CallObserver
 from carecloud_async.calls.rate_limit import Limiter
 from carecloud_async.calls.response_cache import AnswerStore
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy, check_policy
+from carecloud_async.calls.running_calls import RunningCalls
 from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 from carecloud_async.http.client import HttpClient
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Project, check_language
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.cooperation import CooperativeScheduler
-from carecloud_async.runtime.event_loops import LoopGuard, on_asyncio
+from carecloud_async.runtime.event_loops import LoopGuard
 
 #: How long closing waits for calls under way to end, in seconds; they are told to at once.
 CLOSING_SECONDS = 2.0
@@ -34,63 +35,6 @@ def _language(_: Any, __: Any, value: Any) -> None:
 
 def _policy(_: Any, __: Any, value: Any) -> None:
     check_policy(value)
-
-
-class RunningCalls:
-    """The calls under way, all in one event loop, so that closing the client can end them."""
-
-    def __init__(self) -> None:
-        self._scopes: set[anyio.CancelScope] = set()
-        self._empty: anyio.Event | None = None
-        self._scope_class: type[anyio.CancelScope] | None = None
-        self._now: Callable[[], float] = anyio.current_time
-
-    def begin(self, *, seconds: float) -> anyio.CancelScope:
-        """Return the cancel scope of a call that begins, to be entered at once.
-
-        Args:
-            seconds: its deadline, from now.
-        """
-        make = self._scope_class
-        if make is None:
-            make = self._bind()
-        scope = make(deadline=self._now() + seconds)
-        self._scopes.add(scope)
-        return scope
-
-    def _bind(self) -> type[anyio.CancelScope]:
-        """Keep what anyio would look up for every call: the scopes and the clock of the loop that runs here."""
-        self._scope_class = type(anyio.CancelScope())
-        if on_asyncio():
-            import asyncio  # what runs
-
-            self._now = asyncio.get_running_loop().time
-        return self._scope_class
-
-    def add(self, scope: anyio.CancelScope) -> None:
-        """Note the cancel scope of a call that begins."""
-        self._scopes.add(scope)
-
-    def remove(self, scope: anyio.CancelScope) -> None:
-        """Note that a call has ended."""
-        self._scopes.discard(scope)
-        if self._empty is not None and not self._scopes:
-            self._empty.set()
-
-    async def end(self, *, seconds: float) -> None:
-        """Cancel the scopes of all calls under way, and wait until the calls have ended.
-
-        Args:
-            seconds: the longest wait.
-        """
-        if not self._scopes:
-            return
-        self._empty = anyio.Event()
-        for scope in list(self._scopes):
-            scope.cancel()
-        # Shielded: the caller may itself be inside a call that was just ended.
-        with anyio.move_on_after(seconds, shield=True):
-            await self._empty.wait()
 
 
 @define(eq=False)

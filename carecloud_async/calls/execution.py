@@ -134,7 +134,7 @@ class CallExecution(Generic[T]):
         if self._observers:
             self.begin()
         try:
-            with context.running.begin(seconds=self._time_left()) as scope:
+            with context.running.begin(seconds=self._require_time()) as scope:
                 self._scope = scope
                 try:
                     while True:
@@ -245,11 +245,8 @@ class CallExecution(Generic[T]):
         )
 
     def _next_attempt(self) -> Attempt:
-        left = self._time_left()
-        if left <= 0:
-            raise self._no_time_left()
         if self._waited:  # else the deadline stands as it was when the call began
-            self._scope.deadline = anyio.current_time() + left
+            self._scope.deadline = anyio.current_time() + self._require_time()
         request = self._builder.build(self.call)
         attempt = self._attempt = Attempt(self.call, request, auth=self._auth, clock=self._context.clock)
         self._statuses.append(None)
@@ -271,6 +268,17 @@ class CallExecution(Generic[T]):
         """Return what is left of `Timeout.total`; the time at the rate limiter has a bound of its own."""
         spent = self._context.clock.monotonic() - self._started - self._limiter_seconds
         return self._options.timeout.total - spent
+
+    def _require_time(self) -> float:
+        """Return what is left of the call's time.
+
+        Raises:
+            CareCloudError: nothing is left.
+        """
+        left = self._time_left()
+        if left <= 0:
+            raise self._no_time_left()
+        return left
 
     def _settle(self, outcome: RawResponse | Failure, ticket: int) -> float | None:
         """Return the seconds to wait before the next attempt, or `None` if there is a result.

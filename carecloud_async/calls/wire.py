@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -28,6 +29,8 @@ from carecloud_async.errors import (
 from carecloud_async.project import Project
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+#: Segments that stand in a path as they are, as most ids do (RFC 3986, 2.3).
+_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _CODE = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -54,15 +57,28 @@ def expand_path(template: str, path_params: Mapping[str, Any]) -> str:
     Raises:
         ConfigurationError: a parameter is missing, unknown, empty or not a single segment.
     """
-    names = _PLACEHOLDER.findall(template)
-    if set(names) != set(path_params):
+    pieces = _pieces(template)
+    names = pieces[1::2]
+    if path_params.keys() != set(names):
         missing, unknown = set(names) - set(path_params), set(path_params) - set(names)
         problem = f"is missing {', '.join(sorted(missing))}" if missing else f"has no {', '.join(sorted(unknown))}"
         raise ConfigurationError(f"the path {template} {problem}: path_params must name exactly its placeholders")
-    return _PLACEHOLDER.sub(lambda match: _segment(match[1], path_params[match[1]]), template)
+    if not names:
+        return template
+    filled = list(pieces)
+    filled[1::2] = [_segment(name, path_params[name]) for name in names]
+    return "".join(filled)
+
+
+@lru_cache(maxsize=1000)
+def _pieces(template: str) -> tuple[str, ...]:
+    """Return a path template as text, name, text, name, …, text."""
+    return tuple(_PLACEHOLDER.split(template))
 
 
 def _segment(name: str, value: Any) -> str:
+    if type(value) is str and _PLAIN_SEGMENT.fullmatch(value):
+        return value
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
     if not text.strip() or text in {".", ".."} or not _encodable(text):
         raise ConfigurationError(f"{name} is empty or not an id: the API's ids are non-empty strings")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 LONGEST_HEADER = 64 * 1024
 #: Bodies up to this size are read at once, in bytes.
 _SHORT = 256 * 1024
-_BUFFER = 64 * 1024
 #: What tracers and test tools patch; a patched one has to be called.
 _PATCHED_BY_OTHERS = ("request", "_request")
 _functions_of = attrgetter(*_PATCHED_BY_OTHERS)
@@ -90,7 +89,6 @@ class Exchanges:
             read_until_eof=True,
             auto_decompress=False,
             read_timeout=timeout.sock_read,
-            read_bufsize=_BUFFER,
             max_line_size=LONGEST_HEADER,
             max_field_size=LONGEST_HEADER,
         )

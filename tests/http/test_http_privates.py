@@ -22,7 +22,7 @@ def test_aiohttp_still_has_the_parts_of_a_plain_exchange():
     """A protocol that takes these settings and has one timer, and a connector that takes a place to go to."""
     client_proto = pytest.importorskip("aiohttp.client_proto")
     settings = inspect.signature(client_proto.ResponseHandler.set_response_params).parameters
-    wanted = {"read_until_eof", "auto_decompress", "read_timeout", "read_bufsize", "max_line_size", "max_field_size"}
+    wanted = {"read_until_eof", "auto_decompress", "read_timeout", "max_line_size", "max_field_size"}
     assert wanted <= settings.keys()
     for name in ("start_timeout", "read", "_drop_timeout", "_reschedule_timeout", "_on_read_timeout"):
         assert callable(getattr(client_proto.ResponseHandler, name))
