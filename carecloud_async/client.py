@@ -45,6 +45,7 @@ from carecloud_async.project import Interface, Project
 from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.event_loops import LoopGuard
+from carecloud_async.runtime.secret_text import secret_text
 from carecloud_async.runtime.validators import require_int
 
 T = TypeVar("T")
@@ -350,7 +351,7 @@ class CareCloud(Families, AnyCall):
         if isinstance(manager.provider, DeviceToken):
             # Past the auth flow: it would make a new device token of a refusal that is about the customer.
             with self._parts.context.bounded(self._parts.options.timeout, title="ping()"):
-                bearer = (await manager.get()).value
+                bearer = secret_text((await manager.get()).value)
         try:
             operation = declared(Customers.list).operation
             await self._caller.fresh.call(operation, decode=codec.data, params={"count": 1}, bearer=bearer)

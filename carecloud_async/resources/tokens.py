@@ -17,6 +17,7 @@ from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import CUSTOMER_ONLY, Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.declare import Resource, gets, posts, puts
+from carecloud_async.runtime.secret_text import conceal
 
 if TYPE_CHECKING:
     from carecloud_async.auth.device import Device, DeviceSetup
@@ -148,6 +149,7 @@ class Tokens(Resource, call="tokens"):
         """Call an operation; a token in its path must be the one in the header."""
 
         async def send(token_id: str | None) -> T:
+            token_id = conceal(token_id)
             return await self._caller.call(
                 operation,
                 decode=decode,

@@ -18,7 +18,7 @@ from carecloud_async.models.customer_input import AgreementInput, ConsentInput, 
 from carecloud_async.models.customer_records import PartnerRecordInput
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.enums import AgreementValue, CustomerDataType, LoginType, RegistrationIdentifier
-from carecloud_async.runtime.secret_text import secret_text
+from carecloud_async.runtime.secret_text import conceal, secret_text
 from carecloud_async.workflows.lost_answers import looked_up
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ async def check_sign_up(
     Raises:
         PermissionDeniedError: the check is off in this project.
     """
-    password = None if password is None else secret_text(password)
+    email, phone, password = conceal(email), conceal(phone), conceal(password)
 
     async def is_free(kind: RegistrationIdentifier, value: str | None) -> bool | None:
         return None if value is None else await client.customers.check_registration_ability(type=kind, value=value)
@@ -318,6 +318,7 @@ async def sign_up_for_newsletter(
         BadRequestError: the server refused the contact.
         OutcomeUnknownError: the answer was lost; signing the same contact up again is the only way to be sure.
     """
+    contact = conceal(contact)
     await client.customers.newsletters_sign_up(
         contact=contact,
         customer_source_id=customer_source_id,

@@ -13,7 +13,7 @@ from carecloud_async.errors import ApiError, BadRequestError, ConflictError
 from carecloud_async.models.customer_source import SocialNetworkCredentialsInput
 from carecloud_async.models.enums import ChannelNumber
 from carecloud_async.models.messages import MessageInput, MessageParameterInput
-from carecloud_async.runtime.secret_text import secret_text
+from carecloud_async.runtime.secret_text import conceal, secret_text
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -157,6 +157,7 @@ async def send_password_setup(client: CareCloud, *, communication_channel_id: st
         InterfaceError: the client is an enterprise user's: use `send_password_link`.
         OutcomeUnknownError: the answer was lost; a second message does no harm.
     """
+    recipient = conceal(recipient)
     await client.tokens.send_password_setup_email(
         communication_channel_id=communication_channel_id, recipient=recipient
     )
@@ -183,6 +184,7 @@ async def send_password_link(
         ConflictError: several customers have this address; nothing was sent.
         OutcomeUnknownError: the answer was lost; a second message does no harm.
     """
+    email, parameters = conceal(email), conceal(parameters)
     found = await client.customers.list(email=email).fresh().collect(limit=100)
     # Addresses are compared as people type them.
     same = [one for one in found if (one.personal_information.email or "").casefold() == email.strip().casefold()]

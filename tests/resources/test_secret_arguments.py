@@ -4,10 +4,17 @@ import httpx
 import pytest
 from attrs import evolve
 
-from carecloud_async import CareCloud, CareCloudError, ResponseError
+from carecloud_async import CareCloud, CareCloudError, ResponseError, RetryPolicy
 from carecloud_async.models import PersonalInformationInput
 from carecloud_async.sandbox import Sandbox
-from carecloud_async.workflows import check_sign_up, set_password, sign_up
+from carecloud_async.workflows import (
+    check_sign_up,
+    send_password_link,
+    send_password_setup,
+    set_password,
+    sign_up,
+    sign_up_for_newsletter,
+)
 from tests.resources.test_customers import new_customer, source
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +94,12 @@ CALLS = {
     "sign_up": lambda one: sign_up(
         one, customer=new_customer(), customer_source=source(), password=SECRET, consents={}
     ),
+    "check_sign_up, an e-mail": lambda one: check_sign_up(one, email=SECRET, phone=SECRET),
+    "newsletter": lambda one: sign_up_for_newsletter(one, contact=SECRET, customer_source_id="x"),
+    "password link": lambda one: send_password_link(
+        one, email=SECRET, message_template_id="x", parameters={"link": SECRET}
+    ),
+    "password setup": lambda one: send_password_setup(one, communication_channel_id="x", recipient=SECRET),
     "create": lambda one: one.customers.create(new_customer(), customer_source=source(), password=SECRET),
     "replace": lambda one: one.customers.replace("missing", new_customer(), password=SECRET),
     "verify": lambda one: one.customers.verify_credentials(login_type="email", login_value="x", password=SECRET),
@@ -99,9 +112,11 @@ async def test_a_password_among_the_arguments_prints_as_stars(sandbox, name):
     """A refused write keeps the password that it was called with out of the reprs of all local variables."""
     if "refused" in name:
         sandbox.faults.add("PUT /customers/{customer_id}", status=400)
-    for path in ("POST /customers", "POST /customers/actions/verify-credentials"):
+    actions = ("verify-credentials", "validate-customer-data", "check-registration-ability", "newsletters-sign-up")
+    for path in ("POST /customers", *(f"POST /customers/actions/{action}" for action in actions)):
         sandbox.faults.add(path, status=400)
-    sandbox.faults.add("POST /customers/actions/validate-customer-data", status=400)
+    if name == "password link":
+        sandbox.faults.add("GET /customers", status=400)
     assert await fails(sandbox, CALLS[name]) == []
 
 
@@ -159,6 +174,21 @@ async def test_a_token_in_the_path_of_a_login_prints_as_stars(sandbox):
     shown = list(variables_of(caught.value))
     assert len(shown) > 20
     assert [line for line in shown if token in line] == []
+
+
+async def test_the_clients_own_token_in_a_path_prints_as_stars(sandbox):
+    """What acts on the client's own device token puts it into the path: refused, it shows it in no variable."""
+    async with CareCloud("x.example.com", auth=sandbox.device(), transport=sandbox.transport()) as one:
+        token = (await one.login()).token_id
+        sandbox.faults.add("POST /tokens/{token_id}/actions/send-password-setup-email", status=400)
+        with pytest.raises(CareCloudError) as caught:
+            await one.tokens.send_password_setup_email(email=SECRET)
+        sandbox.faults.add("GET /customers", status=500, times=None)
+        with pytest.raises(CareCloudError) as pinged:
+            await one.with_options(retry=RetryPolicy(attempts=1)).ping()
+    shown = [*variables_of(caught.value), *variables_of(pinged.value)]
+    assert len(shown) > 20
+    assert [line for line in shown if token in line or SECRET in line] == []
 
 
 async def test_a_password_among_the_arguments_is_sent_as_it_is():
