@@ -62,30 +62,10 @@ class CallExecution(Generic[T]):
     """
 
     __slots__ = (
-        "_at_limiter",
-        "_attempt",
-        "_auth",
-        "_builder",
-        "_cached",
-        "_context",
-        "_decode",
-        "_failure",
-        "_headers",
-        "_id",
-        "_limiter_seconds",
-        "_maybe_done",
-        "_observers",
-        "_options",
-        "_result",
-        "_scope",
-        "_slices",
-        "_start",
-        "_started",
-        "_statuses",
-        "_waited",
-        "call",
-        "response",
-    )
+        "_at_limiter", "_attempt", "_auth", "_builder", "_cached", "_context", "_decode", "_failure", "_headers",
+        "_id", "_limiter_seconds", "_maybe_done", "_observers", "_options", "_result", "_scope", "_slices", "_start",
+        "_started", "_statuses", "_waited", "call", "response",
+    )  # fmt: skip
 
     _result: T
     _scope: anyio.CancelScope
@@ -270,11 +250,7 @@ class CallExecution(Generic[T]):
         return self._options.timeout.total - spent
 
     def _require_time(self) -> float:
-        """Return what is left of the call's time.
-
-        Raises:
-            CareCloudError: nothing is left.
-        """
+        """Return what is left of the call's time; raise if nothing is."""
         left = self._time_left()
         if left <= 0:
             raise self._no_time_left()

@@ -26,6 +26,7 @@ from carecloud_async.errors import (
     RateLimitError,
     ServerError,
 )
+from carecloud_async.http.whole_response import unread_names
 from carecloud_async.project import Project
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -42,6 +43,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     429: RateLimitError,
 }
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
+_REQUEST_ID_NAMES = frozenset(name.encode() for name in _REQUEST_ID_HEADERS)
 #: Bounds on what an error keeps of an answer, whatever a server sends.
 MAX_INVALID_PARAMS = 1000
 _MAX_NAME = 200
@@ -207,6 +209,9 @@ def parse_error(
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the server's id of a request, if its answer has one that may be shown."""
+    names = unread_names(headers)
+    if names is not None and names.isdisjoint(_REQUEST_ID_NAMES):
+        return None
     return next((found for name in _REQUEST_ID_HEADERS if (found := _code(headers.get(name)))), None)
 
 

@@ -49,6 +49,12 @@ class WholeAnswer:
         return 200 <= self.status_code <= 299
 
 
+def unread_names(headers: Any) -> frozenset[bytes] | None:
+    """Return the names, in small letters, of headers that nobody has looked through yet; else `None`."""
+    raw = vars(headers).get("_raw") if hasattr(headers, "__dict__") else None
+    return None if raw is None else frozenset([name.lower() for name, _ in raw])
+
+
 @lru_cache(maxsize=2)
 def _whole_class(family: ModuleType) -> Any:
     late_headers, nothing_left = _late_headers_class(family), family.ByteStream(b"")

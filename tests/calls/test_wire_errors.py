@@ -5,12 +5,14 @@ import json
 import pickle
 from datetime import UTC, datetime
 
+import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import errors
-from carecloud_async.calls.wire import parse_error, retry_after
+from carecloud_async.calls.wire import parse_error, request_id, retry_after
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -27,6 +29,7 @@ from carecloud_async.errors import (
     ResponseError,
     ServerError,
 )
+from carecloud_async.http.whole_response import whole_response
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -227,3 +230,15 @@ def test_no_body_breaks_the_parser(value, status, header):
 def test_a_parameter_keeps_name_and_reason_alone():
     """There is no place for the offending value."""
     assert repr(InvalidParam(name="email", reason="required")) == "InvalidParam(name='email', reason='required')"
+
+
+@pytest.mark.parametrize("family", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize("name", [b"X-Request-Id", b"x-correlation-ID", b"Request-Id", b"X-Other"])
+@pytest.mark.parametrize("read_before", [False, True])
+def test_the_id_is_found_in_headers_that_nobody_has_read(family, name, read_before):
+    """Headers of an answer that are still as they came give the same id as any other mapping."""
+    raw = ((b"Date", b"Wed"), (name, b"r-1"), (b"X-Odd", "ř".encode()))
+    late = whole_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
+    assert not read_before or late["date"] == "Wed"
+    assert request_id(late) == request_id(family.Headers(raw)) == (None if name == b"X-Other" else "r-1")
+    assert request_id({}) is None
