@@ -22,6 +22,7 @@ from carecloud_async.errors import (
     CareCloudError,
     ConnectionFailedError,
     OutcomeUnknownError,
+    RateLimitError,
     RequestTimeoutError,
     ResponseError,
     TransportError,
@@ -66,6 +67,19 @@ def invalid_response(call: PreparedCall, problem: str, *, status: int | None) ->
     """Return the error of a response that is not what the API promises."""
     operation = call.operation
     return ResponseError(f"{call.title}: {problem}", method=operation.method, path=operation.path, status=status)
+
+
+def kept_waiting(call: PreparedCall, *, seconds: float | None, again: bool) -> RateLimitError:
+    """Return the error of a call whose wait at the client's own rate limiter is longer than it may be.
+
+    Args:
+        call: the call.
+        seconds: the wait from now on.
+        again: whether it was sent before.
+    """
+    hint = f"not sent{' again' if again else ''}: the wait at the rate limiter is longer than Timeout(limiter=…) allows"
+    operation = call.operation
+    return RateLimitError(status=429, method=operation.method, path=operation.path, retry_after=seconds, hint=hint)
 
 
 def _body(response: Any, family: ModuleType) -> bytes | None:

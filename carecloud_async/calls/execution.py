@@ -11,7 +11,7 @@ from attrs import evolve
 
 from carecloud_async import codec
 from carecloud_async.auth.token_watch import note_login, watch_tokens
-from carecloud_async.calls.attempt import Attempt, RawResponse, invalid_response
+from carecloud_async.calls.attempt import Attempt, RawResponse, invalid_response, kept_waiting
 from carecloud_async.calls.context import ClientContext, Options, at_limiter
 from carecloud_async.calls.events import (
     AnswerHeaders,
@@ -32,7 +32,6 @@ from carecloud_async.errors import (
     CareCloudError,
     ConfigurationError,
     NotFoundError,
-    RateLimitError,
     RequestTimeoutError,
 )
 
@@ -215,14 +214,7 @@ class CallExecution(Generic[T]):
     def _limiter_error(self) -> CareCloudError:
         if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
             return self._failure.error  # the server's own words
-        return RateLimitError(
-            status=429,
-            method=self.call.operation.method,
-            path=self.call.operation.path,
-            retry_after=self._context.rate_limiter.delay(),
-            hint=f"not sent{' again' if self._statuses else ''}: the wait at the rate limiter is longer than "
-            "Timeout(limiter=…) allows",
-        )
+        return kept_waiting(self.call, seconds=self._context.rate_limiter.delay(), again=bool(self._statuses))
 
     def _next_attempt(self) -> Attempt:
         if self._waited:  # else the deadline stands as it was when the call began
