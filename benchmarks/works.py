@@ -20,6 +20,8 @@ _PEERS = {
     GENERATED: "generated",
     LIMIT: "aiohttp_msgspec",
 }
+#: Widths and page sizes that "auto" is measured by.
+_GRID = ((8, 1000), (20, 500), (20, 1000))
 _COMMON_HTTP = (HTTPX, HTTPX2, LIMIT)
 
 
@@ -37,6 +39,7 @@ def all_works(*, quick: bool) -> list[Work]:
         *(_concurrent_calls(at_once, int(3000 * size)) for at_once in (1, 10, 100, 1000)),
         _flat(int(3000 * size)),
         *(_neighbour(count, 10_000 if quick else 80_000) for count in (1000, 5000)),
+        _auto(int(60_000 * size)),
         _latency(8 * 100 if quick else 64 * 100),
         _single_flight(int(10_000 * size)),
         _import(2 if quick else 15),
@@ -183,6 +186,31 @@ def _neighbour(count: int, records: int) -> Work:
         ),
         paths=tuple(page_paths(records, count)),
         rounds=1 if records <= 10_000 else 5,
+    )
+
+
+def _auto(records: int) -> Work:
+    auto, small = f"{SDK}, prefetch()", f"{SDK}, prefetch(8) of 100"
+    told = [f"{SDK}, prefetch({width}) of {count}" for width, count in _GRID]
+    numbers = dict(zip(told, _GRID, strict=True))
+    return Work(
+        name="auto",
+        title="numbers found, at 50 ms latency",
+        unit="customers",
+        host=Host(records=records, latency=0.05),
+        contestants={
+            auto: Task(peer="carecloud", kind="pages_auto", done=records),
+            small: Task(peer="carecloud", kind="pages", done=records, count=100, in_flight=8),
+            **{
+                label: Task(peer="carecloud", kind="pages", done=records, count=count, in_flight=width)
+                for label, (width, count) in numbers.items()
+            },
+        },
+        comparisons=(
+            Comparison(who=auto, against=small, target=1.0),
+            *(Comparison(who=auto, against=label, target=0.9) for label in told),
+        ),
+        rounds=3,
     )
 
 

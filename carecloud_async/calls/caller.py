@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from carecloud_async import codec
 from carecloud_async.auth.flow import flow_for
@@ -74,6 +74,13 @@ class Caller:
         if self._cached is None:
             return self
         return Caller(self.context, interface=self.interface, options=self.options, manager=self.manager, reuses=False)
+
+    @property
+    def hurried(self) -> Caller:
+        """A caller that repeats a failed call once at most, for those that can be asked in another way."""
+        retry = self.options.retry
+        options = evolve(self.options, retry=evolve(retry, attempts=min(retry.attempts, 2)))
+        return self.with_options(options, self.manager)
 
     def call(
         self,

@@ -49,11 +49,16 @@ class Pacer(Protocol):
 
 
 class FixedPace:
-    """A fixed number of calls per second, evenly spread."""
+    """A fixed number of calls per second, evenly spread.
+
+    Attributes:
+        rate: that number.
+    """
 
     pauses: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
 
     def __init__(self, rate: float, *, clock: Clock) -> None:
+        self.rate: float = rate
         self._interval = 1 / rate
         self._clock = clock
         self._next = clock.monotonic()

@@ -26,8 +26,14 @@ from carecloud_async.cli.warnings import tell_of_values
 from carecloud_async.errors import CareCloudError
 from carecloud_async.export import ExportReport
 from carecloud_async.http.timeout import Timeout
+from carecloud_async.paging.auto import AUTO, Auto
 
 __all__ = ["export"]
+
+#: The digits of the largest number that is taken.
+_MOST_DIGITS = 9
+#: The size of the connection pool.
+_CONNECTIONS = 20
 
 
 @expands_options
@@ -72,8 +78,12 @@ def export(
             show_default=False,
         ),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, metavar="N", help="Records per request.")] = 1000,
-    concurrency: Annotated[int, typer.Option(min=1, metavar="N", help="Requests under way at once.")] = 8,
+    count: Annotated[
+        str, typer.Option(metavar="N", help="Records per request; auto finds what is fastest, as far as 5000.")
+    ] = AUTO,
+    concurrency: Annotated[
+        str, typer.Option(metavar="N", help="Requests under way at once; auto finds what is fastest, as far as 20.")
+    ] = AUTO,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -118,21 +128,24 @@ def export(
         raise UsageError("give either --state or --changed-since: the state file holds the time to begin from")
     if rate is not None and not rate > 0:
         raise UsageError(f"--rate must be greater than 0, not {rate:g}")
+    page_size, width = _number("--count", count), _number("--concurrency", concurrency)
     since = None if changed_since is None else _moment(changed_since)
     wanted = None if fields is None else _names(fields)
     tell_of_values()
 
     async def work() -> ExportReport:
-        async with connection.open(rate=rate, connections=max(concurrency, 20)) as client:
+        async with connection.open(
+            rate=rate, connections=_CONNECTIONS if width == AUTO else max(width, _CONNECTIONS)
+        ) as client:
             patient = client.with_options(retry=RetryPolicy(), timeout=Timeout())
-            listing = open_listing(patient, operation, of=of or [], filters=filters or [], count=count)
+            listing = open_listing(patient, operation, of=of or [], filters=filters or [], count=page_size)
             await client.login()  # credentials are checked before the export puts anything beside the target
             if not resume:
                 target.warn_of_discarding(overwrite=overwrite)
             with show_progress(resource, quiet=target.is_stdout) as on_progress:
                 return await listing.export(
                     target.name,
-                    concurrency=concurrency,
+                    concurrency=width,
                     resume=resume,
                     overwrite=overwrite,
                     changed_since=since,
@@ -170,6 +183,14 @@ def _check_report(report: str | None, target: Output) -> None:
     if not path.parent.is_dir() or path.is_dir():
         raise UsageError(f"--report {report}: name a file in a folder that exists")
     path.unlink(missing_ok=True)
+
+
+def _number(option: str, text: str) -> int | Auto:
+    if text == AUTO:
+        return AUTO
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS or not int(text):
+        raise UsageError(f"{option} must be auto or a whole number from 1 up, not {text}")
+    return int(text)
 
 
 def _moment(text: str) -> datetime:

@@ -1,6 +1,6 @@
 """Export a whole list into a file: exactly, resumably, in little memory.
 
-    report = await client.customers.list(count=1000).export("customers.parquet", resume=True)
+    report = await client.customers.list().export("customers.parquet", resume=True)
 
 **The guarantee.** Every record that was in the list from the beginning of the export to its end is in the file exactly
 once. Records that came or went meanwhile may or may not be. A record that changed is there as it was when its page was
@@ -27,6 +27,10 @@ of its pages without moving the others, or that goes over to another order of id
 found out. Records without ids, or whose ids are not unique, are told apart by their whole text. With `changed_since`,
 a record that changes during the export may be left to the next one: its mark, `report.next_changed_since`, lies
 before the beginning of this one.
+
+**How many pages, and how large.** Both are found while the list is read, unless the user says them (`count`,
+`concurrency`): one number is changed at a time, as long as more records a second come of it. Neither changes what is
+in the file.
 
 **Resuming.** Beside the target, `NAME.partial/` holds the records so far and a checkpoint, which is bound to the query
 and to every byte of them. The final name appears when the file is whole, and the directory is gone then.

@@ -1,6 +1,6 @@
 """`RecordBatches`: a list as an exact stream of Arrow record batches, without a file.
 
-    async with client.customers.list(count=1000).arrow(concurrency=8) as batches:
+    async with client.customers.list().arrow() as batches:
         async for batch in batches:
             load(batch)                     # a pyarrow.RecordBatch of the model's columns
             remember(batches.mark)          # to continue from here: listing.arrow(after=mark)
@@ -42,8 +42,8 @@ from carecloud_async.export.reading.since import Since, parse_since
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
+from carecloud_async.paging.auto import AUTO, Auto, require_int_or_auto
 from carecloud_async.runtime.background_tasks import BackgroundTasks
-from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
     import pyarrow
@@ -64,7 +64,7 @@ class BatchOptions:
         id_range: the range of ids to read, in place of the whole list. Such a stream has no mark: it is begun anew.
     """
 
-    concurrency: int = 8
+    concurrency: int | Auto = AUTO
     changed_since: datetime | str | None = None
     after: str | None = field(default=None, repr=False)
     fields: Sequence[str] | None = None
@@ -85,7 +85,7 @@ class RecordBatches:
     """
 
     def __init__(self, source: ExportSource, options: BatchOptions) -> None:
-        require_int("concurrency", options.concurrency, least=1)
+        require_int_or_auto("concurrency", options.concurrency)
         if source.offset:
             raise BadExportError("a stream holds the whole list: leave offset out")
         require_pyarrow()
@@ -210,7 +210,7 @@ class RecordBatches:
                 self._source,
                 self._start,
                 since=self._since,
-                width=self._options.concurrency,
+                plan=self._source.plan(self._options.concurrency),
                 writer=writer,
                 reporter=reporter,
                 restart=restart,

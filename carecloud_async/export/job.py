@@ -293,7 +293,7 @@ async def _read(
                 source,
                 start,
                 since=job.since,
-                width=options.concurrency,
+                plan=source.plan(options.concurrency),
                 writer=writer,
                 reporter=reporter,
                 restart=restart,

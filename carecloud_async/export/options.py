@@ -12,14 +12,16 @@ from attrs import field, frozen
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.formats.sinks import CsvOptions
 from carecloud_async.export.report import OnProgress
+from carecloud_async.paging.auto import AUTO, Auto, problem_of
 from carecloud_async.runtime.durable_files import PRIVATE
 
 __all__ = ["ExportOptions"]
 
 
-def _positive(_: object, __: object, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise BadExportError("concurrency must be a whole number from 1 up")
+def _concurrency(_: object, __: object, value: object) -> None:
+    problem = problem_of("concurrency", value)
+    if problem is not None:
+        raise BadExportError(problem)
 
 
 def _one_of(name: str, *known: str) -> Callable[[object, object, object], None]:
@@ -45,7 +47,7 @@ class ExportOptions:
     """The options of one export; see `Listing.export`.
 
     Attributes:
-        concurrency: pages in flight.
+        concurrency: pages in flight; `auto` for the fastest.
         resume: continue an earlier run to the same target, if there is one.
         overwrite: replace the target if it exists.
         changed_since: write only what changed at or after this time; naive means project-local.
@@ -63,7 +65,7 @@ class ExportOptions:
         BadExportError: an option cannot work.
     """
 
-    concurrency: int = field(default=8, validator=_positive)
+    concurrency: int | Auto = field(default=AUTO, validator=_concurrency)
     resume: bool = False
     overwrite: bool = False
     changed_since: datetime | str | None = None

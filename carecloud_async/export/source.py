@@ -10,6 +10,9 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async.calls.operation import Operation
+from carecloud_async.paging.auto import Auto, fixed_count
+from carecloud_async.paging.auto_plan import make_plan
+from carecloud_async.paging.page_plan import PagePlan
 from carecloud_async.project import Project
 from carecloud_async.runtime.clock import Clock
 
@@ -29,30 +32,51 @@ class ExportSource:
         key: the name of the list in its answer.
         into: the model of a record.
         params: filters and sort.
-        count: records per page.
+        count: records per page; `auto` for the fastest.
         offset: records to skip.
         scope: everything that decides which records the list holds, by what it is called in messages.
         fetch: sends the operation with query parameters and returns the records of the page, each as it was sent; a
             page that is cut off on its way is asked for again.
+        fetch_hurried: does so without repeating it for long, see `page_plan.Send`; `None` for `fetch`.
         project: the project; its time zone is that of the records.
         clock: the clock.
+        most_requests: the largest number of requests at once that `auto` may find.
+        rate: returns the requests a second that the rate limiter lets pass; `None` while it holds none back.
     """
 
     operation: Operation
     key: str
     into: Any
     params: Mapping[str, Any]
-    count: int
+    count: int | Auto
     offset: int
     scope: Mapping[str, Any]
     fetch: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]]
     project: Project
     clock: Clock
+    fetch_hurried: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]] | None = None
+    most_requests: int = 20
+    rate: Callable[[], float | None] = lambda: None
 
     @property
     def name(self) -> str:
         """The name of the list in logs and errors."""
         return self.operation.call or self.operation.path
+
+    @property
+    def fixed_count(self) -> int:
+        """Records per page where nothing is measured."""
+        return fixed_count(self.count)
+
+    def plan(self, width: int | Auto) -> PagePlan:
+        """Return the plan for a reading: the numbers that the user gave, or those that are found to be the fastest.
+
+        Args:
+            width: pages in flight.
+        """
+        return make_plan(
+            width=width, count=self.count, most_requests=self.most_requests, now=self.clock.monotonic, rate=self.rate
+        )
 
     def fingerprints(self, **more: Any) -> dict[str, str]:
         """Return digests of everything that decides what is exported: a checkpoint is bound to them."""

@@ -41,13 +41,15 @@ class HttpClient:
         owned: whether the SDK made it, and closes it.
         user_agent: the `User-Agent` of the SDK's requests.
         max_response_bytes: the largest response, unpacked.
+        max_connections: the size of the pool; of a user's own client it is not known, and ours stands for it.
     """
 
     client: Any
     family: ModuleType
     owned: bool
-    user_agent: str = USER_AGENT
-    max_response_bytes: int = MAX_RESPONSE_BYTES
+    user_agent: str
+    max_response_bytes: int
+    max_connections: int
 
     def send(self, request: Any, *, auth: Any) -> Coroutine[Any, Any, Any]:
         """Send a request and return the response, read to its end (unless a user's hook closed it before).
@@ -114,7 +116,7 @@ def build_http_client(
     user_agent = _user_agent(app_name)
     if http_client is not None:
         family = family_of(http_client, what="http_client", wanted="AsyncClient")
-        return HttpClient(http_client, family, False, user_agent, max_response_bytes)
+        return HttpClient(http_client, family, False, user_agent, max_response_bytes, max_connections)
     if transport is not None:
         family = family_of(transport, what="transport", wanted="AsyncBaseTransport")
         inner = adapt_transport(family, transport, max_response_bytes=max_response_bytes)
@@ -131,7 +133,7 @@ def build_http_client(
             max_response_bytes=max_response_bytes,
         )
     client = own_client_class(family)(transport=inner, trust_env=False)
-    return HttpClient(client, family, True, user_agent, max_response_bytes)
+    return HttpClient(client, family, True, user_agent, max_response_bytes, max_connections)
 
 
 def _user_agent(app_name: str | None) -> str:

@@ -11,7 +11,8 @@ from carecloud_async.calls.filters import check_filters
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.targets import target_reader
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.listing import DEFAULT_COUNT, Listing, listing
+from carecloud_async.paging.auto import AUTO, Auto, check_count
+from carecloud_async.paging.listing import Listing, listing
 from carecloud_async.runtime.secret_text import conceal
 
 T = TypeVar("T")
@@ -108,7 +109,7 @@ class AnyCall:
         id_field: str | None = None,
         params: Mapping[str, Any] | None = None,
         path_params: Mapping[str, Any] | None = None,
-        count: int = DEFAULT_COUNT,
+        count: int | Auto = AUTO,
         offset: int = 0,
     ) -> Listing[JsonObject]: ...
 
@@ -122,7 +123,7 @@ class AnyCall:
         id_field: str | None = None,
         params: Mapping[str, Any] | None = None,
         path_params: Mapping[str, Any] | None = None,
-        count: int = DEFAULT_COUNT,
+        count: int | Auto = AUTO,
         offset: int = 0,
     ) -> Listing[T]: ...
 
@@ -135,7 +136,7 @@ class AnyCall:
         id_field: str | None = None,
         params: Mapping[str, Any] | None = None,
         path_params: Mapping[str, Any] | None = None,
-        count: int = DEFAULT_COUNT,
+        count: int | Auto = AUTO,
         offset: int = 0,
     ) -> Listing[Any]:
         """Return a `Listing` of any list of the API, known to the SDK or not: iterated, paged, prefetched, exported.
@@ -147,7 +148,7 @@ class AnyCall:
             id_field: the field that names a record, which never changes; exports need it to be exact.
             params: filters, `sort_field` and `sort_direction`; `count` and `offset` may stand here too.
             path_params: values of the path's placeholders.
-            count: records per page.
+            count: records per page; `"auto"` finds what is fastest, for exports, `arrow()` and `prefetch()`.
             offset: records to skip.
 
         Raises:
@@ -157,8 +158,8 @@ class AnyCall:
 
         operation, values = find_list(path, path_params=path_params, key=key, id_field=id_field)
         params = conceal(params or {})
-        params = {**check_filters(operation.kinds, params)}
-        for name, value, default in (("count", count, DEFAULT_COUNT), ("offset", offset, 0)):
+        params = {**check_count(operation.kinds, params)}
+        for name, value, default in (("count", count, AUTO), ("offset", offset, 0)):
             if params.setdefault(name, value) != value != default:
                 raise ConfigurationError(f"{name} is {value!r} as an argument and another in params: give it once")
         return listing(self._caller, operation, into or dict, path_params=values, params=params)

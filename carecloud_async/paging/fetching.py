@@ -14,11 +14,16 @@ from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.targets import any_page, any_page_slices, is_model, only_list
 from carecloud_async.paging.iterators import Page, ReceivedPage, UnreadPage
+from carecloud_async.paging.page_plan import Fetched
 
 __all__ = ["PageFetcher", "raw_keys"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_Found = codec.DecodedPage[T] | codec.UnreadPage[T]
+_Decode = Callable[[bytes], _Found[T]]
+_Slices = Callable[[bytes], Generator[None, None, _Found[T]]]
 
 
 @frozen(kw_only=True, repr=False)
@@ -52,10 +57,45 @@ class PageFetcher(Generic[T]):
 
     async def unread(self, offset: int, count: int) -> ReceivedPage[T]:
         """Get one page whose records are read as they are handed out, where that is worth it."""
+        decode, slices = self._unread_decoder()
+        return self._received(await self._call(offset, count, decode, slices=slices), offset)
+
+    async def unread_measured(self, offset: int, count: int, hurried: bool) -> Fetched[ReceivedPage[T]]:
+        """Get such a page past the cache, with what is measured by it.
+
+        Args:
+            offset: where it begins.
+            count: the records to ask for.
+            hurried: see `page_plan.Send`.
+        """
+        if self.operation.result_key is None:  # to a cache, an unknown POST is a write: it has to know of it
+            page = await self.unread(offset, count)
+            return Fetched(page=page, received=page.received)
+        decode, slices = self._unread_decoder()
+        answer = await (self.caller.hurried if hurried else self.caller).execute(
+            self.operation,
+            decode=decode,
+            path_params=self.path_params,
+            params=self._query(offset, count),
+            json=self.json,
+            slices=slices,
+        )
+        page = self._received(answer.data, offset)
+        return Fetched(
+            page=page,
+            received=page.received,
+            at_end=offset + page.received == page.total_items,
+            size=len(answer.response.body),
+            sent_at=answer.response.sent_at,
+        )
+
+    def _unread_decoder(self) -> tuple[_Decode[T], _Slices[T] | None]:
         key, into = self.operation.result_key, self.into
         if key is None or not is_model(into):
-            return await self.read(offset, count)
-        found = await self._call(offset, count, partial(codec.unread_page, key=key, into=into))
+            return partial(any_page, key=key, into=into), partial(any_page_slices, key=key, into=into)
+        return partial(codec.unread_page, key=key, into=into), None
+
+    def _received(self, found: _Found[T], offset: int) -> ReceivedPage[T]:
         if isinstance(found, codec.DecodedPage):
             return _page(found, offset)
         return UnreadPage(
@@ -93,17 +133,17 @@ class PageFetcher(Generic[T]):
         *,
         slices: Callable[[bytes], Generator[None, None, R]] | None = None,
     ) -> Coroutine[Any, Any, R]:
-        params = dict(self.params)
-        if self.operation.paged:
-            params |= {"count": count, "offset": offset}
         return self.caller.call(
             self.operation,
             decode=decode,
             path_params=self.path_params,
-            params=params,
+            params=self._query(offset, count),
             json=self.json,
             slices=slices,
         )
+
+    def _query(self, offset: int, count: int) -> dict[str, Any]:
+        return {**self.params, "count": count, "offset": offset} if self.operation.paged else dict(self.params)
 
 
 def raw_keys(page: ReceivedPage[T]) -> Iterator[T]:

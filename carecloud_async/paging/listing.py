@@ -16,9 +16,9 @@ from attrs import evolve, field, frozen
 
 from carecloud_async import codec
 from carecloud_async.calls.caller import Answer, Caller
-from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
 from carecloud_async.paging.fetching import PageFetcher, raw_keys
 from carecloud_async.paging.iterators import (
     ClosableIterator,
@@ -30,6 +30,7 @@ from carecloud_async.paging.iterators import (
     ReceivedPage,
     Records,
 )
+from carecloud_async.paging.page_plan import FixedPlan, PagePlan
 from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.validators import require_int
 
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = TypeVar("P", bound=ReceivedPage[Any])
-
-#: The records of a page unless the user says otherwise; the API's own default.
-DEFAULT_COUNT = 100
 
 
 @frozen(kw_only=True, repr=False)
@@ -59,7 +57,7 @@ class Listing(Generic[T]):
     _into: type[T] = field(alias="into")
     _path_params: Mapping[str, Any] = field(alias="path_params")
     _params: Mapping[str, Any] = field(alias="params")
-    _count: int = field(alias="count")
+    _count: int | Auto = field(alias="count")
     _offset: int = field(alias="offset")
     _json: Any = field(alias="json", default=None)
 
@@ -85,7 +83,7 @@ class Listing(Generic[T]):
 
     async def page(self) -> Page[T]:
         """Return the one page at `offset`."""
-        return await self._fetcher.read(self._offset, self._count)
+        return await self._fetcher.read(self._offset, fixed_count(self._count))
 
     async def first(self) -> T | None:
         """Return the first record, or `None`; one request."""
@@ -109,38 +107,52 @@ class Listing(Generic[T]):
         """Return the first records as a list, at most `limit` of them."""
         require_int("limit", limit, least=1)
         items: list[T] = []
-        listing = evolve(self, count=min(self._count, limit))
+        listing = evolve(self, count=min(fixed_count(self._count), limit))
         async for page in listing.pages():
             items += page.items
             if len(items) >= limit:
                 break
         return items[:limit]
 
-    def prefetch(self, pages: int) -> Prefetch[T]:
+    def prefetch(self, pages: int | Auto = AUTO) -> Prefetch[T]:
         """Return the records with several pages in flight, in the server's order: `async with` it, then iterate.
 
         Args:
-            pages: the number of pages in flight at most.
+            pages: the number of pages in flight at most; `"auto"` finds what is fastest, up to the client's
+                `max_connections`. So is the size of the pages, unless the list was given a `count`.
         """
         from carecloud_async.paging.prefetch import Prefetch  # most programs never ask for it
 
-        require_int("pages", pages, least=1)
+        require_int_or_auto("pages", pages)
         fetcher = self.fresh()._fetcher  # pages of different ages would not fit together
         return Prefetch(
-            fetcher.unread,
+            fetcher.unread_measured,
             identity_keys=fetcher.keys,
             paged=self._operation.paged,
             offset=self._offset,
-            count=self._count,
-            ahead=pages,
+            plan=self._plan(pages),
             name=self._operation.call,
+        )
+
+    def _plan(self, width: int | Auto) -> PagePlan:
+        if width != AUTO and self._count != AUTO:
+            return FixedPlan(width=width, count=self._count)
+        from carecloud_async.paging.auto_plan import AutoPlan  # most programs never ask for it
+
+        context = self._caller.context
+        return AutoPlan(
+            width=width,
+            count=self._count,
+            most_requests=context.http.max_connections,
+            now=context.clock.monotonic,
+            rate=lambda: context.rate_limiter.rate,
         )
 
     async def export(
         self,
         target: str | os.PathLike[str],
         *,
-        concurrency: int = 8,
+        concurrency: int | Auto = AUTO,
         resume: bool = False,
         overwrite: bool = False,
         changed_since: datetime | str | None = None,
@@ -161,7 +173,8 @@ class Listing(Generic[T]):
             target: a path whose suffix names the format (`.jsonl`, `.csv`, `.parquet`; `.jsonl.gz`, `.csv.zst` …), or
                 an fsspec URL such as `s3://bucket/customers.parquet`. Anything but a regular file (a pipe, a device)
                 is written directly.
-            concurrency: how many pages are in flight.
+            concurrency: how many pages are in flight; `"auto"` finds what is fastest, up to the client's
+                `max_connections`. So is the size of the pages, unless the list was given a `count`.
             resume: go on where an earlier run to the same target was stopped; without one, begin.
             overwrite: replace the target if it exists.
             changed_since: write only what changed at or after this time; naive means project-local.
@@ -206,7 +219,7 @@ class Listing(Generic[T]):
     def arrow(
         self,
         *,
-        concurrency: int = 8,
+        concurrency: int | Auto = AUTO,
         changed_since: datetime | str | None = None,
         after: str | None = None,
         fields: Sequence[str] | None = None,
@@ -215,14 +228,14 @@ class Listing(Generic[T]):
     ) -> RecordBatches:
         """Return the whole list as Arrow record batches, exact as an export, without a file.
 
-            async with listing.arrow(concurrency=8) as batches:
+            async with listing.arrow() as batches:
                 async for batch in batches: ...
             batches.report
 
         Every batch has the columns of a Parquet export: the model's, and `unknown_fields`.
 
         Args:
-            concurrency: how many pages are in flight.
+            concurrency: how many pages are in flight; `"auto"` as for `export`.
             changed_since: only what changed at or after this time; naive means project-local.
             after: `batches.mark` of an earlier stream of the same list, to continue behind the batch it was taken at.
             fields: the fields to take, nested ones dotted; all if left out.
@@ -252,7 +265,7 @@ class Listing(Generic[T]):
 
         decode, slices = partial(codec.raw_page, key=self._key), partial(codec.raw_page_slices, key=self._key)
 
-        async def fetch(params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
+        async def fetch(caller: Caller, params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
             return await caller.execute(
                 operation,
                 decode=decode,
@@ -279,9 +292,12 @@ class Listing(Generic[T]):
                 **body,
                 "language": caller.options.language,
             },
-            fetch=fetch,
+            fetch=partial(fetch, caller),
+            fetch_hurried=partial(fetch, caller.hurried),
             project=caller.context.project,
             clock=caller.context.clock,
+            most_requests=caller.context.http.max_connections,
+            rate=lambda: caller.context.rate_limiter.rate,
         )
 
     @property
@@ -296,9 +312,10 @@ class Listing(Generic[T]):
         )
 
     def _paged(self, fetch: Fetch[P], *, keys: IdentityKeys[P]) -> ClosableIterator[P]:
+        count = fixed_count(self._count)
         if not self._operation.paged:
-            return OnePage(lambda: fetch(self._offset, self._count))
-        return Pages(fetch, identity_keys=keys, offset=self._offset, count=self._count, name=self._operation.call)
+            return OnePage(lambda: fetch(self._offset, count))
+        return Pages(fetch, identity_keys=keys, offset=self._offset, count=count, name=self._operation.call)
 
     @property
     def _key(self) -> str:
@@ -347,9 +364,8 @@ def listing(
             would drop it and list everything.
     """
     # Filters name persons, and error reporters capture local variables.
-    params = dict(check_filters(operation.kinds, conceal(params or {})))
-    count, offset = params.pop("count", DEFAULT_COUNT), params.pop("offset", 0)
-    require_int("count", count, least=1)
+    params = dict(check_count(operation.kinds, conceal(params or {})))
+    count, offset = params.pop("count", AUTO), params.pop("offset", 0)
     require_int("offset", offset, least=0)
     return Listing(
         caller=caller,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -10,11 +11,15 @@ from anyio import Lock
 from attrs import define, field
 
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.iterators import Batches, CycleDetector, Fetch, IdentityKeys, ReceivedPage, warn_of_circle
-from carecloud_async.paging.read_ahead import ReadAhead
+from carecloud_async.paging.iterators import Batches, CycleDetector, IdentityKeys, ReceivedPage, warn_of_circle
+from carecloud_async.paging.page_plan import Fetched, PagePlan
+from carecloud_async.paging.read_ahead import Part, ReadAhead
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 T = TypeVar("T")
+
+#: Gets a page by offset and count; the last argument is that of `page_plan.Send`.
+FetchMeasured = Callable[[int, int, bool], Awaitable[Fetched[ReceivedPage[T]]]]
 
 
 @define(eq=False)
@@ -35,20 +40,18 @@ class Prefetch(Generic[T]):
         identity_keys: returns the keys that the records of a page are told apart by.
         paged: whether the operation takes them; if not, there is one page.
         offset: where to begin.
-        count: how many records to ask for at a time.
-        ahead: how many pages are in flight at most.
+        plan: says how many pages are in flight, and how many records are asked for at a time.
         name: what is listed, for warnings.
     """
 
     def __init__(
         self,
-        fetch: Fetch[ReceivedPage[T]],
+        fetch: FetchMeasured[T],
         *,
         identity_keys: IdentityKeys[ReceivedPage[T]],
         paged: bool,
         offset: int,
-        count: int,
-        ahead: int,
+        plan: PagePlan,
         name: str,
     ) -> None:
         self._fetch = fetch
@@ -56,13 +59,14 @@ class Prefetch(Generic[T]):
         self._name = name
         self._paged = paged
         self._offset = offset
-        self._count = count
+        self._plan = plan
         self._background = BackgroundTasks()
         self._read_ahead: ReadAhead[_Span[T]] = ReadAhead(
-            self._fetch_span, next_offset=self._next_offset, tasks=self._background, width=ahead
+            self._fetch_span, next_part=self._next_part, tasks=self._background, plan=plan
         )
         self._batches: Batches[T] = Batches()
         self._turn = Lock(fast_acquire=True)
+        self._begun = False
         self._step = 0
         self._total: int | None = None
         self._done = False
@@ -144,15 +148,17 @@ class Prefetch(Generic[T]):
         self._read_ahead.fill()
         return [] if repeated else span.pages
 
-    def _next_offset(self) -> int | None:
+    def _next_part(self) -> Part | None:
         offset = self._offset
         if not self._step:
             # The first page comes alone: it shows the length of the list and the number of records in a page.
-            return None if len(self._read_ahead) else offset
+            begun, self._begun = self._begun, True
+            return None if begun else Part(offset, self._plan.count)
         if self._done or not self._is_wanted():
             return None
-        self._offset += self._step
-        return offset
+        size = self._step if self._plan.is_fixed else self._plan.count
+        self._offset += size
+        return Part(offset, size)
 
     def _is_wanted(self) -> bool:
         """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is.
@@ -161,12 +167,12 @@ class Prefetch(Generic[T]):
         """
         return self._total is None or self._offset <= self._total or not len(self._read_ahead)
 
-    async def _fetch_span(self, offset: int) -> _Span[T]:
+    async def _fetch_span(self, part: Part) -> _Span[T]:
         span: _Span[T] = _Span()
-        count = self._step or self._count
-        while span.received < count:
-            page = await self._fetch(offset + span.received, count - span.received)
-            span.last = page.is_last(count - span.received)
+        while span.received < part.size:
+            offset, left = part.offset + span.received, part.size - span.received
+            asked, page = await self._plan.request(left, partial(self._fetch, offset))
+            span.last = page.is_last(asked)
             span.pages.append(page)
             span.received += page.received
             span.total_items = page.total_items

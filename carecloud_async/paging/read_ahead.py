@@ -7,13 +7,27 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import anyio
-from attrs import define, field
+from attrs import define, field, frozen
 
+from carecloud_async.paging.page_plan import PagePlan
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
-__all__ = ["ReadAhead"]
+__all__ = ["Part", "ReadAhead"]
 
 P = TypeVar("P")
+
+
+@frozen
+class Part:
+    """A part of a list.
+
+    Attributes:
+        offset: where it begins.
+        size: its number of records.
+    """
+
+    offset: int
+    size: int
 
 
 @define(eq=False)
@@ -29,28 +43,25 @@ class ReadAhead(Generic[P]):
     """Fetches ahead of a consumer, without running far ahead of a slow one.
 
     Args:
-        fetch: gets the page at an offset.
-        next_offset: returns the offset of the next page, or `None` while there is nothing to fetch ahead.
+        fetch: gets a part of the list.
+        next_part: returns the next part, or `None` while there is nothing to fetch ahead.
         tasks: the group that the fetching runs in.
-        width: the number of requests at once.
-        spare: the number of pages that may lie waiting beside those in flight: one slow answer must not stop the others
-            at once.
+        plan: says how many parts are in flight at once, and how many may lie waiting beside them: one slow answer must
+            not stop the others at once.
     """
 
     def __init__(
         self,
-        fetch: Callable[[int], Awaitable[P]],
+        fetch: Callable[[Part], Awaitable[P]],
         *,
-        next_offset: Callable[[], int | None],
+        next_part: Callable[[], Part | None],
         tasks: BackgroundTasks,
-        width: int,
-        spare: int = 0,
+        plan: PagePlan,
     ) -> None:
         self._fetch = fetch
-        self._next_offset = next_offset
+        self._next_part = next_part
         self._tasks = tasks
-        self._width = width
-        self._spare = spare
+        self._plan = plan
         self._pending: deque[PendingPage[P]] = deque()
         self._in_flight = 0
 
@@ -83,18 +94,19 @@ class ReadAhead(Generic[P]):
 
     def fill(self) -> None:
         """Start as many requests as may be in flight."""
-        while self._in_flight < self._width and len(self._pending) < self._width + self._spare:
-            offset = self._next_offset()
-            if offset is None:
+        plan = self._plan
+        while self._in_flight < plan.width and len(self._pending) < plan.width + plan.spare:
+            part = self._next_part()
+            if part is None:
                 return
             pending: PendingPage[P] = PendingPage()
             self._pending.append(pending)
             self._in_flight += 1
-            self._tasks.start(self._run, pending, offset)
+            self._tasks.start(self._run, pending, part)
 
-    async def _run(self, pending: PendingPage[P], offset: int) -> None:
+    async def _run(self, pending: PendingPage[P], part: Part) -> None:
         try:
-            pending.page = await self._fetch(offset)
+            pending.page = await self._fetch(part)
         except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
             pending.error = error
         finally:

@@ -40,6 +40,7 @@ import attrs
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
+from carecloud_async.paging.auto import Auto
 from carecloud_async.paging.listing import Listing, listing
 from carecloud_async.project import Interface
 from carecloud_async.resources.answers import decoder_of
@@ -60,8 +61,9 @@ Check = Callable[[Any, Mapping[str, Any]], None]
 class UnsortedPaging(TypedDict, total=False):
     """Paging of the few lists that cannot be sorted."""
 
-    count: int
-    """Records per page, 100 if left out; a server may send fewer."""
+    count: int | Auto
+    """Records per page; a server may send fewer. If left out: 100, and whatever is fastest for exports, `arrow()` and
+    `prefetch()`."""
     offset: int
     """Records to skip."""
 

@@ -45,6 +45,17 @@ def test_a_project_from_the_environment(carecloud, project, tmp_path):
     assert project.violations == []
 
 
+def test_numbers_may_be_found(carecloud, project, tmp_path):
+    """`--count auto --concurrency auto` is what is done without them: nobody says how large a page is."""
+    done = carecloud("export", "customers", "-o", tmp_path / "c.jsonl", "--count", "auto", "--concurrency", "auto")
+    assert done.code == 0, done.err
+    with_auto = project.count("GET /customers")
+    assert carecloud("export", "customers", "-o", tmp_path / "d.jsonl").code == 0
+    assert project.count("GET /customers") == 2 * with_auto
+    assert (tmp_path / "c.jsonl").read_bytes() == (tmp_path / "d.jsonl").read_bytes()
+    assert len((tmp_path / "c.jsonl").read_bytes().splitlines()) == 250
+
+
 def test_options_win_over_the_environment(carecloud, project, monkeypatch):
     """`--project-url`, `--login` and `--external-application-id` are taken before the variables."""
     url = os.environ["CARECLOUD_PROJECT_URL"]
@@ -83,6 +94,7 @@ WRONG_USAGE = {
     "no records a page": (["--count", "0"], "--count"),
     "a negative count": (["--count", "-5"], "--count"),
     "no requests": (["--concurrency", "0"], "--concurrency"),
+    "a count in words": (["--count", "many"], "--count must be auto or a whole number from 1 up"),
     "a negative rate": (["--rate", "-1"], "--rate"),
     "a rate that is no number": (["--rate", "fast"], "--rate"),
     "an unreadable time": (["--changed-since", "yesterday"], "2026-11-01T00:00"),

@@ -4,7 +4,7 @@ import json
 import random
 
 import anyio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from carecloud_async import codec
 from carecloud_async.calls.attempt import RawResponse
@@ -39,6 +39,14 @@ ORDERS = {
 }
 
 
+@frozen(kw_only=True)
+class _Source(ExportSource):
+    plan_given: object = None
+
+    def plan(self, width):
+        return super().plan(width) if self.plan_given is None else self.plan_given
+
+
 @define(kw_only=True)
 class ListMachine:
     """A list of customers.
@@ -65,14 +73,15 @@ class ListMachine:
     gone: set = field(factory=set)
     version: dict = field(factory=dict)
 
-    def source(self, *, count):
+    def source(self, *, count, plan=None):
         async def fetch(params):
             for _ in range(self.dice.randrange(3)):
                 await anyio.lowlevel.checkpoint()
             body = json.dumps({"data": self.page(params["offset"], params["count"])}).encode()
             return Answer(codec.raw_page(body, key="customers"), RawResponse(200, {}, body, 0.0))
 
-        return ExportSource(
+        return _Source(
+            plan_given=plan,
             operation=OPERATIONS["getCustomers"],
             key="customers",
             into=Customer,
@@ -105,11 +114,11 @@ class ListMachine:
     def delete(self, index):
         self.gone.add(self.records.pop(index))
 
-    def export(self, path, *, count, concurrency=1):
-        """Export it; return the report, what is missing and what is twice."""
+    def export(self, path, *, count, concurrency=1, plan=None):
+        """Export it, by a plan for the pages or by the SDK's own; return the report, what is missing, what is twice."""
         start = set(self.records)
         options = ExportOptions(concurrency=concurrency, overwrite=True)
-        report = anyio.run(run, self.source(count=count), path, options)
+        report = anyio.run(run, self.source(count=count, plan=plan), path, options)
         found = [json.loads(line) for line in path.read_bytes().splitlines()]
         keys = [(one["customer_id"], one["n"]) for one in found]
         twice = {one for one in keys if keys.count(one) > 1} if len(set(keys)) != len(keys) else set()

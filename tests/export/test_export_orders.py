@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from erratic_plan import ErraticPlan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from list_machine import ListMachine
@@ -85,6 +86,32 @@ def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machi
         return  # as good as a report that does not vouch for it
     assert not report.settled or (missing, twice) == (set(), set())
     assert not twice & (start - machine.gone)
+
+
+@given(machine=machines(), most=st.sampled_from([2, 5, 12, 60]))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_pages_are_asked_for_who_stays_is_written_once(tmp_path_factory, machine, most):
+    """Width and page size may change at every request: a report that vouches for the guarantee is right."""
+    path, start = tmp_path_factory.mktemp("orders") / "c.jsonl", set(machine.records)
+    try:
+        report, missing, twice = machine.export(path, count="auto", plan=ErraticPlan(machine.dice, most=most))
+    except ExportError:
+        return  # as good as a report that does not vouch for it
+    assert not report.settled or (missing, twice) == (set(), set())
+    assert not twice & (start - machine.gone)
+
+
+@given(
+    records=st.integers(0, 150), most=st.integers(2, 40), cap=st.none() | st.integers(2, 40), seed=st.integers(0, 999)
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_calm_list_is_calm_whatever_pages_are_asked_for(tmp_path_factory, records, most, cap, seed):
+    """Pages of all sizes, cut short by a cap or by the plan, are no change of a list: one sweep brings it whole."""
+    machine = ListMachine(records=[(f"{number:04}", number) for number in range(records)], cap=cap)
+    path, plan = tmp_path_factory.mktemp("calm") / "c.jsonl", ErraticPlan(random.Random(seed), most=most)
+    report, missing, twice = machine.export(path, count="auto", plan=plan)
+    assert (missing, twice) == (set(), set())
+    assert (report.records, report.sweeps, report.drifted, report.settled) == (records, 1, False, True)
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])

@@ -25,6 +25,7 @@ from carecloud_async.export.reading.recorder import Recorder
 from carecloud_async.export.reading.since import Since, parse_last_change
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position, Strategy
+from carecloud_async.paging.page_plan import PagePlan
 
 __all__ = ["FIELD", "ChangedScan", "has_changes", "is_wanted"]
 
@@ -47,7 +48,7 @@ class ChangedScan:
         source: the list.
         fetcher: fetches its pages.
         recorder: takes the records.
-        width: the number of requests at once.
+        plan: the number of requests at once, and their size.
         deduplicator: knows what was written, and selects only what is wanted.
         since: the time.
         full_scan: reads the whole list, if it comes to that.
@@ -59,7 +60,7 @@ class ChangedScan:
         *,
         fetcher: PageFetcher,
         recorder: Recorder,
-        width: int,
+        plan: PagePlan,
         deduplicator: Deduplicator,
         since: Since,
         full_scan: FullScan,
@@ -67,7 +68,7 @@ class ChangedScan:
         self._source = source
         self._fetcher = fetcher
         self._recorder = recorder
-        self._width = width
+        self._plan = plan
         self._deduplicator = deduplicator
         self._since = since
         self._full_scan = full_scan
@@ -114,7 +115,7 @@ class ChangedScan:
         await self._full_scan.read_through(self._deduplicator, strategy=Strategy.CHANGED)
 
     async def _read_one_page(self) -> None:
-        page = await self._fetcher.fetch(0, self._source.count, {})
+        page = await self._fetcher.fetch(0, self._source.fixed_count, {})
         lines = await self._deduplicator.select_new(page)
         position = Position(total=page.total)
         await self._recorder.record(lines, strategy=Strategy.CHANGED, position=position, drifted=False)
@@ -127,8 +128,7 @@ class ChangedScan:
             params={"sort_field": FIELD, "sort_direction": "DESC"},
             boundary=boundary,
             accept=self._accept,
-            count=self._source.count,
-            width=self._width,
+            plan=self._plan,
             is_last=lambda page: self._first_older(page) is not None,
         )
         await sweep.run()

@@ -15,6 +15,7 @@ from carecloud_async.export.reading.pages import PageFetcher, RawPage
 from carecloud_async.export.reading.recorder import Recorder, boundary_fields
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position, Strategy
+from carecloud_async.paging.page_plan import PagePlan
 
 __all__ = ["MAX_SWEEPS", "FullScan", "id_sort"]
 
@@ -40,7 +41,7 @@ class FullScan:
         source: the list.
         fetcher: fetches its pages.
         recorder: takes the records.
-        width: the number of requests at once.
+        plan: the number of requests at once, and their size.
         make_deduplicator: makes the memory of the records seen.
     """
 
@@ -50,13 +51,13 @@ class FullScan:
         *,
         fetcher: PageFetcher,
         recorder: Recorder,
-        width: int,
+        plan: PagePlan,
         make_deduplicator: DeduplicatorFactory,
     ) -> None:
         self._source = source
         self._fetcher = fetcher
         self._recorder = recorder
-        self._width = width
+        self._plan = plan
         self._make_deduplicator = make_deduplicator
 
     async def read(self) -> None:
@@ -67,7 +68,7 @@ class FullScan:
         """
         start = self._recorder.start
         if not self._source.operation.paged:
-            page = await self._fetcher.fetch(0, self._source.count, {})
+            page = await self._fetcher.fetch(0, self._source.fixed_count, {})
             position = Position(total=page.total)
             await self._recorder.record(page.lines, strategy=Strategy.ORDERED, position=position, drifted=False)
             return
@@ -113,14 +114,13 @@ class FullScan:
             params=params,
             boundary=boundary,
             accept=accept,
-            count=self._source.count,
-            width=self._width,
+            plan=self._plan,
             position=position,
         )
 
     def _start_position(self) -> Position:
         start = self._recorder.start
-        same = start.count == self._source.count
+        same = start.count == self._recorder.count
         return start.position if same else Position(end=start.position.end, total=start.position.total)
 
     async def _begin_anew(self, *, by_text: bool) -> None:

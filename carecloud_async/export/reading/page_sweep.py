@@ -8,6 +8,7 @@ Each gap found widens the overlap of the pages to come, so that steady change co
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,8 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.pages import Identity, PageFetcher, RawPage
 from carecloud_async.export.storage.checkpoint import Position
-from carecloud_async.paging.read_ahead import ReadAhead
+from carecloud_async.paging.page_plan import Fetched, PagePlan
+from carecloud_async.paging.read_ahead import Part, ReadAhead
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 __all__ = ["Accept", "PageSweep"]
@@ -31,9 +33,6 @@ _PATIENCE = 6
 #: Pages in a row that bring nothing new before the list is taken for endless, beside twice those that did.
 _IDLE = 32
 
-#: One page for five in flight may lie waiting beside them. More would be lost when the process is killed.
-_PART = 5
-
 
 class PageSweep:
     """Reads a list once.
@@ -43,8 +42,8 @@ class PageSweep:
         params: the sort.
         boundary: the boundary of what is known.
         accept: takes the pages.
-        count: the number of records to request at a time; at least 2, or pages could not overlap.
-        width: the number of requests at once.
+        plan: the number of requests at once, and the number of records to request at a time; at least 2 are, or pages
+            could not overlap.
         position: the position to begin from.
         is_last: returns whether what comes after a page is not wanted.
 
@@ -60,8 +59,7 @@ class PageSweep:
         params: Mapping[str, Any],
         boundary: Boundary,
         accept: Accept,
-        count: int,
-        width: int,
+        plan: PagePlan,
         position: Position = _START,
         is_last: Callable[[RawPage], bool] = lambda _: False,
     ) -> None:
@@ -69,15 +67,15 @@ class PageSweep:
         self._params = params
         self._boundary = boundary
         self._accept = accept
-        self._count = max(count, 2)
-        self._width = width
+        self._plan = plan
         self._is_last = is_last
         self._end = position.end
-        self._full = min(position.page_size, self._count)
+        self._known = min(position.page_size, self._count) if plan.is_fixed else 0
+        self._least = sys.maxsize
         self._total = position.total
         self._least_total = position.least_total
         self._shift = position.shift
-        self._largest = self._full
+        self._largest = self._known
         self._next = max(position.end, 0)
         self._overlap = 1
         self._before: RawPage | None = None
@@ -93,11 +91,20 @@ class PageSweep:
         self.settled: bool = True
 
     @property
+    def _count(self) -> int:
+        return max(self._plan.count, 2)
+
+    @property
+    def _full(self) -> int:
+        """The number of records of a page that the server does not cut short."""
+        return self._known or self._count
+
+    @property
     def position(self) -> Position:
         """The position of the sweep."""
         return Position(
             end=self._end,
-            page_size=self._full,
+            page_size=self._known,
             total=self._total,
             least_total=self._least_total,
             shift=self._shift,
@@ -116,7 +123,7 @@ class PageSweep:
             CareCloudError: a page could not be read.
         """
         async with BackgroundTasks() as tasks:
-            if not self._full:
+            if not self._known:
                 page = await self._fetch(max(self._end, 0))
                 self._learn(page)
                 await self._settle(page)
@@ -132,37 +139,58 @@ class PageSweep:
         """Learn from the first page how many records the server sends: it may cap `count`."""
         if page.received == 1:
             # One record at a time shows no overlap: fetch sequentially.
-            self._full, self._ahead = 2, False
+            self._known, self._ahead = 2, False
             return
+        if not self._plan.is_fixed:
+            return  # the plan learns it
         capped = 1 < page.received < self._count and (page.total or 0) > page.end
-        self._full = page.received if capped else self._count
+        self._known = page.received if capped else self._count
 
     async def _read_ahead(self, tasks: BackgroundTasks) -> None:
-        ahead = ReadAhead(
-            self._fetch,
-            next_offset=self._next_offset,
-            tasks=tasks,
-            width=self._width,
-            spare=max(self._width // _PART, 1),
-        )
-        while not self._done and (page := await ahead.take()) is not None:
-            await self._settle(page)
+        ahead = ReadAhead(self._fetch_part, next_part=self._next_part, tasks=tasks, plan=self._plan)
+        while not self._done and (pages := await ahead.take()) is not None:
+            for page in pages:
+                await self._settle(page)
+                if self._done:
+                    break
 
-    def _next_offset(self) -> int | None:
+    def _next_part(self) -> Part | None:
         promised = self._total if self._trusting else None
         if self._done or not self._ahead or not self._may_go_on():
             return None
         if promised is not None and self._next + self._overlap >= promised:
             return None
-        if promised is None and self._next > self._end + self._full * self._width:
+        if promised is None and self._next > self._end + self._full * self._plan.width:
             return None
-        offset = max(self._next, 0)
-        self._next = offset + max(self._full - self._overlap, 1)
-        return offset
+        part = Part(max(self._next, 0), self._full)
+        self._next = part.offset + max(part.size - self._overlap_in(part), 1)
+        return part
 
-    async def _fetch(self, offset: int) -> RawPage:
+    def _overlap_in(self, part: Part) -> int:
+        return max(min(self._overlap, part.size // 2), 1)
+
+    async def _fetch_part(self, part: Part) -> list[RawPage]:
+        """Get a part of the list: one page, and where it is shorter than was asked for, those that make up the rest."""
+        if self._plan.is_fixed:
+            return [await self._fetch(part.offset)]
+        pages: list[RawPage] = []
+        at, end = part.offset, part.offset + part.size
+        while True:
+            page = await self._fetch(at, end - at)
+            pages.append(page)
+            if page.end >= end or page.received < 2 or self._ends_list(page):
+                return pages
+            at = max(page.end - self._overlap_in(part), at + 1)
+
+    async def _fetch(self, offset: int, size: int | None = None) -> RawPage:
         self._spent += 1
-        return await self._fetcher.fetch(offset, self._count, self._params)
+        wanted = max(size or self._count, 2)
+        self._least = min(self._least, self._full)
+
+        async def send(count: int, hurried: bool) -> Fetched[RawPage]:
+            return await self._fetcher.fetch_measured(offset, max(count, 2), self._params, hurried=hurried)
+
+        return (await self._plan.request(wanted, send))[1]
 
     def _note(self, page: RawPage) -> None:
         self._boundary.check(page)
@@ -178,7 +206,7 @@ class PageSweep:
 
     def _note_idle(self, problem: str, *, certain: bool = True) -> None:
         self._idle += 1
-        if self._idle > _IDLE + self._width + 2 * self._moves:
+        if self._idle > _IDLE + self._plan.width + 2 * self._moves:
             if certain:
                 raise ExportError(f"the server sends {problem}; the last offset was {self._next}")
             self._give_up()
@@ -190,8 +218,8 @@ class PageSweep:
             # Nothing stands there (any more), whatever was promised: the end of the list is found sequentially.
             self._ahead = self._ahead and page.received > 0
             return
-        if 1 < page.received < self._full and not self._ends_list(page):
-            self._full = page.received
+        if self._plan.is_fixed and 1 < page.received < self._full and not self._ends_list(page):
+            self._known = page.received
         if self._connects(page):
             await self._take(page)
         elif self._boundary.is_behind(page):
@@ -317,7 +345,7 @@ class PageSweep:
                 return
             back = 1
             if not self._boundary.moved:
-                if page.received <= 1 < self._largest and not self._says_more(page):
+                if page.received <= 1 < min(self._largest, page.asked) and not self._says_more(page):
                     self._done = True
                     return
                 if stuck > _PATIENCE:
@@ -347,7 +375,7 @@ class PageSweep:
     def _is_short_end(self, page: RawPage) -> bool:
         """Return whether a page is shorter than others, ends where the total says, and reaches the boundary."""
         at_edge = bool(page.ids) and page.ids[-1] == self._boundary.edge
-        return at_edge and page.received < self._largest and self._ends_list(page)
+        return at_edge and page.received < min(self._largest, page.asked) and self._ends_list(page)
 
     def _says_more(self, page: RawPage) -> bool:
         return page.total is not None and page.total > page.end
@@ -358,7 +386,7 @@ class PageSweep:
     def _may_go_on(self) -> bool:
         """Endless change ends: four times the requests that the list would have cost as it was, and some more."""
         length = self._first_total if self._trusting and self._first_total is not None else self._end + 1
-        return self._spent < 64 + 4 * math.ceil(length / max(self._full - 1, 1))
+        return self._spent < 64 + 4 * math.ceil(length / max(min(self._full, self._least) - 1, 1))
 
     def _give_up(self) -> None:
         self.settled = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -12,11 +13,15 @@ from attrs import frozen
 
 from carecloud_async.calls.wire import server_date
 from carecloud_async.export.source import ExportSource
+from carecloud_async.paging.page_plan import Fetched
 
 __all__ = ["Identity", "PageFetcher", "RawPage", "field_decoder"]
 
 #: The identity of a record: the value of its id field; a digest of its whole text where it has none.
 Identity: TypeAlias = str | int | bytes
+
+#: Larger than any page.
+MAX_ASKED = sys.maxsize
 
 
 @frozen(kw_only=True)
@@ -27,6 +32,7 @@ class RawPage:
         offset: the offset it was requested for.
         lines: the records, one line of JSON each.
         ids: the identity of each.
+        asked: the number of records asked for.
         received: the number of entries that the server sent; more than `lines` where some were null.
         last: the offset of the last record.
         total: the length of the list, as the server says.
@@ -38,6 +44,7 @@ class RawPage:
     received: int
     last: int
     total: int | None
+    asked: int = MAX_ASKED
 
     @property
     def end(self) -> int:
@@ -75,12 +82,19 @@ class PageFetcher:
         self.began: datetime | None = None
 
     async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
-        """Get one page.
+        """Get one page; see `fetch_measured`."""
+        return (await self.fetch_measured(offset, count, params)).page
+
+    async def fetch_measured(
+        self, offset: int, count: int, params: Mapping[str, Any], *, hurried: bool = False
+    ) -> Fetched[RawPage]:
+        """Get one page, with what is measured by it.
 
         Args:
             offset: where it begins.
             count: the number of records to request.
             params: the sort, in place of the list's own.
+            hurried: see `page_plan.Send`.
 
         Raises:
             CareCloudError: see `Caller.call`.
@@ -91,7 +105,7 @@ class PageFetcher:
             query |= {"count": count, "offset": offset}
         self.requests += 1
         sent = source.clock.monotonic()
-        answer = await source.fetch(query)
+        answer = await ((hurried and source.fetch_hurried) or source.fetch)(query)
         response, found = answer.response, answer.data
         self.retries += response.attempts - 1
         if self.began is None:
@@ -99,13 +113,21 @@ class PageFetcher:
         lines = found.items
         if b"null" in lines:
             lines = [line for line in lines if line != b"null"]
-        return RawPage(
+        page = RawPage(
             offset=offset,
             lines=lines,
             ids=self.identify(lines),
+            asked=count,
             received=found.received,
             last=offset + _last_index(found.items),
             total=found.total_items,
+        )
+        return Fetched(
+            page=page,
+            received=page.received,
+            at_end=page.end == page.total,
+            size=len(response.body),
+            sent_at=max(response.sent_at, sent),
         )
 
     def identify(self, lines: list[bytes]) -> list[Identity]:

@@ -31,6 +31,7 @@ from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.pages import Identity, PageFetcher, RawPage
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position
+from carecloud_async.paging.auto import Auto
 
 __all__ = ["IdRange", "RangeScan", "find_ranges"]
 
@@ -77,7 +78,7 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     fetcher = PageFetcher(source)
     if params is None or partitions < 2:
         return [IdRange()]
-    first = await fetcher.fetch(0, source.count, params)
+    first = await fetcher.fetch(0, source.fixed_count, params)
     order = Order()
     if first.total is None or not order.check(first.ids):
         return [IdRange()]
@@ -112,7 +113,7 @@ class RangeScan:
         source: the list.
         id_range: the range.
         accept: takes the records of each page, one line of JSON each; every record comes once.
-        width: the number of requests at once.
+        width: the number of requests at once; `auto` for the fastest.
 
     Attributes:
         records: the number of records accepted.
@@ -126,12 +127,12 @@ class RangeScan:
         id_range: IdRange,
         *,
         accept: Callable[[list[bytes]], Awaitable[None]],
-        width: int = 1,
+        width: int | Auto = 1,
     ) -> None:
         self._source = source
         self._range = id_range
         self._take = accept
-        self._width = width
+        self._plan = source.plan(width)
         self._fetcher = PageFetcher(source)
         self._order = Order(id_range.orders or None)
         self.records: int = 0
@@ -154,8 +155,7 @@ class RangeScan:
             params=params,
             boundary=boundary,
             accept=self._accept,
-            count=self._source.count,
-            width=self._width,
+            plan=self._plan,
             position=position,
             is_last=self._reaches_end,
         )
@@ -164,7 +164,7 @@ class RangeScan:
 
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
         """Find a page that begins at or before the lower bound; what it holds up to there counts as known."""
-        after, order, count = self._range.after, self._order, max(self._source.count, 2)
+        after, order, count = self._range.after, self._order, max(self._source.fixed_count, 2)
         at, back, before = max(self._range.offset - 1, 0), 1, -1
         for _ in range(_TRIES if after is not None else 0):
             page = await self._fetcher.fetch(at, count, params)

@@ -27,9 +27,10 @@ class Recorder:
         writer: writes the records.
         reporter: reports progress.
         restart: drops what was written.
-        count: the page size that is requested.
+        count: the page size that is requested; 0 if it is found.
 
     Attributes:
+        count: see above.
         counts: the counts so far.
     """
 
@@ -49,7 +50,7 @@ class Recorder:
         self._writer = writer
         self._reporter = reporter
         self._restart = restart
-        self._count = count
+        self.count: int = count
         self._last = start
 
     async def record(
@@ -74,7 +75,7 @@ class Recorder:
             fingerprints=self.start.fingerprints,
             strategy=strategy,
             position=position,
-            count=self._count,
+            count=self.count,
             counts=self.counts,
             **more,
         )

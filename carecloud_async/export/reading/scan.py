@@ -17,6 +17,8 @@ from carecloud_async.export.report import Counts, ExportReport
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
 from carecloud_async.export.storage.writer import RecordWriter
+from carecloud_async.paging.auto import AUTO
+from carecloud_async.paging.page_plan import PagePlan
 
 __all__ = ["make_report", "scan"]
 
@@ -26,7 +28,7 @@ async def scan(
     start: Checkpoint,
     *,
     since: Since | None,
-    width: int,
+    plan: PagePlan,
     writer: RecordWriter[Checkpoint],
     reporter: Reporter,
     restart: Callable[[], Awaitable[None]],
@@ -38,7 +40,7 @@ async def scan(
         source: the list.
         start: the checkpoint to continue from; one with nothing but fingerprints to begin.
         since: the time that changes are wanted from; `None` for everything.
-        width: pages in flight.
+        plan: pages in flight, and their size.
         writer: takes the records.
         reporter: reports progress.
         restart: drops what was written.
@@ -48,8 +50,9 @@ async def scan(
         CareCloudError: the server cannot be read.
     """
     fetcher = PageFetcher(source, by_text=start.by_text)
-    recorder = Recorder(start, fetcher=fetcher, writer=writer, reporter=reporter, restart=restart, count=source.count)
-    full_scan = FullScan(source, fetcher=fetcher, recorder=recorder, width=width, make_deduplicator=make_deduplicator)
+    count = 0 if source.count == AUTO else source.count
+    recorder = Recorder(start, fetcher=fetcher, writer=writer, reporter=reporter, restart=restart, count=count)
+    full_scan = FullScan(source, fetcher=fetcher, recorder=recorder, plan=plan, make_deduplicator=make_deduplicator)
     if since is None:
         await full_scan.read()
     else:
@@ -58,7 +61,7 @@ async def scan(
             source,
             fetcher=fetcher,
             recorder=recorder,
-            width=width,
+            plan=plan,
             deduplicator=deduplicator,
             since=since,
             full_scan=full_scan,

@@ -61,7 +61,7 @@ class Checkpoint:
         fingerprints: digests of what is exported, see `ExportSource.fingerprints`.
         strategy: the way the list is read.
         position: the position of the sweep.
-        count: the page size that was requested.
+        count: the page size that was requested; 0 if it was found.
         by_text: whether records are told apart by their whole text, their ids not being unique.
         orders: the orders of ids that all pages agreed with, by name; `None` before the first page.
         last_id: the furthest id, for the ordered strategy.

@@ -1,0 +1,156 @@
+"""Reading the list of a simulated server, by `prefetch` and by the scan of an export."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import Any
+
+import anyio
+
+from benchmarks.simulated import RECORD_BYTES, Server, Simulation
+from benchmarks.virtual_time import run_virtually
+from carecloud_async import Customer
+from carecloud_async.calls.attempt import RawResponse
+from carecloud_async.calls.caller import Answer
+from carecloud_async.codec import DecodedPage
+from carecloud_async.export.progress import Reporter
+from carecloud_async.export.reading.scan import scan
+from carecloud_async.export.report import Counts
+from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.checkpoint import Checkpoint
+from carecloud_async.paging.auto import Auto
+from carecloud_async.paging.auto_plan import make_plan
+from carecloud_async.paging.fetching import raw_keys
+from carecloud_async.paging.iterators import Page
+from carecloud_async.paging.page_plan import Fetched
+from carecloud_async.paging.prefetch import Prefetch
+from carecloud_async.project import Project
+from carecloud_async.resources import OPERATIONS
+
+#: Reads a list with a width and a page size; returns how many records came.
+Reading = Callable[[Simulation, int | Auto, int | Auto], Awaitable[int]]
+
+MOST_REQUESTS = 20
+_PROJECT = Project.parse("sandbox.example", timezone="Europe/Prague", language="en")
+
+
+async def prefetch(simulation: Simulation, width: int | Auto, count: int | Auto) -> int:
+    """Read by `prefetch`.
+
+    Raises:
+        ValueError: a record was lost, or came twice.
+    """
+    total = simulation.server.records
+
+    async def fetch(offset: int, count: int, _: bool) -> Fetched[Any]:
+        found = await simulation.ask(offset, count)
+        items = list(range(offset, offset + found.received))
+        return Fetched(
+            page=Page(items=items, offset=offset, total_items=total, received=found.received),
+            received=found.received,
+            at_end=offset + found.received == total,
+            size=found.received * RECORD_BYTES,
+            sent_at=found.sent_at,
+        )
+
+    plan = make_plan(
+        width=width,
+        count=count,
+        most_requests=MOST_REQUESTS,
+        now=anyio.current_time,
+        rate=lambda: simulation.limiter.rate,
+    )
+    expected = 0
+    async with Prefetch[int](
+        fetch, identity_keys=raw_keys, paged=True, offset=0, plan=plan, name="simulated"
+    ) as records:
+        async for record in records:
+            if record != expected:
+                raise ValueError(f"record {record} came in place of {expected}")
+            expected += 1
+    return expected
+
+
+async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -> int:
+    """Read by the scan of an export.
+
+    Raises:
+        ValueError: the scan took something for a change of the list.
+    """
+    server = simulation.server
+
+    async def fetch(params: Mapping[str, Any]) -> Answer[DecodedPage[bytes]]:
+        found = await simulation.ask(params["offset"], params["count"])
+        items = list(map(_record, range(found.first, found.first + found.received)))
+        page = DecodedPage(items=items, total_items=server.records, received=found.received)
+        return Answer(page, RawResponse(200, {}, bytes(found.received * RECORD_BYTES), found.sent_at))
+
+    source = ExportSource(
+        operation=OPERATIONS["getCustomers"],
+        key="customers",
+        into=Customer,
+        params={},
+        count=count,
+        offset=0,
+        scope={},
+        fetch=fetch,
+        project=_PROJECT,
+        clock=simulation.clock,
+        most_requests=MOST_REQUESTS,
+        rate=lambda: simulation.limiter.rate,
+    )
+
+    async def restart() -> None:
+        raise ValueError("the scan began anew")
+
+    counts = await scan(
+        source,
+        Checkpoint(),
+        since=None,
+        plan=source.plan(width),
+        writer=_Writer(),
+        reporter=Reporter(None, clock=simulation.clock, before=Counts(), bounded=True),
+        restart=restart,
+        make_deduplicator=_no_deduplicator,
+    )
+    if counts.drifted or not counts.settled:
+        raise ValueError("the scan saw a change where there was none")
+    return counts.records
+
+
+#: How a list is read.
+READINGS: tuple[Reading, ...] = (prefetch, export)
+
+
+def seconds(server: Server, reading: Reading, width: int | Auto, count: int | Auto) -> float:
+    """Return the virtual seconds that reading a list takes.
+
+    Raises:
+        ValueError: records were lost, or came twice.
+    """
+
+    async def work() -> int:
+        return await reading(Simulation(server), width, count)
+
+    found, taken = run_virtually(work())
+    if found != server.records:
+        raise ValueError(f"{found} of {server.records} records came")
+    return taken
+
+
+@cache
+def _record(number: int) -> bytes:
+    return b'{"customer_id":"%06d"}' % number
+
+
+class _Writer:
+    """Takes records and forgets them."""
+
+    async def put(self, lines: list[bytes], state: Checkpoint) -> None:
+        """Take a page."""
+
+    async def drain(self) -> None:
+        """Nothing waits here."""
+
+
+def _no_deduplicator(_: bool) -> Any:
+    raise ValueError("the list was not read in the order of its ids")

@@ -1,0 +1,291 @@
+"""`"auto"`: what is asked for on the wire, of servers that cap pages, fail at large ones or give everything."""
+
+import inspect
+import json
+import random
+
+import anyio
+import httpx
+import pytest
+import respx
+from erratic_plan import ErraticPlan
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, RateLimit, RetryPolicy, ServerError
+from carecloud_async.paging.auto_plan import FIRST, MAX_COUNT, PAGE_BYTES
+from carecloud_async.paging.fetching import raw_keys
+from carecloud_async.paging.iterators import Page
+from carecloud_async.paging.page_plan import Fetched
+from carecloud_async.paging.prefetch import Prefetch
+
+pytestmark = pytest.mark.anyio
+
+AUTH = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+LOGIN = {"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}}
+LENGTH = 9000
+
+
+class Server:
+    """A list of customers; `refuse(count, number)` may answer a request in place of it.
+
+    Attributes:
+        asked: the records asked for, request by request.
+        most_at_once: the most requests that were under way at once.
+    """
+
+    def __init__(self, *, length=LENGTH, cap=10**9, padding=0, refuse=lambda _count, _number: None):
+        self._length = length
+        self._cap = cap
+        self._padding = "x" * padding
+        self._refuse = refuse
+        self._under_way = 0
+        self.asked = []
+        self.most_at_once = 0
+
+    async def answer(self, request):
+        if request.method == "POST":
+            return httpx.Response(200, json=LOGIN)
+        start, count = int(request.url.params["offset"]), int(request.url.params["count"])
+        self.asked.append(count)
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+        finally:
+            self._under_way -= 1
+        refused = self._refuse(count, len(self.asked))
+        if inspect.isclass(refused):
+            raise refused("cut off", request=request)
+        if refused is not None:
+            return refused
+        numbers = range(start, min(start + min(count, self._cap), self._length))
+        records = [{"customer_id": f"{number:06}", "note": self._padding} for number in numbers]
+        return httpx.Response(200, json={"data": {"customers": records, "total_items": self._length}})
+
+    def connect(self, **more):
+        return CareCloud("sandbox.crmcarecloud.com", auth=AUTH, transport=httpx.MockTransport(self.answer), **more)
+
+
+async def prefetched(client, folder, **paging):
+    del folder
+    async with client.customers.list(**paging).prefetch() as found:
+        return [customer.customer_id async for customer in found]
+
+
+async def exported(client, folder, **paging):
+    report = await client.customers.list(**paging).export(folder / "c.jsonl")
+    assert (report.settled, report.drifted) == (True, False)
+    return [json.loads(line)["customer_id"] for line in (folder / "c.jsonl").read_bytes().splitlines()]
+
+
+async def streamed(client, folder, **paging):
+    del folder
+    async with client.customers.list(**paging).arrow() as batches:
+        found = [one for batch in [batch async for batch in batches] for one in batch["customer_id"].to_pylist()]
+    assert (batches.report.settled, batches.report.drifted) == (True, False)
+    return found
+
+
+@pytest.fixture(params=[prefetched, exported, streamed], ids=["prefetch", "export", "arrow"])
+def read(request):
+    if request.param is streamed:
+        pytest.importorskip("pyarrow")
+    return request.param
+
+
+EVERYBODY = [f"{number:06}" for number in range(LENGTH)]
+
+
+async def test_pages_grow_and_nothing_is_lost(read, tmp_path):
+    """The first page comes alone and asks for 200 records, later ones for more, within bounds; all is there once."""
+    server = Server(length=40_000)
+    async with server.connect() as client:
+        found = await read(client, tmp_path)
+    assert found == [f"{number:06}" for number in range(40_000)]
+    assert server.asked[0] == FIRST
+    assert FIRST < max(server.asked) <= MAX_COUNT
+    assert server.most_at_once <= 20
+
+
+@pytest.mark.parametrize("length", [0, 1, 199, 200, 201, 400])
+async def test_a_short_list_costs_no_more_requests_than_it_must(read, tmp_path, length):
+    """A list that ends on the first page is one request, and for an export some more that prove its end."""
+    server = Server(length=length)
+    async with server.connect() as client:
+        assert await read(client, tmp_path) == EVERYBODY[:length]
+    assert len(server.asked) <= (1 if length < FIRST else 4) + 3 * (read is not prefetched)
+
+
+@pytest.mark.parametrize("cap", [2, 7, 100, 150, 333])
+async def test_a_server_that_caps_pages_is_asked_for_the_rest(read, tmp_path, cap):
+    """Whether the first page shows the cap or a later one: nothing is lost, and in the end no more is asked for."""
+    server = Server(cap=cap, length=min(LENGTH, cap * 60))
+    async with server.connect() as client:
+        assert await read(client, tmp_path) == EVERYBODY[: cap * 60]
+    late = server.asked[len(server.asked) * 3 // 4 :]
+    assert max(late) <= cap
+
+
+def _bad_count(count, _):
+    if count <= 300:
+        return None
+    problem = {"name": "count", "reason": "not_allowed_value"}
+    return httpx.Response(400, json={"error": {"error_data": {"invalid_params": [problem]}}})
+
+
+REFUSALS = {
+    "an internal error": lambda count, _: httpx.Response(500) if count > 300 else None,
+    "too large": lambda count, _: httpx.Response(413) if count > 300 else None,
+    "a bad parameter": _bad_count,
+    "a bad request": lambda count, _: httpx.Response(400) if count > 300 else None,
+    "no answer in time": lambda count, _: httpx.ReadTimeout if count > 300 else None,
+    "a connection that ends": lambda count, _: httpx.RemoteProtocolError if count > 300 else None,
+}
+
+
+@pytest.mark.parametrize("refuse", REFUSALS.values(), ids=REFUSALS)
+async def test_a_server_that_fails_at_large_pages_is_asked_for_smaller_ones(read, tmp_path, refuse):
+    """What came whole before is asked for again; each large page is tried twice at most, and the export stays exact."""
+    server = Server(refuse=refuse)
+    retry = RetryPolicy(base=0.001, max_wait=0.001)
+    async with server.connect(retry=retry) as client:
+        assert await read(client, tmp_path) == EVERYBODY
+    large = [index for index, count in enumerate(server.asked) if count > 300]
+    assert large
+    assert len(large) <= 2 * 9
+    assert large[-1] < len(server.asked) - 10
+
+
+async def test_a_failure_at_a_size_that_the_server_has_served_is_raised(read, tmp_path):
+    """Once pages of 100 fail, there is nothing smaller to ask for: the server's error is the user's."""
+    server = Server(refuse=lambda _, number: httpx.Response(500) if number > 3 else None)
+    async with server.connect(retry=RetryPolicy(attempts=2, base=0.001)) as client:
+        with pytest.raises(ServerError):
+            await read(client, tmp_path)
+
+
+async def test_a_bad_request_about_something_else_is_raised_at_once(tmp_path):
+    """A page is not asked for again because of a filter that the server refuses."""
+    problem = {"name": "email", "reason": "invalid_value_format"}
+    answer = httpx.Response(400, json={"error": {"error_data": {"invalid_params": [problem]}}})
+    server = Server(refuse=lambda *_: answer)
+    async with server.connect() as client:
+        with pytest.raises(Exception, match="email"):
+            await prefetched(client, tmp_path)
+    assert server.asked == [FIRST]
+
+
+async def test_a_refused_pace_is_no_refused_page(read, tmp_path):
+    """A 429 says nothing about the size of a page: it is asked for again as it was."""
+    server = Server(refuse=lambda _, number: httpx.Response(429) if number in {3, 4, 5} else None)
+    async with server.connect(retry=RetryPolicy(base=0.001), rate_limit=None) as client:
+        assert await read(client, tmp_path) == EVERYBODY
+    assert max(server.asked) > FIRST
+
+
+async def test_records_of_great_size_keep_pages_small(tmp_path):
+    """A page is bounded in bytes, not in records alone."""
+    server = Server(length=1500, padding=100_000)
+    async with server.connect() as client:
+        assert await prefetched(client, tmp_path) == EVERYBODY[:1500]
+    assert server.asked[0] == FIRST
+    assert max(server.asked[1:]) <= PAGE_BYTES / 100_000
+
+
+async def test_a_pace_that_is_told_keeps_the_width_small(tmp_path):
+    """Where the rate limiter holds calls back, requests do not queue: pages are larger instead."""
+    server = Server(length=20_000)
+    async with server.connect(rate_limit=RateLimit(requests_per_second=200)) as client:
+        assert len(await prefetched(client, tmp_path)) == 20_000
+    assert len(server.asked) < 20_000 / FIRST / 2
+
+
+async def test_the_width_is_never_above_the_connections(read, tmp_path):
+    """`max_connections` bounds the requests at once."""
+    server = Server()
+    async with server.connect(max_connections=3) as client:
+        assert await read(client, tmp_path) == EVERYBODY
+    assert server.most_at_once <= 3
+
+
+async def test_numbers_that_a_user_gives_are_obeyed(tmp_path):
+    """A given count is asked for, a given width is kept, each with or without the other."""
+    server = Server(length=2000)
+    async with server.connect() as client:
+        await prefetched(client, tmp_path, count=50)
+        await exported(client, tmp_path, count=50)
+        assert set(server.asked) == {50}
+        server.most_at_once = 0
+        async with client.customers.list().prefetch(3) as found:
+            assert len([one async for one in found]) == 2000
+        await client.customers.list().export(tmp_path / "d.jsonl", concurrency=3)
+        assert server.most_at_once == 3
+
+
+async def test_respx_sees_the_numbers_that_a_user_gives():
+    """Both numbers given, every request asks for that count."""
+    base = "https://sandbox.crmcarecloud.com/webservice/rest-api/enterprise-interface/v1.0"
+    server = Server(length=900)
+    with respx.mock(base_url=base) as mock:
+        mock.post("/users/actions/login").respond(json=LOGIN)
+        customers = mock.get("/customers").mock(side_effect=server.answer)
+        async with (
+            httpx.AsyncClient() as http,
+            CareCloud("sandbox.crmcarecloud.com", auth=AUTH, http_client=http) as client,
+            client.customers.list(count=70).prefetch(4) as found,
+        ):
+            assert [customer.customer_id async for customer in found] == EVERYBODY[:900]
+        assert {call.request.url.params["count"] for call in customers.calls} == {"70"}
+    assert server.most_at_once == 4
+
+
+async def test_what_reads_one_page_after_another_asks_for_a_hundred():
+    """Plain iteration, pages, raw records and a page keep the API's own page size; so does "auto" written out."""
+    server = Server(length=250)
+    async with server.connect() as client:
+        for listing in (client.customers.list(), client.customers.list(count="auto"), client.listing("customers")):
+            server.asked.clear()
+            assert len([one async for one in listing]) == 250
+            assert len([one async for page in listing.pages() for one in page]) == 250
+            assert len([one async for one in listing.raw()]) == 250
+            await listing.page()
+            await listing.collect(limit=1000)
+            assert set(server.asked) == {100}
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, True, None, "8", "Auto"])
+async def test_other_values_are_refused_with_what_to_write(tmp_path, bad):
+    """A width or count that is neither a number from 1 up nor "auto" is an error that names both."""
+    async with Server().connect() as client:
+        listing = client.customers.list()
+        for attempt in (
+            lambda: listing.prefetch(bad),
+            lambda: listing.arrow(concurrency=bad),
+            lambda: client.listing("customers", count=bad),
+        ):
+            with pytest.raises(ConfigurationError, match=r'whole number from 1 up.*"auto"'):
+                attempt()
+        with pytest.raises(Exception, match=r'concurrency must be a whole number from 1 up.*"auto"'):
+            await listing.export(tmp_path / "c.jsonl", concurrency=bad)
+
+
+@given(length=st.integers(0, 300), most=st.integers(1, 60), cap=st.integers(1, 60), seed=st.integers(0, 999))
+@settings(max_examples=100)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_whatever_pages_are_asked_for_each_record_is_handed_out_once(anyio_backend, length, most, cap, seed):
+    """Width and page size may change at every request, and the server may cap: all records come in order, once."""
+    del anyio_backend
+    dice = random.Random(seed)
+
+    async def fetch(offset, count, _):
+        for _ in range(dice.randrange(4)):
+            await anyio.lowlevel.checkpoint()
+        items = list(range(offset, min(offset + min(count, cap), length)))
+        page = Page(items=items, offset=offset, total_items=length, received=len(items))
+        return Fetched(page=page, received=len(items))
+
+    plan = ErraticPlan(dice, most=most)
+    async with Prefetch(fetch, identity_keys=raw_keys, paged=True, offset=0, plan=plan, name="list") as records:
+        assert [one async for one in records] == list(range(length))
