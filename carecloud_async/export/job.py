@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error, nesting_errors
 from carecloud_async.export.formats.compression import frame_maker
 from carecloud_async.export.formats.jsonl import join_lines
+from carecloud_async.export.formats.pieces import pieces
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.selection import Selection, field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
@@ -215,6 +216,7 @@ async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) 
                 job,
                 start or Checkpoint(fingerprints=fingerprints),
                 commit=commit,
+                beside=output.write_in_turns,
                 restart=restart,
                 make_deduplicator=make_deduplicator,
             )
@@ -261,17 +263,23 @@ def _resumed_deduplicator(job: Job, seen: SeenIds, start: Checkpoint, workspace:
     return Deduplicator(seen, step=start.step, known=start.known, wanted=wanted)
 
 
-def _encoder(job: Job) -> Callable[[Sequence[bytes]], bytes]:
-    """Return a function that turns records into the bytes of their file."""
+def _encoder(job: Job) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
+    """Return a function that turns records into the bytes of their file, a piece at a time."""
     native = job.target.format.sink is None
     fields = job.fields if native else {}
-    frame = frame_maker(job.target.format.compression if native else "")
+    compression = job.target.format.compression if native else ""
+    frame = frame_maker(compression)
 
-    def encode(lines: Sequence[bytes]) -> bytes:
-        with nesting_errors():
-            return frame(join_lines(lines, fields))
+    def encode(lines: Sequence[bytes]) -> Iterator[bytes]:
+        for piece in pieces(lines):
+            with nesting_errors():
+                data = join_lines(piece, fields)
+            yield data
 
-    return encode
+    def compress(lines: Sequence[bytes]) -> Iterator[bytes]:
+        yield frame(b"".join(encode(lines)))  # as one: small frames take more room
+
+    return compress if compression else encode
 
 
 async def _read(
@@ -281,13 +289,14 @@ async def _read(
     commit: Callable[[list[bytes], Checkpoint], None],
     restart: Callable[[], Awaitable[None]],
     make_deduplicator: DeduplicatorFactory,
+    beside: Callable[[list[bytes]], Awaitable[None]] | None = None,
     interval: float = INTERVAL,
     abort: bool = False,
 ) -> Counts:
     source, options = job.source, job.options
     reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
     async with BackgroundTasks() as tasks:
-        writer = Writer(commit, tasks=tasks, clock=source.clock, interval=interval, abort=abort)
+        writer = Writer(commit, tasks=tasks, clock=source.clock, beside=beside, interval=interval, abort=abort)
         try:
             return await scan(
                 source,

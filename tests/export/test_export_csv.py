@@ -16,7 +16,24 @@ from carecloud_async.export.formats.csv import CsvSink
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.models import Customer
 
-texts = st.text(max_size=9) | st.sampled_from(['a,b;"c"', "x\r\ny", "=1+1", "-5", "\u2028", ""])
+awkward = [
+    'a,b;"c"',
+    "x\r\ny",
+    "=1+1",
+    "-5",
+    "\u2028",
+    "",
+    "[1]",
+    "]",
+    "a,null,[null",
+    "null",
+    "\\",
+    "\x01",
+    "\x02\x7f",
+    "\uff1d1",
+]
+delimiters = [*",;\t%1-ol {}[]:\\\x01\x02§\U0001f4a7"]
+texts = st.text(max_size=9) | st.sampled_from(awkward)
 others = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 anything = st.recursive(others, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner))
 records = st.fixed_dictionaries(
@@ -68,7 +85,7 @@ def write_slowly(lines, layout, *, at_a_time):
     """Write every record value by value, every cell through the csv module."""
     sink = CsvSink(io.BytesIO(), layout)
     sink.infer_schema(lines)
-    sink._begin()[1].decode = refuse
+    sink._begin()[1]._decoder.decode = refuse
     for start in range(0, len(lines), at_a_time):
         sink.write(lines[start : start + at_a_time])
     sink.close()
@@ -78,7 +95,7 @@ def write_slowly(lines, layout, *, at_a_time):
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(records, min_size=1, max_size=4),
-    st.sampled_from([",", ";", "\t", "%", "1", "-", "o", " ", "{", ":"]),
+    st.sampled_from(delimiters),
     st.booleans(),
     st.sampled_from([{}, {"customer_id": {}}, {"state": {}}, {"personal_information": {"consents": {}, "email": {}}}]),
 )
@@ -92,6 +109,43 @@ def test_slots_and_values_give_the_same_rows(found, delimiter, escape, fields):
     sink.write(lines)
     sink.write(lines)
     assert sink.file.getvalue() == again
+
+
+numbers = st.integers(-(2**63), 2**63 - 1) | st.none()
+tidy_records = st.fixed_dictionaries(
+    {},
+    optional={
+        "customer_id": texts | st.none(),
+        "last_change": texts | st.none(),
+        "state": numbers,
+        "personal_information": st.fixed_dictionaries(
+            {},
+            optional={
+                "email": texts | st.none(),
+                "gender": numbers,
+                "consents": st.lists(anything, max_size=2) | st.none(),
+                "address": st.fixed_dictionaries({}, optional={"city": texts | st.none(), "zip": texts}),
+            },
+        ),
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(tidy_records, min_size=1, max_size=4),
+    st.sampled_from(delimiters),
+    st.booleans(),
+    st.sampled_from([{}, {"personal_information": {"address": {"zip": {}, "city": {}}}, "state": {}}]),
+)
+def test_no_text_makes_a_tidy_record_untidy(found, delimiter, escape, fields):
+    """Whatever its texts hold, a record that is what the model says is not taken apart, and its row is the same."""
+    lines = lines_of(found)
+    _, sink = write([], fields=fields, delimiter=delimiter, escape_formulas=escape)
+    sink._slow_row = None
+    sink.write(lines)
+    sink.write(lines)
+    assert sink.file.getvalue() == write_slowly(lines * 2, sink.layout, at_a_time=3)
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,5 +1,7 @@
 """The writer of an export: which pages are committed together, and that nothing is written behind a failure."""
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from carecloud_async.export.storage.writer import Writer
@@ -31,14 +33,19 @@ async def _put(writer, clock, pages, *, apart, records=1):
         clock.now += apart
 
 
+async def _rest(writer):
+    """Wait until nothing is being committed."""
+    while writer._busy:
+        await writer._changed.wait()
+
+
 async def test_pages_that_come_fast_are_committed_together():
     """Within the interval of a commit, the pages behind it wait until there are four."""
     clock, disk = _Clock(), _Disk()
     async with BackgroundTasks() as tasks:
         writer = Writer(disk, tasks=tasks, clock=clock)
         await _put(writer, clock, 1, apart=0.001)
-        while writer._busy:
-            await writer._changed.wait()
+        await _rest(writer)
         await _put(writer, clock, 12, apart=0.001)
         await writer.drain()
     assert disk.commits == [(1, 0), (4, 3), (4, 7), (4, 11)]
@@ -51,8 +58,7 @@ async def test_pages_that_come_slowly_are_committed_each():
         writer = Writer(disk, tasks=tasks, clock=clock)
         for number in range(3):
             await writer.put([b"{}"], number)
-            while writer._busy:
-                await writer._changed.wait()
+            await _rest(writer)
             clock.now += 0.06
     assert disk.commits == [(1, 0), (1, 1), (1, 2)]
 
@@ -64,8 +70,7 @@ async def test_a_page_of_many_records_is_committed_at_once():
         writer = Writer(disk, tasks=tasks, clock=clock)
         for number in range(3):
             await writer.put([b"{}"] * 5000, number)
-            while writer._busy:
-                await writer._changed.wait()
+            await _rest(writer)
     assert disk.commits == [(5000, 0), (5000, 1), (5000, 2)]
 
 
@@ -111,3 +116,77 @@ async def test_nothing_is_written_behind_a_commit_that_failed():
             await writer.put([b"{}"], 3)
         await writer.leave()
     assert len(disk.commits) == 1
+
+
+async def test_work_beside_a_commit_keeps_the_order():
+    """What is done beside commits is done for all records, in their order, and is over when all is committed."""
+    clock, disk, done = _Clock(), _Disk(), []
+
+    async def beside(lines):
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        done.append(len(lines))
+
+    async with BackgroundTasks() as tasks:
+        writer = Writer(disk, tasks=tasks, clock=clock, beside=beside, interval=0)
+        for number in range(1, 6):
+            await _put(writer, clock, 1, apart=0, records=number)
+            await anyio.lowlevel.checkpoint()
+        await writer.drain()
+        assert sum(done) == 15
+        assert done == [lines for lines, _ in disk.commits]
+        assert disk.commits[-1][1] == 0
+
+
+async def test_pages_that_come_while_only_the_work_beside_runs_are_committed():
+    """A page that comes after the last commit, while the work beside it goes on, is committed as well."""
+    clock, disk, go_on = _Clock(), _Disk(), anyio.Event()
+
+    async def beside(_):
+        await go_on.wait()
+
+    async with BackgroundTasks() as tasks:
+        writer = Writer(disk, tasks=tasks, clock=clock, beside=beside, interval=0)
+        await writer.put([b"{}"], 0)
+        while not disk.commits:
+            await anyio.wait_all_tasks_blocked()
+        await writer.put([b"{}"], 1)
+        tasks.start(writer.drain)
+        await anyio.wait_all_tasks_blocked()
+        assert disk.commits == [(1, 0)]
+        go_on.set()
+        await writer.drain()
+    assert disk.commits == [(1, 0), (1, 1)]
+
+
+async def test_what_fails_beside_a_commit_ends_the_export():
+    """The records are committed all the same, and whoever brings more is told."""
+    clock, disk = _Clock(), _Disk()
+
+    async def refuse(_):
+        raise ValueError("deep")
+
+    async with BackgroundTasks() as tasks:
+        writer = Writer(disk, tasks=tasks, clock=clock, beside=refuse)
+        await _put(writer, clock, 1, apart=0)
+        with pytest.raises(ValueError, match="deep"):
+            await writer.drain()
+    assert disk.commits == [(1, 0)]
+
+
+async def test_an_export_that_is_cancelled_during_the_work_beside_keeps_what_waits():
+    """The work beside is given up, and the pages that waited for it are committed."""
+    clock, disk = _Clock(), _Disk()
+    async with BackgroundTasks() as tasks:
+        writer = Writer(disk, tasks=tasks, clock=clock, beside=lambda _: anyio.sleep_forever(), interval=0)
+        with anyio.CancelScope() as scope:
+            async with BackgroundTasks() as inner:
+                writer._tasks = inner
+                await _put(writer, clock, 1, apart=0)
+                while not disk.commits:
+                    await anyio.wait_all_tasks_blocked()
+                await _put(writer, clock, 2, apart=0)
+                scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await writer.leave()
+    assert disk.commits == [(1, 0), (2, 1)]

@@ -21,6 +21,7 @@ from carecloud_async.export.formats.arrow_times import read_times, staged_type
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
 from carecloud_async.export.formats.schema import SchemaBuilder, Shape, is_slot_name, shape_of
 from carecloud_async.export.formats.sinks import Layout
+from carecloud_async.runtime.pacing import Pacer
 
 __all__ = ["ArrowEncoder", "arrow_type", "require_pyarrow"]
 
@@ -45,13 +46,14 @@ class ArrowEncoder:
     Args:
         layout: the model, the wanted fields and the timestamps.
         builder: the fields that were found, for `columns="found"` and lists without a model.
+        pacer: lets other threads run in between; one of its own, if left out.
 
     Attributes:
         schema: the columns.
         nulls: how many values became null because their column cannot hold them, by dotted field name.
     """
 
-    def __init__(self, layout: Layout, builder: SchemaBuilder) -> None:
+    def __init__(self, layout: Layout, builder: SchemaBuilder, *, pacer: Pacer | None = None) -> None:
         import pyarrow as pa  # an extra
 
         fields = dict(layout.fields)
@@ -59,6 +61,7 @@ class ArrowEncoder:
         # A selection of nothing but the unknown fields must not become one of everything.
         shape = builder.shape.select(fields) if fields or not layout.fields else Shape(kind="object")
         self.nulls: Counter[str] = Counter()
+        self._pacer = Pacer() if pacer is None else pacer
         self._model = builder.shape
         self._knows = builder.knows if keeps_unknown else None
         self._zone = zone = layout.timezone if layout.timestamps == "utc" else None
@@ -84,7 +87,7 @@ class ArrowEncoder:
         if not lines:
             return self.schema.empty_table()
         if not self._known and self._knows is not None:  # a table without columns would have no rows either
-            return pa.table([pa.array([self._unknown_text(line) for line in lines], pa.string())], schema=self.schema)
+            return pa.table([pa.array(self._unknown_texts(lines), pa.string())], schema=self.schema)
         if self._knows is not None and not self._expects_unknown:
             table = self._read(lines, unexpected="error")
             if table is not None:
@@ -94,7 +97,7 @@ class ArrowEncoder:
             table = self._read_mixed(lines)
         if self._knows is None:
             return table
-        texts = [self._unknown_text(line) for line in lines]
+        texts = self._unknown_texts(lines)
         self._expects_unknown = any(text is not None for text in texts)
         return table.append_column(self.schema.field(UNKNOWN_FIELDS), pa.array(texts, pa.string()))
 
@@ -106,7 +109,8 @@ class ArrowEncoder:
         """Return a table of the known columns, read value by value; what no column can hold is null and counted."""
         import pyarrow as pa
 
-        return pa.Table.from_pylist([self._read_row(load(line)) for line in lines], schema=self._known)
+        rows = [self._read_row(load(line)) for line in self._pacer.each(lines)]
+        return pa.Table.from_pylist(rows, schema=self._known)
 
     def _read(self, lines: Sequence[bytes], *, unexpected: str) -> Any | None:
         import pyarrow as pa
@@ -137,7 +141,7 @@ class ArrowEncoder:
 
         tidy: list[int] = []
         others: list[int] = []
-        for index, line in enumerate(lines):
+        for index, line in enumerate(self._pacer.each(lines)):
             (tidy if self._is_tidy(line) else others).append(index)
         table = self._read([lines[index] for index in tidy], unexpected="ignore") if tidy else None
         if table is None:
@@ -154,6 +158,9 @@ class ArrowEncoder:
         except (ValueError, RecursionError):
             return False
         return True
+
+    def _unknown_texts(self, lines: Sequence[bytes]) -> list[str | None]:
+        return [self._unknown_text(line) for line in self._pacer.each(lines)]
 
     def _unknown_text(self, line: bytes) -> str | None:
         if self._knows is None or self._knows(line):

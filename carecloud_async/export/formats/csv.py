@@ -11,78 +11,107 @@ taken apart value by value, with the same result.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, BinaryIO
 
 from carecloud_async.codec.repair import load
-from carecloud_async.export.formats.csv_rows import Path, RowDecoder, escape_formula, to_cell
+from carecloud_async.export.formats.csv_cells import to_cell
+from carecloud_async.export.formats.csv_lines import LineMaker
+from carecloud_async.export.formats.csv_rows import Path, RowDecoder
 from carecloud_async.export.formats.csv_text import Row, RowText
+from carecloud_async.export.formats.pieces import pieces
 from carecloud_async.export.formats.schema import SchemaBuilder
-from carecloud_async.export.formats.sinks import IncrementalSink, Layout
+from carecloud_async.export.formats.sinks import Layout, SlicedSink
+from carecloud_async.runtime.pacing import Pacer
 
 __all__ = ["CsvSink"]
 
-#: Rows that are made at a time; the interpreter lets no other thread run meanwhile.
-_ROWS = 100
+#: Pieces of tidy records in a slice, and untidy records: they take a millisecond.
+_PIECES, _UNTIDY = 2, 8
 
 
-class CsvSink(IncrementalSink):
+class CsvSink(SlicedSink):
     """See `Sink`."""
 
-    def __init__(self, file: BinaryIO, layout: Layout) -> None:
+    def __init__(self, file: BinaryIO, layout: Layout, *, pacer: Pacer | None = None) -> None:
         super().__init__(file, layout)
+        self._pacer = Pacer() if pacer is None else pacer
         self._builder = SchemaBuilder(layout.into)
         self._columns: list[Path] = []
         self._text: RowText | None = None
-        self._decoder: RowDecoder | None = None
+        self._maker: LineMaker | None = None
 
     def infer_schema(self, lines: Sequence[bytes]) -> None:
         """See `Sink.infer_schema`."""
-        self._builder.learn(lines)
+        for _ in self.infer_schema_in_slices(lines):
+            self._pacer.rest()
+
+    def infer_schema_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
+        """See `SlicedSink.infer_schema_in_slices`."""
+        for piece in pieces(lines):
+            self._builder.learn(piece)
+            yield
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
-        text, decoder = self._begin()
-        for start in range(0, len(lines), _ROWS):
-            self.file.write(self._format(lines[start : start + _ROWS], text, decoder).encode())
+        for _ in self.write_in_slices(lines):
+            self._pacer.rest()
+
+    def write_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
+        """See `SlicedSink.write_in_slices`."""
+        text, maker = self._begin()
+        for number, piece in enumerate(pieces(lines)):
+            if number % _PIECES == _PIECES - 1:
+                yield
+            try:
+                self.file.write(maker.lines(piece))
+            except (ValueError, RecursionError):
+                yield from self._write_untidy(piece, text, maker)
 
     def close(self) -> None:
         """See `Sink.close`."""
         self._begin()
 
-    def _begin(self) -> tuple[RowText, RowDecoder]:
-        if self._text is not None and self._decoder is not None:
-            return self._text, self._decoder
-        dialect = self.layout.csv
+    def _begin(self) -> tuple[RowText, LineMaker]:
+        if self._text is not None and self._maker is not None:
+            return self._text, self._maker
+        shape, dialect = self._builder.shape, self.layout.csv
         self._columns = self._found_columns()
-        self._text = text = RowText(len(self._columns), delimiter=dialect.delimiter)
-        self._decoder = RowDecoder(self._builder.shape, self._columns, quote=text.quote, escape=dialect.escape_formulas)
+        self._text = text = RowText(len(self._columns), delimiter=dialect.delimiter, escape=dialect.escape_formulas)
+        decoder = RowDecoder(shape, shape.select(self.layout.fields))
+        self._maker = LineMaker(decoder, text, delimiter=dialect.delimiter, escape=dialect.escape_formulas)
         if dialect.bom:
             self.file.write(codecs.BOM_UTF8)
-        self.file.write(self._write([".".join(path) for path in self._columns], text).encode())
-        return text, self._decoder
+        self.file.write(text.write([".".join(path) for path in self._columns]))
+        return text, self._maker
 
     def _found_columns(self) -> list[Path]:
         return [path for path, _ in self._builder.shape.select(self.layout.fields).leaves()]
 
-    def _format(self, lines: Sequence[bytes], text: RowText, decoder: RowDecoder) -> str:
-        data = b"[" + b",".join(lines) + b"]"
-        try:
-            return _join(decoder.decode(data), text, decoder, escapes=b"\\" in data)
-        except (ValueError, RecursionError):
-            pass
-        found: list[str] = []
-        tidy: list[Any] = []
+    def _write_untidy(self, lines: Sequence[bytes], text: RowText, maker: LineMaker) -> Generator[None, None, None]:
+        """Write records of which some are not what the model says."""
+        tidy: list[bytes] = []
+        read: list[Any] = []
+        untidy = 0
         for line in lines:
-            try:
-                tidy += decoder.decode(b"[" + line + b"]")
-            except (ValueError, RecursionError):
-                found += (_join(tidy, text, decoder), self._write(self._slow_row(line), text))
-                tidy = []
-        return "".join([*found, _join(tidy, text, decoder)])
+            record = maker.read(line)
+            if record is not None:
+                tidy.append(line)
+                read.append(record)
+                continue
+            self.file.write(self._run(tidy, read, text, maker) + text.write(self._slow_row(line)))
+            tidy, read = [], []
+            untidy += 1
+            if untidy % _UNTIDY == 0:
+                yield
+        self.file.write(self._run(tidy, read, text, maker))
 
-    def _write(self, row: Row, text: RowText) -> str:
-        return text.write([escape_formula(cell) for cell in row] if self.layout.csv.escape_formulas else row)
+    def _run(self, lines: Sequence[bytes], read: Sequence[Any], text: RowText, maker: LineMaker) -> bytes:
+        """Return the lines of records that are all what the model says."""
+        try:
+            return maker.lines(lines, read) if lines else b""
+        except (ValueError, RecursionError):
+            return b"".join([text.write(self._slow_row(line)) for line in lines])
 
     def _slow_row(self, line: bytes) -> Row:
         record = load(line)
@@ -90,28 +119,6 @@ class CsvSink(IncrementalSink):
             self._builder.shape.learn(record)
             self.outdated: bool = self.outdated or self._found_columns() != self._columns
         return [_value(record, path) for path in self._columns]
-
-
-def _join(records: Sequence[Any], text: RowText, decoder: RowDecoder, *, escapes: bool = True) -> str:
-    """Return the lines of records that are what the model says.
-
-    Args:
-        records: the records.
-        text: makes the lines.
-        decoder: makes the rows.
-        escapes: whether there may be escapes in their JSON. Quotes and line ends have no other way into a cell.
-    """
-    if not records:
-        return ""
-    quoted = decoder.quote(records, decoder.quoted)
-    rows = decoder.rows(records)
-    found = text.join(rows, quoted=quoted, escapes=escapes)
-    if found is None:
-        columns = text.columns_to_quote(rows, known=decoder.quoted)
-        decoder.quoted.update(columns)  # what needed quotes once will need them again
-        quoted += decoder.quote(records, columns)
-        found = text.join(decoder.rows(records), quoted=quoted, escapes=escapes)
-    return found or ""
 
 
 def _value(record: Any, path: Path) -> Any:

@@ -2,147 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
+from attrs import frozen
 
-from carecloud_async.export.formats.schema import Shape, as_text, is_slot_name
+from carecloud_async.export.formats.schema import Shape, is_slot_name
 
-__all__ = ["Path", "RowDecoder", "escape_formula", "to_cell"]
+__all__ = ["Column", "Path", "RowDecoder"]
 
 #: The names that lead to a field.
 Path: TypeAlias = tuple[str, ...]
 
-#: Kinds of values that are cells as they are decoded.
-_CELLS = frozenset({"str", "int", "date", "datetime"})
+#: Whole numbers that can be encoded again.
+_Int: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
-#: What makes a spreadsheet take text for a formula, by the OWASP guide on CSV injection; the wide signs of East Asian
-#: keyboards count as well.
-_FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+#: The kinds of fields that are text.
+_TEXTS = ("str", "date", "datetime")
+#: The types of fields that are cells as they are.
+_SIMPLE: dict[str, Any] = {
+    **dict.fromkeys(_TEXTS, str | None),
+    "int": _Int | None,
+    "float": _Int | float | None,
+    "bool": bool | None,
+}
+_TYPES: dict[str, Any] = {**_SIMPLE, "list": list[Any] | None}
 
-_encode_lines = msgspec.json.Encoder().encode_lines
+
+@frozen(kw_only=True)
+class Column:
+    """Where the values of a column are in decoded records.
+
+    Attributes:
+        place: the dotted name of the object that holds them; empty for the record itself.
+        slot: their name in it.
+        kind: the kind of the values, see `Shape`.
+    """
+
+    place: str
+    slot: str
+    kind: str
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether the values are all text, numbers or booleans, or nothing."""
+        return self.kind in _SIMPLE
+
+    def values(self, records: Sequence[Any]) -> list[Any]:
+        """Return the values of some records."""
+        return list(map(attrgetter(self.slot), self._owners(records)))
+
+    def fill(self, records: Sequence[Any], value: Any) -> None:
+        """Put one value in the place of those of all records."""
+        _set_each(self._owners(records), self.slot, repeat(value))
+
+    def _owners(self, records: Sequence[Any]) -> Iterable[Any]:
+        return map(attrgetter(self.place), records) if self.place else records
 
 
 class RowDecoder:
     """Decodes records into rows, a batch at a time.
 
     Args:
-        shape: the fields of a record, selected or not: all of them are expected.
-        columns: the wanted ones.
-        quote: returns a cell as it stands in a line of the file.
-        escape: whether formulas are escaped.
+        shape: the fields of a record: all of them are expected, and no others.
+        selected: those of them that are columns; may name others.
 
     Attributes:
-        quoted: the indexes of the columns that `quote` is asked about.
+        columns: the columns, in their order; none if the selection names what no such record has.
+        depth: the number of objects that a row is taken from.
     """
 
-    def __init__(self, shape: Shape, columns: Sequence[Path], *, quote: Callable[[str], str], escape: bool) -> None:
-        slots: dict[Path, str] = {}
-        self._decoder = msgspec.json.Decoder(list[_slotted(shape, (), "", slots)])  # type: ignore[misc]
-        # A selection may name what no record has: then nothing is what the model says.
-        self._knows = bool(columns) and all(path in slots for path in columns)
-        kinds = dict(shape.leaves()) if self._knows else {}
-        self._columns = [(slots[path], kinds[path].kind) for path in columns] if self._knows else []
-        self._read: Callable[[Any], Any] = attrgetter(*(slot for slot, _ in self._columns)) if self._knows else tuple
-        self._quote = quote
-        self._escape = escape
-        self.quoted: set[int] = {index for index, (_, kind) in enumerate(self._columns) if kind not in _CELLS}
-        if len(columns) == 1:  # where it is empty it needs quotes
-            self.quoted.add(0)
+    def __init__(self, shape: Shape, selected: Shape) -> None:
+        self._decoder = msgspec.json.Decoder(list[_struct(shape)])  # type: ignore[misc]
+        self.columns: list[Column] = []
+        self.depth: int = 0
+        try:
+            self._root = _Part(shape, selected)
+        except KeyError:
+            return
+        self.columns = list(self._root.leaves())
+        self.depth = self._root.depth
 
-    def decode(self, data: bytes) -> list[Any]:
-        """Return records.
+    def decode(self, records: Sequence[bytes]) -> list[Any]:
+        """Return records that were decoded.
 
         Args:
-            data: a JSON array of them.
+            records: the records, JSON.
 
         Raises:
             ValueError: there is anything unexpected in one of them.
             RecursionError: likewise.
         """
-        if not self._knows:
+        if not self.columns:
             raise ValueError
-        found: list[Any] = self._decoder.decode(data)
+        found: list[Any] = self._decoder.decode(b"[" + b",".join(records) + b"]")
         return found
 
     def rows(self, records: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return the rows of records."""
-        rows = list(map(self._read, records))
-        if len(self._columns) == 1:
-            rows = list(zip(rows, strict=True))
-        return [tuple(map(escape_formula, row)) for row in rows] if self._escape else rows
-
-    def quote(self, records: Sequence[Any], columns: Collection[int]) -> str:
-        """Change the records so that the cells of some columns stand as in the file; once for each column.
-
-        Returns:
-            all their text.
-        """
-        return "".join([text for index in columns for text in self._quote_column(records, *self._columns[index])])
-
-    def _quote_column(self, records: Sequence[Any], slot: str, kind: str) -> list[str]:
-        place, _, name = slot.rpartition(".")
-        owners = list(map(attrgetter(place), records)) if place else records
-        values = list(map(attrgetter(name), owners))
-        texts = self._lists_as_text(values) if kind == "list" else list(map(self._as_text, values))
-        for owner, text in zip(owners, texts, strict=True):
-            setattr(owner, name, text)
-        return texts
-
-    def _lists_as_text(self, values: Sequence[list[Any] | None]) -> list[str]:
-        texts = _encode_lines(values).decode().split("\n")
-        return [self._quote("" if value is None else text) for value, text in zip(values, texts, strict=False)]
-
-    def _as_text(self, value: Any) -> str:
-        cell = to_cell(value)
-        if type(cell) is int:
-            cell = _Number(cell)
-        return self._quote("" if cell is None else escape_formula(cell) if self._escape else cell)
+        """Return the rows of records, each nested object a tuple in its row. The records are used up."""
+        return self._root.rows(records)
 
 
-def to_cell(value: Any) -> Any:
-    """Return a value as a cell; whole numbers keep their type, so that they are not formulas."""
-    if value is None or type(value) is str or type(value) is int:
-        return value
-    text = as_text(value)
-    return _Number(text) if type(value) is float else text
+class _Part:
+    """The columns of one object, and of those nested in it."""
+
+    def __init__(self, shape: Shape, selected: Shape, place: str = "") -> None:
+        known = _slots(shape)
+        self._place = place
+        self._kinds: dict[str, str] = {}
+        self._nested: dict[str, _Part] = {}
+        for name, child in selected.children.items():
+            slot = known[name]
+            if _is_nested(child):
+                self._nested[slot] = _Part(shape.children[name], child, f"{place}.{slot}" if place else slot)
+            self._kinds[slot] = child.kind
+        is_whole = [*self._kinds] == [*known.values()]
+        self._read = msgspec.structs.astuple if is_whole else _tuple_getter([*self._kinds])
+        self.depth: int = 1 + sum(part.depth for part in self._nested.values())
+
+    def leaves(self) -> Iterator[Column]:
+        for slot, kind in self._kinds.items():
+            if slot in self._nested:
+                yield from self._nested[slot].leaves()
+            else:
+                yield Column(place=self._place, slot=slot, kind=kind)
+
+    def rows(self, owners: Sequence[Any]) -> list[tuple[Any, ...]]:
+        for slot, part in self._nested.items():
+            _set_each(owners, slot, part.rows(list(map(attrgetter(slot), owners))))
+        return list(map(self._read, owners))
 
 
-class _Number(str):
-    """The text of a number as the server sent it: never a formula, whatever sign it begins with."""
-
-    __slots__ = ()
-
-
-def escape_formula(value: Any) -> Any:
-    """Return a cell behind an apostrophe where a spreadsheet would take it for a formula."""
-    return f"'{value}" if type(value) is str and value.startswith(_FORMULA_STARTS) else value
+def _tuple_getter(slots: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(slots) == 1:
+        return lambda owner: (getattr(owner, slots[0]),)
+    found: Callable[[Any], tuple[Any, ...]] = attrgetter(*slots)
+    return found
 
 
-def _slotted(shape: Shape, path: Path, prefix: str, slots: dict[Path, str]) -> Any:
-    """Return a msgspec struct of a shape's fields, nested ones never null; note the slot of each leaf."""
+def _set_each(owners: Iterable[Any], slot: str, values: Iterable[Any]) -> None:
+    deque(map(setattr, owners, repeat(slot), values), maxlen=0)  # a loop in C: a third of the time
+
+
+def _is_nested(shape: Shape) -> bool:
+    return shape.kind == "object" and bool(shape.children)
+
+
+def _slots(shape: Shape) -> dict[str, str]:
+    """Return the names of attributes for the fields of an object, by field."""
+    # Records with a field of another name are read value by value.
+    return {name: f"f{index}" for index, name in enumerate(shape.children) if is_slot_name(name)}
+
+
+def _struct(shape: Shape) -> Any:
+    """Return a msgspec struct of a shape's fields, nested ones never null."""
     fields: list[Any] = []
     names: dict[str, str] = {}
-    for index, (name, child) in enumerate(shape.children.items()):
-        if not is_slot_name(name):
-            continue  # records with such a field are read value by value
-        slot = f"f{index}"
+    for name, slot in _slots(shape).items():
         names[slot] = name
-        if child.kind == "object" and child.children:
-            inner = _slotted(child, (*path, name), f"{prefix}{slot}.", slots)
+        child = shape.children[name]
+        if _is_nested(child):
+            inner = _struct(child)
             fields.append((slot, inner, msgspec.field(default_factory=inner)))
         else:
-            slots[*path, name] = f"{prefix}{slot}"
-            fields.append((slot, *_slot_type(child)))
+            # Where a text is absent it is empty: there is no null then that has to be taken out of the lines.
+            fields.append((slot, _TYPES.get(child.kind, Any), "" if child.kind in _TEXTS else None))
     return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
-
-
-def _slot_type(shape: Shape) -> tuple[Any, Any]:
-    """Return the type of a leaf, and what it is where it is absent: no `None`, which has to be looked for."""
-    if shape.kind in {"str", "date", "datetime"}:
-        return str | None, ""
-    if shape.kind == "int":
-        return int | None, ""
-    return (list[Any] | None if shape.kind == "list" else Any), None

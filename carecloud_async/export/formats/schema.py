@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Any
 
@@ -137,7 +137,7 @@ class SchemaBuilder:
         self.shape: Shape = shape if shape.kind == "object" else Shape(kind="object")
         self._decoder = msgspec.json.Decoder(_known(self.shape))
 
-    def learn(self, lines: Sequence[bytes]) -> None:
+    def learn(self, lines: Iterable[bytes]) -> None:
         """Take records into account."""
         for line in lines:
             if not self.knows(line):

@@ -17,7 +17,7 @@ pages, repeats or resuming, and sees each record once.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ from attrs import frozen
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.formats.selection import Selection
 
-__all__ = ["CsvOptions", "IncrementalSink", "Layout", "Sink", "SinkFactory"]
+__all__ = ["CsvOptions", "IncrementalSink", "Layout", "Sink", "SinkFactory", "SlicedSink"]
 
 #: Characters that end a field or a line of CSV themselves.
 _NO_DELIMITERS = '"\r\n'
@@ -137,6 +137,22 @@ class IncrementalSink(Sink):
     """
 
     outdated = False
+
+
+class SlicedSink(IncrementalSink):
+    """A sink that computes in Python, in slices.
+
+    It writes to memory then, and in the event loop, where its slices take turns with everybody else's: in a thread it
+    would keep the loop waiting for the interpreter, again and again.
+    """
+
+    @abc.abstractmethod
+    def infer_schema_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
+        """Do what `infer_schema` does, with a `yield` after each millisecond or so."""
+
+    @abc.abstractmethod
+    def write_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
+        """Do what `write` does, with a `yield` after each millisecond or so."""
 
 
 #: Makes a sink of a file and a layout: a `Sink` class, or a function.

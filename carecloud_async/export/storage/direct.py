@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from carecloud_async.export.errors import nesting_errors
@@ -12,6 +12,7 @@ from carecloud_async.export.formats.compression import compressing
 from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink
 from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.export.storage.target import Target
+from carecloud_async.runtime.pacing import Pacer
 
 __all__ = ["DirectFile"]
 
@@ -24,16 +25,17 @@ class DirectFile:
     Args:
         target: the target.
         layout: what a sink is told.
-        encode: turns records into bytes, for formats without a sink.
+        encode: turns records into bytes, a piece at a time, for formats without a sink.
 
     Attributes:
         nulls: the number of values that the format wrote as null, by dotted field name; once it is finished.
     """
 
-    def __init__(self, target: Target, *, layout: Layout, encode: Callable[[Sequence[bytes]], bytes]) -> None:
+    def __init__(self, target: Target, *, layout: Layout, encode: Callable[[Sequence[bytes]], Iterable[bytes]]) -> None:
         self._target = target
         self._layout = layout
         self._encode = encode
+        self._pacer = Pacer()
         self._file: BinaryIO | None = None
         self._stream: BinaryIO | None = None
         self._sink: Sink | None = None
@@ -59,7 +61,9 @@ class DirectFile:
         if file is None or not lines:
             return
         if self._target.format.sink is None:
-            file.write(self._encode(lines))
+            for data in self._encode(lines):
+                file.write(data)
+                self._pacer.rest()
             file.flush()
             return
         sink = self._begun(file)

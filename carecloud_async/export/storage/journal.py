@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from io import BufferedRandom
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.storage.checkpoint import Checkpoint, write_durably
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.runtime.durable_files import create_private, open_private
+from carecloud_async.runtime.pacing import Pacer
 
 __all__ = ["Journal", "batches"]
 
@@ -27,12 +28,13 @@ class Journal:
 
     Args:
         workspace: the folder of the files.
-        encode: turns the records of a commit into bytes.
+        encode: turns the records of a commit into bytes, a piece at a time.
     """
 
-    def __init__(self, workspace: Workspace, *, encode: Callable[[Sequence[bytes]], bytes]) -> None:
+    def __init__(self, workspace: Workspace, *, encode: Callable[[Sequence[bytes]], Iterable[bytes]]) -> None:
         self._workspace = workspace
         self._encode = encode
+        self._pacer = Pacer()
         self._file: BufferedRandom | None = None
         self._size = 0
         self._crc = 0
@@ -70,12 +72,13 @@ class Journal:
         """
         file = self._file or self._begin()
         if lines or (checkpoint.complete and not self._size):  # no records at all are still a sound file
-            data = self._encode(lines)
-            file.write(data)
+            for data in self._encode(lines):
+                file.write(data)
+                self._crc = zlib.crc32(data, self._crc)
+                self._size += len(data)
+                self._pacer.rest()
             file.flush()
             os.fsync(file.fileno())
-            self._crc = zlib.crc32(data, self._crc)
-            self._size += len(data)
         write_durably(self._workspace.checkpoint, checkpoint.sealed(size=self._size, crc=self._crc))
 
     def _begin(self) -> BufferedRandom:

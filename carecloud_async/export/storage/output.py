@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import anyio.to_thread
 
 from carecloud_async.export.errors import nesting_errors
 from carecloud_async.export.formats.compression import compressing
-from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink
+from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink, SlicedSink
 from carecloud_async.export.storage.journal import batches
+from carecloud_async.export.storage.spool import Spool
 from carecloud_async.export.storage.target import Target
 from carecloud_async.export.storage.workspace import Workspace
+from carecloud_async.runtime.cooperation import CooperativeScheduler
 from carecloud_async.runtime.durable_files import create_private
 
 __all__ = ["Output"]
@@ -48,22 +50,38 @@ class Output:
         self._layout = layout
         self._make = make
         self._live = live and isinstance(make, type) and issubclass(make, IncrementalSink)
+        self._sliced = make if isinstance(make, type) and issubclass(make, SlicedSink) else None
         self._file: BufferedRandom | None = None
         self._stream: BinaryIO | None = None
         self._sink: Sink | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
+        self._spool: Spool | None = None
+        self._turns = CooperativeScheduler()
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Take records that were just committed to the journal. Blocks while those before are being written.
+
+        Of those that `write_in_turns` takes it writes what has come of them so far.
 
         Raises:
             ExportError: one of them, or of those before, is nested too deeply for the format.
             OSError: the disk refuses.
         """
         self._wait()
-        if self._live and lines:
+        if self._spool is not None:
+            self._pending = self._thread().submit(self._store, self._spool)
+        elif self._live and lines and self._sliced is None:
             self._pending = self._thread().submit(self._write_live, lines)
+
+    async def write_in_turns(self, lines: Sequence[bytes]) -> None:
+        """Make the text of records, where the event loop does that; it goes to the file with later ones.
+
+        Raises:
+            ExportError: one of them is nested too deeply for the format.
+        """
+        if self._live and lines and self._sliced is not None:
+            await self._turns.run(self._slices(lines, self._sliced))
 
     def restart(self) -> None:
         """Discard what was written: the list is read anew. Blocks."""
@@ -113,6 +131,23 @@ class Output:
                 sink.write(lines)
         self._live = not _is_outdated(sink)
 
+    def _slices(self, lines: Sequence[bytes], make: type[SlicedSink]) -> Generator[None, None, None]:
+        with nesting_errors():
+            sink = self._sink
+            if not isinstance(sink, SlicedSink):
+                self._spool = Spool()
+                self._sink = sink = make(cast("BinaryIO", self._spool), self._layout)
+                yield from sink.infer_schema_in_slices(lines)
+            if not _is_outdated(sink):
+                yield from sink.write_in_slices(lines)
+        self._live = not _is_outdated(sink)
+
+    def _store(self, spool: Spool) -> None:
+        """Write what is in memory to the file."""
+        stream = self._stream or self._open_stream()
+        for data in spool.take():
+            stream.write(data)
+
     def _wait(self) -> None:
         """Wait for the records that are being written, and raise what that raised."""
         pending, self._pending = self._pending, None
@@ -131,6 +166,7 @@ class Output:
         sink, self._sink = self._sink, None
         stream, self._stream = self._stream, None
         file, self._file = self._file, None
+        self._spool = None
         if sink is not None:
             sink.abort()
         for one in (stream, file):
@@ -141,16 +177,24 @@ class Output:
     def _open(self) -> Sink:
         if self._make is None:  # pragma: no cover  (never asked for without a sink)
             raise TypeError
-        self._file = create_private(self._workspace.output)
-        self._stream = compressing(self._file, self._compression)
-        self._sink = self._make(self._stream, self._layout)
+        self._sink = self._make(self._open_stream(), self._layout)
         return self._sink
 
+    def _open_stream(self) -> BinaryIO:
+        self._file = create_private(self._workspace.output)
+        self._stream = compressing(self._file, self._compression)
+        return self._stream
+
     def _end(self) -> None:
-        sink, stream, file = self._sink, self._stream, self._file
-        if sink is None or stream is None or file is None:  # pragma: no cover  (opened before)
+        sink = self._sink
+        if sink is None:  # pragma: no cover  (made before)
             return
         sink.close()
+        if self._spool is not None:
+            self._store(self._spool)
+        stream, file = self._stream, self._file
+        if stream is None or file is None:  # pragma: no cover  (opened before)
+            return
         self.nulls = sink.nulls
         self._sink = None
         stream.close()

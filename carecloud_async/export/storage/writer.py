@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 import anyio
@@ -45,6 +45,7 @@ class Writer(Generic[State]):
         commit: writes records and the state that includes them; blocks.
         tasks: where the work runs.
         clock: the clock.
+        beside: works on the records of a commit while it is under way; does not block.
         interval: how long after the beginning of a commit a few pages wait for others, in seconds.
         abort: whether a commit that blocks for good (a pipe that nobody reads) is left alone when cancelled.
     """
@@ -55,10 +56,13 @@ class Writer(Generic[State]):
         *,
         tasks: BackgroundTasks,
         clock: Clock,
+        beside: Callable[[list[bytes]], Awaitable[None]] | None = None,
         interval: float = INTERVAL,
         abort: bool = False,
     ) -> None:
         self._commit = commit
+        self._beside = beside
+        self._is_beside = False
         self._abandon = abort
         self._clock = clock
         self._interval = interval
@@ -136,21 +140,43 @@ class Writer(Generic[State]):
 
     async def _work(self) -> None:
         try:
-            while self._is_due() and (state := self._state) is not None:
+            while await self._goes_on() and (state := self._state) is not None:
                 lines, self._lines, self._pages = self._lines, [], 0
                 self._tell()
                 self._next = self._clock.monotonic() + self._interval
-                # Shielded from its very beginning: later pages must never be committed without these.
-                with anyio.CancelScope(shield=not self._abandon):
-                    await anyio.to_thread.run_sync(self._commit, lines, state, abandon_on_cancel=self._abandon)
+                await self._work_on(lines, state)
+        finally:
+            self._busy = False
+            self._tell()
+
+    async def _goes_on(self) -> bool:
+        """Wait for the work beside; return whether there is more to commit."""
+        while self._is_beside:
+            await self._changed.wait()
+        return self._is_due()
+
+    async def _work_on(self, lines: list[bytes], state: State) -> None:
+        try:
+            if self._beside is not None:
+                self._is_beside = True
+                self._tasks.start(self._work_beside, self._beside, lines)
+            # Shielded from its very beginning: later pages must never be committed without these.
+            with anyio.CancelScope(shield=not self._abandon):
+                await anyio.to_thread.run_sync(self._commit, lines, state, abandon_on_cancel=self._abandon)
         except Exception as error:  # noqa: BLE001  (handed to the reader, who raises it)
             self._error = error
         except BaseException:
             # Nobody knows how far it came: nothing may be written behind it.
             self._error = ExportError("the writing was stopped")
             raise
+
+    async def _work_beside(self, work: Callable[[list[bytes]], Awaitable[None]], lines: list[bytes]) -> None:
+        try:
+            await work(lines)
+        except Exception as error:  # noqa: BLE001  (handed to the reader, who raises it)
+            self._error = self._error or error
         finally:
-            self._busy = False
+            self._is_beside = False
             self._tell()
 
     def _tell(self) -> None:

@@ -1,0 +1,50 @@
+"""Long work in a worker thread: it rests after so much computing, and only then."""
+
+from carecloud_async.runtime.pacing import Pacer
+
+
+class _Thread:
+    """Computes, and notes at which time it slept."""
+
+    def __init__(self):
+        self.time = 5.0
+        self.naps = []
+
+    def sleep(self, seconds):
+        assert seconds > 0
+        self.naps.append(round(self.time - 5, 4))
+
+    def pacer(self):
+        return Pacer(now=lambda: self.time, sleep=self.sleep)
+
+
+def test_it_rests_after_so_much_work():
+    """Steps of a third of a millisecond rest after every third of them."""
+    thread = _Thread()
+    pacer = thread.pacer()
+    for _ in range(9):
+        thread.time += 0.0003
+        pacer.rest()
+    assert thread.naps == [0.0009, 0.0018, 0.0027]
+
+
+def test_another_thread_begins_with_a_rest():
+    """Threads count their time each from its own beginning: one that goes on with less is heard, too."""
+    thread = _Thread()
+    pacer = thread.pacer()
+    thread.time = 1.0
+    pacer.rest()
+    thread.time += 0.0003
+    pacer.rest()
+    assert thread.naps == [-4.0]
+
+
+def test_small_steps_rest_in_between():
+    """Items are yielded all, in their order, with rests between some of them."""
+    thread = _Thread()
+    seen = []
+    for number in thread.pacer().each(range(100)):
+        thread.time += 0.0001
+        seen.append((number, len(thread.naps)))
+    assert [number for number, _ in seen] == list(range(100))
+    assert [naps for _, naps in seen[::16]] == [0, 1, 2, 3, 4, 5, 6]
