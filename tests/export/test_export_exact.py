@@ -114,6 +114,23 @@ def test_the_guarantee_holds_on_any_server(tmp_path_factory, data):
     assert report.settled or most or server.misleads
 
 
+async def test_records_found_on_the_way_back_are_written_once(tmp_path):
+    """A search for the end that steps back to the beginning finds new records there, and repeats none of the others."""
+    dice, fresh = random.Random(220), iter(hexes(1000, seed=99))
+
+    def change(listed):
+        if server.requests > 41:
+            return [], []
+        gone = dice.sample(sorted(listed), min(dice.randint(0, 3), len(listed)))
+        return gone, [next(fresh) for _ in range(dice.randint(0, 3))]
+
+    server = ListServer(hexes(245, seed=0), total="high", change=change, repeat_every=5, seed=1)
+    async with server.client() as client:
+        report = await client.customers.list(count=25).export(tmp_path / "c.jsonl", concurrency=8)
+    found = ids(tmp_path / "c.jsonl")
+    assert len(found) == len(set(found)) == report.records
+
+
 async def test_a_page_repeated_in_step_with_the_search_for_the_end_is_asked_for_again(tmp_path):
     """Every fifth answer is the one before, and the list shrinks: the search for its end does not go in circles."""
     dice, fresh = random.Random(161), iter(hexes(1000, seed=99))

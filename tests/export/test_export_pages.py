@@ -72,3 +72,15 @@ def test_a_calm_page_is_taken_at_once():
     assert boundary._continue(["b", "c", "d"]) == [1, 2]
     assert boundary.edge == "d"
     assert boundary.recent_ids == ["a", "b", "c", "d"]
+
+
+def test_records_that_come_in_between_do_not_move_the_boundary():
+    """A page far behind that ends with new records adds these, and what was known beyond them stays known."""
+    known = [f"{number:02}" for number in range(10, 60)]
+    between = _page(["11", "12", "12+", "12++"], 1)
+    boundary = Boundary(Order())
+    boundary.advance(_page(known))
+    boundary.check(between)
+    assert boundary.advance(between) == [2, 3]
+    assert (boundary.edge, boundary.moved) == ("59", False)
+    assert boundary.recent_ids == ["10", "11", "12", "12+", "12++", *known[3:]]

@@ -193,8 +193,13 @@ class Boundary:
         if last in self._index and (
             self._edge not in self._index or bool(run) or self._index[last] > self._index[self._edge]
         ):
-            self._edge = last
+            self._move_to(last)
         return new
+
+    def _move_to(self, last: Identity) -> None:
+        # Records that were inserted among known ones are new, and yet no further than these.
+        if self.order is None or self._edge is None or self.order.compare(last, self._edge) >= 0:
+            self._edge = last
 
     def _beyond_floor(self, index: int, one: Identity) -> list[int]:
         return [index] if self._floor is None or self._is_beyond(one, self._floor) else []
