@@ -49,7 +49,10 @@ class RateLimit:
 
     @staticmethod
     def adaptive() -> AdaptiveRateLimit:
-        """Return the limit that finds the server's: full speed until a 429, then just below the measured throughput."""
+        """Return the limit that finds the server's: few calls under way in the beginning, no pace until a 429.
+
+        See `docs/rate_limits.md` for how the limit is found then.
+        """
         return AdaptiveRateLimit()
 
 
@@ -141,9 +144,8 @@ class RateLimiter:
         self._pace = None if limit is None else limit.pace(clock)
         self._clock = clock
         self._queue: anyio.Lock | None = None
-        self._paused_until = 0.0
-        self._pauses = 0
-        self._era = 0
+        self._sleeping: anyio.CancelScope | None = None
+        self._ticket = 0
         self._ahead = 0
 
     @property
@@ -154,17 +156,16 @@ class RateLimiter:
 
     def delay(self) -> float:
         """Return the seconds until the next call may leave, apart from the queue; zero for now."""
-        return 0.0 if self._pace is None else max(self._delay(self._pace), 0.0)
+        return 0.0 if self._pace is None else max(self._pace.delay(), 0.0)
 
     def try_acquire(self) -> int | None:
         """Return a ticket if there is no need to wait, else `None`. Nearly all calls pass here, without awaiting."""
         pace = self._pace
         if pace is None:
             return 0
-        if (self._queue is not None and self._queue.locked()) or self._delay(pace) > 0:
+        if (self._queue is not None and self._queue.locked()) or pace.delay() > 0:
             return None
-        pace.take()
-        return self._era
+        return self._take(pace)
 
     async def acquire(self, *, ahead: bool = False, seconds: float = math.inf) -> int | None:
         """Wait for a slot; return a ticket for `on_success` and `on_throttled`.
@@ -182,7 +183,7 @@ class RateLimiter:
         until = self._clock.monotonic() + seconds
         if ahead:
             return await self._wait_ahead(pace, until)
-        if self._paused_until > until:
+        if pace.delay() > seconds:
             return None
         if self._queue is None:
             self._queue = anyio.Lock()
@@ -190,55 +191,47 @@ class RateLimiter:
             return await self._wait(pace, until)
 
     async def _wait(self, pace: Pacer, until: float) -> int | None:
-        while (delay := self._delay(pace)) > 0 or self._ahead:
+        while (delay := pace.delay()) > 0 or self._ahead:
             if self._clock.monotonic() + delay > until:
                 return None
-            await self._clock.sleep(max(delay, _MOMENT))
-        pace.take()
-        return self._era
+            with anyio.CancelScope() as self._sleeping:
+                await self._clock.sleep(max(delay, _MOMENT))
+            self._sleeping = None
+        return self._take(pace)
 
     async def _wait_ahead(self, pace: Pacer, until: float) -> int | None:
         self._ahead += 1
         try:
-            while (delay := self._delay(pace)) > 0:
+            while (delay := pace.delay()) > 0:
                 if self._clock.monotonic() + delay > until:
                     return None
                 await self._clock.sleep(delay)
         finally:
             self._ahead -= 1
-        pace.take()
-        return self._era
+        return self._take(pace)
 
     def on_success(self, ticket: int) -> None:
         """Note that a call was answered, and not with 429."""
-        if self._pace is not None:
-            self._pace.on_success()
-            if self._pauses and ticket == self._era:
-                self._pauses = 0
-                self._pace.on_recovered()
+        pace = self._pace
+        if pace is not None:
+            pace.on_success(ticket)
+            if self._sleeping is not None and not self._ahead and pace.delay() <= 0:
+                self._sleeping.cancel()  # the answer was what it waited for
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """Note a 429: all calls pause, and the pace drops, once for all calls that were under way together.
 
         A wait longer than `MAX_IMPOSED` is not imposed on all: each call decides by its own policy.
         """
-        if self._pace is None:
-            return
-        first = ticket == self._era
-        if first:
-            self._era += 1
-            self._pauses += 1
-        pauses = self._pace.pauses
-        pause = pauses[min(self._pauses, len(pauses)) - 1]
-        if retry_after is not None and retry_after <= MAX_IMPOSED:
-            pause = retry_after
-        if first:
-            self._pace.on_throttled(pause=pause)
-        self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
-        self._pace.resume_at(self._paused_until)
+        if self._pace is not None:
+            imposed = retry_after if retry_after is not None and retry_after <= MAX_IMPOSED else None
+            self._pace.on_throttled(ticket, retry_after=imposed)
 
     async def aclose(self) -> None:
         """Do nothing: it holds nothing open."""
 
-    def _delay(self, pace: Pacer) -> float:
-        return max(self._paused_until - self._clock.monotonic(), pace.delay())
+    def _take(self, pace: Pacer) -> int:
+        """Let a call leave now; return its ticket, the microsecond or the first after it that nobody has."""
+        self._ticket = ticket = max(int(self._clock.monotonic() * 1e6), self._ticket + 1)
+        pace.take(ticket)
+        return ticket

@@ -15,9 +15,9 @@ import anyio
 from attrs import field, frozen
 from attrs.validators import optional
 
-from carecloud_async.calls.pacing import AdaptivePace, FixedPace, Pacer
+from carecloud_async.calls.pacing import AdaptivePace, FixedPace, Pacer, sent_at
 from carecloud_async.calls.rate_limit import MAX_IMPOSED, RateLimiter
-from carecloud_async.calls.rate_search import PAUSES
+from carecloud_async.calls.rate_search import SHORTEST_PAUSE
 from carecloud_async.calls.shared_rate import SharedRate
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import on_asyncio
@@ -35,6 +35,8 @@ SLOT_SECONDS = 0.25
 #: The most slots asked for at once, and the most answers kept for the next report.
 MAX_SLOTS = 64
 MAX_REPORTED = 500
+#: The leases that are remembered, to tell when a refused call's slot was given out.
+MAX_LEASES = 64
 
 
 @frozen
@@ -42,9 +44,9 @@ class RedisRateLimit:
     """A rate limit that processes share through Redis; asyncio only. Needs the extra `redis`.
 
     All clients that name the same Redis, prefix and project share one rate and one pause after a 429. The rate is found
-    by all of them together unless it is told; a cold fleet starts at ten calls a second for all and doubles while the
-    server answers. Each process leases slots for a tenth of a second at most, and no more than its part. While Redis is
-    away there is one warning, and each process goes on with a limit of its own.
+    by all of them together unless it is told; a cold fleet starts at twenty calls a second for all, doubled each second
+    while the server answers. Each process leases slots for a tenth of a second at most, and no more than its part.
+    While Redis is away there is one warning, and each process goes on with a limit of its own.
 
     Attributes:
         url: `redis://:password@host:6379/0`, `rediss://…` or `unix://…`.
@@ -82,7 +84,8 @@ class RedisRateLimit:
 class SharedRateLimiter:
     """Holds the calls of a client back until each may be sent; see `RateLimiter` for the methods.
 
-    Tickets from zero up are of the shared rate, those below zero of the limit that replaces it while Redis is away.
+    Tickets tell when the call left. Those from zero up are of the shared rate, those below zero of the limit that
+    replaces it while Redis is away.
 
     Args:
         limit: what the user set.
@@ -105,13 +108,15 @@ class SharedRateLimiter:
         )
         self._slots: deque[float] = deque()
         self._taken: deque[float] = deque()
+        self._leases: deque[float] = deque(maxlen=MAX_LEASES)
         self._answers: list[float] = []
         self._members = 1
         self._waiting = 0
         self._queue: anyio.Lock | None = None
         self._paused_until = 0.0
-        self._noted_era = -1
-        self._recovered_era = -1
+        self._throttled_at = -1.0
+        self._latency = 0.0
+        self._is_recovering = False
         self._local: RateLimiter | None = None
         self._ask_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,11 +166,13 @@ class SharedRateLimiter:
             if self._local is not None:
                 self._local.on_success(-1 - ticket)
             return
+        sent, now = sent_at(ticket), self._clock.monotonic()
+        self._latency += (now - sent - self._latency) / (8 if self._latency else 1)
         if len(self._answers) < MAX_REPORTED:
-            self._answers.append(self._clock.monotonic())
-        if self._shared.recovering and ticket == self._shared.era and ticket != self._recovered_era:
-            self._recovered_era = ticket
-            self._start(self._shared.on_recovered(ticket))
+            self._answers.append(sent)
+        if self._shared.recovering and not self._is_recovering:
+            self._is_recovering = True
+            self._start(self._recover(sent))
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """See `RateLimiter.on_throttled`; the other processes learn of it with their next lease."""
@@ -174,12 +181,19 @@ class SharedRateLimiter:
                 self._local.on_throttled(-1 - ticket, retry_after=retry_after)
             return
         imposed = retry_after if retry_after is not None and retry_after <= MAX_IMPOSED else None
-        now = self._clock.monotonic()
-        if imposed or (ticket == self._shared.era and ticket != self._noted_era):
-            self._noted_era = ticket
+        sent, now = sent_at(ticket), self._clock.monotonic()
+        is_new = sent > self._throttled_at
+        if imposed or is_new:
             self._slots.clear()
-            self._paused_until = max(self._paused_until, now + (PAUSES[0] if imposed is None else imposed))
-            self._start(self._shared.on_throttled(ticket, retry_after=imposed))
+            self._paused_until = max(self._paused_until, now + (SHORTEST_PAUSE if imposed is None else imposed))
+        if is_new:
+            self._throttled_at = now
+
+        def age() -> float:
+            return self._clock.monotonic() - sent
+
+        held = sent - max((moment for moment in self._leases if moment <= sent), default=sent)
+        self._start(self._shared.on_throttled(age, held=held, latency=self._latency, retry_after=imposed))
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""
@@ -216,7 +230,7 @@ class SharedRateLimiter:
             return None
         slots.popleft()
         self._taken.append(now)
-        return self._shared.era
+        return int(now * 1e6)
 
     async def _lease(self) -> float:
         """Ask for slots; return the time at which there is a slot, or a reason to ask again."""
@@ -231,9 +245,16 @@ class SharedRateLimiter:
             self._go_alone(error)
             return now
         now = self._clock.monotonic()
+        self._leases.append(now)
         self._members = max(lease.members, 1)
         self._slots.extend(now + lease.first - lease.now + number * lease.interval for number in range(lease.slots))
         return self._slots[0] if self._slots else now + lease.again - lease.now
+
+    async def _recover(self, sent: float) -> None:
+        try:
+            await self._shared.on_recovered(lambda: self._clock.monotonic() - sent)
+        finally:
+            self._is_recovering = False
 
     async def _run(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
         client = self._clients.client()
@@ -276,7 +297,6 @@ class SharedRateLimiter:
             except self._failures:
                 continue
             _log.info("Redis (%s) is back: the rate limit is shared again", self._clients.label)
-            self._noted_era = self._recovered_era = -1
             self._local = None
             return
 

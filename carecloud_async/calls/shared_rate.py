@@ -10,9 +10,11 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 from attrs import asdict, define, evolve, frozen
 
-from carecloud_async.calls.rate_search import PAUSES, PROBE_SECONDS, WINDOW_SECONDS, RateSearch
+from carecloud_async.calls.pacing import PAUSES
+from carecloud_async.calls.rate_search import PROBE_SECONDS, REMEMBERED_SECONDS, RateSearch
 
 #: Slots are given out at most this far ahead: a 429 seen by one process stops the others after it (seconds).
 HORIZON_SECONDS = 0.12
@@ -22,11 +24,14 @@ CATCH_UP_SECONDS = 0.02
 COLD_RATE = 20.0
 #: An idle fleet starts cold again after this long (seconds).
 FORGET_SECONDS = 3600
-#: Pauses after 429s in a row where the rate was told (seconds).
-TOLD_PAUSES = (1.0, 2.0, 4.0, 8.0)
+#: While the limit is hardly known the rate is at most this times the estimate, and more by the part for each call that
+#: was served: nobody may have called for a while.
+UNTRIED_FACTOR = 2.0
+UNTRIED_PART = 0.5
 
-# KEYS: the state, times of answers, members. ARGV: version that the member knows, its rate, slots wanted, its name,
-# horizon, probe seconds, catch-up, seconds to forget, window; then the ages of answers since its last lease.
+# KEYS: the state, times at which served calls were sent, members. ARGV: version that the member knows, its rate, slots
+# wanted, its name, horizon, probe seconds, catch-up, seconds to forget, seconds to remember; then the ages of the calls
+# that were served since its last lease.
 # Returns: now, version, calls, members, slots, first slot, the time to ask again.
 _LEASE = """
 local clock = redis.call('TIME')
@@ -69,15 +74,13 @@ redis.call('HSET', state, 'next', text(first + slots / rate))
 return answer()
 """
 
-# KEYS: the state, times of answers. ARGV: version that the writer knows, "1" if the answers are to be forgotten; then
-# names and values. Returns 1 if they were written.
+# KEYS: the state. ARGV: version that the writer knows; then names and values. Returns 1 if they were written.
 _WRITE = """
 local version = redis.call('HGET', KEYS[1], 'version') or ''
 if version ~= ARGV[1] then return 0 end
 local fields = {}
-for i = 3, #ARGV do fields[#fields + 1] = ARGV[i] end
+for i = 2, #ARGV do fields[#fields + 1] = ARGV[i] end
 redis.call('HSET', KEYS[1], 'version', tostring((tonumber(version) or 0) + 1), unpack(fields))
-if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end
 return 1
 """
 
@@ -107,12 +110,22 @@ class Lease:
 
 @define(kw_only=True)
 class _State:
-    """The shared state as this process read it last."""
+    """The shared state as this process read it last.
+
+    Attributes:
+        version: of the state.
+        pauses: pauses in a row, where the rate was told.
+        paused_until: when calls may leave again.
+        asked_until: the same, as far as the server asked for it.
+        probed_at: when the last call went ahead.
+        search: what is known of the limit.
+    """
 
     version: str
-    era: int
-    pauses: int
-    paused_until: float
+    pauses: int = 0
+    paused_until: float = 0.0
+    asked_until: float = 0.0
+    probed_at: float = 0.0
     search: RateSearch
 
 
@@ -133,39 +146,38 @@ class SharedRate:
         self._member = member
         self._told = told
         self._state: _State | None = None
+        self._changing: anyio.Lock | None = None
         self._now = 0.0
 
     @property
-    def era(self) -> int:
-        """The number of pauses so far."""
-        return 0 if self._state is None else self._state.era
-
-    @property
     def recovering(self) -> bool:
-        """Whether no call has been answered since the last pause."""
-        return self._state is not None and self._state.pauses > 0
+        """Whether no call has been served since the last refusal, as known here."""
+        return self._state is not None and (self._state.pauses > 0 or self._state.search.waiting)
 
     @property
     def rate(self) -> float:
         """Calls per second of all processes together, as known here."""
         if self._told is not None:
             return self._told
-        found = None if self._state is None else self._state.search.rate(self._now)
-        return COLD_RATE if found is None else found
+        search = None if self._state is None else self._state.search
+        found = None if search is None else search.rate(self._now)
+        if search is None or search.limit is None or found is None:
+            return COLD_RATE
+        return found if search.trusted else min(found, search.limit * (UNTRIED_FACTOR + UNTRIED_PART * search.calls))
 
     async def lease(self, *, wanted: int, ages: list[float]) -> Lease:
-        """Ask for slots and report the answers since the last time.
+        """Ask for slots and report the calls served since the last time.
 
         Args:
             wanted: the number of slots that would be used at once.
-            ages: the seconds since each answer that was not a 429.
+            ages: the seconds since each call was sent that was answered, and not with 429.
         """
         while True:
             if self._state is None:
                 await self._read()
             state = self._known()
             rate = self.rate
-            fixed = (HORIZON_SECONDS, PROBE_SECONDS, CATCH_UP_SECONDS, FORGET_SECONDS, WINDOW_SECONDS)
+            fixed = (HORIZON_SECONDS, PROBE_SECONDS, CATCH_UP_SECONDS, FORGET_SECONDS, REMEMBERED_SECONDS)
             arguments = [state.version, rate, wanted, self._member, *fixed, *ages]
             now, version, calls, members, slots, first, again = await self._script(_LEASE, self._keys, arguments)
             self._now, state.search.calls, ages = float(now), int(calls), []
@@ -181,39 +193,50 @@ class SharedRate:
                 members=int(members),
             )
 
-    async def on_throttled(self, era: int, *, retry_after: float | None) -> None:
+    async def on_throttled(
+        self, age: Callable[[], float], *, held: float, latency: float, retry_after: float | None
+    ) -> None:
         """Note a 429: all processes pause, and the rate drops once for calls that were under way together.
 
         Args:
-            era: the number of pauses when the call left.
+            age: returns the seconds since the call was sent.
+            held: seconds for which the call's slot had been held then: a slot given out before a refusal belongs to it.
+            latency: seconds that answers take, on the average.
             retry_after: seconds that the server asked to wait, if that is imposed on all calls.
         """
 
         def change(state: _State, now: float) -> _State | None:
-            if era != state.era:
-                until = now + (retry_after or 0.0)
-                return evolve(state, paused_until=until) if until > state.paused_until and retry_after else None
-            repeated = PAUSES if self._told is None else TOLD_PAUSES
-            pause = repeated[min(state.pauses, len(repeated) - 1)] if retry_after is None else retry_after
-            state.search.on_throttled(now, pause=pause)
-            return evolve(
-                state, era=state.era + 1, pauses=state.pauses + 1, paused_until=max(state.paused_until, now + pause)
-            )
+            before, sent = _kept(state.search), now - age()
+            if sent - held <= state.search.throttled_at:
+                sent = min(sent, state.search.throttled_at)
+            asked_until = max(state.asked_until, now + (retry_after or 0.0))
+            if self._told is not None:
+                state, told = _told_pause(state, sent, now)
+                pause: float | None = told
+            else:
+                state.search.latency = latency or state.search.latency
+                pause = state.search.on_throttled(sent, now, retry_after=retry_after)
+            until = state.paused_until if pause is None or retry_after is not None else now + pause
+            changed = evolve(state, paused_until=max(until, asked_until), asked_until=asked_until)
+            return changed if changed.paused_until > state.paused_until or _kept(state.search) != before else None
 
         await self._change(change)
 
-    async def on_recovered(self, era: int) -> None:
-        """Note the first call since a pause that was answered, and not with 429.
+    async def on_recovered(self, age: Callable[[], float]) -> None:
+        """Note that a call was served, which may end a wait.
 
         Args:
-            era: the number of pauses when the call left.
+            age: returns the seconds since it was sent.
         """
 
         def change(state: _State, now: float) -> _State | None:
-            if era != state.era or not state.pauses:
+            if self._told is not None:
+                is_later = state.pauses > 0 and now - age() > state.search.throttled_at
+                return evolve(state, pauses=0) if is_later else None
+            if not state.search.ends_wait(now - age()):
                 return None
-            state.search.on_recovered(now)
-            return evolve(state, pauses=0)
+            state.search.on_recovered(now - age(), now)
+            return evolve(state, paused_until=state.asked_until)
 
         await self._change(change)
 
@@ -223,18 +246,21 @@ class SharedRate:
         return self._state
 
     async def _change(self, change: Callable[[_State, float], _State | None]) -> None:
-        """Read, change and write until nobody else has written in between."""
-        while True:
-            await self._read()
-            state = self._known()
-            slots_from = state.search.probed_at
-            changed = change(state, self._now)
-            if changed is None or await self._write(changed, after=slots_from):
-                return
+        """Read, change and write until nobody else has written in between; one change after the other here."""
+        if self._changing is None:
+            self._changing = anyio.Lock()
+        async with self._changing:
+            while True:
+                await self._read()
+                state = self._known()
+                before = _turn(state)
+                changed = change(state, self._now)
+                if changed is None or await self._write(changed, is_turn=_turn(changed) != before):
+                    return
 
     async def _read(self) -> None:
         """Read the state, and make it if there is none."""
-        fields, answers, clock = await self._run(
+        fields, sent, clock = await self._run(
             lambda client: (
                 client.pipeline(transaction=True)
                 .hgetall(self._keys[0])
@@ -247,53 +273,71 @@ class SharedRate:
         self._now = clock[0] + clock[1] / 1_000_000
         known = {_text(name): _text(value) for name, value in fields.items()}
         if "version" not in known:
-            search = RateSearch.starting_at(COLD_RATE, self._now)
-            self._state = _State(version="", era=0, pauses=0, paused_until=0.0, search=search)
-            await self._write(self._state, after=0.0)
+            self._state = _State(version="", search=RateSearch.starting_at(COLD_RATE, self._now, lag=HORIZON_SECONDS))
+            await self._write(self._state, is_turn=True)
             await self._read()
             return
         search = RateSearch(**json.loads(known["search"]))
         search.calls = int(known.get("calls", "0"))
-        search.probed_at = float(known.get("probed_at", "0"))
-        search.served = [score for _, score in answers if not search.patient or score >= search.resumed_at]
+        search.served = [score for _, score in sent]
         self._state = _State(
             version=known["version"],
-            era=int(known["era"]),
             pauses=int(known["pauses"]),
             paused_until=float(known["paused_until"]),
+            asked_until=float(known["asked_until"]),
+            probed_at=float(known.get("probed_at", "0")),
             search=search,
         )
 
-    async def _write(self, state: _State, *, after: float) -> bool:
+    async def _write(self, state: _State, *, is_turn: bool) -> bool:
         """Write the state unless another process was faster.
 
         Args:
             state: the state, with the version that was read.
-            after: time at which the last probe left; slots follow it at the new rate.
+            is_turn: whether a wait or a pause begins or ends, after which slots and calls count anew.
         """
         search = state.search
-        kept = {name: value for name, value in asdict(search).items() if name not in {"served", "calls"}}
-        fields = {
-            "era": state.era,
+        fields: dict[str, Any] = {
             "pauses": state.pauses,
             "paused_until": f"{state.paused_until:.6f}",
-            "search": json.dumps(kept),
-            "calls": search.calls,
-            "probing": int(search.probing and self._told is None),
-            "probe_until": 0,
-            "next": f"{self._next_slot(state, after):.6f}",
+            "asked_until": f"{state.asked_until:.6f}",
+            "search": json.dumps(_kept(search)),
         }
-        arguments = [state.version, int(not search.served), *(part for pair in fields.items() for part in pair)]
-        return bool(await self._script(_WRITE, self._keys[:2], arguments))
+        if is_turn:
+            fields["calls"] = search.calls
+            fields["probing"] = int(search.waiting and self._told is None)
+            fields["probe_until"] = 0
+            fields["next"] = f"{self._next_slot(state):.6f}"
+        arguments = [state.version, *(part for pair in fields.items() for part in pair)]
+        return bool(await self._script(_WRITE, self._keys[:1], arguments))
 
     async def _script(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         return await self._run(lambda client: client.register_script(script)(keys, arguments))
 
-    def _next_slot(self, state: _State, after: float) -> float:
-        if state.pauses:
+    def _next_slot(self, state: _State) -> float:
+        if state.pauses or state.search.waiting:
             return max(state.paused_until, self._now)
-        limit = self._told or state.search.limit or COLD_RATE
-        return max(state.paused_until, after + 1 / limit)
+        pace = self._told or state.search.limit or COLD_RATE
+        return max(state.paused_until, self._now + 1 / pace)
+
+
+def _told_pause(state: _State, sent: float, now: float) -> tuple[_State, float]:
+    """Return the state after a 429 where the rate was told, and the seconds to pause."""
+    pauses = state.pauses
+    if sent > state.search.throttled_at:
+        state.search.throttled_at = now
+        pauses += 1
+    return evolve(state, pauses=pauses), PAUSES[min(max(pauses, 1), len(PAUSES)) - 1]
+
+
+def _turn(state: _State) -> tuple[Any, ...]:
+    """Return what changes when a wait or a pause begins or ends."""
+    return state.pauses, state.paused_until, state.search.waiting, state.search.refusals
+
+
+def _kept(search: RateSearch) -> dict[str, Any]:
+    """Return what is stored as one value; calls are counted, and their times kept, beside it."""
+    return {name: value for name, value in asdict(search).items() if name not in {"served", "calls"}}
 
 
 def _text(value: bytes | str) -> str:

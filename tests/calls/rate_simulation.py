@@ -1,8 +1,7 @@
-"""A virtual clock for asyncio, models of servers that limit, and clients that go through a gate."""
+"""A virtual clock for asyncio, and clients that go through a gate. `benchmarks.rate_simulation` is faster."""
 
 import asyncio
 import random
-from collections import deque
 
 import anyio
 
@@ -49,50 +48,6 @@ class LoopClock:
 
     async def sleep(self, seconds):
         await anyio.sleep(seconds)
-
-
-class Bucket:
-    """A token bucket."""
-
-    def __init__(self, rate, burst=10):
-        self.rate, self.burst, self.left, self.at = rate, burst, burst, None
-
-    def admit(self, now):
-        if self.at is not None:
-            self.left = min(self.burst, self.left + (now - self.at) * self.rate)
-        self.at = now
-        admitted = self.left >= 1
-        self.left -= admitted
-        return admitted
-
-
-class Windows:
-    """So many in each second of the clock."""
-
-    def __init__(self, rate):
-        self.rate, self.window, self.count = rate, None, 0
-
-    def admit(self, now):
-        if int(now) != self.window:
-            self.window, self.count = int(now), 0
-        admitted = self.count < self.rate
-        self.count += admitted
-        return admitted
-
-
-class Sliding:
-    """So many in any second."""
-
-    def __init__(self, rate):
-        self.rate, self.served = rate, deque()
-
-    def admit(self, now):
-        while self.served and self.served[0] <= now - 1:
-            self.served.popleft()
-        if len(self.served) >= self.rate:
-            return False
-        self.served.append(now)
-        return True
 
 
 class Result:

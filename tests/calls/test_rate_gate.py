@@ -7,7 +7,8 @@ import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit
 from carecloud_async.calls.rate_limit import MAX_IMPOSED, RateLimiter
-from carecloud_async.calls.rate_search import PAUSES, PROBE_SECONDS
+from carecloud_async.calls.rate_search import LONGEST_PAUSE, PROBE_SECONDS, SHORTEST_PAUSE, WINDOW_PAUSE
+from carecloud_async.calls.slow_start import ANSWERS, CALLS, FIRST_CALLS, UNANSWERED_SECONDS
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
 
@@ -31,6 +32,13 @@ class StillClock:
         await anyio.lowlevel.checkpoint()
 
 
+class SleepyClock(StillClock):
+    """A clock on which every sleep lasts for ever."""
+
+    async def sleep(self, seconds):
+        await anyio.sleep_forever()
+
+
 async def enter(gate):
     ticket = gate.try_acquire()
     return await gate.acquire() if ticket is None else ticket
@@ -40,7 +48,55 @@ def test_the_free_way_does_not_await():
     """Without a limit, and with one that nobody has reached, a ticket is there at once."""
     assert RateLimiter(None, clock=StillClock()).try_acquire() == 0
     gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
-    assert [gate.try_acquire() for _ in range(1000)] == [0] * 1000
+    tickets = [gate.try_acquire() for _ in range(FIRST_CALLS)]
+    assert None not in tickets
+    assert sorted(set(tickets)) == tickets
+
+
+def test_a_cold_start_lets_few_calls_be_under_way():
+    """Before anything is known the server gets a few calls at once, then more with each answer."""
+    gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
+    under_way = []
+    most = []
+    for _ in range(ANSWERS):
+        while (ticket := gate.try_acquire()) is not None:
+            under_way.append(ticket)
+        most.append(len(under_way))
+        gate.on_success(under_way.pop(0))
+    assert most[0] == FIRST_CALLS
+    assert most == sorted(most)
+    assert CALLS <= most[100] < 2 * CALLS
+    assert all(number <= CALLS + 1 + answers / 20 for answers, number in enumerate(most))
+
+
+def test_a_warm_client_is_free():
+    """Once so many calls were answered and none refused, nothing is held back, whatever the number under way."""
+    gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
+    for _ in range(ANSWERS):
+        gate.on_success(gate.try_acquire())
+    assert None not in [gate.try_acquire() for _ in range(1000)]
+
+
+async def test_answers_that_never_come_hold_nobody_back():
+    """A call that was cancelled, or whose answer takes long, counts for a quarter of a second only."""
+    clock = StillClock()
+    gate = RateLimiter(RateLimit.adaptive(), clock=clock)
+    while gate.try_acquire() is not None:
+        pass
+    before = clock.now
+    await enter(gate)
+    assert clock.now - before == pytest.approx(UNANSWERED_SECONDS, abs=0.02)
+
+
+async def test_an_answer_wakes_whoever_waits_for_room():
+    """The next call leaves with the answer, not when the clock has been looked at again."""
+    gate = RateLimiter(RateLimit.adaptive(), clock=SleepyClock())
+    tickets = [gate.try_acquire() for _ in range(FIRST_CALLS)]
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(enter, gate)
+            await anyio.wait_all_tasks_blocked()
+            gate.on_success(tickets[0])
 
 
 async def test_a_fixed_pace_spreads_calls_evenly():
@@ -143,12 +199,13 @@ async def test_a_limit_that_is_searched_pauses_shortly_at_first():
     for _ in range(40):
         gate.on_success(await enter(gate))
     pauses = []
-    for _ in range(len(PAUSES) + 1):
+    for _ in range(20):
         before = clock.now
         gate.on_throttled(await enter(gate), retry_after=None)
         pauses.append(clock.now - before)
     assert sum(pauses[:5]) < 1
-    assert pauses[-1] >= 8
+    assert max(pauses[:5]) <= WINDOW_PAUSE + 0.01
+    assert pauses[-1] == pytest.approx(LONGEST_PAUSE)
 
 
 async def test_one_call_goes_ahead_after_a_pause():
@@ -164,7 +221,7 @@ async def test_one_call_goes_ahead_after_a_pause():
     answered = clock.now
     await enter(gate)
     assert clock.now - answered < 0.2
-    gate.on_throttled(gate._era, retry_after=None)
+    gate.on_throttled(await enter(gate), retry_after=None)
     await enter(gate)  # a probe whose answer never comes
     lost = clock.now
     await enter(gate)
@@ -180,7 +237,7 @@ async def test_refusals_of_one_flight_count_once():
         gate.on_throttled(ticket, retry_after=None)
     before = clock.now
     await enter(gate)
-    assert clock.now - before == pytest.approx(PAUSES[0])
+    assert clock.now - before == pytest.approx(SHORTEST_PAUSE, abs=0.001)
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(0.0, 0.0), (3.0, 3.0), (MAX_IMPOSED, MAX_IMPOSED), (36_000.0, 1.0)])

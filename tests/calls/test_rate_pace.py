@@ -3,13 +3,14 @@
 import math
 
 import pytest
-from rate_simulation import Bucket, Sliding, Windows, simulate
+from rate_simulation import simulate
 
+from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
 from carecloud_async import RateLimit
 
 SERVERS = {
-    "windows": Windows,
-    "sliding": Sliding,
+    "windows": FixedWindow,
+    "sliding": SlidingWindow,
     "burst of 10": lambda rate: Bucket(rate, 10),
     "burst of 40": lambda rate: Bucket(rate, 40),
 }
@@ -49,26 +50,6 @@ def test_other_limits(server, limit, workers, least):
     assert result.share_refused < 0.06
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize(("workers", "latency"), [(8, 0.01), (8, 0.03), (16, 0.03)])
-@pytest.mark.parametrize("limit", [10, 40, 200])
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_short_job_from_cold_finds_the_limit(server, limit, workers, latency, seed):
-    """600 requests without a word of Retry-After get most of what the server allows, and drown it not."""
-    result = simulate(
-        SERVERS[server](limit),
-        RateLimit.adaptive(),
-        workers=workers,
-        latency=latency,
-        seconds=math.inf,
-        requests=600,
-        seed=seed,
-    )
-    # A bucket of a twentieth of a second's calls is found late in a job of three seconds.
-    assert result.share_of(limit) >= (0.7 if (server, limit) == ("burst of 10", 200) else 0.85)
-    assert result.share_refused < 0.06
-
-
 @pytest.mark.parametrize(("limit", "least"), [(5, 0.75), (10, 0.7), (40, 0.6)])
 def test_a_short_job_on_a_bucket_of_one(limit, least):
     """Where the network's jitter alone is a refusal, the search neither gives up nor hammers."""
@@ -96,7 +77,7 @@ def test_a_limit_that_falls_and_rises_is_followed(server):
 
 def test_a_server_without_a_limit_is_never_paced():
     """No 429, no pace: as fast as the workers go."""
-    result = simulate(Sliding(10**9), RateLimit.adaptive(), workers=8, latency=0.01, seconds=5)
+    result = simulate(SlidingWindow(10**9), RateLimit.adaptive(), workers=8, latency=0.01, seconds=5)
     assert result.pace(until=5) > 700
     assert result.refused == 0
 

@@ -1,0 +1,67 @@
+"""Models of servers that limit: each admits a call at a moment, or refuses it."""
+
+from collections import deque
+from typing import Protocol
+
+
+class Server(Protocol):
+    """What admits calls. `rate` is the limit in calls per second, and may be changed on the way."""
+
+    rate: float
+
+    def admit(self, now: float) -> bool:
+        """Return whether a call that arrives now is served; calls arrive in the order of time."""
+        ...
+
+
+class Bucket:
+    """A token bucket, full at the start: a token comes `rate` times a second, and each call takes one."""
+
+    def __init__(self, rate: float, capacity: float = 10) -> None:
+        self.rate = rate
+        self._capacity = capacity
+        self._left = capacity
+        self._at: float | None = None
+
+    def admit(self, now: float) -> bool:
+        """See `Server.admit`."""
+        if self._at is not None:
+            self._left = min(self._capacity, self._left + (now - self._at) * self.rate)
+        self._at = now
+        admitted = self._left >= 1 - 1e-9  # a token that came as the call did is there, whatever was rounded
+        self._left -= admitted
+        return admitted
+
+
+class FixedWindow:
+    """So many calls in each second of the server's clock."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._window: int | None = None
+        self._count = 0
+
+    def admit(self, now: float) -> bool:
+        """See `Server.admit`."""
+        if int(now) != self._window:
+            self._window, self._count = int(now), 0
+        admitted = self._count < self.rate
+        self._count += admitted
+        return admitted
+
+
+class SlidingWindow:
+    """So many calls in any second."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._served: deque[float] = deque()
+
+    def admit(self, now: float) -> bool:
+        """See `Server.admit`."""
+        while self._served and self._served[0] <= now - 1:
+            self._served.popleft()
+        if len(self._served) >= self.rate:
+            return False
+        self._served.append(now)
+        return True
