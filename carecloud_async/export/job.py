@@ -40,6 +40,10 @@ from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 __all__ = ["run"]
 
+#: Bytes that are joined and written at a time. Each write gives the interpreter away, and a busy loop keeps it for a
+#: while: of small pieces a commit took so long that the reader waited.
+_PIECE = 4 << 20
+
 
 @frozen(kw_only=True)
 class Job:
@@ -271,7 +275,7 @@ def _encoder(job: Job) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
     frame = frame_maker(compression)
 
     def encode(lines: Sequence[bytes]) -> Iterator[bytes]:
-        for piece in pieces(lines):
+        for piece in pieces(lines, size=_PIECE):
             with nesting_errors():
                 data = join_lines(piece, fields)
             yield data
