@@ -9,8 +9,8 @@ import anyio
 from benchmarks.simulated import RECORD_BYTES, Server, Simulation
 from benchmarks.virtual_time import run_virtually
 from carecloud_async import Customer
-from carecloud_async.calls.attempt import RawResponse
 from carecloud_async.calls.caller import Answer
+from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.codec import DecodedPage
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.scan import scan

@@ -8,11 +8,11 @@ from types import ModuleType
 from typing import Any, cast
 
 import anyio
-from attrs import field, frozen
 
 from carecloud_async.auth.flow import mark_sent, was_sent
 from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
+from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.calls.wire import parse_error
@@ -42,25 +42,6 @@ NO_LOGIN = "no token in time, the login or the token store did not answer"
 NOT_HTTP = "not valid HTTP"
 
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
-
-
-@frozen
-class RawResponse:
-    """A response with a success status.
-
-    Attributes:
-        status: the HTTP status.
-        headers: its headers, names in any case.
-        body: its bytes, decompressed.
-        sent_at: when the attempt began, on the monotonic clock.
-        attempts: the number of attempts until it came; see `CallRecord.attempts`.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    sent_at: float
-    attempts: int = 1
 
 
 def invalid_response(call: PreparedCall, problem: str, *, status: int | None) -> ResponseError:

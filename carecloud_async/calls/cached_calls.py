@@ -12,10 +12,10 @@ import anyio
 import anyio.lowlevel
 
 from carecloud_async.auth.manager import TokenManager
-from carecloud_async.calls.attempt import RawResponse
 from carecloud_async.calls.context import ClientContext
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.response_cache import AnswerStore, Flight, is_private, is_reference
 from carecloud_async.errors import (

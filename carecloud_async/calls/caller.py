@@ -10,11 +10,11 @@ from attrs import evolve, frozen
 from carecloud_async import codec
 from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
-from carecloud_async.calls.attempt import RawResponse
 from carecloud_async.calls.cached_calls import CachedCalls
 from carecloud_async.calls.context import ClientContext, Options
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder, check_headers
 from carecloud_async.calls.wire import encode_query, expand_path
 from carecloud_async.errors import InterfaceError, ResponseError

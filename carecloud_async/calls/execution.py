@@ -11,7 +11,7 @@ from attrs import evolve
 
 from carecloud_async import codec
 from carecloud_async.auth.token_watch import note_login, watch_tokens
-from carecloud_async.calls.attempt import Attempt, RawResponse, invalid_response, kept_waiting
+from carecloud_async.calls.attempt import Attempt, invalid_response, kept_waiting
 from carecloud_async.calls.context import ClientContext, Options, at_limiter
 from carecloud_async.calls.events import (
     AnswerHeaders,
@@ -24,6 +24,7 @@ from carecloud_async.calls.events import (
     notify,
     observers_now,
 )
+from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import MAYBE_DONE, Failure, FailureKind
 from carecloud_async.calls.wire import request_id

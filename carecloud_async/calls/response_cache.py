@@ -14,7 +14,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -22,11 +21,9 @@ from attrs import define, field, frozen
 from attrs.validators import optional
 
 from carecloud_async.auth.manager import TokenManager
+from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import number, whole_number
-
-if TYPE_CHECKING:
-    from carecloud_async.calls.attempt import RawResponse
 
 #: Families whose lists and records are reference data: settings of the project, the same for all who use one
 #: application, and about no customer.

@@ -7,8 +7,8 @@ import anyio
 from attrs import define, field, frozen
 
 from carecloud_async import codec
-from carecloud_async.calls.attempt import RawResponse
 from carecloud_async.calls.caller import Answer
+from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.export.job import run
 from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.source import ExportSource
