@@ -229,7 +229,7 @@ WILD = {
     "too large": b'{"customer_id":"1","new":1e400}',
     "too long": b'{"customer_id":"1","new":%b}' % (b"7" * 5000),
     "long": b'{"customer_id":"1","new":123456789012345678901234567890}',
-    "deep": b'{"customer_id":"1","new":%b}' % (b"[" * 900 + b"]" * 900),
+    "deep": b'{"customer_id":"1","new":%b}' % (b"[" * 860 + b"]" * 860),
 }
 
 
