@@ -60,8 +60,7 @@ STEPS = [
     Step("mypy", [PYTHON, "-m", "mypy"]),
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
     Step("public types", [PYTHON, "-m", "pyright", "--verifytypes", "carecloud_async", "--ignoreexternal"], _no_node),
-    # Three on two cores: a fourth of the time goes to tests that wait for real clocks, sockets and processes.
-    Step("tests", [*_PYTEST, "-n", "3", "--dist", "loadfile", "--ignore", "tests/spark"]),
+    Step("tests", [*_PYTEST, "-n", "2", "--dist", "loadfile", "--ignore", "tests/spark"]),
     Step("spark", [PYTHON, "-m", "pytest", "tests/spark"], _no_spark),  # alone: a Java machine beside the tests
     Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
     Step("coverage", [PYTHON, "-m", "coverage", "report", "--skip-covered", "--show-missing"]),
