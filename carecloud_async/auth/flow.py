@@ -79,9 +79,12 @@ class TokenFlow:
         use = TokenUse(self._manager, watch_of(request))
         token: Token | None = await use.first()
         while token is not None:
-            self._put(token, request)
+            request.headers["Authorization"] = f"Bearer {token.value}"
+            mark_sent(request)
             response = yield request
-            token = await self._next_token(use, request, response)
+            if self._is_accepted(request, response):
+                return
+            token = await self._renewed(use, request, response)
 
     async def drive(self, request: OutgoingRequest, send: Callable[[OutgoingRequest], Awaitable[Any]]) -> Any:
         """Drive one request without httpx's machinery.
@@ -96,21 +99,20 @@ class TokenFlow:
             request.authorize(token.value)
             mark_sent(request)
             response = await send(request)
-            if response.status_code != UNAUTHORIZED:
-                self._manager.on_accepted(lambda: self._operation_of(request))
+            if self._is_accepted(request, response):
                 break
-            token = await self._next_token(use, request, response)
+            token = await self._renewed(use, request, response)
         return response
 
-    def _put(self, token: Token, request: Any) -> None:
-        request.headers["Authorization"] = f"Bearer {token.value}"
-        mark_sent(request)
-
-    async def _next_token(self, use: TokenUse, request: Any, response: Any) -> Token | None:
-        """Return the token to send a request again with, or `None` if its response is what counts."""
-        if response.status_code != UNAUTHORIZED:
+    def _is_accepted(self, request: Any, response: Any) -> bool:
+        """Return whether the server took the token, and note it if so."""
+        accepted: bool = response.status_code != UNAUTHORIZED
+        if accepted:
             self._manager.on_accepted(lambda: self._operation_of(request))
-            return None
+        return accepted
+
+    async def _renewed(self, use: TokenUse, request: Any, response: Any) -> Token | None:
+        """Return the token to send a refused request again with, or `None` if the refusal is what counts."""
         if not use.may_replay(self._operation_of(request)):
             return None
         # Unread, it would keep its connection through the whole renewal.
