@@ -32,7 +32,7 @@ class TokenUse:
 
     def __init__(self, manager: TokenManager, watch: TokenWatch | None = None) -> None:
         self._manager = manager
-        self.watch = watch
+        self.watch: TokenWatch | None = watch
         self._replayed = False
 
     async def first(self) -> Token:
@@ -94,15 +94,17 @@ class TokenFlow:
             send: sends it and returns its whole response.
         """
         use = TokenUse(self._manager, watch_of(request))
-        token: Token | None = await use.first()
-        while token is not None:
+        token = await use.first()
+        while True:
             request.authorize(token.value)
             mark_sent(request)
             response = await send(request)
             if self._is_accepted(request, response):
-                break
-            token = await self._renewed(use, request, response)
-        return response
+                return response
+            renewed = await self._renewed(use, request, response)
+            if renewed is None:
+                return response
+            token = renewed
 
     def _is_accepted(self, request: Any, response: Any) -> bool:
         """Return whether the server took the token, and note it if so."""

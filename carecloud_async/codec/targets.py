@@ -151,7 +151,7 @@ def _cut(body: bytes, key: str | None) -> tuple[list[msgspec.Raw], Any] | None:
     """Cut a page into its records without reading them; `None` for one that is odd in any way."""
     try:
         if key is None:
-            members = _members_decoder().decode(body).data
+            members: dict[str, msgspec.Raw] = _members_decoder().decode(body).data
             lists = [name for name, raw in members.items() if bytes(memoryview(raw)[:1]) == b"["]
             if len(lists) != 1:
                 return None

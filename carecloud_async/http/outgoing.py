@@ -49,12 +49,12 @@ class RequestForm:
     def __init__(
         self, family: ModuleType, *, origin: str | None, headers: Any, phases: dict[str, float | None]
     ) -> None:
-        self.family = family
-        self.origin = origin
-        self.headers = headers
-        self.phases = phases
-        self.names = frozenset(headers)
-        self.lines = _lines([(name.decode(), value.decode()) for name, value in headers.raw])
+        self.family: ModuleType = family
+        self.origin: str | None = origin
+        self.headers: Any = headers
+        self.phases: dict[str, float | None] = phases
+        self.names: frozenset[str] = frozenset(headers)
+        self.lines: str | None = _lines([(name.decode(), value.decode()) for name, value in headers.raw])
 
 
 class OutgoingRequest:
@@ -74,8 +74,8 @@ class OutgoingRequest:
     __slots__ = ("_added", "_authorization", "_body", "_form", "_target", "_whole", "extensions", "method", "url")
 
     def __init__(self, form: RequestForm, method: str, url: Any, target: str, body: bytes | None) -> None:
-        self.method = method
-        self.url = url
+        self.method: str = method
+        self.url: Any = url
         self.extensions: dict[str, Any] = {"timeout": form.phases}
         if form.origin is not None:
             # Our own transports read the true URL there; parsing one for each call would cost a tenth of it.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Coroutine
 from importlib import import_module
 from importlib.util import find_spec
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -49,9 +50,9 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         self._inner: Any = None
         self._closed = False
 
-    def handle_async_request(self, request: httpx.Request) -> Coroutine[Any, Any, httpx.Response]:
+    def handle_async_request(self, request: httpx.Request) -> CoroutineType[Any, Any, httpx.Response]:
         """Send one request; see `httpx.AsyncBaseTransport`."""
-        way: Coroutine[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
+        way: CoroutineType[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
         return way
 
     def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | WholeAnswer]:

@@ -39,9 +39,9 @@ class WholeAnswer:
     is_closed = True
 
     def __init__(self, family: ModuleType, status_code: int, *, headers: Any, content: bytes) -> None:
-        self.status_code = status_code
+        self.status_code: int = status_code
         self.headers: Any = _late_headers_class(family)(headers)
-        self.content = content
+        self.content: bytes = content
 
     @property
     def is_success(self) -> bool:

@@ -157,7 +157,7 @@ class AnyCall:
         from carecloud_async.lookup.adhoc import find_list  # as above
 
         operation, values = find_list(path, path_params=path_params, key=key, id_field=id_field)
-        params = conceal(params or {})
+        params = {**conceal(params or {})}
         params = {**check_count(operation.kinds, params)}
         for name, value, default in (("count", count, AUTO), ("offset", offset, 0)):
             if params.setdefault(name, value) != value != default:
