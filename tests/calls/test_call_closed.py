@@ -1,13 +1,12 @@
 """Closing while calls are under way: each gets ClientClosedError at once, whatever it was doing."""
 
 import asyncio
-import gc
 import importlib
 import random
 
 import anyio
 import pytest
-from call_doors import DOORS, LOGIN, ManualClock, answer, create, serving
+from call_doors import DOORS, LOGIN, ManualClock, answer, closing_what_the_pool_forgets, create, serving
 
 from carecloud_async import CareCloud, ClientClosedError, RateLimit, RetryPolicy
 from carecloud_async.sandbox import Sandbox
@@ -63,7 +62,6 @@ async def test_closing_at_any_moment_is_told_to_all(kind, seed, anyio_backend):
     assert set(found) <= {"closed", "answered"}
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pools that forget their sockets
 @pytest.mark.parametrize("name", ["httpx", "httpx2"])
 @pytest.mark.parametrize("seed", range(4))
 async def test_closing_the_users_own_client_is_told_without_repeats(name, seed, anyio_backend):
@@ -72,8 +70,10 @@ async def test_closing_the_users_own_client_is_told_without_repeats(name, seed, 
         pytest.skip("httpx's pool does not close its own generator here")
     chance = random.Random(seed)
     found = []
-    http = importlib.import_module(name).AsyncClient()
-    async with serving(slow(chance)) as server:
+    async with (
+        serving(slow(chance)) as server,
+        closing_what_the_pool_forgets(importlib.import_module(name).AsyncClient()) as http,
+    ):
         server.behave = slow(chance)
         client = CareCloud(server.url, auth=Sandbox(1).credentials(), http_client=http)
         with anyio.fail_after(10):
@@ -82,7 +82,6 @@ async def test_closing_the_users_own_client_is_told_without_repeats(name, seed, 
                     group.start_soon(outcome, client.ping, found)
                 await anyio.sleep(chance.uniform(0.01, 0.1))
                 await http.aclose()
-    gc.collect()
     assert len(found) == 20
     assert set(found) <= {"closed", "answered"}
 
