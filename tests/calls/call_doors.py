@@ -77,8 +77,11 @@ class Connections:
 
 @asynccontextmanager
 async def closing_what_the_pool_forgets(http):
-    """Close all connections of a user's client at the end: pools that are closed under calls leave some to the garbage
-    collector, which would come in the middle of somebody else's test."""
+    """Close all connections of a user's client at the end.
+
+    Pools that are closed under calls leave some to the garbage collector, which would come in the middle of somebody
+    else's test.
+    """
     pool = http._transport._pool
     pool._network_backend = connections = Connections(pool._network_backend)
     try:
