@@ -19,13 +19,24 @@ from carecloud_async.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 MEGABYTE = 2**20
+MEGABYTE_OF_ZEROS = bytes(MEGABYTE)
 HEAD = b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\n"
 
 
 def zeros(megabytes):
-    """Pack that many megabytes of zeros, a piece at a time."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    return b"".join([*(packer.compress(bytes(MEGABYTE)) for _ in range(megabytes)), packer.flush()])
+    """Pack that many megabytes of zeros: one megabyte that stands for itself, again and again."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    head = gzip.compress(b"", 9)[:10]
+    one = packer.compress(MEGABYTE_OF_ZEROS) + packer.flush(zlib.Z_FULL_FLUSH)
+    size = megabytes * MEGABYTE
+    return head + one * megabytes + packer.flush() + checksum_of_zeros(megabytes) + size.to_bytes(4, "little")
+
+
+def checksum_of_zeros(megabytes):
+    checksum = 0
+    for _ in range(megabytes):
+        checksum = zlib.crc32(MEGABYTE_OF_ZEROS, checksum)
+    return checksum.to_bytes(4, "little")
 
 
 BOMB = zeros(1024)
