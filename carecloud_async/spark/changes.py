@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pyspark.sql.datasource import DataSourceStreamReader, InputPartition  # pyright: ignore[reportMissingImports]
-from pyspark.sql.types import StructType  # pyright: ignore[reportMissingImports]
-
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.changed_scan import FIELD as LAST_CHANGE
 from carecloud_async.export.reading.changed_scan import ChangedScan
 from carecloud_async.export.reading.pages import PageFetcher, field_decoder
 from carecloud_async.export.reading.since import OVERLAP, parse_last_change, parse_since
-from carecloud_async.spark.source import CareCloudDataSource, ListReader, Part, run
+from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition
+from carecloud_async.spark.reading import ListReader, Part, run
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,17 +32,12 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     minutes behind the server's clock, so that a change which lists show late is not left out. A batch that is repeated
     brings the same records, but those that changed once more: they come with a later one.
 
-    Args:
-        source: the data source.
-        schema: the columns, as Spark knows them.
-
     Raises:
         BadExportError: the records of the list do not say when they changed.
     """
 
-    def __init__(self, source: CareCloudDataSource, schema: StructType) -> None:
-        super().__init__(source, schema)
-        self._latest: Offset | None = None
+    #: Where the last batch ended, as far as this reader knows.
+    _latest: Offset | None = None
 
     def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
         """Return the beginning: the option `changed_since` in UTC, or `None` for everything."""

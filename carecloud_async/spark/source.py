@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from anyio.from_thread import start_blocking_portal
-from attrs import frozen
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC
+from typing import TYPE_CHECKING
 
 from carecloud_async.client import CareCloud
-from carecloud_async.errors import ConfigurationError, ExportError, ResponseError
-from carecloud_async.export.batches import BatchOptions, RecordBatches
-from carecloud_async.export.blocking import spool, stream
 from carecloud_async.export.formats.arrow import arrow_type
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import shape_of
-from carecloud_async.export.reading.changed_scan import FIELD as LAST_CHANGE
-from carecloud_async.export.reading.ranges import IdRange, find_ranges
-from carecloud_async.export.report import ExportReport
-from carecloud_async.paging.listing import Listing
+from carecloud_async.spark.changes import ChangesReader
+from carecloud_async.spark.pyspark_api import (
+    DataSource,
+    DataSourceReader,
+    DataSourceStreamReader,
+    InputPartition,
+    StructType,
+    from_arrow_schema,
+)
+from carecloud_async.spark.reading import ListReader, Part
 from carecloud_async.spark.settings import ReadSettings, connect
-
-try:
-    from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStreamReader, InputPartition  # pyright: ignore[reportMissingImports]
-    from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema  # pyright: ignore[reportMissingImports]
-    from pyspark.sql.types import StructType  # pyright: ignore[reportMissingImports]
-except ImportError as _error:
-    raise ConfigurationError(
-        "carecloud_async.spark needs PySpark 4, which is not installed: pip install 'carecloud-async[spark]'"
-    ) from _error
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["CareCloudDataSource", "ListReader", "Part", "run"]
-
-T = TypeVar("T")
-
-_WHOLE = IdRange()
+__all__ = ["CareCloudDataSource"]
 
 
 class CareCloudDataSource(DataSource):
@@ -78,97 +64,11 @@ class CareCloudDataSource(DataSource):
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """Return the reader of the whole list, or of what changed since the option `changed_since`."""
-        return _WholeReader(self, schema)
+        return _WholeReader(connect=self.connect, settings=self.settings(), schema=schema)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802  (Spark's name)
         """Return the reader of changes."""
-        from carecloud_async.spark.changes import ChangesReader  # it needs what is here
-
-        return ChangesReader(self, schema)
-
-
-@frozen(kw_only=True)
-class Part:
-    """What one task reads.
-
-    Attributes:
-        id_range: the range of ids.
-        changed_since: only what changed at or after this time, in ISO 8601; everything if `None`.
-        before: without what changed at or after this time.
-    """
-
-    id_range: IdRange = _WHOLE
-    changed_since: str | None = None
-    before: str | None = None
-
-
-class ListReader:
-    """Finds the parts of a list, and reads them. Spark pickles it, and runs it on the driver and in the tasks.
-
-    Args:
-        source: the data source.
-        schema: the columns, as Spark knows them.
-    """
-
-    def __init__(self, source: CareCloudDataSource, schema: StructType) -> None:
-        self.source = source
-        self.settings: ReadSettings = source.settings()
-        self._schema = schema
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Listing[Any]]:
-        """Open the client, and the list on it."""
-        async with self.source.connect() as client:
-            yield self.settings.listing(client)
-
-    def find_ranges(self) -> list[IdRange]:
-        """Return ranges of ids that cover the list; one for a list without an order of ids."""
-        return run(self._find_ranges)
-
-    async def _find_ranges(self) -> list[IdRange]:
-        settings = self.settings
-        async with self.open() as listing:
-            try:
-                pages = math.ceil(await listing.total() / settings.count) if settings.partitions > 1 else 1
-            except ResponseError:  # the server does not say how many there are
-                return [IdRange()]
-            return await find_ranges(listing.export_source(), partitions=min(settings.partitions, pages))
-
-    def read_part(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
-        """Yield the records of one part, in Spark's own Arrow types.
-
-        Raises:
-            ExportError: it cannot be read exactly.
-            CareCloudError: the server cannot be read.
-        """
-        types = to_arrow_schema(self._schema, timezone="UTC")
-        for batch in self._stream(part) if not part.id_range.is_whole_list else self._spool(part):
-            kept = batch if part.before is None else _changed_before(batch, datetime.fromisoformat(part.before))
-            if kept.num_rows:
-                yield kept.cast(types)
-
-    def _stream(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
-        options = BatchOptions(concurrency=self.settings.concurrency, id_range=part.id_range)
-
-        @asynccontextmanager
-        async def open_batches() -> AsyncIterator[RecordBatches]:
-            async with self.open() as listing, RecordBatches(listing.export_source(), options) as batches:
-                yield batches
-
-        return stream(open_batches, check=self._check)
-
-    def _spool(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
-        with spool(self.open, changed_since=part.changed_since, concurrency=self.settings.concurrency) as spooled:
-            self._check(spooled.report)
-            yield from spooled.batches()
-
-    def _check(self, report: ExportReport) -> None:
-        if not report.settled and not self.settings.allow_unsettled:
-            name = self.settings.operation.call.removesuffix(".list")
-            raise ExportError(
-                f"{name} changed too much to vouch for every record: read again when the list is calmer, with more "
-                "partitions or larger pages, or take it with allow_unsettled=true"
-            )
+        return ChangesReader(connect=self.connect, settings=self.settings(), schema=schema)
 
 
 class _WholeReader(ListReader, DataSourceReader):
@@ -184,21 +84,3 @@ class _WholeReader(ListReader, DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""
         return self.read_part(partition.value)
-
-
-def run(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine function on a loop in a thread of its own."""
-    with start_blocking_portal() as portal:
-        result: T = portal.call(function)
-    return result
-
-
-def _changed_before(batch: pyarrow.RecordBatch, moment: datetime) -> pyarrow.RecordBatch:
-    """Return the records that changed before a time, and those without one."""
-    import pyarrow as pa
-    import pyarrow.compute
-
-    compute: Any = pyarrow.compute  # its functions are made when it is imported, and no type checker sees them
-    times = batch.column(LAST_CHANGE)
-    before = compute.less(times, pa.scalar(moment, times.type))
-    return batch.filter(compute.or_kleene(compute.is_null(times), before))

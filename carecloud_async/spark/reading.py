@@ -1,0 +1,141 @@
+"""What readers of whole lists and of changes share: the parts of a list, and the records of a part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from anyio.from_thread import start_blocking_portal
+from attrs import frozen
+
+from carecloud_async.client import CareCloud
+from carecloud_async.errors import ExportError, ResponseError
+from carecloud_async.export.batches import BatchOptions, RecordBatches
+from carecloud_async.export.blocking import spool, stream
+from carecloud_async.export.reading.changed_scan import FIELD as LAST_CHANGE
+from carecloud_async.export.reading.ranges import IdRange, find_ranges
+from carecloud_async.export.report import ExportReport
+from carecloud_async.paging.listing import Listing
+from carecloud_async.spark.pyspark_api import StructType, to_arrow_schema
+from carecloud_async.spark.settings import ReadSettings
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["ListReader", "Part", "run"]
+
+T = TypeVar("T")
+
+_WHOLE = IdRange()
+
+
+@frozen(kw_only=True)
+class Part:
+    """What one task reads.
+
+    Attributes:
+        id_range: the range of ids.
+        changed_since: only what changed at or after this time, in ISO 8601; everything if `None`.
+        before: without what changed at or after this time.
+    """
+
+    id_range: IdRange = _WHOLE
+    changed_since: str | None = None
+    before: str | None = None
+
+
+class ListReader:
+    """Finds the parts of a list, and reads them. Spark pickles it, and runs it on the driver and in the tasks.
+
+    Args:
+        connect: returns the client, to be opened by whoever reads.
+        settings: what is read.
+        schema: the columns, as Spark knows them.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: Callable[[], AbstractAsyncContextManager[CareCloud]],
+        settings: ReadSettings,
+        schema: StructType,
+    ) -> None:
+        self.settings: ReadSettings = settings
+        self._connect = connect
+        self._schema = schema
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Listing[Any]]:
+        """Open the client, and the list on it."""
+        async with self._connect() as client:
+            yield self.settings.listing(client)
+
+    def find_ranges(self) -> list[IdRange]:
+        """Return ranges of ids that cover the list; one for a list without an order of ids."""
+        return run(self._find_ranges)
+
+    async def _find_ranges(self) -> list[IdRange]:
+        settings = self.settings
+        async with self.open() as listing:
+            try:
+                pages = math.ceil(await listing.total() / settings.count) if settings.partitions > 1 else 1
+            except ResponseError:  # the server does not say how many there are
+                return [IdRange()]
+            return await find_ranges(listing.export_source(), partitions=min(settings.partitions, pages))
+
+    def read_part(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the records of one part, in Spark's own Arrow types.
+
+        Raises:
+            ExportError: it cannot be read exactly.
+            CareCloudError: the server cannot be read.
+        """
+        types = to_arrow_schema(self._schema, timezone="UTC")
+        for batch in self._stream(part) if not part.id_range.is_whole_list else self._spool(part):
+            kept = batch if part.before is None else _changed_before(batch, datetime.fromisoformat(part.before))
+            if kept.num_rows:
+                yield kept.cast(types)
+
+    def _stream(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
+        options = BatchOptions(concurrency=self.settings.concurrency, id_range=part.id_range)
+
+        @asynccontextmanager
+        async def open_batches() -> AsyncIterator[RecordBatches]:
+            async with self.open() as listing, RecordBatches(listing.export_source(), options) as batches:
+                yield batches
+
+        return stream(open_batches, check=self._check)
+
+    def _spool(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
+        with spool(self.open, changed_since=part.changed_since, concurrency=self.settings.concurrency) as spooled:
+            self._check(spooled.report)
+            yield from spooled.batches()
+
+    def _check(self, report: ExportReport) -> None:
+        if not report.settled and not self.settings.allow_unsettled:
+            name = self.settings.operation.call.removesuffix(".list")
+            raise ExportError(
+                f"{name} changed too much to vouch for every record: read again when the list is calmer, with more "
+                "partitions or larger pages, or take it with allow_unsettled=true"
+            )
+
+
+def run(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine function on a loop in a thread of its own."""
+    with start_blocking_portal() as portal:
+        result: T = portal.call(function)
+    return result
+
+
+def _changed_before(batch: pyarrow.RecordBatch, moment: datetime) -> pyarrow.RecordBatch:
+    """Return the records that changed before a time, and those without one."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    compute: Any = pyarrow.compute  # its functions are made when it is imported, and no type checker sees them
+    times = batch.column(LAST_CHANGE)
+    before = compute.less(times, pa.scalar(moment, times.type))
+    return batch.filter(compute.or_kleene(compute.is_null(times), before))
