@@ -82,14 +82,27 @@ def test_imports_run_only_downwards(package):
 
 
 def test_functions_import_downwards_too(package):
-    """What is imported inside functions is below as well, but for what is handed over."""
+    """What is loaded inside functions, or by its name, is below as well, but for what is handed over."""
     upward = {
         (room_of(name), room_of(other))
         for name, tree in rooms(package).items()
-        for other in imports(without_type_checking(tree), deep=True)
+        for other in imports(without_type_checking(tree), deep=True) | loaded_by_name(name, tree)
         if room_of(other) in FLOOR and FLOOR[room_of(other)] > FLOOR[room_of(name)]
     }
     assert upward <= HANDED_OVER
+
+
+def test_nothing_inside_comes_through_the_front_door(package):
+    """A name from the package's own face is loaded from any floor: inside it is taken from its module."""
+    taken = [
+        f"{name}: {alias.name}"
+        for name, tree in package.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "carecloud_async"
+        for alias in node.names
+        if alias.name not in package
+    ]
+    assert taken == []
 
 
 def without_type_checking(tree):
@@ -100,22 +113,35 @@ def without_type_checking(tree):
     return Cut().visit(ast.parse(ast.unparse(tree)))
 
 
-def submodules(tree, modules):
-    """The modules that a file imports when it is imported; `from a import b` is `a.b` where that is a module."""
-    found = set()
-    for node in at_import(tree.body):
+def loaded_by_name(name, tree):
+    """How the names begin that a module gives to `import_module`: `auth.stores.`, `resources.`."""
+    nodes = list(ast.walk(tree))
+    if not any(isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func) for node in nodes):
+        return set()
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    if any(isinstance(node, ast.JoinedStr) and "{__name__}." in ast.unparse(node) for node in nodes):
+        texts.add(f"carecloud_async.{name}.")
+    return {text.removeprefix("carecloud_async.") for text in texts if re.fullmatch(r"carecloud_async\.[\w.]*", text)}
+
+
+def submodules(name, tree, modules):
+    """The modules that a file loads at any time; `from a import b` is `a.b` where that is a module."""
+    begun = tuple(loaded_by_name(name, tree))
+    found = {one for one in modules if one.startswith(begun)}
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "carecloud_async":
-            inner = node.module.removeprefix("carecloud_async").lstrip(".")
             for alias in node.names:
-                deeper = f"{inner}.{alias.name}".lstrip(".")
-                found.add(deeper if deeper in modules else inner)
+                deeper = f"{node.module}.{alias.name}".removeprefix("carecloud_async.")
+                found.add(deeper if deeper in modules else node.module.removeprefix("carecloud_async."))
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.removeprefix("carecloud_async.") for alias in node.names}
     return found & set(modules)
 
 
 def test_there_are_no_circles(package):
-    """Modules that import each other when imported cannot be understood one at a time."""
+    """Modules that import each other cannot be understood one at a time, whenever they do it."""
     modules = rooms(package)
-    needs = {name: submodules(tree, modules) - {name} for name, tree in modules.items()}
+    needs = {name: submodules(name, without_type_checking(tree), modules) - {name} for name, tree in modules.items()}
     while needs:
         ground = {name for name, wanted in needs.items() if not wanted & needs.keys()}
         assert ground, f"these import each other: {sorted(needs)}"
