@@ -13,7 +13,7 @@ from carecloud_async import codec
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.targets import any_page, any_page_slices, is_model, only_list
-from carecloud_async.paging.iterators import Page, ReceivedPage, UnreadPage
+from carecloud_async.paging.iterators import LazyPage, Page, ReceivedPage
 from carecloud_async.paging.page_plan import Fetched
 
 __all__ = ["PageFetcher", "raw_keys"]
@@ -98,7 +98,7 @@ class PageFetcher(Generic[T]):
     def _received(self, found: _Found[T], offset: int) -> ReceivedPage[T]:
         if isinstance(found, codec.DecodedPage):
             return _page(found, offset)
-        return UnreadPage(
+        return LazyPage(
             records=found.records,
             offset=offset,
             total_items=found.total_items,
@@ -117,7 +117,7 @@ class PageFetcher(Generic[T]):
     def keys(self, page: ReceivedPage[T]) -> Iterator[Any]:
         """Return what the records of a page are told apart by."""
         name = self.operation.id_field
-        if isinstance(page, UnreadPage):
+        if isinstance(page, LazyPage):
             return page.records.keys(name)
         # Where nothing names a record, only its whole content tells it apart.
         return ((name and _field(item, name)) or self._content(item) for item in raw_keys(page))

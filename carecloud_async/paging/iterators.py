@@ -91,8 +91,8 @@ class Page(ReceivedPage[T]):
 
 
 @frozen(kw_only=True, repr=False)
-class UnreadPage(ReceivedPage[T]):
-    """A part of a list whose records are read as they are handed out.
+class LazyPage(ReceivedPage[T]):
+    """A part of a list, over a page that the codec left unread: its records are read as they are handed out.
 
     Attributes:
         records: the records, in the server's order.
