@@ -15,7 +15,7 @@ from carecloud_async.calls.failures import TransportFailure, classify, is_librar
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
-from carecloud_async.calls.wire import parse_error
+from carecloud_async.calls.wire import invalid_response, parse_error
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -24,7 +24,6 @@ from carecloud_async.errors import (
     OutcomeUnknownError,
     RateLimitError,
     RequestTimeoutError,
-    ResponseError,
     TransportError,
 )
 from carecloud_async.http.bodies import BodyTooLargeError
@@ -42,12 +41,6 @@ NO_LOGIN = "no token in time, the login or the token store did not answer"
 NOT_HTTP = "not valid HTTP"
 
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
-
-
-def invalid_response(call: PreparedCall, problem: str, *, status: int | None) -> ResponseError:
-    """Return the error of a response that is not what the API promises."""
-    operation = call.operation
-    return ResponseError(f"{call.title}: {problem}", method=operation.method, path=operation.path, status=status)
 
 
 def kept_waiting(call: PreparedCall, *, seconds: float | None, again: bool) -> RateLimitError:
@@ -192,7 +185,7 @@ class Attempt:
         return error
 
     def _invalid(self, problem: str, *, status: int | None = None) -> Failure:
-        return Failure(kind=FailureKind.PERMANENT, error=invalid_response(self._call, problem, status=status))
+        return Failure(kind=FailureKind.PERMANENT, error=invalid_response(self._call.operation, problem, status=status))
 
     def _unsuccessful(self, response: Any, body: bytes) -> Failure:
         status = response.status_code

@@ -17,7 +17,7 @@ from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder, check_headers
 from carecloud_async.calls.wire import encode_query, expand_path
-from carecloud_async.errors import InterfaceError, ResponseError
+from carecloud_async.errors import InterfaceError
 from carecloud_async.project import Interface
 from carecloud_async.runtime.secret_text import SecretBytes, SecretText
 
@@ -161,13 +161,6 @@ class Caller:
         data = await execution.run()
         assert execution.response is not None  # noqa: S101  (there is no result without one)
         return Answer(data, execution.response)
-
-    @staticmethod
-    def invalid_response(operation: Operation, problem: str, *, status: int | None = None) -> ResponseError:
-        """Return the error of an answer that is not what the API promises."""
-        return ResponseError(
-            f"{operation.title}: {problem}", method=operation.method, path=operation.path, status=status
-        )
 
     def _prepare(
         self,

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from carecloud_async import codec
 from carecloud_async.auth.token_watch import note_login, watch_tokens
-from carecloud_async.calls.attempt import Attempt, invalid_response, kept_waiting
+from carecloud_async.calls.attempt import Attempt, kept_waiting
 from carecloud_async.calls.context import ClientContext, Options, at_limiter
 from carecloud_async.calls.events import (
     AnswerHeaders,
@@ -27,7 +27,7 @@ from carecloud_async.calls.events import (
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import MAYBE_DONE, Failure, FailureKind
-from carecloud_async.calls.wire import request_id
+from carecloud_async.calls.wire import invalid_response, request_id
 from carecloud_async.codec.malformed import Damaged
 from carecloud_async.errors import (
     CareCloudError,
@@ -288,7 +288,7 @@ class CallExecution(Generic[T]):
     def _unreadable(self, error: codec.Malformed, response: RawResponse) -> Failure:
         kind = FailureKind.INVALID_RESPONSE if isinstance(error, Damaged) else FailureKind.PERMANENT
         problem = f"{error} (status {response.status}{self.call.page}, id {self._id})"
-        failed = invalid_response(self.call, problem, status=response.status)
+        failed = invalid_response(self.call.operation, problem, status=response.status)
         failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat
         return Failure(kind=kind, error=failed)
 

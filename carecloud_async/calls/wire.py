@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from carecloud_async.calls.filters import MAX_VALUES
+from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -24,6 +25,7 @@ from carecloud_async.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ResponseError,
     ServerError,
 )
 from carecloud_async.http.whole_response import unread_names
@@ -205,6 +207,11 @@ def parse_error(
         request_id=request_id(headers),
         hint=hint,
     )
+
+
+def invalid_response(operation: Operation, problem: str, *, status: int | None = None) -> ResponseError:
+    """Return the error of an answer that is not what the API promises."""
+    return ResponseError(f"{operation.title}: {problem}", method=operation.method, path=operation.path, status=status)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -12,6 +12,7 @@ from attrs import frozen
 from carecloud_async import codec
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.wire import invalid_response
 from carecloud_async.codec.targets import any_page, any_page_slices, is_model, only_list
 from carecloud_async.paging.iterators import LazyPage, Page, ReceivedPage
 from carecloud_async.paging.page_plan import Fetched
@@ -103,7 +104,7 @@ class PageFetcher(Generic[T]):
             offset=offset,
             total_items=found.total_items,
             received=found.received,
-            error=partial(self.caller.invalid_response, self.operation),
+            error=partial(invalid_response, self.operation),
         )
 
     async def raw(self, offset: int, count: int) -> Page[bytes]:

@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 from carecloud_async import codec
 from carecloud_async.calls.caller import Answer, Caller
 from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.wire import invalid_response
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
 from carecloud_async.paging.fetching import PageFetcher, raw_keys
@@ -101,7 +102,7 @@ class Listing(Generic[T]):
             return page.total_items
         if not self._operation.paged:
             return page.received
-        raise self._caller.invalid_response(self._operation, "the answer has no total_items")
+        raise invalid_response(self._operation, "the answer has no total_items")
 
     async def collect(self, *, limit: int) -> list[T]:
         """Return the first records as a list, at most `limit` of them."""
