@@ -157,8 +157,8 @@ class AnyCall:
         from carecloud_async.lookup.adhoc import find_list  # as above
 
         operation, values = find_list(path, path_params=path_params, key=key, id_field=id_field)
-        params = {**conceal(params or {})}
-        params = {**check_count(operation.kinds, params)}
+        params = conceal(params)
+        params = {**check_count(operation.kinds, params or {})}
         for name, value, default in (("count", count, AUTO), ("offset", offset, 0)):
             if params.setdefault(name, value) != value != default:
                 raise ConfigurationError(f"{name} is {value!r} as an argument and another in params: give it once")
