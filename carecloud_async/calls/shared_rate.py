@@ -58,19 +58,19 @@ local function answer()
   return {text(now), version, get('calls'), fleet, slots, text(first), text(again)}
 end
 if version ~= ARGV[1] then return answer() end
-local paused, nextslot = get('paused_until'), get('next')
+local paused, due = get('paused_until'), get('last_slot') + 1 / rate
 if now < paused then again = paused return answer() end
 if redis.call('HGET', state, 'probing') == '1' then
   local probe = get('probe_until')
   if now < probe then again = math.min(probe, now + 0.01) return answer() end
-  if now < nextslot then again = nextslot return answer() end
+  if now < due then again = due return answer() end
   slots = 1
   redis.call('HSET', state, 'probe_until', text(now + tonumber(ARGV[6])), 'probed_at', text(now))
 else
   slots = math.max(1, math.min(wanted, math.floor(rate * horizon / fleet)))
-  first = math.max(nextslot, now - tonumber(ARGV[7]))
+  first = math.max(due, paused, now - tonumber(ARGV[7]))
 end
-redis.call('HSET', state, 'next', text(first + slots / rate))
+redis.call('HSET', state, 'last_slot', text(first + (slots - 1) / rate))
 return answer()
 """
 
@@ -236,7 +236,7 @@ class SharedRate:
             if not state.search.ends_wait(now - age()):
                 return None
             state.search.on_recovered(now - age(), now)
-            return evolve(state, paused_until=state.asked_until)
+            return evolve(state, paused_until=max(state.asked_until, now))
 
         await self._change(change)
 
@@ -307,18 +307,11 @@ class SharedRate:
             fields["calls"] = search.calls
             fields["probing"] = int(search.waiting and self._told is None)
             fields["probe_until"] = 0
-            fields["next"] = f"{self._next_slot(state):.6f}"
         arguments = [state.version, *(part for pair in fields.items() for part in pair)]
         return bool(await self._script(_WRITE, self._keys[:1], arguments))
 
     async def _script(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         return await self._run(lambda client: client.register_script(script)(keys, arguments))
-
-    def _next_slot(self, state: _State) -> float:
-        if state.pauses or state.search.waiting:
-            return max(state.paused_until, self._now)
-        pace = self._told or state.search.limit or COLD_RATE
-        return max(state.paused_until, self._now + 1 / pace)
 
 
 def _told_pause(state: _State, sent: float, now: float) -> tuple[_State, float]:
