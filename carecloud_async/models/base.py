@@ -10,18 +10,22 @@ import attrs
 from msgspec import Meta
 
 from carecloud_async.codec import fields
+from carecloud_async.codec.absent import set_before_reading
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
 from carecloud_async.codec.write import unstructure
 
-__all__ = ["API_NAME", "READ_ONLY", "SECRET", "Input", "LocalDatetime", "Model"]
+__all__ = ["API_NAME", "READ_ONLY", "SECRET", "SELDOM", "Input", "LocalDatetime", "Model"]
 
 #: A timestamp as the API gives it: in the project's time zone and without an offset.
 LocalDatetime = Annotated[datetime, Meta(tz=False)]
 
 #: Metadata of a field that the server alone writes.
 READ_ONLY: Final[Mapping[str, bool]] = {"read_only": True}
+
+#: Metadata of a field that most records leave out, whose default is `None`. Reading such records takes less time.
+SELDOM: Final[Mapping[str, bool]] = {"seldom": True}
 
 #: Metadata of a field whose value must not be shown.
 SECRET: Final[Mapping[str, bool]] = {"secret": True}
@@ -52,6 +56,13 @@ class Model:
         words = [f"{name}={getattr(self, name)!r}" for name in shown if _is_set(getattr(self, name))]
         words += [f"{name}='***'" for name in secret if _is_set(getattr(self, name))]
         return f"{type(self).__name__}({', '.join(words)})"
+
+    @classmethod
+    def __attrs_init_subclass__(cls) -> None:
+        own: Any = attrs.fields(cls)  # type: ignore[arg-type]
+        seldom = [field.name for field in own if field.metadata.get("seldom")]
+        if seldom:
+            set_before_reading(cls, seldom)
 
     def to_dict(self) -> JsonObject:
         """Return the record as plain JSON values under the API's names, dates in the API's spelling."""
