@@ -76,7 +76,7 @@ def machines(draw):
     count=st.sampled_from([2, 5, 10, 50]),
     concurrency=st.sampled_from([1, 3, 8]),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machine, count, concurrency):
     """Whatever the order, the cap, the total and the changes: a report that vouches for the guarantee is right."""
     path, start = tmp_path_factory.mktemp("orders") / "c.jsonl", set(machine.records)
