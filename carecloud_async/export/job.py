@@ -192,7 +192,7 @@ async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) 
     began = clock.monotonic()
     journal = Journal(workspace, encode=_encoder(job))
     start = await run_sync(_load_checkpoint, workspace, journal, fingerprints) if job.options.resume else None
-    output = Output(workspace, job.target, job.layout, live=start is None)
+    output = Output(workspace, job.target, job.layout, live=start is None, computing=job.source.computing)
     seen: list[SeenIds] = []
 
     def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.paging.auto import Auto, fixed_count
@@ -15,6 +15,7 @@ from carecloud_async.paging.auto_plan import make_plan
 from carecloud_async.paging.page_plan import PagePlan
 from carecloud_async.project import Project
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.cooperation import CooperativeScheduler
 
 if TYPE_CHECKING:
     from carecloud_async.calls.caller import Answer
@@ -42,6 +43,7 @@ class ExportSource:
         clock: the clock.
         most_requests: the largest number of requests at once that `auto` may find.
         rate: returns the requests a second that the rate limiter lets pass; `None` while it holds none back.
+        computing: gives the turns in which the client decodes, and a format makes its text.
     """
 
     operation: Operation
@@ -57,6 +59,7 @@ class ExportSource:
     fetch_hurried: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]] | None = None
     most_requests: int = 20
     rate: Callable[[], float | None] = lambda: None
+    computing: CooperativeScheduler = field(factory=CooperativeScheduler)
 
     @property
     def name(self) -> str:

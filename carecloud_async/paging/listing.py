@@ -299,6 +299,7 @@ class Listing(Generic[T]):
             clock=caller.context.clock,
             most_requests=caller.context.http.max_connections,
             rate=lambda: caller.context.rate_limiter.rate,
+            computing=caller.context.computing,
         )
 
     @property

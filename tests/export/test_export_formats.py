@@ -4,6 +4,7 @@ import csv
 import datetime
 import gc
 import gzip
+import itertools
 import json
 import threading
 import zoneinfo
@@ -14,7 +15,7 @@ import httpx
 import pytest
 from export_help import connect, ids, records
 
-from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
+from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError, codec
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.export.formats.csv import CsvSink
 from carecloud_async.sandbox import Sandbox
@@ -330,6 +331,32 @@ async def test_csv_keeps_no_thread_busy(tmp_path, monkeypatch):
     assert threads == {threading.get_ident()}
     with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
         assert [row["customer_id"] for row in csv.DictReader(file)] == sorted(sandbox.customers.ids())
+
+
+async def test_csv_takes_turns_with_what_the_client_decodes(tmp_path, monkeypatch):
+    """A page is cut and the text of records is made one after the other, never slice by slice at the same time."""
+    sandbox, slices = Sandbox(customers=4000, seed=1), []
+
+    def noting(name, make):
+        def noted(*arguments, **more):
+            computation = (name, object())
+            made = make(*arguments, **more)
+            while True:
+                slices.append(computation)
+                try:
+                    yield next(made)
+                except StopIteration as end:
+                    return end.value
+
+        return noted
+
+    monkeypatch.setattr(codec, "raw_page_slices", noting("page", codec.raw_page_slices))
+    monkeypatch.setattr(CsvSink, "write_in_slices", noting("text", CsvSink.write_in_slices))
+    async with connect(sandbox) as client:
+        await client.customers.list(count=500).export(tmp_path / "c.csv")
+    computations = [computation for computation, _ in itertools.groupby(slices)]
+    assert {name for name, _ in computations} == {"page", "text"}
+    assert len(slices) > len(computations) == len(set(computations))
 
 
 async def test_the_parquet_files_of_two_nights_fit_together(tmp_path):

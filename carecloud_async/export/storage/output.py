@@ -37,12 +37,15 @@ class Output:
         target: the target, which has the format.
         layout: what the sink is told.
         live: whether all records will be seen by `write`.
+        computing: gives the turns in which the event loop makes text.
 
     Attributes:
         nulls: the number of values that the format wrote as null, by dotted field name; known when it is finished.
     """
 
-    def __init__(self, workspace: Workspace, target: Target, layout: Layout, *, live: bool) -> None:
+    def __init__(
+        self, workspace: Workspace, target: Target, layout: Layout, *, live: bool, computing: CooperativeScheduler
+    ) -> None:
         make = target.format.sink
         self.nulls: Mapping[str, int] = {}
         self._workspace = workspace
@@ -57,7 +60,7 @@ class Output:
         self._executor: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
         self._spool: Spool | None = None
-        self._turns = CooperativeScheduler()
+        self._computing = computing
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Take records that were just committed to the journal. Blocks while those before are being written.
@@ -81,7 +84,7 @@ class Output:
             ExportError: one of them is nested too deeply for the format.
         """
         if self._live and lines and self._sliced is not None:
-            await self._turns.run(self._slices(lines, self._sliced))
+            await self._computing.run(self._slices(lines, self._sliced))
 
     def restart(self) -> None:
         """Discard what was written: the list is read anew. Blocks."""
