@@ -19,6 +19,8 @@ Reader = Callable[[Any, FieldWarning], Any]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+#: As MySQL writes them, which are nearly all; a pattern takes ten times as long.
+_ZERO_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00"})
 _ZERO_DATE = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
 
 _BOOLEANS: dict[Any, bool] = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
@@ -104,9 +106,13 @@ def read_date(value: Any, spot: FieldWarning) -> Any:
             return None
         if _is_zero_date(text):
             return spot.lost("zero date")
-        moment = _moment(text)
-        if moment is not None:
-            return moment.date()
+        if len(text) == len("YYYY-MM-DD"):
+            found = _day(text)
+        else:
+            moment = _moment(text)
+            found = None if moment is None else moment.date()
+        if found is not None:
+            return found
     return spot.lost("not a date")
 
 
@@ -151,7 +157,14 @@ def read_time(value: Any, spot: FieldWarning) -> Any:
 
 
 def _is_zero_date(text: str) -> bool:
-    return text.startswith("0000-00-00") and _ZERO_DATE.fullmatch(text) is not None
+    return text in _ZERO_DATES or (text.startswith("0000-00-00") and _ZERO_DATE.fullmatch(text) is not None)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return msgspec.convert(text, date)
+    except msgspec.ValidationError:
+        return None
 
 
 def _moment(text: str) -> datetime | None:

@@ -117,12 +117,13 @@ class UnreadRecords(Generic[T]):
         """
         raws = self._raws[self._position : self._position + min(size // self._each + 1, most)]
         items: list[T] = []
+        # Goes on behind a record that it has refused.
+        reading = map(_refuse if self._decoder is None else self._decoder.decode, raws)
         untidy = 0
         while len(items) < len(raws) - untidy * _UNTIDY_COST:
-            # Together, until one is refused: those before it are in the list then.
-            problem = self._extend(items, raws)
+            problem = _extend(items, reading)
             if problem is not None:
-                items.append(_read_untidy(raws[len(items)], self._into, problem=problem))
+                items.append(_untidy_reader()(raws[len(items)], self._into, problem=problem))
                 untidy += 1
         self._position += len(items)
         self._untidy += untidy
@@ -147,15 +148,19 @@ class UnreadRecords(Generic[T]):
             # As the text that a model would have for it: a page whose records are read tells them apart by that.
             yield bytes(raw) if key is None or key == "" else str(key)
 
-    def _extend(self, items: list[T], raws: Sequence[bytes | msgspec.Raw]) -> str | None:
-        """Read records on behind those in the list, up to one that is refused; return why it is, or `None`."""
-        if self._decoder is None:
-            return ""
-        try:
-            items.extend(map(self._decoder.decode, raws[len(items) :]))
-        except REFUSED as error:
-            return str(error)  # not the error itself: its traceback would keep the page
-        return None
+
+def _extend(items: list[T], reading: Iterator[T]) -> str | None:
+    """Read on behind the records in a list, up to one that is refused; return why it is, or `None`."""
+    try:
+        items.extend(reading)
+    except REFUSED as error:
+        return str(error)  # not the error itself: its traceback would keep the page
+    return None
+
+
+def _refuse(_raw: bytes | msgspec.Raw) -> Any:
+    """Stand for the decoder of a type that msgspec cannot read right."""
+    raise ValueError
 
 
 def _without_nulls(raws: Sequence[bytes | msgspec.Raw], into: type[Any]) -> Sequence[bytes | msgspec.Raw]:
@@ -168,7 +173,8 @@ def _without_nulls(raws: Sequence[bytes | msgspec.Raw], into: type[Any]) -> Sequ
     return [raw for raw in raws if raw != null]
 
 
-def _read_untidy(raw: bytes | msgspec.Raw, into: Any, *, problem: str) -> Any:
+@typed_cache
+def _untidy_reader() -> Callable[..., Any]:
     from carecloud_async.codec.mending import read_untidy  # cattrs takes 14 ms to import: at first need
 
-    return read_untidy(raw, into, problem=problem)
+    return read_untidy

@@ -36,5 +36,6 @@ class FieldWarning:
 
     def lost(self, problem: str) -> Any:
         """Note that the value could not be read; returns the `None` that then stands for it."""
-        self.note(f"{problem}, read as None")
+        if self._key not in _told:
+            self.note(f"{problem}, read as None")
         return None

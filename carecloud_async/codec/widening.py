@@ -16,7 +16,7 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async.codec import lenient
-from carecloud_async.codec.fields import core_type, element_type, has_renamed_fields, is_model
+from carecloud_async.codec.fields import core_type, element_type, field_types, has_renamed_fields, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 
 __all__ = ["FieldPath", "KnownFaults", "known_faults"]
@@ -136,10 +136,13 @@ def _default(field: attrs.Attribute[Any]) -> tuple[Any, ...]:
 def _reading(into: Any, name: str) -> Callable[[Any], None]:
     """Return what reads an open field by the lenient rules."""
     read, default = lenient.field_reader(into, name), attrs.fields_dict(into)[name].default
+    core = core_type(field_types(into)[name])
+    # No rule changes these: of a record that is at fault, most open fields are not.
+    exact = core if core in {str, int, float, bool} else None
 
     def step(record: Any) -> None:
         value = getattr(record, name)
-        if value is not default:
+        if value is not default and type(value) is not exact:
             setattr(record, name, read(value))
 
     return step
