@@ -20,7 +20,7 @@ from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.selection import Selection, field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.options import ExportOptions
-from carecloud_async.export.progress import Reporter
+from carecloud_async.export.progress import ProgressCallback, Reporter
 from carecloud_async.export.reading.changed_scan import ChangedScan, is_wanted
 from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory, SeenIds
 from carecloud_async.export.reading.scan import make_report, scan
@@ -118,10 +118,11 @@ async def _run(source: ExportSource, target: str | os.PathLike[str], options: Ex
         ChangedScan.check(source)
     destination = await anyio.to_thread.run_sync(partial(read_target, target, format=options.format))
     special = (UNKNOWN_FIELDS,) if destination.format.suffix == ".parquet" else ()
+    callback = None if options.on_progress is None else ProgressCallback(options.on_progress)
     job = Job(
         source=source,
         target=destination,
-        options=options,
+        options=evolve(options, on_progress=callback),
         fields=read_fields(options.fields, source.into, also=special),
         since=since,
     )
@@ -129,6 +130,8 @@ async def _run(source: ExportSource, target: str | os.PathLike[str], options: Ex
         return await (_run_direct(job) if job.target.direct else _run_file(job))
     except OSError as error:
         if error.errno is None:  # not the system's: a user's own, or a timeout of the SDK
+            raise
+        if callback is not None and error is callback.error:
             raise
         raise disk_error(job.target.shown, error) from error
 

@@ -7,9 +7,34 @@ import inspect
 from carecloud_async.export.report import Counts, OnProgress, Progress
 from carecloud_async.runtime.clock import Clock
 
-__all__ = ["Reporter"]
+__all__ = ["ProgressCallback", "Reporter"]
 
 _EVERY = 0.1
+
+
+class ProgressCallback:
+    """The user's function, which remembers what it raised: its broken pipe is no error of the export's disk.
+
+    Args:
+        function: the function.
+
+    Attributes:
+        error: the error of the system that it raised, if it did.
+    """
+
+    def __init__(self, function: OnProgress) -> None:
+        self._function = function
+        self.error: OSError | None = None
+
+    async def __call__(self, progress: Progress) -> None:
+        """Call it."""
+        try:
+            result = self._function(progress)
+            if inspect.isawaitable(result):
+                await result
+        except OSError as error:
+            self.error = error
+            raise
 
 
 class Reporter:

@@ -1,5 +1,6 @@
 """While an export runs: progress, a slow disk, memory, and the speed of the server."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -67,15 +68,16 @@ async def test_a_page_that_is_cut_off_is_asked_for_again(tmp_path):
     assert len(set(ids(tmp_path / "c.jsonl"))) == 1000
 
 
-async def test_the_users_own_exception_comes_out_as_itself(tmp_path):
-    """What `on_progress` raises is no group and no error of ours."""
+@pytest.mark.parametrize("error", [LookupError("mine"), BrokenPipeError(errno.EPIPE, "mine"), TimeoutError("mine")])
+async def test_the_users_own_exception_comes_out_as_itself(tmp_path, error):
+    """What `on_progress` raises is no group, no error of ours and none of the disk."""
     sandbox = Sandbox(customers=1000, seed=1)
 
     def fail(_):
-        raise LookupError("mine")
+        raise error
 
     async with connect(sandbox) as client:
-        with pytest.raises(LookupError, match="mine"):
+        with pytest.raises(type(error), match="mine"):
             await client.customers.list(count=100).export(tmp_path / "c.jsonl", on_progress=fail)
         await client.customers.list(count=100).export(tmp_path / "c.jsonl", resume=True)
     assert len(ids(tmp_path / "c.jsonl")) == 1000
