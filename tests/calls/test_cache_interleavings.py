@@ -166,7 +166,7 @@ async def perform(it, actors, order, cancelled):
 def test_no_read_sees_what_a_write_before_it_replaced(backend):
     """In any order of reads, slow reads, writes and cancellations a read sees each write that ended before it began."""
 
-    @settings(max_examples=300, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
     @given(plays())
     def check(drawn):
         it, _ = anyio.run(functools.partial(play, *drawn), backend=backend)
