@@ -1,8 +1,8 @@
 """`AutoPlan`: the width and the page size that bring the most records a second, found while the list is read.
 
-The first page comes alone and asks for `FIRST` records: a server that caps pages below shows it at once. Eight requests
-at a time follow, and from there `hill_climb` goes on. Once it has settled, the numbers stay until the throughput has
-clearly changed for several flights in a row, and each new search makes the next one wait longer.
+The first page comes alone and asks for `FIRST` records: a server that caps pages below shows it at once. Eight larger
+ones at a time follow, and from there `hill_climb` goes on. Once it has settled, the numbers stay until the throughput
+has clearly changed for several flights in a row, and each new search makes the next one wait longer.
 
 A page larger than all that came whole before is asked for without patience: if the server fails at it or caps it, the
 rest is asked for in smaller ones and no larger one is tried again.
@@ -24,8 +24,17 @@ from carecloud_async.errors import (
     TransportError,
 )
 from carecloud_async.paging.auto import AUTO, DEFAULT_COUNT, Auto
-from carecloud_async.paging.delivery_rate import DeliveryRate, Flight, Outcome, Sample, Trial
-from carecloud_async.paging.hill_climb import Bounds, Search, Setting, Try, search
+from carecloud_async.paging.delivery_rate import DeliveryRate, Flight, Sample, Trial
+from carecloud_async.paging.hill_climb import (
+    LARGE,
+    Bounds,
+    Search,
+    Setting,
+    Try,
+    search,
+    search_behind_one_page,
+    search_while_held,
+)
 from carecloud_async.paging.page_plan import Fetched, FixedPlan, PagePlan, Send
 
 __all__ = ["BUDGET", "FIRST", "MAX_COUNT", "PAGE_BYTES", "WIDTH", "AutoPlan", "make_plan"]
@@ -36,6 +45,10 @@ P = TypeVar("P")
 WIDTH = 8
 #: The records of the first page.
 FIRST = 200
+#: The records of the pages behind it at least.
+_SECOND = 400
+#: They are larger, up to `LARGE`, where they come in so many seconds even if each record has its price.
+_QUICK = 0.08
 #: The records of a page at most.
 MAX_COUNT = 5000
 #: The bytes of a page at most, and of all pages in flight together; 20 pages of 1,000 customers are 26 MB.
@@ -107,7 +120,6 @@ class AutoPlan:
         self._each = 0.0
         self._pace = self._latency = 0.0
         self._search: Search | None = None
-        self._number = 0
         self._trial = Trial(1)
         self._watch: _Watch | None = None
         self._patience = _PATIENCE
@@ -151,7 +163,7 @@ class AutoPlan:
         while True:
             asked = wanted if self.is_fixed else min(wanted, self._ceiling)
             untried = not self.is_fixed and asked > max(self._whole, DEFAULT_COUNT)
-            flight = self._delivery.begin(asked, trial=self._number, now=self._now())
+            flight = self._delivery.begin(asked, trial=self._trial, now=self._now())
             try:
                 found = await send(asked, untried and hurried)
             except CareCloudError as error:
@@ -177,9 +189,9 @@ class AutoPlan:
             return
         if self._search is None:
             self._pace, self._latency = sample.pace, sample.pace * received
-            self._begin()
-        elif flight.trial == self._number and (self.is_fixed or asked >= self.count):
-            self._measure(sample)
+            self._begin_behind_one_page()
+        elif self.is_fixed or asked >= min(flight.trial.count, self._ceiling):
+            self._measure(flight.trial, sample)
         if found.size > max(PAGE_BYTES, _GROWN * self._each * received) and not self.is_fixed:
             self._bytes, self._records = found.size, received
             self._begin()
@@ -187,19 +199,36 @@ class AutoPlan:
     def _lower_ceiling(self, count: int) -> None:
         self._ceiling = max(min(self._ceiling, count), 1)
 
+    def _begin_behind_one_page(self) -> None:
+        """Begin the first search."""
+        pace, width, bounds = self._pace, self._width_to_begin, self._bounds
+        if self._is_scarce(width):
+            self._search = search_while_held(self._start(width, self._setting.count), bounds, pace=pace)
+        else:
+            start = self._start(width, max(min(int(_QUICK / pace), LARGE), _SECOND))
+            if start.count > self._setting.count and not self.is_fixed:
+                self._search = search_behind_one_page(start, bounds, pace=pace)
+            else:
+                self._search = search(start, bounds, clean=False)
+        self._go_on(lambda search: next(search))
+
     def _begin(self) -> None:
         """Begin a search from where it stands."""
-        count = self._setting.count
-        if not self.is_fixed:
-            count = max(min(count, self._most_records(self._setting.width, self._pace)), 1)
-        width = self._fixed_width or min(self._setting.width, self._most_requests)
-        bounds = Bounds(most_records=self._most_records, most_requests=self._most_width)
         self._watch = None
-        seen = None
-        if self._search is None and self._is_scarce(width):
-            seen = Outcome(rate=1 / self._pace, pace=self._pace, slowest=self._pace, held=True)
-        self._search = search(Setting(width=width, count=count), bounds, seen)
+        self._search = search(self._start(self._width_to_begin, self._setting.count), self._bounds)
         self._go_on(lambda search: next(search))
+
+    def _start(self, width: int, count: int) -> Setting:
+        most = count if self.is_fixed else self._most_records(width, self._pace)
+        return Setting(width=width, count=max(min(count, most), 1))
+
+    @property
+    def _width_to_begin(self) -> int:
+        return self._fixed_width or min(self._setting.width, self._most_requests)
+
+    @property
+    def _bounds(self) -> Bounds:
+        return Bounds(most_records=self._most_records, most_requests=self._most_width)
 
     def _most_records(self, width: int, pace: float) -> int:
         if self.is_fixed:
@@ -219,26 +248,33 @@ class AutoPlan:
         return min(self._most_requests, max(most, WIDTH) if self.is_fixed else most)
 
     def _try(self, tried: Try) -> None:
-        self._number += 1
         self._setting = tried.setting
         self._each = self._bytes / self._records if self._records else 0.0
-        self._trial = Trial(self.width, tried.slowest, tried.clean, self._is_scarce(tried.setting.width))
+        self._trial = Trial(
+            self.width,
+            count=tried.setting.count,
+            before=tried.before,
+            beats=tried.beats,
+            clean=tried.clean,
+            scarce=self._is_scarce(tried.setting.width),
+        )
 
     def _is_scarce(self, width: int) -> bool:
         """Return whether fewer requests at once would keep the rate limiter busy: then it is what bounds."""
         limit = self._limit()
         return limit is not None and limit * self._latency < width
 
-    def _measure(self, sample: Sample) -> None:
-        if self._watch is not None:
+    def _measure(self, trial: Trial, sample: Sample) -> None:
+        if trial is not self._trial:
+            trial.add(sample)
+        elif self._watch is not None:
             if self._watch.has_changed(sample):
                 self._patience *= 2
                 self._begin()
-            return
-        outcome = self._trial.add(sample)
-        if outcome is not None:
+        elif trial.add(sample):
+            outcome = trial.outcome()
             self._pace, self._latency = outcome.pace, outcome.pace * self.count
-            self._go_on(lambda search: search.send(outcome))
+            self._go_on(lambda search: search.send(trial.outcome))
 
     def _go_on(self, step: Callable[[Search], Try]) -> None:
         if self._search is None:

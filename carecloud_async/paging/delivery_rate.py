@@ -7,8 +7,7 @@ requests at once, one after the other, or more slowly the more it is asked, or w
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import field, frozen
 
@@ -30,13 +29,13 @@ class Flight:
 
     Attributes:
         asked: the records asked for.
-        trial: the number of the trial that it belongs to.
+        trial: the trial that it belongs to.
         began: when it began, before it waited at the rate limiter.
         delivered: the records delivered until then.
     """
 
     asked: int
-    trial: int
+    trial: Trial
     began: float
     delivered: int
 
@@ -62,7 +61,7 @@ class DeliveryRate:
     def __init__(self) -> None:
         self._delivered = 0
 
-    def begin(self, asked: int, *, trial: int, now: float) -> Flight:
+    def begin(self, asked: int, *, trial: Trial, now: float) -> Flight:
         """Note that a request begins."""
         return Flight(asked=asked, trial=trial, began=now, delivered=self._delivered)
 
@@ -87,50 +86,87 @@ class Outcome:
     Attributes:
         rate: records a second.
         pace: seconds a record of the median page.
-        slowest: seconds a record of the slowest page.
+        slowest, fastest: seconds a record of the slowest page, and of the fastest.
         held: whether the rate limiter is what bounds.
-        slower: whether it ended early, its pages being slower than all of the setting before.
+        slower: whether its pages are slower than all of the setting before.
+        faster: whether a page of it was faster than what was to be beaten.
+        apart: whether most of them are: they do not wait for each other.
     """
 
     rate: float
     pace: float
     slowest: float
+    fastest: float
     held: bool = False
     slower: bool = False
+    faster: bool = False
+    apart: bool = False
 
 
-@frozen
+@frozen(eq=False)
 class Trial:
     """The requests that one setting is judged by, one flight: as many as are under way at once.
 
+    A trial that shows early where to go is over, but its figures sharpen while the rest of the flight comes in.
+
     Args:
         width: the number of requests at once.
-        slowest: the seconds a record of the slowest page of the setting before; infinite for any.
-        clean: whether only the pages behind the first flight count. The first of all sets out at once, and each of its
-            pages is slower than others will be; and one that follows larger pages seems fast beside them.
+        count: the records of a page.
+        before: returns what the setting before brings; `None` for any.
+        beats: the seconds a record that pages must beat to be faster; 0 for none.
+        clean: whether only the pages behind the first flight count: one that follows larger pages seems fast beside
+            them.
         scarce: whether the rate limiter is known to be what bounds: one page shows all there is to see.
     """
 
     width: int
-    slowest: float = math.inf
+    count: int = 0
+    before: Callable[[], Outcome] | None = None
+    beats: float = 0.0
     clean: bool = False
     scarce: bool = False
-    samples: list[Sample] = field(factory=list, init=False)
+    _samples: list[Sample] = field(factory=list, init=False)
 
-    def add(self, sample: Sample) -> Outcome | None:
-        """Note the measurement of a request of this trial; return the outcome once it is certain."""
-        samples = self.samples
-        samples.append(sample)
-        held = self.scarce or sum(one.held for one in samples) >= _CERTAIN
-        slower = sum(one.pace > self.slowest * _SLOWER for one in samples) >= _CERTAIN
-        if not held and not slower and len(samples) < max(self.width, _LEAST) + (_CLEAN if self.clean else 0):
-            return None
-        if self.clean and not held:
-            samples = samples[-_CLEAN:]
+    def add(self, sample: Sample) -> bool:
+        """Note the measurement of a request of this trial; return whether its outcome is certain."""
+        whole = max(self.width, _LEAST) + (_CLEAN if self.clean else 0)
+        if len(self._samples) < whole:
+            self._samples.append(sample)
+        return len(self._samples) == whole or self._held or self._slower or self._apart
+
+    def outcome(self) -> Outcome:
+        """Return the outcome, as far as it is known."""
+        samples = self._samples[-_CLEAN:] if self.clean and not self._held else self._samples
         paces = sorted(one.pace for one in samples)
         return Outcome(
-            rate=_rate(samples), pace=paces[len(paces) // 2], slowest=paces[-1], held=held, slower=slower and not held
+            rate=_rate(samples),
+            pace=paces[len(paces) // 2],
+            slowest=paces[-1],
+            fastest=paces[0],
+            held=self._held,
+            slower=self._slower and not self._held,
+            faster=self._faster > 0 and not self._held,
+            apart=self._apart and not self._held,
         )
+
+    @property
+    def _held(self) -> bool:
+        return self.scarce or sum(one.held for one in self._samples) >= _CERTAIN
+
+    @property
+    def _slower(self) -> bool:
+        if self.before is None:
+            return False
+        slowest = self.before().slowest * _SLOWER
+        return sum(one.pace > slowest for one in self._samples) >= _CERTAIN
+
+    @property
+    def _faster(self) -> int:
+        return sum(one.pace * _SLOWER < self.beats for one in self._samples)
+
+    @property
+    def _apart(self) -> bool:
+        return self._faster > self.width / 2
 
 
 def _rate(samples: Sequence[Sample]) -> float:

@@ -1,31 +1,53 @@
-"""The search for the fastest setting: one number is changed at a time, as long as that pays.
+"""The search for the fastest setting: by what the first pages show, then one number at a time, as long as that pays.
 
-The page size goes first: larger pages cost the server fewer requests. Then the width. A step that does not pay is
-taken back, and then nothing moves any more, so that a server that stays as it is sees no swinging. Where the rate
-limiter bounds, requests are what is scarce: the page size grows fast and the width not at all.
+The first page comes alone, larger ones follow. One of three things is seen then. A record takes less time, and the
+pages do not wait for each other: latency is what is paid for, and the next pages are large and many. A record takes
+less time, but pages wait: larger ones are tried, with the same width. A record takes no less: it has its price, and
+more pages at once are tried, and smaller ones.
+
+From there the page size goes first: larger pages cost the server fewer requests. Then the width. A step that does
+not pay is taken back, and then nothing moves any more, so that a server that stays as it is sees no swinging. Where the
+rate limiter bounds, requests are what is scarce: the page size grows fast and the width not at all.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
+from typing import TypeAlias
 
 from attrs import evolve, frozen
 
 from carecloud_async.paging.delivery_rate import Outcome
 
-__all__ = ["Bounds", "Search", "Setting", "Try", "search"]
+__all__ = [
+    "LARGE",
+    "Bounds",
+    "Outcomes",
+    "Search",
+    "Setting",
+    "Try",
+    "search",
+    "search_behind_one_page",
+    "search_while_held",
+]
 
-#: A larger page pays if it brings so much more, and is kept if it does not bring so much less.
+#: The records of a large page, where nothing but latency is known.
+LARGE = 1000
+
+#: A step pays if it brings so much more, and a larger page is kept if it does not bring so much less.
 _GAIN, _LOSS = 1.05, 0.97
-#: More requests at once must bring so much more: they cost the server more.
-_WIDTH_GAIN = 1.05
 #: The step of the page size, and that where the rate limiter bounds, or where a step brought nearly all that it could.
 _COUNT_STEP, _LONG_STEP = 2, 4
 _LARGE_GAIN = 1.5
+#: A step that brought less than this power of its factor leaves less than `_GAIN` to the next one, if a page takes its
+#: latency and each record its time.
+_REST = 0.1
 _WIDTH_STEP = 2.5
-#: A step up that brings less than this asks for steps down.
-_COUNT_BAD, _WIDTH_BAD = 0.78, 0.9
+#: A step up that costs more than this power of its factor asks for steps down.
+_BAD = 0.35
+#: More requests at once that bring less than this ask for fewer.
+_WIDTH_BAD = 0.9
 #: A step by less is not worth a trial.
 _LEAST_STEP = 1.25
 #: While calls are held back, a record may take so much longer in a larger page.
@@ -40,18 +62,24 @@ class Setting:
     count: int
 
 
+#: What a setting brings, as far as it is known when it is asked for.
+Outcomes: TypeAlias = Callable[[], Outcome]
+
+
 @frozen(kw_only=True)
 class Try:
     """A setting to be measured.
 
     Attributes:
         setting: the setting.
-        slowest: the seconds a record of a page that make it slower for certain.
+        before: what the setting before brings; pages that are all slower are slower for certain.
+        beats: the seconds a record that its pages must beat to be faster; 0 for none.
         clean: whether only what begins behind the first flight counts.
     """
 
     setting: Setting
-    slowest: float = math.inf
+    before: Outcomes | None = None
+    beats: float = 0.0
     clean: bool = False
 
 
@@ -68,78 +96,149 @@ class Bounds:
     most_requests: Callable[[int], int]
 
 
-Search = Generator[Try, Outcome, Setting]
+Search: TypeAlias = Generator[Try, Outcomes, Setting]
 
-_Measured = tuple[Setting, Outcome]
+_Measured: TypeAlias = tuple[Setting, Outcomes]
+_Steps: TypeAlias = Generator[Try, Outcomes, _Measured]
 
 
-def search(start: Setting, bounds: Bounds, seen: Outcome | None = None) -> Search:
-    """Search from a setting: yields settings to be measured, takes their outcomes, returns the best.
+def search(start: Setting, bounds: Bounds, *, clean: bool = True) -> Search:
+    """Search from a setting: yields settings to be measured, returns the best.
 
     Args:
         start: the setting.
         bounds: the bounds.
-        seen: its outcome, if it is known.
+        clean: whether requests of another setting are under way.
     """
-    best: _Measured = start, ((yield Try(setting=start, clean=True)) if seen is None else seen)
-    best = yield from _climb_count(best, bounds)
-    if not best[1].held:
+    best: _Measured = start, (yield Try(setting=start, clean=clean))
+    return (yield from _climb(best, bounds))
+
+
+def search_behind_one_page(start: Setting, bounds: Bounds, *, pace: float) -> Search:
+    """Search from a setting whose pages are larger than a single one that came before them.
+
+    Args:
+        start: the setting.
+        bounds: the bounds.
+        pace: the seconds that a record of the single page took.
+    """
+    best: _Measured = start, (yield Try(setting=start, beats=pace))
+    first = best[1]()
+    if first.apart:
+        return (yield from _leap(best, bounds))
+    if first.faster or first.held:
+        return (yield from _climb(best, bounds, gain=pace / first.fastest))
+    wider = Setting(width=_wider(start, bounds), count=max(start.count // 2, 1))
+    outcome = yield Try(setting=wider, clean=True)
+    if outcome().held or _gain(outcome(), first) < _GAIN:
+        return (yield from _climb(best, bounds))
+    best = yield from _descend((wider, outcome), "count")
+    return (yield from _climb_width(best, bounds))[0]
+
+
+def search_while_held(start: Setting, bounds: Bounds, *, pace: float) -> Search:
+    """Search from a single page where the rate limiter bounds; see `search_behind_one_page`."""
+    seen = Outcome(rate=1 / pace, pace=pace, slowest=pace, fastest=pace, held=True)
+    return (yield from _climb((start, lambda: seen), bounds))
+
+
+def _leap(best: _Measured, bounds: Bounds) -> Search:
+    """Go on with large pages, and more of them at once; then as they show."""
+    setting, before = best
+    width = _wider(setting, bounds)
+    count = max(min(LARGE, bounds.most_records(width, before().pace)), setting.count)
+    tried = Setting(width=width, count=count)
+    outcome = yield Try(setting=tried)
+    if outcome().held or _gain(outcome(), before()) < _GAIN:
+        return (yield from _climb(best, bounds))
+    # The width may be all that it is the better for: of the page size, the fastest page tells.
+    best, gain = (tried, outcome), before().fastest / outcome().fastest
+    if _costs(gain, count / setting.count):
+        best = yield from _descend(best, "count")
+    elif _leaves_more(gain, count / setting.count):
+        best = yield from _climb_count(best, bounds, gain)
+    return (yield from _climb_width(best, bounds))[0]
+
+
+def _climb(best: _Measured, bounds: Bounds, gain: float = 0.0) -> Search:
+    best = yield from _climb_count(best, bounds, gain)
+    if not best[1]().held:
         best = yield from _climb_width(best, bounds)
     return best[0]
 
 
-def _climb_count(best: _Measured, bounds: Bounds) -> Generator[Try, Outcome, _Measured]:
-    first, gain = True, 0.0
+def _climb_count(best: _Measured, bounds: Bounds, gain: float) -> _Steps:
+    first = not gain
     while True:
-        setting, seen = best
+        setting, outcome = best
+        seen = outcome()
         step = _LONG_STEP if seen.held or gain >= _LARGE_GAIN else _COUNT_STEP
         count = min(setting.count * step, bounds.most_records(setting.width, seen.pace))
         if count < setting.count * _LEAST_STEP:
             return best
         tried = evolve(setting, count=count)
-        got = yield Try(setting=tried, slowest=seen.slowest)
+        outcome = yield Try(setting=tried, before=outcome)
+        got, seen = outcome(), best[1]()
         gain = _held_gain(got, seen) if seen.held or got.held else _gain(got, seen)
         if gain >= _LOSS:
-            best = tried, got
-        if gain < _GAIN:
+            best = tried, outcome
+        if not _leaves_more(gain, count / setting.count):
             break
         first = False
-    if first and gain < _COUNT_BAD and not got.held:
+    if first and _costs(gain, count / setting.count) and not got.held:
         return (yield from _descend(best, "count"))
     return best
 
 
-def _climb_width(best: _Measured, bounds: Bounds) -> Generator[Try, Outcome, _Measured]:
+def _climb_width(best: _Measured, bounds: Bounds) -> _Steps:
     first = True
     while True:
         setting, seen = best
-        width = min(math.ceil(setting.width * _WIDTH_STEP), bounds.most_requests(setting.count))
-        if width <= setting.width:
+        width = _wider(setting, bounds)
+        if width == setting.width:
             return best
         tried = evolve(setting, width=width)
-        got = yield Try(setting=tried)
+        outcome = yield Try(setting=tried)
+        got = outcome()
         if got.held:
             return best
-        gain = _gain(got, seen)
-        if gain < _WIDTH_GAIN:
+        gain = _gain(got, seen())
+        if gain < _GAIN:
             break
-        best, first = (tried, got), False
+        best, first = (tried, outcome), False
     if first and gain < _WIDTH_BAD:
         return (yield from _descend(best, "width"))
     return best
 
 
-def _descend(best: _Measured, name: str) -> Generator[Try, Outcome, _Measured]:
+def _descend(best: _Measured, name: str) -> _Steps:
     while True:
         setting, seen = best
         value = getattr(setting, name) // 2
         if not value:
             return best
         tried = evolve(setting, **{name: value})
-        got = yield Try(setting=tried, clean=True)
-        if got.held or _gain(got, seen) < _GAIN:
+        outcome = yield Try(setting=tried, clean=True)
+        got, before = outcome(), seen()
+        # Pages that wait for a larger one ahead of them hold the others up: the rate is no measure of smaller ones.
+        gain = before.pace / got.pace if name == "count" else got.rate / before.rate
+        if got.held or gain < _GAIN:
             return best
-        best = tried, got
+        best = tried, outcome
+
+
+def _wider(setting: Setting, bounds: Bounds) -> int:
+    return max(min(math.ceil(setting.width * _WIDTH_STEP), bounds.most_requests(setting.count)), setting.width)
+
+
+def _leaves_more(gain: float, step: float) -> bool:
+    """Return whether a larger step is likely to pay again."""
+    return gain >= max(math.pow(step, _REST), _GAIN)
+
+
+def _costs(gain: float, step: float) -> bool:
+    """Return whether smaller pages are likely to be faster."""
+    return gain < math.pow(step, -_BAD)
 
 
 def _held_gain(got: Outcome, seen: Outcome) -> float:

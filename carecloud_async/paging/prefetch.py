@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from anyio import Lock
-from attrs import define, field
+from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.iterators import Batches, CycleDetector, IdentityKeys, ReceivedPage, warn_of_circle
 from carecloud_async.paging.page_plan import Fetched, PagePlan
-from carecloud_async.paging.read_ahead import Part, ReadAhead
+from carecloud_async.paging.read_ahead import Part, ReadAhead, divided
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 T = TypeVar("T")
@@ -22,14 +22,13 @@ T = TypeVar("T")
 FetchMeasured = Callable[[int, int, bool], Awaitable[Fetched[ReceivedPage[T]]]]
 
 
-@define(eq=False)
-class _Span(Generic[T]):
-    """The part of the list that one task fetches, in as many requests as the server makes of it."""
+@frozen
+class _Piece(Generic[T]):
+    """A page; whether nothing of its part comes behind it, and whether nothing of the list does."""
 
-    pages: list[ReceivedPage[T]] = field(factory=list)
-    received: int = 0
-    last: bool = False
-    total_items: int | None = None
+    page: ReceivedPage[T]
+    whole: bool
+    last: bool
 
 
 class Prefetch(Generic[T]):
@@ -61,9 +60,10 @@ class Prefetch(Generic[T]):
         self._offset = offset
         self._plan = plan
         self._background = BackgroundTasks()
-        self._read_ahead: ReadAhead[_Span[T]] = ReadAhead(
-            self._fetch_span, next_part=self._next_part, tasks=self._background, plan=plan
+        self._read_ahead: ReadAhead[_Piece[T]] = ReadAhead(
+            self._fetch_part, next_part=self._next_part, tasks=self._background, plan=plan
         )
+        self._pages: list[ReceivedPage[T]] = []
         self._batches: Batches[T] = Batches()
         self._turn = Lock(fast_acquire=True)
         self._begun = False
@@ -127,38 +127,50 @@ class Prefetch(Generic[T]):
     async def _next_pages(self) -> list[ReceivedPage[T]]:
         if not self._open:
             raise ConfigurationError("use prefetch in a block: async with listing.prefetch(8) as records")
-        try:
-            span = await self._read_ahead.take()
-        except Exception:
-            self._done = True
-            raise
-        if span is None:
+        pages = await self._next_whole_part()
+        if not pages:
             self._done = True
             return []
-        self._total = span.total_items if span.total_items is not None else self._total
-        repeated = self._watch.repeats(span.pages)
+        repeated = self._watch.repeats(pages)
         if self._watch.sure:
             warn_of_circle(self._name)
             self._done = True
             return []
-        if not self._step:
-            self._step = span.received or 1
-            self._offset += span.received
-        self._done = span.last or not self._paged
         self._read_ahead.fill()
-        return [] if repeated else span.pages
+        return [] if repeated else pages
+
+    async def _next_whole_part(self) -> list[ReceivedPage[T]]:
+        """Return the pages that make up the next part, which to a detector of circles are one."""
+        whole = False
+        while not (whole or self._done):
+            try:
+                piece = await self._read_ahead.take()
+            except Exception:
+                self._done = True
+                raise
+            if piece is None:
+                break
+            page, whole = piece.page, piece.whole
+            self._pages.append(page)
+            self._total = page.total_items if page.total_items is not None else self._total
+            self._done = piece.last or not self._paged
+            if not self._step:
+                self._step = page.received or 1
+                self._offset += page.received
+        pages, self._pages = self._pages, []
+        return pages
 
     def _next_part(self) -> Part | None:
         offset = self._offset
         if not self._step:
             # The first page comes alone: it shows the length of the list and the number of records in a page.
             begun, self._begun = self._begun, True
-            return None if begun else Part(offset, self._plan.count)
+            return None if begun else Part(offset, self._plan.count, 0)
         if self._done or not self._is_wanted():
             return None
         size = self._step if self._plan.is_fixed else self._plan.count
         self._offset += size
-        return Part(offset, size)
+        return Part(offset, size, self._offset)
 
     def _is_wanted(self) -> bool:
         """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is.
@@ -167,15 +179,11 @@ class Prefetch(Generic[T]):
         """
         return self._total is None or self._offset <= self._total or not len(self._read_ahead)
 
-    async def _fetch_span(self, part: Part) -> _Span[T]:
-        span: _Span[T] = _Span()
-        while span.received < part.size:
-            offset, left = part.offset + span.received, part.size - span.received
-            asked, page = await self._plan.request(left, partial(self._fetch, offset))
-            span.last = page.is_last(asked)
-            span.pages.append(page)
-            span.received += page.received
-            span.total_items = page.total_items
-            if span.last or not self._step:
-                break
-        return span
+    async def _fetch_part(self, part: Part) -> tuple[_Piece[T], Sequence[Part]]:
+        asked, page = await self._plan.request(part.size, partial(self._fetch, part.offset))
+        last, end = page.is_last(asked), part.offset + page.received
+        if last or end >= part.until:
+            return _Piece(page, True, last), ()
+        size = part.size if self._plan.is_fixed else self._plan.count
+        lacking = divided(end, part.offset + part.size, size=size) if page.received < part.size else ()
+        return _Piece(page, False, False), tuple(lacking)

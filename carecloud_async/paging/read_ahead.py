@@ -1,9 +1,12 @@
-"""Ordered read-ahead: several requests at once, their pages handed out in the order of the list."""
+"""Ordered read-ahead: several requests at once, their pages handed out in the order of the list.
+
+What a page lacks of its part is asked for next, in as many requests as it takes, before anything further on.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import anyio
@@ -12,7 +15,7 @@ from attrs import define, field, frozen
 from carecloud_async.paging.page_plan import PagePlan
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
-__all__ = ["Part", "ReadAhead"]
+__all__ = ["Part", "ReadAhead", "divided"]
 
 P = TypeVar("P")
 
@@ -24,10 +27,34 @@ class Part:
     Attributes:
         offset: where it begins.
         size: its number of records.
+        until: where the part ends that it is a piece of.
     """
 
     offset: int
     size: int
+    until: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of its part comes behind it."""
+        return self.offset + self.size >= self.until
+
+
+def divided(offset: int, until: int, *, size: int, overlap: int = 0) -> Iterator[Part]:
+    """Divide what is left of a part.
+
+    Args:
+        offset: where it begins.
+        until: where it ends.
+        size: the records of a piece.
+        overlap: the records that each piece shares with the next.
+    """
+    while True:
+        piece = Part(offset, min(size, until - offset), until)
+        yield piece
+        if piece.is_whole:
+            return
+        offset += max(piece.size - overlap, 1)
 
 
 @define(eq=False)
@@ -43,7 +70,7 @@ class ReadAhead(Generic[P]):
     """Fetches ahead of a consumer, without running far ahead of a slow one.
 
     Args:
-        fetch: gets a part of the list.
+        fetch: gets the page of a part, and the pieces of it that the page lacks.
         next_part: returns the next part, or `None` while there is nothing to fetch ahead.
         tasks: the group that the fetching runs in.
         plan: says how many parts are in flight at once, and how many may lie waiting beside them: one slow answer must
@@ -52,7 +79,7 @@ class ReadAhead(Generic[P]):
 
     def __init__(
         self,
-        fetch: Callable[[Part], Awaitable[P]],
+        fetch: Callable[[Part], Awaitable[tuple[P, Sequence[Part]]]],
         *,
         next_part: Callable[[], Part | None],
         tasks: BackgroundTasks,
@@ -63,6 +90,7 @@ class ReadAhead(Generic[P]):
         self._tasks = tasks
         self._plan = plan
         self._pending: deque[PendingPage[P]] = deque()
+        self._lacking: deque[tuple[PendingPage[P], Part]] = deque()
         self._in_flight = 0
 
     def __len__(self) -> int:
@@ -72,6 +100,7 @@ class ReadAhead(Generic[P]):
     def clear(self) -> None:
         """Forget all pages; what is in flight ends with its tasks."""
         self._pending.clear()
+        self._lacking.clear()
 
     async def take(self) -> P | None:
         """Return the next page in the order of the list; `None` when there is nothing ahead.
@@ -95,18 +124,21 @@ class ReadAhead(Generic[P]):
     def fill(self) -> None:
         """Start as many requests as may be in flight."""
         plan = self._plan
-        while self._in_flight < plan.width and len(self._pending) < plan.width + plan.spare:
-            part = self._next_part()
-            if part is None:
+        while self._in_flight < plan.width:
+            if self._lacking:
+                pending, part = self._lacking.popleft()
+            elif len(self._pending) < plan.width + plan.spare and (following := self._next_part()):
+                pending, part = PendingPage(), following
+                self._pending.append(pending)
+            else:
                 return
-            pending: PendingPage[P] = PendingPage()
-            self._pending.append(pending)
             self._in_flight += 1
             self._tasks.start(self._run, pending, part)
 
     async def _run(self, pending: PendingPage[P], part: Part) -> None:
         try:
-            pending.page = await self._fetch(part)
+            pending.page, lacking = await self._fetch(part)
+            self._add(pending, lacking)
         except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
             pending.error = error
         finally:
@@ -114,3 +146,13 @@ class ReadAhead(Generic[P]):
             pending.ready.set()
         if pending.error is None:
             self.fill()
+
+    def _add(self, pending: PendingPage[P], lacking: Sequence[Part]) -> None:
+        """Have the pieces that a page lacks come behind it."""
+        if not lacking or pending not in self._pending:
+            return
+        place = self._pending.index(pending)
+        pieces = [(PendingPage[P](), part) for part in lacking]
+        for number, (one, _) in enumerate(pieces, place + 1):
+            self._pending.insert(number, one)
+        self._lacking.extend(pieces)

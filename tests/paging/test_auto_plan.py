@@ -11,9 +11,9 @@ from benchmarks.auto import TARGET
 from benchmarks.simulated import SERVERS, Server, Simulation
 from benchmarks.simulated_reading import MOST_REQUESTS, export, prefetch, seconds
 from benchmarks.virtual_time import run_virtually
-from carecloud_async.paging.auto_plan import MAX_COUNT, WIDTH, AutoPlan
+from carecloud_async.paging.auto_plan import FIRST, MAX_COUNT, WIDTH, AutoPlan
 from carecloud_async.paging.delivery_rate import DeliveryRate, Outcome, Trial
-from carecloud_async.paging.hill_climb import Bounds, Setting, search
+from carecloud_async.paging.hill_climb import LARGE, Bounds, Setting, search
 
 #: A setting of the grid that is about the best for each of `SERVERS`.
 GOOD = [(20, 1000), (2, 5000), (8, 1000), (20, 100), (20, 200), (8, 100), (8, 5000)]
@@ -58,6 +58,23 @@ def test_it_comes_near_the_best_numbers(server, good, read):
     auto = seconds(server, read, "auto", "auto")
     assert seconds(server, read, *good) >= TARGET * auto
     assert auto <= 1.01 * seconds(server, read, WIDTH, 100)
+
+
+@pytest.mark.parametrize("read", [prefetch, export])
+def test_latency_alone_costs_two_small_flights(read):
+    """Where a page of any size takes the same time, the third flight is of large pages, and more of them."""
+    server = Server(title="far", seconds=lambda _: 0.05, records=30_000)
+    counts = [count for _, count in requests_of(server, read).requests]
+    assert counts[:9] == [FIRST] + [400] * 8
+    assert counts.count(400) < 2 * WIDTH
+    assert max(counts[: 2 * WIDTH]) >= LARGE
+
+
+@pytest.mark.parametrize("read", [prefetch, export])
+def test_what_a_capped_page_lacks_is_asked_for_at_once(read):
+    """A server that caps pages above the first one costs little against numbers that know the cap."""
+    server = Server(title="capped at 500", seconds=lambda _: 0.05, cap=500, records=40_000)
+    assert seconds(server, read, 20, 500) >= 0.8 * seconds(server, read, "auto", "auto")
 
 
 @given(server=servers())
@@ -122,8 +139,9 @@ def settle(rate_of, *, start=(8, 200), widest=20):
         seen.append(setting)
         rate = rate_of(setting.width, setting.count)
         pace = setting.width / rate
+        outcome = Outcome(rate=rate, pace=pace, slowest=pace, fastest=pace)
         try:
-            tried = searching.send(Outcome(rate=rate, pace=pace, slowest=pace))
+            tried = searching.send(lambda outcome=outcome: outcome)
         except StopIteration as end:
             return end.value, seen
 
@@ -155,25 +173,27 @@ def test_a_flat_server_keeps_its_width():
 def test_the_throughput_is_that_of_all_requests_together():
     """Two requests that overlap are measured at what both delivered."""
     delivery = DeliveryRate()
-    first = delivery.begin(100, trial=1, now=0.0)
-    second = delivery.begin(100, trial=1, now=0.0)
+    trial = Trial(2)
+    first = delivery.begin(100, trial=trial, now=0.0)
+    second = delivery.begin(100, trial=trial, now=0.0)
     assert delivery.end(first, 100, now=1.0, sent_at=None).rate == 100.0
     sample = delivery.end(second, 100, now=2.0, sent_at=1.5)
     assert (sample.rate, sample.pace, sample.held) == (100.0, 0.005, True)
-    third = delivery.begin(100, trial=1, now=3.0)
+    third = delivery.begin(100, trial=trial, now=3.0)
     assert delivery.end(third, 0, now=4.0, sent_at=None) is None
 
 
 def test_pages_that_are_all_slower_end_a_trial_at_once():
     """Two pages slower than the slowest before are enough to take a step back."""
-    trial = Trial(8, 0.01)
+    before = Outcome(rate=100.0, pace=0.01, slowest=0.01, fastest=0.01)
+    trial = Trial(8, before=lambda: before)
     delivery = DeliveryRate()
-    outcomes = []
+    certain = []
     for end in (1.0, 2.0):
-        flight = delivery.begin(10, trial=1, now=0.0)
-        outcomes.append(trial.add(delivery.end(flight, 10, now=end, sent_at=None)))
-    assert outcomes[0] is None
-    assert outcomes[1].slower
+        flight = delivery.begin(10, trial=trial, now=0.0)
+        certain.append(trial.add(delivery.end(flight, 10, now=end, sent_at=None)))
+    assert certain == [False, True]
+    assert trial.outcome().slower
 
 
 def test_a_plan_of_one_connection_asks_for_one_page_at_a_time():

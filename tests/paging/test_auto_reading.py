@@ -212,14 +212,14 @@ async def test_the_width_is_never_above_the_connections(read, tmp_path):
 
 async def test_numbers_that_a_user_gives_are_obeyed(tmp_path):
     """A given count is asked for, a given width is kept, each with or without the other."""
-    server = Server(length=2000)
+    server = Server(length=6000)
     async with server.connect() as client:
         await prefetched(client, tmp_path, count=50)
         await exported(client, tmp_path, count=50)
         assert set(server.asked) == {50}
         server.most_at_once = 0
         async with client.customers.list().prefetch(3) as found:
-            assert len([one async for one in found]) == 2000
+            assert len([one async for one in found]) == 6000
         await client.customers.list().export(tmp_path / "d.jsonl", concurrency=3)
         assert server.most_at_once == 3
 

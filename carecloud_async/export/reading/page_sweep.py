@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from carecloud_async.errors import ExportError
@@ -17,7 +17,7 @@ from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.pages import Identity, PageFetcher, RawPage
 from carecloud_async.export.storage.checkpoint import Position
 from carecloud_async.paging.page_plan import Fetched, PagePlan
-from carecloud_async.paging.read_ahead import Part, ReadAhead
+from carecloud_async.paging.read_ahead import Part, ReadAhead, divided
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 __all__ = ["Accept", "PageSweep"]
@@ -148,11 +148,8 @@ class PageSweep:
 
     async def _read_ahead(self, tasks: BackgroundTasks) -> None:
         ahead = ReadAhead(self._fetch_part, next_part=self._next_part, tasks=tasks, plan=self._plan)
-        while not self._done and (pages := await ahead.take()) is not None:
-            for page in pages:
-                await self._settle(page)
-                if self._done:
-                    break
+        while not self._done and (page := await ahead.take()) is not None:
+            await self._settle(page)
 
     def _next_part(self) -> Part | None:
         promised = self._total if self._trusting else None
@@ -162,25 +159,24 @@ class PageSweep:
             return None
         if promised is None and self._next > self._end + self._full * self._plan.width:
             return None
-        part = Part(max(self._next, 0), self._full)
-        self._next = part.offset + max(part.size - self._overlap_in(part), 1)
+        offset, size = max(self._next, 0), self._full
+        part = Part(offset, size, offset + size)
+        self._next = offset + max(size - self._overlap_in(part), 1)
         return part
 
     def _overlap_in(self, part: Part) -> int:
         return max(min(self._overlap, part.size // 2), 1)
 
-    async def _fetch_part(self, part: Part) -> list[RawPage]:
-        """Get a part of the list: one page, and where it is shorter than was asked for, those that make up the rest."""
+    async def _fetch_part(self, part: Part) -> tuple[RawPage, Sequence[Part]]:
+        """Get the page of a part of the list, and the pieces that it lacks."""
         if self._plan.is_fixed:
-            return [await self._fetch(part.offset)]
-        pages: list[RawPage] = []
-        at, end = part.offset, part.offset + part.size
-        while True:
-            page = await self._fetch(at, end - at)
-            pages.append(page)
-            if page.end >= end or page.received < 2 or self._ends_list(page):
-                return pages
-            at = max(page.end - self._overlap_in(part), at + 1)
+            return await self._fetch(part.offset), ()
+        end, overlap = part.offset + part.size, self._overlap_in(part)
+        page = await self._fetch(part.offset, part.size)
+        if page.end >= end or page.received < 2 or self._ends_list(page):
+            return page, ()
+        at = max(page.end - overlap, part.offset + 1)
+        return page, tuple(divided(at, end, size=self._count, overlap=overlap))
 
     async def _fetch(self, offset: int, size: int | None = None) -> RawPage:
         self._spent += 1
