@@ -72,9 +72,6 @@ LEAST = 0.5
 #: The same for a trusted limit within a second of a refusal: windows remember calls from before it.
 SOON_LEAST = 0.8
 SOON_CALLS = 2
-#: What is counted late tells little until this many times as late: until then this part of the pace is taken.
-LAGS = 4
-LATE_PART = 0.9
 #: Part by which a trusted pace begins below the limit, and the time in which it is back (seconds).
 DROP = 0.03
 RECOVERY_SECONDS = 20.0
@@ -114,7 +111,6 @@ class RateSearch:
         capacity: the most calls that a bucket holds.
         ceiling: calls per second before the first refusal, where that lasted long enough to tell.
         pause: seconds of the last pause that the server did not ask for.
-        lag: seconds that served calls are counted late, at most.
         calls: calls served since `last_refused`.
         first_refused: when the refused call was sent that began the last wait.
         last_refused: when the last refused call was sent.
@@ -136,7 +132,6 @@ class RateSearch:
     capacity: float = 1e9
     ceiling: float = 1e9
     pause: float = 0.0
-    lag: float = 0.0
     calls: int = 0
     first_refused: float = -1e9
     last_refused: float = -1e9
@@ -147,9 +142,9 @@ class RateSearch:
     served: list[float] = field(factory=list)
 
     @classmethod
-    def starting_at(cls, rate: float, now: float, *, lag: float = 0.0) -> RateSearch:
-        """Return a search that begins at this rate (calls per second), not open, and doubles each second."""
-        return cls(limit=max(rate, SLOWEST), patient=True, refusals=1, resumed_at=now, lag=lag)
+    def starting_at(cls, rate: float, now: float) -> RateSearch:
+        """Return a search that trusts this rate (calls per second) until it is refused."""
+        return cls(limit=max(rate, SLOWEST), trusted=True, refusals=1, resumed_at=now)
 
     def rate(self, now: float) -> float | None:
         """Return the calls per second at this moment; `None` while open."""
@@ -274,9 +269,6 @@ class RateSearch:
         pace = self.rate(sent)
         if pace is None:
             return SLOWEST  # the end of the wait will tell
-        if sent - self.last_refused < LAGS * self.lag:
-            self.stretch = max(self.stretch, STRETCH)
-            return LATE_PART * pace  # hardly anything is counted yet
         calls, since = self.calls, self.last_refused
         if sent - self.served_again >= WINDOW_SECONDS:
             # A window serves nothing until it is over: it is fair to leave out half of that time.
@@ -285,7 +277,7 @@ class RateSearch:
             since = max(self.resumed_at, sent - WINDOW_SECONDS)
             calls = self._count(since, sent)
             self.trusted = calls >= TRUSTED_CALLS
-        best = max(calls / (sent - since - self.lag / 2), self._surely_served(sent))
+        best = max(calls / (sent - since), self._surely_served(sent))
         is_enough = calls >= TRUSTED_CALLS
         if pace <= NEAR_FACTOR * best:
             self.trusted = self.trusted or is_enough
@@ -317,7 +309,7 @@ class RateSearch:
 
     def _climbing(self, limit: float, since: float) -> float:
         """Return the pace so long after climbing began: exponential, and linear as soon as that is slower."""
-        round_trip = max(self.latency + self.lag, 1e-4)
+        round_trip = max(self.latency, 1e-4)
         doubling = max(round_trip, DOUBLING_CALLS / limit) * self.stretch
         call = 1 / round_trip**2 / self.stretch  # in each round trip one call more under way
         bend = max(STEP_CALLS * call * doubling / log(2), limit)
@@ -342,12 +334,10 @@ class RateSearch:
     def _estimate_patiently(self, sent: float) -> float:
         """Return the throughput since the last pause, in which a bucket became full."""
         window = max(PATIENT_WINDOW_SECONDS, PATIENT_CALLS / self.limit if self.trusted and self.limit else 0.0)
-        if self.lag and self.refusals == 1:
-            window = WINDOW_SECONDS  # the pace has only grown so far: the last calls tell most
         start = max(self.resumed_at, sent - window, self.served[0] if self.served else sent)
         seconds = sent - start
         calls = bisect_left(self.served, sent) - bisect_left(self.served, start)
-        measured = max(calls / (max(seconds, WINDOW_SECONDS) - self.lag / 2), self._surely_served(sent))
+        measured = max(calls / max(seconds, WINDOW_SECONDS), self._surely_served(sent))
         if self.trusted and self.limit is not None and sent - self.resumed_at < PATIENT_SOON_SECONDS:
             measured = max(measured, (calls + 1) / max(seconds, WINDOW_SECONDS))  # of so few calls one more matters
             return max(measured * PATIENT_SOON_FACTOR, self.limit * PATIENT_LEAST)

@@ -32,6 +32,8 @@ TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 #: A slot can be used until this long after its time (seconds).
 SLOT_SECONDS = 0.25
+#: Calls that were served are reported after this long, or with the next lease (seconds).
+REPORT_SECONDS = 0.02
 #: The most slots asked for at once, and the most answers kept for the next report.
 MAX_SLOTS = 64
 MAX_REPORTED = 500
@@ -44,8 +46,8 @@ class RedisRateLimit:
     """A rate limit that processes share through Redis; asyncio only. Needs the extra `redis`.
 
     All clients that name the same Redis, prefix and project share one rate and one pause after a 429. The rate is found
-    by all of them together unless it is told; a cold fleet starts at twenty calls a second for all, doubled each second
-    while the server answers. Each process leases slots for a tenth of a second at most, and no more than its part.
+    by all of them together unless it is told; a cold fleet has few calls under way, as one client has. Each process
+    leases slots for a twentieth of a second at most, and no more than its part.
     While Redis is away there is one warning, and each process goes on with a limit of its own.
 
     Attributes:
@@ -105,6 +107,7 @@ class SharedRateLimiter:
             key=f"{limit.prefix}rate:{origin}",
             member=f"{os.getpid():x}{random.getrandbits(48):012x}",
             told=limit.requests_per_second,
+            clock=clock,
         )
         self._slots: deque[float] = deque()
         self._taken: deque[float] = deque()
@@ -117,6 +120,7 @@ class SharedRateLimiter:
         self._throttled_at = -1.0
         self._latency = 0.0
         self._is_recovering = False
+        self._is_reporting = False
         self._local: RateLimiter | None = None
         self._ask_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -170,6 +174,9 @@ class SharedRateLimiter:
         self._latency += (now - sent - self._latency) / (8 if self._latency else 1)
         if len(self._answers) < MAX_REPORTED:
             self._answers.append(sent)
+        if not self._is_reporting:
+            self._is_reporting = True
+            self._start(self._report_answers())
         if self._shared.recovering and not self._is_recovering:
             self._is_recovering = True
             self._start(self._recover(sent))
@@ -237,10 +244,9 @@ class SharedRateLimiter:
         now = self._clock.monotonic()
         while self._taken and self._taken[0] < now - SLOT_SECONDS:
             self._taken.popleft()
-        answers, self._answers = self._answers, []
         wanted = min(max(self._waiting, len(self._taken), 1), MAX_SLOTS)
         try:
-            lease = await self._shared.lease(wanted=wanted, ages=[now - moment for moment in answers])
+            lease = await self._shared.lease(wanted=wanted, ages=self._ages())
         except self._failures as error:
             self._go_alone(error)
             return now
@@ -250,9 +256,24 @@ class SharedRateLimiter:
         self._slots.extend(now + lease.first - lease.now + number * lease.interval for number in range(lease.slots))
         return self._slots[0] if self._slots else now + lease.again - lease.now
 
+    def _ages(self) -> list[float]:
+        """Return the seconds since each served call was sent that is not reported yet; then they are."""
+        answers, self._answers = self._answers, []
+        now = self._clock.monotonic()
+        return [now - moment for moment in answers]
+
+    async def _report_answers(self) -> None:
+        """Report soon what was served: whichever process is refused next judges by it."""
+        try:
+            await self._clock.sleep(REPORT_SECONDS)
+            if self._answers:
+                await self._shared.lease(wanted=0, ages=self._ages())
+        finally:
+            self._is_reporting = False
+
     async def _recover(self, sent: float) -> None:
         try:
-            await self._shared.on_recovered(lambda: self._clock.monotonic() - sent)
+            await self._shared.on_recovered(lambda: self._clock.monotonic() - sent, latency=self._latency)
         finally:
             self._is_recovering = False
 
@@ -283,7 +304,9 @@ class SharedRateLimiter:
             type(error).__name__,
         )
         self._slots.clear()
-        self._local = RateLimiter(_Alone(self._limit, part=self._shared.rate / self._members), clock=self._clock)
+        rate = self._shared.rate
+        part = None if rate is None else rate / self._members
+        self._local = RateLimiter(_Alone(self._limit, part=part), clock=self._clock)
         if self._paused_until > self._clock.monotonic():
             self._local.on_throttled(0, retry_after=self._paused_until - self._clock.monotonic())
         self._start(self._return())
@@ -306,11 +329,11 @@ class _Alone:
     """The limit of one process while Redis is away."""
 
     limit: RedisRateLimit
-    part: float = field(kw_only=True)
+    part: float | None = field(kw_only=True)
 
     def pace(self, clock: Clock) -> Pacer:
         """See `RateLimitPolicy.pace`."""
-        if self.limit.requests_per_second is not None:
+        if self.part is not None and self.limit.requests_per_second is not None:
             return FixedPace(self.part, clock=clock)
         return AdaptivePace(clock=clock, start=self.part)
 

@@ -7,6 +7,7 @@ by `RateSearch` in the process that got it, on the shared state, and written bac
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,62 +16,81 @@ from attrs import asdict, define, evolve, frozen
 
 from carecloud_async.calls.pacing import PAUSES
 from carecloud_async.calls.rate_search import PROBE_SECONDS, REMEMBERED_SECONDS, RateSearch
+from carecloud_async.calls.slow_start import UNANSWERED_SECONDS, room
+from carecloud_async.runtime.clock import Clock
 
 #: Slots are given out at most this far ahead: a 429 seen by one process stops the others after it (seconds).
-HORIZON_SECONDS = 0.12
+HORIZON_SECONDS = 0.05
 #: Seconds of unused rate that may be caught up at once; slots are given out ahead, so little is needed.
 CATCH_UP_SECONDS = 0.02
-#: The rate at which a fleet starts, in calls per second for all of it.
-COLD_RATE = 20.0
 #: An idle fleet starts cold again after this long (seconds).
 FORGET_SECONDS = 3600
+#: Any number of calls under way, as Lua reads it.
+MOST_ROOM = 1e9
 #: While the limit is hardly known the rate is at most this times the estimate, and more by the part for each call that
 #: was served: nobody may have called for a while.
 UNTRIED_FACTOR = 2.0
 UNTRIED_PART = 0.5
 
-# KEYS: the state, times at which served calls were sent, members. ARGV: version that the member knows, its rate, slots
-# wanted, its name, horizon, probe seconds, catch-up, seconds to forget, seconds to remember; then the ages of the calls
-# that were served since its last lease.
+# KEYS: the state, times at which served calls were sent, members, slots given out without a rate that may still be
+# under way, members whose slot would be too far ahead, in the order in which they came.
+# ARGV: version that the member knows, its rate or 0, slots wanted, its name, horizon, probe seconds, catch-up, seconds
+# to forget, seconds to remember, calls that may be under way without a rate, seconds after which one of them counts no
+# more; then the ages of the calls that were served since its last report.
 # Returns: now, version, calls, members, slots, first slot, the time to ask again.
 _LEASE = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
-local state, answers, members = KEYS[1], KEYS[2], KEYS[3]
+local state, answers, members, away, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local rate, wanted, horizon = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 local function get(name) return tonumber(redis.call('HGET', state, name) or '0') or 0 end
 local function text(number) return string.format('%.6f', number) end
-for i = 10, #ARGV do
+for i = 12, #ARGV do
   local moment = now - tonumber(ARGV[i])
   redis.call('ZADD', answers, text(moment), ARGV[4] .. ':' .. text(moment) .. ':' .. i)
 end
-if #ARGV >= 10 then
-  redis.call('HINCRBY', state, 'calls', #ARGV - 9)
+if #ARGV >= 12 then
+  redis.call('HINCRBY', state, 'calls', #ARGV - 11)
+  redis.call('ZPOPMIN', away, #ARGV - 11)
   redis.call('ZREMRANGEBYSCORE', answers, '-inf', text(now - tonumber(ARGV[9])))
 end
 redis.call('ZADD', members, text(now), ARGV[4])
 redis.call('ZREMRANGEBYSCORE', members, '-inf', text(now - 1))
-for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[8]) end
+for i = 1, 5 do redis.call('EXPIRE', KEYS[i], ARGV[8]) end
 local fleet = redis.call('ZCARD', members)
 local version = redis.call('HGET', state, 'version') or ''
 local slots, first, again = 0, now, now
+local soon = now + 0.01 * math.max(1, fleet / 10)
 local function answer()
   return {text(now), version, get('calls'), fleet, slots, text(first), text(again)}
 end
-if version ~= ARGV[1] then return answer() end
-local paused, due = get('paused_until'), get('last_slot') + 1 / rate
+if version ~= ARGV[1] or wanted == 0 then return answer() end
+local paused, due = get('paused_until'), now
+if rate > 0 then due = get('last_slot') + 1 / rate end
 if now < paused then again = paused return answer() end
 if redis.call('HGET', state, 'probing') == '1' then
   local probe = get('probe_until')
-  if now < probe then again = math.min(probe, now + 0.01) return answer() end
+  if now < probe then again = math.min(probe, soon) return answer() end
   if now < due then again = due return answer() end
   slots = 1
   redis.call('HSET', state, 'probe_until', text(now + tonumber(ARGV[6])), 'probed_at', text(now))
+elseif rate == 0 then
+  redis.call('ZREMRANGEBYSCORE', away, '-inf', text(now - tonumber(ARGV[11])))
+  slots = math.max(0, math.min(wanted, math.floor(tonumber(ARGV[10]) - redis.call('ZCARD', away))))
+  for i = 1, slots do redis.call('ZADD', away, text(now), ARGV[4] .. ':' .. text(now) .. ':' .. i) end
+  if slots == 0 then again = soon return answer() end
 else
+  redis.call('ZREMRANGEBYSCORE', queue, '-inf', text(now - math.max(1, 2 * fleet / rate)))
+  redis.call('ZADD', queue, 'NX', text(now), ARGV[4])
+  local turn = math.max(due, paused) + redis.call('ZRANK', queue, ARGV[4]) / rate - horizon
+  if now < turn then again = turn return answer() end
+  redis.call('ZREM', queue, ARGV[4])
   slots = math.max(1, math.min(wanted, math.floor(rate * horizon / fleet)))
   first = math.max(due, paused, now - tonumber(ARGV[7]))
 end
-redis.call('HSET', state, 'last_slot', text(first + (slots - 1) / rate))
+local interval = 0
+if rate > 0 then interval = 1 / rate end
+redis.call('HSET', state, 'last_slot', text(first + (slots - 1) * interval))
 return answer()
 """
 
@@ -94,7 +114,7 @@ class Lease:
     Attributes:
         slots: the number of slots; zero if it has to ask again.
         first: time of the first slot, by Redis's clock.
-        interval: seconds between two slots.
+        interval: seconds between two slots; zero while no limit is known.
         again: time to ask again, by Redis's clock.
         now: the time by Redis's clock.
         members: the number of processes that asked within the last second.
@@ -137,17 +157,20 @@ class SharedRate:
         key: what the names of the keys begin with.
         member: this process's name among those that share the rate.
         told: calls per second that the user set; `None` to search for them.
+        clock: the clock of this process.
     """
 
-    def __init__(self, *, run: Run, key: str, member: str, told: float | None) -> None:
+    def __init__(self, *, run: Run, key: str, member: str, told: float | None, clock: Clock) -> None:
         self._run = run
         # Braces: in a cluster all keys of one script live in one slot.
-        self._keys = [f"{{{key}}}:state", f"{{{key}}}:answers", f"{{{key}}}:members"]
+        self._keys = [f"{{{key}}}:{name}" for name in ("state", "answers", "members", "away", "queue")]
         self._member = member
         self._told = told
         self._state: _State | None = None
         self._changing: anyio.Lock | None = None
+        self._clock = clock
         self._now = 0.0
+        self._read_at = 0.0
 
     @property
     def recovering(self) -> bool:
@@ -155,21 +178,23 @@ class SharedRate:
         return self._state is not None and (self._state.pauses > 0 or self._state.search.waiting)
 
     @property
-    def rate(self) -> float:
-        """Calls per second of all processes together, as known here."""
+    def rate(self) -> float | None:
+        """Calls per second of all processes together, as known here; `None` while no limit is known."""
         if self._told is not None:
             return self._told
         search = None if self._state is None else self._state.search
-        found = None if search is None else search.rate(self._now)
-        if search is None or search.limit is None or found is None:
-            return COLD_RATE
-        return found if search.trusted else min(found, search.limit * (UNTRIED_FACTOR + UNTRIED_PART * search.calls))
+        if search is None or search.limit is None or (search.waiting and search.refusals == 1):
+            return None
+        found = search.rate(self._now + self._clock.monotonic() - self._read_at)
+        if found is None or search.trusted:
+            return found
+        return min(found, search.limit * (UNTRIED_FACTOR + UNTRIED_PART * search.calls))
 
     async def lease(self, *, wanted: int, ages: list[float]) -> Lease:
         """Ask for slots and report the calls served since the last time.
 
         Args:
-            wanted: the number of slots that would be used at once.
+            wanted: the number of slots that would be used at once; with zero it is a report only.
             ages: the seconds since each call was sent that was answered, and not with 429.
         """
         while True:
@@ -178,16 +203,18 @@ class SharedRate:
             state = self._known()
             rate = self.rate
             fixed = (HORIZON_SECONDS, PROBE_SECONDS, CATCH_UP_SECONDS, FORGET_SECONDS, REMEMBERED_SECONDS)
-            arguments = [state.version, rate, wanted, self._member, *fixed, *ages]
+            open_ = (min(room(state.search.calls), MOST_ROOM), UNANSWERED_SECONDS)
+            arguments = [state.version, rate or 0, wanted, self._member, *fixed, *open_, *ages]
             now, version, calls, members, slots, first, again = await self._script(_LEASE, self._keys, arguments)
-            self._now, state.search.calls, ages = float(now), int(calls), []
+            state.search.calls, ages = int(calls), []
+            self._set_time(float(now))
             if _text(version) != state.version:
                 await self._read()
                 continue
             return Lease(
                 slots=int(slots),
                 first=float(first),
-                interval=1 / rate,
+                interval=1 / rate if rate else 0.0,
                 again=float(again),
                 now=self._now,
                 members=int(members),
@@ -222,11 +249,12 @@ class SharedRate:
 
         await self._change(change)
 
-    async def on_recovered(self, age: Callable[[], float]) -> None:
+    async def on_recovered(self, age: Callable[[], float], *, latency: float) -> None:
         """Note that a call was served, which may end a wait.
 
         Args:
             age: returns the seconds since it was sent.
+            latency: see `on_throttled`.
         """
 
         def change(state: _State, now: float) -> _State | None:
@@ -235,6 +263,7 @@ class SharedRate:
                 return evolve(state, pauses=0) if is_later else None
             if not state.search.ends_wait(now - age()):
                 return None
+            state.search.latency = latency
             state.search.on_recovered(now - age(), now)
             return evolve(state, paused_until=max(state.asked_until, now))
 
@@ -270,16 +299,19 @@ class SharedRate:
                 .execute()
             )
         )
-        self._now = clock[0] + clock[1] / 1_000_000
+        self._set_time(clock[0] + clock[1] / 1_000_000)
         known = {_text(name): _text(value) for name, value in fields.items()}
         if "version" not in known:
-            self._state = _State(version="", search=RateSearch.starting_at(COLD_RATE, self._now, lag=HORIZON_SECONDS))
+            self._state = _State(version="", search=RateSearch())
             await self._write(self._state, is_turn=True)
             await self._read()
             return
         search = RateSearch(**json.loads(known["search"]))
-        search.calls = int(known.get("calls", "0"))
         search.served = [score for _, score in sent]
+        # The counter holds late reports of calls that were sent before the refusal, too.
+        is_fresh = search.last_refused > self._now - REMEMBERED_SECONDS
+        later = len(search.served) - bisect_right(search.served, search.last_refused)
+        search.calls = later if is_fresh else int(known.get("calls", "0"))
         self._state = _State(
             version=known["version"],
             pauses=int(known["pauses"]),
@@ -309,6 +341,10 @@ class SharedRate:
             fields["probe_until"] = 0
         arguments = [state.version, *(part for pair in fields.items() for part in pair)]
         return bool(await self._script(_WRITE, self._keys[:1], arguments))
+
+    def _set_time(self, now: float) -> None:
+        """Note what Redis's clock has just shown."""
+        self._now, self._read_at = now, self._clock.monotonic()
 
     async def _script(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         return await self._run(lambda client: client.register_script(script)(keys, arguments))

@@ -23,19 +23,19 @@ UNANSWERED_SECONDS = 0.25
 _POLL_SECONDS = 0.01
 
 
+def room(answers: int) -> float:
+    """Return the number of calls that may be under way after so many answers."""
+    if answers >= ANSWERS:
+        return inf
+    return min(FIRST_CALLS + answers / SECOND_ANSWER, CALLS + answers / THIRTIETH_ANSWER)
+
+
 class SlowStart:
     """The calls under way from a cold start; times are readings of one monotonic clock."""
 
     def __init__(self) -> None:
         self._answers = 0
         self._under_way: dict[int, float] = {}
-
-    @property
-    def room(self) -> float:
-        """The number of calls that may be under way."""
-        if self._answers >= ANSWERS:
-            return inf
-        return min(FIRST_CALLS + self._answers / SECOND_ANSWER, CALLS + self._answers / THIRTIETH_ANSWER)
 
     def delay(self, now: float) -> float:
         """Return the seconds after which to look again; zero if a call may leave now."""
@@ -44,7 +44,7 @@ class SlowStart:
             return 0.0
         while under_way and now - (oldest := next(iter(under_way.items())))[1] >= UNANSWERED_SECONDS:
             del under_way[oldest[0]]
-        return 0.0 if len(under_way) < self.room else _POLL_SECONDS
+        return 0.0 if len(under_way) < room(self._answers) else _POLL_SECONDS
 
     def on_sent(self, ticket: int, now: float) -> None:
         """Note that a call leaves."""
