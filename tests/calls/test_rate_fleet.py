@@ -10,8 +10,9 @@ from carecloud_async.calls.slow_start import FIRST_CALLS
 SPACED = "bucket of 1"
 
 
-@pytest.mark.parametrize("limit", [10, 40])
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    ("server", "limit"), [*((server, 40) for server in SERVERS), (SPACED, 10), ("sliding window", 10)]
+)
 def test_a_fleet_finds_the_limit_as_one_process_does(redis_server, server, limit):
     """0.85 of the limit with under 5 % refused, 0.75 of a bucket of 1; a busy process uses what others leave."""
     outcome = simulate_fleet(
