@@ -78,7 +78,7 @@ def test_what_a_capped_page_lacks_is_asked_for_at_once(read):
 
 
 @given(server=servers())
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
 def test_it_keeps_to_its_bounds_and_settles(server):
     """Never more at once than connections, never a larger page than there may be; late pages are asked for alike."""
     simulation = requests_of(replace(server, records=LONG))
@@ -90,7 +90,7 @@ def test_it_keeps_to_its_bounds_and_settles(server):
 
 
 @given(server=servers())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4, deadline=None, derandomize=True, database=None)
 def test_it_is_no_slower_than_pages_of_a_hundred(server):
     """On whatever server that stays as it is, the search costs little of the time of 8 pages of 100."""
     server = replace(server, records=LONG)
@@ -98,14 +98,14 @@ def test_it_is_no_slower_than_pages_of_a_hundred(server):
 
 
 @given(server=servers(), width=st.sampled_from([1, 2, 5, 30]))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
 def test_a_width_that_was_given_stays(server, width):
     """The page size is found for the width that a user gave, also above that of the client's connections."""
     assert requests_of(server, width=width).most_at_once <= width
 
 
 @given(server=servers(), count=st.sampled_from([40, 500]))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
 def test_a_count_that_was_given_stays(server, count):
     """The width is found for the page size that a user gave."""
     simulation = requests_of(server, export, count=count)
