@@ -53,6 +53,8 @@ def _no_spark() -> str | None:
 _PATH = os.pathsep.join([str(Path(PYTHON).parent), os.environ.get("PATH", "")])
 
 _PYTEST = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
+#: Three workers on two cores, as tests of processes wait; in the order of folders, as those of few tests are the slow ones.
+_WORKERS = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 STEPS = [
     Step("lint", [PYTHON, "-m", "ruff", "check", "."]),
@@ -60,7 +62,7 @@ STEPS = [
     Step("mypy", [PYTHON, "-m", "mypy"]),
     Step("pyright", [PYTHON, "-m", "pyright", "--pythonpath", PYTHON], _no_node),
     Step("public types", [PYTHON, "-m", "pyright", "--verifytypes", "carecloud_async", "--ignoreexternal"], _no_node),
-    Step("tests", [*_PYTEST, "-n", "2", "--dist", "loadfile", "--ignore", "tests/spark"]),
+    Step("tests", [*_PYTEST, *_WORKERS, "--ignore", "tests/spark"]),
     Step("spark", [PYTHON, "-m", "pytest", "tests/spark"], _no_spark),  # alone: a Java machine beside the tests
     Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
     Step("coverage", [PYTHON, "-m", "coverage", "report", "--skip-covered", "--show-missing"]),

@@ -8,6 +8,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -176,10 +177,10 @@ class SharedRateLimiter:
             self._answers.append(sent)
         if not self._is_reporting:
             self._is_reporting = True
-            self._start(self._report_answers())
+            self._start(self._report_answers)
         if self._shared.recovering and not self._is_recovering:
             self._is_recovering = True
-            self._start(self._recover(sent))
+            self._start(partial(self._recover, sent))
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """See `RateLimiter.on_throttled`; the other processes learn of it with their next lease."""
@@ -200,7 +201,8 @@ class SharedRateLimiter:
             return self._clock.monotonic() - sent
 
         held = sent - max((moment for moment in self._leases if moment <= sent), default=sent)
-        self._start(self._shared.on_throttled(age, held=held, latency=self._latency, retry_after=imposed))
+        latency = self._latency
+        self._start(partial(self._shared.on_throttled, age, held=held, latency=latency, retry_after=imposed))
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""
@@ -282,15 +284,15 @@ class SharedRateLimiter:
         with anyio.fail_after(TIMEOUT_SECONDS):
             return await work(client)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a report to Redis beside the calls."""
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a report to Redis beside the calls; it may be cancelled before it has begun."""
         task = asyncio.get_running_loop().create_task(self._report(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _report(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _report(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except self._failures as error:
             self._go_alone(error)
 
@@ -309,7 +311,7 @@ class SharedRateLimiter:
         self._local = RateLimiter(_Alone(self._limit, part=part), clock=self._clock)
         if self._paused_until > self._clock.monotonic():
             self._local.on_throttled(0, retry_after=self._paused_until - self._clock.monotonic())
-        self._start(self._return())
+        self._start(self._return)
 
     async def _return(self) -> None:
         """Ask Redis now and then; go back to the shared rate when it answers."""

@@ -1,6 +1,7 @@
 """One rate limit for many processes: a real Redis, clocks to set, processes of their own."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -158,6 +159,16 @@ async def test_a_member_that_never_had_redis_works(tmp_path):
             ticket = await enter(limiter)
         limiter.on_throttled(ticket, retry_after=0.0)
         assert ticket < 0
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_closing_right_behind_an_answer_leaves_no_report_unbegun(redis_server, prefix):
+    """What was to be reported to Redis is dropped whole: no coroutine is left that nobody awaits."""
+    async with Fleet(redis_server.url, prefix, size=1) as (limiter,):
+        limiter.on_success(await enter(limiter))
+        limiter.on_throttled(await enter(limiter), retry_after=None)
+    gc.collect()
 
 
 @on_asyncio
