@@ -53,7 +53,7 @@ def _no_spark() -> str | None:
 _PATH = os.pathsep.join([str(Path(PYTHON).parent), os.environ.get("PATH", "")])
 
 _PYTEST = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
-#: Three workers on two cores, as tests of processes wait; in the order of folders, as those of few tests are the slow ones.
+#: Three workers on two cores, as tests of processes wait; by folders, as the files of few tests are the slow ones.
 _WORKERS = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 STEPS = [
