@@ -26,7 +26,7 @@ def test_tidy_and_future_records_agree(record):
     assert same(FAST[Customer].decode(json.dumps(record)), codec.structure(record, Customer))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(customers(tidy=False))
 def test_untidy_records_agree_where_both_succeed(record):
     """An untidy record always arrives, and as the fast path reads it wherever that succeeds too."""
@@ -40,7 +40,7 @@ def test_untidy_records_agree_where_both_succeed(record):
     assert same(fast, lenient)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(customers(tidy=False))
 def test_the_parts_of_untidy_records_agree(record):
     """Each object within an untidy record is read the same by both paths, down to the innermost."""
@@ -81,14 +81,14 @@ def test_a_page_is_its_records(records, indent):
     assert same(page.items, [codec.record(answer(record), Customer) for record in records])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(customers(tidy=True) | customers(tidy=False))
 def test_plain_values_agree(record):
     """What JSON gave becomes the same model whether it is tried at once or read field by field."""
     assert same(codec.convert(record, Customer), codec.structure(record, Customer))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from([str, int, float, bool]), anything)
 def test_plain_scalars_agree(into, value):
     """A single value that is of the wanted type already is what the lenient rules make of it."""

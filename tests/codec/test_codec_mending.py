@@ -57,7 +57,7 @@ def told(read, caplog):
     return sorted(record.getMessage() for record in caplog.records), found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(customers(tidy=False))
 def test_any_untidy_customer_is_as_the_lenient_path_reads_it(record):
     """Whatever is untidy in a record and in however many fields, mending gives what the lenient path gives."""
@@ -103,7 +103,7 @@ def with_values(values):
     return record
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(PLACES), _values, min_size=1, max_size=3))
 def test_a_few_fields_at_fault_are_mended_as_the_lenient_path_reads_them(values):
     """Up to three odd values in an otherwise tidy record, at any depth and in lists, give the lenient path's record."""

@@ -53,7 +53,7 @@ def outcome(function):
         return str(error)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(customers(tidy=False), min_size=1, max_size=4))
 def test_any_untidy_customer_is_as_the_lenient_path_reads_it(records):
     """Whatever was at fault in the records before, each is read as the lenient path reads it."""
@@ -61,7 +61,7 @@ def test_any_untidy_customer_is_as_the_lenient_path_reads_it(records):
         assert same(read(record), lenient.structure(copied(record), Customer))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(PLACES), _values, max_size=3), min_size=2, max_size=5))
 def test_a_few_fields_at_fault_are_as_the_lenient_path_reads_them(changes):
     """Faults at any depth and in lists, known and new, or tidy values in their place: the lenient path's record."""

@@ -92,7 +92,7 @@ def write_slowly(lines, layout, *, at_a_time):
     return sink.file.getvalue()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(records, min_size=1, max_size=4),
     st.sampled_from(delimiters),
@@ -131,7 +131,7 @@ tidy_records = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(tidy_records, min_size=1, max_size=4),
     st.sampled_from(delimiters),
