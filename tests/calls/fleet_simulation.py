@@ -3,7 +3,7 @@
 import asyncio
 from random import Random
 
-import anyio
+from rate_simulation import LoopClock
 from redis import Redis
 
 from benchmarks.rate_simulation import Outcome
@@ -18,19 +18,15 @@ LATE = 0.001
 ROUND_TRIP = 0.0006
 
 
-class LoopClock:
+class LateClock(LoopClock):
+    """Its timers are a little late, as those of busy processes are."""
+
     def __init__(self, loop, random):
-        self._loop = loop
+        super().__init__(loop)
         self._random = random
 
-    def monotonic(self):
-        return self._loop.now
-
-    def time(self):
-        return self._loop.now
-
     async def sleep(self, seconds):
-        await anyio.sleep(seconds + self._random.random() * LATE)
+        await super().sleep(seconds + self._random.random() * LATE)
 
 
 class VirtualRedis:
@@ -135,7 +131,7 @@ def simulate_fleet(url, prefix, server, *, callers, requests, latency=0.03, seed
         limiters, tasks = [], []
         for number, size in enumerate(callers):
             random = Random(100 * seed + number)
-            clock = LoopClock(loop, random)
+            clock = LateClock(loop, random)
             virtual = VirtualRedis(redis, loop)
             limiters.append(VirtualLimiter(virtual, limit, origin="https://x.example", clock=clock, random=random))
             tasks += [asyncio.ensure_future(work(limiters[-1], clock, random)) for _ in range(size)]

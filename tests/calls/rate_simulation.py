@@ -1,39 +1,12 @@
-"""A virtual clock for asyncio, and clients that go through a gate. `benchmarks.rate_simulation` is faster."""
+"""Clients that go through a gate on a loop of virtual time. `benchmarks.rate_simulation` is faster."""
 
 import asyncio
 import random
 
 import anyio
 
+from benchmarks.virtual_time import VirtualLoop
 from carecloud_async.calls.rate_limit import RateLimiter
-
-
-class _JumpingSelector:
-    def __init__(self, selector, loop):
-        self._selector = selector
-        self._loop = loop
-
-    def select(self, timeout=None):
-        events = self._selector.select(0)
-        if not events and timeout:
-            self._loop.now += timeout
-        return events
-
-    def __getattr__(self, name):
-        return getattr(self._selector, name)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer whenever nothing else is to do."""
-
-    def __init__(self):
-        self.now = 1000.0
-        super().__init__()
-        self._selector = _JumpingSelector(self._selector, self)
-        self._clock_resolution = 1e-9
-
-    def time(self):
-        return self.now
 
 
 class LoopClock:
