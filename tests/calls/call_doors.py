@@ -212,10 +212,9 @@ async def serving(behave, *, tls=None):
     if tls is not None:
         listener = anyio.streams.tls.TLSListener(listener, tls)
         server.url = f"https://127.0.0.1:{server.port}"
-    async with anyio.create_task_group() as group:
+    async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, server.handle)
         try:
             yield server
         finally:
             group.cancel_scope.cancel()
-    await listener.aclose()

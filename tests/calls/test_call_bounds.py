@@ -61,7 +61,8 @@ async def test_a_throttled_probe_on_a_socket_ends_in_time():
         return True
 
     async def call(view):
-        with pytest.raises(RateLimitError):
+        # On a busy machine the half second can pass before the first answer is here.
+        with pytest.raises((RateLimitError, RequestTimeoutError)):
             await view.ping()
 
     async with serving(behave) as server, default(server.url) as client:

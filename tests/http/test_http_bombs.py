@@ -103,7 +103,7 @@ async def ask(kind, answer, **options):
     http = None if kind == "default" else {"httpx": httpx, "httpx2": httpx2}[kind].AsyncClient()
     if http is not None:
         options["http_client"] = http
-    async with anyio.create_task_group() as group:
+    async with listener, anyio.create_task_group() as group:
         group.start_soon(serve, listener, answer)
         client = CareCloud(f"http://127.0.0.1:{port}", auth=Sandbox(1).credentials(), **options)
         async with client:
@@ -113,7 +113,6 @@ async def ask(kind, answer, **options):
         if http is not None:
             await http.aclose()
         group.cancel_scope.cancel()
-    await listener.aclose()
     return caught.value
 
 
@@ -292,7 +291,7 @@ async def test_an_endless_answer_ends_with_the_call(kind):
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     http = None if kind == "default" else {"httpx": httpx, "httpx2": httpx2}[kind].AsyncClient()
     options = {} if http is None else {"http_client": http}
-    async with anyio.create_task_group() as group:
+    async with listener, anyio.create_task_group() as group:
         group.start_soon(serve, listener, drip)
         async with CareCloud(f"http://127.0.0.1:{port}", auth=Sandbox(1).credentials(), **options) as client:
             await client.login()
@@ -301,7 +300,6 @@ async def test_an_endless_answer_ends_with_the_call(kind):
         if http is not None:
             await http.aclose()
         group.cancel_scope.cancel()
-    await listener.aclose()
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "256MB", None, True])

@@ -45,11 +45,10 @@ async def listening(handle, *, tls=None):
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return
 
-    async with anyio.create_task_group() as group:
+    async with serving, anyio.create_task_group() as group:
         group.start_soon(serving.serve, handled)
         yield port
         group.cancel_scope.cancel()
-    await serving.aclose()
 
 
 def pipe(source, target):

@@ -60,7 +60,7 @@ async def two_calls(server):
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     found = []
-    async with anyio.create_task_group() as group:
+    async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, server.handle)
         async with CareCloud(f"http://127.0.0.1:{port}", auth=Sandbox(1).credentials(), rate_limit=None) as client:
             for name in ("a", "b"):
@@ -68,7 +68,6 @@ async def two_calls(server):
                 for _ in range(50):  # let the stray bytes come in
                     await anyio.sleep(0.001)
         group.cancel_scope.cancel()
-    await listener.aclose()
     return found
 
 
