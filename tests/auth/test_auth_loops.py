@@ -17,7 +17,7 @@ async def total(client):
 
 
 async def in_time(client):
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         return await total(client)
 
 
@@ -100,7 +100,7 @@ def test_closing_in_another_loop_is_told():
     assert asyncio.run(in_time(client)) == 5
 
     async def close():
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await client.aclose()
 
     with pytest.raises(WrongEventLoopError):

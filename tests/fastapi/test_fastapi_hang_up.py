@@ -155,7 +155,7 @@ async def test_the_answer_nobody_reads(make, enter):
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "app": app}
     async with enter(app), anyio.create_task_group() as group:
         group.start_soon(app, scope, receive, send)
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await under_way.wait()
         gone.set()
     assert sent[0]["status"] == 499
