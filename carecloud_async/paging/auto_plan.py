@@ -24,7 +24,7 @@ from carecloud_async.errors import (
     TransportError,
 )
 from carecloud_async.paging.auto import AUTO, DEFAULT_COUNT, Auto
-from carecloud_async.paging.delivery_rate import DeliveryRate, Flight, Sample, Trial
+from carecloud_async.paging.delivery_rate import DeliveryRate, PendingRequest, Sample, Trial
 from carecloud_async.paging.hill_climb import (
     LARGE,
     Bounds,
@@ -163,7 +163,7 @@ class AutoPlan:
         while True:
             asked = wanted if self.is_fixed else min(wanted, self._ceiling)
             untried = not self.is_fixed and asked > max(self._whole, DEFAULT_COUNT)
-            flight = self._delivery.begin(asked, trial=self._trial, now=self._now())
+            request = self._delivery.begin(asked, trial=self._trial, now=self._now())
             try:
                 found = await send(asked, untried and hurried)
             except CareCloudError as error:
@@ -173,25 +173,25 @@ class AutoPlan:
                 if hurried:
                     self._lower_ceiling(max(self._whole, DEFAULT_COUNT))
             else:
-                self._note(flight, found)
+                self._note(request, found)
                 return asked, found.page
 
-    def _note(self, flight: Flight, found: Fetched[P]) -> None:
-        asked, received = flight.asked, found.received
+    def _note(self, request: PendingRequest, found: Fetched[P]) -> None:
+        asked, received = request.asked, found.received
         self._bytes += found.size
         self._records += received
         if received >= asked:
             self._whole = max(self._whole, asked)
         elif received and not found.at_end and asked > self._whole:
             self._lower_ceiling(max(received, self._whole))
-        sample = self._delivery.end(flight, received, now=self._now(), sent_at=found.sent_at)
+        sample = self._delivery.end(request, received, now=self._now(), sent_at=found.sent_at)
         if sample is None:
             return
         if self._search is None:
             self._pace, self._latency = sample.pace, sample.pace * received
             self._begin_behind_one_page()
-        elif self.is_fixed or asked >= min(flight.trial.count, self._ceiling):
-            self._measure(flight.trial, sample)
+        elif self.is_fixed or asked >= min(request.trial.count, self._ceiling):
+            self._measure(request.trial, sample)
         if found.size > max(PAGE_BYTES, _GROWN * self._each * received) and not self.is_fixed:
             self._bytes, self._records = found.size, received
             self._begin()

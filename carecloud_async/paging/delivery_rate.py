@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import field, frozen
 
-__all__ = ["DeliveryRate", "Flight", "Outcome", "Sample", "Trial"]
+__all__ = ["DeliveryRate", "Outcome", "PendingRequest", "Sample", "Trial"]
 
 #: A page that takes more time a record than the slowest of the setting before, by this factor, is slower.
 _SLOWER = 1.1
@@ -24,8 +24,8 @@ _CLEAN = 3
 
 
 @frozen(kw_only=True)
-class Flight:
-    """A request under way.
+class PendingRequest:
+    """A request under way, and what was delivered before it.
 
     Attributes:
         asked: the records asked for.
@@ -61,19 +61,19 @@ class DeliveryRate:
     def __init__(self) -> None:
         self._delivered = 0
 
-    def begin(self, asked: int, *, trial: Trial, now: float) -> Flight:
+    def begin(self, asked: int, *, trial: Trial, now: float) -> PendingRequest:
         """Note that a request begins."""
-        return Flight(asked=asked, trial=trial, began=now, delivered=self._delivered)
+        return PendingRequest(asked=asked, trial=trial, began=now, delivered=self._delivered)
 
-    def end(self, flight: Flight, received: int, *, now: float, sent_at: float | None) -> Sample | None:
+    def end(self, request: PendingRequest, received: int, *, now: float, sent_at: float | None) -> Sample | None:
         """Note that a request brought a page; return its measurement, `None` if nothing can be measured by it."""
         self._delivered += received
-        seconds = now - flight.began
+        seconds = now - request.began
         if seconds <= 0 or not received:
             return None
-        held = 0.0 if sent_at is None else min(max(sent_at - flight.began, 0.0), seconds)
+        held = 0.0 if sent_at is None else min(max(sent_at - request.began, 0.0), seconds)
         return Sample(
-            rate=(self._delivered - flight.delivered) / seconds,
+            rate=(self._delivered - request.delivered) / seconds,
             pace=(seconds - held) / received,
             held=held > seconds / 2,
         )

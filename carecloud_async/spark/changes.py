@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.changed_scan import FIELD as LAST_CHANGE
 from carecloud_async.export.reading.changed_scan import ChangedScan
-from carecloud_async.export.reading.pages import PageFetcher, field_decoder
+from carecloud_async.export.reading.pages import RawPageFetcher, field_decoder
 from carecloud_async.export.reading.since import OVERLAP, parse_last_change, parse_since
 from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition
 from carecloud_async.spark.reading import ListReader, Part, run
@@ -61,7 +61,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     async def _find_latest(self) -> Offset:
         async with self.open() as listing:
             source = listing.export_source()
-            fetcher = PageFetcher(source)
+            fetcher = RawPageFetcher(source)
             page = await fetcher.fetch(0, 1, {"sort_field": LAST_CHANGE, "sort_direction": "DESC"})
         if fetcher.began is None:  # pragma: no cover  (a page was answered)
             raise ExportError(f"{source.name}: the server's time is unknown")

@@ -190,8 +190,8 @@ def test_pages_that_are_all_slower_end_a_trial_at_once():
     delivery = DeliveryRate()
     certain = []
     for end in (1.0, 2.0):
-        flight = delivery.begin(10, trial=trial, now=0.0)
-        certain.append(trial.add(delivery.end(flight, 10, now=end, sent_at=None)))
+        request = delivery.begin(10, trial=trial, now=0.0)
+        certain.append(trial.add(delivery.end(request, 10, now=end, sent_at=None)))
     assert certain == [False, True]
     assert trial.outcome().slower
 

@@ -20,7 +20,7 @@ from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.page_sweep import PageSweep
-from carecloud_async.export.reading.pages import PageFetcher, RawPage, field_decoder
+from carecloud_async.export.reading.pages import RawPage, RawPageFetcher, field_decoder
 from carecloud_async.export.reading.recorder import Recorder
 from carecloud_async.export.reading.since import Since, parse_last_change
 from carecloud_async.export.source import ExportSource
@@ -58,7 +58,7 @@ class ChangedScan:
         self,
         source: ExportSource,
         *,
-        fetcher: PageFetcher,
+        fetcher: RawPageFetcher,
         recorder: Recorder,
         plan: PagePlan,
         deduplicator: Deduplicator,

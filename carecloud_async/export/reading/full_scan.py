@@ -11,7 +11,7 @@ from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory
 from carecloud_async.export.reading.order import Order
 from carecloud_async.export.reading.page_sweep import Accept, PageSweep
-from carecloud_async.export.reading.pages import PageFetcher, RawPage
+from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder, boundary_fields
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position, Strategy
@@ -49,7 +49,7 @@ class FullScan:
         self,
         source: ExportSource,
         *,
-        fetcher: PageFetcher,
+        fetcher: RawPageFetcher,
         recorder: Recorder,
         plan: PagePlan,
         make_deduplicator: DeduplicatorFactory,

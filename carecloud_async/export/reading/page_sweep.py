@@ -14,7 +14,7 @@ from typing import Any
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.pages import Identity, PageFetcher, RawPage
+from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async.export.storage.checkpoint import Position
 from carecloud_async.paging.page_plan import Fetched, PagePlan
 from carecloud_async.paging.read_ahead import Part, ReadAhead, divided
@@ -54,7 +54,7 @@ class PageSweep:
 
     def __init__(
         self,
-        fetcher: PageFetcher,
+        fetcher: RawPageFetcher,
         *,
         params: Mapping[str, Any],
         boundary: Boundary,

@@ -15,7 +15,7 @@ from carecloud_async.calls.wire import server_date
 from carecloud_async.export.source import ExportSource
 from carecloud_async.paging.page_plan import Fetched
 
-__all__ = ["Identity", "PageFetcher", "RawPage", "field_decoder"]
+__all__ = ["Identity", "RawPage", "RawPageFetcher", "field_decoder"]
 
 #: The identity of a record: the value of its id field; a digest of its whole text where it has none.
 Identity: TypeAlias = str | int | bytes
@@ -57,7 +57,7 @@ class RawPage:
         return len(set(self.ids)) != len(self.ids)
 
 
-class PageFetcher:
+class RawPageFetcher:
     """Fetches the pages of one list.
 
     Args:

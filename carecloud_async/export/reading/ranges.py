@@ -28,7 +28,7 @@ from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.full_scan import id_sort
 from carecloud_async.export.reading.order import Order
 from carecloud_async.export.reading.page_sweep import PageSweep
-from carecloud_async.export.reading.pages import Identity, PageFetcher, RawPage
+from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position
 from carecloud_async.paging.auto import Auto
@@ -75,7 +75,7 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
         CareCloudError: a page could not be read.
     """
     params = id_sort(source)
-    fetcher = PageFetcher(source)
+    fetcher = RawPageFetcher(source)
     if params is None or partitions < 2:
         return [IdRange()]
     first = await fetcher.fetch(0, source.fixed_count, params)
@@ -133,7 +133,7 @@ class RangeScan:
         self._range = id_range
         self._take = accept
         self._plan = source.plan(width)
-        self._fetcher = PageFetcher(source)
+        self._fetcher = RawPageFetcher(source)
         self._order = Order(id_range.orders or None)
         self.records: int = 0
         self.drifted: bool = False

@@ -10,7 +10,7 @@ from attrs import evolve
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.page_sweep import PageSweep
-from carecloud_async.export.reading.pages import PageFetcher
+from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.export.report import Counts
 from carecloud_async.export.storage.checkpoint import Checkpoint, Position, Strategy
 from carecloud_async.export.storage.writer import RecordWriter
@@ -38,7 +38,7 @@ class Recorder:
         self,
         start: Checkpoint,
         *,
-        fetcher: PageFetcher,
+        fetcher: RawPageFetcher,
         writer: RecordWriter[Checkpoint],
         reporter: Reporter,
         restart: Callable[[], Awaitable[None]],

@@ -10,7 +10,7 @@ from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.changed_scan import ChangedScan, has_changes
 from carecloud_async.export.reading.deduplicator import DeduplicatorFactory
 from carecloud_async.export.reading.full_scan import FullScan
-from carecloud_async.export.reading.pages import PageFetcher
+from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder
 from carecloud_async.export.reading.since import OVERLAP, Since
 from carecloud_async.export.report import Counts, ExportReport
@@ -49,7 +49,7 @@ async def scan(
     Raises:
         CareCloudError: the server cannot be read.
     """
-    fetcher = PageFetcher(source, by_text=start.by_text)
+    fetcher = RawPageFetcher(source, by_text=start.by_text)
     count = 0 if source.count == AUTO else source.count
     recorder = Recorder(start, fetcher=fetcher, writer=writer, reporter=reporter, restart=restart, count=count)
     full_scan = FullScan(source, fetcher=fetcher, recorder=recorder, plan=plan, make_deduplicator=make_deduplicator)
