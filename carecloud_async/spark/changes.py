@@ -12,7 +12,7 @@ from carecloud_async.export.reading.changed_scan import ChangedScan
 from carecloud_async.export.reading.pages import RawPageFetcher, field_decoder
 from carecloud_async.export.reading.since import OVERLAP, parse_last_change, parse_since
 from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition
-from carecloud_async.spark.reading import ListReader, Part, run
+from carecloud_async.spark.reading import ListReader, Partition, run
 
 if TYPE_CHECKING:
     import pyarrow
@@ -76,15 +76,15 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         return {_BEFORE: (end if last is None else max(end, datetime.fromisoformat(last))).isoformat()}
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
-        """Return what each task reads: ranges of everything for the first batch, the changes in one part after it."""
+        """Return what each task reads: ranges of everything for the first batch, the changes in one partition later."""
         since, before = start[_BEFORE], end[_BEFORE]
         self._latest = end
         if start == end:
             return []
         if since is not None:
-            return [InputPartition(Part(changed_since=since, before=before))]
-        return [InputPartition(Part(id_range=one, before=before)) for one in self.find_ranges()]
+            return [InputPartition(Partition(changed_since=since, before=before))]
+        return [InputPartition(Partition(id_range=one, before=before)) for one in self.find_ranges()]
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""
-        return self.read_part(partition.value)
+        return self.read_partition(partition.value)

@@ -1,4 +1,4 @@
-"""What readers of whole lists and of changes share: the parts of a list, and the records of a part."""
+"""What readers of whole lists and of changes share: the partitions of a list, and the records of one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from carecloud_async.spark.settings import ReadSettings
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["ListReader", "Part", "run"]
+__all__ = ["ListReader", "Partition", "run"]
 
 T = TypeVar("T")
 
@@ -33,8 +33,8 @@ _WHOLE = IdRange()
 
 
 @frozen(kw_only=True)
-class Part:
-    """What one task reads.
+class Partition:
+    """What one task reads; Spark carries it in an `InputPartition`.
 
     Attributes:
         id_range: the range of ids.
@@ -48,7 +48,7 @@ class Part:
 
 
 class ListReader:
-    """Finds the parts of a list, and reads them. Spark pickles it, and runs it on the driver and in the tasks.
+    """Finds the partitions of a list, and reads them. Spark pickles it, and runs it on the driver and in the tasks.
 
     Args:
         connect: returns the client, to be opened by whoever reads.
@@ -86,21 +86,23 @@ class ListReader:
                 return [IdRange()]
             return await find_ranges(listing.export_source(), partitions=min(settings.partitions, pages))
 
-    def read_part(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
-        """Yield the records of one part, in Spark's own Arrow types.
+    def read_partition(self, partition: Partition) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the records of one partition, in Spark's own Arrow types.
 
         Raises:
             ExportError: it cannot be read exactly.
             CareCloudError: the server cannot be read.
         """
         types = to_arrow_schema(self._schema, timezone="UTC")
-        for batch in self._stream(part) if not part.id_range.is_whole_list else self._spool(part):
-            kept = batch if part.before is None else _changed_before(batch, datetime.fromisoformat(part.before))
+        for batch in self._stream(partition) if not partition.id_range.is_whole_list else self._spool(partition):
+            kept = (
+                batch if partition.before is None else _changed_before(batch, datetime.fromisoformat(partition.before))
+            )
             if kept.num_rows:
                 yield kept.cast(types)
 
-    def _stream(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
-        options = BatchOptions(concurrency=self.settings.concurrency, id_range=part.id_range)
+    def _stream(self, partition: Partition) -> Iterator[pyarrow.RecordBatch]:
+        options = BatchOptions(concurrency=self.settings.concurrency, id_range=partition.id_range)
 
         @asynccontextmanager
         async def open_batches() -> AsyncIterator[RecordBatches]:
@@ -109,8 +111,8 @@ class ListReader:
 
         return stream(open_batches, check=self._check)
 
-    def _spool(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
-        with spool(self.open, changed_since=part.changed_since, concurrency=self.settings.concurrency) as spooled:
+    def _spool(self, partition: Partition) -> Iterator[pyarrow.RecordBatch]:
+        with spool(self.open, changed_since=partition.changed_since, concurrency=self.settings.concurrency) as spooled:
             self._check(spooled.report)
             yield from spooled.batches()
 

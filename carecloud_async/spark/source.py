@@ -20,7 +20,7 @@ from carecloud_async.spark.pyspark_api import (
     StructType,
     from_arrow_schema,
 )
-from carecloud_async.spark.reading import ListReader, Part
+from carecloud_async.spark.reading import ListReader, Partition
 from carecloud_async.spark.settings import ReadSettings, connect
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ class _WholeReader(ListReader, DataSourceReader):
         """Return what each task reads."""
         since = self.settings.changed_since
         if since is not None:
-            return [InputPartition(Part(changed_since=since))]
-        return [InputPartition(Part(id_range=one)) for one in self.find_ranges()]
+            return [InputPartition(Partition(changed_since=since))]
+        return [InputPartition(Partition(id_range=one)) for one in self.find_ranges()]
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records of one partition."""
-        return self.read_part(partition.value)
+        return self.read_partition(partition.value)
