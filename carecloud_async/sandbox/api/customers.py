@@ -16,7 +16,7 @@ from carecloud_async.sandbox.api.customer_input import (
     checked_properties,
     checked_social,
 )
-from carecloud_async.sandbox.api.listing import Page, page_answer, places, tell_hook
+from carecloud_async.sandbox.api.listing import PageSource, page_answer, places, tell_hook
 from carecloud_async.sandbox.api.parameters import LIST_NAMES, Window, window_of
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, forbidden, not_found
 from carecloud_async.sandbox.constants import REFERRAL_CODE
@@ -86,9 +86,9 @@ def _at(slots: Sequence[int], place: int, window: Window) -> int:
     return slots[len(slots) - 1 - place] if window.descending else slots[place]
 
 
-def _page(state: SandboxState, shown: list[int], *, short: bool, offset: int, total: int) -> Page:
+def _page(state: SandboxState, shown: list[int], *, short: bool, offset: int, total: int) -> PageSource:
     store = state.customers
-    return Page(
+    return PageSource(
         template="/customers",
         key="customers",
         ids=lambda: [store.id_of(slot) for slot in shown],

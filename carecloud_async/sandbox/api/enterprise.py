@@ -6,7 +6,7 @@ from typing import Final
 
 from carecloud_async.sandbox.api.answer import Answer, data_answer, no_content
 from carecloud_async.sandbox.api.calls import Access, Call, Interface, Operation, required_text
-from carecloud_async.sandbox.api.listing import Page, page_answer, places, tell_hook
+from carecloud_async.sandbox.api.listing import PageSource, page_answer, places, tell_hook
 from carecloud_async.sandbox.api.parameters import LIST_NAMES, Query, window_of
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, not_found, refused_login
 from carecloud_async.sandbox.constants import USER_AUTH_TOKEN, USER_ID, USER_LOGIN
@@ -64,7 +64,7 @@ async def list_users(state: SandboxState, call: Call) -> Answer:
     elif window.descending:
         users.reverse()
     shown = [users[place] for place in places(state, window, total=len(users))]
-    page = Page(
+    page = PageSource(
         template="/users",
         key="users",
         ids=lambda: [str(user["user_id"]) for user in shown],

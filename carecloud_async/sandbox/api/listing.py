@@ -14,8 +14,8 @@ from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
 
 
 @attrs.frozen(kw_only=True)
-class Page:
-    """The records of one page, taken out of the list.
+class PageSource:
+    """What the answer of one page is written from.
 
     Attributes:
         template: Path template of the list.
@@ -52,7 +52,7 @@ def places(state: SandboxState, window: Window, *, total: int) -> range:
     return range(min(offset, total), min(offset + count, total))
 
 
-def page_answer(state: SandboxState, page: Page) -> Answer:
+def page_answer(state: SandboxState, page: PageSource) -> Answer:
     """Write one page, in the order and with the total that the server is told to say."""
     total = said_total(state, page)
     first = state.settings.total_items_first
@@ -66,12 +66,12 @@ def page_answer(state: SandboxState, page: Page) -> Answer:
     return Answer(body=b'{"data":{' + b",".join(parts) + b"}}", content_type="application/json")
 
 
-def said_total(state: SandboxState, page: Page) -> int:
+def said_total(state: SandboxState, page: PageSource) -> int:
     """The `total_items` of the answer."""
     return page.total if state.overrides.total_items is None else state.overrides.total_items
 
 
-async def tell_hook(state: SandboxState, page: Page) -> None:
+async def tell_hook(state: SandboxState, page: PageSource) -> None:
     """Let the test's hook change the state while the answer, already written, is on its way."""
     if state.on_page is None:
         return

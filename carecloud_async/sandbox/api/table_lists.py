@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from carecloud_async.sandbox.api.answer import Answer
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.listing import Page, page_answer, places, tell_hook
+from carecloud_async.sandbox.api.listing import PageSource, page_answer, places, tell_hook
 from carecloud_async.sandbox.api.parameters import Window, window_of
 from carecloud_async.sandbox.api.table_filters import VALIDITY, Test, filters_for, sort_key, values_at
 from carecloud_async.sandbox.api.table_request import TableHandler, own_customer
@@ -51,7 +51,7 @@ class TableList(TableHandler):
                 found = found[::-1]
             shown = [found[place] for place in places(state, window, total=len(found))]
             records = [table.record(record_id) for record_id in shown]
-            served = Page(
+            served = PageSource(
                 template=self._api.template,
                 key=self._api.key,
                 ids=lambda: shown if table.plan.id_field is not None else (),
