@@ -13,7 +13,7 @@ from attrs import frozen
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.iterators import Batches, CycleDetector, IdentityKeys, ReceivedPage, warn_of_circle
 from carecloud_async.paging.page_plan import Fetched, PagePlan
-from carecloud_async.paging.read_ahead import Part, ReadAhead, divided
+from carecloud_async.paging.read_ahead import ListPart, ReadAhead, divided
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 T = TypeVar("T")
@@ -27,8 +27,8 @@ class _Piece(Generic[T]):
     """A page; whether nothing of its part comes behind it, and whether nothing of the list does."""
 
     page: ReceivedPage[T]
-    whole: bool
-    last: bool
+    ends_part: bool
+    ends_list: bool
 
 
 class Prefetch(Generic[T]):
@@ -141,8 +141,8 @@ class Prefetch(Generic[T]):
 
     async def _next_whole_part(self) -> list[ReceivedPage[T]]:
         """Return the pages that make up the next part, which to a detector of circles are one."""
-        whole = False
-        while not (whole or self._done):
+        part_ended = False
+        while not (part_ended or self._done):
             try:
                 piece = await self._read_ahead.take()
             except Exception:
@@ -150,27 +150,27 @@ class Prefetch(Generic[T]):
                 raise
             if piece is None:
                 break
-            page, whole = piece.page, piece.whole
+            page, part_ended = piece.page, piece.ends_part
             self._pages.append(page)
             self._total = page.total_items if page.total_items is not None else self._total
-            self._done = piece.last or not self._paged
+            self._done = piece.ends_list or not self._paged
             if not self._step:
                 self._step = page.received or 1
                 self._offset += page.received
         pages, self._pages = self._pages, []
         return pages
 
-    def _next_part(self) -> Part | None:
+    def _next_part(self) -> ListPart | None:
         offset = self._offset
         if not self._step:
             # The first page comes alone: it shows the length of the list and the number of records in a page.
             begun, self._begun = self._begun, True
-            return None if begun else Part(offset, self._plan.count, 0)
+            return None if begun else ListPart(offset, self._plan.count, 0)
         if self._done or not self._is_wanted():
             return None
         size = self._step if self._plan.is_fixed else self._plan.count
         self._offset += size
-        return Part(offset, size, self._offset)
+        return ListPart(offset, size, self._offset)
 
     def _is_wanted(self) -> bool:
         """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is.
@@ -179,11 +179,11 @@ class Prefetch(Generic[T]):
         """
         return self._total is None or self._offset <= self._total or not len(self._read_ahead)
 
-    async def _fetch_part(self, part: Part) -> tuple[_Piece[T], Sequence[Part]]:
+    async def _fetch_part(self, part: ListPart) -> tuple[_Piece[T], Sequence[ListPart]]:
         asked, page = await self._plan.request(part.size, partial(self._fetch, part.offset))
         last, end = page.is_last(asked), part.offset + page.received
         if last or end >= part.until:
-            return _Piece(page, True, last), ()
+            return _Piece(page, ends_part=True, ends_list=last), ()
         size = part.size if self._plan.is_fixed else self._plan.count
         lacking = divided(end, part.offset + part.size, size=size) if page.received < part.size else ()
-        return _Piece(page, False, False), tuple(lacking)
+        return _Piece(page, ends_part=False, ends_list=False), tuple(lacking)

@@ -15,13 +15,13 @@ from attrs import define, field, frozen
 from carecloud_async.paging.page_plan import PagePlan
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
-__all__ = ["Part", "ReadAhead", "divided"]
+__all__ = ["ListPart", "ReadAhead", "divided"]
 
 P = TypeVar("P")
 
 
 @frozen
-class Part:
+class ListPart:
     """A part of a list.
 
     Attributes:
@@ -34,25 +34,20 @@ class Part:
     size: int
     until: int
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing of its part comes behind it."""
-        return self.offset + self.size >= self.until
 
-
-def divided(offset: int, until: int, *, size: int, overlap: int = 0) -> Iterator[Part]:
-    """Divide what is left of a part.
+def divided(offset: int, until: int, *, size: int, overlap: int = 0) -> Iterator[ListPart]:
+    """Yield the pieces of what is left of a part.
 
     Args:
-        offset: where it begins.
-        until: where it ends.
+        offset: where that begins.
+        until: where the part ends.
         size: the records of a piece.
         overlap: the records that each piece shares with the next.
     """
     while True:
-        piece = Part(offset, min(size, until - offset), until)
+        piece = ListPart(offset, min(size, until - offset), until)
         yield piece
-        if piece.is_whole:
+        if offset + piece.size >= until:
             return
         offset += max(piece.size - overlap, 1)
 
@@ -79,9 +74,9 @@ class ReadAhead(Generic[P]):
 
     def __init__(
         self,
-        fetch: Callable[[Part], Awaitable[tuple[P, Sequence[Part]]]],
+        fetch: Callable[[ListPart], Awaitable[tuple[P, Sequence[ListPart]]]],
         *,
-        next_part: Callable[[], Part | None],
+        next_part: Callable[[], ListPart | None],
         tasks: BackgroundTasks,
         plan: PagePlan,
     ) -> None:
@@ -90,7 +85,7 @@ class ReadAhead(Generic[P]):
         self._tasks = tasks
         self._plan = plan
         self._pending: deque[PendingPage[P]] = deque()
-        self._lacking: deque[tuple[PendingPage[P], Part]] = deque()
+        self._lacking: deque[tuple[PendingPage[P], ListPart]] = deque()
         self._in_flight = 0
 
     def __len__(self) -> int:
@@ -135,7 +130,7 @@ class ReadAhead(Generic[P]):
             self._in_flight += 1
             self._tasks.start(self._run, pending, part)
 
-    async def _run(self, pending: PendingPage[P], part: Part) -> None:
+    async def _run(self, pending: PendingPage[P], part: ListPart) -> None:
         try:
             pending.page, lacking = await self._fetch(part)
             self._add(pending, lacking)
@@ -147,7 +142,7 @@ class ReadAhead(Generic[P]):
         if pending.error is None:
             self.fill()
 
-    def _add(self, pending: PendingPage[P], lacking: Sequence[Part]) -> None:
+    def _add(self, pending: PendingPage[P], lacking: Sequence[ListPart]) -> None:
         """Have the pieces that a page lacks come behind it."""
         if not lacking or pending not in self._pending:
             return

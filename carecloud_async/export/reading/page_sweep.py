@@ -17,7 +17,7 @@ from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async.export.storage.checkpoint import Position
 from carecloud_async.paging.page_plan import Fetched, PagePlan
-from carecloud_async.paging.read_ahead import Part, ReadAhead, divided
+from carecloud_async.paging.read_ahead import ListPart, ReadAhead, divided
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 __all__ = ["Accept", "PageSweep"]
@@ -151,7 +151,7 @@ class PageSweep:
         while not self._done and (page := await ahead.take()) is not None:
             await self._settle(page)
 
-    def _next_part(self) -> Part | None:
+    def _next_part(self) -> ListPart | None:
         promised = self._total if self._trusting else None
         if self._done or not self._ahead or not self._may_go_on():
             return None
@@ -160,14 +160,14 @@ class PageSweep:
         if promised is None and self._next > self._end + self._full * self._plan.width:
             return None
         offset, size = max(self._next, 0), self._full
-        part = Part(offset, size, offset + size)
+        part = ListPart(offset, size, offset + size)
         self._next = offset + max(size - self._overlap_in(part), 1)
         return part
 
-    def _overlap_in(self, part: Part) -> int:
+    def _overlap_in(self, part: ListPart) -> int:
         return max(min(self._overlap, part.size // 2), 1)
 
-    async def _fetch_part(self, part: Part) -> tuple[RawPage, Sequence[Part]]:
+    async def _fetch_part(self, part: ListPart) -> tuple[RawPage, Sequence[ListPart]]:
         """Get the page of a part of the list, and the pieces that it lacks."""
         if self._plan.is_fixed:
             return await self._fetch(part.offset), ()
