@@ -4,26 +4,18 @@ The first page comes alone and asks for `FIRST` records: a server that caps page
 ones at a time follow, and from there `hill_climb` goes on. Once it has settled, the numbers stay until the throughput
 has clearly changed for several flights in a row, and each new search makes the next one wait longer.
 
-A page larger than all that came whole before is asked for without patience: if the server fails at it or caps it, the
-rest is asked for in smaller ones and no larger one is tried again.
+The plan runs the search: `hill_climb` says what to try, `delivery_rate` measures it, `auto_bounds` and `trusted_count`
+say how far it may go, and `throughput_watch` when to begin anew.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TypeVar
 
-from carecloud_async.errors import (
-    ApiError,
-    BadRequestError,
-    CareCloudError,
-    RateLimitError,
-    ResponseError,
-    ServerError,
-    TransportError,
-)
-from carecloud_async.paging.auto import AUTO, DEFAULT_COUNT, Auto
+from carecloud_async.errors import CareCloudError, RateLimitError
+from carecloud_async.paging.auto import AUTO, Auto
+from carecloud_async.paging.auto_bounds import AutoBounds
 from carecloud_async.paging.delivery_rate import DeliveryRate, PendingRequest, Sample, Trial
 from carecloud_async.paging.hill_climb import (
     LARGE,
@@ -36,41 +28,23 @@ from carecloud_async.paging.hill_climb import (
     search_while_held,
 )
 from carecloud_async.paging.page_plan import Fetched, FixedPlan, PagePlan, Send
+from carecloud_async.paging.throughput_watch import ThroughputWatch
+from carecloud_async.paging.trusted_count import may_be_too_large
 
-__all__ = ["BUDGET", "FIRST", "MAX_COUNT", "PAGE_BYTES", "WIDTH", "AutoPlan", "make_plan"]
+__all__ = ["FIRST", "AutoPlan", "make_plan"]
 
 P = TypeVar("P")
 
-#: The requests at once to begin with, after the first page.
-WIDTH = 8
 #: The records of the first page.
 FIRST = 200
 #: The records of the pages behind it at least.
 _SECOND = 400
 #: They are larger, up to `LARGE`, where they come in so many seconds even if each record has its price.
 _QUICK = 0.08
-#: The records of a page at most.
-MAX_COUNT = 5000
-#: The bytes of a page at most, and of all pages in flight together; 20 pages of 1,000 customers are 26 MB.
-PAGE_BYTES, BUDGET = 8 * 2**20, 32 * 2**20
-#: A page may take so many seconds at most, as far as that can be foreseen: reads are given 30.
-_LONGEST = 5.0
-#: The width is so much larger than what keeps the rate limiter busy.
-_AMPLE = 1.5
-#: Records so much larger than those before ask for a new search: the page size is bounded by their bytes.
-_GROWN = 2
 #: One page for five in flight may lie waiting beside them. More would be lost when an export is killed.
 _PART = 5
-#: The factor between two flights that are alike.
-_STEADY = 1.25
-#: A throughput outside these parts of the settled one has clearly changed.
-_LOW, _HIGH = 0.6, 1.67
-#: The flights in a row that must show it, before the first new search.
+#: The flights in a row that must show a change, before the first new search.
 _PATIENCE = 3
-#: The requests that are looked at together, at least.
-_WATCHED = 8
-#: The status of an answer that a server finds too large.
-_TOO_LARGE = 413
 
 
 def make_plan(
@@ -107,39 +81,25 @@ class AutoPlan:
         now: Callable[[], float],
         rate: Callable[[], float | None] = lambda: None,
     ) -> None:
-        self._fixed_width = None if width == AUTO else width
-        self._fixed_count = None if count == AUTO else count
-        self._most_requests = max(most_requests, 1)
         self._now = now
-        self._limit = rate
         self._delivery = DeliveryRate()
-        self._setting = Setting(width=self._fixed_width or WIDTH, count=self._fixed_count or FIRST)
-        self._ceiling = MAX_COUNT
-        self._whole = 0
-        self._bytes = self._records = 0
-        self._each = 0.0
-        self._pace = self._latency = 0.0
-        self._search: Search | None = None
+        self._bounds = AutoBounds(width=width, count=count, most_requests=most_requests, rate=rate)
+        self._setting = self._bounds.first(FIRST)
         self._trial = Trial(1)
-        self._watch: _Watch | None = None
+        self._pace = 0.0
+        self._search: Search | None = None
+        self._watch: ThroughputWatch | None = None
         self._patience = _PATIENCE
 
     @property
     def width(self) -> int:
         """See `PagePlan.width`."""
-        if self._fixed_width is not None:
-            return self._fixed_width
-        width = self._setting.width
-        limit = self._limit()
-        if limit is not None and self._latency:
-            # What would wait at the rate limiter is better asked for later, by what is known then (Little's law).
-            width = min(width, math.ceil(_AMPLE * limit * self._latency) + 1)
-        return max(min(width, self._most_width(self.count)), 1)
+        return self._bounds.width(self._setting)
 
     @property
     def count(self) -> int:
         """See `PagePlan.count`."""
-        return self._fixed_count or max(min(self._setting.count, self._ceiling), 1)
+        return self._bounds.count(self._setting)
 
     @property
     def spare(self) -> int:
@@ -150,7 +110,7 @@ class AutoPlan:
     @property
     def is_fixed(self) -> bool:
         """See `PagePlan.is_fixed`."""
-        return self._fixed_count is not None
+        return self._bounds.is_count_fixed
 
     @property
     def settled(self) -> bool:
@@ -159,170 +119,103 @@ class AutoPlan:
 
     async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
         """See `PagePlan.request`."""
-        hurried = True
+        trusted, hurried = self._bounds.trusted, True
         while True:
-            asked = wanted if self.is_fixed else min(wanted, self._ceiling)
-            untried = not self.is_fixed and asked > max(self._whole, DEFAULT_COUNT)
+            asked = wanted if self.is_fixed else min(wanted, trusted.most)
+            untried = not self.is_fixed and trusted.is_untried(asked)
             request = self._delivery.begin(asked, trial=self._trial, now=self._now())
             try:
                 found = await send(asked, untried and hurried)
             except CareCloudError as error:
-                if not untried or not _may_be_too_large(error, hurried=hurried):
+                if untried and hurried and isinstance(error, RateLimitError):
+                    hurried = False  # it says nothing of the size: the same once more, with patience
+                elif untried and may_be_too_large(error):
+                    hurried = True
+                    trusted.on_failure()
+                else:
                     raise
-                hurried = not isinstance(error, RateLimitError)
-                if hurried:
-                    self._lower_ceiling(max(self._whole, DEFAULT_COUNT))
             else:
                 self._note(request, found)
                 return asked, found.page
 
     def _note(self, request: PendingRequest, found: Fetched[P]) -> None:
-        asked, received = request.asked, found.received
-        self._bytes += found.size
-        self._records += received
-        if received >= asked:
-            self._whole = max(self._whole, asked)
-        elif received and not found.at_end and asked > self._whole:
-            self._lower_ceiling(max(received, self._whole))
+        bounds, received = self._bounds, found.received
+        bounds.budget.add(received, found.size)
+        bounds.trusted.on_page(request.asked, received, at_end=found.at_end)
         sample = self._delivery.end(request, received, now=self._now(), sent_at=found.sent_at)
         if sample is None:
             return
         if self._search is None:
-            self._pace, self._latency = sample.pace, sample.pace * received
-            self._begin_behind_one_page()
-        elif self.is_fixed or asked >= min(request.trial.count, self._ceiling):
+            self._learn_pace(sample.pace, received)
+            self._start(self._first_search())
+        elif self.is_fixed or request.asked >= min(request.trial.count, bounds.trusted.most):
             self._measure(request.trial, sample)
-        if found.size > max(PAGE_BYTES, _GROWN * self._each * received) and not self.is_fixed:
-            self._bytes, self._records = found.size, received
-            self._begin()
+        if not self.is_fixed and bounds.budget.is_outgrown(received, found.size):
+            bounds.budget.restart(received, found.size)
+            self._start(self._new_search())
 
-    def _lower_ceiling(self, count: int) -> None:
-        self._ceiling = max(min(self._ceiling, count), 1)
+    def _measure(self, trial: Trial, sample: Sample) -> None:
+        if trial is not self._trial:
+            trial.add(sample)  # it is over, but its figures sharpen
+        elif self._watch is not None:
+            if self._watch.has_changed(sample.rate):
+                self._patience *= 2
+                self._start(self._new_search())
+        elif trial.add(sample) and (under_way := self._search) is not None:
+            self._learn_pace(trial.outcome().pace, self.count)
+            self._go_on(lambda: under_way.send(trial.outcome))
 
-    def _begin_behind_one_page(self) -> None:
-        """Begin the first search."""
-        pace, width, bounds = self._pace, self._width_to_begin, self._bounds
-        if self._is_scarce(width):
-            self._search = search_while_held(self._start(width, self._setting.count), bounds, pace=pace)
-        else:
-            start = self._start(width, max(min(int(_QUICK / pace), LARGE), _SECOND))
-            if start.count > self._setting.count and not self.is_fixed:
-                self._search = search_behind_one_page(start, bounds, pace=pace)
-            else:
-                self._search = search(start, bounds, clean=False)
-        self._go_on(lambda search: next(search))
+    def _learn_pace(self, pace: float, records: int) -> None:
+        self._pace = pace
+        self._bounds.limiter.latency = pace * records
 
-    def _begin(self) -> None:
-        """Begin a search from where it stands."""
-        self._watch = None
-        self._search = search(self._start(self._width_to_begin, self._setting.count), self._bounds)
-        self._go_on(lambda search: next(search))
+    def _first_search(self) -> Search:
+        """Return the search behind the first page."""
+        pace, setting, bounds = self._pace, self._setting, self._search_bounds
+        width = self._bounds.width_of_search(setting)
+        if self._bounds.limiter.is_scarce(width):
+            return search_while_held(self._within_bounds(width, setting.count), bounds, pace=pace)
+        start = self._within_bounds(width, max(min(int(_QUICK / pace), LARGE), _SECOND))
+        if start.count > setting.count and not self.is_fixed:
+            return search_behind_one_page(start, bounds, pace=pace)
+        return search(start, bounds, clean=False)
 
-    def _start(self, width: int, count: int) -> Setting:
+    def _new_search(self) -> Search:
+        """Return a search from where it stands."""
+        width = self._bounds.width_of_search(self._setting)
+        return search(self._within_bounds(width, self._setting.count), self._search_bounds)
+
+    def _within_bounds(self, width: int, count: int) -> Setting:
         most = count if self.is_fixed else self._most_records(width, self._pace)
         return Setting(width=width, count=max(min(count, most), 1))
 
     @property
-    def _width_to_begin(self) -> int:
-        return self._fixed_width or min(self._setting.width, self._most_requests)
-
-    @property
-    def _bounds(self) -> Bounds:
-        return Bounds(most_records=self._most_records, most_requests=self._most_width)
+    def _search_bounds(self) -> Bounds:
+        return Bounds(most_records=self._most_records, most_requests=self._bounds.most_requests)
 
     def _most_records(self, width: int, pace: float) -> int:
-        if self.is_fixed:
-            return 0
-        most = float(min(MAX_COUNT, self._ceiling))
-        if self._bytes:
-            each = self._bytes / self._records
-            most = min(most, PAGE_BYTES / each, BUDGET / (each * min(width, self.width)))
-        return int(min(most, _LONGEST / pace) if pace else most)
+        return self._bounds.most_records(min(width, self.width), pace)
 
-    def _most_width(self, count: int) -> int:
-        if self._fixed_width is not None:
-            return 0
-        if not self._each:
-            return self._most_requests
-        most = int(BUDGET / (count * self._each))
-        return min(self._most_requests, max(most, WIDTH) if self.is_fixed else most)
+    def _start(self, begun: Search) -> None:
+        self._search, self._watch = begun, None
+        self._go_on(lambda: next(begun))
+
+    def _go_on(self, step: Callable[[], Try]) -> None:
+        """Try what the search says next, or settle on what it ended with."""
+        try:
+            self._try(step())
+        except StopIteration as end:
+            self._try(Try(setting=end.value))
+            self._watch = ThroughputWatch(width=self.width, patience=self._patience)
 
     def _try(self, tried: Try) -> None:
         self._setting = tried.setting
-        self._each = self._bytes / self._records if self._records else 0.0
+        self._bounds.budget.hold()
         self._trial = Trial(
             self.width,
             count=tried.setting.count,
             before=tried.before,
             beats=tried.beats,
             clean=tried.clean,
-            scarce=self._is_scarce(tried.setting.width),
+            scarce=self._bounds.limiter.is_scarce(tried.setting.width),
         )
-
-    def _is_scarce(self, width: int) -> bool:
-        """Return whether fewer requests at once would keep the rate limiter busy: then it is what bounds."""
-        limit = self._limit()
-        return limit is not None and limit * self._latency < width
-
-    def _measure(self, trial: Trial, sample: Sample) -> None:
-        if trial is not self._trial:
-            trial.add(sample)
-        elif self._watch is not None:
-            if self._watch.has_changed(sample):
-                self._patience *= 2
-                self._begin()
-        elif trial.add(sample):
-            outcome = trial.outcome()
-            self._pace, self._latency = outcome.pace, outcome.pace * self.count
-            self._go_on(lambda search: search.send(trial.outcome))
-
-    def _go_on(self, step: Callable[[Search], Try]) -> None:
-        if self._search is None:
-            return
-        try:
-            self._try(step(self._search))
-        except StopIteration as end:
-            self._try(Try(setting=end.value))
-            self._watch = _Watch(size=max(self.width, _WATCHED), patience=self._patience)
-
-
-class _Watch:
-    """Watches whether the throughput of a settled plan changes clearly.
-
-    Args:
-        size: the requests of a flight.
-        patience: the flights in a row that must show it.
-    """
-
-    def __init__(self, *, size: int, patience: int) -> None:
-        self._size = size
-        self._patience = patience
-        self._rates: list[float] = []
-        self._before = 0.0
-        self._settled = 0.0
-        self._others = 0
-
-    def has_changed(self, sample: Sample) -> bool:
-        """Note a measurement; return whether it has changed."""
-        self._rates.append(sample.rate)
-        if len(self._rates) < self._size:
-            return False
-        rate, self._rates = sorted(self._rates)[len(self._rates) // 2], []
-        if not self._settled:
-            # The first flights share their time with those of the setting before.
-            is_steady = 1 / _STEADY <= rate / (self._before or math.inf) <= _STEADY
-            self._settled, self._before = rate if is_steady else 0.0, rate
-            return False
-        self._others = 0 if _LOW <= rate / self._settled <= _HIGH else self._others + 1
-        return self._others >= self._patience
-
-
-def _may_be_too_large(error: CareCloudError, *, hurried: bool) -> bool:
-    """Return whether a request may have failed because it asked for too many records."""
-    if isinstance(error, RateLimitError):
-        return hurried
-    if isinstance(error, BadRequestError):
-        return not error.invalid_params or any(param.name == "count" for param in error.invalid_params)
-    if isinstance(error, ApiError):
-        return isinstance(error, ServerError) or error.status == _TOO_LARGE
-    return isinstance(error, TransportError | ResponseError)
