@@ -199,7 +199,7 @@ async def test_records_of_great_size_keep_pages_small(tmp_path):
 async def test_a_pace_that_is_told_keeps_the_width_small(tmp_path):
     """Where the rate limiter holds calls back, requests do not queue: pages are larger instead."""
     server = Server(length=20_000)
-    async with server.connect(rate_limit=RateLimit(requests_per_second=200)) as client:
+    async with server.connect(rate_limit=RateLimit(requests_per_second=20)) as client:
         assert len(await prefetched(client, tmp_path)) == 20_000
     assert len(server.asked) < 20_000 / FIRST / 2
 
