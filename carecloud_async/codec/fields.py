@@ -11,10 +11,21 @@ import attrs
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import Unset
 
-__all__ = ["api_names", "core_type", "element_type", "field_types", "has_renamed_fields", "is_model"]
+__all__ = [
+    "API_NAME",
+    "LENIENT_IDS",
+    "api_names",
+    "core_type",
+    "element_type",
+    "field_types",
+    "has_renamed_fields",
+    "is_model",
+]
 
 #: The metadata of a field that the API calls otherwise, such as `from` for `from_`.
 API_NAME = "api_name"
+#: The attribute by which the SDK's own read models are known: their required texts may be missing, and are empty then.
+LENIENT_IDS = "__lenient_ids__"
 
 
 def is_model(into: Any) -> bool:

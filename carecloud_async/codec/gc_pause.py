@@ -3,7 +3,7 @@
 A page of a thousand customers is six thousand new objects. Python's collector would stop eight times in the middle of
 decoding them to look for circles, find none (all of them are wanted, and no record holds a circle), and take the ones
 that are decoded already for long-lived, so that its slow full runs come ten times as often. That was a third of the
-time of a listing. Nothing is left gc_paused: the collector's count stands, and it runs right behind the page.
+time of a listing. Nothing is left uncollected: the collector's count stands, and it runs right behind the page.
 """
 
 from __future__ import annotations

@@ -15,16 +15,13 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from carecloud_async.codec.envelope import value_decoder
-from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import LENIENT_IDS, api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.codec.scalars import SCALARS, Reader
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.warnings import FieldWarning
 
 __all__ = ["field_reader", "structure"]
-
-#: The attribute of a class whose required texts may be missing: they are read as empty.
-LENIENT_IDS = "__lenient_ids__"
 
 _converter = Converter(detailed_validation=False)
 
@@ -73,7 +70,7 @@ def _model_reader(into: Any) -> Reader:
     cls: Any = getattr(into, "__origin__", into)
     known = value_decoder(into) is not None
 
-    def read(value: Any, spot: FieldWarning) -> Any:
+    def read(value: Any, warning: FieldWarning) -> Any:
         if known and type(value) is dict:
             # One field seldom makes the whole record untidy: what is tidy below it costs a fifth this way.
             try:
@@ -85,7 +82,7 @@ def _model_reader(into: Any) -> Reader:
         if isinstance(value, cls):
             return value
         if value is not None and value not in ("", [], ()):
-            spot.note("not an object, read as an empty one")
+            warning.note("not an object, read as an empty one")
         return _compiled(into)({})
 
     return read
@@ -135,40 +132,36 @@ def _required_texts(into: Any) -> tuple[str, ...]:
 
 
 def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callable[[Any, Any], Any]:
-    spot, default, read, core = (
-        FieldWarning(cls.__name__, attribute.name),
-        attribute.default,
-        _reader(hint),
-        core_type(hint),
-    )
+    warning, default = FieldWarning(cls.__name__, attribute.name), attribute.default
+    read, core = _reader(hint), core_type(hint)
     if default is attrs.NOTHING and hint is str and getattr(cls, LENIENT_IDS, False):
-        return _id_hook(spot)
+        return _id_hook(warning)
     if default is None and core in _EXACT:
         # One call less for what is right already, most of every record.
-        return lambda value, _hint: value if value is None or type(value) is core else read(value, spot)
+        return lambda value, _hint: value if value is None or type(value) is core else read(value, warning)
     if default is None:
-        return lambda value, _hint: None if value is None else read(value, spot)
+        return lambda value, _hint: None if value is None else read(value, warning)
     if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        return lambda value, _hint: read(value, spot)
+        return lambda value, _hint: read(value, warning)
 
     def hook(value: Any, _hint: Any) -> Any:
         if value is None or (value == "" and core is not str):
             return default
-        found = read(value, spot)
+        found = read(value, warning)
         return default if found is None else found
 
     return hook
 
 
-def _id_hook(spot: FieldWarning) -> Callable[[Any, Any], str]:
+def _id_hook(warning: FieldWarning) -> Callable[[Any, Any], str]:
     """Read an id: a record that lacks one arrives with an empty one and a warning, so that no page is lost for it."""
 
     def hook(value: Any, _hint: Any) -> str:
         if type(value) is str:
             return value
-        found = None if value is None else SCALARS[str](value, spot)
+        found = None if value is None else SCALARS[str](value, warning)
         if found is None:
-            spot.note("missing from a record, read as an empty text")
+            warning.note("missing from a record, read as an empty text")
             return ""
         return str(found)
 
@@ -180,10 +173,10 @@ def _list_reader(container: Any, element: Any) -> Reader:
     read_element = _element_reader(element)
     keeps_null = element in {Any, object} or core_type(element) is not element
 
-    def read(value: Any, spot: FieldWarning) -> Any:
+    def read(value: Any, warning: FieldWarning) -> Any:
         if not isinstance(value, (list, tuple)):
-            value = _values(value, spot, objects=is_model(element))
-        found = (read_element(item, spot) for item in value)
+            value = _values(value, warning, objects=is_model(element))
+        found = (read_element(item, warning) for item in value)
         return cls(found if keeps_null else (item for item in found if item is not None))
 
     return read
@@ -194,32 +187,32 @@ def _element_reader(element: Any) -> Reader:
     if not is_model(core_type(element)):
         return read
 
-    def read_object(value: Any, spot: FieldWarning) -> Any:
+    def read_object(value: Any, warning: FieldWarning) -> Any:
         if value is None or isinstance(value, (str, int, float)):
-            return None if value is None or value == "" else spot.lost("an element that is not an object")
-        return read(value, spot)
+            return None if value is None or value == "" else warning.lost("an element that is not an object")
+        return read(value, warning)
 
     return read_object
 
 
-def _values(value: Any, spot: FieldWarning, *, objects: bool) -> list[Any]:
+def _values(value: Any, warning: FieldWarning, *, objects: bool) -> list[Any]:
     """Read what came in place of a list: PHP sends an object for a list with gaps."""
     if isinstance(value, Mapping) and all(isinstance(item, Mapping) == objects for item in value.values()):
         return list(value.values())
     if value is not None and value != "":
-        spot.note("not a list, read as an empty one")
+        warning.note("not a list, read as an empty one")
     return []
 
 
 def _foreign_reader(hint: Any) -> Reader:
     """Leave types that are none of ours (a user's dataclass, a dict) to cattrs; what it refuses is lost."""
 
-    def read(value: Any, spot: FieldWarning) -> Any:
+    def read(value: Any, warning: FieldWarning) -> Any:
         if value is None:
             return None
         try:
             return _converter.structure(value, hint)
         except Exception:  # noqa: BLE001  (whatever a foreign type raises: the record must arrive)
-            return spot.lost("not of the expected type")
+            return warning.lost("not of the expected type")
 
     return read

@@ -14,12 +14,12 @@ from attrs import frozen
 from carecloud_async.codec.envelope import page_decoder
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.read import REFUSED, DecodedPage, cut, total
+from carecloud_async.codec.slices import exhaust
 from carecloud_async.codec.unread import UnreadRecords, habit_of
 
 __all__ = ["UnreadPage", "page", "page_slices", "unread_page"]
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 #: The largest page, in bytes, that is decoded at once, in two or three milliseconds: cutting it first costs a sixth.
 WHOLE_PAGE = 2**20
@@ -95,16 +95,6 @@ def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | Unr
     """
     found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not habit_of(into).untidy else None
     return _cut(body, key, into) if found is None else found
-
-
-def exhaust(slices: Generator[object, None, R]) -> R:
-    """Run a computation in slices at once, and return the value that its generator returns."""
-    while True:
-        try:
-            next(slices)
-        except StopIteration as end:
-            result: R = end.value
-            return result
 
 
 def _cut(body: bytes, key: str, into: type[T]) -> UnreadPage[T]:

@@ -9,6 +9,7 @@ import msgspec
 
 from carecloud_async.codec.read import DecodedPage, cut, total
 from carecloud_async.codec.repair import load, sanitize_utf8
+from carecloud_async.codec.slices import exhaust
 
 __all__ = ["raw_page", "raw_page_slices"]
 
@@ -33,13 +34,7 @@ def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the list is missing.
     """
-    slices = raw_page_slices(body, key=key)
-    while True:
-        try:
-            next(slices)
-        except StopIteration as end:
-            found: DecodedPage[bytes] = end.value
-            return found
+    return exhaust(raw_page_slices(body, key=key))
 
 
 def raw_page_slices(body: bytes, *, key: str) -> Generator[None, None, DecodedPage[bytes]]:

@@ -26,7 +26,7 @@ _ZERO_DATE = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
 _BOOLEANS: dict[Any, bool] = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
 
 
-def read_str(value: Any, spot: FieldWarning) -> Any:
+def read_str(value: Any, warning: FieldWarning) -> Any:
     """Keep text exactly as sent; write a number out in digits, a boolean as `true` or `false`."""
     if value is None or type(value) is str:
         return value
@@ -38,10 +38,10 @@ def read_str(value: Any, spot: FieldWarning) -> Any:
         return str(value)
     if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
-    return spot.lost("not a text")
+    return warning.lost("not a text")
 
 
-def read_int(value: Any, spot: FieldWarning) -> Any:
+def read_int(value: Any, warning: FieldWarning) -> Any:
     """Take whole numbers, also as text or as a float without fraction."""
     if value is None or type(value) is int:
         return value
@@ -53,10 +53,10 @@ def read_int(value: Any, spot: FieldWarning) -> Any:
             return int(text.partition(".")[0])
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1:
         return int(value)
-    return spot.lost("not a whole number")
+    return warning.lost("not a whole number")
 
 
-def read_float(value: Any, spot: FieldWarning) -> Any:
+def read_float(value: Any, warning: FieldWarning) -> Any:
     """Take finite numbers, also as text."""
     if value is None or type(value) is float:
         return value
@@ -69,7 +69,7 @@ def read_float(value: Any, spot: FieldWarning) -> Any:
         number = _as_float(value)
     else:
         number = math.nan
-    return number if math.isfinite(number) else spot.lost("not a number")
+    return number if math.isfinite(number) else warning.lost("not a number")
 
 
 def _as_float(value: int) -> float:
@@ -79,7 +79,7 @@ def _as_float(value: int) -> float:
         return math.nan
 
 
-def read_bool(value: Any, spot: FieldWarning) -> Any:
+def read_bool(value: Any, warning: FieldWarning) -> Any:
     """Take booleans, 0 and 1, also as text; nothing else is ever True."""
     if value is None or isinstance(value, bool):
         return value
@@ -91,10 +91,10 @@ def read_bool(value: Any, spot: FieldWarning) -> Any:
             return _BOOLEANS[text]
     elif isinstance(value, (int, float)) and value in {0, 1}:
         return bool(value)
-    return spot.lost("not a boolean")
+    return warning.lost("not a boolean")
 
 
-def read_date(value: Any, spot: FieldWarning) -> Any:
+def read_date(value: Any, warning: FieldWarning) -> Any:
     """Take `YYYY-MM-DD`; a time behind it is dropped."""
     if isinstance(value, datetime):
         return value.date()
@@ -105,7 +105,7 @@ def read_date(value: Any, spot: FieldWarning) -> Any:
         if not text:
             return None
         if _is_zero_date(text):
-            return spot.lost("zero date")
+            return warning.lost("zero date")
         if len(text) == len("YYYY-MM-DD"):
             found = _day(text)
         else:
@@ -113,10 +113,10 @@ def read_date(value: Any, spot: FieldWarning) -> Any:
             found = None if moment is None else moment.date()
         if found is not None:
             return found
-    return spot.lost("not a date")
+    return warning.lost("not a date")
 
 
-def read_datetime(value: Any, spot: FieldWarning) -> Any:
+def read_datetime(value: Any, warning: FieldWarning) -> Any:
     """Take `YYYY-MM-DD HH:MM:SS`; a date alone is its midnight, an offset is dropped and the wall clock kept."""
     if value is None:
         return None
@@ -125,7 +125,7 @@ def read_datetime(value: Any, spot: FieldWarning) -> Any:
         if not text:
             return None
         if _is_zero_date(text):
-            return spot.lost("zero date")
+            return warning.lost("zero date")
         found = _moment(text)
     elif isinstance(value, datetime):
         found = value
@@ -134,14 +134,14 @@ def read_datetime(value: Any, spot: FieldWarning) -> Any:
     else:
         found = None
     if found is None:
-        return spot.lost("not a date with time")
+        return warning.lost("not a date with time")
     if found.tzinfo is None:
         return found
-    spot.note("a timestamp with an offset, which is dropped: project-local times have none")
+    warning.note("a timestamp with an offset, which is dropped: project-local times have none")
     return found.replace(tzinfo=None)
 
 
-def read_time(value: Any, spot: FieldWarning) -> Any:
+def read_time(value: Any, warning: FieldWarning) -> Any:
     """Take `HH:MM:SS`, also without its seconds."""
     if value is None or isinstance(value, time):
         return value
@@ -153,7 +153,7 @@ def read_time(value: Any, spot: FieldWarning) -> Any:
             return msgspec.convert(f"{text}:00" if len(text) == len("HH:MM") else text, time)
         except msgspec.ValidationError:
             pass
-    return spot.lost("not a time of day")
+    return warning.lost("not a time of day")
 
 
 def _is_zero_date(text: str) -> bool:
@@ -180,7 +180,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def read_any(value: Any, _spot: FieldWarning) -> Any:
+def read_any(value: Any, _warning: FieldWarning) -> Any:
     """Take the value as it is."""
     return value
 

@@ -12,18 +12,17 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from carecloud_async.codec.envelope import raw_page_decoder
+from carecloud_async.codec.fields import LENIENT_IDS
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, kind_of
-from carecloud_async.codec.pages import exhaust
 from carecloud_async.codec.read import REFUSED, DecodedPage, data, record, structure, total
 from carecloud_async.codec.repair import load
+from carecloud_async.codec.slices import exhaust
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.errors import ConfigurationError
 
-__all__ = ["any_page", "any_page_slices", "is_model", "only_list", "target_reader", "value_reader"]
+__all__ = ["any_page", "any_page_slices", "is_read_model", "only_list", "target_reader", "value_reader"]
 
-#: The attribute by which the SDK's own read models are known.
-_LENIENT = "__lenient_ids__"
 #: Messages of msgspec that name fields and kinds, and never quote a value.
 _QUOTES_NOTHING = ("Expected `", "Object missing required field `")
 
@@ -40,7 +39,7 @@ def target_reader(into: Any) -> Callable[[bytes], Any]:
     Raises:
         ConfigurationError: nothing can be read into the type.
     """
-    if is_model(into):
+    if is_read_model(into):
         return lambda body: record(body, into)
     read = value_reader(into)
     if get_origin(into) is list or into is list:
@@ -52,9 +51,9 @@ def target_reader(into: Any) -> Callable[[bytes], Any]:
 def value_reader(into: Any) -> Callable[[Any], Any]:
     """Return the function that reads plain JSON values into a type; see `target_reader`."""
     read = _declared_reader(into)
-    if is_model(into):
+    if is_read_model(into):
         return read
-    if get_origin(into) is list and is_model(get_args(into)[0]):
+    if get_origin(into) is list and is_read_model(get_args(into)[0]):
         return lambda values: [read(value) for value in values if value is not None]
     return lambda value: read(_without_zero_dates(value))
 
@@ -62,9 +61,9 @@ def value_reader(into: Any) -> Callable[[Any], Any]:
 @typed_cache
 def _declared_reader(into: Any) -> Callable[[Any], Any]:
     """Return the function that reads values without zero dates into a type as it is declared."""
-    if is_model(into):
+    if is_read_model(into):
         return lambda value: _model(value, into)
-    if get_origin(into) is list and is_model(get_args(into)[0]):
+    if get_origin(into) is list and is_read_model(get_args(into)[0]):
         return _declared_reader(get_args(into)[0])
     if _is_pydantic(into) or (get_origin(into) is list and _is_pydantic(get_args(into)[0])):
         return _pydantic_reader(into)
@@ -194,9 +193,9 @@ def _model(value: Any, into: Any) -> Any:
     return structure(value, into)
 
 
-def is_model(into: Any) -> bool:
+def is_read_model(into: Any) -> bool:
     """Return whether a type is a read model of the SDK, which is read by the lenient rules."""
-    return isinstance(into, type) and getattr(into, _LENIENT, False) is True
+    return isinstance(into, type) and getattr(into, LENIENT_IDS, False) is True
 
 
 def _is_pydantic(into: Any) -> bool:

@@ -13,7 +13,7 @@ from carecloud_async import codec
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import invalid_response
-from carecloud_async.codec.targets import any_page, any_page_slices, is_model, only_list
+from carecloud_async.codec.targets import any_page, any_page_slices, is_read_model, only_list
 from carecloud_async.paging.iterators import LazyPage, Page, ReceivedPage
 from carecloud_async.paging.page_plan import Fetched
 
@@ -50,7 +50,7 @@ class PageFetcher(Generic[T]):
     async def read(self, offset: int, count: int) -> Page[T]:
         """Get one page of records."""
         key, into = self.operation.result_key, self.into
-        if key is None or not is_model(into):
+        if key is None or not is_read_model(into):
             decode, slices = partial(any_page, key=key, into=into), partial(any_page_slices, key=key, into=into)
             return _page(await self._call(offset, count, decode, slices=slices), offset)
         sliced = partial(codec.page_slices, key=key, into=into)
@@ -92,7 +92,7 @@ class PageFetcher(Generic[T]):
 
     def _unread_decoder(self) -> tuple[_Decode[T], _Slices[T] | None]:
         key, into = self.operation.result_key, self.into
-        if key is None or not is_model(into):
+        if key is None or not is_read_model(into):
             return partial(any_page, key=key, into=into), partial(any_page_slices, key=key, into=into)
         return partial(codec.unread_page, key=key, into=into), None
 
