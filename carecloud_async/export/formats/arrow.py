@@ -21,7 +21,7 @@ from carecloud_async.export.formats.arrow_times import read_times, staged_type
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
 from carecloud_async.export.formats.schema import SchemaBuilder, Shape, is_slot_name, shape_of
 from carecloud_async.export.formats.sinks import Layout
-from carecloud_async.runtime.pacing import Pacer
+from carecloud_async.runtime.thread_yield import ThreadYielder
 
 __all__ = ["ArrowEncoder", "arrow_type", "require_pyarrow"]
 
@@ -46,14 +46,13 @@ class ArrowEncoder:
     Args:
         layout: the model, the wanted fields and the timestamps.
         builder: the fields that were found, for `columns="found"` and lists without a model.
-        pacer: lets other threads run in between; one of its own, if left out.
 
     Attributes:
         schema: the columns.
         nulls: how many values became null because their column cannot hold them, by dotted field name.
     """
 
-    def __init__(self, layout: Layout, builder: SchemaBuilder, *, pacer: Pacer | None = None) -> None:
+    def __init__(self, layout: Layout, builder: SchemaBuilder) -> None:
         import pyarrow as pa  # an extra
 
         fields = dict(layout.fields)
@@ -61,7 +60,7 @@ class ArrowEncoder:
         # A selection of nothing but the unknown fields must not become one of everything.
         shape = builder.shape.select(fields) if fields or not layout.fields else Shape(kind="object")
         self.nulls: Counter[str] = Counter()
-        self._pacer = Pacer() if pacer is None else pacer
+        self._yielder = ThreadYielder()
         self._model = builder.shape
         self._knows = builder.knows if keeps_unknown else None
         self._zone = zone = layout.timezone if layout.timestamps == "utc" else None
@@ -109,7 +108,7 @@ class ArrowEncoder:
         """Return a table of the known columns, read value by value; what no column can hold is null and counted."""
         import pyarrow as pa
 
-        rows = [self._read_row(load(line)) for line in self._pacer.each(lines)]
+        rows = [self._read_row(load(line)) for line in self._yielder.each(lines)]
         return pa.Table.from_pylist(rows, schema=self._known)
 
     def _read(self, lines: Sequence[bytes], *, unexpected: str) -> Any | None:
@@ -141,7 +140,7 @@ class ArrowEncoder:
 
         tidy: list[int] = []
         others: list[int] = []
-        for index, line in enumerate(self._pacer.each(lines)):
+        for index, line in enumerate(self._yielder.each(lines)):
             (tidy if self._is_tidy(line) else others).append(index)
         table = self._read([lines[index] for index in tidy], unexpected="ignore") if tidy else None
         if table is None:
@@ -160,7 +159,7 @@ class ArrowEncoder:
         return True
 
     def _unknown_texts(self, lines: Sequence[bytes]) -> list[str | None]:
-        return [self._unknown_text(line) for line in self._pacer.each(lines)]
+        return [self._unknown_text(line) for line in self._yielder.each(lines)]
 
     def _unknown_text(self, line: bytes) -> str | None:
         if self._knows is None or self._knows(line):

@@ -22,7 +22,7 @@ from carecloud_async.export.formats.csv_text import Row, RowText
 from carecloud_async.export.formats.pieces import pieces
 from carecloud_async.export.formats.schema import SchemaBuilder
 from carecloud_async.export.formats.sinks import Layout, SlicedSink
-from carecloud_async.runtime.pacing import Pacer
+from carecloud_async.runtime.thread_yield import ThreadYielder
 
 __all__ = ["CsvSink"]
 
@@ -33,9 +33,9 @@ _PIECES, _UNTIDY = 2, 8
 class CsvSink(SlicedSink):
     """See `Sink`."""
 
-    def __init__(self, file: BinaryIO, layout: Layout, *, pacer: Pacer | None = None) -> None:
+    def __init__(self, file: BinaryIO, layout: Layout) -> None:
         super().__init__(file, layout)
-        self._pacer = Pacer() if pacer is None else pacer
+        self._yielder = ThreadYielder()
         self._builder = SchemaBuilder(layout.into)
         self._columns: list[Path] = []
         self._text: RowText | None = None
@@ -44,7 +44,7 @@ class CsvSink(SlicedSink):
     def infer_schema(self, lines: Sequence[bytes]) -> None:
         """See `Sink.infer_schema`."""
         for _ in self.infer_schema_in_slices(lines):
-            self._pacer.rest()
+            self._yielder.rest()
 
     def infer_schema_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
         """See `SlicedSink.infer_schema_in_slices`."""
@@ -55,7 +55,7 @@ class CsvSink(SlicedSink):
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
         for _ in self.write_in_slices(lines):
-            self._pacer.rest()
+            self._yielder.rest()
 
     def write_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
         """See `SlicedSink.write_in_slices`."""

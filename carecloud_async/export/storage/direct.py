@@ -12,7 +12,7 @@ from carecloud_async.export.formats.compression import compressing
 from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink
 from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.export.storage.target import Target
-from carecloud_async.runtime.pacing import Pacer
+from carecloud_async.runtime.thread_yield import ThreadYielder
 
 __all__ = ["DirectFile"]
 
@@ -35,7 +35,7 @@ class DirectFile:
         self._target = target
         self._layout = layout
         self._encode = encode
-        self._pacer = Pacer()
+        self._yielder = ThreadYielder()
         self._file: BinaryIO | None = None
         self._stream: BinaryIO | None = None
         self._sink: Sink | None = None
@@ -63,7 +63,7 @@ class DirectFile:
         if self._target.format.sink is None:
             for data in self._encode(lines):
                 file.write(data)
-                self._pacer.rest()
+                self._yielder.rest()
             file.flush()
             return
         sink = self._begun(file)

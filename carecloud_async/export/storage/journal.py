@@ -16,7 +16,7 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.storage.checkpoint import Checkpoint, write_durably
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.runtime.durable_files import create_private, open_private
-from carecloud_async.runtime.pacing import Pacer
+from carecloud_async.runtime.thread_yield import ThreadYielder
 
 __all__ = ["Journal", "batches"]
 
@@ -34,7 +34,7 @@ class Journal:
     def __init__(self, workspace: Workspace, *, encode: Callable[[Sequence[bytes]], Iterable[bytes]]) -> None:
         self._workspace = workspace
         self._encode = encode
-        self._pacer = Pacer()
+        self._yielder = ThreadYielder()
         self._file: BufferedRandom | None = None
         self._size = 0
         self._crc = 0
@@ -76,7 +76,7 @@ class Journal:
                 file.write(data)
                 self._crc = zlib.crc32(data, self._crc)
                 self._size += len(data)
-                self._pacer.rest()
+                self._yielder.rest()
             file.flush()
             os.fsync(file.fileno())
         write_durably(self._workspace.checkpoint, checkpoint.sealed(size=self._size, crc=self._crc))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["Pacer"]
+__all__ = ["ThreadYielder"]
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _WORK, _NAP = 0.0007, 0.00005
 _STEPS = 16
 
 
-class Pacer:
+class ThreadYielder:
     """Lets other threads run between the steps of a long work.
 
     Args:

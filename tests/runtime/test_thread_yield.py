@@ -1,6 +1,6 @@
 """Long work in a worker thread: it rests after so much computing, and only then."""
 
-from carecloud_async.runtime.pacing import Pacer
+from carecloud_async.runtime.thread_yield import ThreadYielder
 
 
 class _Thread:
@@ -14,28 +14,28 @@ class _Thread:
         assert seconds > 0
         self.naps.append(round(self.time - 5, 4))
 
-    def pacer(self):
-        return Pacer(now=lambda: self.time, sleep=self.sleep)
+    def yielder(self):
+        return ThreadYielder(now=lambda: self.time, sleep=self.sleep)
 
 
 def test_it_rests_after_so_much_work():
     """Steps of a third of a millisecond rest after every third of them."""
     thread = _Thread()
-    pacer = thread.pacer()
+    yielder = thread.yielder()
     for _ in range(9):
         thread.time += 0.0003
-        pacer.rest()
+        yielder.rest()
     assert thread.naps == [0.0009, 0.0018, 0.0027]
 
 
 def test_another_thread_begins_with_a_rest():
     """Threads count their time each from its own beginning: one that goes on with less is heard, too."""
     thread = _Thread()
-    pacer = thread.pacer()
+    yielder = thread.yielder()
     thread.time = 1.0
-    pacer.rest()
+    yielder.rest()
     thread.time += 0.0003
-    pacer.rest()
+    yielder.rest()
     assert thread.naps == [-4.0]
 
 
@@ -43,7 +43,7 @@ def test_small_steps_rest_in_between():
     """Items are yielded all, in their order, with rests between some of them."""
     thread = _Thread()
     seen = []
-    for number in thread.pacer().each(range(100)):
+    for number in thread.yielder().each(range(100)):
         thread.time += 0.0001
         seen.append((number, len(thread.naps)))
     assert [number for number, _ in seen] == list(range(100))
