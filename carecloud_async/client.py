@@ -20,7 +20,7 @@ from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
 from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.context import ClientContext, Options
+from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
 from carecloud_async.calls.login import ManagerFactory
 from carecloud_async.calls.rate_limit import RateLimit, RateLimitPolicy, build_limiter
@@ -67,7 +67,7 @@ class _Parts:
     identities: IdentityRegistry
     own: IdentityHandle
     handle: IdentityHandle
-    options: Options
+    options: ViewOptions
 
     @cached_property
     def caller(self) -> Caller:
@@ -179,7 +179,7 @@ class CareCloud(Families, AnyCall):
             observers=(*observer_of(on_call), *watching),
             answers=None if cache is None else AnswerStore(cache, clock=clock),
         )
-        options = Options(language=language, timeout=Timeout.of(timeout), retry=retry)
+        options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
         managers = ManagerFactory(context=context, options=options, store=store, windows=windows)
         identities = IdentityRegistry(managers.make)
@@ -271,7 +271,7 @@ class CareCloud(Families, AnyCall):
         A timeout given here also applies with `http_client`. The retry budget stays the client's.
         """
         now = self._parts.options
-        options = Options(
+        options = ViewOptions(
             language=now.language if language is None else language,
             timeout=now.timeout if timeout is None else Timeout.of(timeout),
             retry=now.retry if retry is None else retry,

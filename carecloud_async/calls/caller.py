@@ -11,7 +11,7 @@ from carecloud_async import codec
 from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.calls.cached_calls import CachedCalls
-from carecloud_async.calls.context import ClientContext, Options
+from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.raw_response import RawResponse
@@ -53,7 +53,7 @@ class Caller:
         context: ClientContext,
         *,
         interface: Interface,
-        options: Options,
+        options: ViewOptions,
         manager: TokenManager | None = None,
         reuses: bool = True,
     ) -> None:
@@ -200,7 +200,7 @@ class Caller:
             context, self.options, call, builder=self._builder, auth=auth, decode=decode, slices=slices
         )
 
-    def with_options(self, options: Options, manager: TokenManager | None) -> Caller:
+    def with_options(self, options: ViewOptions, manager: TokenManager | None) -> Caller:
         """Return a caller for the same context with other options."""
         return Caller(self.context, interface=self.interface, options=options, manager=manager)
 

@@ -193,7 +193,7 @@ class ClientContext:
 
 
 @frozen(kw_only=True)
-class Options:
+class ViewOptions:
     """Options that a view may have of its own.
 
     Attributes:

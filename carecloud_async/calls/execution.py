@@ -12,7 +12,7 @@ from attrs import evolve
 from carecloud_async import codec
 from carecloud_async.auth.token_watch import note_login, watch_tokens
 from carecloud_async.calls.attempt import Attempt, kept_waiting
-from carecloud_async.calls.context import ClientContext, Options, at_limiter
+from carecloud_async.calls.context import ClientContext, ViewOptions, at_limiter
 from carecloud_async.calls.events import (
     AnswerHeaders,
     CallObserver,
@@ -73,7 +73,7 @@ class CallExecution(Generic[T]):
     def __init__(
         self,
         context: ClientContext,
-        options: Options,
+        options: ViewOptions,
         call: PreparedCall,
         *,
         builder: RequestBuilder,

@@ -15,7 +15,7 @@ from carecloud_async.auth.secret import digest
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.token import RenewalWindows
 from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.context import ClientContext, Options
+from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import server_date
 from carecloud_async.project import Interface
@@ -81,7 +81,7 @@ class ManagerFactory:
     """
 
     context: ClientContext
-    options: Options
+    options: ViewOptions
     store: TokenStore
     windows: RenewalWindows
     _index: StoredTokenIndex = field(factory=StoredTokenIndex, init=False, eq=False, repr=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from carecloud_async.calls.context import ClientContext, Options
+from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.bodies import ACCEPT_ENCODING
@@ -93,7 +93,7 @@ class RequestBuilder:
         options: the view's own settings.
     """
 
-    def __init__(self, context: ClientContext, interface: Interface, options: Options) -> None:
+    def __init__(self, context: ClientContext, interface: Interface, options: ViewOptions) -> None:
         self._http = context.http
         self._urls = context.urls
         self._base_path = context.project.base_path(interface)

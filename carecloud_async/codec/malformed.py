@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["HTML", "Damaged", "Malformed", "kind_of", "why_not_json"]
+__all__ = ["HTML", "Damaged", "Malformed", "json_kind", "why_not_json"]
 
 
 HTML = "the body looks like HTML, not JSON"
@@ -16,7 +16,7 @@ class Damaged(Malformed):
     """The body is not JSON, nor HTML: cut off or damaged on its way. Asking again may bring a sound one."""
 
 
-def kind_of(value: object) -> str:
+def json_kind(value: object) -> str:
     """Name the JSON kind of a Python value, with its article: `an object`, `a list`, `null`."""
     if value is None:
         return "null"

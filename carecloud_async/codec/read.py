@@ -20,7 +20,7 @@ from carecloud_async.codec.envelope import (
     value_decoder,
 )
 from carecloud_async.codec.fields import element_type, is_model
-from carecloud_async.codec.malformed import Malformed, kind_of
+from carecloud_async.codec.malformed import Malformed, json_kind
 from carecloud_async.codec.repair import load, sanitize_utf8
 
 __all__ = ["REFUSED", "DecodedPage", "convert", "cut", "data", "member", "record", "structure", "total"]
@@ -84,7 +84,7 @@ def record(body: bytes, into: type[T]) -> T:
     value = data(body)
     if not isinstance(value, list if element_type(into) is not None else dict):
         wanted = "an object" if element_type(into) is None else "a list"
-        raise Malformed(f"`data` is {kind_of(value)}, not {wanted}")
+        raise Malformed(f"`data` is {json_kind(value)}, not {wanted}")
     return structure(value, into)
 
 
@@ -130,7 +130,7 @@ def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
         return found.items, found.total_items
     value = _data_of(load(body))
     if not isinstance(value, dict):
-        raise Malformed(f"`data` is {kind_of(value)}, not an object")
+        raise Malformed(f"`data` is {json_kind(value)}, not an object")
     if key not in value:
         raise Malformed(f"`data` has no `{key}`")
     return [msgspec.json.encode(item) for item in _as_list(value[key], key)], value.get("total_items")
@@ -150,12 +150,12 @@ def _as_list(value: Any, key: str) -> list[Any]:
         return list(value.values())
     if isinstance(value, list):
         return value
-    raise Malformed(f"`{key}` is {kind_of(value)}, not a list")
+    raise Malformed(f"`{key}` is {json_kind(value)}, not a list")
 
 
 def _data_of(answer: Any) -> Any:
     if not isinstance(answer, dict):
-        raise Malformed(f"the answer is {kind_of(answer)}, not an object")
+        raise Malformed(f"the answer is {json_kind(answer)}, not an object")
     if "data" not in answer:
         raise Malformed("the answer has no `data`")
     return answer["data"]

@@ -14,7 +14,7 @@ import msgspec
 from carecloud_async.codec.envelope import raw_page_decoder
 from carecloud_async.codec.fields import LENIENT_IDS
 from carecloud_async.codec.gc_pause import gc_paused
-from carecloud_async.codec.malformed import Malformed, kind_of
+from carecloud_async.codec.malformed import Malformed, json_kind
 from carecloud_async.codec.read import REFUSED, DecodedPage, data, record, structure, total
 from carecloud_async.codec.repair import load
 from carecloud_async.codec.slices import exhaust
@@ -88,7 +88,7 @@ def only_list(value: Any) -> str:
         Malformed: there is none, or several; the message names them.
     """
     if not isinstance(value, dict):
-        raise Malformed(f"`data` is {kind_of(value)}, not an object")
+        raise Malformed(f"`data` is {json_kind(value)}, not an object")
     names: list[str] = [name for name, member in value.items() if isinstance(member, list)]
     if len(names) == 1:
         return names[0]
@@ -141,7 +141,7 @@ def _page_at_once(body: bytes, key: str | None, into: Any) -> DecodedPage[Any]:
     if isinstance(records, dict):  # PHP turns a list with gaps into an object
         records = list(records.values())
     if not isinstance(records, list):
-        raise Malformed(f"`{name}` is {kind_of(records)}, not a list")
+        raise Malformed(f"`{name}` is {json_kind(records)}, not a list")
     items = [read(value) for value in records if value is not None]
     return DecodedPage(items=items, total_items=total(found.get("total_items")), received=len(records))
 
@@ -189,7 +189,7 @@ def _list_in(value: Any) -> list[Any]:
 
 def _model(value: Any, into: Any) -> Any:
     if not isinstance(value, dict):
-        raise Malformed(f"a record is {kind_of(value)}, not an object")
+        raise Malformed(f"a record is {json_kind(value)}, not an object")
     return structure(value, into)
 
 

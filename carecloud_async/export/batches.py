@@ -34,11 +34,11 @@ from carecloud_async.export.formats.selection import field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import NotInOrderError
-from carecloud_async.export.reading.changed_scan import ChangedScan, is_wanted
-from carecloud_async.export.reading.deduplicator import Deduplicator, SeenIds
+from carecloud_async.export.reading.changed_scan import ChangedScan, deduplicator_since
+from carecloud_async.export.reading.deduplicator import SeenIds
 from carecloud_async.export.reading.ranges import IdRange, RangeScan
 from carecloud_async.export.reading.scan import make_report, scan
-from carecloud_async.export.reading.since import Since, parse_since
+from carecloud_async.export.reading.since import parse_since
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
@@ -214,7 +214,7 @@ class RecordBatches:
                 writer=writer,
                 reporter=reporter,
                 restart=restart,
-                make_deduplicator=lambda _: _deduplicator(seen, self._since),
+                make_deduplicator=lambda _: deduplicator_since(seen, self._since),
             )
 
     async def _scan_range(self, id_range: IdRange, writer: _BatchWriter) -> Counts:
@@ -226,10 +226,6 @@ class RecordBatches:
                 f"the server does not keep {self._source.name} in the order of ids any more: split it anew"
             ) from None
         return Counts(records=scan.records, drifted=scan.drifted, settled=scan.settled)
-
-
-def _deduplicator(seen: SeenIds, since: Since | None) -> Deduplicator:
-    return Deduplicator(seen, wanted=None if since is None else is_wanted(since))
 
 
 class _BatchWriter:

@@ -21,7 +21,7 @@ from carecloud_async.export.formats.selection import Selection, field_names, rea
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.progress import ProgressCallback, Reporter
-from carecloud_async.export.reading.changed_scan import ChangedScan, is_wanted
+from carecloud_async.export.reading.changed_scan import ChangedScan, deduplicator_since
 from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory, SeenIds
 from carecloud_async.export.reading.scan import make_report, scan
 from carecloud_async.export.reading.since import Since, parse_since
@@ -155,7 +155,7 @@ async def _run_direct(job: Job) -> ExportReport:
                 Checkpoint(),
                 commit=file.commit,
                 restart=refuse,
-                make_deduplicator=lambda _: _fresh_deduplicator(job, seen),
+                make_deduplicator=lambda _: deduplicator_since(seen, job.since),
                 interval=0.0,
                 abort=True,
             )
@@ -164,10 +164,6 @@ async def _run_direct(job: Job) -> ExportReport:
         file.close()
     report = make_report(job.source, counts, target=job.target.shown, resumed=False)
     return evolve(report, nulls=dict(file.nulls))
-
-
-def _fresh_deduplicator(job: Job, seen: SeenIds) -> Deduplicator:
-    return Deduplicator(seen, wanted=None if job.since is None else is_wanted(job.since))
 
 
 async def _run_file(job: Job) -> ExportReport:
@@ -208,7 +204,7 @@ async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) 
         ids = SeenIds(workspace.seen)
         seen.append(ids)
         if start is None or not resumed:
-            return _fresh_deduplicator(job, ids)
+            return deduplicator_since(ids, job.since)
         return _resumed_deduplicator(job, ids, start, workspace)
 
     async def restart() -> None:
@@ -266,8 +262,7 @@ def _resumed_deduplicator(job: Job, seen: SeenIds, start: Checkpoint, workspace:
     seen.forget_after(start.step)
     if len(seen) != start.known:
         raise ExportError(f"cannot resume: {workspace.seen} was changed since; export with resume=False to begin anew")
-    wanted = None if job.since is None else is_wanted(job.since)
-    return Deduplicator(seen, step=start.step, known=start.known, wanted=wanted)
+    return deduplicator_since(seen, job.since, step=start.step, known=start.known)
 
 
 def _encoder(job: Job) -> Callable[[Sequence[bytes]], Iterable[bytes]]:

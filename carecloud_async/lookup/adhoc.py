@@ -49,7 +49,7 @@ def find(
     return operation, {**values, **(path_params or {})}
 
 
-def find_list(
+def find_list_by_path(
     path: str, *, path_params: Mapping[str, Any] | None, key: str | None, id_field: str | None
 ) -> tuple[Operation, Mapping[str, Any]]:
     """Return the list operation that a path means, and the values of its placeholders; see `find`.

@@ -154,9 +154,9 @@ class AnyCall:
         Raises:
             ConfigurationError: an argument cannot work, or `count` or `offset` is given twice and differs.
         """
-        from carecloud_async.lookup.adhoc import find_list  # as above
+        from carecloud_async.lookup.adhoc import find_list_by_path  # as above
 
-        operation, values = find_list(path, path_params=path_params, key=key, id_field=id_field)
+        operation, values = find_list_by_path(path, path_params=path_params, key=key, id_field=id_field)
         params = conceal(params)
         params = {**check_count(operation.kinds, params or {})}
         for name, value, default in (("count", count, AUTO), ("offset", offset, 0)):

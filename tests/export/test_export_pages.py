@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.order import Order, _casefold
+from carecloud_async.export.reading.id_order import IdOrder, _casefold
 from carecloud_async.export.reading.pages import RawPage, _identity, _leading_ids, field_decoder
 
 IDS = st.one_of(
@@ -58,7 +58,7 @@ def test_a_page_taken_at_once_leaves_the_boundary_of_one_taken_bit_by_bit(ordere
     ids = data.draw(st.lists(st.integers(0, 40), min_size=1, max_size=10, unique=True).map(sorted))
     if data.draw(st.booleans()):
         ids = [*known[data.draw(st.integers(0, len(known) - 1)) :], *(one + 31 for one in ids)]
-    quick, careful = (Boundary(Order() if ordered else None, recent=known) for _ in range(2))
+    quick, careful = (Boundary(IdOrder() if ordered else None, recent=known) for _ in range(2))
     careful._continue = lambda ids: []
     if not quick.connects(_page(ids, 1)):
         return
@@ -68,7 +68,7 @@ def test_a_page_taken_at_once_leaves_the_boundary_of_one_taken_bit_by_bit(ordere
 
 def test_a_calm_page_is_taken_at_once():
     """A page that begins with the last known record needs no look at each of its records."""
-    boundary = Boundary(Order(), recent=["a", "b"])
+    boundary = Boundary(IdOrder(), recent=["a", "b"])
     assert boundary._continue(["b", "c", "d"]) == [1, 2]
     assert boundary.edge == "d"
     assert boundary.recent_ids == ["a", "b", "c", "d"]
@@ -78,7 +78,7 @@ def test_records_that_come_in_between_do_not_move_the_boundary():
     """A page far behind that ends with new records adds these, and what was known beyond them stays known."""
     known = [f"{number:02}" for number in range(10, 60)]
     between = _page(["11", "12", "12+", "12++"], 1)
-    boundary = Boundary(Order())
+    boundary = Boundary(IdOrder())
     boundary.advance(_page(known))
     boundary.check(between)
     assert boundary.advance(between) == [2, 3]

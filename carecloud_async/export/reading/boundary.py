@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from carecloud_async.export.reading.order import Order
+from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.pages import Identity, RawPage
 
 __all__ = ["Boundary", "NotInOrderError"]
@@ -55,7 +55,7 @@ class Boundary:
 
     def __init__(
         self,
-        order: Order | None = None,
+        order: IdOrder | None = None,
         *,
         recent: Sequence[Identity] = (),
         last: Identity | None = None,

@@ -17,7 +17,7 @@ from carecloud_async.codec.fields import field_types, is_model
 from carecloud_async.errors import BadRequestError
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.deduplicator import Deduplicator
+from carecloud_async.export.reading.deduplicator import Deduplicator, SeenIds
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher, field_decoder
@@ -27,7 +27,7 @@ from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position, Strategy
 from carecloud_async.paging.page_plan import PagePlan
 
-__all__ = ["FIELD", "ChangedScan", "has_changes", "is_wanted"]
+__all__ = ["FIELD", "ChangedScan", "deduplicator_since", "has_changes"]
 
 #: The field that says when a record changed.
 FIELD = "last_change"
@@ -159,8 +159,19 @@ class ChangedScan:
         return next((index for index, time in enumerate(times) if time is not None and time < self._since.local), None)
 
 
-def is_wanted(since: Since) -> Callable[[bytes], bool]:
-    """Return a function that says whether a record changed at or after a time."""
+def deduplicator_since(seen: SeenIds, since: Since | None, *, step: int = 0, known: int = 0) -> Deduplicator:
+    """Return the memory of seen records that selects those which changed at or after a time; all of them without one.
+
+    Args:
+        seen: the ids.
+        since: the time.
+        step: the last step in them.
+        known: their number.
+    """
+    return Deduplicator(seen, step=step, known=known, wanted=None if since is None else _is_wanted(since))
+
+
+def _is_wanted(since: Since) -> Callable[[bytes], bool]:
     times = _ChangeTimes()
 
     def wanted(line: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from carecloud_async.errors import BadRequestError
 from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory
-from carecloud_async.export.reading.order import Order
+from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.page_sweep import Accept, PageSweep
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder, boundary_fields
@@ -98,7 +98,7 @@ class FullScan:
         settled = False
         if params is not None:
             with contextlib.suppress(NotInOrderError):
-                boundary = Boundary(Order())
+                boundary = Boundary(IdOrder())
                 accept = self._accept_new(deduplicator, boundary, strategy=strategy)
                 sweep = self._sweep(params, boundary, accept, position=Position())
                 await sweep.run()
@@ -131,7 +131,7 @@ class FullScan:
     async def _read_ordered(self, params: Mapping[str, Any]) -> None:
         start = self._recorder.start
         boundary = Boundary(
-            Order(start.orders),
+            IdOrder(start.orders),
             recent=start.recent_ids,
             last=start.last_id,
             forgetful=start.counts.records > len(start.recent_ids),

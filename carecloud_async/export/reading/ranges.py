@@ -26,7 +26,7 @@ from attrs import frozen
 
 from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.full_scan import id_sort
-from carecloud_async.export.reading.order import Order
+from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async.export.source import ExportSource
@@ -46,7 +46,7 @@ class IdRange:
     Attributes:
         after: the id before the first of the range; `None` for the beginning of the list.
         until: the last id that may be in the range; `None` for the end of the list.
-        orders: the orders of ids that all probes agreed with, by name; see `Order`.
+        orders: the orders of ids that all probes agreed with, by name; see `IdOrder`.
         offset: where the range began when the bounds were found: a hint for where to look first.
     """
 
@@ -79,7 +79,7 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     if params is None or partitions < 2:
         return [IdRange()]
     first = await fetcher.fetch(0, source.fixed_count, params)
-    order = Order()
+    order = IdOrder()
     if first.total is None or not order.check(first.ids):
         return [IdRange()]
     bounds: list[Identity] = []
@@ -102,7 +102,7 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     ]
 
 
-def _all_agree(order: Order, ids: list[Identity]) -> bool:
+def _all_agree(order: IdOrder, ids: list[Identity]) -> bool:
     return all(order.compare(one, other) < 0 for one, other in pairwise(ids) if one != other)
 
 
@@ -134,7 +134,7 @@ class RangeScan:
         self._take = accept
         self._plan = source.plan(width)
         self._fetcher = RawPageFetcher(source)
-        self._order = Order(id_range.orders or None)
+        self._order = IdOrder(id_range.orders or None)
         self.records: int = 0
         self.drifted: bool = False
         self.settled: bool = False

@@ -13,7 +13,7 @@ from typing import Any
 
 from carecloud_async.export.reading.pages import Identity
 
-__all__ = ["Order"]
+__all__ = ["IdOrder"]
 
 _Keys = Sequence[Any] | None
 
@@ -55,7 +55,7 @@ _KEYS: dict[str, Callable[[Sequence[Identity]], _Keys]] = {
 }
 
 
-class Order:
+class IdOrder:
     """The orders that all pages so far agree with.
 
     Args:
