@@ -68,22 +68,23 @@ class LimiterLoad:
         rate: returns the requests a second that the rate limiter lets pass; `None` while it holds none back.
 
     Attributes:
+        requests_per_second: see `rate`.
         latency: the seconds that a page takes; 0 while unknown.
     """
 
     def __init__(self, rate: Callable[[], float | None]) -> None:
-        self._rate = rate
+        self.requests_per_second: Callable[[], float | None] = rate
         self.latency: float = 0.0
 
     def is_scarce(self, width: int) -> bool:
         """Return whether fewer requests at once would keep the limiter busy: then it is what bounds."""
-        rate = self._rate()
+        rate = self.requests_per_second()
         return rate is not None and rate * self.latency < width
 
     @property
     def most_requests(self) -> float:
         """What would wait at the limiter beyond this is better asked for later, by what is known then."""
-        rate = self._rate()
+        rate = self.requests_per_second()
         return math.inf if rate is None or not self.latency else math.ceil(_AMPLE * rate * self.latency) + 1
 
 

@@ -191,7 +191,11 @@ class AutoPlan:
 
     @property
     def _search_bounds(self) -> Bounds:
-        return Bounds(most_records=self._most_records, most_requests=self._bounds.most_requests)
+        return Bounds(
+            most_records=self._most_records,
+            most_requests=self._bounds.most_requests,
+            requests_per_second=self._bounds.limiter.requests_per_second,
+        )
 
     def _most_records(self, width: int, pace: float) -> int:
         return self._bounds.most_records(min(width, self.width), pace)

@@ -21,6 +21,8 @@ _CERTAIN = 2
 _LEAST = 3
 #: The pages behind the first flight of all.
 _CLEAN = 3
+#: The seconds of a page at least: a clock that a test moves may stand still while one comes.
+_SHORTEST = 1e-6
 
 
 @frozen(kw_only=True)
@@ -74,7 +76,7 @@ class DeliveryRate:
         held = 0.0 if sent_at is None else min(max(sent_at - request.began, 0.0), seconds)
         return Sample(
             rate=(self._delivered - request.delivered) / seconds,
-            pace=(seconds - held) / received,
+            pace=max(seconds - held, _SHORTEST) / received,
             held=held > seconds / 2,
         )
 

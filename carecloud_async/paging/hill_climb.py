@@ -50,7 +50,7 @@ _BAD = 0.35
 _WIDTH_BAD = 0.9
 #: A step by less is not worth a trial.
 _LEAST_STEP = 1.25
-#: While calls are held back, a record may take so much longer in a larger page.
+#: A record that takes no more time than this in a larger page, while calls are held back, has its price.
 _SAME_PACE = 1.1
 
 
@@ -90,15 +90,18 @@ class Bounds:
     Attributes:
         most_records: returns the largest page for a width and the seconds a record; 0 for a page size that is fixed.
         most_requests: returns the largest width for a page size; 0 for a width that is fixed.
+        requests_per_second: returns what the rate limiter lets pass; `None` while it holds none back.
     """
 
     most_records: Callable[[int, float], int]
     most_requests: Callable[[int], int]
+    requests_per_second: Callable[[], float | None] = lambda: None
 
 
 Search: TypeAlias = Generator[Try, Outcomes, Setting]
 
 _Measured: TypeAlias = tuple[Setting, Outcomes]
+_Seen: TypeAlias = tuple[Setting, Outcome]
 _Steps: TypeAlias = Generator[Try, Outcomes, _Measured]
 
 
@@ -179,7 +182,10 @@ def _climb_count(best: _Measured, bounds: Bounds, gain: float) -> _Steps:
         tried = evolve(setting, count=count)
         outcome = yield Try(setting=tried, before=outcome)
         got, seen = outcome(), best[1]()
-        gain = _held_gain(got, seen) if seen.held or got.held else _gain(got, seen)
+        if seen.held or got.held:
+            gain = _held_gain((tried, got), (setting, seen), bounds.requests_per_second())
+        else:
+            gain = _gain(got, seen)
         if gain >= _LOSS:
             best = tried, outcome
         if not _leaves_more(gain, count / setting.count):
@@ -241,8 +247,17 @@ def _costs(gain: float, step: float) -> bool:
     return gain < math.pow(step, -_BAD)
 
 
-def _held_gain(got: Outcome, seen: Outcome) -> float:
-    return math.inf if got.pace <= seen.pace * _SAME_PACE else 0.0
+def _held_gain(got: _Seen, seen: _Seen, rate: float | None) -> float:
+    """Compare two page sizes behind a rate limiter, whose bursts make the records that were measured no guide."""
+    if got[1].pace <= seen[1].pace * _SAME_PACE:
+        return math.inf
+    return _held_records(got, rate) / _held_records(seen, rate) if rate is not None else 0.0
+
+
+def _held_records(seen: _Seen, rate: float) -> float:
+    """Return the records a second that are certain: those of each request, if the server makes one after the other."""
+    setting, outcome = seen
+    return min(rate * setting.count, 1 / outcome.pace)
 
 
 def _gain(got: Outcome, seen: Outcome) -> float:

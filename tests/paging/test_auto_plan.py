@@ -115,6 +115,24 @@ def test_a_count_that_was_given_stays(server, count):
     assert simulation.most_at_once <= MOST_REQUESTS
 
 
+@pytest.mark.parametrize("read", [prefetch, export])
+def test_behind_a_limiter_pages_grow_though_their_records_cost_more(read):
+    """Requests are what is scarce: a larger page is kept as long as the server makes it before the next one is let."""
+    server = Server(title="dearer", seconds=lambda n: 1e-5 * n * (1.5 if n > 1000 else 1.0), rate=20.0, records=LONG)
+    counts = [count for _, count in requests_of(server, read).requests]
+    assert counts[-1] == MAX_COUNT
+    assert len(counts) < 2 * LONG / MAX_COUNT
+
+
+@pytest.mark.parametrize("read", [prefetch, export])
+def test_behind_a_limiter_pages_that_a_server_is_too_slow_for_are_not_kept(read):
+    """Pages of four times the size that take sixteen times as long bring fewer records, scarce requests or not."""
+    server = Server(title="steep", seconds=lambda n: 1e-6 * n * n, workers=1, rate=20.0, records=60_000)
+    counts = [count for _, count in requests_of(server, read).requests]
+    assert max(counts) > counts[-1]
+    assert counts[-1] <= 800
+
+
 def test_it_searches_again_where_the_server_has_changed():
     """A server that becomes slow beyond 200 records after a while is asked for smaller pages from then on."""
     answers = []

@@ -5,6 +5,7 @@ import json
 import random
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 import respx
@@ -68,6 +69,27 @@ class Server:
 
     def connect(self, **more):
         return CareCloud("sandbox.crmcarecloud.com", auth=AUTH, transport=httpx.MockTransport(self.answer), **more)
+
+
+class SteppedClock:
+    """Time goes on by what is slept, and in no other way.
+
+    Attributes:
+        slept: the seconds that were slept.
+    """
+
+    def __init__(self):
+        self.slept = 0.0
+
+    def monotonic(self):
+        return 1000 + self.slept
+
+    def time(self):
+        return 1_700_000_000 + self.slept
+
+    async def sleep(self, seconds):
+        await anyio.lowlevel.checkpoint()
+        self.slept += seconds
 
 
 async def prefetched(client, folder, **paging):
@@ -202,6 +224,16 @@ async def test_a_pace_that_is_told_keeps_the_width_small(tmp_path):
     async with server.connect(rate_limit=RateLimit(requests_per_second=20)) as client:
         assert len(await prefetched(client, tmp_path)) == 20_000
     assert len(server.asked) < 20_000 / FIRST / 2
+
+
+async def test_a_clock_that_stands_still_beside_the_limiter_is_no_error(read, tmp_path):
+    """With a clock that a test moves, all the time of a page may be its wait at the limiter."""
+    clock = SteppedClock()
+    server = Server(length=3000)
+    async with server.connect(clock=clock, rate_limit=RateLimit(requests_per_second=2)) as client:
+        while not clock.slept:
+            await client.customers.list(count=1).total()
+        assert await read(client, tmp_path) == EVERYBODY[:3000]
 
 
 async def test_the_width_is_never_above_the_connections(read, tmp_path):
