@@ -27,7 +27,7 @@ class ListServer:
     Args:
         names: the ids at the beginning.
         order: `id`, `number`, `shuffled` (another order than the ids', fixed) or `ties` (dealt anew for every page).
-        cap: the most that it sends at once.
+        cap: the most that it sends at once; may be changed at any time.
         total: what it says beside the truth: `true`, `none`, `low`, `high`.
         change: called after each page with the list; returns ids to delete and ids to insert.
         repeat_every: every so many pages, the one before is sent again.
@@ -41,7 +41,7 @@ class ListServer:
         # Fewer than the total says are found: that is a doubt, whatever else was proved.
         self.misleads = total == "high" or (total == "low" and not self.names)
         self._order = order
-        self._cap = cap
+        self.cap = cap
         self._total = total
         self._change = change
         self._repeat_every = repeat_every
@@ -73,7 +73,7 @@ class ListServer:
 
     def _page(self, offset, count, descending):
         listed = sorted(self.names, key=self._key, reverse=descending)
-        shown = listed[offset : offset + min(count, self._cap or count)]
+        shown = listed[offset : offset + min(count, self.cap or count)]
         data = {"customers": [{"customer_id": one, "state": 1} for one in shown]}
         total = {"true": len(listed), "low": 1, "high": len(listed) + 1000}.get(self._total)
         return {"data": data if total is None else {**data, "total_items": total}}

@@ -213,6 +213,20 @@ async def test_a_total_that_lies_changes_nothing(tmp_path, lie):
     assert report.requests <= 14 + 2 * 20
 
 
+async def test_a_page_cut_to_one_record_is_not_taken_for_the_end(tmp_path):
+    """A server that caps one page in four at a single record, and promises too few, is read to its end."""
+
+    def change(_):
+        server.cap = 1 if server.requests % 4 == 1 else 40
+        return [], []
+
+    server = ListServer(hexes(500), total="low", cap=40, change=change)
+    async with server.client() as client:
+        report = await client.customers.list(count=40).export(tmp_path / "c.jsonl", concurrency=1)
+    assert ids(tmp_path / "c.jsonl") == sorted(server.names)
+    assert report.settled
+
+
 async def test_pretty_answers_give_one_line_a_record(tmp_path):
     """Records of a pretty-printing server are compact lines, unknown fields included."""
     sandbox = Sandbox(customers=30, seed=1, pretty=True)

@@ -341,9 +341,6 @@ class PageSweep:
                 return
             back = 1
             if not self._boundary.moved:
-                if page.received <= 1 < min(self._largest, page.asked) and not self._says_more(page):
-                    self._done = True
-                    return
                 if stuck > _PATIENCE:
                     raise ExportError(
                         f"the server sends the same page again and again, up to record {at}: it does not heed `offset`"
@@ -372,9 +369,6 @@ class PageSweep:
         """Return whether a page is shorter than others, ends where the total says, and reaches the boundary."""
         at_edge = bool(page.ids) and page.ids[-1] == self._boundary.edge
         return at_edge and page.received < min(self._largest, page.asked) and self._ends_list(page)
-
-    def _says_more(self, page: RawPage) -> bool:
-        return page.total is not None and page.total > page.end
 
     def _ends_list(self, page: RawPage) -> bool:
         return page.total is not None and page.end == page.total
