@@ -112,6 +112,7 @@ class RecordBatches:
         if options.after is not None:
             self._start, nulls = _read_mark(options.after, self._fingerprints)
             self._encoder.nulls.update(nulls)
+        self._send: MemoryObjectSendStream[_Made] | None = None
         self._receive: MemoryObjectReceiveStream[_Made] | None = None
         self._tasks = BackgroundTasks()
         self._error: Exception | None = None
@@ -145,18 +146,22 @@ class RecordBatches:
         return self._report
 
     async def __aenter__(self) -> Self:
-        send, self._receive = anyio.create_memory_object_stream[_Made](1)
         await self._tasks.__aenter__()
-        self._tasks.start(self._read, send)
+        self._send, self._receive = anyio.create_memory_object_stream[_Made](1)
+        self._tasks.start(self._read, self._send)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        receive, self._receive = self._receive, None
-        await self._tasks.__aexit__(kind, error, traceback)
-        if receive is not None:
-            receive.close()
+        (send, self._send), (receive, self._receive) = (self._send, None), (self._receive, None)
+        try:
+            await self._tasks.__aexit__(kind, error, traceback)
+        finally:
+            # The reading may have been cancelled before it began: then nobody else closes its end.
+            for stream in (send, receive):
+                if stream is not None:
+                    stream.close()
 
     def __aiter__(self) -> AsyncIterator[pyarrow.RecordBatch]:
         return self

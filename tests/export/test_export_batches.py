@@ -1,5 +1,6 @@
 """A list as a stream of Arrow record batches: exact, bounded, resumable, without a file."""
 
+import gc
 import json
 
 import anyio
@@ -219,3 +220,22 @@ async def test_the_permissions_of_the_file_can_be_asked_for(tmp_path, mode):
         for _ in range(2):
             await client.customers.list().export(tmp_path / "c.csv", mode=mode, overwrite=True)
             assert (tmp_path / "c.csv").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("checkpoints", range(4))
+async def test_a_stream_that_is_cancelled_leaves_nothing_open(checkpoints):
+    """Cancelled before it begins, as it begins and while it waits, a stream closes both ends of what it hands over."""
+    async with connect(Sandbox(customers=300, seed=1)) as client:
+        await client.ping()
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+
+                async def cancel():
+                    for _ in range(checkpoints):
+                        await anyio.lowlevel.checkpoint()
+                    scope.cancel()
+
+                tasks.start_soon(cancel)
+                await take(client.customers.list(count=50))
+        assert scope.cancelled_caught
+    gc.collect()  # a stream that is left open warns when it is collected, which fails the test
