@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from carecloud_async.codec.read import DecodedPage, cut, total
+from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_mended, cut, total
 from carecloud_async.codec.repair import load, sanitize_utf8
 from carecloud_async.codec.slices import exhaust
 
@@ -73,10 +73,11 @@ def _check_utf8(body: bytes) -> Generator[None, None, bool]:
 
 
 def _without_blanks(body: bytes) -> bytes:
-    try:
-        return msgspec.json.format(body, indent=-1)
-    except (ValueError, RecursionError):
-        pass  # raised below, outside this block: the error's context would keep the whole body
+    for sound in body_then_mended(body):
+        try:
+            return msgspec.json.format(sound, indent=-1)
+        except REFUSED:
+            continue
     return msgspec.json.encode(load(body))
 
 

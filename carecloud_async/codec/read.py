@@ -23,7 +23,7 @@ from carecloud_async.codec.fields import element_type, is_model
 from carecloud_async.codec.malformed import Malformed, json_kind
 from carecloud_async.codec.repair import load, sanitize_utf8
 
-__all__ = ["REFUSED", "DecodedPage", "convert", "cut", "data", "member", "record", "structure", "total"]
+__all__ = ["REFUSED", "DecodedPage", "body_then_mended", "convert", "cut", "data", "member", "record", "structure", "total"]
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the list is missing.
     """
-    for sound in _body_then_mended(body):
+    for sound in body_then_mended(body):
         try:
             found = raw_page_decoder(key).decode(sound).data
         except REFUSED:
@@ -136,7 +136,8 @@ def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
     return [msgspec.json.encode(item) for item in _as_list(value[key], key)], value.get("total_items")
 
 
-def _body_then_mended(body: bytes) -> Iterator[bytes]:
+def body_then_mended(body: bytes) -> Iterator[bytes]:
+    """Yield a body, and then the same with its damaged text made sound, if it is damaged."""
     yield body
     mended = sanitize_utf8(body)
     if mended is not body:

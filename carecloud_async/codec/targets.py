@@ -15,7 +15,7 @@ from carecloud_async.codec.envelope import raw_page_decoder
 from carecloud_async.codec.fields import LENIENT_IDS
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, json_kind
-from carecloud_async.codec.read import REFUSED, DecodedPage, data, record, structure, total
+from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_mended, data, record, structure, total
 from carecloud_async.codec.repair import load
 from carecloud_async.codec.slices import exhaust
 from carecloud_async.codec.typed_cache import typed_cache
@@ -147,18 +147,21 @@ def _page_at_once(body: bytes, key: str | None, into: Any) -> DecodedPage[Any]:
 
 
 def _cut(body: bytes, key: str | None) -> tuple[list[msgspec.Raw], Any] | None:
-    """Cut a page into its records without reading them; `None` for one that is odd in any way."""
-    try:
-        if key is None:
-            members: dict[str, msgspec.Raw] = _members_decoder().decode(body).data
-            lists = [name for name, raw in members.items() if bytes(memoryview(raw)[:1]) == b"["]
-            if len(lists) != 1:
-                return None
-            key = lists[0]
-        found = raw_page_decoder(key).decode(body).data
-    except REFUSED:
-        return None
-    return found.items, found.total_items
+    """Cut a page into its records without reading them; `None` for one that is odd in any way but bad text."""
+    for sound in body_then_mended(body):
+        try:
+            name = _only_list_name(sound) if key is None else key
+            found = None if name is None else raw_page_decoder(name).decode(sound).data
+        except REFUSED:
+            continue
+        return None if found is None else (found.items, found.total_items)
+    return None
+
+
+def _only_list_name(body: bytes) -> str | None:
+    members: dict[str, msgspec.Raw] = _members_decoder().decode(body).data
+    lists = [name for name, raw in members.items() if bytes(memoryview(raw)[:1]) == b"["]
+    return lists[0] if len(lists) == 1 else None
 
 
 @typed_cache

@@ -45,9 +45,10 @@ def test_nothing_is_respelled(blank):
     assert codec.raw_page(body, key="customers").items == [record]
 
 
-def test_a_damaged_text_leaves_the_rest_as_it_is():
-    """A lone surrogate or a bad byte becomes U+FFFD; numbers beside it keep their spelling."""
-    body = b'{"data":{"customers":[{"a":1.50,"b":"\\ud83d"},{"a":1E5,"b":"\xff"}]}}'
+@pytest.mark.parametrize("blank", [b"", b" ", b"\n  "])
+def test_a_damaged_text_leaves_the_rest_as_it_is(blank):
+    """A lone surrogate or a bad byte becomes U+FFFD; numbers beside it keep their spelling, on pretty pages too."""
+    body = b'{"data":{"customers":[{"a":%b1.50,"b":"\\ud83d"},{"a":1E5,%b"b":"\xff"}]}}' % (blank, blank)
     assert codec.raw_page(body, key="customers").items == [
         b'{"a":1.50,"b":"\\ufffd"}',
         '{"a":1E5,"b":"\ufffd"}'.encode(),

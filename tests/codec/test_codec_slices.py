@@ -124,6 +124,17 @@ def test_any_type_is_read_in_slices_as_at_once(into, key):
 
 
 @pytest.mark.usefixtures("small_slices")
+@pytest.mark.parametrize("key", ["rows", None])
+@pytest.mark.parametrize("damage", [b'"\\ud800"', b'"\xff"'])
+def test_a_page_with_damaged_text_is_read_in_slices_too(damage, key):
+    """One lone surrogate or bad byte among open records holds nobody up: the page is mended, not read at once."""
+    body = b'{"data":{"rows":[{"a":%b}%b]}}' % (damage, b',{"a":"x"}' * 50)
+    found, slices = sliced(targets.any_page_slices(body, key=key, into=dict))
+    assert found.items == [{"a": "\ufffd"}, *[{"a": "x"}] * 50]
+    assert slices > 5
+
+
+@pytest.mark.usefixtures("small_slices")
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), anything, max_size=3), min_size=8, max_size=12))
 def test_open_records_in_slices_are_those_at_once(records):
