@@ -23,7 +23,18 @@ from carecloud_async.codec.fields import element_type, is_model
 from carecloud_async.codec.malformed import Malformed, json_kind
 from carecloud_async.codec.repair import load, sanitize_utf8
 
-__all__ = ["REFUSED", "DecodedPage", "body_then_mended", "convert", "cut", "data", "member", "record", "structure", "total"]
+__all__ = [
+    "REFUSED",
+    "DecodedPage",
+    "body_then_mended",
+    "convert",
+    "cut",
+    "data",
+    "member",
+    "record",
+    "structure",
+    "total",
+]
 
 T = TypeVar("T")
 
