@@ -123,7 +123,6 @@ class SharedRateLimiter:
         self._is_recovering = False
         self._is_reporting = False
         self._local: RateLimiter | None = None
-        self._ask_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property

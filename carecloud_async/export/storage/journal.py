@@ -21,6 +21,8 @@ from carecloud_async.runtime.thread_yield import ThreadYielder
 __all__ = ["Journal", "batches"]
 
 _CHUNK = 1 << 20
+#: Records of a finished file that are read at a time.
+_BATCH = 1000
 
 
 class Journal:
@@ -100,13 +102,13 @@ class Journal:
             file.close()
 
 
-def batches(path: Path, *, records: int = 1000) -> Generator[list[bytes], None, None]:
-    """Yield the lines of an uncompressed file of records, a number of them at a time."""
+def batches(path: Path) -> Generator[list[bytes], None, None]:
+    """Yield the lines of an uncompressed file of records, some at a time."""
     batch: list[bytes] = []
     with path.open("rb") as file:
         for line in file:
             batch.append(line.rstrip(b"\n"))
-            if len(batch) == records:
+            if len(batch) == _BATCH:
                 yield batch
                 batch = []
     if batch:

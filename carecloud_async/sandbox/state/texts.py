@@ -19,7 +19,6 @@ _SENTENCES: Final = (
 _FIRST: Final = ("Jane", "Zoë", "Łukasz", "Anna")
 _LAST: Final = ("Smith", "Nováková", "Müller", "O'Brien")
 _CITIES: Final = (("Prague 1", "11000"), ("Brno", "60200"), ("Berlin", "12043"), ("Zürich", "8001"))
-_CURRENCIES: Final = ("CZK", "EUR", "USD", "PLN", "CHF", "GBP", "HUF")
 _LANGUAGES: Final = ("cs", "en", "de", "sk")
 
 _Text = Callable[[Draw, int], str]
