@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import os
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from random import Random
@@ -16,6 +15,7 @@ import anyio
 from attrs import field, frozen
 from attrs.validators import optional
 
+from carecloud_async.calls.leased_slots import LeasedSlots
 from carecloud_async.calls.pacing import AdaptivePace, FixedPace, Pacer, sent_at
 from carecloud_async.calls.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.calls.rate_search import SHORTEST_PAUSE
@@ -31,15 +31,11 @@ _NAME = "RedisRateLimit"
 #: Redis that does not answer within this is away, and is asked again after about RETRY_SECONDS (seconds).
 TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 5.0
-#: A slot can be used until this long after its time (seconds).
-SLOT_SECONDS = 0.25
 #: Calls that were served are reported after this long, or with the next lease (seconds).
 REPORT_SECONDS = 0.02
 #: The most slots asked for at once, and the most answers kept for the next report.
 MAX_SLOTS = 64
 MAX_REPORTED = 500
-#: The leases that are remembered, to tell when a refused call's slot was given out.
-MAX_LEASES = 64
 
 
 @frozen
@@ -110,9 +106,7 @@ class SharedRateLimiter:
             told=limit.requests_per_second,
             clock=clock,
         )
-        self._slots: deque[float] = deque()
-        self._taken: deque[float] = deque()
-        self._leases: deque[float] = deque(maxlen=MAX_LEASES)
+        self._slots = LeasedSlots()
         self._answers: list[float] = []
         self._members = 1
         self._waiting = 0
@@ -135,7 +129,8 @@ class SharedRateLimiter:
         if self._local is not None:
             return self._local.delay()
         now = self._clock.monotonic()
-        return max(self._paused_until - now, self._slots[0] - now if self._slots else 0.0, 0.0)
+        following = self._slots.next
+        return max(self._paused_until - now, 0.0 if following is None else following - now, 0.0)
 
     def try_acquire(self) -> int | None:
         """See `RateLimiter.try_acquire`."""
@@ -199,8 +194,7 @@ class SharedRateLimiter:
         def age() -> float:
             return self._clock.monotonic() - sent
 
-        held = sent - max((moment for moment in self._leases if moment <= sent), default=sent)
-        latency = self._latency
+        held, latency = self._slots.seconds_held(sent), self._latency
         self._start(partial(self._shared.on_throttled, age, held=held, latency=latency, retry_after=imposed))
 
     async def aclose(self) -> None:
@@ -223,7 +217,8 @@ class SharedRateLimiter:
                 return ticket
             wait_until = self._paused_until
             if now >= wait_until:
-                wait_until = self._slots[0] if self._slots else await self._lease()
+                following = self._slots.next
+                wait_until = await self._lease() if following is None else following
             now = self._clock.monotonic()
             if wait_until > until:
                 return None
@@ -231,31 +226,24 @@ class SharedRateLimiter:
                 await self._clock.sleep(wait_until - now)
 
     def _take(self, now: float) -> int | None:
-        slots = self._slots
-        while slots and slots[0] < now - SLOT_SECONDS:
-            slots.popleft()
-        if not slots or slots[0] > now or self._paused_until > now:
+        if self._paused_until > now or not self._slots.take(now):
             return None
-        slots.popleft()
-        self._taken.append(now)
         return int(now * 1e6)
 
     async def _lease(self) -> float:
         """Ask for slots; return the time at which there is a slot, or a reason to ask again."""
         now = self._clock.monotonic()
-        while self._taken and self._taken[0] < now - SLOT_SECONDS:
-            self._taken.popleft()
-        wanted = min(max(self._waiting, len(self._taken), 1), MAX_SLOTS)
+        wanted = min(max(self._waiting, self._slots.taken_of_late(now), 1), MAX_SLOTS)
         try:
             lease = await self._shared.lease(wanted=wanted, ages=self._ages())
         except self._failures as error:
             self._go_alone(error)
             return now
         now = self._clock.monotonic()
-        self._leases.append(now)
         self._members = max(lease.members, 1)
-        self._slots.extend(now + lease.first - lease.now + number * lease.interval for number in range(lease.slots))
-        return self._slots[0] if self._slots else now + lease.again - lease.now
+        self._slots.add(lease, now)
+        following = self._slots.next
+        return now + lease.again - lease.now if following is None else following
 
     def _ages(self) -> list[float]:
         """Return the seconds since each served call was sent that is not reported yet; then they are."""
