@@ -14,7 +14,9 @@ from typing import Any
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
+from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async.export.reading.probe import EndProbe, Probe
+from carecloud_async.export.reading.totals import Totals
 from carecloud_async.export.storage.checkpoint import Position
 from carecloud_async.paging.page_plan import Fetched, PagePlan
 from carecloud_async.paging.read_ahead import ListPart, ReadAhead, divided
@@ -72,9 +74,7 @@ class PageSweep:
         self._end = position.end
         self._known = min(position.page_size, self._count) if plan.is_fixed else 0
         self._least = sys.maxsize
-        self._total = position.total
-        self._least_total = position.least_total
-        self._shift = position.shift
+        self._totals = Totals(last=position.total, least=position.least_total, shift=position.shift)
         self._largest = self._known
         self._next = max(position.end, 0)
         self._overlap = 1
@@ -86,7 +86,6 @@ class PageSweep:
         self._heads = 0
         self._idle = 0
         self._moves = 0
-        self._first_total = position.total
         self.drifted: bool = False
         self.settled: bool = True
 
@@ -105,14 +104,14 @@ class PageSweep:
         return Position(
             end=self._end,
             page_size=self._known,
-            total=self._total,
-            least_total=self._least_total,
-            shift=self._shift,
+            total=self._totals.last,
+            least_total=self._totals.least,
+            shift=self._totals.shift,
         )
 
     def falls_short(self, records: int) -> bool:
         """Return whether a number of records is less than the totals say, and no change that was seen explains it."""
-        return self._least_total is not None and records + self._shift < self._least_total
+        return self._totals.exceed(records)
 
     async def run(self) -> None:
         """Read the list.
@@ -152,7 +151,7 @@ class PageSweep:
             await self._settle(page)
 
     def _next_part(self) -> ListPart | None:
-        promised = self._total if self._trusting else None
+        promised = self._totals.last if self._trusting else None
         if self._done or not self._ahead or not self._may_go_on():
             return None
         if promised is not None and self._next + self._overlap >= promised:
@@ -190,12 +189,7 @@ class PageSweep:
 
     def _note(self, page: RawPage) -> None:
         self._boundary.check(page)
-        if page.total is not None:
-            self.drifted |= self._total not in {None, page.total}
-            self._total = page.total
-            self._least_total = page.total if self._least_total is None else min(self._least_total, page.total)
-            if self._first_total is None:
-                self._first_total = page.total
+        self.drifted |= self._totals.note(page.total)
         self._largest = max(self._largest, page.received)
         if page.received and not page.ids:
             self._note_idle("pages without a single record: its list does not end")
@@ -226,7 +220,7 @@ class PageSweep:
     def _compare(self, page: RawPage) -> None:
         """Note drift: where this page overlaps the one before, both must show the same record in the same place."""
         before = self._before
-        self._shift += page.received - len(page.ids)
+        self._totals.shift += page.received - len(page.ids)
         if before is None or len(before.ids) != before.received or len(page.ids) != page.received:
             return
         index = page.offset - before.offset
@@ -235,7 +229,7 @@ class PageSweep:
         self.drifted = True
         places = {one: before.offset + place for place, one in enumerate(before.ids)}
         moved = (abs(places[one] - page.offset - place) for place, one in enumerate(page.ids) if one in places)
-        self._shift += next(moved, page.received)
+        self._totals.shift += next(moved, page.received)
 
     def _connects(self, page: RawPage) -> bool:
         if self._boundary.connects(page):
@@ -274,26 +268,25 @@ class PageSweep:
         """
         self.drifted = True
         self._overlap = max(min(self._overlap * 3, self._full // 2), 1)
-        back = 1
-        at = max(self._end - self._full + 1, 0)
+        probe = Probe(max(self._end - self._full + 1, 0))
         overshot = False
         while self._may_go_on():
-            found = await self._fetch(at)
+            found = await self._fetch(probe.at)
             self._note(found)
             connected = bool(found.ids) and self._connects(found)
-            if not connected and self._boundary.is_behind(found) and found.end - 1 > at:
-                at, overshot = found.end - 1, True
-            elif connected or ((overshot or back > 1) and self._boundary.connects_by_order(found)):
+            if not connected and self._boundary.is_behind(found) and found.end - 1 > probe.at:
+                probe.at, overshot = found.end - 1, True
+            elif connected or ((overshot or probe.back > 1) and self._boundary.connects_by_order(found)):
                 await self._take(found)
                 if self._done or self._connects(page):
                     return not self._done
                 if self._end > page.end:
                     return False
-                at, back = self._end if self._end > found.offset else found.offset + 1, 1
-            elif not found.ids and (at == 0 or at > self._end):
+                probe.move_to(self._end if self._end > found.offset else found.offset + 1)
+            elif not found.ids and (probe.at == 0 or probe.at > self._end):
                 return False
             else:
-                at, back = max(at - self._full * back, 0), back * 2
+                probe.step_back(self._full)
         self._give_up()
         return False
 
@@ -303,59 +296,77 @@ class PageSweep:
         if last is not None and self._is_short_end(last):
             self._done = True
             return
-        at, back, stuck = max(self._end, 0), 1, 0
-        shown: list[Identity] = []
+        probe = EndProbe(max(self._end, 0))
         while self._may_go_on():
-            page = await self._fetch(at)
+            page = await self._fetch(probe.at)
             self._note(page)
-            stuck = stuck + 1 if page.ids and page.ids == shown else 0
-            shown = page.ids
+            probe.note(page)
             if not page.ids:
-                if page.received:
-                    at, back = page.end, 1
-                    continue
-                if at == 0 or at > self._end:
-                    await self._confirm_end(at)
-                    self._done = True
+                if await self._ends_with_nothing(page, probe):
                     return
-                self.drifted |= at <= self._end
-                at, back = max(at - self._full * back, 0), back * 2
                 continue
             connected = self._connects(page)
-            if at > self._end and self._largest < 2:
+            if probe.at > self._end and self._largest < 2:
                 # The last known record alone, and yet more behind it: nothing can be proved here.
                 self.settled = False
             elif not connected:
-                self.drifted = True
-                if self._boundary.is_behind(page):
-                    self._pass_over(page)
-                    at, back = max(page.end - 1, at + 1), 1
+                connected = self._is_next_by_order(page, probe)
+                if not connected:
                     continue
-                if back < 2 or not self._boundary.connects_by_order(page):
-                    at, back = max(at - self._full * back, 0), back * 2
-                    continue
-                connected = True
             await self._take(page, connected=connected)
-            if self._done or self._is_short_end(page):
-                self._done = True
+            if self._is_end_found(page, probe):
                 return
-            back = 1
-            if not self._boundary.moved:
-                if stuck > _PATIENCE:
-                    raise ExportError(
-                        f"the server sends the same page again and again, up to record {at}: it does not heed `offset`"
-                    )
-                if stuck != 1:  # perhaps the answer to the request before: it is asked for once more
-                    at = page.offset + max(page.received - 1, 1)
-                continue
-            # More than was promised: believe the total no longer if it is less than was seen.
-            self._trusting = self._trusting and (page.total or 0) > self._end
-            if page.received > 1:
-                self._ahead = True
-                self._next = self._end + 1 - self._overlap
-                return
-            at = self._end + (self._largest < 2)
         self._give_up()
+
+    async def _ends_with_nothing(self, page: RawPage, probe: EndProbe) -> bool:
+        """Return whether a page without a record shows that the list ended before it; if not, look elsewhere."""
+        if page.received:
+            probe.move_to(page.end)
+        elif probe.at == 0 or probe.at > self._end:
+            await self._confirm_end(probe.at)
+            self._done = True
+        else:
+            self.drifted = True
+            probe.step_back(self._full)
+        return self._done
+
+    def _is_next_by_order(self, page: RawPage, probe: EndProbe) -> bool:
+        """Return whether the order of ids shows that a page without a known record is next; if not, look elsewhere."""
+        self.drifted = True
+        if self._boundary.is_behind(page):
+            self._pass_over(page)
+            probe.move_to(max(page.end - 1, probe.at + 1))
+            return False
+        if probe.back > 1 and self._boundary.connects_by_order(page):
+            return True
+        probe.step_back(self._full)
+        return False
+
+    def _is_end_found(self, page: RawPage, probe: EndProbe) -> bool:
+        """Return whether a page that was taken is the last, or reading ahead may go on behind it; if not, ask on.
+
+        Raises:
+            ExportError: the server sends the same page again and again.
+        """
+        if self._done or self._is_short_end(page):
+            self._done = True
+            return True
+        probe.back = 1
+        if not self._boundary.moved:
+            if probe.repeats > _PATIENCE:
+                where = f"up to record {probe.at}"
+                raise ExportError(f"the server sends the same page again and again, {where}: it does not heed `offset`")
+            if probe.repeats != 1:  # perhaps the answer to the request before: it is asked for once more
+                probe.at = page.offset + max(page.received - 1, 1)
+            return False
+        # More than was promised: believe the total no longer if it is less than was seen.
+        self._trusting = self._trusting and (page.total or 0) > self._end
+        if page.received > 1:
+            self._ahead = True
+            self._next = self._end + 1 - self._overlap
+            return True
+        probe.at = self._end + (self._largest < 2)
+        return False
 
     async def _confirm_end(self, at: int) -> None:
         """Check that the only record known to be sent at a time is still the last: others may have moved before it."""
@@ -375,7 +386,8 @@ class PageSweep:
 
     def _may_go_on(self) -> bool:
         """Endless change ends: four times the requests that the list would have cost as it was, and some more."""
-        length = self._first_total if self._trusting and self._first_total is not None else self._end + 1
+        first = self._totals.first
+        length = first if self._trusting and first is not None else self._end + 1
         return self._spent < 64 + 4 * math.ceil(length / max(min(self._full, self._least) - 1, 1))
 
     def _give_up(self) -> None:

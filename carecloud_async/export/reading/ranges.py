@@ -29,6 +29,7 @@ from carecloud_async.export.reading.full_scan import id_sort
 from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
+from carecloud_async.export.reading.probe import Probe
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position
 from carecloud_async.paging.auto import Auto
@@ -165,9 +166,9 @@ class RangeScan:
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
         """Find a page that begins at or before the lower bound; what it holds up to there counts as known."""
         after, order, count = self._range.after, self._order, max(self._source.fixed_count, 2)
-        at, back, before = max(self._range.offset - 1, 0), 1, -1
+        probe, before = Probe(max(self._range.offset - 1, 0)), -1
         for _ in range(_TRIES if after is not None else 0):
-            page = await self._fetcher.fetch(at, count, params)
+            page = await self._fetcher.fetch(probe.at, count, params)
             if page.ids and not order.check(page.ids):
                 raise NotInOrderError(ambiguous=page.is_ambiguous)
             known = [one for one in page.ids if not self._is_beyond(one, after)]
@@ -177,13 +178,13 @@ class RangeScan:
                 # Without nulls, a record's place in the page is its place in the list.
                 exact = page.received == len(page.ids)
                 return boundary, Position(end=page.offset + (index if exact else 0), total=page.total)
-            if known and at >= before:
-                before, at, back = at, page.last, 1
-                at = max(at, page.offset + 1)
-            elif at == 0:
+            if known and probe.at >= before:
+                before = probe.at
+                probe.move_to(max(page.last, page.offset + 1))
+            elif probe.at == 0:
                 break
             else:
-                at, back = max(at - count * back, 0), back * 2
+                probe.step_back(count)
         return Boundary(order), Position()
 
     def _is_beyond(self, one: Identity, bound: Identity | None) -> bool:

@@ -1,0 +1,51 @@
+"""`Probe`: the offset at which a page is looked for, stepping back further and further until one fits."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from carecloud_async.export.reading.pages import Identity, RawPage
+
+__all__ = ["EndProbe", "Probe"]
+
+
+@define
+class Probe:
+    """An offset, and the length of the next step back.
+
+    Attributes:
+        at: the offset.
+        back: the length in pages: 1 at first, doubled by each step.
+    """
+
+    at: int
+    back: int = 1
+
+    def move_to(self, at: int) -> None:
+        """Look elsewhere; the next step back is one of a page again."""
+        self.at, self.back = at, 1
+
+    def step_back(self, count: int) -> None:
+        """Step back.
+
+        Args:
+            count: the records of a page.
+        """
+        self.at, self.back = max(self.at - count * self.back, 0), self.back * 2
+
+
+@define
+class EndProbe(Probe):
+    """A probe for the end of a list.
+
+    Attributes:
+        repeats: the pages in a row that held the same records as the one before.
+    """
+
+    repeats: int = 0
+    _shown: list[Identity] = field(factory=list, init=False)
+
+    def note(self, page: RawPage) -> None:
+        """Note the page that was found there."""
+        self.repeats = self.repeats + 1 if page.ids and page.ids == self._shown else 0
+        self._shown = page.ids

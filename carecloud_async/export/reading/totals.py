@@ -1,0 +1,42 @@
+"""`Totals`: how long a list is, as its pages say while it changes."""
+
+from __future__ import annotations
+
+__all__ = ["Totals"]
+
+
+class Totals:
+    """The totals of the pages of a sweep.
+
+    Args:
+        last: the total that an earlier run saw last; `None` if the server said none.
+        least: the least that it saw.
+        shift: see below.
+
+    Attributes:
+        first: the first total.
+        last: the last one.
+        least: the least of all.
+        shift: the records by which changes that were seen explain that fewer are found.
+    """
+
+    def __init__(self, *, last: int | None, least: int | None, shift: int) -> None:
+        self.first: int | None = last
+        self.last: int | None = last
+        self.least: int | None = least
+        self.shift: int = shift
+
+    def note(self, total: int | None) -> bool:
+        """Note what a page says; return whether it is not what the page before said."""
+        if total is None:
+            return False
+        differs = self.last not in {None, total}
+        self.last = total
+        self.least = total if self.least is None else min(self.least, total)
+        if self.first is None:
+            self.first = total
+        return differs
+
+    def exceed(self, records: int) -> bool:
+        """Return whether a number of records is less than the totals say, and no change that was seen explains it."""
+        return self.least is not None and records + self.shift < self.least
