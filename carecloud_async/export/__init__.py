@@ -35,9 +35,10 @@ in the file.
 **Resuming.** Beside the target, `NAME.partial/` holds the records so far and a checkpoint, which is bound to the query
 and to every byte of them. The final name appears when the file is whole, and the directory is gone then.
 
-**Formats.** JSONL and CSV hold what the server sent. Parquet has the columns and types of the model whatever the
-records hold, so that the files of all nights fit together: fields that the model does not know are JSON text in the
-last column, `unknown_fields`, timestamps are UTC, and `report.nulls` counts what no column could hold.
+**Formats.** JSONL and CSV hold what the server sent, CSV all but what stands in the place of an object whose fields are
+columns. Parquet has the columns and types of the model whatever the records hold, so that the files of all nights fit
+together: fields that the model does not know are JSON text in the last column, `unknown_fields`, and timestamps are
+UTC. `report.nulls` counts what no column could hold.
 `listing.arrow()` streams batches of the same columns without a file.
 
 **Privacy.** Files hold personal data: they are made readable by their owner alone (0600, folders 0700), and the

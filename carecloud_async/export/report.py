@@ -77,8 +77,8 @@ class ExportReport:
         finished_before: whether an earlier run had finished it: nothing was requested, and the file is as it was.
         total: the number of records in the list, as the server said last.
         next_changed_since: the mark for the next `changed_since`; `None` for lists without `last_change`.
-        nulls: the number of values that the format could not hold and wrote as null, by dotted field name; formats of
-            text (JSONL, CSV) hold everything.
+        nulls: the number of values that the format could not hold and wrote as null, by dotted field name. JSONL holds
+            everything, CSV all but a value in the place of an object whose fields are its columns.
     """
 
     target: str

@@ -188,6 +188,18 @@ def test_untidy_records_keep_their_place():
     assert [row["state"] for row in rows_of(text)] == [as_sent(record["state"]) for record in found]
 
 
+def test_a_value_in_the_place_of_an_object_is_counted():
+    """What stands where an object's fields are columns is counted as lost, once a record; what says nothing is not."""
+    found = [
+        {"customer_id": "a", "personal_information": one} for one in ("x", 5, [1], "", None, [], {}, {"email": "e"})
+    ]
+    found.append({"customer_id": "a", "personal_information": {"address": "here"}})
+    _, sink = write(lines_of(found))
+    assert sink.nulls == {"personal_information": 3, "personal_information.address": 1}
+    _, sink = write(lines_of(found), fields={"customer_id": {}, "state": {}})
+    assert sink.nulls == {}
+
+
 def test_a_spreadsheet_opens_it():
     """`CsvOptions.excel()` is semicolons, a byte order mark, and no formula that runs; numbers stay numbers."""
     names = ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\uff1d1", "plain", "a;b"]

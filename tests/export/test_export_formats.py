@@ -376,7 +376,7 @@ async def test_the_parquet_files_of_two_nights_fit_together(tmp_path):
 
 
 async def test_lost_values_are_reported(tmp_path):
-    """`report.nulls` counts by field what Parquet wrote as null; CSV and JSONL hold everything."""
+    """`report.nulls` counts by field what Parquet wrote as null; CSV and JSONL hold a date of any kind."""
     sandbox = Sandbox(customers=60, seed=1)
     for number in range(5):
         person = {"personal_information": {"birthdate": "12.2.1985"}}

@@ -2,7 +2,7 @@
 
 Columns are the model's fields in its order and then whatever else the server sends. Nested objects become columns such
 as `personal_information.email`; lists stand as JSON in one column. Values are written as the server sent them; null
-and absent are both empty.
+and absent are both empty. A text or a number in the place of a whole object has no column: it is counted as lost.
 
 Most records are what the model says: they are decoded straight into slots, without a dict on the way. The others are
 taken apart value by value, with the same result.
@@ -11,7 +11,8 @@ taken apart value by value, with the same result.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Generator, Sequence
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from carecloud_async.codec.repair import load
@@ -20,6 +21,7 @@ from carecloud_async.export.formats.csv_lines import LineMaker
 from carecloud_async.export.formats.csv_rows import Path, RowDecoder
 from carecloud_async.export.formats.csv_text import Row, RowText
 from carecloud_async.export.formats.pieces import pieces
+from carecloud_async.export.formats.rows import LostValues, is_blank
 from carecloud_async.export.formats.schema import SchemaBuilder
 from carecloud_async.export.formats.sinks import Layout, SlicedSink
 from carecloud_async.runtime.thread_yield import ThreadYielder
@@ -38,8 +40,15 @@ class CsvSink(SlicedSink):
         self._yielder = ThreadYielder()
         self._builder = SchemaBuilder(layout.into)
         self._columns: list[Path] = []
+        self._objects: dict[Path, LostValues] = {}
+        self._nulls: Counter[str] = Counter()
         self._text: RowText | None = None
         self._maker: LineMaker | None = None
+
+    @property
+    def nulls(self) -> Mapping[str, int]:
+        """See `Sink.nulls`."""
+        return dict(self._nulls)
 
     def infer_schema(self, lines: Sequence[bytes]) -> None:
         """See `Sink.infer_schema`."""
@@ -77,6 +86,8 @@ class CsvSink(SlicedSink):
             return self._text, self._maker
         shape, dialect = self._builder.shape, self.layout.csv
         self._columns = self._found_columns()
+        objects = dict.fromkeys(path[:size] for path in self._columns for size in range(1, len(path)))
+        self._objects = {path: LostValues(".".join(path), self._nulls) for path in objects}
         self._text = text = RowText(len(self._columns), delimiter=dialect.delimiter, escape=dialect.escape_formulas)
         decoder = RowDecoder(shape, shape.select(self.layout.fields))
         self._maker = LineMaker(decoder, text, delimiter=dialect.delimiter, escape=dialect.escape_formulas)
@@ -118,7 +129,11 @@ class CsvSink(SlicedSink):
         if not self._builder.knows(line):
             self._builder.shape.learn(record)
             self.outdated: bool = self.outdated or self._found_columns() != self._columns
-        return [_value(record, path) for path in self._columns]
+        for path, lost in self._objects.items():
+            value = _value(record, path)
+            if not (isinstance(value, dict) or is_blank(value) or value == []):
+                lost.lost("not an object")
+        return [to_cell(_value(record, path)) for path in self._columns]
 
 
 def _value(record: Any, path: Path) -> Any:
@@ -127,4 +142,4 @@ def _value(record: Any, path: Path) -> Any:
         if not isinstance(value, dict):
             return ""
         value = value.get(name)
-    return to_cell(value)
+    return value

@@ -12,7 +12,7 @@ from carecloud_async.codec.scalars import SCALARS
 from carecloud_async.codec.warnings import FieldWarning
 from carecloud_async.export.formats.schema import Shape, as_text
 
-__all__ = ["UNKNOWN_FIELDS", "row_reader", "unknown_part"]
+__all__ = ["UNKNOWN_FIELDS", "LostValues", "is_blank", "row_reader", "unknown_part"]
 
 #: The last column of a fixed schema: fields that the model does not know, as JSON text.
 UNKNOWN_FIELDS = "unknown_fields"
@@ -23,7 +23,7 @@ _INT64 = 2**63
 Reader = Callable[[Any], Any]
 
 
-class _LostValues(FieldWarning):
+class LostValues(FieldWarning):
     """Counts the values of a field that became null, and warns of the first."""
 
     __slots__ = ("_name", "_nulls")
@@ -59,7 +59,7 @@ def row_reader(shape: Shape, *, zone: tzinfo | None, nulls: Counter[str]) -> Cal
 
 
 def _reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -> Reader:
-    lost = _LostValues(name, nulls)
+    lost = LostValues(name, nulls)
     if shape.kind == "object" and shape.children:
         return _object_reader(shape, name, zone, nulls)
     if shape.kind == "list" and shape.element is not None:
@@ -70,7 +70,7 @@ def _reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -
                 value = list(value.values())
             if isinstance(value, list):
                 return [read_element(inner) for inner in value]
-            return None if _is_blank(value) else lost.lost("not a list")
+            return None if is_blank(value) else lost.lost("not a list")
 
         return read_list
     kind = _TYPES.get(shape.kind)
@@ -80,23 +80,23 @@ def _reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -
 
 
 def _object_reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[str]) -> Reader:
-    lost = _LostValues(name, nulls)
+    lost = LostValues(name, nulls)
     readers = {key: _reader(child, f"{name}.{key}", zone, nulls) for key, child in shape.children.items()}
 
     def read_object(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: read(value[key]) for key, read in readers.items() if key in value}
-        return None if _is_blank(value) or value == [] else lost.lost("not an object")
+        return None if is_blank(value) or value == [] else lost.lost("not an object")
 
     return read_object
 
 
-def _is_blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
     """Return whether a value says nothing, so that nothing is lost with it."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _scalar_reader(kind: type, lost: _LostValues) -> Reader:
+def _scalar_reader(kind: type, lost: LostValues) -> Reader:
     read = SCALARS[kind]
     plain = kind if kind in {str, bool} else None
 
@@ -111,7 +111,7 @@ def _scalar_reader(kind: type, lost: _LostValues) -> Reader:
     return read_scalar
 
 
-def _moment_reader(zone: tzinfo | None, lost: _LostValues) -> Reader:
+def _moment_reader(zone: tzinfo | None, lost: LostValues) -> Reader:
     read = SCALARS[datetime]
 
     def read_moment(value: Any) -> Any:
