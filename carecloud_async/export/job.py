@@ -192,43 +192,16 @@ async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) 
     journal = Journal(workspace, encode=_encoder(job))
     start = await run_sync(_load_checkpoint, workspace, journal, fingerprints) if job.options.resume else None
     output = Output(workspace, job.target, job.layout, live=start is None, computing=job.source.computing)
-    seen: list[SeenIds] = []
-
-    def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
-        journal.commit(lines, checkpoint)
-        output.write(lines)
-
-    def make_deduplicator(resumed: bool) -> Deduplicator:
-        if start is None or not resumed:
-            workspace.clear_seen()
-        ids = SeenIds(workspace.seen)
-        seen.append(ids)
-        if start is None or not resumed:
-            return deduplicator_since(ids, job.since)
-        return _resumed_deduplicator(job, ids, start, workspace)
-
-    async def restart() -> None:
-        await run_sync(output.restart)
-        await run_sync(journal.restart)
-
     try:
         if start is not None and start.complete:
             counts = start.counts
         else:
-            counts = await _read(
-                job,
-                start or Checkpoint(fingerprints=fingerprints),
-                commit=commit,
-                beside=output.write_in_turns,
-                restart=restart,
-                make_deduplicator=make_deduplicator,
-            )
+            begun = start or Checkpoint(fingerprints=fingerprints)
+            counts = await _read_into(job, begun, workspace, journal, output, resumed=start is not None)
     except BaseException:
         output.close()
         raise
     finally:
-        for ids in seen:
-            ids.close()
         journal.close()
     report = make_report(job.source, counts, target=job.target.shown, resumed=start is not None)
     reporter = Reporter(job.options.on_progress, clock=clock, before=counts, bounded=False)
@@ -237,6 +210,43 @@ async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) 
     report = evolve(report, seconds=earlier + clock.monotonic() - began, nulls=dict(output.nulls))
     await run_sync(_publish, job, workspace, file, fingerprints, report)
     return report
+
+
+async def _read_into(
+    job: Job, start: Checkpoint, workspace: Workspace, journal: Journal, output: Output, *, resumed: bool
+) -> Counts:
+    """Read the list into the journal and the output; the memory of seen ids lies in the workspace meanwhile."""
+    run_sync = anyio.to_thread.run_sync
+    opened: list[SeenIds] = []
+
+    def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
+        journal.commit(lines, checkpoint)
+        output.write(lines)
+
+    def make_deduplicator(continued: bool) -> Deduplicator:
+        continued = continued and resumed
+        if not continued:
+            workspace.clear_seen()
+        seen = SeenIds(workspace.seen)
+        opened.append(seen)
+        return _resumed_deduplicator(job, seen, start, workspace) if continued else deduplicator_since(seen, job.since)
+
+    async def restart() -> None:
+        await run_sync(output.restart)
+        await run_sync(journal.restart)
+
+    try:
+        return await _read(
+            job,
+            start,
+            commit=commit,
+            beside=output.write_in_turns,
+            restart=restart,
+            make_deduplicator=make_deduplicator,
+        )
+    finally:
+        for seen in opened:
+            seen.close()
 
 
 def _publish(job: Job, workspace: Workspace, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
