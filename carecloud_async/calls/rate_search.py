@@ -286,7 +286,9 @@ class RateSearch:
             if sent - self.resumed_at > 0.9 * PATIENCE_SECONDS:
                 # A full bucket, or a limit raised on the way: it is between what was measured and what was too fast.
                 return max(float((best * pace) ** 0.5), LEAST * pace)
-            if sent - self.last_refused < WINDOW_SECONDS and self.calls >= SOON_CALLS:
+            # Within a round trip of the wait's end there were no answers yet that could tell.
+            is_told = self.calls >= SOON_CALLS or sent - self.resumed_at < self.latency
+            if sent - self.last_refused < WINDOW_SECONDS and is_told:
                 return max(best, SOON_LEAST * pace)
         elif is_enough and pace < TRUSTED_FACTOR * best:
             self.trusted = True

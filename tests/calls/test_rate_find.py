@@ -8,6 +8,7 @@ from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation
 from benchmarks.rates import LEAST_SERVED, MOST_REFUSED, SERVERS, Case, cases, find, summary, table
 from carecloud_async import RateLimit
+from carecloud_async.calls.rate_search import RateSearch
 
 #: Callers that can just send the limit, while those who were refused wait: they cannot make up for it.
 JUST_ENOUGH = Case(server="bucket of 1", limit=200, latency=0.1, callers=20)
@@ -57,6 +58,19 @@ def test_a_limit_that_changes_is_followed(server):
     assert outcome.pace(80, 120) >= 0.8 * 20
     assert outcome.pace(180, 210) >= 0.75 * 80
     assert outcome.share_refused < 0.03
+
+
+def test_a_window_that_opens_by_one_call_costs_little():
+    """A first call, a quarter of a second, and then a burst: its window opens by that one call, and is full again."""
+    search, latency = RateSearch(), 0.03
+    for sent in (0.0, *(0.25 + number / 280 for number in range(199))):
+        search.on_success(sent, sent + latency)
+    for sent in (0.965, 0.975, 0.99):
+        search.on_throttled(sent, sent + 0.001)
+    search.on_success(1.02, 1.05)
+    assert search.limit == 200
+    search.on_throttled(1.056, 1.057)
+    assert search.rate(1.057) >= 0.75 * 200
 
 
 def test_a_server_without_a_limit_costs_a_cold_client_little():
