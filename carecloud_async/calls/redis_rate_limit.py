@@ -22,7 +22,7 @@ from carecloud_async.calls.rate_search import SHORTEST_PAUSE
 from carecloud_async.calls.shared_rate import SharedRate
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import on_asyncio
-from carecloud_async.runtime.redis_connections import OwnClients, own_clients, redis_library, running_loop
+from carecloud_async.runtime.redis_connections import OwnClients, ask, own_clients, redis_library, running_loop
 from carecloud_async.runtime.validators import number
 
 _log = logging.getLogger("carecloud_async.rate_limit")
@@ -267,9 +267,7 @@ class SharedRateLimiter:
             self._is_recovering = False
 
     async def _run(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
-        client = self._clients.client()
-        with anyio.fail_after(TIMEOUT_SECONDS):
-            return await work(client)
+        return await ask(self._clients.client(), work, timeout=TIMEOUT_SECONDS)
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a report to Redis beside the calls; it may be cancelled before it has begun."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
+
+import anyio
+import anyio.lowlevel
 
 from carecloud_async.errors import ConfigurationError, WrongEventLoopError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+T = TypeVar("T")
 
 #: Use on trio in place of these.
 _ON_TRIO = {
@@ -129,6 +133,26 @@ def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
             "unix:///path/to/socket"
         )
     return OwnClients(make=make, label=label, owner=owner)
+
+
+async def ask(client: Redis, work: Callable[[Any], Awaitable[T]], *, timeout: float) -> T:
+    """Do some work with a client, within so many seconds, and lose no cancellation.
+
+    On Python 3.11 `asyncio.wait_for`, by which redis-py waits, returns an answer in place of a cancellation that came
+    in the same moment.
+
+    Raises:
+        TimeoutError: the server did not answer in time.
+        redis.RedisError: it cannot be reached, or refuses.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    with anyio.fail_after(timeout):
+        answer = await work(client)
+    if task is not None and task.cancelling() > before:
+        await anyio.lowlevel.checkpoint_if_cancelled()  # that of a scope comes again, and must come from it
+        raise asyncio.CancelledError
+    return answer
 
 
 def redis_library(owner: str) -> Any:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
 from attrs import evolve
 
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
@@ -17,7 +16,7 @@ from carecloud_async.auth.stores.records import from_record, keep_for, lifetime_
 from carecloud_async.auth.stores.redis_lock import RedisLock
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
-from carecloud_async.runtime.redis_connections import GivenClient, OwnClients, own_clients, redis_library
+from carecloud_async.runtime.redis_connections import GivenClient, OwnClients, ask, own_clients, redis_library
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -144,8 +143,7 @@ class RedisTokenStore(TokenStore):
     async def _ask(self, work: Callable[[Any], Awaitable[T]]) -> T:
         client = self._clients.client()
         try:
-            with anyio.fail_after(self._timeout):
-                return await work(client)
+            return await ask(client, work, timeout=self._timeout)
         except self._failures as error:
             problem = self._describe(error)
         # Raised out here, without a cause: Redis quotes the commands that it refuses, and redis-py too, token and all.

@@ -223,6 +223,41 @@ async def test_killed_in_the_middle(own_redis_server, caplog):
     await store.aclose()
 
 
+class Bell:
+    """A clock whose sleepers wake when it is rung."""
+
+    def __init__(self):
+        self._rung = asyncio.Event()
+
+    def monotonic(self):
+        return time.monotonic()
+
+    def time(self):
+        return time.time()
+
+    async def sleep(self, seconds):
+        await self._rung.wait()
+        self._rung.clear()
+
+    def ring(self):
+        self._rung.set()
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_a_lock_left_in_the_middle_of_its_extension_is_free(redis_server, redis, prefix):
+    """Whatever of an extension is under way when a lock is left, the lock is free then, and nobody extends it again."""
+    bell = Bell()
+    store = RedisTokenStore(redis_server.url, prefix=prefix, lock_life=60, clock=bell)
+    for steps in range(20):
+        async with store.lock("key"):
+            bell.ring()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        assert await redis.get(f"{prefix}key:lock") is None
+    await store.aclose()
+
+
 @on_asyncio
 @pytest.mark.anyio
 async def test_refusals_quote_nothing(redis_server, redis, prefix):
