@@ -19,8 +19,8 @@ from carecloud_async.paging.auto_bounds import AutoBounds
 from carecloud_async.paging.delivery_rate import DeliveryRate, PendingRequest, Sample, Trial
 from carecloud_async.paging.hill_climb import (
     LARGE,
-    Bounds,
     Search,
+    SearchBounds,
     Setting,
     Try,
     search,
@@ -190,8 +190,8 @@ class AutoPlan:
         return Setting(width=width, count=max(min(count, most), 1))
 
     @property
-    def _search_bounds(self) -> Bounds:
-        return Bounds(
+    def _search_bounds(self) -> SearchBounds:
+        return SearchBounds(
             most_records=self._most_records,
             most_requests=self._bounds.most_requests,
             requests_per_second=self._bounds.limiter.requests_per_second,

@@ -22,9 +22,9 @@ from carecloud_async.paging.delivery_rate import Outcome
 
 __all__ = [
     "LARGE",
-    "Bounds",
     "Outcomes",
     "Search",
+    "SearchBounds",
     "Setting",
     "Try",
     "search",
@@ -50,7 +50,7 @@ _BAD = 0.35
 _WIDTH_BAD = 0.9
 #: A step by less is not worth a trial.
 _LEAST_STEP = 1.25
-#: A record that takes no more time than this in a larger page, while calls are held back, has its price.
+#: While calls are held back a larger page is better for certain if its records take no more than so much longer.
 _SAME_PACE = 1.1
 
 
@@ -84,7 +84,7 @@ class Try:
 
 
 @frozen(kw_only=True)
-class Bounds:
+class SearchBounds:
     """The bounds of a search, which are learnt meanwhile.
 
     Attributes:
@@ -105,7 +105,7 @@ _Seen: TypeAlias = tuple[Setting, Outcome]
 _Steps: TypeAlias = Generator[Try, Outcomes, _Measured]
 
 
-def search(start: Setting, bounds: Bounds, *, clean: bool = True) -> Search:
+def search(start: Setting, bounds: SearchBounds, *, clean: bool = True) -> Search:
     """Search from a setting: yields settings to be measured, returns the best.
 
     Args:
@@ -117,7 +117,7 @@ def search(start: Setting, bounds: Bounds, *, clean: bool = True) -> Search:
     return (yield from _climb(best, bounds))
 
 
-def search_behind_one_page(start: Setting, bounds: Bounds, *, pace: float) -> Search:
+def search_behind_one_page(start: Setting, bounds: SearchBounds, *, pace: float) -> Search:
     """Search from a setting whose pages are larger than a single one that came before them.
 
     Args:
@@ -139,13 +139,13 @@ def search_behind_one_page(start: Setting, bounds: Bounds, *, pace: float) -> Se
     return (yield from _climb_width(best, bounds))[0]
 
 
-def search_while_held(start: Setting, bounds: Bounds, *, pace: float) -> Search:
+def search_while_held(start: Setting, bounds: SearchBounds, *, pace: float) -> Search:
     """Search from a single page where the rate limiter bounds; see `search_behind_one_page`."""
     seen = Outcome(rate=1 / pace, pace=pace, slowest=pace, fastest=pace, held=True)
     return (yield from _climb((start, lambda: seen), bounds))
 
 
-def _leap(best: _Measured, bounds: Bounds) -> Search:
+def _leap(best: _Measured, bounds: SearchBounds) -> Search:
     """Go on with large pages, and more of them at once; then as they show."""
     setting, before = best
     width = _wider(setting, bounds)
@@ -163,14 +163,14 @@ def _leap(best: _Measured, bounds: Bounds) -> Search:
     return (yield from _climb_width(best, bounds))[0]
 
 
-def _climb(best: _Measured, bounds: Bounds, gain: float = 0.0) -> Search:
+def _climb(best: _Measured, bounds: SearchBounds, gain: float = 0.0) -> Search:
     best = yield from _climb_count(best, bounds, gain)
     if not best[1]().held:
         best = yield from _climb_width(best, bounds)
     return best[0]
 
 
-def _climb_count(best: _Measured, bounds: Bounds, gain: float) -> _Steps:
+def _climb_count(best: _Measured, bounds: SearchBounds, gain: float) -> _Steps:
     first = not gain
     while True:
         setting, outcome = best
@@ -196,7 +196,7 @@ def _climb_count(best: _Measured, bounds: Bounds, gain: float) -> _Steps:
     return best
 
 
-def _climb_width(best: _Measured, bounds: Bounds) -> _Steps:
+def _climb_width(best: _Measured, bounds: SearchBounds) -> _Steps:
     first = True
     while True:
         setting, seen = best
@@ -233,7 +233,7 @@ def _descend(best: _Measured, name: str) -> _Steps:
         best = tried, outcome
 
 
-def _wider(setting: Setting, bounds: Bounds) -> int:
+def _wider(setting: Setting, bounds: SearchBounds) -> int:
     return max(min(math.ceil(setting.width * _WIDTH_STEP), bounds.most_requests(setting.count)), setting.width)
 
 

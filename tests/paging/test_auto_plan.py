@@ -14,7 +14,7 @@ from benchmarks.virtual_time import run_virtually
 from carecloud_async.paging.auto_bounds import WIDTH
 from carecloud_async.paging.auto_plan import FIRST, AutoPlan
 from carecloud_async.paging.delivery_rate import DeliveryRate, Outcome, Trial
-from carecloud_async.paging.hill_climb import LARGE, Bounds, Setting, search
+from carecloud_async.paging.hill_climb import LARGE, SearchBounds, Setting, search
 from carecloud_async.paging.trusted_count import MAX_COUNT
 
 #: A setting of the grid that is about the best for each of `SERVERS`.
@@ -150,7 +150,7 @@ def test_it_searches_again_where_the_server_has_changed():
 
 def settle(rate_of, *, start=(8, 200), widest=20):
     """Run a search on a function of width and count; return the setting that it ends with, and all that it tried."""
-    bounds = Bounds(most_records=lambda _width, _pace: MAX_COUNT, most_requests=lambda _: widest)
+    bounds = SearchBounds(most_records=lambda _width, _pace: MAX_COUNT, most_requests=lambda _: widest)
     searching = search(Setting(width=start[0], count=start[1]), bounds)
     tried = next(searching)
     seen = []

@@ -5,7 +5,6 @@ import json
 import random
 
 import anyio
-import anyio.lowlevel
 import httpx
 import pytest
 import respx
@@ -21,6 +20,7 @@ from carecloud_async.paging.iterators import Page
 from carecloud_async.paging.page_plan import Fetched
 from carecloud_async.paging.prefetch import Prefetch
 from carecloud_async.paging.trusted_count import MAX_COUNT
+from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -69,27 +69,6 @@ class Server:
 
     def connect(self, **more):
         return CareCloud("sandbox.crmcarecloud.com", auth=AUTH, transport=httpx.MockTransport(self.answer), **more)
-
-
-class SteppedClock:
-    """Time goes on by what is slept, and in no other way.
-
-    Attributes:
-        slept: the seconds that were slept.
-    """
-
-    def __init__(self):
-        self.slept = 0.0
-
-    def monotonic(self):
-        return 1000 + self.slept
-
-    def time(self):
-        return 1_700_000_000 + self.slept
-
-    async def sleep(self, seconds):
-        await anyio.lowlevel.checkpoint()
-        self.slept += seconds
 
 
 async def prefetched(client, folder, **paging):
@@ -228,10 +207,10 @@ async def test_a_pace_that_is_told_keeps_the_width_small(tmp_path):
 
 async def test_a_clock_that_stands_still_beside_the_limiter_is_no_error(read, tmp_path):
     """With a clock that a test moves, all the time of a page may be its wait at the limiter."""
-    clock = SteppedClock()
+    clock = FakeClock()
     server = Server(length=3000)
     async with server.connect(clock=clock, rate_limit=RateLimit(requests_per_second=2)) as client:
-        while not clock.slept:
+        while not clock.sleeps:
             await client.customers.list(count=1).total()
         assert await read(client, tmp_path) == EVERYBODY[:3000]
 

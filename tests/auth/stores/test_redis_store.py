@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from carecloud_async.auth.stores import RedisTokenStore, StoredToken
 from carecloud_async.errors import ConfigurationError, TokenStoreError, WrongEventLoopError
+from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.runtime.redis_connections import redis_library
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
@@ -223,17 +224,11 @@ async def test_killed_in_the_middle(own_redis_server, caplog):
     await store.aclose()
 
 
-class Bell:
+class Bell(SystemClock):
     """A clock whose sleepers wake when it is rung."""
 
     def __init__(self):
         self._rung = asyncio.Event()
-
-    def monotonic(self):
-        return time.monotonic()
-
-    def time(self):
-        return time.time()
 
     async def sleep(self, seconds):
         await self._rung.wait()
