@@ -11,7 +11,7 @@ from carecloud_async.export.reading.changed_scan import FIELD as LAST_CHANGE
 from carecloud_async.export.reading.changed_scan import ChangedScan
 from carecloud_async.export.reading.pages import RawPageFetcher, field_decoder
 from carecloud_async.export.reading.since import OVERLAP, parse_last_change, parse_since
-from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition
+from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.reading import ListReader, Partition, run
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""What is used of PySpark, and what to install where it is missing."""
+"""What is used of PySpark, and what to install where it is missing.
+
+Pyright does not know the names then, and whoever imports them says so.
+"""
 
 from __future__ import annotations
 

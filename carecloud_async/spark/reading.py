@@ -19,7 +19,7 @@ from carecloud_async.export.reading.changed_scan import FIELD as LAST_CHANGE
 from carecloud_async.export.reading.ranges import IdRange, find_ranges
 from carecloud_async.export.report import ExportReport
 from carecloud_async.paging.listing import Listing
-from carecloud_async.spark.pyspark_api import StructType, to_arrow_schema
+from carecloud_async.spark.pyspark_api import StructType, to_arrow_schema  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.settings import ReadSettings
 
 if TYPE_CHECKING:

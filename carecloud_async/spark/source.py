@@ -13,12 +13,12 @@ from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import shape_of
 from carecloud_async.spark.changes import ChangesReader
 from carecloud_async.spark.pyspark_api import (
-    DataSource,
-    DataSourceReader,
-    DataSourceStreamReader,
-    InputPartition,
-    StructType,
-    from_arrow_schema,
+    DataSource,  # pyright: ignore[reportAttributeAccessIssue]
+    DataSourceReader,  # pyright: ignore[reportAttributeAccessIssue]
+    DataSourceStreamReader,  # pyright: ignore[reportAttributeAccessIssue]
+    InputPartition,  # pyright: ignore[reportAttributeAccessIssue]
+    StructType,  # pyright: ignore[reportAttributeAccessIssue]
+    from_arrow_schema,  # pyright: ignore[reportAttributeAccessIssue]
 )
 from carecloud_async.spark.reading import ListReader, Partition
 from carecloud_async.spark.settings import ReadSettings, connect
