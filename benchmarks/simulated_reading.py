@@ -112,7 +112,7 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
         restart=restart,
         make_deduplicator=_no_deduplicator,
     )
-    if counts.drifted or not counts.settled:
+    if counts.list_changed or not counts.exact:
         raise ValueError("the scan saw a change where there was none")
     return counts.records
 

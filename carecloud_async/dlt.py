@@ -130,13 +130,13 @@ def _resource(the_list: _List, *, full: bool) -> DltResource:
         since = None if full or state.get("list") != mark else state.get("changed_since")
         with spool(the_list.open, changed_since=since, concurrency=the_list.concurrency) as spooled:
             report = spooled.report
-            if not report.settled:
+            if not report.exact:
                 _say_unsettled(source.name, replaces=full and incremental)
             if not report.records and since is None:
                 yield dlt.mark.materialize_table_schema()
             for batch in spooled.batches():
                 yield [_without_nulls(row) for row in batch.to_pylist()]
-        if report.settled and report.next_changed_since is not None and incremental:
+        if report.exact and report.next_changed_since is not None and incremental:
             state.update(changed_since=report.next_changed_since.isoformat(), list=mark)
 
     resource: DltResource = dlt.resource(

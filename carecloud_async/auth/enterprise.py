@@ -86,7 +86,7 @@ class EnterpriseCredentials(_EnterpriseUser):
             )
         )
 
-    async def secret_mark(self) -> str | None:
+    async def credentials_fingerprint(self) -> str | None:
         """Return a digest of the password that the callable returns now."""
         return digest(await resolve_secret(self.password)) if callable(self.password) else None
 
@@ -124,7 +124,7 @@ class SsoCredentials(_EnterpriseUser):
             )
         )
 
-    async def secret_mark(self) -> str | None:
+    async def credentials_fingerprint(self) -> str | None:
         """Return a digest of the token that the callable returns now."""
         return digest(await resolve_secret(self.sso_token)) if callable(self.sso_token) else None
 

@@ -42,7 +42,7 @@ def is_refusal(error: BaseException) -> bool:
 @frozen(kw_only=True)
 class _Refusal:
     error: CareCloudError
-    secret_mark: str | None
+    credentials_fingerprint: str | None
     delay: float
     until: float
 
@@ -66,14 +66,17 @@ class LoginBackoff:
         """The end of the delay on the monotonic clock; 0 if no login was refused."""
         return 0.0 if self._refusal is None else self._refusal.until
 
-    def note(self, error: CareCloudError, *, secret_mark: str | None) -> None:
-        """Remember a refusal, and what the credentials looked like (`AuthProvider.secret_mark`)."""
+    def note(self, error: CareCloudError, *, credentials_fingerprint: str | None) -> None:
+        """Remember a refusal, and what the credentials looked like (`AuthProvider.credentials_fingerprint`)."""
         last = self._refusal
-        repeated = last is not None and last.secret_mark == secret_mark
+        repeated = last is not None and last.credentials_fingerprint == credentials_fingerprint
         delay = min(last.delay * 2, MAX_LOGIN_DELAY) if last is not None and repeated else FIRST_LOGIN_DELAY
         # A copy: the error that was raised holds every frame of its call, and whatever their variables hold.
         self._refusal = _Refusal(
-            error=error.fresh(), secret_mark=secret_mark, delay=delay, until=self._clock.monotonic() + delay
+            error=error.fresh(),
+            credentials_fingerprint=credentials_fingerprint,
+            delay=delay,
+            until=self._clock.monotonic() + delay,
         )
 
     def clear(self) -> None:
@@ -82,7 +85,7 @@ class LoginBackoff:
 
     def on_new_settings(self) -> None:
         """Forget a refusal that is not tied to certain credentials: the identity was given anew."""
-        if self._refusal is not None and self._refusal.secret_mark is None:
+        if self._refusal is not None and self._refusal.credentials_fingerprint is None:
             self._refusal = None
 
     async def check(self, read_secret_mark: Callable[[], Awaitable[str | None]]) -> None:
@@ -95,7 +98,7 @@ class LoginBackoff:
         if refusal is None or self._clock.monotonic() >= refusal.until:
             return
         mark = await read_secret_mark()
-        if mark is None or mark == refusal.secret_mark:
+        if mark is None or mark == refusal.credentials_fingerprint:
             raise refusal.error.fresh()
 
 

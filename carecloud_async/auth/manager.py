@@ -40,7 +40,7 @@ _log = logging.getLogger("carecloud_async.auth")
 RETRY_SECONDS = 60.0
 EARLY_SECONDS = 5.0
 EARLY_PART = 0.25
-#: How long a provider may take to return its `secret_mark` (seconds).
+#: How long a provider may take to return its `credentials_fingerprint` (seconds).
 MARK_SECONDS = 5.0
 
 
@@ -280,16 +280,18 @@ class TokenManager:
 
     async def _raise_remembered(self) -> None:
         if not isinstance(self._state, _Ended):
-            await self._login_backoff.check(self._read_secret_mark)
+            await self._login_backoff.check(self._read_credentials_fingerprint)
         if isinstance(self._state, _Ended):  # perhaps since the check above
             raise _copy_for_caller(self._state.error)
 
-    async def _read_secret_mark(self) -> str | None:
+    async def _read_credentials_fingerprint(self) -> str | None:
         with anyio.move_on_after(MARK_SECONDS):
             try:
-                return await self.provider.secret_mark()
+                return await self.provider.credentials_fingerprint()
             except Exception as error:  # noqa: BLE001  (the user's code; the refusal stands)
-                _log.warning("secret_mark() failed (%s); taking the credentials as unchanged", type(error).__name__)
+                _log.warning(
+                    "credentials_fingerprint() failed (%s); taking the credentials as unchanged", type(error).__name__
+                )
         return None
 
     async def _run_as_leader(self, active: ActiveToken | None, *, forced: bool = False) -> ActiveToken:
@@ -343,8 +345,8 @@ class TokenManager:
         if isinstance(error, SessionExpiredError) and not self.provider.renewable:
             self._state = _Ended(error=_copy_of(error), rejected=self._rejected, device_token=self._device_token)
         elif isinstance(error, CareCloudError) and is_refusal(error):
-            mark = digests[-1] if digests else await self._read_secret_mark()
-            self._login_backoff.note(error, secret_mark=mark)
+            mark = digests[-1] if digests else await self._read_credentials_fingerprint()
+            self._login_backoff.note(error, credentials_fingerprint=mark)
         if active is not None:
             self._renewal_backoff.note(
                 now=self._clock.monotonic(), at_least_until=self._login_backoff.until, at_most_until=active.ends_at

@@ -128,7 +128,7 @@ class AuthProvider(ABC):
             )
             return Token(data["bearer_token"], valid_to=data["valid_to"])
 
-        async def secret_mark(self) -> str:
+        async def credentials_fingerprint(self) -> str:
             return digest((await self.vault.read(self.path))["password"])
     ```
     """
@@ -185,7 +185,7 @@ class AuthProvider(ABC):
     async def revoke(self, send: Send, token: Token) -> None:  # noqa: B027  (optional)
         """Log out at the server. Without a logout of its own, an identity only forgets its token."""
 
-    async def secret_mark(self) -> str | None:
+    async def credentials_fingerprint(self) -> str | None:
         """Return a value that changes when the credentials do, for identities that fetch theirs at each login.
 
         It is asked for while a refused login is remembered: credentials other than the refused ones are tried at once.

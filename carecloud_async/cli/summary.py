@@ -37,12 +37,12 @@ def summary(resource: str, report: ExportReport, *, state: str | None = None) ->
         words.append("an earlier run had finished it: --overwrite asks again")
     if report.nulls:
         words.append(f"values that could not be read were written as null: {_nulls(report)}")
-    if not report.settled:
+    if not report.exact:
         words.append("the list kept changing until the end: run it again for certainty")
-    elif report.drifted:
+    elif report.list_changed:
         words.append("the list changed meanwhile: everything that stayed is there once")
     if state is not None:
-        kept = report.settled and report.next_changed_since is not None
+        kept = report.exact and report.next_changed_since is not None
         words.append(f"{state} keeps the time for the next run" if kept else f"{state} is left as it was")
     elif report.next_changed_since is not None:
         words.append(f"next time: --changed-since {report.next_changed_since.isoformat(timespec='seconds')}")

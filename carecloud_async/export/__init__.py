@@ -4,7 +4,7 @@
 
 **The guarantee.** Every record that was in the list from the beginning of the export to its end is in the file exactly
 once. Records that came or went meanwhile may or may not be. A record that changed is there as it was when its page was
-read. `report.drifted` says that the list was seen to change, `report.settled` that the guarantee holds.
+read. `report.list_changed` says that the list was seen to change, `report.exact` that the guarantee holds.
 
 **How it works.** The list is read in the order of its ids, which never change: every page is then a run of records
 without gaps. Each page overlaps the one before by one row. A page that holds a record accepted before connects, and
@@ -17,10 +17,10 @@ again until a whole reading brings nothing new.
 **What it costs.** A calm list costs one or two requests more than it has pages. Each gap costs a request or two, and
 widens the overlap of the pages to come, so that steady change costs some wider pages. A list that changes endlessly
 costs at most four times its requests, or ten readings where there is no order; then the export ends with
-`settled=False`. Memory holds the pages in flight. On disk, formats that are written at the end (CSV, Parquet and your
+`exact=False`. Memory holds the pages in flight. On disk, formats that are written at the end (CSV, Parquet and your
 own) need room for the records as JSON beside the file.
 
-**Its limits.** `settled` is false wherever the guarantee cannot be vouched for: if the list kept changing until the
+**Its limits.** `exact` is false wherever the guarantee cannot be vouched for: if the list kept changing until the
 end, if the server sends one record at a time, deals the order anew for each page (as sorts with ties may be), or says
 that there are more records than were found and no change that was seen explains it. A server that leaves records out
 of its pages without moving the others, or that goes over to another order of ids while records come and go, cannot be

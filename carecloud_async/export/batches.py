@@ -230,7 +230,7 @@ class RecordBatches:
             raise ExportError(
                 f"the server does not keep {self._source.name} in the order of ids any more: split it anew"
             ) from None
-        return Counts(records=scan.records, drifted=scan.drifted, settled=scan.settled)
+        return Counts(records=scan.records, list_changed=scan.list_changed, exact=scan.exact)
 
 
 class _BatchWriter:

@@ -103,7 +103,7 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
     state, fingerprints = Path(options.state), source.fingerprints()
     changed_since = await anyio.to_thread.run_sync(read_state, state, fingerprints)
     report = await _run(source, target, evolve(options, state=None, changed_since=changed_since))
-    if report.settled and report.next_changed_since is not None:
+    if report.exact and report.next_changed_since is not None:
         try:
             await anyio.to_thread.run_sync(write_state, state, fingerprints, report.next_changed_since)
         except OSError as error:

@@ -23,9 +23,9 @@ class Counts:
     requests: int = 0
     retries: int = 0
     seconds: float = 0.0
-    drifted: bool = False
-    settled: bool = True
-    sweeps: int = 1
+    list_changed: bool = False
+    exact: bool = True
+    passes: int = 1
     total: int | None = None
     began: datetime | None = None
 
@@ -68,11 +68,11 @@ class ExportReport:
         requests: pages requested, those of earlier runs of a resumed export included.
         retries: requests that had to be repeated, earlier runs included.
         seconds: duration, earlier runs included.
-        drifted: whether the list was seen to change meanwhile.
-        settled: whether the guarantee holds. False if it cannot be vouched for: the list kept changing until the export
+        list_changed: whether the list was seen to change meanwhile.
+        exact: whether the guarantee holds. False if it cannot be vouched for: the list kept changing until the export
             gave up following it, the server sends one record at a time or deals the order anew, or fewer records were
             found than the server says there are.
-        sweeps: how often the list was read; 1 wherever it can be read in the order of its ids.
+        passes: how often the list was read; 1 wherever it can be read in the order of its ids.
         resumed: whether an earlier run was continued.
         finished_before: whether an earlier run had finished it: nothing was requested, and the file is as it was.
         total: the number of records in the list, as the server said last.
@@ -86,9 +86,9 @@ class ExportReport:
     pages: int
     requests: int
     seconds: float
-    drifted: bool
-    settled: bool = True
-    sweeps: int = 1
+    list_changed: bool
+    exact: bool = True
+    passes: int = 1
     resumed: bool = False
     total: int | None = None
     next_changed_since: datetime | None = None

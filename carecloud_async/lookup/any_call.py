@@ -105,7 +105,7 @@ class AnyCall:
         self,
         path: str,
         *,
-        key: str | None = None,
+        list_key: str | None = None,
         id_field: str | None = None,
         params: Mapping[str, Any] | None = None,
         path_params: Mapping[str, Any] | None = None,
@@ -119,7 +119,7 @@ class AnyCall:
         path: str,
         *,
         into: type[T],
-        key: str | None = None,
+        list_key: str | None = None,
         id_field: str | None = None,
         params: Mapping[str, Any] | None = None,
         path_params: Mapping[str, Any] | None = None,
@@ -132,7 +132,7 @@ class AnyCall:
         path: str,
         *,
         into: Any = None,
-        key: str | None = None,
+        list_key: str | None = None,
         id_field: str | None = None,
         params: Mapping[str, Any] | None = None,
         path_params: Mapping[str, Any] | None = None,
@@ -144,7 +144,7 @@ class AnyCall:
         Args:
             path: the path below the version, such as `cards` or `customers/{customer_id}/cards`.
             into: the type of a record, as in `request`; without it records are dicts.
-            key: the name of the list under `data`; without it the one list there is taken.
+            list_key: the name of the list under `data`; without it the one list there is taken.
             id_field: the field that names a record, which never changes; exports need it to be exact.
             params: filters, `sort_field` and `sort_direction`; `count` and `offset` may stand here too.
             path_params: values of the path's placeholders.
@@ -156,7 +156,7 @@ class AnyCall:
         """
         from carecloud_async.lookup.adhoc import find_list_by_path  # as above
 
-        operation, values = find_list_by_path(path, path_params=path_params, key=key, id_field=id_field)
+        operation, values = find_list_by_path(path, path_params=path_params, key=list_key, id_field=id_field)
         params = conceal(params)
         params = {**check_count(operation.kinds, params or {})}
         for name, value, default in (("count", count, AUTO), ("offset", offset, 0)):

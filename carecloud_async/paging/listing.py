@@ -179,7 +179,7 @@ class Listing(Generic[T]):
             resume: go on where an earlier run to the same target was stopped; without one, begin.
             overwrite: replace the target if it exists.
             changed_since: write only what changed at or after this time; naive means project-local.
-            state: a file that keeps the mark of the last run whose guarantee holds (`report.settled`): the first run
+            state: a file that keeps the mark of the last run whose guarantee holds (`report.exact`): the first run
                 exports everything, each later one what changed. In place of `changed_since`.
             fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
             on_progress: called with a `Progress`, at most ten times a second; may be async.

@@ -18,7 +18,7 @@ hour may come twice: merge by id.
 
 **Options**: `resource` (needed; the list's name from the client, such as `customers` or `products.tags`), `partitions`
 (8), `count` (records per page, 500), `concurrency` (pages in flight per task, 4), `filter.NAME`, `changed_since`,
-`requests_per_second` (of each task, of all with a Redis; adaptive if left out), `allow_unsettled` (take a range that
+`requests_per_second` (of each task, of all with a Redis; adaptive if left out), `allow_inexact` (take a range that
 cannot be vouched for), and `project_url`, `external_application_id`, `login`, `timezone`, `language`, which the
 `CARECLOUD_*` variables give otherwise.
 

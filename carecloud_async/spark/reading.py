@@ -117,11 +117,11 @@ class ListReader:
             yield from spooled.batches()
 
     def _check(self, report: ExportReport) -> None:
-        if not report.settled and not self.settings.allow_unsettled:
+        if not report.exact and not self.settings.allow_inexact:
             name = self.settings.operation.call.removesuffix(".list")
             raise ExportError(
                 f"{name} changed too much to vouch for every record: read again when the list is calmer, with more "
-                "partitions or larger pages, or take it with allow_unsettled=true"
+                "partitions or larger pages, or take it with allow_inexact=true"
             )
 
 

@@ -24,7 +24,7 @@ __all__ = ["ReadSettings", "connect"]
 
 _FILTER = "filter."
 _CLIENT = ("project_url", "external_application_id", "login", "timezone", "language", "requests_per_second")
-_READING = ("resource", "partitions", "count", "concurrency", "changed_since", "allow_unsettled")
+_READING = ("resource", "partitions", "count", "concurrency", "changed_since", "allow_inexact")
 _SECRETS = ("password", "token", "redis", "redis_url")
 
 
@@ -39,7 +39,7 @@ class ReadSettings:
         count: records per page.
         concurrency: pages in flight in each task.
         changed_since: the time that changes are wanted since; everything if `None`.
-        allow_unsettled: whether to take what cannot be vouched for.
+        allow_inexact: whether to take what cannot be vouched for.
     """
 
     operation: Operation
@@ -48,7 +48,7 @@ class ReadSettings:
     count: int
     concurrency: int
     changed_since: str | None
-    allow_unsettled: bool
+    allow_inexact: bool
 
     @classmethod
     def read(cls, options: Mapping[str, str]) -> ReadSettings:
@@ -69,7 +69,7 @@ class ReadSettings:
             count=_number(options, "count", 500),
             concurrency=_number(options, "concurrency", 4),
             changed_since=options.get("changed_since"),
-            allow_unsettled=options.get("allow_unsettled", "false").lower() == "true",
+            allow_inexact=options.get("allow_inexact", "false").lower() == "true",
         )
 
     def listing(self, client: CareCloud) -> Listing[Any]:

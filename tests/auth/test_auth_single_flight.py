@@ -246,11 +246,11 @@ async def test_a_user_exception_comes_out_as_itself():
 
 
 @pytest.mark.anyio
-async def test_a_secret_mark_that_fails_leaves_the_refusal_standing():
-    """A provider whose `secret_mark` raises is not asked to log in again and again."""
+async def test_a_credentials_fingerprint_that_fails_leaves_the_refusal_standing():
+    """A provider whose `credentials_fingerprint` raises is not asked to log in again and again."""
 
     class Broken(OwnProvider):
-        async def secret_mark(self):
+        async def credentials_fingerprint(self):
             raise RuntimeError("no vault")
 
     sandbox = slow_sandbox()

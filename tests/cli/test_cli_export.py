@@ -177,7 +177,7 @@ def test_a_report_for_schedulers(carecloud, tmp_path):
     assert (done.code, done.out) == (0, "")
     report = json.loads((tmp_path / "r.json").read_bytes())
     assert report["resource"] == "customers"
-    assert (report["records"], report["target"], report["settled"], report["nulls"]) == (7, "c.jsonl", True, {})
+    assert (report["records"], report["target"], report["exact"], report["nulls"]) == (7, "c.jsonl", True, {})
     assert datetime.fromisoformat(report["next_changed_since"]).tzinfo is not None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.jsonl", "r.json"]
     shown = carecloud("export", "customers", "-o", "c.jsonl", "--sandbox", 7, "--report", "-", "--overwrite")
@@ -218,7 +218,9 @@ def test_values_that_became_null_are_counted(carecloud):
 def test_many_fields_with_nulls_are_summed_up():
     """The line names the five fields with the most nulls and counts the rest."""
     nulls = {"a": 1, "b": 2000, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7}
-    report = ExportReport(target="c.parquet", records=1, pages=1, requests=1, seconds=1.0, drifted=False, nulls=nulls)
+    report = ExportReport(
+        target="c.parquet", records=1, pages=1, requests=1, seconds=1.0, list_changed=False, nulls=nulls
+    )
     assert summary("cards", report).endswith("written as null: 2,000 b, 7 g, 6 f, 5 e, 4 d, and 4 of other fields")
 
 
@@ -274,16 +276,16 @@ def test_progress_without_a_total():
 
 def test_the_summary_tells_of_changes():
     """A list that changed, or never came to rest, is said so."""
-    report = ExportReport(target="c.csv", records=1, pages=1, requests=1, seconds=1.0, drifted=True)
+    report = ExportReport(target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=True)
     assert summary("customers", report).startswith("1 customers in c.csv (1.0 s, 1 request); the list changed")
-    again = ExportReport(target="c.csv", records=1, pages=1, requests=1, retries=2, seconds=1.0, drifted=False)
+    again = ExportReport(target="c.csv", records=1, pages=1, requests=1, retries=2, seconds=1.0, list_changed=False)
     assert summary("customers", again) == "1 customers in c.csv (1.0 s, 1 request, 2 retries)"
     done = ExportReport(
-        target="c.csv", records=1, pages=1, requests=1, seconds=1.0, drifted=False, finished_before=True
+        target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=False, finished_before=True
     )
     assert "--overwrite" in summary("customers", done)
-    unsettled = ExportReport(target="c.csv", records=1, pages=1, requests=2, seconds=1.0, drifted=True, settled=False)
-    assert "run it again" in summary("customers", unsettled)
+    inexact = ExportReport(target="c.csv", records=1, pages=1, requests=2, seconds=1.0, list_changed=True, exact=False)
+    assert "run it again" in summary("customers", inexact)
 
 
 def test_a_bar_is_drawn_on_a_terminal(tmp_path):

@@ -161,7 +161,7 @@ def test_nights(carecloud, project, tmp_path):
 def test_a_night_that_is_not_settled_keeps_its_state():
     """The time for the next run moves only after a run whose guarantee holds."""
     report = ExportReport(
-        target="c.csv", records=1, pages=1, requests=1, seconds=1.0, drifted=True, settled=False, sweeps=9
+        target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=True, exact=False, passes=9
     )
     assert summary("customers", report, state="s.json").endswith("; s.json is left as it was")
 

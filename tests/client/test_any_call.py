@@ -143,7 +143,7 @@ async def test_several_lists_are_not_guessed(sandbox):
     async with connect(sandbox) as client:
         with pytest.raises(ResponseError, match=r"several lists \(a, b\)"):
             await client.request("GET", "customers", into=list[Customer])
-        assert await client.listing("customers", key="b").collect(limit=5) == []
+        assert await client.listing("customers", list_key="b").collect(limit=5) == []
 
 
 async def test_a_listing_by_path_is_a_listing(sandbox, tmp_path):
@@ -234,7 +234,7 @@ async def test_the_same_page_of_records_without_ids_ends(sandbox, caplog):
     body = b'{"data": {"things": [{"a": 1}, {"a": 2}], "total_items": 1000000000}}'
     sandbox.faults.add("GET /customers", body=body, times=1000)
     async with connect(sandbox, rate_limit=None) as client:
-        records = [record async for record in client.listing("customers", key="things", count=2)]
+        records = [record async for record in client.listing("customers", list_key="things", count=2)]
     assert records == [{"a": 1}, {"a": 2}]
     assert "repeats a page" in caplog.text
 

@@ -42,7 +42,7 @@ async def test_exactly_what_changed_is_written(tmp_path):
         )
         assert sorted(ids(tmp_path / "night.jsonl")) == sorted(changed)
         assert night.requests == sandbox.count("GET /customers") == 1
-        assert not night.drifted
+        assert not night.list_changed
         sandbox.advance(3600)
         changed = change(sandbox, range(5))
         await client.customers.list().export(tmp_path / "next.csv", changed_since=night.next_changed_since.isoformat())
@@ -90,8 +90,8 @@ async def test_changes_during_the_export_lose_nobody(tmp_path, concurrency):
     found = ids(tmp_path / "c.jsonl")
     assert len(found) == len(set(found))
     assert changed - gone <= set(found)
-    assert report.drifted
-    assert report.settled
+    assert report.list_changed
+    assert report.exact
 
 
 async def test_ties_dealt_anew_are_counted_and_read_whole(tmp_path):
@@ -102,7 +102,7 @@ async def test_ties_dealt_anew_are_counted_and_read_whole(tmp_path):
     async with connect(sandbox) as client:
         report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", changed_since="2026-11-10T12:00")
     assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
-    assert report.settled
+    assert report.exact
 
 
 async def test_resumes_too(tmp_path, monkeypatch):

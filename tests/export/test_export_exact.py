@@ -41,22 +41,22 @@ async def test_nobody_who_stays_is_missing_or_twice(tmp_path, kind, concurrency)
     found = ids(tmp_path / "c.jsonl")
     assert len(found) == len(set(found)) == report.records
     assert start - gone <= set(found)
-    assert report.drifted
-    assert report.settled
+    assert report.list_changed
+    assert report.exact
     assert report.requests <= 60
     assert not sandbox.violations
 
 
 @pytest.mark.parametrize(("customers", "count", "cap"), [(4000, 1000, 150), (1000, 100, None), (1500, 1000, 150)])
 async def test_a_calm_export_costs_two_requests_more_than_pages(tmp_path, customers, count, cap):
-    """Nothing changes: not drifted, in the order of ids, hardly a request more than needed."""
+    """Nothing changes: no change is reported, one pass in the order of ids, hardly a request more than needed."""
     sandbox = Sandbox(customers=customers, seed=1, max_count=cap)
     async with connect(sandbox) as client:
         report = await client.customers.list(count=count).export(tmp_path / "c.jsonl")
     found = ids(tmp_path / "c.jsonl")
     assert sorted(sandbox.customers.ids()) == found
-    assert not report.drifted
-    assert report.settled
+    assert not report.list_changed
+    assert report.exact
     assert report.total == customers
     assert report.requests == sandbox.count("GET /customers") <= -(-customers // (cap or count)) + 2
 
@@ -69,7 +69,7 @@ async def test_lists_of_every_length_are_whole(tmp_path, customers):
         for count in (1, 50):
             report = await client.customers.list(count=count).export(tmp_path / "c.jsonl", overwrite=True)
             assert report.records == customers == len(set(ids(tmp_path / "c.jsonl")))
-            assert not report.drifted
+            assert not report.list_changed
 
 
 @given(data=st.data())
@@ -109,9 +109,9 @@ def test_the_guarantee_holds_on_any_server(tmp_path_factory, data):
     report = anyio.run(export)
     found = ids(path)
     assert len(found) == len(set(found)) == report.records
-    if report.settled:
+    if report.exact:
         assert set(names) - server.gone <= set(found)
-    assert report.settled or most or server.misleads
+    assert report.exact or most or server.misleads
 
 
 async def test_records_found_on_the_way_back_are_written_once(tmp_path):
@@ -145,7 +145,7 @@ async def test_a_page_repeated_in_step_with_the_search_for_the_end_is_asked_for_
     server = ListServer(names, total="none", change=change, repeat_every=5, seed=1)
     async with server.client() as client:
         report = await client.customers.list(count=10).export(tmp_path / "c.jsonl", concurrency=3)
-    assert report.settled
+    assert report.exact
     assert set(names) - server.gone <= set(ids(tmp_path / "c.jsonl"))
 
 
@@ -155,7 +155,7 @@ async def test_an_order_by_number_needs_no_second_reading(tmp_path):
     async with server.client() as client:
         report = await client.customers.list(count=50).export(tmp_path / "c.jsonl")
     assert ids(tmp_path / "c.jsonl") == [str(one) for one in range(1, 500)]
-    assert report.sweeps == 1
+    assert report.passes == 1
     assert report.requests <= 12
 
 
@@ -166,7 +166,7 @@ async def test_ties_dealt_anew_are_found_in_the_end(tmp_path):
     async with server.client() as client:
         report = await client.customers.list(count=30, sort_field="state").export(tmp_path / "c.jsonl")
     assert len(set(ids(tmp_path / "c.jsonl"))) == report.records == 300
-    assert report.sweeps > 1
+    assert report.passes > 1
 
 
 async def test_endless_change_ends_and_says_so(tmp_path):
@@ -175,9 +175,9 @@ async def test_endless_change_ends_and_says_so(tmp_path):
     server = ListServer(hexes(100), order="shuffled", change=lambda listed: ([], [next(fresh)]))
     async with server.client() as client:
         report = await client.customers.list(count=30).export(tmp_path / "c.jsonl")
-    assert not report.settled
-    assert report.drifted
-    assert report.sweeps == 10
+    assert not report.exact
+    assert report.list_changed
+    assert report.passes == 10
 
 
 async def test_a_list_that_grows_at_its_end_is_not_followed_for_ever(tmp_path):
@@ -188,7 +188,7 @@ async def test_a_list_that_grows_at_its_end_is_not_followed_for_ever(tmp_path):
     )
     async with server.client() as client:
         report = await client.customers.list(count=30).export(tmp_path / "c.jsonl", concurrency=2)
-    assert not report.settled
+    assert not report.exact
     assert server.requests < 200
 
 
@@ -224,7 +224,7 @@ async def test_a_page_cut_to_one_record_is_not_taken_for_the_end(tmp_path):
     async with server.client() as client:
         report = await client.customers.list(count=40).export(tmp_path / "c.jsonl", concurrency=1)
     assert ids(tmp_path / "c.jsonl") == sorted(server.names)
-    assert report.settled
+    assert report.exact
 
 
 async def test_pretty_answers_give_one_line_a_record(tmp_path):
@@ -246,4 +246,4 @@ async def test_a_server_that_sends_one_record_at_a_time_proves_nothing(tmp_path,
     async with connect(sandbox) as client:
         report = await client.customers.list(count=100).export(tmp_path / "c.jsonl")
     assert ids(tmp_path / "c.jsonl") == sorted(sandbox.customers.ids())
-    assert report.settled == (customers == 1)
+    assert report.exact == (customers == 1)

@@ -84,7 +84,7 @@ def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machi
         report, missing, twice = machine.export(path, count=count, concurrency=concurrency)
     except ExportError:
         return  # as good as a report that does not vouch for it
-    assert not report.settled or (missing, twice) == (set(), set())
+    assert not report.exact or (missing, twice) == (set(), set())
     assert not twice & (start - machine.gone)
 
 
@@ -97,7 +97,7 @@ def test_whatever_pages_are_asked_for_who_stays_is_written_once(tmp_path_factory
         report, missing, twice = machine.export(path, count="auto", plan=ErraticPlan(machine.dice, most=most))
     except ExportError:
         return  # as good as a report that does not vouch for it
-    assert not report.settled or (missing, twice) == (set(), set())
+    assert not report.exact or (missing, twice) == (set(), set())
     assert not twice & (start - machine.gone)
 
 
@@ -111,7 +111,7 @@ def test_a_calm_list_is_calm_whatever_pages_are_asked_for(tmp_path_factory, reco
     path, plan = tmp_path_factory.mktemp("calm") / "c.jsonl", ErraticPlan(random.Random(seed), most=most)
     report, missing, twice = machine.export(path, count="auto", plan=plan)
     assert (missing, twice) == (set(), set())
-    assert (report.records, report.sweeps, report.drifted, report.settled) == (records, 1, False, True)
+    assert (report.records, report.passes, report.list_changed, report.exact) == (records, 1, False, True)
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
@@ -128,7 +128,7 @@ def test_numbers_in_text_lose_nobody_to_one_deletion(tmp_path, first, count, pag
     )
     report, missing, twice = machine.export(tmp_path / "c.jsonl", count=page, concurrency=concurrency)
     assert (missing, twice) == (set(), set())
-    assert (report.settled, report.sweeps, report.drifted) == (True, 1, True)
+    assert (report.exact, report.passes, report.list_changed) == (True, 1, True)
 
 
 def test_an_order_that_ignores_case_loses_nobody(tmp_path):
@@ -142,8 +142,8 @@ def test_an_order_that_ignores_case_loses_nobody(tmp_path):
     machine = ListMachine(records=[(one, 0) for one in names], order=("casefold",), churn=delete_first)
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=5, concurrency=4)
     assert not missing
-    assert report.settled
-    assert report.sweeps == 1
+    assert report.exact
+    assert report.passes == 1
 
 
 @pytest.mark.parametrize("total", ["true", "none", "low", "high"])
@@ -153,7 +153,7 @@ def test_one_record_a_page_is_read_whole_and_not_vouched_for(tmp_path, order, to
     machine = ListMachine(records=[(f"{index:03}", 0) for index in range(50)], order=(order,), cap=1, total=total)
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=20, concurrency=8)
     assert not missing
-    assert not report.settled
+    assert not report.exact
 
 
 @pytest.mark.parametrize("total", ["true", "none"])
@@ -161,7 +161,7 @@ def test_a_list_of_one_record_is_vouched_for(tmp_path, total):
     """It was there before and after the place behind it was seen to be empty."""
     report, missing, _ = ListMachine(records=[("a", 0)], total=total).export(tmp_path / "c.jsonl", count=20)
     assert not missing
-    assert report.settled
+    assert report.exact
     assert report.requests <= 4
 
 
@@ -170,7 +170,7 @@ def test_fewer_records_than_the_total_says_are_a_doubt(tmp_path):
     machine = ListMachine(records=[(f"{index:03}", 0) for index in range(50)], total="high")
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=20)
     assert not missing
-    assert not report.settled
+    assert not report.exact
 
 
 def test_ids_of_different_types_are_different(tmp_path):
@@ -197,7 +197,7 @@ def test_records_of_one_id_far_apart_are_told_of(tmp_path, total):
     )
     report, missing, twice = machine.export(tmp_path / "c.jsonl", count=5)
     assert not twice
-    assert not missing or not report.settled
+    assert not missing or not report.exact
 
 
 class Endless(ListMachine):
@@ -232,5 +232,5 @@ def test_a_calm_list_costs_one_request_more_than_it_has_pages(tmp_path):
     machine = ListMachine(records=[(f"{index:05}", 0) for index in range(2673)])
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=100, concurrency=8)
     assert not missing
-    assert report.settled
+    assert report.exact
     assert report.requests <= 28

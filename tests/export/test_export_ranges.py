@@ -24,7 +24,7 @@ async def read_all(machine, ranges, *, count, width=1):
         for one in ranges:
             scans.append(RangeScan(source, one, accept=accept, width=width))
             tasks.start_soon(scans[-1].read)
-    return found, all(scan.settled for scan in scans)
+    return found, all(scan.exact for scan in scans)
 
 
 @pytest.mark.parametrize("width", [1, 4])
@@ -49,10 +49,10 @@ async def test_ranges_lose_nobody_and_double_nobody_under_change(order, seed, wi
     start = set(machine.records)
     ranges = await find_ranges(machine.source(count=50), partitions=6)
     assert len(ranges) == 6
-    found, settled = await read_all(machine, ranges, count=50, width=width)
+    found, exact = await read_all(machine, ranges, count=50, width=width)
     assert len(found) == len(set(found))
     assert start - machine.gone <= set(found)
-    assert settled
+    assert exact
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 100])

@@ -165,7 +165,7 @@ async def test_a_list_that_changes_between_the_runs_is_whole(tmp_path):
     found = ids(path)
     assert len(found) == len(set(found))
     assert set(sandbox.customers.ids()) <= set(found)
-    assert report.drifted
+    assert report.list_changed
 
 
 @pytest.mark.usefixtures("every_page")

@@ -79,7 +79,7 @@ async def prefetched(client, folder, **paging):
 
 async def exported(client, folder, **paging):
     report = await client.customers.list(**paging).export(folder / "c.jsonl")
-    assert (report.settled, report.drifted) == (True, False)
+    assert (report.exact, report.list_changed) == (True, False)
     return [json.loads(line)["customer_id"] for line in (folder / "c.jsonl").read_bytes().splitlines()]
 
 
@@ -87,7 +87,7 @@ async def streamed(client, folder, **paging):
     del folder
     async with client.customers.list(**paging).arrow() as batches:
         found = [one for batch in [batch async for batch in batches] for one in batch["customer_id"].to_pylist()]
-    assert (batches.report.settled, batches.report.drifted) == (True, False)
+    assert (batches.report.exact, batches.report.list_changed) == (True, False)
     return found
 
 

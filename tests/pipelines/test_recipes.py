@@ -99,7 +99,7 @@ def test_dagster(sandbox, monkeypatch):
     stand_in(monkeypatch, "dagster", asset=plain, MaterializeResult=dict)
     names = {}
     exec(compile(recipe("Dagster"), "dagster", "exec"), names)
-    assert asyncio.run(names["customers"]()) == {"metadata": {"records": 300, "settled": True}}
+    assert asyncio.run(names["customers"]()) == {"metadata": {"records": 300, "exact": True}}
 
 
 def test_dlt(sandbox, monkeypatch, tmp_path):

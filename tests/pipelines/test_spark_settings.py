@@ -17,7 +17,7 @@ def test_what_is_left_out_has_a_default():
     """A resource is enough."""
     settings = ReadSettings.read({"resource": "cards"})
     assert (settings.partitions, settings.count, settings.concurrency) == (8, 500, 4)
-    assert (settings.filters, settings.changed_since, settings.allow_unsettled) == ({}, None, False)
+    assert (settings.filters, settings.changed_since, settings.allow_inexact) == ({}, None, False)
     assert settings.model() is Card
 
 

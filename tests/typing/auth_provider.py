@@ -46,7 +46,7 @@ class VaultUser(AuthProvider):
         )
         return Token(data["bearer_token"], valid_to=data["valid_to"])
 
-    async def secret_mark(self) -> str:
+    async def credentials_fingerprint(self) -> str:
         return digest((await self.vault.read(self.path))["password"])
 
 

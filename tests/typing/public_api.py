@@ -65,7 +65,9 @@ async def reading() -> None:
         assert_type(await client.request("GET", "customers/x", into=Customer), Customer)
         assert_type(await client.request("GET", "customers", into=list[Customer]), list[Customer])
         assert_type(client.listing("cards"), Listing[dict[str, Any]])
-        assert_type(client.listing("cards", into=Customer, key="cards", id_field="card_id", count=5), Listing[Customer])
+        assert_type(
+            client.listing("cards", into=Customer, list_key="cards", id_field="card_id", count=5), Listing[Customer]
+        )
         for _ in client.customers.list():  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
             pass
         httpx.AsyncClient(auth=client.auth)

@@ -97,7 +97,7 @@ class ChangedScan:
             await self._read_one_page()
             return
         start = self._recorder.start
-        first = start.counts.sweeps if start.strategy is Strategy.CHANGED else 1
+        first = start.counts.passes if start.strategy is Strategy.CHANGED else 1
         for number in range(first, max(first, _SWEEPS) + 1):
             before = self._deduplicator.known
             try:
@@ -107,9 +107,9 @@ class ChangedScan:
                     raise
                 break
             met = self._passed is not None and self._deduplicator.known >= self._passed
-            quiet = not sweep.drifted or (number > 1 and self._deduplicator.known == before)
-            done = sweep.settled and met and quiet
-            self._recorder.note(sweep, settled=done and not boundary.ambiguous, sweeps=number)
+            quiet = not sweep.list_changed or (number > 1 and self._deduplicator.known == before)
+            done = sweep.exact and met and quiet
+            self._recorder.note(sweep, exact=done and not boundary.ambiguous, passes=number)
             if done:
                 return
         await self._full_scan.read_through(self._deduplicator, strategy=Strategy.CHANGED)
@@ -118,7 +118,7 @@ class ChangedScan:
         page = await self._fetcher.fetch(0, self._source.fixed_count, {})
         lines = await self._deduplicator.select_new(page)
         position = Position(total=page.total)
-        await self._recorder.record(lines, strategy=Strategy.CHANGED, position=position, drifted=False)
+        await self._recorder.record(lines, strategy=Strategy.CHANGED, position=position, list_changed=False)
 
     async def _sweep(self) -> tuple[PageSweep, Boundary]:
         self._passed = None
@@ -148,7 +148,7 @@ class ChangedScan:
             lines,
             strategy=Strategy.CHANGED,
             position=sweep.position,
-            drifted=sweep.drifted,
+            list_changed=sweep.list_changed,
             step=self._deduplicator.step,
             known=self._deduplicator.known,
         )

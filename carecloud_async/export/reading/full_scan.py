@@ -70,7 +70,7 @@ class FullScan:
         if not self._source.operation.paged:
             page = await self._fetcher.fetch(0, self._source.fixed_count, {})
             position = Position(total=page.total)
-            await self._recorder.record(page.lines, strategy=Strategy.ORDERED, position=position, drifted=False)
+            await self._recorder.record(page.lines, strategy=Strategy.ORDERED, position=position, list_changed=False)
             return
         params = id_sort(self._source)
         resumed = start.strategy is Strategy.UNORDERED
@@ -95,16 +95,16 @@ class FullScan:
             strategy: that other strategy.
         """
         params = id_sort(self._source)
-        settled = False
+        exact = False
         if params is not None:
             with contextlib.suppress(NotInOrderError):
                 boundary = Boundary(IdOrder())
                 accept = self._accept_new(deduplicator, boundary, strategy=strategy)
                 sweep = self._sweep(params, boundary, accept, position=Position())
                 await sweep.run()
-                settled = sweep.settled and not sweep.falls_short(deduplicator.known)
-                self._recorder.note(sweep, settled=settled)
-        if not settled:
+                exact = sweep.exact and not sweep.falls_short(deduplicator.known)
+                self._recorder.note(sweep, exact=exact)
+        if not exact:
             with contextlib.suppress(NotInOrderError):
                 await self._sweep_again(params or {}, deduplicator, strategy=strategy)
 
@@ -143,13 +143,13 @@ class FullScan:
                 lines,
                 strategy=Strategy.ORDERED,
                 position=sweep.position,
-                drifted=sweep.drifted,
+                list_changed=sweep.list_changed,
                 **boundary_fields(boundary),
             )
 
         sweep = self._sweep(params, boundary, accept, position=self._start_position())
         await sweep.run()
-        self._recorder.note(sweep, settled=sweep.settled and not sweep.falls_short(self._recorder.counts.records))
+        self._recorder.note(sweep, exact=sweep.exact and not sweep.falls_short(self._recorder.counts.records))
 
     async def _read_unordered(self, params: Mapping[str, Any], *, resumed: bool) -> None:
         try:
@@ -163,7 +163,7 @@ class FullScan:
         self, params: Mapping[str, Any], deduplicator: Deduplicator, *, strategy: Strategy, resumed: bool = False
     ) -> None:
         start = self._recorder.start
-        first = start.counts.sweeps if resumed else 1
+        first = start.counts.passes if resumed else 1
         for number in range(first, max(first, MAX_SWEEPS) + 1):
             continued = resumed and number == first and bool(start.recent_ids)
             boundary = Boundary(recent=start.recent_ids if continued else (), forgetful=continued)
@@ -177,7 +177,7 @@ class FullScan:
             await sweep.run()
             fresh, again = deduplicator.known - before, number > 1
             self._recorder.note(
-                sweep, settled=_is_settled(sweep, boundary, deduplicator, fresh=fresh, again=again), sweeps=number
+                sweep, exact=_is_exact(sweep, boundary, deduplicator, fresh=fresh, again=again), passes=number
             )
             if _is_done(sweep, deduplicator, fresh=fresh, again=again):
                 return
@@ -192,7 +192,7 @@ class FullScan:
                 lines,
                 strategy=strategy,
                 position=sweep.position,
-                drifted=sweep.drifted,
+                list_changed=sweep.list_changed,
                 by_text=self._fetcher.by_text,
                 step=deduplicator.step,
                 known=deduplicator.known,
@@ -205,25 +205,25 @@ class FullScan:
 def _is_done(sweep: PageSweep, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
     """Return whether another sweep would bring nothing."""
     total, known = sweep.position.total, deduplicator.known
-    if not sweep.drifted and known == total:
+    if not sweep.list_changed and known == total:
         return True
     if not again or fresh:
         return False
-    return not sweep.drifted or total is None or known >= total
+    return not sweep.list_changed or total is None or known >= total
 
 
-def _is_settled(sweep: PageSweep, boundary: Boundary, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
+def _is_exact(sweep: PageSweep, boundary: Boundary, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
     """Return whether everything that stayed was met.
 
     That a sweep leaves no gap shows it, if the records stand in an order that lasts. If records were met in another
     order than before, the server deals them anew, and nothing shows it: what was counted may have come and gone.
     """
-    if not sweep.settled or boundary.ambiguous or sweep.falls_short(deduplicator.known):
+    if not sweep.exact or boundary.ambiguous or sweep.falls_short(deduplicator.known):
         return False
-    allowed = deduplicator.pairs // 4 if sweep.drifted else 0
+    allowed = deduplicator.pairs // 4 if sweep.list_changed else 0
     if deduplicator.inversions > allowed:
         return False
-    if not sweep.drifted and deduplicator.known == sweep.position.total:
+    if not sweep.list_changed and deduplicator.known == sweep.position.total:
         return True
     return again and not fresh
 

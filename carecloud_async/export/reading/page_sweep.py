@@ -50,8 +50,8 @@ class PageSweep:
         is_last: returns whether what comes after a page is not wanted.
 
     Attributes:
-        drifted: whether the list was seen to change.
-        settled: whether no gap was left.
+        list_changed: whether the list was seen to change.
+        exact: whether no gap was left.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class PageSweep:
         self._heads = 0
         self._idle = 0
         self._moves = 0
-        self.drifted: bool = False
-        self.settled: bool = True
+        self.list_changed: bool = False
+        self.exact: bool = True
 
     @property
     def _count(self) -> int:
@@ -132,7 +132,7 @@ class PageSweep:
                 if not self._done:
                     await self._find_end()
         if self._boundary.doubtful:
-            self.settled = False
+            self.exact = False
 
     def _learn(self, page: RawPage) -> None:
         """Learn from the first page how many records the server sends: it may cap `count`."""
@@ -189,7 +189,7 @@ class PageSweep:
 
     def _note(self, page: RawPage) -> None:
         self._boundary.check(page)
-        self.drifted |= self._totals.note(page.total)
+        self.list_changed |= self._totals.note(page.total)
         self._largest = max(self._largest, page.received)
         if page.received and not page.ids:
             self._note_idle("pages without a single record: its list does not end")
@@ -226,7 +226,7 @@ class PageSweep:
         index = page.offset - before.offset
         if not 0 <= index < len(before.ids) or before.ids[index] == page.ids[0]:
             return
-        self.drifted = True
+        self.list_changed = True
         places = {one: before.offset + place for place, one in enumerate(before.ids)}
         moved = (abs(places[one] - page.offset - place) for place, one in enumerate(page.ids) if one in places)
         self._totals.shift += next(moved, page.received)
@@ -257,7 +257,7 @@ class PageSweep:
 
     def _pass_over(self, page: RawPage) -> None:
         """Go on behind a page that shows only what is known: the list grew in front of it."""
-        self.drifted = True
+        self.list_changed = True
         self._before, self._end = None, page.end - 1
 
     async def _bridge(self, page: RawPage) -> bool:
@@ -266,7 +266,7 @@ class PageSweep:
         Returns:
             whether it connects now. If not, it was passed: nothing in it is needed any more.
         """
-        self.drifted = True
+        self.list_changed = True
         self._overlap = max(min(self._overlap * 3, self._full // 2), 1)
         probe = Probe(max(self._end - self._full + 1, 0))
         overshot = False
@@ -308,7 +308,7 @@ class PageSweep:
             connected = self._connects(page)
             if probe.at > self._end and self._largest < 2:
                 # The last known record alone, and yet more behind it: nothing can be proved here.
-                self.settled = False
+                self.exact = False
             elif not connected:
                 connected = self._is_next_by_order(page, probe)
                 if not connected:
@@ -326,13 +326,13 @@ class PageSweep:
             await self._confirm_end(probe.at)
             self._done = True
         else:
-            self.drifted = True
+            self.list_changed = True
             probe.step_back(self._full)
         return self._done
 
     def _is_next_by_order(self, page: RawPage, probe: EndProbe) -> bool:
         """Return whether the order of ids shows that a page without a known record is next; if not, look elsewhere."""
-        self.drifted = True
+        self.list_changed = True
         if self._boundary.is_behind(page):
             self._pass_over(page)
             probe.move_to(max(page.end - 1, probe.at + 1))
@@ -370,11 +370,11 @@ class PageSweep:
 
     async def _confirm_end(self, at: int) -> None:
         """Check that the only record known to be sent at a time is still the last: others may have moved before it."""
-        if at == 0 or self._largest > 1 or not self.settled:
+        if at == 0 or self._largest > 1 or not self.exact:
             return
         page = await self._fetch(self._end)
         self._note(page)
-        self.settled = self._before is not None and page.lines == self._before.lines
+        self.exact = self._before is not None and page.lines == self._before.lines
 
     def _is_short_end(self, page: RawPage) -> bool:
         """Return whether a page is shorter than others, ends where the total says, and reaches the boundary."""
@@ -391,5 +391,5 @@ class PageSweep:
         return self._spent < 64 + 4 * math.ceil(length / max(min(self._full, self._least) - 1, 1))
 
     def _give_up(self) -> None:
-        self.settled = False
+        self.exact = False
         self._done = True

@@ -10,7 +10,7 @@ mean the same however the list changes afterwards, and a task that is repeated r
 
 **What holds.** The ranges are disjoint and cover every id, so each record that is in the list all the time is in
 exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list.
-`RangeScan.settled` says whether that can be vouched for.
+`RangeScan.exact` says whether that can be vouched for.
 
 **When ids are not ordered.** If the server does not sort by id, or the orders that fit the ids found disagree, there
 is one range that holds everything: `IdRange()`. It is read by an export's full scan, not by a `RangeScan`.
@@ -118,8 +118,8 @@ class RangeScan:
 
     Attributes:
         records: the number of records accepted.
-        drifted: whether the list was seen to change.
-        settled: whether every record that was in the range all the time was accepted.
+        list_changed: whether the list was seen to change.
+        exact: whether every record that was in the range all the time was accepted.
     """
 
     def __init__(
@@ -137,8 +137,8 @@ class RangeScan:
         self._fetcher = RawPageFetcher(source)
         self._order = IdOrder(id_range.orders or None)
         self.records: int = 0
-        self.drifted: bool = False
-        self.settled: bool = False
+        self.list_changed: bool = False
+        self.exact: bool = False
 
     async def read(self) -> None:
         """Read the range.
@@ -161,7 +161,7 @@ class RangeScan:
             is_last=self._reaches_end,
         )
         await sweep.run()
-        self.drifted, self.settled = sweep.drifted, sweep.settled
+        self.list_changed, self.exact = sweep.list_changed, sweep.exact
 
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
         """Find a page that begins at or before the lower bound; what it holds up to there counts as known."""

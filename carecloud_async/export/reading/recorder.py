@@ -54,7 +54,7 @@ class Recorder:
         self._last = start
 
     async def record(
-        self, lines: list[bytes], *, strategy: Strategy, position: Position, drifted: bool, **more: Any
+        self, lines: list[bytes], *, strategy: Strategy, position: Position, list_changed: bool, **more: Any
     ) -> None:
         """Write records and the checkpoint that includes them; waits while the disk is behind.
 
@@ -62,13 +62,13 @@ class Recorder:
             lines: the records.
             strategy: the way the list is read.
             position: the position of the sweep.
-            drifted: whether the list was seen to change.
+            list_changed: whether the list was seen to change.
             **more: other fields of the checkpoint.
         """
         self._count_up(
             records=self.counts.records + len(lines),
             pages=self.counts.pages + bool(lines),
-            drifted=self.counts.drifted or drifted,
+            list_changed=self.counts.list_changed or list_changed,
             total=position.total,
         )
         self._last = Checkpoint(
@@ -82,12 +82,12 @@ class Recorder:
         await self._writer.put(lines, self._last)
         await self._reporter.report(self.counts)
 
-    def note(self, sweep: PageSweep, *, settled: bool, sweeps: int | None = None) -> None:
+    def note(self, sweep: PageSweep, *, exact: bool, passes: int | None = None) -> None:
         """Note the result of a sweep."""
         self._count_up(
-            drifted=self.counts.drifted or sweep.drifted,
-            settled=settled,
-            sweeps=self.counts.sweeps if sweeps is None else sweeps,
+            list_changed=self.counts.list_changed or sweep.list_changed,
+            exact=exact,
+            passes=self.counts.passes if passes is None else passes,
             total=sweep.position.total,
         )
 
