@@ -1,7 +1,8 @@
 """Everything that must hold, in one command: `python -m tests`.
 
-With arguments it runs those tests alone: `python -m tests tests/cli -k export`. It needs nothing but the standard
-library to start; the tools come with the extra `test`.
+`python -m tests --thorough` runs the tests alone, with many more examples and interleavings, on both event loops and
+with each HTTP library. With other arguments it runs those tests alone: `python -m tests tests/cli -k export`. It needs
+nothing but the standard library to start; the tools come with the extra `test`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def _no_spark() -> str | None:
 #: What tools find first, so that they look for packages where this Python does.
 _PATH = os.pathsep.join([str(Path(PYTHON).parent), os.environ.get("PATH", "")])
 
-_PYTEST = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
+_PYTEST = [PYTHON, "-m", "pytest"]
+_COVERED = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
 #: Three workers on two cores, as tests of processes wait; by folders, as the files of few tests are the slow ones.
 _WORKERS = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
@@ -71,10 +73,15 @@ STEPS = [
         [PYTHON, "-m", "pyright", "--verifytypes", "carecloud_async", "--ignoreexternal"],
         _no_public_types,
     ),
-    Step("tests", [*_PYTEST, *_WORKERS, "--ignore", "tests/spark"]),
-    Step("spark", [PYTHON, "-m", "pytest", "tests/spark"], _no_spark),  # alone: a Java machine beside the tests
+    Step("tests", [*_COVERED, *_WORKERS, "--ignore", "tests/spark"]),
+    Step("spark", [*_PYTEST, "tests/spark"], _no_spark),  # alone: a Java machine beside the tests
     Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
     Step("coverage", [PYTHON, "-m", "coverage", "report", "--skip-covered", "--show-missing"]),
+]
+
+THOROUGH = [
+    Step("tests", [*_PYTEST, "--thorough", *_WORKERS, "--ignore", "tests/spark"]),
+    Step("spark", [*_PYTEST, "--thorough", "tests/spark"], _no_spark),
 ]
 
 
@@ -94,12 +101,12 @@ def run(steps: list[Step]) -> Iterator[tuple[str, str, float]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run all steps, or some tests; return 0 if all is well."""
-    if arguments:
+    """Run all steps, all tests thoroughly, or some tests; return 0 if all is well."""
+    if arguments not in ([], ["--thorough"]):
         return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
     for old in ROOT.glob(".coverage*"):
         old.unlink()
-    outcomes = list(run(STEPS))
+    outcomes = list(run(THOROUGH if arguments else STEPS))
     sys.stdout.write("\n== summary\n")
     for name, outcome, seconds in outcomes:
         sys.stdout.write(f"{name:14} {outcome} ({seconds:.1f} s)\n")

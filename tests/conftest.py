@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Other programs may keep every core busy: an example that takes long is no failure.
-settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("project")
+settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=20)
+settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=150)
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 
@@ -18,8 +18,32 @@ _FORBIDDEN = ("is not installed", "could not import", "is not here", "is not run
 _DESCRIPTION = ("description", "openapi", "shared")
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+def pytest_addoption(parser):
+    parser.addoption(
+        "--thorough", action="store_true", help="run tests marked thorough too, and many examples of each property"
+    )
+
+
+def pytest_configure(config):
+    settings.load_profile("thorough" if config.getoption("thorough") else "quick")
+
+
+def pytest_report_header(config):
+    return None if config.getoption("thorough") else "quick: tests marked thorough are left out, --thorough runs them"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is marked thorough, unless it is asked for."""
+    if config.getoption("thorough"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(params=["asyncio", pytest.param("trio", marks=pytest.mark.thorough)])
 def anyio_backend(request):
+    """Run a test on asyncio, and with --thorough on trio too."""
     return request.param
 
 

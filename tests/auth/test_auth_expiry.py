@@ -8,6 +8,7 @@ import pytest
 from auth_tools import HOST, LOGIN, START, FakeClock, OwnProvider, connect, make_sandbox
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from carecloud_async import CareCloud, RenewalWindows, Token
 
@@ -100,7 +101,7 @@ async def test_a_server_that_hands_back_the_same_token_is_not_asked_in_a_circle(
     assert sandbox.logins <= 12
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     zone=st.sampled_from(["Europe/Prague", "Asia/Kolkata", "America/St_Johns", "Pacific/Auckland", "UTC"]),
     life=st.floats(min_value=5, max_value=20 * HOUR),

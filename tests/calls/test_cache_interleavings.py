@@ -8,6 +8,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, RetryPolicy
 
@@ -166,7 +167,7 @@ async def perform(it, actors, order, cancelled):
 def test_no_read_sees_what_a_write_before_it_replaced(backend):
     """In any order of reads, slow reads, writes and cancellations a read sees each write that ended before it began."""
 
-    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples(200), deadline=None, derandomize=True, database=None)
     @given(plays())
     def check(drawn):
         it, _ = anyio.run(functools.partial(play, *drawn), backend=backend)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation
@@ -31,7 +32,7 @@ def test_delays_that_vary_change_little(server):
     assert [found for found in findings if found.served < 0.8 or found.refused >= 0.06] == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     server=st.sampled_from(list(SERVERS)),
     limit=st.integers(5, 300),

@@ -7,6 +7,7 @@ import msgspec
 from codec_records import answer, anything, customers, page_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from carecloud_async import codec
 from carecloud_async.models import Address, Agreement, Customer, PersonalInformation, PropertyRecord, User
@@ -19,14 +20,12 @@ def same(left, right):
     return left == right and codec.encode(left) == codec.encode(right)
 
 
-@settings(max_examples=150, deadline=None)
 @given(customers(tidy=True))
 def test_tidy_and_future_records_agree(record):
     """A record that matches exactly is read the same by both paths, unknown fields and values included."""
     assert same(FAST[Customer].decode(json.dumps(record)), codec.structure(record, Customer))
 
 
-@settings(max_examples=150, deadline=None)
 @given(customers(tidy=False))
 def test_untidy_records_agree_where_both_succeed(record):
     """An untidy record always arrives, and as the fast path reads it wherever that succeeds too."""
@@ -40,7 +39,6 @@ def test_untidy_records_agree_where_both_succeed(record):
     assert same(fast, lenient)
 
 
-@settings(max_examples=150, deadline=None)
 @given(customers(tidy=False))
 def test_the_parts_of_untidy_records_agree(record):
     """Each object within an untidy record is read the same by both paths, down to the innermost."""
@@ -55,7 +53,6 @@ def test_the_parts_of_untidy_records_agree(record):
             assert same(msgspec.json.decode(json.dumps(part), type=model), lenient)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([PropertyRecord, User]),
     st.dictionaries(
@@ -72,7 +69,7 @@ def test_open_values_and_lists_agree(model, record):
     assert same(fast, lenient)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(customers(tidy=True) | customers(tidy=False), max_size=4), st.sampled_from([None, 2]))
 def test_a_page_is_its_records(records, indent):
     """A page reads each record as it would be read alone, tidy or not, pretty or not."""
@@ -81,14 +78,12 @@ def test_a_page_is_its_records(records, indent):
     assert same(page.items, [codec.record(answer(record), Customer) for record in records])
 
 
-@settings(max_examples=150, deadline=None)
 @given(customers(tidy=True) | customers(tidy=False))
 def test_plain_values_agree(record):
     """What JSON gave becomes the same model whether it is tried at once or read field by field."""
     assert same(codec.convert(record, Customer), codec.structure(record, Customer))
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.sampled_from([str, int, float, bool]), anything)
 def test_plain_scalars_agree(into, value):
     """A single value that is of the wanted type already is what the lenient rules make of it."""

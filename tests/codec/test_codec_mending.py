@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from attrs import frozen
 from codec_records import anything, customer, customers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import codec
@@ -57,7 +57,6 @@ def told(read, caplog):
     return sorted(record.getMessage() for record in caplog.records), found
 
 
-@settings(max_examples=150, deadline=None)
 @given(customers(tidy=False))
 def test_any_untidy_customer_is_as_the_lenient_path_reads_it(record):
     """Whatever is untidy in a record and in however many fields, mending gives what the lenient path gives."""
@@ -103,7 +102,6 @@ def with_values(values):
     return record
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(PLACES), _values, min_size=1, max_size=3))
 def test_a_few_fields_at_fault_are_mended_as_the_lenient_path_reads_them(values):
     """Up to three odd values in an otherwise tidy record, at any depth and in lists, give the lenient path's record."""
@@ -112,7 +110,6 @@ def test_a_few_fields_at_fault_are_mended_as_the_lenient_path_reads_them(values)
     assert same(mended, lenient.structure(copied(record), Customer))
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([PropertyRecord, User]),
     st.dictionaries(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from codec_records import answer, anything, customers, page_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import codec
@@ -12,7 +12,6 @@ from carecloud_async import codec
 COMPACT = {"separators": (",", ":")}
 
 
-@settings(max_examples=120, deadline=None)
 @given(
     st.lists(customers(tidy=False) | anything, max_size=4),
     st.sampled_from(

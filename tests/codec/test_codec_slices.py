@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from attrs import frozen
 from codec_records import answer, anything, customer, customers, page_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -48,7 +48,6 @@ def small_slices(monkeypatch):
     monkeypatch.setattr(targets, "_SLICE", 100)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(customers(tidy=True) | customers(tidy=False) | st.none(), max_size=6), st.integers(1, 3000))
 def test_slices_of_any_size_give_the_page_at_once(records, size):
     """A page that is cut and read in slices holds what it holds when every record is read alone."""
@@ -135,7 +134,6 @@ def test_a_page_with_damaged_text_is_read_in_slices_too(damage, key):
 
 
 @pytest.mark.usefixtures("small_slices")
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), anything, max_size=3), min_size=8, max_size=12))
 def test_open_records_in_slices_are_those_at_once(records):
     """Records of any content, as dicts, are the same in slices and at once."""

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from codec_records import answer, anything, customer, customers, page_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import codec
@@ -38,7 +38,6 @@ def unread_page(body, into=Customer, key="customers"):
         return codec.unread_page(body, key=key, into=into)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(customers(tidy=True) | customers(tidy=False) | st.none(), max_size=8), st.integers(1, 3000))
 def test_records_read_later_are_those_of_the_page(records, few):
     """Whatever a page holds and however few are read at a time, its records are those of the page at once."""
@@ -143,7 +142,6 @@ def test_an_error_comes_again(monkeypatch):
     assert [record.personal_information.phone for record in read_all(records)[0]] == ["420523828931", "420"]
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.fixed_dictionaries({}, optional={"customer_id": st.text(max_size=3) | anything, "state": anything})))
 def test_keys_are_those_of_the_records(records):
     """Records are told apart by their id as the model has it, and by all they hold where there is none."""

@@ -5,7 +5,7 @@ import json
 import pytest
 from attrs import Factory, field, frozen
 from codec_records import customers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_codec_mending import OPEN_FIELDS, PLACES, Trip, _values, copied, problem, same, told, with_values
 
@@ -53,7 +53,6 @@ def outcome(function):
         return str(error)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(customers(tidy=False), min_size=1, max_size=4))
 def test_any_untidy_customer_is_as_the_lenient_path_reads_it(records):
     """Whatever was at fault in the records before, each is read as the lenient path reads it."""
@@ -61,7 +60,6 @@ def test_any_untidy_customer_is_as_the_lenient_path_reads_it(records):
         assert same(read(record), lenient.structure(copied(record), Customer))
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(PLACES), _values, max_size=3), min_size=2, max_size=5))
 def test_a_few_fields_at_fault_are_as_the_lenient_path_reads_them(changes):
     """Faults at any depth and in lists, known and new, or tidy values in their place: the lenient path's record."""
@@ -74,7 +72,6 @@ def test_a_few_fields_at_fault_are_as_the_lenient_path_reads_them(changes):
         assert {type(consent) for consent in found.personal_information.consents} <= {Consent}
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.tuples(

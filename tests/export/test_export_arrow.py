@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async.export.formats.arrow import ArrowEncoder, arrow_type
@@ -70,7 +70,6 @@ def lines_of(found):
     return [json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") for record in found]
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(records, min_size=1, max_size=3), st.sampled_from(TIMESTAMPS))
 def test_both_ways_agree(found, timestamps):
     """What pyarrow's reader accepts, the lenient rules read the same, whatever the records hold."""
@@ -82,7 +81,6 @@ def test_both_ways_agree(found, timestamps):
         assert not made.nulls
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(records, min_size=1, max_size=6))
 def test_a_mixed_batch_is_what_its_records_are_alone(found):
     """Tidy and untidy records of one batch become the same rows as each alone, in their order, and count the same."""
@@ -127,7 +125,6 @@ def test_what_only_the_lenient_rules_can_read_is_left_to_them(moment):
     assert encoder().read_tidy(lines_of([{"customer_id": "8ea6"}, {"last_change": moment}])) is None
 
 
-@settings(max_examples=150, deadline=None)
 @given(records)
 def test_known_records_teach_nothing(record):
     """Where a record is held to be known, learning it changes no type and adds no column."""
@@ -152,7 +149,6 @@ def test_an_unknown_field_is_never_overlooked():
     assert not SchemaBuilder(dict).knows(b'{"customer_id":"8ea6"}')
 
 
-@settings(max_examples=150, deadline=None)
 @given(records)
 def test_the_unknown_part_is_all_that_the_model_does_not_know(record):
     """Only what the model does not know has an unknown part, and that part is in the record as it stands."""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import ConfigurationError
@@ -92,7 +92,6 @@ def write_slowly(lines, layout, *, at_a_time):
     return sink.file.getvalue()
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(records, min_size=1, max_size=4),
     st.sampled_from(delimiters),
@@ -131,7 +130,6 @@ tidy_records = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(tidy_records, min_size=1, max_size=4),
     st.sampled_from(delimiters),
@@ -148,7 +146,6 @@ def test_no_text_makes_a_tidy_record_untidy(found, delimiter, escape, fields):
     assert sink.file.getvalue() == write_slowly(lines * 2, sink.layout, at_a_time=3)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(records, min_size=1, max_size=4))
 def test_cells_are_what_the_server_sent(found):
     """Text stands as it was sent, and anything else as JSON."""

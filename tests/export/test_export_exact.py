@@ -7,6 +7,7 @@ import pytest
 from export_help import ListServer, connect, ids
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from carecloud_async import ExportError
 from carecloud_async.sandbox import Sandbox
@@ -73,7 +74,7 @@ async def test_lists_of_every_length_are_whole(tmp_path, customers):
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_guarantee_holds_on_any_server(tmp_path_factory, data):
     """Whatever comes, goes, is capped, lied about or repeated: who stays is there, nobody is twice."""
     draw = data.draw

@@ -7,6 +7,7 @@ from erratic_plan import ErraticPlan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from list_machine import ListMachine
+from thorough import examples
 
 from carecloud_async import ExportError
 
@@ -76,7 +77,7 @@ def machines(draw):
     count=st.sampled_from([2, 5, 10, 50]),
     concurrency=st.sampled_from([1, 3, 8]),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machine, count, concurrency):
     """Whatever the order, the cap, the total and the changes: a report that vouches for the guarantee is right."""
     path, start = tmp_path_factory.mktemp("orders") / "c.jsonl", set(machine.records)
@@ -89,7 +90,7 @@ def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machi
 
 
 @given(machine=machines(), most=st.sampled_from([2, 5, 12, 60]))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_pages_are_asked_for_who_stays_is_written_once(tmp_path_factory, machine, most):
     """Width and page size may change at every request: a report that vouches for the guarantee is right."""
     path, start = tmp_path_factory.mktemp("orders") / "c.jsonl", set(machine.records)
@@ -104,7 +105,7 @@ def test_whatever_pages_are_asked_for_who_stays_is_written_once(tmp_path_factory
 @given(
     records=st.integers(0, 150), most=st.integers(2, 40), cap=st.none() | st.integers(2, 40), seed=st.integers(0, 999)
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_calm_list_is_calm_whatever_pages_are_asked_for(tmp_path_factory, records, most, cap, seed):
     """Pages of all sizes, cut short by a cap or by the plan, are no change of a list: one sweep brings it whole."""
     machine = ListMachine(records=[(f"{number:04}", number) for number in range(records)], cap=cap)

@@ -7,7 +7,7 @@ import typing
 from datetime import date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import codec, models
@@ -211,7 +211,6 @@ def stripped(record):
     return record
 
 
-@settings(max_examples=150, deadline=None)
 @given(_records(), _changes)
 def test_merging_changes_what_it_names_and_nothing_else(record, changes):
     """Any record and any changes: the named parts change, all else stays, neither argument is touched."""

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import respx
 from erratic_plan import ErraticPlan
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, RateLimit, RetryPolicy, ServerError
@@ -285,7 +285,6 @@ async def test_other_values_are_refused_with_what_to_write(tmp_path, bad):
 
 
 @given(length=st.integers(0, 300), most=st.integers(1, 60), cap=st.integers(1, 60), seed=st.integers(0, 999))
-@settings(max_examples=100)
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_whatever_pages_are_asked_for_each_record_is_handed_out_once(anyio_backend, length, most, cap, seed):
     """Width and page size may change at every request, and the server may cap: all records come in order, once."""

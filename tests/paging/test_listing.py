@@ -9,6 +9,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ResponseError
 from carecloud_async.paging.iterators import CycleDetector, Page
@@ -286,7 +287,7 @@ async def test_list_filters_are_sent_in_brackets():
     prefix=st.lists(st.integers(0, 5), max_size=6),
     circle=st.lists(st.integers(10, 14), min_size=1, max_size=6),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_circle_of_pages_is_found(anyio_backend, prefix, circle):
     """Whatever pages come before, a list that goes in circles ends within a few rounds."""

@@ -70,11 +70,6 @@ async def connected(sandbox, interface, base=None):
         yield Api(http)
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request):
-    return request.param
-
-
 @pytest.fixture
 def sandbox():
     return Sandbox(customers=300, seed=1)
