@@ -47,6 +47,11 @@ class CustomerLogin(AuthProvider):
         return self.device.device_key
 
     @property
+    def device_is_shared(self) -> bool:
+        """See `AuthProvider.device_is_shared`: as for the device."""
+        return self.device.device_is_shared
+
+    @property
     def stored(self) -> bool:
         """See `AuthProvider.stored`: as for the device."""
         return self.device.stored
@@ -209,8 +214,8 @@ class ResumedSession(AuthProvider):
 
     @property
     def identity_key(self) -> str:
-        """See `AuthProvider.identity_key`."""
-        return digest("resumed", self.token_id)
+        """See `AuthProvider.identity_key`; the customer is part of it, since a device token may serve others later."""
+        return digest("resumed", self.token_id, self.customer_id or "")
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Return the given token without a request; with `previous` (at `login()`) ask the server whose it is.

@@ -110,6 +110,11 @@ class DeviceToken(AuthProvider):
         return self.identity_key
 
     @property
+    def device_is_shared(self) -> bool:
+        """See `AuthProvider.device_is_shared`: not if this process made its id up and no token store keeps it."""
+        return self.stored or not isinstance(self.device.device_id, _RandomId)
+
+    @property
     def stored(self) -> bool:
         """See `AuthProvider.stored`, and `remember`."""
         return not isinstance(self.device.device_id, _RandomId) if self.remember is None else self.remember

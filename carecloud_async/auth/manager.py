@@ -27,7 +27,7 @@ from carecloud_async.auth.login_backoff import (
 )
 from carecloud_async.auth.provider import AuthProvider, session_over
 from carecloud_async.auth.renewal import CONFLICT_SECONDS, PendingLogouts, TokenRefresher
-from carecloud_async.auth.secret import collect_fetched_digests
+from carecloud_async.auth.secret import collect_fetched_digests, digest
 from carecloud_async.auth.token import ActiveToken, Token
 from carecloud_async.auth.token_watch import TokenWatch, led_logins
 from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
@@ -115,6 +115,12 @@ class TokenManager:
     def has_token(self) -> bool:
         """Whether a token is at hand that is good, as far as is known."""
         return self._active() is not None
+
+    @property
+    def token_digest(self) -> str | None:
+        """The digest of the token at hand; `None` without a good one."""
+        active = self._active()
+        return None if active is None else digest(active.token.value)
 
     @property
     def ended(self) -> bool:

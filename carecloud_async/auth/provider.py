@@ -161,6 +161,11 @@ class AuthProvider(ABC):
         return None
 
     @property
+    def device_is_shared(self) -> bool:
+        """Whether another process can know the device, and take its token over."""
+        return True
+
+    @property
     def secret(self) -> str | None:
         """The secret that a stored token is handed out for, if any."""
         return None

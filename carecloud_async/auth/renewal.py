@@ -35,6 +35,18 @@ DEVICE_KEEP_SECONDS = 365 * 24 * 3600.0
 #: After this part of it a client in use renews the time, so that three failures in a row lose nothing.
 KEEP_ALIVE_PART = 0.25
 
+_CONFLICT = (
+    "this device's token was killed twice within a minute: something else creates tokens for the same device_id and "
+    "application. Share one token store (FileTokenStore, RedisTokenStore) between the processes, or give each its own "
+    "device_id"
+)
+#: No other process can know the id of a random device.
+_REVOKED = (
+    "the server refused this device's token twice within a minute, although no other process knows its random "
+    "device_id: an administrator or the application's settings revoke its tokens. Try again in a minute; if it lasts, "
+    "ask the CareCloud administrator whether the external application may create tokens"
+)
+
 #: The number of tokens whose keys one client remembers; the records of older ones end with their time to live.
 MAX_INDEXED_TOKENS = 16_384
 
@@ -259,11 +271,7 @@ class TokenRefresher:
     def _check_conflict(self) -> None:
         last = self._recreated_at
         if last is not None and self._clock.monotonic() - last < CONFLICT_SECONDS:
-            raise DeviceTokenConflictError(
-                "this device's token was killed twice within a minute: something else creates tokens for the same "
-                "device_id and application. Share one token store (FileTokenStore, RedisTokenStore) between the "
-                "processes, or give each its own device_id"
-            )
+            raise DeviceTokenConflictError(_CONFLICT if self.provider.device_is_shared else _REVOKED)
 
     def _lifetime(self, token: Token, reply: LoginReply | None) -> tuple[float, float | None]:
         """Return when the token's lifetime began, on the monotonic clock, and the seconds that it had then."""

@@ -73,17 +73,17 @@ class CachedCalls:
         self._store = store
         self._manager = manager
         self._reuses = reuses
-        self._own = (store.identity(manager), *scope)
+        self._scope = scope
         application = manager.provider.application_id
-        self._common = self._own if application == _NO_APPLICATION else (application, *scope)
+        self._common = None if application == _NO_APPLICATION else (application, *scope)
 
     def run(self, execution: CallExecution[T]) -> Coroutine[Any, Any, T]:
         """Make a call, if it has to be made; to be awaited."""
         call = execution.call
         if is_write(call.operation):
             return self._write(execution)
-        if self._reuses and is_cacheable(call):
-            return self._read(execution)
+        if is_cacheable(call):
+            return self._read(execution) if self._reuses else self._read_fresh(execution)
         return execution.run()
 
     async def _write(self, execution: CallExecution[T]) -> T:
@@ -96,31 +96,50 @@ class CachedCalls:
     async def _read(self, execution: CallExecution[T]) -> T:
         if self._manager.ended:
             return await execution.run()  # which says so
-        reference = is_reference(execution.call.operation.path)
-        key = (self._common if reference else self._own, execution.call.target)
         execution.begin()
         try:
             # A loop of hits must let other tasks run. Before the lookup: nothing may come between it and its answer.
             await anyio.lowlevel.checkpoint()
-            response = await self._find(execution, key, reference=reference)
+            response = await self._find(execution)
         except BaseException as error:
             execution.fail(error)
             raise
         if response is not None:
             return await execution.conclude(response)
         execution.missed()
+        key = self._key(execution.call)
         if self._store.flight(key) is not None:
             return await execution.run()  # another one's read failed, and a third has begun
-        return await self._lead(execution, key, reference=reference)
+        return await self._lead(execution, key)
 
-    async def _find(self, execution: CallExecution[T], key: Hashable, *, reference: bool) -> RawResponse | None:
+    async def _read_fresh(self, execution: CallExecution[T]) -> T:
+        """Send a read; later ones that take a kept answer shall not get an older one."""
+        generation, token = self._store.generation, self._manager.token_digest
+        result = await execution.run()
+        self._keep(execution.call, execution.response, generation=generation, token=token)
+        return result
+
+    def _key(self, call: PreparedCall) -> Hashable:
+        """Return the key of a call: that of the application for reference data, of the identity for the rest.
+
+        An identity without a token has yet to prove itself, and gets nothing that others asked for.
+        """
+        shared = self._common is not None and self._manager.has_token and is_reference(call.operation.path)
+        return (self._common, call.target) if shared else self._own_key(call, self._manager.token_digest)
+
+    def _own_key(self, call: PreparedCall, token: str | None) -> Hashable:
+        # With the token: a device token may serve another customer, and what died with it is not to be found.
+        return (self._store.identity(self._manager), token, *self._scope, call.target)
+
+    async def _find(self, execution: CallExecution[T]) -> RawResponse | None:
         """Return a kept answer or that of a read under way, or `None` if this call has to be made.
 
         Raises:
             CareCloudError: the read under way failed as this one would, or took too long, or the client was closed.
         """
         for _ in range(_MOST_WAITS):
-            response = self._kept(execution.call, key, reference=reference)
+            key = self._key(execution.call)
+            response = self._kept(execution.call, key)
             if response is not None:
                 return response
             flight = self._store.flight(key)
@@ -141,11 +160,10 @@ class CachedCalls:
                 return None
         return None
 
-    def _kept(self, call: PreparedCall, key: Hashable, *, reference: bool) -> RawResponse | None:
-        if not reference:
-            # Without a token the identity has to prove itself first.
-            return self._store.get(key) if self._manager.has_token else None
-        return self._store.get(key) or (self._store.get((self._own, call.target)) if self._manager.has_token else None)
+    def _kept(self, call: PreparedCall, key: Hashable) -> RawResponse | None:
+        if not self._manager.has_token:
+            return None  # the identity has to prove itself first
+        return self._store.get(key) or self._store.get(self._own_key(call, self._manager.token_digest))
 
     async def _wait(self, execution: CallExecution[T], flight: Flight) -> None:
         with anyio.move_on_after(max(execution.seconds_left, 0.0)) as scope:
@@ -161,7 +179,8 @@ class CachedCalls:
     def _may_share(self, flight: Flight, response: RawResponse) -> bool:
         return flight.manager is self._manager or not is_private(response.headers)
 
-    async def _lead(self, execution: CallExecution[T], key: Hashable, *, reference: bool) -> T:
+    async def _lead(self, execution: CallExecution[T], key: Hashable) -> T:
+        token = self._manager.token_digest
         flight = self._store.begin_read(key, self._manager)
         try:
             result = await execution.run()
@@ -172,13 +191,22 @@ class CachedCalls:
             flight.response = execution.response
         finally:
             self._store.end_read(flight)
-        self._keep(execution, flight, reference=reference)
+        self._keep(execution.call, flight.response, generation=flight.generation, token=token)
         return result
 
-    def _keep(self, execution: CallExecution[T], flight: Flight, *, reference: bool) -> None:
-        response = flight.response
-        if response is None:
-            return
-        own = reference and is_private(response.headers)
-        key = (self._own, execution.call.target) if own else flight.key
-        self._store.keep(key, response, generation=flight.generation, reference=reference)
+    def _keep(self, call: PreparedCall, response: RawResponse | None, *, generation: int, token: str | None) -> None:
+        """Keep an answer.
+
+        Args:
+            call: what was read.
+            response: the answer.
+            generation: the number of the writes before it was asked for.
+            token: the digest of the token at hand when it was asked for; `None` if there was none.
+        """
+        now = self._manager.token_digest
+        if response is None or now is None or token not in {None, now}:
+            return  # the token changed meanwhile: nobody knows which one it was got with
+        reference = is_reference(call.operation.path)
+        shared = reference and self._common is not None and not is_private(response.headers)
+        key = (self._common, call.target) if shared else self._own_key(call, now)
+        self._store.keep(key, response, generation=generation, reference=reference)

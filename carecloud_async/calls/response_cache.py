@@ -2,7 +2,8 @@
 
 Nothing here sends anything; `calls.cached_calls` does. What makes it safe:
 
-- An answer is found under the identity that asked for it. Only lists of `REFERENCE` are found under the application.
+- An answer is found under the identity that asked for it and the token that it was got with. Only lists of `REFERENCE`
+  are found under the application, and only by identities that have logged in.
 - A write forgets every answer and every read under way, when it begins and again when it ends. What a read brings that
   began before is not kept.
 """
@@ -204,6 +205,9 @@ class AnswerStore:
             return
         if response.status != 200 or entry.size > self._settings.max_bytes:
             return
+        before = self._entries.get(key)
+        if before is not None and before.response.sent_at > response.sent_at:
+            return  # the answer to a later request is there
         self._drop(key)
         self._entries[key] = entry
         self._bytes += entry.size

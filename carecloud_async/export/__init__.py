@@ -32,8 +32,8 @@ before the beginning of this one.
 `concurrency`): one number is changed at a time, as long as more records a second come of it. Neither changes what is
 in the file.
 
-**Resuming.** Beside the target, `NAME.partial/` holds the records so far and a checkpoint, which is bound to the query
-and to every byte of them. The final name appears when the file is whole, and the directory is gone then.
+**Resuming.** Beside the target, `NAME.partial/` holds the records so far and a checkpoint, which is bound to the query,
+the identity and every byte of them. The final name appears when the file is whole, and the directory is gone then.
 
 **Formats.** JSONL and CSV hold what the server sent, CSV all but what stands in the place of an object whose fields are
 columns. Parquet has the columns and types of the model whatever the records hold, so that the files of all nights fit

@@ -40,7 +40,7 @@ from carecloud_async.export.reading.ranges import IdRange, RangeScan
 from carecloud_async.export.reading.scan import make_report, scan
 from carecloud_async.export.reading.since import parse_since
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
-from carecloud_async.export.source import ExportSource
+from carecloud_async.export.source import ExportSource, foreign
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
 from carecloud_async.paging.auto import AUTO, Auto, require_int_or_auto
 from carecloud_async.runtime.background_tasks import BackgroundTasks
@@ -277,9 +277,9 @@ def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> tuple[Checkpoint, 
         found = msgspec.json.decode(data, type=_Mark)
     except (ValueError, TypeError, zlib.error):
         raise BadExportError("after is not a mark of a stream: pass what batches.mark was") from None
-    differing = [name for name in fingerprints if found.checkpoint.fingerprints.get(name) != fingerprints[name]]
+    problem = foreign(found.checkpoint.fingerprints, fingerprints, kind="stream", own="a mark")
     if found.version != _VERSION:
-        differing = ["version of this package"]
-    if differing:
-        raise BadExportError(f"after is of another stream (its {' and '.join(differing)} differ): leave it out")
+        problem = "was made by another version of this package"
+    if problem is not None:
+        raise BadExportError(f"after {problem}, or leave it out to begin again")
     return found.checkpoint, found.nulls

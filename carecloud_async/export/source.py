@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from carecloud_async.calls.caller import Answer
     from carecloud_async.codec import DecodedPage
 
-__all__ = ["ExportSource"]
+__all__ = ["IDENTITY", "ExportSource", "foreign"]
+
+#: What the identity is called in a list's scope.
+IDENTITY = "identity"
 
 
 @frozen(kw_only=True)
@@ -84,6 +87,29 @@ class ExportSource:
     def fingerprints(self, **more: Any) -> dict[str, str]:
         """Return digests of everything that decides what is exported: a checkpoint is bound to them."""
         return {name: _digest(value) for name, value in {**self.scope, **more}.items()}
+
+
+def foreign(kept: Mapping[str, str], due: Mapping[str, str], *, kind: str, own: str) -> str | None:
+    """Return why something that an earlier run left must not be used; `None` if it may be.
+
+    Args:
+        kept: the digests that it is bound to; see `ExportSource.fingerprints`.
+        due: those of this run.
+        kind: what it was made for, such as `export`.
+        own: what it is, such as `a state file`.
+
+    Returns:
+        The rest of a sentence that begins with its name, with the fix. It names no identity.
+    """
+    differing = [name for name in due if kept.get(name) != due[name]]
+    if IDENTITY in differing:
+        return (
+            "belongs to another identity: connect as the one that it was made for, or give each identity "
+            f"{own} of its own"
+        )
+    if differing:
+        return f"belongs to another {kind} (its {' and '.join(differing)} differ): give each list {own} of its own"
+    return None
 
 
 def _digest(value: Any) -> str:

@@ -79,7 +79,7 @@ class Listing(Generic[T]):
         return Records(self._paged(self._fetcher.raw, keys=raw_keys))
 
     def fresh(self) -> Listing[T]:
-        """Return the same listing past the client's `ResponseCache`: every page is asked for."""
+        """Return the same listing past the client's `ResponseCache`: each page is asked for, and later reads get it."""
         return evolve(self, caller=self._caller.fresh)
 
     async def page(self) -> Page[T]:
@@ -260,7 +260,7 @@ class Listing(Generic[T]):
 
     def export_source(self) -> ExportSource:
         """Return the list as exports and scans read it."""
-        from carecloud_async.export.source import ExportSource  # few programs export
+        from carecloud_async.export.source import IDENTITY, ExportSource  # few programs export
 
         caller, operation = self._caller, self._operation
 
@@ -292,6 +292,7 @@ class Listing(Generic[T]):
                 "filters": sorted((name, value) for name, value in self._params.items() if value is not None),
                 **body,
                 "language": caller.options.language,
+                IDENTITY: None if caller.manager is None else caller.manager.provider.identity_key,
             },
             fetch=partial(fetch, caller),
             fetch_hurried=partial(fetch, caller.hurried),

@@ -155,6 +155,20 @@ async def test_two_holders_of_one_device_end_in_a_conflict():
     assert sandbox.count(CREATE) == 5
 
 
+async def test_a_random_device_is_not_said_to_have_another_holder():
+    """No other process knows a random device: when its token is revoked twice in a minute the message says so."""
+    sandbox = make_sandbox()
+    async with connect(sandbox, auth=sandbox.device()) as client:
+        await touch(client)
+        sandbox.revoke_all()
+        await touch(client)
+        sandbox.revoke_all()
+        with pytest.raises(DeviceTokenConflictError, match="administrator") as caught:
+            await touch(client)
+    assert "token store" not in str(caught.value)
+    assert "own device_id" not in str(caught.value)
+
+
 async def test_two_clients_with_one_store_never_fight(tmp_path):
     """Sharing a store they use one token, also after it dies."""
     sandbox = make_sandbox()

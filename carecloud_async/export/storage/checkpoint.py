@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.report import Counts
+from carecloud_async.export.source import foreign
 from carecloud_async.runtime.durable_files import read_private, replace_file
 
 __all__ = ["Checkpoint", "Position", "Strategy", "read_checkpoint", "read_durable", "write_durably"]
@@ -96,14 +97,11 @@ class Checkpoint:
         Raises:
             ExportError: it is one; the message says what differs.
         """
-        differing = [name for name in fingerprints if self.fingerprints.get(name) != fingerprints[name]]
+        problem = foreign(self.fingerprints, fingerprints, kind="export", own="a target")
         if self.version != _VERSION:
-            differing = ["version of this package"]
-        if differing:
-            raise ExportError(
-                f"cannot resume: {where} belongs to another export (its {' and '.join(differing)} differ); export with "
-                "resume=False to begin anew"
-            )
+            problem = "was made by another version of this package"
+        if problem is not None:
+            raise ExportError(f"cannot resume: {where} {problem}, or export with resume=False to begin again")
 
     def sealed(self, *, size: int, crc: int) -> Checkpoint:
         """Return it bound to the bytes on disk."""

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error
+from carecloud_async.export.source import foreign
 from carecloud_async.export.storage.checkpoint import read_durable, write_durably
 
 __all__ = ["read_state", "write_state"]
@@ -39,12 +40,9 @@ def read_state(path: Path, fingerprints: Mapping[str, str]) -> datetime | None:
         raise disk_error(path, error) from error
     except ValueError:
         raise ExportError(f"{path} is not a state file of an export: delete it to export everything again") from None
-    differing = [name for name in fingerprints if state.fingerprints.get(name) != fingerprints[name]]
-    if differing:
-        raise ExportError(
-            f"{path} belongs to another export (its {' and '.join(differing)} differ): give each list a state file of "
-            "its own"
-        )
+    problem = foreign(state.fingerprints, fingerprints, kind="export", own="a state file")
+    if problem is not None:
+        raise ExportError(f"{path} {problem}")
     return state.changed_since
 
 

@@ -1,0 +1,138 @@
+"""ResponseCache and identities: an answer reaches the one who asked for it, by the token it was got with."""
+
+import anyio
+import httpx
+import pytest
+from cache_server import Server, connect
+
+from carecloud_async import (
+    AuthenticationError,
+    CareCloud,
+    CustomerSession,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    EnterpriseCredentials,
+    ResponseCache,
+)
+from carecloud_async.sandbox import USER_PASSWORD, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_resumed_session_of_another_customer_gets_nothing_of_the_first():
+    """Two resumed sessions of one device token and different customers share no answer."""
+    server = Server()
+    async with connect(server) as client:
+        names = []
+        for customer in ("A", "B", "A"):
+            view = client.acting_as(CustomerSession.resume(token_id="token", customer_id=customer))
+            names.append((await view.customers.list().page()).items[0].personal_information.first_name)
+    assert names == ["answer 1", "answer 2", "answer 1"]
+
+
+def device(name="device-1"):
+    return DeviceToken(
+        external_application_id="a" * 24,
+        device=Device(device_id=name, device_system="OSX", device_name="n", device_type="t"),
+        setup=DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False),
+    )
+
+
+async def test_answers_end_with_the_device_token_they_were_got_with():
+    """After a device token was replaced, what was read with the old one is asked for again."""
+    server = Server()
+    made = iter(range(1, 9))
+    dead = set()
+
+    async def answer(request):
+        if request.url.path.endswith("/tokens"):
+            return httpx.Response(200, json={"data": {"token_id": f"token-{next(made)}"}})
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        return httpx.Response(401) if token in dead else await server(request)
+
+    async with connect(answer, auth=device()) as client:
+        first = await client.customers.list().page()
+        assert (await client.customers.list().page()).items == first.items
+        dead.add("token-1")
+        await client.stores.list().page()  # refused, and sent again with a new token
+        again = await client.customers.list().page()
+    assert [page.items[0].customer_id for page in (first, again)] == ["token-1", "token-2"]
+
+
+async def test_reference_data_does_not_reach_an_identity_with_a_wrong_password():
+    """Kept or under way: an identity that cannot log in gets the refusal, one that can gets the shared answer."""
+    sandbox = Sandbox(customers=1, seed=1)
+    right = sandbox.credentials()
+    wrong = EnterpriseCredentials(
+        external_application_id=right.external_application_id, login=right.login, password=USER_PASSWORD + "x"
+    )
+    cache = ResponseCache(reference_seconds=300)
+    async with connect_sandbox(sandbox, cache) as client:
+        await client.currencies.list().page()
+        with pytest.raises(AuthenticationError):
+            await client.acting_as(wrong).currencies.list().page()
+        sandbox.forget_requests()
+        await client.currencies.list().page()
+        assert sandbox.count("GET /currencies") == 0
+
+
+async def test_a_read_under_way_is_not_shared_with_an_identity_without_a_token():
+    """While the first user's read of the currencies is under way, one with a wrong password waits for no answer."""
+    server = Server()
+
+    async def answer(request):
+        wrong = b'"wrong"' in request.content
+        return httpx.Response(401) if wrong else await server(request)
+
+    refused = []
+
+    async def read(auth):
+        try:
+            await client.acting_as(auth).currencies.list().page()
+        except AuthenticationError:
+            refused.append(auth)
+
+    right, wrong = (
+        EnterpriseCredentials(external_application_id="a" * 24, login="u", password=word) for word in ("p", "wrong")
+    )
+    async with connect(answer, auth=right) as client, anyio.create_task_group() as group:
+        await client.login()
+        server.hold = anyio.Event()
+        for auth in (right, wrong):
+            group.start_soon(read, auth)
+            await anyio.wait_all_tasks_blocked()
+        server.hold.set()
+    assert refused == [wrong]
+
+
+async def test_a_fresh_read_is_what_later_reads_get():
+    """What `fresh()` read is kept: no later read goes back to the answer from before."""
+    server = Server()
+    async with connect(server) as client:
+        listing = client.customers.list()
+        pages = [await one.page() for one in (listing, listing.fresh(), listing)]
+    assert [page.items[0].personal_information.first_name for page in pages] == ["answer 1", "answer 2", "answer 2"]
+    assert len(server.sent) == 2
+
+
+async def test_an_answer_that_was_asked_for_earlier_replaces_no_later_one():
+    """A slow read that ends after a fresh one does not bring the older answer back."""
+    server = Server()
+    async with connect(server) as client, anyio.create_task_group() as group:
+        await client.login()
+        listing = client.customers.list()
+        slow = server.hold = anyio.Event()
+        group.start_soon(listing.page)
+        await anyio.wait_all_tasks_blocked()
+        server.hold = None
+        await listing.fresh().page()
+        slow.set()
+        await anyio.wait_all_tasks_blocked()
+        name = (await listing.page()).items[0].personal_information.first_name
+    assert name == "answer 2"
+
+
+def connect_sandbox(sandbox, cache):
+
+    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), cache=cache)
