@@ -1,6 +1,9 @@
 """The server around the operations: paths, bodies, headers, what is noted, and how it is reached."""
 
+import gc
+import socket
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -143,3 +146,23 @@ async def test_unknown_paths_are_noted_without_their_end(sandbox, enterprise):
     await enterprise.call("POST", "/tokens/very-secret/actions/nonsense", token="any")
     assert sandbox.count("POST /tokens/…") == 1
     assert "very-secret" not in f"{sandbox.violations} {sandbox.requests}"
+
+
+async def test_a_body_does_not_wait_for_the_head_to_be_acknowledged(sandbox):
+    """The server's connections have TCP_NODELAY: head and body leave in two packets."""
+    with sandbox.running() as url:
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname, address.port)) as client:
+            client.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(1)
+            here = client.getsockname()
+            own = [one for one in gc.get_objects() if isinstance(one, socket.socket) and one.fileno() != -1]
+            served = [one for one in own if one is not client and _peer(one) == here]
+            assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in served] == [1]
+
+
+def _peer(one):
+    try:
+        return one.getpeername()
+    except OSError:  # it listens
+        return None
