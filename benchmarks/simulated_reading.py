@@ -86,7 +86,6 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
 
     source = ExportSource(
         operation=OPERATIONS["getCustomers"],
-        key="customers",
         into=Customer,
         params={},
         count=count,

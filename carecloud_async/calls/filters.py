@@ -18,8 +18,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.runtime.suggestions import did_you_mean
 
-__all__ = ["MAX_VALUES", "Kind", "check_filters", "kind_of"]
+__all__ = ["MAX_VALUES", "Kind", "check_filters", "check_names", "kind_of"]
 
 #: The API takes no more values in one filter.
 MAX_VALUES: Final = 1000
@@ -176,7 +177,7 @@ def kind_of(annotation: str) -> Kind:
 def check_filters(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Check the query of an operation against what it takes; what is `None` is left out by whoever sends it.
 
-    A name that the operation does not have is let by: the API may know it already. A `[]` behind a name is ignored.
+    A name that the operation does not have is not checked here; see `check_names`. A `[]` after a name is ignored.
 
     Args:
         kinds: what the operation's query names take; see `Operation.kinds`.
@@ -200,3 +201,23 @@ def check_filters(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mappi
             if kind.of == "date" and isinstance(value, datetime):
                 days[name] = value.date()
     return {**params, **days} if days else params
+
+
+def check_names(title: str, known: Iterable[str], params: Mapping[str, Any]) -> None:
+    """Check that an operation has every query parameter that is given: the API drops a name that it does not know.
+
+    Args:
+        title: the operation, for the message.
+        known: the query names that it takes.
+        params: the query; `name[]` means `name`.
+
+    Raises:
+        ConfigurationError: a name is unknown; the message has the nearest one.
+    """
+    names = set(known)
+    for name in params:
+        if not isinstance(name, str) or name.removesuffix("[]") not in names:
+            hint = did_you_mean(str(name), names)
+            raise ConfigurationError(
+                f"{title} has no parameter {name!r}{hint}; the API would ignore it. allow_unknown=True sends it"
+            )

@@ -15,6 +15,7 @@ from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import ReaderGoneError, say
 from carecloud_async.cli.failures import INTERRUPTED, StoppedExportError, UsageError
 from carecloud_async.cli.file_options import FileOptions
+from carecloud_async.cli.filters import check_fields
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.output import Output
 from carecloud_async.cli.progress import show_progress
@@ -25,6 +26,9 @@ from carecloud_async.cli.summary import report_json, summary, write_report
 from carecloud_async.cli.warnings import tell_of_values
 from carecloud_async.errors import CareCloudError
 from carecloud_async.export import ExportReport
+from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
+from carecloud_async.export.formats.schema import shape_of
+from carecloud_async.export.formats.selection import read_fields
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.paging.auto import AUTO, Auto
 
@@ -62,6 +66,9 @@ def export(
             show_default=False,
         ),
     ] = None,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Take --fields that the SDK does not know.")
+    ] = False,
     changed_since: Annotated[
         str | None,
         typer.Option(
@@ -139,6 +146,8 @@ def export(
         ) as client:
             patient = client.with_options(retry=RetryPolicy(), timeout=Timeout())
             listing = open_listing(patient, operation, of=of or [], filters=filters or [], count=page_size)
+            if wanted is not None and not allow_unknown:
+                _check_fields(wanted, listing.export_source().into, target)
             await client.login()  # credentials are checked before the export puts anything beside the target
             if not resume:
                 target.warn_of_discarding(overwrite=overwrite)
@@ -198,6 +207,13 @@ def _moment(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--changed-since {text!r} is no time: write it as 2026-11-01T00:00") from None
+
+
+def _check_fields(fields: list[str], model: type, target: Output) -> None:
+    if target.suffix == ".parquet":  # its columns are the model's, so that the export itself refuses others
+        read_fields(fields, model, also=(UNKNOWN_FIELDS,))
+    else:
+        check_fields(fields, shape_of(model).children)
 
 
 def _names(fields: str) -> list[str]:

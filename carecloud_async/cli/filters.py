@@ -1,4 +1,4 @@
-"""`--filter name=value`, read by what the operation says that each name takes."""
+"""`--filter name=value` and `--fields`, read by what the operation and the model say."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from carecloud_async.calls.filters import Kind
 from carecloud_async.calls.operation import PAGING, Operation
 from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.runtime.suggestions import did_you_mean
 
-__all__ = ["filter_names", "read_filters", "read_pairs", "read_value"]
+__all__ = ["check_fields", "filter_names", "read_filters", "read_pairs", "read_value"]
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -40,6 +41,24 @@ def read_filters(operation: Operation, filters: Iterable[str]) -> dict[str, Any]
             raise UsageError(f"{call} has no filter {name!r}: {nearest(name, known)}")
         values[name] = read_value(f"--filter {name}", texts, operation.kinds[name])
     return values
+
+
+def check_fields(fields: Iterable[str], known: Iterable[str]) -> None:
+    """Check the first part of each name of `--fields`: of a name that is unknown the file would have no column.
+
+    Args:
+        fields: the names; nested ones dotted.
+        known: the fields of a record.
+
+    Raises:
+        UsageError: one is unknown; the message has the nearest one.
+    """
+    names = sorted(known)
+    for field in fields:
+        name = field.partition(".")[0]
+        if name not in names:
+            hint = did_you_mean(name, names)
+            raise UsageError(f"--fields: there is no {name}{hint}; --allow-unknown takes it all the same")
 
 
 def read_pairs(pairs: Iterable[str], *, option: str, example: str) -> dict[str, list[str]]:

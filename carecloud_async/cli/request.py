@@ -14,13 +14,11 @@ import typer
 from carecloud_async.calls.operation import Operation
 from carecloud_async.cli.completion import complete_path
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import say
-from carecloud_async.cli.failures import UsageError
+from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.cli.filters import read_pairs, read_value
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.records import print_json
 from carecloud_async.lookup.adhoc import find
-from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["request"]
 
@@ -50,33 +48,48 @@ def request(
         str | None,
         typer.Option("--body", metavar="FILE", help="File with the JSON body; - reads stdin.", show_default=False),
     ] = None,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Send query parameters that the SDK does not know.")
+    ] = False,
 ) -> None:
     """Make any call of the API and print what is under data as JSON.
 
     Example: carecloud request GET cards --param count=5 --sandbox 10
     """
     operation, values = find(method, path, path_params=None, safe_to_repeat=None)
-    query = _read_params(operation, params or [])
+    query = _read_params(operation, params or [], allow_unknown=allow_unknown)
     content = None if body is None else _read_body(body)
 
     async def work() -> object:
         async with connection.open() as client:
-            return await client.request(method, operation.path, path_params=values, params=query, json=content)
+            return await client.request(
+                method,
+                operation.path,
+                path_params=values,
+                params=query,
+                json=content,
+                allow_unknown=allow_unknown,
+            )
 
     print_json(anyio.run(work))
 
 
-def _read_params(operation: Operation, params: Iterable[str]) -> Mapping[str, Any]:
-    """Read the query; a name that the SDK does not know is sent with a warning: the API may know it already."""
+def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: bool) -> Mapping[str, Any]:
+    """Read the query.
+
+    Raises:
+        UsageError: a known operation does not have a parameter, which the API would ignore.
+    """
     query: dict[str, Any] = {}
     for name, texts in read_pairs(params, option="--param", example="count=5").items():
         kind = operation.kinds.get(name)
         if kind is not None:
             query[name] = read_value(f"--param {name}", texts, kind)
             continue
+        if operation.operation_id and not allow_unknown:
+            known = nearest(name, operation.parameters) if operation.parameters else "it has none"
+            raise UsageError(f"{operation.title} has no parameter {name!r}: {known}; --allow-unknown sends it")
         query[name] = texts if len(texts) > 1 else texts[0]
-        if operation.operation_id:
-            say(f"warning: {operation.title} has no known parameter {name!r}{did_you_mean(name, operation.parameters)}")
     return query
 
 

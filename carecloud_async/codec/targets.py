@@ -15,6 +15,7 @@ from carecloud_async.codec.envelope import raw_page_decoder
 from carecloud_async.codec.fields import LENIENT_IDS
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, json_kind
+from carecloud_async.codec.raw import raw_page_slices
 from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_mended, data, record, structure, total
 from carecloud_async.codec.repair import load
 from carecloud_async.codec.slices import exhaust
@@ -93,7 +94,9 @@ def only_list(value: Any) -> str:
     if len(names) == 1:
         return names[0]
     if names:
-        raise Malformed(f"`data` has several lists ({', '.join(sorted(names)[:10])}): name one with key=")
+        raise Malformed(
+            f"`data` has several lists ({', '.join(sorted(names)[:10])}): name one with client.listing(…, list_key=…)"
+        )
     raise Malformed("`data` has no list")
 
 
@@ -129,6 +132,34 @@ def any_page_slices(body: bytes, *, key: str | None, into: Any) -> Generator[Non
         yield
         items += _read_raws(raws[first : first + size], into)
     return DecodedPage(items=items, total_items=total(total_items), received=len(raws))
+
+
+def any_raw_page(body: bytes, *, key: str | None) -> DecodedPage[bytes]:
+    """Cut one page into its records as `raw_page` does, where the name of the list may be unknown.
+
+    Args:
+        body: the whole body of an answer.
+        key: the name of the list under `data`; `None` for the one list there.
+
+    Raises:
+        Malformed: there is no such list, or there are several.
+    """
+    return exhaust(any_raw_page_slices(body, key=key))
+
+
+def any_raw_page_slices(body: bytes, *, key: str | None) -> Generator[None, None, DecodedPage[bytes]]:
+    """Cut one page as `any_raw_page` does, in slices; see `raw_page_slices`."""
+    return raw_page_slices(body, key=_list_name(body) if key is None else key)
+
+
+def _list_name(body: bytes) -> str:
+    for sound in body_then_mended(body):
+        try:
+            name = _only_list_name(sound)
+        except REFUSED:
+            continue
+        return only_list(data(body)) if name is None else name
+    return only_list(data(body))
 
 
 def _page_at_once(body: bytes, key: str | None, into: Any) -> DecodedPage[Any]:

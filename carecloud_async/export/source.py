@@ -33,7 +33,6 @@ class ExportSource:
 
     Attributes:
         operation: the list operation.
-        key: the name of the list in its answer.
         into: the model of a record.
         params: filters and sort.
         count: records per page; `auto` for the fastest.
@@ -50,7 +49,6 @@ class ExportSource:
     """
 
     operation: Operation
-    key: str
     into: Any
     params: Mapping[str, Any]
     count: int | Auto

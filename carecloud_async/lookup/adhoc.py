@@ -9,12 +9,14 @@ from typing import Any
 
 from attrs import evolve
 
+from carecloud_async.calls.filters import check_names
 from carecloud_async.calls.operation import REPEATABLE, Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
-_PLAIN_SEGMENT = re.compile(r"[a-z]+(-[a-z]+)*|\{\w+\}")
+_WORD = re.compile(r"[a-z]+(-[a-z]+)*")
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 
 
 def find(
@@ -50,29 +52,49 @@ def find(
 
 
 def find_list_by_path(
-    path: str, *, path_params: Mapping[str, Any] | None, key: str | None, id_field: str | None
+    path: str, *, path_params: Mapping[str, Any] | None, list_key: str | None, id_field: str | None
 ) -> tuple[Operation, Mapping[str, Any]]:
     """Return the list operation that a path means, and the values of its placeholders; see `find`.
 
     Args:
         path: the path below the version.
         path_params: values of its placeholders.
-        key: the name of the list under `data`, if it is not the table's or the only one.
+        list_key: the name of the list under `data`, if it is not the table's or the only one.
         id_field: the field that names a record, if it is not the table's.
 
     Raises:
         ConfigurationError: the path cannot work, or is that of an operation which does not list.
     """
-    for name, value in (("key", key), ("id_field", id_field)):
+    for name, value in (("list_key", list_key), ("id_field", id_field)):
         if value is not None and (not isinstance(value, str) or not value):
             raise ConfigurationError(f"{name} must be the name of a field")
     operation, values = find("GET", path, path_params=path_params, safe_to_repeat=None)
     if not operation.operation_id:
-        return evolve(operation, call=operation.path.strip("/"), paged=True, result_key=key, id_field=id_field), values
-    if operation.result_key is None and key is None:
-        raise ConfigurationError(f"{operation.title} is not a list: use client.request, or name a list in it by key=")
-    known = evolve(operation, result_key=key or operation.result_key, id_field=id_field or operation.id_field)
+        return evolve(
+            operation, call=operation.path.strip("/"), paged=True, result_key=list_key, id_field=id_field
+        ), values
+    if operation.result_key is None and list_key is None:
+        raise ConfigurationError(
+            f"{operation.title} is not a list: use client.request, or name a list in it by list_key="
+        )
+    known = evolve(operation, result_key=list_key or operation.result_key, id_field=id_field or operation.id_field)
     return known, values
+
+
+def check_query(operation: Operation, params: Mapping[str, Any], *, paged: bool = False) -> None:
+    """Check the names of a query; an operation that the SDK does not know takes any.
+
+    Args:
+        operation: the operation.
+        params: the query.
+        paged: whether it is that of a listing, where `count` and `offset` may stand in any case.
+
+    Raises:
+        ConfigurationError: a name is unknown; the message has the nearest one.
+    """
+    if operation.operation_id:
+        paging = ("count", "offset") if paged else ()
+        check_names(operation.title, (*operation.parameters, *paging), params)
 
 
 def _segments(path: str) -> list[str]:
@@ -115,10 +137,22 @@ def _values(template: str, segments: list[str]) -> dict[str, str]:
     }
 
 
+@cache
+def _words() -> frozenset[str]:
+    """Return the segments that stand in the paths of the API."""
+    return frozenset(part for one in OPERATIONS.values() for part in one.path.split("/") if not part.startswith("{"))
+
+
 def _mask(segments: list[str]) -> tuple[str, dict[str, str]]:
+    """Return a path as a template, and the values of its placeholders.
+
+    An id may look like a word, and a token or a name too: after the first segment, which names a family, only the
+    API's own words and the user's placeholders are shown.
+    """
     template, values = [], {}
     for number, segment in enumerate(segments, start=1):
-        if _PLAIN_SEGMENT.fullmatch(segment):
+        is_name = number == 1 and _WORD.fullmatch(segment) is not None
+        if is_name or segment in _words() or _PLACEHOLDER.fullmatch(segment):
             template.append(segment)
         else:
             values[f"id{number}"] = segment

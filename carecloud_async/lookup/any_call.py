@@ -37,6 +37,7 @@ class AnyCall:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         safe_to_repeat: bool | None = None,
+        allow_unknown: bool = False,
     ) -> JsonObject: ...
 
     @overload
@@ -51,6 +52,7 @@ class AnyCall:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         safe_to_repeat: bool | None = None,
+        allow_unknown: bool = False,
     ) -> T: ...
 
     async def request(
@@ -64,6 +66,7 @@ class AnyCall:
         headers: Mapping[str, str] | None = None,
         into: Any = None,
         safe_to_repeat: bool | None = None,
+        allow_unknown: bool = False,
     ) -> Any:
         """Make any call of the API.
 
@@ -78,24 +81,28 @@ class AnyCall:
                 `list[…]` of one, which is read from the one list under `data`. Without it the JSON under `data` is
                 returned as it is.
             safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
+            allow_unknown: send query parameters that the SDK does not know of an operation that it knows.
 
         Raises:
             InterfaceError: this identity's interface does not have the operation.
-            ConfigurationError: an argument cannot work: a query parameter of a known operation is of the wrong kind,
-                nothing can be read into `into`.
+            ConfigurationError: an argument cannot work: a query parameter of a known operation is unknown or of the
+                wrong kind, nothing can be read into `into`.
             ResponseError: the answer does not fit `into`.
             CareCloudError: see `carecloud_async.errors`.
         """
-        from carecloud_async.lookup.adhoc import find  # it loads the table of all operations
+        from carecloud_async.lookup.adhoc import check_query, find  # they load the table of all operations
 
         params, json, headers = conceal(params), conceal(json), conceal(headers)
         operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
+        query = check_filters(operation.kinds, params or {})
+        if not allow_unknown:
+            check_query(operation, query)
         read = _json_or_nothing if into is None else target_reader(into)
         return await self._caller.call(
             operation,
             decode=read,
             path_params=values,
-            params=check_filters(operation.kinds, params or {}),
+            params=query,
             json=json,
             headers=headers,
         )
@@ -111,6 +118,7 @@ class AnyCall:
         path_params: Mapping[str, Any] | None = None,
         count: int | Auto = AUTO,
         offset: int = 0,
+        allow_unknown: bool = False,
     ) -> Listing[JsonObject]: ...
 
     @overload
@@ -125,6 +133,7 @@ class AnyCall:
         path_params: Mapping[str, Any] | None = None,
         count: int | Auto = AUTO,
         offset: int = 0,
+        allow_unknown: bool = False,
     ) -> Listing[T]: ...
 
     def listing(
@@ -138,6 +147,7 @@ class AnyCall:
         path_params: Mapping[str, Any] | None = None,
         count: int | Auto = AUTO,
         offset: int = 0,
+        allow_unknown: bool = False,
     ) -> Listing[Any]:
         """Return a `Listing` of any list of the API, known to the SDK or not: iterated, paged, prefetched, exported.
 
@@ -150,15 +160,19 @@ class AnyCall:
             path_params: values of the path's placeholders.
             count: records per page; `"auto"` finds what is fastest, for exports, `arrow()` and `prefetch()`.
             offset: records to skip.
+            allow_unknown: send query parameters that the SDK does not know of a list that it knows.
 
         Raises:
-            ConfigurationError: an argument cannot work, or `count` or `offset` is given twice and differs.
+            ConfigurationError: an argument cannot work: a parameter of a known list is unknown or of the wrong kind,
+                or `count` or `offset` is given twice and differs.
         """
-        from carecloud_async.lookup.adhoc import find_list_by_path  # as above
+        from carecloud_async.lookup.adhoc import check_query, find_list_by_path  # as above
 
-        operation, values = find_list_by_path(path, path_params=path_params, key=list_key, id_field=id_field)
+        operation, values = find_list_by_path(path, path_params=path_params, list_key=list_key, id_field=id_field)
         params = conceal(params)
         params = {**check_count(operation.kinds, params or {})}
+        if not allow_unknown:
+            check_query(operation, params, paged=True)
         for name, value, default in (("count", count, AUTO), ("offset", offset, 0)):
             if params.setdefault(name, value) != value != default:
                 raise ConfigurationError(f"{name} is {value!r} as an argument and another in params: give it once")

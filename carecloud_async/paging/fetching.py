@@ -13,7 +13,13 @@ from carecloud_async import codec
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import invalid_response
-from carecloud_async.codec.targets import any_page, any_page_slices, is_read_model, only_list
+from carecloud_async.codec.targets import (
+    any_page,
+    any_page_slices,
+    any_raw_page,
+    any_raw_page_slices,
+    is_read_model,
+)
 from carecloud_async.paging.iterators import LazyPage, Page, ReceivedPage
 from carecloud_async.paging.page_plan import Fetched
 
@@ -110,10 +116,8 @@ class PageFetcher(Generic[T]):
     async def raw(self, offset: int, count: int) -> Page[bytes]:
         """Get one page of raw records."""
         key = self.operation.result_key
-        if key is None:
-            return _page(await self._call(offset, count, _raw_page_of_one_list), offset)
-        slices = partial(codec.raw_page_slices, key=key)
-        return _page(await self._call(offset, count, partial(codec.raw_page, key=key), slices=slices), offset)
+        decode, slices = partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)
+        return _page(await self._call(offset, count, decode, slices=slices), offset)
 
     def keys(self, page: ReceivedPage[T]) -> Iterator[Any]:
         """Return what the records of a page are told apart by."""
@@ -154,10 +158,6 @@ def raw_keys(page: ReceivedPage[T]) -> Iterator[T]:
 
 def _page(found: codec.DecodedPage[T], offset: int) -> Page[T]:
     return Page(items=found.items, offset=offset, total_items=found.total_items, received=found.received)
-
-
-def _raw_page_of_one_list(body: bytes) -> codec.DecodedPage[bytes]:
-    return codec.raw_page(body, key=only_list(codec.data(body)))
 
 
 def _field(item: Any, name: str) -> Any:

@@ -18,7 +18,7 @@ from carecloud_async import codec
 from carecloud_async.calls.caller import Answer, Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import invalid_response
-from carecloud_async.errors import ConfigurationError
+from carecloud_async.codec.targets import any_raw_page, any_raw_page_slices
 from carecloud_async.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
 from carecloud_async.paging.fetching import PageFetcher, raw_keys
 from carecloud_async.paging.iterators import (
@@ -263,8 +263,8 @@ class Listing(Generic[T]):
         from carecloud_async.export.source import IDENTITY, ExportSource  # few programs export
 
         caller, operation = self._caller, self._operation
-
-        decode, slices = partial(codec.raw_page, key=self._key), partial(codec.raw_page_slices, key=self._key)
+        key = operation.result_key
+        decode, slices = partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)
 
         async def fetch(caller: Caller, params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
             return await caller.execute(
@@ -281,7 +281,6 @@ class Listing(Generic[T]):
         )
         return ExportSource(
             operation=operation,
-            key=self._key,
             into=self._into,
             params=self._params,
             count=self._count,
@@ -319,12 +318,6 @@ class Listing(Generic[T]):
         if not self._operation.paged:
             return OnePage(lambda: fetch(self._offset, count))
         return Pages(fetch, identity_keys=keys, offset=self._offset, count=count, name=self._operation.call)
-
-    @property
-    def _key(self) -> str:
-        if self._operation.result_key is None:
-            raise ConfigurationError(f"{self._operation.call} has no known list: give key=, its name under `data`")
-        return self._operation.result_key
 
     if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
 

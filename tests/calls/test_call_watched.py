@@ -62,9 +62,26 @@ async def test_ad_hoc_paths_are_shown_as_templates(sandbox, records):
     """An id in a path can be a token: it is neither in the record nor in the error."""
     async with connect(sandbox) as client:
         with pytest.raises(NotFoundError) as caught:
-            await client.request("GET", f"cards/{SECRET}/things/{SECRET}")
-    assert records()[-1].carecloud_path == "/cards/{id2}/things/{id4}"
+            await client.request("GET", f"cards/{SECRET}/events/{SECRET}")
+    assert records()[-1].carecloud_path == "/cards/{id2}/events/{id4}"
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("things/abcdef", "/things/{id2}"),
+        ("customers/x1/abcdef", "/customers/{id2}/{id3}"),
+        ("customers/{customer_id}/abcdef/events", "/customers/{customer_id}/{id3}/events"),
+    ],
+)
+async def test_a_segment_that_looks_like_a_word_may_be_an_id(sandbox, records, path, shown):
+    """Of an ad-hoc path the family, the API's own words and the user's placeholders are shown, and nothing else."""
+    async with connect(sandbox) as client:
+        with pytest.raises(NotFoundError) as caught:
+            await client.request("GET", path, path_params={"customer_id": "x1"} if "{" in path else {})
+    assert (records()[-1].carecloud_path, caught.value.path) == (shown, shown)
+    assert "abcdef" not in str(caught.value)
 
 
 async def test_the_hook_gets_each_record(sandbox):

@@ -98,7 +98,7 @@ def test_fields_take_every_column_of_the_file(carecloud, tmp_path, suffix):
     """The names of a file's columns, given to `--fields`, make the same file again."""
     if suffix == "parquet":
         pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
-    command = ("export", "customers", "--sandbox", 30)
+    command = ("export", "customers", "--sandbox", 30, *(["--allow-unknown"] if suffix == "csv" else []))
     assert carecloud(*command, "-o", f"all.{suffix}").code == 0
     names = columns(tmp_path / f"all.{suffix}")
     done = carecloud(*command, "-o", f"again.{suffix}", "--fields", ",".join(names))
@@ -109,6 +109,21 @@ def test_fields_take_every_column_of_the_file(carecloud, tmp_path, suffix):
     one = carecloud(*command, "-o", f"one.{suffix}", "--fields", names[-1])
     assert one.code == 0, one.err
     assert columns(tmp_path / f"one.{suffix}") == [names[-1]]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_a_field_that_no_record_has_is_refused_before_anything_is_sent(carecloud, project, suffix):
+    """A misspelt name in `--fields` is wrong usage; `--allow-unknown` takes a field that the SDK does not know."""
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
+    command = ("export", "customers", "-o", f"c.{suffix}")
+    for wrong in ("custmer_id", "zzz.email"):
+        refused = carecloud(*command, "--fields", f"last_change,{wrong}")
+        assert (refused.code, f"--fields: there is no {wrong.partition('.')[0]}" in refused.line) == (2, True)
+    assert project.count() == 0
+    if suffix != "parquet":
+        done = carecloud(*command, "--fields", "customer_id,loyalty_tier", "--allow-unknown")
+        assert done.code == 0, done.err
 
 
 def columns(path):

@@ -72,10 +72,17 @@ def test_a_parameter_of_the_wrong_kind(carecloud, project):
     assert (refused.code, "such as count=5" in refused.line) == (2, True)
 
 
-def test_a_parameter_that_the_sdk_does_not_know(carecloud):
-    """It is sent, since the API may know it already, and said with the nearest name."""
-    done = carecloud("request", "GET", "customers", "--param", "lastname=Smith", "--sandbox", 1)
-    assert done.line == "warning: GET /customers has no known parameter 'lastname': did you mean last_name?"
+def test_a_parameter_that_the_sdk_does_not_know(carecloud, project):
+    """The API would ignore it: it is refused with the nearest name before anything is sent, or sent on demand."""
+    call = ("request", "GET", "customers", "--param", "lastname=Smith")
+    refused = carecloud(*call)
+    assert (refused.code, refused.line) == (
+        2,
+        "GET /customers has no parameter 'lastname': did you mean last_name?; --allow-unknown sends it",
+    )
+    assert project.count() == 0
+    done = carecloud(*call, "--allow-unknown")
+    assert (done.code, done.err, project.count("GET /customers")) == (0, "", 1)
 
 
 def test_calls_that_cannot_be(carecloud):

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TypedDict
 
 import attrs
+import httpx
 import msgspec
 import pydantic
 import pytest
@@ -138,7 +139,7 @@ async def test_what_cannot_be_a_target_is_refused_unsent(sandbox, into):
 
 
 async def test_several_lists_are_not_guessed(sandbox):
-    """With two lists under data, the error names them and asks for key=."""
+    """With two lists under data, the error names them and asks for list_key=."""
     sandbox.faults.add("GET /customers", body=b'{"data": {"a": [], "b": [], "total_items": 0}}', times=2)
     async with connect(sandbox) as client:
         with pytest.raises(ResponseError, match=r"several lists \(a, b\)"):
@@ -162,6 +163,43 @@ async def test_a_listing_by_path_is_a_listing(sandbox, tmp_path):
         assert report.records == 7
 
 
+async def test_an_unknown_parameter_of_a_known_operation_is_refused(sandbox):
+    """A filter that the API would drop is an error with the nearest name, unless `allow_unknown` lets it by."""
+    wrong = {"lastname": "Smith"}
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match=r"'lastname': did you mean last_name\?.*allow_unknown=True"):
+            await client.request("GET", "customers", params=wrong)
+        with pytest.raises(ConfigurationError, match=r"GET /customers has no parameter 'lastname': did you mean last_"):
+            client.listing("customers", params=wrong)
+        with pytest.raises(ConfigurationError, match=r"POST /cards has no parameter 'count'"):
+            await client.request("POST", "cards", params={"count": 1})
+        assert not sandbox.requests
+        assert await client.listing("customers", params={"customer_ids[]": [sandbox.customers.id_at(1)]}).total() == 1
+        assert await client.listing("customers", params=wrong, allow_unknown=True).total() == 7
+        assert (await client.request("GET", "customers", params=wrong, allow_unknown=True))["total_items"] == 7
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+async def test_a_list_without_a_key_is_read_and_exported_alike(suffix, tmp_path):
+    """Without `list_key` the one list under `data` is taken, by iterating, `raw()` and exports."""
+    things = [{"thing_id": str(number), "size": number} for number in range(7)]
+
+    def answer(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        start, count = (int(request.url.params[name]) for name in ("offset", "count"))
+        return httpx.Response(200, json={"data": {"gifts": things[start : start + count], "total_items": 7}})
+
+    auth = Sandbox(1).credentials()
+    async with CareCloud(HOST, auth=auth, transport=httpx.MockTransport(answer)) as client:
+        listing = client.listing("things", count=3, id_field="thing_id")
+        assert [record async for record in listing] == things
+        assert len([line async for line in listing.raw()]) == 7
+        report = await listing.export(tmp_path / f"things.{suffix}")
+        assert (report.records, report.exact) == (7, True)
+        assert len((tmp_path / f"things.{suffix}").read_text().splitlines()) == 7 + (suffix == "csv")
+
+
 async def test_paging_among_the_params_of_a_listing_is_obeyed(sandbox):
     """`count` and `offset` may stand in params, as they do in request(), alone or beside equal arguments."""
     async with connect(sandbox) as client:
@@ -178,9 +216,10 @@ async def test_paging_among_the_params_of_a_listing_is_obeyed(sandbox):
         {"offset": -1},
         {"offset": 3, "params": {"offset": 4}},
         {"params": {"count": 0}},
-        {"key": ""},
+        {"list_key": ""},
         {"id_field": 3},
         {"params": {"customer_ids": "x"}},
+        {"params": {"lastname": "Smith"}},
         {"path": "customers/{customer_id}"},
         {"path": "//elsewhere.example/x"},
         {"path": "customers/8ea6"},
