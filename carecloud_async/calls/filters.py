@@ -18,6 +18,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.runtime.dates import day_of
 from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["MAX_VALUES", "Kind", "check_filters", "check_names", "kind_of"]
@@ -54,7 +55,7 @@ def _bool(value: Any) -> bool:
 
 
 def _day(value: Any) -> bool:
-    return isinstance(value, date) or (isinstance(value, str) and _reads(value, _DAY))
+    return isinstance(value, date) or (isinstance(value, str) and (_reads(value, _DAY) or day_of(value) is not None))
 
 
 def _moment(value: Any) -> bool:
@@ -81,7 +82,7 @@ _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "int": (_int, "a whole number"),
     "float": (_number, "a number"),
     "bool": (_bool, "True or False"),
-    "date": (_day, "a date, or text like 1985-02-12"),
+    "date": (_day, "a date, or text like 1985-02-12 or 12.02.1985"),
     "datetime": (_moment, "a datetime, or text like 2026-11-01 18:30:00"),
 }
 
@@ -184,22 +185,24 @@ def check_filters(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mappi
         params: the query.
 
     Returns:
-        the query to send: the same mapping, or a copy with the day of each datetime that stands for a day.
+        the query to send: the same mapping, or a copy in which each datetime or `DD.MM.YYYY` that stands for a day is
+        that day.
 
     Raises:
         ConfigurationError: a value is of the wrong kind; the message names the parameter and what it takes.
     """
     if not isinstance(params, Mapping):
         raise ConfigurationError('params must be a dict; a list is written {"name": [1, 2]}')
-    days = {}
+    days: dict[str, date] = {}
     for name, value in params.items():
         if value is None:
             continue
         kind = kinds.get(name) or kinds.get(name.removesuffix("[]"))
         if kind is not None:
             kind.check(name, value)
-            if kind.of == "date" and isinstance(value, datetime):
-                days[name] = value.date()
+            if kind.of == "date":
+                day = value.date() if isinstance(value, datetime) else day_of(str(value))
+                days |= {} if day is None else {name: day}
     return {**params, **days} if days else params
 
 

@@ -13,11 +13,14 @@ from carecloud_async.models.customer import Address, Agreement, Consent, CustomA
 from carecloud_async.models.customer_source import SocialNetworkCredentialsChanges, SocialNetworkCredentialsInput
 from carecloud_async.models.property_record import PropertyRecordChanges, PropertyRecordInput
 from carecloud_async.models.unset import UNSET, Unset
+from carecloud_async.runtime.dates import day_of
 
 
 def _day(value: date | str | Unset | None) -> date | str | Unset | None:
-    """Take the day of a datetime, which is a date to Python but not to the API."""
-    return value.date() if isinstance(value, datetime) else value
+    """Take the day of a datetime, which is a date to Python but not to the API, and of `DD.MM.YYYY`."""
+    if isinstance(value, datetime):
+        return value.date()
+    return (day_of(value) or value) if isinstance(value, str) else value
 
 
 @frozen(kw_only=True, repr=False)
@@ -76,7 +79,7 @@ class PersonalInformationInput(Input, reads=PersonalInformation):
     pre_nominals: str | Unset | None = UNSET
     post_nominals: str | Unset | None = UNSET
     birthdate: date | str | Unset | None = field(default=UNSET, converter=_day)
-    """A `date` or `YYYY-MM-DD`."""
+    """A `date`, `YYYY-MM-DD` or `DD.MM.YYYY`."""
     email: str | Unset | None = UNSET
     phone: str | Unset | None = UNSET
     store_id: str | Unset | None = UNSET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from attrs import field, frozen
@@ -33,6 +34,8 @@ class CustomerSourceInput(Input, reads=CustomerSourceRecord):
     customer_source_id: str
     external_id: str | Unset | None = UNSET
     """The customer's id in that system."""
+    external_ids: Sequence[str] | Unset | None = UNSET
+    """All ids that the customer has in that system, where there are several."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -77,7 +77,7 @@ class Points(Resource, call="points"):
         *,
         amount: float,
         customer_id: str,
-        partner_id: str,
+        partner_id: str | None = None,
         point_type_id: str | None = None,
         note: str | None = None,
     ) -> str:
@@ -86,7 +86,7 @@ class Points(Resource, call="points"):
         Args:
             amount: the quantity.
             customer_id: id of the customer.
-            partner_id: id of the partner.
+            partner_id: id of the partner; the description requires it, servers may do without.
             point_type_id: id of the point type.
             note: free text for the history.
         """
@@ -97,7 +97,7 @@ class Points(Resource, call="points"):
         *,
         amount: float,
         customer_id: str,
-        partner_id: str,
+        partner_id: str | None = None,
         point_type_id: str | None = None,
         note: str | None = None,
     ) -> str:
@@ -106,7 +106,7 @@ class Points(Resource, call="points"):
         Args:
             amount: the quantity.
             customer_id: id of the customer.
-            partner_id: id of the partner.
+            partner_id: id of the partner; the description requires it, servers may do without.
             point_type_id: id of the point type.
             note: free text for the history.
         """

@@ -47,6 +47,14 @@ def test_a_datetime_as_birthdate_is_its_day():
     assert codec.unstructure(person)["birthdate"] == "1985-02-12"
 
 
+def test_a_birthdate_may_be_written_with_dots():
+    """`DD.MM.YYYY` is sent as `YYYY-MM-DD`; other text is the server's to judge."""
+    texts = ["12.02.1985", "12.2.1985", "30.02.1985", "985-02-12"]
+    people = [PersonalInformationInput(language_id="cs", birthdate=text) for text in texts]
+    sent = [codec.unstructure(person)["birthdate"] for person in people]
+    assert sent == ["1985-02-12", "12.2.1985", "30.02.1985", "985-02-12"]
+
+
 def test_offsets_need_the_projects_zone():
     """A datetime with an offset is converted to the project's zone, and refused without one."""
     moment = datetime(2019, 6, 23, 12, tzinfo=timezone(timedelta(hours=5)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BESIDES", "ELSEWHERE", "ENUMS", "INPUTS", "OMITTED", "SEVERAL", "TYPES"]
+__all__ = ["BESIDES", "ELSEWHERE", "ENUMS", "INPUTS", "OMITTED", "SENT_BESIDES", "SEVERAL", "TYPES"]
 
 #: Query parameters that take several values although their type is a plain string: their text says so.
 SEVERAL = {
@@ -20,6 +20,9 @@ SEVERAL = {
 
 #: Fields that a read model has and its schema lacks: servers send them all the same.
 BESIDES = {"User": {"user_role_id"}}
+
+#: Fields that an input has and its schema lacks: the vendor's own samples send them.
+SENT_BESIDES = {"CustomerSourceRecord": {"external_ids"}}
 
 #: Input classes that are not named after their schema.
 INPUTS = {

@@ -105,6 +105,15 @@ async def test_a_moment_that_stands_for_a_day_is_sent_as_its_day(client, sandbox
     assert sandbox.requests[-1].query[0] == ("birthdate", "1985-02-12")
 
 
+@pytest.mark.parametrize(("text", "sent"), [("12.02.1985", "1985-02-12"), ("01.12.0985", "0985-12-01")])
+async def test_a_day_may_be_written_with_dots(client, sandbox, text, sent):
+    """`DD.MM.YYYY` is a date as well, and goes out as the one form that every operation takes."""
+    await client.customers.list(birthdate=text).total()
+    assert sandbox.requests[-1].query[0] == ("birthdate", sent)
+    with pytest.raises(ConfigurationError, match="birthdate"):
+        client.customers.list(birthdate="30.02.1985")
+
+
 async def test_the_query_of_one_record_is_checked_too(client, sandbox):
     """`get` refuses what the API would not read."""
     with pytest.raises(ConfigurationError, match="customer_short_salutation"):

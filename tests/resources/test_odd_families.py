@@ -5,20 +5,25 @@ from datetime import date, datetime
 import pytest
 from resource_wire import Wire, answer
 
-from carecloud_async import ConfigurationError, ConflictError
+from carecloud_async import CareCloud, ConfigurationError, ConflictError
 from carecloud_async.codec.write import unstructure
 from carecloud_async.models import (
     Booking,
     BookingItemInput,
+    CustomerInput,
+    CustomerSourceInput,
+    PersonalInformationInput,
     ProductReservationPriceIdInput,
     ProductReservationPriceInput,
     TimePeriod,
 )
 from carecloud_async.models.bookings import BookingInput, BookingUpdateInput
 from carecloud_async.resources.bookings import Bookings, BookingTickets
+from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.product_reservations import ProductReservationPrices
 from carecloud_async.resources.recommendation_engine import RecommendationEngine
 from carecloud_async.resources.wallet import Wallet
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +174,26 @@ async def test_a_wallet_answers_with_overviews():
     assert (await wallet.credits_expiration_overview(customer_id="c")).next_date is None
     with pytest.raises(ConfigurationError, match="date_from"):
         await wallet.points_overview(customer_id="c", date_from="7.5.2020")
+
+
+@pytest.mark.parametrize("action", ["assign_points", "reduce_points"])
+async def test_points_move_without_a_partner(action):
+    """`partner_id` may be left out, as in the vendor's own samples; the sandbox does without it too."""
+    sandbox = Sandbox(customers=5, seed=5)
+    async with CareCloud(
+        "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
+    ) as client:
+        assert await getattr(client.points, action)(amount=5, customer_id=sandbox.customers.ids()[0])
+    assert "partner_id" not in sandbox.requests[-1].json()
+
+
+async def test_a_customers_source_takes_several_external_ids():
+    """A customer whom another system knows by several ids is created with all of them."""
+    source = CustomerSourceInput(customer_source_id="s", external_ids=["a", "b"])
+    customer = CustomerInput(personal_information=PersonalInformationInput(language_id="cs"))
+    wire = Wire(answer({"customer_id": "c"}))
+    await Customers(wire).create(customer, customer_source=source)
+    assert unstructure(wire.calls[0][3])["customer_source"] == {
+        "customer_source_id": "s",
+        "external_ids": ["a", "b"],
+    }

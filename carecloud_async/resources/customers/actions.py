@@ -113,7 +113,7 @@ class CustomerActions(Resource, call="customers"):
         Args:
             first_name: the given name.
             last_name: the family name.
-            birthdate: a date, or `YYYY-MM-DD`.
+            birthdate: a date, `YYYY-MM-DD` or `DD.MM.YYYY`.
             card_number: number of the card.
             mode: see `SearchMode`.
         """

@@ -110,7 +110,7 @@ class Customers(
             customer_source_id: the source the customer came by.
             first_name: the first name.
             last_name: the last name.
-            birthdate: a date, or `YYYY-MM-DD`.
+            birthdate: a date, `YYYY-MM-DD` or `DD.MM.YYYY`.
             email_list: any of these e-mails, up to 1,000.
             customer_ids: any of these ids, up to 1,000.
             customer_short_salutation: whether the salutation comes in its short form.

@@ -19,6 +19,9 @@ FILE: Final = Path(__file__).with_name("facts.txt")
 PAGING: Final = ("count", "offset", "sort_field", "sort_direction")
 """Query parameters that `paged` stands for."""
 
+#: Fields that the description requires of a body and servers do without.
+_NOT_REQUIRED: Final = {("postPointsAssign", "partner_id"), ("postPointsRedemption", "partner_id")}
+
 _TYPE: Final = re.compile(r"(?P<type>.+?)(?:\((?P<format>[\w-]+)\))?")
 
 
@@ -152,7 +155,7 @@ def read_facts(text: str) -> Facts:
             attrs.evolve(
                 one,
                 query=tuple(parts[name]["?"]),
-                body=tuple(parts[name]["<"]),
+                body=tuple(_sent(name, field) for field in parts[name]["<"]),
                 fields=tuple(parts[name][">"]),
             )
             for name, one in operations.items()
@@ -160,6 +163,11 @@ def read_facts(text: str) -> Facts:
         schemas={name: tuple(fields) for name, fields in schemas.items()},
         enums={name: one for name, one in enums.items() if name not in schemas},
     )
+
+
+def _sent(operation_id: str, field: Field) -> Field:
+    """Require of a body what servers require, which is less than the description does."""
+    return attrs.evolve(field, required=False) if (operation_id, field.name) in _NOT_REQUIRED else field
 
 
 def _operation(operation_id: str, rest: str) -> ApiOperation:
