@@ -9,7 +9,7 @@ CareCloudError
 ├── TransportError              nothing usable came back
 │   ├── ConnectionFailedError   the server was not reached, or hung up
 │   ├── RequestTimeoutError     also a TimeoutError
-│   └── OutcomeUnknownError     a write was sent and its answer was lost: it may have happened
+│   └── OutcomeUnknownError     a write was sent, and whether it happened is not known
 ├── ResponseError               the answer is not what the API promises
 ├── TokenStoreError             the token store cannot be reached or used
 ├── DeviceTokenConflictError    two holders recreate one device's token in turns
@@ -80,10 +80,13 @@ class CareCloudError(Exception):
 
     Attributes:
         is_retryable: whether the same call may succeed later, unchanged.
+        may_have_happened: whether the call was a write that may have been carried out: its answer was lost, was a 5xx
+            or could not be read. `False` for what was refused or never sent, and for reads, logins and logouts.
         correlation_id: the id of the call in this client's log records; `None` for what no call raised.
     """
 
     is_retryable: bool = False
+    may_have_happened: bool = False
     correlation_id: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -135,12 +138,14 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class OutcomeUnknownError(TransportError):
-    """A write was sent and its answer was lost: it may or may not have happened.
+    """A write that must not be repeated was sent, and whether it happened is not known.
 
-    Look the record up before sending it again.
+    Its answer was lost, was a 5xx or could not be read; where an answer came, `__cause__` is its `ServerError` or
+    `ResponseError`. Look the record up before sending it again.
     """
 
     is_retryable = False
+    may_have_happened = True
 
 
 class ResponseError(CareCloudError):

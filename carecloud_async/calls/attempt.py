@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from types import ModuleType
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import anyio
 from carecloud_async.auth.flow import mark_sent, was_sent
 from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
+from carecloud_async.calls.outcomes import LOOK_FIRST
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
@@ -24,6 +26,7 @@ from carecloud_async.errors import (
     OutcomeUnknownError,
     RateLimitError,
     RequestTimeoutError,
+    ServerError,
     TransportError,
 )
 from carecloud_async.http.bodies import BodyTooLargeError
@@ -147,7 +150,7 @@ class Attempt:
             raise error
         if cause.garbled:
             return self._invalid(f"the answer cannot be unpacked ({cause.text})")
-        return Failure(kind=cause.kind, error=self._transport_error(cause))
+        return Failure(kind=cause.kind, error=self._transport_error(cause), may_have_happened=cause.sent)
 
     def _login_error(self, error: Exception) -> TransportError:
         operation = self._call.operation
@@ -161,7 +164,7 @@ class Attempt:
 
     def _no_response(self, kind: FailureKind, text: str) -> Failure:
         cause = TransportFailure(kind=kind, sent=self.sent, text=text)
-        return Failure(kind=kind, error=self._transport_error(cause))
+        return Failure(kind=kind, error=self._transport_error(cause), may_have_happened=cause.sent)
 
     def _transport_error(self, cause: TransportFailure) -> TransportError:
         operation, title = self._call.operation, self._call.title
@@ -169,10 +172,7 @@ class Attempt:
         text = cause.text + self._call.page
         if cause.sent and not operation.safe_to_repeat:
             answer = f"is {NOT_HTTP}" if cause.malformed else "was lost"
-            return OutcomeUnknownError(
-                f"{title}: sent, and the answer {answer} ({text}): it may have happened, look before sending it again",
-                **where,
-            )
+            return OutcomeUnknownError(f"{title}: sent, and the answer {answer} ({text}): {LOOK_FIRST}", **where)
         if cause.timeout:
             what = "no answer in time" if cause.sent else NO_CONNECTION
             return RequestTimeoutError(f"{title}: {what} ({text})", **where)
@@ -185,7 +185,10 @@ class Attempt:
         return error
 
     def _invalid(self, problem: str, *, status: int | None = None) -> Failure:
-        return Failure(kind=FailureKind.PERMANENT, error=invalid_response(self._call.operation, problem, status=status))
+        """Return the failure of an answer that is not what the API promises; other redirects than a 303 do nothing."""
+        done = status is None or status == HTTPStatus.SEE_OTHER
+        error = invalid_response(self._call.operation, problem, status=status)
+        return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=done)
 
     def _unsuccessful(self, response: Any, body: bytes) -> Failure:
         status = response.status_code
@@ -197,7 +200,8 @@ class Attempt:
         kind = _KIND_OF_STATUS.get(status, FailureKind.PERMANENT)
         if kind is FailureKind.SERVER_ERROR and not self._call.operation.safe_to_repeat:
             error.is_retryable = False
-        return Failure(kind=kind, error=error, retry_after=error.retry_after)
+        done = isinstance(error, ServerError)
+        return Failure(kind=kind, error=error, may_have_happened=done, retry_after=error.retry_after)
 
     def _api_error(self, response: Any, status: int, body: bytes) -> ApiError:
         refused_login = self._call.login and refuses_login(status)

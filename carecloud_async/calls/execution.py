@@ -24,9 +24,10 @@ from carecloud_async.calls.events import (
     notify,
     observers_now,
 )
+from carecloud_async.calls.outcomes import with_unknown_outcome
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder
-from carecloud_async.calls.retry import MAYBE_DONE, Failure, FailureKind
+from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.calls.wire import invalid_response, request_id
 from carecloud_async.codec.malformed import Damaged
 from carecloud_async.errors import (
@@ -63,8 +64,8 @@ class CallExecution(Generic[T]):
 
     __slots__ = (
         "_at_limiter", "_attempt", "_auth", "_builder", "_cached", "_context", "_decode", "_failure", "_headers",
-        "_id", "_limiter_seconds", "_maybe_done", "_observers", "_options", "_result", "_scope", "_slices", "_start",
-        "_started", "_statuses", "_waited", "call", "response",
+        "_id", "_limiter_seconds", "_may_have_happened", "_observers", "_options", "_result", "_scope", "_slices",
+        "_start", "_started", "_statuses", "_waited", "call", "response",
     )  # fmt: skip
 
     _result: T
@@ -94,7 +95,7 @@ class CallExecution(Generic[T]):
         self._failure: Failure | None = None
         self._headers: Any = None
         self._limiter_seconds = 0.0
-        self._maybe_done = False
+        self._may_have_happened = False
         self._statuses: list[int | None] = []
         self._waited = False
         self._started = context.clock.monotonic()
@@ -137,6 +138,10 @@ class CallExecution(Generic[T]):
                     context.running.remove(scope)
             if scope.cancelled_caught:
                 self._interrupted()
+        except CareCloudError as failed:
+            error = with_unknown_outcome(failed, self.call.operation) if self._may_have_happened else failed
+            self.fail(error)
+            raise error  # noqa: B904  (it brings its cause)
         except BaseException as error:
             self.fail(error)
             raise
@@ -191,8 +196,8 @@ class CallExecution(Generic[T]):
 
     @property
     def lost_an_answer(self) -> bool:
-        """Whether an attempt had no answer, so that the server may do later what it asked for."""
-        return None in self._statuses
+        """Whether an attempt has no answer that says what it did, so that the server may do later what it asked for."""
+        return self._may_have_happened or None in self._statuses
 
     async def _wait_at_limiter(self) -> int:
         context = self._context
@@ -259,7 +264,8 @@ class CallExecution(Generic[T]):
         self._note(failure, ticket)
         if failure is None:
             return None
-        if self._deleted_before(failure):
+        self._may_have_happened |= failure.may_have_happened
+        if self._may_have_happened and self._is_gone(failure):
             self._take(RawResponse(204, {}, b"", self._context.clock.monotonic()))
             return None
         return self._wait_before_retry(failure)
@@ -290,7 +296,7 @@ class CallExecution(Generic[T]):
         problem = f"{error} (status {response.status}{self.call.page}, id {self._id})"
         failed = invalid_response(self.call.operation, problem, status=response.status)
         failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat
-        return Failure(kind=kind, error=failed)
+        return Failure(kind=kind, error=failed, may_have_happened=True)
 
     def _take(self, response: RawResponse) -> None:
         self._answer(response)
@@ -320,13 +326,10 @@ class CallExecution(Generic[T]):
             if throttled and failure is not None:
                 notify(self._observers, "throttled", self._start, failure.retry_after, limiter.rate)
 
-    def _deleted_before(self, failure: Failure) -> bool:
-        """Return whether a repeated DELETE finds nothing because an earlier attempt had worked."""
-        if self.call.operation.method != "DELETE":
-            return False
-        if failure.kind in MAYBE_DONE:
-            self._maybe_done = True
-        return self._maybe_done and isinstance(failure.error, NotFoundError)
+    def _is_gone(self, failure: Failure) -> bool:
+        """Return whether a DELETE finds no record. One of several records (a body) may be missing by mistake."""
+        call = self.call
+        return call.operation.method == "DELETE" and call.body is None and isinstance(failure.error, NotFoundError)
 
     def _wait_before_retry(self, failure: Failure) -> float:
         context = self._context
@@ -351,17 +354,16 @@ class CallExecution(Generic[T]):
         Raises:
             CareCloudError: always.
         """
+        attempt = self._attempt
+        self._may_have_happened |= attempt is not None and attempt.sent
         if self._context.closed:
             raise self._closed_error()
-        if self._attempt is not None:
-            raise self._attempt.timed_out()
+        if attempt is not None:
+            raise attempt.timed_out()
         raise self._limiter_error() if self._at_limiter else self._no_time_left()
 
     def _closed_error(self) -> CareCloudError:
-        attempt = self._attempt
-        maybe = attempt is not None and attempt.sent and not self.call.operation.safe_to_repeat
-        ending = ": it was sent and may have happened" if maybe else ""
-        return self._context.closed_error(under_way=f"while {self.call.title} was under way{ending}")
+        return self._context.closed_error(under_way=f"while {self.call.title} was under way")
 
     def _end(self, error: BaseException | None) -> None:
         name = None if error is None else type(error).__name__

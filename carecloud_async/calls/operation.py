@@ -59,6 +59,11 @@ class Operation:
         return tuple(name for name, kind in self.kinds.items() if kind.several)
 
     @property
+    def writes(self) -> bool:
+        """Whether a call may change a record. A POST that may be repeated only searches, or is a login or logout."""
+        return not self.safe_to_repeat or self.method not in {"GET", "HEAD", "POST"}
+
+    @property
     def title(self) -> str:
         """The operation as errors name it, such as `GET /customers`."""
         return f"{self.method} {self.path}"

@@ -27,7 +27,7 @@ class FailureKind(Enum):
 #: Kinds after which the request certainly had no effect.
 _WITHOUT_EFFECT = {FailureKind.NOT_SENT, FailureKind.THROTTLED}
 #: Kinds after which the request may have had its effect.
-MAYBE_DONE = {FailureKind.NO_RESPONSE, FailureKind.INVALID_RESPONSE, FailureKind.SERVER_ERROR}
+_MAYBE_DONE = {FailureKind.NO_RESPONSE, FailureKind.INVALID_RESPONSE, FailureKind.SERVER_ERROR}
 
 
 @frozen(kw_only=True)
@@ -36,12 +36,14 @@ class Failure:
 
     Attributes:
         kind: its kind.
-        error: what the caller gets if nobody tries again.
+        error: what the caller gets if it is not sent again.
+        may_have_happened: whether the server may have done what the request asked for.
         retry_after: seconds the server asked to wait, if it did.
     """
 
     kind: FailureKind
     error: CareCloudError
+    may_have_happened: bool = False
     retry_after: float | None = None
 
 
@@ -92,7 +94,7 @@ class RetryPolicy:
 
 
 def _may_repeat(kind: FailureKind, *, safe_to_repeat: bool) -> bool:
-    return kind in _WITHOUT_EFFECT or (safe_to_repeat and kind in MAYBE_DONE)
+    return kind in _WITHOUT_EFFECT or (safe_to_repeat and kind in _MAYBE_DONE)
 
 
 def check_policy(value: Any) -> RetryPolicy:

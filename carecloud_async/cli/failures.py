@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from carecloud_async.calls.attempt import NO_CONNECTION, NO_LOGIN
+from carecloud_async.calls.outcomes import LOOK_FIRST
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -46,6 +47,7 @@ _OPTIONS = {
     "changed_since": "--changed-since",
     "requests_per_second": "--rate",
     "with all fields": "without --fields",
+    LOOK_FIRST: "it may have been made, look before you repeat it",
     "fields:": "--fields:",
 }
 _WORDS = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, _OPTIONS))})(?!\w)")
@@ -76,7 +78,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"{line}; the same command with --resume goes on", code
     if isinstance(error, UsageError | ConfigurationError):
         return _in_options(str(error)), WRONG_USAGE
-    return _in_options(f"{_plain(error)}{_fix(error)}"), FAILED
+    fix = "" if isinstance(error, CareCloudError) and error.may_have_happened else _fix(error)
+    return _in_options(f"{_plain(error)}{fix}"), FAILED
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

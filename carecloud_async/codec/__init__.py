@@ -7,7 +7,7 @@ are all the codec needs.
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.codec.pages import UnreadPage, page, page_slices, unread_page
 from carecloud_async.codec.raw import raw_page, raw_page_slices
-from carecloud_async.codec.read import DecodedPage, convert, data, member, record, structure
+from carecloud_async.codec.read import DecodedPage, convert, data, member, record, require_no_error, structure
 from carecloud_async.codec.unread import UnreadRecords
 from carecloud_async.codec.write import encode, unstructure
 
@@ -25,6 +25,7 @@ __all__ = [
     "raw_page",
     "raw_page_slices",
     "record",
+    "require_no_error",
     "structure",
     "unread_page",
     "unstructure",

@@ -32,6 +32,7 @@ __all__ = [
     "data",
     "member",
     "record",
+    "require_no_error",
     "structure",
     "total",
 ]
@@ -74,6 +75,22 @@ def data(body: bytes) -> Any:
     except REFUSED:
         found = MISSING
     return _data_of(load(body)) if found is MISSING else found
+
+
+def require_no_error(body: bytes) -> None:
+    """Check an answer that needs no data: it is blank, or JSON without an `error`.
+
+    Args:
+        body: the whole body of an answer with a success status.
+
+    Raises:
+        Malformed: the body is not JSON, or holds an error.
+    """
+    if not body.removeprefix(b"\xef\xbb\xbf").strip():
+        return
+    answer = load(body)
+    if isinstance(answer, dict) and answer.get("error") not in (None, False):
+        raise Malformed("the answer holds an error")
 
 
 def record(body: bytes, into: type[T]) -> T:

@@ -32,7 +32,7 @@ def install_error_handlers(app: FastAPI) -> None:
     | refused input | 422, with names and reasons |
     | a customer's session is over, a customer's login was refused, nobody is logged in | 401 |
     | the project's rate limit, 503, the token store cannot be reached | 503 with `Retry-After` |
-    | no answer in time; the answer of a write was lost | 504 |
+    | no answer in time; a write that may have happened | 504 |
     | everything else of the server behind, our own refused credentials among it | 502 |
     | a mistake in this application | 500 |
 

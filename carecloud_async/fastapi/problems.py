@@ -22,7 +22,6 @@ from carecloud_async.errors import (
     ExportError,
     InvalidParam,
     NotFoundError,
-    OutcomeUnknownError,
     RateLimitError,
     RequestTimeoutError,
     ServerError,
@@ -93,7 +92,7 @@ TIMEOUT = Problem(status=504, code="upstream_timeout", detail="The server behind
 UNKNOWN = Problem(
     status=504,
     code="outcome_unknown",
-    detail="The answer was lost: it may have happened. Look before you send it again.",
+    detail="It may have happened: look before you send it again.",
 )
 FAILED = Problem(status=502, code="upstream_failed", detail="The server behind failed.")
 BROKEN = Problem(status=500, code="internal_error", detail="Something is wrong here.")
@@ -114,13 +113,15 @@ def problem_of(error: CareCloudError) -> Problem:
     problem = _kind(error)
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         problem = evolve(problem, retry_after=_retry_after(error))
-    if isinstance(error, BadRequestError):
+    if problem is INVALID and isinstance(error, BadRequestError):
         problem = evolve(problem, errors=error.invalid_params)
     return evolve(problem, correlation_id=error.correlation_id)
 
 
 def _kind(error: CareCloudError) -> Problem:
     match error:
+        case CareCloudError(may_have_happened=True):
+            return UNKNOWN
         case NotFoundError():
             return NOT_FOUND
         case BadRequestError():
@@ -133,8 +134,6 @@ def _kind(error: CareCloudError) -> Problem:
             return BUSY
         case ServerError(status=503):
             return UNAVAILABLE
-        case OutcomeUnknownError():
-            return UNKNOWN
         case RequestTimeoutError() | ServerError(status=504):
             return TIMEOUT
         case ConflictError():

@@ -30,8 +30,13 @@ def decoder_of(result: Any, answer: str | None) -> Callable[[bytes], Any]:
 
 
 def no_content(body: bytes) -> None:
-    """Decode an answer that says nothing."""
-    del body
+    """Read the answer of an operation that returns nothing: it is empty, or JSON without an error.
+
+    Raises:
+        Malformed: it is something else, such as an error or a maintenance page that comes with status 200.
+    """
+    if body:
+        codec.require_no_error(body)
 
 
 def _may_be_missing(result: Any) -> bool:

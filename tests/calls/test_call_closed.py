@@ -8,7 +8,7 @@ import anyio
 import pytest
 from call_doors import DOORS, LOGIN, ManualClock, answer, closing_what_the_pool_forgets, create, serving
 
-from carecloud_async import CareCloud, ClientClosedError, RateLimit, RetryPolicy
+from carecloud_async import CareCloud, ClientClosedError, OutcomeUnknownError, RateLimit, RetryPolicy
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -149,8 +149,9 @@ async def test_a_write_that_was_sent_says_that_it_may_have_happened():
         await client.login()
 
         async def write():
-            with pytest.raises(ClientClosedError, match="may have happened"):
+            with pytest.raises(OutcomeUnknownError, match="may have happened") as caught:
                 await create(client)
+            assert isinstance(caught.value.__cause__, ClientClosedError)
 
         with anyio.fail_after(20):
             async with anyio.create_task_group() as group:

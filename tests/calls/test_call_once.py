@@ -87,11 +87,13 @@ async def test_a_post_refused_with_429_is_repeated_after_the_time_the_server_nam
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 async def test_a_post_answered_with_a_server_error_is_not_repeated(sandbox, status):
-    """A 5xx may have worked; the caller gets it at once, marked as not to be repeated blindly."""
+    """A 5xx may have worked: the caller gets `OutcomeUnknownError` at once, the server's answer as its cause."""
     async with sandbox_client(sandbox) as client:
         sandbox.faults.add("POST /customers", status=status, worked=True)
-        with pytest.raises(ServerError) as caught:
+        with pytest.raises(OutcomeUnknownError, match=f"{status} on POST /customers.*may have happened") as caught:
             await create(client)
+        assert isinstance(caught.value.__cause__, ServerError)
+        assert caught.value.__cause__.status == status
         assert not caught.value.is_retryable
         assert len(sandbox.customers) == 201
 
@@ -143,7 +145,7 @@ async def test_search_like_posts_may_be_marked_as_safe(sandbox):
     """`safe_to_repeat=True` lets an ad-hoc POST through a 503; without it the 503 is final."""
     async with sandbox_client(sandbox) as client:
         fault = sandbox.faults.add("*", status=503, times=2, after=1)
-        with pytest.raises(ServerError):
+        with pytest.raises(OutcomeUnknownError):
             await client.request("POST", "customers/actions/search", json={})
         with pytest.raises(Exception, match="404"):
             await client.request("POST", "customers/actions/search", json={}, safe_to_repeat=True)

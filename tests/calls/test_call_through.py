@@ -109,9 +109,10 @@ async def test_a_damaged_answer_to_a_write_is_not_repeated(in_process, sandbox):
     async with in_process() as client:
         await client.ping()
         sandbox.faults.add("POST /customers", times=None, garbage=True)
-        with pytest.raises(ResponseError) as caught:
+        with pytest.raises(OutcomeUnknownError) as caught:
             await create(client)
         assert sandbox.count("POST /customers") == 1
+        assert isinstance(caught.value.__cause__, ResponseError)
         assert not caught.value.is_retryable
 
 

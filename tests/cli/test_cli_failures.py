@@ -175,6 +175,16 @@ def test_a_value_that_the_server_refuses(carecloud, project):
     assert "sort_field: not_allowed_value" in refused.line
 
 
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 200, "html": True}, {"cut": True}], ids=str)
+def test_a_write_that_may_have_been_made(carecloud, project, fault):
+    """After a 5xx, an unreadable answer or none the line says to look first, and not to try again."""
+    project.faults.add("POST /events", **fault)
+    refused = carecloud("request", "POST", "events")
+    assert refused.code == 1
+    assert "it may have been made, look before you repeat it" in refused.line
+    assert "try again" not in refused.line
+
+
 def test_what_nobody_expected_is_one_line_too(carecloud, monkeypatch):
     """A fault of our own shows no traceback unless asked to."""
 

@@ -159,12 +159,16 @@ async def test_our_own_credentials_are_refused(sandbox, app, enter):
     assert "login" not in answer.text
 
 
-async def test_a_lost_write(sandbox, app, enter):
-    """The lost answer of a write says that it may have happened."""
-    sandbox.faults.add("POST /customers", cut="after")
+@pytest.mark.parametrize(
+    "fault", [{"cut": "after"}, {"status": 503, "worked": True, "retry_after": 7}, {"garbage": True}], ids=str
+)
+async def test_a_lost_write(sandbox, app, enter, fault):
+    """A lost answer, a 5xx or an unreadable answer to a write says that it may have happened, and not to ask again."""
+    sandbox.faults.add("POST /customers", **fault)
     async with enter(app) as http:
         answer = await http.post("/customers", params={"email": "new@example.com"})
     assert (answer.status_code, answer.json()["code"]) == (504, "outcome_unknown")
+    assert "retry-after" not in answer.headers
 
 
 async def test_own_handlers_win(app, enter):

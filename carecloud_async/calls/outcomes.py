@@ -1,0 +1,32 @@
+"""What the error of a failed write says about its outcome."""
+
+from __future__ import annotations
+
+from carecloud_async.calls.operation import Operation
+from carecloud_async.errors import CareCloudError, OutcomeUnknownError
+
+#: How the error of a write ends that may have been carried out.
+LOOK_FIRST = "it may have happened, look before sending it again"
+
+
+def with_unknown_outcome(error: CareCloudError, operation: Operation) -> CareCloudError:
+    """Return the error of a call whose request may have been carried out, in its last attempt or in an earlier one.
+
+    Args:
+        error: the error of its last attempt.
+        operation: what was called.
+
+    Returns:
+        An `OutcomeUnknownError` with the error as its cause, for a write that must not be repeated; otherwise the same
+        error, which says of a write that it may have happened.
+    """
+    if not operation.writes or isinstance(error, OutcomeUnknownError):
+        return error
+    text = f"{error}: {LOOK_FIRST}"
+    if not operation.safe_to_repeat:
+        unknown = OutcomeUnknownError(text, method=operation.method, path=operation.path)
+        unknown.correlation_id, unknown.__cause__ = error.correlation_id, error
+        return unknown
+    error.args = (text, *error.args[1:])
+    error.may_have_happened = True
+    return error

@@ -1,0 +1,215 @@
+"""Every write against every way to lose its answer: nothing is done twice, and no error hides what was done."""
+
+import json
+
+import attrs
+import httpx
+import pytest
+
+from carecloud_async import (
+    AuthProvider,
+    BadRequestError,
+    CareCloud,
+    CareCloudError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RateLimitError,
+    ResponseError,
+    RetryPolicy,
+    ServerError,
+    Token,
+)
+from carecloud_async.resources import OPERATIONS
+from tests.contract import manifest
+from tests.contract.arguments import call_of
+from tests.sandbox.contract_shapes import body_of, query_of
+
+pytestmark = pytest.mark.anyio
+FACTS = manifest.load().operations
+WRITES = [one.operation_id for one in OPERATIONS.values() if one.writes]
+#: Writes whose answer has no data.
+SILENT = [name for name in WRITES if FACTS[name].answer.kind == "nothing"]
+HTML = b"<html><body>Down for maintenance</body></html>"
+ERROR = b'{"error": {"exception": "maintenance_exception"}}'
+READS = ["getCustomer", "postVoucherGiftCardBalance", "postUserLogin"]
+#: Bodies that need more than the values of required fields.
+BODIES = {
+    "postBulkDeleteProductReservationPrices": {"product_reservation_prices": [{"product_reservation_price_id": "id"}]}
+}
+FAILURES = {
+    "reset": httpx.ReadError("connection reset"),
+    "timeout": httpx.ReadTimeout("no answer"),
+    "cut": httpx.RemoteProtocolError("peer closed connection"),
+    "500": httpx.Response(500, content=ERROR),
+    "502": httpx.Response(502, content=HTML),
+    "503": httpx.Response(503, headers={"Retry-After": "0"}),
+    "504": httpx.Response(504, content=HTML),
+    "garbage": httpx.Response(200, content=b'{"data": {"'),
+    "html": httpx.Response(200, content=HTML),
+    "error with 200": httpx.Response(200, content=ERROR),
+}
+TWICE = RetryPolicy(attempts=2, base=1e-6)
+
+
+@attrs.frozen
+class Somebody(AuthProvider):
+    """An identity whose token needs no login."""
+
+    interface: str
+
+    @property
+    def identity_key(self):
+        return f"somebody on {self.interface}"
+
+    async def obtain(self, send, previous):
+        return Token("token")
+
+
+class Api:
+    """A client of one operation, and a server that fails on order.
+
+    Args:
+        operation_id: the operation.
+
+    Attributes:
+        requests: the number of requests of the last call.
+        applied: the number of those that were carried out.
+    """
+
+    def __init__(self, operation_id):
+        self.facts = FACTS[operation_id]
+        interface = "customer" if self.facts.interface == "customer" else "enterprise"
+        self.client = CareCloud(
+            "sandbox.example",
+            auth=Somebody(interface),
+            transport=httpx.MockTransport(self.respond),
+            retry=TWICE,
+            rate_limit=None,
+        )
+
+    async def failed(self, *script):
+        """Make the call; return its error, or `None`.
+
+        Args:
+            *script: for each request in turn whether it is applied, and its failure; later ones succeed.
+        """
+        self.script, self.requests, self.applied = list(script), 0, 0
+        ids = {name: f"id{place}" for place, name in enumerate(self.facts.path_names)}
+        values = {**body_of(self.facts), **query_of(self.facts), **BODIES.get(self.facts.operation_id, {})}
+        call = call_of(self.client, self.facts.operation_id, ids=ids, values=values)
+        try:
+            await call.method(**call.arguments)
+        except CareCloudError as error:
+            return error
+
+    def respond(self, request):
+        self.requests += 1
+        applied, failure = self.script.pop(0) if self.script else (True, self.success())
+        self.applied += applied
+        if isinstance(failure, Exception):
+            raise failure
+        return httpx.Response(failure.status_code, headers=failure.headers, content=failure.content)
+
+    def success(self):
+        if self.facts.answer.kind == "nothing":
+            return httpx.Response(204)
+        data = {field.name: [] if field.many else "text" for field in self.facts.answer.fields}
+        return httpx.Response(200, content=json.dumps({"data": data}).encode())
+
+
+@pytest.fixture
+async def api(operation_id):
+    """The client and server of the test's operation."""
+    made = Api(operation_id)
+    async with made.client:
+        yield made
+
+
+@pytest.fixture
+def anyio_backend():
+    """One backend: the requests end without a wait."""
+    return "asyncio"
+
+
+@pytest.mark.parametrize("operation_id", WRITES)
+async def test_a_failed_write_is_never_doubled_nor_hidden(api, operation_id):
+    """Where the first answer is lost, a POST is sent once and says it may have happened; a PUT is sent again."""
+    for failure in FAILURES.values():
+        for applied in (True, False):
+            error = await api.failed((applied, failure))
+            if OPERATIONS[operation_id].safe_to_repeat:
+                assert api.requests <= 2
+            else:
+                assert api.requests == 1
+                assert isinstance(error, OutcomeUnknownError)
+            if error is None:
+                assert api.applied
+            else:
+                assert error.may_have_happened
+                assert "may have happened" in str(error)
+
+
+@pytest.mark.parametrize("operation_id", WRITES)
+async def test_a_write_without_an_answer_to_any_attempt_may_have_happened(api, operation_id):
+    """However often a write is repeated, the last error says that it may have happened; its cause is what broke."""
+    for name, failure in FAILURES.items():
+        for applied in (True, False):
+            error = await api.failed((applied, failure), (applied, failure))
+            assert error.may_have_happened
+            if not OPERATIONS[operation_id].safe_to_repeat:
+                kind = ServerError if name.startswith("5") else ResponseError
+                assert isinstance(error, OutcomeUnknownError)
+                assert not error.is_retryable
+                assert error.__cause__ is None or isinstance(error.__cause__, kind)
+
+
+@pytest.mark.parametrize("operation_id", [name for name in WRITES if OPERATIONS[name].safe_to_repeat])
+async def test_a_refused_repeat_does_not_hide_that_the_first_was_stored(api, operation_id):
+    """A repeat that is refused with 400, 404 or 429 keeps `may_have_happened`; a DELETE that finds nothing is done."""
+    refusals = {400: BadRequestError, 404: NotFoundError, 429: RateLimitError}
+    for failure in (FAILURES["reset"], FAILURES["504"], FAILURES["garbage"]):
+        for status, kind in refusals.items():
+            refused = httpx.Response(status, headers={"Retry-After": "9999"})
+            error = await api.failed((True, failure), (False, refused))
+            if status == 404 and operation_id.startswith("delete"):
+                assert error is None
+            else:
+                assert type(error) is kind
+                assert error.may_have_happened
+                assert "may have happened" in str(error)
+
+
+@pytest.mark.parametrize("operation_id", WRITES)
+async def test_a_refused_write_has_not_happened(api):
+    """After 400, 403, 404, 429 and a port where no server listens, `may_have_happened` is false."""
+    refusals = [httpx.Response(status, headers={"Retry-After": "9999"}) for status in (400, 403, 404, 429, 301)]
+    for refusal in (*refusals, httpx.ConnectError("refused")):
+        error = await api.failed((False, refusal), (False, refusal))
+        assert not isinstance(error, OutcomeUnknownError)
+        assert not error.may_have_happened
+
+
+@pytest.mark.parametrize("operation_id", SILENT)
+async def test_an_answer_without_data_is_empty_or_json_without_an_error(api):
+    """Operations that answer 204 take an empty or harmless body for success."""
+    for body in (
+        b"",
+        b"\r\n",
+        b"null",
+        b"{}",
+        b"[]",
+        b'{"data": null}',
+        b'{"error": null}',
+        b'\xef\xbb\xbf{"data": {}}',
+    ):
+        answer = httpx.Response(200, content=body)
+        assert await api.failed((True, answer)) is None
+
+
+@pytest.mark.parametrize("operation_id", READS)
+async def test_a_failed_read_has_no_outcome(api):
+    """The error of a read, of a search over POST or of a login never says that it may have happened."""
+    error = await api.failed((False, FAILURES["504"]), (False, FAILURES["504"]))
+    assert type(error) is ServerError
+    assert not error.may_have_happened
+    assert error.is_retryable
