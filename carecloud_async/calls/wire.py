@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from carecloud_async.calls.filters import MAX_VALUES
-from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.operation import PAGING, Operation
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -46,6 +46,8 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
 _REQUEST_ID_NAMES = frozenset(name.encode() for name in _REQUEST_ID_HEADERS)
+#: PHP reads no more variables of a query (`max_input_vars`) and drops the rest in silence.
+MAX_VARIABLES = 1000
 #: Bounds on what an error keeps of an answer, whatever a server sends.
 MAX_INVALID_PARAMS = 1000
 _MAX_NAME = 200
@@ -96,16 +98,32 @@ def _encodable(text: str) -> bool:
 def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
     """Return query parameters as the API reads them; `None` is left out.
 
-    A list-valued filter is sent as `name[]=a&name[]=b`. Dates are `YYYY-MM-DD`, times project-local
-    `YYYY-MM-DD HH:MM:SS` (aware ones are converted), booleans `true` and `false`.
+    Paging and order come first: where a server drops what comes after some number of variables, it drops filters that
+    way and never the `offset` of a page. A list-valued filter is sent as `name[]=a&name[]=b`. Dates are `YYYY-MM-DD`,
+    times project-local `YYYY-MM-DD HH:MM:SS` (aware ones are converted), booleans `true` and `false`.
 
     Raises:
-        ConfigurationError: a list is empty or longer than the API takes, or a value cannot be sent.
+        ConfigurationError: a list is empty or longer than the API takes, there are too many values, or one cannot be
+            sent.
     """
+    pairs = query_pairs(params, project=project)
+    if len(pairs) > MAX_VARIABLES:
+        raise ConfigurationError(
+            f"the query has {len(pairs):,} variables, and servers read {MAX_VARIABLES:,}, paging included: give fewer "
+            "values, or iterate a listing, which asks in parts"
+        )
+    try:
+        return urlencode(pairs)
+    except UnicodeEncodeError:
+        raise ConfigurationError("a query parameter holds text that is not Unicode (a lone surrogate)") from None
+
+
+def query_pairs(params: Mapping[str, Any], *, project: Project) -> list[tuple[str, str]]:
+    """Return the variables of a query in their order; see `encode_query`."""
     if not isinstance(params, Mapping):
         raise ConfigurationError('params must be a dict; a list is written {"name": [1, 2]}')
     pairs: list[tuple[str, str]] = []
-    for name, value in params.items():
+    for name, value in ({name: params[name] for name in PAGING if name in params} | {**params}).items():
         if value is None:
             continue
         if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
@@ -115,10 +133,7 @@ def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
             pairs += [(key, _scalar(name, item, project)) for item in values]
         else:
             pairs.append((name, _scalar(name, value, project)))
-    try:
-        return urlencode(pairs)
-    except UnicodeEncodeError:
-        raise ConfigurationError("a query parameter holds text that is not Unicode (a lone surrogate)") from None
+    return pairs
 
 
 def _check_list(name: str, values: list[Any]) -> None:

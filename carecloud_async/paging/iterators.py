@@ -172,9 +172,24 @@ class CycleDetector(Generic[P]):
         return chain.from_iterable(map(self._identity_keys, pages))
 
 
-def warn_of_circle(name: str) -> None:
-    """Log that a list was ended because it repeats itself."""
-    _log.warning("%s: the server repeats a page it has sent before; the list ends here", name)
+def check_whole(name: str, *, received: int, total: int | None) -> None:
+    """Check that a list whose pages repeat was read whole: a server that ignores paging may send it all at once.
+
+    Args:
+        name: what is listed.
+        received: the entries of the pages that did not repeat.
+        total: how long the list is, as the server says.
+
+    Raises:
+        ResponseError: the server does not say that this is the whole list.
+    """
+    if total is not None and received >= total:
+        return
+    of_total = "" if total is None else f" of {total}"
+    raise ResponseError(
+        f"{name}: the server repeats pages, as if it ignored `offset`: after {received}{of_total} records nothing new "
+        "came. Ask for the whole list in one page with a larger count, or narrow it by filters"
+    )
 
 
 R = TypeVar("R", bound=ReceivedPage[Any])
@@ -208,6 +223,7 @@ class Pages(ClosableIterator[R], Generic[R]):
         self._full = count
         self._name = name
         self._watch = CycleDetector(identity_keys)
+        self._received = 0
         self._done = False
         self._turn = anyio.Lock(fast_acquire=True)
 
@@ -222,18 +238,21 @@ class Pages(ClosableIterator[R], Generic[R]):
     async def _next(self) -> R:
         while not self._done:
             page = await self._fetch(self._offset, self._count)
-            self._done = page.is_last(self._full)
             if not page.received:
                 self._warn_if_short(page)
+                self._done = True
                 break
+            repeated = self._watch.repeats([page])
+            # A page that brings nothing new ends nothing, even where the total says so: it may have ignored `offset`.
+            self._done = self._watch.sure or (not repeated and page.is_last(self._full))
             self._offset += page.received
             # A server that caps `count` shows it by a short page with more to come.
             self._full = min(self._full, page.received)
-            if not self._watch.repeats([page]):
+            if not repeated:
+                self._received += page.received
                 return page
             if self._watch.sure:
-                warn_of_circle(self._name)
-                self._done = True
+                check_whole(self._name, received=self._received, total=page.total_items)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

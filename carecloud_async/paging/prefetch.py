@@ -11,7 +11,7 @@ from anyio import Lock
 from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.iterators import Batches, CycleDetector, IdentityKeys, ReceivedPage, warn_of_circle
+from carecloud_async.paging.iterators import Batches, CycleDetector, IdentityKeys, ReceivedPage, check_whole
 from carecloud_async.paging.page_plan import Fetched, PagePlan
 from carecloud_async.paging.read_ahead import ListPart, ReadAhead, divided
 from carecloud_async.runtime.background_tasks import BackgroundTasks
@@ -69,6 +69,7 @@ class Prefetch(Generic[T]):
         self._begun = False
         self._step = 0
         self._total: int | None = None
+        self._received = 0
         self._done = False
         self._open = False
         self._cut_short = False
@@ -133,9 +134,13 @@ class Prefetch(Generic[T]):
             return []
         repeated = self._watch.repeats(pages)
         if self._watch.sure:
-            warn_of_circle(self._name)
             self._done = True
+            check_whole(self._name, received=self._received, total=self._total)
             return []
+        if repeated:
+            self._done = not self._paged  # a page that brings nothing new ends nothing: it may have ignored `offset`
+        else:
+            self._received += sum(page.received for page in pages)
         self._read_ahead.fill()
         return [] if repeated else pages
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from call_doors import default, serving
 
-from carecloud_async import CareCloud, RateLimit, ServerError
+from carecloud_async import CareCloud, RateLimit, ResponseError, ServerError
 
 pytestmark = pytest.mark.anyio
 
@@ -197,14 +197,15 @@ async def test_a_prefetch_may_be_left_at_any_moment(sandbox):
         assert ids == [sandbox.customers.id_at(index) for index in range(200)]
 
 
-async def test_a_prefetch_of_a_server_that_repeats_its_page_ends(sandbox, caplog):
-    """A server that ignores `offset` and lies about the total is noticed, with a warning."""
+async def test_a_prefetch_of_a_server_that_repeats_its_page_is_an_error(sandbox):
+    """A server that ignores `offset` and lies about the total is noticed."""
     async with sandbox.serving() as url, default(url) as client:
         sandbox.lie(repeat_page=True, total_items=10_000)
         with anyio.fail_after(20):
             async with client.customers.list(count=50).prefetch(4) as records:
-                assert len([record async for record in records]) == 50
-        assert "repeats a page" in caplog.text
+                with pytest.raises(ResponseError, match="ignored `offset`: after 50 of 10000 records"):
+                    async for _ in records:
+                        pass
 
 
 async def test_a_cancelled_call_is_logged(sandbox, caplog):

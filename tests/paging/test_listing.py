@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import logging
 
 import anyio
 import httpx
@@ -174,14 +173,50 @@ async def test_a_short_list_costs_one_request():
     assert len([one for one in sandbox.requests if one.method == "GET"]) == 1
 
 
-async def test_a_page_sent_twice_ends_the_list_with_a_warning(caplog):
-    """A server that ignores `offset` does not hold the loop for ever."""
-    sandbox = Sandbox(customers=130, seed=1)
+async def drain(listing, way):
+    """Read a listing whole in one way; return the number of records."""
+    if way == "prefetch":
+        async with listing.prefetch() as records:
+            return len([record async for record in records])
+    return len([record async for record in {"iterate": listing, "raw": listing.raw(), "pages": listing.pages()}[way]])
+
+
+@pytest.mark.parametrize("way", ["iterate", "raw", "pages", "prefetch"])
+@pytest.mark.parametrize(("customers", "count"), [(130, 50), (100, 50), (51, 50), (2, 1), (250, 100)])
+async def test_a_page_that_repeats_is_an_error_and_no_short_list(way, customers, count):
+    """Where a server ignores `offset`, no part of a list is taken for the whole."""
+    sandbox = Sandbox(customers=customers, seed=1)
     sandbox.lie(repeat_page=True)
     async with connect(sandbox) as client:
-        with caplog.at_level(logging.WARNING, "carecloud_async.paging"):
-            assert len(await ids(client.customers.list(count=50))) == 50
-    assert "repeats a page" in caplog.text
+        with pytest.raises(ResponseError, match=rf"ignored `offset`: after \d+ of {customers} records.*larger count"):
+            await drain(client.customers.list(count=count), way)
+
+
+@pytest.mark.parametrize("way", ["iterate", "prefetch"])
+@pytest.mark.parametrize("cap", [40, 50, 100])
+@pytest.mark.parametrize("total", [100, None])
+async def test_a_capping_server_that_ignores_the_offset_gives_no_short_list(way, cap, total):
+    """Neither a cap nor a missing total hides that only the first records come."""
+    people = [{"customer_id": f"{number:03}"} for number in range(cap)]
+
+    def page(start, count):
+        return {"customers": people[:count], "total_items": total}
+
+    async with served(page) as client:
+        listing = client.customers.list()
+        if (cap, total) == (100, 100):
+            assert await drain(listing, way) == 100
+        else:
+            with pytest.raises(ResponseError, match="ignored `offset`"):
+                await drain(listing, way)
+
+
+@pytest.mark.parametrize("way", ["iterate", "prefetch"])
+async def test_a_server_without_paging_that_sends_the_whole_list_is_read(way):
+    """A server that ignores `count` and `offset` and says how many there are has sent them all at once."""
+    people = [{"customer_id": f"{number:03}"} for number in range(250)]
+    async with served(lambda start, count: {"customers": people, "total_items": 250}) as client:
+        assert await drain(client.customers.list(count=100), way) == 250
 
 
 async def test_pretty_printed_answers_are_one_line_a_record_when_raw():
