@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from carecloud_async.export.formats.sinks import CsvOptions
     from carecloud_async.export.report import ExportReport
     from carecloud_async.http.timeout import Timeout
+    from carecloud_async.listings.listing import Listing
     from carecloud_async.models import (
         UNSET,
         Address,
@@ -97,7 +98,6 @@ if TYPE_CHECKING:
         UserLogin,
     )
     from carecloud_async.paging.iterators import Page
-    from carecloud_async.paging.listing import Listing
     from carecloud_async.project import Interface, Project
 
 __all__ = [
@@ -281,7 +281,7 @@ _HOMES = {
     ),
     "calls.response_cache": ("ResponseCache",),
     "calls.events": ("CallRecord",),
-    "paging.listing": ("Listing",),
+    "listings.listing": ("Listing",),
     "project": ("Interface", "Project"),
     "calls.rate_limit": ("RateLimit",),
     "calls.redis_rate_limit": ("RedisRateLimit",),

@@ -26,13 +26,13 @@ from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.calls.operation import Operation
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError, ExportError
-from carecloud_async.export.blocking import spool
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import shape_of
 from carecloud_async.export.reading.changed_scan import has_changes
 from carecloud_async.export.source import ExportSource
+from carecloud_async.listings.blocking import spool
+from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_list, open_list
-from carecloud_async.paging.listing import Listing
 from carecloud_async.runtime.validators import require_int
 
 try:

@@ -11,8 +11,8 @@ from carecloud_async.calls.operation import Operation
 from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.cli.filters import read_filters
 from carecloud_async.client import CareCloud
+from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_method, listable, missing_filters
-from carecloud_async.paging.listing import Listing
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
 

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fastapi.disconnect import hang_up_cancels
-from carecloud_async.paging.listing import Listing
+from carecloud_async.listings.listing import Listing
 
 #: Records are sent in pieces of about this many bytes: one by one they would cost more than to fetch them.
 PIECE_BYTES = 16_384

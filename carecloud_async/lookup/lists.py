@@ -8,7 +8,7 @@ from typing import Any
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.listing import Listing
+from carecloud_async.listings.listing import Listing
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared

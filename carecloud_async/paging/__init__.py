@@ -1,1 +1,1 @@
-"""Listings: pages, records, prefetch."""
+"""Pages, their records, prefetch, and how many pages are asked for at once."""

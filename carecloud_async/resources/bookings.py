@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Unpack
 
-from carecloud_async.paging.listing import Listing
+from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 

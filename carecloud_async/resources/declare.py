@@ -40,8 +40,8 @@ import attrs
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
+from carecloud_async.listings.listing import Listing, listing
 from carecloud_async.paging.auto import Auto
-from carecloud_async.paging.listing import Listing, listing
 from carecloud_async.project import Interface
 from carecloud_async.resources.answers import decoder_of
 from carecloud_async.resources.bodies import refuse_read_models, require_input

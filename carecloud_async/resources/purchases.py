@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
-from carecloud_async.paging.listing import Listing
+from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 

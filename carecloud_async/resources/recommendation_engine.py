@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from carecloud_async.paging.listing import Listing
+from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Resource, lists
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from carecloud_async.calls.rate_limit import RateLimit
 from carecloud_async.client import CareCloud
 from carecloud_async.config import ClientSettings
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_list, open_list
-from carecloud_async.paging.listing import Listing
 from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["ReadSettings", "connect"]

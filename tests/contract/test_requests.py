@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carecloud_async import AuthProvider, CareCloud, Token
-from carecloud_async.paging.listing import Listing
+from carecloud_async.listings.listing import Listing
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
 from tests.contract.arguments import call_of

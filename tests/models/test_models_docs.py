@@ -11,7 +11,7 @@ import carecloud_async
 from carecloud_async import models
 
 PACKAGE = Path(carecloud_async.__file__).parent
-FILES = sorted(path for room in ("models", "resources") for path in (PACKAGE / room).rglob("*.py"))
+FILES = sorted(path for name in ("models", "resources") for path in (PACKAGE / name).rglob("*.py"))
 #: What declarations themselves refer to.
 DECLARING = {"Merging", "Options", "Paging", "Signature", "UnsortedPaging"}
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}

@@ -57,7 +57,7 @@ def test_what_is_ignored_has_a_code(path):
 
 @pytest.mark.parametrize("path", python_files("carecloud_async"), ids=name)
 def test_imports_are_absolute(path):
-    """Relative imports hide which floor something stands on."""
+    """Relative imports hide which layer something is in."""
     levels = {node.level for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)}
     assert levels <= {0}
 

@@ -1,4 +1,4 @@
-"""The house: who may import whom."""
+"""The layers: which package may import which."""
 
 import ast
 import re
@@ -6,27 +6,23 @@ import re
 import pytest
 from project_files import PACKAGE, ROOT
 
-#: From the ground up, as the picture has them. A room is a module or a package at the top.
-PICTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-FLOORS = [
-    [room.strip() for room in floor.split(",")]
-    for floor in reversed(re.search(r"```floors\n(.*?)```", PICTURE, re.DOTALL)[1].splitlines())
+#: From the lowest layer up. A package is a module or a folder at the top of `carecloud_async`.
+DIAGRAM = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+LAYERS = [
+    [name.strip() for name in layer.split(",")]
+    for layer in reversed(re.search(r"```layers\n(.*?)```", DIAGRAM, re.DOTALL)[1].splitlines())
 ]
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-
-#: Upward imports inside a function: what a listing hands over to, and loads only when it is asked for.
-HANDED_OVER = {("paging", "export")}
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 
-def room_of(module):
+def package_of(module):
     return module.partition(".")[0]
 
 
-def imports(tree, *, deep):
-    """The package's modules that a file imports: when it is imported itself, or (deep) at any time."""
-    nodes = list(ast.walk(tree)) if deep else list(at_import(tree.body))
+def imports(tree):
+    """The modules of `carecloud_async` that a file imports at any time."""
     names = set()
-    for node in nodes:
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "carecloud_async":
             inner = node.module.removeprefix("carecloud_async").lstrip(".")
             names |= {inner} if inner else {alias.name for alias in node.names}
@@ -48,21 +44,23 @@ def at_import(body):
                 yield from at_import(getattr(node, name, []))
 
 
-def rooms(package):
-    """All modules but the package's own face and the sandbox, which stands apart."""
-    return {name: tree for name, tree in package.items() if name and room_of(name) != "sandbox"}
+def modules(package):
+    """All modules except `carecloud_async/__init__.py` and the sandbox, which is separate."""
+    return {name: tree for name, tree in package.items() if name and package_of(name) != "sandbox"}
 
 
-def test_every_room_has_its_floor(package):
-    """A new room is drawn in docs/architecture.md before it is built."""
-    assert {room_of(name) for name in rooms(package)} == set(FLOOR)
+def test_every_package_has_its_layer(package):
+    """A new package is named in docs/architecture.md."""
+    assert {package_of(name) for name in modules(package)} == set(LAYER)
 
 
-def test_the_picture_tells_every_room():
-    """The table of rooms in docs/architecture.md has a row for each room of the floors."""
-    table = PICTURE.partition("| room |")[2].partition("\n## ")[0]
-    told = {name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-    assert told - {"sandbox"} == set(FLOOR) - {"_version"}
+def test_the_table_describes_every_package():
+    """The table in docs/architecture.md has a row for each package of the layers."""
+    table = DIAGRAM.partition("| package |")[2].partition("\n## ")[0]
+    described = {
+        name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert described - {"sandbox"} == set(LAYER) - {"_version"}
 
 
 def test_the_top_of_the_package_is_read_in_a_minute():
@@ -71,29 +69,18 @@ def test_the_top_of_the_package_is_read_in_a_minute():
 
 
 def test_imports_run_only_downwards(package):
-    """No module imports one on a higher floor when it is imported."""
+    """No module imports one of a higher layer: not in a function, not for type checkers, not by its name."""
     upward = [
-        f"{name} (floor {FLOOR[room_of(name)]}) imports {other} (floor {FLOOR[room_of(other)]})"
-        for name, tree in rooms(package).items()
-        for other in imports(tree, deep=False)
-        if room_of(other) in FLOOR and FLOOR[room_of(other)] > FLOOR[room_of(name)]
+        f"{name} (layer {LAYER[package_of(name)]}) imports {other} (layer {LAYER[package_of(other)]})"
+        for name, tree in modules(package).items()
+        for other in imports(tree) | loaded_by_name(name, tree)
+        if package_of(other) in LAYER and LAYER[package_of(other)] > LAYER[package_of(name)]
     ]
     assert upward == []
 
 
-def test_functions_import_downwards_too(package):
-    """What is loaded inside functions, or by its name, is below as well, but for what is handed over."""
-    upward = {
-        (room_of(name), room_of(other))
-        for name, tree in rooms(package).items()
-        for other in imports(without_type_checking(tree), deep=True) | loaded_by_name(name, tree)
-        if room_of(other) in FLOOR and FLOOR[room_of(other)] > FLOOR[room_of(name)]
-    }
-    assert upward <= HANDED_OVER
-
-
-def test_nothing_inside_comes_through_the_front_door(package):
-    """A name from the package's own face is loaded from any floor: inside it is taken from its module."""
+def test_modules_import_from_modules_and_not_from_the_package(package):
+    """A name that the package exports may be of any layer: inside, it is imported from its module."""
     taken = [
         f"{name}: {alias.name}"
         for name, tree in package.items()
@@ -124,37 +111,37 @@ def loaded_by_name(name, tree):
     return {text.removeprefix("carecloud_async.") for text in texts if re.fullmatch(r"carecloud_async\.[\w.]*", text)}
 
 
-def submodules(name, tree, modules):
+def submodules(name, tree, known):
     """The modules that a file loads at any time; `from a import b` is `a.b` where that is a module."""
     begun = tuple(loaded_by_name(name, tree))
-    found = {one for one in modules if one.startswith(begun)}
+    found = {one for one in known if one.startswith(begun)}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "carecloud_async":
             for alias in node.names:
                 deeper = f"{node.module}.{alias.name}".removeprefix("carecloud_async.")
-                found.add(deeper if deeper in modules else node.module.removeprefix("carecloud_async."))
+                found.add(deeper if deeper in known else node.module.removeprefix("carecloud_async."))
         elif isinstance(node, ast.Import):
             found |= {alias.name.removeprefix("carecloud_async.") for alias in node.names}
-    return found & set(modules)
+    return found & set(known)
 
 
 def test_there_are_no_circles(package):
     """Modules that import each other cannot be understood one at a time, whenever they do it."""
-    modules = rooms(package)
-    needs = {name: submodules(name, without_type_checking(tree), modules) - {name} for name, tree in modules.items()}
+    trees = modules(package)
+    needs = {name: submodules(name, without_type_checking(tree), trees) - {name} for name, tree in trees.items()}
     while needs:
         ground = {name for name, wanted in needs.items() if not wanted & needs.keys()}
         assert ground, f"these import each other: {sorted(needs)}"
         needs = {name: wanted for name, wanted in needs.items() if name not in ground}
 
 
-def test_the_sandbox_stands_apart(package):
+def test_the_sandbox_is_separate(package):
     """The sandbox knows the client in one file, and only tools of the client know the sandbox."""
     for name, tree in package.items():
-        others = {room_of(other) for other in imports(without_type_checking(tree), deep=True)}
-        if room_of(name) == "sandbox":
+        others = {package_of(other) for other in imports(without_type_checking(tree))}
+        if package_of(name) == "sandbox":
             assert others <= {"sandbox"} or name == "sandbox.client_side", name
-        elif room_of(name) not in {"cli", "pytest_plugin"}:
+        elif package_of(name) not in {"cli", "pytest_plugin"}:
             assert "sandbox" not in others, name
 
 
@@ -179,7 +166,7 @@ def test_importing_the_package_imports_nothing_heavy(package, heavy):
     """What an extra or a default transport needs is imported when it is used."""
     for name, tree in package.items():
         if (
-            room_of(name) in {"", "_version", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbox", "spark"}
+            package_of(name) in {"", "_version", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbox", "spark"}
             or name == "auth.stores.redis"
         ):
             continue

@@ -20,8 +20,8 @@ from carecloud_async import (
     RetryPolicy,
 )
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
+from carecloud_async.listings.listing import Listing
 from carecloud_async.models import CustomerSourceRecord
-from carecloud_async.paging.listing import Listing
 from carecloud_async.resources import OPERATIONS, families
 from carecloud_async.resources.declare import (
     REGISTRY,

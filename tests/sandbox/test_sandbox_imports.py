@@ -8,8 +8,8 @@ import pytest
 import carecloud_async.sandbox
 
 NAME = "carecloud_async.sandbox"
-ROOM = Path(carecloud_async.sandbox.__file__).parent
-FILES = sorted(ROOM.rglob("*.py"))
+SANDBOX = Path(carecloud_async.sandbox.__file__).parent
+FILES = sorted(SANDBOX.rglob("*.py"))
 
 
 def imported(nodes):
@@ -26,28 +26,28 @@ def at_import(path):
     return set(imported(ast.parse(path.read_text()).body))
 
 
-def room(path):
-    return ".".join(path.relative_to(ROOM).with_suffix("").parts)
+def module(path):
+    return ".".join(path.relative_to(SANDBOX).with_suffix("").parts)
 
 
 def neighbours(path):
-    rooms = {room(one) for one in FILES}
+    known = {module(one) for one in FILES}
     names = {one.removeprefix(f"{NAME}.") for one in imported(ast.walk(ast.parse(path.read_text())))}
-    return {one for one in names if one in rooms}
+    return names & known
 
 
-@pytest.mark.parametrize("path", FILES, ids=room)
+@pytest.mark.parametrize("path", FILES, ids=module)
 def test_nothing_of_the_client_is_imported(path):
-    """Importing a file imports no other room of the package, and not httpx2; `client_side.py` does when called."""
+    """Importing a file imports no other package of the SDK, and not httpx2; `client_side.py` does when called."""
     own = {one for one in at_import(path) if one.startswith("carecloud_async")}
     assert all(one.startswith(NAME) for one in own)
     assert "httpx2" not in at_import(path)
 
 
 def test_only_client_side_knows_the_client():
-    """No function of another file imports another room, except for type checkers."""
+    """No function of another file imports another package, except for type checkers."""
     knowing = {
-        room(path)
+        module(path)
         for path in FILES
         if any(one.startswith("carecloud_async.auth") for one in imported(ast.walk(ast.parse(path.read_text()))))
     }
@@ -56,7 +56,7 @@ def test_only_client_side_knows_the_client():
 
 def test_there_are_no_circles():
     """Each file imports only files below it."""
-    needed = {room(one): neighbours(one) for one in FILES if one.stem != "__init__"}
+    needed = {module(one): neighbours(one) for one in FILES if one.stem != "__init__"}
     assert needed["server.app"] >= {"server.pipeline", "api.routes"}
     while needed:
         ground = {name for name, needs in needed.items() if not needs & needed.keys()}
@@ -64,16 +64,16 @@ def test_there_are_no_circles():
         needed = {name: needs for name, needs in needed.items() if name not in ground}
 
 
-FLOORS = {"constants": 0, "json_text": 0, "state": 1, "api": 2, "server": 3, "client_side": 4, "sandbox": 4}
+LAYERS = {"constants": 0, "json_text": 0, "state": 1, "api": 2, "server": 3, "client_side": 4, "sandbox": 4}
 
 
 def test_folders_import_only_downwards():
     """State knows no operation, operations no server: `state`, `api`, `server` stand on each other in this order."""
     upward = {
-        (room(path), other)
+        (module(path), other)
         for path in FILES
         if path.stem != "__init__"
         for other in neighbours(path)
-        if FLOORS[other.split(".")[0]] > FLOORS[room(path).split(".")[0]]
+        if LAYERS[other.split(".")[0]] > LAYERS[module(path).split(".")[0]]
     }
     assert upward == set()

@@ -29,7 +29,7 @@ by_id = {"ids": lambda one: one.operation_id}
 
 @pytest.fixture
 def anyio_backend():
-    """One backend: nothing here waits, and the other rooms' tests run the same server on both."""
+    """One backend: nothing here waits, and the other packages' tests run the same server on both."""
     return "asyncio"
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def anyio_backend():
-    """One backend: nothing here waits, and the other rooms' tests run the same server on both."""
+    """One backend: nothing here waits, and the other packages' tests run the same server on both."""
     return "asyncio"
 
 

@@ -37,6 +37,6 @@ def test_samples_run_one_after_another(capsys):
 
 
 def test_the_page_tells_every_function():
-    """Each public function of the room is in the page, so that a reader finds it."""
+    """Each public function of the package is in the page, so that a reader finds it."""
     functions = [name for name in carecloud_async.workflows.__all__ if name.islower()]
     assert [name for name in functions if not re.search(rf"\b{name}\b", PAGE)] == []

@@ -12,8 +12,8 @@ import attrs
 from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
+from carecloud_async.listings.listing import Listing, listing
 from carecloud_async.models.customer import Customer
-from carecloud_async.paging.listing import Listing, listing
 from carecloud_async.resources.customers.actions import CustomerActions
 from carecloud_async.resources.customers.loyalty import (
     CustomerCards,

@@ -20,7 +20,7 @@ from carecloud_async.export.report import ExportReport
 if TYPE_CHECKING:
     import pyarrow
 
-    from carecloud_async.paging.listing import Listing
+    from carecloud_async.listings.listing import Listing
 
 __all__ = ["Spooled", "spool", "stream"]
 
