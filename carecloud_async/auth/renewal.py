@@ -18,7 +18,7 @@ from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, Token
 from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 from carecloud_async.runtime.clock import Clock
-from carecloud_async.runtime.secret_text import conceal
+from carecloud_async.runtime.secret_text import conceal, conceal_body
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -77,7 +77,7 @@ class LoginExchange:
         bearer: str | None = None,
     ) -> dict[str, Any]:
         """See `Send`."""
-        json, path_params, bearer = conceal(json), conceal(path_params), conceal(bearer)
+        json, path_params, bearer = conceal_body(json), conceal(path_params), conceal(bearer)
         self.last = await self._send(method, path, json=json, path_params=path_params, bearer=bearer, retry=self._retry)
         return self.last.data
 

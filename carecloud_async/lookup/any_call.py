@@ -13,7 +13,7 @@ from carecloud_async.codec.targets import target_reader
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.listings.listing import Listing, listing
 from carecloud_async.paging.auto import AUTO, Auto, check_count
-from carecloud_async.runtime.secret_text import conceal
+from carecloud_async.runtime.secret_text import conceal, conceal_body
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class AnyCall:
         """
         from carecloud_async.lookup.adhoc import check_query, find  # they load the table of all operations
 
-        params, json, headers = conceal(params), conceal(json), conceal(headers)
+        params, json, headers = conceal(params), conceal_body(json), conceal(headers)
         operation, values = find(method, path, path_params=path_params, safe_to_repeat=safe_to_repeat)
         query = check_filters(operation.kinds, params or {})
         if not allow_unknown:

@@ -46,7 +46,7 @@ from carecloud_async.project import Interface
 from carecloud_async.resources.answers import decoder_of
 from carecloud_async.resources.bodies import refuse_read_models, require_input
 from carecloud_async.resources.signature import Signature
-from carecloud_async.runtime.secret_text import conceal
+from carecloud_async.runtime.secret_text import conceal, conceal_body
 
 __all__ = ["Declared", "Paging", "Resource", "UnsortedPaging", "declared", "deletes", "gets", "lists", "posts", "puts"]
 
@@ -207,7 +207,8 @@ class Declared:
         the values.
         """
         for name in kwargs.keys() - self.signature.in_path.keys():
-            kwargs[name] = conceal(kwargs[name])
+            in_body = self.sends and name not in self.signature.paging
+            kwargs[name] = conceal_body(kwargs[name]) if in_body else conceal(kwargs[name])
         values = self.signature.bind(resource, args, kwargs)
         if self.check is not None:
             self.check(resource, values)
@@ -303,7 +304,7 @@ def lists(
             if plain and not args and kwargs.keys() <= kinds.keys():
                 kwargs = conceal(kwargs)
                 return listing(self._caller, one.operation, one.into, path_params=self._bound, params=kwargs)
-            args = conceal(args) if one.sends else args
+            args = conceal_body(args) if one.sends else args
             values = one.bind(self, args, kwargs)
             path_params = signature.path_params(self._bound, values)
             body = one.body(path_params, values) if one.sends else None
@@ -338,7 +339,7 @@ def _verb(method: str) -> DeclaresOne:
                 if one_id is not None and not kwargs and len(args) == 1:
                     ids = {one_id: args[0], **self._bound}
                     return await self._call(one.operation, decode=one.decode, path_params=ids)
-                args = conceal(args) if one.sends else args
+                args = conceal_body(args) if one.sends else args
                 values = one.bind(self, args, kwargs)
                 path_params = signature.path_params(self._bound, values)
                 body = one.body(path_params, values) if one.sends else None

@@ -1,12 +1,14 @@
-"""Text and bytes whose `repr` shows stars, so that error reporters that capture local variables do not capture them."""
+"""Values whose `repr` shows stars, so that error reporters that capture local variables do not capture them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-__all__ = ["SecretBytes", "SecretText", "conceal", "secret_text"]
+__all__ = ["SecretBytes", "SecretText", "conceal", "conceal_body", "secret_text"]
 
 
 class SecretText(str):
@@ -27,22 +29,92 @@ class SecretBytes(bytes):
         return "b'***'"
 
 
+class _SecretInt(int):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __str__(self) -> str:
+        return int.__repr__(self)
+
+
+class _SecretFloat(float):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __str__(self) -> str:
+        return float.__repr__(self)
+
+
+class _SecretDecimal(Decimal):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+class _SecretDate(date):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+class _SecretDateTime(datetime):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+class _SecretTime(time):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+#: How numbers and times of a body become secret ones. Booleans and enums say little, and stay.
+_SECRET: dict[type, Callable[[Any], Any]] = {
+    int: _SecretInt,
+    float: _SecretFloat,
+    Decimal: _SecretDecimal,
+    date: lambda value: _SecretDate(value.year, value.month, value.day),
+    datetime: lambda value: _SecretDateTime.combine(value.date(), value.timetz()),
+    time: lambda value: _SecretTime.fromisoformat(value.isoformat()),
+}
+
+
 def secret_text(value: str) -> str:
     """Convert text to `SecretText`; return anything else (a mistake that a validator reports) as it is."""
     return SecretText(value) if isinstance(value, str) else value
 
 
 def conceal(value: Any) -> Any:
-    """Copy what is to be a body or a query so that all texts in it print as stars.
+    """Copy what is to be a query so that all texts in it print as stars.
 
     Args:
         value: texts, mappings, lists, tuples and sets of such; anything else is returned as it is. Inputs are: their
             repr shows ids alone.
     """
+    return _concealed(value, {})
+
+
+def conceal_body(value: Any) -> Any:
+    """Copy what is to be a body so that all texts, numbers and times in it print as stars; see `conceal`."""
+    return _concealed(value, _SECRET)
+
+
+def _concealed(value: Any, secret: Mapping[type, Callable[[Any], Any]]) -> Any:
     if isinstance(value, str):
         return value if isinstance(value, (Enum, SecretText)) else SecretText(value)
     if isinstance(value, Mapping):
-        return {name: conceal(item) for name, item in value.items()}
-    if type(value) in {list, tuple, set, frozenset}:
-        return type(value)(map(conceal, value))
-    return value
+        return {name: _concealed(item, secret) for name, item in value.items()}
+    kind = type(value)
+    if kind in {list, tuple, set, frozenset}:
+        return kind(_concealed(item, secret) for item in value)
+    make = secret.get(kind)
+    return value if make is None else make(value)

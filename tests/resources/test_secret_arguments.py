@@ -1,11 +1,17 @@
 """Secrets among the arguments of methods: error reporters that capture the variables of our frames see stars."""
 
+import copy
+import pickle
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
 import httpx
 import pytest
 from attrs import evolve
 
-from carecloud_async import CareCloud, CareCloudError, ResponseError, RetryPolicy
+from carecloud_async import CareCloud, CareCloudError, ResponseError, RetryPolicy, codec
 from carecloud_async.models import PersonalInformationInput
+from carecloud_async.runtime.secret_text import conceal_body
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import (
     check_sign_up,
@@ -44,9 +50,19 @@ async def fails(sandbox, call):
             await call(one)
     shown = list(variables_of(caught.value))
     assert len(shown) > 2
-    return [line for line in shown if SECRET in line]
+    planted = [SECRET, *map(repr, PLAIN.values())]
+    return [line for line in shown if any(one in line for one in planted)]
 
 
+#: Numbers and times of a body.
+PLAIN = {
+    "amount": 424242,
+    "price": 4242.25,
+    "total": Decimal("424.242"),
+    "born": date(1942, 4, 24),
+    "at": datetime(1942, 4, 24, 4, 24, tzinfo=UTC),
+    "from": time(4, 24, 42),
+}
 NAMED = {"personal_information": {"first_name": SECRET}, "password": SECRET}
 NESTED = {
     "personal_information": PersonalInformationInput(first_name=SECRET, email=SECRET, language_id="en"),
@@ -118,6 +134,23 @@ async def test_a_password_among_the_arguments_prints_as_stars(sandbox, name):
     if name == "password link":
         sandbox.faults.add("GET /customers", status=400)
     assert await fails(sandbox, CALLS[name]) == []
+
+
+WRITES = {
+    "request": lambda one: one.request("POST", "events", json={"event": PLAIN, "more": [*PLAIN.values()]}),
+    "by name": lambda one: one.points.assign_points(customer_id="x", amount=424242),
+    "no input": lambda one: one.customers.create(PLAIN, customer_source=source()),
+    "no argument": lambda one: one.points.assign_points(customer_id="x", born=PLAIN["born"]),
+    "by position": lambda one: one.customers.addresses("x").create(PLAIN["at"]),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_numbers_and_times_of_a_body_print_as_stars(sandbox, name):
+    """Amounts and birthdates of a refused write stand in no variable of our frames."""
+    sandbox.faults.add("POST /points/*", status=400)
+    sandbox.faults.add("POST /events", status=400)
+    assert await fails(sandbox, WRITES[name]) == []
 
 
 async def _prefetch(listing):
@@ -204,6 +237,18 @@ async def test_a_password_among_the_arguments_is_sent_as_it_is():
     async with CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=Watching()) as one:
         await one.customers.create(new_customer(), customer_source=source(), password=SECRET)
     assert f'"password":"{SECRET}"'.encode() in sent[-1]
+
+
+async def test_numbers_and_times_of_a_body_are_sent_as_they_are():
+    """Stars are for the repr alone: a concealed number or time is written, compared and formatted as before."""
+    hidden = conceal_body(PLAIN)
+    assert hidden == PLAIN
+    assert repr(list(hidden.values())) == "[***, ***, ***, ***, ***, ***]"
+    assert [str(value) for value in hidden.values()] == [str(value) for value in PLAIN.values()]
+    assert [f"{value}" for value in hidden.values()] == [f"{value}" for value in PLAIN.values()]
+    assert pickle.loads(pickle.dumps(hidden)) == copy.deepcopy(hidden) == PLAIN
+    assert hidden["at"].tzinfo is UTC
+    assert codec.encode(hidden, zone=UTC) == codec.encode(PLAIN, zone=UTC)
 
 
 async def test_an_unreadable_answer_stands_in_no_variable_of_our_frames():
