@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import inspect
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from anyio import to_thread
-
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.secret_text import SecretText, secret_text
+from carecloud_async.runtime.threads import ThreadLimit, run_in_thread
 
 Secret = str | Callable[[], str | Awaitable[str]]
 
@@ -27,6 +27,9 @@ _fetched: ContextVar[list[str] | None] = ContextVar("carecloud_fetched_secrets",
 _PROCESS_KEY = secrets.token_bytes(32)
 # A shared store outlives the process and may be stolen: the hash of a person's password in it must be slow to guess.
 _SCRYPT_COST = {"n": 2**12, "r": 8, "p": 1, "dklen": 32}
+#: A limit of its own: a login must not wait for threads that wait for a login. It computes, so more threads than
+#: processors gain nothing.
+_HASHING = ThreadLimit("hashing", os.cpu_count() or 1)
 
 
 def masked(_: object) -> str:
@@ -124,5 +127,7 @@ def _keyed(secret: str) -> str:
 
 
 async def _scrypt(secret: str, salt: str) -> str:
-    key = await to_thread.run_sync(lambda: hashlib.scrypt(secret.encode(), salt=salt.encode(), **_SCRYPT_COST))
+    key = await run_in_thread(
+        lambda: hashlib.scrypt(secret.encode(), salt=salt.encode(), **_SCRYPT_COST), limit=_HASHING
+    )
     return f"scrypt${salt}${key.hex()}"

@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
-import anyio.to_thread
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import evolve, field, frozen
@@ -44,6 +43,7 @@ from carecloud_async.export.source import ExportSource, foreign
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
 from carecloud_async.paging.auto import AUTO, Auto, require_int_or_auto
 from carecloud_async.runtime.background_tasks import BackgroundTasks
+from carecloud_async.runtime.threads import run_in_thread
 
 if TYPE_CHECKING:
     import pyarrow
@@ -242,13 +242,13 @@ class _BatchWriter:
         self.has_sent = False
 
     async def put(self, lines: list[bytes], state: Checkpoint) -> None:
-        batch = await anyio.to_thread.run_sync(self._encode, lines) if lines else None
+        batch = await run_in_thread(lambda: self._encode(lines)) if lines else None
         self.has_sent = self.has_sent or batch is not None
         await self._send.send((batch, _make_mark(state, self._encoder.nulls)))
 
     async def put_lines(self, lines: list[bytes]) -> None:
         """Send a batch that is no place to continue from."""
-        await self._send.send((await anyio.to_thread.run_sync(self._encode, lines), None))
+        await self._send.send((await run_in_thread(lambda: self._encode(lines)), None))
 
     async def drain(self) -> None:
         """Nothing waits here: each batch is sent before the next page is taken."""

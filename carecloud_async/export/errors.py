@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.errors import ConfigurationError, ExportError
 
-__all__ = ["BadExportError", "disk_error", "missing_extra", "nesting_errors"]
+__all__ = ["BadExportError", "disk_error", "full_disk_error", "missing_extra", "nesting_errors"]
 
 _HINTS = {
     errno.ENOSPC: "the disk is full: make room and go on with resume=True",
@@ -34,6 +34,11 @@ def disk_error(target: str | os.PathLike[str], error: OSError) -> ExportError:
     """Make the error of a target that cannot be written."""
     reason = _HINTS.get(error.errno or 0) or error.strerror or type(error).__name__
     return ExportError(f"{os.fspath(target)}: {reason}")
+
+
+def full_disk_error(where: str) -> ExportError:
+    """Make the error of a disk that has no room left."""
+    return ExportError(f"{where}: {_HINTS[errno.ENOSPC]}")
 
 
 def missing_extra(what: str, extra: str) -> BadExportError:

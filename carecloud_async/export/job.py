@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import anyio
-import anyio.to_thread
 from attrs import evolve, frozen
 
 from carecloud_async.errors import ExportError
@@ -37,6 +35,7 @@ from carecloud_async.export.storage.upload import upload
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.export.storage.writer import INTERVAL, Writer
 from carecloud_async.runtime.background_tasks import BackgroundTasks
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_or_abandon, run_in_thread_regardless
 
 __all__ = ["run"]
 
@@ -101,11 +100,12 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
         return await _run(source, target, options)
     ChangedScan.check(source)
     state, fingerprints = Path(options.state), source.fingerprints()
-    changed_since = await anyio.to_thread.run_sync(read_state, state, fingerprints)
+    changed_since = await run_in_thread(lambda: read_state(state, fingerprints))
     report = await _run(source, target, evolve(options, state=None, changed_since=changed_since))
-    if report.exact and report.next_changed_since is not None:
+    mark = report.next_changed_since
+    if report.exact and mark is not None:
         try:
-            await anyio.to_thread.run_sync(write_state, state, fingerprints, report.next_changed_since)
+            await run_in_thread(lambda: write_state(state, fingerprints, mark))
         except OSError as error:
             raise disk_error(state, error) from error
     return report
@@ -116,7 +116,7 @@ async def _run(source: ExportSource, target: str | os.PathLike[str], options: Ex
     if options.changed_since is not None:
         since = parse_since(options.changed_since, source.project)
         ChangedScan.check(source)
-    destination = await anyio.to_thread.run_sync(partial(read_target, target, format=options.format))
+    destination = await run_in_thread(partial(read_target, target, format=options.format))
     special = (UNKNOWN_FIELDS,) if destination.format.suffix == ".parquet" else ()
     callback = None if options.on_progress is None else ProgressCallback(options.on_progress)
     job = Job(
@@ -147,8 +147,8 @@ async def _run_direct(job: Job) -> ExportReport:
             f"{job.target.shown} cannot be taken back: export to a file"
         )
 
-    await anyio.to_thread.run_sync(file.open, abandon_on_cancel=True)
     try:
+        await run_in_thread_or_abandon(file.open)
         with SeenIds() as seen:
             counts = await _read(
                 job,
@@ -159,7 +159,7 @@ async def _run_direct(job: Job) -> ExportReport:
                 interval=0.0,
                 abort=True,
             )
-        await anyio.to_thread.run_sync(file.finish, abandon_on_cancel=True)
+        await run_in_thread_or_abandon(file.finish)
     finally:
         file.close()
     report = make_report(job.source, counts, target=job.target.shown, resumed=False)
@@ -167,56 +167,62 @@ async def _run_direct(job: Job) -> ExportReport:
 
 
 async def _run_file(job: Job) -> ExportReport:
-    run_sync = anyio.to_thread.run_sync
     workspace = Workspace(job.target)
     fingerprints = job.fingerprints
-    taken = await run_sync(job.target.exists)
+    taken = await run_in_thread(job.target.exists)
     if taken and not job.options.overwrite:
-        remembered = await run_sync(workspace.finished, fingerprints) if job.options.resume else None
+        remembered = await run_in_thread(partial(workspace.finished, fingerprints)) if job.options.resume else None
         if remembered is not None:
-            await run_sync(workspace.tidy)
+            await run_in_thread(workspace.tidy)
             return evolve(remembered, resumed=True, finished_before=True)
         raise ExportError(f"{job.target.shown} exists already: pass overwrite=True to replace it")
-    await run_sync(workspace.__enter__)
     try:
+        await run_in_thread(workspace.open)
         return await _run_in(job, workspace, fingerprints)
     finally:
-        with anyio.CancelScope(shield=True):
-            await run_sync(workspace.__exit__)
+        await run_in_thread_regardless(workspace.close)
 
 
 async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) -> ExportReport:
-    run_sync = anyio.to_thread.run_sync
     clock = job.source.clock
     began = clock.monotonic()
-    journal = Journal(workspace, encode=_encoder(job))
-    start = await run_sync(_load_checkpoint, workspace, journal, fingerprints) if job.options.resume else None
-    output = Output(workspace, job.target, job.layout, live=start is None, computing=job.source.computing)
-    try:
-        if start is not None and start.complete:
-            counts = start.counts
-        else:
-            begun = start or Checkpoint(fingerprints=fingerprints)
-            counts = await _read_into(job, begun, workspace, journal, output, resumed=start is not None)
-    except BaseException:
-        output.close()
-        raise
-    finally:
-        journal.close()
+    start, counts, output = await _read_file(job, workspace, fingerprints)
     report = make_report(job.source, counts, target=job.target.shown, resumed=start is not None)
     reporter = Reporter(job.options.on_progress, clock=clock, before=counts, bounded=False)
     file = await output.finish(partial(reporter.report, counts, stage="writing"))
     earlier = 0.0 if start is None else start.counts.seconds
     report = evolve(report, seconds=earlier + clock.monotonic() - began, nulls=dict(output.nulls))
-    await run_sync(_publish, job, workspace, file, fingerprints, report)
+    await run_in_thread(partial(_publish, job, workspace, file, fingerprints, report))
     return report
+
+
+async def _read_file(
+    job: Job, workspace: Workspace, fingerprints: dict[str, str]
+) -> tuple[Checkpoint | None, Counts, Output]:
+    """Read the list into the journal, from the checkpoint of an earlier run if it is to be continued."""
+    journal = Journal(workspace, encode=_encoder(job))
+    output: Output | None = None
+    try:
+        start = None
+        if job.options.resume:
+            start = await run_in_thread(partial(_load_checkpoint, workspace, journal, fingerprints))
+        output = Output(workspace, job.target, job.layout, live=start is None, computing=job.source.computing)
+        if start is not None and start.complete:
+            return start, start.counts, output
+        begun = start or Checkpoint(fingerprints=fingerprints)
+        return start, await _read_into(job, begun, workspace, journal, output, resumed=start is not None), output
+    except BaseException:
+        if output is not None:
+            await run_in_thread_regardless(output.close)
+        raise
+    finally:
+        journal.close()
 
 
 async def _read_into(
     job: Job, start: Checkpoint, workspace: Workspace, journal: Journal, output: Output, *, resumed: bool
 ) -> Counts:
     """Read the list into the journal and the output; the memory of seen ids lies in the workspace meanwhile."""
-    run_sync = anyio.to_thread.run_sync
     opened: list[SeenIds] = []
 
     def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
@@ -232,8 +238,8 @@ async def _read_into(
         return _resumed_deduplicator(job, seen, start, workspace) if continued else deduplicator_since(seen, job.since)
 
     async def restart() -> None:
-        await run_sync(output.restart)
-        await run_sync(journal.restart)
+        await run_in_thread(output.restart)
+        await run_in_thread(journal.restart)
 
     try:
         return await _read(
@@ -307,9 +313,10 @@ async def _read(
 ) -> Counts:
     source, options = job.source, job.options
     reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
-    async with BackgroundTasks() as tasks:
-        writer = Writer(commit, tasks=tasks, clock=source.clock, beside=beside, interval=interval, abort=abort)
-        try:
+    tasks = BackgroundTasks()
+    writer = Writer(commit, tasks=tasks, clock=source.clock, beside=beside, interval=interval, abort=abort)
+    try:
+        async with tasks:
             return await scan(
                 source,
                 start,
@@ -320,9 +327,7 @@ async def _read(
                 restart=restart,
                 make_deduplicator=make_deduplicator,
             )
-        except BaseException:
-            if not abort:
-                # What was accepted is kept for a resume, also when the user has lost patience.
-                with anyio.CancelScope(shield=True):
-                    await writer.leave()
-            raise
+    except BaseException:
+        if not abort:
+            await writer.leave()  # what was accepted is kept for a resume
+        raise

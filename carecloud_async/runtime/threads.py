@@ -1,51 +1,163 @@
-"""Blocking work in a thread that is over, one way or the other, when the caller goes on."""
+"""Blocking work in worker threads. Whatever cancels the caller, it goes on only when the thread has ended.
+
+anyio's shields hold against anyio's and trio's cancel scopes, but not against `asyncio.Task.cancel()`, which
+`asyncio.wait_for`, `asyncio.timeout` and Ctrl-C use: the await ends, the thread works on, and the caller closes the
+database or the file under it. Closing SQLite so is a segmentation fault.
+"""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import TypeVar
+from concurrent.futures import Future
+from typing import Generic, TypeVar
 
 import anyio
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
+
+__all__ = ["ThreadLimit", "run_in_thread", "run_in_thread_or_abandon", "run_in_thread_regardless"]
 
 T = TypeVar("T")
 
 
-async def run_in_thread_uninterrupted(work: Callable[[], T]) -> T:
-    """Run `work` in a worker thread; a cancellation of the caller goes on only when the thread is done.
+class ThreadLimit:
+    """The number of threads at once for one kind of work, in each event loop.
 
-    anyio's own shield does not hold against `asyncio.Task.cancel()`: the thread would then write on while its caller
-    has already given up the lock that it writes under.
+    anyio's own 40 threads are shared with the user's program. If all of them wait for this SDK, as 40 synchronous
+    FastAPI endpoints do, work that needed one of the same 40 would never begin.
+
+    Args:
+        name: for debugging.
+        threads: the limit.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._threads = threads
+        self._limiter: RunVar[CapacityLimiter] = RunVar(f"carecloud {name}")
+
+    def limiter(self) -> CapacityLimiter:
+        """Return the limiter of the running event loop."""
+        try:
+            return self._limiter.get()
+        except LookupError:
+            limiter = CapacityLimiter(self._threads)
+            self._limiter.set(limiter)
+            return limiter
+
+
+#: For work without a limit of its own, and for work that may block for ever.
+_DEFAULT = ThreadLimit("threads", 40)
+_ABANDONABLE = ThreadLimit("abandonable threads", 40)
+
+
+async def run_in_thread(work: Callable[[], T], *, limit: ThreadLimit = _DEFAULT) -> T:
+    """Run `work` in a worker thread and return what it returns.
+
+    Cancelled before the thread begins, the work does not run. Cancelled later, by `Task.cancel()` too and any number
+    of times, the call ends when the work has ended: with the cancellation after a `Task.cancel()`, and what the work
+    returned is lost. Work that opens something therefore stores it where the caller's `finally` finds it.
+
+    Args:
+        work: blocks.
+        limit: the threads at once; a caller that waits for the limit has not begun.
 
     Raises:
         Exception: whatever `work` raises.
     """
-    claim = threading.Lock()
-    over = threading.Event()
-
-    def run() -> T:
-        if not claim.acquire(blocking=False):
-            raise RuntimeError("the caller has gone")  # into a future that nobody reads any more
-        try:
-            return work()
-        finally:
-            over.set()
-
+    # Held until the thread has ended: `run_sync` would give it back when it is cancelled.
+    limiter, threaded = limit.limiter(), _ThreadedWork(work)
+    await limiter.acquire_on_behalf_of(threaded)
     try:
-        return await to_thread.run_sync(run)
-    except anyio.get_cancelled_exc_class():
-        # Whoever claims first decides: if the caller does, the work never starts.
-        if not claim.acquire(blocking=False):
-            await _outlast(over)
-        raise
+        with anyio.CancelScope(shield=True):
+            return await threaded.run()
+        raise AssertionError("the scope cannot be cancelled")
+    finally:
+        limiter.release_on_behalf_of(threaded)
 
 
-async def _outlast(over: threading.Event) -> None:
+async def run_in_thread_regardless(work: Callable[[], T]) -> T:
+    """Run `work` in a worker thread in any case: also when the caller was cancelled before, or is while it waits.
+
+    For clean-ups, and for what must not be left out. A cancellation by `Task.cancel()` meanwhile is raised when the
+    work has ended, in place of its result or its exception.
+
+    Args:
+        work: blocks; does not wait for a limit.
+
+    Raises:
+        Exception: whatever `work` raises.
+    """
+    cancelled: BaseException | None = None
     with anyio.CancelScope(shield=True):
-        while not over.is_set():
+        while True:
+            threaded = _ThreadedWork(work)
             try:
-                await anyio.sleep(0.002)
-            except anyio.get_cancelled_exc_class():
-                # A second `Task.cancel()`; the first is on its way out already and raises when the work is over.
-                continue
+                result = await threaded.run()
+            except anyio.get_cancelled_exc_class() as error:
+                cancelled = error
+                if threaded.withdrawn:
+                    continue
+                raise
+            except Exception:
+                if cancelled is None:
+                    raise
+                raise cancelled from None
+            if cancelled is not None:
+                raise cancelled
+            return result
+    raise AssertionError("the scope cannot be cancelled")
+
+
+async def run_in_thread_or_abandon(work: Callable[[], T]) -> T:
+    """Run `work` in a worker thread; cancelled, the call ends at once and the thread works on.
+
+    For writes to a pipe that may never be read. What the thread uses must itself be safe from being closed meanwhile.
+
+    Raises:
+        Exception: whatever `work` raises.
+    """
+    return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=_ABANDONABLE.limiter())
+
+
+class _ThreadedWork(Generic[T]):
+    """One function on its way through a thread. A future holds how far it is: pending, running, or ended."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._progress: Future[None] = Future()
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it was cancelled before it began."""
+        return self._progress.cancelled()
+
+    async def run(self) -> T:
+        """Run it; see `run_in_thread`. The caller is shielded from cancel scopes."""
+        try:
+            return await to_thread.run_sync(self._run, limiter=CapacityLimiter(1))
+        except anyio.get_cancelled_exc_class():
+            if not self._progress.cancel():
+                await self._outlast()
+            raise
+        except BaseException:
+            # The work's own exception; or the coroutine is being closed, which must not await any more.
+            if not self._progress.cancel():
+                self._progress.result()
+            raise
+
+    def _run(self) -> T:
+        if not self._progress.set_running_or_notify_cancel():
+            raise RuntimeError("the caller has gone")  # into a future that is cancelled
+        try:
+            return self._work()
+        finally:
+            self._progress.set_result(None)
+
+    async def _outlast(self) -> None:
+        import asyncio  # only its tasks can be cancelled through a shield
+
+        while not self._progress.done():
+            try:
+                await asyncio.wait([asyncio.wrap_future(self._progress)])
+            except asyncio.CancelledError:
+                continue  # one more `Task.cancel()`; the first is raised when the work has ended

@@ -95,7 +95,7 @@ async def test_an_export_that_ends_early_keeps_what_waits():
         await _put(writer, clock, 1, apart=0)
         await writer.drain()
         await _put(writer, clock, 2, apart=0)
-        await writer.leave()
+    await writer.leave()
     assert disk.commits == [(1, 0), (2, 1)]
 
 
@@ -114,7 +114,7 @@ async def test_nothing_is_written_behind_a_commit_that_failed():
             await writer.drain()
         with pytest.raises(OSError, match="full"):
             await writer.put([b"{}"], 3)
-        await writer.leave()
+    await writer.leave()
     assert len(disk.commits) == 1
 
 
@@ -177,16 +177,16 @@ async def test_what_fails_beside_a_commit_ends_the_export():
 async def test_an_export_that_is_cancelled_during_the_work_beside_keeps_what_waits():
     """The work beside is given up, and the pages that waited for it are committed."""
     clock, disk = _Clock(), _Disk()
-    async with BackgroundTasks() as tasks:
-        writer = Writer(disk, tasks=tasks, clock=clock, beside=lambda _: anyio.sleep_forever(), interval=0)
-        with anyio.CancelScope() as scope:
-            async with BackgroundTasks() as inner:
-                writer._tasks = inner
+    tasks = BackgroundTasks()
+    writer = Writer(disk, tasks=tasks, clock=clock, beside=lambda _: anyio.sleep_forever(), interval=0)
+    with anyio.CancelScope() as scope:
+        try:
+            async with tasks:
                 await _put(writer, clock, 1, apart=0)
                 while not disk.commits:
                     await anyio.wait_all_tasks_blocked()
                 await _put(writer, clock, 2, apart=0)
                 scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await writer.leave()
+        finally:
+            await writer.leave()
     assert disk.commits == [(1, 0), (2, 1)]

@@ -26,7 +26,7 @@ from carecloud_async.auth.stores.records import (
 )
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
-from carecloud_async.runtime.threads import run_in_thread_uninterrupted
+from carecloud_async.runtime.threads import ThreadLimit, run_in_thread
 
 T = TypeVar("T")
 
@@ -36,6 +36,8 @@ _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _SHAPE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL, None}
 #: A load renews a record's time to live once this part of it has passed: not each load is worth a write.
 _RENEW_PART = 0.1
+#: A limit of its own: the gate is held while a thread is waited for, and other processes wait for the gate.
+_THREADS = ThreadLimit("token files", 40)
 
 
 class FileTokenStore(TokenStore):
@@ -107,7 +109,7 @@ class FileTokenStore(TokenStore):
         gate = await self._wait_for(self._locks.try_gate, longest=0.01)
         try:
             with self._usable():
-                return await run_in_thread_uninterrupted(work)
+                return await run_in_thread(work, limit=_THREADS)
         finally:
             release(gate)
 

@@ -6,15 +6,20 @@ Measured for a million ids: a set of hashes 110 MB; an array of 64-bit hashes 17
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-import anyio.to_thread
-
+from carecloud_async.errors import ExportError
+from carecloud_async.export.errors import disk_error, full_disk_error
 from carecloud_async.export.reading.pages import Identity, RawPage
+from carecloud_async.runtime.durable_files import create_private, open_private
+from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["Deduplicator", "DeduplicatorFactory", "SeenIds"]
 
@@ -22,22 +27,38 @@ _TABLE = "CREATE TABLE IF NOT EXISTS seen (id PRIMARY KEY, step INTEGER, rank IN
 _FIND = "SELECT rank FROM seen WHERE id = ?"
 _ADD = "INSERT INTO seen VALUES (?, ?, ?)"
 
+#: What SQLite says of a file that is not the one it wrote.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
 
 class SeenIds:
     """A set of ids in a file; each was added in a numbered step, and whole steps can be taken back.
 
-    Used in worker threads, one at a time.
+    Used in worker threads, one at a time. The lock holds `close` back until the others have ended: SQLite crashes the
+    process if a database is closed in use.
 
     Args:
-        path: the file; `None` for a temporary one.
+        path: the file, private to this user; `None` for a temporary one.
+
+    Raises:
+        ExportError: it cannot be opened, or is damaged.
     """
 
     def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        if path is not None:
+            _make_private(path)
         self._db = sqlite3.connect("" if path is None else path, check_same_thread=False, isolation_level=None)
-        # A step is only believed once a checkpoint names it, and a damaged file is found out: no need to wait here.
-        self._db.execute("PRAGMA synchronous=OFF" if path is None else "PRAGMA synchronous=NORMAL")
-        self._db.execute(_TABLE)
-        self._rank = int(self._db.execute("SELECT coalesce(max(rank), 0) FROM seen").fetchone()[0])
+        try:
+            with self._using():
+                # A step is only believed once a checkpoint names it, and a damaged file is found out: no need to wait.
+                self._db.execute("PRAGMA synchronous=OFF" if path is None else "PRAGMA synchronous=NORMAL")
+                self._db.execute(_TABLE)
+                self._rank = int(self._db.execute("SELECT coalesce(max(rank), 0) FROM seen").fetchone()[0])
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -46,35 +67,71 @@ class SeenIds:
         self.close()
 
     def __len__(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
+        with self._using():
+            return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
 
     def add(self, ids: Sequence[Identity], *, step: int) -> tuple[list[int], list[int]]:
         """Add ids.
 
         Returns:
             the indexes of those that were not there, and the rank of each: the number of ids added before it.
+
+        Raises:
+            ExportError: the disk refuses, or the file is damaged.
         """
         new: list[int] = []
         ranks: list[int] = []
-        self._db.execute("BEGIN")
-        for index, one in enumerate(ids):
-            key = _key(one)
-            found = self._db.execute(_FIND, (key,)).fetchone()
-            if found is None:
-                self._rank += 1
-                self._db.execute(_ADD, (key, step, self._rank))
-                new.append(index)
-            ranks.append(self._rank if found is None else found[0])
-        self._db.execute("COMMIT")
+        with self._using():
+            self._db.execute("BEGIN")
+            for index, one in enumerate(ids):
+                key = _key(one)
+                found = self._db.execute(_FIND, (key,)).fetchone()
+                if found is None:
+                    self._rank += 1
+                    self._db.execute(_ADD, (key, step, self._rank))
+                    new.append(index)
+                ranks.append(self._rank if found is None else found[0])
+            self._db.execute("COMMIT")
         return new, ranks
 
     def forget_after(self, step: int) -> None:
         """Take back what was added after a step."""
-        self._db.execute("DELETE FROM seen WHERE step > ?", (step,))
+        with self._using():
+            self._db.execute("DELETE FROM seen WHERE step > ?", (step,))
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file; waits for a thread that uses it."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.Error as error:
+            raise _failure(error, self._path) from error
+
+
+def _make_private(path: Path) -> None:
+    """Make a file that no other user may open, before SQLite makes one that all may; or check the one that is there."""
+    try:
+        file = open_private(path) if os.path.lexists(path) else create_private(path)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    file.close()
+
+
+def _failure(error: sqlite3.Error, path: Path | None) -> ExportError:
+    where = "the temporary folder" if path is None else str(path)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits say more than is needed here
+    if code == sqlite3.SQLITE_FULL and path is None:
+        return ExportError(f"{where} is full: make room, or name another in SQLITE_TMPDIR")
+    if code == sqlite3.SQLITE_FULL:
+        return full_disk_error(where)
+    if code in _DAMAGED:
+        return ExportError(f"cannot resume: {where} is damaged; export with resume=False to begin anew")
+    return ExportError(f"{where}: the ids of records cannot be kept there: {error}")
 
 
 def _key(one: Identity) -> str | bytes:
@@ -120,7 +177,7 @@ class Deduplicator:
         ids, lines = page.ids[:end], page.lines[:end]
         self.step += 1
         step = self.step
-        new, ranks = await anyio.to_thread.run_sync(lambda: self._seen.add(ids, step=step))
+        new, ranks = await run_in_thread(lambda: self._seen.add(ids, step=step))
         self.known += len(new)
         self.pairs += max(len(ranks) - 1, 0)
         self.inversions += sum(later < earlier for earlier, later in pairwise(ranks))

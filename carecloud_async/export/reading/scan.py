@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import anyio.to_thread
-
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.changed_scan import ChangedScan, has_changes
 from carecloud_async.export.reading.deduplicator import DeduplicatorFactory
@@ -19,6 +17,7 @@ from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
 from carecloud_async.export.storage.writer import RecordWriter
 from carecloud_async.paging.auto import AUTO
 from carecloud_async.paging.page_plan import PagePlan
+from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["make_report", "scan"]
 
@@ -56,7 +55,7 @@ async def scan(
     if since is None:
         await full_scan.read()
     else:
-        deduplicator = await anyio.to_thread.run_sync(make_deduplicator, start.strategy is Strategy.CHANGED)
+        deduplicator = await run_in_thread(lambda: make_deduplicator(start.strategy is Strategy.CHANGED))
         changed_scan = ChangedScan(
             source,
             fetcher=fetcher,

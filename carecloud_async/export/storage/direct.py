@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from carecloud_async.export.errors import nesting_errors
@@ -20,7 +21,9 @@ _log = logging.getLogger("carecloud_async.export")
 
 
 class DirectFile:
-    """Writes straight to a target. Everything blocks.
+    """Writes straight to a target. Everything but `close` blocks, perhaps for ever: a pipe may have no reader.
+
+    A thread that blocks so is left alone when the export is cancelled. It then closes the file itself, once it can.
 
     Args:
         target: the target.
@@ -40,6 +43,8 @@ class DirectFile:
         self._stream: BinaryIO | None = None
         self._sink: Sink | None = None
         self._finished = False
+        self._lock = threading.Lock()
+        self._closed = False
         self._warned = False
         self.nulls: Mapping[str, int] = {}
 
@@ -49,7 +54,8 @@ class DirectFile:
         Raises:
             OSError: it cannot be opened.
         """
-        self._file = self._target.open_direct()
+        with self._using():
+            self._file = self._target.open_direct()
 
     def commit(self, lines: Sequence[bytes], _: Checkpoint) -> None:
         """Write records.
@@ -57,6 +63,10 @@ class DirectFile:
         Raises:
             OSError: nobody takes them.
         """
+        with self._using():
+            self._write(lines)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
         file = self._file
         if file is None or not lines:
             return
@@ -82,6 +92,33 @@ class DirectFile:
         Raises:
             OSError: nobody takes it.
         """
+        with self._using():
+            self._end()
+
+    def close(self) -> None:
+        """Close it, or let the thread that uses it do so; what was not finished is let go."""
+        self._closed = True
+        self._close_unless_used()
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[None]:
+        if self._closed:
+            raise ValueError("the file is closed")  # to an export that was cancelled before this thread began
+        try:
+            with self._lock:
+                yield
+        finally:
+            if self._closed:
+                self._close_unless_used()
+
+    def _close_unless_used(self) -> None:
+        if self._lock.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._lock.release()
+
+    def _end(self) -> None:
         file = self._file
         if file is None:
             return
@@ -94,8 +131,7 @@ class DirectFile:
         self._finished = True
         file.flush()
 
-    def close(self) -> None:
-        """Close it; what was not finished is let go."""
+    def _let_go(self) -> None:
         if self._sink is not None and not self._finished:
             self._sink.abort()
         if self._file is not None:

@@ -10,8 +10,6 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import anyio.to_thread
-
 from carecloud_async.export.errors import nesting_errors
 from carecloud_async.export.formats.compression import compressing
 from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink, SlicedSink
@@ -21,6 +19,7 @@ from carecloud_async.export.storage.target import Target
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.runtime.cooperation import CooperativeScheduler
 from carecloud_async.runtime.durable_files import create_private
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["Output"]
 
@@ -101,19 +100,18 @@ class Output:
         """
         if self._make is None:
             return self._workspace.records
-        run = anyio.to_thread.run_sync
         try:
-            await run(self._wait)
+            await run_in_thread(self._wait)
             await report()
             if not self._live or self._sink is None:
-                await run(self._let_go)
-                sink = await run(self._open)
+                await run_in_thread(self._let_go)
+                sink = await run_in_thread(self._open)
                 if type(sink).infer_schema is not Sink.infer_schema:
                     await _each(self._workspace.records, sink.infer_schema, report)
                 await _each(self._workspace.records, sink.write, report)
-            await run(self._end)
+            await run_in_thread(self._end)
         finally:
-            self.close()
+            await run_in_thread_regardless(self.close)
         return self._workspace.output
 
     def close(self) -> None:
@@ -220,7 +218,7 @@ async def _each(records: Path, function: Callable[[list[bytes]], None], report: 
         return batch is not None
 
     try:
-        while await anyio.to_thread.run_sync(step):
+        while await run_in_thread(step):
             await report()
     finally:
         source.close()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Self
 
 import filelock
 from attrs import frozen
@@ -60,7 +59,12 @@ class Workspace:
         self._done = path.with_name(f".{path.name}.done")
         self._lock = filelock.FileLock(self.directory / "lock", timeout=0, mode=PRIVATE, thread_local=False)
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Make the folder and lock it.
+
+        Raises:
+            ExportError: it cannot be made, or another export uses it.
+        """
         target = self._target
         try:
             if target.url is not None:
@@ -75,9 +79,11 @@ class Workspace:
                     f"{target.shown}: {error.strerror}: remove it, or export to another folder"
                 ) from error
             raise disk_error(target.shown, error) from error
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Give the folder up; it is removed if nothing in it could be resumed. Nothing is done if it is not open."""
+        if not self._lock.is_locked:
+            return
         if not self.checkpoint.exists():
             # Nothing that could be resumed: leave no trace. While locked, so that nobody's new place is removed.
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -91,8 +97,11 @@ class Workspace:
     def tidy(self) -> None:
         """Take down what stayed of an export that was killed right after its file had the final name."""
         if self.directory.is_dir():
-            with self:
+            self.open()
+            try:
                 self.clear()
+            finally:
+                self.close()
 
     def clear_seen(self) -> None:
         """Drop the ids that an earlier run saw."""

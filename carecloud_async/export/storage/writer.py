@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from carecloud_async.errors import ExportError
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.threads import run_in_thread_or_abandon, run_in_thread_regardless
 
 __all__ = ["RecordWriter", "Writer"]
 
@@ -111,14 +111,15 @@ class Writer(Generic[State]):
         self._check()
 
     async def leave(self) -> None:
-        """Commit what still waits, as far as the disk lets it; for an export that has failed or was cancelled."""
-        with contextlib.suppress(Exception):
-            await self._end()
-            self._check()
-            # The task that worked may have been cancelled together with everything else.
-            if self._pages and self._state is not None:
-                lines, self._lines, self._pages = self._lines, [], 0
-                await anyio.to_thread.run_sync(self._commit, lines, self._state)
+        """Commit what still waits, as far as the disk lets it; for an export that has failed or was cancelled.
+
+        The tasks have ended: what was being committed is committed, or has failed and is noted.
+        """
+        state = self._state
+        if self._error is None and self._pages and state is not None:
+            lines, self._lines, self._pages = self._lines, [], 0
+            with contextlib.suppress(Exception):
+                await run_in_thread_regardless(lambda: self._commit(lines, state))
 
     def _is_due(self) -> bool:
         if not self._pages or self._error is not None:
@@ -156,18 +157,27 @@ class Writer(Generic[State]):
         return self._is_due()
 
     async def _work_on(self, lines: list[bytes], state: State) -> None:
+        committed = False
+
+        def commit() -> None:
+            nonlocal committed
+            self._commit(lines, state)
+            committed = True
+
         try:
             if self._beside is not None:
                 self._is_beside = True
                 self._tasks.start(self._work_beside, self._beside, lines)
-            # Shielded from its very beginning: later pages must never be committed without these.
-            with anyio.CancelScope(shield=not self._abandon):
-                await anyio.to_thread.run_sync(self._commit, lines, state, abandon_on_cancel=self._abandon)
+            if self._abandon:
+                await run_in_thread_or_abandon(commit)
+            else:
+                # In any case: later pages must never be committed without these.
+                await run_in_thread_regardless(commit)
         except Exception as error:  # noqa: BLE001  (handed to the reader, who raises it)
             self._error = error
         except BaseException:
-            # Nobody knows how far it came: nothing may be written behind it.
-            self._error = ExportError("the writing was stopped")
+            if not committed:  # how far it came is unknown: nothing may be written after it
+                self._error = ExportError("the writing was stopped")
             raise
 
     async def _work_beside(self, work: Callable[[list[bytes]], Awaitable[None]], lines: list[bytes]) -> None:

@@ -1,0 +1,49 @@
+"""Exports that are cancelled by `Task.cancel()` or Ctrl-C, at any step: Python lives, and nothing is left locked."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHILD = Path(__file__).with_name("cancel_child.py")
+
+
+def run(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-W", "error::ResourceWarning", CHILD, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [
+        ("changed", "id"),
+        ("jsonl", "shuffled"),
+        ("csv", "shuffled"),
+        ("parquet", "shuffled"),
+        ("gz", "shuffled"),
+        ("csv", "id"),
+        ("arrow", "id"),
+    ],
+)
+def test_task_cancel_at_any_step(kind, order):
+    """Cancelled once and again, an export ends cancelled or done, and the next one to the same file goes on."""
+    ends = run("cancel", kind, order, 0, 64, 7)
+    assert set(ends) <= {"cancelled", "done"}
+    assert ends["cancelled"] >= 3
+
+
+@pytest.mark.parametrize(("kind", "order"), [("changed", "id"), ("csv", "shuffled")])
+def test_ctrl_c_at_any_time(kind, order):
+    """Ctrl-C, pressed once or twice, ends an export with KeyboardInterrupt and nothing else."""
+    ends = run("ctrl-c", kind, order, 1, 60, 7)
+    assert set(ends) <= {"cancelled", "done"}
+    assert ends["cancelled"] >= 3

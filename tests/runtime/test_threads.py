@@ -1,0 +1,226 @@
+"""Work in worker threads: whatever cancels the caller, it goes on only when the thread has ended."""
+
+import asyncio
+import threading
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from carecloud_async.runtime.threads import (
+    ThreadLimit,
+    run_in_thread,
+    run_in_thread_or_abandon,
+    run_in_thread_regardless,
+)
+
+
+class Work:
+    """Runs in a thread until it is let go."""
+
+    def __init__(self):
+        self.go = threading.Event()
+        self.begun = threading.Event()
+        self.ended = False
+
+    def __call__(self):
+        self.begun.set()
+        assert self.go.wait(60)
+        self.ended = True
+        return "result"
+
+
+async def _until(event):
+    assert await anyio.to_thread.run_sync(event.wait, 60)
+
+
+async def _passes(number):
+    for _ in range(number):
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.anyio
+async def test_returns_and_raises_what_the_work_does():
+    """The caller gets the result, or the work's exception as it is."""
+    error = LookupError("own")
+
+    def fail():
+        raise error
+
+    assert await run_in_thread(lambda: 5) == 5
+    with pytest.raises(LookupError) as caught:
+        await run_in_thread(fail)
+    assert caught.value is error
+    with pytest.raises(LookupError):
+        await run_in_thread_regardless(fail)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("run", [run_in_thread, run_in_thread_regardless])
+async def test_a_cancelled_scope_waits_for_the_thread(run):
+    """A scope that is cancelled while the thread works ends when the work has ended."""
+    work = Work()
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run, work)
+            await _until(work.begun)
+            scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await _passes(20)
+            assert not work.ended
+            work.go.set()
+    assert scope.cancelled_caught
+    assert work.ended
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cancels", [1, 2, 5])
+@pytest.mark.parametrize("run", [run_in_thread, run_in_thread_regardless])
+async def test_task_cancel_waits_for_the_thread(run, cancels):
+    """`Task.cancel()`, once or again and again, is raised when the work has ended and not before."""
+    work = Work()
+    task = asyncio.create_task(run(work))
+    await _until(work.begun)
+    for _ in range(cancels):
+        task.cancel()
+        await _passes(5)
+    assert not task.done()
+    work.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert work.ended
+    assert task.cancelling() == cancels
+
+
+@pytest.mark.asyncio
+async def test_a_failure_after_task_cancel_is_the_cancellation():
+    """A cancellation is not lost if the work then fails."""
+    work = Work()
+
+    def fail():
+        work()
+        raise ValueError
+
+    for run in (run_in_thread, run_in_thread_regardless):
+        work.__init__()
+        task = asyncio.create_task(run(fail))
+        await _until(work.begun)
+        task.cancel()
+        await _passes(3)
+        work.go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cancels", [1, 2])
+async def test_cancelled_at_every_step(cancels):
+    """Cancelled at any step, the work never runs on after its caller, and the caller is cancelled or has the result."""
+    for steps in range(25):
+        running = threading.Event()
+
+        def work(running=running):
+            running.set()
+            threading.Event().wait(0.002)
+            running.clear()
+            return "result"
+
+        task = asyncio.create_task(run_in_thread(work))
+        for _ in range(cancels):
+            await _passes(steps)
+            asked = task.cancel()
+        try:
+            assert await task == "result"
+            assert not asked
+        except asyncio.CancelledError:
+            assert asked or cancels > 1
+        assert not running.is_set()
+
+
+@pytest.mark.asyncio
+async def test_a_limit_is_held_until_the_thread_has_ended():
+    """A cancelled caller's place is free when its thread has ended."""
+    limit, first, second = ThreadLimit("test", 1), Work(), Work()
+    task = asyncio.create_task(run_in_thread(first, limit=limit))
+    await _until(first.begun)
+    task.cancel()
+    waiting = asyncio.create_task(run_in_thread(second, limit=limit))
+    await _passes(20)
+    assert not second.begun.is_set()
+    first.go.set()
+    second.go.set()
+    assert await waiting == "result"
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.anyio
+async def test_what_waits_for_a_limit_and_is_cancelled_does_not_run():
+    """Work that was cancelled before it had a thread is not done."""
+    limit, first, second = ThreadLimit("test", 1), Work(), Work()
+    async with anyio.create_task_group() as tasks:
+
+        async def run(work):
+            await run_in_thread(work, limit=limit)
+
+        tasks.start_soon(run, first)
+        await _until(first.begun)
+        with anyio.move_on_after(0) as scope:
+            await run_in_thread(second, limit=limit)
+        assert scope.cancelled_caught
+        first.go.set()
+    assert not second.begun.is_set()
+
+
+@pytest.mark.asyncio
+async def test_regardless_runs_though_it_was_cancelled_before():
+    """A cancellation that waits for the next await does not keep a clean-up from running, and is raised after it."""
+    done = []
+
+    async def main():
+        asyncio.current_task().cancel()
+        try:
+            await run_in_thread_regardless(lambda: done.append(1))
+        finally:
+            done.append(2)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(main())
+    assert done == [1, 2]
+
+
+@pytest.mark.anyio
+async def test_regardless_runs_in_a_cancelled_scope():
+    """A clean-up runs in a scope that is cancelled already."""
+    done = []
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await run_in_thread_regardless(lambda: done.append(1))
+    assert done == [1]
+
+
+@pytest.mark.asyncio
+async def test_a_coroutine_that_is_closed_waits_for_its_thread():
+    """Closing the coroutine, which cannot await, blocks until the work has ended."""
+    work = Work()
+    coroutine = run_in_thread(work)
+    while coroutine.send(None) is None:  # until it waits for the thread
+        pass
+    assert work.begun.wait(60)
+    threading.Timer(0.05, work.go.set).start()
+    coroutine.close()
+    assert work.ended
+
+
+@pytest.mark.anyio
+async def test_abandoned_work_goes_on_alone():
+    """Work that may block for ever is left alone when cancelled."""
+    work = Work()
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_in_thread_or_abandon, work)
+            await _until(work.begun)
+            scope.cancel()
+    assert not work.ended
+    work.go.set()
