@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 
 import pytest
-from project_files import module_of, python_files
+from project_files import module_of, python_files, tree_of
 
 
 @pytest.fixture(scope="session")
 def package():
     """The package's modules by name, as syntax trees."""
-    return {module_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in python_files("carecloud_async")}
+    return {module_of(path): tree_of(path) for path in python_files("carecloud_async")}
 
 
 @pytest.fixture(autouse=True)

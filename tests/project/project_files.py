@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -19,3 +21,21 @@ def module_of(path):
     if parts[-1] == "__init__":
         parts.pop()
     return ".".join(parts)
+
+
+@functools.cache
+def text_of(path):
+    """The text of a file, read once."""
+    return path.read_text(encoding="utf-8")
+
+
+@functools.cache
+def tree_of(path):
+    """The syntax tree of a Python file, made once; tests do not change it."""
+    return ast.parse(text_of(path))
+
+
+@functools.cache
+def nodes_of(path):
+    """All nodes of a file's syntax tree, found once."""
+    return list(ast.walk(tree_of(path)))

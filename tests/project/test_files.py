@@ -3,8 +3,7 @@
 import ast
 import re
 
-import pytest
-from project_files import PACKAGE, ROOT, python_files
+from project_files import PACKAGE, ROOT, nodes_of, python_files, text_of, tree_of
 
 LONGEST = 420
 OURS = python_files("carecloud_async", "tests", "benchmarks")
@@ -15,51 +14,52 @@ def name(path):
 
 
 def each_test(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             yield node
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=name)
-def test_every_test_says_what_it_holds(path):
-    """Each test has a docstring of one line, and no two in a file say the same."""
-    said = []
+def problem_of_tests(path):
+    said = set()
     for node in each_test(path):
         docstring = ast.get_docstring(node)
-        assert docstring, f"{node.name} has no docstring"
-        assert "\n" not in docstring, f"{node.name} says it in more than one line"
-        said.append(docstring)
-    assert len(set(said)) == len(said)
+        if not docstring or "\n" in docstring or docstring in said:
+            yield f"{name(path)}: {node.name}"
+        said.add(docstring)
 
 
-@pytest.mark.parametrize("path", OURS, ids=name)
-def test_no_file_is_long(path):
+def test_every_test_says_what_it_holds():
+    """Each test has a docstring of one line, and no two in a file say the same."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    assert [problem for path in sorted(files) for problem in problem_of_tests(path)] == []
+
+
+def test_no_file_is_long():
     """A file that grows long holds more than one idea."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+    assert [name(path) for path in OURS if len(text_of(path).splitlines()) > LONGEST] == []
 
 
-@pytest.mark.parametrize("path", OURS, ids=name)
-def test_every_file_says_what_it_is(path):
+def test_every_file_says_what_it_is():
     """Each file begins with a docstring whose first line is a sentence."""
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    assert docstring
-    assert docstring.splitlines()[0].endswith((".", ":", "!", "?"))
+    first = {name(path): (ast.get_docstring(tree_of(path)) or "").partition("\n")[0] for path in OURS}
+    assert [path for path, line in first.items() if not line.endswith((".", ":", "!", "?"))] == []
 
 
-@pytest.mark.parametrize("path", OURS, ids=name)
-def test_what_is_ignored_has_a_code(path):
+def test_what_is_ignored_has_a_code():
     """`type: ignore`, `pyright: ignore` and `noqa` name what they silence."""
-    text = path.read_text(encoding="utf-8")
-    assert not re.findall(r"#\s*type:\s*ignore(?!\[)", text)
-    assert not re.findall(r"#\s*pyright:\s*ignore(?!\[)", text)
-    assert not re.findall(r"#\s*noqa(?!:)", text, re.IGNORECASE)
+    bare = re.compile(r"#\s*(?:type:\s*ignore(?!\[)|pyright:\s*ignore(?!\[)|(?i:noqa)(?!:))")
+    assert [name(path) for path in OURS if bare.search(text_of(path))] == []
 
 
-@pytest.mark.parametrize("path", python_files("carecloud_async"), ids=name)
-def test_imports_are_absolute(path):
+def test_imports_are_absolute():
     """Relative imports hide which layer something is in."""
-    levels = {node.level for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)}
-    assert levels <= {0}
+    relative = [
+        name(path)
+        for path in python_files("carecloud_async")
+        for node in nodes_of(path)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
 
 
 def texts():
@@ -70,16 +70,12 @@ def texts():
     return [*OURS, *docs, *(ROOT / one for one in ours)]
 
 
-@pytest.mark.parametrize("path", texts(), ids=name)
-def test_nothing_names_a_machine(path):
+def test_nothing_names_a_machine():
     """No folder, registry or address of one machine is in the project."""
-    text = path.read_text(encoding="utf-8")
-    for folder in ("work", "root", "home/", "Users", "opt/wheels"):
-        assert not re.search(rf"(?<![\w.])/{folder}\b", text), f"/{folder}"
-    assert (
-        not re.search(r"index-url|extra-index|find-links|registry\.npmjs|pypi\.org/simple", text)
-        or path.name == "test_files.py"
-    )
+    folder = re.compile(r"(?<![\w.])/(?:work|root|home/|Users|opt/wheels)\b")
+    registry = re.compile(r"index-url|extra-index|find-links|registry\.npmjs|pypi\.org/simple")
+    assert [name(path) for path in texts() if folder.search(text_of(path))] == []
+    assert [name(path) for path in texts() if registry.search(text_of(path)) and path.name != "test_files.py"] == []
 
 
 def test_the_marker_of_types_is_there():

@@ -1,9 +1,9 @@
 """The layers: which package may import which."""
 
 import ast
+import functools
 import re
 
-import pytest
 from project_files import PACKAGE, ROOT
 
 #: From the lowest layer up. A package is a module or a folder at the top of `carecloud_async`.
@@ -13,6 +13,23 @@ LAYERS = [
     for layer in reversed(re.search(r"```layers\n(.*?)```", DIAGRAM, re.DOTALL)[1].splitlines())
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+#: What extras and default transports need, and the packages that may import it at their top.
+HEAVY = {
+    "aiohttp",
+    "typer",
+    "rich",
+    "starlette",
+    "fastapi",
+    "redis",
+    "pyarrow",
+    "pytest",
+    "httpx2",
+    "dlt",
+    "pyspark",
+    "opentelemetry",
+}
+INTEGRATIONS = {"", "_version", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbox", "spark"}
 
 
 def package_of(module):
@@ -92,6 +109,7 @@ def test_modules_import_from_modules_and_not_from_the_package(package):
     assert taken == []
 
 
+@functools.cache
 def without_type_checking(tree):
     class Cut(ast.NodeTransformer):
         def visit_If(self, node):
@@ -145,33 +163,12 @@ def test_the_sandbox_is_separate(package):
             assert "sandbox" not in others, name
 
 
-@pytest.mark.parametrize(
-    "heavy",
-    [
-        "aiohttp",
-        "typer",
-        "rich",
-        "starlette",
-        "fastapi",
-        "redis",
-        "pyarrow",
-        "pytest",
-        "httpx2",
-        "dlt",
-        "pyspark",
-        "opentelemetry",
-    ],
-)
-def test_importing_the_package_imports_nothing_heavy(package, heavy):
+def test_importing_the_package_imports_nothing_heavy(package):
     """What an extra or a default transport needs is imported when it is used."""
     for name, tree in package.items():
-        if (
-            package_of(name) in {"", "_version", "cli", "dlt", "fastapi", "otel", "pytest_plugin", "sandbox", "spark"}
-            or name == "auth.stores.redis"
-        ):
+        if package_of(name) in INTEGRATIONS or name == "auth.stores.redis":
             continue
         for node in at_import(tree.body):
-            if isinstance(node, ast.Import):
-                assert heavy not in {alias.name.partition(".")[0] for alias in node.names}, name
-            elif isinstance(node, ast.ImportFrom):
-                assert heavy != (node.module or "").partition(".")[0], name
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert HEAVY.isdisjoint(one.partition(".")[0] for one in names), name
