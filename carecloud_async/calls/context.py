@@ -24,6 +24,7 @@ from carecloud_async.project import Project, check_language
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.cooperation import CooperativeScheduler
 from carecloud_async.runtime.event_loops import LoopGuard
+from carecloud_async.runtime.keyed_lock import KeyedLock
 
 #: How long closing waits for calls under way to end, in seconds; they are told to at once.
 CLOSING_SECONDS = 2.0
@@ -104,6 +105,7 @@ class ClientContext:
         urls: the URLs of operations, as they are shown.
         running: the calls under way.
         computing: runs the decoding of large answers in slices.
+        writes: locks of keys that are being written, so that workflows write one at a time.
         closed: whether the client was closed.
     """
 
@@ -119,6 +121,7 @@ class ClientContext:
     urls: dict[str, Any] = field(factory=dict)
     running: RunningCalls = field(factory=RunningCalls, init=False)
     computing: CooperativeScheduler = field(factory=CooperativeScheduler, init=False)
+    writes: KeyedLock = field(factory=KeyedLock, init=False)
     closed: bool = False
 
     def check(self) -> None:

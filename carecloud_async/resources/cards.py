@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
+from carecloud_async.resources.batches import batches
 from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
@@ -91,11 +92,12 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
             check_usage: also check whether the card is still free to use.
         """
 
-    @posts("postBatchCards", "/cards/batch", interfaces=ENTERPRISE_ONLY)
+    @batches("postBatchCards", "/cards/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, cards: Sequence[CardInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 cards (`POST /cards/batch`). Enterprise API only.
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
 

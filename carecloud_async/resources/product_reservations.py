@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts
+from carecloud_async.resources.batches import batches, deletes_batch
+from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -169,19 +170,19 @@ class ProductReservationPrices(Resource, call="product_reservation_prices"):
     async def get(self, product_reservation_price_id: str) -> ProductReservationPrice:
         """Return the product reservation price (`GET /product-reservation-prices/{product_reservation_price_id}`)."""
 
-    @posts("postBulkProductReservationPrices", "/product-reservation-prices/batch", interfaces=ENTERPRISE_ONLY)
+    @batches("postBulkProductReservationPrices", "/product-reservation-prices/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(
         self, product_reservation_prices: Sequence[ProductReservationPriceInput], *, error_processing: int | None = None
     ) -> None:
         """Write up to 1,000 prices (`POST /product-reservation-prices/batch`). Enterprise API only.
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
-    @deletes(
+    @deletes_batch(
         "postBulkDeleteProductReservationPrices",
         "/product-reservation-prices/batch",
-        sends=True,
         interfaces=ENTERPRISE_ONLY,
     )
     async def delete_batch(
@@ -192,5 +193,6 @@ class ProductReservationPrices(Resource, call="product_reservation_prices"):
     ) -> None:
         """Delete up to 1,000 prices (`DELETE /product-reservation-prices/batch`). Enterprise API only.
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """

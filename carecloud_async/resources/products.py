@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+from carecloud_async.resources.batches import batches
+from carecloud_async.resources.declare import Paging, Resource, gets, lists
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -44,11 +45,12 @@ class Products(Resource, call="products"):
     async def get(self, product_id: str) -> Product:
         """Return the product with this id (`GET /products/{product_id}`)."""
 
-    @posts("postBulkProducts", "/products/batch", interfaces=ENTERPRISE_ONLY)
+    @batches("postBulkProducts", "/products/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, products: Sequence[ProductInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 products (`POST /products/batch`). Enterprise API only.
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
     @lists("getSubProductTags", "/products/tags", key="tag_id")
@@ -67,11 +69,12 @@ class ProductBrands(Resource, call="product_brands"):
     async def get(self, product_brand_id: str) -> ProductBrand:
         """Return the product brand with this id (`GET /product-brands/{product_brand_id}`)."""
 
-    @posts("postBulkProductBrands", "/product-brands/batch", interfaces=ENTERPRISE_ONLY)
+    @batches("postBulkProductBrands", "/product-brands/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, product_brands: Sequence[ProductBrandInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 product brands (`POST /product-brands/batch`). Enterprise API only.
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
 
@@ -103,11 +106,12 @@ class ProductGroups(Resource, call="product_groups"):
     async def get(self, product_group_id: str) -> ProductGroup:
         """Return the product group with this id (`GET /product-groups/{product_group_id}`)."""
 
-    @posts("postBulkProductGroups", "/product-groups/batch", interfaces=ENTERPRISE_ONLY)
+    @batches("postBulkProductGroups", "/product-groups/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, product_groups: Sequence[ProductGroupInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 product groups (`POST /product-groups/batch`). Enterprise API only.
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
 
@@ -138,7 +142,7 @@ class Recommendations(Resource, call="recommendations"):
 class ThirdPartyRecommendations(Resource, call="third_party_recommendations"):
     """Third party recommendations."""
 
-    @posts("postBulkThirdPartyRecommendations", "/third-party-recommendations/batch")
+    @batches("postBulkThirdPartyRecommendations", "/third-party-recommendations/batch")
     async def batch(
         self,
         third_party_recommendations: Sequence[ThirdPartyRecommendationInput],
@@ -147,5 +151,6 @@ class ThirdPartyRecommendations(Resource, call="third_party_recommendations"):
     ) -> None:
         """Write up to 1,000 third party recommendations (`POST /third-party-recommendations/batch`).
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """

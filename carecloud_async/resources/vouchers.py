@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
+from carecloud_async.resources.batches import batches
 from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
@@ -86,11 +87,12 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
     ) -> VoucherGiftCardBalance:
         """Return what is left on a gift card by `voucher_id` or `code` (`POST /vouchers/actions/gift-card-balance`)."""
 
-    @posts("postBulkVouchers", "/vouchers/batch", interfaces=ENTERPRISE_ONLY)
+    @batches("postBulkVouchers", "/vouchers/batch", interfaces=ENTERPRISE_ONLY)
     async def batch(self, vouchers: Sequence[VoucherBatchInput], *, error_processing: int | None = None) -> None:
         """Write up to 1,000 vouchers (`POST /vouchers/batch`). Enterprise API only.
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
 

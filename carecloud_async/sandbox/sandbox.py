@@ -16,7 +16,7 @@ import anyio.to_thread
 import httpx
 
 from carecloud_async.sandbox import client_side
-from carecloud_async.sandbox.api import customer_actions, enterprise, tokens
+from carecloud_async.sandbox.api import cards, customer_actions, enterprise, tokens
 from carecloud_async.sandbox.api.customer_filters import CustomerSearch
 from carecloud_async.sandbox.api.customers import CustomerOperations
 from carecloud_async.sandbox.api.routes import Routes
@@ -139,6 +139,7 @@ class Sandbox:
         self.device_tokens: DeviceTokens = self._state.device_tokens
         customer_operations = CustomerOperations(CustomerSearch(self.customers)).table()
         operations = [*enterprise.TABLE, *tokens.TABLE, *customer_operations, *customer_actions.TABLE]
+        operations += cards.TABLE
         served = frozenset(operation.name for operation in operations)
         self._pipeline = Pipeline(
             state=self._state,

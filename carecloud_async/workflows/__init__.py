@@ -34,16 +34,7 @@ from carecloud_async.workflows.checkout import (
     resend_purchase,
     send_purchase,
 )
-from carecloud_async.workflows.customers import (
-    SignUpCheck,
-    SyncedCustomer,
-    check_sign_up,
-    find_customer,
-    link_customer,
-    sign_up,
-    sign_up_for_newsletter,
-    sync_customer,
-)
+from carecloud_async.workflows.customers import SyncedCustomer, find_customer, link_customer, sync_customer
 from carecloud_async.workflows.events import RecordedEvent, record_event
 from carecloud_async.workflows.logins import (
     HandoverToken,
@@ -55,6 +46,7 @@ from carecloud_async.workflows.logins import (
     send_password_setup,
     set_password,
 )
+from carecloud_async.workflows.sign_up import SignUpCheck, check_sign_up, sign_up, sign_up_for_newsletter
 
 __all__ = [
     "AssignedCard",

@@ -1,22 +1,26 @@
-"""Give a customer a card: the one the customer has, a free one, or a new one, and never somebody else's."""
+"""Give a customer a card: the one the customer has, a free one, or a new one, and never another customer's."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from attrs import frozen
 
-from carecloud_async.errors import BadRequestError, ConflictError, OutcomeUnknownError
+from carecloud_async.errors import BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.cards import CardInput
 from carecloud_async.models.enums import BlockableState
-from carecloud_async.workflows.lost_answers import looked_up
+from carecloud_async.runtime.secret_text import conceal
+from carecloud_async.workflows.safe_writes import looked_up, may_have_happened, one_write, same_id
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
     from carecloud_async.models.cards import Card
 
 __all__ = ["AssignedCard", "CardOrigin", "assign_card", "assign_card_number"]
+
+_ACTIVE: Final = BlockableState.ACTIVE
 
 
 class CardOrigin(StrEnum):
@@ -41,7 +45,10 @@ class AssignedCard:
 
 
 async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str) -> AssignedCard:
-    """Return the customer's active card of a type, or assign a free one: the API allows one of a type by this way.
+    """Return the customer's active card of a type, or assign a free one: the API assigns one card a type in this way.
+
+    A blocked card and one whose validity has ended do not count. Where the customer has one of those, the server
+    refuses to assign another: give the customer the number of a new card by `assign_card_number`.
 
     Operations: `GET /cards`, `POST /cards/actions/assign-free-card`.
 
@@ -51,26 +58,26 @@ async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str)
         card_type_id: id of the card type.
 
     Raises:
-        BadRequestError: no card of this type is free, or the customer has one that is blocked.
-        OutcomeUnknownError: the answer was lost and no card shows up yet; call again, it looks first.
+        BadRequestError: no card of this type is free, or the customer has one that is blocked or expired.
+        OutcomeUnknownError: the answer was lost and no card shows up. Call again when the server can no longer be busy
+            with the first request, after five minutes if you do not know how long it may take; it looks first.
     """
-
-    async def held() -> Card | None:
-        cards = client.cards.list(customer_id=customer_id, card_type_id=card_type_id).fresh()
-        mine = [card async for card in cards if card.customer_id == customer_id and card.card_type_id == card_type_id]
-        return next((card for card in mine if card.state != BlockableState.BLOCKED), None)
-
-    card = await held()
-    if card is not None:
-        return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD)
-    try:
-        card_id = await client.cards.assign_free_card(card_type_id=card_type_id, customer_id=customer_id)
-    except OutcomeUnknownError:
-        card = await looked_up(held())
-        if card is None:
-            raise
-        card_id = card.card_id
-    return AssignedCard(card_id=card_id, origin=CardOrigin.ASSIGNED)
+    async with one_write(client, "cards of", customer_id.casefold(), card_type_id.casefold()):
+        card = await _held(client, customer_id, card_type_id)
+        if card is not None:
+            return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD)
+        try:
+            card_id = await client.cards.assign_free_card(card_type_id=card_type_id, customer_id=customer_id)
+            return AssignedCard(card_id=card_id, origin=CardOrigin.ASSIGNED)
+        except CareCloudError as error:
+            # Refused, perhaps because another process gave the customer a card at the same moment.
+            refused = isinstance(error, BadRequestError)
+            if not refused and not may_have_happened(error):
+                raise
+            card = await looked_up(_held(client, customer_id, card_type_id))
+            if card is None:
+                raise
+            return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD if refused else CardOrigin.ASSIGNED)
 
 
 async def assign_card_number(
@@ -78,10 +85,15 @@ async def assign_card_number(
 ) -> AssignedCard:
     """Give the customer the card with this number: assign it if it is free, create it if there is none.
 
-    A card that belongs to somebody else is never touched. Creating one is possible on the Enterprise API only.
+    A card that belongs to another customer is never touched. A customer may have other cards of the type, such as a
+    lost one that is blocked. Creating a card is possible on the Enterprise API only.
 
-    Operations: `GET /cards`, `POST /cards/actions/validate-free-card`, `POST /cards/actions/assign-free-card` or
-    `POST /cards`.
+    Tasks of one client take turns for a card. Separate processes cannot: two that find a card free at the same moment
+    both assign it, and the later one keeps it; two that find no card both create one. Let one process give out the
+    numbers of a type.
+
+    Operations: `GET /cards`, then `PUT /cards/{card_id}` for a card that is free. If there is no card that this client
+    can see: `POST /cards/actions/validate-free-card`, then `POST /cards/actions/assign-free-card` or `POST /cards`.
 
     Args:
         client: the client.
@@ -90,38 +102,59 @@ async def assign_card_number(
         card_number: the number, for example of a plastic card that was handed out.
 
     Raises:
-        ConflictError: the card belongs to somebody else, is of another type, or is blocked; nothing was written.
+        ConflictError: the card belongs to another customer, is of another type, or is blocked; nothing was written.
         InterfaceError: there is no such card, and the client is not an enterprise user's.
-        OutcomeUnknownError: the answer was lost and the card is not the customer's yet; call again, it looks first.
+        OutcomeUnknownError: the answer was lost and the card is not the customer's. Call again when the server can no
+            longer be busy with the first request, as for `assign_card`; it looks first.
     """
-    card = await _by_number(client, card_number)
-    if card is not None and card.card_type_id not in {None, card_type_id}:
-        raise ConflictError("the card is of another type: nothing was assigned")
-    if _is_held(card, customer_id):
-        return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD)
-    free = await client.cards.validate_free_card(card_number=card_number)
-    if card is not None and not free:
-        raise ConflictError("the card is not free to use, it may be blocked: nothing was assigned")
-    try:
-        if free:
-            card_id = await client.cards.assign_free_card(
-                card_type_id=card_type_id, customer_id=customer_id, card_number=card_number
-            )
-        else:
-            new = CardInput(
-                card_type_id=card_type_id,
-                card_number=card_number,
-                customer_id=customer_id,
-                state=BlockableState.ACTIVE,
-            )
-            card_id = await client.cards.create(new)
-    except (OutcomeUnknownError, BadRequestError):
-        # Lost, or refused because another till was quicker: the card says whose it is now.
-        card = await looked_up(_by_number(client, card_number))
-        if not _is_held(card, customer_id):
-            raise
-        card_id = card.card_id
-    return AssignedCard(card_id=card_id, origin=CardOrigin.ASSIGNED if free else CardOrigin.CREATED)
+    card_number = conceal(card_number)
+    async with (
+        one_write(client, "cards of", customer_id.casefold(), card_type_id.casefold()),
+        one_write(client, "card number", card_number),
+    ):
+        card = await _by_number(client, card_number)
+        if card is not None and card.card_type_id and not same_id(card.card_type_id, card_type_id):
+            raise ConflictError("the card is of another type: nothing was assigned")
+        if _is_held(card, customer_id):
+            return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD)
+        if card is not None and card.state == BlockableState.BLOCKED:
+            raise ConflictError("the card is not free to use, it is blocked: nothing was assigned")
+        # Customers' clients see no cards but their own: the server says whether a card that is not seen is free.
+        is_free = card is not None or await client.cards.validate_free_card(card_number=card_number)
+        new = CardInput(card_type_id=card_type_id, card_number=card_number, customer_id=customer_id, state=_ACTIVE)
+        try:
+            card_id = await _give(client, card, new, customer_id=customer_id, is_free=is_free)
+        except CareCloudError as error:
+            # Lost, or refused because another process was quicker: the card says whose it is now.
+            if not isinstance(error, BadRequestError | ConflictError) and not may_have_happened(error):
+                raise
+            card = await looked_up(_by_number(client, card_number))
+            if not _is_held(card, customer_id):
+                raise
+            card_id = card.card_id
+        return AssignedCard(card_id=card_id, origin=CardOrigin.ASSIGNED if is_free else CardOrigin.CREATED)
+
+
+async def _give(client: CareCloud, card: Card | None, new: CardInput, *, customer_id: str, is_free: bool) -> str:
+    """Assign a card that is seen, one that is not seen but free, or a new one; return its id."""
+    if card is not None:
+        await client.cards.update(card.card_id, {"customer_id": customer_id}, if_unchanged=card)
+        return card.card_id
+    if is_free:
+        return await client.cards.assign_free_card(
+            card_type_id=new.card_type_id, customer_id=customer_id, card_number=new.card_number
+        )
+    return await client.cards.create(new)
+
+
+async def _held(client: CareCloud, customer_id: str, card_type_id: str) -> Card | None:
+    now = datetime.fromtimestamp(client._caller.context.clock.time(), UTC)
+    async for card in client.cards.list(customer_id=customer_id, card_type_id=card_type_id).fresh():
+        mine = same_id(card.customer_id, customer_id) and same_id(card.card_type_id, card_type_id)
+        expired = card.valid_to is not None and client.project.localize(card.valid_to) < now
+        if mine and card.state != BlockableState.BLOCKED and not expired:
+            return card
+    return None
 
 
 async def _by_number(client: CareCloud, card_number: str) -> Card | None:
@@ -135,12 +168,12 @@ def _is_held(card: Card | None, customer_id: str) -> TypeGuard[Card]:
     """Return whether the card is there and the customer's.
 
     Raises:
-        ConflictError: it is somebody else's, or the customer's own but blocked.
+        ConflictError: it is another customer's, or the customer's own but blocked.
     """
     if card is None or not card.customer_id:
         return False
-    if card.customer_id != customer_id:
-        raise ConflictError("the card belongs to somebody else: nothing was assigned")
+    if not same_id(card.customer_id, customer_id):
+        raise ConflictError("the card belongs to another customer: nothing was assigned")
     if card.state == BlockableState.BLOCKED:
         raise ConflictError("the customer has this card, and it is blocked: set its state to active first")
     return True

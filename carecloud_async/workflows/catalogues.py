@@ -2,7 +2,8 @@
 
 The API answers a batch as a whole, and how it names the rows at fault is not documented. So each verdict comes from a
 request of its own: a batch that was taken, or a row that was refused alone. What the server says of a refused batch
-only guides the search.
+only guides the search. A batch is sent with `ErrorProcessing.ROLL_BACK`, where a success means that every row was
+written; with the mode that keeps the valid rows, it can hide rows that were refused.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from carecloud_async.errors import BadRequestError, ConfigurationError, InvalidParam, OutcomeUnknownError
+from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError, InvalidParam
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.runtime.validators import require_int
+from carecloud_async.workflows.safe_writes import may_have_happened
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -66,7 +68,10 @@ class RowResult(Generic[R]):
 
 @frozen(kw_only=True)
 class CatalogueReport(Generic[R]):
-    """The outcome of a catalogue: one result for each row, in the order of the rows."""
+    """The outcome of a catalogue: one result for each row, in the order of the rows.
+
+    A run that ends in an error has it as `error.report`: rows without a result were not written.
+    """
 
     rows: tuple[RowResult[R], ...]
     """The results."""
@@ -94,11 +99,11 @@ async def sync_products(
 ) -> CatalogueReport[ProductInput]:
     """Write products: new ones are created, known ones updated, fields that a row leaves out stay as they are.
 
-    All rows are sent, valid ones are kept, and each row has a result. A batch that is refused is sent again in parts
+    All rows are sent, and each has a result. A batch that is refused is undone by the server and sent again in parts
     until the rows at fault stand alone: a few requests for each of them, two for each row where all are. A batch whose
     answer is lost is sent once more.
 
-    Operation (Enterprise API only): `POST /products/batch` with `ErrorProcessing.KEEP_VALID`.
+    Operation (Enterprise API only): `POST /products/batch` with `ErrorProcessing.ROLL_BACK`.
 
     Args:
         client: the client, of an enterprise user.
@@ -107,7 +112,8 @@ async def sync_products(
 
     Raises:
         ConfigurationError: `batch_size` is out of range.
-        CareCloudError: the server is away or refuses the client; rows sent before are written. Run it again.
+        CareCloudError: the server cannot be reached or refuses the client; `error.report` is the `CatalogueReport` of
+            the rows until then. Run it again.
     """
     catalogue: _Catalogue[ProductInput] = _Catalogue(send=client.products.batch, updates=True)
     return await catalogue.sync(products, batch_size)
@@ -118,7 +124,7 @@ async def sync_product_groups(
 ) -> CatalogueReport[ProductGroupInput]:
     """Write product groups, known by their external ids; as `sync_products`. Send parents before children.
 
-    Operation (Enterprise API only): `POST /product-groups/batch` with `ErrorProcessing.KEEP_VALID`.
+    Operation (Enterprise API only): `POST /product-groups/batch` with `ErrorProcessing.ROLL_BACK`.
 
     Args:
         client: the client, of an enterprise user.
@@ -138,8 +144,8 @@ async def sync_product_brands(
 ) -> CatalogueReport[ProductBrandInput]:
     """Write product brands; as `sync_products`, but no row is ever written twice.
 
-    The API does not say that a known brand is updated. So a refused batch is undone by the server before its parts are
-    sent, and a batch whose answer is lost is not sent again: its rows are `unknown`.
+    The API does not say that a known brand is updated. So a batch whose answer is lost is not sent again: its rows are
+    `unknown`.
 
     Operation (Enterprise API only): `POST /product-brands/batch` with `ErrorProcessing.ROLL_BACK`.
 
@@ -167,43 +173,53 @@ class _Catalogue(Generic[R]):
     def __init__(self, *, send: Callable[..., Coroutine[None, None, None]], updates: bool) -> None:
         self._send = send
         self._updates = updates
-        self._processing = ErrorProcessing.KEEP_VALID if updates else ErrorProcessing.ROLL_BACK
         self._requests = 0
+        self._results: list[RowResult[R]] = []
 
     async def sync(self, rows: Iterable[R], batch_size: int) -> CatalogueReport[R]:
         """Write all rows and report each."""
         require_int("batch_size", batch_size, least=1)
         if batch_size > MAX_ROWS:
             raise ConfigurationError(f"batch_size must be at most {MAX_ROWS}: the API takes no more rows in a request")
-        results: list[RowResult[R]] = []
-        for batch in _batches(rows, batch_size):
-            results += sorted(await self._write(batch, hinted=True), key=lambda one: one.index)
-        return CatalogueReport(rows=tuple(results), requests=self._requests)
+        try:
+            for batch in _batches(rows, batch_size):
+                await self._write(batch, hinted=True)
+        except CareCloudError as error:
+            error.report = self._report()
+            raise
+        return self._report()
 
-    async def _write(self, batch: Sequence[_Numbered[R]], *, hinted: bool) -> list[RowResult[R]]:
+    def _report(self) -> CatalogueReport[R]:
+        rows = sorted(self._results, key=lambda one: one.index)
+        return CatalogueReport(rows=tuple(rows), requests=self._requests)
+
+    async def _write(self, batch: Sequence[_Numbered[R]], *, hinted: bool) -> None:
         """Write a batch, in parts if it is refused; `hinted` parts follow what the server names."""
         try:
             await self._post(batch)
-        except OutcomeUnknownError:
-            return _all(batch, RowStatus.UNKNOWN)
         except BadRequestError as error:
             if len(batch) == 1:
-                return _all(batch, RowStatus.REFUSED, error.invalid_params)
-            parts = (_named(batch, error) if hinted else None) or _halves(batch)
+                self._results += _all(batch, RowStatus.REFUSED, error.invalid_params)
+                return
+            for part in (_named(batch, error) if hinted else None) or _halves(batch):
+                await self._write(part, hinted=False)
+        except CareCloudError as error:
+            if not may_have_happened(error):
+                raise
+            self._results += _all(batch, RowStatus.UNKNOWN)
         else:
-            return _all(batch, RowStatus.WRITTEN)
-        return [result for part in parts for result in await self._write(part, hinted=False)]
+            self._results += _all(batch, RowStatus.WRITTEN)
 
     async def _post(self, batch: Sequence[_Numbered[R]]) -> None:
         rows = [row for _, row in batch]
         self._requests += 1
         try:
-            await self._send(rows, error_processing=self._processing)
-        except OutcomeUnknownError:
-            if not self._updates:
+            await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
+        except CareCloudError as error:
+            if not self._updates or not may_have_happened(error):
                 raise
             self._requests += 1
-            await self._send(rows, error_processing=self._processing)
+            await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
 
 
 def _batches(rows: Iterable[R], size: int) -> Iterator[list[_Numbered[R]]]:

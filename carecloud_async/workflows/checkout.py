@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 from attrs import evolve, field, frozen
 
-from carecloud_async.errors import ConfigurationError, OutcomeUnknownError
+from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.models.purchases import (
     BillInput,
     DiscountItemInput,
@@ -20,7 +20,7 @@ from carecloud_async.models.purchases import (
     PaymentVoucherInput,
 )
 from carecloud_async.models.unset import UNSET, Unset
-from carecloud_async.workflows.lost_answers import looked_up
+from carecloud_async.workflows.safe_writes import looked_up, may_have_happened, one_write, same_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,9 @@ async def accept_payment(
 
     try:
         return await ask()
-    except OutcomeUnknownError:
+    except CareCloudError as error:
+        if not may_have_happened(error):
+            raise
         return await ask()
 
 
@@ -191,6 +193,11 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
         BadRequestError: the server refused the bill, for example because a voucher was used meanwhile.
         OutcomeUnknownError: the answer was lost and the purchase does not show up (yet).
     """
+    async with one_write(client, "bill", checkout.store_id.casefold(), bill.bill_id):
+        return await _send(client, checkout, bill)
+
+
+async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
     try:
         purchase_id = await client.purchases.send_purchase(
             store_id=checkout.store_id,
@@ -199,7 +206,9 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
             customer_id=checkout.customer_id,
             bill=bill,
         )
-    except OutcomeUnknownError:
+    except CareCloudError as error:
+        if not may_have_happened(error):
+            raise
         found = await looked_up(find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id))
         if found is None:
             raise
@@ -210,7 +219,8 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
 async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
     """Send a bill unless CareCloud has it: what to do with bills whose fate is not known.
 
-    Let one worker do it: two that look at the same moment both send.
+    Tasks of one client take turns for a bill. Separate processes cannot: two that look at the same moment both send, so
+    let one process resend bills.
 
     Operations: `GET /purchases`, then as `send_purchase`.
 
@@ -222,8 +232,9 @@ async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalB
     Raises:
         CareCloudError: as `send_purchase`.
     """
-    found = await find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id)
-    return found or await send_purchase(client, checkout=checkout, bill=bill)
+    async with one_write(client, "bill", checkout.store_id.casefold(), bill.bill_id):
+        found = await find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id)
+        return found or await _send(client, checkout, bill)
 
 
 async def cancel_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
@@ -273,6 +284,6 @@ async def find_purchase(client: CareCloud, *, store_id: str, bill_id: str) -> Se
         bill_id: id of the bill in the shop's own system.
     """
     async for purchase in client.purchases.list(store_id=store_id, external_purchase_id=bill_id).fresh():
-        if purchase.external_purchase_id == bill_id and purchase.store_id in {None, "", store_id}:
+        if purchase.external_purchase_id == bill_id and (not purchase.store_id or same_id(purchase.store_id, store_id)):
             return SentPurchase(purchase_id=purchase.purchase_id, bill_id=bill_id, was_there=True)
     return None

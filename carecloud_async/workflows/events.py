@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from carecloud_async.errors import BadRequestError, ConfigurationError, OutcomeUnknownError
-from carecloud_async.workflows.lost_answers import looked_up
+from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError
+from carecloud_async.workflows.safe_writes import looked_up, may_have_happened, same_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,14 +48,14 @@ async def record_event(
     Raises:
         ConfigurationError: the event names its customer in two ways or in none; nothing was sent.
         BadRequestError: the server refused the event.
-        OutcomeUnknownError: the answer was lost and the event does not show up yet; call again: the server refuses a
-            second one with the same ids.
+        OutcomeUnknownError: the answer was lost and the event does not show up yet; call again at any time: the server
+            refuses a second one with the same ids.
     """
     _require_one_customer(event)
     try:
         event_id = await client.events.create(event, property_records=property_records)
-    except (OutcomeUnknownError, BadRequestError) as error:
-        if isinstance(error, BadRequestError) and not _exists(error):
+    except CareCloudError as error:
+        if not _exists(error) and not may_have_happened(error):
             raise
         found = await looked_up(_find(client, event))
         if found is None:
@@ -73,8 +73,9 @@ def _require_one_customer(event: EventInput) -> None:
         )
 
 
-def _exists(error: BadRequestError) -> bool:
-    return error.has_reason("relation_already_exists") or error.has_reason("already_exists")
+def _exists(error: CareCloudError) -> bool:
+    known = ("relation_already_exists", "already_exists")
+    return isinstance(error, BadRequestError) and any(map(error.has_reason, known))
 
 
 async def _find(client: CareCloud, event: EventInput) -> Event | None:
@@ -85,8 +86,8 @@ async def _find(client: CareCloud, event: EventInput) -> Event | None:
     async for one in listing.fresh():
         if (
             one.external_id == event.external_id
-            and one.event_type_id == event.event_type_id
-            and customer_id in {None, one.customer_id}
+            and same_id(one.event_type_id, event.event_type_id)
+            and (customer_id is None or same_id(one.customer_id, customer_id))
             and (one.secondary_external_id or "") == (event.secondary_external_id or "")
         ):
             return one

@@ -62,6 +62,10 @@ async def called(sandbox, connect, operation, interface):
             body["bearer_token"] = token
         if "token_request_id" in body:
             body = await handed_over(sandbox, connect)
+        if operation.operation_id == "postAssignCard":  # one card of a type for each customer
+            cards = sandbox.records("cards")
+            for held in [one["card_id"] for one in cards if one["card_type_id"] == body["card_type_id"]]:
+                cards.delete(held)
         options = {"json": body} if operation.body else {}
         path = path_of(sandbox, operation, token)
         return await api.call(operation.verb, path, token=token, params=query, **options)

@@ -3,7 +3,7 @@
 import pytest
 from workflow_server import RefusedError, page
 
-from carecloud_async import BadRequestError, ConflictError, OutcomeUnknownError
+from carecloud_async import BadRequestError, ConflictError, ConnectionFailedError, OutcomeUnknownError
 from carecloud_async.workflows import AssignedCard, CardOrigin, assign_card, assign_card_number
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +19,16 @@ def card(card_id, customer_id=None, *, number="1000", kind="plastic", state=1):
         "card_type_id": kind,
         "state": state,
     }
+
+
+def stock(server, cards, operation):
+    """Make `operation` the one by which the card 1000 is given."""
+    if operation == "PUT /cards/{}":
+        cards.append(card("free"))
+    elif operation == "POST /cards/actions/assign-free-card":
+        cards.append(card("free"))
+        # A customer's client sees none but the customer's own cards.
+        server.on("GET /cards", lambda sent: page("cards", *(c for c in cards if c["customer_id"])))
 
 
 @pytest.fixture
@@ -44,7 +54,12 @@ def cards(server):
             )
         }
 
+    def named():
+        return next(c for c in cards if c["card_id"] == server.requests[-1][0].rpartition("/")[2])
+
     # Filters are dropped: the workflows must look for themselves.
+    server.on("GET /cards/{}", lambda sent: named())
+    server.on("PUT /cards/{}", lambda sent: named().update(sent["card"]))
     server.on("GET /cards", lambda sent: page("cards", *cards))
     server.on("POST /cards/actions/assign-free-card", assign)
     server.on("POST /cards/actions/validate-free-card", is_free)
@@ -112,40 +127,41 @@ async def test_a_number_that_nobody_knows_becomes_a_card(client, server, cards):
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (card("johns", "john"), "somebody else"),
+        (card("johns", "john"), "another customer"),
         (card("blocked", state=0), "not free"),
         (card("mine", "jane", state=0), "blocked"),
         (card("digital", kind="digital"), "another type"),
     ],
-    ids=["somebody else's", "blocked", "blocked own", "another type"],
+    ids=["another customer's", "blocked", "blocked own", "another type"],
 )
 async def test_a_card_that_cannot_be_given_is_a_conflict(client, server, cards, found, words):
     """Nothing is written for somebody else's card, a blocked one or one of another type."""
     cards.append(found)
     with pytest.raises(ConflictError, match=words):
         await assign_card_number(client, **JANE, card_number="1000")
-    assert not server.sent("POST /cards")
-    assert not server.sent("POST /cards/actions/assign-free-card")
+    assert not any(server.sent(operation) for operation in WRITES)
 
 
-@pytest.mark.parametrize("operation", ["POST /cards", "POST /cards/actions/assign-free-card"])
+WRITES = ["POST /cards", "POST /cards/actions/assign-free-card", "PUT /cards/{}"]
+
+
+@pytest.mark.parametrize("operation", WRITES)
 async def test_a_lost_card_is_looked_up_by_its_number(client, server, cards, operation):
     """The card says whose it is; nothing is sent twice."""
-    if operation != "POST /cards":
-        cards.append(card("free"))
+    stock(server, cards, operation)
     server.lose(operation)
     made = await assign_card_number(client, **JANE, card_number="1000")
     assert made.card_id == cards[0]["card_id"]
+    assert made.origin is (CardOrigin.CREATED if operation == "POST /cards" else CardOrigin.ASSIGNED)
     assert len(server.sent(operation)) == 1
 
 
-@pytest.mark.parametrize("operation", ["POST /cards", "POST /cards/actions/assign-free-card"])
+@pytest.mark.parametrize("operation", WRITES)
 async def test_a_card_that_cannot_be_looked_up_stays_unknown(client, server, cards, operation):
     """If the server is away after a lost answer, the error says that the card may be assigned."""
-    if operation != "POST /cards":
-        cards.append(card("free"))
+    stock(server, cards, operation)
     server.fail_after(operation, status=503)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises((OutcomeUnknownError, ConnectionFailedError)):
         await assign_card_number(client, **JANE, card_number="1000")
 
 
@@ -161,10 +177,75 @@ async def test_a_quicker_till_keeps_its_card(client, server, cards):
     """If somebody else got the card between the look and the write, the conflict says so."""
     cards.append(card("free"))
 
-    def refuse(sent):
+    def read(sent):
         cards[0]["customer_id"] = "john"
-        raise RefusedError(400, ("card_number", "not_found"))
+        return cards[0]
+
+    server.on("GET /cards/{}", read)
+    with pytest.raises(ConflictError, match="another customer"):
+        await assign_card_number(client, **JANE, card_number="1000")
+
+
+@pytest.mark.parametrize("operation", WRITES)
+@pytest.mark.parametrize("status", [500, 504])
+async def test_a_server_error_after_the_write_is_looked_up(client, server, cards, operation, status):
+    """A gateway's 504 can hide a card that was given: it is found, and nothing is sent twice."""
+    stock(server, cards, operation)
+    server.lose(operation, status=status)
+    made = await assign_card_number(client, **JANE, card_number="1000")
+    assert made.card_id == cards[0]["card_id"]
+    assert len(server.sent(operation)) == 1
+
+
+async def test_a_server_error_after_an_assignment_is_looked_up(client, server, cards):
+    """A server error after an assignment without a number is looked up by customer and type."""
+    cards += [card("free"), card("free too")]
+    server.lose("POST /cards/actions/assign-free-card", status=504)
+    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.ASSIGNED)
+
+
+async def test_an_expired_card_is_not_held(client, cards):
+    """A card whose validity ended in the project's time does not count, one that ends later does."""
+    cards += [
+        {**card("old", "jane"), "valid_to": "2001-01-01 00:00:00"},
+        {**card("zero", "john"), "valid_to": "0000-00-00 00:00:00"},
+        card("free"),
+    ]
+    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.ASSIGNED)
+    cards[2]["valid_to"] = "2999-01-01 00:00:00"
+    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.HELD)
+
+
+async def test_ids_in_another_case_are_the_same(client, server, cards):
+    """A server that writes its ids in capitals has the same customer and type."""
+    cards.append({**card("mine", "JANE"), "card_type_id": "PLASTIC"})
+    assert (await assign_card(client, **JANE)).origin is CardOrigin.HELD
+    assert (await assign_card_number(client, **JANE, card_number="1000")).origin is CardOrigin.HELD
+
+
+async def test_another_process_is_quicker_with_a_card(client, server, cards):
+    """A refused assignment finds the card that another process gave the customer meanwhile."""
+    cards.append(card("free"))
+
+    def refuse(sent):
+        cards[0]["customer_id"] = "jane"
+        raise RefusedError(400, ("card_type_id", "relation_already_exists"))
 
     server.on("POST /cards/actions/assign-free-card", refuse)
-    with pytest.raises(ConflictError, match="somebody else"):
-        await assign_card_number(client, **JANE, card_number="1000")
+    assert await assign_card(client, **JANE) == AssignedCard(card_id="free", origin=CardOrigin.HELD)
+
+
+async def test_a_card_number_is_in_no_captured_variable(client, server, cards):
+    """Error reporters that keep local variables do not learn the number."""
+    cards.append(card("johns", "john", number="7700000000017"))
+    with pytest.raises(ConflictError) as caught:
+        await assign_card_number(client, **JANE, card_number="7700000000017")
+    frames = [frame for frame in iterate(caught.tb) if "/carecloud_async/" in frame.f_code.co_filename]
+    assert len(frames) >= 2
+    assert not [name for frame in frames for name, value in frame.f_locals.items() if "7700000000017" in repr(value)]
+
+
+def iterate(traceback):
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next

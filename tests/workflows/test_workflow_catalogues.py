@@ -1,12 +1,15 @@
 """Catalogues in batches: each row has its outcome."""
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from workflow_server import RefusedError, Server
 
-from carecloud_async import ConfigurationError, PermissionDeniedError
+from carecloud_async import ApiError, CareCloud, ConfigurationError, PermissionDeniedError
 from carecloud_async.models import PluIdInput, ProductBrandInput, ProductGroupInput, ProductInput
+from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import RowStatus, sync_product_brands, sync_product_groups, sync_products
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +49,7 @@ async def test_good_rows_go_in_batches(client, server):
     report = await sync_products(client, products=(one for one in products(2500)))
     sent = server.sent("POST /products/batch")
     assert [len(one["products"]) for one in sent] == [1000, 1000, 500]
-    assert {one["error_processing"] for one in sent} == {2}
+    assert {one["error_processing"] for one in sent} == {1}
     assert (report.written, report.requests, len(kept)) == (2500, 3, 2500)
     assert [one.index for one in report.rows] == list(range(2500))
     assert report.rows[1234].row.name == "product 1234"
@@ -112,7 +115,7 @@ async def test_a_batch_that_is_lost_twice_is_unknown(client, server):
 
 
 async def test_brands_are_never_written_twice(client, server):
-    """Refused batches are rolled back before their parts are sent, and a lost batch is not sent again."""
+    """A lost batch of brands is not sent again, since a brand that is known may become a second one."""
     kept = catalogue(server, {"brand 2"}, name="product_brands")
     rows = [ProductBrandInput(name=f"brand {n}", external_id=str(n)) for n in range(5)]
     report = await sync_product_brands(client, product_brands=rows)
@@ -122,6 +125,62 @@ async def test_brands_are_never_written_twice(client, server):
     server.lose("POST /product-brands/batch")
     report = await sync_product_brands(client, product_brands=rows[:2])
     assert (len(report.unknown), report.requests) == (2, 1)
+
+
+@pytest.mark.parametrize("report", [True, False], ids=["400", "204"])
+async def test_refused_rows_are_never_called_written(report):
+    """Whatever the server answers where it keeps valid rows, the rows that it refused are reported as refused."""
+    sandbox = Sandbox(customers=3, records=0)
+    sandbox.settings.batch_report = report
+    rows = products(20)
+    rows[7] = ProductInput(name="", plu_ids=[])
+    rows[13] = ProductInput(name="no code", plu_ids=[PluIdInput(list_code="GLOBAL", code="")])
+    async with CareCloud(
+        "sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), rate_limit=None
+    ) as client:
+        found = await sync_products(client, products=rows)
+    kept = [one["name"] for one in sandbox.records("products")]
+    assert [one.index for one in found.refused] == [7, 13]
+    assert found.written == len(kept) == 18
+    assert sorted(kept) == sorted(one.name for one in rows if one.name.startswith("product"))
+
+
+@pytest.mark.parametrize("status", [403, 401, 404])
+async def test_a_run_that_ends_in_an_error_has_a_report(client, server, status):
+    """The error carries what was written before it; rows without a result were not written."""
+    kept = catalogue(server, {"product 1"})
+    good = server.handlers["POST\\ /products/batch"]
+
+    def refuse_later(sent):
+        if "product 4" in {row["name"] for row in sent["products"]}:
+            raise RefusedError(status)
+        return good(sent)
+
+    server.on("POST /products/batch", refuse_later)
+    with pytest.raises(ApiError) as caught:
+        await sync_products(client, products=products(6), batch_size=2)
+    report = pickle.loads(pickle.dumps(caught.value)).report
+    assert [(one.index, one.status) for one in report.rows] == [
+        (0, RowStatus.WRITTEN),
+        (1, RowStatus.REFUSED),
+        (2, RowStatus.WRITTEN),
+        (3, RowStatus.WRITTEN),
+    ]
+    assert sorted(kept) == ["product 0", "product 2", "product 3"]
+    assert report.requests >= 5
+
+
+@pytest.mark.parametrize("status", [500, 504])
+async def test_a_server_error_of_a_batch_is_a_lost_answer(client, server, status):
+    """A batch that may have been written is sent once more where rows are updated, and unknown where they are not."""
+    kept = catalogue(server)
+    server.lose("POST /products/batch", status=status)
+    report = await sync_products(client, products=products(2))
+    assert (report.written, report.requests, len(kept)) == (2, 2, 4)
+    catalogue(server, name="product_brands")
+    server.lose("POST /product-brands/batch", status=status)
+    brands = await sync_product_brands(client, product_brands=[ProductBrandInput(name="b", external_id="1")])
+    assert (len(brands.unknown), brands.requests) == (1, 1)
 
 
 async def test_a_client_without_the_right_is_no_outcome_of_rows(client, server):

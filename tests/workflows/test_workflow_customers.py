@@ -67,7 +67,48 @@ async def test_an_external_id_finds_its_customer(client, server, records):
     records.append(record("jane"))
     assert await find_customer(client, **IDS) == "jane"
     sent = server.sent("GET /customer-source-records")[0]
-    assert (sent["customer_source_id"], sent["external_id"]) == ("shop", "7")
+    assert (sent["customer_source_id"], sent["external_ids[]"], sent["external_id"]) == ("shop", "7", "7")
+
+
+async def test_a_second_id_is_trusted_where_the_filter_is(client, server, records):
+    """A record that shows another id is the customer's only if the server finds nobody by an id that nobody has."""
+    records.append(record("jane", external_id="8"))
+    assert await find_customer(client, **IDS) is None
+    server.on(
+        "GET /customer-source-records",
+        lambda sent: page("customer_source_records", *(records if sent["external_ids[]"] == "7" else ())),
+    )
+    assert await find_customer(client, **IDS) == "jane"
+    records.append(record("john"))
+    with pytest.raises(ConflictError, match="2 customers"):
+        await find_customer(client, **IDS)
+
+
+async def test_ids_in_another_case_are_the_same(client, server, records):
+    """Ids of the server are compared without regard to case, external ids with it."""
+    records += [record("JANE", source="SHOP"), record("jane"), record("john", external_id="a")]
+    assert await find_customer(client, **IDS) in {"jane", "JANE"}
+    await link_customer(client, customer_id="Jane", **IDS)
+    server.on(
+        "GET /customer-source-records", lambda sent: page("customer_source_records", record("x", external_id="a"))
+    )
+    assert await find_customer(client, customer_source_id="shop", external_id="A") is None
+
+
+@pytest.mark.parametrize("status", [500, 503, 504])
+async def test_a_server_error_after_a_creation_is_looked_up(client, server, creating, status):
+    """A gateway's 504 can hide a customer who was created: it is found, and nothing is sent twice."""
+    server.lose("POST /customers", status=status)
+    assert await sync_customer(client, **IDS, customer=JANE) == SyncedCustomer(customer_id="new", created=True)
+    assert len(server.sent("POST /customers")) == 1
+
+
+async def test_a_server_error_after_a_sign_up_is_looked_up(client, server):
+    """The same for a sign-up, by e-mail and password."""
+    server.on("POST /customers", {"customer_id": "new"})
+    server.lose("POST /customers", status=504)
+    server.on("POST /customers/actions/verify-credentials", {"customer_id": "new"})
+    assert await sign_up(client, customer=JANE, customer_source=SOURCE, password="Horse-7", consents={}) == "new"
 
 
 async def test_a_dropped_filter_finds_no_stranger(client, records):

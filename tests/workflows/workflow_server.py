@@ -44,8 +44,11 @@ class Server:
         pattern = re.escape(name).replace(r"\{\}", "[^/]+")
         self.handlers[pattern] = handler if callable(handler) else lambda sent: handler
 
-    def lose(self, name, *, times=1):
-        """Lose the next answers of an operation, after its handler has done its work."""
+    def lose(self, name, *, times=1, status=None):
+        """Lose the next answers of an operation, after its handler has done its work.
+
+        With a status the answer is not lost but is an error, as a gateway's 504.
+        """
         pattern = re.escape(name).replace(r"\{\}", "[^/]+")
         handler, left = self.handlers[pattern], times
 
@@ -55,7 +58,7 @@ class Server:
             if left == 0:
                 self.handlers[pattern] = handler
             handler(sent)
-            raise LostAnswerError
+            raise LostAnswerError if status is None else RefusedError(status)
 
         self.handlers[pattern] = losing
 

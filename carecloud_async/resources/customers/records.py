@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
+from carecloud_async.resources.batches import batches
 from carecloud_async.resources.declare import Paging, Resource, deletes, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
@@ -95,13 +96,14 @@ class CustomerPropertyRecords(
     async def delete(self, property_record_id: str) -> None:
         """Delete the property record (`DELETE /customers/{customer_id}/property-records/{property_record_id}`)."""
 
-    @posts("postSubCustomerPropertiesBatch", "/customers/{customer_id}/property-records/batch")
+    @batches("postSubCustomerPropertiesBatch", "/customers/{customer_id}/property-records/batch")
     async def batch(
         self, property_records: Sequence[PropertyRecordInput], *, error_processing: int | None = None
     ) -> None:
         """Write up to 1,000 property records (`POST /customers/{customer_id}/property-records/batch`).
 
-        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything.
+        `error_processing` is an `ErrorProcessing`; left out, one error undoes everything. With `KEEP_VALID` a success
+        does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
 

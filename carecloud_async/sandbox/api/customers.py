@@ -130,6 +130,7 @@ async def create(state: SandboxState, call: Call) -> Answer:
         record = {name: value for name, value in customer.items() if name not in READ_ONLY}
         record["personal_information"] = _dated_consents(state, customer["personal_information"], before=None)
         customer_id = state.customers.insert(record, account=account)
+        _write_properties(state, account.property_records, customer_id=customer_id)
         _record_source(state, account.customer_source, customer_id=customer_id)
     if autologin and call.device is not None:
         state.device_tokens.bind(call.device.token_id, customer_id=customer_id)
@@ -157,6 +158,8 @@ async def replace(state: SandboxState, call: Call) -> Answer:
         after["last_change"] = state.local(state.clock.now())
         state.customers.replace(call.path["customer_id"], after)
         state.customers.set_account(call.path["customer_id"], **changes)
+        if "property_records" in body:
+            _write_properties(state, changes["property_records"], customer_id=call.path["customer_id"])
     return no_content()
 
 
@@ -204,11 +207,18 @@ def _dated_consents(state: SandboxState, person: JsonObject, *, before: JsonObje
     return after
 
 
+def _write_properties(state: SandboxState, records: Sequence[JsonObject], *, customer_id: str) -> None:
+    now = state.local(state.clock.now())
+    table = state.tables.table("/customers/{customer_id}/property-records", customer_id)
+    table.refill({**record, "last_change": now} for record in records)
+
+
 def _record_source(state: SandboxState, source: JsonObject, *, customer_id: str) -> None:
     # Only an external id is looked for afterwards; without one the tables need not be read.
-    if source.get("external_id"):
+    shown = source.get("external_id") or next(iter(source.get("external_ids") or ()), None)
+    if shown:
         now = state.local(state.clock.now())
-        record = {**source, "customer_id": customer_id, "last_change": now}
+        record = {**source, "external_id": shown, "customer_id": customer_id, "last_change": now}
         state.tables.table("/customer-source-records").insert(record)
 
 

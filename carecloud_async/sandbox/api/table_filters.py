@@ -21,6 +21,8 @@ Test: TypeAlias = Callable[[JsonObject], bool]
 Filter: TypeAlias = Callable[[tuple[str, ...], str], Test]
 """Makes the test for the values that were sent and the time now, as the API writes it."""
 
+HIDDEN_IDS: Final = "external_ids"
+"""The external ids that a record holds beside the one that it shows; answers leave them out."""
 _BY_PART: Final = ("name", "title", "note", "text")
 _ALIASES: Final = {"reservation_state": "actual_state", "visible_for_customer": "visibility_for_customer"}
 VALIDITY: Final = ("is_valid", "valid_only", "valid_now")
@@ -75,6 +77,8 @@ def _filter(plans: Plans, schema: str, parameter: Field, noun: str) -> Filter | 
         return None if field is None else _limit(field, latest=name.endswith("_to"))
     for candidate in _candidates(name, noun):
         path = plans.path_to(schema, candidate)
+        if name == "external_ids" and path is not None:
+            return _any_of(_equals(path), _equals((HIDDEN_IDS,)))
         if path is not None:
             return _contains(path) if candidate.endswith(_BY_PART) else _equals(path)
     return None
@@ -120,6 +124,14 @@ def _equals(path: tuple[str, ...]) -> Filter:
     def made(values: tuple[str, ...], _now: str) -> Test:
         wanted = {_text(value) for value in values}
         return lambda record: any(_text(value) in wanted for value in values_at(record, path) if value is not None)
+
+    return made
+
+
+def _any_of(*filters: Filter) -> Filter:
+    def made(values: tuple[str, ...], now: str) -> Test:
+        tests = [one(values, now) for one in filters]
+        return lambda record: any(passes(record) for passes in tests)
 
     return made
 

@@ -41,6 +41,18 @@ def rows_of(fields: tuple[Field, ...]) -> Field | None:
     return next((field for field in fields if field.many and field.required and "." not in field.name), None)
 
 
+def faults_of_rows(plans: Plans, field: Field, rows: list[Any]) -> list[list[InvalidParam]]:
+    """What is at fault in each row of a batch.
+
+    Args:
+        plans: The tables.
+        field: The field of the body that holds the rows.
+        rows: The rows.
+    """
+    named = ((f"{field.name}.{number}", row) for number, row in enumerate(rows))
+    return [list(_faults_of_value(plans, field, row, name=name)) for name, row in named]
+
+
 def read_only_names(plans: Plans, fields: tuple[Field, ...]) -> tuple[str, ...]:
     """Dotted names within a body's record that only the server sets."""
     wrapper = wrapper_of(plans, fields)

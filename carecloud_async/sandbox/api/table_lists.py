@@ -8,7 +8,7 @@ from carecloud_async.sandbox.api.answer import Answer
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.listing import PageSource, page_answer, places, tell_hook
 from carecloud_async.sandbox.api.parameters import Window, window_of
-from carecloud_async.sandbox.api.table_filters import VALIDITY, Test, filters_for, sort_key, values_at
+from carecloud_async.sandbox.api.table_filters import HIDDEN_IDS, VALIDITY, Test, filters_for, sort_key, values_at
 from carecloud_async.sandbox.api.table_request import TableHandler, own_customer
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.draw import hex_id
@@ -50,7 +50,7 @@ class TableList(TableHandler):
             if window.descending:
                 found = found[::-1]
             shown = [found[place] for place in places(state, window, total=len(found))]
-            records = [table.record(record_id) for record_id in shown]
+            records = [_shown(table.record(record_id)) for record_id in shown]
             served = PageSource(
                 template=self._api.template,
                 key=self._api.key,
@@ -75,6 +75,8 @@ class TableList(TableHandler):
     ) -> list[str]:
         now = state.local(state.clock.now())
         sent = {name: values for name in self._filters if (values := self._sent(call, arguments, name))}
+        if "external_ids" in sent:
+            sent.pop("external_id", None)  # the older filter is ignored beside the newer one
         shuffled = state.settings.unstable_ties and sort_field is not None
 
         def find() -> list[str]:
@@ -123,3 +125,9 @@ class TableList(TableHandler):
         if self._plan.scope != "share" or name is None:
             return True
         return number == 0 or hex_id(call.path[name] + record_id)[-1] in "01"
+
+
+def _shown(record: JsonObject) -> JsonObject:
+    if HIDDEN_IDS not in record:
+        return record
+    return {name: value for name, value in record.items() if name != HIDDEN_IDS}

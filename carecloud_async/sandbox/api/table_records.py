@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+import attrs
 
 from carecloud_async.sandbox.api.answer import Answer, data_answer, no_content
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.problems import forbidden, not_found
+from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, forbidden, not_found
 from carecloud_async.sandbox.api.table_effects import EFFECTS, Action
-from carecloud_async.sandbox.api.table_input import rows_of, wrapper_of
+from carecloud_async.sandbox.api.table_input import faults_of_rows, rows_of, wrapper_of
 from carecloud_async.sandbox.api.table_request import TableHandler, own_customer
-from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.facts import Field
 from carecloud_async.sandbox.state.plans import TablePlan
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.tables import Table
 
-_SAME = ("external_id", "code")
+MOST_ROWS: Final = 1000
+_KEEP_VALID: Final = 2
+_SAME: Final = ("external_id", "code")
 """Fields by which a batch knows a record that it brings without an id."""
 
 
@@ -90,10 +94,14 @@ class TableRecord(TableHandler):
     async def batch(self, state: SandboxState, call: Call) -> Answer:
         """Create or change each record of a batch; one without an id is known by its external id or code.
 
+        One row at fault undoes everything, unless the body asks to keep the valid rows.
+
         Raises:
-            RefusalError: 404 or 403 for a parent as for `read`, 400 for a body that is not valid.
+            RefusalError: 404 or 403 for a parent as for `read`, 400 for a body that is not valid, or for rows at fault
+                beside the valid ones that were kept.
         """
         self.check_path(state, call)
+        call, faults = self._valid_rows(call)
         body = self.arguments(state, call)
         collection = self._api.template.removesuffix("/batch")
         if collection not in self._plans.lists:
@@ -106,7 +114,24 @@ class TableRecord(TableHandler):
                     table.insert(self._new(state, call, table.plan, row))
                 else:
                     table.update(record_id, row)
+        if faults and state.settings.batch_report:
+            raise bad_request(*faults)
         return no_content()
+
+    def _valid_rows(self, call: Call) -> tuple[Call, list[InvalidParam]]:
+        """Check the number of rows; where the valid ones are to be kept, take the others out."""
+        field, body = rows_of(self._api.body), call.json()
+        rows = None if field is None else body.get(field.name)
+        if field is None or not isinstance(rows, list):
+            return call, []
+        if not 1 <= len(rows) <= MOST_ROWS:
+            raise bad_request(InvalidParam(name=field.name, reason="not_allowed_value" if rows else "empty"))
+        if body.get("error_processing") != _KEEP_VALID:
+            return call, []
+        faults = faults_of_rows(self._plans, field, rows)
+        valid = [row for row, found in zip(rows, faults, strict=True) if not found]
+        kept = attrs.evolve(call, body=json_bytes({**body, field.name: valid}, pretty=False))
+        return kept, [fault for found in faults for fault in found]
 
     async def delete_batch(self, state: SandboxState, call: Call) -> Answer:
         """Delete each record of a batch that exists.
@@ -212,11 +237,7 @@ class TableRecord(TableHandler):
             for plan in self._plans.tables.values():
                 below = plan.name.startswith(f"{self._api.template}/{{") and plan.name.count("/") == 3
                 if isinstance(rows, list) and below and plan.name.endswith(f"/{field.name.replace('_', '-')}"):
-                    table = state.tables.table(plan.name, record_id)
-                    for made in table.ids():
-                        table.delete(made)
-                    for row in rows:
-                        table.insert(row)
+                    state.tables.table(plan.name, record_id).refill(rows)
 
     def _same(self, table: Table, row: JsonObject) -> str | None:
         record_id = row.get(table.plan.id_field or "")

@@ -30,6 +30,7 @@ class Settings:
         set_cookies: Whether each answer sets a cookie.
         date_header: Whether answers carry `Date`.
         request_id_header: Whether answers carry `X-Request-Id`.
+        batch_report: Whether a batch that kept its valid rows answers 400 with the rows at fault; otherwise 204.
     """
 
     zone: ZoneInfo
@@ -49,6 +50,7 @@ class Settings:
     set_cookies: bool = False
     date_header: bool = True
     request_id_header: bool = True
+    batch_report: bool = True
 
 
 @attrs.define(kw_only=True)

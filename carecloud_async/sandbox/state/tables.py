@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from threading import RLock
 from typing import Final
@@ -158,6 +158,14 @@ class Table:
             self._records.pop(record_id, None)
             self._changed()
 
+    def refill(self, records: Iterable[JsonObject]) -> None:
+        """Put other records in the place of all that are there."""
+        with self._lock:
+            for record_id in self.ids():
+                self.delete(record_id)
+            for record in records:
+                self.insert(record)
+
     def search(self, key: object, find: Callable[[], list[str]]) -> list[str]:
         """The ids that a search finds, remembered until a record changes, since pages come in rows.
 
@@ -259,9 +267,12 @@ class Tables:
         def new_id(number: int) -> str:
             return self._id(plan, number, parent_id)
 
+        # A customer who was created later begins without records.
+        slot = self._customers.slot(parent_id or "") if plan.parent_name == "customer_id" else None
+        count = self._count if slot is None or slot < self._customers.seeded else 0
         return Table(
             plan,
-            [new_id(number) for number in range(self._count)],
+            [new_id(number) for number in range(count)],
             make=make,
             new_id=new_id,
             timestamp=self._timestamp,

@@ -1,0 +1,59 @@
+"""One holder a key at a time, on asyncio and trio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+
+import anyio
+from attrs import define, field
+
+__all__ = ["KeyedLock"]
+
+
+@define(eq=False)
+class _Entry:
+    """The lock of one key.
+
+    Attributes:
+        lock: the lock.
+        users: tasks that hold it or wait for it.
+    """
+
+    lock: anyio.Lock = field(factory=anyio.Lock)
+    users: int = 0
+
+
+class KeyedLock:
+    """Locks by key: two tasks with the same key take turns in the order in which they came, others do not wait.
+
+    A key is forgotten when its last task leaves, however it leaves, so memory does not grow with the keys.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[Hashable, _Entry] = {}
+
+    def __len__(self) -> int:
+        """Number of keys that are held or waited for."""
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        # Keys are external ids and card numbers.
+        return f"<KeyedLock with {len(self)} keys>"
+
+    @asynccontextmanager
+    async def hold(self, key: Hashable) -> AsyncIterator[None]:
+        """Hold the lock of a key in a block: `async with lock.hold(key):`. It is not reentrant.
+
+        Args:
+            key: what must not be written twice at once.
+        """
+        entry = self._entries.setdefault(key, _Entry())
+        entry.users += 1
+        try:
+            async with entry.lock:
+                yield
+        finally:
+            entry.users -= 1
+            if not entry.users:
+                del self._entries[key]

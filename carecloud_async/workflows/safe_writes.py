@@ -1,0 +1,62 @@
+"""What all writing workflows need: one write a key at a time, and a look-up after a lost answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from carecloud_async.errors import ApiError, CareCloudError, ResponseError, ServerError, TransportError
+
+if TYPE_CHECKING:
+    from carecloud_async.client import CareCloud
+
+__all__ = ["looked_up", "may_have_happened", "one_write", "same_id"]
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def one_write(client: CareCloud, *key: str) -> AsyncIterator[None]:
+    """Hold a key while it is looked up and written, so that tasks of one client and its views do not double it.
+
+    Args:
+        client: the client.
+        *key: what names the record: its kind, then its ids.
+
+    Raises:
+        ClientClosedError: the client is closed.
+        WrongEventLoopError: the client belongs to another event loop.
+    """
+    context = client._caller.context
+    context.check()  # a task of another event loop must fail here, not wait for the lock
+    async with context.writes.hold(key):
+        yield
+
+
+def may_have_happened(error: CareCloudError) -> bool:
+    """Return whether a write that raised this error may have been made: then look before sending it again."""
+    known: bool | None = getattr(error, "may_have_happened", None)
+    if known is not None:
+        return known
+    return isinstance(error, TransportError | ResponseError | ServerError)
+
+
+async def looked_up(search: Awaitable[T | None]) -> T | None:
+    """Return what a search finds, or `None` if it fails on its way.
+
+    The connection that lost an answer is likely to fail again. If that error were raised, it would hide that the write
+    may have happened, and its `is_retryable` would invite a second one: the caller raises the first error instead.
+
+    Raises:
+        ConflictError: the search found what it must not.
+    """
+    try:
+        return await search
+    except (TransportError, ApiError, ResponseError):
+        return None
+
+
+def same_id(one: str | None, other: str | None) -> bool:
+    """Return whether two ids of the server are the same; a server may write its ids in another case."""
+    return one is not None and other is not None and one.casefold() == other.casefold()

@@ -1,0 +1,126 @@
+"""Writes with rules of their own: cards that are assigned, batches in both modes, second external ids."""
+
+import pytest
+
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def sandbox():
+    sandbox = Sandbox(customers=5, records=2)
+    sandbox.settings.uneven_names = False
+    return sandbox
+
+
+async def reasons(answer):
+    return [(one["name"], one["reason"]) for one in answer.json()["error"]["error_data"]["invalid_params"]]
+
+
+async def test_a_customer_gets_one_card_of_a_type(sandbox, enterprise, token):
+    """A free card of the type is assigned, then a second one is refused, whatever became of the first."""
+    cards = sandbox.records("cards")
+    blocked = cards.insert({"card_type_id": "t", "card_number": "6", "customer_id": None, "state": 0})
+    free = cards.insert({"card_type_id": "t", "card_number": "7", "customer_id": None, "state": 1})
+    body = {"card_type_id": "t", "customer_id": FIRST_CUSTOMER_ID}
+    path = "/cards/actions/assign-free-card"
+
+    async def is_free(number):
+        asked = {"card_number": number}
+        answer = await enterprise.call("POST", "/cards/actions/validate-free-card", token=token, json=asked)
+        return answer.json()["data"]["is_free_to_use"]
+
+    assert [await is_free(number) for number in ("6", "7", "8")] == [False, True, False]
+    answer = await enterprise.call("POST", path, token=token, json={**body, "card_number": "6"})
+    assert await reasons(answer) == [("card_number", "not_found")]
+    answer = await enterprise.call("POST", path, token=token, json=body)
+    assert answer.json()["data"] == {"card_id": free}
+    cards.update(free, {"state": 0})
+    assert not await is_free("7")
+    answer = await enterprise.call("POST", path, token=token, json=body)
+    assert await reasons(answer) == [("card_type_id", "relation_already_exists")]
+    assert cards.get(blocked)["customer_id"] is None
+
+
+async def test_the_pool_does_not_run_dry(sandbox, enterprise, token):
+    """Without a free card of the type a new one is assigned; an unknown customer is refused."""
+    body = {"card_type_id": "t", "customer_id": FIRST_CUSTOMER_ID}
+    answer = await enterprise.call("POST", "/cards/actions/assign-free-card", token=token, json=body)
+    assert sandbox.records("cards").get(answer.json()["data"]["card_id"])["card_type_id"] == "t"
+    body["customer_id"] = "nobody"
+    answer = await enterprise.call("POST", "/cards/actions/assign-free-card", token=token, json=body)
+    assert await reasons(answer) == [("customer_id", "not_found")]
+
+
+async def test_a_customer_assigns_to_nobody_else(sandbox, customer):
+    """On the customer interface the customer is the logged-in one and need not be named."""
+    token = await customer.device_token()
+    await customer.customer_login(token)
+    path = "/cards/actions/assign-free-card"
+    answer = await customer.call("POST", path, token=token, json={"card_type_id": "t"})
+    assert sandbox.records("cards").get(answer.json()["data"]["card_id"])["customer_id"] == FIRST_CUSTOMER_ID
+    other = {"card_type_id": "t", "customer_id": sandbox.customers.id_at(1)}
+    answer = await customer.call("POST", path, token=token, json=other)
+    assert await reasons(answer) == [("customer_id", "not_belong_to_logged_in_customer")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "report", "status", "kept"),
+    [(None, True, 400, 0), (1, True, 400, 0), (2, True, 400, 2), (2, False, 204, 2)],
+)
+async def test_a_batch_keeps_its_valid_rows_on_request(enterprise, token, sandbox, mode, report, status, kept):
+    """One row at fault undoes a batch; with mode 2 the others are kept, and whether the answer tells is a setting."""
+    sandbox.settings.batch_report = report
+    rows = [{"name": name, "plu_ids": [{"list_code": "G", "code": "1"}]} for name in ("a", "", "b")]
+    body = {"products": rows, **({} if mode is None else {"error_processing": mode})}
+    answer = await enterprise.call("POST", "/products/batch", token=token, json=body)
+    assert answer.status_code == status
+    assert len(sandbox.records("products")) == 2 + kept
+    if status == 400:
+        assert await reasons(answer) == [("products.1.name", "empty")]
+
+
+@pytest.mark.parametrize(("rows", "reason"), [(0, "empty"), (1001, "not_allowed_value")])
+async def test_a_batch_has_bounds(enterprise, token, rows, reason):
+    """Batches hold 1 to 1,000 rows."""
+    answer = await enterprise.call("POST", "/products/batch", token=token, json={"products": [{"name": "a"}] * rows})
+    assert await reasons(answer) == [("products", reason)]
+
+
+async def test_source_records_hold_several_ids(sandbox, enterprise, token, new_customer):
+    """`external_ids[]` matches any id of a record, `external_id` the one that is shown and nothing beside the other."""
+    source = {"customer_source_id": "86e05affc7a7abefcd513ab400", "external_ids": ["A", "B"]}
+    answer = await enterprise.call("POST", "/customers", token=token, json=new_customer(customer_source=source))
+    made = answer.json()["data"]["customer_id"]
+
+    async def found(**query):
+        data = (await enterprise.get("/customer-source-records", token=token, **query)).json()["data"]
+        return [(one["customer_id"], one["external_id"]) for one in data["customer_source_records"]]
+
+    assert await found(**{"external_ids[]": ["B", "C"]}) == [(made, "A")]
+    assert await found(external_id="A") == [(made, "A")]
+    assert await found(external_id="B") == []
+    assert await found(**{"external_ids[]": "B", "external_id": "nothing"}) == [(made, "A")]
+    assert not sandbox.violations
+
+
+async def test_properties_of_a_customer_show_in_the_list(sandbox, enterprise, token, new_customer):
+    """A new customer has the property records that were sent and no others; a PUT that names some replaces them."""
+    records = [{"property_id": "size", "property_value": 40}]
+    answer = await enterprise.call("POST", "/customers", token=token, json=new_customer(property_records=records))
+    made = answer.json()["data"]["customer_id"]
+
+    async def values():
+        data = (await enterprise.get(f"/customers/{made}/property-records", token=token)).json()["data"]
+        return [one["property_value"] for one in data["property_records"]]
+
+    assert await values() == [40]
+    body = {"customer": new_customer()["customer"]}
+    await enterprise.call("PUT", f"/customers/{made}", token=token, json=body)
+    assert await values() == [40]
+    records = [{"property_id": "size", "property_value": 42}, {"property_id": "vip", "property_value": True}]
+    await enterprise.call("PUT", f"/customers/{made}", token=token, json={**body, "property_records": records})
+    assert await values() == [42, True]
+    interests = await enterprise.get(f"/customers/{made}/interest-records", token=token)
+    assert interests.json()["data"]["total_items"] == 0
