@@ -55,6 +55,7 @@ def batches(operation_id: str, path: str, **options: Unpack[Options]) -> Callabl
                 await ask(self, *args, **kwargs)
             except BadRequestError as error:
                 if kwargs.get("error_processing") == ErrorProcessing.KEEP_VALID:
+                    error.may_have_happened = True
                     error.report = _report(error, rows=len(args[0] if args else kwargs[rows_name]))
                 raise
 

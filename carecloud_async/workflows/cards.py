@@ -12,7 +12,7 @@ from carecloud_async.errors import BadRequestError, CareCloudError, ConflictErro
 from carecloud_async.models.cards import CardInput
 from carecloud_async.models.enums import BlockableState
 from carecloud_async.runtime.secret_text import conceal
-from carecloud_async.workflows.safe_writes import looked_up, may_have_happened, one_write, same_id
+from carecloud_async.workflows.safe_writes import looked_up, one_write, same_id
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -72,7 +72,7 @@ async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str)
         except CareCloudError as error:
             # Refused, perhaps because another process gave the customer a card at the same moment.
             refused = isinstance(error, BadRequestError)
-            if not refused and not may_have_happened(error):
+            if not refused and not error.may_have_happened:
                 raise
             card = await looked_up(_held(client, customer_id, card_type_id))
             if card is None:
@@ -126,7 +126,7 @@ async def assign_card_number(
             card_id = await _give(client, card, new, customer_id=customer_id, is_free=is_free)
         except CareCloudError as error:
             # Lost, or refused because another process was quicker: the card says whose it is now.
-            if not isinstance(error, BadRequestError | ConflictError) and not may_have_happened(error):
+            if not isinstance(error, BadRequestError | ConflictError) and not error.may_have_happened:
                 raise
             card = await looked_up(_by_number(client, card_number))
             if not _is_held(card, customer_id):

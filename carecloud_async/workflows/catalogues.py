@@ -19,7 +19,6 @@ from attrs import frozen
 from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError, InvalidParam
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.runtime.validators import require_int
-from carecloud_async.workflows.safe_writes import may_have_happened
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -204,7 +203,7 @@ class _Catalogue(Generic[R]):
             for part in (_named(batch, error) if hinted else None) or _halves(batch):
                 await self._write(part, hinted=False)
         except CareCloudError as error:
-            if not may_have_happened(error):
+            if not error.may_have_happened:
                 raise
             self._results += _all(batch, RowStatus.UNKNOWN)
         else:
@@ -216,7 +215,7 @@ class _Catalogue(Generic[R]):
         try:
             await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
         except CareCloudError as error:
-            if not self._updates or not may_have_happened(error):
+            if not self._updates or not error.may_have_happened:
                 raise
             self._requests += 1
             await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)

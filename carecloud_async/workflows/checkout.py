@@ -20,7 +20,7 @@ from carecloud_async.models.purchases import (
     PaymentVoucherInput,
 )
 from carecloud_async.models.unset import UNSET, Unset
-from carecloud_async.workflows.safe_writes import looked_up, may_have_happened, one_write, same_id
+from carecloud_async.workflows.safe_writes import looked_up, one_write, same_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +118,7 @@ async def accept_payment(
     try:
         return await ask()
     except CareCloudError as error:
-        if not may_have_happened(error):
+        if not error.may_have_happened:
             raise
         return await ask()
 
@@ -207,7 +207,7 @@ async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> 
             bill=bill,
         )
     except CareCloudError as error:
-        if not may_have_happened(error):
+        if not error.may_have_happened:
             raise
         found = await looked_up(find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id))
         if found is None:

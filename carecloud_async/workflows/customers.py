@@ -11,7 +11,7 @@ from attrs import frozen
 from carecloud_async.errors import BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_source import CustomerSourceInput
-from carecloud_async.workflows.safe_writes import looked_up, may_have_happened, one_write, same_id
+from carecloud_async.workflows.safe_writes import looked_up, one_write, same_id
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -148,7 +148,7 @@ async def _create(
         return SyncedCustomer(customer_id=customer_id, created=True)
     except CareCloudError as error:
         refused = isinstance(error, BadRequestError) and error.has_reason("already_exists")
-        if not refused and not may_have_happened(error):
+        if not refused and not error.may_have_happened:
             raise
         found = await looked_up(find_customer(client, **ids))
         if found is None:
@@ -179,7 +179,7 @@ async def link_customer(client: CareCloud, *, customer_id: str, customer_source_
         try:
             await client.customers.customer_source_records(customer_id).create(CustomerSourceInput(**ids))
         except CareCloudError as error:
-            if not isinstance(error, BadRequestError) and not may_have_happened(error):
+            if not isinstance(error, BadRequestError) and not error.may_have_happened:
                 raise
             if not await looked_up(_is_linked(client, customer_id, ids)):
                 raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError
-from carecloud_async.workflows.safe_writes import looked_up, may_have_happened, same_id
+from carecloud_async.workflows.safe_writes import looked_up, same_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ async def record_event(
     try:
         event_id = await client.events.create(event, property_records=property_records)
     except CareCloudError as error:
-        if not _exists(error) and not may_have_happened(error):
+        if not _exists(error) and not error.may_have_happened:
             raise
         found = await looked_up(_find(client, event))
         if found is None:

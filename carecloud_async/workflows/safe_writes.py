@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from carecloud_async.errors import ApiError, CareCloudError, ResponseError, ServerError, TransportError
+from carecloud_async.errors import ApiError, ResponseError, TransportError
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
 
-__all__ = ["looked_up", "may_have_happened", "one_write", "same_id"]
+__all__ = ["looked_up", "one_write", "same_id"]
 
 T = TypeVar("T")
 
@@ -32,14 +32,6 @@ async def one_write(client: CareCloud, *key: str) -> AsyncIterator[None]:
     context.check()  # a task of another event loop must fail here, not wait for the lock
     async with context.writes.hold(key):
         yield
-
-
-def may_have_happened(error: CareCloudError) -> bool:
-    """Return whether a write that raised this error may have been made: then look before sending it again."""
-    known: bool | None = getattr(error, "may_have_happened", None)
-    if known is not None:
-        return known
-    return isinstance(error, TransportError | ResponseError | ServerError)
 
 
 async def looked_up(search: Awaitable[T | None]) -> T | None:

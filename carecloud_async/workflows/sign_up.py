@@ -13,7 +13,7 @@ from carecloud_async.models.customer_records import PartnerRecordInput
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.enums import AgreementValue, CustomerDataType, LoginType, RegistrationIdentifier
 from carecloud_async.runtime.secret_text import conceal, secret_text
-from carecloud_async.workflows.safe_writes import looked_up, may_have_happened
+from carecloud_async.workflows.safe_writes import looked_up
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -136,7 +136,7 @@ async def sign_up(
             autologin=autologin,
         )
     except CareCloudError as error:
-        if not person.email or not may_have_happened(error):
+        if not person.email or not error.may_have_happened:
             raise
         customer_id = await _account_of(client, conceal(person.email), password)
         if customer_id is None:

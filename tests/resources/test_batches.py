@@ -77,6 +77,7 @@ async def test_the_error_of_a_batch_says_what_was_kept(client, sandbox, mode):
         await client.products.batch(rows, error_processing=mode)
     kept = [one["name"] for one in sandbox.records("products")]
     report = caught.value.report
+    assert caught.value.may_have_happened is (mode is ErrorProcessing.KEEP_VALID)
     if mode is not ErrorProcessing.KEEP_VALID:
         assert (kept, report) == ([], None)
         return
