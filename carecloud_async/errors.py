@@ -14,7 +14,7 @@ CareCloudError
 ├── TokenStoreError             the token store cannot be reached or used
 ├── DeviceTokenConflictError    two holders recreate one device's token in turns
 ├── ExportError                 an export cannot start or go on
-├── ConflictError               `update(…, if_unchanged=record)`: the record changed since it was read; nothing was sent
+├── ConflictError               the record changed since it was read
 └── ApiError                    the server refused: status, type, reasons
     ├── BadRequestError         400
     ├── AuthenticationError     401, or a login that was refused
@@ -182,9 +182,11 @@ class ExportError(CareCloudError):
 
 
 class ConflictError(CareCloudError):
-    """A record is in another state than the caller relies on: nothing was written. Read it and decide anew.
+    """A record is in another state than the caller relies on. Read it and decide what to change.
 
-    Raised by `update(…, if_unchanged=record)` and by workflows, for example for a card that is somebody else's.
+    Raised by `update(…, if_unchanged=record)`, by an `update` whose answer was lost while another writer changed the
+    record, and by workflows, for example for a card that another customer holds. Nothing was written unless
+    `may_have_happened` says so.
 
     Attributes:
         fields: the fields that differ, nested ones dotted; never their values.

@@ -7,6 +7,7 @@ are all the codec needs.
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.codec.pages import UnreadPage, page, page_slices, unread_page
 from carecloud_async.codec.raw import raw_page, raw_page_slices
+from carecloud_async.codec.raw_json import RawJson, raw_data
 from carecloud_async.codec.read import DecodedPage, convert, data, member, record, require_no_error, structure
 from carecloud_async.codec.unread import UnreadRecords
 from carecloud_async.codec.write import encode, unstructure
@@ -14,6 +15,7 @@ from carecloud_async.codec.write import encode, unstructure
 __all__ = [
     "DecodedPage",
     "Malformed",
+    "RawJson",
     "UnreadPage",
     "UnreadRecords",
     "convert",
@@ -22,6 +24,7 @@ __all__ = [
     "member",
     "page",
     "page_slices",
+    "raw_data",
     "raw_page",
     "raw_page_slices",
     "record",

@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from carecloud_async.codec.fields import api_names
+from carecloud_async.codec.raw_json import RawJson
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
 from carecloud_async.errors import ConfigurationError
@@ -43,7 +44,7 @@ def unstructure(value: Any, *, zone: tzinfo | None = None) -> Any:
     """Turn a value into plain dicts, lists and scalars as the API takes them.
 
     `UNSET` is left out, `None` becomes null, a date `YYYY-MM-DD`, a datetime `YYYY-MM-DD HH:MM:SS` in project-local
-    time (fractions of a second are cut off).
+    time (fractions of a second are cut off). `RawJson` becomes msgspec's own, which it encodes as it stands.
 
     Args:
         value: an input or read model, or dicts, lists and scalars that may hold such.
@@ -60,6 +61,8 @@ def _writer(cls: type[Any]) -> Writer:
     """Choose how values of a type are written."""
     if cls in {str, int, bool, type(None)}:
         return _as_it_is
+    if cls is RawJson:
+        return lambda value, _zone: msgspec.Raw(value)
     if issubclass(cls, enum.Enum):
         return lambda value, zone: unstructure(value.value, zone=zone)
     if issubclass(cls, (str, int)):

@@ -16,7 +16,18 @@ from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
 from carecloud_async.codec.write import unstructure
 
-__all__ = ["API_NAME", "READ_ONLY", "SECRET", "SELDOM", "Input", "LocalDatetime", "Model"]
+__all__ = [
+    "API_NAME",
+    "READ_ONLY",
+    "SECRET",
+    "SELDOM",
+    "Input",
+    "LocalDatetime",
+    "Model",
+    "Updatable",
+    "keep_source",
+    "source_of",
+]
 
 #: A timestamp as the API gives it: in the project's time zone and without an offset.
 LocalDatetime = Annotated[datetime, Meta(tz=False)]
@@ -74,6 +85,25 @@ class Model:
         from carecloud_async.models.pydantic_schema import model_schema  # pydantic is the user's own, if anyone's
 
         return model_schema(cls, source, handler)
+
+
+class Updatable(Model):
+    """Base of the records that have a `get` and an `update`: one that `get` returned keeps the JSON it was made of.
+
+    Equality, copies and pickles go by the fields alone.
+    """
+
+    __slots__ = ("_source",)
+
+
+def keep_source(record: Updatable, body: bytes) -> None:
+    """Note the answer that a record was made of."""
+    object.__setattr__(record, "_source", body)
+
+
+def source_of(record: Model) -> bytes | None:
+    """Return the answer that a record was made of, if it was noted."""
+    return getattr(record, "_source", None)
 
 
 class Input(Model):

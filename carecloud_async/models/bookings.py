@@ -10,7 +10,7 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from carecloud_async.codec.json_value import JsonValue
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.property_record import PropertyRecord
 from carecloud_async.models.shared import Utm, UtmInput
 from carecloud_async.models.unset import UNSET, Unset
@@ -84,7 +84,7 @@ class BookingItem(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class Booking(Model):
+class Booking(Updatable):
     """A customer's reservation of one or more time slots."""
 
     booking_id: str = field(metadata=READ_ONLY)

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -45,7 +45,7 @@ class EntranceState(IntEnum):
 
 
 @frozen(kw_only=True, repr=False)
-class Card(Model):
+class Card(Updatable):
     """A card of a customer."""
 
     card_id: str = field(metadata=READ_ONLY)
@@ -71,7 +71,7 @@ class Card(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class CardType(Model):
+class CardType(Updatable):
     """A kind of card."""
 
     card_type_id: str = field(metadata=READ_ONLY)
@@ -95,7 +95,7 @@ class IsicCardValidation(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class Entrance(Model):
+class Entrance(Updatable):
     """An entrance to a resort."""
 
     entrance_id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -21,7 +21,12 @@ __all__ = ["merge_changes"]
 
 
 def merge_changes(
-    record: Mapping[str, Any], changes: Mapping[str, Any], *, model: type[Input], allow_unknown: bool = False
+    record: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    *,
+    model: type[Input],
+    allow_unknown: bool = False,
+    leaf: Callable[[Any], Any] = copy.deepcopy,
 ) -> dict[str, Any]:
     """Merge changes into a record, without its read-only fields.
 
@@ -29,10 +34,11 @@ def merge_changes(
     record are kept. Neither argument is changed, and nothing in the result is shared with them.
 
     Args:
-        record: the record as the server has it, plain JSON values.
+        record: the record as the server has it, plain JSON values; of what the changes do not name any others, too.
         changes: the parts to change; nested dicts or input models.
         model: the input class of the record.
         allow_unknown: let names by that the model does not know.
+        leaf: makes what stands in the result for a value of the changes that is not merged further.
 
     Returns:
         plain values, but for dates and input models inside lists, which the codec writes.
@@ -43,12 +49,13 @@ def merge_changes(
     base = copy.deepcopy(dict(record))
     if model.reads is not None:
         base = without_read_only(base, model.reads)
-    return _Merge(allow_unknown=allow_unknown).into_object(base, changes, model, "")
+    return _Merge(allow_unknown=allow_unknown, leaf=leaf).into_object(base, changes, model, "")
 
 
 @attrs.frozen(kw_only=True)
 class _Merge:
     allow_unknown: bool
+    leaf: Callable[[Any], Any]
 
     def into_object(self, base: Any, changes: Any, model: type[Input], path: str) -> dict[str, Any]:
         merged = dict(base) if isinstance(base, dict) else {}
@@ -56,8 +63,8 @@ class _Merge:
         for name, change in _named(changes, path):
             where = f"{path}.{name}" if path else str(name)
             self.check(name, model, where)
-            value = self.value(merged.get(name), change, types.get(name, Any), where)
-            merged[name] = converters[name](value) if name in converters else value
+            change = converters[name](change) if name in converters else change
+            merged[name] = self.value(merged.get(name), change, types.get(name, Any), where)
         return merged
 
     def check(self, name: Any, model: type[Input], where: str) -> None:
@@ -74,13 +81,15 @@ class _Merge:
     def value(self, base: Any, change: Any, hint: Any, where: str) -> Any:
         core = core_type(hint)
         if change is None:
-            return None
+            return self.leaf(None)
         if _is_input(core):
             return self.into_object(base, change, core, where)
         element = element_type(core)
         if element is not None and _is_input(element):
-            return self.whole_list(change, element, where)
-        return _plain(change, where)
+            return self.leaf(self.whole_list(change, element, where))
+        if isinstance(change, Model) and not isinstance(change, Input):
+            raise ConfigurationError(f"{where} is a read model: name the changed fields in a dict instead")
+        return self.leaf(change)
 
     def whole_list(self, change: Any, model: type[Input], where: str) -> list[Any]:
         if isinstance(change, (str, bytes, Mapping)) or not isinstance(change, Iterable):
@@ -99,12 +108,6 @@ def _named(changes: Any, path: str) -> list[tuple[Any, Any]]:
     else:
         raise ConfigurationError(f"{path or 'changes'} takes a dict of the fields to change")
     return [(name, conceal(value)) for name, value in items if value is not UNSET]
-
-
-def _plain(value: Any, where: str) -> Any:
-    if isinstance(value, Model) and not isinstance(value, Input):
-        raise ConfigurationError(f"{where} is a read model: name the changed fields in a dict instead")
-    return copy.deepcopy(value)
 
 
 @typed_cache

@@ -6,7 +6,7 @@ from datetime import date
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, SELDOM, LocalDatetime, Model
+from carecloud_async.models.base import READ_ONLY, SELDOM, LocalDatetime, Model, Updatable
 
 
 @frozen(kw_only=True, repr=False)
@@ -108,7 +108,7 @@ class PersonalInformation(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class Customer(Model):
+class Customer(Updatable):
     """A customer. Timestamps are in project-local time, without an offset."""
 
     customer_id: str = field(metadata=READ_ONLY)

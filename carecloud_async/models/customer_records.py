@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.customer import Address
 from carecloud_async.models.customer_input import AddressChanges, AddressInput
 
@@ -36,7 +36,7 @@ class InterestRecord(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class AdditionalAddress(Model):
+class AdditionalAddress(Updatable):
     """A further address of a customer."""
 
     additional_address_id: str = field(metadata=READ_ONLY)

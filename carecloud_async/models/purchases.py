@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.property_record import PropertyRecord, PropertyRecordInput
 from carecloud_async.models.shared import PluIdInput, UtmInput
 from carecloud_async.models.unset import UNSET, Unset
@@ -66,7 +66,7 @@ class PurchaseItem(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class Purchase(Model):
+class Purchase(Updatable):
     """A purchase."""
 
     purchase_id: str = field(metadata=READ_ONLY)

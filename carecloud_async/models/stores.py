@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import API_NAME, READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import API_NAME, READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.customer import Address
 from carecloud_async.models.customer_input import AddressChanges, AddressInput
 from carecloud_async.models.unset import UNSET, Unset
@@ -45,7 +45,7 @@ class OpeningDay(Model):
 
 
 @frozen(kw_only=True, repr=False)
-class Store(Model):
+class Store(Updatable):
     """A store."""
 
     store_id: str = field(metadata=READ_ONLY)

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.unset import UNSET, Unset
 
 
@@ -22,7 +22,7 @@ class TaskPriority(IntEnum):
 
 
 @frozen(kw_only=True, repr=False)
-class Task(Model):
+class Task(Updatable):
     """A task for users."""
 
     task_id: str = field(metadata=READ_ONLY)

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
+from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model, Updatable
 from carecloud_async.models.rewards import Reward
 from carecloud_async.models.shared import TagInput
 from carecloud_async.models.unset import UNSET, Unset
@@ -31,7 +31,7 @@ class VoucherValidity(StrEnum):
 
 
 @frozen(kw_only=True, repr=False)
-class Voucher(Model):
+class Voucher(Updatable):
     """A voucher of a customer."""
 
     voucher_id: str = field(metadata=READ_ONLY)

@@ -6,12 +6,15 @@ import types
 import typing
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from carecloud_async import codec
 from carecloud_async.codec.fields import core_type
+from carecloud_async.models.base import Updatable, keep_source
 
 __all__ = ["decoder_of", "no_content"]
+
+R = TypeVar("R", bound=Updatable)
 
 
 def decoder_of(result: Any, answer: str | None) -> Callable[[bytes], Any]:
@@ -24,7 +27,8 @@ def decoder_of(result: Any, answer: str | None) -> Callable[[bytes], Any]:
     if result is None:
         return no_content
     if answer is None:
-        return partial(codec.record, into=result)
+        keeps_source = isinstance(result, type) and issubclass(result, Updatable)
+        return partial(_updatable if keeps_source else codec.record, into=result)
     core = core_type(result)
     return partial(codec.member, name=answer, into=core, required=not _may_be_missing(result))
 
@@ -37,6 +41,12 @@ def no_content(body: bytes) -> None:
     """
     if body:
         codec.require_no_error(body)
+
+
+def _updatable(body: bytes, into: type[R]) -> R:
+    record = codec.record(body, into)
+    keep_source(record, body)
+    return record
 
 
 def _may_be_missing(result: Any) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from carecloud_async.models import *
 
 
-class Bookings(Updating["BookingChanges", "Booking"], call="bookings", only=True):
+class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
     """Bookings."""
 
     @lists("getBookings", "/bookings", key="booking_id")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, cast
-
-import attrs
+from functools import partial
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 from carecloud_async import codec
-from carecloud_async.calls.operation import Operation
-from carecloud_async.codec.fields import api_names
-from carecloud_async.codec.repair import load
-from carecloud_async.errors import ConfigurationError, ConflictError
-from carecloud_async.models.base import Input, Model
-from carecloud_async.models.changes import merge_changes
-from carecloud_async.resources.answers import no_content
+from carecloud_async.codec.raw_json import RawJson, members
+from carecloud_async.errors import ConfigurationError, NotFoundError
+from carecloud_async.models.base import Model
 from carecloud_async.resources.declare import Declared, Resource, declared
+from carecloud_async.resources.merge import MergeRules, merge
+from carecloud_async.resources.sure_put import SurePut
+from carecloud_async.resources.unchanged import require_record, require_unchanged
 from carecloud_async.runtime.secret_text import conceal
 
 __all__ = ["Updating"]
@@ -33,8 +31,6 @@ class Merging(TypedDict, total=False):
     """Names that stand beside the record in the PUT, and are sent only if they are in the changes."""
     key: str
     """The field that names a record in the list, where there is no `get`."""
-    only: bool
-    """Whether the PUT takes the fields of the input class and no others."""
     inside: Collection[str]
     """The path's ids that the API wants inside the record as well."""
 
@@ -56,91 +52,94 @@ class Updating(Resource, Generic[Changes, Record]):
     ) -> None:
         """Change what is named of a record and nothing else: a GET, then a PUT of the whole record.
 
-        The record is read as the server has it (from the list, where it has no GET of its own) and sent back with the
-        changes merged in: unknown fields are kept, read-only ones left out. Dicts merge deeply, lists are replaced
-        whole, `None` sends null. Whoever changes the record between the two requests is overwritten: the API has no
-        way to prevent it.
+        The record is read from the server (from the list, where it has no GET of its own) and sent back with the
+        changes merged in. Dicts merge deeply, lists are replaced whole, `None` sends null. All other fields go back as
+        the server wrote them, unknown ones included; read-only fields and nulls are left out, and a number in a known
+        text is sent as text. A change that another writer makes between the two requests is overwritten: the API has
+        no way to prevent it.
+
+        If the answer of the PUT is lost, the record is read again. The PUT is repeated only if the record is still the
+        one that the changes were merged into.
 
         Args:
             record_id: id of the record.
             changes: the new values, by the API's names.
-            if_unchanged: the record as it was read; if it is another one now, nothing is sent.
-            allow_unknown: let names by that the SDK does not know.
+            if_unchanged: the record as it was read; if it has changed, nothing is sent. A record of `get` is compared
+                with everything that the server wrote, one of a list with the fields that the SDK knows.
+            allow_unknown: send names that the SDK does not know.
 
         Raises:
-            ConflictError: the record differs from `if_unchanged`; nothing was sent.
+            ConflictError: the record differs from `if_unchanged`, and nothing was sent; or the answer of the PUT was
+                lost, and the record is neither what was sent nor what it was before (`may_have_happened`).
+            OutcomeUnknownError: the answer was lost, and reading again or repeating did not help.
             ConfigurationError: a name is unknown (the message has the nearest one) or read-only, or there is no such
                 record in the list.
             NotFoundError: there is no such record.
         """
         changes = conceal(changes)
-        how = self._merging
-        if if_unchanged is not None and (not isinstance(if_unchanged, Model) or isinstance(if_unchanged, Input)):
-            raise ConfigurationError("if_unchanged takes the record as get() or list() returned it")
-        write = declared(type(self).replace)  # type: ignore[attr-defined]
-        part = next(iter(write.signature.elsewhere))
-        wanted: type[Input] = write.signature.model(how["model"]) if "model" in how else write.signature.hint(part)
-        # What is wrong with the changes should show before anything is sent.
-        merge_changes({}, changes, model=wanted, allow_unknown=allow_unknown)
-        ids = {**self._bound, **dict.fromkeys(write.signature.in_path.values(), record_id)}
-        key = how.get("key")
-        record = await (self._find(record_id, key) if key else self._read(ids))
         if if_unchanged is not None:
-            _require_unchanged(record, if_unchanged, write.operation)
-        merged = merge_changes(record, changes, model=wanted, allow_unknown=allow_unknown)
-        merged |= {name: ids[name] for name in how.get("inside", ())}
-        more = {name: merged.pop(name) for name in how.get("beside", ()) if name in changes and name in merged}
-        if how.get("only"):
-            merged = _only(merged, {*api_names(wanted).values(), *changes})
-        await self._call(write.operation, decode=no_content, path_params=ids, json={part: merged, **more})
+            require_record(if_unchanged)
+        write, rules = declared(type(self).replace).operation, self.merge_rules()  # type: ignore[attr-defined]
+        ids = {**self._bound, self._id_name(): record_id}
+        merged_into = partial(
+            merge,
+            changes=changes,
+            rules=rules,
+            ids=ids,
+            zone=self._caller.context.project.timezone,
+            allow_unknown=allow_unknown,
+        )
+        merged_into(RawJson(b"{}"))  # what is wrong with the changes should show before anything is sent
+        record = await self._read(ids, record_id)
+        if record is None:
+            key = self._merging["key"]
+            raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {key}")
+        if if_unchanged is not None:
+            require_unchanged(record, if_unchanged, write)
 
-    async def _read(self, ids: Mapping[str, str]) -> dict[str, Any]:
-        read = _method(self, "get")
-        # Past the cache: what is sent back must be the record as it is now.
+        async def read_again() -> RawJson | None:
+            try:
+                return await self._read(ids, record_id)
+            except NotFoundError:
+                return None
+
+        await SurePut(
+            caller=self._caller, operation=write, path_params=ids, merged=merged_into(record), read=read_again
+        ).send()
+
+    @classmethod
+    def merge_rules(cls) -> MergeRules:
+        """Return how records and changes of this family become the body of its PUT; see `resources.merge`."""
+        how, signature = cls._merging, declared(cls.replace).signature  # type: ignore[attr-defined]
+        part = next(iter(signature.elsewhere))
+        return MergeRules(
+            part=part,
+            model=signature.model(how["model"]) if "model" in how else signature.hint(part),
+            beside=how.get("beside", ()),
+            inside=how.get("inside", ()),
+        )
+
+    @classmethod
+    def _id_name(cls) -> str:
+        """Return the name that the path of the PUT has for the record's own id."""
+        (name,) = declared(cls.replace).signature.in_path.values()  # type: ignore[attr-defined]
+        return str(name)
+
+    async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
+        """Read the record past the cache, for what is sent back must be the record as it is now."""
+        key = self._merging.get("key")
+        if key is not None:
+            return await self._find(record_id, key)
         call = self._caller.fresh.call
-        return cast("dict[str, Any]", await call(read.operation, decode=_object, path_params=ids))
+        return await call(_method(self, "get").operation, decode=codec.raw_data, path_params=ids)
 
-    async def _find(self, record_id: str, key: str) -> dict[str, Any]:
+    async def _find(self, record_id: str, key: str) -> RawJson | None:
         async for line in self.list().fresh().raw():  # type: ignore[attr-defined]
-            record = conceal(load(line))
-            if isinstance(record, dict) and record.get(key) == record_id:
-                return cast("dict[str, Any]", record)
-        raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {key}")
+            record = RawJson(line)
+            if record.is_object and members(record).get(key) == codec.encode(record_id):
+                return record
+        return None
 
 
 def _method(resource: Resource, name: str) -> Declared:
     return declared(getattr(type(resource), name))
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    record = conceal(codec.data(body))
-    if not isinstance(record, dict):
-        raise codec.Malformed("data is not an object")
-    return cast("dict[str, Any]", record)
-
-
-def _only(record: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name in names}
-
-
-def _require_unchanged(record: Mapping[str, Any], before: Model, operation: Operation) -> None:
-    now = codec.structure(record, type(before))
-    if now == before:
-        return
-    fields = tuple(_differences(now, before, ""))
-    raise ConflictError(
-        f"{operation.title}: the record changed since it was read ({', '.join(fields)}); nothing was sent. "
-        "Read it again and decide anew",
-        fields=fields,
-    )
-
-
-def _differences(now: Model, before: Model, prefix: str) -> list[str]:
-    found = []
-    for field, name in api_names(type(now)).items():
-        new, old = getattr(now, field), getattr(before, field)
-        if new == old:
-            continue
-        nested = attrs.has(type(new)) and type(new) is type(old)
-        found += _differences(new, old, f"{prefix}{name}.") if nested else [f"{prefix}{name}"]
-    return found

@@ -1,8 +1,9 @@
 """A caller that notes calls and answers with what it was given."""
 
-import json
+from json import dumps, loads
 from types import SimpleNamespace
 
+from carecloud_async import codec
 from carecloud_async.project import Project
 
 
@@ -24,9 +25,10 @@ class Wire:
 
     async def call(self, operation, *, decode, path_params=None, params=None, json=None, bearer=None, slices=None):
         assert bearer is None
-        self.calls.append((operation.title, path_params, params, json))
+        sent = None if json is None else loads(codec.encode(json, zone=self.context.project.timezone))
+        self.calls.append((operation.title, path_params, params, sent))
         return decode(self.answers.pop(0) if self.answers else b"")
 
 
 def answer(data):
-    return json.dumps({"data": data}).encode()
+    return dumps({"data": data}).encode()

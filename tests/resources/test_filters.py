@@ -102,14 +102,14 @@ async def test_what_goes_out_as_the_same_text_is_taken(client):
 async def test_a_moment_that_stands_for_a_day_is_sent_as_its_day(client, sandbox):
     """A datetime is a date to Python: the API gets the day alone."""
     await client.customers.list(birthdate=datetime(1985, 2, 12, 13, 30, tzinfo=UTC)).total()
-    assert sandbox.requests[-1].query[0] == ("birthdate", "1985-02-12")
+    assert ("birthdate", "1985-02-12") in sandbox.requests[-1].query
 
 
 @pytest.mark.parametrize(("text", "sent"), [("12.02.1985", "1985-02-12"), ("01.12.0985", "0985-12-01")])
 async def test_a_day_may_be_written_with_dots(client, sandbox, text, sent):
     """`DD.MM.YYYY` is a date as well, and goes out as the one form that every operation takes."""
     await client.customers.list(birthdate=text).total()
-    assert sandbox.requests[-1].query[0] == ("birthdate", sent)
+    assert ("birthdate", sent) in sandbox.requests[-1].query
     with pytest.raises(ConfigurationError, match="birthdate"):
         client.customers.list(birthdate="30.02.1985")
 

@@ -61,10 +61,11 @@ async def test_a_booking_is_created_under_its_name():
 
 
 async def test_an_update_of_a_booking_sends_its_three_fields():
-    """Customer, status and data go back; items, campaign and times, which the PUT does not take, stay at home."""
-    wire = Wire(answer(BOOKING), b"")
+    """Customer, status, data and unknown fields go back; items, campaign and times, which the PUT lacks, do not."""
+    wire = Wire(answer(BOOKING | {"new_field": {"deep": [None]}}), b"")
     await Bookings(wire).update("b", {"booking_status": "cancelled"})
-    assert wire.calls[1][3] == {"booking": {"customer_id": "c", "booking_status": "cancelled", "data": {"size": 20}}}
+    sent = {"customer_id": "c", "booking_status": "cancelled", "data": {"size": 20}, "new_field": {"deep": [None]}}
+    assert wire.calls[1][3] == {"booking": sent}
     with pytest.raises(ConfigurationError, match="booking_items"):
         await Bookings(Wire()).update("b", {"booking_items": []})
 

@@ -1,0 +1,197 @@
+"""Changes merged into a record as the server wrote it: the body of an update's PUT, and which fields it changes.
+
+Nothing here touches the network: bulk writes use it with records that they read in lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import tzinfo
+from functools import partial
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from carecloud_async import codec
+from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async.codec.raw_json import NULL, RawJson, elements, exact, members
+from carecloud_async.codec.typed_cache import typed_cache
+from carecloud_async.models.base import Input, Model
+from carecloud_async.models.changes import merge_changes
+
+__all__ = ["MergeRules", "Merged", "Tree", "differences", "merge", "tree_of"]
+
+#: A record whose objects are taken apart as far as a model knows them; all else is what the server wrote.
+Tree: TypeAlias = Mapping[str, Any]
+
+#: What servers write in place of an object that is empty.
+_EMPTY = frozenset({NULL, RawJson(b"[]"), RawJson(b'""')})
+
+
+@frozen(kw_only=True)
+class MergeRules:
+    """How one family's records and changes become the body of its PUT; see `Updating.merge_rules`.
+
+    Attributes:
+        part: the name of the record in the body.
+        model: the input class that knows the fields of record and changes.
+        beside: fields that stand beside the record in the body, are never read back, and are sent only if named.
+        inside: ids of the path that the record repeats.
+    """
+
+    part: str
+    model: type[Input]
+    beside: Collection[str] = ()
+    inside: Collection[str] = ()
+
+
+@frozen(kw_only=True, repr=False)
+class Merged:
+    """A record with changes merged in.
+
+    Attributes:
+        body: the body of the PUT, for `json=` of a call.
+        changed: the fields whose value the PUT changes, nested ones dotted; none if the record has all values already.
+            A field that is never read back counts as changed.
+        base: the record without the changes, as it would be sent.
+        sent: the record with them.
+    """
+
+    body: Mapping[str, Any]
+    changed: tuple[str, ...]
+    base: Tree
+    sent: Tree
+    _record_of: Callable[[RawJson], Tree]
+
+    @property
+    def shows(self) -> bool:
+        """Whether reading the record tells if it was stored: not if nothing changes but what is never read back."""
+        return any(differences(self.sent, self.base)) or not self.changed
+
+    def is_sent(self, record: RawJson) -> bool:
+        """Return whether a record that was read holds what was sent."""
+        return not any(differences(self._record_of(record), self.sent))
+
+    def is_base(self, record: RawJson) -> bool:
+        """Return whether a record that was read is still the one that the changes were merged into."""
+        return not any(differences(self._record_of(record), self.base))
+
+    def fields_unlike_sent(self, record: RawJson) -> tuple[str, ...]:
+        """Return the fields in which a record that was read differs from what was sent."""
+        return tuple(differences(self._record_of(record), self.sent))
+
+
+def merge(
+    record: RawJson,
+    changes: Mapping[str, Any],
+    *,
+    rules: MergeRules,
+    ids: Mapping[str, str],
+    zone: tzinfo | None = None,
+    allow_unknown: bool = False,
+) -> Merged:
+    """Merge changes into a record as the server wrote it.
+
+    The named fields change; every other one goes back byte for byte, those included that this SDK does not know. Left
+    out are the fields that the PUT does not take, and nulls of known fields: to leave a field out is to send null. A
+    number that the server wrote for a known text is sent as the text that it means.
+
+    Args:
+        record: the record, as `codec.raw_data` or `listing.raw()` has it: `RawJson(line)`.
+        changes: the new values by the API's names; objects merge deeply, lists are replaced whole, `None` is null.
+        rules: of the family: `type(client.customers).merge_rules()`.
+        ids: the ids in the path of the PUT, by its names.
+        zone: the project's time zone, needed for a datetime with an offset.
+        allow_unknown: let names by that the SDK does not know.
+
+    Raises:
+        ConfigurationError: a name is unknown or read-only, or a value cannot be sent; values are never quoted.
+        Malformed: the record is no JSON object.
+    """
+    encode = partial(_encoded, zone=zone)
+    inside = {name: encode(ids[name]) for name in rules.inside}
+
+    def record_of(raw: RawJson) -> dict[str, Any]:
+        return {**tree_of(raw, rules.model), **inside}
+
+    base = record_of(record)
+    merged = merge_changes(base, changes, model=rules.model, allow_unknown=allow_unknown, leaf=encode) | inside
+    more = {name: merged.pop(name) for name in rules.beside if name in changes and name in merged}
+    return Merged(
+        body={rules.part: merged, **more},
+        changed=(*differences(merged, base), *more),
+        base=base,
+        sent=merged,
+        record_of=record_of,
+    )
+
+
+def tree_of(record: RawJson, model: type[Model]) -> dict[str, Any]:
+    """Take a record apart as far as a model knows its objects.
+
+    Left out are the nulls of known fields, and with an input class the fields of its read model that it does not have:
+    those are not sent. Numbers of known texts become texts.
+
+    Args:
+        record: one record.
+        model: its input class or read model.
+
+    Raises:
+        Malformed: the record is no JSON object.
+    """
+    left_out, hints = _shape(model)
+    found: dict[str, Any] = {}
+    for name, value in members(record).items():
+        if name in left_out or (name in hints and value == NULL):
+            continue
+        found[name] = _known(value, hints[name]) if name in hints else value
+    return found
+
+
+def differences(one: Tree, other: Tree, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of the fields in which two trees differ; null is the same as nothing.
+
+    Numbers are compared by value, to the last digit, and objects whatever the order of their fields.
+    """
+    for name in {**other, **one}:
+        mine, its = one.get(name, NULL), other.get(name, NULL)
+        if mine == its:
+            continue
+        if _is_tree(mine, its) and _is_tree(its, mine):
+            yield from differences(_as_tree(mine), _as_tree(its), f"{prefix}{name}.")
+        elif isinstance(mine, Mapping) or isinstance(its, Mapping) or exact(mine) != exact(its):
+            yield f"{prefix}{name}"
+
+
+def _is_tree(value: Any, beside: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(beside, Mapping) and value in _EMPTY)
+
+
+def _as_tree(value: Any) -> Tree:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _encoded(value: Any, zone: tzinfo | None = None) -> RawJson:
+    return RawJson(codec.encode(value, zone=zone))
+
+
+def _known(value: RawJson, hint: Any) -> Any:
+    """Return what stands for the value of a known field."""
+    if hint is str:
+        return value.as_text() if value.is_number else value
+    if is_model(hint):
+        return tree_of(value, hint) if value.is_object else value
+    element = core_type(element_type(hint))
+    if not is_model(element) or not value.is_list:
+        return value
+    # Lists are replaced as a whole, so they are one value again.
+    return _encoded([_known(item, element) for item in elements(value) if item != NULL])
+
+
+@typed_cache
+def _shape(model: Any) -> tuple[frozenset[str], Mapping[str, Any]]:
+    """Return the names that are left out of a record, and what the known fields hold."""
+    names, types = api_names(model), field_types(model)
+    reads = getattr(model, "reads", None)
+    left_out = frozenset() if reads is None else frozenset(api_names(reads).values()) - set(names.values())
+    return left_out, {name: core_type(types[field]) for field, name in names.items()}

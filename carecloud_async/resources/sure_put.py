@@ -1,0 +1,120 @@
+"""A PUT whose lost answer is looked into: a blind repeat could revert what another writer has stored meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from attrs import evolve, frozen
+
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.retry import Failure, FailureKind
+from carecloud_async.codec.raw_json import RawJson
+from carecloud_async.errors import CareCloudError, ConflictError
+from carecloud_async.resources.answers import no_content
+from carecloud_async.resources.merge import Merged
+
+__all__ = ["SurePut"]
+
+
+@frozen(kw_only=True, repr=False)
+class SurePut:
+    """The PUT of an update.
+
+    Attributes:
+        caller: makes the calls.
+        operation: the PUT.
+        path_params: the ids in its path.
+        merged: what it sends.
+        read: reads the record as it is now, past the cache; `None` if there is no such record.
+    """
+
+    caller: Caller
+    operation: Operation
+    path_params: Mapping[str, str]
+    merged: Merged
+    read: Callable[[], Awaitable[RawJson | None]]
+
+    async def send(self) -> None:
+        """Send it; after a lost answer, read the record again before it is sent once more.
+
+        Raises:
+            ConflictError: an answer was lost, and the record is neither what was sent nor what it was before.
+            CareCloudError: it failed; one with `may_have_happened` may be stored all the same.
+        """
+        lost = await self._attempt(self.caller)
+        if lost is not None:
+            await self._look_and_repeat(lost)
+
+    async def _attempt(self, caller: Caller) -> CareCloudError | None:
+        """Send it once, and again only if it certainly was not sent; return the error of a lost answer."""
+        once = evolve(self.operation, safe_to_repeat=False)
+        try:
+            await caller.call(once, decode=no_content, path_params=self.path_params, json=self.merged.body)
+        except CareCloudError as error:
+            if not error.may_have_happened:
+                raise
+            return error
+        return None
+
+    async def _look_and_repeat(self, lost: CareCloudError) -> None:
+        context, options = self.caller.context, self.caller.options
+        ends, sent = context.clock.monotonic() + options.timeout.total, 1
+        while True:
+            wait = self._wait(lost, sent, left=ends - context.clock.monotonic())
+            await context.clock.sleep(wait or 0.0)
+            if await self._is_stored(lost):
+                return
+            left = ends - context.clock.monotonic()
+            if wait is None or left <= 0 or not context.budget.try_withdraw():
+                raise lost
+            bounded = evolve(options, timeout=evolve(options.timeout, total=left))
+            try:
+                again = await self._attempt(self.caller.with_options(bounded, self.caller.manager))
+            except CareCloudError as refused:
+                # The first one may be stored all the same.
+                refused.may_have_happened = True
+                if await self._is_stored(refused):
+                    return
+                raise
+            if again is None:
+                return
+            lost, sent = again, sent + 1
+
+    def _wait(self, lost: CareCloudError, sent: int, *, left: float) -> float | None:
+        """Return the seconds to wait before it is sent again, or `None` if it is not: there is too little time left."""
+        retry_after = getattr(lost.__cause__ or lost, "retry_after", None)
+        failure = Failure(kind=FailureKind.SERVER_ERROR, error=lost, retry_after=retry_after)
+        context, policy = self.caller.context, self.caller.options.retry
+        wait = policy.decide(failure, attempt=sent, safe_to_repeat=True, random=context.random.random)
+        return None if wait is None or wait >= left else wait
+
+    async def _is_stored(self, error: CareCloudError) -> bool:
+        """Read the record again, and return whether it is what was sent; if not, it is what it was before.
+
+        Args:
+            error: what is raised if the record cannot be read.
+
+        Raises:
+            ConflictError: the record is neither, or gone.
+        """
+        try:
+            record = await self.read()
+        except CareCloudError as unreadable:
+            raise error from unreadable
+        if record is not None and self.merged.shows and self.merged.is_sent(record):
+            return True
+        if record is not None and self.merged.is_base(record):
+            return False
+        raise self._conflict(record) from error
+
+    def _conflict(self, record: RawJson | None) -> ConflictError:
+        fields = () if record is None else self.merged.fields_unlike_sent(record)
+        now = "gone" if record is None else f"neither what was sent nor what it was before ({', '.join(fields)})"
+        conflict = ConflictError(
+            f"{self.operation.title}: the answer was lost, and the record is {now}. Read it again and decide what to "
+            "change: another writer may have changed it, or the server stores what it was sent in another form",
+            fields=fields,
+        )
+        conflict.may_have_happened = True
+        return conflict

@@ -1,0 +1,250 @@
+"""What an update sends back: the named changes, and all else as the server wrote it."""
+
+import copy
+import json
+import pickle
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from resource_wire import Wire, answer
+
+from carecloud_async import codec
+from carecloud_async.codec.raw_json import RawJson, elements, exact, members
+from carecloud_async.errors import ConflictError
+from carecloud_async.resources.bookings import Bookings
+from carecloud_async.resources.customers import Customers
+from carecloud_async.resources.merge import merge
+from carecloud_async.resources.stores import Stores
+
+pytestmark = pytest.mark.anyio
+
+RULES = Customers.merge_rules()
+IDS = {"customer_id": "8ea6"}
+
+#: Values that reading and writing would change.
+VERBATIM = [
+    b"0.12345678901234567890",
+    b"1e400",
+    b"-0.0",
+    b"1.10",
+    b"123456789012345678901234567890",
+    b'"\\ud800"',
+    b'"\\u00e9"',
+    b'"\xff"',
+    b'{"b": 1.0,  "a": null, "a": 2}',
+    b"null",
+    b'[1e1, "\\udfff", {"x": null}]',
+]
+
+
+def merged(record, changes=None, rules=RULES):
+    return merge(RawJson(record), changes or {}, rules=rules, ids=IDS)
+
+
+def body(record, changes=None):
+    """The customer that would be sent, as JSON."""
+    return codec.encode(merged(record, changes).body["customer"])
+
+
+@pytest.mark.parametrize("value", VERBATIM, ids=range(len(VERBATIM)))
+def test_unknown_fields_go_back_byte_for_byte(value):
+    """Numbers, escapes, broken text and blanks of what the SDK does not know are sent as the server wrote them."""
+    record = b'{"personal_information": {"email": "a", "new": %b}, "newer" : %b}' % (value, value)
+    sent = body(record, {"personal_information": {"email": "b"}})
+    assert sent == b'{"personal_information":{"email":"b","new":%b},"newer":%b}' % (value, value)
+
+
+@pytest.mark.parametrize("value", [b"1.0", b"1e400", b'"2"', b"0.12345678901234567890", b"NaN"])
+def test_known_numbers_go_back_byte_for_byte(value):
+    """A field that is a number to the model is not rewritten either."""
+    assert body(b'{"personal_information":{"gender":%b}}' % value) == b'{"personal_information":{"gender":%b}}' % value
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (b"420777123456", b'"420777123456"'),
+        (b"-1", b'"-1"'),
+        (b"11000.0", b'"11000"'),
+        (b"4.2e11", b'"420000000000"'),
+        (b"0.12345678901234567890", b'"0.12345678901234567890"'),
+        (b"1234567890123456789012345678901234567890123", b'"1234567890123456789012345678901234567890123"'),
+        (b"1e400", b"1e400"),
+        (b"1e99999999999999999999", b"1e99999999999999999999"),
+    ],
+)
+def test_a_number_in_a_known_text_goes_back_as_text(number, text):
+    """A phone that the server wrote as a number is sent as the text that it means; an absurd number stays one."""
+    record = b'{"personal_information":{"phone":%b,"address":{"zip":%b}}}' % (number, number)
+    assert body(record) == b'{"personal_information":{"phone":%b,"address":{"zip":%b}}}' % (text, text)
+
+
+def test_a_null_that_only_came_from_the_read_is_left_out():
+    """Known nulls go at any depth, in lists too; a null that is named is sent, and unknown ones are kept."""
+    record = b"""{"personal_information": {"gender": null, "address": {"city": null, "zip": "1"}, "email": "a",
+        "consents": [null, {"consent_id": 7, "consent_value": null, "new": null}], "new": null}}"""
+    sent = json.loads(body(record, {"personal_information": {"email": None}}))
+    assert sent == {
+        "personal_information": {
+            "address": {"zip": "1"},
+            "email": None,
+            "consents": [{"consent_id": "7", "new": None}],
+            "new": None,
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        ({}, ()),
+        ({"personal_information": {"email": "a", "phone": "420", "gender": 1.0}}, ()),
+        ({"personal_information": {"birthdate": date(1985, 2, 12), "last_name": None, "store_id": None}}, ()),
+        ({"personal_information": {"address": {"city": None}, "consents": [{"consent_id": "c"}]}}, ()),
+        ({"personal_information": {"email": "b", "gender": True}}, ("email", "gender")),
+        ({"personal_information": {"phone": None, "last_name": ""}}, ("phone", "last_name")),
+        ({"personal_information": {"address": {"city": "Brno"}}}, ("address.city",)),
+        ({"personal_information": {"consents": []}}, ("consents",)),
+    ],
+)
+def test_the_changed_fields_are_named(changes, changed):
+    """A value that the record has already, in whatever spelling, is no change; null is the same as nothing."""
+    record = b"""{"customer_id": "8ea6", "personal_information": {"email": "a", "phone": 420, "gender": 1,
+        "birthdate": "1985-02-12", "last_name": null, "address": [],
+        "consents": [{"consent_id": "c", "last_change": "2026-01-01 00:00:00"}]}}"""
+    assert sorted(merged(record, changes).changed) == sorted(f"personal_information.{name}" for name in changed)
+
+
+def test_what_is_never_read_back_counts_as_changed():
+    """A password stands beside the record, and is a change whenever it is named."""
+    found = merged(b"{}", {"password": None})
+    assert found.changed == ("password",)
+    assert set(found.body) == {"customer", "password"}
+    assert not found.shows
+
+
+def test_objects_in_lists_are_like_others():
+    """Also in a list of a list, nulls are left out, texts are texts and the rest is what the server wrote."""
+    record = b'{"opening": [{"new": 1.50, "day_id": 3, "time_intervals": [{"from": "8:00", "to": null, "x": 1.0}]}]}'
+    sent = merge(RawJson(record), {}, rules=Stores.merge_rules(), ids={"store_id": "s"})
+    day = b'{"new":1.50,"day_id":"3","time_intervals":[{"from":"8:00","x":1.0}]}'
+    assert codec.encode(sent.body) == b'{"store":{"opening":[%b]}}' % day
+
+
+_numbers = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True)
+_texts = st.text(max_size=5).map(json.dumps) | st.sampled_from(['"\\ud800"', '"\\udfff x"', '"\\u0000"'])
+_blanks = st.sampled_from(["", " ", "\n\t"])
+_raw = st.recursive(
+    _numbers | _texts | st.sampled_from(["true", "false", "null"]),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: "[" + " ,".join(items) + "]")
+        | st.lists(st.tuples(_texts, inner), max_size=3).map(
+            lambda items: "{ " + ",\n".join(f"{name} : {value}" for name, value in items) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.from_regex("x[a-z]{1,4}", fullmatch=True), _raw, max_size=4), _blanks)
+def test_any_json_is_cut_and_sent_as_it_stands(fields, blank):
+    """Whatever the server writes in a field that is not named reaches it again byte for byte."""
+    parts = [f'"{name}"{blank}:{blank}{value}{blank}' for name, value in fields.items()]
+    record = ("{" + blank + ",".join(parts) + "}").encode()
+    assert {name: bytes(value) for name, value in members(RawJson(record)).items()} == {
+        name: value.encode() for name, value in fields.items()
+    }
+    compact = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
+    assert body(record) == compact.encode()
+    assert merged(record).changed == ()
+
+
+@given(st.lists(_raw, max_size=4))
+def test_any_list_is_cut(items):
+    """The elements of a list are cut as they stand."""
+    assert elements(RawJson(("[ " + " , ".join(items) + " ]").encode())) == [item.encode() for item in items]
+
+
+@given(_numbers, _numbers)
+def test_numbers_are_equal_by_value(one, other):
+    """Two spellings of a number are equal if they mean the same, to the last digit, and no boolean is a number."""
+    assert (exact(one.encode()) == exact(other.encode())) == (Decimal(one) == Decimal(other))
+    assert exact(one.encode()) not in (True, False, one)
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"a":1}x', b'{"a":1,}', b'{"a" 1}', b"{1:1}", b'{"a":}'])
+def test_what_is_no_object_is_refused(broken):
+    """A record that is no JSON object is an error that does not hold it."""
+    with pytest.raises(codec.Malformed) as caught:
+        members(RawJson(broken))
+    assert caught.value.__context__ is None
+
+
+def test_what_is_nested_too_deeply_is_refused():
+    """Brackets without an end do not exhaust the stack."""
+    with pytest.raises(codec.Malformed, match="too deeply"):
+        members(RawJson(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"))
+
+
+CUSTOMER = {"customer_id": "8ea6", "personal_information": {"email": "a", "birthdate": "985-02-12", "phone": 1}}
+
+
+async def read():
+    return await Customers(Wire(answer(CUSTOMER))).get("8ea6")
+
+
+async def update_if_unchanged(now, before):
+    wire = Wire(now if isinstance(now, bytes) else answer(now), b"")
+    await Customers(wire).update("8ea6", {"personal_information": {"email": "b"}}, if_unchanged=before)
+
+
+@pytest.mark.parametrize(
+    ("person", "field"),
+    [
+        ({"birthdate": "986-02-12"}, "birthdate"),
+        ({"birthdate": "0000-00-00"}, "birthdate"),
+        ({"new": 1}, "new"),
+        ({"new": {"deep": [1.5]}}, "new"),
+        ({"email": "c"}, "email"),
+        ({"phone": 2}, "phone"),
+    ],
+)
+async def test_a_change_that_models_do_not_show_is_seen(person, field):
+    """`if_unchanged` of a record from `get` sees unknown fields and unreadable dates change."""
+    now = copy.deepcopy(CUSTOMER)
+    now["personal_information"] |= person
+    with pytest.raises(ConflictError) as caught:
+        await update_if_unchanged(now, await read())
+    assert caught.value.fields == (f"personal_information.{field}",)
+
+
+async def test_another_spelling_is_no_change():
+    """The order of fields, blanks, a null for nothing and a text for a number change nothing."""
+    now = b"""{ "data" : {"personal_information": {"phone": "1", "birthdate": "985-02-12", "email": "a",
+        "gender": null}, "customer_id": "8ea6"}}"""
+    await update_if_unchanged(now, await read())
+
+
+@pytest.mark.parametrize("lose", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+async def test_a_copy_is_compared_by_its_fields(lose):
+    """A copied or pickled record, like one of a list, is equal to the first and compared by what the model knows."""
+    before = lose(await read())
+    assert before == await read()
+    now = copy.deepcopy(CUSTOMER)
+    now["personal_information"]["new"] = 1
+    await update_if_unchanged(now, before)
+    now["personal_information"]["email"] = "c"
+    with pytest.raises(ConflictError, match="email"):
+        await update_if_unchanged(now, before)
+
+
+async def test_what_a_put_does_not_take_is_compared_too():
+    """A booking's items are not sent, and their change is a conflict all the same."""
+    booking = {"booking_id": "b", "booking_items": [{"booking_item_id": "i", "new": 1}]}
+    before = await Bookings(Wire(answer(booking))).get("b")
+    now = {"booking_id": "b", "booking_items": [{"booking_item_id": "i", "new": 2}]}
+    with pytest.raises(ConflictError, match="booking_items"):
+        await Bookings(Wire(answer(now))).update("b", {"data": 1}, if_unchanged=before)
