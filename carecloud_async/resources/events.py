@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class EventPropertyRecords(Resource, call="events.property_records"):
     """The property records of one event."""
 
-    @lists("getSubEventProperties", "/events/{event_id}/property-records", key="property_record_id", paged=False)
+    @lists("getSubEventProperties", "/events/{event_id}/property-records", id_field="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the event (`GET /events/{event_id}/property-records`)."""
 
@@ -25,9 +25,9 @@ class EventPropertyRecords(Resource, call="events.property_records"):
 class Events(Resource, call="events"):
     """Events."""
 
-    property_records: Part[EventPropertyRecords] = Part(EventPropertyRecords)
+    property_records: SubResource[EventPropertyRecords] = SubResource(EventPropertyRecords)
 
-    @lists("getEvents", "/events", key="event_id")
+    @lists("getEvents", "/events", id_field="event_id")
     def list(
         self,
         *,
@@ -52,7 +52,7 @@ class Events(Resource, call="events"):
             time_to: until when.
         """
 
-    @posts("postEvent", "/events", answer="event_id")
+    @posts("postEvent", "/events", unwrap="event_id")
     async def create(self, event: EventInput, *, property_records: Sequence[PropertyRecordInput] | None = None) -> str:
         """Create an event, with `property_records` of the project's own, and return its id (`POST /events`)."""
 
@@ -64,7 +64,7 @@ class Events(Resource, call="events"):
 class EventGroups(Resource, call="event_groups"):
     """Event groups."""
 
-    @lists("getEventGroups", "/event-groups", key="event_group_id")
+    @lists("getEventGroups", "/event-groups", id_field="event_group_id")
     def list(
         self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[EventGroup]:
@@ -78,7 +78,7 @@ class EventGroups(Resource, call="event_groups"):
 class EventProperties(Resource, call="event_properties"):
     """Event properties."""
 
-    @lists("getEventProperties", "/event-properties", key="property_id")
+    @lists("getEventProperties", "/event-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List event properties whose name contains `name` (`GET /event-properties`)."""
 
@@ -90,7 +90,7 @@ class EventProperties(Resource, call="event_properties"):
 class EventTypeEventProperties(Resource, call="event_types.event_properties"):
     """The event properties of one event type."""
 
-    @lists("getSubEventTypeProperties", "/event-types/{event_type_id}/event-properties", key="property_id")
+    @lists("getSubEventTypeProperties", "/event-types/{event_type_id}/event-properties", id_field="property_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Property]:
         """List event properties of the event type (`GET /event-types/{event_type_id}/event-properties`)."""
 
@@ -98,9 +98,9 @@ class EventTypeEventProperties(Resource, call="event_types.event_properties"):
 class EventTypes(Resource, call="event_types"):
     """Event types."""
 
-    event_properties: Part[EventTypeEventProperties] = Part(EventTypeEventProperties)
+    event_properties: SubResource[EventTypeEventProperties] = SubResource(EventTypeEventProperties)
 
-    @lists("getEventTypes", "/event-types", key="event_type_id")
+    @lists("getEventTypes", "/event-types", id_field="event_type_id")
     def list(
         self,
         *,
@@ -125,13 +125,13 @@ class EventTypes(Resource, call="event_types"):
 class Campaigns(Resource, call="campaigns"):
     """Campaigns."""
 
-    @lists("getCampaigns", "/campaigns", key="campaign_id")
+    @lists("getCampaigns", "/campaigns", id_field="campaign_id")
     def list(
         self, *, name: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Campaign]:
         """List campaigns by part of the `name` and by the `external_id` of another system (`GET /campaigns`)."""
 
-    @posts("postCampaign", "/campaigns", answer="campaign_id")
+    @posts("postCampaign", "/campaigns", unwrap="campaign_id")
     async def create(self, campaign: CampaignInput) -> str:
         """Create a campaign and return its id (`POST /campaigns`)."""
 
@@ -146,7 +146,7 @@ class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_pro
     @lists(
         "getCampaignProductStoreRecords",
         "/campaign-products/{campaign_product_id}/campaign-product-store-records",
-        key="campaign_product_store_record_id",
+        id_field="campaign_product_store_record_id",
     )
     def list(self, **paging: Unpack[Paging]) -> Listing[CampaignProductStoreRecord]:
         """List them (`GET /campaign-products/{campaign_product_id}/campaign-product-store-records`)."""
@@ -154,7 +154,7 @@ class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_pro
     @posts(
         "postCampaignProductStoreRecord",
         "/campaign-products/{campaign_product_id}/campaign-product-store-records",
-        answer="campaign_product_store_record_id",
+        unwrap="campaign_product_store_record_id",
     )
     async def create(self, campaign_product_store_record: CampaignProductStoreRecordInput) -> str:
         """Create a campaign product store record and return its id.
@@ -166,9 +166,9 @@ class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_pro
 class CampaignProducts(Resource, call="campaign_products"):
     """Campaign products."""
 
-    campaign_product_store_records: Part[CampaignProductStoreRecords] = Part(CampaignProductStoreRecords)
+    campaign_product_store_records: SubResource[CampaignProductStoreRecords] = SubResource(CampaignProductStoreRecords)
 
-    @lists("getCampaignProducts", "/campaign-products", key="campaign_product_id")
+    @lists("getCampaignProducts", "/campaign-products", id_field="campaign_product_id")
     def list(
         self,
         *,
@@ -201,7 +201,7 @@ class CampaignProducts(Resource, call="campaign_products"):
             include_property_records: whether each record comes with its property records.
         """
 
-    @posts("postCampaignProduct", "/campaign-products", answer="campaign_product_id")
+    @posts("postCampaignProduct", "/campaign-products", unwrap="campaign_product_id")
     async def create(self, campaign_product: CampaignProductInput) -> str:
         """Create a campaign product and return its id (`POST /campaign-products`)."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.batches import batches
-from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
     """The property records of one voucher."""
 
-    @lists("getSubVoucherProperties", "/vouchers/{voucher_id}/property-records", key="property_record_id", paged=False)
+    @lists(
+        "getSubVoucherProperties", "/vouchers/{voucher_id}/property-records", id_field="property_record_id", paged=False
+    )
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the voucher (`GET /vouchers/{voucher_id}/property-records`)."""
 
@@ -28,9 +30,9 @@ class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
 class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
     """Vouchers."""
 
-    property_records: Part[VoucherPropertyRecords] = Part(VoucherPropertyRecords)
+    property_records: SubResource[VoucherPropertyRecords] = SubResource(VoucherPropertyRecords)
 
-    @lists("getVouchers", "/vouchers", key="voucher_id")
+    @lists("getVouchers", "/vouchers", id_field="voucher_id")
     def list(
         self,
         *,
@@ -99,7 +101,7 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
 class VoucherProperties(Resource, call="voucher_properties"):
     """Voucher properties."""
 
-    @lists("getVoucherProperties", "/voucher-properties", key="property_id")
+    @lists("getVoucherProperties", "/voucher-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List voucher properties whose name contains `name` (`GET /voucher-properties`)."""
 

@@ -21,7 +21,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomerVerifyCredentials",
         "/customers/actions/verify-credentials",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
     )
@@ -39,7 +39,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomerVerifySocialNetworkCredentials",
         "/customers/actions/verify-social-network-credentials",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
     )
@@ -66,7 +66,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersVerifyAuthToken",
         "/customers/actions/verify-auth-token",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=ENTERPRISE_ONLY,
     )
     async def verify_auth_token(self, *, application_id: str, token: str, token_request_id: str) -> str:
@@ -83,7 +83,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersValidateCustomerData",
         "/customers/actions/validate-customer-data",
-        answer="is_valid",
+        unwrap="is_valid",
         safe_to_repeat=True,
         authorized=False,
     )
@@ -130,7 +130,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersSetStatusRecord",
         "/customers/actions/set-status-record",
-        answer="status_record_id",
+        unwrap="status_record_id",
         interfaces=ENTERPRISE_ONLY,
     )
     async def set_status_record(
@@ -208,7 +208,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersCheckRegistrationAbility",
         "/customers/actions/check-registration-ability",
-        answer="registration_ability",
+        unwrap="registration_ability",
         safe_to_repeat=True,
     )
     async def check_registration_ability(self, *, type: str, value: str) -> bool:  # noqa: A002
