@@ -29,7 +29,7 @@ from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.calls.wire import invalid_response, request_id
-from carecloud_async.codec.malformed import Damaged
+from carecloud_async.codec.malformed import BrokenJson
 from carecloud_async.errors import (
     CareCloudError,
     ConfigurationError,
@@ -292,7 +292,7 @@ class CallExecution(Generic[T]):
         return response
 
     def _unreadable(self, error: codec.Malformed, response: RawResponse) -> Failure:
-        kind = FailureKind.INVALID_RESPONSE if isinstance(error, Damaged) else FailureKind.PERMANENT
+        kind = FailureKind.INVALID_RESPONSE if isinstance(error, BrokenJson) else FailureKind.PERMANENT
         problem = f"{error} (status {response.status}{self.call.page}, id {self._id})"
         failed = invalid_response(self.call.operation, problem, status=response.status)
         failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat

@@ -1,4 +1,4 @@
-"""JSON ↔ attrs: a fast path through msgspec and a lenient one through cattrs, with one result.
+"""JSON ↔ attrs: exactly by msgspec, and by `tolerant` what does not fit, with one result.
 
 Bodies come whole, as the server sent them: `{"data": …}`. Models carry no rules of their own; the types of their fields
 are all the codec needs.

@@ -13,7 +13,7 @@ from carecloud_async.codec.unset import Unset
 
 __all__ = [
     "API_NAME",
-    "LENIENT_IDS",
+    "TOLERANT_IDS",
     "api_names",
     "core_type",
     "element_type",
@@ -25,7 +25,7 @@ __all__ = [
 #: The metadata of a field that the API calls otherwise, such as `from` for `from_`.
 API_NAME = "api_name"
 #: The attribute by which the SDK's own read models are known: their required texts may be missing, and are empty then.
-LENIENT_IDS = "__lenient_ids__"
+TOLERANT_IDS = "__tolerant_ids__"
 
 
 def is_model(into: Any) -> bool:
@@ -64,7 +64,7 @@ def api_names(into: Any) -> types.MappingProxyType[str, str]:
 def has_renamed_fields(hint: Any) -> bool:
     """Return whether a type holds, at any depth, a field that the API calls otherwise.
 
-    msgspec reads attrs classes by their own field names alone, so such types take the lenient path.
+    msgspec reads attrs classes by their own field names alone, so such types are read by `tolerant`.
     """
     return _renames(hint, set())
 

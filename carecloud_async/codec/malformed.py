@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["HTML", "Damaged", "Malformed", "json_kind", "why_not_json"]
+__all__ = ["HTML", "BrokenJson", "Malformed", "json_kind", "why_not_json"]
 
 
 HTML = "the body looks like HTML, not JSON"
@@ -12,8 +12,8 @@ class Malformed(ValueError):  # noqa: N818  (read as `codec.Malformed`; the SDK'
     """A body or value does not have the shape the API promises; the text is a short reason without content."""
 
 
-class Damaged(Malformed):
-    """The body is not JSON, nor HTML: cut off or damaged on its way. Asking again may bring a sound one."""
+class BrokenJson(Malformed):
+    """The body is neither JSON nor HTML: it was cut off or broken on its way. Asking again may help."""
 
 
 def json_kind(value: object) -> str:

@@ -1,7 +1,7 @@
-"""Pages into models, in slices: a small page in one decode, a large or untidy one record by record.
+"""Pages into models, in slices: a small page in one decode, a large one or one with misfits record by record.
 
-Three tiers, each only for what the one before refused: (1) one decode of the whole page; (2) record by record, mending
-the untidy ones; (3) JSON that is damaged, repaired and then as in (2).
+Three readers, each only for what the one before refused: msgspec (a whole page at once, or record by record), then
+`tolerant.mended`, then `tolerant.records`. Broken JSON is made sound first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from carecloud_async.codec.envelope import page_decoder
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.read import REFUSED, DecodedPage, cut, total
 from carecloud_async.codec.slices import exhaust
-from carecloud_async.codec.unread import UnreadRecords, habit_of
+from carecloud_async.codec.unread import UnreadRecords, history_of
 
 __all__ = ["UnreadPage", "page", "page_slices", "unread_page"]
 
@@ -68,7 +68,7 @@ def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None
     Yields:
         None: at the end of each slice but the last.
     """
-    if len(body) <= WHOLE_PAGE and not habit_of(into).untidy:
+    if len(body) <= WHOLE_PAGE and not history_of(into).has_misfits:
         found = _whole(body, key, into)
         if found is not None:
             return found
@@ -83,7 +83,7 @@ def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None
 
 
 def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | UnreadPage[T]:
-    """Decode one page of a list operation, and leave the records of a large or untidy one to be read later.
+    """Decode one page of a list operation, but leave the records of a large one, or one with misfits, for later.
 
     Args:
         body: the whole body of an answer.
@@ -93,7 +93,7 @@ def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | Unr
     Raises:
         Malformed: as `page` does; it is JSON from the beginning to the end.
     """
-    found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not habit_of(into).untidy else None
+    found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not history_of(into).has_misfits else None
     return _cut(body, key, into) if found is None else found
 
 
@@ -106,7 +106,7 @@ def _cut(body: bytes, key: str, into: type[T]) -> UnreadPage[T]:
 
 @gc_paused
 def _whole(body: bytes, key: str, into: type[T]) -> DecodedPage[T] | None:
-    """Decode a tidy page at once; `None` if it is not tidy."""
+    """Decode a page at once; `None` if that is refused."""
     decoder = page_decoder(into, key)
     if decoder is None:
         return None

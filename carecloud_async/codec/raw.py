@@ -7,9 +7,9 @@ from collections.abc import Generator
 
 import msgspec
 
-from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_mended, cut, total
-from carecloud_async.codec.repair import load, sanitize_utf8
+from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_sound, cut, total
 from carecloud_async.codec.slices import exhaust
+from carecloud_async.codec.tolerant.broken_json import load, sound_text
 
 __all__ = ["raw_page", "raw_page_slices"]
 
@@ -25,7 +25,7 @@ def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
     """Cut one page into its records: one compact line of UTF-8 JSON each, nothing parsed or lost.
 
     Unknown fields, the order of fields and the spelling of numbers are kept. A page that is not compact is compacted.
-    In a damaged one, bad UTF-8 and lone surrogates become U+FFFD; one with NaN and the like is written anew.
+    In broken JSON, bad UTF-8 and lone surrogates become U+FFFD; a page with NaN and the like is read and written again.
 
     Args:
         body: the whole body of an answer.
@@ -42,7 +42,7 @@ def raw_page_slices(body: bytes, *, key: str) -> Generator[None, None, DecodedPa
     body = body.strip()
     is_utf8 = yield from _check_utf8(body)
     if not is_utf8:
-        body = sanitize_utf8(body)
+        body = sound_text(body)
     if _has_blanks(body):
         body = _without_blanks(body)
     raws, total_items = cut(body, key)
@@ -73,7 +73,7 @@ def _check_utf8(body: bytes) -> Generator[None, None, bool]:
 
 
 def _without_blanks(body: bytes) -> bytes:
-    for sound in body_then_mended(body):
+    for sound in body_then_sound(body):
         try:
             return msgspec.json.format(sound, indent=-1)
         except REFUSED:

@@ -1,7 +1,7 @@
-"""Bodies into values: the whole body in one msgspec decode, and what does not match exactly by the lenient path.
+"""Bodies into values: the whole body in one msgspec decode, and by `tolerant` what does not fit exactly.
 
-Three tiers, each only for what the one before refused: (1) one decode of the whole body straight into the models;
-(2) record by record, the untidy ones through cattrs; (3) JSON that is damaged, repaired and then as in (2).
+msgspec decodes the whole body straight into the models. What it refuses is read by `tolerant.records`; broken JSON is
+made sound first.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from carecloud_async.codec.envelope import (
 )
 from carecloud_async.codec.fields import element_type, is_model
 from carecloud_async.codec.malformed import Malformed, json_kind
-from carecloud_async.codec.repair import load, sanitize_utf8
+from carecloud_async.codec.tolerant.broken_json import load, sound_text
 
 __all__ = [
     "REFUSED",
     "DecodedPage",
-    "body_then_mended",
+    "body_then_sound",
     "convert",
     "cut",
     "data",
@@ -150,7 +150,7 @@ def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the list is missing.
     """
-    for sound in body_then_mended(body):
+    for sound in body_then_sound(body):
         try:
             found = raw_page_decoder(key).decode(sound).data
         except REFUSED:
@@ -164,10 +164,10 @@ def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
     return [msgspec.json.encode(item) for item in _as_list(value[key], key)], value.get("total_items")
 
 
-def body_then_mended(body: bytes) -> Iterator[bytes]:
-    """Yield a body, and then the same with its damaged text made sound, if it is damaged."""
+def body_then_sound(body: bytes) -> Iterator[bytes]:
+    """Yield a body, and then the same with its broken text replaced, if it has any."""
     yield body
-    mended = sanitize_utf8(body)
+    mended = sound_text(body)
     if mended is not body:
         yield mended
 
@@ -221,7 +221,7 @@ def convert(value: Any, into: type[T]) -> T:
 
 
 def structure(value: Any, into: type[T]) -> T:
-    """Build a model from plain values by the lenient rules; an object always succeeds for the SDK's models.
+    """Build a model from plain values by the tolerant rules; an object always succeeds for the SDK's models.
 
     Args:
         value: what JSON gave: dicts, lists, scalars. Nested instances of the right class are taken as they are.
@@ -230,6 +230,6 @@ def structure(value: Any, into: type[T]) -> T:
     Raises:
         Malformed: a field that has no default is missing; the SDK's own read models never raise it.
     """
-    from carecloud_async.codec import lenient  # cattrs takes 14 ms to import: at first need
+    from carecloud_async.codec.tolerant import records  # cattrs takes 14 ms to import: at first need
 
-    return cast("T", lenient.structure(value, into))
+    return cast("T", records.structure(value, into))

@@ -1,7 +1,7 @@
 """Targets of `request(into=…)`: any type that `data` can be read into, checked before the call and read after it.
 
-The SDK's models are read by the lenient rules, as everywhere. Other types (attrs classes, dataclasses, msgspec structs,
-TypedDicts, pydantic models, lists of all these) are read as they are declared: what does not fit is an error.
+The SDK's models are read by the tolerant rules, as everywhere. Other types (attrs classes, dataclasses, msgspec
+structs, TypedDicts, pydantic models, lists of all these) are read as they are declared: a misfit is an error.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from carecloud_async.codec.envelope import raw_page_decoder
-from carecloud_async.codec.fields import LENIENT_IDS
+from carecloud_async.codec.fields import TOLERANT_IDS
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, json_kind
 from carecloud_async.codec.raw import raw_page_slices
-from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_mended, data, record, structure, total
-from carecloud_async.codec.repair import load
+from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_sound, data, record, structure, total
 from carecloud_async.codec.slices import exhaust
+from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.errors import ConfigurationError
 
@@ -153,7 +153,7 @@ def any_raw_page_slices(body: bytes, *, key: str | None) -> Generator[None, None
 
 
 def _list_name(body: bytes) -> str:
-    for sound in body_then_mended(body):
+    for sound in body_then_sound(body):
         try:
             name = _only_list_name(sound)
         except REFUSED:
@@ -178,8 +178,8 @@ def _page_at_once(body: bytes, key: str | None, into: Any) -> DecodedPage[Any]:
 
 
 def _cut(body: bytes, key: str | None) -> tuple[list[msgspec.Raw], Any] | None:
-    """Cut a page into its records without reading them; `None` for one that is odd in any way but bad text."""
-    for sound in body_then_mended(body):
+    """Cut a page into its records without reading them; `None` if more than its text is broken."""
+    for sound in body_then_sound(body):
         try:
             name = _only_list_name(sound) if key is None else key
             found = None if name is None else raw_page_decoder(name).decode(sound).data
@@ -228,8 +228,8 @@ def _model(value: Any, into: Any) -> Any:
 
 
 def is_read_model(into: Any) -> bool:
-    """Return whether a type is a read model of the SDK, which is read by the lenient rules."""
-    return isinstance(into, type) and getattr(into, LENIENT_IDS, False) is True
+    """Return whether a type is a read model of the SDK, which is read by the tolerant rules."""
+    return isinstance(into, type) and getattr(into, TOLERANT_IDS, False) is True
 
 
 def _is_pydantic(into: Any) -> bool:

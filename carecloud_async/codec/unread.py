@@ -4,8 +4,8 @@ Records that are read while their reader waits are in the processor's cache when
 the garbage collector comes to look at them: a page of a thousand takes a fifth less time than as a whole. Until then it
 is what the server sent, a third of the memory.
 
-Of a reader who keeps the records none is gone, and the collector comes the more often the fewer are read at a time. To
-such a one they are handed out of larger reads.
+If the caller keeps the records, small batches would trigger the garbage collector more often; larger batches are
+decoded then.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from attrs import define
 from carecloud_async.codec.envelope import key_decoder, value_decoder
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.read import REFUSED
+from carecloud_async.codec.tolerant.warnings import FieldWarning
 from carecloud_async.codec.typed_cache import typed_cache
-from carecloud_async.codec.warnings import FieldWarning
 
-__all__ = ["BATCH", "UnreadRecords", "habit_of"]
+__all__ = ["BATCH", "UnreadRecords", "history_of"]
 
 T = TypeVar("T")
 
-#: The cost of an untidy record, in tidy ones.
-_UNTIDY_COST = 4
+#: The cost of a record with misfits, in exact ones.
+_MISFIT_COST = 4
 
 #: The records that are handed out before other tasks run: a checkpoint costs as much as handing out fifty.
 BATCH = 250
-#: The bytes of the records that are read at a time: some 400 objects, where the garbage collector comes after 700.
+#: The bytes of the records that are read at a time: some 400 objects; the garbage collector runs after 700.
 _FEW = 40 * 1024
 #: Those for a reader who keeps the records: three milliseconds.
 _MANY = 2**20
@@ -44,23 +44,23 @@ def _gone() -> None:
 
 
 @define
-class Habit:
-    """What the records of a type were like of late, and what became of them.
+class ReadHistory:
+    """What the last records of a type were like, and what became of them.
 
     Attributes:
-        untidy: whether the last page held an untidy record; the next one then most likely does.
+        has_misfits: whether the last page held a record with misfits; the next one then most likely does.
         last: the first record of the last batch that was handed out, while it is kept.
     """
 
-    untidy: bool = False
+    has_misfits: bool = False
     last: Callable[[], object] = _gone
 
 
 @typed_cache
-def habit_of(into: Any) -> Habit:
-    """Return what the records of a type were like of late."""
+def history_of(into: Any) -> ReadHistory:
+    """Return what the last records of a type were like."""
     del into  # each has its own
-    return Habit()
+    return ReadHistory()
 
 
 class UnreadRecords(Generic[T]):
@@ -72,20 +72,20 @@ class UnreadRecords(Generic[T]):
         size: the bytes of the page.
     """
 
-    __slots__ = ("_ahead", "_decoder", "_each", "_habit", "_into", "_position", "_raws", "_untidy")
+    __slots__ = ("_ahead", "_decoder", "_each", "_history", "_into", "_misfits", "_position", "_raws")
 
     def __init__(self, raws: Sequence[bytes | msgspec.Raw], into: type[T], *, size: int) -> None:
         self._each = size // max(len(raws), 1) + 1
         self._raws = _without_nulls(raws, into)
         self._into = into
         self._decoder = value_decoder(into)
-        self._habit = habit_of(into)
+        self._history = history_of(into)
         self._position = 0
-        self._untidy = 0
+        self._misfits = 0
         self._ahead: list[T] = []
 
     def __len__(self) -> int:
-        """Return the number of records that are still to be had."""
+        """Return the number of records not yet returned."""
         return len(self._raws) - self._position + len(self._ahead)
 
     def batch(self) -> list[T]:
@@ -94,14 +94,14 @@ class UnreadRecords(Generic[T]):
         Raises:
             Malformed: as `read` does.
         """
-        habit = self._habit
+        history = self._history
         if not self._ahead:
-            kept = habit.last() is not None
+            kept = history.last() is not None
             self._ahead = self.read(_MANY) if kept else self.read(_FEW, most=BATCH)
         batch = self._ahead[:BATCH]
         del self._ahead[:BATCH]
         # The last one of a batch is most often still in the reader's hands when the next one is wanted.
-        habit.last = ref(batch[0]) if len(batch) > 1 else _gone
+        history.last = ref(batch[0]) if len(batch) > 1 else _gone
         return batch
 
     @gc_paused
@@ -109,7 +109,7 @@ class UnreadRecords(Generic[T]):
         """Read the next few records; none if all are read. An error leaves them as they are.
 
         Args:
-            size: how many bytes of tidy records to read; of untidy ones it is less.
+            size: how many bytes of exact records to read; with misfits among them it is less.
             most: how many records to read at most.
 
         Raises:
@@ -117,18 +117,18 @@ class UnreadRecords(Generic[T]):
         """
         raws = self._raws[self._position : self._position + min(size // self._each + 1, most)]
         items: list[T] = []
-        # Goes on behind a record that it has refused.
+        # Goes on after a record that it has refused.
         reading = map(_refuse if self._decoder is None else self._decoder.decode, raws)
-        untidy = 0
-        while len(items) < len(raws) - untidy * _UNTIDY_COST:
+        misfits = 0
+        while len(items) < len(raws) - misfits * _MISFIT_COST:
             problem = _extend(items, reading)
             if problem is not None:
-                items.append(_untidy_reader()(raws[len(items)], self._into, problem=problem))
-                untidy += 1
+                items.append(_misfit_reader()(raws[len(items)], self._into, problem=problem))
+                misfits += 1
         self._position += len(items)
-        self._untidy += untidy
+        self._misfits += misfits
         if self._position == len(self._raws):
-            self._habit.untidy = self._untidy > 0
+            self._history.has_misfits = self._misfits > 0
         return items
 
     def keys(self, name: str | None) -> Iterator[Any]:
@@ -150,7 +150,7 @@ class UnreadRecords(Generic[T]):
 
 
 def _extend(items: list[T], reading: Iterator[T]) -> str | None:
-    """Read on behind the records in a list, up to one that is refused; return why it is, or `None`."""
+    """Append the records that are read, up to one that is refused; return why it is, or `None`."""
     try:
         items.extend(reading)
     except REFUSED as error:
@@ -174,7 +174,7 @@ def _without_nulls(raws: Sequence[bytes | msgspec.Raw], into: type[Any]) -> Sequ
 
 
 @typed_cache
-def _untidy_reader() -> Callable[..., Any]:
-    from carecloud_async.codec.mending import read_untidy  # cattrs takes 14 ms to import: at first need
+def _misfit_reader() -> Callable[..., Any]:
+    from carecloud_async.codec.tolerant.mended import read_record  # cattrs takes 14 ms to import: at first need
 
-    return read_untidy
+    return read_record

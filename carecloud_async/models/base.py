@@ -60,7 +60,7 @@ class Model:
     """
 
     __slots__ = ()
-    __lenient_ids__: ClassVar[bool] = True
+    __tolerant_ids__: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         shown, secret = _visible(type(self))
@@ -113,7 +113,7 @@ class Input(Model):
     """
 
     __slots__ = ()
-    __lenient_ids__: ClassVar[bool] = False
+    __tolerant_ids__: ClassVar[bool] = False
 
     #: The read model of the same record, which knows what the server alone writes: `class CardInput(Input, reads=Card)`
     reads: ClassVar[type[Model] | None] = None

@@ -11,7 +11,7 @@ from carecloud_async import codec
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.fields import api_names
 from carecloud_async.codec.raw_json import RawJson
-from carecloud_async.codec.repair import load
+from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.errors import ConfigurationError, ConflictError
 from carecloud_async.models.base import Input, Model, source_of
 from carecloud_async.resources.merge import differences, tree_of

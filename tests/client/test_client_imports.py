@@ -14,7 +14,7 @@ NOT_WITH_THE_NAMES = {
     "carecloud_async.auth.stores.file",
     "carecloud_async.auth.stores.redis",
     "carecloud_async.calls.redis_rate_limit",
-    "carecloud_async.codec.lenient",
+    "carecloud_async.codec.tolerant.records",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",
     "carecloud_async.models.user",
@@ -31,7 +31,7 @@ NOT_WITH_THE_NAMES = {
 NOT_WITH_A_CALL = {
     "carecloud_async.auth.customer",
     "carecloud_async.auth.device",
-    "carecloud_async.codec.lenient",
+    "carecloud_async.codec.tolerant.records",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",
     "carecloud_async.paging.prefetch",

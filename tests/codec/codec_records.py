@@ -1,4 +1,4 @@
-"""Records to decode: the quickstart's own, and Hypothesis strategies for tidy, untidy and future ones."""
+"""Records to decode: the quickstart's own, and strategies for exact ones, ones with misfits and future ones."""
 
 import copy
 import json
@@ -83,7 +83,7 @@ _texts = st.text(max_size=12)
 _known = st.integers(min_value=-1, max_value=9)
 _dates = st.dates().map(str)
 _moments = st.datetimes().map(lambda moment: moment.isoformat(sep=" "))
-_untidy = st.sampled_from(
+_misfits = st.sampled_from(
     [
         *("", "0", "1", "true", "false", " 7 ", "1.0", "x", "0000-00-00", "0000-00-00 00:00:00", "985-02-12"),
         *("2019-13-45", "2019-02-03", "2019-02-03 10:11", "2019-02-03T10:11:12Z", "2019-02-03 10:11:12+02:00"),
@@ -92,40 +92,40 @@ _untidy = st.sampled_from(
 )
 
 
-def _objects(fields, *, tidy, required=()):
-    values = dict(fields) if tidy else {name: value | _untidy | anything for name, value in fields.items()}
-    always = {name: values.pop(name) for name in required} if tidy else {}
+def _objects(fields, *, exact, required=()):
+    values = dict(fields) if exact else {name: value | _misfits | anything for name, value in fields.items()}
+    always = {name: values.pop(name) for name in required} if exact else {}
     known = st.fixed_dictionaries(always, optional=values)
     future = st.dictionaries(st.text(max_size=6).filter(lambda name: name not in fields), anything, max_size=2)
     return st.tuples(known, future).map(lambda parts: parts[1] | parts[0])
 
 
-def customers(*, tidy):
-    """Customers with unknown fields and values; untidy ones hold anything anywhere."""
+def customers(*, exact):
+    """Customers with unknown fields and values; ones with misfits hold anything anywhere."""
     text = _texts | st.none()
     names = ("salutation", "first_name", "last_name", "email", "phone", "language_id", "store_id", "photo_url")
     lines = (*(f"address{n}" for n in range(1, 8)), "zip", "city", "country_code")
-    custom = _objects({"agreement_id": text, "agreement_value": _known | st.none()}, tidy=tidy)
-    consent = _objects({"consent_id": text, "consent_value": _known, "last_change": _moments}, tidy=tidy)
+    custom = _objects({"agreement_id": text, "agreement_value": _known | st.none()}, exact=exact)
+    consent = _objects({"consent_id": text, "consent_value": _known, "last_change": _moments}, exact=exact)
     agreement = _objects(
         {"agreement_gtc": _known, "agreement_profiling": _known, "custom_agreements": st.lists(custom, max_size=2)},
-        tidy=tidy,
+        exact=exact,
     )
     person = dict.fromkeys(names, text) | {
         "gender": _known | st.none(),
         "birthdate": _dates | st.none(),
-        "address": _objects(dict.fromkeys(lines, text), tidy=tidy),
+        "address": _objects(dict.fromkeys(lines, text), exact=exact),
         "agreement": agreement,
         "consents": st.lists(consent, max_size=2),
     }
     return _objects(
         {
             "customer_id": _texts,
-            "personal_information": _objects(person, tidy=tidy),
+            "personal_information": _objects(person, exact=exact),
             "last_change": _moments | st.none(),
             "doi_email": _moments | st.none(),
             "state": _known,
         },
-        tidy=tidy,
+        exact=exact,
         required=("customer_id",),
     )

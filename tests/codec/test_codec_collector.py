@@ -47,7 +47,7 @@ def test_one_that_was_off_stays_off():
 
 @pytest.mark.parametrize("birthdate", ["1985-02-12", "985-02-12"])
 def test_a_page_of_many_records_is_not_interrupted(birthdate):
-    """However many records a page holds, tidy or not, no collection runs within it."""
+    """However many records a page holds, exact or not, no collection runs within it."""
     body = page_of([customer(birthdate=birthdate)] * 2000)
     begun = []
 

@@ -34,8 +34,8 @@ def test_the_login_of_the_quickstart_arrives():
     assert login.user.role_ids == ("86e05affc7a7befcd513ab400",)
 
 
-def test_one_untidy_record_harms_no_other():
-    """Tidy records beside untidy ones are read in full, in the server's order."""
+def test_a_record_with_misfits_harms_no_other():
+    """Exact records beside ones with misfits are read in full, in the server's order."""
     records = [customer(first_name=str(n), phone=n if n % 3 == 0 else str(n)) for n in range(10)]
     page = codec.page(page_of(records), key="customers", into=Customer)
     assert [item.personal_information.phone for item in page.items] == [str(n) for n in range(10)]
@@ -172,7 +172,7 @@ def test_a_page_of_plain_objects():
 
 
 def test_reading_logs_no_value(caplog):
-    """Warnings about untidy values never show them."""
+    """Warnings about misfits never show them."""
     caplog.set_level(logging.DEBUG, logger="carecloud_async.codec")
     codec.record(answer({"personal_information": {"birthdate": SECRET, "gender": SECRET}}), Customer)
     assert SECRET not in caplog.text

@@ -13,7 +13,7 @@ COMPACT = {"separators": (",", ":")}
 
 
 @given(
-    st.lists(customers(tidy=False) | anything, max_size=4),
+    st.lists(customers(exact=False) | anything, max_size=4),
     st.sampled_from(
         [COMPACT, {}, {"indent": 2}, {"indent": "\t"}, {"separators": (", ", ":")}, {"separators": (",", " : ")}]
     ),

@@ -48,7 +48,7 @@ def small_slices(monkeypatch):
     monkeypatch.setattr(targets, "_SLICE", 100)
 
 
-@given(st.lists(customers(tidy=True) | customers(tidy=False) | st.none(), max_size=6), st.integers(1, 3000))
+@given(st.lists(customers(exact=True) | customers(exact=False) | st.none(), max_size=6), st.integers(1, 3000))
 def test_slices_of_any_size_give_the_page_at_once(records, size):
     """A page that is cut and read in slices holds what it holds when every record is read alone."""
     body = page_of(records)
@@ -60,25 +60,25 @@ def test_slices_of_any_size_give_the_page_at_once(records, size):
     assert (found.items, found.received, found.total_items) == (expected, len(records), len(records))
 
 
-def test_a_small_tidy_page_is_one_slice():
+def test_a_small_exact_page_is_one_slice():
     """A hundred customers are decoded at once."""
     body = page_of([customer()] * 100)
-    codec.page(body, key="customers", into=Customer)  # the page before was tidy
+    codec.page(body, key="customers", into=Customer)  # the page before was exact
     found, slices = sliced(codec.page_slices(body, key="customers", into=Customer))
     assert (len(found.items), slices) == (100, 1)
 
 
 @pytest.mark.parametrize("birthdate", ["1985-02-12", "985-02-12"])
 def test_a_large_page_is_decoded_in_slices(birthdate):
-    """Of five thousand customers, tidy or not, no slice decodes more than six hundred."""
+    """Of five thousand customers, exact or not, no slice decodes more than six hundred."""
     body = page_of([customer(birthdate=birthdate)] * 5000)
     found, slices = sliced(codec.page_slices(body, key="customers", into=Customer))
     assert len(found.items) == 5000
     assert slices >= 9
 
 
-def test_untidy_records_count_for_more():
-    """A page of untidy records is cut into more slices than a tidy one."""
+def test_records_with_misfits_count_for_more():
+    """A page of records with misfits is cut into more slices than an exact one."""
     counts = [
         sliced(codec.page_slices(page_of([customer(phone=phone)] * 3000), key="customers", into=Customer))[1]
         for phone in ("420", 420)
@@ -86,16 +86,16 @@ def test_untidy_records_count_for_more():
     assert counts[1] > 2 * counts[0]
 
 
-def test_pages_behind_an_untidy_one_are_read_right():
-    """What was learnt from an untidy page changes nothing in the tidy and untidy ones behind it."""
-    tidy, untidy = page_of([customer()] * 3), page_of([customer(), customer(phone=420), None])
-    for body in (untidy, tidy, tidy, untidy, untidy, tidy):
+def test_pages_after_one_with_misfits_are_read_right():
+    """What was learnt from a page with misfits changes nothing in those after it."""
+    exact, misfit = page_of([customer()] * 3), page_of([customer(), customer(phone=420), None])
+    for body in (misfit, exact, exact, misfit, misfit, exact):
         fresh = [codec.structure(each, Customer) for each in json.loads(body)["data"]["customers"] if each]
         assert codec.page(body, key="customers", into=Customer).items == fresh
 
 
 def test_a_model_with_renamed_fields_is_read_in_slices():
-    """A model that msgspec cannot read takes the lenient path, in slices too."""
+    """A model that msgspec cannot read is read by cattrs, in slices too."""
     stores = [{"store_id": str(number), "name": "x" * 100} for number in range(5000)]
     found, slices = sliced(codec.page_slices(answer({"stores": stores}), key="stores", into=Store))
     assert [store.store_id for store in found.items] == [store["store_id"] for store in stores]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import codec
-from carecloud_async.codec import mending, pages, unread, widening
+from carecloud_async.codec import pages, unread
+from carecloud_async.codec.tolerant import mended
 from carecloud_async.models import Customer, Store
 
 
@@ -25,10 +26,9 @@ def read_all(records):
 
 
 @pytest.fixture(autouse=True)
-def _no_habits():
-    habit = unread.habit_of(Customer)
-    habit.untidy, habit.last = False, unread._gone
-    widening.known_faults.cache_clear()
+def _no_history():
+    history = unread.history_of(Customer)
+    history.has_misfits, history.last = False, unread._gone
 
 
 def unread_page(body, into=Customer, key="customers"):
@@ -38,7 +38,7 @@ def unread_page(body, into=Customer, key="customers"):
         return codec.unread_page(body, key=key, into=into)
 
 
-@given(st.lists(customers(tidy=True) | customers(tidy=False) | st.none(), max_size=8), st.integers(1, 3000))
+@given(st.lists(customers(exact=True) | customers(exact=False) | st.none(), max_size=8), st.integers(1, 3000))
 def test_records_read_later_are_those_of_the_page(records, few):
     """Whatever a page holds and however few are read at a time, its records are those of the page at once."""
     body = page_of(records)
@@ -53,17 +53,17 @@ def test_records_read_later_are_those_of_the_page(records, few):
 
 
 @pytest.mark.parametrize(("people", "phone", "is_read"), [(50, "420", True), (50, 420, False), (2000, "420", False)])
-def test_only_small_tidy_pages_are_read_at_once(people, phone, is_read):
-    """What is large or untidy waits until it is wanted."""
+def test_only_small_exact_pages_are_read_at_once(people, phone, is_read):
+    """A page that is large or has misfits waits until it is wanted."""
     page = codec.unread_page(page_of([customer(phone=phone)] * people), key="customers", into=Customer)
     assert isinstance(page, codec.DecodedPage) == is_read
 
 
-def test_small_pages_are_read_at_once_again_behind_a_tidy_one():
-    """One untidy page makes the next one wait; a tidy one that was read ends that."""
-    tidy, untidy = page_of([customer()] * 3), page_of([customer(phone=420)] * 3)
+def test_small_pages_are_read_at_once_again_after_an_exact_one():
+    """A page with misfits makes the next one wait; an exact one that was read ends that."""
+    exact, misfit = page_of([customer()] * 3), page_of([customer(phone=420)] * 3)
     kinds = []
-    for body in (untidy, tidy, tidy):
+    for body in (misfit, exact, exact):
         page = codec.unread_page(body, key="customers", into=Customer)
         kinds.append(type(page))
         if not isinstance(page, codec.DecodedPage):
@@ -72,7 +72,7 @@ def test_small_pages_are_read_at_once_again_behind_a_tidy_one():
 
 
 def test_steps_are_short():
-    """A step reads 40 KiB of records, a few untidy ones in their place, and at most 250 however small they are."""
+    """A step reads 40 KiB of records, a few with misfits in their place, and at most 250 however small they are."""
     sizes = {phone: read_all(unread_page(page_of([customer(phone=phone)] * 3000)).records)[1] for phone in ("420", 420)}
     record = len(json.dumps(customer(phone="420")))
     assert max(sizes["420"]) <= unread._FEW / record + 1
@@ -108,7 +108,7 @@ def test_a_reader_who_keeps_the_records_has_them_out_of_larger_reads(phone, monk
 
 
 def test_a_model_with_renamed_fields_is_read_later_too():
-    """A model that msgspec cannot read takes the lenient path, in steps."""
+    """A model that msgspec cannot read is read by cattrs, in steps."""
     stores = [{"store_id": str(number), "name": "x" * 100} for number in range(5000)]
     found, steps = read_all(unread_page(answer({"stores": stores}), Store, "stores").records)
     assert [store.store_id for store in found] == [store["store_id"] for store in stores]
@@ -134,7 +134,7 @@ def test_an_error_comes_again(monkeypatch):
     """A record that cannot be read is not passed over by reading on."""
     records = unread_page(page_of([customer(), customer(phone=420)])).records
     with monkeypatch.context() as patched:
-        patched.setattr(mending, "load", lambda raw: codec.page(bytes(raw), key="x", into=Customer))
+        patched.setattr(mended, "load", lambda raw: codec.page(bytes(raw), key="x", into=Customer))
         for _ in range(2):
             with pytest.raises(codec.Malformed):
                 records.batch()

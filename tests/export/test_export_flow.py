@@ -58,7 +58,7 @@ async def test_what_had_to_be_asked_for_again_is_told(tmp_path, monkeypatch):
 
 
 async def test_a_page_that_is_cut_off_is_asked_for_again(tmp_path):
-    """Damaged answers in the middle of an export cost two retries, and no record."""
+    """BrokenJson answers in the middle of an export cost two retries, and no record."""
     sandbox = Sandbox(customers=1000, seed=1)
     async with connect(sandbox, retry=RetryPolicy(base=0.001)) as client:
         await client.login()

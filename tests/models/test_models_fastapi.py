@@ -121,7 +121,7 @@ def test_an_input_as_request_body():
 
 
 def test_validation_by_identity():
-    """An instance passes as it is; an object is read by the lenient rules; anything else is refused."""
+    """An instance passes as it is; an object is read by the tolerant rules; anything else is refused."""
     adapter = pydantic.TypeAdapter(Customer)
     assert adapter.validate_python(CUSTOMER) is CUSTOMER
     assert adapter.validate_python({"customer_id": 5, "state": "1"}) == Customer(customer_id="5", state=1)

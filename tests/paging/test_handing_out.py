@@ -10,7 +10,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, ResponseError
-from carecloud_async.codec import Malformed, mending, pages, widening
+from carecloud_async.codec import Malformed, pages
+from carecloud_async.codec.tolerant import mended
 from carecloud_async.paging.iterators import BATCH
 
 pytestmark = pytest.mark.anyio
@@ -183,8 +184,7 @@ async def test_a_record_that_cannot_be_read_is_an_error_again_and_again(kind, mo
         raise Malformed("the body is nested too deeply")
 
     monkeypatch.setattr(pages, "SMALL_PAGE", 0)
-    monkeypatch.setattr(mending, "load", refuse)
-    widening.known_faults.cache_clear()
+    monkeypatch.setattr(mended, "load", refuse)
     async with connect(odd={1500: {"customer_id": 1500}}) as client, AsyncExitStack() as stack:
         listing = client.customers.list(count=1000)
         records = await stack.enter_async_context(listing.prefetch(2)) if kind == "prefetch" else aiter(listing)

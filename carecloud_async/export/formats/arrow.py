@@ -2,7 +2,7 @@
 
 Tidy records go through pyarrow's own JSON reader, which takes a fifth of the time of Python objects on the way and
 lets other threads run. It is strict: a batch in which any value is not of its column's type is refused as a whole. The
-records that are not tidy are then read value by value, by the lenient rules; what the reader accepts, those rules read
+records that are not tidy are then read value by value, by the tolerant rules; what the reader accepts, those rules read
 the same way.
 """
 
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from carecloud_async.codec.repair import load
+from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats.arrow_times import read_times, staged_type
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part

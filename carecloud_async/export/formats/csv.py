@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from carecloud_async.codec.repair import load
+from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.export.formats.csv_cells import to_cell
 from carecloud_async.export.formats.csv_lines import LineMaker
 from carecloud_async.export.formats.csv_rows import Path, RowDecoder

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async.codec.repair import load
+from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.export.formats.selection import Selection
 
 __all__ = ["join_lines"]

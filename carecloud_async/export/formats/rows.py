@@ -1,4 +1,4 @@
-"""Records as rows of typed columns, value by value by the lenient rules; and the part of a record no column holds."""
+"""Records as rows of typed columns, value by value by the tolerant rules; and the part of a record no column holds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
-from carecloud_async.codec.scalars import SCALARS
-from carecloud_async.codec.warnings import FieldWarning
+from carecloud_async.codec.tolerant.scalars import SCALARS
+from carecloud_async.codec.tolerant.warnings import FieldWarning
 from carecloud_async.export.formats.schema import Shape, as_text
 
 __all__ = ["UNKNOWN_FIELDS", "LostValues", "is_blank", "row_reader", "unknown_part"]

@@ -1,17 +1,17 @@
-"""Untidy records mended at the fields at fault: the result and the warnings of the lenient path."""
+"""Records mended at their misfits: the result and the warnings of `tolerant.records`."""
 
 import json
 import logging
 
 import msgspec
 import pytest
-from attrs import frozen
+from attrs import Factory, field, frozen
 from codec_records import anything, customer, customers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import codec
-from carecloud_async.codec import lenient, mending, warnings
+from carecloud_async.codec.tolerant import mended, records, warnings
 from carecloud_async.models import Customer, PropertyRecord, User
 
 
@@ -31,6 +31,24 @@ class Trip:
     nights: int | None = None
 
 
+@frozen
+class Stay:
+    """A class of one's own whose default is made for each instance."""
+
+    nights: int | None = None
+    notes: list = field(default=Factory(list))
+
+
+@frozen
+class Journey:
+    """A class that may hold another one, or none, or a third."""
+
+    stay: Stay | None = None
+    trip: Trip | None = None
+    trips: tuple[Trip, ...] | None = None
+    either: Trip | int | None = None
+
+
 def problem(value, into):
     """Return what msgspec says of a value's JSON; empty if it reads it."""
     try:
@@ -48,6 +66,13 @@ def same(left, right):
     return left == right and codec.encode(left) == codec.encode(right)
 
 
+def outcome(read):
+    try:
+        return read()
+    except codec.Malformed as error:
+        return str(error)
+
+
 def told(read, caplog):
     """Return what a reading warns of, and its result."""
     warnings._told.clear()
@@ -57,18 +82,18 @@ def told(read, caplog):
     return sorted(record.getMessage() for record in caplog.records), found
 
 
-@given(customers(tidy=False))
-def test_any_untidy_customer_is_as_the_lenient_path_reads_it(record):
-    """Whatever is untidy in a record and in however many fields, mending gives what the lenient path gives."""
-    mended = mending.structure_untidy(copied(record), Customer, problem=problem(record, Customer))
-    assert same(mended, lenient.structure(copied(record), Customer))
+@given(customers(exact=False))
+def test_any_customer_is_mended_as_cattrs_reads_it(record):
+    """Whatever does not fit in a record and in however many fields, a mended record is what cattrs gives."""
+    found = mended.structure(copied(record), Customer, problem=problem(record, Customer))
+    assert same(found, records.structure(copied(record), Customer))
 
 
-_ODD = (
+_MISFITS = (
     *("", "0000-00-00", "0000-00-00 00:00:00", "985-02-12", "7", " 7 ", "1.0", "true", "2019-02-03T10:11:12+02:00"),
     *([], {}, [None], [""], {"0": {}}, {"0": "a"}, 420, 2.5, True, None, [[]], [{"consent_value": "1"}, None, "x"]),
 )
-_values = anything | st.sampled_from(_ODD)
+_values = anything | st.sampled_from(_MISFITS)
 OPEN_FIELDS = ["property_value", "user_role_ids", "phone", "last_change", "last_login"]
 PLACES = [
     ("customer_id",),
@@ -103,11 +128,11 @@ def with_values(values):
 
 
 @given(st.dictionaries(st.sampled_from(PLACES), _values, min_size=1, max_size=3))
-def test_a_few_fields_at_fault_are_mended_as_the_lenient_path_reads_them(values):
-    """Up to three odd values in an otherwise tidy record, at any depth and in lists, give the lenient path's record."""
+def test_a_few_misfits_are_mended_as_cattrs_reads_them(values):
+    """Up to three misfits in an otherwise exact record, at any depth and in lists, give what cattrs gives."""
     record = with_values(values)
-    mended = mending.structure_untidy(copied(record), Customer, problem=problem(record, Customer))
-    assert same(mended, lenient.structure(copied(record), Customer))
+    found = mended.structure(copied(record), Customer, problem=problem(record, Customer))
+    assert same(found, records.structure(copied(record), Customer))
 
 
 @given(
@@ -116,26 +141,26 @@ def test_a_few_fields_at_fault_are_mended_as_the_lenient_path_reads_them(values)
         st.sampled_from(["property_value", "user_role_ids", "phone", "last_change", "last_login"]), _values
     ),
 )
-def test_open_values_are_mended_as_the_lenient_path_reads_them(model, record):
-    """Values of any kind beside fields at fault are kept as the lenient path keeps them."""
-    mended = mending.structure_untidy(copied(record), model, problem=problem(record, model))
-    assert same(mended, lenient.structure(copied(record), model))
+def test_open_values_are_mended_as_cattrs_reads_them(model, record):
+    """Values of any kind beside misfits are kept as cattrs keeps them."""
+    found = mended.structure(copied(record), model, problem=problem(record, model))
+    assert same(found, records.structure(copied(record), model))
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("value", ["0000-00-00", 420, "985-02-12", [], {"0": "a"}, "2019-02-03T10:11:12+02:00", ""])
-def test_the_warnings_are_those_of_the_lenient_path(place, value, caplog):
-    """A field at fault is reported once, in the same words and nothing besides."""
+def test_the_warnings_are_those_of_cattrs(place, value, caplog):
+    """A misfit is reported once, in the same words and nothing besides."""
     record = with_values({place: value})
     said = problem(record, Customer)
-    assert told(lambda: mending.structure_untidy(copied(record), Customer, problem=said), caplog) == told(
-        lambda: lenient.structure(copied(record), Customer), caplog
+    assert told(lambda: mended.structure(copied(record), Customer, problem=said), caplog) == told(
+        lambda: records.structure(copied(record), Customer), caplog
     )
 
 
-def test_a_field_at_fault_leaves_the_rest_to_msgspec(monkeypatch):
-    """Records with one or two fields at fault never take the lenient path as a whole."""
-    monkeypatch.setattr(lenient, "structure", None)
+def test_a_misfit_leaves_the_rest_to_msgspec(monkeypatch):
+    """Records with one or two misfits are never read by cattrs as a whole."""
+    monkeypatch.setattr(records, "structure", None)
     for values in (
         {("personal_information", "phone"): 420},
         {("personal_information", "birthdate"): "0000-00-00", ("last_change",): "0000-00-00 00:00:00"},
@@ -144,7 +169,7 @@ def test_a_field_at_fault_leaves_the_rest_to_msgspec(monkeypatch):
         {("personal_information", "consents"): ""},
     ):
         record = with_values(values)
-        assert mending.structure_untidy(record, Customer, problem=problem(record, Customer)).customer_id
+        assert mended.structure(record, Customer, problem=problem(record, Customer)).customer_id
 
 
 @pytest.mark.parametrize(
@@ -161,14 +186,27 @@ def test_a_field_at_fault_leaves_the_rest_to_msgspec(monkeypatch):
         7,
     ],
 )
-def test_classes_without_defaults_are_mended_or_refused_as_by_the_lenient_path(record):
+def test_classes_without_defaults_are_mended_or_refused_as_by_cattrs(record):
     """A class of one's own gives the same instance, or the same refusal."""
+    found = outcome(lambda: mended.structure(copied(record), Trip, problem=problem(record, Trip)))
+    assert found == outcome(lambda: records.structure(copied(record), Trip))
 
-    def outcome(read):
-        try:
-            return read()
-        except codec.Malformed as error:
-            return str(error)
 
-    mended = outcome(lambda: mending.structure_untidy(copied(record), Trip, problem=problem(record, Trip)))
-    assert mended == outcome(lambda: lenient.structure(copied(record), Trip))
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"stay": {"nights": "7"}},
+        {"stay": {"notes": "x"}},
+        {"trip": {"days": "7"}, "stay": None},
+        {"trip": {"visits": [{}]}},
+        {"trip": {"visits": [{"place": 7}, {"place": "here"}]}},
+        {"trips": [{"days": "7"}, {"nights": "x"}]},
+        {"trips": None, "trip": {"nights": "x"}},
+        {"either": {"days": "7"}},
+        {"either": "7", "stay": 7},
+    ],
+)
+def test_classes_of_ones_own_are_mended_or_refused_as_by_cattrs(record):
+    """Unions and made defaults give the same instance, or the same refusal."""
+    found = outcome(lambda: mended.structure(copied(record), Journey, problem=problem(record, Journey)))
+    assert found == outcome(lambda: records.structure(copied(record), Journey))

@@ -1,4 +1,4 @@
-"""The lenient rules for single values: what an untidy server meant, or `None` and one warning."""
+"""The tolerant rules for single values: what the server meant by a misfit, or `None` and one warning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async.codec.warnings import FieldWarning
+from carecloud_async.codec.tolerant.warnings import FieldWarning
 
 __all__ = ["SCALARS", "Reader"]
 

@@ -28,7 +28,7 @@ class FieldWarning:
         """Log the kind of problem, once per field and process; never the value.
 
         Args:
-            problem: what is odd and what became of it, in a few words.
+            problem: what does not fit and what became of it, in a few words.
         """
         if self._key not in _told:
             _told.add(self._key)

@@ -1,8 +1,7 @@
-"""Untidy records: only the fields at fault are read by the lenient rules, and msgspec reads the rest.
+"""Records with a few misfits: these fields alone are read by the tolerant rules, and msgspec reads the rest.
 
-Fields that are known to be at fault are read in one pass (`widening`), others are mended as they show: one field seldom
-makes a record untidy, and msgspec names it, `$.consents[0].last_change`. The result is that of the lenient path, at
-half its cost. What cannot be mended this way takes the lenient path as a whole.
+msgspec names the first misfit that it meets, `$.consents[0].last_change`; when it is mended, msgspec is asked again.
+The result is that of `records`, at half the cost. A record that cannot be mended this way is read by `records`.
 """
 
 from __future__ import annotations
@@ -15,30 +14,28 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from carecloud_async.codec import lenient
 from carecloud_async.codec.envelope import value_decoder
 from carecloud_async.codec.fields import core_type, element_type, field_types, is_model
-from carecloud_async.codec.read import REFUSED
-from carecloud_async.codec.repair import load
-from carecloud_async.codec.widening import known_faults
+from carecloud_async.codec.tolerant import records
+from carecloud_async.codec.tolerant.broken_json import load
 
-__all__ = ["read_untidy", "structure_untidy"]
+__all__ = ["read_record", "structure"]
 
-#: Fields at fault in one record; with more of them the lenient path costs less.
-_MOST_FAULTS = 6
+#: With more misfits in a record than these, cattrs costs less.
+_MOST_MISFITS = 6
 
 _PATH = re.compile(r"(?:\.[A-Za-z_]\w*|\[\d+\])+")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 
 @frozen
-class _Fault:
-    """A field at fault in a record.
+class _Misfit:
+    """A field of a record whose value does not fit.
 
     Attributes:
         steps: the names and positions that lead to the object which holds the field.
         name: the field.
-        read: reads its value by the lenient rules.
+        read: reads its value by the tolerant rules.
     """
 
     steps: tuple[str | int, ...]
@@ -46,7 +43,7 @@ class _Fault:
     read: Callable[[Any], Any]
 
     def mend(self, record: Any) -> bool:
-        """Replace the field's value by what the lenient rules make of it; return whether it was found."""
+        """Replace the field's value by what the tolerant rules make of it; return whether it was found."""
         try:
             holder = functools.reduce(lambda value, step: value[step], self.steps, record)
             value = holder[self.name]
@@ -58,8 +55,8 @@ class _Fault:
         return True
 
 
-def read_untidy(raw: bytes | msgspec.Raw, into: Any, *, problem: str) -> Any:
-    """Read one record that msgspec has refused, with the result of `lenient.structure`.
+def read_record(raw: bytes | msgspec.Raw, into: Any, *, problem: str) -> Any:
+    """Read one record that msgspec has refused, with the result of `records.structure`.
 
     Args:
         raw: the record's JSON.
@@ -69,22 +66,11 @@ def read_untidy(raw: bytes | msgspec.Raw, into: Any, *, problem: str) -> Any:
     Raises:
         Malformed: it is nested too deeply.
     """
-    known = known_faults(into)
-    news = problem
-    try:
-        found = known.read(raw)
-    except REFUSED as error:
-        found, news = None, str(error)
-    if found is not None:
-        return found
-    fault = _fault(into, _where(news))
-    if fault is not None:
-        known.learn((*(step for step in fault.steps if isinstance(step, str)), fault.name))
-    return structure_untidy(load(raw), into, problem=problem)
+    return structure(load(raw), into, problem=problem)
 
 
-def structure_untidy(value: Any, into: Any, *, problem: str = "") -> Any:
-    """Build `into` from plain values with the result of `lenient.structure`; the values may be changed.
+def structure(value: Any, into: Any, *, problem: str = "") -> Any:
+    """Build `into` from plain values with the result of `records.structure`; the values may be changed.
 
     Args:
         value: a record as plain Python values.
@@ -96,10 +82,10 @@ def structure_untidy(value: Any, into: Any, *, problem: str = "") -> Any:
     """
     if type(value) is dict and value_decoder(into) is not None:
         where = _where(problem)
-        for _ in range(_MOST_FAULTS):
+        for _ in range(_MOST_MISFITS):
             if where:
-                fault = _fault(into, where)
-                if fault is None or not fault.mend(value):
+                misfit = _misfit(into, where)
+                if misfit is None or not misfit.mend(value):
                     break
             before = where
             try:
@@ -108,7 +94,7 @@ def structure_untidy(value: Any, into: Any, *, problem: str = "") -> Any:
                 where = _where(str(error))
             if where in {"", before}:
                 break
-    return lenient.structure(value, into)
+    return records.structure(value, into)
 
 
 def _where(problem: str) -> str:
@@ -117,23 +103,23 @@ def _where(problem: str) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _fault(into: Any, where: str) -> _Fault | None:
+def _misfit(into: Any, where: str) -> _Misfit | None:
     """Return the innermost field of a model that a path leads through, or `None` if there is none."""
     if not _PATH.fullmatch(where):
         return None
     hint = into
-    fault: _Fault | None = None
+    misfit: _Misfit | None = None
     steps: tuple[str | int, ...] = ()
     for name, position in _STEP.findall(where):
         hint = core_type(hint)
         if name:
             if not is_model(hint) or name not in field_types(hint):
-                return fault
-            fault = _Fault(steps, name, lenient.field_reader(hint, name))
+                return misfit
+            misfit = _Misfit(steps, name, records.field_reader(hint, name))
             hint = field_types(hint)[name]
         else:
             hint = element_type(hint)
             if hint is None:
-                return fault
+                return misfit
         steps += (name or int(position),)
-    return fault
+    return misfit

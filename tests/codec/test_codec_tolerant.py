@@ -1,4 +1,4 @@
-"""The lenient rules, one by one."""
+"""The tolerant rules, one by one."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ import pytest
 from attrs import frozen
 
 from carecloud_async import codec
-from carecloud_async.codec import warnings as trouble
+from carecloud_async.codec.tolerant import warnings as trouble
 from carecloud_async.models import (
     Address,
     Agreement,
@@ -242,7 +242,7 @@ def test_absent_values_are_silent(caplog):
 
 
 def test_no_python_warnings():
-    """Untidy values never go through `warnings`."""
+    """Misfits never go through `warnings`."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         codec.structure({"day": "x", "number": "x", "texts": 5, "moment": "2019-01-01T00:00:00Z"}, Sample)
@@ -266,7 +266,7 @@ def test_python_values_are_taken_too():
 
 
 def test_types_that_msgspec_does_not_know():
-    """A class that only the lenient path can read is read by it, alone and in a page."""
+    """A class that only cattrs can read is read by it, alone and in a page."""
 
     @frozen
     class Left:

@@ -1,4 +1,4 @@
-"""JSON that msgspec refuses, read all the same: bad UTF-8, lone surrogates, NaN, numbers out of range, a BOM."""
+"""Broken JSON, which msgspec refuses: bad UTF-8, lone surrogates, NaN, numbers out of range, a BOM."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async.codec.malformed import HTML, Damaged, Malformed, why_not_json
+from carecloud_async.codec.malformed import HTML, BrokenJson, Malformed, why_not_json
 
-__all__ = ["load", "repair", "sanitize_utf8"]
+__all__ = ["load", "load_broken", "sound_text"]
 
 _untyped = msgspec.json.Decoder()
 
@@ -27,7 +27,7 @@ _MAX_DIGITS = 400
 
 
 def load(body: bytes | msgspec.Raw) -> Any:
-    """Read any JSON into plain Python values, repairing it if need be.
+    """Read JSON into plain Python values, also if it is broken.
 
     Args:
         body: the bytes of one JSON document.
@@ -42,11 +42,11 @@ def load(body: bytes | msgspec.Raw) -> Any:
         return _untyped.decode(body)
     except (ValueError, RecursionError):
         pass  # raised below, outside this block: the error's context would keep the whole body
-    return repair(bytes(body))
+    return load_broken(bytes(body))
 
 
-def sanitize_utf8(body: bytes) -> bytes:
-    """Make damaged text sound without reading it as JSON, so that all else keeps its spelling.
+def sound_text(body: bytes) -> bytes:
+    """Replace broken text without reading it as JSON, so that everything else keeps its spelling.
 
     Args:
         body: the bytes of one JSON document.
@@ -59,8 +59,8 @@ def sanitize_utf8(body: bytes) -> bytes:
     return body if mended == body else mended
 
 
-def repair(body: bytes) -> Any:
-    """Read damaged JSON with the standard library; what cannot be kept becomes U+FFFD or null.
+def load_broken(body: bytes) -> Any:
+    """Read broken JSON with the standard library; what cannot be kept becomes U+FFFD or null.
 
     Args:
         body: the bytes of one JSON document.
@@ -71,7 +71,7 @@ def repair(body: bytes) -> Any:
     Raises:
         Malformed: it is no JSON at all, or is nested too deeply.
     """
-    text = sanitize_utf8(body).decode()
+    text = sound_text(body).decode()
     try:
         return json.loads(text, parse_int=_int, parse_float=_float, parse_constant=_nothing, strict=False)
     except RecursionError:
@@ -81,7 +81,7 @@ def repair(body: bytes) -> Any:
     if too_deep:
         raise Malformed("the body is nested too deeply")
     reason = why_not_json(body)
-    raise Malformed(reason) if reason == HTML else Damaged(reason)
+    raise Malformed(reason) if reason == HTML else BrokenJson(reason)
 
 
 def _int(digits: str) -> int | None:
