@@ -83,8 +83,8 @@ class CareCloudError(Exception):
         may_have_happened: whether the call was a write that may have been carried out: its answer was lost, was a 5xx
             or could not be read. `False` for what was refused or never sent, and for reads, logins and logouts.
         correlation_id: the id of the call in this client's log records; `None` for what no call raised.
-        report: what was written before the error, from calls that write many rows: a `CatalogueReport` or a
-            `BatchReport`; otherwise `None`.
+        report: what was written before the error, from calls that write several records: a `CatalogueReport`, a
+            `BatchReport` or a `CreatedCustomer`; otherwise `None`.
     """
 
     is_retryable: bool = False

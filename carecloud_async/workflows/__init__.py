@@ -46,6 +46,9 @@ from carecloud_async.workflows.logins import (
     send_password_setup,
     set_password,
 )
+from carecloud_async.workflows.new_customers import CreatedCustomer, NewCard, create_customer
+from carecloud_async.workflows.offers import CustomerOffers, customer_offers
+from carecloud_async.workflows.point_of_sale import FoundCustomer, MatchedBy, find_at_point_of_sale
 from carecloud_async.workflows.sign_up import SignUpCheck, check_sign_up, sign_up, sign_up_for_newsletter
 
 __all__ = [
@@ -53,9 +56,14 @@ __all__ = [
     "CardOrigin",
     "CatalogueReport",
     "Checkout",
+    "CreatedCustomer",
+    "CustomerOffers",
+    "FoundCustomer",
     "HandoverToken",
     "LoginCase",
     "LoginCheck",
+    "MatchedBy",
+    "NewCard",
     "PasswordLogin",
     "RecordedEvent",
     "RowResult",
@@ -71,6 +79,9 @@ __all__ = [
     "check_login",
     "check_sign_up",
     "close_bill",
+    "create_customer",
+    "customer_offers",
+    "find_at_point_of_sale",
     "find_customer",
     "find_purchase",
     "link_customer",

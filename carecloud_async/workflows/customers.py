@@ -121,39 +121,52 @@ async def sync_customer(
     """
     ids = _SourceIds(customer_source_id=customer_source_id, external_id=external_id)
     async with _one_write(client, **ids):
-        customer_id = await find_customer(client, **ids)
-        if customer_id is None:
-            made = await _create(client, ids, customer, property_records)
-            if made.created:
-                return made
-            customer_id = made.customer_id
-        changes: CustomerChanges = {"personal_information": customer.personal_information}
-        if property_records is not None:
-            changes["property_records"] = property_records
-        await client.customers.update(customer_id, changes)
-        return SyncedCustomer(customer_id=customer_id, created=False)
+        found = await _find_or_create(client, ids, customer, property_records)
+        if not found.created:
+            changes: CustomerChanges = {"personal_information": customer.personal_information}
+            if property_records is not None:
+                changes["property_records"] = property_records
+            await client.customers.update(found.customer_id, changes)
+        return found
 
 
-async def _create(
+async def find_or_create(
+    client: CareCloud,
+    *,
+    customer_source_id: str,
+    external_id: str,
+    customer: CustomerInput,
+    property_records: Sequence[PropertyRecordInput] | None,
+) -> SyncedCustomer:
+    """Return the customer with this external id, or create one; a customer who is there is not changed."""
+    ids = _SourceIds(customer_source_id=customer_source_id, external_id=external_id)
+    async with _one_write(client, **ids):
+        return await _find_or_create(client, ids, customer, property_records)
+
+
+async def _find_or_create(
     client: CareCloud,
     ids: _SourceIds,
     customer: CustomerInput,
     property_records: Sequence[PropertyRecordInput] | None,
 ) -> SyncedCustomer:
-    """Create a customer, or find the one that another process created at the same moment."""
+    customer_id = await find_customer(client, **ids)
+    if customer_id is not None:
+        return SyncedCustomer(customer_id=customer_id, created=False)
     try:
         customer_id = await client.customers.create(
             customer, customer_source=CustomerSourceInput(**ids), property_records=property_records
         )
         return SyncedCustomer(customer_id=customer_id, created=True)
     except CareCloudError as error:
+        # Refused, perhaps because another process created the customer at the same moment.
         refused = isinstance(error, BadRequestError) and error.has_reason("already_exists")
         if not refused and not error.may_have_happened:
             raise
-        found = await looked_up(find_customer(client, **ids))
-        if found is None:
+        customer_id = await looked_up(find_customer(client, **ids))
+        if customer_id is None:
             raise
-        return SyncedCustomer(customer_id=found, created=not refused)
+        return SyncedCustomer(customer_id=customer_id, created=not refused)
 
 
 async def link_customer(client: CareCloud, *, customer_id: str, customer_source_id: str, external_id: str) -> None:

@@ -124,3 +124,16 @@ async def test_properties_of_a_customer_show_in_the_list(sandbox, enterprise, to
     assert await values() == [42, True]
     interests = await enterprise.get(f"/customers/{made}/interest-records", token=token)
     assert interests.json()["data"]["total_items"] == 0
+
+
+async def test_an_event_is_recorded_once(sandbox, enterprise, token):
+    """Type, customer and both external ids make an event the same; a second one is refused."""
+    event = {"event_type_id": "t", "customer_id": FIRST_CUSTOMER_ID, "external_id": "cart 1"}
+
+    async def post(**changes):
+        return await enterprise.call("POST", "/events", token=token, json={"event": {**event, **changes}})
+
+    assert (await post()).status_code == 201
+    assert await reasons(await post()) == [("external_id", "relation_already_exists")]
+    assert (await post(secondary_external_id="later")).status_code == 201
+    assert len(sandbox.records("events")) == 4

@@ -33,6 +33,10 @@ def test_samples_run_one_after_another(capsys):
     assert "sent 39475X cancelled C39475X" in printed
     assert re.search(r"^event \w+ False$", printed, re.MULTILINE)
     assert "written 1500 in 2" in printed
+    assert "created True created 2" in printed
+    assert "found by card email 0" in printed
+    assert re.search(r"^offers True \d+ True$", printed, re.MULTILINE)
+    assert "reminded once True True" in printed
     assert not names["sandbox"].violations
 
 

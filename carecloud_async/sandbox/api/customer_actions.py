@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from carecloud_async.sandbox.api.answer import Answer, data_answer
@@ -90,11 +91,18 @@ async def search_customers(state: SandboxState, call: Call) -> Answer:
         slots = list(CustomerSearch(state.customers).find(filters, sort_field=None))
         card = call.query.one("card_number")
         if card is not None:
-            holders = LOOK_UPS["card"](state, card)
+            holders = {*LOOK_UPS["card"](state, card), *_holders(state, card)}
             slots = [slot for slot in slots if slot in holders]
         given = sum(call.query.one(name) is not None for name in _SEARCHED)
         found = [{"customer_id": state.customers.id_of(slot), "match": given} for slot in slots] if given else []
     return data_answer({"strict": found}, pretty=state.settings.pretty)
+
+
+def _holders(state: SandboxState, card_number: str) -> Iterator[int]:
+    for card in state.tables.table("/cards"):
+        slot = state.customers.slot(str(card.get("customer_id") or ""))
+        if card.get("card_number") == card_number and slot is not None:
+            yield slot
 
 
 _SEARCHED: Final = ("first_name", "last_name", "birthdate", "card_number")

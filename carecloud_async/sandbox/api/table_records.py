@@ -8,6 +8,7 @@ import attrs
 
 from carecloud_async.sandbox.api.answer import Answer, data_answer, no_content
 from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.doubles import refuse_double
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, forbidden, not_found
 from carecloud_async.sandbox.api.table_effects import EFFECTS, Action
 from carecloud_async.sandbox.api.table_input import faults_of_rows, rows_of, wrapper_of
@@ -85,7 +86,9 @@ class TableRecord(TableHandler):
         body = self.arguments(state, call)
         with state.tables.lock:
             table = self.table(state, call, self._api.template)
-            record_id = table.insert(self._new(state, call, table.plan, self._sent(body)))
+            record = self._new(state, call, table.plan, self._sent(body))
+            refuse_double(self._api.operation_id, table, record)
+            record_id = table.insert(record)
             self._create_below(state, body, record_id)
         return self._created(state, record_id)
 

@@ -1,0 +1,125 @@
+"""Find a customer at the point of sale by what the cashier typed or scanned."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from carecloud_async.errors import ConfigurationError, ConflictError
+from carecloud_async.models.enums import SearchMode
+from carecloud_async.runtime.secret_text import conceal
+
+if TYPE_CHECKING:
+    from carecloud_async.client import CareCloud
+
+__all__ = ["FoundCustomer", "MatchedBy", "find_at_point_of_sale"]
+
+#: What people put between the digits of phone and card numbers.
+_SEPARATORS: Final = re.compile(r"[\s./()\u2013-]+")
+#: The longest phone number by ITU-T E.164.
+_MAX_PHONE_DIGITS: Final = 15
+
+
+class MatchedBy(StrEnum):
+    """By what a customer was found."""
+
+    CARD = "card"
+    PHONE = "phone"
+    EMAIL = "email"
+
+
+@frozen(kw_only=True)
+class FoundCustomer:
+    """A customer whom `find_at_point_of_sale` found."""
+
+    customer_id: str
+    """Id of the customer."""
+    matched_by: MatchedBy
+    """What the typed text is of the customer's."""
+
+
+async def find_at_point_of_sale(
+    client: CareCloud, *, typed: str, phone_prefix: str | None = None
+) -> tuple[FoundCustomer, ...]:
+    """Find customers by what was typed or scanned at a till: a card number, phone number or e-mail address.
+
+    A text with `@` is an e-mail address. Any other text is looked up as a card number, and as a phone number if it can
+    be one. Spaces, dots, hyphens, slashes and brackets are ignored in numbers of digits. People who share a phone or an
+    e-mail address are all returned: ask for a name. Nothing is guessed: only records with exactly this value count.
+
+    Operations (Enterprise API only): `GET /customers/actions/search-customers` with `mode=strict` for a card;
+    `GET /customers` for a phone number or an e-mail address.
+
+    Args:
+        client: the client, of an enterprise user.
+        typed: the text.
+        phone_prefix: the international prefix of phone numbers that are typed without one, for example `420`. Without
+            it, only numbers that begin with `+` or `00`, or with the prefix itself, are found.
+
+    Returns:
+        The customers, the holder of a card first; empty if there is none.
+
+    Raises:
+        ConfigurationError: the text is empty, or `phone_prefix` is not made of digits.
+        ConflictError: the server names several customers for one card number.
+        InterfaceError: the client is not an enterprise user's.
+    """
+    typed = conceal(typed.strip())
+    if not typed:
+        raise ConfigurationError("typed is empty: pass a card number, phone number or e-mail address")
+    if phone_prefix is not None and not re.fullmatch(r"[1-9]\d{0,2}", phone_prefix):
+        raise ConfigurationError("phone_prefix is the international prefix in digits, for example 420")
+    if "@" in typed:
+        return await _by_email(client, typed)
+    digits = _SEPARATORS.sub("", typed)
+    card_number = digits if digits.isdecimal() else typed  # letters may have hyphens of their own between them
+    found = () if typed.startswith("+") else await _by_card(client, conceal(card_number))
+    for phone in _phones(typed, phone_prefix):
+        known = {one.customer_id for one in found}
+        found += tuple(one for one in await _by_phone(client, phone) if one.customer_id not in known)
+    return found
+
+
+async def _by_card(client: CareCloud, card_number: str) -> tuple[FoundCustomer, ...]:
+    result = await client.customers.search_customers(card_number=card_number, mode=SearchMode.STRICT)
+    ids = {one.customer_id for one in result.strict if one.customer_id}
+    if len(ids) > 1:
+        raise ConflictError(f"{len(ids)} customers have this card number: look at their cards in CareCloud")
+    return tuple(FoundCustomer(customer_id=one, matched_by=MatchedBy.CARD) for one in ids)
+
+
+async def _by_email(client: CareCloud, email: str) -> tuple[FoundCustomer, ...]:
+    # A server that ignores the filter must not make a customer of a stranger.
+    return tuple(
+        [
+            FoundCustomer(customer_id=one.customer_id, matched_by=MatchedBy.EMAIL)
+            async for one in client.customers.list(email=email).fresh()
+            if (one.personal_information.email or "").strip().casefold() == email.casefold()
+        ]
+    )
+
+
+async def _by_phone(client: CareCloud, phone: str) -> tuple[FoundCustomer, ...]:
+    return tuple(
+        [
+            FoundCustomer(customer_id=one.customer_id, matched_by=MatchedBy.PHONE)
+            async for one in client.customers.list(phone=phone).fresh()
+            if _SEPARATORS.sub("", one.personal_information.phone or "").lstrip("+") == phone
+        ]
+    )
+
+
+def _phones(typed: str, prefix: str | None) -> list[str]:
+    """Return the phone numbers, in the API's form, that a text can stand for."""
+    digits = _SEPARATORS.sub("", typed)
+    international = digits.startswith(("+", "00"))
+    digits = digits.removeprefix("+").removeprefix("00" if digits.startswith("00") else "")
+    if not re.fullmatch(r"\d{5,}", digits, re.ASCII):
+        return []
+    numbers = [digits] if international or prefix is None or digits.startswith(prefix) else []
+    if not international and prefix is not None:
+        numbers.append(prefix + digits.removeprefix("0"))
+    return [conceal(one) for one in numbers if len(one) <= _MAX_PHONE_DIGITS and not one.startswith("0")]

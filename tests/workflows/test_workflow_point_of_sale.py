@@ -1,0 +1,170 @@
+"""A customer at the till, by what was typed."""
+
+import httpx
+import pytest
+
+from carecloud_async import (
+    CareCloud,
+    ConfigurationError,
+    ConflictError,
+    CustomerInput,
+    CustomerSourceInput,
+    InterfaceError,
+    PersonalInformationInput,
+    RetryPolicy,
+)
+from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID, Sandbox
+from carecloud_async.workflows import FoundCustomer, MatchedBy, find_at_point_of_sale
+
+pytestmark = pytest.mark.anyio
+
+SOURCE = CustomerSourceInput(customer_source_id=CUSTOMER_SOURCE_IDS[0])
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=20, records=5)
+
+
+@pytest.fixture
+async def client(sandbox):
+    async with CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        yield client
+
+
+@pytest.fixture
+async def jane(client):
+    """A customer with an e-mail address and a phone number of her own."""
+    person = PersonalInformationInput(language_id="en", email="Jane.Roe@example.com", phone="420777123456")
+    return await client.customers.create(CustomerInput(personal_information=person), customer_source=SOURCE)
+
+
+async def matches(client, typed, **options):
+    return [(one.customer_id, one.matched_by) for one in await find_at_point_of_sale(client, typed=typed, **options)]
+
+
+@pytest.mark.parametrize("typed", ["jane.roe@EXAMPLE.com", "  Jane.Roe@example.com\n"])
+async def test_an_email_is_found_as_it_is_typed(client, jane, typed):
+    """Case and spaces around an address make no difference, and a part of one finds nobody."""
+    assert await matches(client, typed) == [(jane, MatchedBy.EMAIL)]
+    assert await matches(client, "roe@example.com") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "prefix"),
+    [
+        ("+420 777 123 456", None),
+        ("00420 777 123 456", None),
+        ("420777123456", None),
+        ("+420 (777) 123-456", "421"),
+        ("777 123 456", "420"),
+        ("0777/123.456", "420"),
+        ("420 777 123 456", "420"),
+    ],
+)
+async def test_a_phone_number_is_found_as_it_is_typed(client, jane, typed, prefix):
+    """Separators, `+`, `00` and a prefix that is left out make no difference."""
+    assert await matches(client, typed, phone_prefix=prefix) == [(jane, MatchedBy.PHONE)]
+
+
+@pytest.mark.parametrize(("typed", "prefix"), [("777123456", None), ("777 123 456", "421"), ("77712345", "420")])
+async def test_another_number_finds_nobody(client, jane, typed, prefix):
+    """Without the prefix, or with a digit missing, it is another number."""
+    assert await matches(client, typed, phone_prefix=prefix) == []
+
+
+@pytest.mark.parametrize("typed", ["2700000000000", "270 0000 000 000"])
+async def test_a_card_is_found_in_strict_mode(client, sandbox, typed):
+    """The number of a card leads to its holder, scanned or typed with spaces."""
+    assert await matches(client, typed) == [(FIRST_CUSTOMER_ID, MatchedBy.CARD)]
+    asked = next(one for one in sandbox.requests if one.path.endswith("/search-customers"))
+    assert dict(asked.query) == {"card_number": "2700000000000", "mode": "strict"}
+    assert not sandbox.violations
+
+
+async def test_a_card_with_letters_keeps_its_hyphen(client, sandbox):
+    """Only numbers of digits lose what stands between them."""
+    cards = sandbox.records("cards")
+    cards.insert({"card_number": "AB-12", "customer_id": FIRST_CUSTOMER_ID, "state": 1})
+    assert await matches(client, " AB-12 ") == [(FIRST_CUSTOMER_ID, MatchedBy.CARD)]
+
+
+async def test_a_number_of_a_card_and_of_a_phone_finds_both(client, sandbox, jane):
+    """The holder of the card stands first, and one who has both is named once."""
+    cards = sandbox.records("cards")
+    card = cards.insert({"card_number": "420777123456", "customer_id": FIRST_CUSTOMER_ID, "state": 1})
+    assert await matches(client, "420777123456") == [(FIRST_CUSTOMER_ID, MatchedBy.CARD), (jane, MatchedBy.PHONE)]
+    cards.update(card, {"customer_id": jane})
+    assert await matches(client, "420777123456") == [(jane, MatchedBy.CARD)]
+
+
+async def test_people_who_share_a_phone_are_all_found(client, jane):
+    """A family with one number is several customers."""
+    person = PersonalInformationInput(language_id="en", phone="420777123456")
+    john = await client.customers.create(CustomerInput(personal_information=person), customer_source=SOURCE)
+    assert {one for one, _ in await matches(client, "+420777123456")} == {jane, john}
+
+
+async def test_a_card_of_several_customers_is_a_conflict(client, sandbox):
+    """A card has one holder: where the server names more, nobody is guessed."""
+    for number in (1, 2):
+        holder = sandbox.customers.id_at(number)
+        sandbox.records("cards").insert({"card_number": "7", "customer_id": holder, "state": 1})
+    with pytest.raises(ConflictError, match="2 customers") as caught:
+        await find_at_point_of_sale(client, typed="7")
+    assert "'7'" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("typed", ["jane@example.com", "+420777123456"])
+async def test_a_server_that_ignores_a_filter_names_no_stranger(sandbox, typed):
+    """Records without this address or number are left out."""
+    async with CareCloud("sandbox.example.com", auth=sandbox.credentials(), transport=unfiltered(sandbox)) as client:
+        assert await matches(client, typed) == []
+
+
+def unfiltered(sandbox):
+    """The sandbox's transport without the filters of customers."""
+    inner = sandbox.transport()
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            for name in ("email", "phone"):
+                request.url = request.url.copy_remove_param(name)
+            return await inner.handle_async_request(request)
+
+    return Transport()
+
+
+@pytest.mark.parametrize("fault", [{"cut": "after"}, {"status": 504}, {"cut": "half"}])
+@pytest.mark.parametrize("operation", ["GET /customers", "GET /customers/actions/search-customers"])
+async def test_a_lost_answer_is_asked_for_again(sandbox, client, jane, operation, fault):
+    """Searching only reads: a cut connection or a 504 is repeated."""
+    sandbox.faults.add(operation, **fault)
+    async with CareCloud(
+        "sandbox.example.com",
+        auth=sandbox.credentials(),
+        transport=sandbox.transport(),
+        retry=RetryPolicy(base=0.001),
+    ) as quick:
+        assert await matches(quick, "420777123456") == [(jane, MatchedBy.PHONE)]
+
+
+@pytest.mark.parametrize(("typed", "prefix"), [("  ", None), ("7", "+420"), ("7", "0420"), ("7", "")])
+async def test_what_cannot_be_searched_is_refused(client, sandbox, typed, prefix):
+    """Empty text, and a prefix that is none, are refused before anything is sent."""
+    with pytest.raises(ConfigurationError):
+        await find_at_point_of_sale(client, typed=typed, phone_prefix=prefix)
+    assert not sandbox.requests
+
+
+async def test_customers_do_not_search_customers(sandbox):
+    """The search is the enterprise interface's."""
+    async with CareCloud("sandbox.example.com", auth=sandbox.device(), transport=sandbox.transport()) as portal:
+        with pytest.raises(InterfaceError):
+            await find_at_point_of_sale(portal, typed="2700000000000")
+
+
+def test_a_found_customer_is_a_value():
+    """The outcome holds the id and by what it matched, nothing of the customer."""
+    found = FoundCustomer(customer_id="c", matched_by=MatchedBy.PHONE)
+    assert repr(found) == "FoundCustomer(customer_id='c', matched_by=<MatchedBy.PHONE: 'phone'>)"
