@@ -169,15 +169,17 @@ async def _run_direct(job: Job) -> ExportReport:
 async def _run_file(job: Job) -> ExportReport:
     workspace = Workspace(job.target)
     fingerprints = job.fingerprints
-    taken = await run_in_thread(job.target.exists)
-    if taken and not job.options.overwrite:
-        remembered = await run_in_thread(partial(workspace.finished, fingerprints)) if job.options.resume else None
-        if remembered is not None:
+    finished = await run_in_thread(partial(workspace.finished, fingerprints))
+    if not job.options.overwrite and (finished is not None or await run_in_thread(job.target.exists)):
+        if finished is not None and job.options.resume:
             await run_in_thread(workspace.tidy)
-            return evolve(remembered, resumed=True, finished_before=True)
+            return evolve(finished, resumed=True, finished_before=True)
         raise ExportError(f"{job.target.shown} exists already: pass overwrite=True to replace it")
     try:
         await run_in_thread(workspace.open)
+        if finished is not None:
+            # Killed after its file had the final name: there is nothing to go on with.
+            await run_in_thread(workspace.clear)
         return await _run_in(job, workspace, fingerprints)
     finally:
         await run_in_thread_regardless(workspace.close)
@@ -256,14 +258,15 @@ async def _read_into(
 
 
 def _publish(job: Job, workspace: Workspace, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
-    workspace.forget()
-    if job.options.resume:
-        workspace.remember(file, fingerprints, report)
+    # Remembered in any case: killed after its file has the final name, the export must not go on from what is left.
+    workspace.remember(file, fingerprints, report)
     if job.target.url is not None:
         upload(file, job.target, overwrite=job.options.overwrite)
     else:
         workspace.publish(file, overwrite=job.options.overwrite, mode=job.options.mode)
     workspace.clear()
+    if not job.options.resume:
+        workspace.forget()
 
 
 def _load_checkpoint(workspace: Workspace, journal: Journal, fingerprints: dict[str, str]) -> Checkpoint | None:

@@ -86,6 +86,7 @@ class Journal:
     def _begin(self) -> BufferedRandom:
         # Only now: a run that fails before its first page leaves an earlier one's records alone.
         self._workspace.clear()
+        self._workspace.forget()
         self._file = create_private(self._workspace.records)
         return self._file
 

@@ -23,6 +23,19 @@ _STANDARD = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 @frozen(kw_only=True)
+class StoredObject:
+    """An object of a storage service.
+
+    Attributes:
+        version: differs from that of an object that replaces it.
+        size: its bytes; `None` if the service does not say.
+    """
+
+    version: str
+    size: int | None
+
+
+@frozen(kw_only=True)
 class Target:
     """The target of an export.
 
@@ -56,6 +69,19 @@ class Target:
         with storage_errors(self.shown, self.secrets):
             system, path = self.storage()
             return bool(system.exists(path))
+
+    def stored(self) -> StoredObject | None:
+        """Return the object that a URL names; `None` if there is none. Blocks.
+
+        Raises:
+            ExportError: the storage cannot be asked.
+        """
+        with storage_errors(self.shown, self.secrets):
+            system, path = self.storage()
+            system.invalidate_cache()
+            if not system.exists(path):
+                return None
+            return StoredObject(version=str(system.ukey(path)), size=system.info(path).get("size"))
 
     def storage(self) -> tuple[Any, str]:
         """Return the fsspec file system of a URL and the path on it."""

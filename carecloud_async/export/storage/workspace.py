@@ -26,19 +26,21 @@ __all__ = ["Done", "Workspace"]
 
 @frozen(kw_only=True)
 class Done:
-    """What is remembered of a finished export that was resumable.
+    """What is remembered of a finished export, from before its file gets the final name.
 
     Attributes:
         fingerprints: digests of what was exported.
         size: bytes of the file.
         modified: its time stamp, in nanoseconds.
         report: what was reported.
+        replaced: the version of the object that an upload replaces, see `StoredObject`.
     """
 
     fingerprints: dict[str, str]
     size: int
     modified: int
     report: ExportReport
+    replaced: str | None = None
 
 
 class Workspace:
@@ -109,16 +111,28 @@ class Workspace:
             path.unlink(missing_ok=True)
 
     def finished(self, fingerprints: dict[str, str]) -> ExportReport | None:
-        """Return the report of the same export if it is done and its file untouched."""
+        """Return the report of the same export if it is done and its file untouched.
+
+        Raises:
+            ExportError: the storage of a URL cannot be asked.
+        """
         try:
             done = read_durable(self._done, Done)
-            if self._target.url is not None:
-                return done.report if done.fingerprints == fingerprints and self._target.exists() else None
-            found = self._target.path.stat()
         except (OSError, ValueError):
             return None
-        same = (found.st_size, found.st_mtime_ns) == (done.size, done.modified)
-        return done.report if same and done.fingerprints == fingerprints else None
+        return done.report if done.fingerprints == fingerprints and self._is_published(done) else None
+
+    def _is_published(self, done: Done) -> bool:
+        """Return whether the file of a finished export has its final name, and is not another one."""
+        if self._target.url is not None:
+            # Until an upload succeeds, the object that it replaces stands there.
+            stored = self._target.stored()
+            return stored is not None and stored.version != done.replaced and stored.size in {None, done.size}
+        try:
+            found = self._target.path.stat()
+        except OSError:
+            return False
+        return (found.st_size, found.st_mtime_ns) == (done.size, done.modified)
 
     def publish(self, file: Path, *, overwrite: bool, mode: int = PRIVATE) -> None:
         """Give a finished file its final name.
@@ -149,9 +163,15 @@ class Workspace:
     def remember(self, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
         """Write down that the export is done, before its file gets the final name."""
         found = file.stat()
-        write_durably(
-            self._done, Done(fingerprints=fingerprints, size=found.st_size, modified=found.st_mtime_ns, report=report)
+        replaced = None if self._target.url is None else self._target.stored()
+        done = Done(
+            fingerprints=fingerprints,
+            size=found.st_size,
+            modified=found.st_mtime_ns,
+            report=report,
+            replaced=None if replaced is None else replaced.version,
         )
+        write_durably(self._done, done)
 
     def forget(self) -> None:
         """Drop what is remembered of a finished export."""

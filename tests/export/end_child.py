@@ -1,0 +1,96 @@
+"""Run as a process of its own: exports killed at each step of their end, each gone on from by another process.
+
+Prints a line of JSON for each: the number of the step, what stood there after the kill, and how the next run ended.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from export_help import connect
+
+from carecloud_async.export.formats.registry import format_of
+from carecloud_async.export.storage.output import Output
+from carecloud_async.sandbox import Sandbox
+
+SANDBOX = Sandbox(customers=120, seed=1)
+#: Events of the interpreter by which files change.
+CHANGES = {"open", "os.rename", "os.link", "os.remove", "os.rmdir", "os.chmod", "os.mkdir", "shutil.rmtree"}
+
+
+def kill_at(step):
+    """Kill this process before the step of that number, counted from where the file is finished."""
+    left, counts = step, threading.Event()
+    finish = Output.finish
+
+    async def finish_and_count(*args):
+        counts.set()
+        return await finish(*args)
+
+    def look(event, _):
+        nonlocal left
+        if event in CHANGES and counts.is_set():
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left -= 1
+
+    Output.finish = finish_and_count
+    sys.addaudithook(look)
+
+
+async def export(target, *, resume, overwrite):
+    async with connect(SANDBOX) as client:
+        report = await client.customers.list(count=60).export(target, resume=resume, overwrite=overwrite)
+    return report.records
+
+
+def in_a_process(work):
+    """Run it in a fork; return its exit code, or minus the signal."""
+    process = os.fork()
+    if not process:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  (printed, and looked at by the test)
+            sys.stdout.write(f"{error!r}\n")
+            sys.stdout.flush()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def main(folder, name, protocol, resume, overwrite):
+    format_of(name)  # imports what the format needs, before the forks
+    target = f"{protocol}{folder / name}"
+    for step in range(1000):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if overwrite:
+            (folder / name).write_bytes(b"old")
+
+        def first(step=step):
+            kill_at(step)
+            asyncio.run(export(target, resume=resume, overwrite=overwrite))
+
+        def second():
+            assert asyncio.run(export(target, resume=True, overwrite=overwrite)) == 120
+
+        code = in_a_process(first)
+        data = (folder / name).read_bytes() if (folder / name).exists() else None
+        found = {None: "nothing", b"old": "old"}.get(data, "new")
+        line = {"step": step, "code": code, "found": found, "next": in_a_process(second)}
+        line["whole"] = len((folder / name).read_bytes()) > 1000
+        line["left"] = sorted(one.name for one in folder.iterdir() if one.name != "cache")
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+        if not code:
+            return
+
+
+if __name__ == "__main__":
+    place, name, protocol, *flags = sys.argv[1:]
+    main(Path(place), name, protocol, *("yes" in flag for flag in flags))

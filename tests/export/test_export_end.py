@@ -1,0 +1,104 @@
+"""The end of an export: killed at any step, the next run ends well; a failed upload is not taken for a finished one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import fsspec
+import pytest
+from export_help import connect, ids
+from fsspec.implementations.memory import MemoryFileSystem
+
+from carecloud_async import ExportError
+from carecloud_async.sandbox import Sandbox
+
+CHILD = Path(__file__).with_name("end_child.py")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.parametrize(
+    ("name", "protocol", "resume", "overwrite"),
+    [
+        ("c.jsonl", "", True, True),
+        ("c.jsonl", "", True, False),
+        pytest.param("c.jsonl", "", False, True, marks=pytest.mark.thorough),
+        ("c.csv.gz", "", True, True),
+        pytest.param("c.csv", "", True, False, marks=pytest.mark.thorough),
+        ("c.parquet", "", True, True),
+        ("c.jsonl", "local://", True, True),
+        pytest.param("c.csv", "local://", True, False, marks=pytest.mark.thorough),
+    ],
+)
+def test_killed_at_any_step_of_the_end(tmp_path, name, protocol, resume, overwrite):
+    """The target holds nothing, the old file or the new one whole; the same command with resume=True ends well."""
+    folder = tmp_path / "place"
+    flags = [f"resume-{'yes' if resume else 'no'}", f"overwrite-{'yes' if overwrite else 'no'}"]
+    done = subprocess.run(
+        [sys.executable, CHILD, folder, name, protocol, *flags],
+        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) >= 5
+    assert {line["code"] for line in lines[:-1]} == {-9}
+    assert lines[-1]["code"] == 0
+    for line in lines:
+        assert (line["next"], line["whole"]) == (0, True), line
+        assert set(line["left"]) == {name} if protocol else set(line["left"]) == {name, f".{name}.done"}
+    found = [line["found"] for line in lines]
+    # A storage service that shows files before they are whole has a moment without any.
+    order = ["old", "nothing", "new"] if protocol else ["old" if overwrite else "nothing", "new"]
+    assert found == sorted(found, key=order.index)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv"])
+async def test_a_failed_upload_is_not_taken_for_a_finished_one(tmp_path, monkeypatch, name):
+    """After an upload over an old object failed, resume=True does not report the old object as the export."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    url = f"memory://failed-{name}/{name}"
+    system = fsspec.filesystem("memory")
+    system.pipe_file(url, b"old")
+    sandbox = Sandbox(customers=120, seed=1)
+
+    def refuse(*_, **__):
+        raise OSError("connection lost")
+
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        with monkeypatch.context() as patch:
+            patch.setattr(MemoryFileSystem, "put_file", refuse)
+            with pytest.raises(ExportError, match="connection lost"):
+                await listing.export(url, resume=True, overwrite=True)
+        with pytest.raises(ExportError, match="exists already"):
+            await listing.export(url, resume=True)
+        assert system.cat_file(url) == b"old"
+        requests = sandbox.count()
+        report = await listing.export(url, resume=True, overwrite=True)
+        assert (report.resumed, report.finished_before, sandbox.count()) == (True, False, requests)
+        again = await listing.export(url, resume=True)
+        assert again.finished_before
+    assert len(system.cat_file(url)) > 1000
+
+
+@pytest.mark.anyio
+async def test_a_run_that_overwrites_is_gone_on_from(tmp_path):
+    """A finished file that a new run is about to replace does not count as that run's end."""
+    sandbox = Sandbox(customers=600, seed=1)
+    path = tmp_path / "c.jsonl"
+    async with connect(sandbox) as client:
+        listing = client.customers.list(count=50)
+        await listing.export(path, resume=True)
+        before = sandbox.count("GET /customers")
+        await listing.export(path, resume=True, overwrite=True)
+        assert sandbox.count("GET /customers") >= 2 * before - 1
+        sandbox.on_page = lambda *_: (_ for _ in ()).throw(RuntimeError)
+        with pytest.raises(ExportError, match="exists already"):
+            await listing.export(path)
+    assert ids(path) == sorted(sandbox.customers.ids())
