@@ -12,14 +12,21 @@ _EXTRA = {"rich", "typer"}
 
 def main() -> None:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    # These two import nothing else: SIGTERM is heeded while the rest is being imported, which takes half a second.
+    from carecloud_async.cli.console import INTERRUPTED, say
+    from carecloud_async.cli.signals import sigterm_as_ctrl_c
+
     try:
-        from carecloud_async.cli.app import run
+        with sigterm_as_ctrl_c():
+            from carecloud_async.cli.app import run
+
+            code = run(sys.argv[1:])
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
-        sys.stderr.write("carecloud: the command needs the extra cli: pip install 'carecloud-async[cli]'\n")
-        raise SystemExit(1) from None
+        say("the command needs the extra cli: pip install 'carecloud-async[cli]'")
+        code = 1
     except KeyboardInterrupt:
-        sys.stderr.write("carecloud: interrupted\n")
-        raise SystemExit(130) from None
-    raise SystemExit(run(sys.argv[1:]))
+        say("interrupted")
+        code = INTERRUPTED
+    raise SystemExit(code)

@@ -10,9 +10,9 @@ import typer
 
 from carecloud_async._version import __version__
 from carecloud_async.cli import records
-from carecloud_async.cli.console import ReaderGoneError, discard_output, put, say
+from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_output, put, say
 from carecloud_async.cli.export import export
-from carecloud_async.cli.failures import INTERRUPTED, UsageError, explain
+from carecloud_async.cli.failures import UsageError, explain
 from carecloud_async.cli.help import Command, Group
 from carecloud_async.cli.login import login
 from carecloud_async.cli.request import request

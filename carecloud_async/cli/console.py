@@ -6,6 +6,9 @@ import contextlib
 import os
 import sys
 
+#: The exit code of a command that Ctrl-C or SIGTERM ended.
+INTERRUPTED = 130
+
 
 def say(line: str) -> None:
     """Print one line for the person at the keyboard; a closed stderr harms nothing."""

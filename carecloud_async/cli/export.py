@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,8 @@ import typer
 
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli.connect import Connection
-from carecloud_async.cli.console import ReaderGoneError, say
-from carecloud_async.cli.failures import INTERRUPTED, StoppedExportError, UsageError
+from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
+from carecloud_async.cli.failures import StoppedExportError, UsageError
 from carecloud_async.cli.file_options import FileOptions
 from carecloud_async.cli.filters import check_fields
 from carecloud_async.cli.options import expands_options
@@ -31,6 +32,7 @@ from carecloud_async.export.formats.schema import shape_of
 from carecloud_async.export.formats.selection import read_fields
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.paging.auto import AUTO, Auto
+from carecloud_async.runtime.durable_files import is_same_file
 
 __all__ = ["export"]
 
@@ -130,7 +132,8 @@ def export(
     list_path_values(operation, of or [])
     target.check()
     arguments = file.arguments(target)
-    _check_report(report, target)
+    _check_distinct(target, report, state)
+    _check_report(report)
     if state is not None and changed_since is not None:
         raise UsageError("give either --state or --changed-since: the state file holds the time to begin from")
     if rate is not None and not rate > 0:
@@ -182,16 +185,30 @@ def export(
     return 0
 
 
-def _check_report(report: str | None, target: Output) -> None:
+def _check_distinct(target: Output, report: str | None, state: str | None) -> None:
+    """Refuse two files that are one: each would overwrite the other."""
+    files: dict[str, str | int] = {"-o": 1 if target.is_stdout else target.name}
+    if report is not None:
+        files["--report"] = 1 if report == "-" else report
+        if files["--report"] == files["-o"] == 1:
+            raise UsageError("-o - and --report - would mix on stdout: give --report a file")
+    if state is not None:
+        files["--state"] = state
+    for (first, one), (second, other) in combinations(files.items(), 2):
+        if "://" not in str(one) and is_same_file(one, other):
+            name = other if isinstance(other, str) else one
+            raise UsageError(f"{first} and {second} are the same file, {name}: give each a file of its own")
+
+
+def _check_report(report: str | None) -> None:
     """Check where the report goes, and remove that of an earlier run: one that is there is of a run that succeeded."""
-    if report == "-" and target.is_stdout:
-        raise UsageError("-o - and --report - would mix on stdout: give --report a file")
     if report is None or report == "-":
         return
     path = Path(report)
     if not path.parent.is_dir() or path.is_dir():
         raise UsageError(f"--report {report}: name a file in a folder that exists")
-    path.unlink(missing_ok=True)
+    if path.is_file() or path.is_symlink():  # a pipe or a device stays
+        path.unlink()
 
 
 def _number(option: str, text: str) -> int | Auto:

@@ -27,7 +27,6 @@ from carecloud_async.runtime import suggestions
 
 FAILED = 1
 WRONG_USAGE = 2
-INTERRUPTED = 130
 
 #: Words of the Python interface in messages, and what the command line calls the same.
 _OPTIONS = {

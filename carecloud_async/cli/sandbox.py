@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from carecloud_async.cli.connect import embedded_sandbox
-from carecloud_async.cli.console import put, say
-from carecloud_async.cli.failures import INTERRUPTED
+from carecloud_async.cli.console import INTERRUPTED, put, say
 
 
 def sandbox(

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from carecloud_async.cli.console import say
-from carecloud_async.cli.failures import INTERRUPTED
+from carecloud_async.cli.console import INTERRUPTED, say
 
 __all__ = ["exits_at_once", "sigterm_as_ctrl_c"]
 

@@ -68,12 +68,16 @@ def _plain(_: object, __: object, value: Any) -> Any:
 
 
 def write_report(name: str, text: str) -> None:
-    """Write the report to a file, whole or not at all, or to stdout for `-`.
+    """Write the report to a file, whole or not at all; to stdout for `-`, and into a pipe or a device as it is there.
 
     Raises:
         OSError: it cannot be written.
     """
     if name == "-":
         put(text.encode())
+        return
+    path = Path(name).absolute()
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")  # `replace_file` would put a file in its place
     else:
-        replace_file(Path(name).absolute(), text.encode())
+        replace_file(path, text.encode())

@@ -96,12 +96,15 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
     """
     if source.offset:
         raise BadExportError("an export holds the whole list: leave offset out")
+    destination = await run_in_thread(partial(read_target, target, format=options.format))
     if options.state is None:
-        return await _run(source, target, options)
+        return await _run(source, destination, options)
     ChangedScan.check(source)
     state, fingerprints = Path(options.state), source.fingerprints()
+    if await run_in_thread(lambda: destination.is_file(state)):
+        raise BadExportError(f"the target and state are the same file, {state}: give each a file of its own")
     changed_since = await run_in_thread(lambda: read_state(state, fingerprints))
-    report = await _run(source, target, evolve(options, state=None, changed_since=changed_since))
+    report = await _run(source, destination, evolve(options, state=None, changed_since=changed_since))
     mark = report.next_changed_since
     if report.exact and mark is not None:
         try:
@@ -111,17 +114,16 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
     return report
 
 
-async def _run(source: ExportSource, target: str | os.PathLike[str], options: ExportOptions) -> ExportReport:
+async def _run(source: ExportSource, target: Target, options: ExportOptions) -> ExportReport:
     since = None
     if options.changed_since is not None:
         since = parse_since(options.changed_since, source.project)
         ChangedScan.check(source)
-    destination = await run_in_thread(partial(read_target, target, format=options.format))
-    special = (UNKNOWN_FIELDS,) if destination.format.suffix == ".parquet" else ()
+    special = (UNKNOWN_FIELDS,) if target.format.suffix == ".parquet" else ()
     callback = None if options.on_progress is None else ProgressCallback(options.on_progress)
     job = Job(
         source=source,
-        target=destination,
+        target=target,
         options=evolve(options, on_progress=callback),
         fields=read_fields(options.fields, source.into, also=special),
         since=since,

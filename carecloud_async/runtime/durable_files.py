@@ -17,6 +17,7 @@ __all__ = [
     "claim_folder",
     "create_private",
     "is_private",
+    "is_same_file",
     "open_own",
     "open_private",
     "read_private",
@@ -50,6 +51,26 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_same_file(first: str | os.PathLike[str] | int, second: str | os.PathLike[str] | int) -> bool:
+    """Return whether two paths or open descriptors are one file: by name, links followed, or by device and inode.
+
+    Devices such as `/dev/null` do not count: two writers do not harm each other there.
+    """
+    named = [os.path.normcase(os.path.realpath(one)) for one in (first, second) if not isinstance(one, int)]
+    try:
+        found = os.stat(first)
+    except OSError:
+        found = None
+    if found is not None and stat.S_ISCHR(found.st_mode):
+        return False
+    if len(named) == 2 and named[0] == named[1]:
+        return True
+    try:
+        return found is not None and os.path.samestat(found, os.stat(second))
+    except OSError:
+        return False
 
 
 def is_private(status: os.stat_result) -> bool:

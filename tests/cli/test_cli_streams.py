@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sys
 
 import pytest
 from cli_process import IGNORING_CTRL_C, wait_until
@@ -80,6 +81,32 @@ def test_sigterm_is_ctrl_c(start, project, carecloud, tmp_path):
     assert done.code == 0, done.err
     assert len(set((tmp_path / "c.jsonl").read_bytes().splitlines())) == 250
     assert project.count("GET /customers") - before < 27
+
+
+#: Waits for ever where the command begins to import what it needs.
+STARTING = """
+import sys, time
+
+class Wait:
+    def find_spec(self, name, path=None, target=None):
+        if name == "carecloud_async.cli.app":
+            print("importing", flush=True)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Wait())
+from carecloud_async.cli import main
+main()
+"""
+
+
+@posix
+def test_sigterm_while_the_command_starts(start):
+    """SIGTERM while modules are imported ends the command as later: with 130 and one line."""
+    process = start("--version", program=[sys.executable, "-c", STARTING])
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "carecloud: interrupted\n")
 
 
 @posix

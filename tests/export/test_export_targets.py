@@ -193,3 +193,16 @@ async def test_a_list_without_order_cannot_go_to_a_pipe(tmp_path):
     async with server.client() as client:
         with pytest.raises(ExportError, match="export to a file"):
             await client.customers.list(count=10).export("/dev/null")
+
+
+@pytest.mark.parametrize("state", ["c.jsonl", "link", "none/state.json"])
+async def test_a_state_that_cannot_be_kept_is_refused_first(tmp_path, state):
+    """A state that is the target, or whose folder is missing, is refused before anything is sent."""
+    sandbox = Sandbox(customers=5)
+    (tmp_path / "c.jsonl").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "c.jsonl")
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match="same file" if "/" not in state else "no folder"):
+            await client.customers.list().export(tmp_path / "c.jsonl", overwrite=True, state=tmp_path / state)
+    assert sandbox.count("GET /customers") == 0
+    assert (tmp_path / "c.jsonl").read_text() == "mine"

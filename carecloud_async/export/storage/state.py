@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import disk_error
+from carecloud_async.export.errors import BadExportError, disk_error
 from carecloud_async.export.source import foreign
 from carecloud_async.export.storage.checkpoint import read_durable, write_durably
 
@@ -23,15 +24,20 @@ class _State:
 
 
 def read_state(path: Path, fingerprints: Mapping[str, str]) -> datetime | None:
-    """Read the time to begin from; `None` if there is no state yet.
+    """Read the time to begin from; `None` if there is no state yet, and a place for it.
 
     Args:
         path: the state file.
         fingerprints: digests of the list that is exported.
 
     Raises:
-        ExportError: the file cannot be read, is damaged, or belongs to another list.
+        ExportError: the file cannot be read, is damaged, or belongs to another list, or its folder cannot be written.
     """
+    folder = path.parent
+    if not folder.is_dir():
+        raise BadExportError(f"{path}: there is no folder {folder}: make it first, or choose another place")
+    if not os.access(folder, os.W_OK):
+        raise BadExportError(f"{path}: you may not write in {folder}: choose another place")
     try:
         state = read_durable(path, _State)
     except FileNotFoundError:

@@ -15,6 +15,7 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error, missing_extra
 from carecloud_async.export.formats.registry import Format, format_of
 from carecloud_async.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
+from carecloud_async.runtime.durable_files import is_same_file
 
 __all__ = ["Target", "read_target"]
 
@@ -88,6 +89,13 @@ class Target:
         import fsspec.core  # an extra; `read_target` made sure of it
 
         return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url))
+
+    def is_file(self, path: Path) -> bool:
+        """Return whether a path names the same file. Blocks."""
+        if self.url is not None:
+            return False
+        number = _descriptor(self.shown)
+        return is_same_file(self.path if number is None else number, path)
 
     def open_direct(self) -> BinaryIO:
         """Open what is not a regular file. Blocks: a pipe waits for its reader.

@@ -13,9 +13,11 @@ import time
 
 import anyio
 import pytest
+from anyio import to_thread
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carecloud_async.auth.secret import hash_secret, verify_secret
 from carecloud_async.auth.stores import FileTokenStore, StoredToken
 from carecloud_async.errors import TokenStoreError
 
@@ -288,6 +290,25 @@ def test_clock_jumps(tmp_path_factory, fake_clock, life, steps, boots):
     assert 0 <= left <= life
     if boots:
         assert left == pytest.approx(max(0.0, life - (clock.now - 1000.0)), abs=1e-4)
+
+
+@pytest.mark.anyio
+async def test_threads_of_the_program_do_not_hold_it_up(store):
+    """While all worker threads of the program wait for a login, tokens are saved and passwords hashed."""
+    limiter, login = to_thread.current_default_thread_limiter(), threading.Event()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(int(limiter.total_tokens)):
+            tasks.start_soon(to_thread.run_sync, login.wait)
+        await anyio.wait_all_tasks_blocked()
+        assert not limiter.available_tokens
+        try:
+            with anyio.fail_after(20):
+                await store.save("key", TOKEN)
+                assert (await store.load("key")).value == "tok-secret"
+                proof = await hash_secret("secret", shared=True)
+                assert await verify_secret(proof, "secret")
+        finally:
+            login.set()
 
 
 @pytest.mark.anyio

@@ -1,0 +1,85 @@
+"""Two options of an export that name one file are refused before anything is sent or removed."""
+
+import json
+import os
+import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cli_process import PROGRAM
+
+from carecloud_async.runtime.durable_files import is_same_file
+
+
+def name_by_link(folder):
+    (folder / "link.jsonl").symlink_to(folder / "a.jsonl")
+    return "link.jsonl"
+
+
+def name_by_second_name(folder):
+    os.link(folder / "a.jsonl", folder / "second.jsonl")
+    return "second.jsonl"
+
+
+@pytest.mark.parametrize("option", ["--report", "--state"])
+@pytest.mark.parametrize(
+    "other",
+    [lambda _: "a.jsonl", lambda _: "./sub/../a.jsonl", name_by_link, name_by_second_name],
+    ids=["same", "path", "link", "inode"],
+)
+def test_the_target_and_another_file(carecloud, project, tmp_path, option, other):
+    """A report or a state that is the target, by whatever name, is refused; what stood there is as it was."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.jsonl").write_text("mine")
+    refused = carecloud("export", "customers", "-o", "a.jsonl", "--overwrite", option, other(tmp_path))
+    assert refused.code == 2
+    assert refused.line.startswith(f"-o and {option} are the same file")
+    assert (tmp_path / "a.jsonl").read_text() == "mine"
+    assert project.count() == 0
+
+
+def test_a_file_that_is_not_there_yet(carecloud, project, tmp_path):
+    """Two options with one new name are refused; nothing appears."""
+    refused = carecloud("export", "customers", "-o", "a.jsonl", "--report", tmp_path / "a.jsonl")
+    assert (refused.code, list(tmp_path.iterdir())) == (2, [])
+    refused = carecloud("export", "customers", "-o", "a.jsonl", "--report", "s.json", "--state", "s.json")
+    assert refused.line.startswith("--report and --state are the same file")
+    assert project.count() == 0
+
+
+def test_a_report_where_stdout_goes(project, tmp_path):
+    """`-o - > a.jsonl` with the same file as report is refused."""
+    with (tmp_path / "a.jsonl").open("wb") as file:
+        done = subprocess.run(
+            [*PROGRAM, "export", "customers", "-o", "-", "--report", "a.jsonl"],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert b"-o and --report are the same file, a.jsonl" in done.stderr
+    assert (tmp_path / "a.jsonl").read_bytes() == b""
+    assert project.count() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
+def test_a_report_into_a_pipe(carecloud, tmp_path):
+    """A pipe that takes the report is not replaced by a file; a device, likewise, may be named twice."""
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as threads:
+        read = threads.submit((tmp_path / "pipe").read_text)
+        done = carecloud("export", "customers", "-o", "a.jsonl", "--report", "pipe", "--sandbox", 3)
+        assert done.code == 0
+        assert json.loads(read.result(60))["records"] == 3
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert not is_same_file(os.devnull, os.devnull)
+
+
+def test_a_state_in_no_folder(carecloud, project, tmp_path):
+    """A state file whose folder does not exist is refused before the first request of the export."""
+    refused = carecloud("export", "customers", "-o", "a.jsonl", "--state", "none/s.json")
+    assert refused.code == 2
+    assert "there is no folder none: make it first" in refused.line
+    assert project.count("GET /customers") == 0
+    assert list(tmp_path.iterdir()) == []
