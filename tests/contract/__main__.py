@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.contract import manifest, sandbox_tables
+from tests.contract import manifest
 from tests.contract.compare import compare
 from tests.contract.description import UnreadableError, read
 from tests.contract.facts import Facts
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.skeleton and given.write_manifest:
         parser.error("--skeleton and --write-manifest exclude each other")
-    if given.file is None and not (given.skeleton or given.sandbox_tables):
+    if given.file is None and not given.skeleton:
         if not BESIDE.exists():
             parser.error("name the description to compare with")
         given.file = BESIDE
@@ -45,14 +45,9 @@ def _run(given: argparse.Namespace) -> int:
             raise UnreadableError(f"there is no operation {given.skeleton}")
         sys.stdout.write(skeleton(facts, given.skeleton))
         return 0
-    if given.sandbox_tables:
-        sandbox_tables.FILE.write_text(sandbox_tables.dumps(_known(given.manifest)), encoding="utf-8")
-        return 0
     found = read(given.file)
     if given.write_manifest:
         given.manifest.write_text(manifest.dumps(found), encoding="utf-8")
-        if given.manifest == manifest.MANIFEST:
-            sandbox_tables.FILE.write_text(sandbox_tables.dumps(found), encoding="utf-8")
         return 0
     tasks = compare(_known(given.manifest), found)
     sys.stdout.writelines(f"{task}\n" for task in tasks)
@@ -75,7 +70,6 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write what FILE says as what SDK and sandbox know",
     )
-    parser.add_argument("--sandbox-tables", action="store_true", help="write the sandbox's facts from the manifest")
     parser.add_argument("--manifest", type=Path, default=manifest.MANIFEST, help="another manifest than the SDK's own")
     return parser
 

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["BESIDES", "ELSEWHERE", "ENUMS", "INPUTS", "OMITTED", "SENT_BESIDES", "SEVERAL", "TYPES"]
+from carecloud_async.sandbox.state.facts import SEVERAL
 
-#: Query parameters that take several values although their type is a plain string: their text says so.
-SEVERAL = {
-    "getCardTypes": {"text_id"},
-    "getCredits": {"credit_type_id"},
-    "getCustomerExternalApps": {"text_id"},
-    "getEventTypes": {"event_group_text_id"},
-    "getProductReservationPrices": {"reservable_product_id"},
-    "getStamperCards": {"stamper_campaign_id"},
-    "getStamperStamps": {"stamper_card_id"},
-    "getSubCustomerVouchers": {"reward_id"},
-    "getVouchers": {"reward_id"},
-    "getWalletCredits": {"credit_type_id"},
-}
+__all__ = ["BESIDES", "ELSEWHERE", "ENUMS", "INPUTS", "OMITTED", "SENT_BESIDES", "SEVERAL", "TYPES"]
 
 #: Fields that a read model has and its schema lacks: servers send them all the same.
 BESIDES = {"User": {"user_role_id"}}

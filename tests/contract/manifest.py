@@ -1,53 +1,37 @@
-"""The manifest: the facts of the API as text, one a line, in an order that makes a difference easy to read.
+"""The manifest: the facts of the API as JSON, one parameter or field a line, so that a difference is easy to read.
 
-    getCards GET /cards paged enterprise -> 200 list cards Card
-    getCards ?customer_id string
-    postCard POST /cards -> 201
-    postCard <card Card required
-    postCard >card_id string
-    putCard PUT /cards/{card_id} -> 204
-    Card.valid_from string(timestamp) required enum=[…]
-    Reward : object readonly
-
-`?` is a query parameter, `<` a field of the body, `>` a field of the answer, `.` a field of a schema. `paged` stands
-for the four parameters of paging where they are the usual ones. The usual statuses of failures are left out.
+It is in the package, where the sandbox makes its tables of it.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from attrs import evolve
+import attrs
+import msgspec
 
-from tests.contract.facts import PAGING, Answer, Facts, Operation, Schema, Value
+from tests.contract.facts import Facts, Operation, Schema
 
 __all__ = ["MANIFEST", "dumps", "load", "loads"]
 
-#: The manifest that the suite holds the code to.
-MANIFEST = Path(__file__).with_name("manifest.txt")
+#: The manifest that the suite compares the code with.
+MANIFEST = Path(__file__).parents[2] / "carecloud_async" / "sandbox" / "state" / "facts.json"
 
-_HEADER = (
-    "# What the API offers: see tests/contract/manifest.py. Made by: python -m tests.contract --write-manifest FILE"
-)
-_PAGING = (
-    Value(name="count", type="integer"),
-    Value(name="offset", type="integer"),
-    Value(name="sort_field", type="string"),
-    Value(name="sort_direction", type="string", enum=("ASC", "DESC")),
-)
-_FAILURES = ("400", "401", "403", "404", "405", "429", "500", "503")
-_FLAGS = {"required": "required", "readonly": "read_only", "nullable": "nullable", "deprecated": "deprecated"}
-_TYPE = re.compile(r"(?P<type>.+?)(?:\((?P<format>[\w-]+)\))?")
+
+@attrs.frozen
+class _File:
+    operations: tuple[Operation, ...]
+    schemas: tuple[Schema, ...]
 
 
 def dumps(facts: Facts) -> str:
-    """Write facts as text."""
-    lines = [line for one in facts.operations.values() for line in _operation(one)]
-    lines += [line for _, one in sorted(facts.schemas.items()) for line in _schema(one)]
-    return "\n".join([_HEADER, *lines, ""])
+    """Write facts as JSON."""
+    schemas = [one for _, one in sorted(facts.schemas.items())]
+    plain = {"operations": [*map(_plain, facts.operations.values())], "schemas": [*map(_plain, schemas)]}
+    return "".join(_pretty(plain, "")) + "\n"
 
 
 def load(path: Path = MANIFEST) -> Facts:
@@ -56,116 +40,44 @@ def load(path: Path = MANIFEST) -> Facts:
 
 
 def loads(text: str) -> Facts:
-    """Read facts from text.
+    """Read facts from JSON.
 
     Raises:
-        ValueError: a line is not understood.
+        ValueError: it is no manifest; the message says where.
     """
-    operations: dict[str, Operation] = {}
-    schemas: dict[str, Schema] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("#") or not line.strip():
-            continue
-        try:
-            _take(line, operations, schemas)
-        except (KeyError, ValueError, IndexError, AttributeError) as error:
-            raise ValueError(f"line {number} of the manifest is not understood: {line}") from error
-    return Facts(operations=operations, schemas=schemas)
-
-
-def _take(line: str, operations: dict[str, Operation], schemas: dict[str, Schema]) -> None:
-    subject, rest = line.split(" ", 1)
-    if rest[0] in "?<>":
-        operations[subject] = _with(operations[subject], rest[0], _value_of(rest[1:]))
-    elif rest[0] == ":":
-        value = _value_of(f"schema {rest[2:]}")
-        schemas[subject] = Schema(name=subject, type=value.type, read_only=value.read_only, enum=value.enum)
-    elif " -> " in rest:
-        operations[subject] = _operation_of(subject, rest)
-    else:
-        name, field = subject.split(".", 1)
-        schema = schemas.get(name) or Schema(name=name)
-        schemas[name] = evolve(schema, fields=(*schema.fields, _value_of(f"{field} {rest}")))
-
-
-def _operation(one: Operation) -> Iterator[str]:
-    usual = one.query[: len(PAGING)] == _PAGING
-    failures = tuple(status for status in _FAILURES if one.authorized or status != "401")
-    words = [
-        *(["paged"] if usual else []),
-        *([one.interface] if one.interface != "both" else []),
-        *(["no-token"] if not one.authorized else []),
-        *(["deprecated"] if one.deprecated else []),
-        "->",
-        ",".join(one.answer.statuses) or "-",
-        *(["list", one.answer.key] if one.answer.key else []),
-        *([one.answer.type] if one.answer.type else []),
-        *([f"failures={','.join(one.failures)}"] if one.failures != failures else []),
-    ]
-    yield " ".join([one.operation_id, one.verb, one.path, *words])
-    for mark, values in (("?", one.query[len(PAGING) :] if usual else one.query), ("<", one.body)):
-        yield from (f"{one.operation_id} {mark}{_line(value)}" for value in values)
-    yield from (f"{one.operation_id} >{_line(value)}" for value in one.answer.fields)
-
-
-def _operation_of(operation_id: str, rest: str) -> Operation:
-    before, after = rest.split(" -> ", 1)
-    verb, path, *words = before.split()
-    statuses, *result = after.split()
-    authorized = "no-token" not in words
-    failures = tuple(status for status in _FAILURES if authorized or status != "401")
-    if result and result[-1].startswith("failures="):
-        failures = tuple(filter(None, result.pop().removeprefix("failures=").split(",")))
-    key = ""
-    if result[:1] == ["list"]:
-        key, *result = result[1:]
-    return Operation(
-        operation_id=operation_id,
-        verb=verb,
-        path=path,
-        interface=next((word for word in words if word in {"enterprise", "customer"}), "both"),
-        authorized=authorized,
-        deprecated="deprecated" in words,
-        path_names=tuple(re.findall(r"\{([^}]+)\}", path)),
-        query=_PAGING if "paged" in words else (),
-        answer=Answer(
-            statuses=() if statuses == "-" else tuple(statuses.split(",")), key=key, type=result[0] if result else ""
-        ),
-        failures=failures,
+    found = msgspec.json.decode(text, type=_File)
+    return Facts(
+        operations={one.operation_id: one for one in found.operations},
+        schemas={one.name: one for one in found.schemas},
     )
 
 
-def _with(one: Operation, mark: str, value: Value) -> Operation:
-    if mark == "?":
-        return evolve(one, query=(*one.query, value))
-    if mark == "<":
-        return evolve(one, body=(*one.body, value))
-    return evolve(one, answer=evolve(one.answer, fields=(*one.answer.fields, value)))
+def _plain(value: Any) -> Any:
+    """Return facts as dicts and lists, without what is the default."""
+    if isinstance(value, tuple):
+        return [*map(_plain, value)]
+    if not attrs.has(type(value)):
+        return value
+    members = {one.name: (getattr(value, one.name), one.default) for one in attrs.fields(type(value))}
+    return {name: _plain(member) for name, (member, default) in members.items() if member not in (default, (), "")}
 
 
-def _schema(one: Schema) -> Iterator[str]:
-    if one.read_only or one.enum or not one.fields or one.type != "object":
-        yield f"{one.name} : {_line(Value(name='', type=one.type, read_only=one.read_only, enum=one.enum)).strip()}"
-    yield from (f"{one.name}.{_line(value)}" for value in one.fields)
+def _pretty(value: Any, indent: str) -> Iterator[str]:
+    if not _holds_facts(value):
+        yield json.dumps(value, ensure_ascii=False)
+        return
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    deeper = indent + " "
+    between = opening
+    for name, member in value.items() if isinstance(value, dict) else ((None, one) for one in value):
+        yield f"{between}\n{deeper}" + ("" if name is None else f"{json.dumps(name)}: ")
+        yield from _pretty(member, deeper)
+        between = ","
+    yield f"\n{indent}{closing}"
 
 
-def _line(value: Value) -> str:
-    kind = f"{value.type}({value.format})" if value.format else value.type
-    words: Iterable[str] = (word for word, name in _FLAGS.items() if getattr(value, name))
-    enum = [f"enum={json.dumps(value.enum, ensure_ascii=False)}"] if value.enum else []
-    return " ".join([value.name, kind, *words, *enum])
-
-
-def _value_of(text: str) -> Value:
-    text, _, enum = text.partition(" enum=")
-    name, kind, *flags = text.split(" ")
-    match = _TYPE.fullmatch(kind)
-    if match is None:
-        raise ValueError(kind)
-    return Value(
-        name=name,
-        type=match["type"],
-        format=match["format"] or "",
-        enum=tuple(json.loads(enum)) if enum else (),
-        **{_FLAGS[flag]: True for flag in flags},
-    )
+def _holds_facts(value: Any) -> bool:
+    """Return whether a value is or holds a list of objects, each of which has a line of its own or several."""
+    if isinstance(value, dict):
+        return any(map(_holds_facts, value.values()))
+    return isinstance(value, list) and any(isinstance(one, dict) for one in value)

@@ -54,7 +54,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
         names = set(archive.namelist())
     inside = {name for name in names if ".dist-info/" not in name}
     assert {name.partition("/")[0] for name in inside} == {"carecloud_async"}
-    assert {"carecloud_async/py.typed", "carecloud_async/sandbox/state/facts.txt"} <= inside
+    assert {"carecloud_async/py.typed", "carecloud_async/sandbox/state/facts.json"} <= inside
     assert {str(path.relative_to(PACKAGE.parent).as_posix()) for path in python_files("carecloud_async")} <= inside
     assert any(name.endswith("licenses/LICENSE") for name in names)
     with zipfile.ZipFile(wheel) as archive:

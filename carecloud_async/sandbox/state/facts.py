@@ -1,7 +1,6 @@
-"""The facts of the API that the tables stand on: operations, schemas and fields, read from `facts.txt` on first use.
+"""The facts of the API that the tables stand on: operations, schemas and fields, read from `facts.json` on first use.
 
-A line is an operation (`getCards GET /cards paged -> 200 list cards Card`), one of its query parameters (`?`), fields
-of its body (`<`) or of its answer (`>`), or a field of a schema (`Card.card_id string readonly`).
+The file is the manifest that the tests of the contract write and compare the client with.
 """
 
 from __future__ import annotations
@@ -15,14 +14,26 @@ from typing import Any, Final
 
 import attrs
 
-FILE: Final = Path(__file__).with_name("facts.txt")
+FILE: Final = Path(__file__).with_name("facts.json")
 PAGING: Final = ("count", "offset", "sort_field", "sort_direction")
-"""Query parameters that `paged` stands for."""
+"""Query parameters of paging and order."""
 
 #: Fields that the description requires of a body and servers do without.
-_NOT_REQUIRED: Final = {("postPointsAssign", "partner_id"), ("postPointsRedemption", "partner_id")}
+NOT_REQUIRED: Final = {("postPointsAssign", "partner_id"), ("postPointsRedemption", "partner_id")}
 
-_TYPE: Final = re.compile(r"(?P<type>.+?)(?:\((?P<format>[\w-]+)\))?")
+#: Query parameters that take several values although their type is a plain string: their text says so.
+SEVERAL: Final[Mapping[str, frozenset[str]]] = {
+    "getCardTypes": frozenset({"text_id"}),
+    "getCredits": frozenset({"credit_type_id"}),
+    "getCustomerExternalApps": frozenset({"text_id"}),
+    "getEventTypes": frozenset({"event_group_text_id"}),
+    "getProductReservationPrices": frozenset({"reservable_product_id"}),
+    "getStamperCards": frozenset({"stamper_campaign_id"}),
+    "getStamperStamps": frozenset({"stamper_card_id"}),
+    "getSubCustomerVouchers": frozenset({"reward_id"}),
+    "getVouchers": frozenset({"reward_id"}),
+    "getWalletCredits": frozenset({"credit_type_id"}),
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +68,9 @@ class Field:
     def many(self) -> bool:
         """Whether it is a list and nothing else."""
         return self.type.endswith("[]") and "|" not in self.type
+
+
+_FIELD_NAMES: Final = frozenset(attrs.fields_dict(Field))
 
 
 @attrs.frozen(kw_only=True)
@@ -123,83 +137,52 @@ class Facts:
 @cache
 def api_facts() -> Facts:
     """The facts of the API; read once in a process."""
-    return read_facts(FILE.read_text(encoding="utf-8"))
+    return read_facts(FILE.read_bytes())
 
 
-def read_facts(text: str) -> Facts:
-    """Read facts from text.
+def read_facts(text: bytes) -> Facts:
+    """Read facts from JSON.
 
     Raises:
-        ValueError: A line cannot be read.
+        ValueError: It is none, or something is missing.
     """
-    operations: dict[str, ApiOperation] = {}
-    schemas: dict[str, list[Field]] = {}
-    enums: dict[str, Field] = {}
-    parts: dict[str, dict[str, list[Field]]] = {}
-    for line in text.splitlines():
-        if not line or line.startswith("#"):
-            continue
-        subject, rest = line.split(" ", 1)
-        if rest[0] in "?<>":
-            parts[subject][rest[0]].append(_field(rest[1:]))
-        elif " -> " in rest:
-            operations[subject] = _operation(subject, rest)
-            parts[subject] = {"?": list(operations[subject].query), "<": [], ">": []}
-        elif rest.startswith(": "):
-            enums[subject] = _field(f"{subject} {rest[2:]}")
-        else:
-            name, field = subject.split(".", 1)
-            schemas.setdefault(name, []).append(_field(f"{field} {rest}"))
+    found = json.loads(text)
+    schemas = {one["name"]: one for one in found["schemas"]}
     return Facts(
-        operations=tuple(
-            attrs.evolve(
-                one,
-                query=tuple(parts[name]["?"]),
-                body=tuple(_sent(name, field) for field in parts[name]["<"]),
-                fields=tuple(parts[name][">"]),
-            )
-            for name, one in operations.items()
-        ),
-        schemas={name: tuple(fields) for name, fields in schemas.items()},
-        enums={name: one for name, one in enums.items() if name not in schemas},
+        operations=tuple(map(_operation, found["operations"])),
+        schemas={name: tuple(map(_field, one["fields"])) for name, one in schemas.items() if one.get("fields")},
+        enums={name: _field({"type": "object", **one}) for name, one in schemas.items() if not one.get("fields")},
     )
+
+
+def _operation(one: Mapping[str, Any]) -> ApiOperation:
+    name, answer = one["operation_id"], one["answer"]
+    return ApiOperation(
+        operation_id=name,
+        method=one["verb"],
+        template=one["path"],
+        interface=one.get("interface", "both"),
+        authorized=one.get("authorized", True),
+        status=int(answer["statuses"][0]),
+        key=answer.get("key", ""),
+        result=answer.get("type", ""),
+        query=tuple(_asked(name, _field(field)) for field in one.get("query", ())),
+        body=tuple(_sent(name, _field(field)) for field in one.get("body", ())),
+        fields=tuple(map(_field, answer.get("fields", ()))),
+    )
+
+
+def _field(one: Mapping[str, Any]) -> Field:
+    known: dict[str, Any] = {name: one[name] for name in _FIELD_NAMES & one.keys()}
+    return Field(**{**known, "enum": tuple(one.get("enum", ()))})
+
+
+def _asked(operation_id: str, parameter: Field) -> Field:
+    """Let a parameter take a list as well where its text says so."""
+    several = parameter.name in SEVERAL.get(operation_id, ())
+    return attrs.evolve(parameter, type="string|string[]") if several else parameter
 
 
 def _sent(operation_id: str, field: Field) -> Field:
     """Require of a body what servers require, which is less than the description does."""
-    return attrs.evolve(field, required=False) if (operation_id, field.name) in _NOT_REQUIRED else field
-
-
-def _operation(operation_id: str, rest: str) -> ApiOperation:
-    before, after = rest.split(" -> ", 1)
-    method, template, *words = before.split()
-    statuses, *result = after.split()
-    key = result[1] if result[:1] == ["list"] else ""
-    return ApiOperation(
-        operation_id=operation_id,
-        method=method,
-        template=template,
-        interface=next((word for word in words if word in ("enterprise", "customer")), "both"),
-        authorized="no-token" not in words,
-        status=int(statuses.split(",")[0]),
-        key=key,
-        result=result[-1] if result else "",
-        query=tuple(Field(name=name, type="string") for name in PAGING) if "paged" in words else (),
-    )
-
-
-def _field(text: str) -> Field:
-    text, _, enum = text.partition(" enum=")
-    name, kind, *flags = text.split(" ")
-    match = _TYPE.fullmatch(kind)
-    if match is None:
-        raise ValueError(f"the type of {name} cannot be read: {kind}")
-    return Field(
-        name=name,
-        type=match["type"],
-        format=match["format"] or "",
-        required="required" in flags,
-        read_only="readonly" in flags,
-        nullable="nullable" in flags,
-        enum=tuple(json.loads(enum)) if enum else (),
-    )
+    return attrs.evolve(field, required=False) if (operation_id, field.name) in NOT_REQUIRED else field
