@@ -15,6 +15,7 @@ from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.raw_response import RawResponse
+from carecloud_async.calls.request_bounds import RequestSize, check_request_line, request_size
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder, check_headers
 from carecloud_async.calls.wire import encode_query, expand_path
 from carecloud_async.errors import InterfaceError
@@ -63,6 +64,7 @@ class Caller:
         self.manager = manager
         self._flow = None if manager is None else flow_for(context.http.family, manager)
         self._builder = RequestBuilder(context, interface, options)
+        self._base_path = context.project.base_path(interface)
         self._cached: CachedCalls | None = None
         if context.answers is not None and manager is not None:
             scope = (interface, options.language)
@@ -185,6 +187,8 @@ class Caller:
         headers = check_headers(headers)
         target = SecretText(expand_path(operation.path, path_params or {}))
         query = SecretText(encode_query(params, project=context.project)) if params else ""
+        if query:
+            check_request_line(operation, f"{self._base_path}{target}?{query}")
         call = PreparedCall(
             operation=operation,
             target=f"{target}?{query}" if query else target,
@@ -198,6 +202,18 @@ class Caller:
         auth = self._flow if operation.authorized and bearer is None else None
         return CallExecution(
             context, self.options, call, builder=self._builder, auth=auth, decode=decode, slices=slices
+        )
+
+    def request_size(
+        self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]
+    ) -> RequestSize:
+        """Return the size of a request before it is made; see `request_bounds.request_size`."""
+        return request_size(
+            operation,
+            base_path=self._base_path,
+            path_params=path_params,
+            params=params,
+            project=self.context.project,
         )
 
     def with_options(self, options: ViewOptions, manager: TokenManager | None) -> Caller:

@@ -17,20 +17,11 @@ from attrs import evolve, field, frozen
 from carecloud_async import codec
 from carecloud_async.calls.caller import Answer, Caller
 from carecloud_async.calls.operation import Operation
-from carecloud_async.calls.wire import invalid_response
 from carecloud_async.codec.targets import any_raw_page, any_raw_page_slices
+from carecloud_async.listings.list_reader import ListReader
 from carecloud_async.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
-from carecloud_async.paging.fetching import PageFetcher, raw_keys
-from carecloud_async.paging.iterators import (
-    ClosableIterator,
-    Fetch,
-    IdentityKeys,
-    OnePage,
-    Page,
-    Pages,
-    ReceivedPage,
-    Records,
-)
+from carecloud_async.paging.fetching import PageFetcher
+from carecloud_async.paging.iterators import ClosableIterator, Page, Records
 from carecloud_async.paging.page_plan import FixedPlan, PagePlan
 from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.validators import require_int
@@ -43,7 +34,6 @@ if TYPE_CHECKING:
     from carecloud_async.paging.prefetch import Prefetch
 
 T = TypeVar("T")
-P = TypeVar("P", bound=ReceivedPage[Any])
 
 
 @frozen(kw_only=True, repr=False)
@@ -66,43 +56,42 @@ class Listing(Generic[T]):
         return f"<Listing {self._operation.call}>"
 
     def __aiter__(self) -> AsyncIterator[T]:
-        fetcher = self._fetcher
-        return Records(self._paged(fetcher.unread, keys=fetcher.keys))
+        return Records(self._reader.unread())
 
     def pages(self) -> ClosableIterator[Page[T]]:
         """Return the pages, fetched one after another."""
-        fetcher = self._fetcher
-        return self._paged(fetcher.read, keys=fetcher.keys)
+        return self._reader.read()
 
     def raw(self) -> ClosableIterator[bytes]:
         """Return each record as one line of compact JSON, cut from the page unparsed: unknown fields stay in."""
-        return Records(self._paged(self._fetcher.raw, keys=raw_keys))
+        return Records(self._reader.raw())
 
     def fresh(self) -> Listing[T]:
         """Return the same listing past the client's `ResponseCache`: each page is asked for, and later reads get it."""
         return evolve(self, caller=self._caller.fresh)
 
     async def page(self) -> Page[T]:
-        """Return the one page at `offset`."""
+        """Return the one page at `offset`.
+
+        Raises:
+            ConfigurationError: the filters are too long for one request.
+        """
+        self._reader.filters.require_one("page()")
         return await self._fetcher.read(self._offset, fixed_count(self._count))
 
     async def first(self) -> T | None:
-        """Return the first record, or `None`; one request."""
-        page = await self._fetcher.read(self._offset, 1)
-        return page.items[0] if page.items else None
+        """Return the first record, or `None`; one request, unless the filters are too long for one."""
+        return await self._reader.first()
 
     async def total(self) -> int:
         """Return how many records match, as the server counts them; one request.
 
+        Where the filters are too long for one, the records of their parts are read and counted: one may match several.
+
         Raises:
             ResponseError: the server does not say.
         """
-        page = await self._fetcher.read(self._offset, 1)
-        if page.total_items is not None:
-            return page.total_items
-        if not self._operation.paged:
-            return page.received
-        raise invalid_response(self._operation, "the answer has no total_items")
+        return await self._reader.total()
 
     async def collect(self, *, limit: int) -> list[T]:
         """Return the first records as a list, at most `limit` of them."""
@@ -121,10 +110,14 @@ class Listing(Generic[T]):
         Args:
             pages: the number of pages in flight at most; `"auto"` finds what is fastest, up to the client's
                 `max_connections`. So is the size of the pages, unless the list was given a `count`.
+
+        Raises:
+            ConfigurationError: `pages` is no such number, or the filters are too long for one request.
         """
         from carecloud_async.paging.prefetch import Prefetch  # most programs never ask for it
 
         require_int_or_auto("pages", pages)
+        self._reader.filters.require_one("prefetch()")
         fetcher = self.fresh()._fetcher  # pages of different ages would not fit together
         return Prefetch(
             fetcher.unread_measured,
@@ -259,9 +252,14 @@ class Listing(Generic[T]):
         return RecordBatches(self.export_source(), options)
 
     def export_source(self) -> ExportSource:
-        """Return the list as exports and scans read it."""
+        """Return the list as exports and scans read it.
+
+        Raises:
+            ConfigurationError: the filters are too long for one request.
+        """
         from carecloud_async.export.source import IDENTITY, ExportSource  # few programs export
 
+        self._reader.filters.require_one("an export or a stream")
         caller, operation = self._caller, self._operation
         key = operation.result_key
         decode, slices = partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)
@@ -313,11 +311,9 @@ class Listing(Generic[T]):
             json=self._json,
         )
 
-    def _paged(self, fetch: Fetch[P], *, keys: IdentityKeys[P]) -> ClosableIterator[P]:
-        count = fixed_count(self._count)
-        if not self._operation.paged:
-            return OnePage(lambda: fetch(self._offset, count))
-        return Pages(fetch, identity_keys=keys, offset=self._offset, count=count, name=self._operation.call)
+    @property
+    def _reader(self) -> ListReader[T]:
+        return ListReader(fetcher=self._fetcher, offset=self._offset, count=fixed_count(self._count))
 
     if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
 

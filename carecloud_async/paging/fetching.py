@@ -13,6 +13,7 @@ from carecloud_async import codec
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import invalid_response
+from carecloud_async.codec.envelope import key_decoder
 from carecloud_async.codec.targets import (
     any_page,
     any_page_slices,
@@ -126,6 +127,17 @@ class PageFetcher(Generic[T]):
             return page.records.keys(name)
         # Where nothing names a record, only its whole content tells it apart.
         return ((name and _field(item, name)) or self._content(item) for item in raw_keys(page))
+
+    def raw_ids(self, page: ReceivedPage[bytes]) -> Iterator[Any]:
+        """Return what raw records are told apart by, also where they are read at different times."""
+        name = self.operation.id_field
+        decode = None if name is None else key_decoder(name).decode
+        for line in raw_keys(page):
+            try:
+                found = None if decode is None else decode(line).key
+            except ValueError:
+                found = None
+            yield line if found is None else found
 
     def _content(self, item: T) -> bytes:
         return codec.encode(item, zone=self.caller.context.project.timezone)

@@ -1,0 +1,125 @@
+"""Filters that are too long for one request, cut into parts that each fit one.
+
+The values of a list-valued filter are alternatives: a record matches if it matches any of them. So the records of the
+whole filter are those of its parts, each taken once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.request_bounds import MAX_REQUEST_LINE, RequestSize
+from carecloud_async.calls.wire import MAX_VARIABLES
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.runtime.secret_text import conceal
+
+__all__ = ["FilterParts", "Params"]
+
+Params: TypeAlias = Mapping[str, Any]
+
+#: What paging adds to a query at most.
+_PAGING = {"count": 10**6, "offset": 10**9}
+
+
+@frozen(kw_only=True, repr=False)
+class FilterParts:
+    """The filters of one listing, and how they can be cut.
+
+    Attributes:
+        caller: makes the calls.
+        operation: the list operation.
+        path_params: values of the path's placeholders.
+        params: filters and order.
+        offset: records to skip.
+    """
+
+    caller: Caller
+    operation: Operation
+    path_params: Params
+    params: Params
+    offset: int
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether a filter has several values, so that it could be cut."""
+        return bool(self._lists(self.params))
+
+    def parts(self) -> list[Params]:
+        """Return the filters in parts that each fit one request; mostly they do as they are.
+
+        Raises:
+            ConfigurationError: they do not fit and cannot be cut, since the list is sorted or does not begin at its
+                start.
+        """
+        if not self.has_lists:
+            return [self.params]
+        parts = self._cut(self.params)
+        if len(parts) > 1 and not self._may_be_cut:
+            raise self._refused("a sorted list, or one with an offset,", parts)
+        return parts
+
+    def require_one(self, what: str) -> None:
+        """Refuse to do with several parts what needs one list.
+
+        Args:
+            what: what needs it, such as `an export`.
+
+        Raises:
+            ConfigurationError: the filters do not fit one request; the message has the bounds and what to do.
+        """
+        parts = self._cut(self.params) if self.has_lists else []
+        if len(parts) > 1:
+            raise self._refused(what, parts)
+
+    def halves(self, part: Params) -> tuple[Params, Params] | None:
+        """Return a part in halves, for a server that takes less; `None` where it cannot be cut."""
+        return self._halved(part) if self._may_be_cut else None
+
+    @property
+    def _may_be_cut(self) -> bool:
+        return not self.offset and self.params.get("sort_field") is None and self.params.get("sort_direction") is None
+
+    def _cut(self, params: Params) -> list[Params]:
+        halves = None if self._size(params).fits else self._halved(params)
+        return [params] if halves is None else [part for half in halves for part in self._cut(half)]
+
+    def _size(self, params: Params) -> RequestSize:
+        paging = _PAGING if self.operation.paged else {}
+        return self.caller.request_size(self.operation, path_params=self.path_params, params={**params, **paging})
+
+    def _halved(self, params: Params) -> tuple[Params, Params] | None:
+        lists = self._lists(params)
+        if not lists:
+            return None
+        longest = max(lists, key=lambda name: sum(len(str(value)) + len(name) for value in lists[name]))
+        values = lists[longest]
+        middle = len(values) // 2
+        return {**params, longest: values[:middle]}, {**params, longest: values[middle:]}
+
+    def _lists(self, params: Params) -> dict[str, list[Any]]:
+        """Return the filters that have several values, which are known to be alternatives, without repeated ones."""
+        known = self.operation.lists
+        found = {name: _different(params[name]) for name in params if name.removesuffix("[]") in known}
+        return {name: values for name, values in found.items() if len(values) > 1}
+
+    def _refused(self, what: str, parts: Collection[Params]) -> ConfigurationError:
+        fewest = {name: min(len(part[name]) for part in parts) for name in self._lists(self.params)}
+        name = min(fewest, key=lambda name: fewest[name] / len(self.params[name]))
+        return ConfigurationError(
+            f"{self.operation.call}: {name} makes {self._size(self.params)}, and servers take {MAX_REQUEST_LINE:,} "
+            f"bytes and {MAX_VARIABLES:,} variables; {what} cannot be put together from parts. "
+            f"Give some {fewest[name]} values at a time, or iterate the listing from its start without an order, which "
+            "asks in parts"
+        )
+
+
+def _different(values: Any) -> list[Any]:
+    if not isinstance(values, Collection) or isinstance(values, str | bytes | Mapping):
+        return []
+    different: list[Any] = conceal(list(dict.fromkeys(values)))
+    return different

@@ -1,0 +1,206 @@
+"""Filters that are too long for one request: parts with one result, or an error that names the bound."""
+
+import math
+from itertools import product
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carecloud_async import ApiError, CareCloud, ConfigurationError
+from carecloud_async.calls.request_bounds import RequestSize
+from carecloud_async.listings.filter_parts import FilterParts
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+WAYS = ["iterate", "raw", "pages", "collect"]
+
+
+class Front(httpx.AsyncBaseTransport):
+    """A web server before the sandbox: it takes request lines of some length, and PHP's number of variables."""
+
+    def __init__(self, sandbox, takes=8190):
+        self._inner = sandbox.transport()
+        self._takes = takes
+        self.lines = []
+        self.refused = 0
+
+    async def handle_async_request(self, request):
+        line = f"{request.method} {request.url.raw_path.decode()} HTTP/1.1"
+        if len(line) > self._takes:
+            self.refused += 1
+            return httpx.Response(414, text="URI Too Long")
+        assert line.count("&") < 1000
+        if request.method == "GET":
+            self.lines.append(len(line))
+        return await self._inner.handle_async_request(request)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    return Sandbox(customers=1200, seed=4)
+
+
+def connect(sandbox, front):
+    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=front, rate_limit=None)
+
+
+async def ids_of(listing, way):
+    if way == "raw":
+        return [line.split(b'"', 4)[3].decode() async for line in listing.raw()]
+    if way == "pages":
+        return [one.customer_id async for page in listing.pages() for one in page]
+    found = await listing.collect(limit=10_000) if way == "collect" else [one async for one in listing]
+    return [one.customer_id for one in found]
+
+
+def some(sandbox, number):
+    return [sandbox.customers.id_at(index) for index in range(number)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_long_filter_is_asked_in_parts_with_one_result(sandbox, way):
+    """A thousand ids make several requests that servers take, and each record comes once."""
+    front, wanted = Front(sandbox), some(sandbox, 1000)
+    async with connect(sandbox, front) as client:
+        found = await ids_of(client.customers.list(customer_ids=wanted), way)
+    assert sorted(found) == sorted(wanted)
+    assert (front.refused, len(front.lines) > 5, max(front.lines) <= 8000) == (0, True, True)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("number", [120, 1000])
+async def test_a_server_that_takes_less_is_asked_for_halves(sandbox, way, number):
+    """After a 414 a part is halved until it is taken, also where all values had fit one request."""
+    front, wanted = Front(sandbox, takes=1500), some(sandbox, number)
+    async with connect(sandbox, front) as client:
+        listing = client.customers.list(customer_ids=wanted)
+        assert sorted(await ids_of(listing, way)) == sorted(wanted)
+        assert await listing.total() == number
+        assert (await listing.first()).customer_id in wanted
+    assert front.refused > 0
+
+
+async def test_a_414_that_no_cutting_helps_is_raised(sandbox):
+    """Where one value is too long, or the list is sorted, the server's refusal comes out."""
+    front = Front(sandbox, takes=100)
+    async with connect(sandbox, front) as client:
+        for more in ({}, {"sort_field": "last_change"}):
+            with pytest.raises(ApiError) as caught:
+                await client.customers.list(customer_ids=some(sandbox, 4), **more).collect(limit=5)
+            assert caught.value.status == 414
+        with pytest.raises(ApiError):
+            await client.customers.list(last_name="Smith").total()
+
+
+@pytest.mark.parametrize("way", [*WAYS, "total", "first"])
+async def test_a_record_that_matches_values_of_several_parts_comes_once(way):
+    """Each of ten records has a hundred external ids: they come once, and are counted once."""
+    owners = {f"{number:03}-{'x' * 40}": f"{number % 10}" for number in range(1000)}
+    asked = []
+
+    def answer(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        params = request.url.params
+        records = sorted({owners[one] for one in params.get_list("external_ids[]")})
+        asked.append(len(records))
+        items = [{"customer_source_record_id": one, "external_id": f"{len(asked)}"} for one in records]
+        start, count = int(params["offset"]), int(params["count"])
+        return httpx.Response(
+            200, json={"data": {"customer_source_records": items[start : start + count], "total_items": len(records)}}
+        )
+
+    async with CareCloud(
+        "sandbox.crmcarecloud.com", auth=Sandbox(1).credentials(), transport=httpx.MockTransport(answer)
+    ) as client:
+        listing = client.customer_source_records.list(external_ids=list(owners))
+        if way == "total":
+            assert await listing.total() == 10
+        elif way == "first":
+            assert (await listing.first()).customer_source_record_id == "0"
+            assert len(asked) == 1
+        else:
+            records = {
+                "iterate": lambda: listing,
+                "raw": listing.raw,
+                "pages": listing.pages,
+                "collect": lambda: None,
+            }[way]()
+            found = await listing.collect(limit=1000) if records is None else [one async for one in records]
+            assert (len(found[0]) if way == "pages" else len(found)) == 10
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda listing, path: listing.export(path / "c.jsonl"),
+        lambda listing, path: listing.arrow().__aenter__(),
+        lambda listing, path: listing.prefetch(2).__aenter__(),
+        lambda listing, path: listing.page(),
+    ],
+    ids=["export", "arrow", "prefetch", "page"],
+)
+async def test_what_needs_one_list_names_the_bound(sandbox, ask, tmp_path):
+    """Exports, streams, prefetch and single pages refuse a filter that is too long, and say how many values fit."""
+    front = Front(sandbox)
+    async with connect(sandbox, front) as client:
+        with pytest.raises(ConfigurationError, match=r"customer_ids makes a .* and servers take 8,000 bytes") as caught:
+            await ask(client.customers.list(customer_ids=some(sandbox, 1000)), tmp_path)
+        fits = int(str(caught.value).partition("Give some ")[2].partition(" ")[0])
+        assert 100 <= fits <= 200
+        assert len((await client.customers.list(customer_ids=some(sandbox, fits)).page()).items) == 100
+    assert len(front.lines) == 1
+    assert some(sandbox, 1)[0] not in str(caught.value)
+
+
+@pytest.mark.parametrize("more", [{"sort_field": "last_change"}, {"offset": 3}], ids=str)
+@pytest.mark.parametrize("way", [*WAYS, "total", "first"])
+async def test_parts_have_no_order(sandbox, more, way):
+    """A sorted list, or one with an offset, cannot be put together from parts: it is refused unsent."""
+    front = Front(sandbox)
+    async with connect(sandbox, front) as client:
+        listing = client.customers.list(customer_ids=some(sandbox, 1000), **more)
+        with pytest.raises(ConfigurationError, match="a sorted list, or one with an offset"):
+            await (getattr(listing, way)() if way in {"total", "first"} else ids_of(listing, way))
+        short = client.customers.list(customer_ids=some(sandbox, 20), **more)
+        assert len(await ids_of(short, "iterate")) == 20 - more.get("offset", 0)
+
+
+async def test_one_call_with_a_long_query_names_the_bound(sandbox):
+    """`request()` refuses a query that servers do not take, and names the listing that asks in parts."""
+    front = Front(sandbox)
+    async with connect(sandbox, front) as client:
+        with pytest.raises(ConfigurationError, match=r"servers take 8,000: give fewer values, or iterate a listing"):
+            await client.request("GET", "customers", params={"customer_ids": some(sandbox, 400)})
+        with pytest.raises(ConfigurationError, match=r"GET /gifts: .* servers take 8,000"):
+            await client.listing("gifts", params={"ids": some(sandbox, 400)}).collect(limit=1)
+    assert front.lines == []
+
+
+@given(
+    customers=st.lists(st.integers(0, 30), max_size=12, unique=True),
+    emails=st.lists(st.text("ab", max_size=3), max_size=12, unique=True),
+    bound=st.integers(2, 12),
+)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_parts_hold_each_combination_of_values_once(anyio_backend, customers, emails, bound):
+    """However two long filters are cut, each pair of their values is asked for in exactly one part that fits."""
+    del anyio_backend
+    params = {"customer_ids": customers, "email_list": emails, "last_name": "x"}
+    size = SimpleNamespace(request_size=lambda _, *, path_params, params: RequestSize(0, weight(params)))
+    operation = SimpleNamespace(lists=("customer_ids", "email_list"), paged=False, call="customers.list")
+
+    def weight(params):
+        return 0 if len(params["customer_ids"]) + len(params["email_list"]) <= bound else math.inf
+
+    filters = FilterParts(caller=size, operation=operation, path_params={}, params=params, offset=0)
+    parts = filters.parts()
+    pairs = [pair for part in parts for pair in product(part["customer_ids"], part["email_list"])]
+    if len(parts) > 1:
+        assert len(pairs) == len(set(pairs))
+        assert all(weight(part) == 0 or filters.halves(part) is None for part in parts)
+    assert set(pairs) == set(product(customers, emails))
