@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
+from carecloud_async.models.uploads import Upload
 
 
 class UploadMethod(StrEnum):
@@ -206,10 +207,12 @@ class MessageParameterInput(Input, reads=MessageParameter):
 
 @frozen(kw_only=True, repr=False)
 class AttachmentInput(Input, reads=Attachment):
-    """An attachment to be written; the fields are those of `Attachment`."""
+    """An attachment to be written (JPEG, PNG, GIF or PDF); other fields are those of `Attachment`."""
 
     upload_method: str
-    file_data: str
+    file_data: Upload
+    """An address, with `UploadMethod.URL`. With `UploadMethod.BASE64` at most 1 MB as bytes, a path (`pathlib.Path`), a
+    file open in binary mode, or text that is base64 already; `messages.send_message` reads and encodes it."""
     cache_for: int | Unset | None = UNSET
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+from carecloud_async.resources.uploads import sends_attachments
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -89,9 +90,15 @@ class Messages(Resource, call="messages"):
     async def detail(self, message_id: str) -> MessageDetail:
         """Return the content of the message with this id (`GET /messages/{message_id}/detail`)."""
 
-    @posts("postMessageSend", "/messages/actions/send-message", interfaces=ENTERPRISE_ONLY)
+    @sends_attachments("postMessageSend", "/messages/actions/send-message", interfaces=ENTERPRISE_ONLY)
     async def send_message(self, message: MessageInput) -> None:
-        """Send a message to a customer (`POST /messages/actions/send-message`). Enterprise API only."""
+        """Send a message to a customer (`POST /messages/actions/send-message`). Enterprise API only.
+
+        Attachments with `UploadMethod.BASE64` are read and encoded; see `AttachmentInput`.
+
+        Raises:
+            ConfigurationError: an attachment is empty, larger than 1 MB or cannot be read; nothing was sent.
+        """
 
 
 class MessageTemplates(Resource, call="message_templates"):

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.resources.declare import Resource, gets, posts
+from carecloud_async.resources.uploads import uploads
 
 if TYPE_CHECKING:
     from carecloud_async.auth.device import Device
     from carecloud_async.models import *
+    from carecloud_async.models.uploads import Upload
 
 
 class CustomerActions(Resource, call="customers"):
@@ -119,9 +121,18 @@ class CustomerActions(Resource, call="customers"):
             mode: see `SearchMode`.
         """
 
-    @posts("postCustomersUploadPhoto", "/customers/actions/upload-customer-photo")
-    async def upload_customer_photo(self, *, customer_id: str, data: str) -> None:
-        """Replace the photo by `data`, base64 of 2 MB at most (`POST /customers/actions/upload-customer-photo`)."""
+    @uploads("postCustomersUploadPhoto", "/customers/actions/upload-customer-photo")
+    async def upload_customer_photo(self, *, customer_id: str, data: Upload) -> None:
+        """Replace the customer's photo (`POST /customers/actions/upload-customer-photo`).
+
+        Args:
+            customer_id: id of the customer.
+            data: a JPEG or PNG of at most 2 MB as bytes, a path (`pathlib.Path`), a file open in binary mode, or text
+                that is base64 already.
+
+        Raises:
+            ConfigurationError: it is empty, too large or cannot be read; nothing was sent.
+        """
 
     @posts("postSubCustomerSetPartners", "/customers/actions/set-partners", interfaces=ENTERPRISE_ONLY)
     async def set_partners(self, *, customer_id: str, partner_records: Sequence[PartnerRecordInput]) -> None:

@@ -1,0 +1,163 @@
+"""Uploads: read, measured and encoded before anything is sent."""
+
+from __future__ import annotations
+
+import binascii
+import functools
+import inspect
+from base64 import b64encode
+from collections.abc import Callable, Coroutine
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, TypeVar, Unpack
+
+from attrs import evolve
+
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.models.messages import MessageInput, UploadMethod
+from carecloud_async.resources.declare import Options, posts
+from carecloud_async.runtime.secret_text import SecretText
+from carecloud_async.runtime.threads import run_in_thread
+from carecloud_async.runtime.validators import expected
+
+__all__ = ["encoded", "sends_attachments", "uploads"]
+
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+_MEGABYTE: Final = 1024 * 1024
+#: The API's limits.
+MAX_PHOTO_BYTES: Final = 2 * _MEGABYTE
+MAX_ATTACHMENT_BYTES: Final = _MEGABYTE
+
+
+async def encoded(file: Any, *, name: str, most: int) -> str:
+    """Read a file, check its size, and return it in base64; the text prints as stars.
+
+    Args:
+        file: bytes, a path, a file open in binary mode or base64 text; a file object is read from where it stands, and
+            not closed.
+        name: the argument's name, for errors.
+        most: the most bytes that the API takes. No more is read than shows that there are too many.
+
+    Raises:
+        ConfigurationError: it is empty, too large or not of these kinds, or cannot be read; nothing was sent.
+    """
+    if isinstance(file, str):
+        _require_size(_decoded_size(file, name), name=name, most=most)
+        return SecretText(file)
+    content = await _content(file, name=name, size=most + 1)
+    _require_size(len(content), name=name, most=most)
+    return SecretText(b64encode(content).decode("ascii"))
+
+
+def uploads(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
+    """Declare a POST whose argument `data` is a photo."""
+
+    async def prepare(kwargs: dict[str, Any]) -> None:
+        if "data" in kwargs:
+            kwargs["data"] = await encoded(kwargs["data"], name="data", most=MAX_PHOTO_BYTES)
+
+    return _prepared(prepare, operation_id, path, options)
+
+
+def sends_attachments(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
+    """Declare a POST whose argument `message` may have attachments."""
+
+    async def prepare(kwargs: dict[str, Any]) -> None:
+        message = kwargs.get("message")
+        if isinstance(message, MessageInput) and message.attachments:
+            kwargs["message"] = await _with_attachments(message)
+
+    return _prepared(prepare, operation_id, path, options)
+
+
+def _prepared(
+    prepare: Callable[[dict[str, Any]], Coroutine[Any, Any, None]], operation_id: str, path: str, options: Options
+) -> Callable[[F], F]:
+    post = posts(operation_id, path, **options)
+
+    def declare(function: F) -> F:
+        ask = post(function)
+        positional: tuple[str, ...] = ask.declared.signature.positional  # type: ignore[attr-defined]
+
+        @functools.wraps(ask)
+        async def upload(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if len(args) <= len(positional) and not set(positional[: len(args)]) & kwargs.keys():
+                kwargs |= dict(zip(positional, args, strict=False))
+                args = ()
+            await prepare(kwargs)
+            return await ask(self, *args, **kwargs)
+
+        return upload  # type: ignore[return-value]
+
+    return declare
+
+
+async def _with_attachments(message: MessageInput) -> MessageInput:
+    attachments = []
+    for number, one in enumerate(message.attachments or ()):
+        name = f"attachments[{number}].file_data"
+        if one.upload_method == UploadMethod.BASE64:
+            data = await encoded(one.file_data, name=name, most=MAX_ATTACHMENT_BYTES)
+            attachments.append(evolve(one, file_data=data))
+        elif isinstance(one.file_data, str):
+            attachments.append(one)
+        else:
+            raise ConfigurationError(f"{name} is a file: its upload_method must be UploadMethod.BASE64")
+    return evolve(message, attachments=attachments)
+
+
+async def _content(file: Any, *, name: str, size: int) -> bytes:
+    if isinstance(file, bytes | bytearray | memoryview):
+        return bytes(file)
+    try:
+        if isinstance(file, PathLike):
+            content: Any = await run_in_thread(lambda: _read_path(Path(file), size))
+        elif callable(getattr(file, "read", None)) and not isinstance(file, type):
+            content = await _read(file, size)
+        else:
+            raise ConfigurationError(f"{name}: {expected('bytes, a path, a file or base64 text', file)}")
+    except OSError as error:
+        # The path may hold a customer's name.
+        raise ConfigurationError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from None
+    if not isinstance(content, bytes):
+        raise ConfigurationError(f'{name} must be open in binary mode: open(path, "rb")')
+    return content
+
+
+async def _read(file: Any, size: int) -> Any:
+    content = b""
+    while len(content) < size:  # a raw file or a pipe may return less than was asked for
+        if inspect.iscoroutinefunction(file.read):
+            part = await file.read(size - len(content))
+        else:
+            part = await run_in_thread(functools.partial(file.read, size - len(content)))
+        if inspect.isawaitable(part):
+            part = await part
+        if not isinstance(part, bytes):
+            return part
+        if not part:
+            break
+        content += part
+    return content
+
+
+def _read_path(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def _decoded_size(text: str, name: str) -> int:
+    try:
+        return len(binascii.a2b_base64("".join(text.split()), strict_mode=True))
+    except (ValueError, UnicodeEncodeError):
+        raise ConfigurationError(
+            f"{name}: this text is not base64: pass bytes, pathlib.Path(…) or a file open in binary mode"
+        ) from None
+
+
+def _require_size(size: int, *, name: str, most: int) -> None:
+    if not size:
+        raise ConfigurationError(f"{name} is empty")
+    if size > most:
+        raise ConfigurationError(f"{name} is larger than the {most // _MEGABYTE} MB that the API takes")
