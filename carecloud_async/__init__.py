@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from carecloud_async.auth.stores.memory import MemoryTokenStore
     from carecloud_async.auth.stores.redis import RedisTokenStore
     from carecloud_async.auth.token import LoggedIn, RenewalWindows, Token
+    from carecloud_async.bulk.errors import BulkWriteError
+    from carecloud_async.bulk.report import BulkWriteReport
     from carecloud_async.calls.events import CallRecord
     from carecloud_async.calls.rate_limit import RateLimit
     from carecloud_async.calls.redis_rate_limit import RedisRateLimit
@@ -115,6 +117,8 @@ __all__ = [
     "AuthenticationToken",
     "AuthenticationTokenSession",
     "BadRequestError",
+    "BulkWriteError",
+    "BulkWriteReport",
     "CallRecord",
     "CareCloud",
     "CareCloudError",
@@ -280,6 +284,8 @@ _HOMES = {
         "UserLogin",
     ),
     "calls.response_cache": ("ResponseCache",),
+    "bulk.errors": ("BulkWriteError",),
+    "bulk.report": ("BulkWriteReport",),
     "calls.events": ("CallRecord",),
     "listings.listing": ("Listing",),
     "project": ("Interface", "Project"),

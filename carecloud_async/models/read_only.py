@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import attrs
@@ -38,12 +39,13 @@ def read_only_paths(model: type[Model]) -> frozenset[str]:
     return frozenset(paths)
 
 
-def without_read_only(record: Any, model: type[Model]) -> Any:
+def without_read_only(record: Any, model: type[Model], *, keep: Collection[str] = ()) -> Any:
     """Copy a record without its read-only fields, at any depth; unknown fields are kept.
 
     Args:
         record: plain JSON values; what is no object comes back as it is.
         model: the read model of the record.
+        keep: fields of the record itself that are kept all the same.
     """
     if not isinstance(record, dict):
         return record
@@ -51,7 +53,7 @@ def without_read_only(record: Any, model: type[Model]) -> Any:
     return {
         name: _without(value, *inner[name]) if name in inner else value
         for name, value in record.items()
-        if name not in dropped
+        if name not in dropped or name in keep
     }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
+from carecloud_async.resources.bulk_writing import BulkWriting
+from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -17,17 +19,19 @@ if TYPE_CHECKING:
 class EventPropertyRecords(Resource, call="events.property_records"):
     """The property records of one event."""
 
-    @lists("getSubEventProperties", "/events/{event_id}/property-records", id_field="property_record_id", paged=False)
+    @lists("getSubEventProperties", "/events/{event_id}/property-records", key="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the event (`GET /events/{event_id}/property-records`)."""
 
 
-class Events(Resource, call="events"):
+class Events(BulkWriting, call="events"):
     """Events."""
 
-    property_records: SubResource[EventPropertyRecords] = SubResource(EventPropertyRecords)
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
 
-    @lists("getEvents", "/events", id_field="event_id")
+    property_records: Part[EventPropertyRecords] = Part(EventPropertyRecords)
+
+    @lists("getEvents", "/events", key="event_id")
     def list(
         self,
         *,
@@ -52,7 +56,7 @@ class Events(Resource, call="events"):
             time_to: until when.
         """
 
-    @posts("postEvent", "/events", unwrap="event_id")
+    @posts("postEvent", "/events", answer="event_id")
     async def create(self, event: EventInput, *, property_records: Sequence[PropertyRecordInput] | None = None) -> str:
         """Create an event, with `property_records` of the project's own, and return its id (`POST /events`)."""
 
@@ -64,7 +68,7 @@ class Events(Resource, call="events"):
 class EventGroups(Resource, call="event_groups"):
     """Event groups."""
 
-    @lists("getEventGroups", "/event-groups", id_field="event_group_id")
+    @lists("getEventGroups", "/event-groups", key="event_group_id")
     def list(
         self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[EventGroup]:
@@ -78,7 +82,7 @@ class EventGroups(Resource, call="event_groups"):
 class EventProperties(Resource, call="event_properties"):
     """Event properties."""
 
-    @lists("getEventProperties", "/event-properties", id_field="property_id")
+    @lists("getEventProperties", "/event-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List event properties whose name contains `name` (`GET /event-properties`)."""
 
@@ -90,7 +94,7 @@ class EventProperties(Resource, call="event_properties"):
 class EventTypeEventProperties(Resource, call="event_types.event_properties"):
     """The event properties of one event type."""
 
-    @lists("getSubEventTypeProperties", "/event-types/{event_type_id}/event-properties", id_field="property_id")
+    @lists("getSubEventTypeProperties", "/event-types/{event_type_id}/event-properties", key="property_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Property]:
         """List event properties of the event type (`GET /event-types/{event_type_id}/event-properties`)."""
 
@@ -98,9 +102,9 @@ class EventTypeEventProperties(Resource, call="event_types.event_properties"):
 class EventTypes(Resource, call="event_types"):
     """Event types."""
 
-    event_properties: SubResource[EventTypeEventProperties] = SubResource(EventTypeEventProperties)
+    event_properties: Part[EventTypeEventProperties] = Part(EventTypeEventProperties)
 
-    @lists("getEventTypes", "/event-types", id_field="event_type_id")
+    @lists("getEventTypes", "/event-types", key="event_type_id")
     def list(
         self,
         *,
@@ -122,16 +126,18 @@ class EventTypes(Resource, call="event_types"):
         """Return the event type with this id (`GET /event-types/{event_type_id}`)."""
 
 
-class Campaigns(Resource, call="campaigns"):
+class Campaigns(BulkWriting, call="campaigns"):
     """Campaigns."""
 
-    @lists("getCampaigns", "/campaigns", id_field="campaign_id")
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
+
+    @lists("getCampaigns", "/campaigns", key="campaign_id")
     def list(
         self, *, name: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Campaign]:
         """List campaigns by part of the `name` and by the `external_id` of another system (`GET /campaigns`)."""
 
-    @posts("postCampaign", "/campaigns", unwrap="campaign_id")
+    @posts("postCampaign", "/campaigns", answer="campaign_id")
     async def create(self, campaign: CampaignInput) -> str:
         """Create a campaign and return its id (`POST /campaigns`)."""
 
@@ -140,13 +146,15 @@ class Campaigns(Resource, call="campaigns"):
         """Return the campaign with this id (`GET /campaigns/{campaign_id}`)."""
 
 
-class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_product_store_records"):
+class CampaignProductStoreRecords(BulkWriting, call="campaign_products.campaign_product_store_records"):
     """The campaign product store records of one campaign product."""
+
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="store_id"),))
 
     @lists(
         "getCampaignProductStoreRecords",
         "/campaign-products/{campaign_product_id}/campaign-product-store-records",
-        id_field="campaign_product_store_record_id",
+        key="campaign_product_store_record_id",
     )
     def list(self, **paging: Unpack[Paging]) -> Listing[CampaignProductStoreRecord]:
         """List them (`GET /campaign-products/{campaign_product_id}/campaign-product-store-records`)."""
@@ -154,7 +162,7 @@ class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_pro
     @posts(
         "postCampaignProductStoreRecord",
         "/campaign-products/{campaign_product_id}/campaign-product-store-records",
-        unwrap="campaign_product_store_record_id",
+        answer="campaign_product_store_record_id",
     )
     async def create(self, campaign_product_store_record: CampaignProductStoreRecordInput) -> str:
         """Create a campaign product store record and return its id.
@@ -163,12 +171,14 @@ class CampaignProductStoreRecords(Resource, call="campaign_products.campaign_pro
         """
 
 
-class CampaignProducts(Resource, call="campaign_products"):
+class CampaignProducts(BulkWriting, call="campaign_products"):
     """Campaign products."""
 
-    campaign_product_store_records: SubResource[CampaignProductStoreRecords] = SubResource(CampaignProductStoreRecords)
+    bulk: ClassVar[BulkWrites] = BulkWrites()
 
-    @lists("getCampaignProducts", "/campaign-products", id_field="campaign_product_id")
+    campaign_product_store_records: Part[CampaignProductStoreRecords] = Part(CampaignProductStoreRecords)
+
+    @lists("getCampaignProducts", "/campaign-products", key="campaign_product_id")
     def list(
         self,
         *,
@@ -201,7 +211,7 @@ class CampaignProducts(Resource, call="campaign_products"):
             include_property_records: whether each record comes with its property records.
         """
 
-    @posts("postCampaignProduct", "/campaign-products", unwrap="campaign_product_id")
+    @posts("postCampaignProduct", "/campaign-products", answer="campaign_product_id")
     async def create(self, campaign_product: CampaignProductInput) -> str:
         """Create a campaign product and return its id (`POST /campaign-products`)."""
 

@@ -4,21 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from carecloud_async.bulk.family import BulkWrites
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.batches import batches, deletes_batch
+from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
 
 
-class ProductReservations(Resource, call="product_reservations"):
+class ProductReservations(BulkWriting, call="product_reservations"):
     """Product reservations."""
 
-    @lists("getProductReservations", "/product-reservations", id_field="product_reservation_id")
+    bulk: ClassVar[BulkWrites] = BulkWrites()
+
+    @lists("getProductReservations", "/product-reservations", key="product_reservation_id")
     def list(
         self,
         *,
@@ -41,7 +45,7 @@ class ProductReservations(Resource, call="product_reservations"):
             include_reservation_progress_history: whether the history of the progress comes along.
         """
 
-    @posts("postProductReservation", "/product-reservations", unwrap="product_reservation_id")
+    @posts("postProductReservation", "/product-reservations", answer="product_reservation_id")
     async def create(self, product_reservation: ProductReservationInput) -> str:
         """Create a product reservation and return its id (`POST /product-reservations`)."""
 
@@ -52,7 +56,7 @@ class ProductReservations(Resource, call="product_reservations"):
     @posts(
         "postProductReservationCancel",
         "/product-reservations/{product_reservation_id}/actions/cancel-reservation",
-        path_params_in_body=("product_reservation_id",),
+        twice=("product_reservation_id",),
     )
     async def cancel_reservation(self, product_reservation_id: str) -> None:
         """Cancel one (`POST /product-reservations/{product_reservation_id}/actions/cancel-reservation`)."""
@@ -81,7 +85,7 @@ class ProductReservations(Resource, call="product_reservations"):
 class ProductReservationSources(Resource, call="product_reservation_sources"):
     """Product reservation sources."""
 
-    @lists("getProductReservationSources", "/product-reservation-sources", id_field="product_reservation_source_id")
+    @lists("getProductReservationSources", "/product-reservation-sources", key="product_reservation_source_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[ProductReservationSource]:
         """List product reservation sources (`GET /product-reservation-sources`)."""
 
@@ -96,7 +100,7 @@ class ProductReservationExternalListTypes(Resource, call="product_reservation_ex
     @lists(
         "getProductReservationExternalListTypes",
         "/product-reservation-external-list-types",
-        id_field="product_reservation_external_list_type_id",
+        key="product_reservation_external_list_type_id",
     )
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductReservationExternalListType]:
         """List those whose name contains `name` (`GET /product-reservation-external-list-types`)."""
@@ -112,7 +116,7 @@ class ProductReservationExternalListTypes(Resource, call="product_reservation_ex
 class ReservableProducts(Resource, call="reservable_products"):
     """Reservable products."""
 
-    @lists("getReservableProducts", "/reservable-products", id_field="product_id")
+    @lists("getReservableProducts", "/reservable-products", key="product_id")
     def list(
         self,
         *,
@@ -139,17 +143,19 @@ class ReservableProducts(Resource, call="reservable_products"):
         "postReservableProductsSearch",
         "/reservable-products/actions/search-reservable-products",
         "search_results",
-        id_field="resource_id",
+        key="resource_id",
         method="POST",
     )
     def search_reservable_products(self, *, search_string: str, **paging: Unpack[Paging]) -> Listing[SearchResult]:
         """Search for the text `search_string` (`POST /reservable-products/actions/search-reservable-products`)."""
 
 
-class ProductReservationPrices(Resource, call="product_reservation_prices"):
+class ProductReservationPrices(BulkWriting, call="product_reservation_prices"):
     """What reservations of products cost."""
 
-    @lists("getProductReservationPrices", "/product-reservation-prices", id_field="product_reservation_price_id")
+    bulk: ClassVar[BulkWrites] = BulkWrites()
+
+    @lists("getProductReservationPrices", "/product-reservation-prices", key="product_reservation_price_id")
     def list(
         self,
         *,

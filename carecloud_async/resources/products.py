@@ -4,21 +4,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.batches import batches
+from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, gets, lists
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
 
 
-class Products(Resource, call="products"):
+class Products(BulkWriting, call="products"):
     """Products."""
 
-    @lists("getProducts", "/products", id_field="product_id")
+    bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(
+            Key(name="product_id", by_id=True),
+            Key(name="external_id", filter="external_id"),
+            Key(name="code", filter="code"),
+        ),
+        batch_updates=True,
+    )
+
+    @lists("getProducts", "/products", key="product_id")
     def list(
         self,
         *,
@@ -53,15 +64,17 @@ class Products(Resource, call="products"):
         does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
-    @lists("getSubProductTags", "/products/tags", id_field="tag_id")
+    @lists("getSubProductTags", "/products/tags", key="tag_id")
     def tags(self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Tag]:
         """List the tags of products by part of the `name` and by fixed `text_id` (`GET /products/tags`)."""
 
 
-class ProductBrands(Resource, call="product_brands"):
+class ProductBrands(BulkWriting, call="product_brands"):
     """Product brands."""
 
-    @lists("getProductBrands", "/product-brands", id_field="product_brand_id")
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id"),))
+
+    @lists("getProductBrands", "/product-brands", key="product_brand_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductBrand]:
         """List product brands whose name contains `name` (`GET /product-brands`)."""
 
@@ -78,10 +91,18 @@ class ProductBrands(Resource, call="product_brands"):
         """
 
 
-class ProductGroups(Resource, call="product_groups"):
+class ProductGroups(BulkWriting, call="product_groups"):
     """Product groups."""
 
-    @lists("getProductGroups", "/product-groups", id_field="product_group_id")
+    bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(
+            Key(name="external_id", filter="external_id"),
+            Key(name="code", filter="code"),
+        ),
+        batch_updates=True,
+    )
+
+    @lists("getProductGroups", "/product-groups", key="product_group_id")
     def list(
         self,
         *,
@@ -118,7 +139,7 @@ class ProductGroups(Resource, call="product_groups"):
 class ProductProperties(Resource, call="product_properties"):
     """Product properties."""
 
-    @lists("getProductProperties", "/product-properties", id_field="property_id")
+    @lists("getProductProperties", "/product-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List product properties whose name contains `name` (`GET /product-properties`)."""
 
@@ -130,7 +151,7 @@ class ProductProperties(Resource, call="product_properties"):
 class Recommendations(Resource, call="recommendations"):
     """Recommendations."""
 
-    @lists("getRecommendations", "/recommendations", id_field="recommendation_id")
+    @lists("getRecommendations", "/recommendations", key="recommendation_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Recommendation]:
         """List recommendations whose name contains `name` (`GET /recommendations`)."""
 
@@ -139,8 +160,10 @@ class Recommendations(Resource, call="recommendations"):
         """Return the recommendation with this id (`GET /recommendations/{recommendation_id}`)."""
 
 
-class ThirdPartyRecommendations(Resource, call="third_party_recommendations"):
+class ThirdPartyRecommendations(BulkWriting, call="third_party_recommendations"):
     """Third party recommendations."""
+
+    bulk: ClassVar[BulkWrites] = BulkWrites()
 
     @batches("postBulkThirdPartyRecommendations", "/third-party-recommendations/batch")
     async def batch(

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class PurchaseItems(Resource, call="purchases.purchase_items"):
     """The purchase items of one purchase."""
 
-    @lists("getSubPurchaseItems", "/purchases/{purchase_id}/purchase-items", id_field="purchase_item_id")
+    @lists("getSubPurchaseItems", "/purchases/{purchase_id}/purchase-items", key="purchase_item_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PurchaseItem]:
         """List purchase items of the purchase (`GET /purchases/{purchase_id}/purchase-items`)."""
 
@@ -27,7 +28,7 @@ class PurchaseItems(Resource, call="purchases.purchase_items"):
 class PurchaseVouchers(Resource, call="purchases.vouchers"):
     """The vouchers of one purchase."""
 
-    @lists("getSubPurchaseVouchers", "/purchases/{purchase_id}/vouchers", id_field="voucher_id")
+    @lists("getSubPurchaseVouchers", "/purchases/{purchase_id}/vouchers", key="voucher_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Voucher]:
         """List vouchers of the purchase (`GET /purchases/{purchase_id}/vouchers`)."""
 
@@ -35,7 +36,7 @@ class PurchaseVouchers(Resource, call="purchases.vouchers"):
 class PurchasePoints(Resource, call="purchases.points"):
     """The points of one purchase."""
 
-    @lists("getSubPurchasePoints", "/purchases/{purchase_id}/points", id_field="point_id")
+    @lists("getSubPurchasePoints", "/purchases/{purchase_id}/points", key="point_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Point]:
         """List points of the purchase (`GET /purchases/{purchase_id}/points`)."""
 
@@ -43,11 +44,18 @@ class PurchasePoints(Resource, call="purchases.points"):
 class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     """Purchases."""
 
-    purchase_items: SubResource[PurchaseItems] = SubResource(PurchaseItems)
-    vouchers: SubResource[PurchaseVouchers] = SubResource(PurchaseVouchers)
-    points: SubResource[PurchasePoints] = SubResource(PurchasePoints)
+    bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(
+            Key(name="purchase_id", by_id=True),
+            Key(name="external_purchase_id", filter="external_purchase_id"),
+        )
+    )
 
-    @lists("getPurchases", "/purchases", id_field="purchase_id")
+    purchase_items: Part[PurchaseItems] = Part(PurchaseItems)
+    vouchers: Part[PurchaseVouchers] = Part(PurchaseVouchers)
+    points: Part[PurchasePoints] = Part(PurchasePoints)
+
+    @lists("getPurchases", "/purchases", key="purchase_id")
     def list(
         self,
         *,
@@ -89,7 +97,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     @lists(
         "postPurchaseRecommendedRewards",
         "/purchases/actions/recommended-best-rewards",
-        id_field="code",
+        key="code",
         method="POST",
         paged=False,
     )
@@ -144,7 +152,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
             benefit_codes: codes of the vouchers and rewards used.
         """
 
-    @posts("postPurchaseSend", "/purchases/actions/send-purchase", unwrap="purchase_id")
+    @posts("postPurchaseSend", "/purchases/actions/send-purchase", answer="purchase_id")
     async def send_purchase(
         self,
         *,
@@ -188,7 +196,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
 class PurchaseItemTypes(Resource, call="purchase_item_types"):
     """Purchase item types."""
 
-    @lists("getPurchaseItemTypes", "/purchase-item-types", id_field="type_id")
+    @lists("getPurchaseItemTypes", "/purchase-item-types", key="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseItemType]:
         """List purchase item types with the fixed id `text_id` (`GET /purchase-item-types`)."""
 
@@ -196,7 +204,7 @@ class PurchaseItemTypes(Resource, call="purchase_item_types"):
 class PurchaseTypes(Resource, call="purchase_types"):
     """Purchase types."""
 
-    @lists("getPurchaseTypes", "/purchase-types", id_field="type_id")
+    @lists("getPurchaseTypes", "/purchase-types", key="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseType]:
         """List purchase types with the fixed id `text_id` (`GET /purchase-types`)."""
 
@@ -204,7 +212,7 @@ class PurchaseTypes(Resource, call="purchase_types"):
 class PurchaseProperties(Resource, call="purchase_properties"):
     """Purchase properties."""
 
-    @lists("getPurchaseProperties", "/purchase-properties", id_field="property_id")
+    @lists("getPurchaseProperties", "/purchase-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List purchase properties whose name contains `name` (`GET /purchase-properties`)."""
 
@@ -216,7 +224,7 @@ class PurchaseProperties(Resource, call="purchase_properties"):
 class PurchaseItemProperties(Resource, call="purchase_item_properties"):
     """Purchase item properties."""
 
-    @lists("getPurchaseItemProperties", "/purchase-item-properties", id_field="property_id")
+    @lists("getPurchaseItemProperties", "/purchase-item-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List purchase item properties whose name contains `name` (`GET /purchase-item-properties`)."""
 

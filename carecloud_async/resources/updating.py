@@ -10,6 +10,7 @@ from carecloud_async import codec
 from carecloud_async.codec.raw_json import RawJson, members
 from carecloud_async.errors import ConfigurationError, NotFoundError
 from carecloud_async.models.base import Model
+from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Declared, Resource, declared
 from carecloud_async.resources.merge import MergeRules, merge
 from carecloud_async.resources.sure_put import SurePut
@@ -27,15 +28,15 @@ class Merging(TypedDict, total=False):
 
     model: str
     """The name of the input class that knows all names, if it is not the one that `replace` takes."""
-    extra_fields: Collection[str]
+    beside: Collection[str]
     """Names that stand beside the record in the PUT, and are sent only if they are in the changes."""
-    id_field: str
+    key: str
     """The field that names a record in the list, where there is no `get`."""
-    ids_in_record: Collection[str]
+    inside: Collection[str]
     """The path's ids that the API wants inside the record as well."""
 
 
-class Updating(Resource, Generic[Changes, Record]):
+class Updating(BulkWriting, Generic[Changes, Record]):
     """A resource with `replace`, and `get` or `list` to read what it replaces.
 
     `class Cards(Updating["CardChanges", "Card"], call="cards")`; the further arguments are those of `Merging`.
@@ -92,7 +93,7 @@ class Updating(Resource, Generic[Changes, Record]):
         merged_into(RawJson(b"{}"))  # what is wrong with the changes should show before anything is sent
         record = await self._read(ids, record_id)
         if record is None:
-            key = self._merging["id_field"]
+            key = self._merging["key"]
             raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {key}")
         if if_unchanged is not None:
             require_unchanged(record, if_unchanged, write)
@@ -115,8 +116,8 @@ class Updating(Resource, Generic[Changes, Record]):
         return MergeRules(
             part=part,
             model=signature.model(how["model"]) if "model" in how else signature.hint(part),
-            extra_fields=how.get("extra_fields", ()),
-            ids_in_record=how.get("ids_in_record", ()),
+            beside=how.get("beside", ()),
+            inside=how.get("inside", ()),
         )
 
     @classmethod
@@ -127,7 +128,7 @@ class Updating(Resource, Generic[Changes, Record]):
 
     async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
         """Read the record past the cache, for what is sent back must be the record as it is now."""
-        key = self._merging.get("id_field")
+        key = self._merging.get("key")
         if key is not None:
             return await self._find(record_id, key)
         call = self._caller.fresh.call

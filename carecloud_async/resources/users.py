@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Users(Resource, call="users"):
     """Users of the project. `login`, `sso_login` and `logout` here concern tokens of others, never the client's own."""
 
-    @lists("getUsers", "/users", id_field="user_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getUsers", "/users", key="user_id", interfaces=ENTERPRISE_ONLY)
     def list(
         self,
         *,
@@ -53,13 +53,11 @@ class Users(Resource, call="users"):
         "postUserSsoLogin",
         "/users/actions/sso-login",
         interfaces=ENTERPRISE_ONLY,
+        safe_to_repeat=True,
         authorized=False,
     )
     async def sso_login(self, *, user_external_application_id: str, sso_token: str) -> UserLogin:
-        """Exchange a single sign-on token (`POST /users/actions/sso-login`); the client does not use the result.
-
-        Never repeated after a lost answer: a token that may be used once would be refused the second time.
-        """
+        """Exchange a single sign-on token (`POST /users/actions/sso-login`); the client does not use the result."""
 
     @posts("postUserLogout", "/users/actions/logout", interfaces=ENTERPRISE_ONLY, safe_to_repeat=True)
     async def logout(self, *, user_external_application_id: str, bearer_token: str) -> None:
@@ -68,13 +66,12 @@ class Users(Resource, call="users"):
     @posts(
         "postUserVerifyAuthToken",
         "/users/actions/verify-auth-token",
-        unwrap="user_id",
+        answer="user_id",
         interfaces=ENTERPRISE_ONLY,
+        safe_to_repeat=True,
     )
     async def verify_auth_token(self, *, auth_token: str) -> str:
         """Return the id of the user whom an authentication token belongs to (`POST /users/actions/verify-auth-token`).
-
-        Never repeated after a lost answer: a token that may be used once would be refused the second time.
 
         Raises:
             BadRequestError: the token is unknown or has ended.
@@ -84,7 +81,7 @@ class Users(Resource, call="users"):
 class UserRoles(Resource, call="user_roles"):
     """User roles."""
 
-    @lists("getUserRoles", "/user-roles", id_field="user_role_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getUserRoles", "/user-roles", key="user_role_id", interfaces=ENTERPRISE_ONLY)
     def list(self, **paging: Unpack[Paging]) -> Listing[UserRole]:
         """List user roles (`GET /user-roles`). Enterprise API only."""
 

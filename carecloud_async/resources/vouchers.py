@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.batches import batches
-from carecloud_async.resources.declare import Paging, Resource, SubResource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
     """The property records of one voucher."""
 
-    @lists(
-        "getSubVoucherProperties", "/vouchers/{voucher_id}/property-records", id_field="property_record_id", paged=False
-    )
+    @lists("getSubVoucherProperties", "/vouchers/{voucher_id}/property-records", key="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the voucher (`GET /vouchers/{voucher_id}/property-records`)."""
 
@@ -30,9 +29,16 @@ class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
 class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
     """Vouchers."""
 
-    property_records: SubResource[VoucherPropertyRecords] = SubResource(VoucherPropertyRecords)
+    bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(
+            Key(name="voucher_id", by_id=True),
+            Key(name="code", filter="code"),
+        )
+    )
 
-    @lists("getVouchers", "/vouchers", id_field="voucher_id")
+    property_records: Part[VoucherPropertyRecords] = Part(VoucherPropertyRecords)
+
+    @lists("getVouchers", "/vouchers", key="voucher_id")
     def list(
         self,
         *,
@@ -101,7 +107,7 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
 class VoucherProperties(Resource, call="voucher_properties"):
     """Voucher properties."""
 
-    @lists("getVoucherProperties", "/voucher-properties", id_field="property_id")
+    @lists("getVoucherProperties", "/voucher-properties", key="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List voucher properties whose name contains `name` (`GET /voucher-properties`)."""
 

@@ -23,7 +23,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomerVerifyCredentials",
         "/customers/actions/verify-credentials",
-        unwrap="customer_id",
+        answer="customer_id",
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
     )
@@ -41,7 +41,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomerVerifySocialNetworkCredentials",
         "/customers/actions/verify-social-network-credentials",
-        unwrap="customer_id",
+        answer="customer_id",
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
     )
@@ -68,13 +68,12 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersVerifyAuthToken",
         "/customers/actions/verify-auth-token",
-        unwrap="customer_id",
+        answer="customer_id",
         interfaces=ENTERPRISE_ONLY,
+        safe_to_repeat=True,
     )
     async def verify_auth_token(self, *, application_id: str, token: str, token_request_id: str) -> str:
         """Return whose authentication token this is (`POST /customers/actions/verify-auth-token`). Enterprise API only.
-
-        Never repeated after a lost answer: a token that may be used once would be refused the second time.
 
         Args:
             application_id: id of the application that the token is for.
@@ -85,7 +84,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersValidateCustomerData",
         "/customers/actions/validate-customer-data",
-        unwrap="is_valid",
+        answer="is_valid",
         safe_to_repeat=True,
         authorized=False,
     )
@@ -141,7 +140,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersSetStatusRecord",
         "/customers/actions/set-status-record",
-        unwrap="status_record_id",
+        answer="status_record_id",
         interfaces=ENTERPRISE_ONLY,
     )
     async def set_status_record(
@@ -219,7 +218,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersCheckRegistrationAbility",
         "/customers/actions/check-registration-ability",
-        unwrap="registration_ability",
+        answer="registration_ability",
         safe_to_repeat=True,
     )
     async def check_registration_ability(self, *, type: str, value: str) -> bool:  # noqa: A002

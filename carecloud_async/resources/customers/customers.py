@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 import attrs
+import msgspec
 
+from carecloud_async.bulk.family import BulkWrites, FoundRecords, Key, normal_email, normal_phone
 from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
@@ -38,7 +40,7 @@ from carecloud_async.resources.customers.records import (
     CustomerSourceRecords,
     CustomerStatusRecords,
 )
-from carecloud_async.resources.declare import Paging, SubResource, declared, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Part, declared, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 from carecloud_async.runtime.secret_text import conceal
 
@@ -65,29 +67,65 @@ class Customers(
     Updating["CustomerChanges", "Customer"],
     call="customers",
     model="CustomerUpdateInput",
-    extra_fields=("password", "social_network_credentials", "property_records"),
+    beside=("password", "social_network_credentials", "property_records"),
 ):
     """The customers of the project, or on the customer interface the one who is logged in."""
 
-    purchases: SubResource[CustomerPurchases] = SubResource(CustomerPurchases)
-    points: SubResource[CustomerPoints] = SubResource(CustomerPoints)
-    vouchers: SubResource[CustomerVouchers] = SubResource(CustomerVouchers)
-    rewards: SubResource[CustomerRewards] = SubResource(CustomerRewards)
-    reward_recommendations: SubResource[CustomerRewardRecommendations] = SubResource(CustomerRewardRecommendations)
-    cards: SubResource[CustomerCards] = SubResource(CustomerCards)
-    segment_records: SubResource[CustomerSegmentRecords] = SubResource(CustomerSegmentRecords)
-    status_records: SubResource[CustomerStatusRecords] = SubResource(CustomerStatusRecords)
-    recommendation_records: SubResource[CustomerRecommendationRecords] = SubResource(CustomerRecommendationRecords)
-    customer_source_records: SubResource[CustomerSourceRecords] = SubResource(CustomerSourceRecords)
-    property_records: SubResource[CustomerPropertyRecords] = SubResource(CustomerPropertyRecords)
-    interest_records: SubResource[CustomerInterestRecords] = SubResource(CustomerInterestRecords)
-    addresses: SubResource[CustomerAddresses] = SubResource(CustomerAddresses)
-    events: SubResource[CustomerEvents] = SubResource(CustomerEvents)
-    related_customers: SubResource[CustomerRelatedCustomers] = SubResource(CustomerRelatedCustomers)
-    referrals: SubResource[CustomerReferrals] = SubResource(CustomerReferrals)
-    partner_records: SubResource[CustomerPartnerRecords] = SubResource(CustomerPartnerRecords)
+    bulk: ClassVar[BulkWrites] = BulkWrites(
+        keys=(
+            Key(name="customer_id", filter="customer_ids", many=True, by_id=True),
+            Key(
+                name="email",
+                fields=("personal_information.email",),
+                filter="email_list",
+                many=True,
+                normal=normal_email,
+            ),
+            Key(name="phone", fields=("personal_information.phone",), filter="phone", normal=normal_phone),
+            Key(
+                name="external_id",
+                fields=("customer_source_id", "external_id"),
+                filter="external_ids",
+                many=True,
+                in_record=False,
+                finder="_find_by_external_ids",
+            ),
+            Key(
+                name="card_number",
+                filter="card_number_list",
+                many=True,
+                in_record=False,
+                finder="_find_by_card_numbers",
+            ),
+        ),
+        beside={
+            "customer_source_id": ("customer_source", "customer_source_id"),
+            "external_id": ("customer_source", "external_id"),
+            "password": ("password",),
+            "referral_code": ("referral_code",),
+        },
+        required_beside=("customer_source_id",),
+    )
 
-    @lists("getCustomers", "/customers", id_field="customer_id")
+    purchases: Part[CustomerPurchases] = Part(CustomerPurchases)
+    points: Part[CustomerPoints] = Part(CustomerPoints)
+    vouchers: Part[CustomerVouchers] = Part(CustomerVouchers)
+    rewards: Part[CustomerRewards] = Part(CustomerRewards)
+    reward_recommendations: Part[CustomerRewardRecommendations] = Part(CustomerRewardRecommendations)
+    cards: Part[CustomerCards] = Part(CustomerCards)
+    segment_records: Part[CustomerSegmentRecords] = Part(CustomerSegmentRecords)
+    status_records: Part[CustomerStatusRecords] = Part(CustomerStatusRecords)
+    recommendation_records: Part[CustomerRecommendationRecords] = Part(CustomerRecommendationRecords)
+    customer_source_records: Part[CustomerSourceRecords] = Part(CustomerSourceRecords)
+    property_records: Part[CustomerPropertyRecords] = Part(CustomerPropertyRecords)
+    interest_records: Part[CustomerInterestRecords] = Part(CustomerInterestRecords)
+    addresses: Part[CustomerAddresses] = Part(CustomerAddresses)
+    events: Part[CustomerEvents] = Part(CustomerEvents)
+    related_customers: Part[CustomerRelatedCustomers] = Part(CustomerRelatedCustomers)
+    referrals: Part[CustomerReferrals] = Part(CustomerReferrals)
+    partner_records: Part[CustomerPartnerRecords] = Part(CustomerPartnerRecords)
+
+    @lists("getCustomers", "/customers", key="customer_id")
     def list(
         self,
         *,
@@ -144,7 +182,7 @@ class Customers(
             raise ResponseError(f"{_ME.title}: no customer is logged in on this token")
         return customer
 
-    @posts("postCustomer", "/customers", unwrap="customer_id", check=_check_autologin)
+    @posts("postCustomer", "/customers", answer="customer_id", check=_check_autologin)
     async def create(
         self,
         customer: CustomerInput,
@@ -174,6 +212,49 @@ class Customers(
             ConfigurationError: `autologin` on the client's own device or without a password, or a read model as
                 input.
         """
+
+    async def _find_by_external_ids(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+        """Find customers by one source and their ids there, for bulk writes; two requests.
+
+        A source record may hold several ids and show one of them. Where a record shows none of the ids that were asked
+        for, those without a record are asked for one by one.
+        """
+        source = keys[0][0]
+        wanted = {external_id.strip() for _, external_id in keys}
+        shown = await self._source_holders(source, sorted(wanted))
+        holders = {external_id: one for external_id, one in shown if external_id in wanted}
+        if len(wanted) > 1 and any(external_id not in wanted for external_id, _ in shown):
+            for external_id in sorted(wanted - holders.keys()):
+                for _, customer_id in await self._source_holders(source, [external_id]):
+                    holders[external_id] = customer_id
+        elif len(wanted) == 1 and shown:
+            holders = dict.fromkeys(wanted, shown[0][1])
+        return await self._of_holders({(source, external_id): one for external_id, one in holders.items()})
+
+    async def _source_holders(self, source: str, external_ids: Sequence[str]) -> Sequence[tuple[str, str]]:
+        from carecloud_async.resources.customer_settings import CustomerSourceRecords  # few programs ask for it
+
+        records = CustomerSourceRecords(self._caller).list(
+            customer_source_id=source, external_ids=external_ids, count=1000
+        )
+        found = records.fresh()
+        return [(one.external_id or "", one.customer_id) async for one in found if one.customer_id]
+
+    async def _find_by_card_numbers(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+        """Find customers by the numbers of their cards, for bulk writes; two requests."""
+        from carecloud_async.resources.cards import Cards  # as above
+
+        cards = Cards(self._caller).list(card_number_list=[number.strip() for (number,) in keys], count=1000)
+        return await self._of_holders({(one.card_number or "",): one.customer_id or "" async for one in cards.fresh()})
+
+    async def _of_holders(self, holders: Mapping[tuple[str, ...], str]) -> FoundRecords:
+        ids = sorted({one for one in holders.values() if one})
+        if not ids:
+            return []
+        found = {}
+        async for line in self.list(customer_ids=ids, count=1000).fresh().raw():
+            found[str(msgspec.json.decode(line).get("customer_id"))] = line
+        return [(key, found[one]) for key, one in holders.items() if one in found]
 
     async def update(
         self,

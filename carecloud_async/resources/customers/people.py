@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.listings.listing import Listing
+from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
 class CustomerAddresses(Updating["AdditionalAddressChanges", "AdditionalAddress"], call="customers.addresses"):
     """The addresses of one customer."""
 
-    @lists("getSubCustomerAddresses", "/customers/{customer_id}/addresses", id_field="additional_address_id")
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="additional_address_id", by_id=True),))
+
+    @lists("getSubCustomerAddresses", "/customers/{customer_id}/addresses", key="additional_address_id")
     def list(
         self, *, customer_address_type_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[AdditionalAddress]:
         """List the addresses of one `customer_address_type_id` (`GET /customers/{customer_id}/addresses`)."""
 
-    @posts("postSubCustomerAddress", "/customers/{customer_id}/addresses", unwrap="additional_address_id")
+    @posts("postSubCustomerAddress", "/customers/{customer_id}/addresses", answer="additional_address_id")
     async def create(self, additional_address: AdditionalAddressInput) -> str:
         """Create an address and return its id (`POST /customers/{customer_id}/addresses`)."""
 
@@ -48,12 +52,12 @@ class CustomerAddresses(Updating["AdditionalAddressChanges", "AdditionalAddress"
         """
 
 
-class CustomerRelatedCustomers(Resource, call="customers.related_customers"):
+class CustomerRelatedCustomers(BulkWriting, call="customers.related_customers"):
     """The related customers of one customer."""
 
-    @lists(
-        "getSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", id_field="customer_relation_id"
-    )
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="related_customer_id", filter="related_customer_id"),))
+
+    @lists("getSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", key="customer_relation_id")
     def list(
         self,
         *,
@@ -71,7 +75,7 @@ class CustomerRelatedCustomers(Resource, call="customers.related_customers"):
         """
 
     @posts(
-        "postSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", unwrap="customer_relation_id"
+        "postSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", answer="customer_relation_id"
     )
     async def create(self, related_customer: RelatedCustomerInput) -> str:
         """Create a related customer and return its id (`POST /customers/{customer_id}/related-customers`)."""
@@ -88,7 +92,7 @@ class CustomerRelatedCustomers(Resource, call="customers.related_customers"):
 class CustomerReferrals(Resource, call="customers.referrals"):
     """The referrals of one customer."""
 
-    @lists("getSubCustomerReferrals", "/customers/{customer_id}/referrals", id_field="referral_id")
+    @lists("getSubCustomerReferrals", "/customers/{customer_id}/referrals", key="referral_id")
     def list(
         self,
         *,
@@ -109,7 +113,7 @@ class CustomerReferrals(Resource, call="customers.referrals"):
 class CustomerEvents(Resource, call="customers.events"):
     """The events of one customer."""
 
-    @lists("getSubCustomerEvents", "/customers/{customer_id}/events", "customer_events", id_field="event_id")
+    @lists("getSubCustomerEvents", "/customers/{customer_id}/events", "customer_events", key="event_id")
     def list(
         self,
         *,

@@ -25,6 +25,7 @@ class Fault:
         delay: Seconds before anything else happens.
         cut: How the connection dies, if it does.
         worked: With a status: whether the work is done all the same and only the answer is lost.
+        late: Seconds after which the work is done, though the answer has left; 0 does it before, or not at all.
         garbage: Whether the body of the answer is broken JSON.
         html: Whether the body is a page of HTML, as proxies send.
         no_data: Whether the body is JSON without `data`.
@@ -37,6 +38,7 @@ class Fault:
     delay: float = 0.0
     cut: Cut = False
     worked: bool = False
+    late: float = 0.0
     garbage: bool = False
     html: bool = False
     no_data: bool = False
@@ -95,6 +97,7 @@ class Faults:
         delay: float = 0.0,
         cut: Cut = False,
         worked: bool = False,
+        late: float = 0.0,
         garbage: bool = False,
         html: bool = False,
         no_data: bool = False,
@@ -114,6 +117,8 @@ class Faults:
             cut: `True`: the connection dies and nothing was done; `"after"`: the work was done, but no answer comes;
                 `"half"`: the work was done, and half of the answer's body comes.
             worked: With `status`: the work is done all the same.
+            late: With `status` or `cut=True`: the work is done this many seconds later, before the next request that
+                comes then.
             garbage: The body is broken JSON.
             html: The body is a page of HTML.
             no_data: The body is JSON without `data`.
@@ -131,6 +136,7 @@ class Faults:
             delay=delay,
             cut=cut,
             worked=worked,
+            late=late,
             garbage=garbage,
             html=html,
             no_data=no_data,

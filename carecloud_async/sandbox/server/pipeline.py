@@ -60,6 +60,7 @@ class Pipeline:
         self._limiter = _RateLimiter()
         self._serial = 0
         self._refused = 0
+        self._late: list[tuple[float, Arrival]] = []
 
     def route(self, address: Address) -> Route | None:
         """The route of a path, or `None`."""
@@ -87,6 +88,7 @@ class Pipeline:
             waiting = self.on_request(arrival.request)
             if inspect.isawaitable(waiting):
                 await waiting
+        await self._work_late()
         settings = self._state.settings
         if settings.latency > 0:
             await self._sleep(settings.latency)
@@ -98,7 +100,17 @@ class Pipeline:
             return await self._worked(arrival)
         if fault.delay > 0:
             await self._sleep(fault.delay)
+        if fault.late > 0:
+            self._late.append((self._state.clock.now() + fault.late, arrival))
         return answer_instead(fault) if fault.instead_of_work else damaged(await self._worked(arrival), fault)
+
+    async def _work_late(self) -> None:
+        """Do the work of earlier requests whose answers have left without it, where its time has come."""
+        now = self._state.clock.now()
+        due = [arrival for at, arrival in self._late if at <= now]
+        self._late = [(at, arrival) for at, arrival in self._late if at > now]
+        for arrival in due:
+            await self._worked(arrival)
 
     async def _worked(self, arrival: Arrival) -> Answer:
         try:

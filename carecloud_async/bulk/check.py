@@ -1,0 +1,171 @@
+"""Check rows without the server: columns become fields, cells become values, with all faults of a row at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from carecloud_async.bulk.columns import Columns, Place
+from carecloud_async.bulk.convert import ConversionError, Converter
+from carecloud_async.bulk.family import Key
+from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.sources.source import SourceRow
+
+__all__ = ["CheckedRow", "RowChecker"]
+
+
+@frozen(kw_only=True)
+class CheckedRow:
+    """A row as the server-less check leaves it.
+
+    Attributes:
+        key: the values of its key as they were given; `None` without one.
+        changes: the record's fields that it names, nested, plain JSON values.
+        beside: what stands beside the record in a create.
+        faults: dotted field → reason, of values that cannot be converted. The values are kept in `changes`: a record
+            that already holds such a value is left as it is.
+        opaque: dotted field → value, of fields that the SDK does not know: the record must hold just that.
+        last_change: the row's `last_change`, if it has one.
+        refused: why the row cannot be taken at all.
+    """
+
+    key: tuple[str, ...] | None = None
+    changes: Mapping[str, Any] = field(factory=dict)
+    beside: Mapping[str, Any] = field(factory=dict)
+    faults: Mapping[str, str] = field(factory=dict)
+    opaque: Mapping[str, Any] = field(factory=dict)
+    last_change: str | None = None
+    refused: tuple[str, ...] = ()
+
+
+class RowChecker:
+    """Checks the rows of one source.
+
+    Args:
+        columns: where columns lead.
+        key: the key that names a record; `None` if every row is created.
+        options: the options.
+        converter: converts values.
+        blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.
+    """
+
+    def __init__(
+        self, columns: Columns, *, key: Key | None, options: BulkWriteOptions, converter: Converter, blanks: bool
+    ) -> None:
+        self._columns = columns
+        self._key = key
+        self._converter = converter
+        self._blanks = blanks
+        self._clear = options.blank == "clear"
+        self._defaults = {name: (columns.place(name), value) for name, value in options.defaults.items()}
+
+    def check(self, row: SourceRow) -> CheckedRow:
+        """Check one row.
+
+        Raises:
+            BadSourceError: it names a column that leads nowhere.
+        """
+        if row.fault is not None:
+            return CheckedRow(refused=(row.fault,))
+        found = _Found()
+        self._take(row.values, "", found)
+        for place, value in self._defaults.values():
+            if place.path not in found.given:
+                self._set(place, value, found)
+        key = self._key_of(found)
+        reasons: tuple[str, ...] = ()
+        if self._key is not None and key is None:
+            normal = self._key.normal
+            missing = [path for path in self._key.paths if not normal(_text(found.given.get(path)))]
+            reasons = tuple(f"{path}: the row has no key" for path in missing)
+        return CheckedRow(
+            key=key,
+            changes=found.changes,
+            beside=found.beside,
+            faults=found.faults,
+            opaque=found.opaque,
+            last_change=found.last_change,
+            refused=reasons,
+        )
+
+    def _take(self, values: Mapping[str, Any], prefix: str, found: _Found) -> None:
+        for column, value in values.items():
+            name = f"{prefix}{column}"
+            if name == "last_change" and isinstance(value, str) and value:
+                found.last_change = value
+            if isinstance(value, Mapping) and self._columns.is_object(name):
+                self._take(value, f"{name}.", found)
+                continue
+            place = self._columns.place(name)
+            if place.role != "ignored":
+                self._set(place, value, found)
+
+    def _set(self, place: Place, value: Any, found: _Found) -> None:
+        if place.role == "opaque":
+            if value is not None and value != "":
+                found.opaque[place.path] = _as_json(value)
+            return
+        if (value is None or value == "") and (self._blanks or place.role != "field"):
+            if not self._clear or place.role != "field":
+                return
+            value = None
+        if value is None:
+            found.put(place, None)
+            return
+        try:
+            made = self._converter.convert(value, place.hint, name=place.path.rpartition(".")[2])
+        except ConversionError as error:
+            found.faults[place.path] = str(error)
+            made = _as_json(value)
+        found.put(place, made)
+
+    def _key_of(self, found: _Found) -> tuple[str, ...] | None:
+        if self._key is None:
+            return None
+        values = tuple(_text(found.given.get(path)) for path in self._key.paths)
+        return values if all(map(self._key.normal, values)) else None
+
+
+class _Found:
+    """What was found in a row."""
+
+    def __init__(self) -> None:
+        self.changes: dict[str, Any] = {}
+        self.beside: dict[str, Any] = {}
+        self.faults: dict[str, str] = {}
+        self.opaque: dict[str, Any] = {}
+        self.given: dict[str, Any] = {}
+        self.last_change: str | None = None
+
+    def put(self, place: Place, value: Any) -> None:
+        self.given[place.path] = value
+        if place.role == "beside":
+            self.beside[place.path] = value
+        elif place.role == "field":
+            *objects, name = place.path.split(".")
+            within = self.changes
+            for part in objects:
+                inner = within.setdefault(part, {})
+                within = inner if isinstance(inner, dict) else within.setdefault(part, {})
+            within[name] = value
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else str(value)
+
+
+def _as_json(value: Any) -> Any:
+    """Return what cannot be converted as plain JSON, to be compared with what the record holds."""
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return str(value)
+    return value

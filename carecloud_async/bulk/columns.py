@@ -1,0 +1,163 @@
+"""Columns of a source, and the fields that they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+
+from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
+from carecloud_async.bulk.family import BulkTarget, field_paths
+from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async.models.base import Input
+from carecloud_async.models.read_only import read_only_paths
+from carecloud_async.runtime.suggestions import did_you_mean
+
+__all__ = ["Columns", "Place"]
+
+#: Columns of exports that hold nothing an import could write.
+_EXPORTS_OWN: Final = frozenset({"unknown_fields"})
+
+
+@frozen(kw_only=True)
+class Place:
+    """Where a column's values go.
+
+    Attributes:
+        path: the dotted field; empty for a column that is passed over.
+        hint: the field's type.
+        role: `field` of the record, `beside` it in the body of a create, `key` alone, `ignored`, or `opaque`: a field
+            that the server shows and the SDK does not know; a row may repeat it and not change it.
+    """
+
+    path: str = ""
+    hint: Any = Any
+    role: str = "field"
+
+
+class Columns:
+    """The fields that the rows of a family may name.
+
+    Args:
+        target: the family.
+        renamed: column → field, as the user says.
+        ignored: columns to pass over.
+    """
+
+    def __init__(self, target: BulkTarget, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
+        self._leaves: dict[str, Any] = {}
+        self._objects: set[str] = set()
+        for model in (target.create_model, target.update_model):
+            if model is not None:
+                self._learn(model, "", only=None if model is target.create_model else _readable(target))
+        self._beside: Mapping[str, tuple[str, ...]] = target.writes.beside
+        self._keys = {path for key in target.writes.keys for path in key.paths}
+        if target.id_field is not None:
+            self._keys.add(target.id_field)
+        self._read_only: set[str] = set()
+        if target.reads is not None:
+            self._read_only |= read_only_paths(target.reads) | field_paths(target.reads)
+        self._ignored = frozenset(ignored)
+        self._shown: set[str] = set()
+        self.has_looked: bool = False
+        self._places: dict[str, Place] = {}
+        self._target = target
+        self._short = self._short_names()
+        self._renamed = dict(renamed)
+        for column, name in self._renamed.items():
+            if self._find(name) is None:
+                raise BadSourceError(f"columns: {column!r} leads to {name!r}, which {self._no_field(name)}")
+
+    def place(self, column: str) -> Place:
+        """Return where a column leads.
+
+        Raises:
+            BadSourceError: nowhere; the message has the nearest name.
+        """
+        place = self._places.get(column)
+        if place is None:
+            place = self._places[column] = self._resolve(column)
+        return place
+
+    def learn_shown(self, records: Iterable[bytes]) -> None:
+        """Learn the fields that the server shows, whether the SDK knows them or not."""
+        self.has_looked = True
+        for record in records:
+            _collect(msgspec.json.decode(record), "", self._shown)
+
+    def is_object(self, path: str) -> bool:
+        """Return whether a dotted name is an object with fields of its own."""
+        return path in self._objects
+
+    def knows(self, path: str) -> bool:
+        """Return whether a dotted name is a field that the key of a row may be."""
+        return path in self._leaves or path in self._beside or path in self._keys
+
+    def _resolve(self, column: str) -> Place:
+        if column in self._ignored:
+            return Place(role="ignored")
+        place = self._find(self._renamed.get(column, column))
+        if place is None and self._renamed.get(column, column) in self._shown:
+            return Place(path=self._renamed.get(column, column), role="opaque")
+        if place is None:
+            raise UnknownColumnError(
+                f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}. Name its field in columns=, "
+                "or the column in ignore_columns="
+            )
+        return place
+
+    def _find(self, name: str) -> Place | None:
+        if name in self._beside:
+            return Place(path=name, hint=str, role="beside")
+        if name in self._leaves:
+            return Place(path=name, hint=self._leaves[name])
+        if name in self._keys:
+            return Place(path=name, hint=str, role="key")
+        if name in _EXPORTS_OWN or self._is_read_only(name):
+            return Place(path=name, role="ignored")
+        if name in self._short:
+            return Place(path=self._short[name], hint=self._leaves[self._short[name]])
+        return None
+
+    def _is_read_only(self, name: str) -> bool:
+        parts = name.split(".")
+        return any(".".join(parts[:size]) in self._read_only for size in range(1, len(parts) + 1))
+
+    def _no_field(self, name: str) -> str:
+        return f"is no field of {self._target.name}{did_you_mean(name, [*self._leaves, *self._beside, *self._short])}"
+
+    def _learn(self, model: type[Input], prefix: str, *, only: frozenset[str] | None = None) -> None:
+        names, types = api_names(model), field_types(model)
+        for field, hint in types.items():
+            path, core = prefix + names[field], core_type(hint)
+            if only is not None and path not in only:
+                continue
+            if is_model(core) and issubclass(core, Input):
+                self._objects.add(path)
+                self._learn(core, f"{path}.")
+            else:
+                self._leaves[path] = hint
+
+    def _short_names(self) -> dict[str, str]:
+        found: dict[str, str | None] = {}
+        for path in self._leaves:
+            short = path.rpartition(".")[2]
+            found[short] = path if found.setdefault(short, path) == path else None
+        return {short: path for short, path in found.items() if path is not None}
+
+
+def _readable(target: BulkTarget) -> frozenset[str] | None:
+    """Name the fields that a record shows: what an update could not compare would be sent every time."""
+    if target.reads is None or target.create_model is None:
+        return None
+    return frozenset(api_names(target.reads).values())
+
+
+def _collect(value: Any, prefix: str, paths: set[str]) -> None:
+    """Collect the dotted names of a record's fields."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            paths.add(f"{prefix}{name}")
+            _collect(inner, f"{prefix}{name}.", paths)

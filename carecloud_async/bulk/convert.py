@@ -1,0 +1,203 @@
+"""Cells become values: text or JSON into what the API takes in a field, or a reason why it cannot.
+
+Reasons name the kind that is due and never the value.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import typing
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import Enum, IntEnum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async.models.read_only import read_only_names
+
+__all__ = ["ConversionError", "Converter"]
+
+_DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
+_WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
+_TRUE: Final = frozenset({"true", "1", "yes"})
+_FALSE: Final = frozenset({"false", "0", "no"})
+
+
+class ConversionError(ValueError):
+    """A value that cannot stand in a field; the text is the reason, without the value."""
+
+
+@frozen(kw_only=True)
+class Converter:
+    """Converts values of one source.
+
+    Attributes:
+        timezone: the project's zone; aware times are converted to it, naive ones are taken as they are.
+        textual: whether every value is the text of a cell, as in CSV: `12` is then a number where one is due.
+    """
+
+    timezone: ZoneInfo
+    textual: bool
+
+    def convert(self, value: Any, hint: Any, *, name: str = "") -> Any:
+        """Return the plain JSON value of a field.
+
+        Args:
+            value: what stands in the row; not `None`.
+            hint: the field's type.
+            name: the field's name, by which an enumeration's names are found.
+
+        Raises:
+            ConversionError: the value is of another kind.
+        """
+        core = core_type(hint)
+        kinds = typing.get_args(core) if typing.get_origin(core) in {typing.Union} else (core,)
+        if core is Any:
+            return value
+        element = element_type(core)
+        if element is not None:
+            return self._list(value, element, name)
+        if is_model(core):
+            return self._object(value, core)
+        make = next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None)
+        return value if make is None else make(self, value, name)
+
+    def _list(self, value: Any, element: Any, name: str) -> list[Any]:
+        if self.textual and isinstance(value, str):
+            value = _parsed(value, "a JSON list")
+        if not isinstance(value, (list, tuple)):
+            raise ConversionError("not a list")
+        inner = Converter(timezone=self.timezone, textual=False)
+        return [None if one is None else inner.convert(one, element, name=name) for one in value]
+
+    def _object(self, value: Any, model: Any) -> dict[str, Any]:
+        if self.textual and isinstance(value, str):
+            value = _parsed(value, "a JSON object")
+        if not isinstance(value, Mapping):
+            raise ConversionError("not an object")
+        names, types = api_names(model), field_types(model)
+        hints = {names[field]: hint for field, hint in types.items()}
+        dropped = read_only_names(model.reads) if getattr(model, "reads", None) is not None else frozenset()
+        inner = Converter(timezone=self.timezone, textual=False)
+        made: dict[str, Any] = {}
+        for name, one in value.items():
+            if name in dropped:
+                continue
+            if name not in hints:
+                raise ConversionError(f"an object with the unknown field {str(name)[:60]}")
+            made[name] = None if one is None else inner.convert(one, hints[name], name=name)
+        return made
+
+    def text(self, value: Any, _name: str) -> str:
+        """Return a text; numbers become their text, as phone numbers are often written as such."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConversionError("not a text")
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+    def whole(self, value: Any, name: str) -> int:
+        """Return a whole number; the name of an enumeration's member will do."""
+        if isinstance(value, Enum):
+            value = value.value
+        if isinstance(value, bool):
+            raise ConversionError("not a whole number")
+        if isinstance(value, int):
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, str):
+            if _WHOLE.fullmatch(value.strip()):
+                return int(value)
+            member = _member(name, value)
+            if member is not None:
+                return member
+        raise ConversionError("not a whole number")
+
+    def number(self, value: Any, _name: str) -> float | int:
+        """Return a number."""
+        if isinstance(value, bool):
+            raise ConversionError("not a number")
+        if isinstance(value, str):
+            try:
+                value = int(value) if _WHOLE.fullmatch(value.strip()) else float(value)
+            except ValueError:
+                raise ConversionError("not a number, or one with a decimal comma") from None
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ConversionError("not a number")
+        return value
+
+    def truth(self, value: Any, _name: str) -> bool:
+        """Return a boolean."""
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, int) and value in {0, 1}:
+            return bool(value)
+        if isinstance(value, str):
+            word = value.strip().casefold()
+            if word in _TRUE or word in _FALSE:
+                return word in _TRUE
+        raise ConversionError("neither true nor false")
+
+    def day(self, value: Any, _name: str) -> str:
+        """Return a day as `YYYY-MM-DD`; `DD.MM.YYYY` is taken too."""
+        if isinstance(value, datetime):
+            value = value.date()
+        if isinstance(value, date):
+            return str(value.isoformat())
+        found = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            raise ConversionError("not a date: write YYYY-MM-DD")
+        year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[5], found[4])
+        try:
+            return date(int(year), int(month), int(day)).isoformat()
+        except ValueError:
+            raise ConversionError("not a day of the calendar") from None
+
+    def moment(self, value: Any, _name: str) -> str:
+        """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`."""
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value.strip())
+            except ValueError:
+                raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS") from None
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime(value.year, value.month, value.day)  # noqa: DTZ001  (the API's times are naive)
+        if not isinstance(value, datetime):
+            raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS")
+        if value.tzinfo is not None:
+            value = value.astimezone(self.timezone)
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+
+
+#: The first of these that is among the kinds of a field decides.
+_MAKERS: Final[Mapping[Any, Any]] = {
+    datetime: Converter.moment,
+    date: Converter.day,
+    str: Converter.text,
+    bool: Converter.truth,
+    int: Converter.whole,
+    float: Converter.number,
+}
+
+
+def _parsed(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ConversionError(f"not {what}") from None
+
+
+def _member(name: str, word: str) -> int | None:
+    """Return the value of an enumeration's member: the enumeration is named as the field is, `gender` as `Gender`."""
+    from carecloud_async import models  # loads the table of names
+
+    kind = getattr(models, "".join(part.capitalize() for part in name.split("_")), None) if name else None
+    if not (isinstance(kind, type) and issubclass(kind, IntEnum)):
+        return None
+    return next((int(one) for one in kind if one.name.casefold() == word.strip().casefold()), None)

@@ -1,0 +1,107 @@
+"""`RunFigures`: what a run counts, and its progress."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Mapping
+
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.report import BulkProgress, BulkWriteReport, OnBulkProgress
+from carecloud_async.runtime.clock import Clock
+
+__all__ = ["RunFigures"]
+
+#: Seconds between two reports of the progress.
+_INTERVAL = 0.1
+
+
+class RunFigures:
+    """The figures of one run.
+
+    Args:
+        clock: the clock.
+        on_progress: called with the progress, ten times a second at most.
+    """
+
+    def __init__(self, clock: Clock, on_progress: OnBulkProgress | None) -> None:
+        self._clock = clock
+        self._on_progress = on_progress
+        self._began = clock.monotonic()
+        self._reported = self._began - _INTERVAL
+        self.stage: str = "reading"
+        self.rows: int = 0
+        self.outcomes: Counter[str] = Counter()
+        self.requests: int = 0
+        self.retries: int = 0
+        self.earlier_seconds: float = 0.0
+
+    def count_requests(self, number: int) -> None:
+        """Count requests."""
+        self.requests += number
+
+    def count_retry(self) -> None:
+        """Count a repeated request."""
+        self.retries += 1
+
+    def note(self, results: list[tuple[int, RowResult]]) -> None:
+        """Count outcomes."""
+        self.outcomes.update(result.outcome.value for _, result in results)
+
+    def resume(self, outcomes: Mapping[str, int], meta: Mapping[str, str | None]) -> None:
+        """Take over the figures of an earlier run."""
+        self.outcomes = Counter({name: count for name, count in outcomes.items() if name})
+        self.rows = sum(outcomes.values())
+        self.requests += int(meta["requests"] or 0)
+        self.retries += int(meta["retries"] or 0)
+        self.earlier_seconds = float(meta["seconds"] or 0)
+
+    @property
+    def seconds(self) -> float:
+        """Duration, earlier runs included."""
+        return self.earlier_seconds + self._clock.monotonic() - self._began
+
+    @property
+    def refused(self) -> int:
+        """Refused rows."""
+        return self.outcomes[Outcome.REFUSED.value]
+
+    @property
+    def done(self) -> int:
+        """Rows with an outcome."""
+        return sum(self.outcomes.values())
+
+    def report(
+        self, *, resumed: bool, dry_run: bool, results: str | None = None, rejects: str | None = None
+    ) -> BulkWriteReport:
+        """Return the report."""
+        return BulkWriteReport(
+            rows=self.rows,
+            requests=self.requests,
+            retries=self.retries,
+            seconds=self.seconds,
+            resumed=resumed,
+            dry_run=dry_run,
+            results=results,
+            rejects=rejects,
+            **{one.value: self.outcomes[one.value] for one in Outcome},
+        )
+
+    async def tell(self, *, always: bool = False) -> None:
+        """Report the progress, if it is time."""
+        now = self._clock.monotonic()
+        if self._on_progress is None or (not always and now - self._reported < _INTERVAL):
+            return
+        self._reported = now
+        answer = self._on_progress(
+            BulkProgress(
+                stage=self.stage,
+                rows=self.rows,
+                done=self.done,
+                requests=self.requests,
+                seconds=now - self._began,
+                **{one.value: self.outcomes[one.value] for one in Outcome},
+            )
+        )
+        if inspect.isawaitable(answer):
+            await answer

@@ -1,0 +1,32 @@
+"""Errors of bulk writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from carecloud_async.errors import CareCloudError, ConfigurationError
+
+if TYPE_CHECKING:
+    from carecloud_async.bulk.report import BulkWriteReport
+
+__all__ = ["BadSourceError", "BulkWriteError", "UnknownColumnError"]
+
+
+class BulkWriteError(CareCloudError):
+    """A bulk write cannot start or go on; what was done is kept, and `resume=True` goes on.
+
+    Attributes:
+        report: the outcomes so far; `None` if nothing had begun.
+    """
+
+    def __init__(self, message: str, *, report: BulkWriteReport | None = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class BadSourceError(BulkWriteError, ConfigurationError):
+    """The source cannot be taken; nothing was sent."""
+
+
+class UnknownColumnError(BadSourceError):
+    """A column leads to no field that the SDK knows."""

@@ -1,0 +1,183 @@
+"""What a family says of its bulk writes, and `BulkTarget`: the same with the means to read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async.codec.json_value import JsonObject
+from carecloud_async.models.base import Input, Model
+from carecloud_async.project import Project
+from carecloud_async.runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "BulkTarget",
+    "BulkWrites",
+    "FoundRecords",
+    "Key",
+    "Merged",
+    "field_paths",
+    "normal_email",
+    "normal_phone",
+    "normal_text",
+]
+
+#: Most rows of one request to a batch endpoint, as the API has it.
+MAX_BATCH: Final = 1000
+
+#: Records by the key values that they were found for.
+FoundRecords = Sequence[tuple[tuple[str, ...], bytes]]
+
+
+def normal_text(value: str) -> str:
+    """Return a key as it is compared: without blanks around it."""
+    return value.strip()
+
+
+def normal_email(value: str) -> str:
+    """Return an e-mail address as it is compared: servers ignore case and blanks around it."""
+    return value.strip().casefold()
+
+
+def normal_phone(value: str) -> str:
+    """Return a phone number as it is compared: digits alone, without the international prefix's `+` or `00`."""
+    digits = "".join(one for one in value if one.isdigit())
+    return digits.removeprefix("00")
+
+
+@frozen(kw_only=True)
+class Key:
+    """A way to name a record.
+
+    Attributes:
+        name: the name that `match=` takes.
+        fields: the dotted fields of a row that make the key; the last one bears the name.
+        filter: the list filter that finds a record by it; `None` if only `get` or the whole list does.
+        many: whether the filter takes several values.
+        in_record: whether the record shows these fields, so that the whole list can be read in place of look-ups.
+        by_id: whether it is the id of the record.
+        normal: brings a value into the form in which values are compared.
+        finder: the name of the family's method that finds records where a filter alone cannot.
+    """
+
+    name: str
+    fields: tuple[str, ...] = field(default=())
+    filter: str | None = None
+    many: bool = False
+    in_record: bool = True
+    by_id: bool = False
+    normal: Callable[[str], str] = normal_text
+    finder: str | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The dotted fields that make the key."""
+        return self.fields or (self.name,)
+
+
+@frozen(kw_only=True)
+class Merged:
+    """A record with a row's changes.
+
+    Attributes:
+        body: the body of the PUT.
+        changed: the dotted fields that differ from the record; empty if nothing does.
+    """
+
+    body: Any = field(repr=False)
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class BulkWrites:
+    """What a family declares of its bulk writes, beside its operations.
+
+    Attributes:
+        keys: the ways to name a record.
+        beside: names of a row that stand beside the record in the body of a create, and where: `external_id` →
+            `("customer_source", "external_id")`. An update does not send them.
+        required_beside: those of them that a create cannot do without.
+        batch_updates: whether the batch endpoint also updates records that it knows.
+    """
+
+    keys: tuple[Key, ...] = ()
+    beside: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    required_beside: tuple[str, ...] = ()
+    batch_updates: bool = False
+
+
+@frozen(kw_only=True)
+class BulkTarget:
+    """A family with the means to write to it in bulk; made by `resources`.
+
+    Attributes:
+        name: the family's name from the client.
+        scope: what a journal is bound to: project, identity, parents' ids.
+        project: the project.
+        clock: the clock.
+        writes: what the family declares.
+        create_model: the input class of a new record; `None` if records cannot be created.
+        update_model: the input class that knows the names of an update; `None` if records cannot be updated.
+        reads: the read model.
+        id_field: the name of a record's id.
+        width: how many requests may be under way at once.
+        settle_seconds: the time after which a write whose answer was lost has shown itself, or did not happen.
+        find: finds records by a key's values; one request.
+        sample: returns the first records of the list; one request.
+        total: returns how many records the list holds.
+        read_all: writes the whole list to a JSONL file; returns the number of requests, and whether it is exact.
+        create: creates a record, with what stands beside it, and returns its id.
+        update: replaces the record of an id by a body.
+        batch: sends records to the batch endpoint, which takes all or none.
+        merge: merges a row's changes into a record and returns the body of the PUT.
+    """
+
+    name: str
+    scope: Mapping[str, str]
+    project: Project
+    clock: Clock
+    writes: BulkWrites
+    create_model: type[Input] | None
+    update_model: type[Input] | None
+    reads: type[Model] | None
+    id_field: str | None
+    width: int
+    settle_seconds: float
+    find: Callable[[Key, Sequence[tuple[str, ...]]], Awaitable[FoundRecords]]
+    sample: Callable[[], Awaitable[Sequence[bytes]]] | None
+    total: Callable[[], Awaitable[int]] | None
+    read_all: Callable[[Path], Awaitable[tuple[int, bool]]] | None
+    create: Callable[[JsonObject, JsonObject], Awaitable[str | None]] | None
+    update: Callable[[str, Any], Awaitable[None]] | None
+    batch: Callable[[Sequence[JsonObject]], Awaitable[None]] | None
+    merge: Callable[[bytes, Mapping[str, Any]], Merged]
+
+    @property
+    def settable(self) -> frozenset[str]:
+        """The dotted fields that a create can set."""
+        made = set(self.writes.beside)
+        return frozenset(made | (set() if self.create_model is None else field_paths(self.create_model)))
+
+    def can_set(self, key: Key) -> bool:
+        """Return whether a new record gets the key of its row; else the next run would not find it."""
+        return set(key.paths) <= self.settable
+
+    @property
+    def keys(self) -> Mapping[str, Key]:
+        """The keys by name."""
+        return {key.name: key for key in self.writes.keys}
+
+
+def field_paths(model: Any, prefix: str = "") -> set[str]:
+    """Name the fields of a model and of the objects in it, dotted."""
+    names, found = api_names(model), set()
+    for name, hint in field_types(model).items():
+        core, path = core_type(hint), prefix + names[name]
+        found |= field_paths(core, f"{path}.") if is_model(core) else {path}
+    return found

@@ -1,0 +1,166 @@
+"""Find the records of rows by their keys: look-ups of many keys a request, or one reading of the whole list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.pool import run_all
+from carecloud_async.errors import ApiError
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
+
+__all__ = ["Finder", "key_text"]
+
+#: Bytes of a URL's values: servers take lines of 8 kB by default, and the path and other parameters are in it too.
+URL_BYTES: Final = 7000
+#: Most values of one filter; the schema's 1,000, less the paging, since PHP drops the variables after the thousandth.
+MAX_VALUES: Final = 900
+#: Records of one page, where the whole list is read.
+PAGE: Final = 1000
+#: Look-ups up to which the size of the list is not asked for.
+FEW_LOOKUPS: Final = 3
+
+_SEPARATOR: Final = "\x1f"
+
+
+def key_text(key: Key, values: Sequence[str]) -> str:
+    """Return a key as keys are compared."""
+    return _SEPARATOR.join(map(key.normal, values))
+
+
+class Finder:
+    """Finds the records of one run.
+
+    Args:
+        target: the family.
+        key: the key that names a record.
+        width: look-ups under way at once.
+        on_request: called for each request.
+    """
+
+    def __init__(self, target: BulkTarget, key: Key, *, width: int, on_request: Callable[[int], None]) -> None:
+        self._target = target
+        self._key = key
+        self._width = width
+        self._on_request = on_request
+
+    async def find(self, keys: Sequence[tuple[str, ...]]) -> dict[str, list[bytes]]:
+        """Look records up.
+
+        Args:
+            keys: the values of the keys.
+
+        Returns:
+            the records by their keys, as keys are compared; keys without a record are left out.
+        """
+        found: dict[str, list[bytes]] = {}
+
+        async def look(values: Sequence[tuple[str, ...]]) -> None:
+            for one, record in await self._look_up(values):
+                records = found.setdefault(key_text(self._key, one), [])
+                if record not in records:
+                    records.append(record)
+
+        wanted = {key_text(self._key, values) for values in keys}
+        await run_all([partial(look, part) for part in self._parts(keys)], width=self._width)
+        return {key: records for key, records in found.items() if key in wanted}
+
+    async def _look_up(self, values: Sequence[tuple[str, ...]]) -> Sequence[tuple[tuple[str, ...], bytes]]:
+        self._on_request(1)
+        try:
+            return await self._target.find(self._key, values)
+        except ApiError as error:
+            if error.status != 414 or len(values) < 2:
+                raise
+        middle = len(values) // 2
+        return [*await self._look_up(values[:middle]), *await self._look_up(values[middle:])]
+
+    def _parts(self, keys: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+        if not self._key.many:
+            yield from ([one] for one in keys)
+            return
+        part: list[tuple[str, ...]] = []
+        size, group = 0, None
+        for one in sorted(keys, key=lambda values: values[:-1]):
+            cost = self._cost(one)
+            if part and (size + cost > URL_BYTES or len(part) >= MAX_VALUES or one[:-1] != group):
+                yield part
+                part, size = [], 0
+            group = one[:-1]
+            part.append(one)
+            size += cost
+        if part:
+            yield part
+
+    def _cost(self, values: Sequence[str]) -> int:
+        return len(self._key.filter or "") + 8 + len(quote(values[-1], safe=""))
+
+    # the whole list
+
+    async def read_list_if_cheaper(self, journal: Journal, folder: Path) -> bool:
+        """Read the whole list where that costs fewer requests than look-ups; return whether it was read.
+
+        Args:
+            journal: the rows; the records that are found are noted there.
+            folder: where the list is kept meanwhile.
+        """
+        target, key = self._target, self._key
+        if not key.in_record or target.total is None or target.read_all is None:
+            return False
+        lookups = await run_in_thread(partial(self._count_lookups, journal))
+        if lookups <= FEW_LOOKUPS:
+            return False
+        self._on_request(1)
+        total = await target.total()
+        # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
+        if -(-total // PAGE) * 1.05 + 4 >= lookups:
+            return False
+        path = folder / f".{journal.path.name}.list.jsonl"
+        try:
+            requests, exact = await target.read_all(path)
+            self._on_request(requests)
+            if exact:
+                await run_in_thread(partial(self._note_list, journal, path))
+        finally:
+            await run_in_thread_regardless(partial(path.unlink, missing_ok=True))
+        return exact  # a list that may lack a record is no ground for creating one
+
+    def _count_lookups(self, journal: Journal) -> int:
+        if not self._key.many:
+            return sum(1 for _ in journal.pending_keys())
+        size = values = lookups = 0
+        for _, given in journal.pending_keys():
+            cost = self._cost(given)
+            if lookups == 0 or size + cost > URL_BYTES or values >= MAX_VALUES:
+                size, values, lookups = 0, 0, lookups + 1
+            size += cost
+            values += 1
+        return lookups
+
+    def _note_list(self, journal: Journal, path: Path) -> None:
+        journal.forget_found()
+        paths = [one.split(".") for one in self._key.paths]
+        batch: list[tuple[str, bytes]] = []
+        with path.open("rb") as lines:
+            for line in lines:
+                record = msgspec.json.decode(line)
+                values = [_dig(record, parts) for parts in paths]
+                if all(values):
+                    batch.append((key_text(self._key, values), line.rstrip(b"\n")))
+                if len(batch) >= 1000:
+                    journal.found(batch)
+                    batch = []
+        journal.found(batch)
+
+
+def _dig(record: object, parts: Sequence[str]) -> str:
+    for part in parts:
+        record = record.get(part) if isinstance(record, dict) else None
+    return "" if record is None else str(record)

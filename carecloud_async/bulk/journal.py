@@ -1,0 +1,411 @@
+"""The journal of a bulk write: one SQLite file that holds the rows, what was intended, and the outcome of each.
+
+A row is loaded, intended and done. An intent is durable before its request leaves, so that after a kill every row
+whose request may have left is known. SQLite in WAL mode with `synchronous=FULL` makes each commit durable; one
+transaction serves many rows. The file is private: it holds the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import filelock
+from attrs import field, frozen
+
+from carecloud_async.bulk.check import CheckedRow
+from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.runtime.durable_files import PRIVATE
+
+__all__ = ["Intent", "Journal", "StoredRow"]
+
+_LOADED, _INTENDED, _DONE = 0, 1, 2
+_VERSION: Final = "1"
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rows (
+    number INTEGER PRIMARY KEY,
+    source BLOB,
+    key TEXT,
+    row BLOB,
+    state INTEGER NOT NULL,
+    outcome TEXT,
+    record_id TEXT,
+    changed TEXT,
+    reasons TEXT,
+    base BLOB,
+    found INTEGER NOT NULL DEFAULT 0,
+    intent BLOB,
+    intended_at REAL,
+    tries INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX IF NOT EXISTS by_key ON rows (key) WHERE key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS by_state ON rows (state, number) WHERE state < 2;
+"""
+
+
+@frozen(kw_only=True)
+class Intent:
+    """What was about to be sent for a row.
+
+    Attributes:
+        kind: `create` or `update`.
+        record_id: the record that an update is about.
+        changed: the dotted fields that it changes.
+        base: the record that the update was made from, as the server sent it.
+    """
+
+    kind: str
+    record_id: str | None = None
+    changed: tuple[str, ...] = ()
+    base: bytes | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class StoredRow:
+    """A row as the journal has it.
+
+    Attributes:
+        number: its number in the source, from 1.
+        key: its key as keys are compared; `None` without one.
+        checked: what the check made of it.
+        base: the record that the reading of the whole list found for its key.
+        found: how many records that reading found.
+        intent: what was about to be sent; `None` if nothing was.
+        intended_at: when, in seconds since the epoch.
+        tries: how often it was intended.
+    """
+
+    number: int
+    key: str | None
+    checked: CheckedRow = field(repr=False)
+    base: bytes | None = field(default=None, repr=False)
+    found: int = 0
+    intent: Intent | None = None
+    intended_at: float = 0.0
+    tries: int = 0
+
+
+class Journal:
+    """The journal of one run. Every method blocks.
+
+    Args:
+        path: its file.
+        keep_rows: whether rows are kept as the source has them, for results and rejects.
+    """
+
+    def __init__(self, path: Path, *, keep_rows: bool) -> None:
+        self.path = path
+        self._keep_rows = keep_rows
+        self._lock = filelock.FileLock(f"{path}.lock", timeout=0, mode=PRIVATE, thread_local=False)
+        self._database: sqlite3.Connection | None = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        assert self._database is not None  # noqa: S101  (open() comes first)
+        return self._database
+
+    def open(self, binding: Mapping[str, str], *, resume: bool) -> bool:
+        """Open the journal, or begin one; return whether an earlier run is continued.
+
+        Args:
+            binding: digests of what decides what is written, by the names that messages give them.
+            resume: whether to go on where an earlier run stopped.
+
+        Raises:
+            BulkWriteError: another run uses it, an earlier run's is there and `resume` is not given, or it is of
+                something else.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise BulkWriteError(f"{self.path}: another bulk write of the same source is running") from None
+        try:
+            return self._open(binding, resume=resume)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise BulkWriteError(
+                f"{self.path}: the journal is damaged ({type(error).__name__}): remove it to begin again; rows that "
+                "were written are found by their keys"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, binding: Mapping[str, str], *, resume: bool) -> bool:
+        is_new = not self.path.exists()
+        if is_new:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+        self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+        before = {name[5:]: value for name, value in self._all_meta().items() if name.startswith("bind:")}
+        if not before or (self.meta("loaded") is None and not resume):
+            self._begin(binding)
+            return False
+        if not resume:
+            if self._count("state <> 0 AND outcome IS NOT 'refused'"):
+                raise BulkWriteError(
+                    f"{self.path}: an earlier run was not finished: pass resume=True to go on, or remove the file to "
+                    "begin again"
+                )
+            self._begin(binding)
+            return False
+        differs = sorted(name for name in {*before, *binding} if before.get(name) != binding.get(name))
+        if differs:
+            raise BulkWriteError(
+                f"{self.path}: the run that is to be resumed had another {differs[0].replace('_', ' ')}: repeat it "
+                "with the same arguments, or remove the file to begin again"
+            )
+        return True
+
+    def _begin(self, binding: Mapping[str, str]) -> None:
+        with self._transaction():
+            self._db.execute("DELETE FROM rows")
+            self._db.execute("DELETE FROM meta")
+            self._db.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [("version", _VERSION), *((f"bind:{name}", value) for name, value in binding.items())],
+            )
+
+    def close(self) -> None:
+        """Close the file and give up its lock."""
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+        self._lock.release()
+
+    def remove(self) -> None:
+        """Close the journal and delete its files."""
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+        for name in (self.path, f"{self.path}-wal", f"{self.path}-shm"):
+            Path(name).unlink(missing_ok=True)
+        self._lock.release()
+        Path(f"{self.path}.lock").unlink(missing_ok=True)
+
+    # meta
+
+    def meta(self, name: str) -> str | None:
+        """Return a value that was kept."""
+        found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def keep(self, **values: object) -> None:
+        """Keep values, durably."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, str(value)) for name, value in values.items()]
+            )
+
+    def _all_meta(self) -> dict[str, str]:
+        return dict(self._db.execute("SELECT name, value FROM meta"))
+
+    # loading
+
+    def load(self, rows: Sequence[tuple[int, bytes, str | None, CheckedRow]]) -> int:
+        """Add rows of the source; return how many of them are refused.
+
+        Args:
+            rows: number, the row as JSON, its key as keys are compared, what the check made of it.
+        """
+        refused = 0
+        with self._transaction():
+            for number, source, key, checked in rows:
+                kept = source if self._keep_rows else None
+                reasons = checked.refused
+                if key is not None and not reasons:
+                    first = self._db.execute("SELECT number FROM rows WHERE key = ?", (key,)).fetchone()
+                    if first is not None:
+                        reasons = (f"the key stands in row {first[0]} already",)
+                if reasons:
+                    refused += 1
+                    self._db.execute(
+                        "INSERT INTO rows (number, source, state, outcome, reasons) VALUES (?, ?, ?, ?, ?)",
+                        (number, kept, _DONE, Outcome.REFUSED.value, json.dumps(reasons)),
+                    )
+                else:
+                    self._db.execute(
+                        "INSERT INTO rows (number, source, key, row, state) VALUES (?, ?, ?, ?, ?)",
+                        (number, kept, key, _pack(checked), _LOADED),
+                    )
+        return refused
+
+    # writing
+
+    def pending(self, limit: int, *, after: int = 0) -> list[StoredRow]:
+        """Return the next rows that wait to be written."""
+        return self._rows("state = 0 AND number > ? ORDER BY number LIMIT ?", (after, limit))
+
+    def doubtful(self, limit: int) -> list[StoredRow]:
+        """Return the rows that were intended and have no outcome, those intended first first."""
+        return self._rows("state = 1 ORDER BY intended_at, number LIMIT ?", (limit,))
+
+    def keyless_doubts(self) -> list[int]:
+        """Return the numbers of the intended rows without a key."""
+        return [number for (number,) in self._db.execute("SELECT number FROM rows WHERE state = 1 AND key IS NULL")]
+
+    def intend(self, intents: Iterable[tuple[int, Intent]], *, now: float) -> None:
+        """Note what is about to be sent, durably."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE rows SET state = 1, intent = ?, base = coalesce(?, base), intended_at = ?, tries = tries + 1 "
+                "WHERE number = ?",
+                [
+                    (json.dumps([one.kind, one.record_id, one.changed]), one.base, now, number)
+                    for number, one in intents
+                ],
+            )
+
+    def withdraw(self, numbers: Iterable[int]) -> None:
+        """Make rows pending again whose request certainly did nothing."""
+        with self._transaction():
+            self._db.executemany("UPDATE rows SET state = 0 WHERE number = ?", [(number,) for number in numbers])
+
+    def finish(self, results: Iterable[tuple[int, RowResult]]) -> None:
+        """Note outcomes, durably."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE rows SET state = 2, outcome = ?, record_id = ?, changed = ?, reasons = ?, row = NULL, "
+                "base = NULL, intent = NULL WHERE number = ?",
+                [
+                    (
+                        one.outcome.value,
+                        one.record_id,
+                        json.dumps(one.changed_fields) if one.changed_fields else None,
+                        json.dumps(one.reasons) if one.reasons else None,
+                        number,
+                    )
+                    for number, one in results
+                ],
+            )
+
+    # the whole list
+
+    def found(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """Note the records that the reading of the whole list brought, by their keys."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE rows SET base = ?, found = found + 1 WHERE key = ? AND state = 0",
+                [(record, key) for key, record in records],
+            )
+
+    def forget_found(self) -> None:
+        """Drop what an earlier reading of the whole list brought."""
+        with self._transaction():
+            self._db.execute("UPDATE rows SET base = NULL, found = 0 WHERE state = 0")
+
+    # counting and results
+
+    def counts(self) -> Counter[str]:
+        """Count the rows by outcome; those without one are under `""`."""
+        found = self._db.execute("SELECT coalesce(outcome, ''), count(*) FROM rows GROUP BY 1")
+        return Counter(dict(found))
+
+    def pending_keys(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the keys of the rows that wait: as compared, and as given."""
+        for key, packed in self._db.execute("SELECT key, row FROM rows WHERE state = 0 AND key IS NOT NULL"):
+            yield key, tuple(json.loads(packed)["key"])
+
+    def results(self, *, only: Outcome | None = None) -> Iterator[tuple[int, bytes, RowResult]]:
+        """Yield each row with its outcome, in the order of the source."""
+        query = "SELECT number, source, outcome, record_id, changed, reasons FROM rows WHERE number > ? "
+        query += "" if only is None else f"AND outcome = '{only.value}' "
+        last = 0
+        while True:
+            batch = self._db.execute(f"{query} ORDER BY number LIMIT 1000", (last,)).fetchall()
+            for number, source, outcome, record_id, changed, reasons in batch:
+                yield (
+                    number,
+                    source,
+                    RowResult(
+                        outcome=Outcome(outcome or "unknown"),
+                        record_id=record_id,
+                        changed_fields=tuple(json.loads(changed)) if changed else (),
+                        reasons=tuple(json.loads(reasons)) if reasons else (),
+                    ),
+                )
+            if not batch:
+                return
+            last = batch[-1][0]
+
+    def _rows(self, where: str, values: tuple[Any, ...]) -> list[StoredRow]:
+        query = f"SELECT number, key, row, base, found, intent, intended_at, tries FROM rows WHERE {where}"  # noqa: S608  (constants)
+        made = []
+        for number, key, packed, base, found, intent, intended_at, tries in self._db.execute(query, values):
+            kind, record_id, changed = json.loads(intent) if intent else (None, None, ())
+            made.append(
+                StoredRow(
+                    number=number,
+                    key=key,
+                    checked=_unpack(packed),
+                    base=base,
+                    found=found,
+                    intent=None
+                    if kind is None
+                    else Intent(kind=kind, record_id=record_id, changed=tuple(changed), base=base),
+                    intended_at=intended_at or 0.0,
+                    tries=tries,
+                )
+            )
+        return made
+
+    def _count(self, where: str) -> int:
+        return int(self._db.execute(f"SELECT count(*) FROM rows WHERE {where}").fetchone()[0])  # noqa: S608  (constants)
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """A transaction that is durable when the block ends."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> Self:
+        self._database.execute("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._database.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def digest(value: object) -> str:
+    """Return a digest of something that a journal is bound to."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _pack(row: CheckedRow) -> bytes:
+    values = {
+        "key": row.key,
+        "changes": row.changes,
+        "beside": row.beside,
+        "faults": row.faults,
+        "opaque": row.opaque,
+        "last_change": row.last_change,
+    }
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _unpack(packed: bytes) -> CheckedRow:
+    values = json.loads(packed.decode("utf-8", "surrogatepass"))
+    return CheckedRow(
+        key=None if values["key"] is None else tuple(values["key"]),
+        changes=values["changes"],
+        beside=values["beside"],
+        faults=values["faults"],
+        opaque=values["opaque"],
+        last_change=values["last_change"],
+    )

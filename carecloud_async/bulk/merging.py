@@ -1,0 +1,103 @@
+"""Compare what a row says with what a record holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+
+__all__ = ["changed_fields", "known_elements", "only_fields"]
+
+
+def changed_fields(record: Any, changes: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """List the dotted fields of `changes` in which a record differs, however either spells its values.
+
+    Args:
+        record: the record, without its read-only fields.
+        changes: the fields that a row names.
+        prefix: what stands before the names.
+    """
+    found = []
+    for name, value in changes.items():
+        now = record.get(name) if isinstance(record, Mapping) else None
+        if isinstance(value, Mapping):
+            found += changed_fields(now, value, f"{prefix}{name}.")
+        elif not _is_same(now, value):
+            found.append(f"{prefix}{name}")
+    return found
+
+
+def only_fields(changes: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> dict[str, Any]:
+    """Return the part of `changes` that these dotted fields are in."""
+    made: dict[str, Any] = {}
+    for name, value in changes.items():
+        path = f"{prefix}{name}"
+        if path in names:
+            made[name] = value
+        elif isinstance(value, Mapping) and any(one.startswith(f"{path}.") for one in names):
+            made[name] = only_fields(value, names, f"{path}.")
+    return made
+
+
+def known_elements(record: Any, model: Any) -> Any:
+    """Return a record whose lists hold, of each object, the fields that its model knows.
+
+    A list is replaced whole. A row that repeats all that the SDK knows of its elements changes nothing, though formats
+    such as Parquet do not hold the rest.
+    """
+    if not isinstance(record, Mapping):
+        return record
+    names, types = api_names(model), field_types(model)
+    made = dict(record)
+    for field, hint in types.items():
+        name, core = names[field], core_type(hint)
+        element = element_type(core)
+        inner = core if element is None else core_type(element)
+        if not is_model(inner) or name not in made:
+            continue
+        if element is None:
+            made[name] = known_elements(made[name], inner)
+        elif isinstance(made[name], list):
+            known = set(api_names(inner).values())
+            made[name] = [
+                {one: value for one, value in item.items() if one in known} if isinstance(item, Mapping) else item
+                for item in made[name]
+            ]
+    return made
+
+
+def _is_same(now: Any, value: Any) -> bool:
+    if now == value and isinstance(now, bool) == isinstance(value, bool):
+        return True
+    if value is None or now is None:
+        return value is None and now is None
+    if isinstance(value, (list, tuple)):
+        return isinstance(now, list) and _is_same_list(now, value)
+    if isinstance(now, (Mapping, list)):
+        return False
+    return _spelled(now) == _spelled(value)
+
+
+def _is_same_list(now: Sequence[Any], value: Sequence[Any]) -> bool:
+    if len(now) != len(value):
+        return False
+    return all(_is_same_element(old, new) for old, new in zip(now, value, strict=True))
+
+
+def _is_same_element(old: Any, new: Any) -> bool:
+    if not isinstance(new, Mapping):
+        return _is_same(old, new)
+    # A list is replaced whole: what an element leaves out would be gone.
+    left_out = isinstance(old, Mapping) and any(value is not None for name, value in old.items() if name not in new)
+    return isinstance(old, Mapping) and not left_out and not changed_fields(old, new)
+
+
+def _spelled(value: Any) -> str:
+    """Return a scalar as the API might write it elsewhere: `1`, `"1"` and `true` are one flag to it."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else json.dumps(value)

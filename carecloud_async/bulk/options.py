@@ -1,0 +1,68 @@
+"""The options of a bulk write, checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from carecloud_async.bulk.report import OnBulkProgress
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.runtime.validators import require_int
+
+__all__ = ["BulkWriteOptions"]
+
+Path = str | os.PathLike[str]
+
+#: From this row on a part of the rows can be too many refused ones.
+FIRST_ROWS = 100
+
+
+@frozen(kw_only=True)
+class BulkWriteOptions:
+    """See `bulk_write`, whose arguments these are."""
+
+    match: str | None = None
+    mode: Literal["upsert", "create", "update"] = "upsert"
+    columns: Mapping[str, str] = field(factory=dict)
+    ignore_columns: Collection[str] = ()
+    defaults: Mapping[str, Any] = field(factory=dict)
+    blank: Literal["keep", "clear"] = "keep"
+    if_unchanged: bool = False
+    results: Path | None = None
+    rejects: Path | None = None
+    journal: Path | None = None
+    resume: bool = False
+    dry_run: bool = False
+    max_refused: float | None = None
+    concurrency: int | None = None
+    on_progress: OnBulkProgress | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name, allowed in (("mode", ("upsert", "create", "update")), ("blank", ("keep", "clear"))):
+            if getattr(self, name) not in allowed:
+                raise ConfigurationError(f"{name} is one of {', '.join(allowed)}")
+        if self.match is None and self.mode == "update":
+            raise ConfigurationError("mode='update' needs match=, the key that names a record")
+        if self.match is None and self.if_unchanged:
+            raise ConfigurationError("if_unchanged needs match=, the key that names a record")
+        if isinstance(self.ignore_columns, str):
+            raise ConfigurationError("ignore_columns takes a list of names")
+        if self.concurrency is not None:
+            require_int("concurrency", self.concurrency, least=1)
+        if self.max_refused is not None:
+            if isinstance(self.max_refused, bool) or not isinstance(self.max_refused, (int, float)):
+                raise ConfigurationError("max_refused is a number of rows, or a part of them below 1")
+            if self.max_refused < 0:
+                raise ConfigurationError("max_refused is at least 0")
+
+    def too_many(self, refused: int, rows: int) -> bool:
+        """Return whether so many refused rows of those seen stop the run."""
+        most = self.max_refused
+        if most is None:
+            return False
+        if isinstance(most, float) and most < 1:
+            return rows >= FIRST_ROWS and refused > most * rows
+        return refused > most

@@ -1,0 +1,48 @@
+"""`Outcome` and `RowResult`: what became of one row."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+__all__ = ["Outcome", "RowResult"]
+
+
+class Outcome(StrEnum):
+    """What became of a row. Each row has exactly one."""
+
+    CREATED = "created"
+    """The row made a new record."""
+    UPDATED = "updated"
+    """The row changed its record."""
+    UNCHANGED = "unchanged"
+    """The record already held what the row says; nothing was sent."""
+    REFUSED = "refused"
+    """The row cannot be read, has no key, repeats one, or the server refused it; the reasons say which."""
+    CONFLICT = "conflict"
+    """The record is in another state than the row relies on; nothing was written."""
+    UNKNOWN = "unknown"
+    """The answer was lost and the row has no key to look it up by. It is never sent again by itself."""
+
+
+@frozen(kw_only=True)
+class RowResult:
+    """The outcome of one row.
+
+    Attributes:
+        outcome: what became of it.
+        record_id: the id of its record, where known. Batch endpoints do not tell the ids of what they create.
+        changed_fields: the dotted fields that the row changed, or would change in a dry run.
+        reasons: why it was refused or is in conflict, as `field: reason`; never a value.
+    """
+
+    outcome: Outcome
+    record_id: str | None = None
+    changed_fields: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+def refused(*reasons: str) -> RowResult:
+    """Return the result of a refused row."""
+    return RowResult(outcome=Outcome.REFUSED, reasons=reasons)

@@ -1,0 +1,185 @@
+"""Keys that runs on this machine are writing: no key is created by two of them, and none twice after a kill.
+
+A run claims the key of a record before it creates it. The claim stays after the run was killed, so that the next run,
+of whatever file, waits until a request that may still be on its way has shown itself, and then looks again. Keys are
+kept as digests in one private SQLite file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import sqlite3
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+import filelock
+from attrs import field, frozen
+
+from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.durable_files import PRIVATE, claim_folder
+
+__all__ = ["Claims", "WriteRegistry", "registry_folder"]
+
+#: For how long a finished claim is kept (seconds): no run reads a list for longer before it writes.
+_KEPT: Final = 24 * 3600.0
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS claims (
+    key BLOB PRIMARY KEY, owner TEXT NOT NULL, claimed_at REAL NOT NULL, is_done INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+def registry_folder() -> Path:
+    """Return the folder of this user's registries."""
+    if sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA", Path.home()))
+    else:
+        root = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return root / "carecloud-async"
+
+
+@frozen(kw_only=True)
+class Claims:
+    """The outcome of claiming keys.
+
+    Attributes:
+        taken: keys that are this run's now.
+        look_again: those of them that another run wrote meanwhile, or may have: look them up before creating.
+        busy: keys that another run is writing, or that a killed one may have written just now.
+    """
+
+    taken: frozenset[str] = field(factory=frozenset)
+    look_again: frozenset[str] = field(factory=frozenset)
+    busy: frozenset[str] = field(factory=frozenset)
+
+
+class WriteRegistry:
+    """The claims of one run. Every method blocks.
+
+    Args:
+        folder: the folder of the registry.
+        scope: what keys belong to: project and family.
+        clock: the clock.
+        settle_seconds: how long a request of a killed run may still be on its way.
+    """
+
+    def __init__(self, folder: Path, *, scope: str, clock: Clock, settle_seconds: float) -> None:
+        self._folder = folder
+        self._scope = scope
+        self._clock = clock
+        self._settle = settle_seconds
+        self._owner = secrets.token_hex(8)
+        self._lock = filelock.FileLock(self._owner_file(self._owner), timeout=0, mode=PRIVATE, thread_local=False)
+        self._database: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            claim_folder(self._folder)
+            self._lock.acquire()
+            path = self._folder / "claims.db"
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(_SCHEMA)
+            self._database.execute("DELETE FROM claims WHERE is_done AND claimed_at < ?", (self._clock.time() - _KEPT,))
+        except (OSError, sqlite3.Error) as error:
+            self.__exit__()
+            raise BulkWriteError(
+                f"{self._folder}: the registry of bulk writes cannot be used ({type(error).__name__}): set "
+                "XDG_STATE_HOME to a folder of your own that can be written to"
+            ) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+        self._lock.release()
+        self._owner_file(self._owner).unlink(missing_ok=True)
+
+    def claim(self, keys: Sequence[str], *, looked_at: float) -> Claims:
+        """Claim keys that are about to be created.
+
+        Args:
+            keys: the keys.
+            looked_at: when this run looked them up, in seconds since the epoch: what another run wrote after that has
+                to be looked up again.
+        """
+        taken, look_again, busy = set(), set(), set()
+        database, now = self._db, self._clock.time()
+        alive: dict[str, bool] = {self._owner: True}
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            for key in keys:
+                digest = self._digest(key)
+                found = database.execute(
+                    "SELECT owner, claimed_at, is_done FROM claims WHERE key = ?", (digest,)
+                ).fetchone()
+                if found is not None and found[0] != self._owner:
+                    owner, at, is_done = found
+                    if not is_done:
+                        if owner not in alive:
+                            alive[owner] = self._is_alive(owner)
+                        if alive[owner] or now < at + self._settle:
+                            busy.add(key)
+                            continue
+                    if not is_done or at >= looked_at:
+                        look_again.add(key)
+                taken.add(key)
+                database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, 0)", (digest, self._owner, now))
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+        database.execute("COMMIT")
+        return Claims(taken=frozenset(taken), look_again=frozenset(look_again), busy=frozenset(busy))
+
+    def release(self, keys: Iterable[str], *, written: bool) -> None:
+        """Give keys free.
+
+        Args:
+            keys: the keys.
+            written: whether a record may have been made: other runs then look it up before they create it.
+        """
+        rows = [(self._digest(key),) for key in keys]
+        statement = (
+            f"UPDATE claims SET is_done = 1, claimed_at = {self._clock.time()!r} WHERE key = ?"  # noqa: S608  (a number)
+            if written
+            else "DELETE FROM claims WHERE key = ?"
+        )
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.executemany(statement, rows)
+        self._db.execute("COMMIT")
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        assert self._database is not None  # noqa: S101  (entered first)
+        return self._database
+
+    def _digest(self, key: str) -> bytes:
+        return hashlib.sha256(f"{self._scope}\0{key}".encode("utf-8", "surrogatepass")).digest()[:16]
+
+    def _owner_file(self, owner: str) -> Path:
+        return self._folder / f"run-{owner}.lock"
+
+    def _is_alive(self, owner: str) -> bool:
+        path = self._owner_file(owner)
+        if not path.exists():
+            return False
+        lock = filelock.FileLock(path, timeout=0, mode=PRIVATE, thread_local=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            return True
+        lock.release()
+        path.unlink(missing_ok=True)
+        return False

@@ -1,0 +1,80 @@
+"""`BulkWriteReport`: the figures of a bulk write, and `BulkProgress` while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from attrs import frozen
+
+__all__ = ["BulkProgress", "BulkWriteReport", "OnBulkProgress"]
+
+
+@frozen(kw_only=True)
+class BulkWriteReport:
+    """The result of a bulk write. The six outcomes add up to `rows`.
+
+    Attributes:
+        rows: rows of the source.
+        created: rows that made a record.
+        updated: rows that changed their record.
+        unchanged: rows whose record held everything already.
+        refused: rows that cannot be read, have no key, repeat one, or that the server refused.
+        conflict: rows whose record is in another state than the row relies on.
+        unknown: rows without a key whose answer was lost.
+        requests: requests made, those of earlier runs of a resumed write included.
+        retries: requests repeated by the bulk write after a failure.
+        seconds: duration, earlier runs included.
+        resumed: whether an earlier run was continued.
+        dry_run: whether nothing was written; the outcomes say what would happen.
+        results: the file with the outcome of each row, if one was asked for.
+        rejects: the file with the refused rows, if one was asked for.
+    """
+
+    rows: int
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    conflict: int = 0
+    unknown: int = 0
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    resumed: bool = False
+    dry_run: bool = False
+    results: str | None = None
+    rejects: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row was created, updated or unchanged."""
+        return self.rows == self.created + self.updated + self.unchanged
+
+
+@frozen(kw_only=True)
+class BulkProgress:
+    """The progress of a bulk write.
+
+    Attributes:
+        stage: `reading` the source, `finding` records, `writing` rows, or `finishing` the files.
+        rows: rows of the source read so far.
+        done: rows with an outcome.
+        created, updated, unchanged, refused, conflict, unknown: rows by outcome.
+        requests: requests made.
+        seconds: duration of this run.
+    """
+
+    stage: str
+    rows: int
+    done: int
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    conflict: int = 0
+    unknown: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+
+
+OnBulkProgress = Callable[[BulkProgress], Awaitable[object] | object]

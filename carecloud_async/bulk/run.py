@@ -1,0 +1,257 @@
+"""One bulk write, from its source to its report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from typing import Any
+
+from attrs import frozen
+
+from carecloud_async.bulk.check import RowChecker
+from carecloud_async.bulk.columns import Columns
+from carecloud_async.bulk.convert import Converter
+from carecloud_async.bulk.counting import RunFigures
+from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
+from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.finding import key_text
+from carecloud_async.bulk.journal import Journal, digest
+from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.place import Place, find_place
+from carecloud_async.bulk.registry import WriteRegistry, registry_folder
+from carecloud_async.bulk.report import BulkWriteReport
+from carecloud_async.bulk.results import write_results
+from carecloud_async.bulk.sources.open import open_source
+from carecloud_async.bulk.sources.source import RowSource, to_json
+from carecloud_async.bulk.writing import RunWriter
+from carecloud_async.runtime.suggestions import did_you_mean
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
+
+__all__ = ["find_key", "run"]
+
+#: Most columns that the results of rows with names of their own have.
+_MAX_COLUMNS = 2000
+
+
+def find_key(target: BulkTarget, match: str | None) -> Key | None:
+    """Return the key that `match=` names.
+
+    Raises:
+        BadSourceError: there is no such key, or the family takes no rows without one.
+    """
+    if match is None:
+        if target.create is None and target.batch is None:
+            raise BadSourceError(f"{target.name} cannot be created: name the key of a record in match=")
+        return None
+    key = target.keys.get(match)
+    if key is None:
+        known = ", ".join(target.keys) or "none: pass match=None to create every row"
+        raise BadSourceError(
+            f"match={match!r} is no key of {target.name}{did_you_mean(match, target.keys)}; keys: {known}"
+        )
+    return key
+
+
+async def run(target: BulkTarget, source: Any, options: BulkWriteOptions) -> BulkWriteReport:
+    """Write the rows of a source; see `bulk_write`.
+
+    Raises:
+        BulkWriteError: it cannot start or go on.
+        CareCloudError: the server is away or refuses the client.
+    """
+    key = find_key(target, options.match)
+    place = await run_in_thread(partial(find_place, source, options, family=target.name))
+    journal = Journal(place.journal, keep_rows=bool(place.files))
+    figures = RunFigures(target.clock, options.on_progress)
+    opened: list[RowSource] = []
+    try:
+        rows = await run_in_thread(partial(_open_source, source, opened))
+        run_ = _Run(target=target, key=key, options=options, place=place, journal=journal, figures=figures)
+        try:
+            return await run_.run(rows)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise BulkWriteError(
+                f"{place.journal.parent}: {error.strerror}: nothing is lost; make room and go on with resume=True",
+                report=figures.report(resumed=False, dry_run=options.dry_run),
+            ) from error
+    finally:
+        await run_in_thread_regardless(partial(_close, opened, journal, place))
+
+
+def _open_source(source: Any, opened: list[RowSource]) -> RowSource:
+    rows = open_source(source)
+    opened.append(rows)
+    return rows
+
+
+def _close(opened: list[RowSource], journal: Journal, place: Place) -> None:
+    for one in opened:
+        one.close()
+    journal.close()
+    if place.folder is not None:
+        place.folder.cleanup()
+
+
+@frozen(kw_only=True)
+class _Run:
+    """The parts of one run."""
+
+    target: BulkTarget
+    key: Key | None
+    options: BulkWriteOptions
+    place: Place
+    journal: Journal
+    figures: RunFigures
+
+    async def run(self, rows: RowSource) -> BulkWriteReport:
+        """Load the rows, write them, and make the files."""
+        options, figures, journal = self.options, self.figures, self.journal
+        binding = self._binding(rows)
+        resumed = await run_in_thread(partial(journal.open, binding, resume=options.resume and not options.dry_run))
+        if resumed and journal.meta("loaded") is not None:
+            await self._compare(rows)
+            counts = await run_in_thread(journal.counts)
+            figures.resume(counts, {name: journal.meta(name) for name in ("requests", "retries", "seconds")})
+        else:
+            await self._load(rows)
+        try:
+            await self._write()
+        finally:
+            await run_in_thread_regardless(
+                partial(journal.keep, requests=figures.requests, retries=figures.retries, seconds=figures.seconds)
+            )
+        figures.stage = "finishing"
+        await figures.tell(always=True)
+        columns = json.loads(journal.meta("columns") or "[]")
+        delimiter = getattr(rows, "delimiter", ",")
+        await run_in_thread(partial(write_results, journal, columns, self.place.files, delimiter=delimiter))
+        await run_in_thread(journal.remove)
+        return figures.report(
+            resumed=resumed,
+            dry_run=options.dry_run,
+            results=None if options.results is None else str(options.results),
+            rejects=None if options.rejects is None else str(options.rejects),
+        )
+
+    def _binding(self, rows: RowSource) -> dict[str, str]:
+        options = self.options
+        what = {
+            "match": options.match,
+            "mode": options.mode,
+            "columns": [dict(options.columns), sorted(options.ignore_columns)],
+            "defaults": dict(options.defaults),
+            "blank": [options.blank, options.if_unchanged],
+            "files": [bool(self.place.files)],
+        }
+        bound = {name: digest(value) for name, value in {**self.target.scope, **what}.items()}
+        return bound | ({"source": digest(rows.identity)} if rows.identity is not None else {})
+
+    async def _load(self, rows: RowSource) -> None:
+        """Read and check all rows, without the server, into the journal."""
+        journal, figures = self.journal, self.figures
+        columns = Columns(self.target, renamed=self.options.columns, ignored=self.options.ignore_columns)
+        checker = await self._checker(rows, columns)
+        names: dict[str, None] = dict.fromkeys(rows.columns or ())
+        seen = hashlib.sha256()
+        number = 0
+        async for batch in rows.batches():
+            loaded = []
+            for row in batch:
+                number += 1
+                source = to_json(row.values)
+                seen.update(source)
+                if rows.columns is None and len(names) < _MAX_COLUMNS:
+                    names.update(dict.fromkeys(row.values))
+                try:
+                    checked = checker.check(row)
+                except UnknownColumnError:
+                    await self._look(columns)
+                    checked = checker.check(row)
+                key = None if self.key is None or checked.key is None else key_text(self.key, checked.key)
+                loaded.append((number, source, key, checked))
+            refused = await run_in_thread(partial(journal.load, loaded))
+            figures.rows = number
+            figures.outcomes["refused"] += refused
+            if self.options.too_many(figures.refused, number):
+                raise BulkWriteError(
+                    f"{figures.refused:,} of {number:,} rows are refused, more than max_refused allows: nothing was "
+                    "sent. Correct the rows, or allow more",
+                    report=figures.report(resumed=False, dry_run=self.options.dry_run),
+                )
+            await figures.tell()
+        await run_in_thread(
+            partial(journal.keep, loaded=number, columns=json.dumps(list(names)), digest=seen.hexdigest())
+        )
+
+    async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:
+        options, target = self.options, self.target
+        for name in (*(rows.columns or ()), *options.defaults):
+            await self._know(columns, name)
+        converter = Converter(timezone=target.project.timezone, textual=rows.textual)
+        checker = RowChecker(columns, key=self.key, options=options, converter=converter, blanks=rows.blanks)
+        if self.key is not None and rows.columns is not None:
+            led = {columns.place(name).path for name in rows.columns} | {
+                columns.place(name).path for name in options.defaults
+            }
+            missing = [path for path in self.key.paths if path not in led]
+            if missing:
+                raise BadSourceError(
+                    f"{rows.shown}: match={self.key.name!r} needs the column {missing[0]}: there is none; name the "
+                    "column in columns="
+                )
+        return checker
+
+    async def _know(self, columns: Columns, name: str) -> None:
+        try:
+            columns.place(name)
+        except UnknownColumnError:
+            await self._look(columns)
+            columns.place(name)
+
+    async def _look(self, columns: Columns) -> None:
+        """Learn which fields the server shows: exports hold those too that the SDK does not know."""
+        if not columns.has_looked and self.target.sample is not None:
+            self.figures.count_requests(1)
+            columns.learn_shown(await self.target.sample())
+
+    async def _compare(self, rows: RowSource) -> None:
+        """Check that the rows are those of the run that is resumed, where only reading them tells."""
+        if rows.identity is not None:
+            return
+        seen = hashlib.sha256()
+        async for batch in rows.batches():
+            for row in batch:
+                seen.update(to_json(row.values))
+        if seen.hexdigest() != self.journal.meta("digest"):
+            raise BulkWriteError(
+                f"{self.place.journal}: the run that is to be resumed had other rows: give the same ones, or remove "
+                "the file to begin again"
+            )
+
+    async def _write(self) -> None:
+        target, options, figures = self.target, self.options, self.figures
+        registry = None
+        if not options.dry_run:
+            registry = WriteRegistry(
+                registry_folder(),
+                scope=f"{target.scope['project']} {target.scope['family']} {options.match}",
+                clock=target.clock,
+                settle_seconds=target.settle_seconds,
+            )
+            await run_in_thread(registry.__enter__)
+        try:
+            writer = RunWriter(target, self.journal, registry, key=self.key, options=options, figures=figures)
+            figures.stage = "finding"
+            await figures.tell(always=True)
+            if writer.finder is not None:
+                began = target.clock.time()
+                if await writer.finder.read_list_if_cheaper(self.journal, self.place.journal.parent):
+                    writer.list_was_read(began)
+            figures.stage = "writing"
+            await writer.write_all()
+        finally:
+            if registry is not None:
+                await run_in_thread_regardless(registry.__exit__)

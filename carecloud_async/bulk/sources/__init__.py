@@ -1,0 +1,1 @@
+"""Where the rows of a bulk write come from: files, Arrow streams, iterables."""

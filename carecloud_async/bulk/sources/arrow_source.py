@@ -1,0 +1,85 @@
+"""Parquet files, and whatever hands out an Arrow stream (polars, pandas, pyarrow, DuckDB), as rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, BinaryIO
+
+import anyio.lowlevel
+
+from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
+from carecloud_async.export.errors import missing_extra
+
+__all__ = ["ArrowSource"]
+
+
+class ArrowSource(RowSource):
+    """Record batches.
+
+    Args:
+        batches: the record batches.
+        names: the names of the columns.
+        shown: its name.
+        identity: see `RowSource`.
+        stream: what is to be closed.
+    """
+
+    blanks = True
+
+    def __init__(
+        self,
+        batches: Iterator[Any],
+        names: list[str],
+        *,
+        shown: str,
+        identity: str | None = None,
+        stream: BinaryIO | None = None,
+    ) -> None:
+        self.columns = tuple(names)
+        self.shown = shown
+        self.identity = identity
+        self._batches = batches
+        self._stream = stream
+
+    @classmethod
+    def of_file(cls, stream: BinaryIO, *, shown: str, identity: str | None) -> ArrowSource:
+        """Return the rows of a Parquet file.
+
+        Raises:
+            BadSourceError: it is none.
+        """
+        parquet = _pyarrow("parquet")
+        try:
+            file = parquet.ParquetFile(stream)
+        except Exception as error:
+            raise BadSourceError(f"{shown}: it is no Parquet file") from error
+        batches = file.iter_batches(batch_size=BATCH)
+        return cls(batches, file.schema_arrow.names, shown=shown, identity=identity, stream=stream)
+
+    @classmethod
+    def of_stream(cls, source: Any) -> ArrowSource:
+        """Return the rows of an object with `__arrow_c_stream__`."""
+        reader = _pyarrow("").RecordBatchReader.from_stream(source)
+        return cls(iter(reader), reader.schema.names, shown=type(source).__name__)
+
+    async def batches(self) -> AsyncIterator[list[SourceRow]]:
+        """See `RowSource.batches`."""
+        for batch in self._batches:
+            for begin in range(0, len(batch), BATCH):
+                yield [SourceRow(values=values) for values in batch.slice(begin, BATCH).to_pylist()]
+                await anyio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """See `RowSource.close`."""
+        if self._stream is not None:
+            self._stream.close()
+
+
+def _pyarrow(module: str) -> Any:
+    try:
+        import pyarrow  # an extra
+        import pyarrow.parquet
+    except ImportError:
+        raise missing_extra("Parquet and data frames", "parquet") from None
+    return pyarrow.parquet if module else pyarrow

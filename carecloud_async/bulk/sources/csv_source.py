@@ -1,0 +1,171 @@
+"""CSV (RFC 4180) as rows. The delimiter, a byte order mark and UTF-16 are recognised."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, BinaryIO, Final
+
+import anyio.lowlevel
+
+from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk.sources.files import TOO_LONG, read_lines
+from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
+
+__all__ = ["CsvSource"]
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+#: What spreadsheets take for the begin of a formula, and `CsvOptions(escape_formulas=True)` puts an apostrophe before.
+_FORMULA: Final = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+
+
+class CsvSource(RowSource):
+    """A CSV file.
+
+    Args:
+        stream: its bytes, unpacked.
+        shown: its name.
+        identity: see `RowSource`.
+    """
+
+    textual = True
+    blanks = True
+
+    def __init__(self, stream: BinaryIO, *, shown: str, identity: str | None) -> None:
+        self.shown = shown
+        self.identity = identity
+        head = stream.read(4)
+        utf16 = head[:2] in {b"\xff\xfe", b"\xfe\xff"}
+        encoding = "utf-16" if utf16 else "utf-8-sig"
+        rest = io.BufferedReader(_Prefixed(head, stream))
+        self._stream = stream
+        self._text = io.TextIOWrapper(rest, encoding=encoding, newline="")
+        self._lines = _Lines(self._text, shown)
+        first = self._lines.first()
+        self.delimiter: str = max(_DELIMITERS, key=lambda one: _outside_quotes(first, one))
+        #: What a spreadsheet wrote, or what is written for one.
+        self._for_spreadsheets = head.startswith(b"\xef\xbb\xbf") or utf16 or self.delimiter == ";"
+        self._reader = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
+        header = self._next()
+        if header is None or isinstance(header, str) or not any(header):
+            raise BadSourceError(f"{shown}: there is no header line with the names of the columns")
+        names = [name.strip() for name in header]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise BadSourceError(f"{shown}: the column {twice[0][:100]!r} stands twice in the header")
+        self.columns = tuple(names)
+
+    async def batches(self) -> AsyncIterator[list[SourceRow]]:
+        """See `RowSource.batches`."""
+        ended = False
+        while not ended:
+            batch: list[SourceRow] = []
+            while len(batch) < BATCH:
+                cells = self._next()
+                if cells is None:
+                    ended = True
+                    break
+                if isinstance(cells, str):
+                    batch.append(SourceRow(fault=cells))
+                elif cells:
+                    batch.append(self._row(cells))
+            yield batch
+            await anyio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """See `RowSource.close`."""
+        self._stream.close()
+
+    def _row(self, cells: list[str]) -> SourceRow:
+        columns = self.columns or ()
+        if len(cells) != len(columns):
+            return SourceRow(
+                values=dict(zip(columns, cells, strict=False)),
+                fault=f"the row has {len(cells):,} cells where the header has {len(columns):,}",
+            )
+        if self._for_spreadsheets:
+            cells = [cell[1:] if cell.startswith(_FORMULA) else cell for cell in cells]
+        return SourceRow(values=dict(zip(columns, cells, strict=True)))
+
+    def _next(self) -> list[str] | str | None:
+        """Return the next row's cells, the fault of a row that cannot be read, or `None` at the end."""
+        begin = self._lines.number + 1
+        try:
+            cells = next(self._reader)
+        except StopIteration:
+            return None
+        except csv.Error as error:
+            if "unexpected end" in str(error) or "field larger" in str(error):
+                return f"lines {begin} to {self._lines.number}: a quotation mark is not closed, or a cell is too long"
+            return f"line {self._lines.number}: it is no CSV ({str(error)[:80]})"
+        if self._lines.too_long:
+            self._lines.too_long = False
+            return f"line {self._lines.number}: it is longer than 16 MiB"
+        return cells
+
+
+class _Lines:
+    """The lines of a text, counted."""
+
+    def __init__(self, text: Any, shown: str) -> None:
+        self._lines = read_lines(text)
+        self._shown = shown
+        self._held: str | None = None
+        self.number = 0
+        self.too_long = False
+
+    def first(self) -> str:
+        """Return the first line that is not blank, which is read again."""
+        for line in self:
+            if line.strip():
+                self._held = line
+                self.number -= 1
+                return line
+        return ""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._held is not None:
+            line, self._held = self._held, None
+        else:
+            try:
+                line = next(self._lines)
+            except UnicodeError:
+                raise BadSourceError(
+                    f"{self._shown}: after line {self.number} it is not UTF-8: save it as CSV UTF-8 and try again"
+                ) from None
+            except (EOFError, OSError) as error:
+                raise BadSourceError(
+                    f"{self._shown}: after line {self.number} it cannot be read: {type(error).__name__}"
+                ) from error
+        self.number += 1
+        if line is TOO_LONG:
+            self.too_long = True
+            return "\n"
+        if "\0" in line:
+            line = line.replace("\0", "\ufffd")
+        return line
+
+
+class _Prefixed(io.RawIOBase):
+    """A stream of which some bytes were read already."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] if self._head else self._rest.read(len(buffer))
+        self._head = self._head[len(data) :] if self._head else b""
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _outside_quotes(line: str, delimiter: str) -> int:
+    return sum(part.count(delimiter) for part in line.split('"')[::2])

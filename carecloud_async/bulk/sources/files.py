@@ -1,0 +1,105 @@
+"""Files of rows: opened, unpacked and read line by line, with a bound on the length of a line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.export.errors import missing_extra
+from carecloud_async.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
+
+__all__ = ["TOO_LONG", "file_identity", "open_file", "read_lines", "split_suffix"]
+
+#: Most bytes of one line.
+MAX_LINE: Final = 16 * 1024 * 1024
+#: Stands for a line that is longer.
+TOO_LONG: Final = object()
+
+_PACKED: Final = (".gz", ".zst")
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Return the format's suffix of a file's name, and that of its compression.
+
+    Raises:
+        BadSourceError: there is no such format.
+    """
+    base = name.split("?", 1)[0].lower()
+    packing = next((one for one in _PACKED if base.endswith(one)), "")
+    suffix = os.path.splitext(base.removesuffix(packing))[1]
+    suffix = ".jsonl" if suffix == ".ndjson" else suffix
+    if suffix not in {".csv", ".jsonl", ".parquet"} or (suffix == ".parquet" and packing):
+        raise BadSourceError(
+            f"{os.path.basename(base)[:100]}: name the format by the suffix: .csv, .jsonl or .parquet, the first two "
+            "also with .gz or .zst"
+        )
+    return suffix, packing
+
+
+def file_identity(path: str) -> str | None:
+    """Return what changes when a local file changes; `None` for a URL."""
+    if is_url(path):
+        return None
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise BadSourceError(f"{path}: {error.strerror or type(error).__name__}") from error
+    return f"{found.st_size}:{found.st_mtime_ns}"
+
+
+def open_file(path: str, *, packing: str = "") -> BinaryIO:
+    """Open a local file or a URL of a storage service for reading, unpacked.
+
+    Raises:
+        BadSourceError: it cannot be opened.
+        ExportError: the storage service refuses.
+    """
+    if is_url(path):
+        try:
+            import fsspec  # an extra
+        except ImportError:
+            raise missing_extra("URLs", "fsspec") from None
+        with storage_errors(mask_url(path), find_secrets(path)):
+            raw = cast("BinaryIO", fsspec.open(path, "rb").open())
+    else:
+        try:
+            raw = open(path, "rb")  # noqa: SIM115  (the source closes it)
+        except OSError as error:
+            raise BadSourceError(f"{path}: {error.strerror or type(error).__name__}") from error
+    if packing == ".gz":
+        return cast("BinaryIO", _Gzip(fileobj=raw))
+    if packing == ".zst":
+        try:
+            import zstandard  # an extra
+        except ImportError:
+            raise missing_extra(".zst", "zstd") from None
+        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        return cast("BinaryIO", io.BufferedReader(reader))
+    return raw
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip file that closes what it reads from."""
+
+    def close(self) -> None:
+        source: Any = self.fileobj
+        super().close()
+        if source is not None:
+            source.close()
+
+
+def read_lines(stream: Any) -> Iterator[Any]:
+    """Yield the lines of a binary or text stream with their ends; `TOO_LONG` stands for one that is too long."""
+    newline = "\n" if isinstance(stream, io.TextIOBase) else b"\n"
+    while line := stream.readline(MAX_LINE):
+        if len(line) < MAX_LINE or line.endswith(newline):
+            yield line
+            continue
+        while line and not line.endswith(newline):
+            line = stream.readline(MAX_LINE)
+        yield TOO_LONG

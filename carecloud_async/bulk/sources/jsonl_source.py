@@ -1,0 +1,64 @@
+"""JSON Lines as rows: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, BinaryIO
+
+import anyio.lowlevel
+
+from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk.sources.files import TOO_LONG, read_lines
+from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
+
+__all__ = ["JsonlSource"]
+
+
+class JsonlSource(RowSource):
+    """A JSON Lines file.
+
+    Args:
+        stream: its bytes, unpacked.
+        shown: its name.
+        identity: see `RowSource`.
+    """
+
+    def __init__(self, stream: BinaryIO, *, shown: str, identity: str | None) -> None:
+        self.shown = shown
+        self.identity = identity
+        self._stream = stream
+
+    async def batches(self) -> AsyncIterator[list[SourceRow]]:
+        """See `RowSource.batches`."""
+        batch: list[SourceRow] = []
+        number = 0
+        try:
+            for number, line in enumerate(read_lines(self._stream), 1):
+                if line is TOO_LONG:
+                    batch.append(SourceRow(fault=f"line {number}: it is longer than 16 MiB"))
+                elif line.strip(b"\xef\xbb\xbf \t\r\n"):
+                    batch.append(_row(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, number))
+                if len(batch) >= BATCH:
+                    yield batch
+                    batch = []
+                    await anyio.lowlevel.checkpoint()
+        except (EOFError, OSError) as error:
+            raise BadSourceError(
+                f"{self.shown}: after line {number} it cannot be read: {type(error).__name__}"
+            ) from error
+        yield batch
+
+    def close(self) -> None:
+        """See `RowSource.close`."""
+        self._stream.close()
+
+
+def _row(line: bytes, number: int) -> SourceRow:
+    try:
+        values: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return SourceRow(fault=f"line {number}: it is no JSON")
+    if not isinstance(values, Mapping):
+        return SourceRow(fault=f"line {number}: it is no JSON object")
+    return SourceRow(values=values)

@@ -1,0 +1,69 @@
+"""`RowSource`: rows in batches, each with its number and what it said."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+from attrs import field, frozen
+
+__all__ = ["BATCH", "RowSource", "SourceRow", "to_json"]
+
+#: Rows that are read at a time: some milliseconds.
+BATCH: Final = 500
+
+
+@frozen(kw_only=True)
+class SourceRow:
+    """One row of a source.
+
+    Attributes:
+        values: column → value; nested objects in JSON.
+        fault: why the row cannot be read; `None` if it can.
+    """
+
+    values: Mapping[str, Any] = field(factory=dict)
+    fault: str | None = None
+
+
+class RowSource(ABC):
+    """The rows of a source, read once from its begin to its end.
+
+    Attributes:
+        shown: the source as messages name it.
+        columns: the names of the columns; `None` where each row has names of its own.
+        textual: whether every value is the text of a cell.
+        blanks: whether an empty value is a blank cell.
+        identity: what changes when the source changes; `None` if only its rows tell.
+    """
+
+    shown: str = "rows"
+    columns: tuple[str, ...] | None = None
+    textual: bool = False
+    blanks: bool = False
+    identity: str | None = None
+
+    @abstractmethod
+    def batches(self) -> AsyncIterator[list[SourceRow]]:
+        """Yield the rows in batches."""
+
+    def close(self) -> None:  # noqa: B027  (most sources hold nothing)
+        """Close what is open."""
+
+
+def to_json(values: Mapping[str, Any]) -> bytes:
+    """Return a row as JSON, to be kept in the journal and written to the results."""
+    return json.dumps(values, default=_plain, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)

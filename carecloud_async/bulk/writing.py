@@ -1,0 +1,306 @@
+"""Write the rows of a journal: chunk by chunk, find, decide, intend, send, note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import anyio
+
+from carecloud_async.bulk.counting import RunFigures
+from carecloud_async.bulk.decide import Plan, decide
+from carecloud_async.bulk.doubt import intent_of, judge_doubt
+from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
+from carecloud_async.bulk.finding import Finder
+from carecloud_async.bulk.journal import Journal, StoredRow
+from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.pool import run_all
+from carecloud_async.bulk.registry import WriteRegistry
+from carecloud_async.bulk.sending import RowSender
+from carecloud_async.runtime.threads import run_in_thread
+
+__all__ = ["RunWriter"]
+
+T = TypeVar("T")
+
+#: Rows of a chunk. The look-ups of some 150 e-mail addresses fit in a URL.
+CHUNK: Final = 450
+#: Chunks under way at once: while one is noted the next ones are sent.
+CHUNKS: Final = 3
+#: Seconds between two looks at rows that another run is writing, or whose answer was lost: from, to.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+
+
+class RunWriter:
+    """Writes the rows of one run.
+
+    Args:
+        target: the family.
+        journal: the rows.
+        registry: the keys that runs on this machine are writing; `None` in a dry run.
+        key: the key that names a record; `None` if every row is created.
+        options: the options.
+        figures: the figures of the run.
+    """
+
+    def __init__(
+        self,
+        target: BulkTarget,
+        journal: Journal,
+        registry: WriteRegistry | None,
+        *,
+        key: Key | None,
+        options: BulkWriteOptions,
+        figures: RunFigures,
+    ) -> None:
+        self._target = target
+        self._journal = journal
+        self._registry = registry
+        self._key = key
+        self._options = options
+        self._figures = figures
+        self._width = options.concurrency or target.width
+        self._slots = anyio.Semaphore(self._width)
+        self._database = anyio.Lock()
+        self._list_read_at: float | None = None
+        self._finder = (
+            None if key is None else Finder(target, key, width=self._width, on_request=figures.count_requests)
+        )
+        self._sender = RowSender(target, on_request=figures.count_requests, on_retry=figures.count_retry)
+
+    @property
+    def finder(self) -> Finder | None:
+        """Finds records; `None` without a key."""
+        return self._finder
+
+    def list_was_read(self, at: float) -> None:
+        """Note that the journal holds what the whole list held from this time on (seconds since the epoch)."""
+        self._list_read_at = at
+
+    async def write_all(self) -> None:
+        """Write all rows that wait, and settle those in doubt, until none is left.
+
+        Raises:
+            BulkWriteError: more rows were refused than `max_refused` allows.
+            CareCloudError: the server is away or refuses the client.
+        """
+        await self._give_up_keyless()
+        pause = FIRST_PAUSE
+        while True:
+            before = self._figures.done
+            await self._write_pending()
+            left = await self._settle_doubts()
+            left += len(await self._db(partial(self._journal.pending, 1)))
+            if not left:
+                return
+            pause = FIRST_PAUSE if self._figures.done > before else min(pause * 2, LONGEST_PAUSE)
+            await self._target.clock.sleep(pause)
+
+    async def _write_pending(self) -> None:
+        turn, last, size = anyio.Lock(), 0, self._chunk_size
+
+        async def work() -> None:
+            nonlocal last
+            while True:
+                async with turn:
+                    rows = await self._db(partial(self._journal.pending, size, after=last))
+                    if not rows:
+                        return
+                    last = rows[-1].number
+                await self._write_chunk(rows)
+                self._check_refused()
+                await self._figures.tell()
+
+        # A kill leaves every intended row without a key unknown: as few as can be are intended at a time.
+        chunks = 1 if self._key is None else CHUNKS
+        await run_all([work] * chunks, width=chunks)
+
+    @property
+    def _chunk_size(self) -> int:
+        if self._target.batch is not None:
+            return MAX_BATCH
+        return self._width if self._key is None else CHUNK
+
+    async def _write_chunk(self, rows: Sequence[StoredRow]) -> None:
+        looked_at = self._list_read_at
+        found: Mapping[str, Sequence[bytes]]
+        if looked_at is None:
+            looked_at = self._target.clock.time()
+            found = await self._find(rows)
+        else:
+            found = {row.key: _from_list(row) for row in rows if row.key is not None}
+        results, plans = self._decide(rows, found)
+        if self._options.dry_run:
+            await self._finish([*results, *((row.number, _would_be(plan)) for row, plan in plans)])
+            return
+        plans = await self._claim(plans, results, looked_at=looked_at)
+        if results:
+            await self._finish(results)
+        if plans:
+            await self._send(plans)
+
+    def _decide(
+        self, rows: Sequence[StoredRow], found: Mapping[str, Sequence[bytes]]
+    ) -> tuple[list[tuple[int, RowResult]], list[tuple[StoredRow, Plan]]]:
+        results: list[tuple[int, RowResult]] = []
+        plans: list[tuple[StoredRow, Plan]] = []
+        for row in rows:
+            records = found.get(row.key, ()) if row.key is not None else ()
+            decided = self._of_earlier(row, records) or decide(
+                row.checked, records, target=self._target, key=self._key, options=self._options
+            )
+            if isinstance(decided, Plan):
+                plans.append((row, decided))
+            else:
+                results.append((row.number, decided))
+        return results, plans
+
+    def _of_earlier(self, row: StoredRow, records: Sequence[bytes]) -> RowResult | None:
+        """Return the outcome of a row that was sent before, if the record shows by now that it was done."""
+        if row.intent is None or not records:
+            return None
+        return judge_doubt(
+            row.checked, row.intent, records, target=self._target, is_settled=True, tries=row.tries
+        ).result
+
+    async def _claim(
+        self, plans: list[tuple[StoredRow, Plan]], results: list[tuple[int, RowResult]], *, looked_at: float
+    ) -> list[tuple[StoredRow, Plan]]:
+        """Claim the keys that are about to be created; drop those that another run has, look others up again."""
+        registry = self._registry
+        new = {row.key: row for row, plan in plans if plan.base is None and row.key is not None}
+        if registry is None or not new:
+            return plans
+        claims = await self._db(partial(registry.claim, list(new), looked_at=looked_at))
+        ready = [(row, plan) for row, plan in plans if row.key not in claims.busy and row.key not in claims.look_again]
+        again = [row for row, _ in plans if row.key in claims.look_again]
+        if again:
+            more, changed = self._decide(again, await self._find(again))
+            results += more
+            ready += changed
+            creating = {row.key for row, plan in changed if plan.base is None}
+            await self._release({row.key for row in again if row.key is not None} - creating, written=False)
+        return ready
+
+    async def _send(self, plans: Sequence[tuple[StoredRow, Plan]]) -> None:
+        intents = [(row.number, intent_of(plan)) for row, plan in plans]
+        await self._db(partial(self._journal.intend, intents, now=self._target.clock.time()))
+        outcomes: dict[int, RowResult | None] = {}
+
+        async def send(row: StoredRow, plan: Plan) -> None:
+            async with self._slots:
+                outcomes[row.number] = await self._sender.send(plan)
+
+        async def send_batch(part: Sequence[tuple[StoredRow, Plan]]) -> None:
+            async with self._slots:
+                sent = await self._sender.send_batch([plan for _, plan in part])
+            outcomes.update({row.number: one for (row, _), one in zip(part, sent, strict=True)})
+
+        batch = [(row, plan) for row, plan in plans if plan.kind == "batch"]
+        jobs: list[Callable[[], Any]] = [
+            partial(send_batch, batch[begin : begin + MAX_BATCH]) for begin in range(0, len(batch), MAX_BATCH)
+        ]
+        jobs += [partial(send, row, plan) for row, plan in plans if plan.kind != "batch"]
+        try:
+            await run_all(jobs, width=self._width)
+        finally:
+            # An error may have stopped the rest, which were not sent: their intents are settled by the next run.
+            with anyio.CancelScope(shield=True):
+                await self._note(plans, outcomes)
+
+    async def _note(self, plans: Sequence[tuple[StoredRow, Plan]], outcomes: Mapping[int, RowResult | None]) -> None:
+        results = [(number, one) for number, one in outcomes.items() if one is not None]
+        if self._key is None:
+            lost = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
+            results += [(number, lost) for number, one in outcomes.items() if one is None]
+        await self._finish(results)
+        done = dict(results)
+        new = {row.key: done.get(row.number) for row, plan in plans if plan.base is None and row.key is not None}
+        await self._release(
+            {key for key, one in new.items() if one is not None and one.outcome is Outcome.CREATED}, written=True
+        )
+        await self._release(
+            {key for key, one in new.items() if one is not None and one.outcome is not Outcome.CREATED}, written=False
+        )
+
+    async def _settle_doubts(self) -> int:
+        """Look up the rows whose answer was lost; return how many stay in doubt."""
+        left = 0
+        if self._finder is None:
+            return left
+        rows = await self._db(partial(self._journal.doubtful, 100_000))
+        for begin in range(0, len(rows), CHUNK):
+            chunk = rows[begin : begin + CHUNK]
+            now = self._target.clock.time()
+            found = await self._find(chunk)
+            results: list[tuple[int, RowResult]] = []
+            again: list[StoredRow] = []
+            for row in chunk:
+                assert row.intent is not None  # noqa: S101  (doubtful rows have one)
+                verdict = judge_doubt(
+                    row.checked,
+                    row.intent,
+                    found.get(row.key or "", ()),
+                    target=self._target,
+                    is_settled=now >= row.intended_at + self._target.settle_seconds,
+                    tries=row.tries,
+                )
+                if verdict.result is not None:
+                    results.append((row.number, verdict.result))
+                elif verdict.send_again:
+                    again.append(row)
+                else:
+                    left += 1
+            await self._finish(results)
+            if again:
+                # The list that was read is older than this: their chunk looks them up.
+                await self._db(partial(self._journal.withdraw, [row.number for row in again]))
+            done = {number for number, _ in results}
+            await self._release({row.key for row in chunk if row.key and row.number in done}, written=True)
+        return left
+
+    async def _give_up_keyless(self) -> None:
+        """Note the rows without a key that an earlier run may have sent: they are never sent again."""
+        reason = "the run was stopped while it was being sent, and the row has no key"
+        lost = await self._db(self._journal.keyless_doubts)
+        await self._finish([(number, RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,))) for number in lost])
+
+    async def _find(self, rows: Sequence[StoredRow]) -> Mapping[str, Sequence[bytes]]:
+        if self._finder is None:
+            return {}
+        keys = [row.checked.key for row in rows if row.checked.key is not None]
+        return await self._finder.find(keys) if keys else {}
+
+    async def _finish(self, results: list[tuple[int, RowResult]]) -> None:
+        if results:
+            await self._db(partial(self._journal.finish, results))
+            self._figures.note(results)
+
+    async def _release(self, keys: set[str], *, written: bool) -> None:
+        if self._registry is not None and keys:
+            await self._db(partial(self._registry.release, keys, written=written))
+
+    async def _db(self, work: Callable[[], T]) -> T:
+        async with self._database:
+            return await run_in_thread(work)
+
+    def _check_refused(self) -> None:
+        figures = self._figures
+        if self._options.too_many(figures.refused, max(figures.done, 1)):
+            raise BulkWriteError(
+                f"{figures.refused:,} of {figures.done:,} rows were refused, more than max_refused allows: nothing "
+                "more was sent. Correct the rows, or pass resume=True with a higher max_refused",
+                report=figures.report(resumed=False, dry_run=self._options.dry_run),
+            )
+
+
+def _from_list(row: StoredRow) -> Sequence[bytes]:
+    return () if row.base is None else (row.base,) * max(row.found, 1)
+
+
+def _would_be(plan: Plan) -> RowResult:
+    outcome = Outcome.CREATED if plan.base is None else Outcome.UPDATED
+    return RowResult(outcome=outcome, record_id=plan.record_id, changed_fields=plan.changed)

@@ -1,0 +1,135 @@
+"""`BulkWriting`: `bulk_write` and `bulk_writer` of a family."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from carecloud_async.bulk.family import BulkWrites
+from carecloud_async.resources.declare import Resource
+
+if TYPE_CHECKING:
+    from carecloud_async.bulk.report import BulkWriteReport, OnBulkProgress
+    from carecloud_async.bulk.writer import BulkWriter
+
+__all__ = ["BulkWriting"]
+
+_Path = str | os.PathLike[str]
+
+
+class BulkWriting(Resource):
+    """A family that can be written in bulk. It says how in `bulk`: the keys that name its records."""
+
+    bulk: ClassVar[BulkWrites] = BulkWrites()
+
+    async def bulk_write(
+        self,
+        source: _Path | Iterable[Any] | AsyncIterable[Any] | Any,
+        *,
+        match: str | None,
+        mode: Literal["upsert", "create", "update"] = "upsert",
+        columns: Mapping[str, str] | None = None,
+        ignore_columns: Collection[str] = (),
+        defaults: Mapping[str, Any] | None = None,
+        blank: Literal["keep", "clear"] = "keep",
+        if_unchanged: bool = False,
+        results: _Path | None = None,
+        rejects: _Path | None = None,
+        journal: _Path | None = None,
+        resume: bool = False,
+        dry_run: bool = False,
+        max_refused: float | None = None,
+        concurrency: int | None = None,
+        on_progress: OnBulkProgress | None = None,
+    ) -> BulkWriteReport:
+        """Write many records: rows in, one outcome for each, exact after a kill.
+
+        The guarantee, its limits and how it works: `carecloud_async.bulk`.
+
+        Args:
+            source: a path or fsspec URL (`.csv`, `.jsonl`, `.parquet`; `.csv.gz`, `.jsonl.zst` …); an iterable or async
+                iterable of mappings, inputs or changes; or anything with `__arrow_c_stream__` (polars, pandas,
+                pyarrow, DuckDB).
+            match: the key that names a record, such as `email`; `None` creates every row.
+            mode: `upsert` creates unknown keys and updates known ones; with `create` a known key is a `conflict`, with
+                `update` an unknown one is `refused`.
+            columns: column → field, where a column does not have the field's name (dotted, or its last part).
+            ignore_columns: columns to pass over. Any other that leads to no field is an error before anything is sent.
+            defaults: values for rows that lack them.
+            blank: an empty cell `keep`s the field as the server has it, or `clear`s it (null). In JSONL and mappings
+                null is null.
+            if_unchanged: a row whose `last_change` is older than the server's is a `conflict`.
+            results: a file of any export format: the source's columns, then `outcome`, `record_id`, `changed_fields`
+                and `reasons`, in the order of the rows.
+            rejects: a file in the source's columns with the refused rows only.
+            journal: where the run is kept while it lasts; beside a local source or the results if left out. Rows from
+                elsewhere need it, or `results`, to be resumed.
+            resume: go on where an earlier run of the same rows was stopped; without one, begin.
+            dry_run: read and decide everything and write nothing.
+            max_refused: stop when more rows are refused: a number, or below 1 a part of the rows seen, from the
+                hundredth on.
+            concurrency: requests under way at once; the client's `max_connections` if left out.
+            on_progress: called with a `BulkProgress`, ten times a second at most; may be async.
+
+        Raises:
+            BulkWriteError: it cannot start, too many rows were refused, or the disk is full.
+            CareCloudError: the server is away or refuses the client; what was done is kept, `resume=True` goes on.
+        """
+        from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
+        from carecloud_async.bulk.run import run
+        from carecloud_async.resources.bulk_target import bulk_target
+
+        options = BulkWriteOptions(
+            match=match,
+            mode=mode,
+            columns=columns or {},
+            ignore_columns=ignore_columns,
+            defaults=defaults or {},
+            blank=blank,
+            if_unchanged=if_unchanged,
+            results=results,
+            rejects=rejects,
+            journal=journal,
+            resume=resume,
+            dry_run=dry_run,
+            max_refused=max_refused,
+            concurrency=concurrency,
+            on_progress=on_progress,
+        )
+        return await run(bulk_target(self), source, options)
+
+    def bulk_writer(
+        self,
+        *,
+        match: str | None,
+        mode: Literal["upsert", "create", "update"] = "upsert",
+        columns: Mapping[str, str] | None = None,
+        ignore_columns: Collection[str] = (),
+        defaults: Mapping[str, Any] | None = None,
+        blank: Literal["keep", "clear"] = "keep",
+        if_unchanged: bool = False,
+        concurrency: int | None = None,
+    ) -> BulkWriter:
+        """Write the rows of a stream without an end, such as a queue: `async with` it, then `await writer.write(row)`.
+
+        Many tasks may write at once: rows that wait together share look-ups, and rows with the same key are written one
+        after another. The arguments are those of `bulk_write`.
+        """
+        from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
+        from carecloud_async.bulk.run import find_key
+        from carecloud_async.bulk.writer import BulkWriter
+        from carecloud_async.resources.bulk_target import bulk_target
+
+        target = bulk_target(self)
+        options = BulkWriteOptions(
+            match=match,
+            mode=mode,
+            columns=columns or {},
+            ignore_columns=ignore_columns,
+            defaults=defaults or {},
+            blank=blank,
+            if_unchanged=if_unchanged,
+            concurrency=concurrency,
+        )
+        return BulkWriter(target, key=find_key(target, match), options=options)

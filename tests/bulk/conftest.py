@@ -1,0 +1,24 @@
+"""What the tests of bulk writes share."""
+
+import pytest
+import pytest_asyncio
+from bulk_tools import connect
+
+from carecloud_async.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def registry_of_its_own(tmp_path_factory, monkeypatch):
+    """Each test has a registry of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=60, seed=1)
+
+
+@pytest_asyncio.fixture
+async def client(sandbox):
+    async with connect(sandbox) as client:
+        yield client

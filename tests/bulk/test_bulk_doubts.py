@@ -1,0 +1,224 @@
+"""Lost answers, kills and parallel runs: a keyed row is in the server once, a keyless one is never sent twice."""
+
+import anyio
+import pytest
+from bulk_tools import SOURCE, connect, counts, emails, outcomes, people, read
+
+from carecloud_async import CareCloudError, CustomerInput, OutcomeUnknownError
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.registry import WriteRegistry, registry_folder
+from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
+from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+#: Ways in which the answer to a write is lost after it was applied, and before.
+LOST = {
+    "504 after": {"status": 504, "worked": True},
+    "500 after": {"status": 500, "worked": True},
+    "cut after": {"cut": "after"},
+    "half": {"cut": "half"},
+    "garbage": {"garbage": True},
+    "page": {"html": True},
+    "504 before": {"status": 504},
+    "cut before": {"cut": True},
+}
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+async def test_a_lost_answer_makes_no_double(sandbox, fault):
+    """Rows whose create lost its answer are looked up, and sent again only if they did not happen."""
+    rows = people(6)
+    async with connect(sandbox) as client:
+        sandbox.faults.add("POST /customers", **fault, times=3, after=1)
+        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=2)
+        assert counts(report) == {"created": 6}
+        found = await emails(client)
+    assert [found[row["email"]] for row in rows] == [1] * 6
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+async def test_a_lost_answer_of_an_update(sandbox, fault):
+    """Rows whose update lost its answer end as updated, and the record holds the change."""
+    async with connect(sandbox) as client:
+        known = [one.customer_id async for one in client.customers.list()][:4]
+        sandbox.faults.add("PUT /customers/{customer_id}", **fault, times=2, after=1)
+        rows = [{"customer_id": one, "last_name": f"Changed {one[:3]}"} for one in known]
+        report = await client.customers.bulk_write(rows, match="customer_id", concurrency=1)
+        assert counts(report) == {"updated": 4}
+        for one in known:
+            record = await client.customers.get(one)
+            assert record.personal_information.last_name == f"Changed {one[:3]}"
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+async def test_a_lost_answer_of_a_batch(sandbox, fault):
+    """A batch that lost its answer is looked up, and sent again only if it did not happen."""
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{"card_number": f"88{one:06}", "card_type_id": card_type, "state": 1} for one in range(50)]
+        sandbox.faults.add("POST /cards/batch", **fault)
+        report = await client.cards.bulk_write(rows, match="card_number")
+        assert counts(report) == {"created": 50}
+        numbers = [one.card_number async for one in client.cards.list(count=500)]
+    assert sorted(one for one in numbers if one.startswith("88")) == [row["card_number"] for row in rows]
+
+
+async def test_a_row_without_a_key_is_unknown_after_a_lost_answer(sandbox):
+    """A keyless row whose answer was lost is unknown and is not sent again."""
+    async with connect(sandbox) as client:
+        sandbox.faults.add("POST /customers", status=504, worked=True, times=2)
+        report = await client.customers.bulk_write(people(5), match=None, defaults=SOURCE, concurrency=1)
+        assert counts(report) == {"created": 3, "unknown": 2}
+        found = await emails(client)
+    assert [found[row["email"]] for row in people(5)] == [1] * 5
+
+
+async def test_failures_that_did_nothing_are_repeated(sandbox):
+    """429 and refused connections are no row's fault: the request is sent again."""
+    async with connect(sandbox) as client:
+        sandbox.faults.add("POST /customers", status=429, retry_after=1, times=7)
+        report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE, concurrency=1)
+        assert counts(report) == {"created": 3}
+        assert report.retries > 0
+
+
+async def test_wrong_credentials_end_the_run_and_what_was_done_is_kept(sandbox, tmp_path):
+    """A missing right ends the run with its own error; the next run goes on, and rows created before stay created."""
+    source = tmp_path / "c.jsonl"
+    source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(20)))
+    results = tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        fault = sandbox.faults.add("POST /customers", status=403, times=None, after=7)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, concurrency=1)
+        sandbox.faults.remove(fault)
+        assert not results.exists()
+        with pytest.raises(BulkWriteError, match="resume=True"):
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results)
+        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
+        assert report.resumed
+        assert counts(report) == {"created": 20}
+        assert outcomes(results) == ["created"] * 20
+        assert all(row["record_id"] for row in read(results))
+
+
+async def test_a_resumed_run_is_the_same_run(sandbox, tmp_path):
+    """`resume=True` with other arguments or another file is refused and names what differs."""
+    source = tmp_path / "c.jsonl"
+    source.write_text('{"email":"a@example.com","language_id":"en"}\n')
+    async with connect(sandbox) as client:
+        fault = sandbox.faults.add("POST /customers", status=403, times=None)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE)
+        sandbox.faults.remove(fault)
+        with pytest.raises(BulkWriteError, match="had another mode"):
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True, mode="create")
+        source.write_text('{"email":"b@example.com","language_id":"en"}\n{}\n')
+        with pytest.raises(BulkWriteError, match="had another source"):
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
+
+
+async def test_two_runs_at_once_make_no_double(sandbox, tmp_path):
+    """The same keys in two runs at once are created once; two runs of one file are refused the second time."""
+    rows = people(40)
+    reports = []
+    async with connect(sandbox) as client:
+
+        async def run():
+            reports.append(await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=3))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            tasks.start_soon(run)
+        assert sum(one.created for one in reports) == 40
+        found = await emails(client)
+        assert [found[row["email"]] for row in rows] == [1] * 40
+
+        refused = []
+        source = tmp_path / "c.jsonl"
+        source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(30)))
+
+        async def run_file():
+            try:
+                reports.append(await client.customers.bulk_write(source, match="email", defaults=SOURCE))
+            except BulkWriteError as error:
+                refused.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_file)
+            tasks.start_soon(run_file)
+        assert len(refused) == 1
+        assert "is running" in refused[0]
+
+
+async def test_a_writer_gives_each_row_its_outcome(sandbox):
+    """Rows of many tasks share look-ups, those with one key are written one after another, none twice."""
+    async with connect(sandbox) as client:
+        results = {}
+        sandbox.faults.add("POST /customers", status=504, worked=True, times=2)
+        with client.record_calls() as calls:
+            async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
+
+                async def write(number):
+                    row = {"email": f"q{number % 10}@example.com", "language_id": "en", "first_name": f"F{number}"}
+                    results[number] = await writer.write(row)
+
+                async with anyio.create_task_group() as tasks:
+                    for number in range(20):
+                        tasks.start_soon(write, number)
+        assert sorted(one.outcome for one in results.values()) == ["created"] * 10 + ["updated"] * 10
+        found = await emails(client)
+    assert [found[f"q{one}@example.com"] for one in range(10)] == [1] * 10
+    assert len([call for call in calls if call.method == "GET"]) < 30
+
+
+async def test_a_closed_writer_refuses_rows(sandbox):
+    """A writer outside its block raises and says where to write."""
+    async with connect(sandbox) as client:
+        writer = client.customers.bulk_writer(match="email", defaults=SOURCE)
+        with pytest.raises(BulkWriteError, match="async with"):
+            await writer.write({"email": "a@example.com"})
+
+
+async def test_a_write_that_comes_late_makes_no_double(anyio_backend):
+    """A 504 whose write happens a second later is found by the look-up after it, and is not sent again."""
+    clock = FakeClock()
+    sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
+    async with connect(sandbox, clock=clock) as client:
+        sandbox.faults.add("POST /customers", status=504, late=1.0, times=3)
+        sandbox.faults.add("PUT /customers/{customer_id}", status=504, late=1.0, times=1)
+        report = await client.customers.bulk_write(people(5), match="email", defaults=SOURCE)
+        assert counts(report) == {"created": 5}
+        one = await client.customers.list().first()
+        row = {"customer_id": one.customer_id, "last_name": "Late"}
+        assert counts(await client.customers.bulk_write([row], match="customer_id")) == {"updated": 1}
+        found = await emails(client)
+    assert [found[row["email"]] for row in people(5)] == [1] * 5
+
+
+async def test_a_run_after_a_killed_one_waits_until_its_writes_have_shown_themselves(sandbox):
+    """Keys that a killed run was creating are looked up after the settle time by the next run, whatever its file."""
+    clock = FakeClock()
+    sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
+    async with connect(sandbox, clock=clock) as client:
+        # A run that is killed: its claim stays, and its write is still on its way.
+        registry = WriteRegistry(
+            registry_folder(), scope=f"{client.project.origin} customers email", clock=clock, settle_seconds=35.0
+        )
+        registry.__enter__()
+        registry.claim(["new0@example.com"], looked_at=clock.time())
+        registry._lock.release()
+        sandbox.faults.add("POST /customers", status=504, late=20.0)
+        with pytest.raises(OutcomeUnknownError):
+            await client.customers.create(
+                CustomerInput(
+                    personal_information=PersonalInformationInput(email="new0@example.com", language_id="en")
+                ),
+                customer_source=CustomerSourceInput(**SOURCE),
+            )
+        report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
+        assert counts(report) == {"created": 2, "updated": 1}
+        assert (await emails(client))["new0@example.com"] == 1
+        registry.__exit__()

@@ -1,0 +1,57 @@
+"""What families declare of their bulk writes holds against their operations and models."""
+
+import re
+
+import pytest
+from bulk_tools import connect
+
+from carecloud_async.bulk.family import field_paths
+from carecloud_async.resources import OPERATIONS
+from carecloud_async.resources.bulk_target import bulk_target
+from carecloud_async.resources.bulk_writing import BulkWriting
+from carecloud_async.resources.declare import Resource
+from carecloud_async.sandbox import Sandbox
+
+assert OPERATIONS  # loads all families
+
+
+def families(root=Resource):
+    """All classes of declared families."""
+    for cls in root.__subclasses__():
+        yield cls
+        yield from families(cls)
+
+
+WRITING = {cls for cls in families() if issubclass(cls, BulkWriting) and cls.operations}
+NOT_IN_BULK = {
+    "tokens": "credentials are not data",
+    "segments": "a segment is a name and a note, not a record with an input class",
+}
+
+
+def test_every_family_that_is_written_can_be_written_in_bulk():
+    """Every family with a create, a batch or an update takes bulk writes; the rest is named with its reason."""
+    able = {
+        cls for cls in families() if any(hasattr(getattr(cls, name, None), "declared") for name in ("create", "batch"))
+    }
+    left_out = {cls.operations[0].call.rpartition(".")[0] for cls in able - WRITING}
+    assert left_out == set(NOT_IN_BULK)
+
+
+@pytest.mark.parametrize("cls", sorted(WRITING, key=lambda cls: cls.__name__), ids=lambda cls: cls.__name__)
+def test_the_keys_of_a_family_exist(cls):
+    """Each key names a field of the record or of a create, and its filter is one of the list's."""
+    client = connect(Sandbox(customers=1))
+    family = cls(client.customers._caller, **dict.fromkeys(re.findall(r"\{(\w+)\}", cls.operations[0].path), "id"))
+    target = bulk_target(family)
+    known = set(target.settable)
+    for model in (target.reads, target.update_model):
+        known |= set() if model is None else field_paths(model)
+    if target.id_field:
+        known.add(target.id_field)
+    for key in family.bulk.keys:
+        own = [path for path in key.paths if path not in known]
+        assert key.finder or not own, (key.name, own)
+        if key.filter is not None and key.finder is None:
+            assert key.filter in family.list.declared.operation.parameters
+        assert key.finder is None or hasattr(family, key.finder)

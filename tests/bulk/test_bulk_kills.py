@@ -1,0 +1,104 @@
+"""kill -9 at any moment, with lost and late answers: every keyed row is there once, and every outcome is right."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from bulk_tools import outcomes, read
+
+from carecloud_async.sandbox import Sandbox
+
+CHILD = Path(__file__).with_name("bulk_child.py")
+
+
+def run_with_kills(tmp_path, *, kills, seed, match):
+    """Write 300 rows to a server with every kind of fault, killed several times; return the sandbox and the rows."""
+    draw = random.Random(seed)
+    sandbox = Sandbox(customers=20, seed=1)
+    for after in range(10, 3000, 40):
+        sandbox.faults.add("POST /customers", after=after + draw.randrange(30), **draw.choice(FAULTS))
+    source, results = tmp_path / "c.csv", tmp_path / "r.csv"
+    rows = [f"n{one}@example.com,N{one},en,{'no phone' if one % 50 == 7 else ''}" for one in range(300)]
+    rows = [row if one % 50 != 9 else f",N{one},en," for one, row in enumerate(rows)]
+    source.write_text("\n".join(["email,last_name,language_id,phone", *rows, ""]))
+    due, seen, limit = threading.Event(), [0], [0]
+
+    def on_request(_request):
+        seen[0] += 1
+        if seen[0] >= limit[0]:
+            due.set()
+
+    sandbox.on_request = on_request
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHILD.parent), *sys.path])}
+    command = [sys.executable, CHILD, "", str(source), str(results), match]
+    with sandbox.running() as url:
+        command[2] = url
+        for _ in range(kills):
+            limit[0] = seen[0] + draw.randrange(2, 60)
+            due.clear()
+            child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+            while not due.wait(0.02) and child.poll() is None:
+                pass
+            child.send_signal(signal.SIGKILL)
+            child.communicate(timeout=60)
+            if results.exists():
+                break
+        if not results.exists():
+            subprocess.run(command, env=environment, check=True, timeout=240, stdout=subprocess.PIPE)
+    return sandbox, read(source), results
+
+
+FAULTS = [
+    {"status": 504, "worked": True},
+    {"status": 503},
+    {"status": 504, "late": 0.3},
+    {"cut": "after"},
+    {"cut": True},
+    {"cut": "half"},
+    {"garbage": True},
+    {"html": True},
+]
+
+
+def check(sandbox, rows, results):
+    """Each keyed row is in the server once, and its outcome says so."""
+    there = Counter(
+        (record.get("personal_information") or {}).get("email")
+        for record in map(sandbox.customers.get, sandbox.customers.ids())
+    )
+    for row, result in zip(rows, read(results), strict=True):
+        assert result["email"] == row["email"]
+        if not row["email"]:
+            assert result["outcome"] == "refused"
+            continue
+        assert there[row["email"]] == (0 if result["outcome"] == "refused" else 1), (row, result)
+        assert result["outcome"] in {"created", "refused"}, result
+        assert (result["outcome"] == "refused") == bool(row["phone"]), result
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 14))])
+def test_killed_at_random_moments(tmp_path, seed):
+    """A run that is killed several times among lost and late answers ends with each keyed row in the server once."""
+    check(*run_with_kills(tmp_path, kills=4 if seed == 1 else 8, seed=seed, match="email"))
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 6))])
+def test_keyless_rows_are_never_sent_twice(tmp_path, seed):
+    """Rows without a key are in the server once or not at all after kills; those in doubt are unknown."""
+    sandbox, rows, results = run_with_kills(tmp_path, kills=3, seed=seed, match="none")
+    there = Counter(
+        (record.get("personal_information") or {}).get("last_name")
+        for record in map(sandbox.customers.get, sandbox.customers.ids())
+    )
+    found = outcomes(results)
+    for row, outcome in zip(rows, found, strict=True):
+        assert there[row["last_name"]] <= 1
+        if outcome == "created":
+            assert there[row["last_name"]] == 1
+    assert found.count("unknown") <= 3 * 20 + 20  # what was under way at each kill, and lost answers

@@ -1,0 +1,229 @@
+"""Each row has one outcome, and the server holds what it says."""
+
+import pytest
+from bulk_tools import SOURCE, counts, emails, outcomes, people, read
+
+from carecloud_async import ConfigurationError
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_new_rows_are_created_once(client, tmp_path):
+    """Rows with unknown keys are created; the same rows again are unchanged and send no write."""
+    rows = people(30)
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 30}
+    with client.record_calls() as calls:
+        again = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    assert counts(again) == {"unchanged": 30}
+    assert {call.method for call in calls} == {"GET"}
+    found = await emails(client)
+    assert all(found[row["email"]] == 1 for row in rows)
+
+
+async def test_only_what_a_row_names_is_changed(client):
+    """A row changes the fields that it names; the rest of the record stays as the server has it."""
+    before = await client.customers.list().first()
+    rows = [{"customer_id": before.customer_id, "last_name": "Changed"}]
+    report = await client.customers.bulk_write(rows, match="customer_id")
+    assert counts(report) == {"updated": 1}
+    after = await client.customers.get(before.customer_id)
+    old, new = before.to_dict(), after.to_dict()
+    assert new["personal_information"].pop("last_name") == "Changed"
+    old["personal_information"].pop("last_name")
+    for record in (old, new):
+        record.pop("last_change")
+    assert new == old
+
+
+async def test_results_hold_the_row_the_outcome_and_the_changed_fields(client, sandbox, tmp_path):
+    """Results hold the source's columns and the outcome of each row, in the order of the rows."""
+    known = [one async for one in client.customers.list(count=3)][:2]
+    source = tmp_path / "customers.csv"
+    source.write_text(
+        "email,last_name,language_id\n"
+        f"new@example.com,New,en\n{known[0].personal_information.email},Changed,en\n,Nobody,en\nnew@example.com,Twice,en\n",
+        encoding="utf-8",
+    )
+    results, rejects = tmp_path / "results.csv", tmp_path / "rejects.csv"
+    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, rejects=rejects)
+    assert counts(report) == {"created": 1, "updated": 1, "refused": 2}
+    rows = read(results)
+    assert [row["outcome"] for row in rows] == ["created", "updated", "refused", "refused"]
+    assert rows[0]["email"] == "new@example.com"
+    assert rows[0]["record_id"]
+    assert "personal_information.last_name" in rows[1]["changed_fields"]
+    assert rows[2]["reasons"] == "personal_information.email: the row has no key"
+    assert rows[3]["reasons"] == "the key stands in row 1 already"
+    assert [row["last_name"] for row in read(rejects)] == ["Nobody", "Twice"]
+    assert list(read(rejects)[0]) == ["email", "last_name", "language_id"]
+    assert oct(results.stat().st_mode)[-3:] == "600"
+    assert not list(tmp_path.glob(".*"))  # the journal is gone
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "jsonl.gz"])
+async def test_results_in_every_format(client, tmp_path, suffix):
+    """Results and rejects are written in the format of their suffix."""
+    results = tmp_path / f"results.{suffix}"
+    report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE, results=results)
+    assert report.results == str(results)
+    again = await client.customers.bulk_write(
+        [{"email": "new1@example.com"}, {"email": ""}], match="email", rejects=results
+    )
+    assert counts(again) == {"unchanged": 1, "refused": 1}
+    assert results.stat().st_size > 0
+
+
+async def test_modes(client):
+    """`create` finds a known key a conflict, `update` refuses an unknown one, and neither writes."""
+    known = (await client.customers.list().first()).personal_information.email
+    rows = [{"email": known, "last_name": "X", "language_id": "en"}, *people(1)]
+    assert counts(await client.customers.bulk_write(rows, match="email", mode="update")) == {"updated": 1, "refused": 1}
+    report = await client.customers.bulk_write(rows, match="email", mode="create", defaults=SOURCE)
+    assert counts(report) == {"conflict": 1, "created": 1}
+
+
+async def test_a_dry_run_decides_and_writes_nothing(client, sandbox, tmp_path):
+    """A dry run says what would happen, field by field, and sends no write."""
+    known = (await client.customers.list().first()).personal_information.email
+    rows = [{"email": known, "last_name": "Other"}, *people(2)]
+    results = tmp_path / "results.jsonl"
+    with client.record_calls() as calls:
+        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, dry_run=True, results=results)
+    assert report.dry_run
+    assert counts(report) == {"updated": 1, "created": 2}
+    assert read(results)[0]["changed_fields"] == ["personal_information.last_name"]
+    assert {call.method for call in calls} == {"GET"}
+
+
+async def test_blank_cells(client, tmp_path):
+    """An empty cell keeps the field; with `blank="clear"` it sends null."""
+    one = next(
+        one for one in [c async for c in client.customers.list(count=60)] if one.personal_information.pre_nominals
+    )
+    source = tmp_path / "c.csv"
+    source.write_text(f"customer_id,pre_nominals\n{one.customer_id},\n", encoding="utf-8")
+    assert counts(await client.customers.bulk_write(source, match="customer_id")) == {"unchanged": 1}
+    report = await client.customers.bulk_write(source, match="customer_id", blank="clear")
+    assert counts(report) == {"updated": 1}
+    assert not (await client.customers.get(one.customer_id)).personal_information.pre_nominals
+
+
+async def test_if_unchanged(client):
+    """A row that is older than the record is a conflict with the fields that differ; nothing is written."""
+    one = await client.customers.list().first()
+    row = {"customer_id": one.customer_id, "last_name": "Mine", "last_change": str(one.last_change)}
+    await client.customers.update(one.customer_id, {"personal_information": {"last_name": "Theirs"}})
+    stale = {**row, "last_change": "2001-01-01 00:00:00"}
+    report = await client.customers.bulk_write([stale], match="customer_id", if_unchanged=True)
+    assert counts(report) == {"conflict": 1}
+    assert (await client.customers.get(one.customer_id)).personal_information.last_name == "Theirs"
+
+
+async def test_the_server_refuses_single_rows(client, tmp_path):
+    """A row that the server refuses has its reasons and stops no other."""
+    rows = people(3)
+    rows[1]["phone"] = "+not a phone"
+    results = tmp_path / "r.jsonl"
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    assert outcomes(results) == ["created", "refused", "created"]
+    assert "phone" in read(results)[1]["reasons"][0]
+    assert report.refused == 1
+
+
+async def test_max_refused_stops_before_anything_is_sent(client):
+    """More refused rows than allowed stop the run, before a write where the check shows it."""
+    rows = [*people(2), {"email": ""}, {"email": " "}]
+    with client.record_calls() as calls, pytest.raises(Exception, match="2 of 4 rows are refused") as caught:
+        await client.customers.bulk_write(rows, match="email", defaults=SOURCE, max_refused=1)
+    assert caught.value.report.refused == 2
+    assert not [call for call in calls if call.method == "POST" and "login" not in call.path]
+
+
+async def test_an_unknown_key_names_those_that_work(client):
+    """An unknown `match=` is refused with the keys of the family."""
+    with pytest.raises(ConfigurationError, match="keys: customer_id, email, phone, external_id, card_number"):
+        await client.customers.bulk_write([], match="mail")
+
+
+async def test_an_unknown_column_is_an_error_before_anything_is_sent(client):
+    """A column that leads nowhere is an error that names the nearest field; `ignore_columns` passes it over."""
+    rows = people(1, nickname="x")
+    with pytest.raises(ConfigurationError, match="'nickname' leads nowhere"):
+        await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, ignore_columns=["nickname"])
+    assert counts(report) == {"created": 1}
+
+
+async def test_columns_lead_to_fields(client, tmp_path):
+    """`columns=` says which field a column of another name leads to."""
+    rows = [{"Mail": "z@example.com", "Jmeno": "Z", "language_id": "cs"}]
+    report = await client.customers.bulk_write(
+        rows, match="email", defaults=SOURCE, columns={"Mail": "email", "Jmeno": "personal_information.first_name"}
+    )
+    assert counts(report) == {"created": 1}
+    found = await client.customers.list(email="z@example.com").first()
+    assert found.personal_information.first_name == "Z"
+
+
+async def test_wrong_values_are_refused_with_column_and_reason(client, tmp_path):
+    """A value of the wrong kind refuses its row with the field and the reason, without the value."""
+    rows = people(2)
+    rows[0] |= {"birthdate": "31.02.1990", "gender": "neither"}
+    results = tmp_path / "r.jsonl"
+    await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    reasons = read(results)[0]["reasons"]
+    assert sorted(reasons) == [
+        "personal_information.birthdate: not a day of the calendar",
+        "personal_information.gender: not a whole number",
+    ]
+    assert outcomes(results)[1] == "created"
+
+
+async def test_required_fields_of_new_records(client, tmp_path):
+    """A row that would create a record without what the API requires is refused with the missing fields."""
+    results = tmp_path / "r.jsonl"
+    await client.customers.bulk_write([{"email": "a@example.com"}], match="email", results=results)
+    assert read(results)[0]["reasons"] == [
+        "personal_information.language_id: required",
+        "customer_source_id: required",
+    ]
+
+
+async def test_external_ids_find_customers(client):
+    """Customers are found by their id in another system; a second run finds those that the first created."""
+    rows = [
+        {"external_id": f"erp-{one}", "first_name": "E", "language_id": "en", "email": f"erp{one}@example.com"}
+        for one in range(4)
+    ]
+    report = await client.customers.bulk_write(rows, match="external_id", defaults=SOURCE)
+    assert counts(report) == {"created": 4}
+    rows[2]["first_name"] = "Changed"
+    again = await client.customers.bulk_write(rows, match="external_id", defaults=SOURCE)
+    assert counts(again) == {"unchanged": 3, "updated": 1}
+
+
+async def test_cards_go_by_the_batch_endpoint(client):
+    """Families with a batch endpoint are created by it, up to 1,000 a request; refused rows are found by halving."""
+    card_type = (await client.card_types.list().first()).card_type_id
+    rows = [{"card_number": f"99000{one:05}", "card_type_id": card_type, "state": 1} for one in range(1200)]
+    with client.record_calls() as calls:
+        report = await client.cards.bulk_write(rows, match="card_number")
+    assert counts(report) == {"created": 1200}
+    assert len([call for call in calls if call.path == "/cards/batch"]) == 2
+    assert counts(await client.cards.bulk_write(rows[:50], match="card_number")) == {"unchanged": 50}
+
+
+async def test_two_records_with_one_key_are_a_conflict(sandbox, client):
+    """Where two records have the key of a row, nothing is written."""
+    stores = sandbox.records("stores")
+    for store_id in stores.ids()[:2]:
+        stores.update(store_id, {"system_id": "twice"})
+    report = await client.stores.bulk_write([{"system_id": "twice", "name": "X"}], match="system_id")
+    assert counts(report) == {"conflict": 1}
+
+
+async def test_without_a_key_every_row_is_created(client):
+    """`match=None` creates every row, equal ones too."""
+    rows = [{"first_name": "Same", "language_id": "en"}] * 3
+    assert counts(await client.customers.bulk_write(rows, match=None, defaults=SOURCE)) == {"created": 3}

@@ -1,0 +1,171 @@
+"""Files as they come: every row is read or refused with a reason, and what cannot be read says how to mend it."""
+
+import gzip
+import re
+
+import anyio
+import pytest
+from bulk_tools import SOURCE, counts, outcomes, people, read
+
+from carecloud_async import ConfigurationError
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.sources.open import open_source
+
+pytestmark = pytest.mark.asyncio
+
+
+async def rows_of(source):
+    """All rows of a source: values and faults."""
+    opened = open_source(source)
+    try:
+        return [(dict(row.values), row.fault) async for batch in opened.batches() for row in batch]
+    finally:
+        opened.close()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+async def test_csv_of_any_delimiter_and_encoding(tmp_path, encoding, delimiter):
+    """Delimiter, byte order mark and UTF-16 are recognised."""
+    path = tmp_path / "c.csv"
+    path.write_text(delimiter.join(["email", "first_name"]) + f"\r\na@b.cz{delimiter}Žofie\r\n", encoding=encoding)
+    assert await rows_of(path) == [({"email": "a@b.cz", "first_name": "Žofie"}, None)]
+
+
+async def test_csv_of_another_code_page_says_how_to_save_it(tmp_path):
+    """A file that is not UTF-8 says so, with the line and the fix."""
+    path = tmp_path / "c.csv"
+    path.write_bytes("email,first_name\na@b.cz,Žofie\n".encode("cp1250"))
+    with pytest.raises(BulkWriteError, match="not UTF-8: save it as CSV UTF-8"):
+        await rows_of(path)
+
+
+async def test_rows_of_another_width_are_refused(tmp_path):
+    """A row with more or fewer cells than the header is refused and names both numbers."""
+    path = tmp_path / "c.csv"
+    path.write_text("a,b\n1,2\n1\n1,2,3\n\n4,5")
+    faults = [fault for _, fault in await rows_of(path)]
+    assert faults == [
+        None,
+        "the row has 1 cells where the header has 2",
+        "the row has 3 cells where the header has 2",
+        None,
+    ]
+
+
+async def test_an_open_quotation_mark_is_one_refused_row(tmp_path):
+    """A quotation mark that is not closed refuses its row and names the lines that it swallowed."""
+    path = tmp_path / "c.csv"
+    path.write_text('a,b\n1,2\n"3,4\n5,6\n')
+    found = await rows_of(path)
+    assert found[0] == ({"a": "1", "b": "2"}, None)
+    assert "lines 3 to 4: a quotation mark is not closed" in found[1][1]
+
+
+async def test_a_row_of_millions_of_cells_is_refused(tmp_path):
+    """A line longer than 16 MiB is refused; the rows after it are read."""
+    path = tmp_path / "c.csv"
+    path.write_bytes(b"a,b\n" + b"," * 17_000_000 + b"\n1,2\n")
+    found = await rows_of(path)
+    assert [fault for _, fault in found] == ["line 2: it is longer than 16 MiB", None]
+
+
+async def test_json_lines_that_are_none_are_refused(tmp_path):
+    """A line that is no JSON object is refused with its number; half a line at the end too."""
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"a": 1}\n[1]\nno\n\n{"a": 2}\n{"a": ')
+    assert await rows_of(path) == [
+        ({"a": 1}, None),
+        ({}, "line 2: it is no JSON object"),
+        ({}, "line 3: it is no JSON"),
+        ({"a": 2}, None),
+        ({}, "line 6: it is no JSON"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("c.xlsx", b"", "name the format by the suffix"),
+        ("c.csv", b"", "no header line"),
+        ("c.csv", b"a,a\n1,2\n", "'a' stands twice in the header"),
+        ("c.parquet", b"nonsense", "it is no Parquet file"),
+        ("c.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 100)[:-20], "cannot be read: EOFError"),
+        ("missing.csv", None, "No such file"),
+    ],
+)
+async def test_files_that_cannot_be_taken(tmp_path, name, content, message):
+    """A file that cannot be taken says why."""
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BulkWriteError, match=message):
+        await rows_of(path)
+
+
+async def test_spreadsheet_escapes_are_taken_back(tmp_path):
+    """The apostrophe before a formula in a spreadsheet's file is taken off; elsewhere it stays."""
+    path = tmp_path / "c.csv"
+    path.write_text("phone;note\n'+420777;'=x\n")
+    assert await rows_of(path) == [({"phone": "+420777", "note": "=x"}, None)]
+    path.write_text("phone,note\n'+420777,'=x\n")
+    assert await rows_of(path) == [({"phone": "'+420777", "note": "'=x"}, None)]
+
+
+async def test_frames_and_async_rows(client):
+    """Data frames, pyarrow tables, iterables and async iterables are sources."""
+    polars = pytest.importorskip("polars")
+    pyarrow = pytest.importorskip("pyarrow")
+
+    async def stream():
+        for row in people(3):
+            await anyio.lowlevel.checkpoint()
+            yield row
+
+    for source in (polars.DataFrame(people(3)), pyarrow.Table.from_pylist(people(3)), iter(people(3)), stream()):
+        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE)
+        assert report.created + report.unchanged == 3
+
+
+async def test_inputs_are_rows_and_records_are_not(client):
+    """Inputs of the family are rows; a record that was read is refused: it cannot tell absent from null."""
+    from carecloud_async import CustomerInput
+    from carecloud_async.models import PersonalInformationInput
+
+    one = await client.customers.list().first()
+    row = CustomerInput(personal_information=PersonalInformationInput(email="i@example.com", language_id="en"))
+    report = await client.customers.bulk_write([row], match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 1}
+    assert counts(await client.customers.bulk_write([one], match="customer_id")) == {"refused": 1}
+
+
+@pytest.mark.parametrize("source", [7, {"email": "a@example.com"}, None])
+async def test_what_is_no_source_is_refused(client, source):
+    """A single mapping, a number or nothing is no source; the error says what is."""
+    with pytest.raises(ConfigurationError, match="give a path, an iterable of rows"):
+        await client.customers.bulk_write(source, match="email")
+
+
+async def test_results_are_never_the_source(client, tmp_path):
+    """Results over the source, by path or by link, are refused before anything is read."""
+    path = tmp_path / "c.csv"
+    path.write_text("email\na@example.com\n")
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+    for results in (path, link):
+        with pytest.raises(BulkWriteError, match="are the same file"):
+            await client.customers.bulk_write(path, match="email", results=results)
+    assert path.read_text() == "email\na@example.com\n"
+
+
+async def test_faults_of_a_file_are_found_at_once(client, tmp_path):
+    """A file with thirty faults has one outcome a row and a reason for each that is refused."""
+    path = tmp_path / "c.csv"
+    good = [f"g{one}@example.com,1990-01-{one + 1:02},cs" for one in range(20)]
+    bad = [f"b{one}@example.com,1990-13-{one + 1:02},cs" for one in range(10)] + [",,cs"] * 10 + [good[0]] * 10
+    path.write_text("\n".join(["email,birthdate,language_id", *good, *bad, ""]))
+    results = tmp_path / "r.csv"
+    report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, results=results)
+    assert counts(report) == {"created": 20, "refused": 30}
+    assert outcomes(results) == ["created"] * 20 + ["refused"] * 30
+    assert all(re.match(r"[\w.]+: |the key stands in row 1", row["reasons"]) for row in read(results)[20:])
