@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 
 from carecloud_async import codec
-from carecloud_async.auth.flow import guest_flow_for
+from carecloud_async.auth.flow import external_client_auth
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.registry import IdentityHandle, IdentityRegistry
 from carecloud_async.auth.stores.base import TokenStore
@@ -291,7 +291,7 @@ class CareCloud(Families, AnyCall):
             CareCloudError: the login failed.
         """
         context = self._parts.context
-        return guest_flow_for(
+        return external_client_auth(
             context.http.family, self._parts.handle.manager, origin=context.project.origin, check=context.check
         )
 
@@ -349,7 +349,7 @@ class CareCloud(Families, AnyCall):
 
         manager, bearer = self._parts.handle.manager, None
         if isinstance(manager.provider, DeviceToken):
-            # Past the auth flow: it would make a new device token of a refusal that is about the customer.
+            # With the token named: a 401 that is about the customer must not make a new device token.
             with self._parts.context.bounded(self._parts.options.timeout, title="ping()"):
                 bearer = secret_text((await manager.get()).value)
         try:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Protocol
 
-__all__ = ["TokenWatch", "led_logins", "note_login", "watch_of", "watch_tokens"]
-
-#: The request's extension under which the auth flow finds its watch.
-_WATCH = "carecloud_watch"
+__all__ = ["TokenWatch", "led_logins", "note_login"]
 
 _led: ContextVar[list[object] | None] = ContextVar("carecloud_led_logins", default=None)
 
@@ -25,17 +22,6 @@ class TokenWatch(Protocol):
     def resent(self, headers: MutableMapping[str, str]) -> None:
         """Note that the request is about to be sent again with a new token, after a 401; headers may be added."""
         ...
-
-
-def watch_tokens(request: Any, watch: TokenWatch) -> None:
-    """Let a watch be told of a request's tokens."""
-    request.extensions[_WATCH] = watch
-
-
-def watch_of(request: Any) -> TokenWatch | None:
-    """Return the watch of a request, if it has one."""
-    found: TokenWatch | None = request.extensions.get(_WATCH)
-    return found
 
 
 @contextmanager

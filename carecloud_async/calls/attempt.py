@@ -10,8 +10,11 @@ from typing import Any, cast
 
 import anyio
 
-from carecloud_async.auth.flow import mark_sent, was_sent
+from carecloud_async.auth.flow import UNAUTHORIZED, TokenUse
 from carecloud_async.auth.login_backoff import refuses_login
+from carecloud_async.auth.manager import TokenManager
+from carecloud_async.auth.token import Token
+from carecloud_async.auth.token_watch import TokenWatch
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
 from carecloud_async.calls.outcomes import LOOK_FIRST
 from carecloud_async.calls.raw_response import RawResponse
@@ -31,6 +34,7 @@ from carecloud_async.errors import (
 )
 from carecloud_async.http.bodies import BodyTooLargeError
 from carecloud_async.http.client import HttpClient
+from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import cancellation_requested
 
@@ -72,35 +76,62 @@ class Attempt:
 
     Args:
         call: the call that it belongs to.
-        request: the family's request object.
-        auth: the family's auth flow, or `None` for a request that brings its own header or none.
+        request: the request.
+        tokens: the identity's tokens, or `None` for a request that brings its own token or none.
         clock: the clock.
+        watch: is notified of what becomes of the token, if the call is observed.
 
     Attributes:
+        request: the request.
+        sent: whether the request may have left, and was not refused for its token.
         headers: the headers of the last response, with whatever status.
     """
 
-    __slots__ = ("_auth", "_call", "_clock", "_sent_at", "headers", "request")
+    __slots__ = ("_call", "_clock", "_sent_at", "_use", "_watch", "headers", "request", "sent")
 
-    def __init__(self, call: PreparedCall, request: Any, *, auth: Any, clock: Clock) -> None:
+    def __init__(
+        self,
+        call: PreparedCall,
+        request: OutgoingRequest,
+        *,
+        tokens: TokenManager | None,
+        clock: Clock,
+        watch: TokenWatch | None = None,
+    ) -> None:
         self._call = call
-        self._auth = auth
+        self._use = None if tokens is None else TokenUse(tokens, call.title, watch=watch)
+        self._watch = watch
         self._clock = clock
         self._sent_at = clock.monotonic()
-        self.request: Any = request
+        self.request: OutgoingRequest = request
+        self.sent: bool = False
         self.headers: Mapping[str, str] | None = None
 
     async def send(self, http: HttpClient) -> RawResponse | Failure:
-        """Send the request.
+        """Send the request, and once more with a new token after a 401 that this may cure.
 
         Raises:
             CareCloudError: its login failed.
             Exception: raised by a user's own code: a provider, a hook, a transport.
         """
-        if self._auth is None:
-            mark_sent(self.request)
+        request, use = self.request, self._use
+        token: Token | None = None
         try:
-            response = await http.send(self.request, auth=self._auth)
+            if use is not None and self._call.operation.authorized:
+                token = await use.first()
+            while True:
+                if token is not None:
+                    request.set_bearer(token.value)
+                self.sent = True  # from here on, a missing response may mean that a write succeeded
+                response = await http.send(request)
+                if use is None:
+                    break
+                self.sent = response.status_code != UNAUTHORIZED  # a 401 did nothing
+                token = await use.after(response.status_code)
+                if token is None:
+                    break
+                if self._watch is not None:
+                    self._watch.resent(request.headers)
         except anyio.get_cancelled_exc_class():
             if cancellation_requested() or not http.client.is_closed:
                 raise
@@ -112,11 +143,6 @@ class Attempt:
         else:
             return self._received(response, http.family)
         return failure
-
-    @property
-    def sent(self) -> bool:
-        """Whether the request may have left."""
-        return was_sent(self.request)
 
     def timed_out(self) -> CareCloudError:
         """Return the error of an attempt that used up the time of its call."""
@@ -140,7 +166,7 @@ class Attempt:
     def _failed(self, error: Exception, http: HttpClient) -> Failure:
         """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
         sent = self.sent
-        if self._auth is not None and not sent and not http.client.is_closed:
+        if self._use is not None and not sent and not http.client.is_closed:
             # Nothing of ours was on its way: the login's own code failed, at a server of its own.
             if isinstance(error, CareCloudError) or not is_library_error(error, family=http.family, sent=True):
                 raise error
@@ -203,13 +229,23 @@ class Attempt:
         done = isinstance(error, ServerError)
         return Failure(kind=kind, error=error, may_have_happened=done, retry_after=error.retry_after)
 
+    def _refusal(self) -> str:
+        """Say what the server refused with a 401."""
+        if self._call.operation.takes_credentials:
+            return "the credentials in the call were refused"
+        if self._use is None:
+            return "the server refuses the token that the call was made with"
+        if self._use.renewed:
+            return "the server refuses a token that was just renewed"
+        return "the server refuses the token, and has just refused a new one for the same call"
+
     def _api_error(self, response: Any, status: int, body: bytes) -> ApiError:
         refused_login = self._call.login and refuses_login(status)
         hint = None
         if refused_login:
             hint = "the login was refused: check the credentials, external_application_id and project_url"
-        elif status == 401:
-            hint = "the server refuses a token that was just renewed"
+        elif status == UNAUTHORIZED:
+            hint = self._refusal()
         return parse_error(
             status,
             response.headers,

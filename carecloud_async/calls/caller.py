@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 from attrs import evolve, frozen
 
 from carecloud_async import codec
-from carecloud_async.auth.flow import flow_for
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.calls.cached_calls import CachedCalls
 from carecloud_async.calls.context import ClientContext, ViewOptions
@@ -62,7 +61,6 @@ class Caller:
         self.interface = interface
         self.options = options
         self.manager = manager
-        self._flow = None if manager is None else flow_for(context.http.family, manager)
         self._builder = RequestBuilder(context, interface, options)
         self._base_path = context.project.base_path(interface)
         self._cached: CachedCalls | None = None
@@ -78,7 +76,7 @@ class Caller:
         return Caller(self.context, interface=self.interface, options=self.options, manager=self.manager, reuses=False)
 
     @property
-    def hurried(self) -> Caller:
+    def fail_fast(self) -> Caller:
         """A caller that repeats a failed call once at most, for those that can be asked in another way."""
         retry = self.options.retry
         options = evolve(self.options, retry=evolve(retry, attempts=min(retry.attempts, 2)))
@@ -199,9 +197,9 @@ class Caller:
             offset=_number(params, "offset") if params else None,
             count=_number(params, "count") if params else None,
         )
-        auth = self._flow if operation.authorized and bearer is None else None
+        tokens = None if bearer is not None or operation.takes_credentials else self.manager
         return CallExecution(
-            context, self.options, call, builder=self._builder, auth=auth, decode=decode, slices=slices
+            context, self.options, call, builder=self._builder, tokens=tokens, decode=decode, slices=slices
         )
 
     def request_size(

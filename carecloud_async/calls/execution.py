@@ -10,7 +10,8 @@ import anyio
 from attrs import evolve
 
 from carecloud_async import codec
-from carecloud_async.auth.token_watch import note_login, watch_tokens
+from carecloud_async.auth.manager import TokenManager
+from carecloud_async.auth.token_watch import note_login
 from carecloud_async.calls.attempt import Attempt, kept_waiting
 from carecloud_async.calls.context import ClientContext, ViewOptions, at_limiter
 from carecloud_async.calls.events import (
@@ -30,12 +31,7 @@ from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.calls.wire import invalid_response, request_id
 from carecloud_async.codec.malformed import BrokenJson
-from carecloud_async.errors import (
-    CareCloudError,
-    ConfigurationError,
-    NotFoundError,
-    RequestTimeoutError,
-)
+from carecloud_async.errors import CareCloudError, ConfigurationError, NotFoundError, RequestTimeoutError
 
 T = TypeVar("T")
 
@@ -53,7 +49,7 @@ class CallExecution(Generic[T]):
         options: the view's own settings.
         call: the call.
         builder: builds its request, anew for each attempt.
-        auth: the family's auth flow, or `None` for a call that carries no token of the identity.
+        tokens: the identity's tokens, or `None` for a call that carries none of the identity's.
         decode: makes the result of a response's body; raises `codec.Malformed`.
         slices: does the same in slices, for large bodies; `None` where one slice is enough.
 
@@ -63,9 +59,9 @@ class CallExecution(Generic[T]):
     """
 
     __slots__ = (
-        "_at_limiter", "_attempt", "_auth", "_builder", "_cached", "_context", "_decode", "_failure", "_headers",
+        "_at_limiter", "_attempt", "_builder", "_cached", "_context", "_decoder", "_failure", "_headers",
         "_id", "_limiter_seconds", "_may_have_happened", "_observers", "_options", "_result", "_scope", "_slices",
-        "_start", "_started", "_statuses", "_waited", "call", "response",
+        "_start", "_started", "_statuses", "_tokens", "_waited", "call", "response",
     )  # fmt: skip
 
     _result: T
@@ -78,7 +74,7 @@ class CallExecution(Generic[T]):
         call: PreparedCall,
         *,
         builder: RequestBuilder,
-        auth: Any,
+        tokens: TokenManager | None,
         decode: Callable[[bytes], T],
         slices: Callable[[bytes], Generator[None, None, T]] | None = None,
     ) -> None:
@@ -86,8 +82,8 @@ class CallExecution(Generic[T]):
         self._options = options
         self.call: PreparedCall = call
         self._builder = builder
-        self._auth = auth
-        self._decode = decode
+        self._tokens = tokens
+        self._decoder = decode
         self._slices = slices
         self._at_limiter = False
         self._cached = False
@@ -125,11 +121,11 @@ class CallExecution(Generic[T]):
                         outcome = await self._next_attempt().send(context.http)
                         if isinstance(outcome, RawResponse):
                             if len(outcome.body) < LARGE_BODY:
-                                outcome = self._decoded(outcome)
+                                outcome = self._try_decode(outcome)
                             else:
                                 scope.deadline = math.inf  # the answer came in time
-                                outcome = await self._decoded_in_turns(outcome)
-                        wait = self._settle(outcome, ticket)
+                                outcome = await self._try_decode_in_turns(outcome)
+                        wait = self._handle_outcome(outcome, ticket)
                         if wait is None:
                             break
                         self._waited = True
@@ -179,7 +175,7 @@ class CallExecution(Generic[T]):
         self._cached, self._headers = True, response.headers
         try:
             is_small = len(response.body) < LARGE_BODY
-            outcome = self._decoded(response) if is_small else await self._decoded_in_turns(response)
+            outcome = self._try_decode(response) if is_small else await self._try_decode_in_turns(response)
         except BaseException as error:
             self.fail(error)
             raise
@@ -226,11 +222,13 @@ class CallExecution(Generic[T]):
         if self._waited:  # else the deadline stands as it was when the call began
             self._scope.deadline = anyio.current_time() + self._require_time()
         request = self._builder.build(self.call)
-        attempt = self._attempt = Attempt(self.call, request, auth=self._auth, clock=self._context.clock)
         self._statuses.append(None)
+        watch: TokenEvents | None = None
         if self._start is not None:
             notify(self._observers, "attempt_started", self._start, len(self._statuses), request.headers)
-            watch_tokens(request, TokenEvents(self._observers, self._start, len(self._statuses)))
+            watch = TokenEvents(self._observers, self._start, len(self._statuses))
+        clock, tokens = self._context.clock, self._tokens
+        attempt = self._attempt = Attempt(self.call, request, tokens=tokens, clock=clock, watch=watch)
         return attempt
 
     def _no_time_left(self) -> CareCloudError:
@@ -254,38 +252,38 @@ class CallExecution(Generic[T]):
             raise self._no_time_left()
         return left
 
-    def _settle(self, outcome: RawResponse | Failure, ticket: int) -> float | None:
+    def _handle_outcome(self, outcome: RawResponse | Failure, ticket: int) -> float | None:
         """Return the seconds to wait before the next attempt, or `None` if there is a result.
 
         Raises:
             CareCloudError: the call has failed for good.
         """
         failure = outcome if isinstance(outcome, Failure) else None
-        self._note(failure, ticket)
+        self._report_attempt(failure, ticket)
         if failure is None:
             return None
         self._may_have_happened |= failure.may_have_happened
         if self._may_have_happened and self._is_gone(failure):
-            self._take(RawResponse(204, {}, b"", self._context.clock.monotonic()))
+            self._decode(RawResponse(204, {}, b"", self._context.clock.monotonic()))
             return None
         return self._wait_before_retry(failure)
 
-    def _decoded(self, response: RawResponse) -> Failure | RawResponse:
+    def _try_decode(self, response: RawResponse) -> Failure | RawResponse:
         try:
-            self._take(response)
+            self._decode(response)
         except codec.Malformed as error:
             return self._unreadable(error, response)
         return response
 
-    async def _decoded_in_turns(self, response: RawResponse) -> Failure | RawResponse:
+    async def _try_decode_in_turns(self, response: RawResponse) -> Failure | RawResponse:
         """Decode a large body in turns with the other tasks that compute."""
         computing = self._context.computing
         try:
             if self._slices is None or len(response.body) < HUGE_BODY:
                 await computing.turn()
-                self._take(response)
+                self._decode(response)
             else:
-                self._answer(response)
+                self._store_response(response)
                 self._result = await computing.run(self._slices(response.body))
         except codec.Malformed as error:
             return self._unreadable(error, response)
@@ -298,15 +296,15 @@ class CallExecution(Generic[T]):
         failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat
         return Failure(kind=kind, error=failed, may_have_happened=True)
 
-    def _take(self, response: RawResponse) -> None:
-        self._answer(response)
-        self._result = self._decode(response.body)
+    def _decode(self, response: RawResponse) -> None:
+        self._store_response(response)
+        self._result = self._decoder(response.body)
 
-    def _answer(self, response: RawResponse) -> None:
+    def _store_response(self, response: RawResponse) -> None:
         """Keep the response that the result is made of."""
         self.response = response if len(self._statuses) < 2 else evolve(response, attempts=len(self._statuses))
 
-    def _note(self, failure: Failure | None, ticket: int) -> None:
+    def _report_attempt(self, failure: Failure | None, ticket: int) -> None:
         """Tell the rate limiter and the observers how the attempt ended."""
         attempt, limiter = self._attempt, self._context.rate_limiter
         if failure is None or failure.kind is FailureKind.INVALID_RESPONSE:

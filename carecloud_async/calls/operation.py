@@ -37,7 +37,8 @@ class Operation:
         paged: whether it takes `count` and `offset`.
         result_key: the name of the list inside `data`, for listings.
         id_field: the field that names a record of a listing; it never changes.
-        authorized: whether a token is sent. The logins and the creation of a device token send none.
+        authorized: whether a token is sent. If not, one is sent after a 401.
+        takes_credentials: whether it is a login whose 401 means the credentials in its body, and is final.
     """
 
     operation_id: str
@@ -52,6 +53,7 @@ class Operation:
     result_key: str | None = None
     id_field: str | None = None
     authorized: bool = True
+    takes_credentials: bool = False
 
     @property
     def lists(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.bodies import ACCEPT_ENCODING
-from carecloud_async.http.outgoing import OutgoingRequest, RequestForm
+from carecloud_async.http.outgoing import OutgoingRequest, RequestDefaults
 from carecloud_async.http.redaction import redacted_url
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
@@ -98,7 +98,7 @@ class RequestBuilder:
         self._urls = context.urls
         self._base_path = context.project.base_path(interface)
         self._base = context.project.origin + self._base_path
-        self._form = RequestForm(
+        self._defaults = RequestDefaults(
             context.http.family,
             origin=context.project.origin if context.http.owned else None,
             headers=self._own_headers(context.project.host, options.language),
@@ -126,21 +126,21 @@ class RequestBuilder:
             return phases
         return {"connect": timeout.connect, "read": timeout.read, "write": timeout.read, "pool": None}
 
-    def build(self, call: PreparedCall) -> Any:
-        """Return a new request, light for a client of ours, else of the family; each attempt has its own.
+    def build(self, call: PreparedCall) -> OutgoingRequest:
+        """Return a new request; each attempt has its own.
 
         Raises:
             ConfigurationError: the HTTP library does not take the path and query, or a header.
         """
         operation = call.operation
         url = self._template(operation) if self._http.owned else self._redacted(call.target, operation)
-        request = OutgoingRequest(self._form, operation.method, url, self._base_path + call.target, call.body)
+        request = OutgoingRequest(self._defaults, operation.method, url, self._base_path + call.target, call.body)
         if call.bearer is not None:
-            request.bear(call.bearer)
+            request.set_bearer(call.bearer)
         if call.headers is not None:
             for name, value in call.headers.items():
                 request.add_header(name, value)
-        return request if self._http.owned else request.whole()
+        return request
 
     def _template(self, operation: Operation) -> Any:
         key = self._base + operation.path

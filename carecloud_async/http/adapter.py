@@ -39,7 +39,7 @@ def _adapter_class(family: ModuleType, inner_family: ModuleType) -> Any:
             self._limit = max_response_bytes
 
         def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
-            return self.handle_async_request(request.whole())
+            return self.handle_async_request(request.to_httpx())
 
         async def handle_async_request(self, request: Any) -> Any:
             began = time.perf_counter()

@@ -20,6 +20,7 @@ from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.adapter import adapt_transport
 from carecloud_async.http.bodies import MAX_RESPONSE_BYTES, load, untie
 from carecloud_async.http.network import Verify, check_verify, choose_proxy
+from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.own_client import own_client_class
 from carecloud_async.http.redaction import SENDING
 from carecloud_async.http.transport import DefaultTransport
@@ -51,7 +52,7 @@ class HttpClient:
     max_response_bytes: int
     max_connections: int
 
-    def send(self, request: Any, *, auth: Any) -> Coroutine[Any, Any, Any]:
+    def send(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
         """Send a request and return the response, read to its end (unless a user's hook closed it before).
 
         Raises:
@@ -59,21 +60,20 @@ class HttpClient:
         """
         # A plain function: one frame less between the user's line and the HTTP library.
         if self.owned:
-            way: Coroutine[Any, Any, Any] = self.client.send_whole(request, auth=auth)
+            way: Coroutine[Any, Any, Any] = self.client.send_buffered(request)
             return way
-        return self._send_through_users(request, auth)
+        return self._send_through_users(request.to_httpx())
 
-    async def _send_through_users(self, request: Any, auth: Any) -> Any:
+    async def _send_through_users(self, request: Any) -> Any:
         token = SENDING.set(True)
         try:
             try:
-                response = await self.client.send(request, auth=auth, follow_redirects=False, stream=True)
+                response = await self.client.send(request, auth=None, follow_redirects=False, stream=True)
             except self.family.HTTPStatusError as error:
                 # Some give their clients a hook that calls raise_for_status. The answer is what counts.
                 response = error.response
             try:
-                for answer in (*response.history, response):
-                    self._forget_cookies(answer)
+                self._forget_cookies(response)
                 await load(response, self.family, limit=self.max_response_bytes)
             finally:
                 await response.aclose()

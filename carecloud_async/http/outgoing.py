@@ -30,7 +30,7 @@ _FRAMING = {
 }  # fmt: skip
 
 
-class RequestForm:
+class RequestDefaults:
     """What all requests of one view share.
 
     Args:
@@ -58,34 +58,34 @@ class RequestForm:
 
 
 class OutgoingRequest:
-    """One request of the SDK, as often as the auth flow sends it.
+    """One request of the SDK; it can be sent again with another token.
 
     Args:
-        form: what it shares with others.
+        defaults: what it shares with others.
         method: the verb.
         url: the family's URL, which prints as the path template.
         target: the true path and query.
         body: the body, if any.
 
     Attributes:
-        extensions: what the family's object has too; the auth flow leaves its mark there.
+        extensions: what the family's object has too.
     """
 
-    __slots__ = ("_added", "_authorization", "_body", "_form", "_target", "_whole", "extensions", "method", "url")
+    __slots__ = ("_added", "_authorization", "_body", "_defaults", "_httpx", "_target", "extensions", "method", "url")
 
-    def __init__(self, form: RequestForm, method: str, url: Any, target: str, body: bytes | None) -> None:
+    def __init__(self, defaults: RequestDefaults, method: str, url: Any, target: str, body: bytes | None) -> None:
         self.method: str = method
         self.url: Any = url
-        self.extensions: dict[str, Any] = {"timeout": form.phases}
-        if form.origin is not None:
+        self.extensions: dict[str, Any] = {"timeout": defaults.phases}
+        if defaults.origin is not None:
             # Our own transports read the true URL there; parsing one for each call would cost a tenth of it.
-            self.extensions[TARGET] = form.origin + target
-        self._form = form
+            self.extensions[TARGET] = defaults.origin + target
+        self._defaults = defaults
         self._target = target
         self._body = body or b""
         self._added: dict[str, tuple[str, str]] = {}
         self._authorization: str | None = None
-        self._whole: Any = None
+        self._httpx: Any = None
         if body is not None or method in _WITH_BODY:
             self._added["content-length"] = ("Content-Length", str(len(self._body)))
 
@@ -97,33 +97,29 @@ class OutgoingRequest:
     @property
     def origin(self) -> str:
         """The server's scheme, host and port."""
-        return self._form.origin or ""
+        return self._defaults.origin or ""
 
     def add_header(self, name: str, value: str) -> None:
         """Set a header."""
         key = name.lower()
-        is_new = key not in self._form.names and key not in _FRAMING
-        if self._whole is None and is_new and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
+        is_new = key not in self._defaults.names and key not in _FRAMING
+        if self._httpx is None and is_new and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
             self._added[key] = (name, value)
         else:
-            self.whole().headers[name] = value
+            self.to_httpx().headers[name] = value
 
-    def bear(self, token: str) -> None:
-        """Send a token of the caller's instead of one that the auth flow puts in."""
-        self._added["authorization"] = ("Authorization", f"Bearer {token}")
-
-    def authorize(self, token: str) -> None:
-        """Put the auth flow's token in, in the place of an earlier one."""
+    def set_bearer(self, token: str) -> None:
+        """Set the token, in the place of an earlier one."""
         self._authorization = value = f"Bearer {token}"
-        if self._whole is not None:
-            self._whole.headers["Authorization"] = value
+        if self._httpx is not None:
+            self._httpx.headers["Authorization"] = value
 
     @property
     def is_plain(self) -> bool:
         """Whether `wire()` gives what any library would write; nobody has looked at the family's object then."""
         return (
-            self._whole is None
-            and self._form.lines is not None
+            self._httpx is None
+            and self._defaults.lines is not None
             and self.method in _PLAIN_VERBS
             and len(self._body) < _LARGE
             and _PLAIN_TARGET.fullmatch(self._target) is not None
@@ -134,21 +130,21 @@ class OutgoingRequest:
         added = "".join([f"{name}: {value}\r\n" for name, value in self._added.values()]) if self._added else ""
         token = "" if self._authorization is None else f"Authorization: {self._authorization}\r\n"
         ending = "Content-Length: 0\r\n\r\n" if self.method == "DELETE" and not self._body else "\r\n"
-        head = f"{self.method} {self._target} HTTP/1.1\r\n{self._form.lines}{added}{token}{ending}".encode("ascii")
+        head = f"{self.method} {self._target} HTTP/1.1\r\n{self._defaults.lines}{added}{token}{ending}".encode("ascii")
         return head + self._body if self._body else head
 
-    def whole(self) -> Any:
+    def to_httpx(self) -> Any:
         """Return the family's request; the same one each time."""
-        whole = self._whole
+        whole = self._httpx
         if whole is None:
-            whole = self._whole = self._make_whole()
+            whole = self._httpx = self._make_httpx()
         return whole
 
-    def _make_whole(self) -> Any:
-        form = self._form
+    def _make_httpx(self) -> Any:
+        defaults = self._defaults
         # A stream in place of `content` spares the family from guessing headers that we know.
-        stream = form.family.ByteStream(self._body)
-        whole = form.family.Request(self.method, self.url, headers=form.headers, stream=stream)
+        stream = defaults.family.ByteStream(self._body)
+        whole = defaults.family.Request(self.method, self.url, headers=defaults.headers, stream=stream)
         whole.read()
         whole.url = self.url  # the family made a plain copy
         whole.extensions = self.extensions
@@ -171,17 +167,17 @@ class _OutgoingHeaders(MutableMapping[str, str]):
         self._request.add_header(name, value)
 
     def __getitem__(self, name: str) -> str:
-        found: str = self._request.whole().headers[name]
+        found: str = self._request.to_httpx().headers[name]
         return found
 
     def __delitem__(self, name: str) -> None:
-        del self._request.whole().headers[name]
+        del self._request.to_httpx().headers[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._request.whole().headers)
+        return iter(self._request.to_httpx().headers)
 
     def __len__(self) -> int:
-        return len(self._request.whole().headers)
+        return len(self._request.to_httpx().headers)
 
 
 def _lines(headers: list[tuple[str, str]]) -> str | None:

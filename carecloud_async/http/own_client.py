@@ -42,22 +42,17 @@ def own_client_class(family: ModuleType) -> Any:
             """No cookies, and nothing to put any in."""
             return NoCookies()
 
-        def send_whole(self, request: OutgoingRequest, *, auth: Any) -> Coroutine[Any, Any, Any]:
-            """Send a request and return its response, read to its end; to be awaited.
-
-            Args:
-                request: the request.
-                auth: the family's auth flow with a method `drive`, or `None`.
-            """
+        def send_buffered(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
+            """Send a request and return its response, read to its end; to be awaited."""
             transport = self._transport_for_url(request.url) if self._mounts else self._transport
             send = getattr(transport, "send_outgoing", None)
             if send is None or self._is_watched() or "handle_async_request" in vars(transport):
-                return self._send_watched(request.whole(), auth)
-            way: Coroutine[Any, Any, Any] = send(request) if auth is None else auth.drive(request, send)
+                return self._send_watched(request.to_httpx())
+            way: Coroutine[Any, Any, Any] = send(request)
             return way
 
-        async def _send_watched(self, request: Any, auth: Any) -> Any:
-            response = await self.send(request, auth=auth, follow_redirects=False)
+        async def _send_watched(self, request: Any) -> Any:
+            response = await self.send(request, auth=None, follow_redirects=False)
             untie(response, family)
             return response
 

@@ -23,7 +23,7 @@ from carecloud_async.http.exchange import LONGEST_HEADER, Exchanges, read_conten
 from carecloud_async.http.network import Verify, tls_context
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import true_url
-from carecloud_async.http.whole_response import WholeAnswer, whole_response
+from carecloud_async.http.whole_response import BufferedResponse, whole_response
 from carecloud_async.runtime.event_loops import on_asyncio
 
 if TYPE_CHECKING:
@@ -55,9 +55,11 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         way: CoroutineType[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
         return way
 
-    def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | WholeAnswer]:
+    def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | BufferedResponse]:
         """Send a request of the SDK that nobody watches, and read its answer to the end."""
-        way: Coroutine[Any, Any, httpx.Response | WholeAnswer] = (self._inner or self._opened()).send_outgoing(request)
+        way: Coroutine[Any, Any, httpx.Response | BufferedResponse] = (self._inner or self._opened()).send_outgoing(
+            request
+        )
         return way
 
     async def aclose(self) -> None:
@@ -165,20 +167,20 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
         return whole
 
-    async def send_outgoing(self, request: OutgoingRequest) -> httpx.Response | WholeAnswer:
+    async def send_outgoing(self, request: OutgoingRequest) -> httpx.Response | BufferedResponse:
         """Send a request of the SDK that nobody watches, as an exchange where it is plain."""
         if self._proxy is not None or not request.is_plain or not self._exchanges.may_be_made:
-            return await self.handle_async_request(request.whole())
+            return await self.handle_async_request(request.to_httpx())
         try:
             head, body = await self._exchanges.make(request, self._timeout(request))
         except BodyTooLargeError:
             raise
         except Exception as error:
-            named = self._named(error, request.whole())
+            named = self._named(error, request.to_httpx())
             if named is error:
                 raise
             raise named from error
-        return WholeAnswer(httpx, head.code, headers=head.raw_headers, content=body)
+        return BufferedResponse(httpx, head.code, headers=head.raw_headers, content=body)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         try:

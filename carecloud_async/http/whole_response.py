@@ -24,7 +24,7 @@ def whole_response(
     return _whole_class(family)(status, body=body, headers=headers, extensions=extensions, seconds=seconds)
 
 
-class WholeAnswer:
+class BufferedResponse:
     """As much of a whole response as the SDK itself looks at, for requests that nobody watches.
 
     Args:

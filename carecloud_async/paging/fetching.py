@@ -80,7 +80,7 @@ class PageFetcher(Generic[T]):
             page = await self.unread(offset, count)
             return Fetched(page=page, received=page.received)
         decode, slices = self._unread_decoder()
-        answer = await (self.caller.hurried if hurried else self.caller).execute(
+        answer = await (self.caller.fail_fast if hurried else self.caller).execute(
             self.operation,
             decode=decode,
             path_params=self.path_params,

@@ -88,7 +88,8 @@ class Options(TypedDict, total=False):
         rename: arguments that the API calls otherwise, and how.
         interfaces: where the operation exists; on both if left out.
         safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
-        authorized: whether a token is sent.
+        authorized: whether a token is sent; if not, one is sent after a 401.
+        takes_credentials: whether a 401 means the credentials in the body.
     """
 
     answer: str
@@ -99,6 +100,7 @@ class Options(TypedDict, total=False):
     interfaces: frozenset[Interface]
     safe_to_repeat: bool
     authorized: bool
+    takes_credentials: bool
 
 
 class Resource:
@@ -183,7 +185,7 @@ class Declared:
         self.answer: str | None = options.get("answer")
         self.check: Check | None = options.get("check")
         self.twice: tuple[str, ...] = options.get("twice", ())
-        signature, known = self.signature, {"interfaces", "safe_to_repeat", "authorized"}
+        signature, known = self.signature, {"interfaces", "safe_to_repeat", "authorized", "takes_credentials"}
         query = {name: signature.kinds[name] for name in signature.paging} if self.sends else signature.kinds
         self.operation: Operation = Operation(
             call="",

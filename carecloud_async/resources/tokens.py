@@ -168,5 +168,5 @@ class Tokens(Resource, call="tokens"):
             return result
         if manager is None:
             raise ConfigurationError("this client has no token of its own: name one in token_id=")
-        # Outside of the auth flow: the path changes with the token.
+        # The path changes with the token, so an attempt cannot exchange it.
         return await call_with_token(manager, operation.title, lambda token: send(token.value))

@@ -45,7 +45,14 @@ class Users(Resource, call="users"):
     async def get(self, user_id: str) -> User:
         """Return one user (`GET /users/{user_id}`). Enterprise API only."""
 
-    @posts("postUserLogin", "/users/actions/login", interfaces=ENTERPRISE_ONLY, safe_to_repeat=True, authorized=False)
+    @posts(
+        "postUserLogin",
+        "/users/actions/login",
+        interfaces=ENTERPRISE_ONLY,
+        safe_to_repeat=True,
+        authorized=False,
+        takes_credentials=True,
+    )
     async def login(self, *, user_external_application_id: str, login: str, password: str) -> UserLogin:
         """Log a user in and return the token (`POST /users/actions/login`); the client does not use it."""
 
@@ -55,6 +62,7 @@ class Users(Resource, call="users"):
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
         authorized=False,
+        takes_credentials=True,
     )
     async def sso_login(self, *, user_external_application_id: str, sso_token: str) -> UserLogin:
         """Exchange a single sign-on token (`POST /users/actions/sso-login`); the client does not use the result."""

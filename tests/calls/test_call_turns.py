@@ -115,14 +115,14 @@ async def test_decoding_is_not_cut_off_by_the_calls_deadline(monkeypatch):
     client, _ = connect([body(1000)], clock=clock, timeout=Timeout(total=5))
     async with client:
         await client.login()
-        turn = execution.CallExecution._decoded_in_turns
+        turn = execution.CallExecution._try_decode_in_turns
 
         async def late(self, response):
             clock.now += 60
             assert self._scope.deadline == float("inf")
             return await turn(self, response)
 
-        monkeypatch.setattr(execution.CallExecution, "_decoded_in_turns", late)
+        monkeypatch.setattr(execution.CallExecution, "_try_decode_in_turns", late)
         assert len((await client.customers.list(count=1000).page()).items) == 1000
 
 

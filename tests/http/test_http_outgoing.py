@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from carecloud_async import CustomerInput, CustomerSourceInput
 from carecloud_async import PersonalInformationInput as Person
 from carecloud_async.calls.events import CallObserver
-from carecloud_async.http.outgoing import OutgoingRequest, RequestForm
+from carecloud_async.http.outgoing import OutgoingRequest, RequestDefaults
 from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS
 
 pytestmark = pytest.mark.anyio
@@ -123,12 +123,12 @@ async def test_an_error_names_a_request_that_shows_no_token():
     """The exception of httpx is about the family's request, which prints as the path template."""
     async with serving(b"") as server, new_client(server.url) as client:
         headers = httpx.Headers({"Host": "h"})
-        form = RequestForm(httpx, origin=server.url, headers=headers, phases={})
+        form = RequestDefaults(httpx, origin=server.url, headers=headers, phases={})
         request = OutgoingRequest(form, "GET", httpx.URL("http://h/shown"), "/true", None)
-        request.authorize("secret")
+        request.set_bearer("secret")
         with pytest.raises(httpx.RemoteProtocolError) as caught:
-            await client.http.send_whole(request, auth=None)
-    assert caught.value.request is request.whole()
+            await client.http.send_buffered(request)
+    assert caught.value.request is request.to_httpx()
     assert caught.value.request.headers["Authorization"] == "Bearer secret"
     assert repr(caught.value.request) == "<Request('GET', 'http://h/shown')>"
 
@@ -139,7 +139,7 @@ TARGETS = st.text("/aZ09-_.~%41&=+:@,;!$'()*?#[]{}\"\\ \r\nř", max_size=30).map
 @given(target=TARGETS)
 def test_a_plain_target_is_one_that_a_session_writes_as_it_is(target):
     """What is written past the session is what yarl would have written."""
-    form = RequestForm(httpx, origin="http://h", headers=httpx.Headers({"Host": "h"}), phases={})
+    form = RequestDefaults(httpx, origin="http://h", headers=httpx.Headers({"Host": "h"}), phases={})
     request = OutgoingRequest(form, "GET", httpx.URL("http://h"), target, None)
     if request.is_plain:
         assert yarl.URL("http://h" + target, encoded=True).raw_path_qs == target

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from carecloud_async import CareCloud
-from carecloud_async.http.outgoing import OutgoingRequest, RequestForm
+from carecloud_async.http.outgoing import OutgoingRequest, RequestDefaults
 from carecloud_async.http.whole_response import whole_response
 from carecloud_async.sandbox import Sandbox
 
@@ -54,7 +54,7 @@ async def test_a_function_patched_on_the_client_itself_is_called(sandbox, monkey
 
         monkeypatch.setattr(client.http, "send", patched)
         await client.ping()
-    assert seen == ["GET", "POST"]
+    assert seen == ["POST", "GET"]
 
 
 @pytest.mark.parametrize("event", ["request", "response"])
@@ -114,11 +114,11 @@ async def test_an_error_of_the_transport_names_its_request(sandbox):
         raise httpx.ReadError("gone")
 
     async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=httpx.MockTransport(handle)) as client:
-        form = RequestForm(httpx, origin="https://x.example.com", headers=httpx.Headers(), phases={})
+        form = RequestDefaults(httpx, origin="https://x.example.com", headers=httpx.Headers(), phases={})
         request = OutgoingRequest(form, "GET", httpx.URL("https://x.example.com/"), "/", None)
         with pytest.raises(httpx.ReadError) as caught:
-            await client.http.send_whole(request, auth=None)
-    assert caught.value.request is request.whole()
+            await client.http.send_buffered(request)
+    assert caught.value.request is request.to_httpx()
 
 
 @FAMILIES

@@ -1,0 +1,91 @@
+"""Operations that need no token by the API's description: some servers want one all the same."""
+
+import attrs
+import httpx
+import pytest
+
+from carecloud_async import AuthenticationError, AuthProvider, CareCloud, RetryPolicy, Token
+from carecloud_async.resources import OPERATIONS
+from tests.contract import manifest
+from tests.contract.arguments import call_of
+from tests.sandbox.contract_shapes import body_of
+
+pytestmark = pytest.mark.anyio
+FACTS = manifest.load().operations
+OPEN = [name for name, one in OPERATIONS.items() if not one.authorized and not one.takes_credentials]
+LOGINS = [name for name, one in OPERATIONS.items() if one.takes_credentials]
+
+
+@attrs.frozen
+class Somebody(AuthProvider):
+    """An identity that makes a new token for each login."""
+
+    interface: str
+    tokens: list = attrs.field(factory=list, eq=False)
+
+    @property
+    def identity_key(self):
+        return "somebody"
+
+    async def obtain(self, send, previous):
+        self.tokens.append(f"token{len(self.tokens)}")
+        return Token(self.tokens[-1])
+
+
+def strict(sent, *accepted):
+    """A server that answers 401 to every token but the accepted ones, and to none."""
+
+    def respond(request):
+        sent.append(request.headers.get("authorization"))
+        if sent[-1] not in {f"Bearer {one}" for one in accepted}:
+            return httpx.Response(401)
+        name = request.url.path.rpartition("/")[2].replace("-", "_")
+        data = {name: [], "total_items": 0, "token_id": "t", "is_valid": True, "test_string": "x"}
+        return httpx.Response(200, json={"data": data})
+
+    return respond
+
+
+def connect(operation_id, respond, user_client=False):
+    interface = "customer" if FACTS[operation_id].interface == "customer" else "enterprise"
+    transport = httpx.MockTransport(respond)
+    options = {"http_client": httpx.AsyncClient(transport=transport)} if user_client else {"transport": transport}
+    return CareCloud("x.example.com", auth=Somebody(interface), retry=RetryPolicy(attempts=1), **options)
+
+
+async def call(client, operation_id):
+    facts = FACTS[operation_id]
+    found = call_of(client, operation_id, ids=dict.fromkeys(facts.path_names, "x"), values=body_of(facts))
+    result = found.method(**found.arguments)
+    return await (result.page() if hasattr(result, "page") else result)
+
+
+@pytest.mark.parametrize("operation_id", OPEN)
+async def test_a_server_that_wants_a_token_gets_one(operation_id):
+    """Asked without a token; after a 401 asked again with one, and with a renewed one after another 401."""
+    for accepted, shown in (("token0", [None, "Bearer token0"]), ("token1", [None, "Bearer token0", "Bearer token1"])):
+        for user_client in (False, True):
+            sent = []
+            async with connect(operation_id, strict(sent, accepted), user_client) as client:
+                await call(client, operation_id)
+            assert sent == shown
+
+
+@pytest.mark.parametrize("operation_id", OPEN)
+async def test_a_server_that_refuses_every_token_is_quoted_truly(operation_id):
+    """If the renewed token is refused too, the error says so, after three requests."""
+    sent = []
+    async with connect(operation_id, strict(sent)) as client:
+        with pytest.raises(AuthenticationError, match="just renewed"):
+            await call(client, operation_id)
+    assert sent == [None, "Bearer token0", "Bearer token1"]
+
+
+@pytest.mark.parametrize("operation_id", LOGINS)
+async def test_refused_credentials_are_sent_once(operation_id):
+    """The 401 of a login is about the credentials in its body: it is not tried again, and the error says so."""
+    sent = []
+    async with connect(operation_id, strict(sent)) as client:
+        with pytest.raises(AuthenticationError, match="credentials in the call were refused"):
+            await call(client, operation_id)
+    assert sent == [None]
