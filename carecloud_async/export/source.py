@@ -10,9 +10,9 @@ import msgspec
 from attrs import field, frozen
 
 from carecloud_async.calls.operation import Operation
-from carecloud_async.paging.auto import Auto, fixed_count
-from carecloud_async.paging.auto_plan import make_plan
-from carecloud_async.paging.page_plan import PagePlan
+from carecloud_async.paging.auto import AUTO, Auto, fixed_count
+from carecloud_async.paging.auto_plan import AutoPlan
+from carecloud_async.paging.page_plan import SPARE_PART, FixedPlan, PagePlan
 from carecloud_async.project import Project
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.cooperation import CooperativeScheduler
@@ -78,7 +78,9 @@ class ExportSource:
         Args:
             width: pages in flight.
         """
-        return make_plan(
+        if width != AUTO and self.count != AUTO:
+            return FixedPlan(width=width, count=self.count, spare=max(width // SPARE_PART, 1))
+        return AutoPlan(
             width=width, count=self.count, most_requests=self.most_requests, now=self.clock.monotonic, rate=self.rate
         )
 

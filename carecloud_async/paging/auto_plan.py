@@ -1,61 +1,100 @@
-"""`AutoPlan`: the width and the page size that bring the most records a second, found while the list is read.
+"""`AutoPlan`: finds a width and a page size for `"auto"` while the list is read.
 
-The first page comes alone and asks for `FIRST` records: a server that caps pages below shows it at once. Eight larger
-ones at a time follow, and from there `hill_climb` goes on. Once it has settled, the numbers stay until the throughput
-has clearly changed for several flights in a row, and each new search makes the next one wait longer.
-
-The plan runs the search: `hill_climb` says what to try, `delivery_rate` measures it, `auto_bounds` and `trusted_count`
-say how far it may go, and `throughput_watch` when to begin anew.
+The first page comes alone and asks for `FIRST` records: a server that caps pages shows it at once. `WIDTH` larger pages
+at a time follow. Then the page size is doubled, and after it the number of requests at once, as long as the pages of a
+flight (as many as are under way at once) do not bring fewer records a second. A step that does is taken back, and
+tried again some flights later. A page that takes too long halves the page size; so does a failure at a new size.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
+
+from attrs import define, evolve, frozen
 
 from carecloud_async.errors import CareCloudError, RateLimitError
-from carecloud_async.paging.auto import AUTO, Auto
-from carecloud_async.paging.auto_bounds import AutoBounds
-from carecloud_async.paging.delivery_rate import DeliveryRate, PendingRequest, Sample, Trial
-from carecloud_async.paging.hill_climb import (
-    LARGE,
-    Search,
-    SearchBounds,
-    Setting,
-    Try,
-    search,
-    search_behind_one_page,
-    search_while_held,
-)
-from carecloud_async.paging.page_plan import Fetched, FixedPlan, PagePlan, Send
-from carecloud_async.paging.throughput_watch import ThroughputWatch
-from carecloud_async.paging.trusted_count import may_be_too_large
+from carecloud_async.paging.auto import AUTO, DEFAULT_COUNT, Auto
+from carecloud_async.paging.page_plan import SPARE_PART, Fetched, Send
+from carecloud_async.paging.trusted_count import TrustedCount, may_be_too_large
 
-__all__ = ["FIRST", "AutoPlan", "make_plan"]
+__all__ = ["BUDGET", "FIRST", "PAGE_BYTES", "TOO_LONG", "WIDTH", "AutoPlan"]
 
 P = TypeVar("P")
 
-#: The records of the first page.
-FIRST = 200
-#: The records of the pages behind it at least.
-_SECOND = 400
-#: They are larger, up to `LARGE`, where they come in so many seconds even if each record has its price.
-_QUICK = 0.08
-#: One page for five in flight may lie waiting beside them. More would be lost when an export is killed.
-_PART = 5
-#: The flights in a row that must show a change, before the first new search.
-_PATIENCE = 3
+_Step: TypeAlias = Literal["count", "width"]
+_NEXT: Final[dict[_Step, _Step | None]] = {"count": "width", "width": None}
+
+#: The records of the first page, and the number of requests at once after it.
+FIRST, WIDTH = 200, 8
+#: The records of the second pages: as many as come in `_QUICK` seconds if each takes as long as on the first page.
+_LEAST_SECOND, _MOST_SECOND, _QUICK = 400, 1000, 0.08
+#: The bytes of a page at most, and of all pages in flight together; 20 pages of 1,000 customers are 26 MB.
+PAGE_BYTES, BUDGET = 8 * 2**20, 32 * 2**20
+#: A page that takes more seconds halves the page size; reads have a timeout of 30. Above `_SLOW` seconds none grows.
+TOO_LONG, _SLOW = 5.0, 1.0
+#: The part of the throughput that a doubled number must bring. Fewer requests are worth a small loss; more requests at
+#: once burden the server and need a gain.
+_WORTH: Final[dict[_Step, float]] = {"count": 0.95, "width": 1.1}
+#: Pages of which each takes so much longer for a record than the first one, alone and smaller, are too large.
+_DEARER = 1.1
+#: A smaller step is not worth a trial.
+_LEAST_STEP = 1.25
+#: The flights until both numbers are tried again; doubled each time.
+_PATIENCE = 16
+#: Requests beyond those that keep the rate limiter busy (Little's law) would only wait.
+_AMPLE = 1.5
+#: The seconds of a page at least: a clock that a test moves may stand still while one comes.
+_SHORTEST = 1e-6
 
 
-def make_plan(
-    *,
-    width: int | Auto,
-    count: int | Auto,
-    most_requests: int,
-    now: Callable[[], float],
-    rate: Callable[[], float | None] = lambda: None,
-) -> PagePlan:
-    """Return the plan for one reading of a list.
+@frozen(kw_only=True)
+class _Setting:
+    """A width and a page size."""
+
+    width: int
+    count: int
+
+
+@define(eq=False)
+class _Flight:
+    """The pages that were asked for with one setting, and how long they took.
+
+    Attributes:
+        setting: the setting.
+        to_skip: the pages not to count: the first ones of an idle server wait less than those that follow.
+        is_alone: whether it is the first page, which waits for no other.
+        pages, records, seconds: sums over the pages that count.
+        fastest: the seconds a record of the fastest page.
+    """
+
+    setting: _Setting
+    to_skip: int = 0
+    is_alone: bool = False
+    pages: int = 0
+    records: int = 0
+    seconds: float = 0.0
+    fastest: float = math.inf
+
+    def add(self, received: int, seconds: float) -> None:
+        """Note a page."""
+        self.fastest = min(self.fastest, seconds / received)
+        if self.to_skip:
+            self.to_skip -= 1
+            return
+        self.pages += 1
+        self.records += received
+        self.seconds += seconds
+
+    def throughput(self, rate: float | None) -> float:
+        """Return records a second (Little's law), at most those that the rate limiter lets pass."""
+        throughput = self.setting.width * self.records / self.seconds
+        return throughput if rate is None else min(throughput, rate * self.setting.count)
+
+
+class AutoPlan:
+    """Finds the width, the page size, or both, for one reading of a list.
 
     Args:
         width: the user's number of requests at once, or `auto`.
@@ -64,13 +103,6 @@ def make_plan(
         now: returns the time of the monotonic clock.
         rate: returns the requests a second that the rate limiter lets pass; `None` while it holds none back.
     """
-    if width != AUTO and count != AUTO:
-        return FixedPlan(width=width, count=count, spare=max(width // _PART, 1))
-    return AutoPlan(width=width, count=count, most_requests=most_requests, now=now, rate=rate)
-
-
-class AutoPlan:
-    """Finds the width, the page size, or both; see `make_plan` for the arguments."""
 
     def __init__(
         self,
@@ -82,144 +114,159 @@ class AutoPlan:
         rate: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._now = now
-        self._delivery = DeliveryRate()
-        self._bounds = AutoBounds(width=width, count=count, most_requests=most_requests, rate=rate)
-        self._setting = self._bounds.first(FIRST)
-        self._trial = Trial(1)
-        self._pace = 0.0
-        self._search: Search | None = None
-        self._watch: ThroughputWatch | None = None
-        self._patience = _PATIENCE
+        self._rate = rate
+        self._most_requests = max(most_requests, 1)
+        self._is_width_fixed = width != AUTO
+        self.is_fixed: bool = count != AUTO
+        self._setting = _Setting(
+            width=min(WIDTH, self._most_requests) if width == AUTO else width,
+            count=FIRST if count == AUTO else count,
+        )
+        self._trusted = TrustedCount()
+        self._record_bytes = 0.0
+        self._page_seconds = 0.0
+        self._flight: _Flight | None = None
+        self._before: _Flight | None = None
+        self._step: _Step | None = "count"
+        self._patience = self._waiting = _PATIENCE
 
     @property
     def width(self) -> int:
         """See `PagePlan.width`."""
-        return self._bounds.width(self._setting)
+        if self._is_width_fixed:
+            return self._setting.width
+        most = min(self._setting.width, self._busy_width)
+        if not self.is_fixed and self._record_bytes:
+            most = min(most, BUDGET / (self._record_bytes * self.count))
+        return max(int(most), 1)
 
     @property
     def count(self) -> int:
         """See `PagePlan.count`."""
-        return self._bounds.count(self._setting)
+        return self._setting.count if self.is_fixed else max(min(self._setting.count, self._most_records), 1)
 
     @property
     def spare(self) -> int:
         """See `PagePlan.spare`."""
-        # Pages of several sizes take turns during a search: the small ones must not wait for a large one.
-        return max(self.width // _PART, 1) if self.settled else self.width
+        # Pages of two sizes take turns during a trial: the small ones must not wait for a large one.
+        return self.width if self._step else max(self.width // SPARE_PART, 1)
 
     @property
-    def is_fixed(self) -> bool:
-        """See `PagePlan.is_fixed`."""
-        return self._bounds.is_count_fixed
+    def _most_records(self) -> int:
+        width = self._setting.width if self._is_width_fixed else 1
+        memory = min(PAGE_BYTES, BUDGET / width) / self._record_bytes if self._record_bytes else math.inf
+        return int(min(self._trusted.most, memory))
 
     @property
-    def settled(self) -> bool:
-        """Whether the search is over."""
-        return self._watch is not None
+    def _busy_width(self) -> float:
+        """The requests at once that keep the rate limiter busy."""
+        rate = self._rate()
+        return math.inf if rate is None or not self._page_seconds else _AMPLE * rate * self._page_seconds + 1
 
     async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
         """See `PagePlan.request`."""
-        trusted, hurried = self._bounds.trusted, True
+        trusted, fail_fast = self._trusted, True
         while True:
             asked = wanted if self.is_fixed else min(wanted, trusted.most)
             untried = not self.is_fixed and trusted.is_untried(asked)
-            request = self._delivery.begin(asked, trial=self._trial, now=self._now())
+            flight, began = self._flight, self._now()
             try:
-                found = await send(asked, untried and hurried)
+                found = await send(asked, untried and fail_fast)
             except CareCloudError as error:
-                if untried and hurried and isinstance(error, RateLimitError):
-                    hurried = False  # it says nothing of the size: the same once more, with patience
+                if untried and fail_fast and isinstance(error, RateLimitError):
+                    fail_fast = False  # it says nothing of the size: the same once more, with patience
                 elif untried and may_be_too_large(error):
-                    hurried = True
+                    fail_fast = True
                     trusted.on_failure()
                 else:
                     raise
             else:
-                self._note(request, found)
+                trusted.on_page(asked, found.received, at_end=found.at_end)
+                if found.received:
+                    self._note(flight, asked, began, found)
                 return asked, found.page
 
-    def _note(self, request: PendingRequest, found: Fetched[P]) -> None:
-        bounds, received = self._bounds, found.received
-        bounds.budget.add(received, found.size)
-        bounds.trusted.on_page(request.asked, received, at_end=found.at_end)
-        sample = self._delivery.end(request, received, now=self._now(), sent_at=found.sent_at)
-        if sample is None:
-            return
-        if self._search is None:
-            self._learn_pace(sample.pace, received)
-            self._start(self._first_search())
-        elif self.is_fixed or request.asked >= min(request.trial.count, bounds.trusted.most):
-            self._measure(request.trial, sample)
-        if not self.is_fixed and bounds.budget.is_outgrown(received, found.size):
-            bounds.budget.restart(received, found.size)
-            self._start(self._new_search())
+    def _note(self, flight: _Flight | None, asked: int, began: float, found: Fetched[P]) -> None:
+        # Large records bound pages at once; when smaller ones follow, pages grow again.
+        self._record_bytes = max(found.size / found.received, 0.9 * self._record_bytes)
+        self._page_seconds = seconds = max(self._now() - max(began, found.sent_at or began), _SHORTEST)
+        if self._flight is None:
+            self._begin_after_first(found.received)
+        elif flight is self._flight and asked >= min(flight.setting.count, self._trusted.most):
+            flight.add(found.received, seconds)
+            if seconds > TOO_LONG:
+                self._halve()
+            elif flight.pages >= flight.setting.width or self._is_too_large(flight):
+                self._judge(flight)
 
-    def _measure(self, trial: Trial, sample: Sample) -> None:
-        if trial is not self._trial:
-            trial.add(sample)  # it is over, but its figures sharpen
-        elif self._watch is not None:
-            if self._watch.has_changed(sample.rate):
-                self._patience *= 2
-                self._start(self._new_search())
-        elif trial.add(sample) and (under_way := self._search) is not None:
-            self._learn_pace(trial.outcome().pace, self.count)
-            self._go_on(lambda: under_way.send(trial.outcome))
-
-    def _learn_pace(self, pace: float, records: int) -> None:
-        self._pace = pace
-        self._bounds.limiter.latency = pace * records
-
-    def _first_search(self) -> Search:
-        """Return the search behind the first page."""
-        pace, setting, bounds = self._pace, self._setting, self._search_bounds
-        width = self._bounds.width_of_search(setting)
-        if self._bounds.limiter.is_scarce(width):
-            return search_while_held(self._within_bounds(width, setting.count), bounds, pace=pace)
-        start = self._within_bounds(width, max(min(int(_QUICK / pace), LARGE), _SECOND))
-        if start.count > setting.count and not self.is_fixed:
-            return search_behind_one_page(start, bounds, pace=pace)
-        return search(start, bounds, clean=False)
-
-    def _new_search(self) -> Search:
-        """Return a search from where it stands."""
-        width = self._bounds.width_of_search(self._setting)
-        return search(self._within_bounds(width, self._setting.count), self._search_bounds)
-
-    def _within_bounds(self, width: int, count: int) -> Setting:
-        most = count if self.is_fixed else self._most_records(width, self._pace)
-        return Setting(width=width, count=max(min(count, most), 1))
+    def _begin_after_first(self, received: int) -> None:
+        self._before = first = self._use(self._setting)
+        first.is_alone = True
+        first.add(received, self._page_seconds)
+        seconds, most = (_SLOW, self._most_records) if self._is_limited else (_QUICK, _MOST_SECOND)
+        count = self.count if self.is_fixed else min(max(int(seconds / first.fastest), _LEAST_SECOND), most)
+        flight = self._use(evolve(self._setting, count=count))
+        flight.to_skip = 0 if self._is_limited else flight.setting.width
 
     @property
-    def _search_bounds(self) -> SearchBounds:
-        return SearchBounds(
-            most_records=self._most_records,
-            most_requests=self._bounds.most_requests,
-            requests_per_second=self._bounds.limiter.requests_per_second,
+    def _is_limited(self) -> bool:
+        """Whether the rate limiter bounds the requests at once."""
+        return self._busy_width < self._setting.width
+
+    def _judge(self, flight: _Flight) -> None:
+        """Keep what was tried or take it back, and try the next step."""
+        if self._step is None:
+            self._waiting -= 1
+            self._step = None if self._waiting else "count"
+        elif self._before is not None and self._is_worse(flight, self._before, self._step):
+            flight, self._step = self._before, _NEXT[self._step]
+        while self._step is not None:
+            larger = self._larger(flight, self._step)
+            if larger is not None:
+                self._before = flight
+                self._use(larger)
+                return
+            self._step = _NEXT[self._step]
+            if self._step is None:
+                self._rest()
+        self._use(flight.setting)
+
+    def _is_worse(self, flight: _Flight, before: _Flight, step: _Step) -> bool:
+        if before.is_alone and step == "count" and not self._is_limited:
+            return self._is_too_large(flight)
+        rate = self._rate()
+        return flight.throughput(rate) < _WORTH[step] * before.throughput(rate)
+
+    def _is_too_large(self, flight: _Flight) -> bool:
+        """Return whether each page of the second flight took longer for a record than the first page of all."""
+        first = self._before if self._before and self._before.is_alone and not self._is_limited else None
+        return first is not None and not flight.to_skip and flight.fastest > _DEARER * first.fastest
+
+    def _larger(self, flight: _Flight, step: _Step) -> _Setting | None:
+        """Return the next setting to try; `None` if there is none."""
+        is_fixed, most = (
+            (self.is_fixed, self._most_records) if step == "count" else (self._is_width_fixed, self._most_requests)
         )
+        value = min(2 * getattr(flight.setting, step), most)
+        too_small = value < _LEAST_STEP * getattr(flight.setting, step)
+        if is_fixed or too_small or flight.seconds > _SLOW * flight.pages:
+            return None
+        return evolve(flight.setting, **{step: value})
 
-    def _most_records(self, width: int, pace: float) -> int:
-        return self._bounds.most_records(min(width, self.width), pace)
+    def _halve(self) -> None:
+        """Ask for half as many records, or where those are few for half as many pages at once."""
+        self._rest()
+        if self.count > DEFAULT_COUNT and not self.is_fixed:
+            self._use(evolve(self._setting, count=max(self.count // 2, DEFAULT_COUNT)))
+        elif not self._is_width_fixed:
+            self._use(evolve(self._setting, width=max(self.width // 2, 1)))
 
-    def _start(self, begun: Search) -> None:
-        self._search, self._watch = begun, None
-        self._go_on(lambda: next(begun))
+    def _rest(self) -> None:
+        """Keep the numbers for some flights."""
+        self._before, self._step, self._waiting = None, None, self._patience
+        self._patience *= 2
 
-    def _go_on(self, step: Callable[[], Try]) -> None:
-        """Try what the search says next, or settle on what it ended with."""
-        try:
-            self._try(step())
-        except StopIteration as end:
-            self._try(Try(setting=end.value))
-            self._watch = ThroughputWatch(width=self.width, patience=self._patience)
-
-    def _try(self, tried: Try) -> None:
-        self._setting = tried.setting
-        self._bounds.budget.hold()
-        self._trial = Trial(
-            self.width,
-            count=tried.setting.count,
-            before=tried.before,
-            beats=tried.beats,
-            clean=tried.clean,
-            scarce=self._bounds.limiter.is_scarce(tried.setting.width),
-        )
+    def _use(self, setting: _Setting) -> _Flight:
+        self._setting = setting
+        self._flight = _Flight(_Setting(width=self.width, count=self.count))
+        return self._flight

@@ -10,9 +10,12 @@ from typing import Generic, Protocol, TypeVar
 
 from attrs import frozen
 
-__all__ = ["Fetched", "FixedPlan", "PagePlan", "Send"]
+__all__ = ["SPARE_PART", "Fetched", "FixedPlan", "PagePlan", "Send"]
 
 P = TypeVar("P")
+
+#: One page for so many in flight may lie waiting beside them. More would be lost when an export is killed.
+SPARE_PART = 5
 
 
 @frozen(kw_only=True)
@@ -73,20 +76,12 @@ class PagePlan(Protocol):
 
 @frozen(kw_only=True)
 class FixedPlan:
-    """The numbers that a user gave.
-
-    Attributes:
-        width, count, spare: see `PagePlan`.
-    """
+    """The numbers that a user gave; see `PagePlan` for the attributes."""
 
     width: int
     count: int
     spare: int = 0
-
-    @property
-    def is_fixed(self) -> bool:
-        """See `PagePlan.is_fixed`."""
-        return True
+    is_fixed: bool = True
 
     async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
         """See `PagePlan.request`."""

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, RateLimit, RetryPolicy, ServerError
-from carecloud_async.paging.auto_bounds import PAGE_BYTES
-from carecloud_async.paging.auto_plan import FIRST
+from carecloud_async.paging.auto_plan import FIRST, PAGE_BYTES
 from carecloud_async.paging.fetching import raw_keys
 from carecloud_async.paging.iterators import Page
 from carecloud_async.paging.page_plan import Fetched
