@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import anyio
 from attrs import evolve
 
 from carecloud_async.auth.provider import AuthProvider, LoginReply, SendLogin
@@ -19,6 +18,7 @@ from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activ
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.secret_text import conceal, conceal_body
+from carecloud_async.runtime.uninterrupted import await_uninterrupted
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -202,9 +202,12 @@ class TokenRefresher:
         keys = self._index.pop(token.value)
         if self.provider.stored:
             keys |= {self._key}
-        with anyio.move_on_after(SAVE_SECONDS, shield=True):
+
+        async def discard() -> None:
             for key in keys:
                 await self._store.discard(key, token.value)
+
+        await await_uninterrupted(discard, seconds=SAVE_SECONDS)
 
     def _is_newer(self, stored: StoredToken, current: Token | None) -> bool:
         if current is not None and stored.value == current.value:
@@ -246,8 +249,7 @@ class TokenRefresher:
         start, seconds = self._lifetime(token, exchange.last)
         # From here on the token exists at the server. Losing it to a cancellation would cost the next caller a login,
         # and a device its token.
-        with anyio.move_on_after(SAVE_SECONDS, shield=True):
-            await self._save(token, seconds)
+        await await_uninterrupted(lambda: self._save(token, seconds), seconds=SAVE_SECONDS)
         return self._activate(token, seconds=seconds, start=start)
 
     async def _ask_provider(self, exchange: LoginExchange, previous: Token | None) -> Token:

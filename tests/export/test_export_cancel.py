@@ -29,8 +29,8 @@ def run(*arguments):
         ("jsonl", "shuffled"),
         ("csv", "shuffled"),
         ("parquet", "shuffled"),
-        ("gz", "shuffled"),
-        ("csv", "id"),
+        pytest.param("gz", "shuffled", marks=pytest.mark.thorough),
+        pytest.param("csv", "id", marks=pytest.mark.thorough),
         ("arrow", "id"),
     ],
 )

@@ -1,0 +1,49 @@
+"""Awaiting that must come to its end: what was begun at the server or in a store is finished before a cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from carecloud_async.runtime.event_loops import on_asyncio
+
+__all__ = ["await_uninterrupted"]
+
+
+async def await_uninterrupted(work: Callable[[], Awaitable[None]], *, seconds: float) -> None:
+    """Await `work` to its end, for some seconds at most, whatever cancels the caller meanwhile.
+
+    A scope that was cancelled ends its block at the next checkpoint, and `asyncio.Task.cancel()`, which passes anyio's
+    shields, is raised when the work has ended.
+
+    Args:
+        work: makes what is awaited; on asyncio it runs in a task of its own.
+        seconds: the time it has; afterwards it is cancelled.
+
+    Raises:
+        Exception: whatever `work` raises, unless the caller was cancelled by `Task.cancel()`.
+    """
+
+    async def bounded() -> None:
+        with anyio.move_on_after(seconds, shield=True):
+            await work()
+
+    if not on_asyncio():
+        await bounded()
+        return
+    import asyncio  # what runs
+
+    task = asyncio.create_task(bounded())
+    cancelled: BaseException | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not log it
+        raise cancelled
+    task.result()
