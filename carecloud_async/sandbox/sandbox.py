@@ -182,7 +182,7 @@ class Sandbox:
     async def serving(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
         """The same for async code, on asyncio and on trio: `async with sandbox.serving() as url:`."""
         running = self.running(host=host, port=port)
-        url = await anyio.to_thread.run_sync(running.__enter__)
+        url = running.__enter__()  # in place, some milliseconds: in a thread, `Task.cancel()` would leave it alone
         try:
             yield url
         finally:

@@ -21,7 +21,6 @@ from auth_tools import (
 
 from carecloud_async import AuthenticationError, RequestTimeoutError, ServerError, Token
 from carecloud_async.auth import manager as manager_module
-from carecloud_async.auth.stores import MemoryTokenStore
 
 CROWD = 300
 
@@ -379,32 +378,6 @@ async def test_asyncios_own_cancellation_at_every_await(tmp_path):
             break
     else:
         pytest.fail("the call never came to its end")
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("cancels", [1, 3])
-async def test_a_token_that_is_being_saved_survives_task_cancel(cancels):
-    """`Task.cancel()` while a fresh token is saved, once or again, loses no login: the next caller finds the token."""
-    saving, go_on = asyncio.Event(), asyncio.Event()
-
-    class SlowStore(MemoryTokenStore):
-        async def save(self, key, token):
-            saving.set()
-            await go_on.wait()
-            await super().save(key, token)
-
-    sandbox = make_sandbox()
-    async with connect(sandbox, token_store=SlowStore()) as client:
-        task = asyncio.create_task(total(client))
-        await saving.wait()
-        for _ in range(cancels):
-            task.cancel()
-            await asyncio.sleep(0)
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await total(client)
-    assert sandbox.logins == 1
 
 
 @pytest.mark.asyncio

@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
+import carecloud_async
 from carecloud_async.runtime.threads import (
     ThreadLimit,
     run_in_thread,
@@ -224,3 +226,15 @@ async def test_abandoned_work_goes_on_alone():
             scope.cancel()
     assert not work.ended
     work.go.set()
+
+
+def test_threads_are_used_through_one_module():
+    """No other module asks anyio or asyncio for a thread: their awaits end before the thread does."""
+    package = Path(carecloud_async.__file__).parent
+    using = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if any(name in path.read_text(encoding="utf-8") for name in ("to_thread", "run_in_executor"))
+    }
+    # The sandbox imports nothing of the client, and its server's end is waited for by nothing else.
+    assert using == {"runtime/threads.py", "sandbox/sandbox.py"}

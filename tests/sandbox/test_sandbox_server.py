@@ -1,7 +1,9 @@
 """The server around the operations: paths, bodies, headers, what is noted, and how it is reached."""
 
+import asyncio
 import gc
 import socket
+import threading
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -166,3 +168,21 @@ def _peer(one):
         return one.getpeername()
     except OSError:  # it listens
         return None
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_serving_that_is_cancelled_ends_its_server(anyio_backend):
+    """`Task.cancel()` at any step of `serving` leaves no server running."""
+
+    async def serve():
+        async with Sandbox(customers=1).serving():
+            await asyncio.sleep(60)
+
+    for steps in range(1, 6):
+        task = asyncio.create_task(serve())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert "carecloud-sandbox" not in {thread.name for thread in threading.enumerate()}
