@@ -246,6 +246,8 @@ class Attempt:
             hint = "the login was refused: check the credentials, external_application_id and project_url"
         elif status == UNAUTHORIZED:
             hint = self._refusal()
+        elif status == 414:
+            hint = "the server finds the query too long: give fewer values, or iterate the listing, which asks in parts"
         return parse_error(
             status,
             response.headers,

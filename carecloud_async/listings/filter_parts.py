@@ -22,8 +22,8 @@ __all__ = ["FilterParts", "Params"]
 
 Params: TypeAlias = Mapping[str, Any]
 
-#: What paging adds to a query at most.
-_PAGING = {"count": 10**6, "offset": 10**9}
+#: What paging and the order of an export add to a query at most.
+_PAGING = {"count": 10**6, "offset": 10**9, "sort_field": "x" * 50, "sort_direction": "DESC"}
 
 
 @frozen(kw_only=True, repr=False)

@@ -84,7 +84,7 @@ def open_list(client: Any, operation: Operation, **params: Any) -> Listing[Any]:
     missing = missing_filters(operation, method, params)
     if missing:
         raise ConfigurationError(f"{name} can be listed only with the filters {', '.join(missing)}: give them")
-    unknown = sorted(one for one in params if one.rstrip("_") not in operation.parameters)
+    unknown = sorted(one for one in params if one not in operation.parameters)
     if unknown:
         raise ConfigurationError(f"{name} has no filter {unknown[0]}{did_you_mean(unknown[0], operation.parameters)}")
     listing: Listing[Any] = method(**params)

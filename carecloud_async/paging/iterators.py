@@ -118,7 +118,7 @@ class LazyPage(ReceivedPage[T]):
 
 
 #: Pages of nothing but nulls, one after the other, that are taken for a list without an end.
-MAX_BARREN_PAGES = 10
+MAX_EMPTY_PAGES = 10
 
 P = TypeVar("P")
 
@@ -143,7 +143,7 @@ class CycleDetector(Generic[P]):
         self._seen: Set[Any] = frozenset()
         self._number = 0
         self._repeats = 0
-        self._barren = 0
+        self._empty = 0
 
     @property
     def sure(self) -> bool:
@@ -157,9 +157,9 @@ class CycleDetector(Generic[P]):
             ResponseError: several pages in a row held no record at all, so that the list has no end.
         """
         first = next(self._keys(pages), None)
-        self._barren = 0 if first is not None else self._barren + 1
-        if self._barren >= MAX_BARREN_PAGES:
-            raise ResponseError(f"the server sent {MAX_BARREN_PAGES} pages in a row that hold no record, only nulls")
+        self._empty = 0 if first is not None else self._empty + 1
+        if self._empty >= MAX_EMPTY_PAGES:
+            raise ResponseError(f"the server sent {MAX_EMPTY_PAGES} pages in a row that hold no record, only nulls")
         if first is not None and self._seen and all(key in self._seen for key in self._keys(pages)):
             self._repeats += 1
             return True

@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, Customer, ResponseError
-from carecloud_async.paging.iterators import MAX_BARREN_PAGES
+from carecloud_async.paging.iterators import MAX_EMPTY_PAGES
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -265,7 +265,7 @@ async def test_pages_of_nulls_end(sandbox, way):
                 async with client.customers.list(count=5).prefetch(2) as records:
                     async for _ in records:
                         pass
-    assert sandbox.count("GET /customers") < MAX_BARREN_PAGES + 5
+    assert sandbox.count("GET /customers") < MAX_EMPTY_PAGES + 5
 
 
 async def test_the_same_page_of_records_without_ids_is_an_error(sandbox):
