@@ -17,20 +17,20 @@ __all__ = ["decoder_of", "no_content"]
 R = TypeVar("R", bound=Updatable)
 
 
-def decoder_of(result: Any, answer: str | None) -> Callable[[bytes], Any]:
+def decoder_of(result: Any, unwrap: str | None) -> Callable[[bytes], Any]:
     """Return the function that makes the result of a body.
 
     Args:
         result: the type of the result; `None` for an answer that says nothing.
-        answer: the name under `data` that alone is returned.
+        unwrap: the name under `data` that alone is returned.
     """
     if result is None:
         return no_content
-    if answer is None:
+    if unwrap is None:
         keeps_source = isinstance(result, type) and issubclass(result, Updatable)
         return partial(_updatable if keeps_source else codec.record, into=result)
     core = core_type(result)
-    return partial(codec.member, name=answer, into=core, required=not _may_be_missing(result))
+    return partial(codec.member, name=unwrap, into=core, required=not _may_be_missing(result))
 
 
 def no_content(body: bytes) -> None:

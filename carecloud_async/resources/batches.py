@@ -66,7 +66,7 @@ def batches(operation_id: str, path: str, **options: Unpack[Options]) -> Callabl
 
 def deletes_batch(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
     """Declare a DELETE of 1 to 1,000 rows, which are the method's first argument."""
-    options["check"], options["sends"] = _check_rows, True
+    options["check"], options["has_body"] = _check_rows, True
     return deletes(operation_id, path, **options)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="booking_id", by_id=True),))
 
-    @lists("getBookings", "/bookings", key="booking_id")
+    @lists("getBookings", "/bookings", id_field="booking_id")
     def list(
         self,
         *,
@@ -40,7 +40,7 @@ class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
             add_booking_items: see `BookingItemsDetail`.
         """
 
-    @posts("postBooking", "/bookings", answer="booking_id")
+    @posts("postBooking", "/bookings", unwrap="booking_id")
     async def create(self, booking: BookingInput) -> str:
         """Create a booking and return its id (`POST /bookings`)."""
 
@@ -87,7 +87,7 @@ class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
 class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
     """The time slots of one booking ticket."""
 
-    @lists("getSubBookingTicketsTimeSlots", "/booking-tickets/{booking_ticket_id}/time-slots", key="time_slot_id")
+    @lists("getSubBookingTicketsTimeSlots", "/booking-tickets/{booking_ticket_id}/time-slots", id_field="time_slot_id")
     def list(
         self,
         *,
@@ -114,9 +114,9 @@ class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
 class BookingTickets(Resource, call="booking_tickets"):
     """Booking tickets."""
 
-    time_slots: Part[BookingTicketTimeSlots] = Part(BookingTicketTimeSlots)
+    time_slots: SubResource[BookingTicketTimeSlots] = SubResource(BookingTicketTimeSlots)
 
-    @lists("getBookingTickets", "/booking-tickets", key="ticket_id")
+    @lists("getBookingTickets", "/booking-tickets", id_field="ticket_id")
     def list(
         self,
         *,
@@ -147,7 +147,7 @@ class BookingTickets(Resource, call="booking_tickets"):
 class BookingTicketProperties(Resource, call="booking_ticket_properties"):
     """Booking ticket properties."""
 
-    @lists("getBookingTicketProperties", "/booking-ticket-properties", key="property_id")
+    @lists("getBookingTicketProperties", "/booking-ticket-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List booking ticket properties whose name contains `name` (`GET /booking-ticket-properties`)."""
 
@@ -159,7 +159,7 @@ class BookingTicketProperties(Resource, call="booking_ticket_properties"):
 class BookingStatuses(Resource, call="booking_statuses"):
     """Booking statuses."""
 
-    @lists("getBookingStatuses", "/booking-statuses", key="booking_status_id")
+    @lists("getBookingStatuses", "/booking-statuses", id_field="booking_status_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[BookingStatus]:
         """List booking statuses (`GET /booking-statuses`)."""
 

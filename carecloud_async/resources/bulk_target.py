@@ -183,7 +183,7 @@ class _Builder:
             for argument, place in signature.elsewhere.items()
             if signature.defaults[argument] not in _LEFT_OUT
         }
-        repeated = {one: self._family._bound[one] for one in create.twice if one in self._family._bound}
+        repeated = {one: self._family._bound[one] for one in create.path_params_in_body if one in self._family._bound}
         made: str | None = await self._family._call(
             create.operation,
             decode=create.decode,

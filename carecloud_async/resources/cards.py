@@ -11,7 +11,7 @@ from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.batches import batches
-from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
         )
     )
 
-    @lists("getCards", "/cards", key="card_id")
+    @lists("getCards", "/cards", id_field="card_id")
     def list(
         self,
         *,
@@ -53,7 +53,7 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
             search_secondary_card_number: whether secondary card numbers are searched too.
         """
 
-    @posts("postCard", "/cards", answer="card_id", interfaces=ENTERPRISE_ONLY)
+    @posts("postCard", "/cards", unwrap="card_id", interfaces=ENTERPRISE_ONLY)
     async def create(self, card: CardInput) -> str:
         """Create a card and return its id (`POST /cards`). Enterprise API only."""
 
@@ -65,19 +65,19 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
     async def replace(self, card_id: str, card: CardInput) -> None:
         """Replace a card (`PUT /cards/{card_id}`): what is left out is deleted."""
 
-    @posts("postAssignCard", "/cards/actions/assign-free-card", answer="card_id")
+    @posts("postAssignCard", "/cards/actions/assign-free-card", unwrap="card_id")
     async def assign_free_card(self, *, card_type_id: str, customer_id: str, card_number: str | None = None) -> str:
         """Give a customer `card_number` or a free card and return its id (`POST /cards/actions/assign-free-card`)."""
 
-    @posts("postValidateFreeCard", "/cards/actions/validate-free-card", answer="is_free_to_use", safe_to_repeat=True)
+    @posts("postValidateFreeCard", "/cards/actions/validate-free-card", unwrap="is_free_to_use", safe_to_repeat=True)
     async def validate_free_card(self, *, card_number: str) -> bool:
         """Return whether `card_number` is nobody's and not blocked (`POST /cards/actions/validate-free-card`)."""
 
-    @posts("postGenerateDigitalCard", "/cards/actions/generate-digital-card-file", answer="file_url")
+    @posts("postGenerateDigitalCard", "/cards/actions/generate-digital-card-file", unwrap="file_url")
     async def generate_digital_card_file(self, *, card_id: str, file_type: str) -> str:
         """Return the URL of a card's file of a `CardFileType` (`POST /cards/actions/generate-digital-card-file`)."""
 
-    @posts("postGeneratePassMachine", "/cards/actions/generate-pass-machine-card", answer="file_url")
+    @posts("postGeneratePassMachine", "/cards/actions/generate-pass-machine-card", unwrap="file_url")
     async def generate_pass_machine_card(self, *, customer_id: str, passmachine_template_id: str | None = None) -> str:
         """Return the URL of a PassMachine card; the customer must have a card.
 
@@ -112,7 +112,7 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
 class CardTypeCards(Resource, call="card_types.cards"):
     """The cards of one card type."""
 
-    @lists("getSubCardTypeCards", "/card-types/{card_type_id}/cards", key="card_id")
+    @lists("getSubCardTypeCards", "/card-types/{card_type_id}/cards", id_field="card_id")
     def list(
         self, *, customer_id: str | None = None, is_valid: bool | None = None, **paging: Unpack[Paging]
     ) -> Listing[Card]:
@@ -130,15 +130,15 @@ class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
         )
     )
 
-    cards: Part[CardTypeCards] = Part(CardTypeCards)
+    cards: SubResource[CardTypeCards] = SubResource(CardTypeCards)
 
-    @lists("getCardTypes", "/card-types", key="card_type_id")
+    @lists("getCardTypes", "/card-types", id_field="card_type_id")
     def list(
         self, *, name: str | None = None, text_id: str | Sequence[str] | None = None, **paging: Unpack[Paging]
     ) -> Listing[CardType]:
         """List card types by part of the `name`, one `text_id` or several (`GET /card-types`)."""
 
-    @posts("postCardType", "/card-types", answer="card_type_id")
+    @posts("postCardType", "/card-types", unwrap="card_type_id")
     async def create(self, card_type: CardTypeInput) -> str:
         """Create a card type and return its id (`POST /card-types`)."""
 
@@ -151,7 +151,7 @@ class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
         """Replace a card type (`PUT /card-types/{card_type_id}`): what is left out is deleted."""
 
 
-class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", inside=("entrance_id",)):
+class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", ids_in_record=("entrance_id",)):
     """Entrances."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
@@ -161,7 +161,7 @@ class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", insid
         )
     )
 
-    @lists("getEntrances", "/entrances", key="entrance_id")
+    @lists("getEntrances", "/entrances", id_field="entrance_id")
     def list(
         self,
         *,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class CustomerAddressTypes(Resource, call="customer_address_types"):
     """Customer address types."""
 
-    @lists("getCustomerAddressTypes", "/customer-address-types", key="address_type_id")
+    @lists("getCustomerAddressTypes", "/customer-address-types", id_field="address_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerAddressType]:
         """List customer address types (`GET /customer-address-types`)."""
 
@@ -28,7 +28,7 @@ class CustomerAddressTypes(Resource, call="customer_address_types"):
 class CustomerEngagementSetups(Resource, call="customer_engagement_setups"):
     """Customer engagement setups."""
 
-    @lists("getCustomerEngagementSetups", "/customer-engagement-setups", key="setup_id", authorized=False)
+    @lists("getCustomerEngagementSetups", "/customer-engagement-setups", id_field="setup_id", authorized=False)
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerEngagementSetup]:
         """List customer engagement setups (`GET /customer-engagement-setups`). Needs no token."""
 
@@ -44,7 +44,10 @@ class CustomerExternalApplications(Resource, call="customer_external_application
     """Customer external applications."""
 
     @lists(
-        "getCustomerExternalApps", "/customer-external-applications", key="external_application_id", authorized=False
+        "getCustomerExternalApps",
+        "/customer-external-applications",
+        id_field="external_application_id",
+        authorized=False,
     )
     def list(
         self, *, text_id: str | Sequence[str] | None = None, **paging: Unpack[Paging]
@@ -67,7 +70,7 @@ class CustomerExternalApplications(Resource, call="customer_external_application
 class CustomerProperties(Resource, call="customer_properties"):
     """Customer properties."""
 
-    @lists("getCustomerProperties", "/customer-properties", key="property_id")
+    @lists("getCustomerProperties", "/customer-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List customer properties whose name contains `name` (`GET /customer-properties`)."""
 
@@ -79,7 +82,7 @@ class CustomerProperties(Resource, call="customer_properties"):
 class CustomerRelationTypes(Resource, call="customer_relation_types"):
     """Customer relation types."""
 
-    @lists("getCustomerRelationTypes", "/customer-relation-types", key="customer_relation_type_id")
+    @lists("getCustomerRelationTypes", "/customer-relation-types", id_field="customer_relation_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerRelationType]:
         """List customer relation types (`GET /customer-relation-types`)."""
 
@@ -91,7 +94,7 @@ class CustomerRelationTypes(Resource, call="customer_relation_types"):
 class CustomerSources(Resource, call="customer_sources"):
     """Customer sources."""
 
-    @lists("getCustomerSources", "/customer-sources", key="customer_source_id")
+    @lists("getCustomerSources", "/customer-sources", id_field="customer_source_id")
     def list(self, *, customer_source_text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[CustomerSource]:
         """List customer sources with the fixed id `customer_source_text_id` (`GET /customer-sources`)."""
 
@@ -103,7 +106,7 @@ class CustomerSources(Resource, call="customer_sources"):
 class CustomerSourceRecords(Resource, call="customer_source_records"):
     """Customer source records."""
 
-    @lists("getCustomerSourceRecords", "/customer-source-records", key="customer_source_record_id")
+    @lists("getCustomerSourceRecords", "/customer-source-records", id_field="customer_source_record_id")
     def list(
         self,
         *,
@@ -126,7 +129,7 @@ class CustomerSourceRecords(Resource, call="customer_source_records"):
 class CustomerTypes(Resource, call="customer_types"):
     """Customer types."""
 
-    @lists("getCustomerTypes", "/customer-types", key="type_id")
+    @lists("getCustomerTypes", "/customer-types", id_field="type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerType]:
         """List customer types (`GET /customer-types`)."""
 

@@ -1,30 +1,30 @@
 """Declared operations: a method's signature says what is sent, its return annotation what comes back.
 
     class Cards(Updating, call="cards"):
-        @lists("getCards", "/cards", key="card_id")
+        @lists("getCards", "/cards", id_field="card_id")
         def list(self, *, customer_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Card]:
             '''List cards that match all filters (`GET /cards`).'''
 
-        @posts("postCard", "/cards", answer="card_id", interfaces=ENTERPRISE_ONLY)
+        @posts("postCard", "/cards", unwrap="card_id", interfaces=ENTERPRISE_ONLY)
         async def create(self, card: CardInput) -> str:
             '''Create a card and return its id (`POST /cards`).'''
 
 The row of `OPERATIONS` is read off the same signature, so nothing is written twice:
 
 - An argument is a path parameter where the path has a placeholder of its name. The rest is the query of a GET or
-  DELETE, and the body of a POST or PUT (and of a DELETE with `sends=True`).
+  DELETE, and the body of a POST or PUT (and of a DELETE with `has_body=True`).
 - The annotation of a query argument is what the filter takes: `str | None` one text, `Sequence[str] | None` several,
   `str | Sequence[str] | None` either, `date | str | None` a day, `datetime | str | None` a moment; also `int`, `float`,
   `bool`, `Literal["a", "b"]`. A value of another kind is a `ConfigurationError` before anything is sent.
 - An argument whose default is `None` is left out while it is `None`; one whose default is `UNSET` sends `None` as null.
 - `**paging: Unpack[Paging]` takes `count`, `offset`, `sort_field` and `sort_direction`; `UnsortedPaging` the first two.
-- The return annotation is a model (`Card`), `None` for an answer without a body, or with `answer=` the one thing under
+- The return annotation is a model (`Card`), `None` for an answer without a body, or with `unwrap=` the one thing under
   `data` that is returned: `str`, `bool`, `int`, a model, `tuple[Model, ...]`. `| None` behind it: it may be missing.
 
 To add a field: a line in the read model with its docstring below it, and where it is written also in the input and the
 changes; `tests/models` holds these equal. To add an operation: a method like those above. To add a family: a module
 with its class, a line in `families.py`, and its models in the table of `models/__init__.py`. A sub-resource is a class
-that its parent names: `cards: Part[CustomerCards] = Part(CustomerCards)`.
+that its parent names: `cards: SubResource[CustomerCards] = SubResource(CustomerCards)`.
 """
 
 from __future__ import annotations
@@ -81,10 +81,10 @@ class Options(TypedDict, total=False):
     """Options that all declarations take.
 
     Attributes:
-        answer: the name under `data` that alone is returned.
+        unwrap: the name under `data` that alone is returned.
         check: looks at the resource and the arguments before anything is sent.
-        sends: whether the arguments that are not in the path are a body.
-        twice: path parameters that the body repeats.
+        has_body: whether the arguments that are not in the path are a body.
+        path_params_in_body: path parameters that the body repeats.
         rename: arguments that the API calls otherwise, and how.
         interfaces: where the operation exists; on both if left out.
         safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
@@ -92,10 +92,10 @@ class Options(TypedDict, total=False):
         takes_credentials: whether a 401 means the credentials in the body.
     """
 
-    answer: str
+    unwrap: str
     check: Check
-    sends: bool
-    twice: tuple[str, ...]
+    has_body: bool
+    path_params_in_body: tuple[str, ...]
     rename: Mapping[str, str]
     interfaces: frozenset[Interface]
     safe_to_repeat: bool
@@ -135,21 +135,21 @@ class Resource:
         return self._acting
 
 
-class Part(Generic[R]):
-    """A part of a family, bound to its parent's id: `client.customers.cards(customer_id)`.
+class SubResource(Generic[R]):
+    """Operations on what belongs to one record: `client.customers.cards(customer_id)`.
 
     Args:
-        part: its class, whose paths begin with the parent's id.
+        resource: its class, whose paths begin with the parent's id.
     """
 
-    def __init__(self, part: type[R]) -> None:
-        name = part.operations[0].path.partition("{")[2].partition("}")[0]
+    def __init__(self, resource: type[R]) -> None:
+        name = resource.operations[0].path.partition("{")[2].partition("}")[0]
 
         def bind(family: Resource, parent_id: str, /) -> R:
-            return part(family._caller, acting=family._acting, **{name: parent_id})
+            return resource(family._caller, acting=family._acting, **{name: parent_id})
 
         own, parent = inspect.signature(bind).parameters.values()
-        bind.__doc__ = part.__doc__
+        bind.__doc__ = resource.__doc__
         bind.__signature__ = inspect.Signature([own, parent.replace(name=name)])  # type: ignore[attr-defined]
         self._bind = bind
 
@@ -181,12 +181,12 @@ class Declared:
 
     def __init__(self, function: Any, facts: Mapping[str, Any], options: Options) -> None:
         self.signature: Signature = Signature.read(function, facts["path"], options.get("rename", {}))
-        self.sends: bool = options.get("sends", facts["method"] in {"POST", "PUT"})
-        self.answer: str | None = options.get("answer")
+        self.has_body: bool = options.get("has_body", facts["method"] in {"POST", "PUT"})
+        self.unwrap: str | None = options.get("unwrap")
         self.check: Check | None = options.get("check")
-        self.twice: tuple[str, ...] = options.get("twice", ())
+        self.path_params_in_body: tuple[str, ...] = options.get("path_params_in_body", ())
         signature, known = self.signature, {"interfaces", "safe_to_repeat", "authorized", "takes_credentials"}
-        query = {name: signature.kinds[name] for name in signature.paging} if self.sends else signature.kinds
+        query = {name: signature.kinds[name] for name in signature.paging} if self.has_body else signature.kinds
         self.operation: Operation = Operation(
             call="",
             parameters=tuple(query),
@@ -200,7 +200,7 @@ class Declared:
         """Whether nothing has to be looked at but the path and what a call names of the query."""
         elsewhere = self.signature.elsewhere
         optional = all(name == place and name in self.signature.optional for name, place in elsewhere.items())
-        return optional and not self.sends and self.check is None
+        return optional and not self.has_body and self.check is None
 
     def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Bind arguments as Python would, and check them; see `Signature.bind`.
@@ -209,7 +209,7 @@ class Declared:
         the values.
         """
         for name in kwargs.keys() - self.signature.in_path.keys():
-            in_body = self.sends and name not in self.signature.paging
+            in_body = self.has_body and name not in self.signature.paging
             kwargs[name] = conceal_body(kwargs[name]) if in_body else conceal(kwargs[name])
         values = self.signature.bind(resource, args, kwargs)
         if self.check is not None:
@@ -222,9 +222,9 @@ class Declared:
         Raises:
             ConfigurationError: a read model where an input is due, at any depth.
         """
-        if not self.signature.elsewhere and not self.twice:
+        if not self.signature.elsewhere and not self.path_params_in_body:
             return None
-        body = {name: path_params[name] for name in self.twice} | self.signature.take_rest(values)
+        body = {name: path_params[name] for name in self.path_params_in_body} | self.signature.take_rest(values)
         for name, wanted in self.inputs:
             require_input(body[name], wanted)
         refuse_read_models(body, self.signature.function.__name__)
@@ -254,7 +254,7 @@ class Declared:
     @functools.cached_property
     def decode(self) -> Callable[[bytes], Any]:
         """The function that makes the result of an answer's body."""
-        return decoder_of(self.signature.hint("return"), self.answer)
+        return decoder_of(self.signature.hint("return"), self.unwrap)
 
 
 def declared(method: Any) -> Declared:
@@ -266,9 +266,9 @@ def declared(method: Any) -> Declared:
 def lists(
     operation_id: str,
     path: str,
-    records: str = "",
+    list_key: str = "",
     *,
-    key: str | None,
+    id_field: str | None,
     method: Literal["GET", "POST"] = "GET",
     paged: bool = True,
     **options: Unpack[Options],
@@ -278,9 +278,9 @@ def lists(
     Args:
         operation_id: the vendor's name.
         path: the path template.
-        records: the name of the list under `data`, if it is not the path's last segment (`card_types` at
+        list_key: the name of the list under `data`, if it is not the path's last segment (`card_types` at
             `/card-types`).
-        key: the field that names a record and never changes; `None` if nothing does.
+        id_field: the field that names a record and never changes; `None` if nothing does.
         method: `POST` for a search, whose arguments but for the paging are the body; it may be repeated.
         paged: whether it takes `count` and `offset`.
         **options: see `Options`.
@@ -291,8 +291,8 @@ def lists(
         "path": path,
         "paged": paged,
         "safe_to_repeat": True,
-        "result_key": records or path.rpartition("/")[2].replace("-", "_"),
-        "id_field": key,
+        "result_key": list_key or path.rpartition("/")[2].replace("-", "_"),
+        "id_field": id_field,
     }
 
     def declare(function: L) -> L:
@@ -306,11 +306,11 @@ def lists(
             if plain and not args and kwargs.keys() <= kinds.keys():
                 kwargs = conceal(kwargs)
                 return listing(self._caller, one.operation, one.into, path_params=self._bound, params=kwargs)
-            args = conceal_body(args) if one.sends else args
+            args = conceal_body(args) if one.has_body else args
             values = one.bind(self, args, kwargs)
             path_params = signature.path_params(self._bound, values)
-            body = one.body(path_params, values) if one.sends else None
-            query = values if one.sends else signature.take_rest(values) | values
+            body = one.body(path_params, values) if one.has_body else None
+            query = values if one.has_body else signature.take_rest(values) | values
             return listing(self._caller, one.operation, one.into, path_params=path_params, params=query, json=body)
 
         ask.declared = one  # type: ignore[attr-defined]
@@ -341,11 +341,11 @@ def _verb(method: str) -> DeclaresOne:
                 if one_id is not None and not kwargs and len(args) == 1:
                     ids = {one_id: args[0], **self._bound}
                     return await self._call(one.operation, decode=one.decode, path_params=ids)
-                args = conceal_body(args) if one.sends else args
+                args = conceal_body(args) if one.has_body else args
                 values = one.bind(self, args, kwargs)
                 path_params = signature.path_params(self._bound, values)
-                body = one.body(path_params, values) if one.sends else None
-                query = None if one.sends else one.query(values)
+                body = one.body(path_params, values) if one.has_body else None
+                query = None if one.has_body else one.query(values)
                 return await self._call(
                     one.operation, decode=one.decode, path_params=path_params, params=query, json=body
                 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.bulk_writing import BulkWriting
-from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class EventPropertyRecords(Resource, call="events.property_records"):
     """The property records of one event."""
 
-    @lists("getSubEventProperties", "/events/{event_id}/property-records", key="property_record_id", paged=False)
+    @lists("getSubEventProperties", "/events/{event_id}/property-records", id_field="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the event (`GET /events/{event_id}/property-records`)."""
 
@@ -29,9 +29,9 @@ class Events(BulkWriting, call="events"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
 
-    property_records: Part[EventPropertyRecords] = Part(EventPropertyRecords)
+    property_records: SubResource[EventPropertyRecords] = SubResource(EventPropertyRecords)
 
-    @lists("getEvents", "/events", key="event_id")
+    @lists("getEvents", "/events", id_field="event_id")
     def list(
         self,
         *,
@@ -56,7 +56,7 @@ class Events(BulkWriting, call="events"):
             time_to: until when.
         """
 
-    @posts("postEvent", "/events", answer="event_id")
+    @posts("postEvent", "/events", unwrap="event_id")
     async def create(self, event: EventInput, *, property_records: Sequence[PropertyRecordInput] | None = None) -> str:
         """Create an event, with `property_records` of the project's own, and return its id (`POST /events`)."""
 
@@ -68,7 +68,7 @@ class Events(BulkWriting, call="events"):
 class EventGroups(Resource, call="event_groups"):
     """Event groups."""
 
-    @lists("getEventGroups", "/event-groups", key="event_group_id")
+    @lists("getEventGroups", "/event-groups", id_field="event_group_id")
     def list(
         self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[EventGroup]:
@@ -82,7 +82,7 @@ class EventGroups(Resource, call="event_groups"):
 class EventProperties(Resource, call="event_properties"):
     """Event properties."""
 
-    @lists("getEventProperties", "/event-properties", key="property_id")
+    @lists("getEventProperties", "/event-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List event properties whose name contains `name` (`GET /event-properties`)."""
 
@@ -94,7 +94,7 @@ class EventProperties(Resource, call="event_properties"):
 class EventTypeEventProperties(Resource, call="event_types.event_properties"):
     """The event properties of one event type."""
 
-    @lists("getSubEventTypeProperties", "/event-types/{event_type_id}/event-properties", key="property_id")
+    @lists("getSubEventTypeProperties", "/event-types/{event_type_id}/event-properties", id_field="property_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Property]:
         """List event properties of the event type (`GET /event-types/{event_type_id}/event-properties`)."""
 
@@ -102,9 +102,9 @@ class EventTypeEventProperties(Resource, call="event_types.event_properties"):
 class EventTypes(Resource, call="event_types"):
     """Event types."""
 
-    event_properties: Part[EventTypeEventProperties] = Part(EventTypeEventProperties)
+    event_properties: SubResource[EventTypeEventProperties] = SubResource(EventTypeEventProperties)
 
-    @lists("getEventTypes", "/event-types", key="event_type_id")
+    @lists("getEventTypes", "/event-types", id_field="event_type_id")
     def list(
         self,
         *,
@@ -131,13 +131,13 @@ class Campaigns(BulkWriting, call="campaigns"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
 
-    @lists("getCampaigns", "/campaigns", key="campaign_id")
+    @lists("getCampaigns", "/campaigns", id_field="campaign_id")
     def list(
         self, *, name: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Campaign]:
         """List campaigns by part of the `name` and by the `external_id` of another system (`GET /campaigns`)."""
 
-    @posts("postCampaign", "/campaigns", answer="campaign_id")
+    @posts("postCampaign", "/campaigns", unwrap="campaign_id")
     async def create(self, campaign: CampaignInput) -> str:
         """Create a campaign and return its id (`POST /campaigns`)."""
 
@@ -154,7 +154,7 @@ class CampaignProductStoreRecords(BulkWriting, call="campaign_products.campaign_
     @lists(
         "getCampaignProductStoreRecords",
         "/campaign-products/{campaign_product_id}/campaign-product-store-records",
-        key="campaign_product_store_record_id",
+        id_field="campaign_product_store_record_id",
     )
     def list(self, **paging: Unpack[Paging]) -> Listing[CampaignProductStoreRecord]:
         """List them (`GET /campaign-products/{campaign_product_id}/campaign-product-store-records`)."""
@@ -162,7 +162,7 @@ class CampaignProductStoreRecords(BulkWriting, call="campaign_products.campaign_
     @posts(
         "postCampaignProductStoreRecord",
         "/campaign-products/{campaign_product_id}/campaign-product-store-records",
-        answer="campaign_product_store_record_id",
+        unwrap="campaign_product_store_record_id",
     )
     async def create(self, campaign_product_store_record: CampaignProductStoreRecordInput) -> str:
         """Create a campaign product store record and return its id.
@@ -176,9 +176,9 @@ class CampaignProducts(BulkWriting, call="campaign_products"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites()
 
-    campaign_product_store_records: Part[CampaignProductStoreRecords] = Part(CampaignProductStoreRecords)
+    campaign_product_store_records: SubResource[CampaignProductStoreRecords] = SubResource(CampaignProductStoreRecords)
 
-    @lists("getCampaignProducts", "/campaign-products", key="campaign_product_id")
+    @lists("getCampaignProducts", "/campaign-products", id_field="campaign_product_id")
     def list(
         self,
         *,
@@ -211,7 +211,7 @@ class CampaignProducts(BulkWriting, call="campaign_products"):
             include_property_records: whether each record comes with its property records.
         """
 
-    @posts("postCampaignProduct", "/campaign-products", answer="campaign_product_id")
+    @posts("postCampaignProduct", "/campaign-products", unwrap="campaign_product_id")
     async def create(self, campaign_product: CampaignProductInput) -> str:
         """Create a campaign product and return its id (`POST /campaign-products`)."""
 

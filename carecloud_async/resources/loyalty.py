@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class CreditPurchases(Resource, call="credits.purchases"):
     """The purchases of one credit."""
 
-    @lists("getSubCreditPurchases", "/credits/{credit_id}/purchases", key="purchase_id")
+    @lists("getSubCreditPurchases", "/credits/{credit_id}/purchases", id_field="purchase_id")
     def list(
         self,
         *,
@@ -45,9 +45,9 @@ class CreditPurchases(Resource, call="credits.purchases"):
 class Credits(Resource, call="credits"):
     """Credits."""
 
-    purchases: Part[CreditPurchases] = Part(CreditPurchases)
+    purchases: SubResource[CreditPurchases] = SubResource(CreditPurchases)
 
-    @lists("getCredits", "/credits", key="credit_id")
+    @lists("getCredits", "/credits", id_field="credit_id")
     def list(
         self,
         *,
@@ -72,7 +72,7 @@ class Credits(Resource, call="credits"):
     async def get(self, credit_id: str) -> Credit:
         """Return the credit with this id (`GET /credits/{credit_id}`)."""
 
-    @posts("postCreditReduction", "/credits/actions/reduce-credits", answer="credit_id", interfaces=ENTERPRISE_ONLY)
+    @posts("postCreditReduction", "/credits/actions/reduce-credits", unwrap="credit_id", interfaces=ENTERPRISE_ONLY)
     async def reduce_credits(
         self,
         *,
@@ -98,7 +98,7 @@ class Credits(Resource, call="credits"):
             note: free text for the history.
         """
 
-    @posts("postCreditDeposit", "/credits/actions/deposit-credits", answer="credit_id", interfaces=ENTERPRISE_ONLY)
+    @posts("postCreditDeposit", "/credits/actions/deposit-credits", unwrap="credit_id", interfaces=ENTERPRISE_ONLY)
     async def deposit_credits(
         self,
         *,
@@ -150,7 +150,7 @@ class Credits(Resource, call="credits"):
 class CreditHistory(Resource, call="credit_history"):
     """Credit history."""
 
-    @lists("getCreditHistory", "/credit-history", key=None)
+    @lists("getCreditHistory", "/credit-history", id_field=None)
     def list(
         self,
         *,
@@ -179,7 +179,7 @@ class CreditHistory(Resource, call="credit_history"):
 class CreditTypes(Resource, call="credit_types"):
     """Credit types."""
 
-    @lists("getCreditTypes", "/credit-types", key="credit_type_id")
+    @lists("getCreditTypes", "/credit-types", id_field="credit_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CreditType]:
         """List credit types (`GET /credit-types`)."""
 
@@ -191,7 +191,7 @@ class CreditTypes(Resource, call="credit_types"):
 class Statuses(Resource, call="statuses"):
     """Statuses."""
 
-    @lists("getStatuses", "/statuses", key="status_id")
+    @lists("getStatuses", "/statuses", id_field="status_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Status]:
         """List statuses with the fixed id `text_id` (`GET /statuses`)."""
 

@@ -35,14 +35,14 @@ class MergeRules:
     Attributes:
         part: the name of the record in the body.
         model: the input class that knows the fields of record and changes.
-        beside: fields that stand beside the record in the body, are never read back, and are sent only if named.
-        inside: ids of the path that the record repeats.
+        extra_fields: fields that stand beside the record in the body, are never read back, and are sent only if named.
+        ids_in_record: ids of the path that the record repeats.
     """
 
     part: str
     model: type[Input]
-    beside: Collection[str] = ()
-    inside: Collection[str] = ()
+    extra_fields: Collection[str] = ()
+    ids_in_record: Collection[str] = ()
 
 
 @frozen(kw_only=True, repr=False)
@@ -109,14 +109,14 @@ def merge(
         Malformed: the record is no JSON object.
     """
     encode = partial(_encoded, zone=zone)
-    inside = {name: encode(ids[name]) for name in rules.inside}
+    inside = {name: encode(ids[name]) for name in rules.ids_in_record}
 
     def record_of(raw: RawJson) -> dict[str, Any]:
         return {**tree_of(raw, rules.model), **inside}
 
     base = record_of(record)
     merged = merge_changes(base, changes, model=rules.model, allow_unknown=allow_unknown, leaf=encode) | inside
-    more = {name: merged.pop(name) for name in rules.beside if name in changes and name in merged}
+    more = {name: merged.pop(name) for name in rules.extra_fields if name in changes and name in merged}
     return Merged(
         body={rules.part: merged, **more},
         changed=(*differences(merged, base), *more),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Agreements(Resource, call="agreements"):
     """Agreements."""
 
-    @lists("getConsents", "/agreements", key="agreement_id")
+    @lists("getConsents", "/agreements", id_field="agreement_id")
     def list(
         self, *, communication_channel_id: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[AgreementDefinition]:
@@ -32,7 +32,7 @@ class Agreements(Resource, call="agreements"):
 class Audiences(Resource, call="audiences"):
     """Audiences."""
 
-    @lists("getAudiences", "/audiences", key="audience_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getAudiences", "/audiences", id_field="audience_id", interfaces=ENTERPRISE_ONLY)
     def list(
         self, *, name: str | None = None, communication_channel_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Audience]:
@@ -46,7 +46,7 @@ class Audiences(Resource, call="audiences"):
 class CommunicationChannels(Resource, call="communication_channels"):
     """Communication channels."""
 
-    @lists("getCommunicationChannels", "/communication-channels", key="communication_channel_id", authorized=False)
+    @lists("getCommunicationChannels", "/communication-channels", id_field="communication_channel_id", authorized=False)
     def list(self, **paging: Unpack[Paging]) -> Listing[CommunicationChannel]:
         """List communication channels (`GET /communication-channels`). Needs no token."""
 
@@ -61,7 +61,7 @@ class CommunicationChannels(Resource, call="communication_channels"):
 class Messages(Resource, call="messages"):
     """Messages."""
 
-    @lists("getMessages", "/messages", key="message_id")
+    @lists("getMessages", "/messages", id_field="message_id")
     def list(
         self,
         *,
@@ -104,7 +104,7 @@ class Messages(Resource, call="messages"):
 class MessageTemplates(Resource, call="message_templates"):
     """Message templates."""
 
-    @lists("getMessageTemplates", "/message-templates", key="message_template_id")
+    @lists("getMessageTemplates", "/message-templates", id_field="message_template_id")
     def list(
         self, *, name: str | None = None, communication_channel_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[MessageTemplate]:
@@ -118,7 +118,7 @@ class MessageTemplates(Resource, call="message_templates"):
 class OneTimePassword(Resource, call="one_time_password"):
     """One time password."""
 
-    @posts("postSendOtp", "/one-time-password/actions/send", answer="request_id")
+    @posts("postSendOtp", "/one-time-password/actions/send", unwrap="request_id")
     async def send(
         self,
         *,
@@ -138,7 +138,7 @@ class OneTimePassword(Resource, call="one_time_password"):
             message_template_id: id of the message template.
         """
 
-    @posts("postVerifyOtp", "/one-time-password/actions/verify", answer="is_valid")
+    @posts("postVerifyOtp", "/one-time-password/actions/verify", unwrap="is_valid")
     async def verify(self, *, verification_code: str, request_id: str, external_application_id: str) -> bool:
         """Return whether a one-time password is right; it works once and within an hour.
 

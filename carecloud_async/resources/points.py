@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class PointPurchases(Resource, call="points.purchases"):
     """The purchases of one point."""
 
-    @lists("getSubPointPurchases", "/points/{point_id}/purchases", key="purchase_id")
+    @lists("getSubPointPurchases", "/points/{point_id}/purchases", id_field="purchase_id")
     def list(
         self,
         *,
@@ -46,9 +46,9 @@ class PointPurchases(Resource, call="points.purchases"):
 class Points(Resource, call="points"):
     """Points."""
 
-    purchases: Part[PointPurchases] = Part(PointPurchases)
+    purchases: SubResource[PointPurchases] = SubResource(PointPurchases)
 
-    @lists("getPoints", "/points", key="point_id")
+    @lists("getPoints", "/points", id_field="point_id")
     def list(
         self,
         *,
@@ -71,7 +71,7 @@ class Points(Resource, call="points"):
     async def get(self, point_id: str) -> Point:
         """Return the point with this id (`GET /points/{point_id}`)."""
 
-    @posts("postPointsRedemption", "/points/actions/reduce-points", answer="point_id", interfaces=ENTERPRISE_ONLY)
+    @posts("postPointsRedemption", "/points/actions/reduce-points", unwrap="point_id", interfaces=ENTERPRISE_ONLY)
     async def reduce_points(
         self,
         *,
@@ -91,7 +91,7 @@ class Points(Resource, call="points"):
             note: free text for the history.
         """
 
-    @posts("postPointsAssign", "/points/actions/assign-points", answer="point_id", interfaces=ENTERPRISE_ONLY)
+    @posts("postPointsAssign", "/points/actions/assign-points", unwrap="point_id", interfaces=ENTERPRISE_ONLY)
     async def assign_points(
         self,
         *,
@@ -148,7 +148,7 @@ class Points(Resource, call="points"):
 class PointHistory(Resource, call="point_history"):
     """Point history."""
 
-    @lists("getPointHistory", "/point-history", key=None)
+    @lists("getPointHistory", "/point-history", id_field=None)
     def list(
         self,
         *,
@@ -179,7 +179,7 @@ class PointHistory(Resource, call="point_history"):
 class PointReservations(Resource, call="point_reservations"):
     """Point reservations."""
 
-    @lists("getPointReservations", "/point-reservations", key="points_reservation_id")
+    @lists("getPointReservations", "/point-reservations", id_field="points_reservation_id")
     def list(
         self, *, customer_id: str | None = None, external_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[PointReservation]:
@@ -210,7 +210,7 @@ class PointReservations(Resource, call="point_reservations"):
 class PointTypes(Resource, call="point_types"):
     """Point types."""
 
-    @lists("getPointsTypes", "/point-types", key="point_type_id")
+    @lists("getPointsTypes", "/point-types", id_field="point_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PointType]:
         """List point types (`GET /point-types`)."""
 

@@ -22,7 +22,7 @@ class ProductReservations(BulkWriting, call="product_reservations"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites()
 
-    @lists("getProductReservations", "/product-reservations", key="product_reservation_id")
+    @lists("getProductReservations", "/product-reservations", id_field="product_reservation_id")
     def list(
         self,
         *,
@@ -45,7 +45,7 @@ class ProductReservations(BulkWriting, call="product_reservations"):
             include_reservation_progress_history: whether the history of the progress comes along.
         """
 
-    @posts("postProductReservation", "/product-reservations", answer="product_reservation_id")
+    @posts("postProductReservation", "/product-reservations", unwrap="product_reservation_id")
     async def create(self, product_reservation: ProductReservationInput) -> str:
         """Create a product reservation and return its id (`POST /product-reservations`)."""
 
@@ -56,7 +56,7 @@ class ProductReservations(BulkWriting, call="product_reservations"):
     @posts(
         "postProductReservationCancel",
         "/product-reservations/{product_reservation_id}/actions/cancel-reservation",
-        twice=("product_reservation_id",),
+        path_params_in_body=("product_reservation_id",),
     )
     async def cancel_reservation(self, product_reservation_id: str) -> None:
         """Cancel one (`POST /product-reservations/{product_reservation_id}/actions/cancel-reservation`)."""
@@ -85,7 +85,7 @@ class ProductReservations(BulkWriting, call="product_reservations"):
 class ProductReservationSources(Resource, call="product_reservation_sources"):
     """Product reservation sources."""
 
-    @lists("getProductReservationSources", "/product-reservation-sources", key="product_reservation_source_id")
+    @lists("getProductReservationSources", "/product-reservation-sources", id_field="product_reservation_source_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[ProductReservationSource]:
         """List product reservation sources (`GET /product-reservation-sources`)."""
 
@@ -100,7 +100,7 @@ class ProductReservationExternalListTypes(Resource, call="product_reservation_ex
     @lists(
         "getProductReservationExternalListTypes",
         "/product-reservation-external-list-types",
-        key="product_reservation_external_list_type_id",
+        id_field="product_reservation_external_list_type_id",
     )
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductReservationExternalListType]:
         """List those whose name contains `name` (`GET /product-reservation-external-list-types`)."""
@@ -116,7 +116,7 @@ class ProductReservationExternalListTypes(Resource, call="product_reservation_ex
 class ReservableProducts(Resource, call="reservable_products"):
     """Reservable products."""
 
-    @lists("getReservableProducts", "/reservable-products", key="product_id")
+    @lists("getReservableProducts", "/reservable-products", id_field="product_id")
     def list(
         self,
         *,
@@ -143,7 +143,7 @@ class ReservableProducts(Resource, call="reservable_products"):
         "postReservableProductsSearch",
         "/reservable-products/actions/search-reservable-products",
         "search_results",
-        key="resource_id",
+        id_field="resource_id",
         method="POST",
     )
     def search_reservable_products(self, *, search_string: str, **paging: Unpack[Paging]) -> Listing[SearchResult]:
@@ -155,7 +155,7 @@ class ProductReservationPrices(BulkWriting, call="product_reservation_prices"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites()
 
-    @lists("getProductReservationPrices", "/product-reservation-prices", key="product_reservation_price_id")
+    @lists("getProductReservationPrices", "/product-reservation-prices", id_field="product_reservation_price_id")
     def list(
         self,
         *,

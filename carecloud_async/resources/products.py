@@ -29,7 +29,7 @@ class Products(BulkWriting, call="products"):
         batch_updates=True,
     )
 
-    @lists("getProducts", "/products", key="product_id")
+    @lists("getProducts", "/products", id_field="product_id")
     def list(
         self,
         *,
@@ -64,7 +64,7 @@ class Products(BulkWriting, call="products"):
         does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
-    @lists("getSubProductTags", "/products/tags", key="tag_id")
+    @lists("getSubProductTags", "/products/tags", id_field="tag_id")
     def tags(self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Tag]:
         """List the tags of products by part of the `name` and by fixed `text_id` (`GET /products/tags`)."""
 
@@ -74,7 +74,7 @@ class ProductBrands(BulkWriting, call="product_brands"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id"),))
 
-    @lists("getProductBrands", "/product-brands", key="product_brand_id")
+    @lists("getProductBrands", "/product-brands", id_field="product_brand_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[ProductBrand]:
         """List product brands whose name contains `name` (`GET /product-brands`)."""
 
@@ -102,7 +102,7 @@ class ProductGroups(BulkWriting, call="product_groups"):
         batch_updates=True,
     )
 
-    @lists("getProductGroups", "/product-groups", key="product_group_id")
+    @lists("getProductGroups", "/product-groups", id_field="product_group_id")
     def list(
         self,
         *,
@@ -139,7 +139,7 @@ class ProductGroups(BulkWriting, call="product_groups"):
 class ProductProperties(Resource, call="product_properties"):
     """Product properties."""
 
-    @lists("getProductProperties", "/product-properties", key="property_id")
+    @lists("getProductProperties", "/product-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List product properties whose name contains `name` (`GET /product-properties`)."""
 
@@ -151,7 +151,7 @@ class ProductProperties(Resource, call="product_properties"):
 class Recommendations(Resource, call="recommendations"):
     """Recommendations."""
 
-    @lists("getRecommendations", "/recommendations", key="recommendation_id")
+    @lists("getRecommendations", "/recommendations", id_field="recommendation_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Recommendation]:
         """List recommendations whose name contains `name` (`GET /recommendations`)."""
 

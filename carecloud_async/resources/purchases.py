@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class PurchaseItems(Resource, call="purchases.purchase_items"):
     """The purchase items of one purchase."""
 
-    @lists("getSubPurchaseItems", "/purchases/{purchase_id}/purchase-items", key="purchase_item_id")
+    @lists("getSubPurchaseItems", "/purchases/{purchase_id}/purchase-items", id_field="purchase_item_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PurchaseItem]:
         """List purchase items of the purchase (`GET /purchases/{purchase_id}/purchase-items`)."""
 
@@ -28,7 +28,7 @@ class PurchaseItems(Resource, call="purchases.purchase_items"):
 class PurchaseVouchers(Resource, call="purchases.vouchers"):
     """The vouchers of one purchase."""
 
-    @lists("getSubPurchaseVouchers", "/purchases/{purchase_id}/vouchers", key="voucher_id")
+    @lists("getSubPurchaseVouchers", "/purchases/{purchase_id}/vouchers", id_field="voucher_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Voucher]:
         """List vouchers of the purchase (`GET /purchases/{purchase_id}/vouchers`)."""
 
@@ -36,7 +36,7 @@ class PurchaseVouchers(Resource, call="purchases.vouchers"):
 class PurchasePoints(Resource, call="purchases.points"):
     """The points of one purchase."""
 
-    @lists("getSubPurchasePoints", "/purchases/{purchase_id}/points", key="point_id")
+    @lists("getSubPurchasePoints", "/purchases/{purchase_id}/points", id_field="point_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Point]:
         """List points of the purchase (`GET /purchases/{purchase_id}/points`)."""
 
@@ -51,11 +51,11 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
         )
     )
 
-    purchase_items: Part[PurchaseItems] = Part(PurchaseItems)
-    vouchers: Part[PurchaseVouchers] = Part(PurchaseVouchers)
-    points: Part[PurchasePoints] = Part(PurchasePoints)
+    purchase_items: SubResource[PurchaseItems] = SubResource(PurchaseItems)
+    vouchers: SubResource[PurchaseVouchers] = SubResource(PurchaseVouchers)
+    points: SubResource[PurchasePoints] = SubResource(PurchasePoints)
 
-    @lists("getPurchases", "/purchases", key="purchase_id")
+    @lists("getPurchases", "/purchases", id_field="purchase_id")
     def list(
         self,
         *,
@@ -97,7 +97,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     @lists(
         "postPurchaseRecommendedRewards",
         "/purchases/actions/recommended-best-rewards",
-        key="code",
+        id_field="code",
         method="POST",
         paged=False,
     )
@@ -152,7 +152,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
             benefit_codes: codes of the vouchers and rewards used.
         """
 
-    @posts("postPurchaseSend", "/purchases/actions/send-purchase", answer="purchase_id")
+    @posts("postPurchaseSend", "/purchases/actions/send-purchase", unwrap="purchase_id")
     async def send_purchase(
         self,
         *,
@@ -196,7 +196,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
 class PurchaseItemTypes(Resource, call="purchase_item_types"):
     """Purchase item types."""
 
-    @lists("getPurchaseItemTypes", "/purchase-item-types", key="type_id")
+    @lists("getPurchaseItemTypes", "/purchase-item-types", id_field="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseItemType]:
         """List purchase item types with the fixed id `text_id` (`GET /purchase-item-types`)."""
 
@@ -204,7 +204,7 @@ class PurchaseItemTypes(Resource, call="purchase_item_types"):
 class PurchaseTypes(Resource, call="purchase_types"):
     """Purchase types."""
 
-    @lists("getPurchaseTypes", "/purchase-types", key="type_id")
+    @lists("getPurchaseTypes", "/purchase-types", id_field="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseType]:
         """List purchase types with the fixed id `text_id` (`GET /purchase-types`)."""
 
@@ -212,7 +212,7 @@ class PurchaseTypes(Resource, call="purchase_types"):
 class PurchaseProperties(Resource, call="purchase_properties"):
     """Purchase properties."""
 
-    @lists("getPurchaseProperties", "/purchase-properties", key="property_id")
+    @lists("getPurchaseProperties", "/purchase-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List purchase properties whose name contains `name` (`GET /purchase-properties`)."""
 
@@ -224,7 +224,7 @@ class PurchaseProperties(Resource, call="purchase_properties"):
 class PurchaseItemProperties(Resource, call="purchase_item_properties"):
     """Purchase item properties."""
 
-    @lists("getPurchaseItemProperties", "/purchase-item-properties", key="property_id")
+    @lists("getPurchaseItemProperties", "/purchase-item-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List purchase item properties whose name contains `name` (`GET /purchase-item-properties`)."""
 

@@ -23,7 +23,7 @@ class ProductRecommendationEngine(Resource, call="recommendation_engine.product"
         "postRecommendationProductEliminate",
         "/recommendation-engine/product/actions/eliminate",
         "recommended_products_list",
-        key="product_id",
+        id_field="product_id",
         method="POST",
         paged=False,
     )
@@ -36,7 +36,7 @@ class ProductRecommendationEngine(Resource, call="recommendation_engine.product"
         "postRecommendationProductOrder",
         "/recommendation-engine/product/actions/order",
         "recommended_products_list",
-        key="product_id",
+        id_field="product_id",
         method="POST",
         paged=False,
     )
@@ -49,7 +49,7 @@ class ProductRecommendationEngine(Resource, call="recommendation_engine.product"
         "postRecommendationProductCombine",
         "/recommendation-engine/product/actions/combine",
         "recommended_products_list",
-        key="product_id",
+        id_field="product_id",
         method="POST",
         paged=False,
     )
@@ -69,7 +69,7 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
         "postRecommendationCartEliminate",
         "/recommendation-engine/shopping-cart/actions/eliminate",
         "recommended_products_list",
-        key="product_id",
+        id_field="product_id",
         method="POST",
         paged=False,
     )
@@ -86,7 +86,7 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
         "postRecommendationCartOrder",
         "/recommendation-engine/shopping-cart/actions/order",
         "recommended_products_list",
-        key="product_id",
+        id_field="product_id",
         method="POST",
         paged=False,
     )
@@ -99,7 +99,7 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
         "postRecommendationCartCombine",
         "/recommendation-engine/shopping-cart/actions/combine",
         "recommended_products_list",
-        key="product_id",
+        id_field="product_id",
         method="POST",
         paged=False,
     )

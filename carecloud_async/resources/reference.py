@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Countries(Resource, call="countries"):
     """Countries."""
 
-    @lists("getCountries", "/countries", key="country_id")
+    @lists("getCountries", "/countries", id_field="country_id")
     def list(
         self, *, country_id: str | None = None, country_name: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Country]:
@@ -27,7 +27,7 @@ class Countries(Resource, call="countries"):
 class Currencies(Resource, call="currencies"):
     """Currencies."""
 
-    @lists("getCurrencies", "/currencies", key="currency_id")
+    @lists("getCurrencies", "/currencies", id_field="currency_id")
     def list(
         self, *, currency_name: str | None = None, currency_code: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Currency]:
@@ -41,7 +41,7 @@ class Currencies(Resource, call="currencies"):
 class Languages(Resource, call="languages"):
     """Languages."""
 
-    @lists("getLanguages", "/languages", key="language_id", paged=False, authorized=False)
+    @lists("getLanguages", "/languages", id_field="language_id", paged=False, authorized=False)
     def list(self, *, language_list_type: str | None = None, default_language: bool | None = None) -> Listing[Language]:
         """List a `LanguageListType`, or its `default_language` alone (`GET /languages`). Needs no token."""
 
@@ -49,7 +49,7 @@ class Languages(Resource, call="languages"):
 class PaymentTypes(Resource, call="payment_types"):
     """Payment types."""
 
-    @lists("getPaymentTypes", "/payment-types", key="payment_type_id")
+    @lists("getPaymentTypes", "/payment-types", id_field="payment_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PaymentType]:
         """List payment types (`GET /payment-types`)."""
 
@@ -61,7 +61,7 @@ class PaymentTypes(Resource, call="payment_types"):
 class Tests(Resource, call="tests"):
     """Tests."""
 
-    @gets("getTestsConnection", "/tests/connection", answer="test_string", authorized=False)
+    @gets("getTestsConnection", "/tests/connection", unwrap="test_string", authorized=False)
     async def connection(self, *, test_string: str | None = None) -> str:
         """Return `test_string` reversed: whether the API can be reached (`GET /tests/connection`).
 
@@ -74,13 +74,13 @@ class Orders(BulkWriting, call="orders"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites()
 
-    @lists("getOrders", "/orders", key="order_id")
+    @lists("getOrders", "/orders", id_field="order_id")
     def list(
         self, *, customer_id: str | None = None, state: int | None = None, **paging: Unpack[Paging]
     ) -> Listing[Order]:
         """List orders by customer and `RecordState` (`GET /orders`)."""
 
-    @posts("postOrder", "/orders", answer="order_id")
+    @posts("postOrder", "/orders", unwrap="order_id")
     async def create(self, order: OrderInput) -> str:
         """Create an order and return its id (`POST /orders`)."""
 
@@ -92,7 +92,7 @@ class Orders(BulkWriting, call="orders"):
 class Interests(Resource, call="interests"):
     """Interests."""
 
-    @lists("getInterests", "/interests", key="interest_id")
+    @lists("getInterests", "/interests", id_field="interest_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Interest]:
         """List interests whose name contains `name` (`GET /interests`)."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Part, Resource, UnsortedPaging, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, UnsortedPaging, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class RewardVouchers(Resource, call="rewards.vouchers"):
     """The vouchers of one reward."""
 
-    @lists("getSubRewardVouchers", "/rewards/{reward_id}/vouchers", key="voucher_id")
+    @lists("getSubRewardVouchers", "/rewards/{reward_id}/vouchers", id_field="voucher_id")
     def list(
         self, *, customer_id: str | None = None, store_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[Voucher]:
@@ -28,7 +28,7 @@ class RewardVouchers(Resource, call="rewards.vouchers"):
 class RewardProducts(Resource, call="rewards.products"):
     """The products of one reward."""
 
-    @lists("getSubRewardProducts", "/rewards/{reward_id}/products", key="product_id")
+    @lists("getSubRewardProducts", "/rewards/{reward_id}/products", id_field="product_id")
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProduct]:
@@ -38,7 +38,7 @@ class RewardProducts(Resource, call="rewards.products"):
 class RewardProductGroups(Resource, call="rewards.product_groups"):
     """The product groups of one reward."""
 
-    @lists("getSubRewardProductGroups", "/rewards/{reward_id}/product-groups", key="product_group_id")
+    @lists("getSubRewardProductGroups", "/rewards/{reward_id}/product-groups", id_field="product_group_id")
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProductGroup]:
@@ -48,7 +48,7 @@ class RewardProductGroups(Resource, call="rewards.product_groups"):
 class RewardProductBrands(Resource, call="rewards.product_brands"):
     """The product brands of one reward."""
 
-    @lists("getSubRewardProductBrands", "/rewards/{reward_id}/product-brands", key="product_brand_id")
+    @lists("getSubRewardProductBrands", "/rewards/{reward_id}/product-brands", id_field="product_brand_id")
     def list(
         self, *, reward_product_relation_type: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[RewardProductBrand]:
@@ -58,7 +58,7 @@ class RewardProductBrands(Resource, call="rewards.product_brands"):
 class RewardStores(Resource, call="rewards.stores"):
     """The stores of one reward."""
 
-    @lists("getSubRewardStores", "/rewards/{reward_id}/stores", key="store_id")
+    @lists("getSubRewardStores", "/rewards/{reward_id}/stores", id_field="store_id")
     def list(self, *, visible_for_customer: int | None = None, **paging: Unpack[Paging]) -> Listing[Store]:
         """List the reward's stores; `visible_for_customer` is a `Visibility` (`GET /rewards/{reward_id}/stores`)."""
 
@@ -66,13 +66,13 @@ class RewardStores(Resource, call="rewards.stores"):
 class Rewards(Resource, call="rewards"):
     """Rewards."""
 
-    vouchers: Part[RewardVouchers] = Part(RewardVouchers)
-    products: Part[RewardProducts] = Part(RewardProducts)
-    product_groups: Part[RewardProductGroups] = Part(RewardProductGroups)
-    product_brands: Part[RewardProductBrands] = Part(RewardProductBrands)
-    stores: Part[RewardStores] = Part(RewardStores)
+    vouchers: SubResource[RewardVouchers] = SubResource(RewardVouchers)
+    products: SubResource[RewardProducts] = SubResource(RewardProducts)
+    product_groups: SubResource[RewardProductGroups] = SubResource(RewardProductGroups)
+    product_brands: SubResource[RewardProductBrands] = SubResource(RewardProductBrands)
+    stores: SubResource[RewardStores] = SubResource(RewardStores)
 
-    @lists("getRewards", "/rewards", key="reward_id")
+    @lists("getRewards", "/rewards", id_field="reward_id")
     def list(
         self,
         *,
@@ -113,11 +113,11 @@ class Rewards(Resource, call="rewards"):
     async def get(self, reward_id: str) -> Reward:
         """Return the reward with this id (`GET /rewards/{reward_id}`)."""
 
-    @lists("getSubRewardTags", "/rewards/tags", key="tag_id")
+    @lists("getSubRewardTags", "/rewards/tags", id_field="tag_id")
     def tags(self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Tag]:
         """List the tags of rewards by part of the `name` and by fixed `text_id` (`GET /rewards/tags`)."""
 
-    @posts("postRewardCreateVoucher", "/rewards/{reward_id}/actions/create-voucher", answer="voucher_id")
+    @posts("postRewardCreateVoucher", "/rewards/{reward_id}/actions/create-voucher", unwrap="voucher_id")
     async def create_voucher(
         self, reward_id: str, *, customer_id: str, code: str | None = None, note: str | None = None
     ) -> str:
@@ -132,7 +132,7 @@ class Rewards(Resource, call="rewards"):
             note: free text on the voucher.
         """
 
-    @posts("postRewardCreateCustomVoucher", "/rewards/{reward_id}/actions/create-custom-voucher", answer="voucher_id")
+    @posts("postRewardCreateCustomVoucher", "/rewards/{reward_id}/actions/create-custom-voucher", unwrap="voucher_id")
     async def create_custom_voucher(
         self, reward_id: str, *, customer_id: str, value: int, code: str | None = None, note: str | None = None
     ) -> str:
@@ -161,7 +161,7 @@ class Rewards(Resource, call="rewards"):
             products: the products, with the part that each plays.
         """
 
-    @lists("getRewardRecommendations", "/rewards/actions/reward-recommendations", "rewards", key="reward_id")
+    @lists("getRewardRecommendations", "/rewards/actions/reward-recommendations", "rewards", id_field="reward_id")
     def reward_recommendations(
         self,
         *,
@@ -206,7 +206,7 @@ class Rewards(Resource, call="rewards"):
     @posts(
         "postRewardCreateSimpleReward",
         "/rewards/actions/create-simple-reward",
-        answer="reward_id",
+        unwrap="reward_id",
         interfaces=ENTERPRISE_ONLY,
     )
     async def create_simple_reward(self, simple_reward: SimpleRewardInput) -> str:
@@ -219,7 +219,7 @@ class Rewards(Resource, call="rewards"):
 class RewardProperties(Resource, call="reward_properties"):
     """Reward properties."""
 
-    @lists("getRewardProperties", "/reward-properties", "rewards_properties", key="property_id")
+    @lists("getRewardProperties", "/reward-properties", "rewards_properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List reward properties whose name contains `name` (`GET /reward-properties`)."""
 
@@ -231,7 +231,7 @@ class RewardProperties(Resource, call="reward_properties"):
 class RewardTypes(Resource, call="reward_types"):
     """Reward types."""
 
-    @lists("getRewardTypes", "/reward-types", key="reward_type_id")
+    @lists("getRewardTypes", "/reward-types", id_field="reward_type_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[RewardType]:
         """List reward types whose name contains `name` (`GET /reward-types`)."""
 

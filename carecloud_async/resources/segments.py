@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Part, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SegmentRecords(Resource, call="segments.segment_records"):
     """The segment records of one segment."""
 
-    @lists("getSubSegmentRecords", "/segments/{segment_id}/segment-records", key=None, paged=False)
+    @lists("getSubSegmentRecords", "/segments/{segment_id}/segment-records", id_field=None, paged=False)
     def list(self, *, segment_group_ids: Sequence[str] | None = None) -> Listing[SegmentRecord]:
         """List the records of any `segment_group_ids`, up to 1,000 (`GET /segments/{segment_id}/segment-records`)."""
 
@@ -25,13 +25,13 @@ class SegmentRecords(Resource, call="segments.segment_records"):
 class Segments(Resource, call="segments"):
     """Segments."""
 
-    segment_records: Part[SegmentRecords] = Part(SegmentRecords)
+    segment_records: SubResource[SegmentRecords] = SubResource(SegmentRecords)
 
-    @lists("getSegments", "/segments", key="segment_id")
+    @lists("getSegments", "/segments", id_field="segment_id")
     def list(self, *, segment_group_ids: Sequence[str] | None = None, **paging: Unpack[Paging]) -> Listing[Segment]:
         """List segments in any of up to 1,000 `segment_group_ids` (`GET /segments`)."""
 
-    @posts("PostSegment", "/segments", answer="segment_id")
+    @posts("PostSegment", "/segments", unwrap="segment_id")
     async def create(self, *, name: str, note: str | None = None, priority: int | None = None) -> str:
         """Create a segment of `priority` 0 to 100 with a free `note` and return its id (`POST /segments`)."""
 
@@ -51,7 +51,7 @@ class Segments(Resource, call="segments"):
 class SegmentGroups(Resource, call="segment_groups"):
     """Segment groups."""
 
-    @lists("getSegmentGroups", "/segment-groups", key="segment_group_id")
+    @lists("getSegmentGroups", "/segment-groups", id_field="segment_group_id")
     def list(
         self, *, name: str | None = None, text_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[SegmentGroup]:
@@ -65,7 +65,7 @@ class SegmentGroups(Resource, call="segment_groups"):
 class StamperCampaigns(Resource, call="stamper_campaigns"):
     """Stamper campaigns."""
 
-    @lists("getStamperCampaigns", "/stamper-campaigns", key="stamper_campaign_id")
+    @lists("getStamperCampaigns", "/stamper-campaigns", id_field="stamper_campaign_id")
     def list(
         self,
         *,
@@ -94,7 +94,7 @@ class StamperCampaigns(Resource, call="stamper_campaigns"):
 class StamperCards(Resource, call="stamper_cards"):
     """Stamper cards."""
 
-    @lists("getStamperCards", "/stamper-cards", key="stamper_card_id")
+    @lists("getStamperCards", "/stamper-cards", id_field="stamper_card_id")
     def list(
         self,
         *,
@@ -121,7 +121,7 @@ class StamperCards(Resource, call="stamper_cards"):
 class Stamps(Resource, call="stamps"):
     """Stamps."""
 
-    @lists("getStamperStamps", "/stamps", "stamper_stamps", key="stamp_id")
+    @lists("getStamperStamps", "/stamps", "stamper_stamps", id_field="stamp_id")
     def list(
         self,
         *,

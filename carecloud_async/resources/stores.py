@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StorePropertyRecords(
-    Updating["PropertyRecordChanges", "PropertyRecord"], call="stores.property_records", key="property_record_id"
+    Updating["PropertyRecordChanges", "PropertyRecord"], call="stores.property_records", id_field="property_record_id"
 ):
     """The property records of one store."""
 
@@ -27,11 +27,11 @@ class StorePropertyRecords(
         )
     )
 
-    @lists("getSubStoreProperties", "/stores/{store_id}/property-records", key="property_record_id", paged=False)
+    @lists("getSubStoreProperties", "/stores/{store_id}/property-records", id_field="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the store (`GET /stores/{store_id}/property-records`)."""
 
-    @posts("postSubStoreProperties", "/stores/{store_id}/property-records", answer="property_record_id")
+    @posts("postSubStoreProperties", "/stores/{store_id}/property-records", unwrap="property_record_id")
     async def create(self, property_record: PropertyRecordInput) -> str:
         """Create a property record and return its id (`POST /stores/{store_id}/property-records`)."""
 
@@ -50,7 +50,7 @@ class StorePropertyRecords(
 class StoreGroupRecords(Resource, call="stores.store_group_records"):
     """The store group records of one store."""
 
-    @lists("getSubStoreGroups", "/stores/{store_id}/store-group-records", key="store_group_record_id", paged=False)
+    @lists("getSubStoreGroups", "/stores/{store_id}/store-group-records", id_field="store_group_record_id", paged=False)
     def list(self) -> Listing[StoreGroupRecord]:
         """List store group records of the store (`GET /stores/{store_id}/store-group-records`)."""
 
@@ -65,10 +65,10 @@ class Stores(Updating["StoreChanges", "Store"], call="stores"):
         )
     )
 
-    property_records: Part[StorePropertyRecords] = Part(StorePropertyRecords)
-    store_group_records: Part[StoreGroupRecords] = Part(StoreGroupRecords)
+    property_records: SubResource[StorePropertyRecords] = SubResource(StorePropertyRecords)
+    store_group_records: SubResource[StoreGroupRecords] = SubResource(StoreGroupRecords)
 
-    @lists("getStores", "/stores", key="store_id")
+    @lists("getStores", "/stores", id_field="store_id")
     def list(
         self,
         *,
@@ -87,7 +87,7 @@ class Stores(Updating["StoreChanges", "Store"], call="stores"):
             system_id: id of the store in another system.
         """
 
-    @posts("postStore", "/stores", answer="store_id")
+    @posts("postStore", "/stores", unwrap="store_id")
     async def create(self, store: StoreInput) -> str:
         """Create a store and return its id (`POST /stores`)."""
 
@@ -103,7 +103,7 @@ class Stores(Updating["StoreChanges", "Store"], call="stores"):
 class StoreGroups(Resource, call="store_groups"):
     """Store groups."""
 
-    @lists("getStoreGroups", "/store-groups", key="store_group_id")
+    @lists("getStoreGroups", "/store-groups", id_field="store_group_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[StoreGroup]:
         """List store groups whose name contains `name` (`GET /store-groups`)."""
 
@@ -115,7 +115,7 @@ class StoreGroups(Resource, call="store_groups"):
 class StoreProperties(Resource, call="store_properties"):
     """Store properties."""
 
-    @lists("getStoreProperties", "/store-properties", key="property_id")
+    @lists("getStoreProperties", "/store-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List store properties whose name contains `name` (`GET /store-properties`)."""
 
@@ -127,7 +127,9 @@ class StoreProperties(Resource, call="store_properties"):
 class PartnerPropertyRecords(Resource, call="partners.property_records"):
     """The property records of one partner."""
 
-    @lists("getSubPartnerProperties", "/partners/{partner_id}/property-records", key="property_record_id", paged=False)
+    @lists(
+        "getSubPartnerProperties", "/partners/{partner_id}/property-records", id_field="property_record_id", paged=False
+    )
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the partner (`GET /partners/{partner_id}/property-records`)."""
 
@@ -135,9 +137,9 @@ class PartnerPropertyRecords(Resource, call="partners.property_records"):
 class Partners(Resource, call="partners"):
     """Partners."""
 
-    property_records: Part[PartnerPropertyRecords] = Part(PartnerPropertyRecords)
+    property_records: SubResource[PartnerPropertyRecords] = SubResource(PartnerPropertyRecords)
 
-    @lists("getPartners", "/partners", key="partner_id")
+    @lists("getPartners", "/partners", id_field="partner_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Partner]:
         """List partners (`GET /partners`)."""
 
@@ -149,7 +151,7 @@ class Partners(Resource, call="partners"):
 class PartnerProperties(Resource, call="partner_properties"):
     """Partner properties."""
 
-    @lists("getPartnerProperties", "/partner-properties", key="property_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getPartnerProperties", "/partner-properties", id_field="property_id", interfaces=ENTERPRISE_ONLY)
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List partner properties whose name contains `name` (`GET /partner-properties`). Enterprise API only."""
 

@@ -11,7 +11,7 @@ from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.bulk_writing import BulkWriting
-from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ class TaskComments(BulkWriting, call="tasks.task_comments"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites()
 
-    @lists("getTaskComments", "/tasks/{task_id}/task-comments", key="task_comment_id")
+    @lists("getTaskComments", "/tasks/{task_id}/task-comments", id_field="task_comment_id")
     def list(self, *, task_comment_text: str | None = None, **paging: Unpack[Paging]) -> Listing[TaskComment]:
         """List the task's comments that contain `task_comment_text` (`GET /tasks/{task_id}/task-comments`)."""
 
-    @posts("postTaskComment", "/tasks/{task_id}/task-comments", answer="task_comment_id")
+    @posts("postTaskComment", "/tasks/{task_id}/task-comments", unwrap="task_comment_id")
     async def create(self, task_comment: TaskCommentInput) -> str:
         """Create a task comment and return its id (`POST /tasks/{task_id}/task-comments`)."""
 
@@ -41,11 +41,11 @@ class TaskAssignees(BulkWriting, call="tasks.assignees"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites()
 
-    @lists("getTaskAssignees", "/tasks/{task_id}/assignees", "task_assignees", key="task_assignee_id")
+    @lists("getTaskAssignees", "/tasks/{task_id}/assignees", "task_assignees", id_field="task_assignee_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskAssignee]:
         """List assignees of the task (`GET /tasks/{task_id}/assignees`)."""
 
-    @posts("postTaskAssignee", "/tasks/{task_id}/assignees", answer="task_assignee_id", interfaces=ENTERPRISE_ONLY)
+    @posts("postTaskAssignee", "/tasks/{task_id}/assignees", unwrap="task_assignee_id", interfaces=ENTERPRISE_ONLY)
     async def create(self, task_assignee: TaskAssigneeInput) -> str:
         """Create an assignee and return its id (`POST /tasks/{task_id}/assignees`). Enterprise API only."""
 
@@ -61,7 +61,7 @@ class TaskAssignees(BulkWriting, call="tasks.assignees"):
 class TaskPropertyRecords(Resource, call="tasks.property_records"):
     """The property records of one task."""
 
-    @lists("getSubTaskProperties", "/tasks/{task_id}/property-records", key="property_record_id", paged=False)
+    @lists("getSubTaskProperties", "/tasks/{task_id}/property-records", id_field="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the task (`GET /tasks/{task_id}/property-records`)."""
 
@@ -71,11 +71,11 @@ class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="task_id", by_id=True),))
 
-    task_comments: Part[TaskComments] = Part(TaskComments)
-    assignees: Part[TaskAssignees] = Part(TaskAssignees)
-    property_records: Part[TaskPropertyRecords] = Part(TaskPropertyRecords)
+    task_comments: SubResource[TaskComments] = SubResource(TaskComments)
+    assignees: SubResource[TaskAssignees] = SubResource(TaskAssignees)
+    property_records: SubResource[TaskPropertyRecords] = SubResource(TaskPropertyRecords)
 
-    @lists("getTasks", "/tasks", key="task_id")
+    @lists("getTasks", "/tasks", id_field="task_id")
     def list(
         self,
         *,
@@ -100,7 +100,7 @@ class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
             task_note: part of the note.
         """
 
-    @posts("postTasks", "/tasks", answer="task_id")
+    @posts("postTasks", "/tasks", unwrap="task_id")
     async def create(
         self,
         task: TaskInput,
@@ -122,7 +122,7 @@ class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
 class TaskTypes(Resource, call="task_types"):
     """Task types."""
 
-    @lists("getTaskTypes", "/task-types", key="task_type_id")
+    @lists("getTaskTypes", "/task-types", id_field="task_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskType]:
         """List task types (`GET /task-types`)."""
 
@@ -134,7 +134,7 @@ class TaskTypes(Resource, call="task_types"):
 class TaskStates(Resource, call="task_states"):
     """Task states."""
 
-    @lists("getTaskStates", "/task-states", key="task_state_id")
+    @lists("getTaskStates", "/task-states", id_field="task_state_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskState]:
         """List task states (`GET /task-states`)."""
 
@@ -146,7 +146,7 @@ class TaskStates(Resource, call="task_states"):
 class TaskProperties(Resource, call="task_properties"):
     """Task properties."""
 
-    @lists("getTaskProperties", "/task-properties", key="property_id")
+    @lists("getTaskProperties", "/task-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List task properties whose name contains `name` (`GET /task-properties`)."""
 

@@ -35,7 +35,7 @@ class Tokens(Resource, call="tokens"):
         super().__init__(caller, acting=acting)
         self._call = self._act
 
-    @posts("postToken", "/tokens", answer="token_id", interfaces=CUSTOMER_ONLY, safe_to_repeat=True, authorized=False)
+    @posts("postToken", "/tokens", unwrap="token_id", interfaces=CUSTOMER_ONLY, safe_to_repeat=True, authorized=False)
     async def create(
         self, *, device: Device, setup: DeviceSetup, external_application_id: str, push_token: str | None = None
     ) -> str:
@@ -54,7 +54,7 @@ class Tokens(Resource, call="tokens"):
     @posts(
         "postTokenLogin",
         "/tokens/{token_id}/actions/login",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=CUSTOMER_ONLY,
         safe_to_repeat=True,
     )
@@ -64,7 +64,7 @@ class Tokens(Resource, call="tokens"):
     @posts(
         "postTokenAuthTokenLogin",
         "/tokens/{token_id}/actions/authentication-token-login",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=CUSTOMER_ONLY,
     )
     async def authentication_token_login(
@@ -75,7 +75,7 @@ class Tokens(Resource, call="tokens"):
     @posts(
         "postTokenSocialLogin",
         "/tokens/{token_id}/actions/social-network-login",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=CUSTOMER_ONLY,
         safe_to_repeat=True,
     )
@@ -87,7 +87,7 @@ class Tokens(Resource, call="tokens"):
     @posts(
         "postTokenTestCustomerLogin",
         "/tokens/{token_id}/actions/login-test-customer",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=CUSTOMER_ONLY,
         safe_to_repeat=True,
     )

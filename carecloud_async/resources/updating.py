@@ -28,11 +28,11 @@ class Merging(TypedDict, total=False):
 
     model: str
     """The name of the input class that knows all names, if it is not the one that `replace` takes."""
-    beside: Collection[str]
+    extra_fields: Collection[str]
     """Names that stand beside the record in the PUT, and are sent only if they are in the changes."""
-    key: str
+    id_field: str
     """The field that names a record in the list, where there is no `get`."""
-    inside: Collection[str]
+    ids_in_record: Collection[str]
     """The path's ids that the API wants inside the record as well."""
 
 
@@ -93,7 +93,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         merged_into(RawJson(b"{}"))  # what is wrong with the changes should show before anything is sent
         record = await self._read(ids, record_id)
         if record is None:
-            key = self._merging["key"]
+            key = self._merging["id_field"]
             raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {key}")
         if if_unchanged is not None:
             require_unchanged(record, if_unchanged, write)
@@ -116,8 +116,8 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         return MergeRules(
             part=part,
             model=signature.model(how["model"]) if "model" in how else signature.hint(part),
-            beside=how.get("beside", ()),
-            inside=how.get("inside", ()),
+            extra_fields=how.get("extra_fields", ()),
+            ids_in_record=how.get("ids_in_record", ()),
         )
 
     @classmethod
@@ -128,7 +128,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
 
     async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
         """Read the record past the cache, for what is sent back must be the record as it is now."""
-        key = self._merging.get("key")
+        key = self._merging.get("id_field")
         if key is not None:
             return await self._find(record_id, key)
         call = self._caller.fresh.call

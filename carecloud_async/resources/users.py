@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Users(Resource, call="users"):
     """Users of the project. `login`, `sso_login` and `logout` here concern tokens of others, never the client's own."""
 
-    @lists("getUsers", "/users", key="user_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getUsers", "/users", id_field="user_id", interfaces=ENTERPRISE_ONLY)
     def list(
         self,
         *,
@@ -74,7 +74,7 @@ class Users(Resource, call="users"):
     @posts(
         "postUserVerifyAuthToken",
         "/users/actions/verify-auth-token",
-        answer="user_id",
+        unwrap="user_id",
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
     )
@@ -89,7 +89,7 @@ class Users(Resource, call="users"):
 class UserRoles(Resource, call="user_roles"):
     """User roles."""
 
-    @lists("getUserRoles", "/user-roles", key="user_role_id", interfaces=ENTERPRISE_ONLY)
+    @lists("getUserRoles", "/user-roles", id_field="user_role_id", interfaces=ENTERPRISE_ONLY)
     def list(self, **paging: Unpack[Paging]) -> Listing[UserRole]:
         """List user roles (`GET /user-roles`). Enterprise API only."""
 

@@ -11,7 +11,7 @@ from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.batches import batches
-from carecloud_async.resources.declare import Paging, Part, Resource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, deletes, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
     """The property records of one voucher."""
 
-    @lists("getSubVoucherProperties", "/vouchers/{voucher_id}/property-records", key="property_record_id", paged=False)
+    @lists(
+        "getSubVoucherProperties", "/vouchers/{voucher_id}/property-records", id_field="property_record_id", paged=False
+    )
     def list(self) -> Listing[PropertyRecord]:
         """List property records of the voucher (`GET /vouchers/{voucher_id}/property-records`)."""
 
@@ -36,9 +38,9 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
         )
     )
 
-    property_records: Part[VoucherPropertyRecords] = Part(VoucherPropertyRecords)
+    property_records: SubResource[VoucherPropertyRecords] = SubResource(VoucherPropertyRecords)
 
-    @lists("getVouchers", "/vouchers", key="voucher_id")
+    @lists("getVouchers", "/vouchers", id_field="voucher_id")
     def list(
         self,
         *,
@@ -107,7 +109,7 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
 class VoucherProperties(Resource, call="voucher_properties"):
     """Voucher properties."""
 
-    @lists("getVoucherProperties", "/voucher-properties", key="property_id")
+    @lists("getVoucherProperties", "/voucher-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
         """List voucher properties whose name contains `name` (`GET /voucher-properties`)."""
 

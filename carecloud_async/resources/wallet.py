@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Wallet(Resource, call="wallet"):
     """What a customer has turned over, earned, spent and is about to lose."""
 
-    @gets("getWalletSalesTurnover", "/wallet/actions/sales-turnover", answer="turnover")
+    @gets("getWalletSalesTurnover", "/wallet/actions/sales-turnover", unwrap="turnover")
     async def sales_turnover(
         self, *, customer_id: str, date_from: date | str | None = None, date_to: date | str | None = None
     ) -> tuple[QualificationTurnover, ...]:

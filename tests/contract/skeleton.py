@@ -85,13 +85,13 @@ def _decorator(facts: Facts, operation: Operation) -> str:
     words = [f'"{operation.operation_id}"', f'"{operation.path}"']
     if answer.kind == "list":
         words += [] if answer.key == snake(operation.path.rpartition("/")[2]) else [f'"{answer.key}"']
-        words.append(f"key={_key(facts, operation)}")
+        words.append(f"id_field={_key(facts, operation)}")
         words += ['method="POST"'] if operation.verb == "POST" else []
         words += [] if operation.paged else ["paged=False"]
     elif answer.kind == "fields" and len(answer.fields) == 1:
-        words.append(f'answer="{answer.fields[0].name}"')
+        words.append(f'unwrap="{answer.fields[0].name}"')
     if operation.verb == "DELETE" and operation.body:
-        words.append("sends=True")
+        words.append("has_body=True")
     if operation.interface in _INTERFACES:
         words.append(f"interfaces={_INTERFACES[operation.interface]}")
     if not operation.authorized:

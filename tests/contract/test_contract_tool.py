@@ -363,7 +363,7 @@ def test_a_skeleton_of_a_new_operation(tmp_path, now, capsys):
     path = write(tmp_path / "new.json", now)
     assert main([str(path), "--skeleton", "postBoat"]) == 0
     code = capsys.readouterr().out
-    assert '@posts("postBoat", "/boats", answer="boat_id", interfaces=ENTERPRISE_ONLY)' in code
+    assert '@posts("postBoat", "/boats", unwrap="boat_id", interfaces=ENTERPRISE_ONLY)' in code
     assert "async def create(self, boat: BoatInput, *, note: str | None = None) -> str:" in code
     assert "class OwnerInput(Input, reads=Owner):" in code
     assert "    name: str\n" in code

@@ -57,13 +57,13 @@ async def client(sandbox):
 class Sources(Updating, call="made_up.sources"):
     """A family that the API does not have."""
 
-    @lists("madeUpList", "/a/{a_id}/sources", "sources", key="customer_source_record_id")
+    @lists("madeUpList", "/a/{a_id}/sources", "sources", id_field="customer_source_record_id")
     def list(
         self, *, kind: str | None = None, day: date | str | None = None, **paging: Unpack[Paging]
     ) -> Listing[CustomerSourceRecord]:
         """List."""
 
-    @lists("madeUpSearch", "/sources/search", "found", key=None, method="POST")
+    @lists("madeUpSearch", "/sources/search", "found", id_field=None, method="POST")
     def search(
         self, *, text: str, count_words: bool | None = None, **paging: Unpack[UnsortedPaging]
     ) -> Listing[CustomerSourceRecord]:
@@ -73,25 +73,25 @@ class Sources(Updating, call="made_up.sources"):
     async def get(self, source_id: str, *, kind: str | None = None) -> CustomerSourceRecord:
         """Get."""
 
-    @posts("madeUpCreate", "/a/{a_id}/sources", answer="source_id")
+    @posts("madeUpCreate", "/a/{a_id}/sources", unwrap="source_id")
     async def create(
         self, source: CustomerSourceInput, *, note: str | None = None, mark: str | None = UNSET, loud: bool = False
     ) -> str:
         """Create."""
 
-    @posts("madeUpCancel", "/sources/{source_id}/cancel", twice=("source_id",))
+    @posts("madeUpCancel", "/sources/{source_id}/cancel", path_params_in_body=("source_id",))
     async def cancel(self, source_id: str) -> None:
         """Cancel."""
 
-    @posts("madeUpFree", "/sources/free", answer="is_free", safe_to_repeat=True)
+    @posts("madeUpFree", "/sources/free", unwrap="is_free", safe_to_repeat=True)
     async def is_free(self, *, number: str) -> bool:
         """Look."""
 
-    @posts("madeUpMany", "/sources/many", answer="records")
+    @posts("madeUpMany", "/sources/many", unwrap="records")
     async def many(self) -> tuple[CustomerSourceRecord, ...]:
         """Return several."""
 
-    @posts("madeUpMaybe", "/sources/maybe", answer="id")
+    @posts("madeUpMaybe", "/sources/maybe", unwrap="id")
     async def maybe(self) -> str | None:
         """Return one or nothing."""
 
@@ -99,7 +99,7 @@ class Sources(Updating, call="made_up.sources"):
     async def replace(self, source_id: str, source: CustomerSourceInput) -> None:
         """Replace."""
 
-    @deletes("madeUpDelete", "/sources/batch", sends=True)
+    @deletes("madeUpDelete", "/sources/batch", has_body=True)
     async def delete_batch(self, sources: tuple[CustomerSourceInput, ...]) -> None:
         """Delete."""
 
@@ -135,7 +135,7 @@ async def test_the_body_holds_what_the_path_does_not():
 
 
 async def test_a_delete_may_send_a_body():
-    """`sends=True` makes a body of what a DELETE would put into its query."""
+    """`has_body=True` makes a body of what a DELETE would put into its query."""
     wire = Wire()
     await Sources(wire).delete_batch((SOURCE,))
     assert wire.calls == [("DELETE /sources/batch", {}, None, {"sources": [{"customer_source_id": "s"}]})]
@@ -223,7 +223,7 @@ async def test_an_update_without_a_get_finds_the_record_in_its_list():
     other = {"customer_source_record_id": "1"}
     wire = Wire(answer({"sources": [other, record], "total_items": 2}), b"", answer({"sources": [], "total_items": 0}))
 
-    class Listed(Sources, call="made_up.listed", key="customer_source_record_id", inside=("source_id",)):
+    class Listed(Sources, call="made_up.listed", id_field="customer_source_record_id", ids_in_record=("source_id",)):
         """Sources that have no GET."""
 
     sources = Listed(wire, a_id="a")

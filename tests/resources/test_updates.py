@@ -89,7 +89,7 @@ class Case:
         self.bound = {name: "parent" for name in self.ids if name not in own}
 
     def wire(self):
-        if key := self.how.get("key"):
+        if key := self.how.get("id_field"):
             operation = declared(self.family.list).operation
             page = [{**self.record, key: "another"}, self.record]
             return Wire(answer({operation.result_key: page, "total_items": 2}), b"")
@@ -131,7 +131,7 @@ def merged(record, changes):
 def expected(case, changes):
     body = merged(tidied(case.record, case.input, case.model), changes)
     ids = {**case.bound, **dict.fromkeys(case.write.signature.in_path.values(), case.id)}
-    body |= {name: ids[name] for name in case.how.get("inside", ())}
+    body |= {name: ids[name] for name in case.how.get("ids_in_record", ())}
     return body
 
 

@@ -23,7 +23,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomerVerifyCredentials",
         "/customers/actions/verify-credentials",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
     )
@@ -41,7 +41,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomerVerifySocialNetworkCredentials",
         "/customers/actions/verify-social-network-credentials",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
     )
@@ -68,7 +68,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersVerifyAuthToken",
         "/customers/actions/verify-auth-token",
-        answer="customer_id",
+        unwrap="customer_id",
         interfaces=ENTERPRISE_ONLY,
         safe_to_repeat=True,
     )
@@ -84,7 +84,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersValidateCustomerData",
         "/customers/actions/validate-customer-data",
-        answer="is_valid",
+        unwrap="is_valid",
         safe_to_repeat=True,
         authorized=False,
     )
@@ -140,7 +140,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersSetStatusRecord",
         "/customers/actions/set-status-record",
-        answer="status_record_id",
+        unwrap="status_record_id",
         interfaces=ENTERPRISE_ONLY,
     )
     async def set_status_record(
@@ -218,7 +218,7 @@ class CustomerActions(Resource, call="customers"):
     @posts(
         "postCustomersCheckRegistrationAbility",
         "/customers/actions/check-registration-ability",
-        answer="registration_ability",
+        unwrap="registration_ability",
         safe_to_repeat=True,
     )
     async def check_registration_ability(self, *, type: str, value: str) -> bool:  # noqa: A002

@@ -40,7 +40,7 @@ from carecloud_async.resources.customers.records import (
     CustomerSourceRecords,
     CustomerStatusRecords,
 )
-from carecloud_async.resources.declare import Paging, Part, declared, gets, lists, posts, puts
+from carecloud_async.resources.declare import Paging, SubResource, declared, gets, lists, posts, puts
 from carecloud_async.resources.updating import Updating
 from carecloud_async.runtime.secret_text import conceal
 
@@ -67,7 +67,7 @@ class Customers(
     Updating["CustomerChanges", "Customer"],
     call="customers",
     model="CustomerUpdateInput",
-    beside=("password", "social_network_credentials", "property_records"),
+    extra_fields=("password", "social_network_credentials", "property_records"),
 ):
     """The customers of the project, or on the customer interface the one who is logged in."""
 
@@ -107,25 +107,25 @@ class Customers(
         required_beside=("customer_source_id",),
     )
 
-    purchases: Part[CustomerPurchases] = Part(CustomerPurchases)
-    points: Part[CustomerPoints] = Part(CustomerPoints)
-    vouchers: Part[CustomerVouchers] = Part(CustomerVouchers)
-    rewards: Part[CustomerRewards] = Part(CustomerRewards)
-    reward_recommendations: Part[CustomerRewardRecommendations] = Part(CustomerRewardRecommendations)
-    cards: Part[CustomerCards] = Part(CustomerCards)
-    segment_records: Part[CustomerSegmentRecords] = Part(CustomerSegmentRecords)
-    status_records: Part[CustomerStatusRecords] = Part(CustomerStatusRecords)
-    recommendation_records: Part[CustomerRecommendationRecords] = Part(CustomerRecommendationRecords)
-    customer_source_records: Part[CustomerSourceRecords] = Part(CustomerSourceRecords)
-    property_records: Part[CustomerPropertyRecords] = Part(CustomerPropertyRecords)
-    interest_records: Part[CustomerInterestRecords] = Part(CustomerInterestRecords)
-    addresses: Part[CustomerAddresses] = Part(CustomerAddresses)
-    events: Part[CustomerEvents] = Part(CustomerEvents)
-    related_customers: Part[CustomerRelatedCustomers] = Part(CustomerRelatedCustomers)
-    referrals: Part[CustomerReferrals] = Part(CustomerReferrals)
-    partner_records: Part[CustomerPartnerRecords] = Part(CustomerPartnerRecords)
+    purchases: SubResource[CustomerPurchases] = SubResource(CustomerPurchases)
+    points: SubResource[CustomerPoints] = SubResource(CustomerPoints)
+    vouchers: SubResource[CustomerVouchers] = SubResource(CustomerVouchers)
+    rewards: SubResource[CustomerRewards] = SubResource(CustomerRewards)
+    reward_recommendations: SubResource[CustomerRewardRecommendations] = SubResource(CustomerRewardRecommendations)
+    cards: SubResource[CustomerCards] = SubResource(CustomerCards)
+    segment_records: SubResource[CustomerSegmentRecords] = SubResource(CustomerSegmentRecords)
+    status_records: SubResource[CustomerStatusRecords] = SubResource(CustomerStatusRecords)
+    recommendation_records: SubResource[CustomerRecommendationRecords] = SubResource(CustomerRecommendationRecords)
+    customer_source_records: SubResource[CustomerSourceRecords] = SubResource(CustomerSourceRecords)
+    property_records: SubResource[CustomerPropertyRecords] = SubResource(CustomerPropertyRecords)
+    interest_records: SubResource[CustomerInterestRecords] = SubResource(CustomerInterestRecords)
+    addresses: SubResource[CustomerAddresses] = SubResource(CustomerAddresses)
+    events: SubResource[CustomerEvents] = SubResource(CustomerEvents)
+    related_customers: SubResource[CustomerRelatedCustomers] = SubResource(CustomerRelatedCustomers)
+    referrals: SubResource[CustomerReferrals] = SubResource(CustomerReferrals)
+    partner_records: SubResource[CustomerPartnerRecords] = SubResource(CustomerPartnerRecords)
 
-    @lists("getCustomers", "/customers", key="customer_id")
+    @lists("getCustomers", "/customers", id_field="customer_id")
     def list(
         self,
         *,
@@ -182,7 +182,7 @@ class Customers(
             raise ResponseError(f"{_ME.title}: no customer is logged in on this token")
         return customer
 
-    @posts("postCustomer", "/customers", answer="customer_id", check=_check_autologin)
+    @posts("postCustomer", "/customers", unwrap="customer_id", check=_check_autologin)
     async def create(
         self,
         customer: CustomerInput,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class CustomerPurchases(Resource, call="customers.purchases"):
     """The purchases of one customer."""
 
-    @lists("getSubCustomerPurchases", "/customers/{customer_id}/purchases", key="purchase_id")
+    @lists("getSubCustomerPurchases", "/customers/{customer_id}/purchases", id_field="purchase_id")
     def list(
         self,
         *,
@@ -44,7 +44,7 @@ class CustomerPurchases(Resource, call="customers.purchases"):
 class CustomerPoints(Resource, call="customers.points"):
     """The points of one customer."""
 
-    @lists("getSubCustomerPoints", "/customers/{customer_id}/points", key="point_id")
+    @lists("getSubCustomerPoints", "/customers/{customer_id}/points", id_field="point_id")
     def list(self, *, point_type_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Point]:
         """List the customer's points of one `point_type_id` (`GET /customers/{customer_id}/points`)."""
 
@@ -52,7 +52,7 @@ class CustomerPoints(Resource, call="customers.points"):
 class CustomerVouchers(Resource, call="customers.vouchers"):
     """The vouchers of one customer."""
 
-    @lists("getSubCustomerVouchers", "/customers/{customer_id}/vouchers", key="voucher_id")
+    @lists("getSubCustomerVouchers", "/customers/{customer_id}/vouchers", id_field="voucher_id")
     def list(
         self,
         *,
@@ -79,7 +79,7 @@ class CustomerVouchers(Resource, call="customers.vouchers"):
 class CustomerRewards(Resource, call="customers.rewards"):
     """The rewards of one customer."""
 
-    @lists("getSubCustomerRewards", "/customers/{customer_id}/rewards", key="reward_id")
+    @lists("getSubCustomerRewards", "/customers/{customer_id}/rewards", id_field="reward_id")
     def list(
         self,
         *,
@@ -120,7 +120,7 @@ class CustomerRewardRecommendations(Resource, call="customers.reward_recommendat
         "getSubCustomerRewardsRecommendation",
         "/customers/{customer_id}/reward-recommendations",
         "rewards",
-        key="reward_id",
+        id_field="reward_id",
     )
     def list(
         self,
@@ -165,7 +165,7 @@ class CustomerRewardRecommendations(Resource, call="customers.reward_recommendat
 class CustomerCards(Resource, call="customers.cards"):
     """The cards of one customer."""
 
-    @lists("getSubCustomerCards", "/customers/{customer_id}/cards", key="card_id")
+    @lists("getSubCustomerCards", "/customers/{customer_id}/cards", id_field="card_id")
     def list(
         self,
         *,

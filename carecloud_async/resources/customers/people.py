@@ -22,13 +22,13 @@ class CustomerAddresses(Updating["AdditionalAddressChanges", "AdditionalAddress"
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="additional_address_id", by_id=True),))
 
-    @lists("getSubCustomerAddresses", "/customers/{customer_id}/addresses", key="additional_address_id")
+    @lists("getSubCustomerAddresses", "/customers/{customer_id}/addresses", id_field="additional_address_id")
     def list(
         self, *, customer_address_type_id: str | None = None, **paging: Unpack[Paging]
     ) -> Listing[AdditionalAddress]:
         """List the addresses of one `customer_address_type_id` (`GET /customers/{customer_id}/addresses`)."""
 
-    @posts("postSubCustomerAddress", "/customers/{customer_id}/addresses", answer="additional_address_id")
+    @posts("postSubCustomerAddress", "/customers/{customer_id}/addresses", unwrap="additional_address_id")
     async def create(self, additional_address: AdditionalAddressInput) -> str:
         """Create an address and return its id (`POST /customers/{customer_id}/addresses`)."""
 
@@ -57,7 +57,9 @@ class CustomerRelatedCustomers(BulkWriting, call="customers.related_customers"):
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="related_customer_id", filter="related_customer_id"),))
 
-    @lists("getSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", key="customer_relation_id")
+    @lists(
+        "getSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", id_field="customer_relation_id"
+    )
     def list(
         self,
         *,
@@ -75,7 +77,7 @@ class CustomerRelatedCustomers(BulkWriting, call="customers.related_customers"):
         """
 
     @posts(
-        "postSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", answer="customer_relation_id"
+        "postSubCustomerRelatedCustomers", "/customers/{customer_id}/related-customers", unwrap="customer_relation_id"
     )
     async def create(self, related_customer: RelatedCustomerInput) -> str:
         """Create a related customer and return its id (`POST /customers/{customer_id}/related-customers`)."""
@@ -92,7 +94,7 @@ class CustomerRelatedCustomers(BulkWriting, call="customers.related_customers"):
 class CustomerReferrals(Resource, call="customers.referrals"):
     """The referrals of one customer."""
 
-    @lists("getSubCustomerReferrals", "/customers/{customer_id}/referrals", key="referral_id")
+    @lists("getSubCustomerReferrals", "/customers/{customer_id}/referrals", id_field="referral_id")
     def list(
         self,
         *,
@@ -113,7 +115,7 @@ class CustomerReferrals(Resource, call="customers.referrals"):
 class CustomerEvents(Resource, call="customers.events"):
     """The events of one customer."""
 
-    @lists("getSubCustomerEvents", "/customers/{customer_id}/events", "customer_events", key="event_id")
+    @lists("getSubCustomerEvents", "/customers/{customer_id}/events", "customer_events", id_field="event_id")
     def list(
         self,
         *,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class CustomerSegmentRecords(Resource, call="customers.segment_records"):
     """The segment records of one customer."""
 
-    @lists("getSubCustomerSegments", "/customers/{customer_id}/segment-records", key=None, paged=False)
+    @lists("getSubCustomerSegments", "/customers/{customer_id}/segment-records", id_field=None, paged=False)
     def list(self, *, segment_group_ids: Sequence[str] | None = None) -> Listing[SegmentRecord]:
         """List those of any `segment_group_ids`, up to 1,000 (`GET /customers/{customer_id}/segment-records`)."""
 
@@ -29,7 +29,7 @@ class CustomerSegmentRecords(Resource, call="customers.segment_records"):
 class CustomerStatusRecords(Resource, call="customers.status_records"):
     """The status records of one customer."""
 
-    @lists("getSubCustomerStatus", "/customers/{customer_id}/status-records", key="status_record_id")
+    @lists("getSubCustomerStatus", "/customers/{customer_id}/status-records", id_field="status_record_id")
     def list(self, *, valid_now: bool | None = None, **paging: Unpack[Paging]) -> Listing[StatusRecord]:
         """List status records, with `valid_now` the present one (`GET /customers/{customer_id}/status-records`)."""
 
@@ -41,7 +41,7 @@ class CustomerRecommendationRecords(Resource, call="customers.recommendation_rec
         "getSubCustomerHintRecords",
         "/customers/{customer_id}/recommendation-records",
         "recommendations",
-        key="recommendation_id",
+        id_field="recommendation_id",
     )
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Recommendation]:
         """List those whose name contains `name` (`GET /customers/{customer_id}/recommendation-records`)."""
@@ -54,7 +54,9 @@ class CustomerSourceRecords(BulkWriting, call="customers.customer_source_records
         keys=(Key(name="external_id", fields=("customer_source_id", "external_id"), filter="external_ids", many=True),)
     )
 
-    @lists("getSubCustomerSource", "/customers/{customer_id}/customer-source-records", key="customer_source_record_id")
+    @lists(
+        "getSubCustomerSource", "/customers/{customer_id}/customer-source-records", id_field="customer_source_record_id"
+    )
     def list(
         self,
         *,
@@ -72,14 +74,16 @@ class CustomerSourceRecords(BulkWriting, call="customers.customer_source_records
         """
 
     @posts(
-        "postSubCustomerSource", "/customers/{customer_id}/customer-source-records", answer="customer_source_record_id"
+        "postSubCustomerSource", "/customers/{customer_id}/customer-source-records", unwrap="customer_source_record_id"
     )
     async def create(self, customer_source_record: CustomerSourceInput) -> str:
         """Create one and return its id (`POST /customers/{customer_id}/customer-source-records`)."""
 
 
 class CustomerPropertyRecords(
-    Updating["PropertyRecordChanges", "PropertyRecord"], call="customers.property_records", key="property_record_id"
+    Updating["PropertyRecordChanges", "PropertyRecord"],
+    call="customers.property_records",
+    id_field="property_record_id",
 ):
     """The property records of one customer."""
 
@@ -90,11 +94,11 @@ class CustomerPropertyRecords(
         )
     )
 
-    @lists("getSubCustomerProperties", "/customers/{customer_id}/property-records", key="property_record_id")
+    @lists("getSubCustomerProperties", "/customers/{customer_id}/property-records", id_field="property_record_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PropertyRecord]:
         """List property records of the customer (`GET /customers/{customer_id}/property-records`)."""
 
-    @posts("postSubCustomerProperties", "/customers/{customer_id}/property-records", answer="property_record_id")
+    @posts("postSubCustomerProperties", "/customers/{customer_id}/property-records", unwrap="property_record_id")
     async def create(self, property_record: PropertyRecordInput) -> str:
         """Create a property record and return its id (`POST /customers/{customer_id}/property-records`)."""
 
@@ -123,8 +127,8 @@ class CustomerPropertyRecords(
 class CustomerInterestRecords(
     Updating["InterestRecordChanges", "InterestRecord"],
     call="customers.interest_records",
-    inside=("customer_id",),
-    key="interest_record_id",
+    ids_in_record=("customer_id",),
+    id_field="interest_record_id",
 ):
     """The interest records of one customer."""
 
@@ -136,12 +140,15 @@ class CustomerInterestRecords(
     )
 
     @lists(
-        "getSubCustomerInterests", "/customers/{customer_id}/interest-records", key="interest_record_id", paged=False
+        "getSubCustomerInterests",
+        "/customers/{customer_id}/interest-records",
+        id_field="interest_record_id",
+        paged=False,
     )
     def list(self) -> Listing[InterestRecord]:
         """List interest records of the customer (`GET /customers/{customer_id}/interest-records`)."""
 
-    @posts("postSubCustomerInterest", "/customers/{customer_id}/interest-records", answer="interest_record_id")
+    @posts("postSubCustomerInterest", "/customers/{customer_id}/interest-records", unwrap="interest_record_id")
     async def create(self, interest_record: InterestRecordInput) -> str:
         """Create an interest record and return its id (`POST /customers/{customer_id}/interest-records`)."""
 
@@ -165,13 +172,13 @@ class CustomerPartnerRecords(BulkWriting, call="customers.partner_records"):
     @lists(
         "getSubCustomerPartners",
         "/customers/{customer_id}/partner-records",
-        key="partner_record_id",
+        id_field="partner_record_id",
         interfaces=ENTERPRISE_ONLY,
     )
     def list(self, **paging: Unpack[Paging]) -> Listing[PartnerRecord]:
         """List the customer's partner records (`GET /customers/{customer_id}/partner-records`). Enterprise API only."""
 
-    @posts("postSubCustomerPartnerRecord", "/customers/{customer_id}/partner-records", answer="partner_record_id")
+    @posts("postSubCustomerPartnerRecord", "/customers/{customer_id}/partner-records", unwrap="partner_record_id")
     async def create(self, partner_record: PartnerRecordInput) -> str:
         """Create a partner record and return its id (`POST /customers/{customer_id}/partner-records`)."""
 
