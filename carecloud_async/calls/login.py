@@ -20,6 +20,9 @@ from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import server_date
 from carecloud_async.project import Interface
 
+#: The ends of the paths of logins by a token that may be good for one use.
+_BY_TOKEN = ("/actions/sso-login", "/actions/authentication-token-login")
+
 
 class LoginSender:
     """Sends the requests of logins; see `auth.provider.SendLogin`.
@@ -43,13 +46,16 @@ class LoginSender:
         bearer: str | None,
         retry: bool,
     ) -> LoginReply:
-        """See `SendLogin`. Logins and new device tokens may be repeated: the last one counts."""
+        """See `SendLogin`. Logins and new device tokens may be repeated, except by a token that may be used once.
+
+        A used token would be refused, and a genuine user or customer taken for a stranger.
+        """
         operation = Operation(
             operation_id="",
             method=method,
             path="/" + path.lstrip("/"),
             call="",
-            safe_to_repeat=True,
+            safe_to_repeat=not path.endswith(_BY_TOKEN),
             authorized=False,
         )
         caller = self._repeating if retry else self._once

@@ -60,12 +60,14 @@ class Users(Resource, call="users"):
         "postUserSsoLogin",
         "/users/actions/sso-login",
         interfaces=ENTERPRISE_ONLY,
-        safe_to_repeat=True,
         authorized=False,
         takes_credentials=True,
     )
     async def sso_login(self, *, user_external_application_id: str, sso_token: str) -> UserLogin:
-        """Exchange a single sign-on token (`POST /users/actions/sso-login`); the client does not use the result."""
+        """Exchange a single sign-on token (`POST /users/actions/sso-login`); the client does not use the result.
+
+        Never repeated after a lost answer: a token that may be used once would be refused the second time.
+        """
 
     @posts("postUserLogout", "/users/actions/logout", interfaces=ENTERPRISE_ONLY, safe_to_repeat=True)
     async def logout(self, *, user_external_application_id: str, bearer_token: str) -> None:
@@ -76,10 +78,11 @@ class Users(Resource, call="users"):
         "/users/actions/verify-auth-token",
         unwrap="user_id",
         interfaces=ENTERPRISE_ONLY,
-        safe_to_repeat=True,
     )
     async def verify_auth_token(self, *, auth_token: str) -> str:
         """Return the id of the user whom an authentication token belongs to (`POST /users/actions/verify-auth-token`).
+
+        Never repeated after a lost answer: a token that may be used once would be refused the second time.
 
         Raises:
             BadRequestError: the token is unknown or has ended.

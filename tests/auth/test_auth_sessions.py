@@ -12,6 +12,7 @@ from carecloud_async import (
     CustomerSession,
     EnterpriseCredentials,
     FileTokenStore,
+    OutcomeUnknownError,
     RetryPolicy,
     ServerError,
     SessionExpiredError,
@@ -22,6 +23,7 @@ from carecloud_async.sandbox.constants import OTHER_CUSTOMER_APPLICATION_ID, SSO
 pytestmark = pytest.mark.anyio
 CREATE = "POST /tokens"
 LOGOUT = "POST /users/actions/logout"
+AUTH_TOKEN_LOGIN = "POST /tokens/{token_id}/actions/authentication-token-login"
 CUSTOMER_LOGOUT = "POST /tokens/{token_id}/actions/logout"
 
 
@@ -91,6 +93,19 @@ async def test_an_authentication_token_hands_a_customer_over_once(tmp_path):
             with pytest.raises(SessionExpiredError):
                 await me(client)
     assert not sandbox.violations
+
+
+async def test_a_token_for_one_use_is_never_shown_twice():
+    """A login by such a token whose answer is lost is not repeated: refused the second time, it would seem wrong."""
+    sandbox = make_sandbox()
+    sso = SsoCredentials(external_application_id=sandbox.credentials().external_application_id, sso_token=SSO_TOKEN)
+    handed = AuthenticationTokenSession(sandbox.device("till"), token="handed", token_request_id="x")
+    for session, path in ((sso, "POST /users/actions/sso-login"), (handed, AUTH_TOKEN_LOGIN)):
+        sandbox.faults.add(path, cut="after")
+        async with connect(sandbox, auth=session) as client:
+            with pytest.raises(OutcomeUnknownError):
+                await client.login()
+        assert sandbox.count(path) == 1
 
 
 async def test_a_user_is_logged_in_again_after_a_logout():

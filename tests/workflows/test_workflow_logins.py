@@ -79,6 +79,15 @@ async def test_each_kind_of_credentials_has_its_operation(client, server):
     ]
 
 
+async def test_a_handover_token_is_never_shown_twice(client, server):
+    """A lost verification is not repeated: a token for one use would be refused, and its customer seem unknown."""
+    server.on(VERIFY, {"customer_id": "jane"})
+    server.lose(VERIFY)
+    with pytest.raises(OutcomeUnknownError):
+        await check_login(client, credentials=HANDOVER, shop_knows=True)
+    assert len(server.requests) == 1
+
+
 async def test_a_malformed_login_is_no_outcome(client, server):
     """A kind of login that does not exist is a mistake in the program, not of the customer."""
     server.on(VERIFY, refuse(400, ("login_type", "not_allowed_value")))

@@ -70,10 +70,11 @@ class CustomerActions(Resource, call="customers"):
         "/customers/actions/verify-auth-token",
         unwrap="customer_id",
         interfaces=ENTERPRISE_ONLY,
-        safe_to_repeat=True,
     )
     async def verify_auth_token(self, *, application_id: str, token: str, token_request_id: str) -> str:
         """Return whose authentication token this is (`POST /customers/actions/verify-auth-token`). Enterprise API only.
+
+        Never repeated after a lost answer: a token that may be used once would be refused the second time.
 
         Args:
             application_id: id of the application that the token is for.
