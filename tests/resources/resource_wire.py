@@ -4,6 +4,7 @@ from json import dumps, loads
 from types import SimpleNamespace
 
 from carecloud_async import codec
+from carecloud_async.calls.request_bounds import RequestSize
 from carecloud_async.project import Project
 
 
@@ -22,6 +23,10 @@ class Wire:
     def fresh(self):
         """The same: nothing is kept here."""
         return self
+
+    def request_size(self, operation, *, path_params, params):
+        """Everything fits one request here."""
+        return RequestSize(0, 0)
 
     async def call(self, operation, *, decode, path_params=None, params=None, json=None, bearer=None, slices=None):
         assert bearer is None
