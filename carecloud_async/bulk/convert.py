@@ -9,7 +9,7 @@ import json
 import math
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import Enum, IntEnum
 from typing import Any, Final
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.read_only import read_only_names
 
 __all__ = ["ConversionError", "Converter"]
@@ -55,17 +56,12 @@ class Converter:
         Raises:
             ConversionError: the value is of another kind.
         """
-        core = core_type(hint)
-        kinds = typing.get_args(core) if typing.get_origin(core) in {typing.Union} else (core,)
-        if core is Any:
-            return value
-        element = element_type(core)
-        if element is not None:
-            return self._list(value, element, name)
-        if is_model(core):
-            return self._object(value, core)
-        make = next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None)
-        return value if make is None else make(self, value, name)
+        kind = _kind_of(hint)
+        if kind.element is not None:
+            return self._list(value, kind.element, name)
+        if kind.model is not None:
+            return self._object(value, kind.model)
+        return value if kind.make is None else kind.make(self, value, name)
 
     def _list(self, value: Any, element: Any, name: str) -> list[Any]:
         if self.textual and isinstance(value, str):
@@ -184,6 +180,25 @@ _MAKERS: Final[Mapping[Any, Any]] = {
     int: Converter.whole,
     float: Converter.number,
 }
+
+
+@frozen(kw_only=True)
+class _Kind:
+    """What a field holds: a list of elements, an object, or what a function makes of it."""
+
+    element: Any = None
+    model: Any = None
+    make: Callable[[Converter, Any, str], Any] | None = None
+
+
+@typed_cache
+def _kind_of(hint: Any) -> _Kind:
+    core = core_type(hint)
+    element = element_type(core)
+    if element is not None or is_model(core):
+        return _Kind(element=element, model=None if element is not None else core)
+    kinds = typing.get_args(core) if typing.get_origin(core) is typing.Union else (core,)
+    return _Kind(make=next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None))
 
 
 def _parsed(text: str, what: str) -> Any:

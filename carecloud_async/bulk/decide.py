@@ -15,6 +15,7 @@ from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async.codec.typed_cache import typed_cache
 
 __all__ = ["Plan", "decide"]
 
@@ -161,15 +162,26 @@ def _spelled(value: Any) -> str:
 def _missing(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:
     """List the required fields that a new record lacks."""
     found = []
-    names, types = api_names(model), field_types(model)
-    for one in attrs.fields(model):
-        name, core = names[one.name], core_type(types[one.name])
+    for name, is_required, inner in _shape(model):
         value = values.get(name)
-        if one.default is attrs.NOTHING and value is None:
-            found += _missing({}, core, f"{prefix}{name}.") if is_model(core) else [f"{prefix}{name}"]
-        elif is_model(core) and isinstance(value, Mapping):
-            found += _missing(value, core, f"{prefix}{name}.")
+        if is_required and value is None:
+            found += [f"{prefix}{name}"] if inner is None else _missing({}, inner, f"{prefix}{name}.")
+        elif inner is not None and isinstance(value, Mapping):
+            found += _missing(value, inner, f"{prefix}{name}.")
     return found
+
+
+@typed_cache
+def _shape(model: Any) -> tuple[tuple[str, bool, Any], ...]:
+    """Return the fields that have to be looked at: name, whether it is required, and the model of an object."""
+    names, types = api_names(model), field_types(model)
+    found = []
+    for one in attrs.fields(model):
+        core = core_type(types[one.name])
+        inner = core if is_model(core) else None
+        if one.default is attrs.NOTHING or inner is not None:
+            found.append((names[one.name], one.default is attrs.NOTHING, inner))
+    return tuple(found)
 
 
 def _required(record: Mapping[str, Any], model: Any) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.codec.json_value import JsonObject
+from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Input, Model
 from carecloud_async.project import Project
 from carecloud_async.runtime.clock import Clock
@@ -158,11 +160,11 @@ class BulkTarget:
     batch: Callable[[Sequence[JsonObject]], Awaitable[None]] | None
     merge: Callable[[bytes, Mapping[str, Any]], Merged]
 
-    @property
+    @cached_property
     def settable(self) -> frozenset[str]:
         """The dotted fields that a create can set."""
-        made = set(self.writes.beside)
-        return frozenset(made | (set() if self.create_model is None else field_paths(self.create_model)))
+        own = frozenset[str]() if self.create_model is None else field_paths(self.create_model)
+        return own | self.writes.beside.keys()
 
     def can_set(self, key: Key) -> bool:
         """Return whether a new record gets the key of its row; else the next run would not find it."""
@@ -174,10 +176,11 @@ class BulkTarget:
         return {key.name: key for key in self.writes.keys}
 
 
-def field_paths(model: Any, prefix: str = "") -> set[str]:
+@typed_cache
+def field_paths(model: Any) -> frozenset[str]:
     """Name the fields of a model and of the objects in it, dotted."""
     names, found = api_names(model), set()
     for name, hint in field_types(model).items():
-        core, path = core_type(hint), prefix + names[name]
-        found |= field_paths(core, f"{path}.") if is_model(core) else {path}
-    return found
+        core, path = core_type(hint), names[name]
+        found |= {f"{path}.{inner}" for inner in field_paths(core)} if is_model(core) else {path}
+    return frozenset(found)

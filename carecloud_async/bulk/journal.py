@@ -147,7 +147,8 @@ class Journal:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
         self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
+        # While rows are loaded nothing has been sent that must be remembered.
+        self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
         before = {name[5:]: value for name, value in self._all_meta().items() if name.startswith("bind:")}
         if not before or (self.meta("loaded") is None and not resume):
@@ -167,6 +168,7 @@ class Journal:
                 f"{self.path}: the run that is to be resumed had another {differs[0].replace('_', ' ')}: repeat it "
                 "with the same arguments, or remove the file to begin again"
             )
+        self._db.execute("PRAGMA synchronous=FULL")
         return True
 
     def _begin(self, binding: Mapping[str, str]) -> None:
@@ -177,6 +179,11 @@ class Journal:
                 "INSERT INTO meta VALUES (?, ?)",
                 [("version", _VERSION), *((f"bind:{name}", value) for name, value in binding.items())],
             )
+
+    def finish_loading(self, **values: object) -> None:
+        """Keep values of a source whose rows are all loaded; from here on every commit is on the disk when it returns."""
+        self._db.execute("PRAGMA synchronous=FULL")
+        self.keep(**values)
 
     def close(self) -> None:
         """Close the file and give up its lock."""

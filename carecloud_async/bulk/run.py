@@ -183,7 +183,7 @@ class _Run:
                 )
             await figures.tell()
         await run_in_thread(
-            partial(journal.keep, loaded=number, columns=json.dumps(list(names)), digest=seen.hexdigest())
+            partial(journal.finish_loading, loaded=number, columns=json.dumps(list(names)), digest=seen.hexdigest())
         )
 
     async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from carecloud_async.bulk.counting import RunFigures
 from carecloud_async.bulk.decide import Plan, decide
@@ -20,6 +21,7 @@ from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.pool import run_all
 from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.sending import RowSender
+from carecloud_async.bulk.sources.source import BATCH
 from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["RunWriter"]
@@ -132,7 +134,7 @@ class RunWriter:
             found = await self._find(rows)
         else:
             found = {row.key: _from_list(row) for row in rows if row.key is not None}
-        results, plans = self._decide(rows, found)
+        results, plans = await self._decide(rows, found)
         if self._options.dry_run:
             await self._finish([*results, *((row.number, _would_be(plan)) for row, plan in plans)])
             return
@@ -142,12 +144,14 @@ class RunWriter:
         if plans:
             await self._send(plans)
 
-    def _decide(
+    async def _decide(
         self, rows: Sequence[StoredRow], found: Mapping[str, Sequence[bytes]]
     ) -> tuple[list[tuple[int, RowResult]], list[tuple[StoredRow, Plan]]]:
         results: list[tuple[int, RowResult]] = []
         plans: list[tuple[StoredRow, Plan]] = []
-        for row in rows:
+        for number, row in enumerate(rows):
+            if number % BATCH == BATCH - 1:
+                await anyio.lowlevel.checkpoint()
             records = found.get(row.key, ()) if row.key is not None else ()
             decided = self._of_earlier(row, records) or decide(
                 row.checked, records, target=self._target, key=self._key, options=self._options
@@ -178,7 +182,7 @@ class RunWriter:
         ready = [(row, plan) for row, plan in plans if row.key not in claims.busy and row.key not in claims.look_again]
         again = [row for row, _ in plans if row.key in claims.look_again]
         if again:
-            more, changed = self._decide(again, await self._find(again))
+            more, changed = await self._decide(again, await self._find(again))
             results += more
             ready += changed
             creating = {row.key for row, plan in changed if plan.base is None}

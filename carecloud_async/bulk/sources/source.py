@@ -12,8 +12,8 @@ from attrs import field, frozen
 
 __all__ = ["BATCH", "RowSource", "SourceRow", "to_json"]
 
-#: Rows that are read at a time: some milliseconds.
-BATCH: Final = 500
+#: Rows that are read and checked before other tasks run: some milliseconds.
+BATCH: Final = 100
 
 
 @frozen(kw_only=True)
