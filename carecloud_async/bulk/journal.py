@@ -181,7 +181,7 @@ class Journal:
             )
 
     def finish_loading(self, **values: object) -> None:
-        """Keep values of a source whose rows are all loaded; from here on every commit is on the disk when it returns."""
+        """Keep values of a source whose rows are all loaded. From here on a commit returns when it is on the disk."""
         self._db.execute("PRAGMA synchronous=FULL")
         self.keep(**values)
 

@@ -35,6 +35,7 @@ class BulkWriteOptions:
     rejects: Path | None = None
     journal: Path | None = None
     resume: bool = False
+    limit: int | None = None
     dry_run: bool = False
     max_refused: float | None = None
     concurrency: int | None = None
@@ -50,6 +51,8 @@ class BulkWriteOptions:
             raise ConfigurationError("if_unchanged needs match=, the key that names a record")
         if isinstance(self.ignore_columns, str):
             raise ConfigurationError("ignore_columns takes a list of names")
+        if self.limit is not None:
+            require_int("limit", self.limit, least=1)
         if self.concurrency is not None:
             require_int("concurrency", self.concurrency, least=1)
         if self.max_refused is not None:

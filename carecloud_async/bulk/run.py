@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -144,44 +145,49 @@ class _Run:
             "columns": [dict(options.columns), sorted(options.ignore_columns)],
             "defaults": dict(options.defaults),
             "blank": [options.blank, options.if_unchanged],
-            "files": [bool(self.place.files)],
+            "files": [bool(self.place.files), options.limit],
         }
         bound = {name: digest(value) for name, value in {**self.target.scope, **what}.items()}
         return bound | ({"source": digest(rows.identity)} if rows.identity is not None else {})
 
     async def _load(self, rows: RowSource) -> None:
         """Read and check all rows, without the server, into the journal."""
-        journal, figures = self.journal, self.figures
+        journal, figures, options = self.journal, self.figures, self.options
         columns = Columns(self.target, renamed=self.options.columns, ignored=self.options.ignore_columns)
         checker = await self._checker(rows, columns)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         seen = hashlib.sha256()
         number = 0
-        async for batch in rows.batches():
-            loaded = []
-            for row in batch:
-                number += 1
-                source = to_json(row.values)
-                seen.update(source)
-                if rows.columns is None and len(names) < _MAX_COLUMNS:
-                    names.update(dict.fromkeys(row.values))
-                try:
-                    checked = checker.check(row)
-                except UnknownColumnError:
-                    await self._look(columns)
-                    checked = checker.check(row)
-                key = None if self.key is None or checked.key is None else key_text(self.key, checked.key)
-                loaded.append((number, source, key, checked))
-            refused = await run_in_thread(partial(journal.load, loaded))
-            figures.rows = number
-            figures.outcomes["refused"] += refused
-            if self.options.too_many(figures.refused, number):
-                raise BulkWriteError(
-                    f"{figures.refused:,} of {number:,} rows are refused, more than max_refused allows: nothing was "
-                    "sent. Correct the rows, or allow more",
-                    report=figures.report(resumed=False, dry_run=self.options.dry_run),
-                )
-            await figures.tell()
+        async with aclosing(rows.batches()) as batches:
+            async for batch in batches:
+                if options.limit is not None:
+                    batch = batch[: options.limit - number]
+                loaded = []
+                for row in batch:
+                    number += 1
+                    source = to_json(row.values)
+                    seen.update(source)
+                    if rows.columns is None and len(names) < _MAX_COLUMNS:
+                        names.update(dict.fromkeys(row.values))
+                    try:
+                        checked = checker.check(row)
+                    except UnknownColumnError:
+                        await self._look(columns)
+                        checked = checker.check(row)
+                    key = None if self.key is None or checked.key is None else key_text(self.key, checked.key)
+                    loaded.append((number, source, key, checked))
+                refused = await run_in_thread(partial(journal.load, loaded))
+                figures.rows = number
+                figures.outcomes["refused"] += refused
+                if self.options.too_many(figures.refused, number):
+                    raise BulkWriteError(
+                        f"{figures.refused:,} of {number:,} rows are refused, more than max_refused allows: nothing "
+                        "was sent. Correct the rows, or allow more",
+                        report=figures.report(resumed=False, dry_run=self.options.dry_run),
+                    )
+                await figures.tell()
+                if number == options.limit:
+                    break
         await run_in_thread(
             partial(journal.finish_loading, loaded=number, columns=json.dumps(list(names)), digest=seen.hexdigest())
         )
@@ -222,9 +228,10 @@ class _Run:
         if rows.identity is not None:
             return
         seen = hashlib.sha256()
-        async for batch in rows.batches():
-            for row in batch:
-                seen.update(to_json(row.values))
+        async with aclosing(rows.batches()) as batches:
+            async for batch in batches:
+                for row in batch:
+                    seen.update(to_json(row.values))
         if seen.hexdigest() != self.journal.meta("digest"):
             raise BulkWriteError(
                 f"{self.place.journal}: the run that is to be resumed had other rows: give the same ones, or remove "

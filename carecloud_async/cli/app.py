@@ -14,6 +14,7 @@ from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_ou
 from carecloud_async.cli.export import export
 from carecloud_async.cli.failures import UsageError, explain
 from carecloud_async.cli.help import Command, Group
+from carecloud_async.cli.import_rows import import_rows
 from carecloud_async.cli.login import login
 from carecloud_async.cli.request import request
 from carecloud_async.cli.sandbox import sandbox
@@ -32,7 +33,7 @@ _EPILOG = (
 app: typer.Typer = typer.Typer(
     name="carecloud",
     cls=Group,
-    help="Get data out of a CareCloud project.\n\nTry it without one:\n\n"
+    help="Get data out of a CareCloud project, and into it.\n\nTry it without one:\n\n"
     "carecloud export customers -o customers.jsonl --sandbox 1000",
     epilog=_EPILOG,
     no_args_is_help=True,
@@ -40,6 +41,7 @@ app: typer.Typer = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(cls=Command, short_help="Write all records of a list to a file.")(export)
+app.command("import", cls=Command, short_help="Write the rows of a file.")(import_rows)
 app.command("list", cls=Command, short_help="Print records, one JSON record a line.")(records.list_)
 app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
 app.command(cls=Command, short_help="Print how many records there are.")(records.total)

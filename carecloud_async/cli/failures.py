@@ -66,13 +66,17 @@ class StoppedExportError(CareCloudError):
     """An export failed, and what it had fetched is kept; `__cause__` is the failure."""
 
 
+class StoppedImportError(CareCloudError):
+    """An import failed, and what it had done is kept; `__cause__` is the failure."""
+
+
 class MissingRecordError(CareCloudError):
     """The record that was asked for does not exist."""
 
 
 def explain(error: BaseException) -> tuple[str, int]:
     """Return the line to print for an error, and the exit code."""
-    if isinstance(error, StoppedExportError):
+    if isinstance(error, StoppedExportError | StoppedImportError):
         line, code = explain(error.__cause__ or error)
         return f"{line}; the same command with --resume goes on", code
     if isinstance(error, UsageError | ConfigurationError):

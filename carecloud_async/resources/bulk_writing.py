@@ -39,6 +39,7 @@ class BulkWriting(Resource):
         journal: _Path | None = None,
         resume: bool = False,
         dry_run: bool = False,
+        limit: int | None = None,
         max_refused: float | None = None,
         concurrency: int | None = None,
         on_progress: OnBulkProgress | None = None,
@@ -67,6 +68,7 @@ class BulkWriting(Resource):
                 elsewhere need it, or `results`, to be resumed.
             resume: go on where an earlier run of the same rows was stopped; without one, begin.
             dry_run: read and decide everything and write nothing.
+            limit: the number of rows after which the source is taken to end, to try it with its first rows.
             max_refused: stop when more rows are refused: a number, or below 1 a part of the rows seen, from the
                 hundredth on.
             concurrency: requests under way at once; the client's `max_connections` if left out.
@@ -93,6 +95,7 @@ class BulkWriting(Resource):
             journal=journal,
             resume=resume,
             dry_run=dry_run,
+            limit=limit,
             max_refused=max_refused,
             concurrency=concurrency,
             on_progress=on_progress,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any, BinaryIO
 
 import anyio.lowlevel
@@ -63,7 +63,7 @@ class ArrowSource(RowSource):
         reader = _pyarrow("").RecordBatchReader.from_stream(source)
         return cls(iter(reader), reader.schema.names, shown=type(source).__name__)
 
-    async def batches(self) -> AsyncIterator[list[SourceRow]]:
+    async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
         for batch in self._batches:
             for begin in range(0, len(batch), BATCH):

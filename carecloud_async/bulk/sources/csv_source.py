@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any, BinaryIO, Final
 
 import anyio.lowlevel
@@ -56,7 +56,7 @@ class CsvSource(RowSource):
             raise BadSourceError(f"{shown}: the column {twice[0][:100]!r} stands twice in the header")
         self.columns = tuple(names)
 
-    async def batches(self) -> AsyncIterator[list[SourceRow]]:
+    async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
         ended = False
         while not ended:

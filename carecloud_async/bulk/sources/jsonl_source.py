@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, BinaryIO
 
 import anyio.lowlevel
@@ -29,7 +29,7 @@ class JsonlSource(RowSource):
         self.identity = identity
         self._stream = stream
 
-    async def batches(self) -> AsyncIterator[list[SourceRow]]:
+    async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
         batch: list[SourceRow] = []
         number = 0

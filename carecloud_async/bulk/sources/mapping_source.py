@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -27,7 +27,7 @@ class MappingSource(RowSource):
     def __init__(self, rows: Iterable[Any] | AsyncIterable[Any]) -> None:
         self._rows = rows
 
-    async def batches(self) -> AsyncIterator[list[SourceRow]]:
+    async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
         batch: list[SourceRow] = []
         async with aclosing(_each(self._rows)) as rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ class RowSource(ABC):
     identity: str | None = None
 
     @abstractmethod
-    def batches(self) -> AsyncIterator[list[SourceRow]]:
+    def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """Yield the rows in batches."""
 
     def close(self) -> None:  # noqa: B027  (most sources hold nothing)

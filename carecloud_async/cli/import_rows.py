@@ -1,0 +1,222 @@
+"""`carecloud import`: the rows of a file into a project."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import attrs
+import typer
+
+from carecloud_async.bulk import BulkWriteReport, Outcome
+from carecloud_async.cli.bulk_families import check_family, open_family
+from carecloud_async.cli.bulk_progress import show_bulk_progress
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
+from carecloud_async.cli.failures import FAILED, StoppedImportError, UsageError
+from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.records import Of
+from carecloud_async.cli.summary import write_report
+from carecloud_async.errors import CareCloudError, ConfigurationError
+
+__all__ = ["import_rows"]
+
+#: Rows whose outcome is shown before the question on a terminal.
+_FIRST = 100
+#: Fields and reasons that are shown of them.
+_SHOWN = 5
+#: The size of the connection pool.
+_CONNECTIONS = 20
+
+
+@attrs.frozen(kw_only=True)
+class ImportOptions:
+    """What is imported, and how; the arguments of `bulk_write` under the names of the command line."""
+
+    match: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY",
+            help="The column that names a record, such as email; none creates a record for every row.",
+            show_default=False,
+        ),
+    ]
+    mode: Annotated[str, typer.Option(help="upsert, create (a known key is a conflict) or update.")] = "upsert"
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column", metavar="COLUMN=FIELD", help="Where a column leads; may be repeated.", show_default=False
+        ),
+    ] = None
+    ignore_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore-column", metavar="COLUMN", help="A column to pass over; may be repeated.", show_default=False
+        ),
+    ] = None
+    default: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--default",
+            metavar="FIELD=VALUE",
+            help="A value for rows that lack it; may be repeated.",
+            show_default=False,
+        ),
+    ] = None
+    blank: Annotated[str, typer.Option(help="An empty cell: keep leaves the field, clear empties it.")] = "keep"
+    if_unchanged: Annotated[
+        bool, typer.Option("--if-unchanged", help="A row older than its record (last_change) is a conflict.")
+    ] = False
+    results: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="All rows with their outcome: .csv, .jsonl, .parquet.", show_default=False),
+    ] = None
+    rejects: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The refused rows, to be corrected.", show_default=False)
+    ] = None
+    journal: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where the run is kept while it lasts; beside FILE.", show_default=False),
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide everything and write nothing.")] = False
+    max_refused: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Stop when more rows are refused; below 1 a part of them.", show_default=False),
+    ] = None
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", help="Requests under way at once; 20.", show_default=False, min=1)
+    ] = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of `bulk_write`."""
+        most = self.max_refused
+        return {
+            "match": None if self.match == "none" else self.match,
+            "mode": self.mode,
+            "columns": dict(_pair("--column", one) for one in self.column or []),
+            "ignore_columns": self.ignore_column or [],
+            "defaults": dict(_pair("--default", one) for one in self.default or []),
+            "blank": self.blank,
+            "if_unchanged": self.if_unchanged,
+            "results": self.results,
+            "rejects": self.rejects,
+            "journal": self.journal,
+            "resume": self.resume,
+            "dry_run": self.dry_run,
+            "max_refused": int(most) if most is not None and most >= 1 else most,
+            "concurrency": self.concurrency,
+        }
+
+
+@expands_options
+def import_rows(
+    connection: Connection,
+    options: ImportOptions,
+    resource: Annotated[
+        str, typer.Argument(metavar="RESOURCE", help="Such as customers, or customers.addresses with --of.")
+    ],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help=".csv, .jsonl or .parquet; the first two also .gz, .zst.")
+    ],
+    of: Of = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="Requests per second at most; without it the limit is found.", show_default=False
+        ),
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option("--report", metavar="FILE", help="Write the outcome as JSON; - is stdout.", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
+) -> int:
+    """Write the rows of a file: each row has one outcome, and a row with a key makes one record at most.
+
+    On a terminal it first shows what it would do with the first hundred rows, and asks. A run that was stopped goes on
+    with --resume.
+
+    For example:
+
+    - carecloud import customers new.csv --match email --default customer_source_id=8fdd651ff3f615bcebebad87ce
+
+    - carecloud import cards cards.csv --match card_number --results results.csv --yes
+    """
+    check_family(resource, of or [])
+    if rate is not None and not rate > 0:
+        raise UsageError(f"--rate must be greater than 0, not {rate:g}")
+    arguments = options.arguments()
+    asks = not (yes or options.resume or options.dry_run) and is_terminal() and sys.stdin.isatty()
+
+    async def work() -> BulkWriteReport | None:
+        async with connection.open(rate=rate, connections=max(options.concurrency or 0, _CONNECTIONS)) as client:
+            family = open_family(client, resource, of or [])
+            await client.login()
+            if asks and not await _confirmed(family, file, arguments):
+                return None
+            with show_bulk_progress(resource) as on_progress:
+                done: BulkWriteReport = await family.bulk_write(file, **arguments, on_progress=on_progress)
+                return done
+
+    try:
+        done = anyio.run(work)
+    except KeyboardInterrupt:
+        say("interrupted: the same command with --resume goes on")
+        return INTERRUPTED
+    except ConfigurationError:
+        raise
+    except CareCloudError as error:
+        raise StoppedImportError from error
+    if done is None:
+        say("nothing was written")
+        return FAILED
+    say(describe(resource, done))
+    if report is not None:
+        write_report(
+            report, json.dumps({"resource": resource, **attrs.asdict(done)}, ensure_ascii=False, indent=2) + "\n"
+        )
+    return 0 if done.complete else FAILED
+
+
+def describe(resource: str, report: BulkWriteReport) -> str:
+    """Return the outcome of an import as one line."""
+    counted = [f"{getattr(report, one.value):,} {one.value}" for one in Outcome if getattr(report, one.value)]
+    would = " (dry run: nothing was written)" if report.dry_run else ""
+    requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
+    outcomes = ", ".join(counted) or "none"
+    words = [f"{report.rows:,} rows of {resource}: {outcomes}{would} ({report.seconds:.1f} s, {requests})"]
+    if not report.complete:
+        where = f"see {report.results}" if report.results else "--results FILE tells the reasons"
+        words.append(where)
+    if report.rejects and report.refused:
+        words.append(f"{report.rejects} holds the refused rows")
+    return "; ".join(words)
+
+
+async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
+    """Show what the first rows would do, and ask."""
+    with tempfile.TemporaryDirectory(prefix="carecloud-import-") as folder:
+        results = Path(folder) / "preview.jsonl"
+        preview = {**arguments, "results": results, "rejects": None, "journal": None, "dry_run": True, "resume": False}
+        done = await family.bulk_write(file, **preview, limit=_FIRST)
+        rows = [json.loads(line) for line in results.read_text(encoding="utf-8").split("\n") if line]
+    counted = [f"{getattr(done, one.value):,} {one.value}" for one in Outcome if getattr(done, one.value)]
+    say(f"of the first {done.rows:,} rows: {', '.join(counted) or 'none'}")
+    for title, name in (("fields that change", "changed_fields"), ("reasons", "reasons")):
+        most = Counter(text for row in rows for text in row[name]).most_common(_SHOWN)
+        if most:
+            say(f"{title}: " + ", ".join(f"{text} ({count:,})" for text, count in most))
+    return typer.confirm("Write all rows?", err=True)
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"{option} {text}: write it as NAME=VALUE")
+    return name, value

@@ -1,0 +1,90 @@
+"""`carecloud import`: outcomes, files and exit codes."""
+
+import csv
+import json
+
+import pytest
+
+SOURCE = ("--default", "customer_source_id=8fdd651ff3f615bcebebad87ce")
+
+
+@pytest.fixture(autouse=True)
+def registry_of_its_own(tmp_path_factory, monkeypatch):
+    """Each test has a registry of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+def test_rows_are_written(carecloud, project, tmp_path):
+    """New rows are created, and unchanged the second time; the last line and the report count the outcomes."""
+    (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\nb@example.com,cs\n")
+    done = carecloud(
+        "import", "customers", "c.csv", "--match", "email", *SOURCE, "--results", "r.csv", "--report", "r.json"
+    )
+    assert (done.code, done.out) == (0, ""), done.err
+    assert "2 rows of customers: 2 created" in done.err
+    assert json.loads((tmp_path / "r.json").read_text())["created"] == 2
+    rows = csv.DictReader((tmp_path / "r.csv").read_text().splitlines())
+    assert [row["outcome"] for row in rows] == ["created", "created"]
+    again = carecloud("import", "customers", "c.csv", "--match", "email", *SOURCE)
+    assert again.code == 0
+    assert "2 unchanged" in again.err
+
+
+def test_refused_rows_are_exit_code_1(carecloud, project, tmp_path):
+    """Rows that were refused make exit code 1, and the last line names the file with the reasons."""
+    (tmp_path / "c.csv").write_text("email,language_id\n,en\nb@example.com,cs\n")
+    done = carecloud(
+        "import", "customers", "c.csv", "--match", "email", *SOURCE, "--results", "r.csv", "--rejects", "bad.csv"
+    )
+    assert done.code == 1
+    assert "1 created, 1 refused" in done.err
+    assert "see r.csv; bad.csv holds the refused rows" in done.err
+    assert (tmp_path / "bad.csv").read_text() == "email,language_id\n,en\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("customers", "c.csv", "--match", "mail"), "is no key of customers"),
+        (("customer", "c.csv", "--match", "email"), "did you mean customers?"),
+        (("customers", "missing.csv", "--match", "email"), "No such file"),
+        (("customers", "c.csv", "--match", "email", "--column", "x"), "write it as NAME=VALUE"),
+        (("customers", "c.csv", "--match", "email", "--mode", "both"), "mode is one of upsert, create, update"),
+        (("customers.addresses", "c.csv", "--match", "none"), "takes the id of its parent with --of"),
+        (("customers", "bad.csv", "--match", "email"), "the column 'nickname' leads nowhere"),
+        (("customers", "c.csv", "--match", "email", "--results", "c.csv"), "are the same file"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(carecloud, project, tmp_path, arguments, message):
+    """What cannot work is refused with its fix before anything is written."""
+    (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\n")
+    (tmp_path / "bad.csv").write_text("email,nickname\na@example.com,x\n")
+    done = carecloud("import", *arguments)
+    assert done.code == 2, done.err
+    assert message in done.err
+    assert project.count("POST /customers") == 0
+
+
+def test_a_run_that_fails_goes_on_with_resume(carecloud, project, tmp_path):
+    """A run that the server ends says how to go on; with --resume it does, and rows created before stay created."""
+    (tmp_path / "c.jsonl").write_text(
+        "".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(9))
+    )
+    fault = project.faults.add("POST /customers", status=403, times=None, after=4)
+    arguments = ("import", "customers", "c.jsonl", "--match", "email", *SOURCE, "--concurrency", 1)
+    done = carecloud(*arguments)
+    assert done.code == 1
+    assert "--resume goes on" in done.err
+    project.faults.remove(fault)
+    done = carecloud(*arguments, "--resume")
+    assert done.code == 0, done.err
+    assert "9 created" in done.err
+
+
+def test_a_dry_run(carecloud, project, tmp_path):
+    """`--dry-run` writes nothing and says so."""
+    (tmp_path / "c.csv").write_text("email,language_id\na@example.com,en\n")
+    done = carecloud("import", "customers", "c.csv", "--match", "email", *SOURCE, "--dry-run")
+    assert done.code == 0
+    assert "1 created (dry run: nothing was written)" in done.err
+    assert project.count("POST /customers") == 0
