@@ -11,6 +11,7 @@ import typer
 from carecloud_async._version import __version__
 from carecloud_async.cli import records
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_output, put, say
+from carecloud_async.cli.dossier import dossier
 from carecloud_async.cli.export import export
 from carecloud_async.cli.failures import UsageError, explain
 from carecloud_async.cli.help import Command, Group
@@ -45,6 +46,7 @@ app.command("import", cls=Command, short_help="Write the rows of a file.")(impor
 app.command("list", cls=Command, short_help="Print records, one JSON record a line.")(records.list_)
 app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
 app.command(cls=Command, short_help="Print how many records there are.")(records.total)
+app.command(cls=Command, short_help="Write all data of one customer into a folder.")(dossier)
 app.command(cls=Command, short_help="Make any call of the API.")(request)
 app.command(cls=Command, short_help="Check the credentials; print who you are and until when.")(login)
 app.command(cls=Command, short_help="Serve a made-up CareCloud on this machine.")(sandbox)

@@ -35,6 +35,7 @@ from carecloud_async.workflows.checkout import (
     send_purchase,
 )
 from carecloud_async.workflows.customers import SyncedCustomer, find_customer, link_customer, sync_customer
+from carecloud_async.workflows.dossier import Dossier, DossierPart, PartStatus, dossier
 from carecloud_async.workflows.events import RecordedEvent, record_event
 from carecloud_async.workflows.logins import (
     HandoverToken,
@@ -58,12 +59,15 @@ __all__ = [
     "Checkout",
     "CreatedCustomer",
     "CustomerOffers",
+    "Dossier",
+    "DossierPart",
     "FoundCustomer",
     "HandoverToken",
     "LoginCase",
     "LoginCheck",
     "MatchedBy",
     "NewCard",
+    "PartStatus",
     "PasswordLogin",
     "RecordedEvent",
     "RowResult",
@@ -81,6 +85,7 @@ __all__ = [
     "close_bill",
     "create_customer",
     "customer_offers",
+    "dossier",
     "find_at_point_of_sale",
     "find_customer",
     "find_purchase",

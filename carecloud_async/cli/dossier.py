@@ -1,0 +1,60 @@
+"""`carecloud dossier`: all data of one customer into a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import say
+from carecloud_async.cli.failures import MissingRecordError, UsageError
+from carecloud_async.cli.options import expands_options
+from carecloud_async.errors import NotFoundError
+from carecloud_async.workflows.dossier import Dossier, PartStatus
+from carecloud_async.workflows.dossier import dossier as read_dossier
+
+__all__ = ["dossier"]
+
+
+@expands_options
+def dossier(
+    connection: Connection,
+    customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The customer's id.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="A new folder, which only you can read.", show_default=False
+        ),
+    ],
+) -> int:
+    """Write all data of one customer into a folder: JSON and CSV of every list, and an index (GDPR, articles 15, 20).
+
+    The index says what was asked, what this user may not read, and what the API cannot give. The exit code is 1 if
+    something could not be read.
+
+    Example: carecloud dossier 8ea6abece4cd0a4ded0a29f093 -o dossier --sandbox 10
+    """
+    folder = Path(output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{output} is there and not empty: name a new folder")
+
+    async def work() -> Dossier:
+        async with connection.open() as client:
+            try:
+                found = await read_dossier(client, customer_id)
+            except NotFoundError:
+                raise MissingRecordError(f"there is no customer with the id {customer_id}") from None
+            await found.write(folder)
+            return found
+
+    found = anyio.run(work)
+    for part in found.parts:
+        if part.status in {PartStatus.FORBIDDEN, PartStatus.FAILED, PartStatus.FILTER_IGNORED}:
+            say(f"{part.name}: {part.status.value.replace('_', ' ')} ({part.reason})")
+    read = [part for part in found.parts if part.status is PartStatus.READ]
+    records = sum(len(part.raw_records) for part in read)
+    say(f"{records:,} records of {len(read)} of {len(found.parts)} parts in {output}; see index.md")
+    return 0 if found.is_complete else 1

@@ -1,0 +1,176 @@
+"""All data of one customer, as the API gives it: for a request by the GDPR, articles 15 and 20.
+
+Read are the customer's record, every list under the customer, and every list that can be filtered by a customer and
+whose records name theirs; each list exactly, as an export does. `index.json` and `index.md` say what was asked, what
+this user may not read, and what the API cannot give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgspec
+
+from carecloud_async import codec
+from carecloud_async.calls.operation import Operation
+from carecloud_async.codec.fields import is_model
+from carecloud_async.errors import (
+    AuthenticationError,
+    CareCloudError,
+    InterfaceError,
+    MethodNotAllowedError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from carecloud_async.lookup.lists import find_method, listable, missing_filters
+from carecloud_async.resources.declare import declared
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
+from carecloud_async.workflows.dossier_files import Dossier
+from carecloud_async.workflows.dossier_parts import DossierPart, PartStatus
+from carecloud_async.workflows.safe_writes import same_id
+
+if TYPE_CHECKING:
+    from carecloud_async.client import CareCloud
+    from carecloud_async.listings.listing import Listing
+
+__all__ = ["Dossier", "DossierPart", "PartStatus", "dossier"]
+
+_UNDER: Final = "/customers/{customer_id}/"
+#: Options that make a list show more, and the one that makes it show less.
+_MORE: Final = ("include_", "purchase_items_extension", "all_customer_relations")
+_LESS: Final = "without_stores"
+
+
+async def dossier(client: CareCloud, customer_id: str) -> Dossier:
+    """Read all data of one customer that this user may read.
+
+    A list that may not be read, or fails, does not stop the others: `dossier.parts` has the status of each. A list that
+    the server does not filter is left out, so that no data of another customer gets into the dossier.
+
+    Operations: `GET /customers/{customer_id}`, every list under it, and every list with the
+    filter `customer_id` whose records name their customer.
+
+    Args:
+        client: the client, of an enterprise user; a customer's own client sees less.
+        customer_id: the customer.
+
+    Raises:
+        NotFoundError: there is no such customer.
+        AuthenticationError: the credentials were refused.
+    """
+    context = client._caller.context
+    asked_at = datetime.fromtimestamp(context.clock.time(), UTC)
+    parts = [await _read_customer(client, customer_id)]
+    folder = TemporaryDirectory(prefix="carecloud-")  # private, as Python makes them
+    try:
+        for number, (name, operation) in enumerate(_lists()):
+            listing = _open(client, operation, customer_id)
+            if listing is not None:
+                target = Path(folder.name) / f"{number}.jsonl"
+                parts.append(await _read_list(listing, name, operation, customer_id, target))
+    finally:
+        await run_in_thread_regardless(folder.cleanup)
+    return Dossier(
+        customer_id=customer_id,
+        project=client.project.host,
+        asked_at=asked_at,
+        parts=tuple(parts),
+        timezone=client.project.timezone,
+    )
+
+
+def _lists() -> Iterator[tuple[str, Operation]]:
+    """Yield the lists under a customer, then those that can be filtered by one."""
+    known = sorted(listable().items())
+    yield from ((name, one) for name, one in known if one.path.startswith(_UNDER))
+    yield from ((name, one) for name, one in known if "{" not in one.path and "customer_id" in one.parameters)
+
+
+def _open(client: CareCloud, operation: Operation, customer_id: str) -> Listing[Any] | None:
+    """Return a list of the customer's; `None` if its records name no customer, or if it needs another filter."""
+    is_under = operation.path.startswith(_UNDER)
+    method, _ = find_method(client, operation, of=[customer_id] if is_under else [])
+    params: dict[str, Any] = {} if is_under else {"customer_id": customer_id}
+    if missing_filters(operation, method, params):
+        return None
+    params |= {name: True for name in operation.parameters if name.startswith(_MORE)}
+    params |= {name: False for name in operation.parameters if name == _LESS}
+    listing: Listing[Any] = method(**params)
+    return listing if is_under or _names_customer(listing.export_source().into) else None
+
+
+def _names_customer(model: Any) -> bool:
+    return is_model(model) and any(one.name == "customer_id" for one in attrs.fields(model))
+
+
+async def _read_customer(client: CareCloud, customer_id: str) -> DossierPart:
+    from carecloud_async.models.customer import Customer
+    from carecloud_async.resources.customers import Customers
+
+    caller, operation = client._caller.fresh, declared(Customers.get).operation
+    record = await caller.call(operation, decode=_raw_data, path_params={"customer_id": customer_id})
+    return DossierPart(
+        name="customer",
+        request="GET /customers/{customer_id}",
+        status=PartStatus.READ,
+        exact=True,
+        raw_records=(record,),
+        into=Customer,
+    )
+
+
+class _Answer(msgspec.Struct):
+    data: msgspec.Raw
+
+
+def _raw_data(body: bytes) -> bytes:
+    """Return the record in an answer as the server wrote it, on one line."""
+    try:
+        return msgspec.json.format(bytes(msgspec.json.decode(body, type=_Answer).data), indent=-1)
+    except msgspec.DecodeError:
+        raise codec.Malformed("the answer has no data") from None
+
+
+async def _read_list(
+    listing: Listing[Any], name: str, operation: Operation, customer_id: str, target: Path
+) -> DossierPart:
+    is_under = operation.path.startswith(_UNDER)
+    asked = DossierPart(
+        name=name,
+        request=f"{operation.method} {operation.path}" + ("" if is_under else "?customer_id={customer_id}"),
+        status=PartStatus.READ,
+        into=listing.export_source().into,
+    )
+    try:
+        report = await listing.fresh().export(target)
+        lines = await run_in_thread(lambda: [line for line in target.read_bytes().split(b"\n") if line])
+    except AuthenticationError:
+        raise
+    except CareCloudError as error:
+        return attrs.evolve(asked, status=_status_of(error), reason=str(error))
+    if is_under:
+        return attrs.evolve(asked, exact=report.exact, raw_records=tuple(lines))
+    return _of_customer(attrs.evolve(asked, exact=report.exact), lines, customer_id)
+
+
+def _of_customer(part: DossierPart, lines: Sequence[bytes], customer_id: str) -> DossierPart:
+    """Keep the records that are the customer's; none if the server returned another customer's."""
+    owners = [msgspec.json.decode(line).get("customer_id") for line in lines]
+    if any(owner and not same_id(str(owner), customer_id) for owner in owners):
+        reason = "the server ignores the filter customer_id of this list"
+        return attrs.evolve(part, status=PartStatus.FILTER_IGNORED, exact=None, reason=reason)
+    kept = tuple(line for line, owner in zip(lines, owners, strict=True) if owner)
+    return attrs.evolve(part, raw_records=kept, left_out=len(lines) - len(kept))
+
+
+def _status_of(error: CareCloudError) -> PartStatus:
+    if isinstance(error, PermissionDeniedError):
+        return PartStatus.FORBIDDEN
+    if isinstance(error, NotFoundError | MethodNotAllowedError | InterfaceError):
+        return PartStatus.NOT_AVAILABLE
+    return PartStatus.FAILED

@@ -1,0 +1,159 @@
+"""A dossier and its files: JSON and CSV of each part, and the index."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from carecloud_async._version import __version__
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.export.formats.csv import CsvSink
+from carecloud_async.export.formats.sinks import CsvOptions, Layout
+from carecloud_async.runtime.durable_files import create_private, sync_folder
+from carecloud_async.runtime.threads import run_in_thread
+from carecloud_async.workflows.dossier_parts import NOT_GIVEN, DossierPart, PartStatus
+
+__all__ = ["Dossier"]
+
+_CSV: Final = CsvOptions(bom=True, escape_formulas=True)
+
+
+@frozen(kw_only=True)
+class Dossier:
+    """All data of one customer that this user may read."""
+
+    customer_id: str
+    """Id of the customer."""
+    project: str
+    """The project's domain."""
+    asked_at: datetime
+    """When it was asked for."""
+    parts: tuple[DossierPart, ...] = attrs.field(repr=False)
+    """The customer's record and the lists."""
+    timezone: Any = attrs.field(repr=False)
+    """The project's time zone: timestamps in records are local to it."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every part that the project has was read, and exactly."""
+        good = {PartStatus.READ, PartStatus.NOT_AVAILABLE}
+        return all(part.status in good and part.exact is not False for part in self.parts)
+
+    async def write(self, folder: str | os.PathLike[str]) -> None:
+        """Write the dossier into a new folder: each part as JSON and CSV, and the index.
+
+        The folder appears whole, and only this user can read it. In CSV, text that a spreadsheet would take for a
+        formula stands behind an apostrophe; JSON holds what the server sent.
+
+        Args:
+            folder: the folder; it must not exist, or be empty.
+
+        Raises:
+            ConfigurationError: the folder is not empty, or cannot be written.
+        """
+        await run_in_thread(lambda: _write(self, Path(folder)))
+
+
+def _write(dossier: Dossier, folder: Path) -> None:
+    """Write a dossier beside its folder, and give it its name when it is whole; blocks.
+
+    Raises:
+        ConfigurationError: the folder is not empty, or cannot be written.
+    """
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigurationError(f"{folder.name} is there and not empty: name a new folder")
+        parent = folder.absolute().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        whole = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
+        try:
+            for name, content in _files(dossier):
+                with create_private(whole / name) as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            if folder.exists():
+                folder.rmdir()
+            whole.rename(folder)
+            sync_folder(parent)
+        finally:
+            shutil.rmtree(whole, ignore_errors=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder.name} cannot be written: {error.strerror or type(error).__name__}") from None
+
+
+def _files(dossier: Dossier) -> list[tuple[str, bytes]]:
+    files = []
+    for part in dossier.parts:
+        if part.raw_records:
+            files.append((f"{part.name}.json", b"[\n" + b",\n".join(part.raw_records) + b"\n]\n"))
+            files.append((f"{part.name}.csv", _csv(part, dossier.timezone)))
+    index = _index(dossier)
+    encoded = msgspec.json.format(msgspec.json.encode(index), indent=2)
+    return [*files, ("index.json", encoded + b"\n"), ("index.md", _text(index).encode())]
+
+
+def _csv(part: DossierPart, timezone: Any) -> bytes:
+    file = BytesIO()
+    sink = CsvSink(file, Layout(into=part.into, fields={}, timezone=timezone, csv=_CSV))
+    sink.infer_schema(part.raw_records)
+    sink.write(part.raw_records)
+    sink.close()
+    return file.getvalue()
+
+
+def _index(dossier: Dossier) -> dict[str, Any]:
+    return {
+        "customer_id": dossier.customer_id,
+        "project": dossier.project,
+        "time_zone_of_records": str(dossier.timezone),
+        "asked_at": dossier.asked_at.isoformat(),
+        "made_by": f"carecloud-async {__version__}",
+        "complete": dossier.is_complete,
+        "parts": [
+            {
+                "name": part.name,
+                "request": part.request,
+                "status": part.status.value,
+                "records": len(part.raw_records),
+                "exact": part.exact,
+                "left_out": part.left_out,
+                "reason": part.reason,
+                "files": [f"{part.name}.json", f"{part.name}.csv"] if part.raw_records else [],
+            }
+            for part in dossier.parts
+        ],
+        "not_given_by_the_api": list(NOT_GIVEN),
+    }
+
+
+def _text(index: dict[str, Any]) -> str:
+    lines = [
+        f"# Data of customer {index['customer_id']}",
+        "",
+        f"Read from {index['project']} at {index['asked_at']}. Times in the records are local to "
+        f"{index['time_zone_of_records']}.",
+        "",
+        "Everything that the project has was read."
+        if index["complete"]
+        else "**Not complete**: see the parts whose status is not `read` or `not_available`, or that are not exact.",
+        "",
+        "| part | asked | status | records | exact | note |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for part in index["parts"]:
+        note = part["reason"] or (f"{part['left_out']} that name no customer are left out" if part["left_out"] else "")
+        exact = {None: "", True: "yes", False: "no"}[part["exact"]]
+        cells = (part["name"], f"`{part['request']}`", part["status"], str(part["records"]), exact, note)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    lines += ["", "## What the API does not give", "", *(f"- {one}" for one in index["not_given_by_the_api"]), ""]
+    return "\n".join(lines)

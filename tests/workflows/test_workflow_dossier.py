@@ -1,0 +1,215 @@
+"""All data of one customer: what is read, what is not, and the files."""
+
+import csv
+import io
+import json
+import os
+import stat
+
+import httpx
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError, NotFoundError, RetryPolicy
+from carecloud_async.lookup.lists import listable
+from carecloud_async.sandbox import FIRST_CUSTOMER_ID, Sandbox
+from carecloud_async.workflows import PartStatus, dossier
+
+pytestmark = pytest.mark.anyio
+
+UNDER = {name for name, one in listable().items() if one.path.startswith("/customers/{customer_id}/")}
+#: They can be asked for with a customer, but list what all customers can have.
+CATALOGUES = {"booking_tickets", "rewards.reward_recommendations"}
+FILTERED = {
+    name for name, one in listable().items() if "{" not in one.path and "customer_id" in one.parameters
+} - CATALOGUES
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=20, records=30)
+
+
+def connect(sandbox, transport=None):
+    return CareCloud(
+        "sandbox.example.com",
+        auth=sandbox.credentials(),
+        transport=transport or sandbox.transport(),
+        retry=RetryPolicy(attempts=2, base=0.001),
+    )
+
+
+@pytest.fixture
+async def client(sandbox):
+    async with connect(sandbox) as client:
+        yield client
+
+
+def ordered(records):
+    """Records in one order, to be compared."""
+    return sorted(records, key=json.dumps)
+
+
+def by_name(found):
+    return {part.name: part for part in found.parts}
+
+
+async def test_every_list_of_a_customer_is_read(client, sandbox):
+    """The record, all lists under a customer and all that can be filtered by one are there, exactly, with all pages."""
+    sandbox.settings.max_count = 2
+    found = await dossier(client, FIRST_CUSTOMER_ID)
+    parts = by_name(found)
+    assert set(parts) == {"customer"} | UNDER | FILTERED
+    assert {part.status for part in found.parts} == {PartStatus.READ}
+    assert all(part.exact for part in found.parts)
+    assert found.is_complete
+    cards = [one for one in sandbox.records("cards") if one["customer_id"] == FIRST_CUSTOMER_ID]
+    assert len(cards) > 2
+    assert ordered(parts["cards"].records) == ordered(cards) == ordered(parts["customers.cards"].records)
+    addresses = sandbox.records("customers/addresses", of=FIRST_CUSTOMER_ID)
+    assert ordered(parts["customers.addresses"].records) == ordered(addresses)
+    assert parts["customer"].records == [sandbox.customers.get(FIRST_CUSTOMER_ID)]
+    assert not sandbox.violations
+
+
+async def test_lists_are_asked_for_all_that_they_have(client, sandbox):
+    """Property records, purchase items, past relations and stores come with the records that have them."""
+    await dossier(client, FIRST_CUSTOMER_ID)
+    asked = {}
+    for one in sandbox.requests:
+        asked.setdefault(one.path.partition("/v1.0")[2], {}).update(one.query)
+    assert asked["/events"]["include_property_records"] == "true"
+    assert asked["/purchases"]["purchase_items_extension"] == "true"
+    assert asked["/vouchers"]["without_stores"] == "false"
+    assert asked[f"/customers/{FIRST_CUSTOMER_ID}/related-customers"]["all_customer_relations"] == "true"
+
+
+async def test_what_may_not_be_read_does_not_stop_the_rest(client, sandbox):
+    """A 403, a 404 and a server that fails are the status of their lists, with the reason."""
+    sandbox.faults.add("GET /messages", status=403, times=None)
+    sandbox.faults.add("GET /stamps", status=404, times=None)
+    sandbox.faults.add("GET /purchases", status=500, times=None)
+    found = await dossier(client, FIRST_CUSTOMER_ID)
+    parts = by_name(found)
+    assert [parts[name].status for name in ("messages", "stamps", "purchases", "cards")] == [
+        PartStatus.FORBIDDEN,
+        PartStatus.NOT_AVAILABLE,
+        PartStatus.FAILED,
+        PartStatus.READ,
+    ]
+    assert "403 on GET /messages" in parts["messages"].reason
+    assert not found.is_complete
+
+
+async def test_lost_answers_are_asked_for_again(client, sandbox):
+    """Reading repeats: cut connections and a 504 change nothing."""
+    for operation in ("GET /cards", "GET /customers/{customer_id}", "GET /customers/{customer_id}/points"):
+        sandbox.faults.add(operation, cut="after")
+    sandbox.faults.add("GET /vouchers", status=504)
+    assert (await dossier(client, FIRST_CUSTOMER_ID)).is_complete
+
+
+def without_filter(sandbox, path):
+    """A transport to a server that ignores the customer in a list."""
+    inner = sandbox.transport()
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.url.path.endswith(path):
+                request.url = request.url.copy_remove_param("customer_id")
+            return await inner.handle_async_request(request)
+
+    return Transport()
+
+
+async def test_no_record_of_another_customer_gets_in(sandbox, tmp_path):
+    """A list that the server does not filter is left out whole, and the index says why."""
+    async with connect(sandbox, without_filter(sandbox, "/v1.0/cards")) as client:
+        found = await dossier(client, FIRST_CUSTOMER_ID)
+    part = by_name(found)["cards"]
+    assert (part.status, part.raw_records, part.exact) == (PartStatus.FILTER_IGNORED, (), None)
+    assert not found.is_complete
+    await found.write(tmp_path / "dossier")
+    assert not (tmp_path / "dossier/cards.json").exists()
+    assert (tmp_path / "dossier/customers.cards.json").exists()
+    assert "ignores the filter" in (tmp_path / "dossier/index.md").read_text()
+
+
+async def test_records_that_name_no_customer_are_left_out(sandbox):
+    """Nothing shows whose they are: they are counted, and not in the dossier."""
+    cards = [card["card_id"] for card in sandbox.records("cards") if card["customer_id"] == FIRST_CUSTOMER_ID]
+    inner = sandbox.transport()
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            answer = await inner.handle_async_request(request)
+            if not request.url.path.endswith("/v1.0/cards"):
+                return answer
+            data = json.loads(await answer.aread())
+            for card in data["data"]["cards"]:
+                if card["card_id"] == cards[0]:
+                    card["customer_id"] = None
+            return httpx.Response(200, json=data)
+
+    async with connect(sandbox, Transport()) as client:
+        part = by_name(await dossier(client, FIRST_CUSTOMER_ID))["cards"]
+    assert (len(part.raw_records), part.left_out, part.status) == (len(cards) - 1, 1, PartStatus.READ)
+
+
+async def test_a_customer_who_is_not_there_has_no_dossier(client):
+    """An unknown id is a `NotFoundError`."""
+    with pytest.raises(NotFoundError):
+        await dossier(client, "nobody")
+
+
+async def test_the_files_hold_what_was_read(client, sandbox, tmp_path):
+    """Each part is JSON as the server sent it and CSV for a spreadsheet, private, and named in the index."""
+    addresses = sandbox.records("customers/addresses", of=FIRST_CUSTOMER_ID)
+    first = addresses.ids()[0]
+    addresses.update(first, {"address": {"city": "=HYPERLINK(1)"}, "exotic": 12345678901234567890})
+    found = await dossier(client, FIRST_CUSTOMER_ID)
+    folder = tmp_path / "new" / "dossier"
+    await found.write(folder)
+    index = json.loads((folder / "index.json").read_text())
+    assert index["complete"] is True
+    assert {one["name"] for one in index["parts"]} == set(by_name(found))
+    files = {name for one in index["parts"] for name in one["files"]}
+    assert files | {"index.json", "index.md"} == {file.name for file in folder.iterdir()}
+    for part in index["parts"]:
+        if part["files"]:
+            records = json.loads((folder / part["files"][0]).read_text())
+            rows = list(csv.DictReader(io.StringIO((folder / part["files"][1]).read_text(encoding="utf-8-sig"))))
+            assert len(records) == len(rows) == part["records"]
+    rows = list(csv.DictReader(io.StringIO((folder / "customers.addresses.csv").read_text(encoding="utf-8-sig"))))
+    row = next(row for row in rows if row["additional_address_id"] == first)
+    assert (row["address.city"], row["exotic"]) == ("'=HYPERLINK(1)", "12345678901234567890")
+    assert ordered(json.loads((folder / "customers.addresses.json").read_text())) == ordered(addresses)
+    if os.name == "posix":
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+    assert [file.name for file in folder.parent.iterdir()] == ["dossier"]
+    text = (folder / "index.md").read_text()
+    assert "GET /customers/{customer_id}/cards" in text
+    assert "password" in text
+
+
+async def test_a_folder_that_is_in_use_is_refused(client, tmp_path):
+    """A folder with files, a file and a place that cannot be written are refused, and nothing is left there."""
+    found = await dossier(client, FIRST_CUSTOMER_ID)
+    (tmp_path / "empty").mkdir()
+    await found.write(tmp_path / "empty")
+    with pytest.raises(ConfigurationError, match="not empty"):
+        await found.write(tmp_path / "empty")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigurationError, match="not empty"):
+        await found.write(tmp_path / "file")
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        await found.write(tmp_path / "file" / "below")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "file"]
+
+
+async def test_nothing_of_a_record_is_in_a_repr(client):
+    """What prints a dossier shows ids and counts at most."""
+    found = await dossier(client, FIRST_CUSTOMER_ID)
+    email = found.parts[0].records[0]["personal_information"]["email"]
+    assert email not in repr(found)
+    assert email not in repr(found.parts[0])
