@@ -56,8 +56,16 @@ def go(process):
     process.stdin.flush()
 
 
-@pytest.mark.parametrize("shared", ["file", "redis"], indirect=True)
-@pytest.mark.parametrize("who", ["user", "customer"])
+@pytest.mark.parametrize(
+    ("shared", "who"),
+    [
+        ("file", "user"),
+        ("redis", "customer"),
+        pytest.param("file", "customer", marks=pytest.mark.thorough),
+        pytest.param("redis", "user", marks=pytest.mark.thorough),
+    ],
+    indirect=["shared"],
+)
 def test_four_processes_cold_at_once_make_one_login(shared, who, child):
     """Twenty calls of four processes at the same moment: one login, one device token, no 401; so after a restart."""
     sandbox = make_sandbox(latency=0.02)

@@ -23,6 +23,7 @@ from benchmarks.works import all_works
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.thorough
 def test_one_work_runs_and_prints_its_table(tmp_path):
     """`python -m benchmarks` measures the SDK and the script on httpx, and both finish."""
     found = subprocess.run(

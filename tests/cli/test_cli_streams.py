@@ -45,12 +45,11 @@ def test_a_reader_that_leaves_early(start, command):
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("command", "line"),
+    ("number", "command", "line"),
     [
-        (("export", "customers", "-o", "-"), "carecloud: interrupted: the output is not complete\n"),
-        (("list", "customers", "--count", 200000), "carecloud: interrupted\n"),
+        (signal.SIGINT, ("export", "customers", "-o", "-"), "carecloud: interrupted: the output is not complete\n"),
+        (signal.SIGTERM, ("list", "customers", "--count", 200000), "carecloud: interrupted\n"),
     ],
 )
 def test_a_signal_while_nobody_reads(start, number, command, line):

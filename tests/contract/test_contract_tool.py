@@ -347,7 +347,13 @@ def test_the_manifest_is_the_vendors_file(capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("operation_id", manifest.load().operations)
+@pytest.mark.parametrize(
+    "operation_id",
+    [
+        pytest.param(one, marks=[pytest.mark.thorough] if number % 20 else [])
+        for number, one in enumerate(manifest.load().operations)
+    ],
+)
 def test_skeletons_are_python(operation_id, capsys):
     """The skeleton of every operation, from the manifest alone, is code that can be compiled."""
     assert main(["--skeleton", operation_id]) == 0

@@ -83,7 +83,6 @@ class ListMachine:
         return _Source(
             plan_given=plan,
             operation=OPERATIONS["getCustomers"],
-            key="customers",
             into=Customer,
             params={},
             count=count,

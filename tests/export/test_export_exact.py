@@ -20,7 +20,7 @@ def hexes(count, seed=1):
     return [f"{dice.getrandbits(64):016x}" for _ in range(count)]
 
 
-@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.thorough), 8])
 @pytest.mark.parametrize("kind", ["delete", "insert", "both"])
 async def test_nobody_who_stays_is_missing_or_twice(tmp_path, kind, concurrency):
     """4,000 customers while every page deletes three, inserts three or both, with a server that caps count at 150."""

@@ -115,7 +115,7 @@ def test_a_calm_list_is_calm_whatever_pages_are_asked_for(tmp_path_factory, reco
     assert (report.records, report.passes, report.list_changed, report.exact) == (records, 1, False, True)
 
 
-@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.thorough), 8])
 @pytest.mark.parametrize(("first", "count", "page"), [(1, 300, 9), (1, 300, 5), (91, 1209, 8), (91, 1209, 5)])
 def test_numbers_in_text_lose_nobody_to_one_deletion(tmp_path, first, count, page, concurrency):
     """The first page fits the order of numbers and that of text; one record is deleted after it."""

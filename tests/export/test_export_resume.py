@@ -71,7 +71,7 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("suffix", ["", pytest.param(".gz", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("step", range(9))
 async def test_a_crash_between_any_two_steps_is_gone_on_from(tmp_path, monkeypatch, anyio_backend, step, suffix):
     """Whatever step of a commit was the last, the file is complete in the end, without a line twice."""

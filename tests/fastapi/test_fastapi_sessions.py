@@ -8,12 +8,13 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, Header
+from thorough import examples
 
 from carecloud_async import CareCloud, CustomerSession, LoggedIn, SessionExpiredError
 from carecloud_async.fastapi import carecloud_lifespan, customer_dep, install_error_handlers
 from carecloud_async.sandbox import CUSTOMER_APPLICATION_ID, FIRST_CUSTOMER_EMAIL, Sandbox
 
-SESSIONS = 2000
+SESSIONS = examples(2000)
 CONNECTIONS = 20
 
 
@@ -142,8 +143,8 @@ def bound(sandbox, index):
     return LoggedIn(token_id=token_id, customer_id=customer_id)
 
 
-def test_two_thousand_sessions():
-    """On one pool of twenty connections each of 2,000 customers sees only itself, for less than 30 kB each."""
+def test_many_sessions():
+    """On one pool of twenty connections each of many customers sees only itself, for less than 30 kB each."""
     sandbox = Sandbox(customers=SESSIONS, seed=1)
     kept = {str(number): bound(sandbox, number) for number in range(SESSIONS)}
     seen = {}

@@ -66,7 +66,11 @@ def gunicorn_command(port):
     return [*app, "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
 
 
-@pytest.fixture(params=[uvicorn_command, gunicorn_command], ids=["uvicorn", "gunicorn"])
+GUNICORN = pytest.param(gunicorn_command, id="gunicorn")
+UVICORN = pytest.param(uvicorn_command, id="uvicorn", marks=pytest.mark.thorough)
+
+
+@pytest.fixture(params=[UVICORN, GUNICORN])
 def workers(request, sandbox, redis_url, tmp_path):
     """Start a server with its workers; returns the process, its URL and the journal of accepted requests."""
     with socket.socket() as sock:

@@ -235,7 +235,12 @@ async def test_no_redirect_is_followed(kind):
 
 
 @pytest.mark.parametrize(
-    ("anyio_backend", "kind"), [("asyncio", "default"), ("asyncio", "httpx"), ("asyncio", "httpx2"), ("trio", "httpx2")]
+    ("anyio_backend", "kind"),
+    [
+        ("asyncio", "default"),
+        ("trio", "httpx2"),
+        *(pytest.param("asyncio", kind, marks=pytest.mark.thorough) for kind in ("httpx", "httpx2")),
+    ],
 )
 async def test_thirty_customers_on_one_pool_never_meet(kind):
     """240 calls of 30 customers, interleaved, on a server that sets cookies: each sees itself, no cookie is sent."""

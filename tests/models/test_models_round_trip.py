@@ -8,6 +8,7 @@ from datetime import date, datetime, time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from carecloud_async import codec, models
 from carecloud_async.codec.fields import api_names, field_types
@@ -64,7 +65,7 @@ def records(model):
 
 
 @pytest.mark.parametrize("model", READ_MODELS, ids=lambda one: one.__name__)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_record_survives_to_dict(model, data):
     """Whatever the API sends: the plain values of the record are JSON, and read back they are the record."""

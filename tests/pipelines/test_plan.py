@@ -28,7 +28,7 @@ def test_the_table_is_computed_right(millions, count, pages, at_20, at_40):
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("partitions", [1, 4, 16])
+@pytest.mark.parametrize("partitions", [1, 4, pytest.param(16, marks=pytest.mark.thorough)])
 async def test_a_list_takes_its_pages_by_the_rate_however_it_is_split(partitions):
     """8,000 records, 100 a page, at 20 a second: 4 seconds, and a request or two more for each range."""
     sandbox, clock = Sandbox(customers=8_000, seed=1), FakeClock()
