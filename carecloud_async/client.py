@@ -48,6 +48,8 @@ from carecloud_async.runtime.event_loops import LoopGuard
 from carecloud_async.runtime.secret_text import secret_text
 from carecloud_async.runtime.validators import require_int
 
+__all__ = ["CareCloud"]
+
 T = TypeVar("T")
 
 

@@ -13,6 +13,8 @@ from attrs import field, frozen
 
 from carecloud_async.errors import ConfigurationError
 
+__all__ = ["Interface", "Project"]
+
 VERSION = "v1.0"
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]+")

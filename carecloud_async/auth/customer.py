@@ -15,6 +15,8 @@ from carecloud_async.errors import AuthenticationError, ConfigurationError, Resp
 from carecloud_async.project import Interface
 from carecloud_async.runtime.secret_text import secret_text
 
+__all__ = ["AuthenticationTokenSession", "CustomerSession", "ResumedSession", "SocialNetworkSession"]
+
 LOGIN_TYPES = ("email", "phone", "card")
 DEVICE_TOKEN_EXAMPLE = f'DeviceToken(external_application_id="…", device={DEVICE_EXAMPLE}, setup={SETUP_EXAMPLE})'
 

@@ -13,6 +13,8 @@ from carecloud_async.auth.token import Token, require_header_safe
 from carecloud_async.errors import ResponseError
 from carecloud_async.project import Interface
 
+__all__ = ["Device", "DeviceSetup", "DeviceToken"]
+
 DEVICE_EXAMPLE = 'Device(device_id="…", device_system="…", device_name="…", device_type="…")'
 SETUP_EXAMPLE = 'DeviceSetup(language_id="cs", allowed_gps=False, allowed_notifications=False)'
 

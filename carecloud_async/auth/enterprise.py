@@ -21,6 +21,8 @@ from carecloud_async.codec import convert
 from carecloud_async.errors import ResponseError
 from carecloud_async.project import Interface
 
+__all__ = ["EnterpriseCredentials", "SsoCredentials"]
+
 _LOGOUT = "/users/actions/logout"
 
 

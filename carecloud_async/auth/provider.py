@@ -14,6 +14,8 @@ from carecloud_async.auth.token import Token
 from carecloud_async.errors import ConfigurationError, SessionExpiredError
 from carecloud_async.project import Interface
 
+__all__ = ["AuthProvider", "Send", "digest"]
+
 
 class Send(Protocol):
     """Sends one request without a token of its own, as a login must; repeats it where that is safe."""

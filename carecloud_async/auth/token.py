@@ -16,6 +16,8 @@ from carecloud_async.errors import ConfigurationError, ResponseError
 if TYPE_CHECKING:
     from carecloud_async.models import User
 
+__all__ = ["LoggedIn", "RenewalWindows", "Token"]
+
 #: What the vendor grants unless a project is set otherwise, in seconds.
 DEFAULT_LIFETIME = 7 * 3600.0
 #: A token that claims to live longer than this is not believed.

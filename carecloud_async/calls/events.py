@@ -19,6 +19,8 @@ from carecloud_async.calls.retry import FailureKind
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.project import Project
 
+__all__ = ["CallRecord"]
+
 _log = logging.getLogger("carecloud_async")
 _log.addHandler(logging.NullHandler())  # without logging of its own, an application sees nothing of ours on stderr
 _hook_log = logging.getLogger("carecloud_async.on_call")

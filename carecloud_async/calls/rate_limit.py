@@ -17,6 +17,8 @@ from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import number, quoted
 
+__all__ = ["RateLimit"]
+
 #: A `Retry-After` up to this pauses all calls; a longer one is reported to the caller that got it (seconds).
 MAX_IMPOSED = 30.0
 #: How long the queue waits for logins that are just passing ahead of it (seconds).

@@ -25,6 +25,8 @@ from carecloud_async.runtime.event_loops import on_asyncio
 from carecloud_async.runtime.redis_connections import OwnClients, ask, own_clients, redis_library, running_loop
 from carecloud_async.runtime.validators import number
 
+__all__ = ["RedisRateLimit"]
+
 _log = logging.getLogger("carecloud_async.rate_limit")
 
 _NAME = "RedisRateLimit"

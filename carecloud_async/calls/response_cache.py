@@ -26,6 +26,8 @@ from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import number, whole_number
 
+__all__ = ["ResponseCache"]
+
 #: Families whose lists and records are reference data: settings of the project, the same for all who use one
 #: application, and about no customer.
 REFERENCE = frozenset({

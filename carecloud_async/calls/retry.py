@@ -12,6 +12,8 @@ from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import number, quoted, whole_number
 
+__all__ = ["RetryPolicy"]
+
 
 class FailureKind(Enum):
     """Kind of a failed attempt, as far as repeating is concerned."""

@@ -8,6 +8,8 @@ from attrs.validators import optional
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.validators import number, require_number
 
+__all__ = ["Timeout"]
+
 
 @frozen(kw_only=True)
 class Timeout:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from carecloud_async.export.source import ExportSource
     from carecloud_async.paging.prefetch import Prefetch
 
+__all__ = ["Listing"]
+
 T = TypeVar("T")
 
 

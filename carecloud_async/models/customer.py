@@ -8,6 +8,8 @@ from attrs import field, frozen
 
 from carecloud_async.models.base import READ_ONLY, SELDOM, LocalDatetime, Model, Updatable
 
+__all__ = ["Address", "Agreement", "Consent", "CustomAgreement", "Customer", "PersonalInformation"]
+
 
 @frozen(kw_only=True, repr=False)
 class Address(Model):

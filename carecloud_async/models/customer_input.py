@@ -15,6 +15,22 @@ from carecloud_async.models.property_record import PropertyRecordChanges, Proper
 from carecloud_async.models.unset import UNSET, Unset
 from carecloud_async.runtime.dates import day_of
 
+__all__ = [
+    "AddressChanges",
+    "AddressInput",
+    "AgreementChanges",
+    "AgreementInput",
+    "ConsentChanges",
+    "ConsentInput",
+    "CustomAgreementChanges",
+    "CustomAgreementInput",
+    "CustomerChanges",
+    "CustomerInput",
+    "CustomerUpdateInput",
+    "PersonalInformationChanges",
+    "PersonalInformationInput",
+]
+
 
 def _day(value: date | str | Unset | None) -> date | str | Unset | None:
     """Take the day of a datetime, which is a date to Python but not to the API, and of `DD.MM.YYYY`."""

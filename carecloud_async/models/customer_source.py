@@ -10,6 +10,13 @@ from attrs import field, frozen
 from carecloud_async.models.base import READ_ONLY, SECRET, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
 
+__all__ = [
+    "CustomerSourceInput",
+    "CustomerSourceRecord",
+    "SocialNetworkCredentialsChanges",
+    "SocialNetworkCredentialsInput",
+]
+
 
 @frozen(kw_only=True, repr=False)
 class CustomerSourceRecord(Model):

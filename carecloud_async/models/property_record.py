@@ -11,6 +11,8 @@ from carecloud_async.codec.json_value import JsonValue
 from carecloud_async.models.base import READ_ONLY, Input, LocalDatetime, Model
 from carecloud_async.models.unset import UNSET, Unset
 
+__all__ = ["PropertyRecord", "PropertyRecordChanges", "PropertyRecordInput"]
+
 
 @frozen(kw_only=True, repr=False)
 class PropertyRecord(Model):

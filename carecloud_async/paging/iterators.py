@@ -25,6 +25,8 @@ from carecloud_async.codec import Malformed, UnreadRecords
 from carecloud_async.codec.unread import BATCH
 from carecloud_async.errors import ResponseError
 
+__all__ = ["Page"]
+
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.paging")

@@ -10,7 +10,7 @@ from datetime import tzinfo
 from functools import partial
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async import codec
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
@@ -61,7 +61,7 @@ class Merged:
     changed: tuple[str, ...]
     base: Tree
     sent: Tree
-    _record_of: Callable[[RawJson], Tree]
+    _record_of: Callable[[RawJson], Tree] = field(alias="record_of")
 
     @property
     def shows(self) -> bool:

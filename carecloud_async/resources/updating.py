@@ -93,8 +93,8 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         merged_into(RawJson(b"{}"))  # what is wrong with the changes should show before anything is sent
         record = await self._read(ids, record_id)
         if record is None:
-            key = self._merging["id_field"]
-            raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {key}")
+            id_field = self._merging.get("id_field")
+            raise ConfigurationError(f"{_method(self, 'list').operation.call} holds no record with this {id_field}")
         if if_unchanged is not None:
             require_unchanged(record, if_unchanged, write)
 

@@ -11,6 +11,8 @@ from attrs import field, frozen
 
 from carecloud_async.errors import TokenStoreError
 
+__all__ = ["StoredToken", "TokenStore"]
+
 _log = logging.getLogger("carecloud_async.auth")
 
 

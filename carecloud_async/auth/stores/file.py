@@ -28,6 +28,8 @@ from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.threads import ThreadLimit, run_in_thread
 
+__all__ = ["FileTokenStore"]
+
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.auth")

@@ -14,6 +14,8 @@ from carecloud_async.auth.stores.base import StoredToken, TokenStore, backoff_de
 from carecloud_async.auth.stores.records import keep_for, lifetime_of
 from carecloud_async.runtime.clock import Clock, SystemClock
 
+__all__ = ["MemoryTokenStore"]
+
 #: Between two sweeps of ended records at least this many are saved, or as many as the last sweep left: a sweep costs
 #: next to nothing per save, and ended records never outnumber the others for long.
 _SWEEP_EVERY = 256

@@ -21,6 +21,8 @@ from carecloud_async.runtime.redis_connections import GivenClient, OwnClients, a
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+__all__ = ["RedisTokenStore"]
+
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.auth")
