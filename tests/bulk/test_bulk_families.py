@@ -1,6 +1,7 @@
 """What families declare of their bulk writes holds against their operations and models."""
 
 import re
+from pathlib import Path
 
 import pytest
 from bulk_tools import connect
@@ -55,3 +56,12 @@ def test_the_keys_of_a_family_exist(cls):
         if key.filter is not None and key.finder is None:
             assert key.filter in family.list.declared.operation.parameters
         assert key.finder is None or hasattr(family, key.finder)
+
+
+def test_the_guide_names_the_keys_of_every_family():
+    """The table of the guide has each family that can be written in bulk, with its keys."""
+    page = (Path(__file__).parents[2] / "docs/bulk_writes.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", page, re.MULTILINE)
+    found = {name: tuple(re.findall(r"`(\w+)`", keys)) for name, keys in table if "`=" not in name}
+    declared = {cls.operations[0].call.rpartition(".")[0]: tuple(key.name for key in cls.bulk.keys) for cls in WRITING}
+    assert {name: keys for name, keys in found.items() if name in declared} == declared

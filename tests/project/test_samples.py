@@ -46,6 +46,7 @@ class _SandboxClient(carecloud_async.CareCloud):
 def everything_is_the_sandbox(monkeypatch, tmp_path):
     """Clients talk to a sandbox of their own, whatever address they are given; files land in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(_SandboxClient, "sandbox", Sandbox(customers=300), raising=False)
     monkeypatch.setattr(carecloud_async, "CareCloud", _SandboxClient)
     monkeypatch.setitem(sys.modules, "sample", ModuleType("sample"))  # dataclasses look their module up
