@@ -27,7 +27,7 @@ __all__ = ["ListReader"]
 T = TypeVar("T")
 P = TypeVar("P", bound=ReceivedPage[Any])
 
-#: Gets a page, and tells its records apart, in one way to read: later, at once, or raw.
+#: How pages are read (decoded later, decoded at once, or raw): gets a page, and the identities of its records.
 _Way: TypeAlias = Callable[[PageFetcher[T]], tuple[Fetch[P], IdentityKeys[P]]]
 
 #: The records of a page where they are only counted.

@@ -317,7 +317,7 @@ class Listing(Generic[T]):
     def _reader(self) -> ListReader[T]:
         return ListReader(fetcher=self._fetcher, offset=self._offset, count=fixed_count(self._count))
 
-    if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
+    if not TYPE_CHECKING:  # hidden from type checkers, which must still reject these
 
         def __iter__(self):  # noqa: ANN204  (as above)
             raise TypeError("a Listing is async: write `async for record in listing`")

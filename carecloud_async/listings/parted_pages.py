@@ -21,15 +21,14 @@ URI_TOO_LONG = 414
 
 
 class PartedPages(ClosableIterator[R], Generic[R]):
-    """Pages of one part of the filters after the other; a record of an earlier part does not come again.
+    """The pages of each part of the filters in turn; a record of an earlier part does not come again.
 
-    Of filters that fit one request the pages come as they are. A server that finds even a part too long (414) is asked
-    for its halves.
+    If the filters fit one request, its pages are unchanged. A part that the server finds too long (414) is halved.
 
     Args:
         filters: the filters.
         open_part: returns the pages of a part.
-        ids: returns what the records of a page are told apart by.
+        ids: returns the identities of a page's records.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Any call by verb and path: found in the table where it is there, else made up with care."""
+"""Any call by verb and path: a known operation from the table, or an operation made for an unknown path."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ def find(
 ) -> tuple[Operation, Mapping[str, Any]]:
     """Return the operation that a verb and a path mean, and the values of its placeholders.
 
-    A path with ids in it is turned into a template, since logs and errors show the operation's path and an id can be a
-    token.
+    A path with ids in it becomes a template: logs and errors show the operation's path, and an id can be a token.
 
     Raises:
         ConfigurationError: the verb or path cannot work.

@@ -1,4 +1,4 @@
-"""`PageFetcher`: gets one page of a list operation, as records, as records to be read later, or as raw JSON."""
+"""`PageFetcher`: gets one page of a list operation, decoded at once, decoded later, or as raw JSON."""
 
 from __future__ import annotations
 
@@ -64,19 +64,19 @@ class PageFetcher(Generic[T]):
         return _page(await self._call(offset, count, partial(codec.page, key=key, into=into), slices=sliced), offset)
 
     async def unread(self, offset: int, count: int) -> ReceivedPage[T]:
-        """Get one page whose records are read as they are handed out, where that is worth it."""
+        """Get one page whose records are decoded as they are handed out, where that is faster."""
         decode, slices = self._unread_decoder()
         return self._received(await self._call(offset, count, decode, slices=slices), offset)
 
     async def unread_measured(self, offset: int, count: int, hurried: bool) -> Fetched[ReceivedPage[T]]:
-        """Get such a page past the cache, with what is measured by it.
+        """Get such a page without the cache, with its measurements.
 
         Args:
             offset: where it begins.
             count: the records to ask for.
             hurried: see `page_plan.Send`.
         """
-        if self.operation.result_key is None:  # to a cache, an unknown POST is a write: it has to know of it
+        if self.operation.result_key is None:  # the cache must see an unknown POST: it may be a write
             page = await self.unread(offset, count)
             return Fetched(page=page, received=page.received)
         decode, slices = self._unread_decoder()
@@ -121,15 +121,15 @@ class PageFetcher(Generic[T]):
         return _page(await self._call(offset, count, decode, slices=slices), offset)
 
     def keys(self, page: ReceivedPage[T]) -> Iterator[Any]:
-        """Return what the records of a page are told apart by."""
+        """Return the identities of a page's records: their ids, or else their whole content."""
         name = self.operation.id_field
         if isinstance(page, LazyPage):
             return page.records.keys(name)
-        # Where nothing names a record, only its whole content tells it apart.
+        # Without an id, the whole content is the identity.
         return ((name and _field(item, name)) or self._content(item) for item in raw_keys(page))
 
     def raw_ids(self, page: ReceivedPage[bytes]) -> Iterator[Any]:
-        """Return what raw records are told apart by, also where they are read at different times."""
+        """Return the identities of raw records: their ids, or else the whole lines."""
         name = self.operation.id_field
         decode = None if name is None else key_decoder(name).decode
         for line in raw_keys(page):
@@ -164,7 +164,7 @@ class PageFetcher(Generic[T]):
 
 
 def raw_keys(page: ReceivedPage[T]) -> Iterator[T]:
-    """Return the records of a page as what they are told apart by."""
+    """Return the records of a page as their own identities."""
     return chain.from_iterable(page.batches())
 
 

@@ -1,11 +1,10 @@
 """Iterators over a list: page by page, and record by record.
 
-These are iterator objects and no generators: leaving an `async for` half-way leaves nothing open behind. Several tasks
-may share one: each record goes to one of them.
+Iterators are objects, not generators: leaving an `async for` early leaves nothing open. Several tasks may share one;
+each record goes to one of them.
 
-Nothing is held between pages. A large page is handed out in batches, between which other tasks run. The list ends where
-the server has no more. Servers cap `count` below what was asked, and totals may lie: `Page.is_last` says when the two
-together are proof enough.
+No task and no connection is held between pages. A large page is handed out in batches; other tasks run between them.
+Servers cap `count` and send wrong totals; `ReceivedPage.is_last` says when the two together prove the end of the list.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ _log = logging.getLogger("carecloud_async.paging")
 
 @frozen(kw_only=True, repr=False)
 class ReceivedPage(ABC, Generic[T]):
-    """A part of a list, whether its records are read or not.
+    """A page of a list; its records may be decoded or not.
 
     Attributes:
-        offset: where in the list the page begins.
-        total_items: how long the list is, as the server says; `None` if it does not.
-        received: how many entries the server sent; more than there are records where some were null.
+        offset: the position of its first record in the list.
+        total_items: the length of the list as the server reports it; `None` if it does not.
+        received: the number of entries that the server sent; null entries are not among the records.
     """
 
     offset: int
@@ -52,13 +51,13 @@ class ReceivedPage(ABC, Generic[T]):
 
     @abstractmethod
     def batches(self) -> Iterator[list[T]]:
-        """Return the records in batches that are handed out one at a time; an error of one comes again."""
+        """Return the records in batches; a batch that cannot be read raises each time it is asked for."""
 
     def is_last(self, count: int) -> bool:
         """Return whether nothing can follow, given that `count` records come on a full page.
 
-        An empty page is the last, and a short one that ends exactly where the total says. Of any other only asking
-        again can tell: the server may cap `count` or send fewer now and then, and a total that does not fit is wrong.
+        An empty page is the last one, and so is a short page that ends exactly at the total. After any other page the
+        next one has to be requested: the server may cap `count` or send fewer records, and the total may be wrong.
         """
         if not self.received:
             return True
@@ -67,13 +66,13 @@ class ReceivedPage(ABC, Generic[T]):
 
 @frozen(kw_only=True, repr=False)
 class Page(ReceivedPage[T]):
-    """A part of a list.
+    """A page of a list.
 
     Attributes:
         items: the records, in the server's order.
-        offset: where in the list the page begins.
-        total_items: how long the list is, as the server says; `None` if it does not.
-        received: how many entries the server sent; more than `items` where some were null.
+        offset: the position of its first record in the list.
+        total_items: the length of the list as the server reports it; `None` if it does not.
+        received: the number of entries that the server sent; null entries are not among `items`.
     """
 
     items: list[T]
@@ -94,11 +93,11 @@ class Page(ReceivedPage[T]):
 
 @frozen(kw_only=True, repr=False)
 class LazyPage(ReceivedPage[T]):
-    """A part of a list, over a page that the codec left unread: its records are read as they are handed out.
+    """A page of a list whose records are decoded as they are handed out.
 
     Attributes:
         records: the records, in the server's order.
-        error: makes the error for a record that cannot be read, of the reason.
+        error: makes the error for a record that cannot be decoded, given the reason.
     """
 
     records: UnreadRecords[T]
@@ -119,7 +118,7 @@ class LazyPage(ReceivedPage[T]):
         raise self.error(problem)
 
 
-#: Pages of nothing but nulls, one after the other, that are taken for a list without an end.
+#: After so many pages in a row that hold only nulls, the list is taken to have no end.
 MAX_EMPTY_PAGES = 10
 
 P = TypeVar("P")
@@ -128,16 +127,16 @@ IdentityKeys = Callable[[P], Iterable[Any]]
 
 
 class CycleDetector(Generic[P]):
-    """Detects repeated pages, remembering one (Brent's algorithm).
+    """Detects pages that repeat, by remembering one page (Brent's algorithm).
 
-    A page is compared with one that is moved on at page 1, 2, 4, 8 …, so that a circle of any length is found. Of
-    nearly all pages the first record shows that they are new, and no other is looked at.
+    Each page is compared with the remembered one, which is replaced at page 1, 2, 4, 8 …, so that a cycle of any length
+    is found. For nearly all pages the first record shows that they are new, and no other record is compared.
 
-    One page that brings nothing new is not a circle: a page's worth of records may have been inserted before it. It is
-    passed over; the second one is believed.
+    One page without a new record is no cycle: as many records may have been inserted before it as a page holds. It is
+    skipped. A second one that repeats the same remembered page is a cycle.
 
     Args:
-        identity_keys: returns the keys that the records of a page are told apart by.
+        identity_keys: returns the identities of a page's records.
     """
 
     def __init__(self, identity_keys: IdentityKeys[P]) -> None:
@@ -149,14 +148,14 @@ class CycleDetector(Generic[P]):
 
     @property
     def sure(self) -> bool:
-        """Whether the list goes in circles."""
+        """Whether the pages repeat for certain."""
         return self._repeats > 1
 
     def repeats(self, pages: Sequence[P]) -> bool:
-        """Return whether pages, taken for one, bring only what was seen.
+        """Return whether pages, taken as one, hold only records of the remembered page.
 
         Raises:
-            ResponseError: several pages in a row held no record at all, so that the list has no end.
+            ResponseError: several pages in a row held no record at all.
         """
         first = next(self._keys(pages), None)
         self._empty = 0 if first is not None else self._empty + 1
@@ -168,6 +167,7 @@ class CycleDetector(Generic[P]):
         self._number += 1
         if self._number & (self._number - 1) == 0:
             self._seen = frozenset(self._keys(pages))
+            self._repeats = 0
         return False
 
     def _keys(self, pages: Sequence[P]) -> Iterator[Any]:
@@ -175,12 +175,12 @@ class CycleDetector(Generic[P]):
 
 
 def check_whole(name: str, *, received: int, total: int | None) -> None:
-    """Check that a list whose pages repeat was read whole: a server that ignores paging may send it all at once.
+    """Check that a list whose pages repeat was read whole: a server that ignores paging may send all of it at once.
 
     Args:
         name: what is listed.
         received: the entries of the pages that did not repeat.
-        total: how long the list is, as the server says.
+        total: the length of the list as the server reports it.
 
     Raises:
         ResponseError: the server does not say that this is the whole list.
@@ -200,7 +200,7 @@ Fetch = Callable[[int, int], Awaitable[R]]
 
 
 class ClosableIterator(AsyncIterator[T]):
-    """An async iterator that `contextlib.aclosing` takes, though leaving one half-way leaves nothing open."""
+    """An async iterator for `contextlib.aclosing`; leaving one early leaves nothing open in any case."""
 
     @abstractmethod
     async def aclose(self) -> None:
@@ -212,10 +212,10 @@ class Pages(ClosableIterator[R], Generic[R]):
 
     Args:
         fetch: gets a page by offset and count.
-        identity_keys: returns the keys that the records of a page are told apart by.
+        identity_keys: returns the identities of a page's records.
         offset: where to begin.
-        count: how many records to ask for at a time.
-        name: what is listed, for warnings.
+        count: the number of records to request at a time.
+        name: the name of the list in errors and warnings.
     """
 
     def __init__(self, fetch: Fetch[R], *, identity_keys: IdentityKeys[R], offset: int, count: int, name: str) -> None:
@@ -233,7 +233,7 @@ class Pages(ClosableIterator[R], Generic[R]):
         return self
 
     async def __anext__(self) -> R:
-        # Of tasks that share the iterator, one asks: two at once would get the same page, and pass over the next.
+        # One task at a time requests a page: two would get the same one, and skip the next.
         async with self._turn:
             return await self._next()
 
@@ -245,10 +245,10 @@ class Pages(ClosableIterator[R], Generic[R]):
                 self._done = True
                 break
             repeated = self._watch.repeats([page])
-            # A page that brings nothing new ends nothing, even where the total says so: it may have ignored `offset`.
+            # A page without new records is no end, even if the total says so: the server may have ignored `offset`.
             self._done = self._watch.sure or (not repeated and page.is_last(self._full))
             self._offset += page.received
-            # A server that caps `count` shows it by a short page with more to come.
+            # A server that caps `count` sends a short page before the end.
             self._full = min(self._full, page.received)
             if not repeated:
                 self._received += page.received
@@ -293,10 +293,10 @@ class OnePage(ClosableIterator[R], Generic[R]):
 
 
 class Batches(Generic[T]):
-    """The records of some pages, in batches between which other tasks run.
+    """The records of some pages, in batches; other tasks run between them.
 
     Attributes:
-        batch: the records that may be handed out at once.
+        batch: the records to hand out before other tasks run.
     """
 
     __slots__ = ("_left", "_rest", "batch")
@@ -305,7 +305,7 @@ class Batches(Generic[T]):
         self.begin(())
 
     def __len__(self) -> int:
-        """Return the number of records that are not handed out."""
+        """Return the number of records not yet handed out."""
         return self._left + length_hint(self.batch)
 
     def begin(self, pages: Sequence[ReceivedPage[T]]) -> None:
@@ -321,7 +321,7 @@ class Batches(Generic[T]):
             self._take()
 
     async def advance(self) -> bool:
-        """Let other tasks run and go on to the next batch; return whether there is one.
+        """Let other tasks run, then begin the next batch; return whether there is one.
 
         Raises:
             ResponseError: it cannot be read.
@@ -335,7 +335,7 @@ class Batches(Generic[T]):
     def _take(self) -> None:
         items = next(self._rest)
         self._left -= len(items)
-        # What is not taken out of it stays for the next reader.
+        # An iterator, so that a second reader continues where the first one stopped.
         self.batch = iter(items)
 
 
@@ -343,7 +343,7 @@ class Records(ClosableIterator[T], Generic[T]):
     """The records of pages, one by one.
 
     Args:
-        pages: where they come from.
+        pages: the pages.
     """
 
     def __init__(self, pages: ClosableIterator[ReceivedPage[T]]) -> None:
@@ -361,7 +361,7 @@ class Records(ClosableIterator[T], Generic[T]):
             await self._go_on(self._batches.batch)
 
     async def _go_on(self, used_up: Iterator[T]) -> None:
-        """Go on to the next batch, or to the next page, unless another task that shares the iterator has."""
+        """Begin the next batch or page, unless another task that shares the iterator has done so."""
         async with self._turn:
             if self._batches.batch is used_up and not await self._batches.advance():
                 self._batches.begin([await anext(self._pages)])

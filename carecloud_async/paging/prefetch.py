@@ -24,7 +24,7 @@ FetchMeasured = Callable[[int, int, bool], Awaitable[Fetched[ReceivedPage[T]]]]
 
 @frozen
 class _Piece(Generic[T]):
-    """A page; whether nothing of its part comes behind it, and whether nothing of the list does."""
+    """A page, and whether it is the last one of its part and of the list."""
 
     page: ReceivedPage[T]
     ends_part: bool
@@ -36,11 +36,11 @@ class Prefetch(Generic[T]):
 
     Args:
         fetch: gets a page by offset and count.
-        identity_keys: returns the keys that the records of a page are told apart by.
-        paged: whether the operation takes them; if not, there is one page.
+        identity_keys: returns the identities of a page's records.
+        paged: whether the operation has pages.
         offset: where to begin.
-        plan: says how many pages are in flight, and how many records are asked for at a time.
-        name: what is listed, for warnings.
+        plan: decides how many pages are in flight and how many records are requested at a time.
+        name: the name of the list in errors.
     """
 
     def __init__(
@@ -85,19 +85,19 @@ class Prefetch(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._open = False
-        # Read on behind the block, the rest must not look like the end of the list.
+        # Iterating after the block must not look like the end of the list.
         self._cut_short = not self._done or len(self._batches) > 0
         self._done = True
         self._batches.begin(())
         self._read_ahead.clear()
         await self._background.__aexit__(kind, error, traceback)
 
-    if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
+    if not TYPE_CHECKING:  # hidden from type checkers, which must still reject these
 
         def __enter__(self):  # noqa: ANN204  (as above)
             raise ConfigurationError("prefetch is async: write `async with listing.prefetch(8) as records`")
 
-        def __exit__(self, *_):  # noqa: ANN002, ANN204  (Python looks for it before it calls the other)
+        def __exit__(self, *_):  # noqa: ANN002, ANN204  (Python looks for it before it calls __enter__)
             """Do nothing."""
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -110,7 +110,7 @@ class Prefetch(Generic[T]):
             await self._go_on(self._batches.batch)
 
     async def _go_on(self, used_up: Iterator[T]) -> None:
-        """Go on to the next batch, or to the next page, unless another task that shares the iterator has."""
+        """Begin the next batch or page, unless another task that shares the iterator has done so."""
         async with self._turn:
             if self._batches.batch is not used_up or await self._batches.advance():
                 return
@@ -118,12 +118,14 @@ class Prefetch(Generic[T]):
             if self._done:
                 raise StopAsyncIteration
             pages = await self._next_pages()
-            self._check_block()  # it may have ended while this task waited
+            self._check_block()  # the block may have ended while this task waited
             self._batches.begin(pages)
 
     def _check_block(self) -> None:
         if self._cut_short:
-            raise ConfigurationError("the prefetch was read on behind its block, before its end: read in the block")
+            raise ConfigurationError(
+                "prefetch() was iterated after its `async with` block ended: iterate inside the block"
+            )
 
     async def _next_pages(self) -> list[ReceivedPage[T]]:
         if not self._open:
@@ -138,14 +140,14 @@ class Prefetch(Generic[T]):
             check_whole(self._name, received=self._received, total=self._total)
             return []
         if repeated:
-            self._done = not self._paged  # a page that brings nothing new ends nothing: it may have ignored `offset`
+            self._done = not self._paged  # no end without new records: the server may have ignored `offset`
         else:
             self._received += sum(page.received for page in pages)
         self._read_ahead.fill()
         return [] if repeated else pages
 
     async def _next_whole_part(self) -> list[ReceivedPage[T]]:
-        """Return the pages that make up the next part, which to a detector of circles are one."""
+        """Return the pages that make up the next part; the cycle detector takes them as one."""
         part_ended = False
         while not (part_ended or self._done):
             try:
@@ -168,7 +170,7 @@ class Prefetch(Generic[T]):
     def _next_part(self) -> ListPart | None:
         offset = self._offset
         if not self._step:
-            # The first page comes alone: it shows the length of the list and the number of records in a page.
+            # The first page is requested alone: it shows the length of the list and the size of its pages.
             begun, self._begun = self._begun, True
             return None if begun else ListPart(offset, self._plan.count, 0)
         if self._done or not self._is_wanted():
@@ -178,9 +180,10 @@ class Prefetch(Generic[T]):
         return ListPart(offset, size, self._offset)
 
     def _is_wanted(self) -> bool:
-        """Beyond the promised end, ask for one page at a time: the total may be too low, but seldom is.
+        """Return whether to request a page at this offset; past the reported total, one page at a time.
 
-        A page that begins exactly there is asked for beside the last ones: they will be full, and so prove no end.
+        The total is seldom too low. A page that begins exactly at it is requested together with the last ones, which
+        are full and therefore do not prove the end.
         """
         return self._total is None or self._offset <= self._total or not len(self._read_ahead)
 

@@ -1,6 +1,6 @@
 """Ordered read-ahead: several requests at once, their pages handed out in the order of the list.
 
-What a page lacks of its part is asked for next, in as many requests as it takes, before anything further on.
+Where a page is shorter than its part, the rest is requested before anything further on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ListPart:
     Attributes:
         offset: where it begins.
         size: its number of records.
-        until: where the part ends that it is a piece of.
+        until: where the whole part ends that this is a piece of.
     """
 
     offset: int
@@ -36,10 +36,10 @@ class ListPart:
 
 
 def divided(offset: int, until: int, *, size: int, overlap: int = 0) -> Iterator[ListPart]:
-    """Yield the pieces of what is left of a part.
+    """Yield pieces that cover the rest of a part.
 
     Args:
-        offset: where that begins.
+        offset: where the rest begins.
         until: where the part ends.
         size: the records of a piece.
         overlap: the records that each piece shares with the next.
@@ -54,7 +54,7 @@ def divided(offset: int, until: int, *, size: int, overlap: int = 0) -> Iterator
 
 @define(eq=False)
 class PendingPage(Generic[P]):
-    """A page that one task fetches; `ready` once it is there or failed."""
+    """A page that a task fetches; `ready` is set when it has arrived or failed."""
 
     ready: anyio.Event = field(factory=anyio.Event)
     page: P | None = None
@@ -62,14 +62,14 @@ class PendingPage(Generic[P]):
 
 
 class ReadAhead(Generic[P]):
-    """Fetches ahead of a consumer, without running far ahead of a slow one.
+    """Fetches pages before a consumer needs them, a bounded number ahead.
 
     Args:
-        fetch: gets the page of a part, and the pieces of it that the page lacks.
+        fetch: gets the page of a part, and the pieces that are missing from it.
         next_part: returns the next part, or `None` while there is nothing to fetch ahead.
         tasks: the group that the fetching runs in.
-        plan: says how many parts are in flight at once, and how many may lie waiting beside them: one slow answer must
-            not stop the others at once.
+        plan: decides how many parts are in flight, and how many more pages may wait for the consumer, so that one slow
+            response does not stop the others.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class ReadAhead(Generic[P]):
         return len(self._pending)
 
     def clear(self) -> None:
-        """Forget all pages; what is in flight ends with its tasks."""
+        """Drop all pages; requests in flight end with their tasks."""
         self._pending.clear()
         self._lacking.clear()
 
     async def take(self) -> P | None:
-        """Return the next page in the order of the list; `None` when there is nothing ahead.
+        """Return the next page in the order of the list; `None` if no page is pending.
 
         Raises:
             Exception: what fetching it raised.
@@ -109,7 +109,7 @@ class ReadAhead(Generic[P]):
         pending = self._pending[0]
         await pending.ready.wait()
         if not self._pending:
-            return None  # forgotten meanwhile
+            return None  # dropped while this task waited
         self._pending.popleft()
         if pending.error is not None:
             raise pending.error
@@ -143,7 +143,7 @@ class ReadAhead(Generic[P]):
             self.fill()
 
     def _add(self, pending: PendingPage[P], lacking: Sequence[ListPart]) -> None:
-        """Have the pieces that a page lacks come behind it."""
+        """Queue the missing pieces of a page directly after it."""
         if not lacking or pending not in self._pending:
             return
         place = self._pending.index(pending)

@@ -142,6 +142,26 @@ async def test_a_page_pushed_back_by_inserts_is_no_circle(count):
         assert wanted <= set(await ids(client.customers.list(count=count)))
 
 
+@pytest.mark.parametrize("moments", [{4, 8}, {8, 16, 32}, set(range(2, 60, 2))], ids=str)
+async def test_pages_pushed_back_at_different_times_are_no_circle(moments):
+    """Inserts that repeat a page now and then are passed over each time, however often they come."""
+    people = [{"customer_id": f"{number:03}"} for number in range(60)]
+    wanted = {one["customer_id"] for one in people}
+    served_ids = set()
+
+    def page(start, count):
+        found = people[start : start + count]
+        data = {"customers": found, "total_items": len(people)}
+        new = {one["customer_id"] for one in found} - served_ids
+        served_ids.update(new)
+        if new and len(served_ids) in moments:
+            people.insert(0, {"customer_id": f"new{len(served_ids)}"})
+        return data
+
+    async with served(page) as client:
+        assert wanted <= set(await ids(client.customers.list(count=1)))
+
+
 async def test_where_the_last_page_is_full_the_end_is_asked_for_beside_it():
     """A list that fills its pages exactly costs the time of its pages, and not that of one more answer."""
     beyond = anyio.Event()
@@ -284,7 +304,7 @@ async def test_prefetch_read_on_behind_its_block_is_an_error_and_no_short_list()
         async with client.customers.list(count=20).prefetch(2) as begun:
             await anext(begun)
         for early in (unread, begun):
-            with pytest.raises(ConfigurationError, match="in the block"):
+            with pytest.raises(ConfigurationError, match="inside the block"):
                 await anext(early)
             with pytest.raises(ConfigurationError, match="one block"):
                 await early.__aenter__()
