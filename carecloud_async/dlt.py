@@ -6,7 +6,8 @@
 The first run loads everything. Each later one loads what changed since (`last_change`, with an overlap of two minutes
 before the run that came before) and merges it by id. The mark lies in dlt's state, so it moves when the load does. A
 record that was deleted shows in no list of changes: `full=True` reads everything and replaces the table, weekly say.
-Lists whose records have no id or no `last_change` are read whole and replaced in every run.
+Lists whose records have no id or no `last_change` are read whole and replaced in every run. A table is replaced only by
+an exact reading; `allow_inexact=True` takes one that is not.
 
 Each list is read to its end into a temporary file before its first row is handed to dlt: rows are exact, as those of an
 export are (`carecloud_async.export`), and no event loop is left open between them.
@@ -54,6 +55,7 @@ def carecloud_source(
     *lists: str,
     client: Callable[[], CareCloud] | None = None,
     full: bool = False,
+    allow_inexact: bool = False,
     filters: Mapping[str, Mapping[str, Any]] | None = None,
     count: int = 500,
     concurrency: int = 8,
@@ -66,6 +68,8 @@ def carecloud_source(
         client: makes a client; called once for each list that is read. From the `CARECLOUD_*` variables if left out,
             with one login for all lists.
         full: read everything and replace the tables, so that deleted records go.
+        allow_inexact: replace a table also by a reading that may lack records, with a warning, for lists that are never
+            calm; otherwise such a run fails and the table stays as it was.
         filters: the filters of lists, by name of the list. Other filters than those of the last run read everything.
         count: records per page.
         concurrency: how many pages are in flight.
@@ -94,6 +98,7 @@ def carecloud_source(
                 concurrency=concurrency,
             ),
             full=full,
+            allow_inexact=allow_inexact,
         )
         for name in dict.fromkeys(lists)
     ]
@@ -119,11 +124,11 @@ class _List:
         return open_list(self.make_client(), self.operation, **self.params).export_source()
 
 
-def _resource(the_list: _List, *, full: bool) -> DltResource:
+def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResource:
     source = the_list.source()
     key = the_list.operation.id_field
     incremental = key is not None and has_changes(source) and the_list.operation.paged
-    mark = source.fingerprints()
+    mark, replaces = source.fingerprints(), full or not incremental
 
     def rows() -> Iterator[Any]:
         state = dlt.current.resource_state() if incremental else {}
@@ -131,7 +136,7 @@ def _resource(the_list: _List, *, full: bool) -> DltResource:
         with spool(the_list.open, changed_since=since, concurrency=the_list.concurrency) as spooled:
             report = spooled.report
             if not report.exact:
-                _say_unsettled(source.name, replaces=full and incremental)
+                _say_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
             if not report.records and since is None:
                 yield dlt.mark.materialize_table_schema()
             for batch in spooled.batches():
@@ -143,7 +148,7 @@ def _resource(the_list: _List, *, full: bool) -> DltResource:
         rows,
         name=the_list.operation.call.removesuffix(".list").replace(".", "_"),
         primary_key=key or (),
-        write_disposition="merge" if incremental and not full else "replace",
+        write_disposition="replace" if replaces else "merge",
         columns=_columns(source),
     )()
     return resource
@@ -156,11 +161,15 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
 
 
-def _say_unsettled(name: str, *, replaces: bool) -> None:
-    doubt = f"{name} changed too much to vouch for every record"
-    if replaces:
-        raise ExportError(f"{doubt}: the table stays as it was; run again, when the list is calmer")
-    _log.warning("%s: the next run reads from where this one began", doubt)
+def _say_inexact(name: str, *, fails: bool, replaces: bool) -> None:
+    doubt = f"{name}: the reading is not exact, and records may be missing from it"
+    if fails:
+        raise ExportError(
+            f"{doubt}. The table stays as it was: run again when the list is calmer, or pass allow_inexact=True"
+        )
+    _log.warning(
+        "%s: the table is replaced all the same" if replaces else "%s: the next run repeats its changes", doubt
+    )
 
 
 def _columns(source: ExportSource) -> Any:

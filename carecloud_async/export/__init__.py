@@ -20,9 +20,10 @@ costs at most four times its requests, or ten readings where there is no order; 
 `exact=False`. Memory holds the pages in flight. On disk, formats that are written at the end (CSV, Parquet and your
 own) need room for the records as JSON beside the file.
 
-**Its limits.** `exact` is false wherever the guarantee cannot be vouched for: if the list kept changing until the
-end, if the server sends one record at a time, deals the order anew for each page (as sorts with ties may be), or says
-that there are more records than were found and no change that was seen explains it. A server that leaves records out
+**Its limits.** `exact` is false wherever the guarantee is not shown to hold: if the list kept changing until the
+end, if the server sends one record at a time, shuffles its records for each page (as sorts with ties may do), or says
+that there are more records than were found and no change that was seen explains it. A short list in tiny pages is read
+again until its order is no chance. A server that leaves records out
 of its pages without moving the others, or that goes over to another order of ids while records come and go, cannot be
 found out. Records without ids, or whose ids are not unique, are told apart by their whole text. With `changed_since`,
 a record that changes during the export may be left to the next one: its mark, `report.next_changed_since`, lies

@@ -15,7 +15,7 @@ class Counts:
     """Running totals over all runs of an export; see `ExportReport`.
 
     Attributes:
-        began: when the server first answered, by its own clock.
+        began: a time that the server's clock had reached when it first answered; `None` if nothing shows it.
     """
 
     records: int = 0
@@ -24,7 +24,7 @@ class Counts:
     retries: int = 0
     seconds: float = 0.0
     list_changed: bool = False
-    exact: bool = True
+    exact: bool = False
     passes: int = 1
     total: int | None = None
     began: datetime | None = None
@@ -76,7 +76,8 @@ class ExportReport:
         resumed: whether an earlier run was continued.
         finished_before: whether an earlier run had finished it: nothing was requested, and the file is as it was.
         total: the number of records in the list, as the server said last.
-        next_changed_since: the mark for the next `changed_since`; `None` for lists without `last_change`.
+        next_changed_since: the mark for the next `changed_since`; `None` for lists without `last_change`, and where
+            neither a `Date` header nor a record says what time it is at the server.
         nulls: the number of values that the format could not hold and wrote as null, by dotted field name. JSONL holds
             everything, CSV all but a value in the place of an object whose fields are its columns.
     """

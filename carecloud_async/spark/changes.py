@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from carecloud_async.errors import ExportError
-from carecloud_async.export.reading.changed_scan import FIELD as LAST_CHANGE
+from carecloud_async.export.reading.change_times import ChangeTimes
 from carecloud_async.export.reading.changed_scan import ChangedScan
-from carecloud_async.export.reading.pages import RawPageFetcher, field_decoder
-from carecloud_async.export.reading.since import OVERLAP, parse_last_change, parse_since
+from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
+from carecloud_async.export.reading.since import FIELD as LAST_CHANGE
+from carecloud_async.export.reading.since import OVERLAP, Since, parse_since
+from carecloud_async.export.reading.sort_probe import SortProbe
 from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.reading import ListReader, Partition, run
 
@@ -21,6 +22,9 @@ __all__ = ["ChangesReader"]
 
 #: The name of the time in an offset.
 _BEFORE = "changed_before"
+
+#: Records that are asked for to see whether anything changed.
+_ROWS = 20
 
 Offset = dict[str, str | None]
 
@@ -38,6 +42,8 @@ class ChangesReader(ListReader, DataSourceStreamReader):
 
     #: Where the last batch ended, as far as this reader knows.
     _latest: Offset | None = None
+    #: Whether the server heeds the sort by the latest change; `None` until it was found out.
+    _sorted: bool | None = None
 
     def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
         """Return the beginning: the option `changed_since` in UTC, or `None` for everything."""
@@ -54,26 +60,38 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             return {_BEFORE: None if since is None else parse_since(since, source.project).moment.isoformat()}
 
     def latestOffset(self) -> Offset:  # type: ignore[override]  # noqa: N802  (as Spark 4.0 has it)
-        """Return where a batch could end now; where the last one ended, if nothing changed since. One request."""
+        """Return where a batch could end now; where the last one ended, if nothing changed since.
+
+        One request, and two or three more by the first call, to see that the server sorts.
+        """
         self._latest = run(self._find_latest)
         return self._latest
 
     async def _find_latest(self) -> Offset:
         async with self.open() as listing:
             source = listing.export_source()
-            fetcher = RawPageFetcher(source)
-            page = await fetcher.fetch(0, 1, {"sort_field": LAST_CHANGE, "sort_direction": "DESC"})
-        if fetcher.began is None:  # pragma: no cover  (a page was answered)
-            raise ExportError(f"{source.name}: the server's time is unknown")
-        last = None if self._latest is None else self._latest[_BEFORE]
-        decoder = field_decoder(LAST_CHANGE)
-        if last is not None and decoder is not None:
-            newest = parse_last_change(decoder.decode(page.lines[0]).value) if page.lines else None
-            if self._latest is not None and (newest is None or newest < parse_since(last, source.project).local):
-                return self._latest
+            fetcher = RawPageFetcher(source, marks=True)
+            page = await fetcher.fetch(0, _ROWS, {"sort_field": LAST_CHANGE, "sort_direction": "DESC"})
+            last = None if self._latest is None else self._latest[_BEFORE]
+            if fetcher.began is None:  # neither a clock nor a record shows what time it is there
+                return {_BEFORE: last}
+            if last is not None and await self._is_calm(fetcher, page, parse_since(last, source.project)):
+                return {_BEFORE: last}
         end = fetcher.began - OVERLAP
         # Server clocks may be set back: an offset never goes back with them.
         return {_BEFORE: (end if last is None else max(end, datetime.fromisoformat(last))).isoformat()}
+
+    async def _is_calm(self, fetcher: RawPageFetcher, page: RawPage, since: Since) -> bool:
+        """Return whether nothing changed since a time, as far as a page of the latest changes shows."""
+        if not page.lines:
+            return True
+        times = ChangeTimes()
+        newest = (await times.read(page))[0]
+        if newest is None or newest >= since.local:  # some servers sort records without a time first
+            return False
+        if self._sorted is None:
+            self._sorted = await SortProbe(fetcher, times).is_heeded(page)
+        return self._sorted
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
         """Return what each task reads: ranges of everything for the first batch, the changes in one partition later."""

@@ -8,6 +8,8 @@ import httpx
 
 from carecloud_async import CareCloud, EnterpriseCredentials
 
+DATE = {"date": "Tue, 24 Nov 2026 12:00:00 GMT"}
+
 
 def connect(sandbox, **more):
     return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), **more)
@@ -56,20 +58,20 @@ class ListServer:
     async def __call__(self, request):
         if request.url.path.endswith("/login"):
             login = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}
-            return httpx.Response(200, json={"data": login}, headers={"date": "Tue, 24 Nov 2026 12:00:00 GMT"})
+            return httpx.Response(200, json={"data": login}, headers=DATE)
         self.requests += 1
         for _ in range(self._random.randrange(4)):
             await anyio.lowlevel.checkpoint()
         query = request.url.params
         body = self._page(int(query["offset"]), int(query["count"]), query.get("sort_direction") == "DESC")
         if self._repeat_every and self.requests % self._repeat_every == 0 and self._last is not None:
-            return httpx.Response(200, json=self._last)
+            return httpx.Response(200, json=self._last, headers=DATE)
         self._last = body
         if self._change is not None:
             gone, come = self._change(self.names)
             self.gone.update(gone)
             self.names = [one for one in self.names if one not in set(gone)] + list(come)
-        return httpx.Response(200, json=body)
+        return httpx.Response(200, json=body, headers=DATE)
 
     def _page(self, offset, count, descending):
         listed = sorted(self.names, key=self._key, reverse=descending)

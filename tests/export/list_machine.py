@@ -78,7 +78,10 @@ class ListMachine:
             for _ in range(self.dice.randrange(3)):
                 await anyio.lowlevel.checkpoint()
             body = json.dumps({"data": self.page(params["offset"], params["count"])}).encode()
-            return Answer(codec.raw_page(body, key="customers"), RawResponse(200, {}, body, 0.0))
+            return Answer(
+                codec.raw_page(body, key="customers"),
+                RawResponse(200, {"date": "Tue, 24 Nov 2026 12:00:00 GMT"}, body, 0.0),
+            )
 
         return _Source(
             plan_given=plan,

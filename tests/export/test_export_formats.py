@@ -15,9 +15,10 @@ import httpx
 import pytest
 from export_help import connect, ids, records
 
-from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError, codec
+from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.export.formats.csv import CsvSink
+from carecloud_async.listings import listing
 from carecloud_async.sandbox import Sandbox
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
@@ -350,7 +351,7 @@ async def test_csv_takes_turns_with_what_the_client_decodes(tmp_path, monkeypatc
 
         return noted
 
-    monkeypatch.setattr(codec, "raw_page_slices", noting("page", codec.raw_page_slices))
+    monkeypatch.setattr(listing, "any_raw_page_slices", noting("page", listing.any_raw_page_slices))
     monkeypatch.setattr(CsvSink, "write_in_slices", noting("text", CsvSink.write_in_slices))
     async with connect(sandbox) as client:
         await client.customers.list(count=500).export(tmp_path / "c.csv")

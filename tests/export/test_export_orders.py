@@ -112,7 +112,8 @@ def test_a_calm_list_is_calm_whatever_pages_are_asked_for(tmp_path_factory, reco
     path, plan = tmp_path_factory.mktemp("calm") / "c.jsonl", ErraticPlan(random.Random(seed), most=most)
     report, missing, twice = machine.export(path, count="auto", plan=plan)
     assert (missing, twice) == (set(), set())
-    assert (report.records, report.passes, report.list_changed, report.exact) == (records, 1, False, True)
+    assert (report.records, report.list_changed, report.exact) == (records, False, True)
+    assert report.passes == 1 or records < 25  # a few records in tiny pages are read until their order is no chance
 
 
 @pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.thorough), 8])

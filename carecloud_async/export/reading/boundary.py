@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from carecloud_async.export.reading.evidence import sorted_bits
 from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.pages import Identity, RawPage
 
@@ -45,9 +46,11 @@ class Boundary:
         recent: the ids that an earlier run accepted last.
         last: the furthest id of an earlier run.
         forgetful: whether that run accepted more than `recent`.
+        evidence: what its pages said for the order of ids.
 
     Attributes:
         order: see above.
+        evidence: what the pages say for the order of ids, see `evidence`; 0 without one.
         moved: whether the last page that was advanced to reached further than what was known.
         doubtful: whether something had to be concluded from the order of ids alone.
         ambiguous: whether a page held two records of the same identity.
@@ -60,8 +63,10 @@ class Boundary:
         recent: Sequence[Identity] = (),
         last: Identity | None = None,
         forgetful: bool = False,
+        evidence: float = 0.0,
     ) -> None:
         self.order = order
+        self.evidence: float = evidence
         self.moved: bool = False
         self.doubtful: bool = False
         self.ambiguous: bool = False
@@ -100,6 +105,8 @@ class Boundary:
             self.ambiguous = self.ambiguous or page.is_ambiguous
         elif not self.order.check(page.ids):
             raise NotInOrderError(ambiguous=page.is_ambiguous)
+        else:
+            self.evidence += sorted_bits(len(page.ids))
 
     def connects(self, page: RawPage) -> bool:
         """Return whether no record can lie between what is known and the end of this page."""

@@ -2,35 +2,32 @@
 
 Whether that was everything is counted: as many different records must have been met as places of the list were passed.
 A list that moves too much, or whose ties are dealt anew for every page, does not add up: it is read again, and in the
-end whole, in the order of its ids.
+end whole, in the order of its ids. A list is read whole at once where nothing shows that the server heeds the sort.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import pairwise
-
-import msgspec
 
 from carecloud_async.codec.fields import field_types, is_model
 from carecloud_async.errors import BadRequestError
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.reading.boundary import Boundary
+from carecloud_async.export.reading.change_times import ChangeTimes
 from carecloud_async.export.reading.deduplicator import Deduplicator, SeenIds
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.page_sweep import PageSweep
-from carecloud_async.export.reading.pages import RawPage, RawPageFetcher, field_decoder
+from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder
-from carecloud_async.export.reading.since import Since, parse_last_change
+from carecloud_async.export.reading.since import FIELD, Since
+from carecloud_async.export.reading.sort_probe import SortProbe
 from carecloud_async.export.source import ExportSource
-from carecloud_async.export.storage.checkpoint import Position, Strategy
+from carecloud_async.export.storage.checkpoint import Strategy
 from carecloud_async.paging.page_plan import PagePlan
 
-__all__ = ["FIELD", "ChangedScan", "deduplicator_since", "has_changes"]
-
-#: The field that says when a record changed.
-FIELD = "last_change"
+__all__ = ["ChangedScan", "deduplicator_since", "has_changes"]
 
 #: Sweeps through the changes before the whole list is read.
 _SWEEPS = 3
@@ -72,8 +69,11 @@ class ChangedScan:
         self._deduplicator = deduplicator
         self._since = since
         self._full_scan = full_scan
-        self._times = _ChangeTimes()
+        self._times = ChangeTimes()
         self._passed: int | None = None
+        self._first: RawPage | None = None
+        self._ends: RawPage | None = None
+        self._ordered = False
 
     @staticmethod
     def check(source: ExportSource) -> None:
@@ -98,7 +98,8 @@ class ChangedScan:
             return
         start = self._recorder.start
         first = start.counts.passes if start.strategy is Strategy.CHANGED else 1
-        for number in range(first, max(first, _SWEEPS) + 1):
+        sorts = "sort_field" in self._source.operation.parameters
+        for number in range(first, max(first, _SWEEPS) + 1) if sorts else ():
             before = self._deduplicator.known
             try:
                 sweep, boundary = await self._sweep()
@@ -117,8 +118,7 @@ class ChangedScan:
     async def _read_one_page(self) -> None:
         page = await self._fetcher.fetch(0, self._source.fixed_count, {})
         lines = await self._deduplicator.select_new(page)
-        position = Position(total=page.total)
-        await self._recorder.record(lines, strategy=Strategy.CHANGED, position=position, list_changed=False)
+        await self._recorder.record_whole(page, lines, strategy=Strategy.CHANGED)
 
     async def _sweep(self) -> tuple[PageSweep, Boundary]:
         self._passed = None
@@ -129,7 +129,7 @@ class ChangedScan:
             boundary=boundary,
             accept=self._accept,
             plan=self._plan,
-            is_last=lambda page: self._first_older(page) is not None,
+            is_last=lambda page: page is self._ends,
         )
         await sweep.run()
         if self._passed is None:
@@ -137,13 +137,20 @@ class ChangedScan:
         return sweep, boundary
 
     async def _accept(self, page: RawPage, _: list[int], sweep: PageSweep) -> None:
-        known = [time for time in self._times.of(page.lines) if time is not None]
+        times = await self._times.read(page)
+        known = [time for time in times if time is not None]
         if any(later > earlier for earlier, later in pairwise(known)):
             raise _NotByChangeError
-        first_older = self._first_older(page)
-        if first_older is not None:
-            self._passed = page.offset + first_older
-        lines = await self._deduplicator.select_new(page, end=first_older)
+        if page.offset == 0:
+            self._first = page
+        older = self._find_older(times)
+        if older is not None:
+            await self._require_order()
+            self._passed = page.offset + older
+        self._ends = page if older is not None else None
+        lines = await self._deduplicator.select_new(
+            page, end=older, wanted=[time is not None and time >= self._since.local for time in times]
+        )
         await self._recorder.record(
             lines,
             strategy=Strategy.CHANGED,
@@ -153,10 +160,21 @@ class ChangedScan:
             known=self._deduplicator.known,
         )
 
-    def _first_older(self, page: RawPage) -> int | None:
+    def _find_older(self, times: Sequence[datetime | None]) -> int | None:
         """Return the index of the first record that is older than the time; one without a time is not older."""
-        times = self._times.of(page.lines)
         return next((index for index, time in enumerate(times) if time is not None and time < self._since.local), None)
+
+    async def _require_order(self) -> None:
+        """Check once that the server heeds the sort: what follows an older record is taken for older unseen.
+
+        Raises:
+            _NotByChangeError: it does not, or nothing shows it.
+        """
+        if not self._ordered:
+            first, probe = self._first, SortProbe(self._fetcher, self._times)
+            self._ordered = first is not None and await probe.is_heeded(first)
+        if not self._ordered:
+            raise _NotByChangeError
 
 
 def deduplicator_since(seen: SeenIds, since: Since | None, *, step: int = 0, known: int = 0) -> Deduplicator:
@@ -172,10 +190,10 @@ def deduplicator_since(seen: SeenIds, since: Since | None, *, step: int = 0, kno
 
 
 def _is_wanted(since: Since) -> Callable[[bytes], bool]:
-    times = _ChangeTimes()
+    times = ChangeTimes()
 
     def wanted(line: bytes) -> bool:
-        time = times.of([line])[0]
+        time = times.of(line)
         return time is not None and time >= since.local
 
     return wanted
@@ -183,21 +201,3 @@ def _is_wanted(since: Since) -> Callable[[bytes], bool]:
 
 class _NotByChangeError(Exception):
     """The server does not sort by the time of change."""
-
-
-class _ChangeTimes:
-    """Reads when records changed."""
-
-    def __init__(self) -> None:
-        self._decoder = field_decoder(FIELD)
-
-    def of(self, lines: list[bytes]) -> list[datetime | None]:
-        return [self._one(line) for line in lines]
-
-    def _one(self, line: bytes) -> datetime | None:
-        if self._decoder is None:  # pragma: no cover  (there is a field)
-            return None
-        try:
-            return parse_last_change(self._decoder.decode(line).value)
-        except (msgspec.MsgspecError, RecursionError):
-            return None

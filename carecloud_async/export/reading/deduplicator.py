@@ -17,6 +17,7 @@ from typing import Self
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error, full_disk_error
+from carecloud_async.export.reading.evidence import agreeing_bits
 from carecloud_async.export.reading.pages import Identity, RawPage
 from carecloud_async.runtime.durable_files import create_private, open_private
 from carecloud_async.runtime.threads import run_in_thread
@@ -155,6 +156,7 @@ class Deduplicator:
         step: the last step.
         pairs: the number of neighbours that were seen side by side before or after others.
         inversions: the number of these that stood the other way round than before.
+        compared: the number of neighbours that had both been seen before.
     """
 
     def __init__(
@@ -166,25 +168,49 @@ class Deduplicator:
         self.known: int = known
         self.pairs: int = 0
         self.inversions: int = 0
+        self.compared: int = 0
+        self._inverted = 0
 
-    async def select_new(self, page: RawPage, *, end: int | None = None) -> list[bytes]:
+    @property
+    def order_bits(self) -> float:
+        """What the neighbours that had been seen before say for an order that lasts; see `evidence`."""
+        return agreeing_bits(self.compared, self._inverted)
+
+    async def select_new(
+        self, page: RawPage, *, end: int | None = None, wanted: Sequence[bool] | None = None
+    ) -> list[bytes]:
         """Return the records of a page that are to be written.
 
         Args:
             page: the page.
             end: the index behind the last record to look at; `None` for the whole page.
+            wanted: whether each record is to be written, where that is known.
         """
         ids, lines = page.ids[:end], page.lines[:end]
         self.step += 1
-        step = self.step
-        new, ranks = await run_in_thread(lambda: self._seen.add(ids, step=step))
+        step, is_wanted = self.step, self._wanted
+
+        def select() -> tuple[list[int], list[int], list[bytes]]:
+            new, ranks = self._seen.add(ids, step=step)
+            if wanted is not None:
+                return new, ranks, [lines[index] for index in new if wanted[index]]
+            return new, ranks, [lines[index] for index in new if is_wanted is None or is_wanted(lines[index])]
+
+        new, ranks, found = await run_in_thread(select)
         self.known += len(new)
-        self.pairs += max(len(ranks) - 1, 0)
-        self.inversions += sum(later < earlier for earlier, later in pairwise(ranks))
-        found = [lines[index] for index in new]
-        if self._wanted is not None:
-            found = [line for line in found if self._wanted(line)]
+        self._compare(new, ranks)
         return found
+
+    def _compare(self, new: list[int], ranks: list[int]) -> None:
+        """Note which neighbours stand as they did when they were seen first."""
+        fresh = set(new)
+        for index, (earlier, later) in enumerate(pairwise(ranks)):
+            inverted = later < earlier
+            self.pairs += 1
+            self.inversions += inverted
+            if index not in fresh and index + 1 not in fresh:
+                self.compared += 1
+                self._inverted += inverted
 
 
 #: Makes the memory of the records seen: continuing from a checkpoint, or afresh.

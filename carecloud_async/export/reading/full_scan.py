@@ -9,6 +9,7 @@ from typing import Any
 from carecloud_async.errors import BadRequestError
 from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory
+from carecloud_async.export.reading.evidence import ENOUGH, sorted_bits
 from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.page_sweep import Accept, PageSweep
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
@@ -21,6 +22,9 @@ __all__ = ["MAX_SWEEPS", "FullScan", "id_sort"]
 
 #: Sweeps of a list without an order at most.
 MAX_SWEEPS = 10
+
+#: Neighbours that were seen before, from which on they have shown whether the order lasts.
+_PLENTY = 200
 
 
 def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
@@ -69,8 +73,7 @@ class FullScan:
         start = self._recorder.start
         if not self._source.operation.paged:
             page = await self._fetcher.fetch(0, self._source.fixed_count, {})
-            position = Position(total=page.total)
-            await self._recorder.record(page.lines, strategy=Strategy.ORDERED, position=position, list_changed=False)
+            await self._recorder.record_whole(page, page.lines, strategy=Strategy.ORDERED)
             return
         params = id_sort(self._source)
         resumed = start.strategy is Strategy.UNORDERED
@@ -102,7 +105,8 @@ class FullScan:
                 accept = self._accept_new(deduplicator, boundary, strategy=strategy)
                 sweep = self._sweep(params, boundary, accept, position=Position())
                 await sweep.run()
-                exact = sweep.exact and not sweep.falls_short(deduplicator.known)
+                shown = _shows_order(sweep, boundary.evidence)
+                exact = sweep.exact and shown and not sweep.falls_short(deduplicator.known)
                 self._recorder.note(sweep, exact=exact)
         if not exact:
             with contextlib.suppress(NotInOrderError):
@@ -130,11 +134,13 @@ class FullScan:
 
     async def _read_ordered(self, params: Mapping[str, Any]) -> None:
         start = self._recorder.start
+        pages, records = start.counts.pages, start.counts.records
         boundary = Boundary(
             IdOrder(start.orders),
             recent=start.recent_ids,
             last=start.last_id,
-            forgetful=start.counts.records > len(start.recent_ids),
+            forgetful=records > len(start.recent_ids),
+            evidence=pages * sorted_bits(records / pages) if pages else 0.0,  # pages of one size say least
         )
 
         async def accept(page: RawPage, new: list[int], sweep: PageSweep) -> None:
@@ -147,9 +153,18 @@ class FullScan:
                 **boundary_fields(boundary),
             )
 
-        sweep = self._sweep(params, boundary, accept, position=self._start_position())
-        await sweep.run()
-        self._recorder.note(sweep, exact=sweep.exact and not sweep.falls_short(self._recorder.counts.records))
+        position, passes, place_bits = self._start_position(), 1, 0.0
+        while True:
+            sweep = self._sweep(params, boundary, accept, position=position)
+            await sweep.run()
+            place_bits = 0.0 if sweep.list_changed else place_bits + sweep.place_bits
+            shown = _shows_order(sweep, boundary.evidence + place_bits)
+            if shown or not sweep.exact or passes == MAX_SWEEPS:
+                break
+            # A few short pages may be sorted by chance. Such a list is read again before it is vouched for.
+            position, passes = Position(), passes + 1
+        exact = sweep.exact and shown and not sweep.falls_short(self._recorder.counts.records)
+        self._recorder.note(sweep, exact=exact, passes=passes)
 
     async def _read_unordered(self, params: Mapping[str, Any], *, resumed: bool) -> None:
         try:
@@ -164,6 +179,7 @@ class FullScan:
     ) -> None:
         start = self._recorder.start
         first = start.counts.passes if resumed else 1
+        place_bits = 0.0
         for number in range(first, max(first, MAX_SWEEPS) + 1):
             continued = resumed and number == first and bool(start.recent_ids)
             boundary = Boundary(recent=start.recent_ids if continued else (), forgetful=continued)
@@ -176,10 +192,11 @@ class FullScan:
             )
             await sweep.run()
             fresh, again = deduplicator.known - before, number > 1
-            self._recorder.note(
-                sweep, exact=_is_exact(sweep, boundary, deduplicator, fresh=fresh, again=again), passes=number
-            )
-            if _is_done(sweep, deduplicator, fresh=fresh, again=again):
+            place_bits = 0.0 if sweep.list_changed else place_bits + sweep.place_bits
+            shown = _shows_order(sweep, place_bits + deduplicator.order_bits)
+            exact = shown and _is_exact(sweep, boundary, deduplicator, fresh=fresh, again=again)
+            self._recorder.note(sweep, exact=exact, passes=number)
+            if _is_done(sweep, deduplicator, fresh=fresh, again=again) and (shown or deduplicator.compared > _PLENTY):
                 return
 
     def _accept_new(self, deduplicator: Deduplicator, boundary: Boundary, *, strategy: Strategy) -> Accept:
@@ -200,6 +217,11 @@ class FullScan:
             )
 
         return accept
+
+
+def _shows_order(sweep: PageSweep, bits: float) -> bool:
+    """Return whether it is shown that the records stand in an order that lasts, or that their order does not matter."""
+    return sweep.is_one_page or bits >= ENOUGH
 
 
 def _is_done(sweep: PageSweep, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:

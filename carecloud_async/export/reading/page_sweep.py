@@ -14,6 +14,7 @@ from typing import Any
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.boundary import Boundary
+from carecloud_async.export.reading.overlap import compare
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.probe import EndProbe, Probe
 from carecloud_async.export.reading.totals import Totals
@@ -52,6 +53,7 @@ class PageSweep:
     Attributes:
         list_changed: whether the list was seen to change.
         exact: whether no gap was left.
+        place_bits: what records that stood in the same place of two pages say for an order that lasts; see `evidence`.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class PageSweep:
         self._heads = 0
         self._idle = 0
         self._moves = 0
+        self._ended_at: int | None = None
         self.list_changed: bool = False
         self.exact: bool = True
+        self.place_bits: float = 0.0
 
     @property
     def _count(self) -> int:
@@ -108,6 +112,11 @@ class PageSweep:
             least_total=self._totals.least,
             shift=self._totals.shift,
         )
+
+    @property
+    def is_one_page(self) -> bool:
+        """Whether one page held the whole list, so that its order does not matter."""
+        return not self.list_changed and self._end < self._largest
 
     def falls_short(self, records: int) -> bool:
         """Return whether a number of records is less than the totals say, and no change that was seen explains it."""
@@ -189,8 +198,10 @@ class PageSweep:
 
     def _note(self, page: RawPage) -> None:
         self._boundary.check(page)
-        self.list_changed |= self._totals.note(page.total)
+        self.list_changed |= self._totals.note(page.total, at_least=page.end if page.received else 0)
         self._largest = max(self._largest, page.received)
+        if not page.received and self._ended_at is None:
+            self._ended_at = page.offset
         if page.received and not page.ids:
             self._note_idle("pages without a single record: its list does not end")
 
@@ -219,17 +230,10 @@ class PageSweep:
 
     def _compare(self, page: RawPage) -> None:
         """Note drift: where this page overlaps the one before, both must show the same record in the same place."""
-        before = self._before
-        self._totals.shift += page.received - len(page.ids)
-        if before is None or len(before.ids) != before.received or len(page.ids) != page.received:
-            return
-        index = page.offset - before.offset
-        if not 0 <= index < len(before.ids) or before.ids[index] == page.ids[0]:
-            return
-        self.list_changed = True
-        places = {one: before.offset + place for place, one in enumerate(before.ids)}
-        moved = (abs(places[one] - page.offset - place) for place, one in enumerate(page.ids) if one in places)
-        self._totals.shift += next(moved, page.received)
+        found = compare(self._before, page)
+        self.list_changed |= found.changed
+        self.place_bits += found.bits
+        self._totals.shift += page.received - len(page.ids) + found.shift
 
     def _connects(self, page: RawPage) -> bool:
         if self._boundary.connects(page):
@@ -291,11 +295,10 @@ class PageSweep:
         return False
 
     async def _find_end(self) -> None:
-        """Ask on from the last known record until the server shows it as the last one of the list."""
-        last = self._before
-        if last is not None and self._is_short_end(last):
-            self._done = True
-            return
+        """Ask on from the last known record until the server shows it as the last one of the list.
+
+        A short page that ends where its total says is not enough: totals may be wrong, and pages cut short.
+        """
         probe = EndProbe(max(self._end, 0))
         while self._may_go_on():
             page = await self._fetch(probe.at)
@@ -348,7 +351,7 @@ class PageSweep:
         Raises:
             ExportError: the server sends the same page again and again.
         """
-        if self._done or self._is_short_end(page):
+        if self._done or (not self._boundary.moved and self._is_short_end(page)):
             self._done = True
             return True
         probe.back = 1
@@ -386,8 +389,10 @@ class PageSweep:
 
     def _may_go_on(self) -> bool:
         """Endless change ends: four times the requests that the list would have cost as it was, and some more."""
-        first = self._totals.first
-        length = first if self._trusting and first is not None else self._end + 1
+        # A list without a total whose end is never seen cannot be told from a long one.
+        length = self._totals.length
+        if length is None:
+            length = self._end + 1 if self._ended_at is None else self._ended_at
         return self._spent < 64 + 4 * math.ceil(length / max(min(self._full, self._least) - 1, 1))
 
     def _give_up(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,10 +14,14 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async.calls.wire import server_date
+from carecloud_async.codec.fields import field_types, is_model
+from carecloud_async.export.reading.since import FIELD, parse_last_change
 from carecloud_async.export.source import ExportSource
 from carecloud_async.paging.page_plan import Fetched
 
 __all__ = ["Identity", "RawPage", "RawPageFetcher", "field_decoder"]
+
+_log = logging.getLogger("carecloud_async.export")
 
 #: The identity of a record: the value of its id field; a digest of its whole text where it has none.
 Identity: TypeAlias = str | int | bytes
@@ -63,23 +69,26 @@ class RawPageFetcher:
     Args:
         source: the list.
         by_text: whether records are told apart by their whole text from the beginning.
+        marks: whether a mark for the next reading is wanted, and a warning where the server has no clock.
 
     Attributes:
         by_text: whether records are told apart by their whole text, their ids not being unique.
         requests: the number of pages requested.
         retries: the number of these requests that had to be repeated.
-        began: when the server first answered, by its own clock (by ours if it has none), less the time of the answer
-            and a second.
+        began: a time that the server's clock had reached when it first answered: its `Date` less the time of the answer
+            and a second; without one the newest change that the list showed. `None` if nothing shows it.
     """
 
-    def __init__(self, source: ExportSource, *, by_text: bool = False) -> None:
+    def __init__(self, source: ExportSource, *, by_text: bool = False, marks: bool = False) -> None:
         self._source = source
+        self._marks = marks
         self._id_field = source.operation.id_field
         self._decoder = field_decoder(self._id_field)
         self.by_text = by_text
         self.requests: int = 0
         self.retries: int = 0
         self.began: datetime | None = None
+        self._answered = False
 
     async def fetch(self, offset: int, count: int, params: Mapping[str, Any]) -> RawPage:
         """Get one page; see `fetch_measured`."""
@@ -108,11 +117,12 @@ class RawPageFetcher:
         answer = await ((hurried and source.fetch_hurried) or source.fetch)(query)
         response, found = answer.response, answer.data
         self.retries += response.attempts - 1
-        if self.began is None:
-            self._note_time(server_date(response.headers), sent)
         lines = found.items
         if b"null" in lines:
             lines = [line for line in lines if line != b"null"]
+        if not self._answered:
+            self._answered = True
+            await self._note_time(server_date(response.headers), sent, lines, query)
         page = RawPage(
             offset=offset,
             lines=lines,
@@ -140,11 +150,39 @@ class RawPageFetcher:
             return leading
         return [_identity(decoder, line) for line in lines]
 
-    def _note_time(self, date: datetime | None, sent: float) -> None:
-        # `Date` was written after the list was read: what changed in between must not fall behind the mark.
-        clock = self._source.clock
-        now = date or datetime.fromtimestamp(clock.time(), UTC)
-        self.began = now - timedelta(seconds=max(clock.monotonic() - sent, 0) + 1)
+    async def _note_time(
+        self, date: datetime | None, sent: float, lines: list[bytes], query: Mapping[str, Any]
+    ) -> None:
+        clock, source = self._source.clock, self._source
+        if date is not None:
+            # `Date` was written after the list was read: what changed in between must not fall behind the mark.
+            self.began = date - timedelta(seconds=max(clock.monotonic() - sent, 0) + 1)
+            return
+        if not self._marks or not is_model(source.into) or FIELD not in field_types(source.into):
+            return
+        _log.warning(
+            "%s: the server sends no Date header, and this computer's clock may differ from its clock: the next "
+            "changed_since is the newest last_change that the list shows",
+            source.name,
+        )
+        if "sort_field" in source.operation.parameters and query.get("sort_field") != FIELD:
+            newest = {**query, "sort_field": FIELD, "sort_direction": "DESC", "count": 1, "offset": 0}
+            self.requests += 1
+            lines = [*lines, *(await source.fetch(newest)).data.items]
+        self.began = self._newest(lines)
+
+    def _newest(self, lines: list[bytes]) -> datetime | None:
+        """Return the newest change of records; times to come are mistakes."""
+        decoder, zone = field_decoder(FIELD), self._source.project.timezone
+        assert decoder is not None  # noqa: S101  (there is a field)
+        now = datetime.fromtimestamp(self._source.clock.time(), UTC)
+        found: list[datetime] = []
+        for line in lines:
+            with contextlib.suppress(ValueError, RecursionError, OverflowError):
+                local = parse_last_change(decoder.decode(line).value)
+                if local is not None:
+                    found.append(local.replace(tzinfo=zone).astimezone(UTC))
+        return max((one for one in found if one <= now), default=None)
 
 
 def field_decoder(name: str | None) -> msgspec.json.Decoder[Any] | None:

@@ -10,7 +10,7 @@ from attrs import evolve
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.page_sweep import PageSweep
-from carecloud_async.export.reading.pages import RawPageFetcher
+from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.report import Counts
 from carecloud_async.export.storage.checkpoint import Checkpoint, Position, Strategy
 from carecloud_async.export.storage.writer import RecordWriter
@@ -82,6 +82,17 @@ class Recorder:
         await self._writer.put(lines, self._last)
         await self._reporter.report(self.counts)
 
+    async def record_whole(self, page: RawPage, lines: list[bytes], *, strategy: Strategy) -> None:
+        """Write records of a list that is one page.
+
+        Args:
+            page: the page.
+            lines: the records.
+            strategy: the way the list is read.
+        """
+        await self.record(lines, strategy=strategy, position=Position(total=page.total), list_changed=False)
+        self._count_up(exact=page.total is None or page.total <= page.received)
+
     def note(self, sweep: PageSweep, *, exact: bool, passes: int | None = None) -> None:
         """Note the result of a sweep."""
         self._count_up(
@@ -112,7 +123,7 @@ class Recorder:
             requests=before.requests + self._fetcher.requests,
             retries=before.retries + self._fetcher.retries,
             seconds=before.seconds + self._reporter.seconds,
-            began=before.began or self._fetcher.began,
+            began=before.began if before.requests else self._fetcher.began,
             **changes,
         )
 

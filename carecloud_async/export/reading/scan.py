@@ -48,7 +48,7 @@ async def scan(
     Raises:
         CareCloudError: the server cannot be read.
     """
-    fetcher = RawPageFetcher(source, by_text=start.by_text)
+    fetcher = RawPageFetcher(source, by_text=start.by_text, marks=True)
     count = 0 if source.count == AUTO else source.count
     recorder = Recorder(start, fetcher=fetcher, writer=writer, reporter=reporter, restart=restart, count=count)
     full_scan = FullScan(source, fetcher=fetcher, recorder=recorder, plan=plan, make_deduplicator=make_deduplicator)

@@ -10,7 +10,10 @@ from attrs import frozen
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.project import Project
 
-__all__ = ["OVERLAP", "Since", "parse_last_change", "parse_since"]
+__all__ = ["FIELD", "OVERLAP", "Since", "parse_last_change", "parse_since"]
+
+#: The field that says when a record changed.
+FIELD = "last_change"
 
 #: How far the next mark lies before the beginning of an export: a change takes a while until lists show it, and the
 #: clocks of one installation differ.

@@ -18,6 +18,7 @@ class Totals:
         last: the last one.
         least: the least of all.
         shift: the records by which changes that were seen explain that fewer are found.
+        contradicted: whether a page held more records than its own total says.
     """
 
     def __init__(self, *, last: int | None, least: int | None, shift: int) -> None:
@@ -25,11 +26,23 @@ class Totals:
         self.last: int | None = last
         self.least: int | None = least
         self.shift: int = shift
+        self.contradicted: bool = False
 
-    def note(self, total: int | None) -> bool:
-        """Note what a page says; return whether it is not what the page before said."""
+    @property
+    def length(self) -> int | None:
+        """The length of the list at first; `None` if the server did not say, or plainly wrong."""
+        return None if self.contradicted else self.first
+
+    def note(self, total: int | None, *, at_least: int = 0) -> bool:
+        """Note what a page says; return whether it is not what the page before said.
+
+        Args:
+            total: the total.
+            at_least: the length that the list has by the page itself.
+        """
         if total is None:
             return False
+        self.contradicted |= total < at_least
         differs = self.last not in {None, total}
         self.last = total
         self.least = total if self.least is None else min(self.least, total)

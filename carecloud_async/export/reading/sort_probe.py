@@ -1,0 +1,80 @@
+"""Whether a server heeds a sort, or sends its own order whatever it is asked for.
+
+A page that is in order does not show it: records of one import have one time, and a list in the order of its creation
+is nearly in that of its changes. It is shown by the list without the sort, which must begin with other records, and by
+falling times in the pages or by the other end of the list, which must be older.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from carecloud_async.errors import BadRequestError
+from carecloud_async.export.reading.change_times import ChangeTimes
+from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
+from carecloud_async.export.reading.since import FIELD
+
+__all__ = ["SortProbe"]
+
+#: The records that are compared at an end of the list.
+_ROWS = 20
+
+#: So many falls of time in a row are no chance.
+_FALLS = 8
+
+
+class SortProbe:
+    """Finds out whether a list comes with its latest changes first.
+
+    Args:
+        fetcher: fetches its pages.
+        times: reads when records changed.
+    """
+
+    def __init__(self, fetcher: RawPageFetcher, times: ChangeTimes) -> None:
+        self._fetcher = fetcher
+        self._times = times
+
+    async def is_heeded(self, page: RawPage) -> bool:
+        """Return whether the sort is heeded; two small requests, or up to four where that is hard to tell.
+
+        Args:
+            page: the first page of the list, asked for by the latest change.
+
+        Raises:
+            CareCloudError: a page could not be read.
+        """
+        times = await self._times.read(page)
+        oldest = None
+        if sum(later < earlier for earlier, later in pairwise([one for one in times if one is not None])) < _FALLS:
+            oldest = await self._first("ASC", sort=True)
+            if not _is_older(await self._times.read(oldest), than=times):
+                return False
+        if await self._differs(page.ids, "DESC"):
+            return True
+        oldest = oldest or await self._first("ASC", sort=True)
+        return await self._differs(oldest.ids, "ASC")
+
+    async def _differs(self, shown: Sequence[Identity], direction: str) -> bool:
+        """Return whether the list without the sort begins with other records; a few may have come between."""
+        try:
+            plain = await self._first(direction, sort=False)
+        except BadRequestError:  # a direction without a field
+            plain = await self._fetcher.fetch(0, _ROWS, {})
+        first = list(shown[:_ROWS])
+        same = len(set(first) & set(plain.ids[: len(first)]))
+        return bool(first) and 2 * same < len(first)
+
+    async def _first(self, direction: str, *, sort: bool) -> RawPage:
+        params = {"sort_field": FIELD} if sort else {}
+        return await self._fetcher.fetch(0, _ROWS, {**params, "sort_direction": direction})
+
+
+def _is_older(times: Sequence[datetime | None], *, than: Sequence[datetime | None]) -> bool:
+    newest = next((one for one in than if one is not None), None)
+    if newest is None or not times:
+        return False
+    oldest = times[0]
+    return oldest is None or oldest < newest

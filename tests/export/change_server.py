@@ -1,0 +1,74 @@
+"""A list of customers with times of change, whose server sorts as it likes and may have no clock."""
+
+import random
+from datetime import datetime, timedelta
+
+import httpx
+
+from carecloud_async import CareCloud, EnterpriseCredentials
+
+START = datetime.fromisoformat("2026-11-10 12:00:00")
+
+
+class ChangeServer:
+    """A customer list; `times` is what each customer's `last_change` says, by id.
+
+    Args:
+        times: see above.
+        sorts: whether `sort_field` is heeded; if not, `default` orders the list, whatever it is asked for.
+        default: returns the key of an id in the order without a sort.
+        directed: whether `sort_direction` counts without a sort that is heeded.
+        nulls_first: whether records without a time come first, the latest change first.
+        dated: whether answers have a `Date`.
+        cap: the most that it sends at once.
+    """
+
+    def __init__(self, times, *, sorts=True, default=str, directed=True, nulls_first=False, dated=True, cap=None):
+        self.times = dict(times)
+        self.sorts, self.default, self.directed = sorts, default, directed
+        self.nulls_first, self.dated, self.cap = nulls_first, dated, cap
+        self.requests = 0
+        self.now = START
+        self.after = None
+
+    def client(self, **more):
+        auth = EnterpriseCredentials(external_application_id="a", login="b", password="c")
+        return CareCloud("a.example.com", auth=auth, transport=httpx.MockTransport(self), **more)
+
+    async def __call__(self, request):
+        date = (self.now - timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")  # Prague in winter
+        headers = {"date": date} if self.dated else {}
+        if request.url.path.endswith("/login"):
+            login = {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}
+            return httpx.Response(200, json={"data": login}, headers=headers)
+        self.requests += 1
+        query = request.url.params
+        shown = self._listed(query.get("sort_field"), query.get("sort_direction") == "DESC")
+        offset, count = int(query["offset"]), min(int(query["count"]), self.cap or 10**6)
+        page = [{"customer_id": one, "last_change": self.times[one]} for one in shown[offset : offset + count]]
+        if self.after is not None:
+            self.after()
+        return httpx.Response(200, json={"data": {"customers": page, "total_items": len(shown)}}, headers=headers)
+
+    def _listed(self, field, descending):
+        if self.sorts and field == "last_change":
+            dated = sorted((one for one in self.times if self.times[one]), key=self.times.get, reverse=descending)
+            blank = [one for one in self.times if not self.times[one]]
+            return blank + dated if self.nulls_first is descending else dated + blank
+        if self.sorts and field == "customer_id":
+            return sorted(self.times, reverse=descending)
+        return sorted(self.times, key=self.default, reverse=descending and self.directed)
+
+    def change(self, name):
+        self.times[name] = f"{self.now:%Y-%m-%d %H:%M:%S}"
+
+
+def hexes(count, seed=1):
+    dice = random.Random(seed)
+    return [f"{dice.getrandbits(64):016x}" for _ in range(count)]
+
+
+def old_times(names, *, apart=timedelta(minutes=1)):
+    """Return a time for each, all of them before the beginning."""
+    first = START - timedelta(days=30)
+    return {one: f"{first + index * apart:%Y-%m-%d %H:%M:%S}" for index, one in enumerate(names)}

@@ -1,0 +1,194 @@
+"""What a report vouches for is shown by what the server sent: the sort, the end of the list, its order, the time."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import pytest
+from change_server import ChangeServer, hexes, old_times
+from erratic_plan import ErraticPlan
+from export_help import ListServer, ids
+from list_machine import ListMachine
+
+from carecloud_async import ExportError
+
+pytestmark = pytest.mark.anyio
+
+SINCE = "2026-11-10T00:00"
+CREATED = {one: index for index, one in enumerate(hexes(2000))}
+
+
+def changed_since(server, path, **options):
+    async def read():
+        async with server.client() as client:
+            return await client.customers.list(count=100).export(path, changed_since=SINCE, **options)
+
+    return read()
+
+
+@pytest.mark.parametrize("directed", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "apart"),
+    [("by id", timedelta(0)), ("by id", timedelta(minutes=1)), ("newest first", timedelta(minutes=1))],
+)
+async def test_changes_of_a_server_that_does_not_sort_are_all_found(tmp_path, kind, apart, directed):
+    """A page of old records, all of one time or falling, ends nothing: 300 changes elsewhere in the list are found."""
+    names = hexes(2000)
+    if kind == "by id":
+        names = sorted(names, reverse=True)  # the older a record the greater its id: its times fall in the order of ids
+    default = (lambda one: -CREATED[one]) if kind == "newest first" else str
+    server = ChangeServer(old_times(names, apart=apart), sorts=False, default=default, directed=directed)
+    listed = server._listed("last_change", True)
+    for one in listed[1500:1800]:
+        server.change(one)
+    report = await changed_since(server, tmp_path / "c.jsonl")
+    assert sorted(ids(tmp_path / "c.jsonl")) == sorted(listed[1500:1800])
+    assert report.exact
+
+
+async def test_a_server_that_sorts_is_believed_after_one_more_request(tmp_path):
+    """Changes of a sorted list cost their pages and one small request that shows the sort."""
+    server = ChangeServer(old_times(hexes(2000)))
+    changed = hexes(2000)[500:520]
+    for one in changed:
+        server.change(one)
+    report = await changed_since(server, tmp_path / "c.jsonl")
+    assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
+    assert (report.requests, report.exact) == (2, True)
+
+
+@pytest.mark.parametrize("ahead", [-3, 0, 3])
+async def test_without_a_date_no_change_is_lost(tmp_path, ahead, monkeypatch, caplog):
+    """The host's clock may be hours wrong: the mark is by the list, and the warning says so."""
+    names = hexes(300)
+    server = ChangeServer(old_times(names), dated=False)
+    clock = [0.0]
+    monkeypatch.setattr(
+        "carecloud_async.runtime.clock.SystemClock.time",
+        lambda _: (server.now + timedelta(hours=ahead - 1)).replace(tzinfo=UTC).timestamp() + clock[0],
+    )
+    dice, copy = random.Random(ahead), {}
+    async with server.client() as client:
+        for night in range(12):
+            path = tmp_path / f"{night}.jsonl"
+
+            def change_some():
+                if dice.random() < 0.5:
+                    server.now += timedelta(seconds=dice.randrange(200))
+                    server.change(dice.choice(names))
+
+            server.after = change_some
+            report = await client.customers.list(count=40).export(path, state=tmp_path / "state.json")
+            server.after = None
+            assert report.next_changed_since.astimezone(UTC) <= datetime.fromtimestamp(
+                (server.now - timedelta(hours=1)).replace(tzinfo=UTC).timestamp(), UTC
+            )
+            copy.update(read(path))
+            server.now += timedelta(hours=8)
+        path = tmp_path / "last.jsonl"
+        await client.customers.list(count=40).export(path, state=tmp_path / "state.json")
+        copy.update(read(path))
+    assert copy == server.times
+    assert "no Date header" in caplog.text
+
+
+def read(path):
+    import json
+
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {line["customer_id"]: line["last_change"] for line in lines}
+
+
+async def test_without_a_date_and_a_time_there_is_no_mark(tmp_path):
+    """Where nothing shows the server's time, the next run reads everything again."""
+    server = ChangeServer(dict.fromkeys(hexes(30)), dated=False)
+    async with server.client() as client:
+        report = await client.customers.list().export(tmp_path / "1.jsonl", state=tmp_path / "state.json")
+    assert report.next_changed_since is None
+    assert not (tmp_path / "state.json").exists()
+
+
+class EndsEarly(ListServer):
+    """Says of every page that the list ends with it, and sends pages of different sizes."""
+
+    def _page(self, offset, count, descending):
+        listed = sorted(self.names)
+        size = (40, 35, 38, 33)[self.requests % 4]
+        shown = listed[offset : offset + min(count, size)]
+        return {"data": {"customers": [{"customer_id": one} for one in shown], "total_items": offset + len(shown)}}
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_a_total_that_is_too_low_where_a_page_ends_loses_nobody(tmp_path, concurrency):
+    """Short pages whose totals end with them: the end of the list is looked for behind them."""
+    server = EndsEarly(hexes(500))
+    async with server.client() as client:
+        report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", concurrency=concurrency)
+    assert sorted(ids(tmp_path / "c.jsonl")) == sorted(server.names)
+    assert report.records == 500
+
+
+def test_a_short_list_dealt_for_every_page_is_not_vouched_for(tmp_path):
+    """Lists of 2 to 12 records, dealt for each page of two or three: no report vouches for one that lacks a record."""
+    for seed in range(60):
+        dice = random.Random(seed)
+        machine = ListMachine(
+            records=[(one, index) for index, one in enumerate(hexes(dice.randint(2, 12), seed))],
+            order=("dealt",),
+            cap=dice.choice([2, 3]),
+            total=dice.choice(["none", "true", "short"]),
+            dice=dice,
+        )
+        plan = ErraticPlan(dice, most=3) if seed % 2 else None
+        try:
+            report, missing, twice = machine.export(tmp_path / "c.jsonl", count="auto" if plan else 2, plan=plan)
+        except ExportError:
+            continue
+        assert not report.exact or not missing
+        assert not twice
+
+
+@pytest.mark.parametrize("order", ["text", "shuffled"])
+def test_a_short_list_in_tiny_pages_is_read_until_its_order_is_shown(tmp_path, order):
+    """Five records in pages of two: they are read some times, and then vouched for."""
+    machine = ListMachine(records=[(one, 0) for one in hexes(5)], order=(order,), cap=2)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=2)
+    assert not missing
+    assert report.exact
+    assert report.passes > 1
+
+
+@pytest.mark.parametrize("come", [4, 9])
+def test_a_list_that_grows_as_fast_as_it_is_read_ends(tmp_path, come):
+    """Records come with every page of five: the export ends after about four times its requests, and says so."""
+
+    def grow(machine):
+        for _ in range(come):
+            machine.records.append((f"{len(machine.records):09}", 0))
+
+    machine = ListMachine(records=[(f"{index:09}", 0) for index in range(100)], cap=5, churn=grow)
+    report, missing, _ = machine.export(tmp_path / "c.jsonl", count=5)
+    assert not missing
+    assert not report.exact
+    assert machine.requests < 64 + 4 * 30
+
+
+def test_dates_are_read_once_and_not_on_the_loops_thread(tmp_path, monkeypatch):
+    """Each record's `last_change` is read once by an export of changes, in a worker thread."""
+    import threading
+
+    from carecloud_async.export.reading.change_times import ChangeTimes
+
+    threads, of = [], ChangeTimes.of
+
+    def note(self, line):
+        threads.append(threading.current_thread())
+        return of(self, line)
+
+    monkeypatch.setattr(ChangeTimes, "of", note)
+    server = ChangeServer(old_times(hexes(500)))
+    for one in hexes(500)[:150]:
+        server.change(one)
+    anyio.run(changed_since, server, tmp_path / "c.jsonl")
+    assert 200 <= len(threads) <= 500
+    assert threading.main_thread() not in threads
