@@ -3,15 +3,25 @@
 import asyncio
 import gc
 import json
+import os
 import signal
 import sys
 import tempfile
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 from export_help import ListServer
 
 IDS = [f"{number:08x}" for number in range(3000)]
+
+
+def read_slowly(pipe):
+    """Read what comes, slower than it is written: the writer blocks, and is left alone when it is cancelled."""
+    with pipe.open("rb") as file:
+        while file.read(8192):
+            time.sleep(0.001)
 
 
 async def export(client, kind, folder):
@@ -21,6 +31,13 @@ async def export(client, kind, folder):
         async with listing.arrow(concurrency=2) as batches:
             async for _ in batches:
                 pass
+        return
+    if kind.startswith("pipe"):
+        pipe = folder / f"out{kind.removeprefix('pipe')}"
+        if not pipe.exists():
+            os.mkfifo(pipe)
+        threading.Thread(target=read_slowly, args=[pipe], daemon=True).start()
+        await listing.export(pipe, concurrency=2)
         return
     more = {"changed_since": "2000-01-01T00:00:00"} if kind == "changed" else {}
     suffix = {"csv": ".csv", "parquet": ".parquet", "gz": ".jsonl.gz"}.get(kind, ".jsonl")

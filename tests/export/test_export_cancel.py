@@ -1,6 +1,7 @@
 """Exports that are cancelled by `Task.cancel()` or Ctrl-C, at any step: Python lives, and nothing is left locked."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,17 @@ def run(*arguments):
 def test_task_cancel_at_any_step(kind, order):
     """Cancelled once and again, an export ends cancelled or done, and the next one to the same file goes on."""
     ends = run("cancel", kind, order, 0, 64, 7)
+    assert set(ends) <= {"cancelled", "done"}
+    assert ends["cancelled"] >= 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
+@pytest.mark.parametrize(
+    "kind", ["pipe.csv.gz", pytest.param("pipe.jsonl", marks=pytest.mark.thorough), "pipe.parquet"]
+)
+def test_task_cancel_while_a_pipe_is_written(kind):
+    """An export into a pipe that is cancelled leaves its thread alone, which closes the pipe itself."""
+    ends = run("cancel", kind, "id", 0, 64, 9)
     assert set(ends) <= {"cancelled", "done"}
     assert ends["cancelled"] >= 3
 

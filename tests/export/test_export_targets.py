@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 from export_help import ListServer, connect, ids
 
@@ -206,3 +208,34 @@ async def test_a_state_that_cannot_be_kept_is_refused_first(tmp_path, state):
             await client.customers.list().export(tmp_path / "c.jsonl", overwrite=True, state=tmp_path / state)
     assert sandbox.count("GET /customers") == 0
     assert (tmp_path / "c.jsonl").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv"])
+async def test_a_pipe_that_is_not_read_does_not_hold_up_a_cancelled_export(tmp_path, name):
+    """Cancelled while a write to a full pipe blocks, an export ends at once; its thread closes the pipe later."""
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    pipe, full, read = tmp_path / name, threading.Event(), threading.Event()
+    os.mkfifo(pipe)
+
+    def reader():
+        with pipe.open("rb", buffering=0) as file:
+            while int.from_bytes(fcntl.ioctl(file, termios.FIONREAD, bytes(4)), sys.byteorder) < 1 << 15:
+                time.sleep(0.001)
+            full.set()
+            read.wait()
+            while file.read(1 << 16):
+                pass
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    watchdog = threading.Timer(20, read.set)
+    watchdog.start()
+    async with connect(Sandbox(customers=2000, seed=1)) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.customers.list(count=500).export, pipe)
+        await anyio.to_thread.run_sync(full.wait)
+        tasks.cancel_scope.cancel()
+    assert not read.is_set()
+    watchdog.cancel()
+    read.set()
+    thread.join(60)
+    assert not thread.is_alive()
