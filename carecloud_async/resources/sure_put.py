@@ -42,9 +42,10 @@ class SurePut:
             ConflictError: an answer was lost, and the record is neither what was sent nor what it was before.
             CareCloudError: it failed; one with `may_have_happened` may be stored all the same.
         """
+        began = self.caller.context.clock.monotonic()
         lost = await self._attempt(self.caller)
         if lost is not None:
-            await self._look_and_repeat(lost)
+            await self._look_and_repeat(lost, began=began)
 
     async def _attempt(self, caller: Caller) -> CareCloudError | None:
         """Send it once, and again only if it certainly was not sent; return the error of a lost answer."""
@@ -57,9 +58,9 @@ class SurePut:
             return error
         return None
 
-    async def _look_and_repeat(self, lost: CareCloudError) -> None:
+    async def _look_and_repeat(self, lost: CareCloudError, *, began: float) -> None:
         context, options = self.caller.context, self.caller.options
-        ends, sent = context.clock.monotonic() + options.timeout.total, 1
+        ends, sent = began + options.timeout.total, 1
         while True:
             wait = self._wait(lost, sent, left=ends - context.clock.monotonic())
             await context.clock.sleep(wait or 0.0)

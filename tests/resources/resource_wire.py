@@ -12,8 +12,11 @@ class Wire:
     """Stands for a caller: notes the calls and answers with the bodies that it was given."""
 
     manager = None
-    #: What a listing asks for where records have no id.
-    context = SimpleNamespace(project=Project.parse("sandbox.example", timezone="Europe/Prague", language="en"))
+    #: What a listing asks for where records have no id, and an update for its time.
+    context = SimpleNamespace(
+        project=Project.parse("sandbox.example", timezone="Europe/Prague", language="en"),
+        clock=SimpleNamespace(monotonic=lambda: 0.0),
+    )
 
     def __init__(self, *answers):
         self.answers = list(answers)

@@ -2,6 +2,7 @@
 
 import json
 
+import anyio
 import httpx
 import pytest
 
@@ -13,6 +14,7 @@ from carecloud_async import (
     OutcomeUnknownError,
     ResponseCache,
     RetryPolicy,
+    Timeout,
 )
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +38,10 @@ FAULTS = {
     "page": httpx.Response(200, text="<html>maintenance"),
     "error": httpx.Response(200, json={"error": {"title": "no"}}),
 }
+
+
+#: The outcome of a PUT that never answers.
+HANG = object()
 
 
 class Server:
@@ -62,6 +68,8 @@ class Server:
         self.puts.append(json.loads(request.content))
         act = self.script.pop(0) if self.script else self.store
         outcome = act()
+        if outcome is HANG:
+            await anyio.sleep_forever()
         if isinstance(outcome, Exception):
             raise outcome
         return httpx.Response(204) if outcome is None else outcome
@@ -86,13 +94,13 @@ class Server:
         """Another writer's change."""
         self.record["personal_information"] |= person
 
-    def client(self, *, retry=None, cache=None):
+    def client(self, *, retry=None, **options):
         return CareCloud(
             "sandbox.example",
             auth=EnterpriseCredentials(external_application_id="a", login="u", password="p"),
             transport=httpx.MockTransport(self.answer),
             retry=retry or RetryPolicy(base=0.001),
-            cache=cache,
+            **options,
         )
 
 
@@ -183,6 +191,15 @@ async def test_the_budget_of_repeats_counts():
     policy = RetryPolicy(base=0.001, budget_reserve=0, budget_ratio=0, budget_per_second=0)
     with pytest.raises(OutcomeUnknownError):
         await update(server, retry=policy)
+    assert (len(server.puts), server.gets) == (1, 2)
+
+
+async def test_repeats_end_with_the_time():
+    """A PUT that used up `Timeout.total` is looked into once and not sent again."""
+    server = Server()
+    server.script = [lambda: HANG]
+    with pytest.raises(OutcomeUnknownError):
+        await update(server, timeout=Timeout(total=0.5))
     assert (len(server.puts), server.gets) == (1, 2)
 
 
