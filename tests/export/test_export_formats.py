@@ -227,6 +227,19 @@ async def test_a_missing_extra_is_named(sandbox, tmp_path, monkeypatch, name, mo
     assert sandbox.count() == 0
 
 
+@pytest.mark.parametrize("name", ["s3fs", None])
+async def test_what_a_storage_library_lacks_is_named_as_it_says(sandbox, monkeypatch, name):
+    """A library that fsspec needs for a URL is no extra of ours: the message is the library's own, with the target."""
+
+    def lacking(_):
+        raise ImportError("install s3fs to read s3", name=name)
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", lacking)
+    with pytest.raises(ExportError, match=r"^s3://b/c\.csv: install s3fs to read s3$"):
+        await export(sandbox, "s3://b/c.csv")
+    assert sandbox.count() == 0
+
+
 WILD = {
     "too large": b'{"customer_id":"1","new":1e400}',
     "too long": b'{"customer_id":"1","new":%b}' % (b"7" * 5000),

@@ -1,9 +1,12 @@
 """Exports, state files and marks of streams belong to the identity that began them."""
 
+import json
+
+import httpx
 import pytest
 from export_help import connect, ids
 
-from carecloud_async import AuthenticationError, EnterpriseCredentials, ExportError
+from carecloud_async import AuthenticationError, CareCloud, EnterpriseCredentials, ExportError
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +56,28 @@ async def test_the_finished_file_of_another_identity_is_not_handed_out(tmp_path,
             await other(client).export(path, resume=True)
         again = await client.customers.list(count=50).export(path, resume=True)
     assert again.finished_before
+
+
+async def test_the_body_of_a_list_that_is_a_post_belongs_to_its_export(tmp_path):
+    """A finished search is handed out for the same text alone."""
+
+    def answer(request):
+        if request.url.path.endswith("/login"):
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        text = json.loads(request.content)["search_string"]
+        found = [{"resource_id": text}] if request.url.params["offset"] == "0" else []
+        return httpx.Response(200, json={"data": {"search_results": found, "total_items": 1}})
+
+    def search(text):
+        return client.reservable_products.search_reservable_products(search_string=text)
+
+    path = tmp_path / "s.jsonl"
+    async with CareCloud("a.example.com", auth=OTHER, transport=httpx.MockTransport(answer)) as client:
+        await search("boat").export(path, resume=True)
+        assert (await search("boat").export(path, resume=True)).finished_before
+        with pytest.raises(ExportError, match="exists already"):
+            await search("bike").export(path, resume=True)
+    assert path.read_text() == '{"resource_id":"boat"}\n'
 
 
 async def test_the_state_of_another_identity_is_refused(tmp_path, sandbox):

@@ -141,6 +141,14 @@ def test_headers_that_are_read_late_are_headers(family):
 
 
 @FAMILIES
+def test_a_header_whose_name_is_not_ascii_is_looked_up_by_the_library(family):
+    """A name outside ASCII is compared in the encoding that the library finds for all headers."""
+    raw = ((b"Date", b"Wed"), ("x-é".encode("latin-1"), b"1"))
+    headers = whole_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
+    assert headers.get("x-é") == family.Headers(raw).get("x-é") == "1"
+
+
+@FAMILIES
 @pytest.mark.parametrize("name", ["date", "DATE", "x-odd", "X-Two", "x-none", ""])
 @pytest.mark.parametrize("odd", ["ř".encode(), b"\xff", b"plain"])
 def test_a_header_is_found_without_the_others(family, name, odd):
