@@ -20,7 +20,7 @@ from carecloud_async.cli.filters import check_fields
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.output import Output
 from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.records import Filters, Of, Resource
+from carecloud_async.cli.records import AllowUnknown, Filters, Of, Resource
 from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.cli.summary import report_json, summary, write_report
@@ -68,9 +68,7 @@ def export(
             show_default=False,
         ),
     ] = None,
-    allow_unknown: Annotated[
-        bool, typer.Option("--allow-unknown", help="Take --fields that the SDK does not know.")
-    ] = False,
+    allow_unknown: AllowUnknown = False,
     changed_since: Annotated[
         str | None,
         typer.Option(
@@ -148,7 +146,9 @@ def export(
             rate=rate, connections=_CONNECTIONS if width == AUTO else max(width, _CONNECTIONS)
         ) as client:
             patient = client.with_options(retry=RetryPolicy(), timeout=Timeout())
-            listing = open_listing(patient, operation, of=of or [], filters=filters or [], count=page_size)
+            listing = open_listing(
+                patient, operation, of=of or [], filters=filters or [], allow_unknown=allow_unknown, count=page_size
+            )
             if wanted is not None and not allow_unknown:
                 _check_fields(wanted, listing.export_source().into, target)
             await client.login()  # credentials are checked before the export puts anything beside the target

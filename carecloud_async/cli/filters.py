@@ -21,12 +21,13 @@ def filter_names(operation: Operation) -> list[str]:
     return [name for name in operation.parameters if name not in PAGING]
 
 
-def read_filters(operation: Operation, filters: Iterable[str]) -> dict[str, Any]:
+def read_filters(operation: Operation, filters: Iterable[str], *, allow_unknown: bool = False) -> dict[str, Any]:
     """Read `name=value` pairs; a filter that takes several values may be repeated, or hold commas.
 
     Args:
-        operation: the operation; every name must be one of its filters.
+        operation: the operation.
         filters: the pairs.
+        allow_unknown: whether a name may be none of the operation's filters; its values are then sent as text.
 
     Raises:
         UsageError: a pair is not readable, its name is unknown, or its value is of the wrong kind.
@@ -34,6 +35,9 @@ def read_filters(operation: Operation, filters: Iterable[str]) -> dict[str, Any]
     known = filter_names(operation)
     values: dict[str, Any] = {}
     for name, texts in read_pairs(filters, option="--filter", example="last_name=Smith").items():
+        if name not in known and allow_unknown:
+            values[name] = texts if len(texts) > 1 else texts[0]
+            continue
         if name not in known:
             call = operation.call.removesuffix(".list")
             if not known:

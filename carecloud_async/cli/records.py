@@ -17,7 +17,7 @@ from carecloud_async.cli.resources import find_list, find_record, open_listing, 
 from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.errors import NotFoundError
 
-__all__ = ["Filters", "Of", "Resource", "get", "list_", "print_json", "total"]
+__all__ = ["AllowUnknown", "Filters", "Of", "Resource", "get", "list_", "print_json", "total"]
 
 _PAGE = 1000
 
@@ -42,6 +42,10 @@ Filters = Annotated[
         autocompletion=complete_filter,
         show_default=False,
     ),
+]
+
+AllowUnknown = Annotated[
+    bool, typer.Option("--allow-unknown", help="Send filters, and take fields, that the SDK does not know.")
 ]
 
 
@@ -92,6 +96,7 @@ def list_(
     sort_direction: Annotated[
         Literal["ASC", "DESC"] | None, typer.Option(metavar="ASC|DESC", help="Ascending or descending.")
     ] = None,
+    allow_unknown: AllowUnknown = False,
 ) -> None:
     """Print records to stdout, one JSON record a line, with every field that the server sends.
 
@@ -109,6 +114,7 @@ def list_(
                 operation,
                 of=of or [],
                 filters=filters or [],
+                allow_unknown=allow_unknown,
                 count=min(count, _PAGE),
                 offset=offset or None,
                 sort_field=sort_field,
@@ -128,7 +134,13 @@ def list_(
 
 
 @expands_options
-def total(connection: Connection, resource: Resource, of: Of = None, filters: Filters = None) -> None:
+def total(
+    connection: Connection,
+    resource: Resource,
+    of: Of = None,
+    filters: Filters = None,
+    allow_unknown: AllowUnknown = False,
+) -> None:
     """Print how many records there are, or how many match the filters.
 
     Example: carecloud total customers --filter last_name=Smith --sandbox 1000
@@ -137,7 +149,8 @@ def total(connection: Connection, resource: Resource, of: Of = None, filters: Fi
 
     async def work() -> int:
         async with connection.open() as client:
-            return await open_listing(client, operation, of=of or [], filters=filters or []).total()
+            listing = open_listing(client, operation, of=of or [], filters=filters or [], allow_unknown=allow_unknown)
+            return await listing.total()
 
     put(b"%d\n" % anyio.run(work))
 

@@ -15,6 +15,7 @@ from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
+from carecloud_async.resources.declare import declared
 
 __all__ = [
     "find_list",
@@ -116,7 +117,13 @@ def _owned(call: str) -> str:
 
 
 def open_listing(
-    client: CareCloud, operation: Operation, *, of: Sequence[str] = (), filters: Iterable[str] = (), **paging: Any
+    client: CareCloud,
+    operation: Operation,
+    *,
+    of: Sequence[str] = (),
+    filters: Iterable[str] = (),
+    allow_unknown: bool = False,
+    **paging: Any,
 ) -> Listing[Any]:
     """Make the listing.
 
@@ -125,6 +132,7 @@ def open_listing(
         operation: the list operation.
         of: the ids of the parents, outermost first.
         filters: `name=value` each.
+        allow_unknown: whether filters that the SDK does not know are sent.
         **paging: count, offset and order; what is `None` is left out, and so is what the list does not take.
 
     Raises:
@@ -135,11 +143,16 @@ def open_listing(
         if name.startswith("sort_"):
             raise UsageError(f"{_short(operation)} cannot be sorted: leave --{name.replace('_', '-')} out")
         del given[name]
-    method, ids = find_method(client, operation, of=list_path_values(operation, of).values())
-    values = read_filters(operation, filters)
+    path_values = list_path_values(operation, of)
+    method, ids = find_method(client, operation, of=path_values.values())
+    values = read_filters(operation, filters, allow_unknown=allow_unknown)
     missing = missing_filters(operation, method, values)
     if missing:
         needed = " ".join(f"--filter {name}=…" for name in missing)
         raise UsageError(f"{_short(operation)} can be listed only for one of its owners: add {needed}")
-    listing: Listing[Any] = method(*ids, **values, **given)
-    return listing
+    if values.keys() <= set(operation.parameters):
+        listing: Listing[Any] = method(*ids, **values, **given)
+        return listing
+    params = values | given
+    into = declared(method).into
+    return client.listing(operation.path, into=into, path_params=path_values, params=params, allow_unknown=True)

@@ -217,3 +217,19 @@ def test_a_filter_in_bracket_form(carecloud, project):
     """`customer_ids[]=` as in the API's documentation means `customer_ids=`."""
     done = carecloud("total", "customers", "--filter", f"customer_ids[]={FIRST_CUSTOMER_ID}")
     assert (done.code, done.out) == (0, "1\n")
+
+
+@pytest.mark.parametrize(
+    "command", [("total", "customers"), ("list", "customers"), ("export", "customers", "-o", "c.jsonl")], ids=" ".join
+)
+def test_an_unknown_filter_is_refused_or_sent_on_demand(carecloud, project, command):
+    """A filter that the SDK does not know is wrong usage before anything is sent; `--allow-unknown` sends it."""
+    filters = ("--filter", "lastname=Smith", "--filter", f"customer_ids={project.customers.id_at(3)}")
+    refused = carecloud(*command, *filters)
+    assert (refused.code, refused.line) == (2, "customers has no filter 'lastname': did you mean last_name?")
+    assert project.count() == 0
+    done = carecloud(*command, *filters, "--allow-unknown")
+    assert done.code == 0, done.err
+    asked = [dict(one.query) for one in project.requests if one.method == "GET"]
+    assert asked
+    assert all((one["lastname"], one["customer_ids[]"]) == ("Smith", project.customers.id_at(3)) for one in asked)
