@@ -36,6 +36,9 @@ from typing import Any
 
 from attrs import frozen
 
+from carecloud_async import fixes
+from carecloud_async.fixes import Fix
+
 __all__ = [
     "ApiError",
     "AuthenticationError",
@@ -85,12 +88,27 @@ class CareCloudError(Exception):
         correlation_id: the id of the call in this client's log records; `None` for what no call raised.
         report: what was written before the error, from calls that write several records: a `CatalogueReport`, a
             `BatchReport` or a `CreatedCustomer`; otherwise `None`.
+        fix: the setting or step that mends it, as data. `str` ends with it unless it is that of every such error.
     """
 
     is_retryable: bool = False
     may_have_happened: bool = False
     correlation_id: str | None = None
     report: Any = None
+    fix: Fix | None = None
+
+    def __init__(self, *args: object, fix: Fix | None = None) -> None:
+        super().__init__(*args)
+        if fix is not None:
+            self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.fix}" if "fix" in self.__dict__ else self.problem
+
+    @property
+    def problem(self) -> str:
+        """The text without the fix."""
+        return super().__str__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
@@ -126,8 +144,8 @@ class TransportError(CareCloudError):
 
     is_retryable = True
 
-    def __init__(self, message: str, *, method: str = "", path: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, method: str = "", path: str = "", fix: Fix | None = None) -> None:
+        super().__init__(message, fix=fix)
         self.method = method
         self.path = path
 
@@ -135,9 +153,13 @@ class TransportError(CareCloudError):
 class ConnectionFailedError(TransportError):
     """The server could not be reached, or hung up before it answered."""
 
+    fix = fixes.ADDRESS
+
 
 class RequestTimeoutError(TransportError, TimeoutError):
     """A connect, read or total timeout passed."""
+
+    fix = fixes.SMALLER_PAGES
 
 
 class OutcomeUnknownError(TransportError):
@@ -149,6 +171,7 @@ class OutcomeUnknownError(TransportError):
 
     is_retryable = False
     may_have_happened = True
+    fix = fixes.LOOK_FIRST
 
 
 class ResponseError(CareCloudError):
@@ -160,8 +183,12 @@ class ResponseError(CareCloudError):
         status: the HTTP status of the answer, if there was one.
     """
 
-    def __init__(self, message: str, *, method: str = "", path: str = "", status: int | None = None) -> None:
-        super().__init__(message)
+    fix = fixes.NOT_THE_API
+
+    def __init__(
+        self, message: str, *, method: str = "", path: str = "", status: int | None = None, fix: Fix | None = None
+    ) -> None:
+        super().__init__(message, fix=fix)
         self.method = method
         self.path = path
         self.status = status
@@ -238,6 +265,7 @@ class ApiError(CareCloudError):
         retry_after: float | None = None,
         request_id: str | None = None,
         hint: str | None = None,
+        fix: Fix | None = None,
     ) -> None:
         self.status = status
         self.method = method
@@ -249,7 +277,7 @@ class ApiError(CareCloudError):
         self.invalid_params = invalid_params
         self.retry_after = retry_after
         self.request_id = request_id
-        super().__init__(self._describe(hint))
+        super().__init__(self._describe(hint), fix=fix)
 
     def _describe(self, hint: str | None) -> str:
         words = [f"{self.status} on {self.method} {self.path}" if self.method else str(self.status)]
@@ -279,21 +307,31 @@ class ApiError(CareCloudError):
 class BadRequestError(ApiError):
     """400: the server rejected the parameters; see `.reasons`."""
 
+    fix = fixes.VALUES
+
 
 class AuthenticationError(ApiError):
     """401 after a fresh login, or a login that was refused."""
+
+    fix: Fix | None = fixes.CREDENTIALS
 
 
 class SessionExpiredError(AuthenticationError):
     """The customer's session is over and cannot be renewed: ask the customer to log in again."""
 
+    fix = None
+
 
 class PermissionDeniedError(ApiError):
     """403: this identity may not do that."""
 
+    fix = fixes.PERMISSION
+
 
 class NotFoundError(ApiError):
     """404: no such record or path."""
+
+    fix = fixes.IDS
 
 
 class MethodNotAllowedError(ApiError):
@@ -307,9 +345,11 @@ class RateLimitError(ApiError):
     """
 
     is_retryable = True
+    fix = fixes.SLOW_DOWN
 
 
 class ServerError(ApiError):
     """5xx: the server failed."""
 
     is_retryable = True
+    fix = fixes.TRY_LATER

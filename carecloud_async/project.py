@@ -12,10 +12,13 @@ from zoneinfo import ZoneInfo
 from attrs import field, frozen
 
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.fixes import Fix
 
 __all__ = ["Interface", "Project"]
 
 VERSION = "v1.0"
+_CREDENTIALS_APART = Fix("pass credentials in {auth} instead")
+_HTTPS = Fix("use https://, or {allow_http} for a sandbox in a private network")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]+")
 
@@ -99,27 +102,28 @@ def _parse_origin(project_url: str, *, allow_http: bool) -> str:
     text = project_url.strip() if isinstance(project_url, str) else ""
     if not text:
         raise ConfigurationError(
-            'project_url is empty: give the domain of the project, such as "acme.crmcarecloud.com"'
+            'the project URL is empty: give the domain of the project, such as "acme.crmcarecloud.com"'
         )
     explicit = "://" in text
     try:
         parts = urlsplit(text if explicit else f"https://{text}")
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ConfigurationError("project_url is not a valid address: check its host and port") from None
+        raise ConfigurationError("the project URL is not a valid address: check its host and port") from None
     if parts.scheme not in {"https", "http"}:
-        raise ConfigurationError(f"project_url starts with {parts.scheme}://: CareCloud is reached by https:// only")
+        raise ConfigurationError(
+            f"the project URL starts with {parts.scheme}://: CareCloud is reached by https:// only"
+        )
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("project_url holds a user name or password: pass credentials in auth= instead")
+        raise ConfigurationError("the project URL holds a user name or password", fix=_CREDENTIALS_APART)
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ConfigurationError(
-            "project_url has a path or query: give the domain alone, the SDK adds /webservice/rest-api/… itself"
+            "the project URL has a path or query: give the domain alone, the SDK adds /webservice/rest-api/… itself"
         )
     host = _check_host(host, explicit=explicit)
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise ConfigurationError(
-            f"http:// to {host} would send tokens in the clear: use https:// (http:// is for loopback, or with "
-            "allow_http=True for a sandbox in a private network)"
+            f"http:// to {host} would send tokens in the clear, and is for loopback alone", fix=_HTTPS
         )
     return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
 
@@ -133,10 +137,10 @@ def _check_host(host: str, *, explicit: bool) -> str:
         name = ""
     labels = name.rstrip(".").split(".")
     if not all(_LABEL.fullmatch(label) for label in labels):
-        raise ConfigurationError("project_url holds no valid host name: check it for typos")
+        raise ConfigurationError("the project URL holds no valid host name: check it for typos")
     if len(labels) == 1 and not explicit and not is_loopback(name):
         raise ConfigurationError(
-            f'project_url "{name}" is not a full domain: give one such as "{name}.crmcarecloud.com"'
+            f'the project URL "{name}" is not a full domain: give one such as "{name}.crmcarecloud.com"'
         )
     return name
 

@@ -16,7 +16,6 @@ from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
 from carecloud_async.auth.token_watch import TokenWatch
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
-from carecloud_async.calls.outcomes import LOOK_FIRST
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
@@ -32,6 +31,7 @@ from carecloud_async.errors import (
     ServerError,
     TransportError,
 )
+from carecloud_async.fixes import CREDENTIALS, LOOK_FIRST, NO_HOST, NOTHING_ANSWERS, PROJECT_URL, Fix
 from carecloud_async.http.bodies import BodyTooLargeError
 from carecloud_async.http.client import HttpClient
 from carecloud_async.http.outgoing import OutgoingRequest
@@ -149,7 +149,10 @@ class Attempt:
         if not self.sent:
             operation, page = self._call.operation, self._call.page
             return RequestTimeoutError(
-                f"{self._call.title}: {NO_LOGIN} (total{page})", method=operation.method, path=operation.path
+                f"{self._call.title}: {NO_LOGIN} (total{page})",
+                method=operation.method,
+                path=operation.path,
+                fix=NOTHING_ANSWERS,
             )
         cause = TransportFailure(kind=FailureKind.PERMANENT, sent=self.sent, timeout=True, text="total")
         return self._transport_error(cause)
@@ -194,34 +197,35 @@ class Attempt:
 
     def _transport_error(self, cause: TransportFailure) -> TransportError:
         operation, title = self._call.operation, self._call.title
-        where = {"method": operation.method, "path": operation.path}
+        where: dict[str, str] = {"method": operation.method, "path": operation.path}
         text = cause.text + self._call.page
         if cause.sent and not operation.safe_to_repeat:
             answer = f"is {NOT_HTTP}" if cause.malformed else "was lost"
-            return OutcomeUnknownError(f"{title}: sent, and the answer {answer} ({text}): {LOOK_FIRST}", **where)
+            return OutcomeUnknownError(f"{title}: sent, and the answer {answer} ({text})", fix=LOOK_FIRST, **where)
         if cause.timeout:
             what = "no answer in time" if cause.sent else NO_CONNECTION
-            return RequestTimeoutError(f"{title}: {what} ({text})", **where)
+            fix = None if cause.sent else NOTHING_ANSWERS
+            return RequestTimeoutError(f"{title}: {what} ({text})", fix=fix, **where)
         if cause.malformed:
-            what = f"the answer is {NOT_HTTP}, do project_url and proxy= lead to the API?"
+            what = f"the answer is {NOT_HTTP}"
         else:
             what = "the server hung up" if cause.sent else "the server was not reached"
-        error = ConnectionFailedError(f"{title}: {what} ({text})", **where)
+        fix = NO_HOST if cause.malformed else cause.fix
+        error = ConnectionFailedError(f"{title}: {what} ({text})", fix=fix, **where)
         error.is_retryable = cause.kind is not FailureKind.PERMANENT
         return error
 
-    def _invalid(self, problem: str, *, status: int | None = None) -> Failure:
+    def _invalid(self, problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
         """Return the failure of an answer that is not what the API promises; other redirects than a 303 do nothing."""
         done = status is None or status == HTTPStatus.SEE_OTHER
-        error = invalid_response(self._call.operation, problem, status=status)
+        error = invalid_response(self._call.operation, problem, status=status, fix=fix)
         return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=done)
 
     def _unsuccessful(self, response: Any, body: bytes) -> Failure:
         status = response.status_code
         if status < 400:
-            return self._invalid(
-                f"the server redirects ({status}), which the API never does: check project_url", status=status
-            )
+            problem = f"the server redirects ({status}), which the API never does"
+            return self._invalid(problem, status=status, fix=PROJECT_URL)
         error = self._api_error(response, status, body)
         kind = _KIND_OF_STATUS.get(status, FailureKind.PERMANENT)
         if kind is FailureKind.SERVER_ERROR and not self._call.operation.safe_to_repeat:
@@ -243,7 +247,7 @@ class Attempt:
         refused_login = self._call.login and refuses_login(status)
         hint = None
         if refused_login:
-            hint = "the login was refused: check the credentials, external_application_id and project_url"
+            hint = "the login was refused"
         elif status == UNAUTHORIZED:
             hint = self._refusal()
         elif status == 414:
@@ -257,4 +261,5 @@ class Attempt:
             now=datetime.fromtimestamp(self._clock.time(), UTC),
             kind=AuthenticationError if refused_login else None,
             hint=hint,
+            fix=CREDENTIALS if refused_login else None,
         )

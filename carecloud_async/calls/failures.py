@@ -14,8 +14,10 @@ from types import ModuleType
 
 from attrs import frozen
 
+from carecloud_async import fixes
 from carecloud_async.calls.retry import FailureKind
 from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import Fix
 
 _LIBRARIES = {
     "aiohttp", "anyio", "asyncio", "h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp",
@@ -43,6 +45,7 @@ class TransportFailure:
         garbled: whether the answer's body cannot be unpacked.
         malformed: whether what came back breaks the rules of HTTP.
         text: the part of it that may be shown.
+        fix: what mends it, if that is known.
     """
 
     kind: FailureKind
@@ -51,6 +54,7 @@ class TransportFailure:
     garbled: bool = False
     malformed: bool = False
     text: str
+    fix: Fix | None = None
 
 
 def classify(error: Exception, *, family: ModuleType, sent: bool) -> TransportFailure | None:
@@ -84,7 +88,8 @@ def classify(error: Exception, *, family: ModuleType, sent: bool) -> TransportFa
     left = left and sent
     hopeless = None if left else _hopeless(chain)
     if hopeless is not None:
-        return TransportFailure(kind=FailureKind.PERMANENT, sent=False, text=hopeless)
+        text, fix = hopeless
+        return TransportFailure(kind=FailureKind.PERMANENT, sent=False, text=text, fix=fix)
     kind = FailureKind.NO_RESPONSE if left else FailureKind.NOT_SENT
     return TransportFailure(
         kind=kind,
@@ -125,21 +130,21 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def _hopeless(chain: list[BaseException]) -> str | None:
-    """Return why connecting again cannot help, if it cannot."""
+def _hopeless(chain: list[BaseException]) -> tuple[str, Fix] | None:
+    """Return why connecting again cannot help and what does, if it cannot."""
     for link in chain:
         status = _proxy_status(link)
         if status is not None and 400 <= status < 500:
-            return f"the proxy refuses with {status}: check proxy= or HTTPS_PROXY"
+            return f"the proxy refuses with {status}", fixes.PROXY
         if _root(type(link)) == "aiohttp":
             continue  # its TLS errors are no more than wrappers, and look like ssl's own
         if isinstance(link, ssl.SSLCertVerificationError):
             reason = link.verify_message or "no trust"
-            return f"its certificate cannot be verified, {reason.rstrip('.')}: for a private CA set verify= to its file"
+            return f"its certificate cannot be verified, {reason.rstrip('.')}", fixes.PRIVATE_CA
         if isinstance(link, ssl.SSLError) and not isinstance(link, _PASSING_TLS):
-            return f"TLS failed, {link.reason or type(link).__name__}: check project_url, proxy= and verify="
+            return f"TLS failed, {link.reason or type(link).__name__}", fixes.TLS
         if isinstance(link, socket.gaierror) and link.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
-            return "there is no such host: check project_url and proxy="
+            return "there is no such host", fixes.NO_HOST
     return None
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import CareCloudError, OutcomeUnknownError
-
-#: How the error of a write ends that may have been carried out.
-LOOK_FIRST = "it may have happened, look before sending it again"
+from carecloud_async.fixes import LOOK_FIRST
 
 
 def with_unknown_outcome(error: CareCloudError, operation: Operation) -> CareCloudError:
@@ -22,11 +20,10 @@ def with_unknown_outcome(error: CareCloudError, operation: Operation) -> CareClo
     """
     if not operation.writes or isinstance(error, OutcomeUnknownError):
         return error
-    text = f"{error}: {LOOK_FIRST}"
     if not operation.safe_to_repeat:
-        unknown = OutcomeUnknownError(text, method=operation.method, path=operation.path)
+        text = error.problem
+        unknown = OutcomeUnknownError(text, method=operation.method, path=operation.path, fix=LOOK_FIRST)
         unknown.correlation_id, unknown.__cause__ = error.correlation_id, error
         return unknown
-    error.args = (text, *error.args[1:])
-    error.may_have_happened = True
+    error.may_have_happened, error.fix = True, LOOK_FIRST
     return error

@@ -28,6 +28,7 @@ from carecloud_async.errors import (
     ResponseError,
     ServerError,
 )
+from carecloud_async.fixes import INTERFACE, Fix
 from carecloud_async.http.whole_response import unread_names
 from carecloud_async.project import Project
 
@@ -44,6 +45,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     405: MethodNotAllowedError,
     429: RateLimitError,
 }
+_NO_SUCH_INTERFACE = "interface_not_allowed_exception"
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
 _REQUEST_ID_NAMES = frozenset(name.encode() for name in _REQUEST_ID_HEADERS)
 #: PHP reads no more variables of a query (`max_input_vars`) and drops the rest in silence.
@@ -205,28 +207,36 @@ def parse_error(
     now: datetime,
     kind: type[ApiError] | None = None,
     hint: str | None = None,
+    fix: Fix | None = None,
 ) -> ApiError:
     """Return the typed error of an answer, from whatever the body holds; bounded in size."""
     error = _error_object(body)
+    exception = _code(error.get("exception"))
+    if fix is None and exception == _NO_SUCH_INTERFACE:
+        fix = INTERFACE
     cls = kind or _BY_STATUS.get(status) or (ServerError if status >= 500 else ApiError)
     return cls(
         status=status,
         method=method,
         path=path,
         type=_text(error.get("type")),
-        exception=_code(error.get("exception")),
+        exception=exception,
         title=_text(error.get("title")),
         detail=_text(error.get("detail")),
         invalid_params=_invalid_params(error.get("error_data")),
         retry_after=retry_after(headers, now=now),
         request_id=request_id(headers),
         hint=hint,
+        fix=fix,
     )
 
 
-def invalid_response(operation: Operation, problem: str, *, status: int | None = None) -> ResponseError:
+def invalid_response(
+    operation: Operation, problem: str, *, status: int | None = None, fix: Fix | None = None
+) -> ResponseError:
     """Return the error of an answer that is not what the API promises."""
-    return ResponseError(f"{operation.title}: {problem}", method=operation.method, path=operation.path, status=status)
+    text = f"{operation.title}: {problem}"
+    return ResponseError(text, method=operation.method, path=operation.path, status=status, fix=fix)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

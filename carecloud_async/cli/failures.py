@@ -3,53 +3,43 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterable
 
-from carecloud_async.calls.attempt import NO_CONNECTION, NO_LOGIN
-from carecloud_async.calls.outcomes import LOOK_FIRST
-from carecloud_async.errors import (
-    ApiError,
-    AuthenticationError,
-    BadRequestError,
-    CareCloudError,
-    ConfigurationError,
-    ConnectionFailedError,
-    ExportError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    RequestTimeoutError,
-    ResponseError,
-    ServerError,
-)
+from carecloud_async import fixes
+from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.runtime import suggestions
 
 FAILED = 1
 WRONG_USAGE = 2
 
-#: Words of the Python interface in messages, and what the command line calls the same.
+#: What the command line calls the settings of a fix.
 _OPTIONS = {
-    "allow_http=True": "--allow-http",
-    "overwrite=True": "--overwrite",
-    "resume=True": "--resume",
-    "export with resume=False to begin anew": "export without --resume to begin anew",
-    "resume=False": "no --resume",
-    "pass credentials in auth= instead": "give the login with --login and the password in CARECLOUD_PASSWORD",
-    "check proxy= or HTTPS_PROXY": "check HTTPS_PROXY",
-    "for a private CA set verify= to its file": "for a private CA set SSL_CERT_FILE to its file",
-    "check project_url, proxy= and verify=": "check the project URL, HTTPS_PROXY and SSL_CERT_FILE",
-    "check project_url and proxy=": "check the project URL and HTTPS_PROXY",
-    "proxy=": "HTTPS_PROXY",
-    "project_url": "the project URL",
-    "external_application_id": "--external-application-id",
+    "all_fields": "without --fields",
+    "allow_http": "--allow-http",
+    "auth": "--login and CARECLOUD_PASSWORD",
     "changed_since": "--changed-since",
+    "count": "--count",
+    "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
+    "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
+    "no_resume": "without --resume",
+    "overwrite": "--overwrite",
+    "project_url": "--project-url (CARECLOUD_PROJECT_URL)",
+    "proxy": "HTTPS_PROXY",
     "requests_per_second": "--rate",
-    "with all fields": "without --fields",
-    LOOK_FIRST: "it may have been made, look before you repeat it",
-    "fields:": "--fields:",
+    "resume": "--resume",
+    "sort_field": "--sort-field",
+    "verify": "SSL_CERT_FILE",
 }
-_WORDS = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, _OPTIONS))})(?!\w)")
+#: Fixes that the command words in its own way.
+_STEPS = {
+    fixes.INTERFACE: "this application may not use the enterprise interface; ask the administrator for one that may",
+    fixes.LOOK_FIRST: "it may have been made, look before you repeat it",
+    fixes.NOT_THE_API: "is the project URL that of a CareCloud project? If so, try again later",
+    fixes.PERMISSION: "the API user lacks the right; ask the administrator",
+    fixes.PROXY: "check HTTPS_PROXY",
+    fixes.SLOW_DOWN: "the project is asked too often; try again later, exports slower with --rate",
+    fixes.TRY_LATER: "the server has trouble; try again later",
+}
 
 
 class UsageError(CareCloudError):
@@ -79,10 +69,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, StoppedExportError | StoppedImportError):
         line, code = explain(error.__cause__ or error)
         return f"{line}; the same command with --resume goes on", code
-    if isinstance(error, UsageError | ConfigurationError):
-        return _in_options(str(error)), WRONG_USAGE
-    fix = "" if isinstance(error, CareCloudError) and error.may_have_happened else _fix(error)
-    return _in_options(f"{_plain(error)}{fix}"), FAILED
+    code = WRONG_USAGE if isinstance(error, UsageError | ConfigurationError) else FAILED
+    return f"{_plain(error)}{_fix(error)}", code
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -94,7 +82,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _plain(error: BaseException) -> str:
     if isinstance(error, CareCloudError):  # before OSError: a RequestTimeoutError is both
-        return str(error)
+        return error.problem
     if isinstance(error, OSError):
         reason = error.strerror or type(error).__name__
         return f"{error.filename}: {reason}" if error.filename else reason
@@ -102,39 +90,9 @@ def _plain(error: BaseException) -> str:
 
 
 def _fix(error: BaseException) -> str:
-    match error:
-        case AuthenticationError():
-            return " (CARECLOUD_LOGIN, CARECLOUD_PASSWORD, CARECLOUD_EXTERNAL_APPLICATION_ID)"
-        case PermissionDeniedError(exception="interface_not_allowed_exception"):
-            return ": this application may not use the enterprise interface; ask the administrator for one that may"
-        case PermissionDeniedError() if error.path.endswith("login"):
-            return ": check CARECLOUD_LOGIN, CARECLOUD_PASSWORD and CARECLOUD_EXTERNAL_APPLICATION_ID"
-        case PermissionDeniedError():
-            return ": the API user lacks the right; ask the administrator"
-        case BadRequestError():
-            return ": correct the value of what stands in the brackets"
-        case NotFoundError():
-            return ": check the ids"
-        case RateLimitError():
-            return ": the project is asked too often; try again later, exports slower with --rate"
-        case ServerError():
-            return ": the server has trouble; try again later"
-        case ApiError(path=path) if path.endswith("login"):
-            return ": check CARECLOUD_LOGIN, CARECLOUD_PASSWORD and CARECLOUD_EXTERNAL_APPLICATION_ID"
-        case ConnectionFailedError():
-            return ": check --project-url (CARECLOUD_PROJECT_URL) and the network"
-        case RequestTimeoutError() if NO_CONNECTION in str(error) or NO_LOGIN in str(error):
-            return ": nothing answers there; check --project-url (CARECLOUD_PROJECT_URL), the port and the network"
-        case RequestTimeoutError():
-            return ": try again, with a smaller --count if pages are slow"
-        case ResponseError():
-            return ": is the project URL that of a CareCloud project? If so, try again later"
-        case ExportError() | CareCloudError():
-            return ""
-        case OSError(errno=errno.EADDRINUSE):
-            return ": choose another with --port"
+    fix = error.fix if isinstance(error, CareCloudError) else None
+    if fix is not None:
+        return f": {_STEPS.get(fix) or fix.worded(_OPTIONS)}"
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return ": choose another with --port"
     return ""
-
-
-def _in_options(text: str) -> str:
-    return _WORDS.sub(lambda found: _OPTIONS[found[0]], text)

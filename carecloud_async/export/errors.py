@@ -9,12 +9,14 @@ from contextlib import contextmanager
 
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.errors import ConfigurationError, ExportError
+from carecloud_async.fixes import RESUME, Fix
 
 __all__ = ["BadExportError", "disk_error", "full_disk_error", "missing_extra", "nesting_errors"]
 
+_ALL_FIELDS = Fix("export to .jsonl {all_fields}, which keeps it as it is")
 _HINTS = {
-    errno.ENOSPC: "the disk is full: make room and go on with resume=True",
-    errno.EDQUOT: "the disk quota is used up: make room and go on with resume=True",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file is larger than this system allows",
     errno.EACCES: "no permission to write there",
     errno.EPERM: "no permission to write there",
@@ -33,12 +35,13 @@ class BadExportError(ExportError, ConfigurationError):
 def disk_error(target: str | os.PathLike[str], error: OSError) -> ExportError:
     """Make the error of a target that cannot be written."""
     reason = _HINTS.get(error.errno or 0) or error.strerror or type(error).__name__
-    return ExportError(f"{os.fspath(target)}: {reason}")
+    fix = RESUME if error.errno in {errno.ENOSPC, errno.EDQUOT} else None
+    return ExportError(f"{os.fspath(target)}: {reason}", fix=fix)
 
 
 def full_disk_error(where: str) -> ExportError:
     """Make the error of a disk that has no room left."""
-    return ExportError(f"{where}: {_HINTS[errno.ENOSPC]}")
+    return ExportError(f"{where}: {_HINTS[errno.ENOSPC]}", fix=RESUME)
 
 
 def missing_extra(what: str, extra: str) -> BadExportError:
@@ -62,4 +65,4 @@ def nesting_errors() -> Iterator[None]:
         pass  # raised below: its traceback is a thousand lines
     else:
         return
-    raise ExportError(f"{reason} for this format: export to .jsonl with all fields, which keeps it as it is")
+    raise ExportError(f"{reason} for this format", fix=_ALL_FIELDS)

@@ -34,6 +34,7 @@ from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.export.storage.upload import upload
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.export.storage.writer import INTERVAL, Writer
+from carecloud_async.fixes import OVERWRITE, RESTART
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_or_abandon, run_in_thread_regardless
 
@@ -176,7 +177,7 @@ async def _run_file(job: Job) -> ExportReport:
         if finished is not None and job.options.resume:
             await run_in_thread(workspace.tidy)
             return evolve(finished, resumed=True, finished_before=True)
-        raise ExportError(f"{job.target.shown} exists already: pass overwrite=True to replace it")
+        raise ExportError(f"{job.target.shown} exists already", fix=OVERWRITE)
     try:
         await run_in_thread(workspace.open)
         if finished is not None:
@@ -282,7 +283,7 @@ def _load_checkpoint(workspace: Workspace, journal: Journal, fingerprints: dict[
 def _resumed_deduplicator(job: Job, seen: SeenIds, start: Checkpoint, workspace: Workspace) -> Deduplicator:
     seen.forget_after(start.step)
     if len(seen) != start.known:
-        raise ExportError(f"cannot resume: {workspace.seen} was changed since; export with resume=False to begin anew")
+        raise ExportError(f"cannot resume: {workspace.seen} was changed since", fix=RESTART)
     return deduplicator_since(seen, job.since, step=start.step, known=start.known)
 
 

@@ -10,12 +10,13 @@ from datetime import datetime
 import pytest
 from cli_process import wait_until
 
-from carecloud_async.cli.failures import explain
+from carecloud_async import fixes
+from carecloud_async.cli.failures import _OPTIONS, _STEPS, explain
 from carecloud_async.cli.output import Output
 from carecloud_async.cli.progress import Lines, describe
 from carecloud_async.cli.resources import listable
 from carecloud_async.cli.summary import summary
-from carecloud_async.errors import ConfigurationError, ExportError
+from carecloud_async.errors import ConfigurationError, ConnectionFailedError, ExportError
 from carecloud_async.export import ExportReport, Progress
 
 
@@ -225,18 +226,26 @@ def test_many_fields_with_nulls_are_summed_up():
 
 
 def test_messages_speak_the_language_of_the_command():
-    """What the SDK says with its arguments is said with options."""
-    assert explain(ExportError("cannot resume: x is gone; export with resume=False to begin anew"))[0] == (
-        "cannot resume: x is gone; export without --resume to begin anew"
+    """A fix names options and variables where Python names arguments."""
+    assert explain(ExportError("cannot resume: x is gone", fix=fixes.RESTART))[0] == (
+        "cannot resume: x is gone: export without --resume to begin again"
     )
-    assert explain(ExportError("the disk is full: make room and go on with resume=True"))[0].endswith("with --resume")
-    assert explain(ConfigurationError("changed_since is out of range"))[0] == "--changed-since is out of range"
-    assert explain(ConfigurationError("--changed-since and max_changed_since"))[0] == (
-        "--changed-since and max_changed_since"
+    assert explain(ExportError("the disk is full", fix=fixes.RESUME))[0].endswith("go on with --resume")
+    assert explain(ExportError("x", fix=fixes.OVERWRITE))[0] == "x: pass --overwrite to replace it"
+    assert explain(ConfigurationError("a time is out of range", fix=fixes.Fix("correct {changed_since}")))[0] == (
+        "a time is out of range: correct --changed-since"
     )
-    assert explain(ConfigurationError("check project_url, proxy= and verify="))[0] == (
-        "check the project URL, HTTPS_PROXY and SSL_CERT_FILE"
+    assert explain(ConnectionFailedError("TLS failed", fix=fixes.TLS))[0] == (
+        "TLS failed: check --project-url (CARECLOUD_PROJECT_URL), HTTPS_PROXY and SSL_CERT_FILE"
     )
+
+
+def test_every_fix_has_words_in_the_command():
+    """No fix of the SDK shows the name of an argument of Python on the command line."""
+    known = [one for one in vars(fixes).values() if isinstance(one, fixes.Fix)]
+    assert len(known) > 15
+    for fix in known:
+        assert fix in _STEPS or set(fix.settings) <= set(_OPTIONS), fix
 
 
 def test_ctrl_c_is_one_line_and_130(start, project, tmp_path):

@@ -44,7 +44,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path):
     """A file that SQLite did not write is an ExportError, and is closed."""
     path = tmp_path / "seen.db"
     path.write_bytes(b"garbage " * 1000)
-    with pytest.raises(ExportError, match=r"seen\.db is damaged; export with resume=False"):
+    with pytest.raises(ExportError, match=r"seen\.db is damaged: export with resume=False"):
         SeenIds(path)
 
 

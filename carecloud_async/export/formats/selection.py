@@ -84,7 +84,7 @@ def _check(name: str, shape: Shape, *, special: Collection[str]) -> None:
         hint = did_you_mean(name, names) or "".join(
             f": fields that the SDK does not know are in {one}" for one in special
         )
-        raise BadExportError(f"fields: there is no {name}{hint}")
+        raise BadExportError(f"there is no field {name}{hint}")
     _log.warning("fields: the SDK does not know %s; it is written where the server sends it", name)
 
 

@@ -25,9 +25,13 @@ from carecloud_async.export.reading.since import FIELD, Since
 from carecloud_async.export.reading.sort_probe import SortProbe
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Strategy
+from carecloud_async.fixes import Fix
 from carecloud_async.paging.page_plan import PagePlan
 
 __all__ = ["ChangedScan", "deduplicator_since", "has_changes"]
+
+_ALL = Fix("leave {changed_since} out")
+_NO_ORDER = Fix("leave {sort_field} out")
 
 #: Sweeps through the changes before the whole list is read.
 _SWEEPS = 3
@@ -83,9 +87,9 @@ class ChangedScan:
             BadExportError: its records do not say when they changed, or it has a sort of the user's own.
         """
         if not has_changes(source):
-            raise BadExportError(f"changed_since: the records of {source.name} have no {FIELD}")
+            raise BadExportError(f"the records of {source.name} have no {FIELD}", fix=_ALL)
         if source.params.get("sort_field") is not None:
-            raise BadExportError("changed_since sorts by itself: leave sort_field out")
+            raise BadExportError("changes are read in the order of their time", fix=_NO_ORDER)
 
     async def read(self) -> None:
         """Read the changes.

@@ -19,6 +19,7 @@ from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error, full_disk_error
 from carecloud_async.export.reading.evidence import agreeing_bits
 from carecloud_async.export.reading.pages import Identity, RawPage
+from carecloud_async.fixes import RESTART
 from carecloud_async.runtime.durable_files import create_private, open_private
 from carecloud_async.runtime.threads import run_in_thread
 
@@ -131,7 +132,7 @@ def _failure(error: sqlite3.Error, path: Path | None) -> ExportError:
     if code == sqlite3.SQLITE_FULL:
         return full_disk_error(where)
     if code in _DAMAGED:
-        return ExportError(f"cannot resume: {where} is damaged; export with resume=False to begin anew")
+        return ExportError(f"cannot resume: {where} is damaged", fix=RESTART)
     return ExportError(f"{where}: the ids of records cannot be kept there: {error}")
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from carecloud_async.export.errors import BadExportError
+from carecloud_async.fixes import Fix
 from carecloud_async.project import Project
 
 __all__ = ["FIELD", "OVERLAP", "Since", "parse_last_change", "parse_since"]
@@ -77,7 +78,7 @@ def _moment(value: datetime, zone: ZoneInfo) -> datetime:
         try:
             return value.astimezone(UTC)
         except OverflowError:
-            raise BadExportError("changed_since is out of range") from None
+            raise BadExportError("the time is out of range", fix=Fix("correct {changed_since}")) from None
     early, late = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     try:
         moment = early.astimezone(UTC)
@@ -85,11 +86,11 @@ def _moment(value: datetime, zone: ZoneInfo) -> datetime:
             exists = moment.astimezone(zone).replace(tzinfo=None) == value
             problem = "happens twice" if exists else "does not exist"
             raise BadExportError(
-                f"changed_since {value.isoformat()} {problem} in {zone.key} (clocks change): add an offset, such as "
-                f"{early.isoformat()}"
+                f"{value.isoformat()} {problem} in {zone.key} (clocks change)",
+                fix=Fix(f"add an offset to {{changed_since}}, such as {early.isoformat()}"),
             )
     except OverflowError:
-        raise BadExportError("changed_since is out of range") from None
+        raise BadExportError("the time is out of range", fix=Fix("correct {changed_since}")) from None
     return moment
 
 

@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 from carecloud_async.errors import ExportError
 from carecloud_async.export.report import Counts
 from carecloud_async.export.source import foreign
+from carecloud_async.fixes import RESTART
 from carecloud_async.runtime.durable_files import read_private, replace_file
 
 __all__ = ["Checkpoint", "Position", "Strategy", "read_checkpoint", "read_durable", "write_durably"]
@@ -101,7 +102,7 @@ class Checkpoint:
         if self.version != _VERSION:
             problem = "was made by another version of this package"
         if problem is not None:
-            raise ExportError(f"cannot resume: {where} {problem}, or export with resume=False to begin again")
+            raise ExportError(f"cannot resume: {where} {problem}", fix=RESTART)
 
     def sealed(self, *, size: int, crc: int) -> Checkpoint:
         """Return it bound to the bytes on disk."""
@@ -119,7 +120,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        raise ExportError(f"cannot resume: {path} is damaged; export with resume=False to begin anew") from None
+        raise ExportError(f"cannot resume: {path} is damaged", fix=RESTART) from None
 
 
 def write_durably(path: Path, value: Any) -> None:

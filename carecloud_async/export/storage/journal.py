@@ -15,6 +15,7 @@ from pathlib import Path
 from carecloud_async.errors import ExportError
 from carecloud_async.export.storage.checkpoint import Checkpoint, write_durably
 from carecloud_async.export.storage.workspace import Workspace
+from carecloud_async.fixes import RESTART
 from carecloud_async.runtime.durable_files import create_private, open_private
 from carecloud_async.runtime.thread_yield import ThreadYielder
 
@@ -53,15 +54,15 @@ class Journal:
         try:
             file = open_private(records)
         except FileNotFoundError:
-            raise ExportError(f"cannot resume: {records} is gone; export with resume=False to begin anew") from None
+            raise ExportError(f"cannot resume: {records} is gone", fix=RESTART) from None
         except PermissionError as error:
-            raise ExportError(f"cannot resume: {error.strerror}; export with resume=False to begin anew") from error
+            raise ExportError(f"cannot resume: {error.strerror}", fix=RESTART) from error
         while left and (chunk := file.read(min(left, _CHUNK))):
             crc = zlib.crc32(chunk, crc)
             left -= len(chunk)
         if left or crc != checkpoint.crc:
             file.close()
-            raise ExportError(f"cannot resume: {records} was changed since; export with resume=False to begin anew")
+            raise ExportError(f"cannot resume: {records} was changed since", fix=RESTART)
         file.truncate(checkpoint.size)
         file.seek(checkpoint.size)
         self._file, self._size, self._crc = file, checkpoint.size, crc

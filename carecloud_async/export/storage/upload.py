@@ -7,6 +7,7 @@ from pathlib import Path
 from carecloud_async.errors import ExportError
 from carecloud_async.export.storage.target import Target
 from carecloud_async.export.storage.urls import storage_errors
+from carecloud_async.fixes import OVERWRITE
 
 __all__ = ["upload"]
 
@@ -23,7 +24,7 @@ def upload(file: Path, target: Target, *, overwrite: bool) -> None:
     with storage_errors(target.shown, target.secrets):
         taken = not _put(file, target, overwrite=overwrite)
     if taken:
-        raise ExportError(f"{target.shown} exists already: pass overwrite=True to replace it")
+        raise ExportError(f"{target.shown} exists already", fix=OVERWRITE)
 
 
 def _put(file: Path, target: Target, *, overwrite: bool) -> bool:

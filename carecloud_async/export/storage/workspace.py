@@ -19,6 +19,7 @@ from carecloud_async.export.errors import disk_error
 from carecloud_async.export.report import ExportReport
 from carecloud_async.export.storage.checkpoint import read_durable, write_durably
 from carecloud_async.export.storage.target import Target
+from carecloud_async.fixes import OVERWRITE
 from carecloud_async.runtime.durable_files import PRIVATE, claim_folder, sync_folder
 
 __all__ = ["Done", "Workspace"]
@@ -155,7 +156,7 @@ class Workspace:
             try:
                 os.link(file, path)
             except FileExistsError:
-                raise ExportError(f"{self._target.shown} exists already: pass overwrite=True to replace it") from None
+                raise ExportError(f"{self._target.shown} exists already", fix=OVERWRITE) from None
             except OSError:  # a file system without hard links
                 file.replace(path)
         sync_folder(path.parent)

@@ -1,0 +1,69 @@
+"""Fixes: what mends an error, as data that Python and the command word each in their own way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+_SETTING = re.compile(r"\{(\w+)\}")
+
+#: What Python calls a setting, where it is not its plain name.
+_PYTHON: Final = {
+    "all_fields": "with all fields",
+    "allow_http": "allow_http=True",
+    "auth": "auth=",
+    "credentials": "the credentials",
+    "no_resume": "with resume=False",
+    "overwrite": "overwrite=True",
+    "proxy": "proxy=",
+    "resume": "resume=True",
+    "verify": "verify=",
+}
+
+
+@frozen
+class Fix:
+    """A step that mends an error.
+
+    Attributes:
+        step: what to do, its settings in braces: `check {project_url} and {proxy}`.
+    """
+
+    step: str
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The names of the settings that mend it; none where the step changes no setting."""
+        return tuple(_SETTING.findall(self.step))
+
+    def worded(self, names: Mapping[str, str]) -> str:
+        """Return the step with each setting under the name that a mapping gives it, or else under its own."""
+        return _SETTING.sub(lambda found: names.get(found[1], found[1]), self.step)
+
+    def __str__(self) -> str:
+        return self.worded(_PYTHON)
+
+
+ADDRESS = Fix("check {project_url} and the network")
+CREDENTIALS = Fix("check {credentials}, {external_application_id} and {project_url}")
+IDS = Fix("check the ids")
+INTERFACE = Fix("ask the administrator for an application that may use this interface")
+PROXY = Fix("check {proxy} or HTTPS_PROXY")
+LOOK_FIRST = Fix("it may have happened, look before sending it again")
+NO_HOST = Fix("check {project_url} and {proxy}")
+NOT_THE_API = Fix("check that {project_url} is that of a CareCloud project; if it is, try again later")
+NOTHING_ANSWERS = Fix("check {project_url}, the port and the network")
+OVERWRITE = Fix("pass {overwrite} to replace it")
+PERMISSION = Fix("ask the administrator for the right")
+PRIVATE_CA = Fix("for a private CA set {verify} to its file")
+PROJECT_URL = Fix("check {project_url}")
+RESTART = Fix("export {no_resume} to begin again")
+RESUME = Fix("make room and go on with {resume}")
+SLOW_DOWN = Fix("try again later, with a lower {requests_per_second}")
+SMALLER_PAGES = Fix("try again, with a smaller {count} if pages are slow")
+TLS = Fix("check {project_url}, {proxy} and {verify}")
+TRY_LATER = Fix("try again later")
+VALUES = Fix("correct the values of the parameters in brackets")
