@@ -34,34 +34,36 @@ class Bucket:
 
 
 class FixedWindow:
-    """So many calls in each second of the server's clock."""
+    """So many calls in each window of so many seconds of the server's clock."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, seconds: float = 1.0) -> None:
         self.rate = rate
-        self._window: int | None = None
+        self._seconds = seconds
+        self._window: float | None = None
         self._count = 0
 
     def admit(self, now: float) -> bool:
         """See `Server.admit`."""
-        if int(now) != self._window:
-            self._window, self._count = int(now), 0
-        admitted = self._count < self.rate
+        if now // self._seconds != self._window:
+            self._window, self._count = now // self._seconds, 0
+        admitted = self._count < self.rate * self._seconds
         self._count += admitted
         return admitted
 
 
 class SlidingWindow:
-    """So many calls in any second."""
+    """So many calls in any window of so many seconds."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, seconds: float = 1.0) -> None:
         self.rate = rate
+        self._seconds = seconds
         self._served: deque[float] = deque()
 
     def admit(self, now: float) -> bool:
         """See `Server.admit`."""
-        while self._served and self._served[0] <= now - 1:
+        while self._served and self._served[0] <= now - self._seconds:
             self._served.popleft()
-        if len(self._served) >= self.rate:
+        if len(self._served) >= self.rate * self._seconds:
             return False
         self._served.append(now)
         return True

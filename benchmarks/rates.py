@@ -1,4 +1,4 @@
-"""`python -m benchmarks.rates`: how soon, and at which cost in refusals, an untold rate limit is found.
+"""`python -m benchmarks.rates`: how soon, and at which cost in refusals, an unknown rate limit is found.
 
 Jobs of 600 calls from cold, without a `Retry-After`, are simulated (see `benchmarks.rate_simulation`) on servers of
 every kind. The served share is the calls served per second, from the first that is sent to the last answer, by the
@@ -16,6 +16,7 @@ from attrs import frozen
 from benchmarks.rate_servers import Bucket, FixedWindow, Server, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation
 from carecloud_async import RateLimit
+from carecloud_async.rate_limits.model import SLOWEST, RateModel
 
 SERVERS: dict[str, Callable[[float], Server]] = {
     "bucket of 1": lambda rate: Bucket(rate, 1),
@@ -24,11 +25,18 @@ SERVERS: dict[str, Callable[[float], Server]] = {
     "fixed window": FixedWindow,
     "sliding window": SlidingWindow,
 }
+#: Windows of ten seconds, of which a cold client learns nothing within 600 calls.
+LONG_WINDOWS: dict[str, Callable[[float], Server]] = {
+    "fixed window of 10 s": lambda rate: FixedWindow(rate, 10.0),
+    "sliding window of 10 s": lambda rate: SlidingWindow(rate, 10.0),
+}
 LIMITS = (5, 10, 40, 200)
 LATENCIES = (0.005, 0.03, 0.1)
 CALLERS = (8, 20, 100)
 REQUESTS = 600
-LEAST_SERVED, MOST_REFUSED = 0.85, 0.05
+LEAST_SERVED, MOST_REFUSED = 0.8, 0.05
+#: Part refused at most of many callers, all of which may be under way at the first refusal, and of slow servers.
+MOST_REFUSED_OF_MANY = 0.1
 
 
 @frozen(kw_only=True)
@@ -55,7 +63,9 @@ class Finding:
     @property
     def margin(self) -> float:
         """How far it is inside both bounds, as a part of what they leave; below zero where it breaks one."""
-        return min((self.served - LEAST_SERVED) / (1 - LEAST_SERVED), (MOST_REFUSED - self.refused) / MOST_REFUSED)
+        many = self.case.callers > 20 or self.case.limit <= 10
+        most = MOST_REFUSED_OF_MANY if many else MOST_REFUSED
+        return min((self.served - LEAST_SERVED) / (1 - LEAST_SERVED), (most - self.refused) / most)
 
 
 def cases(
@@ -78,6 +88,55 @@ def find(case: Case) -> Finding:
     outcome = simulation.run(requests=REQUESTS)
     most = min(case.limit, case.callers / case.latency)
     return Finding(case=case, served=outcome.rate / most, refused=outcome.share_refused, lost=outcome.lost)
+
+
+@frozen(kw_only=True)
+class Belief:
+    """What a client believes of the limit in the beginning.
+
+    Attributes:
+        part: the rate of its calls, as a part of the limit.
+        grown: seconds for which it has grown since the last refusal.
+        served: calls counted since then.
+        waiting: whether its calls are refused at this moment.
+    """
+
+    part: float
+    grown: float = 0.0
+    served: float = 0.0
+    waiting: bool = False
+
+    def model(self, limit: float, now: float) -> RateModel:
+        """Return the state of a client that believes this."""
+        grown = RateModel(limit=1e6).rate(self.grown) / 1e6
+        return RateModel(
+            limit=max(self.part * limit / grown, SLOWEST),
+            grown_from=now - self.grown,
+            since=now - self.grown,
+            served=self.served,
+            waiting=self.waiting,
+            refused=now if self.waiting else now - self.grown,
+            refused_rate=max(self.part * limit, SLOWEST),
+            learnt=now - self.grown,
+        )
+
+
+def recover(case: Case, belief: Belief, *, seconds: float = 20.0) -> Finding:
+    """Simulate a client that believes something; return what it comes to from the tenth second on.
+
+    Where windows are of ten seconds it is given three of them.
+    """
+    settled = 30.0 if case.server in LONG_WINDOWS else 10.0
+    server = (SERVERS | LONG_WINDOWS)[case.server](case.limit)
+    callers = Callers(number=case.callers, latency=case.latency, jitter=case.jitter)
+    simulation = Simulation(server, RateLimit.adaptive(), callers, seed=case.seed)
+    pace = simulation.limiter.pace  # type: ignore[attr-defined]  (the limiter of one client has one)
+    pace.model = belief.model(case.limit, simulation.clock.now)
+    outcome = simulation.run(seconds=settled + seconds)
+    served, refused = (sum(settled <= at for at in times) for times in (outcome.served, outcome.refused))
+    most = min(case.limit, case.callers / case.latency)
+    share = refused / max(served + refused, 1)
+    return Finding(case=case, served=served / seconds / most, refused=share, lost=outcome.lost)
 
 
 def table(findings: Iterable[Finding]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from carecloud_async.calls.rate_limit import RateLimit, RateLimiter
+from carecloud_async.rate_limits.rate_limit import RateLimit, RateLimiter
 
 #: A customer as JSON, in bytes.
 RECORD_BYTES = 1300

@@ -20,8 +20,6 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.bulk.errors import BulkWriteError as BulkWriteError
     from carecloud_async.bulk.report import BulkWriteReport as BulkWriteReport
     from carecloud_async.calls.events import *
-    from carecloud_async.calls.rate_limit import *
-    from carecloud_async.calls.redis_rate_limit import *
     from carecloud_async.calls.response_cache import *
     from carecloud_async.calls.retry import *
     from carecloud_async.client import *
@@ -46,6 +44,8 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.models.user import UserLogin as UserLogin
     from carecloud_async.paging.iterators import *
     from carecloud_async.project import *
+    from carecloud_async.rate_limits.rate_limit import *
+    from carecloud_async.rate_limits.redis_rate_limit import *
 
 #: The names that users import, by the module that each lives in. It loads on first use: `import carecloud_async` costs
 #: nothing, and tools that only look the package up (pytest for its plugin, the command for its help) need no client.
@@ -62,8 +62,6 @@ _NAMES: Final = {
     "bulk.errors": "BulkWriteError",
     "bulk.report": "BulkWriteReport",
     "calls.events": "CallRecord",
-    "calls.rate_limit": "RateLimit",
-    "calls.redis_rate_limit": "RedisRateLimit",
     "calls.response_cache": "ResponseCache",
     "calls.retry": "RetryPolicy",
     "client": "CareCloud",
@@ -94,6 +92,8 @@ _NAMES: Final = {
     "models.user": "AuthenticationToken User UserLogin",
     "paging.iterators": "Page",
     "project": "Interface Project",
+    "rate_limits.rate_limit": "RateLimit",
+    "rate_limits.redis_rate_limit": "RedisRateLimit",
 }
 
 _HOMES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}

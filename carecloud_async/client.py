@@ -23,7 +23,6 @@ from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
 from carecloud_async.calls.login import ManagerFactory
-from carecloud_async.calls.rate_limit import RateLimit, RateLimitPolicy, build_limiter
 from carecloud_async.calls.response_cache import AnswerStore, ResponseCache
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy
 from carecloud_async.config import (
@@ -42,6 +41,7 @@ from carecloud_async.http.client import build_http_client
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.lookup.any_call import AnyCall
 from carecloud_async.project import Interface, Project
+from carecloud_async.rate_limits.rate_limit import RateLimit, RateLimitPolicy, build_limiter
 from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.event_loops import LoopGuard

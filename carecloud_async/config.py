@@ -13,12 +13,12 @@ from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.token import RenewalWindows
 from carecloud_async.calls.events import OnCall, Telemetry
-from carecloud_async.calls.rate_limit import RateLimitPolicy
 from carecloud_async.calls.response_cache import ResponseCache
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
+from carecloud_async.rate_limits.rate_limit import RateLimitPolicy
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import expected
 

@@ -13,7 +13,6 @@ import anyio
 from attrs import define, field, frozen
 
 from carecloud_async.calls.events import CallObserver
-from carecloud_async.calls.rate_limit import Limiter
 from carecloud_async.calls.response_cache import AnswerStore
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy, check_policy
 from carecloud_async.calls.running_calls import RunningCalls
@@ -21,6 +20,7 @@ from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 from carecloud_async.http.client import HttpClient
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Project, check_language
+from carecloud_async.rate_limits.rate_limit import Limiter
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.cooperation import CooperativeScheduler
 from carecloud_async.runtime.event_loops import LoopGuard

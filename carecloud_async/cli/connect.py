@@ -13,11 +13,11 @@ import typer
 from attrs import frozen
 
 from carecloud_async.auth.enterprise import EnterpriseCredentials
-from carecloud_async.calls.rate_limit import AdaptiveRateLimit, RateLimit
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli.failures import MissingExtraError, UsageError
 from carecloud_async.client import CareCloud
 from carecloud_async.http.timeout import Timeout
+from carecloud_async.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
 
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox

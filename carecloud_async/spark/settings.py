@@ -12,12 +12,12 @@ from attrs import field, frozen
 from carecloud_async.auth.enterprise import EnterpriseCredentials
 from carecloud_async.calls.filters import Kind
 from carecloud_async.calls.operation import PAGING, Operation
-from carecloud_async.calls.rate_limit import RateLimit
 from carecloud_async.client import CareCloud
 from carecloud_async.config import ClientSettings
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_list, open_list
+from carecloud_async.rate_limits.rate_limit import RateLimit
 from carecloud_async.runtime.suggestions import did_you_mean
 
 __all__ = ["ReadSettings", "connect"]
@@ -107,7 +107,7 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
         url = os.environ.get("CARECLOUD_REDIS_URL", "").strip()
         if url:
             from carecloud_async.auth.stores.redis import RedisTokenStore  # an extra
-            from carecloud_async.calls.redis_rate_limit import RedisRateLimit
+            from carecloud_async.rate_limits.redis_rate_limit import RedisRateLimit
 
             settings["rate_limit"] = RedisRateLimit(url, requests_per_second=told)
             store = RedisTokenStore(url)

@@ -13,7 +13,7 @@ NOT_WITH_THE_NAMES = {
     "carecloud_async.auth.device",
     "carecloud_async.auth.stores.file",
     "carecloud_async.auth.stores.redis",
-    "carecloud_async.calls.redis_rate_limit",
+    "carecloud_async.rate_limits.redis_rate_limit",
     "carecloud_async.codec.tolerant.records",
     "carecloud_async.export",
     "carecloud_async.models.customer_input",

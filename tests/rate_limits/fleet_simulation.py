@@ -8,14 +8,16 @@ from redis import Redis
 
 from benchmarks.rate_simulation import Outcome
 from benchmarks.virtual_time import VirtualLoop
-from carecloud_async import RedisRateLimit
-from carecloud_async.calls.redis_rate_limit import SharedRateLimiter
 from carecloud_async.calls.retry import Failure, FailureKind, RetryPolicy
 from carecloud_async.errors import RateLimitError
+from carecloud_async.rate_limits.shared_limiter import SharedRateLimiter
+from carecloud_async.rate_limits.shared_script import SCRIPT
 
 #: Seconds by which a timer is late at most, and those of a round trip to Redis.
 LATE = 0.001
 ROUND_TRIP = 0.0006
+#: What Redis's clock shows when the virtual one is at zero (seconds).
+EPOCH = 1.7e9
 
 
 class LateClock(LoopClock):
@@ -29,61 +31,37 @@ class LateClock(LoopClock):
         await super().sleep(seconds + self._random.random() * LATE)
 
 
-class VirtualRedis:
-    """What a limiter needs of redis-py's asyncio client; Redis is told the virtual time as a last key."""
-
-    def __init__(self, redis, loop):
-        self._redis = redis
-        self._loop = loop
-        self._pipeline = None
-
-    def register_script(self, script):
-        run = self._redis.register_script(script.replace("redis.call('TIME')", "{KEYS[#KEYS], '0'}"))
-
-        async def call(keys, arguments):
-            await asyncio.sleep(ROUND_TRIP / 2)
-            result = run([*keys, f"{self._loop.now:.6f}"], arguments)
-            await asyncio.sleep(ROUND_TRIP / 2)
-            return result
-
-        return call
-
-    def pipeline(self, *, transaction):
-        self._pipeline = self._redis.pipeline(transaction=transaction)
-        return self
-
-    def hgetall(self, key):
-        self._pipeline.hgetall(key)
-        return self
-
-    def zrange(self, *arguments, **options):
-        self._pipeline.zrange(*arguments, **options)
-        return self
-
-    def time(self):
-        return self
-
-    async def execute(self):
-        pipeline = self._pipeline
-        await asyncio.sleep(ROUND_TRIP / 2)
-        now = self._loop.now
-        result = [*pipeline.execute(), (int(now), int(now % 1 * 1e6))]
-        await asyncio.sleep(ROUND_TRIP / 2)
-        return result
-
-
 class VirtualLimiter(SharedRateLimiter):
-    """The limiter of a process, with a Redis of virtual time."""
+    """The limiter of a process; Redis is told the virtual time as a last argument, and can be slow."""
 
-    def __init__(self, redis, *arguments, **options):
+    def __init__(self, redis, loop, *arguments, round_trip=ROUND_TRIP, **options):
         super().__init__(*arguments, **options)
-        self._redis = redis
+        self._script = redis.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[#ARGV], '0'}"))
+        self._loop = loop
+        self.round_trip = round_trip
+        self.step = 0.0
 
-    async def _run(self, work):
-        return await work(self._redis)
+    async def _run(self, arguments):
+        await asyncio.sleep(self.round_trip / 2)
+        answer = self._script(self._keys, [*arguments, f"{EPOCH + self._loop.now + self.step:.6f}"])
+        await asyncio.sleep(self.round_trip / 2)
+        return answer
 
 
-def simulate_fleet(url, prefix, server, *, callers, requests, latency=0.03, seed=1):
+def simulate_fleet(
+    url,
+    prefix,
+    server,
+    *,
+    callers,
+    requests,
+    latency=0.03,
+    seed=1,
+    configured=None,
+    round_trip=ROUND_TRIP,
+    seconds=1e9,
+    events=None,
+):
     """Let processes with so many callers each call until so many calls were served.
 
     Args:
@@ -94,11 +72,14 @@ def simulate_fleet(url, prefix, server, *, callers, requests, latency=0.03, seed
         requests: the number of served calls.
         latency: seconds from sending a call to its answer.
         seed: of everything that is random.
+        configured: calls per second, if they are configured.
+        round_trip: seconds from asking Redis to its answer.
+        seconds: it ends after so many, too.
+        events: what happens, by the time at which: functions of the Redis and the limiters.
     """
     loop = VirtualLoop()
     start = loop.now
     outcome = Outcome()
-    limit = RedisRateLimit(url, prefix=prefix)
     retry = RetryPolicy()
 
     async def call(limiter, clock, random, attempts):
@@ -123,7 +104,7 @@ def simulate_fleet(url, prefix, server, *, callers, requests, latency=0.03, seed
 
     async def work(limiter, clock, random):
         attempts = 0
-        while len(outcome.served) < requests:
+        while len(outcome.served) < requests and loop.now - start < seconds:
             attempts = await call(limiter, clock, random, attempts)
         done.set()
 
@@ -132,9 +113,22 @@ def simulate_fleet(url, prefix, server, *, callers, requests, latency=0.03, seed
         for number, size in enumerate(callers):
             random = Random(100 * seed + number)
             clock = LateClock(loop, random)
-            virtual = VirtualRedis(redis, loop)
-            limiters.append(VirtualLimiter(virtual, limit, origin="https://x.example", clock=clock, random=random))
+            limiters.append(
+                VirtualLimiter(
+                    redis,
+                    loop,
+                    url,
+                    key=f"{prefix}rate:https://x.example",
+                    configured=configured,
+                    clock=clock,
+                    random=random,
+                    round_trip=round_trip,
+                )
+            )
             tasks += [asyncio.ensure_future(work(limiters[-1], clock, random)) for _ in range(size)]
+        for moment, event in (events or {}).items():
+            loop.call_at(start + moment, event, redis, limiters)
+        loop.call_at(start + seconds, done.set)
         await done.wait()
         for task in tasks:
             task.cancel()

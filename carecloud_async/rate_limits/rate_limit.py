@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 import anyio
 from attrs import field, frozen
 
-from carecloud_async.calls.pacing import AdaptivePace, FixedPace, Pacer
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import number, quoted
 
@@ -47,7 +47,7 @@ class RateLimit:
 
     def pace(self, clock: Clock) -> Pacer:
         """See `RateLimitPolicy.pace`."""
-        return FixedPace(self.requests_per_second, clock=clock)
+        return ConfiguredPace(self.requests_per_second, clock=clock)
 
     @staticmethod
     def adaptive() -> AdaptiveRateLimit:
@@ -143,7 +143,7 @@ class RateLimiter:
                 "rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not "
                 f"{quoted(limit)}"
             )
-        self._pace = None if limit is None else limit.pace(clock)
+        self.pace = None if limit is None else limit.pace(clock)
         self._clock = clock
         self._queue: anyio.Lock | None = None
         self._sleeping: anyio.CancelScope | None = None
@@ -153,16 +153,16 @@ class RateLimiter:
     @property
     def rate(self) -> float | None:
         """Calls per second at this moment, for metrics; `None` while unlimited, and where the pacer does not say."""
-        rate = getattr(self._pace, "rate", None)
+        rate = getattr(self.pace, "rate", None)
         return rate if isinstance(rate, int | float) else None
 
     def delay(self) -> float:
         """Return the seconds until the next call may leave, apart from the queue; zero for now."""
-        return 0.0 if self._pace is None else max(self._pace.delay(), 0.0)
+        return 0.0 if self.pace is None else max(self.pace.delay(), 0.0)
 
     def try_acquire(self) -> int | None:
         """Return a ticket if there is no need to wait, else `None`. Nearly all calls pass here, without awaiting."""
-        pace = self._pace
+        pace = self.pace
         if pace is None:
             return 0
         if (self._queue is not None and self._queue.locked()) or pace.delay() > 0:
@@ -179,7 +179,7 @@ class RateLimiter:
         Returns:
             The ticket, or `None` as soon as it is certain that `seconds` are not enough.
         """
-        pace = self._pace
+        pace = self.pace
         if pace is None:
             return 0
         until = self._clock.monotonic() + seconds
@@ -214,7 +214,7 @@ class RateLimiter:
 
     def on_success(self, ticket: int) -> None:
         """Note that a call was answered, and not with 429."""
-        pace = self._pace
+        pace = self.pace
         if pace is not None:
             pace.on_success(ticket)
             if self._sleeping is not None and not self._ahead and pace.delay() <= 0:
@@ -225,9 +225,9 @@ class RateLimiter:
 
         A wait longer than `MAX_IMPOSED` is not imposed on all: each call decides by its own policy.
         """
-        if self._pace is not None:
+        if self.pace is not None:
             imposed = retry_after if retry_after is not None and retry_after <= MAX_IMPOSED else None
-            self._pace.on_throttled(ticket, retry_after=imposed)
+            self.pace.on_throttled(ticket, retry_after=imposed)
 
     async def aclose(self) -> None:
         """Do nothing: it holds nothing open."""

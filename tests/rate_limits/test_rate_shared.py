@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit, RedisRateLimit
-from carecloud_async.calls.rate_limit import RateLimiter, build_limiter
+from carecloud_async.rate_limits.rate_limit import RateLimiter, build_limiter
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
 

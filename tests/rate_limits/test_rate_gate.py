@@ -6,9 +6,8 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit
-from carecloud_async.calls.rate_limit import MAX_IMPOSED, RateLimiter
-from carecloud_async.calls.rate_search import LONGEST_PAUSE, PROBE_SECONDS, SHORTEST_PAUSE, WINDOW_PAUSE
-from carecloud_async.calls.slow_start import ANSWERS, CALLS, FIRST_CALLS, UNANSWERED_SECONDS
+from carecloud_async.rate_limits.model import FIRST_CALLS, LONGEST_PAUSE, SECOND, SHORTEST_PAUSE
+from carecloud_async.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
 
@@ -54,38 +53,37 @@ def test_the_free_way_does_not_await():
 
 
 def test_a_cold_start_lets_few_calls_be_under_way():
-    """Before anything is known the server gets a few calls at once, then more with each answer."""
+    """Before anything is known the server gets ten calls at once, then one more with every tenth answer."""
     gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
     under_way = []
     most = []
-    for _ in range(ANSWERS):
+    for _ in range(FIRST_CALLS**2):
         while (ticket := gate.try_acquire()) is not None:
             under_way.append(ticket)
         most.append(len(under_way))
         gate.on_success(under_way.pop(0))
     assert most[0] == FIRST_CALLS
     assert most == sorted(most)
-    assert CALLS <= most[100] < 2 * CALLS
-    assert all(number <= CALLS + 1 + answers / 20 for answers, number in enumerate(most))
+    assert most[-1] == 2 * FIRST_CALLS
 
 
 def test_a_warm_client_is_free():
-    """Once so many calls were answered and none refused, nothing is held back, whatever the number under way."""
+    """After a thousand answers without a refusal nothing is held back, whatever the number under way."""
     gate = RateLimiter(RateLimit.adaptive(), clock=StillClock())
-    for _ in range(ANSWERS):
+    for _ in range(1000):
         gate.on_success(gate.try_acquire())
     assert None not in [gate.try_acquire() for _ in range(1000)]
 
 
 async def test_answers_that_never_come_hold_nobody_back():
-    """A call that was cancelled, or whose answer takes long, counts for a quarter of a second only."""
+    """A call that was cancelled, or whose answer takes long, counts for a second only."""
     clock = StillClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     while gate.try_acquire() is not None:
         pass
     before = clock.now
     await enter(gate)
-    assert clock.now - before == pytest.approx(UNANSWERED_SECONDS, abs=0.02)
+    assert clock.now - before == pytest.approx(SECOND, abs=0.02)
 
 
 async def test_an_answer_wakes_whoever_waits_for_room():
@@ -204,12 +202,11 @@ async def test_a_limit_that_is_searched_pauses_shortly_at_first():
         gate.on_throttled(await enter(gate), retry_after=None)
         pauses.append(clock.now - before)
     assert sum(pauses[:5]) < 1
-    assert max(pauses[:5]) <= WINDOW_PAUSE + 0.01
     assert pauses[-1] == pytest.approx(LONGEST_PAUSE)
 
 
 async def test_one_call_goes_ahead_after_a_pause():
-    """Whoever else wants to pass waits for the probe's answer, and passes soon after it, or soon without it."""
+    """The others wait for the answer to that call, and pass soon after it; without it another one goes ahead later."""
     clock = StillClock()
     gate = RateLimiter(RateLimit.adaptive(), clock=clock)
     for _ in range(20):
@@ -222,10 +219,10 @@ async def test_one_call_goes_ahead_after_a_pause():
     await enter(gate)
     assert clock.now - answered < 0.2
     gate.on_throttled(await enter(gate), retry_after=None)
-    await enter(gate)  # a probe whose answer never comes
+    await enter(gate)
     lost = clock.now
     await enter(gate)
-    assert PROBE_SECONDS <= clock.now - lost < PROBE_SECONDS + 0.2
+    assert 0 < clock.now - lost < 0.2
 
 
 async def test_refusals_of_one_flight_count_once():
@@ -240,15 +237,17 @@ async def test_refusals_of_one_flight_count_once():
     assert clock.now - before == pytest.approx(SHORTEST_PAUSE, abs=0.001)
 
 
-@pytest.mark.parametrize(("asked", "pause"), [(0.0, 0.0), (3.0, 3.0), (MAX_IMPOSED, MAX_IMPOSED), (36_000.0, 1.0)])
-async def test_retry_after_is_everyones_pause_unless_it_is_absurd(asked, pause):
-    """Ten hours are the refused call's own business: others must be able to learn of them."""
+@pytest.mark.parametrize("limit", [RateLimit(requests_per_second=1000), RateLimit.adaptive()])
+@pytest.mark.parametrize(("asked", "pause"), [(0.2, 0.2), (3.0, 3.0), (MAX_IMPOSED, MAX_IMPOSED), (36_000.0, 1.0)])
+async def test_retry_after_pauses_all_calls_unless_it_is_absurd(asked, pause, limit):
+    """Ten hours are the refused call's own business: the others go on within a second."""
     clock = StillClock()
-    gate = RateLimiter(RateLimit(requests_per_second=1000), clock=clock)
+    gate = RateLimiter(limit, clock=clock)
     gate.on_throttled(await enter(gate), retry_after=asked)
     before = clock.now
     await enter(gate)
-    assert clock.now - before == pytest.approx(pause, abs=0.01)
+    waited = clock.now - before
+    assert waited == pytest.approx(pause, abs=0.01) if asked <= MAX_IMPOSED else 0 < waited <= pause + 0.01
 
 
 async def test_logins_do_not_queue():

@@ -1,0 +1,215 @@
+"""Pacers say when the next call may leave: at a configured rate, or at the rate that the server turns out to allow."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Protocol
+
+from carecloud_async.rate_limits.model import BETA, FIRST_CALLS, LONGEST_PAUSE, SECOND, SLOWEST, K, RateModel
+from carecloud_async.runtime.clock import Clock
+
+#: Seconds of a configured rate that may be caught up at once: a late wake-up must not slow the calls down.
+CATCH_UP_SECONDS = 0.1
+#: How often the first in the queue looks whether an answer has come (seconds), and what a timer may be late.
+POLL_SECONDS = 0.01
+
+
+class Pacer(Protocol):
+    """Decides when the next call may leave. Tickets grow from call to call: microseconds of the monotonic clock."""
+
+    @property
+    def rate(self) -> float | None:
+        """Calls per second at this moment; `None` while unlimited."""
+        ...
+
+    def delay(self) -> float:
+        """Return the seconds until the next call may leave, or until it is worth asking again; zero or less is now."""
+        ...
+
+    def take(self, ticket: int) -> None:
+        """Note that a call leaves."""
+        ...
+
+    def on_success(self, ticket: int) -> None:
+        """Note that a call was answered, and not with 429."""
+        ...
+
+    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
+        """Note a 429: all calls pause, and the rate drops, once for those that were under way together.
+
+        Args:
+            ticket: the call.
+            retry_after: seconds for which the server asks all to wait, if it does.
+        """
+        ...
+
+
+class ConfiguredPace:
+    """A fixed number of calls per second, evenly spread.
+
+    Args:
+        rate: that number.
+        clock: the clock.
+        paused: seconds for which all calls pause in the beginning.
+
+    Attributes:
+        rate: that number.
+    """
+
+    def __init__(self, rate: float, *, clock: Clock, paused: float = 0.0) -> None:
+        self.rate: float | None = rate
+        self._interval = 1 / rate
+        self._clock = clock
+        self._next = clock.monotonic()
+        self._paused_until = self._next + paused
+        self._pause = 0.0
+        self._throttled_at = -1.0
+
+    def delay(self) -> float:
+        """See `Pacer.delay`."""
+        return max(self._next, self._paused_until) - self._clock.monotonic()
+
+    def take(self, ticket: int) -> None:  # noqa: ARG002  (all calls are alike here)
+        """See `Pacer.take`."""
+        self._next = max(self._next, self._paused_until, self._clock.monotonic() - CATCH_UP_SECONDS) + self._interval
+
+    def on_success(self, ticket: int) -> None:
+        """See `Pacer.on_success`; the configured rate stays."""
+        if self._pause and sent_at(ticket) > self._throttled_at:
+            self._pause = 0.0
+
+    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
+        """See `Pacer.on_throttled`; the configured rate stays."""
+        now = self._clock.monotonic()
+        if sent_at(ticket) > self._throttled_at:
+            self._throttled_at = now
+            self._pause = min(2 * self._pause or SECOND, LONGEST_PAUSE)
+        pause = self._pause if retry_after is None else retry_after
+        self._paused_until = max(self._paused_until, now + pause)
+
+
+class SlowStart:
+    """The calls under way from a cold start; times are readings of one monotonic clock.
+
+    All that are under way at the first refusal may be refused too, so they are few: `FIRST_CALLS`, and one more with
+    each so many answers. They leave spread over a round trip (RFC 9002, 7.7), not all at once.
+
+    Attributes:
+        latency: seconds from sending a call to its answer, on the average.
+    """
+
+    def __init__(self) -> None:
+        self.latency = 0.0
+        self._answers = 0
+        self._next = 0.0
+        self._under_way: dict[int, float] = {}
+
+    def delay(self, now: float, *, answers: float = 0.0, members: int = 1) -> float:
+        """Return the seconds after which to look again; zero or less if a call may leave now.
+
+        Args:
+            now: the time.
+            answers: answers that other processes had.
+            members: the number of processes that share what may be under way.
+        """
+        answers = max(self._answers, answers)
+        if answers >= FIRST_CALLS**3:
+            self._under_way.clear()
+            return 0.0
+        under_way, room = self._under_way, (FIRST_CALLS + answers / FIRST_CALLS) / members
+        if len(under_way) < room:
+            return self._next - now
+        while under_way and now - (oldest := next(iter(under_way.items())))[1] >= SECOND:
+            del under_way[oldest[0]]
+        return POLL_SECONDS if len(under_way) >= room else 0.0
+
+    def on_sent(self, ticket: int, now: float) -> float:
+        """Note that a call leaves; return the seconds since it could have."""
+        idle = max(now - self._next, 0.0) if self._next else 0.0
+        self._under_way[ticket] = now
+        room = FIRST_CALLS + self._answers / FIRST_CALLS
+        self._next = max(now, self._next) + self.latency * BETA / room
+        return idle
+
+    def on_answer(self, ticket: int, now: float, *, served: bool) -> None:
+        """Note that a call was answered."""
+        self._under_way.pop(ticket, None)
+        if served:
+            self._answers += 1
+            self.latency += (now - sent_at(ticket) - self.latency) / (8 if self.latency else 1)
+
+
+class AdaptivePace:
+    """A pace that finds the server's limit; see `RateModel`.
+
+    Args:
+        clock: the clock.
+        most: the rate to begin with and never to exceed, in calls per second; none if left out.
+        paused: seconds for which all calls pause in the beginning.
+    """
+
+    def __init__(self, *, clock: Clock, most: float | None = None, paused: float = 0.0) -> None:
+        self._clock = clock
+        self._most = most
+        now = clock.monotonic()
+        self.model = RateModel(limit=most, grown_from=now - K, since=now)
+        self._slow_start = SlowStart()
+        self._next = self._last = now
+        self._paused_until = now + paused
+
+    @property
+    def rate(self) -> float | None:
+        """Calls per second at this moment; `None` while unlimited."""
+        if self.model.limit is None:
+            return SLOWEST if self.model.waiting else None
+        return self._rate(self._clock.monotonic())
+
+    def delay(self) -> float:
+        """See `Pacer.delay`."""
+        now = self._clock.monotonic()
+        if self.model.limit is None and not self.model.waiting:
+            return self._slow_start.delay(now)
+        return max(self._next, self._paused_until) - now
+
+    def take(self, ticket: int) -> None:
+        """See `Pacer.take`."""
+        model, now = self.model, self._clock.monotonic()
+        self._last = now
+        idle = max(now - max(self._next, self._paused_until), 0.0)
+        if model.waiting:
+            model.since += idle  # the refused calls wait by themselves, so that none was there to probe
+            self._next = now + model.next_pause()
+        elif model.limit is None:
+            model.on_idle(self._slow_start.on_sent(ticket, now), now)
+            self._next = now
+        else:
+            if idle > POLL_SECONDS:
+                model.on_idle(idle, now)
+                self._next = now
+            self._next = max(self._next, self._paused_until) + 1 / self._rate(now)
+
+    def on_success(self, ticket: int) -> None:
+        """See `Pacer.on_success`."""
+        model, now = self.model, self._clock.monotonic()
+        self._slow_start.on_answer(ticket, now, served=True)
+        was_waiting = model.waiting
+        model.on_success(sent_at(ticket), now, latency=self._slow_start.latency)
+        if was_waiting and not model.waiting:
+            self._next = max(now, self._last + 1 / self._rate(now))
+
+    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
+        """See `Pacer.on_throttled`."""
+        now = self._clock.monotonic()
+        self._slow_start.on_answer(ticket, now, served=False)
+        if self.model.on_throttled(sent_at(ticket), now, asked=retry_after or 0.0):
+            self._next = now + self.model.next_pause()
+        if retry_after is not None:
+            self._paused_until = max(self._paused_until, now + retry_after)
+
+    def _rate(self, now: float) -> float:
+        return min(self.model.rate(now), self._most or inf)
+
+
+def sent_at(ticket: int) -> float:
+    """Return the time at which the call of a ticket left, by the monotonic clock."""
+    return ticket / 1e6

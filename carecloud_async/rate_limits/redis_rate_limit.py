@@ -1,0 +1,63 @@
+"""`RedisRateLimit`: one rate limit and one pause for all processes and hosts that name the same Redis and project."""
+
+from __future__ import annotations
+
+from random import Random
+
+from attrs import field, frozen
+from attrs.validators import optional
+
+from carecloud_async.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer
+from carecloud_async.rate_limits.shared_limiter import NAME, TIMEOUT_SECONDS, SharedRateLimiter
+from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.redis_connections import own_clients
+from carecloud_async.runtime.validators import number
+
+__all__ = ["RedisRateLimit"]
+
+
+@frozen
+class RedisRateLimit:
+    """A rate limit that processes share through Redis; asyncio only. Needs the extra `redis`.
+
+    All clients that name the same Redis, prefix and project share one rate and one pause after a 429. The rate is found
+    by all of them together unless it is configured. While Redis is away there is one warning, and each process goes on
+    with its part.
+
+    Attributes:
+        url: `redis://:password@host:6379/0`, `rediss://…` or `unix://…`.
+        requests_per_second: the most calls that leave per second, of all processes together; the server's own limit is
+            searched for if left out.
+        prefix: what the names of all keys begin with.
+
+    Raises:
+        ConfigurationError: redis-py is not installed, the URL cannot be read, or it is used on trio.
+    """
+
+    url: str = field(repr=False)
+    requests_per_second: float | None = field(default=None, kw_only=True, validator=optional(number()))
+    prefix: str = field(default="carecloud:", kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        own_clients(self.url, timeout=TIMEOUT_SECONDS, owner=NAME)
+
+    def pace(self, clock: Clock) -> Pacer:
+        """Return the pace of one client alone."""
+        rate = self.requests_per_second
+        return AdaptivePace(clock=clock) if rate is None else ConfiguredPace(rate, clock=clock)
+
+    def limiter(self, *, origin: str, clock: Clock, random: Random) -> SharedRateLimiter:
+        """Return the limiter of one client.
+
+        Args:
+            origin: the project's origin; clients of one project share a rate.
+            clock: the clock.
+            random: the source of randomness.
+        """
+        return SharedRateLimiter(
+            self.url,
+            key=f"{self.prefix}rate:{origin}",
+            configured=self.requests_per_second,
+            clock=clock,
+            random=random,
+        )

@@ -1,0 +1,146 @@
+"""How an unknown limit is found in simulated time: from cold, and from whatever was believed."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from thorough import examples
+
+from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
+from benchmarks.rate_simulation import Callers, Simulation
+from benchmarks.rates import LONG_WINDOWS, SERVERS, Belief, Case, cases, find, recover, summary, table
+from carecloud_async import RateLimit
+
+#: A bucket of 1 refuses whatever comes before its turn, be it by a thousandth of a second.
+SPACED = "bucket of 1"
+beliefs = st.builds(
+    Belief,
+    part=st.floats(-2, 2).map(lambda power: 10**power),
+    grown=st.floats(0, 8),
+    served=st.floats(0, 2000),
+    waiting=st.booleans(),
+)
+
+
+def servers(names, limits):
+    return st.builds(
+        Case,
+        server=st.sampled_from(names),
+        limit=st.sampled_from(limits),
+        latency=st.floats(0.005, 0.1),
+        callers=st.integers(4, 100),
+        jitter=st.just(0.1),
+        seed=st.integers(1, 1000),
+    )
+
+
+@pytest.mark.parametrize("server", [name for name in SERVERS if name != SPACED])
+def test_a_short_job_from_cold_finds_the_limit(server):
+    """600 calls get 0.75 of the limit and 8 % are refused at most, 12 % where 100 call: nearly all get 0.8 at 5 %."""
+    findings = [find(case) for case in cases(limits=(10, 40, 200)) if case.server == server]
+    assert [found for found in findings if found.served < 0.75 or found.refused > 0.12] == []
+    assert [found for found in findings if found.case.callers < 100 and found.refused > 0.08] == []
+    assert sum(found.margin < 0 for found in findings) <= len(findings) / 9
+    assert sum(found.lost for found in findings) == 0
+
+
+@pytest.mark.parametrize("limit", [10, 40])
+def test_a_bucket_of_one_is_neither_given_up_nor_drowned(limit):
+    """It refuses whatever comes before its turn: more than half of its limit is left."""
+    findings = [find(case) for case in cases(limits=(limit,), jitters=(0.0, 0.1)) if case.server == SPACED]
+    assert [found for found in findings if found.served < 0.55 or found.refused > 0.1] == []
+
+
+@settings(max_examples=examples(600))
+@given(case=servers([name for name in SERVERS if name != SPACED], [40, 80, 120, 200]), belief=beliefs)
+def test_whatever_was_believed_the_limit_is_found_within_ten_seconds(case, belief):
+    """0.85 of the limit and about 5 % refused at most, from a hundredth to a hundred times the truth."""
+    found = recover(case, belief)
+    assert found.served >= 0.85
+    assert found.refused <= 0.06
+    assert found.lost == 0
+
+
+@settings(max_examples=examples(300))
+@given(case=servers([name for name in SERVERS if name != SPACED], [5, 10, 20]), belief=beliefs)
+def test_a_small_limit_is_found_as_soon(case, belief):
+    """At 5 to 20 calls a second each refusal is a larger part: one in four at most while it settles."""
+    found = recover(case, belief)
+    assert found.served >= 0.75
+    assert found.refused <= 0.25
+
+
+@settings(max_examples=examples(300))
+@given(case=servers(list(LONG_WINDOWS), [10, 40, 200]), belief=beliefs)
+def test_windows_of_ten_seconds_are_found_too(case, belief):
+    """Half of the limit at least after three: a sliding one repeats the pattern of ten seconds ago for some rounds."""
+    found = recover(case, belief)
+    assert found.served >= 0.45
+    assert found.refused <= 0.35
+
+
+@settings(max_examples=examples(300))
+@given(
+    case=st.builds(
+        Case,
+        server=st.sampled_from(list(SERVERS)),
+        limit=st.integers(5, 300),
+        latency=st.floats(0.003, 0.15),
+        callers=st.integers(4, 100),
+        jitter=st.floats(0, 0.5),
+        seed=st.integers(1, 1000),
+    )
+)
+def test_no_server_is_drowned(case):
+    """Whatever the server and the network are like, one request in five is refused at most, and no call is lost."""
+    found = find(case)
+    assert found.refused < 0.2
+    assert found.lost == 0
+
+
+@pytest.mark.parametrize("slow", [0.5, 5.0])
+@pytest.mark.parametrize("server", [name for name in SERVERS if name != SPACED])
+def test_slow_callers_say_nothing_of_the_limit(server, slow):
+    """After a minute of few calls and a burst that is refused, the limit is found within ten seconds of demand."""
+    simulation = Simulation(SERVERS[server](40), RateLimit.adaptive(), Callers(number=1, latency=1 / slow))
+    simulation.run(seconds=60)
+    burst = Simulation(SERVERS[server](40), None, Callers(number=30, latency=0.03), make=lambda _: simulation.limiter)
+    burst.clock.now = simulation.clock.now
+    simulation.clock = burst.clock
+    pace = simulation.limiter.pace
+    pace._clock = burst.clock
+    simulation.limiter._clock = burst.clock
+    burst._start = burst.clock.now
+    outcome = burst.run(seconds=25)
+    assert outcome.pace(10, 25) >= 0.85 * 40
+
+
+@pytest.mark.parametrize("server", [Bucket, FixedWindow, SlidingWindow])
+def test_a_limit_that_changes_is_followed(server):
+    """40, then 20, then 80 a second: ten seconds after each change the rate is near."""
+    simulation = Simulation(server(40), RateLimit.adaptive(), Callers(number=16, latency=0.05, jitter=0.2))
+    outcome = simulation.run(seconds=120, change={40: 20, 80: 80})
+    assert outcome.pace(10, 40) >= 0.85 * 40
+    assert outcome.pace(50, 80) >= 0.85 * 20
+    assert outcome.pace(90, 120) >= 0.85 * 80
+    assert outcome.share_refused < 0.05
+
+
+def test_a_server_without_a_limit_costs_a_cold_client_little():
+    """Of twenty callers none waits for more than some round trips; of eight hardly any at all."""
+    seconds = {}
+    for number in (8, 20):
+        simulation = Simulation(SlidingWindow(10**9), RateLimit.adaptive(), Callers(number=number, latency=0.03))
+        seconds[number] = max(simulation.run(requests=600).served) / (600 / number * 0.03)
+        assert simulation.limiter.rate is None
+    assert seconds[8] < 1.1
+    assert seconds[20] < 1.25
+
+
+def test_the_table_names_the_worst_first():
+    """What is outside the bounds stands at the top and is marked; the summary has a row for each server."""
+    findings = [find(case) for case in cases(limits=(40,), latencies=(0.03,), callers=(8,))]
+    lines = table(findings).splitlines()
+    margins = [found.margin for found in findings]
+    assert lines[1].startswith(findings[margins.index(min(margins))].case.server)
+    assert len(lines) == 1 + len(SERVERS)
+    assert [line.split("|")[1].strip() for line in summary(findings, limits=(40,)).splitlines()[2:]] == list(SERVERS)
