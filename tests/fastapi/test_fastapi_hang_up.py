@@ -89,7 +89,7 @@ def test_five_hundred_browsers_hang_up(sandbox, app, serve):
         sandbox.settings.latency = 0
 
         async def everybody():
-            async with httpx.AsyncClient(base_url=base, timeout=10) as http:
+            async with httpx.AsyncClient(base_url=base, timeout=60) as http:
                 turns = iter(range(BROWSERS * WAVES))
 
                 async def ask_in_turn():

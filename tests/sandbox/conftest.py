@@ -66,7 +66,7 @@ class Api:
 async def connected(sandbox, interface, base=None):
     transport = sandbox.transport() if base is None else None
     url = f"{base or 'https://sandbox.example.com'}/webservice/rest-api/{interface}-interface/v1.0"
-    async with httpx.AsyncClient(transport=transport, base_url=url, headers=HEADERS, timeout=5) as http:
+    async with httpx.AsyncClient(transport=transport, base_url=url, headers=HEADERS, timeout=60) as http:
         yield Api(http)
 
 

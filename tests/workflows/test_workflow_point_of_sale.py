@@ -89,6 +89,14 @@ async def test_a_card_with_letters_keeps_its_hyphen(client, sandbox):
     assert await matches(client, " AB-12 ") == [(FIRST_CUSTOMER_ID, MatchedBy.CARD)]
 
 
+async def test_the_longest_phone_number_is_looked_up(client):
+    """E.164 allows fifteen digits: a number of fifteen is asked for, one of sixteen is not."""
+    person = PersonalInformationInput(language_id="en", phone="420777123456789")
+    longest = await client.customers.create(CustomerInput(personal_information=person), customer_source=SOURCE)
+    assert await matches(client, "+420 777 123 456 789") == [(longest, MatchedBy.PHONE)]
+    assert await matches(client, "+420 777 123 456 7890") == []
+
+
 async def test_a_number_of_a_card_and_of_a_phone_finds_both(client, sandbox, jane):
     """The holder of the card stands first, and one who has both is named once."""
     cards = sandbox.records("cards")

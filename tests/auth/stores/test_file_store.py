@@ -210,7 +210,7 @@ async def test_no_regular_file(tmp_path):
     """A folder or a pipe in the file's place is a TokenStoreError at once."""
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", tmp_path):
-        with anyio.fail_after(5), pytest.raises(TokenStoreError, match="regular file"):
+        with anyio.fail_after(60), pytest.raises(TokenStoreError, match="regular file"):
             await FileTokenStore(place).load("key")
 
 
@@ -404,7 +404,7 @@ def test_fork(path):
     anyio.run(store.save, "key", TOKEN)
 
     async def child():
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             async with store.lock("key"):
                 return (await store.load("key")).value
 

@@ -79,7 +79,7 @@ def test_fork_while_locked():
     at_once(holder.__aenter__())
 
     async def child():
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             async with store.lock("key"):
                 return await store.load("key")
 
