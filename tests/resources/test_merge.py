@@ -15,6 +15,7 @@ from carecloud_async import codec
 from carecloud_async.codec.raw_json import RawJson, elements, exact, members
 from carecloud_async.errors import ConflictError
 from carecloud_async.resources.bookings import Bookings
+from carecloud_async.resources.cards import Entrances
 from carecloud_async.resources.customers import Customers
 from carecloud_async.resources.merge import merge
 from carecloud_async.resources.stores import Stores
@@ -116,6 +117,15 @@ def test_the_changed_fields_are_named(changes, changed):
         "birthdate": "1985-02-12", "last_name": null, "address": [],
         "consents": [{"consent_id": "c", "last_change": "2026-01-01 00:00:00"}]}}"""
     assert sorted(merged(record, changes).changed) == sorted(f"personal_information.{name}" for name in changed)
+
+
+def test_an_id_that_the_record_repeats_is_no_change():
+    """The id of the path is in the body whether or not the record has it, and does not count as changed."""
+    for record in (b"{}", b'{"entrance_id":"8ea6"}'):
+        found = merge(RawJson(record), {}, rules=Entrances.merge_rules(), ids={"entrance_id": "8ea6"})
+        assert found.changed == ()
+        assert found.is_sent(RawJson(record))
+        assert json.loads(codec.encode(found.body)) == {"entrance": {"entrance_id": "8ea6"}}
 
 
 def test_what_is_never_read_back_counts_as_changed():
