@@ -137,3 +137,16 @@ async def test_an_event_is_recorded_once(sandbox, enterprise, token):
     assert await reasons(await post()) == [("external_id", "relation_already_exists")]
     assert (await post(secondary_external_id="later")).status_code == 201
     assert len(sandbox.records("events")) == 4
+
+
+async def test_a_purchase_is_found_by_its_bill(sandbox, enterprise, token):
+    """The id of a bill that was sent is the external id of its purchase."""
+    item = {"bill_item_id": "1", "plu_ids": [{"list_code": "G", "code": "1"}], "plu_name": "Coffee", "price": 1}
+    item |= {"purchase_item_type_id": "1", "quantity": 1, "paid_amount": 1, "vat_rate": 12, "loyalty_off": False}
+    bill = {"bill_id": "C-7", "payment_time": "2026-11-25 10:15:00", "currency_id": "1", "total_price": 1}
+    bill |= {"purchase_type_id": "1", "payment_type": "S", "canceled": False, "bill_items": [item]}
+    body = {"store_id": "s", "cashdesk_number": 1, "bill": bill}
+    answer = await enterprise.call("POST", "/purchases/actions/send-purchase", token=token, json=body)
+    made = answer.json()["data"]["purchase_id"]
+    found = await enterprise.get("/purchases", token=token, external_purchase_id="C-7")
+    assert [one["purchase_id"] for one in found.json()["data"]["purchases"]] == [made]

@@ -21,6 +21,8 @@ from carecloud_async.sandbox.state.tables import Table
 
 MOST_ROWS: Final = 1000
 _KEEP_VALID: Final = 2
+_SENT_AS: Final = {"bill_id": "external_purchase_id"}
+"""Fields of actions that their records have under another name."""
 _SAME: Final = ("external_id", "code")
 """Fields by which a batch knows a record that it brings without an id."""
 
@@ -195,6 +197,7 @@ class TableRecord(TableHandler):
                 if len(path) == 2:  # a voucher tells its reward's id in an object of its own
                     record[path[0]] = {path[1]: value}
             names = self._plans.field_names(plan.schema)
+            record |= {known: record[sent] for sent, known in _SENT_AS.items() if sent in record}
             return table.insert({name: value for name, value in record.items() if name in names})
         return None
 
