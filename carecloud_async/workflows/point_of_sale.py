@@ -10,7 +10,7 @@ from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError, ConflictError
 from carecloud_async.models.enums import SearchMode
-from carecloud_async.runtime.secret_text import conceal
+from carecloud_async.runtime.secret_text import conceal, secret_text
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -74,9 +74,9 @@ async def find_at_point_of_sale(
         raise ConfigurationError("phone_prefix is the international prefix in digits, for example 420")
     if "@" in typed:
         return await _by_email(client, typed)
-    digits = _SEPARATORS.sub("", typed)
+    digits = _without_separators(typed)
     card_number = digits if digits.isdecimal() else typed  # letters may have hyphens of their own between them
-    found = () if typed.startswith("+") else await _by_card(client, conceal(card_number))
+    found = () if typed.startswith("+") else await _by_card(client, card_number)
     for phone in _phones(typed, phone_prefix):
         known = {one.customer_id for one in found}
         found += tuple(one for one in await _by_phone(client, phone) if one.customer_id not in known)
@@ -107,19 +107,23 @@ async def _by_phone(client: CareCloud, phone: str) -> tuple[FoundCustomer, ...]:
         [
             FoundCustomer(customer_id=one.customer_id, matched_by=MatchedBy.PHONE)
             async for one in client.customers.list(phone=phone).fresh()
-            if _SEPARATORS.sub("", one.personal_information.phone or "").lstrip("+") == phone
+            if _without_separators(one.personal_information.phone or "").lstrip("+") == phone
         ]
     )
 
 
+def _without_separators(text: str) -> str:
+    return secret_text(_SEPARATORS.sub("", text))
+
+
 def _phones(typed: str, prefix: str | None) -> list[str]:
     """Return the phone numbers, in the API's form, that a text can stand for."""
-    digits = _SEPARATORS.sub("", typed)
+    digits = _without_separators(typed)
     international = digits.startswith(("+", "00"))
-    digits = digits.removeprefix("+").removeprefix("00" if digits.startswith("00") else "")
+    digits = conceal(digits.removeprefix("+").removeprefix("00" if digits.startswith("00") else ""))
     if not re.fullmatch(r"\d{5,}", digits, re.ASCII):
         return []
     numbers = [digits] if international or prefix is None or digits.startswith(prefix) else []
     if not international and prefix is not None:
-        numbers.append(prefix + digits.removeprefix("0"))
-    return [conceal(one) for one in numbers if len(one) <= _MAX_PHONE_DIGITS and not one.startswith("0")]
+        numbers.append(conceal(prefix + digits.removeprefix("0")))
+    return [one for one in numbers if len(one) <= _MAX_PHONE_DIGITS and not one.startswith("0")]

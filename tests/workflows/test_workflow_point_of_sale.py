@@ -10,6 +10,7 @@ from carecloud_async import (
     CustomerInput,
     CustomerSourceInput,
     InterfaceError,
+    PermissionDeniedError,
     PersonalInformationInput,
     RetryPolicy,
 )
@@ -155,6 +156,25 @@ async def test_a_lost_answer_is_asked_for_again(sandbox, client, jane, operation
         retry=RetryPolicy(base=0.001),
     ) as quick:
         assert await matches(quick, "420777123456") == [(jane, MatchedBy.PHONE)]
+
+
+@pytest.mark.parametrize("typed", ["jane.roe@example.com", "777 123 456", "2700000000000"])
+async def test_what_was_typed_is_in_no_captured_variable(sandbox, client, typed):
+    """Error reporters that keep local variables do not learn the number or the address."""
+    sandbox.faults.add("GET /customers", status=403)
+    sandbox.faults.add("GET /customers/actions/search-customers", status=403)
+    with pytest.raises(PermissionDeniedError) as caught:
+        await find_at_point_of_sale(client, typed=typed, phone_prefix="420")
+    frames = [one.tb_frame for one in tracebacks(caught.tb) if "/carecloud_async/" in one.tb_frame.f_code.co_filename]
+    assert len(frames) > 3
+    shown = [repr(value) for frame in frames for value in frame.f_locals.values()]
+    assert not [text for text in shown if typed in text or typed.replace(" ", "") in text]
+
+
+def tracebacks(traceback):
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
 
 
 @pytest.mark.parametrize(("typed", "prefix"), [("  ", None), ("7", "+420"), ("7", "0420"), ("7", "")])
