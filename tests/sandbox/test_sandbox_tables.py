@@ -321,3 +321,13 @@ def test_the_facts_are_read_when_they_are_needed():
     sandbox = Sandbox(5)
     assert sandbox.customers.ids()
     assert api_facts.cache_info().misses == 0
+
+
+async def test_the_cap_is_for_pages(sandbox, enterprise, token):
+    """A list without paging comes whole, whatever the cap; one with paging is cut."""
+    sandbox.settings.max_count = 2
+    path = f"/customers/{FIRST_CUSTOMER_ID}"
+    whole = (await enterprise.get(f"{path}/interest-records", token=token)).json()["data"]
+    assert len(whole["interest_records"]) == whole["total_items"] > 2
+    paged = (await enterprise.get(f"{path}/addresses", token=token)).json()["data"]
+    assert len(next(value for value in paged.values() if isinstance(value, list))) == 2

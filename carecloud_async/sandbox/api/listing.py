@@ -36,15 +36,16 @@ class PageSource:
     total: int
 
 
-def places(state: SandboxState, window: Window, *, total: int) -> range:
+def places(state: SandboxState, window: Window, *, total: int, capped: bool = True) -> range:
     """Places of the records that a page shows.
 
     Args:
         state: Its cap on `count` and its overrides apply.
         window: The part that was asked for.
         total: How many records there are.
+        capped: Whether the list has pages, which the cap is for.
     """
-    cap = state.settings.max_count
+    cap = state.settings.max_count if capped else None
     count = window.count if cap is None else min(window.count, cap)
     offset = 0 if state.overrides.repeat_page else window.offset
     if state.overrides.empty_from is not None and offset >= state.overrides.empty_from:

@@ -49,7 +49,7 @@ class TableList(TableHandler):
             found = self._found(state, call, table, arguments, window.sort_field)
             if window.descending:
                 found = found[::-1]
-            shown = [found[place] for place in places(state, window, total=len(found))]
+            shown = [found[place] for place in places(state, window, total=len(found), capped=self._paged)]
             records = [_shown(table.record(record_id)) for record_id in shown]
             served = PageSource(
                 template=self._api.template,
