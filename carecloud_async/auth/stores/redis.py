@@ -97,7 +97,7 @@ class RedisTokenStore(TokenStore):
         raw, milliseconds = await self._ask(
             lambda client: client.pipeline(transaction=True).get(name).pttl(name).execute()
         )
-        if raw is None or milliseconds == -2:
+        if raw is None:
             return None
         # -1: no end. The response may have been under way for a while: assume for all of the time since we asked.
         left = None if milliseconds == -1 else milliseconds / 1000 - (self._clock.monotonic() - asked)
