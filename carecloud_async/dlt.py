@@ -9,6 +9,10 @@ record that was deleted shows in no list of changes: `full=True` reads everythin
 Lists whose records have no id or no `last_change` are read whole and replaced in every run. A table is replaced only by
 an exact reading; `allow_inexact=True` takes one that is not.
 
+`deletions=True` compares each list with what the last run saw (`carecloud_async.changes`) and merges creations, updates
+and deletions: deleted rows leave the table by dlt's `hard_delete` hint. The states lie in `state_folder`, in the
+pipeline's working folder if left out, and move with dlt's own state.
+
 Each list is read to its end into a temporary file before its first row is handed to dlt: rows are exact, as those of an
 export are (`carecloud_async.export`), and no event loop is left open between them.
 """
@@ -16,22 +20,26 @@ export are (`carecloud_async.export`), and no event loop is left open between th
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.calls.operation import Operation
+from carecloud_async.changes.file import CHANGE
+from carecloud_async.changes.generations import begin_generation
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import shape_of
 from carecloud_async.export.reading.changed_scan import has_changes
 from carecloud_async.export.source import ExportSource
-from carecloud_async.listings.blocking import spool
+from carecloud_async.listings.blocking import spool, spool_changes
 from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_list, open_list
 from carecloud_async.runtime.validators import require_int
@@ -48,6 +56,9 @@ __all__ = ["carecloud_source"]
 
 _log = logging.getLogger("carecloud_async.dlt")
 
+#: The column that says that a row is to be deleted; always null in the table.
+_DELETED = "carecloud_deleted"
+
 _TYPES = {"int": "bigint", "float": "double", "bool": "bool", "date": "date", "datetime": "timestamp"}
 
 
@@ -56,6 +67,8 @@ def carecloud_source(
     client: Callable[[], CareCloud] | None = None,
     full: bool = False,
     allow_inexact: bool = False,
+    deletions: bool = False,
+    state_folder: str | os.PathLike[str] | None = None,
     filters: Mapping[str, Mapping[str, Any]] | None = None,
     count: int = 500,
     concurrency: int = 8,
@@ -70,6 +83,10 @@ def carecloud_source(
         full: read everything and replace the tables, so that deleted records go.
         allow_inexact: replace a table also by a reading that may lack records, with a warning, for lists that are never
             calm; otherwise such a run fails and the table stays as it was.
+        deletions: compare each list with the last run's, and delete the rows of records that are gone. With `full=True`
+            everything is read and the comparison begins again.
+        state_folder: where the states of these comparisons lie, on a disk that stays: the pipeline's working folder if
+            left out.
         filters: the filters of lists, by name of the list. Other filters than those of the last run read everything.
         count: records per page.
         concurrency: how many pages are in flight.
@@ -89,19 +106,15 @@ def carecloud_source(
     if unused:
         raise ConfigurationError(f"filters for {', '.join(unused)}, which is not among the lists: name it as one")
     make_client = client or partial(CareCloud.from_env, token_store=MemoryTokenStore())
-    resources = [
-        _resource(
-            _List(
-                operation=find_list(name),
-                make_client=make_client,
-                params={**chosen.get(name, {}), **({"count": count} if find_list(name).paged else {})},
-                concurrency=concurrency,
-            ),
-            full=full,
-            allow_inexact=allow_inexact,
-        )
-        for name in dict.fromkeys(lists)
-    ]
+    resources: list[DltResource] = []
+    for name in dict.fromkeys(lists):
+        operation = find_list(name)
+        params = {**chosen.get(name, {}), **({"count": count} if operation.paged else {})}
+        one = _List(operation=operation, make_client=make_client, params=params, concurrency=concurrency)
+        if deletions:
+            resources.append(_changes_resource(one, full=full, folder=Path(state_folder) if state_folder else None))
+        else:
+            resources.append(_resource(one, full=full, allow_inexact=allow_inexact))
     return dlt.source(lambda: resources, name="carecloud")()
 
 
@@ -152,6 +165,40 @@ def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResourc
         columns=_columns(source),
     )()
     return resource
+
+
+def _changes_resource(the_list: _List, *, full: bool, folder: Path | None) -> DltResource:
+    source = the_list.source()
+    name, key = the_list.operation.call.removesuffix(".list").replace(".", "_"), the_list.operation.id_field
+    if key is None:
+        raise ConfigurationError(f"{source.name} has no ids, by which deleted rows could be found: leave deletions out")
+    mark = source.fingerprints()
+
+    def rows() -> Iterator[Any]:
+        remembered = dlt.current.resource_state()
+        last = None if full or remembered.get("compared") != mark else remembered.get("generation")
+        states = folder or Path(dlt.current.pipeline().working_dir, "carecloud")
+        path, generation = begin_generation(states, name, last=last)
+        with spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
+            if not spooled.report.exact:
+                _say_inexact(source.name, fails=full, replaces=full)
+            for batch in spooled.batches():
+                yield [_changed_row(row) for row in batch.to_pylist()]
+        remembered.update(generation=generation, compared=mark)
+
+    resource: DltResource = dlt.resource(
+        rows,
+        name=name,
+        primary_key=key,
+        write_disposition="replace" if full else "merge",
+        columns=_columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}},
+    )()
+    return resource
+
+
+def _changed_row(row: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = _without_nulls(row)
+    return {**kept, _DELETED: True} if kept.pop(CHANGE) == "deleted" else kept
 
 
 def _without_nulls(value: Any) -> Any:

@@ -14,6 +14,7 @@ _SETTING = re.compile(r"\{(\w+)\}")
 _PYTHON: Final = {
     "all_fields": "with all fields",
     "allow_http": "allow_http=True",
+    "allow_shrink": "allow_shrink=True",
     "auth": "auth=",
     "credentials": "the credentials",
     "no_resume": "with resume=False",

@@ -34,7 +34,7 @@ from carecloud_async.http.timeout import Timeout
 from carecloud_async.paging.auto import AUTO, Auto
 from carecloud_async.runtime.durable_files import is_same_file
 
-__all__ = ["export"]
+__all__ = ["check_distinct", "check_report", "export", "read_number"]
 
 #: The digits of the largest number that is taken.
 _MOST_DIGITS = 9
@@ -130,13 +130,13 @@ def export(
     list_path_values(operation, of or [])
     target.check()
     arguments = file.arguments(target)
-    _check_distinct(target, report, state)
-    _check_report(report)
+    check_distinct(target, report, state)
+    check_report(report)
     if state is not None and changed_since is not None:
         raise UsageError("give either --state or --changed-since: the state file holds the time to begin from")
     if rate is not None and not rate > 0:
         raise UsageError(f"--rate must be greater than 0, not {rate:g}")
-    page_size, width = _number("--count", count), _number("--concurrency", concurrency)
+    page_size, width = read_number("--count", count), read_number("--concurrency", concurrency)
     since = None if changed_since is None else _moment(changed_since)
     wanted = None if fields is None else _names(fields)
     tell_of_values()
@@ -185,7 +185,7 @@ def export(
     return 0
 
 
-def _check_distinct(target: Output, report: str | None, state: str | None) -> None:
+def check_distinct(target: Output, report: str | None, state: str | None) -> None:
     """Refuse two files that are one: each would overwrite the other."""
     files: dict[str, str | int] = {"-o": 1 if target.is_stdout else target.name}
     if report is not None:
@@ -200,7 +200,7 @@ def _check_distinct(target: Output, report: str | None, state: str | None) -> No
             raise UsageError(f"{first} and {second} are the same file, {name}: give each a file of its own")
 
 
-def _check_report(report: str | None) -> None:
+def check_report(report: str | None) -> None:
     """Check where the report goes, and remove that of an earlier run: one that is there is of a run that succeeded."""
     if report is None or report == "-":
         return
@@ -211,7 +211,12 @@ def _check_report(report: str | None) -> None:
         path.unlink()
 
 
-def _number(option: str, text: str) -> int | Auto:
+def read_number(option: str, text: str) -> int | Auto:
+    """Read `auto` or a whole number.
+
+    Raises:
+        UsageError: it is neither.
+    """
     if text == AUTO:
         return AUTO
     if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS or not int(text):

@@ -16,6 +16,7 @@ WRONG_USAGE = 2
 _OPTIONS = {
     "all_fields": "without --fields",
     "allow_http": "--allow-http",
+    "allow_shrink": "--allow-shrink",
     "auth": "--login and CARECLOUD_PASSWORD",
     "changed_since": "--changed-since",
     "count": "--count",

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
@@ -20,9 +20,10 @@ from carecloud_async.export.report import ExportReport
 if TYPE_CHECKING:
     import pyarrow
 
+    from carecloud_async.changes.values import ChangesReport
     from carecloud_async.listings.listing import Listing
 
-__all__ = ["Spooled", "spool", "stream"]
+__all__ = ["Spooled", "spool", "spool_changes", "stream"]
 
 #: Opens a client, and the list on it.
 OpenListing = Callable[[], "AbstractAsyncContextManager[Listing[Any]]"]
@@ -31,7 +32,10 @@ OpenListing = Callable[[], "AbstractAsyncContextManager[Listing[Any]]"]
 _BATCH = 2000
 
 
-class Spooled:
+Report = TypeVar("Report")
+
+
+class Spooled(Generic[Report]):
     """A list that was read into a temporary file.
 
     Args:
@@ -42,9 +46,9 @@ class Spooled:
         report: as given.
     """
 
-    def __init__(self, path: Path, report: ExportReport) -> None:
+    def __init__(self, path: Path, report: Report) -> None:
         self._path = path
-        self.report = report
+        self.report: Report = report
 
     def batches(self) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records, with the model's columns."""
@@ -55,7 +59,9 @@ class Spooled:
 
 
 @contextmanager
-def spool(open_listing: OpenListing, *, changed_since: str | None = None, concurrency: int = 8) -> Iterator[Spooled]:
+def spool(
+    open_listing: OpenListing, *, changed_since: str | None = None, concurrency: int = 8
+) -> Iterator[Spooled[ExportReport]]:
     """Read a whole list into a temporary file: exact in whatever order the server keeps it, and known to be so before
     the first record is handed on.
 
@@ -76,6 +82,35 @@ def spool(open_listing: OpenListing, *, changed_since: str | None = None, concur
         async def read() -> ExportReport:
             async with open_listing() as listing:
                 return await listing.export(path, changed_since=changed_since, concurrency=concurrency)
+
+        with start_blocking_portal() as portal:
+            report = portal.call(read)
+        yield Spooled(path, report)
+
+
+@contextmanager
+def spool_changes(open_listing: OpenListing, state: Path, *, concurrency: int = 8) -> Iterator[Spooled[ChangesReport]]:
+    """Read what changed in a list since the state's last run into a temporary file, with a first column `_change`.
+
+    Args:
+        open_listing: opens the client and the list.
+        state: the state file, which moves when the file is whole; see `Listing.changes`.
+        concurrency: how many pages are in flight.
+
+    Raises:
+        ExportError: the list cannot be compared so.
+        CareCloudError: the server cannot be read.
+    """
+    from carecloud_async.changes.file import ChangesFileOptions, write_changes  # few programs compare
+    from carecloud_async.changes.values import ChangesOptions
+
+    with tempfile.TemporaryDirectory(prefix="carecloud-") as folder:
+        path = Path(folder, "changes.parquet")
+
+        async def read() -> ChangesReport:
+            async with open_listing() as listing:
+                options = ChangesOptions(concurrency=concurrency)
+                return await write_changes(listing.export_source(), path, state, options, ChangesFileOptions())
 
         with start_blocking_portal() as portal:
             report = portal.call(read)

@@ -8,7 +8,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -27,6 +27,7 @@ from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.validators import require_int
 
 if TYPE_CHECKING:
+    from carecloud_async.changes.reader import Changes
     from carecloud_async.export.batches import RecordBatches
     from carecloud_async.export.formats.sinks import CsvOptions
     from carecloud_async.export.report import ExportReport, OnProgress
@@ -252,6 +253,50 @@ class Listing(Generic[T]):
             on_progress=on_progress,
         )
         return RecordBatches(self.export_source(), options)
+
+    def changes(
+        self,
+        *,
+        state: str | os.PathLike[str],
+        keep: Literal["digests", "records"] = "digests",
+        compare_every: timedelta | None = None,
+        allow_shrink: bool = False,
+        concurrency: int | Auto = AUTO,
+        on_progress: OnProgress | None = None,
+    ) -> Changes[T]:
+        """Return what was created, updated and deleted since the last run with the same state file.
+
+            async with listing.changes(state="cards.state") as changes:
+                async for change in changes: ...
+            changes.report
+
+        How it works, and when a deletion is certain: `carecloud_async.changes`.
+
+        Args:
+            state: a file that keeps the ids and digests of the records. The first run makes it: everything is created.
+            keep: `records` keeps the records too, so that `change.fields` names the fields that differ.
+            compare_every: read only what changed by `last_change`, until this time has passed since the whole list was
+                compared last. Only a comparison of the whole list finds deletions.
+            allow_shrink: take it that more than half of the records are gone.
+            concurrency: as for `export`.
+            on_progress: as for `export`.
+
+        Raises:
+            ExportError: the list cannot be compared so; the state belongs to another list or identity, or is in use;
+                more than half of the records are gone.
+            CareCloudError: the server cannot be read.
+        """
+        from carecloud_async.changes.reader import Changes  # few programs compare
+        from carecloud_async.changes.values import ChangesOptions
+
+        options = ChangesOptions(
+            keep=keep,
+            compare_every=compare_every,
+            allow_shrink=allow_shrink,
+            concurrency=concurrency,
+            on_progress=on_progress,
+        )
+        return Changes(self.export_source(), state, options)
 
     def export_source(self) -> ExportSource:
         """Return the list as exports and scans read it.

@@ -159,6 +159,56 @@ def test_an_inexact_reading_replaces_no_table(sandbox, pipeline, night, monkeypa
     assert ids(pipeline, "countries", "country_id") == sorted(countries.ids())
 
 
+def test_deleted_records_leave_the_table(sandbox, pipeline, night):
+    """`deletions=True`: nights merge creations and updates, and the rows of deleted records are gone."""
+    rows, _ = night("customers", "countries", deletions=True)
+    assert rows["customers"] == 300
+    gone, changed = sandbox.customers.id_at(5), sandbox.customers.id_at(8)
+    sandbox.customers.delete(gone)
+    sandbox.customers.update(changed, {"personal_information": {"first_name": "Changed"}})
+    countries = sandbox.records("countries")
+    countries.delete(countries.ids()[0])
+    rows, _ = night("customers", "countries", deletions=True)
+    assert rows["customers"] == 2
+    assert ids(pipeline) == sorted(sandbox.customers.ids())
+    assert ids(pipeline, "countries", "country_id") == sorted(countries.ids())
+    query = "SELECT customer_id FROM customers WHERE personal_information__first_name = 'Changed'"
+    assert fetch(pipeline, query) == [(changed,)]
+    rows, _ = night("customers", "countries", deletions=True)
+    assert sum(rows.values()) == 0
+
+
+def test_a_failed_load_brings_its_deletions_again(sandbox, pipeline, night, tmp_path):
+    """A run that fails after a list was compared leaves its state, and the next one brings the same changes."""
+    options = {"deletions": True, "state_folder": tmp_path / "states"}
+    night("customers", "cards", **options)
+    gone = sandbox.customers.id_at(5)
+    sandbox.customers.delete(gone)
+    sandbox.faults.add("GET /cards", status=403, times=99)
+    with pytest.raises(Exception, match="step=extract"):
+        night("customers", "cards", **options)
+    sandbox.faults.clear()
+    night("customers", "cards", **options)
+    assert gone not in ids(pipeline)
+    assert len(list((tmp_path / "states").iterdir())) == 4
+
+
+def test_a_state_that_is_gone_is_an_error_with_its_fix(sandbox, pipeline, night, tmp_path):
+    """Without its state a run cannot know what was deleted: it says to run with `full=True`, which begins again."""
+    options = {"deletions": True, "state_folder": tmp_path / "states"}
+    night("countries", **options)
+    for one in (tmp_path / "states").iterdir():
+        one.unlink()
+    with pytest.raises(Exception, match="full=True"):
+        night("countries", **options)
+    countries = sandbox.records("countries")
+    countries.delete(countries.ids()[0])
+    night("countries", full=True, **options)
+    assert ids(pipeline, "countries", "country_id") == sorted(countries.ids())
+    rows, _ = night("countries", **options)
+    assert sum(rows.values()) == 0
+
+
 def test_other_filters_read_everything(sandbox, pipeline, night):
     """The mark belongs to a list and its filters: with others, records that did not change are due too."""
     name = sandbox.customers.get(sandbox.customers.id_at(0))["personal_information"]["last_name"]

@@ -1,0 +1,29 @@
+"""What was created, updated and deleted in a list since the last run, for any list of the API.
+
+    async with client.cards.list().changes(state="cards.state") as changes:
+        async for change in changes:
+            apply(change.kind, change.id, change.record)
+    changes.report
+
+**How it works.** The list is read by the same scan as exports (`carecloud_async.export`) and compared with a state
+file, an SQLite database that keeps the id and two digests of each record in some 60 bytes. All of it is one
+transaction: what differs is collected beside it while the list is read, handed out when the reading is over, and
+committed when the block ends. A run that is killed or fails leaves the state as it was, and the next one brings the
+same changes again.
+
+**When a deletion is certain.** A record is deleted if the state knows it and an exact reading of the whole list
+(`report.exact`) did not meet it. Where the reading is not exact, creations and updates are handed out, and deletions
+wait for a later run. If more than half of the known records are gone, the run fails and changes nothing: a filter, a
+right or a server is then more likely at fault (`allow_shrink=True` takes it). The state belongs to one project, list,
+filter, language and identity; others are refused.
+
+**What an update is.** The record differs as JSON, whatever the order of its fields and the whitespace. `keep="records"`
+keeps the records as well, compressed, and `Change.fields` then names the fields that differ.
+
+**What it costs.** A calm run is one export without a file. `compare_every=timedelta(days=7)` reads only what changed by
+`last_change` in between, and finds deletions once a week.
+"""
+
+from carecloud_async.changes.values import Change, ChangesReport
+
+__all__ = ["Change", "ChangesReport"]

@@ -1,0 +1,179 @@
+"""Comparing the records of a reading with a state."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from carecloud_async.changes.pending import PendingChanges
+from carecloud_async.changes.state_file import Known, StateFile
+from carecloud_async.errors import ExportError
+from carecloud_async.export.reading.pages import Identity
+from carecloud_async.fixes import Fix
+
+__all__ = ["Comparison"]
+
+#: Bytes of a digest: two records of one id differ unnoticed once in 2 ** 48.
+_DIGEST = 6
+
+
+class Comparison:
+    """Takes the records of one reading, and collects what differs. Everything blocks; one thread at a time.
+
+    Args:
+        state: what is known; changed as records are taken.
+        pending: takes the changes.
+        keep: whether the state keeps records or their digests alone.
+
+    Attributes:
+        created, updated, deleted, unchanged: the numbers so far.
+    """
+
+    def __init__(self, state: StateFile, pending: PendingChanges, *, keep: Literal["digests", "records"]) -> None:
+        self._state = state
+        self._pending = pending
+        self._keeps = keep == "records"
+        self._known = len(state)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._next = self._first_new = self._state.next_number
+        # A bit for each record that is known: a calm run writes nothing.
+        self._met = bytearray(self._next // 8 + 1)
+        self._met_count = 0
+        self.created: int = 0
+        self.updated: int = 0
+        self.deleted: int = 0
+        self.unchanged: int = 0
+
+    def restart(self) -> None:
+        """Drop everything that was taken: the list is read in another way."""
+        self._state.restart()
+        self._pending.clear()
+        self._begin()
+
+    def take(self, lines: Sequence[bytes], identities: Sequence[Identity]) -> None:
+        """Take records."""
+        keys = [_key(one) for one in identities]
+        known, keeps = self._state.find(keys), self._keeps
+        changed: list[tuple[str | bytes, int, bytes, bytes, bytes | None]] = []
+        for key, line in zip(keys, lines, strict=True):
+            before, text = known.get(key), _digest(line)
+            if before is None:
+                changed.append(self._create(key, line, text))
+                continue
+            self._meet(before[1])
+            if before[2] == text and before[4] == keeps:
+                self.unchanged += 1
+            else:
+                changed.append(self._compare(line, text, before))
+        if changed:
+            self._state.put(changed)
+
+    def _create(
+        self, key: str | bytes, line: bytes, text: bytes
+    ) -> tuple[str | bytes, int, bytes, bytes, bytes | None]:
+        number, self._next = self._next, self._next + 1
+        self.created += 1
+        self._pending.add("created", _shown(key), line)
+        return key, number, text, _digest(_canonical(line)), self._kept(line)
+
+    def _compare(self, line: bytes, text: bytes, before: Known) -> tuple[str | bytes, int, bytes, bytes, bytes | None]:
+        key, number, _, value_before, is_kept = before
+        value = _digest(_canonical(line))
+        if value == value_before:
+            self.unchanged += 1
+        else:
+            self.updated += 1
+            record = self._state.record(key) if is_kept else None
+            self._pending.add("updated", _shown(key), line, () if record is None else tuple(_differing(record, line)))
+        return key, number, text, value, self._kept(line)
+
+    def _kept(self, line: bytes) -> bytes | None:
+        return zlib.compress(line, 6) if self._keeps else None
+
+    def _meet(self, number: int) -> None:
+        if number < self._first_new and not self._is_met(number):
+            place, bit = divmod(number, 8)
+            self._met[place] |= 1 << bit
+            self._met_count += 1
+
+    def find_deleted(self, *, name: str, allow_shrink: bool) -> None:
+        """Collect the records that were not met by an exact reading of the whole list.
+
+        Raises:
+            ExportError: more than half of the list is gone, and that is not allowed.
+        """
+        gone = self._known - self._met_count
+        if 2 * gone > self._known and not allow_shrink:
+            raise ExportError(
+                f"{name}: {gone:,} of {self._known:,} records are gone, more than half; a filter, a right of this user "
+                "or the server may be at fault, so the state is as it was",
+                fix=Fix("if they were really deleted, pass {allow_shrink}"),
+            )
+        for rows in self._state.numbers() if gone else ():
+            keys = [key for key, number in rows if number < self._first_new and not self._is_met(number)]
+            for key in keys:
+                self._pending.add("deleted", _shown(key), None)
+            self._state.remove(keys)
+            self.deleted += len(keys)
+
+    def _is_met(self, number: int) -> bool:
+        place, bit = divmod(number, 8)
+        return bool(self._met[place] & (1 << bit))
+
+    def finish(self) -> None:
+        """Note in the state what numbers are taken."""
+        self._state.set("next_number", self._next)
+
+
+def _key(identity: Identity) -> str | bytes:
+    # 5 is not "5", and numbers may be longer than SQLite's 64 bits.
+    if isinstance(identity, bytes):
+        return identity
+    return f"#{identity}" if isinstance(identity, int) else f"${identity}"
+
+
+def _shown(key: str | bytes) -> str:
+    return key.hex() if isinstance(key, bytes) else key[1:]
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).digest()[:_DIGEST]
+
+
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="sorted").encode
+
+
+def _canonical(line: bytes) -> bytes:
+    """Return the same text for the same value, whatever the order of its fields."""
+    try:
+        return _encode(_decode(line))
+    except (ValueError, RecursionError):
+        return line
+
+
+def _differing(before: bytes, line: bytes) -> Iterator[str]:
+    """Yield the dotted fields that differ."""
+    try:
+        yield from _differ(_decode(zlib.decompress(before)), _decode(line), "")
+    except (ValueError, RecursionError):
+        return
+
+
+def _differ(before: Any, after: Any, name: str) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for field in dict.fromkeys([*before, *after]):
+            missing = field not in before or field not in after
+            inner = f"{name}.{field}" if name else field
+            if missing:
+                yield inner
+            else:
+                yield from _differ(before[field], after[field], inner)
+    elif before != after or type(before) is not type(after):
+        yield name

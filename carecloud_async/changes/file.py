@@ -1,0 +1,240 @@
+"""The changes of a list as a file, which appears whole and with which the state moves.
+
+The steps: the file is written beside the target and synced; the state is committed with a note of the file; the file
+gets its name; the note is removed. A run that was killed after the commit left a note: the next one gives the file its
+name, if it has none yet, and that file is its result. So nothing is lost, and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from attrs import asdict, evolve, field, frozen, make_class
+
+from carecloud_async.changes.pending import PendingChanges
+from carecloud_async.changes.reader import Changes
+from carecloud_async.changes.state_file import StateFile
+from carecloud_async.changes.values import ChangesOptions, ChangesReport
+from carecloud_async.codec.fields import API_NAME, api_names, field_types, is_model
+from carecloud_async.errors import ExportError
+from carecloud_async.export.errors import BadExportError, disk_error, nesting_errors
+from carecloud_async.export.formats.compression import compressing
+from carecloud_async.export.formats.sinks import CsvOptions, Layout
+from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.target import Target, read_target
+from carecloud_async.fixes import OVERWRITE
+from carecloud_async.runtime.durable_files import create_private, sync_folder
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
+
+__all__ = ["CHANGE", "ChangesFileOptions", "write_changes"]
+
+#: The first column of tables.
+CHANGE = "_change"
+
+#: What the state keeps of a file that is to get its name.
+_NOTE = "publishing"
+
+
+@frozen(kw_only=True)
+class ChangesFileOptions:
+    """The options of a file of changes; see `Listing.export`."""
+
+    overwrite: bool = False
+    format: str | None = None
+    columns: Literal["model", "found"] = "model"
+    timestamps: Literal["utc", "project"] = "utc"
+    csv: CsvOptions = field(factory=CsvOptions)
+
+
+async def write_changes(
+    source: ExportSource,
+    target: str | os.PathLike[str],
+    state: str | os.PathLike[str],
+    options: ChangesOptions,
+    file_options: ChangesFileOptions,
+) -> ChangesReport:
+    """Write the changes of a list to a file.
+
+    Args:
+        source: the list.
+        target: the file; its suffix is the format.
+        state: the state file.
+        options: how it is read and compared.
+        file_options: what the file looks like.
+
+    Raises:
+        ExportError: it cannot start or go on; the state and the target are as they were.
+        CareCloudError: the server cannot be read.
+    """
+    destination = await run_in_thread(partial(read_target, target, format=file_options.format))
+    if destination.direct or destination.url is not None:
+        raise BadExportError(f"{destination.shown}: changes need a file of this computer, for the state moves with it")
+    if source.operation.id_field is None and destination.format.sink is not None:
+        raise BadExportError(f"{source.name} has no ids, by which a table could name deleted records: write .jsonl")
+    changes: Changes[Any] = Changes(source, state, options)
+    earlier = await run_in_thread(lambda: _finish_earlier(Path(state), source.fingerprints(), destination.path))
+    if earlier is not None:
+        return evolve(earlier, finished_before=True)
+    if destination.path.exists() and not file_options.overwrite:
+        raise ExportError(f"{destination.shown} exists already", fix=OVERWRITE)
+    file = _ChangesFile(source, destination, file_options)
+    try:
+        async with changes:
+            await changes.hand_over(file.write)
+            await run_in_thread_regardless(lambda: changes.commit_with(_NOTE, file.note, file.publish))
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise disk_error(destination.shown, error) from error
+    finally:
+        await run_in_thread_regardless(file.discard)
+    return changes.report
+
+
+class _ChangesFile:
+    """One file of changes. Everything blocks."""
+
+    def __init__(self, source: ExportSource, target: Target, options: ChangesFileOptions) -> None:
+        self._id_field = source.operation.id_field or "id"
+        self._target = target
+        self._overwrite = options.overwrite
+        self._noted = False
+        self._partial = target.path.with_name(f".{target.path.name}.changes")
+        self._layout = Layout(
+            into=_with_change(source.into),
+            fields={},
+            timezone=source.project.timezone,
+            columns=options.columns,
+            timestamps=options.timestamps,
+            csv=options.csv,
+        )
+
+    def write(self, pending: PendingChanges) -> None:
+        """Write it beside the target."""
+        with create_private(self._partial) as file:
+            if self._target.format.sink is None:
+                stream = compressing(file, self._target.format.compression)
+                for rows in _batches(pending):
+                    stream.write(b"".join(map(_line, rows)))
+                if stream is not file:
+                    stream.close()
+            else:
+                self._write_table(file, pending)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _write_table(self, file: BufferedRandom, pending: PendingChanges) -> None:
+        make = self._target.format.sink
+        assert make is not None  # noqa: S101  (asked before)
+        stream = compressing(file, self._target.format.compression)
+        with nesting_errors():
+            sink = make(stream, self._layout)
+            for rows in _batches(pending):
+                sink.infer_schema([self._row(row) for row in rows])
+            for rows in _batches(pending):
+                sink.write([self._row(row) for row in rows])
+            sink.close()
+        if stream is not file:
+            stream.close()
+
+    def _row(self, row: tuple[str, str, tuple[str, ...], bytes | None]) -> bytes:
+        kind, record_id, _, line = row
+        head = b'{"' + CHANGE.encode() + b'":"' + kind.encode() + b'"'
+        if line is None:
+            return head + b"," + msgspec.json.encode({self._id_field: record_id})[1:]
+        return head + (b"}" if line == b"{}" else b"," + line[1:])
+
+    def note(self, report: ChangesReport) -> Mapping[str, Any]:
+        """Return what the next run must know, should this one be killed: from now on the file is needed."""
+        self._noted = True
+        return {
+            "partial": str(self._partial),
+            "target": str(self._target.path),
+            "overwrite": self._overwrite,
+            "file": _identity(self._partial),
+            "report": asdict(report),
+        }
+
+    def publish(self) -> None:
+        """Give the file its name."""
+        _publish(self._partial, self._target.path, overwrite=self._overwrite)
+
+    def discard(self) -> None:
+        """Remove a file that no note names."""
+        if not self._noted:
+            self._partial.unlink(missing_ok=True)
+
+
+def _batches(pending: PendingChanges) -> Iterator[list[tuple[str, str, tuple[str, ...], bytes | None]]]:
+    pending.rewind()
+    while rows := pending.read():
+        yield rows
+
+
+def _line(row: tuple[str, str, tuple[str, ...], bytes | None]) -> bytes:
+    kind, record_id, fields, line = row
+    head: dict[str, Any] = {"change": kind, "id": record_id}
+    if fields:
+        head["fields"] = fields
+    return msgspec.json.encode(head)[:-1] + b',"record":' + (line or b"null") + b"}\n"
+
+
+def _with_change(into: Any) -> Any:
+    """Return the model of a record with its change in front."""
+    if not is_model(into):
+        return into
+    names, types = api_names(into), field_types(into)
+    fields = {name: field(type=kind | None, metadata={API_NAME: names[name]}) for name, kind in types.items()}
+    return make_class("ChangedRecord", {"change_": field(type=str, metadata={API_NAME: CHANGE}), **fields})
+
+
+def _identity(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _is_file(path: Path, identity: Sequence[int]) -> bool:
+    try:
+        return _identity(path) == list(identity)
+    except OSError:
+        return False
+
+
+def _publish(partial_path: Path, target: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        partial_path.replace(target)
+    else:
+        try:
+            os.link(partial_path, target)
+        except FileExistsError:
+            raise ExportError(f"{target} exists already", fix=OVERWRITE) from None
+        partial_path.unlink()
+    sync_folder(target.parent)
+
+
+def _finish_earlier(path: Path, fingerprints: Mapping[str, str], target: Path) -> ChangesReport | None:
+    """Finish what a run that was killed left; return its report if its file has this run's target."""
+    if not path.exists():
+        return None
+    state = StateFile(path, fingerprints)
+    try:
+        note = state.get(_NOTE)
+        if note is None:
+            return None
+        waiting, named = Path(note["partial"]), Path(note["target"])
+        if _is_file(waiting, note["file"]):
+            _publish(waiting, named, overwrite=note["overwrite"])
+        delivered = _is_file(named, note["file"])
+        state.set(_NOTE, None)
+        state.commit()
+    except OSError as error:
+        raise disk_error(path, error) from error
+    finally:
+        state.close()
+    return ChangesReport(**note["report"]) if delivered and named == target else None

@@ -1,0 +1,51 @@
+"""States by generation, for pipelines that say which one lasts: a run that is taken back leaves the one before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from carecloud_async.errors import ExportError
+from carecloud_async.export.errors import disk_error
+from carecloud_async.runtime.durable_files import create_private, open_own, sync_folder
+
+__all__ = ["begin_generation"]
+
+
+def begin_generation(folder: Path, name: str, *, last: int | None) -> tuple[Path, int]:
+    """Return the state file of a run, and its generation: a copy of the last one that counts.
+
+    Args:
+        folder: where the states lie.
+        name: the list's name.
+        last: the generation that the pipeline remembers; `None` to begin with an empty state.
+
+    Raises:
+        ExportError: that generation is gone, or the disk refuses.
+    """
+    generation = (last or 0) + 1
+    new, old = _path(folder, name, generation), _path(folder, name, last or 0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for other in folder.glob(f"{name}.*.state*"):
+            if other != old or last is None:
+                other.unlink()
+        if last is not None:
+            with open_own(old) as source, create_private(new) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+            sync_folder(folder)
+    except FileNotFoundError:
+        raise ExportError(
+            f"the state of {name}, {old}, is gone: what was deleted since is unknown. Run once with full=True, and "
+            "name a state_folder that stays"
+        ) from None
+    except OSError as error:
+        raise disk_error(new, error) from error
+    return new, generation
+
+
+def _path(folder: Path, name: str, generation: int) -> Path:
+    return folder / f"{name}.{generation}.state"

@@ -1,0 +1,257 @@
+"""`Changes`: the changes of a list since the last run, as an async iterator in a block."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+from carecloud_async import codec
+from carecloud_async.changes.comparison import Comparison
+from carecloud_async.changes.pending import PendingChanges
+from carecloud_async.changes.state_file import StateFile
+from carecloud_async.changes.values import Change, ChangesOptions, ChangesReport, Kind
+from carecloud_async.errors import ExportError
+from carecloud_async.export.errors import BadExportError, disk_error
+from carecloud_async.export.progress import Reporter
+from carecloud_async.export.reading.changed_scan import ChangedScan, deduplicator_since
+from carecloud_async.export.reading.deduplicator import SeenIds
+from carecloud_async.export.reading.pages import RawPageFetcher
+from carecloud_async.export.reading.scan import make_report, scan
+from carecloud_async.export.reading.since import Since, parse_since
+from carecloud_async.export.report import Counts
+from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.checkpoint import Checkpoint
+from carecloud_async.export.storage.writer import Writer
+from carecloud_async.paging.auto import require_int_or_auto
+from carecloud_async.runtime.background_tasks import BackgroundTasks
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
+
+__all__ = ["Changes"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("carecloud_async.changes")
+
+
+class Changes(Generic[T]):
+    """The changes of a list; use it in `async with`, then iterate.
+
+    The list is read and compared when the block begins. The state moves when the block ends without an error and all
+    changes were taken; otherwise the next run brings them again.
+
+    Args:
+        source: the list.
+        state: the state file.
+        options: see `Listing.changes`.
+
+    Raises:
+        BadExportError: the list cannot be compared so.
+    """
+
+    def __init__(self, source: ExportSource, state: str | os.PathLike[str], options: ChangesOptions) -> None:
+        require_int_or_auto("concurrency", options.concurrency)
+        if source.offset:
+            raise BadExportError("changes are those of the whole list: leave offset out")
+        if options.compare_every is not None:
+            ChangedScan.check(source)
+        self._source = source
+        self._path = Path(state)
+        self._options = options
+        self._state: StateFile | None = None
+        self._pending: PendingChanges | None = None
+        self._report: ChangesReport | None = None
+        self._batch: list[Change[T]] = []
+        self._taken = False
+
+    @property
+    def report(self) -> ChangesReport:
+        """The report, from the beginning of the block on.
+
+        Raises:
+            ExportError: the block has not begun.
+        """
+        if self._report is None:
+            raise ExportError("the list is compared when the block begins: async with listing.changes(…) as changes")
+        return self._report
+
+    async def __aenter__(self) -> Self:
+        try:
+            await run_in_thread(self._open)
+            await self._compare()
+        except BaseException:
+            await run_in_thread_regardless(self._close)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._state is not None:
+                if self._taken:
+                    await run_in_thread(self._state.commit)
+                else:
+                    _log.warning("%s: not all changes were taken: the state is as it was", self._source.name)
+        finally:
+            await run_in_thread_regardless(self._close)
+
+    async def hand_over(self, take: Callable[[PendingChanges], None]) -> None:
+        """Hand all changes to a function, in a worker thread, in place of iterating."""
+        pending = self._pending
+        assert pending is not None  # noqa: S101  (open in the block)
+        await run_in_thread(lambda: take(pending))
+        self._taken = True
+
+    def commit_with(
+        self, name: str, note: Callable[[ChangesReport], Mapping[str, Any]], work: Callable[[], None]
+    ) -> None:
+        """Make the state last together with a note of work; then do that work, and remove the note. Blocks.
+
+        Args:
+            name: what the note is kept under.
+            note: makes it.
+            work: what is to be done once the state lasts.
+        """
+        state = self._state
+        assert state is not None  # noqa: S101  (open in the block)
+        state.set(name, note(self.report))
+        state.commit_and_go_on()
+        work()
+        state.set(name, None)
+
+    def __aiter__(self) -> AsyncIterator[Change[T]]:
+        return self
+
+    async def __anext__(self) -> Change[T]:
+        if not self._batch:
+            await self._read_on()
+        return self._batch.pop()
+
+    async def _read_on(self) -> None:
+        if self._pending is None:
+            raise ExportError("use changes in a block: async with listing.changes(…) as changes")
+        into, rows = self._source.into, await run_in_thread(self._pending.read)
+        if not rows:
+            self._taken = True
+            raise StopAsyncIteration
+        self._batch = [
+            Change(
+                kind=cast("Kind", kind),
+                id=record_id,
+                record=None if line is None else codec.record(b'{"data":' + line + b"}", into),
+                fields=fields,
+                raw=line,
+            )
+            for kind, record_id, fields, line in reversed(rows)
+        ]
+
+    def _open(self) -> None:
+        # Stored at once: whatever happens next, `_close` finds them.
+        self._state = StateFile(self._path, self._source.fingerprints())
+        try:
+            self._pending = PendingChanges(self._path.absolute().parent)
+        except OSError as error:
+            raise disk_error(self._path, error) from error
+
+    def _close(self) -> None:
+        pending, self._pending = self._pending, None
+        state, self._state = self._state, None
+        if pending is not None:
+            pending.close()
+        if state is not None:
+            state.close()
+
+    async def _compare(self) -> None:
+        source, state, pending = self._source, self._state, self._pending
+        assert state is not None  # noqa: S101  (opened before)
+        assert pending is not None  # noqa: S101  (as above)
+        since = await run_in_thread(lambda: self._since(state))
+        comparison = await run_in_thread(lambda: Comparison(state, pending, keep=self._options.keep))
+        with disk_errors(self._path):
+            counts = await self._scan(comparison, since)
+            read = make_report(source, counts, target="changes", resumed=False)
+            await run_in_thread(lambda: self._finish(comparison, counts.exact, since, read.next_changed_since))
+        self._report = ChangesReport(
+            created=comparison.created,
+            updated=comparison.updated,
+            deleted=comparison.deleted,
+            unchanged=comparison.unchanged,
+            exact=read.exact,
+            compared=since is None,
+            requests=read.requests,
+            retries=read.retries,
+            seconds=read.seconds,
+            passes=read.passes,
+            list_changed=read.list_changed,
+            total=read.total,
+        )
+
+    def _since(self, state: StateFile) -> Since | None:
+        """Return the time that changes are wanted from, in a run between two comparisons."""
+        every, compared, mark = self._options.compare_every, state.get("compared_at"), state.get("changed_since")
+        if every is None or compared is None or mark is None:
+            return None
+        age = self._source.clock.time() - compared
+        # A clock that was set back is no reason to wait longer.
+        return parse_since(mark, self._source.project) if 0 <= age < every.total_seconds() else None
+
+    async def _scan(self, comparison: Comparison, since: Since | None) -> Counts:
+        source, options = self._source, self._options
+        start = Checkpoint()
+        reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=since is None)
+
+        async def restart() -> None:
+            await run_in_thread(comparison.restart)
+
+        async with BackgroundTasks() as tasks:
+            with SeenIds() as seen:
+                return await scan(
+                    source,
+                    start,
+                    since=since,
+                    plan=source.plan(options.concurrency),
+                    writer=Writer(_taking(source, comparison), tasks=tasks, clock=source.clock),
+                    reporter=reporter,
+                    restart=restart,
+                    make_deduplicator=lambda _: deduplicator_since(seen, since),
+                )
+
+    def _finish(self, comparison: Comparison, exact: bool, since: Since | None, mark: datetime | None) -> None:
+        state, pending = self._state, self._pending
+        assert state is not None  # noqa: S101  (opened before)
+        assert pending is not None  # noqa: S101  (as above)
+        if exact and since is None:
+            comparison.find_deleted(name=self._source.name, allow_shrink=self._options.allow_shrink)
+            state.set("compared_at", self._source.clock.time())
+        if exact:
+            state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
+        comparison.finish()
+        pending.rewind()
+
+
+def _taking(source: ExportSource, comparison: Comparison) -> Callable[[list[bytes], Checkpoint], None]:
+    """Return a function that hands the records of a scan to a comparison, by ids or by their text as the scan does."""
+    identify = {by_text: RawPageFetcher(source, by_text=by_text).identify for by_text in (False, True)}
+
+    def take(lines: list[bytes], state: Checkpoint) -> None:
+        if lines:
+            comparison.take(lines, identify[state.by_text](lines))
+
+    return take
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Make a clear error of a disk that refuses."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise disk_error(path, error) from error

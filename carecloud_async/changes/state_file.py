@@ -1,0 +1,211 @@
+"""The state of a comparison: an SQLite file with the id and two digests of each record, and what it belongs to.
+
+A whole run is one transaction, which SQLite takes back when the process is killed or the disk is full.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from carecloud_async.errors import ExportError
+from carecloud_async.export.errors import disk_error, full_disk_error
+from carecloud_async.export.source import foreign
+from carecloud_async.runtime.durable_files import create_private, open_private, sync_folder
+
+__all__ = ["Known", "StateFile"]
+
+#: Tells the file from other SQLite databases.
+_APPLICATION = 0x43434348
+_VERSION = 1
+
+_TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    "CREATE TABLE records (id PRIMARY KEY, number INTEGER, text BLOB, value BLOB, record BLOB) WITHOUT ROWID",
+)
+_FIND = "SELECT id, number, text, value, record IS NOT NULL FROM records"
+_ADD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
+
+#: Rows that are asked for at a time: SQLite takes a thousand variables everywhere.
+_ROWS = 500
+_NOT_OURS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+#: A record as the state knows it: its id, its number (which no other record had), the digest of its text, that of its
+#: value, whatever its text, and whether the record itself is kept.
+Known: TypeAlias = tuple["str | bytes", int, bytes, bytes, bool]
+
+
+class StateFile:
+    """An open state, in a transaction. Everything blocks; one thread at a time.
+
+    Args:
+        path: the file; made if it is not there, private to this user.
+        fingerprints: what it belongs to, see `ExportSource.fingerprints`.
+
+    Raises:
+        ExportError: it belongs to another list or identity, is damaged or in use, or cannot be written.
+    """
+
+    def __init__(self, path: Path, fingerprints: Mapping[str, str]) -> None:
+        self._path = path
+        self._fingerprints = dict(fingerprints)
+        self._lock = threading.Lock()
+        self._ordered = True
+        self._make_private()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0)
+        try:
+            with self._using():
+                self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make_private(self) -> None:
+        try:
+            if self._path.exists() or self._path.is_symlink():
+                open_private(self._path).close()
+            else:
+                create_private(self._path).close()
+                sync_folder(self._path.parent)
+        except OSError as error:
+            raise disk_error(self._path, error) from error
+
+    def _open(self) -> None:
+        execute = self._db.execute
+        execute("PRAGMA synchronous=FULL")
+        execute("PRAGMA cache_size=-16000")
+        execute("BEGIN IMMEDIATE")
+        if execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            for table in _TABLES:
+                execute(table)
+            execute(f"PRAGMA application_id={_APPLICATION}")
+            self.set("version", _VERSION)
+            self.set("fingerprints", self._fingerprints)
+        elif execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+            raise ExportError(f"{self._path} is not a state file of changes: name another file")
+        elif self.get("version") != _VERSION:
+            raise ExportError(f"{self._path} was made by another version of this package: delete it to begin again")
+        problem = foreign(self.get("fingerprints") or {}, self._fingerprints, kind="comparison", own="a state file")
+        if problem is not None:
+            raise ExportError(f"{self._path} {problem}")
+        execute("SAVEPOINT run")
+
+    def __len__(self) -> int:
+        with self._using():
+            return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+
+    @property
+    def next_number(self) -> int:
+        """A number that no record had."""
+        return int(self.get("next_number") or 0)
+
+    def get(self, name: str) -> Any:
+        """Return what is kept under a name; `None` if nothing is."""
+        found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if found is None else msgspec.json.decode(found[0])
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep a value of JSON under a name."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
+
+    def find(self, keys: Sequence[str | bytes]) -> dict[str | bytes, Known]:
+        """Return the records that are known of some ids."""
+        with self._using():
+            # In the order of ids a page is a range: that takes a third of the time.
+            found = self._find_range(keys) if self._ordered else {}
+            missing = [key for key in keys if key not in found] if found else keys
+            for begin in range(0, len(missing), _ROWS):
+                part = missing[begin : begin + _ROWS]
+                rows = self._db.execute(f"{_FIND} WHERE id IN ({','.join('?' * len(part))})", part)
+                found.update((row[0], row) for row in rows)
+        return found
+
+    def _find_range(self, keys: Sequence[str | bytes]) -> dict[str | bytes, Known]:
+        if not keys or not all(type(key) is str for key in keys):
+            return {}
+        query = f"{_FIND} WHERE id BETWEEN ? AND ? LIMIT ?"
+        rows = self._db.execute(query, (min(keys), max(keys), 2 * len(keys))).fetchall()
+        found: dict[str | bytes, Known] = {row[0]: row for row in rows}
+        self._ordered = not rows or 2 * sum(key in found for key in keys) > len(rows)
+        return found
+
+    def record(self, key: str | bytes) -> bytes | None:
+        """Return the record that is kept of an id, compressed."""
+        with self._using():
+            found = self._db.execute("SELECT record FROM records WHERE id = ?", (key,)).fetchone()
+        return None if found is None else found[0]
+
+    def put(self, records: Sequence[tuple[str | bytes, int, bytes, bytes, bytes | None]]) -> None:
+        """Add records, or replace what was known of them: id, number, digests and the record, compressed."""
+        with self._using():
+            self._db.executemany(_ADD, records)
+
+    def numbers(self) -> Iterator[list[tuple[str | bytes, int]]]:
+        """Yield the ids and numbers of all records, some at a time; those may be removed meanwhile."""
+        last: list[Any] = []
+        while True:
+            with self._using():
+                after = "WHERE id > ?" if last else ""
+                query = f"SELECT id, number FROM records {after} ORDER BY id LIMIT 5000"  # noqa: S608  (as above)
+                rows = self._db.execute(query, last).fetchall()
+            if not rows:
+                return
+            yield rows
+            last = [rows[-1][0]]
+
+    def remove(self, keys: Sequence[str | bytes]) -> None:
+        """Remove records."""
+        with self._using():
+            self._db.executemany("DELETE FROM records WHERE id = ?", [(key,) for key in keys])
+
+    def restart(self) -> None:
+        """Take back what this run did: the list must be read in another way."""
+        with self._using():
+            self._db.execute("ROLLBACK TO run")
+
+    def commit(self) -> None:
+        """Make this run last.
+
+        Raises:
+            ExportError: the disk refuses; the state is as it was.
+        """
+        with self._using():
+            self._db.execute("COMMIT")
+
+    def commit_and_go_on(self) -> None:
+        """Make this run last, and begin another transaction."""
+        with self._using():
+            self._db.execute("COMMIT")
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("SAVEPOINT run")
+
+    def close(self) -> None:
+        """Close the file; what was not committed is taken back."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise self._state_error(error) from error
+
+    def _state_error(self, error: sqlite3.Error) -> ExportError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return full_disk_error(str(self._path))
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            return ExportError(f"{self._path}: another run is using it")
+        if code in _NOT_OURS:
+            return ExportError(f"{self._path} is damaged or not a state file of changes: delete it to begin again")
+        return ExportError(f"{os.fspath(self._path)}: {error}")
