@@ -19,6 +19,7 @@ from carecloud_async.auth.registry import IdentityHandle, IdentityRegistry
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
@@ -356,7 +357,7 @@ class CareCloud(Families, AnyCall):
                 bearer = secret_text((await manager.get()).value)
         try:
             operation = declared(Customers.list).operation
-            await self._caller.fresh.call(operation, decode=codec.data, params={"count": 1}, bearer=bearer)
+            await self._caller.fresh.call(CallRequest(operation, decode=codec.data, params={"count": 1}, bearer=bearer))
         except (AuthenticationError, PermissionDeniedError, NotFoundError):
             if bearer is None:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
 from attrs import evolve, frozen
@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from carecloud_async import codec
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.calls.cached_calls import CachedCalls
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.operation import Operation
@@ -82,29 +83,8 @@ class Caller:
         options = evolve(self.options, retry=evolve(retry, attempts=min(retry.attempts, 2)))
         return self.with_options(options, self.manager)
 
-    def call(
-        self,
-        operation: Operation,
-        *,
-        decode: Callable[[bytes], T],
-        path_params: Mapping[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        bearer: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        slices: Callable[[bytes], Generator[None, None, T]] | None = None,
-    ) -> Coroutine[Any, Any, T]:
+    def call(self, request: CallRequest[T]) -> Coroutine[Any, Any, T]:
         """Make a call and decode its answer; to be awaited.
-
-        Args:
-            operation: the operation.
-            decode: turns the body into the result; raises `codec.Malformed` for what the API never sends.
-            path_params: values of the path's placeholders.
-            params: query parameters; `None` values are left out.
-            json: the body.
-            bearer: a token to send instead of the identity's own.
-            headers: headers to add to the request.
-            slices: decodes a large body in slices, with the same result as `decode`; see `CooperativeScheduler`.
 
         Raises:
             InterfaceError: the identity's interface does not have the operation; nothing was sent.
@@ -112,78 +92,31 @@ class Caller:
             CareCloudError: see `carecloud_async.errors`.
         """
         # A plain function: one frame less between the user's line and the HTTP library.
-        execution = self._prepare(
-            operation,
-            decode,
-            path_params=path_params,
-            params=params,
-            json=json,
-            bearer=bearer,
-            headers=headers,
-            slices=slices,
-        )
+        execution = self._prepare(request)
         return execution.run() if self._cached is None else self._cached.run(execution)
 
-    async def execute(
-        self,
-        operation: Operation,
-        *,
-        decode: Callable[[bytes], T],
-        path_params: Mapping[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        bearer: str | None = None,
-        login: bool = False,
-        slices: Callable[[bytes], Generator[None, None, T]] | None = None,
-    ) -> Answer[T]:
+    async def execute(self, request: CallRequest[T]) -> Answer[T]:
         """Make a call and return its decoded answer with the response that it came in; see `call`. Never from a cache.
 
-        Args:
-            operation: the operation.
-            decode: turns the body into the result; raises `codec.Malformed` for what the API never sends.
-            path_params: values of the path's placeholders.
-            params: query parameters.
-            json: the body.
-            bearer: a token to send instead of the identity's.
-            login: whether it is a login: any refusal is then about credentials, and other calls wait for it.
-            slices: decodes a large body in slices, as in `call`.
+        Raises:
+            CareCloudError: as from `call`.
         """
-        execution = self._prepare(
-            operation,
-            decode,
-            path_params=path_params,
-            params=params,
-            json=json,
-            bearer=bearer,
-            login=login,
-            slices=slices,
-        )
+        execution = self._prepare(request)
         data = await execution.run()
         assert execution.response is not None  # noqa: S101  (there is no result without one)
         return Answer(data, execution.response)
 
-    def _prepare(
-        self,
-        operation: Operation,
-        decode: Callable[[bytes], T],
-        *,
-        path_params: Mapping[str, Any] | None,
-        params: Mapping[str, Any] | None,
-        json: Any,
-        bearer: str | None,
-        headers: Mapping[str, str] | None = None,
-        login: bool = False,
-        slices: Callable[[bytes], Generator[None, None, T]] | None = None,
-    ) -> CallExecution[T]:
+    def _prepare(self, request: CallRequest[T]) -> CallExecution[T]:
+        operation, params, bearer = request.operation, request.params, request.bearer
         if self.interface not in operation.interfaces:
             name = f"{operation.call} ({operation.title})"
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
         context = self.context
         context.check()
         # Bodies and queries hold passwords and personal data, paths tokens; error reporters capture local variables.
-        body = None if json is None else SecretBytes(codec.encode(json, zone=context.project.timezone))
-        headers = check_headers(headers)
-        target = SecretText(expand_path(operation.path, path_params or {}))
+        body = None if request.json is None else SecretBytes(codec.encode(request.json, zone=context.project.timezone))
+        headers = check_headers(request.headers)
+        target = SecretText(expand_path(operation.path, request.path_params or {}))
         query = SecretText(encode_query(params, project=context.project)) if params else ""
         if query:
             check_request_line(operation, f"{self._base_path}{target}?{query}")
@@ -193,13 +126,19 @@ class Caller:
             body=body,
             bearer=bearer,
             headers=headers,
-            login=login,
+            login=request.login,
             offset=_number(params, "offset") if params else None,
             count=_number(params, "count") if params else None,
         )
         tokens = None if bearer is not None or operation.takes_credentials else self.manager
         return CallExecution(
-            context, self.options, call, builder=self._builder, tokens=tokens, decode=decode, slices=slices
+            context,
+            self.options,
+            call,
+            builder=self._builder,
+            tokens=tokens,
+            decode=request.decode,
+            slices=request.slices,
         )
 
     def request_size(

@@ -14,6 +14,7 @@ from carecloud_async.auth.renewal import StoredTokenIndex, TokenRefresher
 from carecloud_async.auth.secret import digest
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.token import RenewalWindows
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.operation import Operation
@@ -60,7 +61,7 @@ class LoginSender:
         )
         caller = self._repeating if retry else self._once
         answer = await caller.execute(
-            operation, decode=_data, path_params=path_params, json=json, bearer=bearer, login=True
+            CallRequest(operation, decode=_data, path_params=path_params, json=json, bearer=bearer, login=True)
         )
         response = answer.response
         return LoginReply(data=answer.data, sent_at=response.sent_at, server_date=server_date(response.headers))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from attrs import evolve, field, frozen
 
 from carecloud_async import codec
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Answer, Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.targets import any_raw_page, any_raw_page_slices
@@ -312,14 +313,10 @@ class Listing(Generic[T]):
         decode, slices = partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)
 
         async def fetch(caller: Caller, params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
-            return await caller.execute(
-                operation,
-                decode=decode,
-                path_params=self._path_params,
-                params=params,
-                json=self._json,
-                slices=slices,
+            request = CallRequest(
+                operation, decode=decode, path_params=self._path_params, params=params, json=self._json, slices=slices
             )
+            return await caller.execute(request)
 
         body = (
             {} if self._json is None else {"body": codec.unstructure(self._json, zone=caller.context.project.timezone)}

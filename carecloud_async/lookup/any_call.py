@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from carecloud_async import codec
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.codec.json_value import JsonObject
@@ -99,12 +100,14 @@ class AnyCall:
             check_query(operation, query)
         read = _json_or_nothing if into is None else target_reader(into)
         return await self._caller.call(
-            operation,
-            decode=read,
-            path_params=values,
-            params=query,
-            json=json,
-            headers=headers,
+            CallRequest(
+                operation,
+                decode=read,
+                path_params=values,
+                params=query,
+                json=json,
+                headers=headers,
+            )
         )
 
     @overload

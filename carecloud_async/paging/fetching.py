@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from carecloud_async import codec
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import invalid_response
@@ -81,12 +82,14 @@ class PageFetcher(Generic[T]):
             return Fetched(page=page, received=page.received)
         decode, slices = self._unread_decoder()
         answer = await (self.caller.fail_fast if hurried else self.caller).execute(
-            self.operation,
-            decode=decode,
-            path_params=self.path_params,
-            params=self._query(offset, count),
-            json=self.json,
-            slices=slices,
+            CallRequest(
+                self.operation,
+                decode=decode,
+                path_params=self.path_params,
+                params=self._query(offset, count),
+                json=self.json,
+                slices=slices,
+            )
         )
         page = self._received(answer.data, offset)
         return Fetched(
@@ -151,12 +154,14 @@ class PageFetcher(Generic[T]):
         slices: Callable[[bytes], Generator[None, None, R]] | None = None,
     ) -> Coroutine[Any, Any, R]:
         return self.caller.call(
-            self.operation,
-            decode=decode,
-            path_params=self.path_params,
-            params=self._query(offset, count),
-            json=self.json,
-            slices=slices,
+            CallRequest(
+                self.operation,
+                decode=decode,
+                path_params=self.path_params,
+                params=self._query(offset, count),
+                json=self.json,
+                slices=slices,
+            )
         )
 
     def _query(self, offset: int, count: int) -> dict[str, Any]:

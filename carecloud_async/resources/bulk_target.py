@@ -12,6 +12,7 @@ import msgspec
 from carecloud_async import codec
 from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, Merged
 from carecloud_async.bulk.merging import changed_fields, known_elements, only_fields
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.codec.fields import api_names, element_type
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.raw_json import RawJson
@@ -144,9 +145,11 @@ class _Builder:
         place = next(iter(self._get.signature.in_path.values()))
         try:
             return await self._family._caller.fresh.call(
-                self._get.operation,
-                decode=_raw_data,
-                path_params={**self._family._bound, place: record_id},
+                CallRequest(
+                    self._get.operation,
+                    decode=_raw_data,
+                    path_params={**self._family._bound, place: record_id},
+                )
             )
         except NotFoundError:
             return None
@@ -185,10 +188,12 @@ class _Builder:
         }
         repeated = {one: self._family._bound[one] for one in create.path_params_in_body if one in self._family._bound}
         made: str | None = await self._family._call(
-            create.operation,
-            decode=create.decode,
-            path_params=self._family._bound,
-            json={**fixed, **repeated, name: record, **beside},
+            CallRequest(
+                create.operation,
+                decode=create.decode,
+                path_params=self._family._bound,
+                json={**fixed, **repeated, name: record, **beside},
+            )
         )
         return made
 
@@ -198,17 +203,19 @@ class _Builder:
         ids = {**self._family._bound, **dict.fromkeys(replace.signature.in_path.values(), record_id)}
         # Once: after a lost answer the record is looked at before anything is sent again.
         once = attrs.evolve(replace.operation, safe_to_repeat=False)
-        await self._family._call(once, decode=no_content, path_params=ids, json=body)
+        await self._family._call(CallRequest(once, decode=no_content, path_params=ids, json=body))
 
     async def _send_batch(self, records: Sequence[JsonObject]) -> None:
         batch = self._batch
         assert batch is not None  # noqa: S101  (handed out only where there is one)
         rows = next(iter(batch.signature.elsewhere.values()))
         await self._family._call(
-            batch.operation,
-            decode=batch.decode,
-            path_params=self._family._bound,
-            json={rows: list(records), "error_processing": int(ErrorProcessing.ROLL_BACK)},
+            CallRequest(
+                batch.operation,
+                decode=batch.decode,
+                path_params=self._family._bound,
+                json={rows: list(records), "error_processing": int(ErrorProcessing.ROLL_BACK)},
+            )
         )
 
     def _id_of(self, record: Mapping[str, Any]) -> str:

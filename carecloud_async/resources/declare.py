@@ -37,6 +37,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, T
 
 import attrs
 
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.filters import check_filters
 from carecloud_async.calls.operation import Operation
@@ -340,14 +341,14 @@ def _verb(method: str) -> DeclaresOne:
             async def ask(self: Resource, *args: Any, **kwargs: Any) -> Any:
                 if one_id is not None and not kwargs and len(args) == 1:
                     ids = {one_id: args[0], **self._bound}
-                    return await self._call(one.operation, decode=one.decode, path_params=ids)
+                    return await self._call(CallRequest(one.operation, decode=one.decode, path_params=ids))
                 args = conceal_body(args) if one.has_body else args
                 values = one.bind(self, args, kwargs)
                 path_params = signature.path_params(self._bound, values)
                 body = one.body(path_params, values) if one.has_body else None
                 query = None if one.has_body else one.query(values)
                 return await self._call(
-                    one.operation, decode=one.decode, path_params=path_params, params=query, json=body
+                    CallRequest(one.operation, decode=one.decode, path_params=path_params, params=query, json=body)
                 )
 
             ask.declared = one  # type: ignore[attr-defined]

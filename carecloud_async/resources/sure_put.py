@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import evolve, frozen
 
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.retry import Failure, FailureKind
@@ -51,7 +52,7 @@ class SurePut:
         """Send it once, and again only if it certainly was not sent; return the error of a lost answer."""
         once = evolve(self.operation, safe_to_repeat=False)
         try:
-            await caller.call(once, decode=no_content, path_params=self.path_params, json=self.merged.body)
+            await caller.call(CallRequest(once, decode=no_content, path_params=self.path_params, json=self.merged.body))
         except CareCloudError as error:
             if not error.may_have_happened:
                 raise

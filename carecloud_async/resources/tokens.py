@@ -8,13 +8,15 @@ otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from attrs import evolve
 
 from carecloud_async.auth.flow import call_with_token
 from carecloud_async.auth.token import Token
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.operation import CUSTOMER_ONLY, Operation
+from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.declare import Resource, gets, posts, puts
 from carecloud_async.runtime.secret_text import conceal
@@ -137,27 +139,14 @@ class Tokens(Resource, call="tokens"):
             token_id: the device token; the client's own if left out.
         """
 
-    async def _act(
-        self,
-        operation: Operation,
-        *,
-        decode: Callable[[bytes], T],
-        path_params: Mapping[str, Any],
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-    ) -> T:
-        """Call an operation; a token in its path must be the one in the header."""
+    async def _act(self, request: CallRequest[T]) -> T:
+        """Make a call; a token in its path must be the one in the header."""
+        operation, path_params = request.operation, request.path_params or {}
 
         async def send(token_id: str | None) -> T:
             token_id = conceal(token_id)
-            return await self._caller.call(
-                operation,
-                decode=decode,
-                path_params=path_params if token_id is None else {"token_id": token_id},
-                params=params,
-                json=json,
-                bearer=token_id,
-            )
+            in_path = path_params if token_id is None else {"token_id": token_id}
+            return await self._caller.call(evolve(request, path_params=in_path, bearer=token_id))
 
         token_id = path_params.get("token_id", "")
         manager = self._caller.manager

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 from carecloud_async import codec
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.codec.raw_json import RawJson, members
 from carecloud_async.errors import ConfigurationError, NotFoundError
 from carecloud_async.models.base import Model
@@ -131,8 +132,8 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         key = self._merging.get("id_field")
         if key is not None:
             return await self._find(record_id, key)
-        call = self._caller.fresh.call
-        return await call(_method(self, "get").operation, decode=codec.raw_data, path_params=ids)
+        operation = _method(self, "get").operation
+        return await self._caller.fresh.call(CallRequest(operation, decode=codec.raw_data, path_params=ids))
 
     async def _find(self, record_id: str, key: str) -> RawJson | None:
         async for line in self.list().fresh().raw():  # type: ignore[attr-defined]

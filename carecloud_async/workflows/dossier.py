@@ -17,6 +17,7 @@ import attrs
 import msgspec
 
 from carecloud_async import codec
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.fields import is_model
 from carecloud_async.errors import (
@@ -113,7 +114,8 @@ async def _read_customer(client: CareCloud, customer_id: str) -> DossierPart:
     from carecloud_async.resources.customers import Customers
 
     caller, operation = client._caller.fresh, declared(Customers.get).operation
-    record = await caller.call(operation, decode=_raw_data, path_params={"customer_id": customer_id})
+    request = CallRequest(operation, decode=_raw_data, path_params={"customer_id": customer_id})
+    record = await caller.call(request)
     return DossierPart(
         name="customer",
         request="GET /customers/{customer_id}",

@@ -18,6 +18,7 @@ from carecloud_async import (
     RetryPolicy,
 )
 from carecloud_async.calls import execution
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.events import CallObserver
 from carecloud_async.sandbox import Sandbox
 
@@ -297,7 +298,7 @@ async def test_headers_that_cannot_be_added(sandbox, headers, words):
         await client.login()
         operation = client.customers.operations[0]
         with pytest.raises(ConfigurationError, match=words):
-            await client._caller.call(operation, decode=codec.data, headers=headers)
+            await client._caller.call(CallRequest(operation, decode=codec.data, headers=headers))
 
 
 async def test_headers_of_a_callers_own_are_sent():
@@ -315,10 +316,12 @@ async def test_headers_of_a_callers_own_are_sent():
     client = CareCloud("x.example.com", auth=Sandbox(1).credentials(), transport=httpx.MockTransport(handle))
     async with client:
         await client._caller.call(
-            client.customers.operations[0],
-            decode=codec.data,
-            params={},
-            headers={"X-Trace": "7", "accept-language": "en"},
+            CallRequest(
+                client.customers.operations[0],
+                decode=codec.data,
+                params={},
+                headers={"X-Trace": "7", "accept-language": "en"},
+            )
         )
     assert (found[-1]["X-Trace"], found[-1]["Accept-Language"]) == ("7", "en")
     assert found[-1]["Authorization"] == "Bearer t"

@@ -31,11 +31,11 @@ class Wire:
         """Everything fits one request here."""
         return RequestSize(0, 0)
 
-    async def call(self, operation, *, decode, path_params=None, params=None, json=None, bearer=None, slices=None):
-        assert bearer is None
-        sent = None if json is None else loads(codec.encode(json, zone=self.context.project.timezone))
-        self.calls.append((operation.title, path_params, params, sent))
-        return decode(self.answers.pop(0) if self.answers else b"")
+    async def call(self, request):
+        assert request.bearer is None
+        sent = None if request.json is None else loads(codec.encode(request.json, zone=self.context.project.timezone))
+        self.calls.append((request.operation.title, request.path_params, request.params, sent))
+        return request.decode(self.answers.pop(0) if self.answers else b"")
 
 
 def answer(data):

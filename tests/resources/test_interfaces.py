@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from carecloud_async import AuthProvider, CareCloud, InterfaceError, Token
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.families import Families
@@ -62,7 +63,7 @@ async def test_an_operation_of_the_other_interface_is_refused_before_the_network
         for row in ONE_SIDED[other]:
             ids = {part[1:-1]: "x" for part in row.path.split("/") if part.startswith("{")}
             with pytest.raises(InterfaceError):
-                await client._caller.call(row, decode=bytes, path_params=ids)
+                await client._caller.call(CallRequest(row, decode=bytes, path_params=ids))
             with pytest.raises(InterfaceError):
                 await client.request(row.method, row.path, path_params=ids)
     assert not sent
