@@ -1,0 +1,143 @@
+"""`python -m benchmarks.bulk`: bulk writes against a hand-written script of look-up and POST, in turns on one machine.
+
+The script is what one writes today: asyncio, httpx, twenty workers, a GET by e-mail and a POST for each row; it keeps
+no journal and makes doubles when an answer is lost. Printed are the seconds of each run, the ratio of the medians, the
+requests, and the peak of the SDK's memory.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.bulk_server import person
+from benchmarks.records import BASE_PATH
+
+SOURCE = {"customer_source_id": "8fdd651ff3f615bcebebad87ce"}
+WORKERS = 20
+
+
+@contextmanager
+def serving(*, customers: int = 0, rate: float = 0.0) -> Iterator[str]:
+    """Run a server; the value is its URL."""
+    command = [sys.executable, "-m", "benchmarks.bulk_server", "--customers", str(customers), "--rate", str(rate)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.communicate()
+
+
+def rows(number: int, kind: str) -> Iterator[dict[str, object]]:
+    """Yield the rows of a work."""
+    for one in range(number):
+        if kind == "cards":
+            yield {"card_number": f"99{one:010}", "card_type_id": "8ae51e48dfe94b6575f2f7d9df", "state": 1}
+        else:
+            yield person(one)
+
+
+async def by_script(url: str, number: int) -> None:
+    """Write customers as a hand-written script does."""
+    import httpx
+
+    async with httpx.AsyncClient(base_url=f"{url}{BASE_PATH}", limits=httpx.Limits(max_connections=WORKERS)) as client:
+        waiting = rows(number, "customers")
+
+        async def work() -> None:
+            for row in waiting:
+                found = (await client.get("/customers", params={"email": row["email"]})).json()["data"]
+                if not found["total_items"]:
+                    body = {"customer": {"personal_information": row}, "customer_source": SOURCE}
+                    (await client.post("/customers", json=body)).raise_for_status()
+
+        await asyncio.gather(*(work() for _ in range(WORKERS)))
+
+
+async def by_sdk(url: str, number: int, kind: str, *, told: float = 0.0) -> dict[str, object]:
+    """Write rows by `bulk_write`; return its figures."""
+    from carecloud_async import CareCloud, EnterpriseCredentials, RateLimit
+
+    auth = EnterpriseCredentials(external_application_id="89d1a6111b3fb6e74665d948", login="u", password="p")
+    limit = RateLimit(requests_per_second=told) if told else None
+    async with CareCloud(url, auth=auth, rate_limit=limit) as client:
+        family, match = (client.cards, "card_number") if kind == "cards" else (client.customers, "email")
+        defaults = {} if kind == "cards" else SOURCE
+        began = time.monotonic()
+        report = await family.bulk_write(rows(number, kind), match=match, defaults=defaults)
+        seconds = time.monotonic() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "requests": report.requests, "created": report.created, "rows": report.rows, "mb": peak}
+
+
+def child(arguments: list[str]) -> dict[str, float]:
+    """Run one contestant in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.bulk", "--child", *arguments],
+            env={"XDG_STATE_HOME": folder, "PATH": "", "PYTHONPATH": str(Path(__file__).parents[1])},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def run_child(who: str, url: str, number: int, kind: str, told: float) -> None:
+    """Print the figures of one contestant."""
+    began = time.monotonic()
+    if who == "script":
+        asyncio.run(by_script(url, number))
+        print(json.dumps({"seconds": time.monotonic() - began}))
+    else:
+        print(json.dumps(asyncio.run(by_sdk(url, number, kind, told=told))))
+
+
+def main() -> None:
+    """Run the works and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--memory", type=int, default=0, help="rows of a run that shows the memory alone")
+    parser.add_argument("--child", nargs=5)
+    options = parser.parse_args()
+    if options.child:
+        who, url, number, kind, told = options.child
+        run_child(who, url, int(number), kind, float(told))
+        return
+    number = str(options.rows)
+    ours, theirs = [], []
+    for _ in range(options.pairs):
+        with serving() as url:
+            theirs.append(child(["script", url, number, "customers", "0"])["seconds"])
+        with serving() as url:
+            figures = child(["sdk", url, number, "customers", "0"])
+            ours.append(figures["seconds"])
+    print(f"{number} new customers by e-mail: script {theirs}, SDK {ours}")
+    print(f"  {statistics.median(theirs) / statistics.median(ours):.2f} times as fast; last: {figures}")
+    with serving() as url:
+        print(f"100,000 cards by batch: {child(['sdk', url, '100000', 'cards', '0'])}")
+    with serving(customers=120_000) as url:
+        figures = child(["sdk", url, "100000", "customers", "0"])
+        print(f"100,000 known customers, a list of 120,000: {figures}")
+    with serving(rate=40) as url:
+        figures = child(["sdk", url, "600", "customers", "40"])
+        print(
+            f"600 customers at 40 a second: {figures['requests'] / figures['seconds']:.1f} requests a second; {figures}"
+        )
+    if options.memory:
+        with serving() as url:
+            print(f"memory: {child(['sdk', url, str(options.memory), 'cards', '0'])}")
+
+
+if __name__ == "__main__":
+    main()

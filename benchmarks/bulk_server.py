@@ -1,0 +1,152 @@
+"""The loopback server of `benchmarks.bulk`: customers and cards that are created and looked up, kept in memory.
+
+It runs in its own process (`python -m benchmarks.bulk_server`), prints its port, and ends when its standard input
+closes. `GET /requests` counts the requests by verb and path; `--rate` limits them in a bucket of ten.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
+
+from benchmarks.records import BASE_PATH
+
+
+def person(number: int) -> dict[str, object]:
+    """Return a customer's personal information, as rows have it."""
+    return {
+        "email": f"known{number}@example.com",
+        "first_name": "Jan",
+        "last_name": f"No {number}",
+        "language_id": "en",
+    }
+
+
+_END = b"\r\n\r\n"
+
+
+class Project:
+    """The records.
+
+    Args:
+        customers: how many customers there are at the begin.
+        rate: requests a second; 0 for no limit.
+    """
+
+    def __init__(self, *, customers: int, rate: float) -> None:
+        self._customers: dict[str, dict[str, object]] = {}
+        self._ids: list[str] = []
+        self._cards: dict[str, dict[str, object]] = {}
+        self._rate, self._tokens, self._at = rate, 10.0, time.monotonic()
+        self.requests: Counter[str] = Counter()
+        for number in range(customers):
+            self._create({"personal_information": person(number)})
+
+    def answer(self, verb: str, target: str, body: bytes) -> tuple[int, object]:
+        """Return the status and the data of an answer."""
+        path, _, query = target.removeprefix(BASE_PATH).partition("?")
+        if path == "/requests":
+            return 200, self.requests
+        self.requests[f"{verb} {path}"] += 1
+        if not self._admits():
+            return 429, None
+        if path == "/users/actions/login":
+            end = datetime.now(ZoneInfo("Europe/Prague")) + timedelta(hours=7)
+            return 200, {"bearer_token": "token", "valid_to": f"{end:%Y-%m-%d %H:%M:%S}", "user": {"user_id": "u"}}
+        if verb == "POST" and path == "/customers":
+            return 201, {"customer_id": self._create(json.loads(body)["customer"])}
+        if verb == "POST" and path == "/cards/batch":
+            for card in json.loads(body)["cards"]:
+                self._cards[card["card_number"]] = {"card_id": f"c{len(self._cards):012}", **card}
+            return 204, None
+        wanted = parse_qs(query)
+        count, offset = int(wanted.get("count", ["100"])[0]), int(wanted.get("offset", ["0"])[0])
+        if path == "/customers":
+            found = self._find(wanted, "email_list[]", self._customers, self._ids)
+            return 200, {"customers": found[offset : offset + count], "total_items": len(found)}
+        if path == "/cards":
+            cards = self._find(wanted, "card_number_list[]", self._cards, list(self._cards))
+            return 200, {"cards": cards[offset : offset + count], "total_items": len(cards)}
+        return 404, None
+
+    def _find(
+        self, wanted: dict[str, list[str]], name: str, records: dict[str, dict[str, object]], keys: list[str]
+    ) -> list[dict[str, object]]:
+        if name in wanted:
+            return [records[one] for one in wanted[name] if one in records]
+        if "email" in wanted:
+            return [records[one] for one in wanted["email"] if one in records]
+        return [records[one] for one in keys]
+
+    def _create(self, record: dict[str, object]) -> str:
+        made = f"8ea6abece4cd0a4ded{len(self._ids):08x}"
+        email = str(record["personal_information"]["email"])  # type: ignore[index]
+        self._customers[email] = {"customer_id": made, **record, "last_change": "2026-01-01 00:00:00", "state": 1}
+        self._ids.append(email)
+        return made
+
+    def _admits(self) -> bool:
+        if not self._rate:
+            return True
+        now = time.monotonic()
+        self._tokens, self._at = min(self._tokens + (now - self._at) * self._rate, 10.0), now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Connection(asyncio.Protocol):
+    """One kept connection.
+
+    Args:
+        project: the records.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every request that is complete."""
+        self._received += data
+        while (end := self._received.find(_END)) >= 0:
+            head, begin = self._received[:end], end + len(_END)
+            length = next(
+                (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
+            )
+            if len(self._received) < begin + length:
+                return
+            verb, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+            status, data_ = self._project.answer(verb, target, self._received[begin : begin + length])
+            self._received = self._received[begin + length :]
+            body = b"" if status == 204 else json.dumps({"data": data_}, separators=(",", ":")).encode()
+            self._transport.write(
+                b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                % (status, len(body), body)
+            )
+
+
+async def _serve(project: Project) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(project), "127.0.0.1", 0, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--customers", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=0.0)
+    options = parser.parse_args()
+    asyncio.run(_serve(Project(customers=options.customers, rate=options.rate)))
