@@ -7,7 +7,7 @@ run. A lost answer leaves a row in doubt.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from carecloud_async.bulk.decide import Plan
@@ -72,11 +72,19 @@ class RowSender:
             await self._pause(attempt)
         raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
 
-    async def send_batch(self, plans: Sequence[Plan], *, hinted: bool = True) -> list[RowResult | None]:
-        """Send records to the batch endpoint, in parts where some are refused; return what became of each.
+    async def send_batch(
+        self, plans: Mapping[int, Plan], note: Callable[[int, RowResult | None], None], *, hinted: bool = True
+    ) -> None:
+        """Send records to the batch endpoint, in parts where some are refused.
 
         The endpoint takes all or none, so that a success is a verdict for every row. A refused batch is sent again in
         parts until the rows at fault stand alone; what the server says of a refused batch only guides the search.
+
+        Args:
+            plans: what is sent, by the number of the row.
+            note: called for each row with what became of it, `None` if that is in doubt. Rows that it was not called
+                for when this raises were certainly not written.
+            hinted: whether the rows that the server names stand alone next.
 
         Raises:
             CareCloudError: the server is away or refuses the client.
@@ -86,31 +94,27 @@ class RowSender:
         for attempt in range(1, ATTEMPTS + 1):
             self._on_request(1)
             try:
-                await send([plan.body for plan in plans])
+                await send([plan.body for plan in plans.values()])
             except CareCloudError as error:
                 if error.may_have_happened:
-                    return [None] * len(plans)
-                outcome = _judge(error, plans[0])
+                    for number in plans:
+                        note(number, None)
+                    return
+                outcome = _judge(error, next(iter(plans.values())))
                 if outcome is not None:
-                    return [outcome] if len(plans) == 1 else await self._in_parts(plans, error, hinted=hinted)
+                    if len(plans) == 1:
+                        note(next(iter(plans)), outcome)
+                        return
+                    for part in (_named(error, [*plans]) if hinted else None) or _halves([*plans]):
+                        await self.send_batch({number: plans[number] for number in part}, note, hinted=False)
+                    return
                 if not error.is_retryable or attempt == ATTEMPTS:
                     raise
             else:
-                return [_done(plan) for plan in plans]
+                for number, plan in plans.items():
+                    note(number, _done(plan))
+                return
             await self._pause(attempt)
-        raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
-
-    async def _in_parts(self, plans: Sequence[Plan], error: CareCloudError, *, hinted: bool) -> list[RowResult | None]:
-        numbers = (_named(error, len(plans)) if hinted else None) or [
-            [*range(len(plans) // 2)],
-            [*range(len(plans) // 2, len(plans))],
-        ]
-        results: list[RowResult | None] = [None] * len(plans)
-        for part in numbers:
-            outcomes = await self.send_batch([plans[number] for number in part], hinted=False)
-            for number, outcome in zip(part, outcomes, strict=True):
-                results[number] = outcome
-        return results
 
     async def _send(self, plan: Plan) -> RowResult:
         target = self._target
@@ -145,11 +149,16 @@ def _judge(error: CareCloudError, plan: Plan) -> RowResult | None:
     return RowResult(outcome=result.outcome, record_id=plan.record_id, reasons=result.reasons)
 
 
-def _named(error: CareCloudError, size: int) -> list[list[int]] | None:
-    """Split off the rows whose numbers stand in the names of invalid parameters, such as `products[3].name`."""
+def _named(error: CareCloudError, numbers: Sequence[int]) -> list[list[int]] | None:
+    """Split off the rows whose places stand in the names of invalid parameters, such as `products[3].name`."""
     params = error.invalid_params if isinstance(error, ApiError) else ()
-    numbers = {int(text) for one in params for text in re.findall(r"\d{1,4}", one.name)}
-    numbers = {number for number in numbers if number < size}
-    if not numbers or len(numbers) == size:
+    places = {int(text) for one in params for text in re.findall(r"\d{1,4}", one.name)}
+    named = [numbers[place] for place in sorted(places) if place < len(numbers)]
+    if not named or len(named) == len(numbers):
         return None
-    return [*([number] for number in sorted(numbers)), [number for number in range(size) if number not in numbers]]
+    return [*([number] for number in named), [number for number in numbers if number not in set(named)]]
+
+
+def _halves(numbers: Sequence[int]) -> list[list[int]]:
+    middle = len(numbers) // 2
+    return [[*numbers[:middle]], [*numbers[middle:]]]

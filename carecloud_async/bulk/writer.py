@@ -222,7 +222,9 @@ class BulkWriter:
         sent_at = self._target.clock.time()
         async with self._slots:
             if plan.kind == "batch":
-                result = (await self._sender.send_batch([plan]))[0]
+                sent: dict[int, RowResult | None] = {}
+                await self._sender.send_batch({0: plan}, sent.__setitem__)
+                result = sent[0]
             else:
                 result = await self._sender.send(plan)
         if result is None:

@@ -22,6 +22,7 @@ from carecloud_async.bulk.pool import run_all
 from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.bulk.sources.source import BATCH
+from carecloud_async.errors import CareCloudError
 from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["RunWriter"]
@@ -193,15 +194,26 @@ class RunWriter:
         intents = [(row.number, intent_of(plan)) for row, plan in plans]
         await self._db(partial(self._journal.intend, intents, now=self._target.clock.time()))
         outcomes: dict[int, RowResult | None] = {}
+        under_way: set[int] = set()
 
         async def send(row: StoredRow, plan: Plan) -> None:
             async with self._slots:
-                outcomes[row.number] = await self._sender.send(plan)
+                under_way.add(row.number)
+                try:
+                    outcomes[row.number] = await self._sender.send(plan)
+                except CareCloudError:
+                    under_way.discard(row.number)  # what the sender raises has certainly done nothing
+                    raise
 
         async def send_batch(part: Sequence[tuple[StoredRow, Plan]]) -> None:
+            numbers = {row.number for row, _ in part}
             async with self._slots:
-                sent = await self._sender.send_batch([plan for _, plan in part])
-            outcomes.update({row.number: one for (row, _), one in zip(part, sent, strict=True)})
+                under_way.update(numbers)
+                try:
+                    await self._sender.send_batch({row.number: plan for row, plan in part}, outcomes.__setitem__)
+                except CareCloudError:
+                    under_way.difference_update(numbers)
+                    raise
 
         batch = [(row, plan) for row, plan in plans if plan.kind == "batch"]
         jobs: list[Callable[[], Any]] = [
@@ -211,9 +223,11 @@ class RunWriter:
         try:
             await run_all(jobs, width=self._width)
         finally:
-            # An error may have stopped the rest, which were not sent: their intents are settled by the next run.
             with anyio.CancelScope(shield=True):
                 await self._note(plans, outcomes)
+                unsent = [row.number for row, _ in plans if row.number not in outcomes.keys() | under_way]
+                if unsent:
+                    await self._db(partial(self._journal.withdraw, unsent))
 
     async def _note(self, plans: Sequence[tuple[StoredRow, Plan]], outcomes: Mapping[int, RowResult | None]) -> None:
         results = [(number, one) for number, one in outcomes.items() if one is not None]

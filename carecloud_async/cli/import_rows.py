@@ -14,7 +14,7 @@ import attrs
 import typer
 
 from carecloud_async.bulk import BulkWriteReport, Outcome
-from carecloud_async.cli.bulk_families import check_family, open_family
+from carecloud_async.cli.bulk_families import check_family
 from carecloud_async.cli.bulk_progress import show_bulk_progress
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
@@ -23,6 +23,7 @@ from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.records import Of
 from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
+from carecloud_async.lookup.families import open_family
 
 __all__ = ["import_rows"]
 

@@ -1,5 +1,7 @@
 """Lost answers, kills and parallel runs: a keyed row is in the server once, a keyless one is never sent twice."""
 
+import json
+
 import anyio
 import pytest
 from bulk_tools import SOURCE, connect, counts, emails, outcomes, people, read
@@ -222,3 +224,23 @@ async def test_a_run_after_a_killed_one_waits_until_its_writes_have_shown_themse
         assert counts(report) == {"created": 2, "updated": 1}
         assert (await emails(client))["new0@example.com"] == 1
         registry.__exit__()
+
+
+async def test_rows_of_a_batch_that_stops_half_way_have_their_outcomes(sandbox):
+    """A batch that is sent in parts, of which one fails for good, ends the run; the next one has every row once."""
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{"card_number": f"77{one:06}", "card_type_id": card_type, "state": 1} for one in range(40)]
+        refusal = {
+            "type": "x",
+            "error_data": {"invalid_params": [{"name": "cards.5.state", "reason": "not_allowed_value"}]},
+        }
+        sandbox.faults.add("POST /cards/batch", status=400, body=json.dumps({"error": refusal}))
+        fault = sandbox.faults.add("POST /cards/batch", status=403, times=None, after=2)
+        with pytest.raises(CareCloudError):
+            await client.cards.bulk_write(rows, match="card_number")
+        sandbox.faults.remove(fault)
+        report = await client.cards.bulk_write(rows, match="card_number")
+        assert counts(report) == {"created": 39, "unchanged": 1}
+        numbers = [one.card_number async for one in client.cards.list(count=500)]
+    assert sum(one.startswith("77") for one in numbers) == 40

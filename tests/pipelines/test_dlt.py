@@ -142,7 +142,7 @@ def test_an_inexact_reading_replaces_no_table(sandbox, pipeline, night, monkeypa
     before = ids(pipeline, "countries", "country_id")
     countries = sandbox.records("countries")
     countries.delete(countries.ids()[0])
-    module = importlib.import_module("carecloud_async.dlt")
+    module = importlib.import_module("carecloud_async.dlt.source")
     spool = module.spool
 
     @contextmanager

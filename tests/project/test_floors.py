@@ -139,7 +139,8 @@ def submodules(name, tree, known):
                 deeper = f"{node.module}.{alias.name}".removeprefix("carecloud_async.")
                 found.add(deeper if deeper in known else node.module.removeprefix("carecloud_async."))
         elif isinstance(node, ast.Import):
-            found |= {alias.name.removeprefix("carecloud_async.") for alias in node.names}
+            ours = (alias.name for alias in node.names if alias.name.startswith("carecloud_async."))
+            found |= {name.removeprefix("carecloud_async.") for name in ours}
     return found & set(known)
 
 

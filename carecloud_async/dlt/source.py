@@ -27,7 +27,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dlt
 from attrs import frozen
+from dlt.sources import DltResource, DltSource
 
 from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.calls.operation import Operation
@@ -43,14 +45,6 @@ from carecloud_async.listings.blocking import spool, spool_changes
 from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_list, open_list
 from carecloud_async.runtime.validators import require_int
-
-try:
-    import dlt
-    from dlt.sources import DltResource, DltSource
-except ImportError as _error:
-    raise ConfigurationError(
-        "carecloud_async.dlt needs dlt, which is not installed: pip install 'carecloud-async[dlt]'"
-    ) from _error
 
 __all__ = ["carecloud_source"]
 

@@ -1,0 +1,146 @@
+"""CareCloud as a destination of dlt: each load package is a bulk write, exact after dlt's own retries.
+
+Each file of a load package has a journal under its own name. When dlt tries a file again, the bulk write of before goes
+on, and a file that was written is not written again.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import dlt
+from attrs import frozen
+from dlt.common.json import json as typed_json
+
+from carecloud_async.auth.stores.memory import MemoryTokenStore
+from carecloud_async.bulk.registry import registry_folder
+from carecloud_async.bulk.report import BulkWriteReport
+from carecloud_async.bulk.sources.files import open_file
+from carecloud_async.client import CareCloud
+from carecloud_async.errors import ConfigurationError
+from carecloud_async.lookup.families import bulk_families, open_family
+from carecloud_async.runtime.durable_files import replace_file
+
+__all__ = ["carecloud_destination"]
+
+_log = logging.getLogger("carecloud_async.dlt")
+
+
+def carecloud_destination(
+    family: str,
+    *,
+    match: str | None,
+    mode: Literal["upsert", "create", "update"] = "upsert",
+    client: Callable[[], CareCloud] | None = None,
+    columns: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    max_refused: float | None = None,
+    rejects: str | None = None,
+    of: tuple[str, ...] = (),
+) -> Any:
+    """Return a dlt destination that writes the rows of every table to one family.
+
+    Args:
+        family: the family by its name from the client, such as `customers`.
+        match: the key that names a record, as for `bulk_write`; `None` creates every row.
+        mode: as for `bulk_write`.
+        client: makes a client; from the `CARECLOUD_*` variables if left out.
+        columns: column → field, where they differ. dlt's `personal_information__email` is
+            `personal_information.email`.
+        defaults: values for rows that lack them.
+        max_refused: fail the load when more rows are refused; as for `bulk_write`.
+        rejects: a folder for a JSONL file of the refused rows of each file of a load package.
+        of: ids of the parents, for a family such as `customers.addresses`.
+
+    Raises:
+        ConfigurationError: there is no such family.
+    """
+    if family not in bulk_families():
+        raise ConfigurationError(f"{family} cannot be written in bulk; there are {', '.join(sorted(bulk_families()))}")
+    writer = _Writer(
+        family=family,
+        of=of,
+        make_client=client or partial(CareCloud.from_env, token_store=MemoryTokenStore()),
+        rejects=None if rejects is None else Path(rejects),
+        options={
+            "match": match,
+            "mode": mode,
+            "columns": dict(columns or {}),
+            "defaults": dict(defaults or {}),
+            "max_refused": max_refused,
+        },
+    )
+
+    def carecloud(items: Any, table: Any) -> None:
+        writer.write(Path(items), str(table["name"]))
+
+    as_destination = dlt.destination(
+        batch_size=0,  # hands out the path of the file
+        loader_file_format="typed-jsonl",
+        naming_convention="direct",
+        max_table_nesting=0,
+        skip_dlt_columns_and_tables=True,
+    )
+    return as_destination(carecloud)()
+
+
+@frozen(kw_only=True)
+class _Writer:
+    """Writes the files of load packages."""
+
+    family: str
+    of: tuple[str, ...]
+    make_client: Callable[[], CareCloud]
+    rejects: Path | None
+    options: Mapping[str, Any]
+
+    def write(self, file: Path, table: str) -> None:
+        """Write one file, once."""
+        folder = registry_folder().with_name("carecloud-async-dlt")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = _stable_name(file)
+        done = folder / f"{name}.done"
+        if done.exists():
+            return
+        report = anyio.run(self._write, file, folder / f"{name}.db", name)
+        replace_file(done, b"")
+        if not report.complete:
+            _log.warning(
+                "%s: %d rows were refused, %d in conflict, %d unknown",
+                table,
+                report.refused,
+                report.conflict,
+                report.unknown,
+            )
+
+    async def _write(self, file: Path, journal: Path, name: str) -> BulkWriteReport:
+        rejects = None if self.rejects is None else self.rejects / f"{name}.jsonl"
+        async with self.make_client() as client:
+            family = open_family(client, self.family, self.of)
+            report: BulkWriteReport = await family.bulk_write(
+                _rows(file), journal=journal, resume=True, rejects=rejects, **self.options
+            )
+        return report
+
+
+def _stable_name(file: Path) -> str:
+    """Return what stays the same when dlt tries a file again: its load package, table and file id, not the attempt."""
+    package = next((part for part in reversed(file.parts[:-1]) if re.fullmatch(r"\d+\.\d+", part)), "")
+    table, file_id, *_ = *file.name.split("."), ""
+    return re.sub(r"[^\w.-]", "_", f"{package}.{table}.{file_id}")
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    packing = ".gz" if file.name.endswith(".gz") or file.read_bytes()[:2] == b"\x1f\x8b" else ""
+    with closing(open_file(str(file), packing=packing)) as lines:
+        for line in lines:
+            found = typed_json.typed_loadb(line) if line.strip() else []
+            for values in [found] if isinstance(found, dict) else found:
+                yield {name.replace("__", "."): value for name, value in values.items() if not name.startswith("_dlt")}

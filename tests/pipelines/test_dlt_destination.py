@@ -1,0 +1,83 @@
+"""CareCloud as a destination of dlt: rows are written once, whatever dlt tries again."""
+
+import pytest
+
+from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async.sandbox import Sandbox
+
+dlt = pytest.importorskip("dlt")
+carecloud_destination = pytest.importorskip("carecloud_async.dlt").carecloud_destination
+
+SOURCE = {"customer_source_id": "8fdd651ff3f615bcebebad87ce"}
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=5, seed=1)
+
+
+@pytest.fixture
+def pipeline(tmp_path, monkeypatch, sandbox):
+    """A pipeline into the sandbox, with folders of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("LOAD__RAISE_ON_MAX_RETRIES", "1")
+
+    def make(**options):
+        def client():
+            return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport())
+
+        destination = carecloud_destination("customers", client=client, defaults=SOURCE, **options)
+        return dlt.pipeline("into_carecloud", destination=destination, pipelines_dir=str(tmp_path / "dlt"))
+
+    return make
+
+
+def rows(number):
+    return [{"email": f"dlt{one}@example.com", "language_id": "en", "first_name": "D"} for one in range(number)]
+
+
+def emails(sandbox):
+    records = map(sandbox.customers.get, sandbox.customers.ids())
+    return [record["personal_information"]["email"] for record in records]
+
+
+def test_rows_are_written(pipeline, sandbox):
+    """The rows of a load package are created; the same rows in the next one change nothing."""
+    pipeline(match="email").run(rows(20), table_name="customers")
+    assert sum("dlt" in one for one in emails(sandbox)) == 20
+    posts = sandbox.count("POST /customers")
+    pipeline(match="email").run(rows(20), table_name="customers")
+    assert sandbox.count("POST /customers") == posts
+
+
+@pytest.mark.parametrize("match", ["email", None])
+def test_a_package_that_fails_in_the_middle_makes_no_double(pipeline, sandbox, match):
+    """A load that fails in the middle and is tried again by dlt has each row once."""
+    made = pipeline(match=match)
+    fault = sandbox.faults.add("POST /customers", status=403, times=None, after=7)
+    with pytest.raises(Exception, match="PermissionDeniedError"):
+        made.run(rows(20), table_name="customers")
+    sandbox.faults.remove(fault)
+    made.load()
+    found = [one for one in emails(sandbox) if one.startswith("dlt")]
+    assert len(found) == len(set(found))
+    assert match is None or len(found) == 20
+
+
+def test_nested_and_flat_names(pipeline, sandbox):
+    """Nested objects stay nested, and dlt's double underscores are dots."""
+    pipeline(match="email").run(
+        [{"personal_information": {"email": "nested@example.com", "language_id": "en"}}], table_name="one"
+    )
+    pipeline(match="email").run(
+        [{"personal_information__email": "flat@example.com", "personal_information__language_id": "en"}],
+        table_name="two",
+    )
+    assert {"nested@example.com", "flat@example.com"} <= set(emails(sandbox))
+
+
+def test_an_unknown_family_is_refused():
+    """A family that cannot be written in bulk is an error that names those that can."""
+    with pytest.raises(ConfigurationError, match="customers"):
+        carecloud_destination("customer", match="email")
