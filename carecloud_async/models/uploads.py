@@ -18,4 +18,4 @@ class ReadableFile(Protocol):
 
 
 #: Bytes, a path, a file open in binary mode, or text that is base64 already.
-Upload: TypeAlias = "str | bytes | bytearray | memoryview | PathLike[str] | ReadableFile"
+Upload: TypeAlias = str | bytes | bytearray | memoryview | PathLike[str] | ReadableFile
