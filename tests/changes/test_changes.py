@@ -9,6 +9,7 @@ from attrs import evolve
 
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
 from carecloud_async.changes.reader import Changes
+from carecloud_async.changes.state_file import StateFile
 from carecloud_async.changes.values import ChangesOptions
 from carecloud_async.sandbox import Sandbox
 
@@ -179,6 +180,14 @@ async def test_between_two_comparisons_only_changes_are_read(sandbox, state):
         assert (await day())[:2] == ([("deleted", gone)], True)
 
 
+async def test_a_list_that_does_not_say_when_it_changed_is_compared_each_time(sandbox, state):
+    """`compare_every` needs `last_change`: without it the option is refused before anything is sent."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ExportError, match="last_change"):
+            client.countries.list().changes(state=state, compare_every=timedelta(days=7))
+    assert sandbox.count() == 0
+
+
 async def test_two_runs_with_one_state_are_refused(sandbox, state):
     """The second is told that another run uses the file; the first goes on."""
     async with connect(sandbox) as client:
@@ -209,6 +218,29 @@ async def test_a_file_that_is_no_state_is_refused_and_left_alone(sandbox, state,
         with pytest.raises(ExportError, match=r"list\.state"):
             await take(client.customers.list(), state)
     assert state.read_bytes() == before
+
+
+async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state, monkeypatch):
+    """No room for the state: an error, the state is as it was, and the next run brings the same changes."""
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        await take(listing, state)
+        before = state.read_bytes()
+        for _ in range(300):
+            sandbox.customers.insert()
+        open_state = StateFile._open
+
+        def open_full(self):
+            open_state(self)
+            self._db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StateFile, "_open", open_full)
+            with pytest.raises(ExportError, match="disk is full"):
+                await take(listing, state)
+        assert state.read_bytes() == before
+        found, _ = await take(listing, state)
+    assert len(found) == 300
 
 
 @pytest.mark.parametrize(

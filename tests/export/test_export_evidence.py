@@ -10,7 +10,7 @@ from erratic_plan import ErraticPlan
 from export_help import ListServer, ids
 from list_machine import ListMachine
 
-from carecloud_async import ExportError
+from carecloud_async import Customer, ExportError
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +55,19 @@ async def test_a_server_that_sorts_is_believed_after_one_more_request(tmp_path):
     report = await changed_since(server, tmp_path / "c.jsonl")
     assert sorted(ids(tmp_path / "c.jsonl")) == sorted(changed)
     assert (report.requests, report.exact) == (2, True)
+
+
+async def test_a_list_without_a_sort_is_read_whole(tmp_path):
+    """Of a list without `sort_field` nothing is concluded from where an old record stands: each change is found."""
+    server = ChangeServer(old_times(hexes(400), apart=timedelta(0)), sorts=False)
+    changed = sorted(server.times)[300:]
+    for one in changed:
+        server.change(one)
+    async with server.client() as client:
+        listing = client.listing("people", into=Customer, list_key="customers", id_field="customer_id")
+        report = await listing.export(tmp_path / "c.jsonl", changed_since=SINCE)
+    assert sorted(ids(tmp_path / "c.jsonl")) == changed
+    assert report.exact
 
 
 @pytest.mark.parametrize("ahead", [-3, 0, 3])
