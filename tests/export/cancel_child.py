@@ -96,9 +96,13 @@ def interrupted_after(milliseconds, times, kind, order, folder):
             signal.raise_signal(signal.SIGINT)
 
     async def run():
+        nonlocal left
         signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000, 0.002)
-        async with ListServer(IDS, order=order).client() as client:
-            await export(client, kind, folder)
+        try:
+            async with ListServer(IDS, order=order).client() as client:
+                await export(client, kind, folder)
+        finally:
+            left = 0  # a key pressed while asyncio closes its own loop would leave that open
 
     signal.signal(signal.SIGALRM, press)
     try:
