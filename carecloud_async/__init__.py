@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.calls.events import *
     from carecloud_async.calls.response_cache import *
     from carecloud_async.calls.retry import *
+    from carecloud_async.check.report import *
     from carecloud_async.client import *
     from carecloud_async.errors import *
     from carecloud_async.export.formats.sinks import CsvOptions as CsvOptions
@@ -64,6 +65,7 @@ _NAMES: Final = {
     "calls.events": "CallRecord",
     "calls.response_cache": "ResponseCache",
     "calls.retry": "RetryPolicy",
+    "check.report": "CheckFinding CheckStatus ProjectCheck",
     "client": "CareCloud",
     "errors": """
         ApiError AuthenticationError BadRequestError CareCloudError ClientClosedError ConfigurationError

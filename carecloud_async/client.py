@@ -47,9 +47,12 @@ from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.event_loops import LoopGuard
 from carecloud_async.runtime.secret_text import secret_text
-from carecloud_async.runtime.validators import require_int
+from carecloud_async.runtime.validators import require_int, require_number
 
 __all__ = ["CareCloud"]
+
+if TYPE_CHECKING:
+    from carecloud_async.check.report import ProjectCheck
 
 T = TypeVar("T")
 
@@ -361,6 +364,32 @@ class CareCloud(Families, AnyCall):
         except (AuthenticationError, PermissionDeniedError, NotFoundError):
             if bearer is None:
                 raise
+
+    async def check(self, *, seconds: float = 120.0) -> ProjectCheck:
+        """Look at the project before trusting it: does it behave as this SDK assumes?
+
+        Reading only, at most sixty requests: settings, TLS and proxy, login and token, time zone and clocks, which
+        families may be read, pages, order, sorts, filters, totals, unknown fields and values, rate limit, latency. What
+        it finds is in the result and never raised: a refused login, a page of a proxy, an answer of another shape.
+
+        ```python
+        check = await client.check()
+        print(check)
+        ```
+
+        Args:
+            seconds: the longest time; what was found until then is returned.
+
+        Raises:
+            ClientClosedError: the client was closed before.
+            WrongEventLoopError: the client belongs to another event loop.
+            ConfigurationError: `seconds` is not a number above 0.
+        """
+        from carecloud_async.check.run import run_check  # most programs never ask for it
+
+        require_number("seconds", seconds)
+        self._parts.context.check()
+        return await run_check(self, self._caller, self.login, seconds=seconds)
 
 
 class _View(CareCloud):

@@ -216,14 +216,9 @@ class _HookObserver(CallObserver):
 
 
 class _Recording(CallObserver):
-    """Collects the records of one `record_calls` block.
+    """Collects the records of one `record_calls` block."""
 
-    Args:
-        owner: the client's context; calls of other clients are not collected.
-    """
-
-    def __init__(self, owner: object) -> None:
-        self.owner = owner
+    def __init__(self) -> None:
         self.records: list[CallRecord] = []
         self.ended = False
 
@@ -233,7 +228,8 @@ class _Recording(CallObserver):
             self.records.append(record)
 
 
-_recordings: ContextVar[tuple[_Recording, ...]] = ContextVar("carecloud_recordings", default=())
+#: The observers of the blocks that the running task is in, each with the context of the client that it is for.
+_watching: ContextVar[tuple[tuple[object, CallObserver], ...]] = ContextVar("carecloud_watching", default=())
 
 
 def observer_of(on_call: OnCall | None) -> tuple[CallObserver, ...]:
@@ -250,11 +246,26 @@ def observer_of(on_call: OnCall | None) -> tuple[CallObserver, ...]:
 
 
 def observers_now(owner: object, observers: tuple[CallObserver, ...]) -> tuple[CallObserver, ...]:
-    """Return a client's observers and those of the `record_calls` blocks that the running task is in."""
-    recordings = _recordings.get()
-    if not recordings:
+    """Return a client's observers and those of the `watched` blocks that the running task is in."""
+    watching = _watching.get()
+    if not watching:
         return observers
-    return (*observers, *(recording for recording in recordings if recording.owner is owner))
+    return (*observers, *(observer for client, observer in watching if client is owner))
+
+
+@contextmanager
+def watched(owner: object, observer: CallObserver) -> Iterator[None]:
+    """Hand the events of one client's calls in this block, and in tasks that are started in it, to an observer.
+
+    Args:
+        owner: the client's context; calls of other clients are not watched.
+        observer: the observer; it may get events of such tasks after the block has ended.
+    """
+    before = _watching.set((*_watching.get(), (owner, observer)))
+    try:
+        yield
+    finally:
+        _watching.reset(before)
 
 
 @contextmanager
@@ -264,13 +275,12 @@ def record_calls(owner: object) -> Iterator[list[CallRecord]]:
     Args:
         owner: the client's context.
     """
-    recording = _Recording(owner)
-    before = _recordings.set((*_recordings.get(), recording))
-    try:
-        yield recording.records
-    finally:
-        recording.ended = True
-        _recordings.reset(before)
+    recording = _Recording()
+    with watched(owner, recording):
+        try:
+            yield recording.records
+        finally:
+            recording.ended = True
 
 
 def notify(observers: tuple[CallObserver, ...], event: str, *args: Any) -> None:

@@ -11,6 +11,7 @@ import typer
 from carecloud_async._version import __version__
 from carecloud_async.cli import records
 from carecloud_async.cli.changes import changes
+from carecloud_async.cli.check import check
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, discard_output, put, say
 from carecloud_async.cli.dossier import dossier
 from carecloud_async.cli.export import export
@@ -50,6 +51,7 @@ app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
 app.command(cls=Command, short_help="Print how many records there are.")(records.total)
 app.command(cls=Command, short_help="Write all data of one customer into a folder.")(dossier)
 app.command(cls=Command, short_help="Make any call of the API.")(request)
+app.command(cls=Command, short_help="Look at a project before trusting it.")(check)
 app.command(cls=Command, short_help="Check the credentials; print who you are and until when.")(login)
 app.command(cls=Command, short_help="Serve a made-up CareCloud on this machine.")(sandbox)
 

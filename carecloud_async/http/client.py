@@ -19,7 +19,7 @@ from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.adapter import adapt_transport
 from carecloud_async.http.bodies import MAX_RESPONSE_BYTES, load, untie
-from carecloud_async.http.network import Verify, check_verify, choose_proxy
+from carecloud_async.http.network import Verify, check_verify, checks_certificates, choose_proxy
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.own_client import own_client_class
 from carecloud_async.http.redaction import SENDING
@@ -43,6 +43,8 @@ class HttpClient:
         user_agent: the `User-Agent` of the SDK's requests.
         max_response_bytes: the largest response, unpacked.
         max_connections: the size of the pool; of a user's own client it is not known, and ours stands for it.
+        proxy: whether requests go through a proxy; `None` where the transport or client is the user's.
+        verified: whether certificates are checked; `None` as above.
     """
 
     client: Any
@@ -51,6 +53,8 @@ class HttpClient:
     user_agent: str
     max_response_bytes: int
     max_connections: int
+    proxy: bool | None = None
+    verified: bool | None = None
 
     def send(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
         """Send a request and return the response, read to its end (unless a user's hook closed it before).
@@ -114,6 +118,7 @@ def build_http_client(
         ConfigurationError: the client or transport is of neither httpx nor httpx2, or a setting cannot work.
     """
     user_agent = _user_agent(app_name)
+    through_proxy = verified = None
     if http_client is not None:
         family = family_of(http_client, what="http_client", wanted="AsyncClient")
         return HttpClient(http_client, family, False, user_agent, max_response_bytes, max_connections)
@@ -124,6 +129,7 @@ def build_http_client(
         family = httpx
         check_verify(verify)
         proxy = choose_proxy(project.origin, proxy)
+        through_proxy, verified = proxy is not None, checks_certificates(verify)
         # Reading the CA bundle takes milliseconds that a project on loopback need not pay.
         secure = project.origin.startswith("https://") or (proxy or "").startswith("https://")
         inner = DefaultTransport(
@@ -133,7 +139,7 @@ def build_http_client(
             max_response_bytes=max_response_bytes,
         )
     client = own_client_class(family)(transport=inner, trust_env=False)
-    return HttpClient(client, family, True, user_agent, max_response_bytes, max_connections)
+    return HttpClient(client, family, True, user_agent, max_response_bytes, max_connections, through_proxy, verified)
 
 
 def _user_agent(app_name: str | None) -> str:

@@ -64,6 +64,13 @@ def check_verify(verify: Verify) -> None:
         raise ConfigurationError("verify names a CA bundle that does not exist")
 
 
+def checks_certificates(verify: Verify) -> bool:
+    """Return whether a server without a trusted certificate for its name is refused."""
+    if isinstance(verify, ssl.SSLContext):
+        return verify.verify_mode is ssl.CERT_REQUIRED and verify.check_hostname
+    return verify is not False
+
+
 def tls_context(verify: Verify) -> ssl.SSLContext:
     """Return the TLS context.
 

@@ -72,6 +72,7 @@ class Sandbox:
         set_cookies: Whether each answer sets a cookie.
         keep_rendered: Whether the JSON of each customer is kept once written: faster, about 1 kB each.
         keep_requests: Number of the last requests that are kept.
+        untidy: Whether some records are as untidy as real ones: zero dates, nulls, unknown fields and values.
         clock: Where the server's time comes from, in seconds since 1970.
         sleep: Waits for a number of seconds.
         random: Where tokens come from; the default never repeats itself.
@@ -107,6 +108,7 @@ class Sandbox:
         set_cookies: bool = False,
         keep_rendered: bool = False,
         keep_requests: int = 2000,
+        untidy: bool = True,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Random | None = None,
@@ -128,11 +130,16 @@ class Sandbox:
         self.faults: Faults = Faults()
         self.connections: serving.Connections = serving.Connections()
         self.customers: CustomerStore = CustomerStore(
-            customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered
+            customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered, untidy=untidy
         )
         self._recorder = Recorder(keep=keep_requests)
         self._tables = Tables(
-            seed=seed, records=records, customers=self.customers, users=users, timestamp=self._timestamp
+            seed=seed,
+            records=records,
+            customers=self.customers,
+            users=users,
+            timestamp=self._timestamp,
+            untidy=untidy,
         )
         self._state = self._new_state(random or SystemRandom())
         self.user_tokens: UserTokens = self._state.user_tokens

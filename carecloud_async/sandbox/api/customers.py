@@ -60,8 +60,8 @@ class CustomerOperations:
 
     async def list(self, state: SandboxState, call: Call) -> Answer:
         """`GET /customers`: on the customer interface the logged-in customer alone."""
-        window = window_of(call.query, sortable=SORT_FIELDS)
-        filters = filters_of(call.query)
+        window = window_of(call.query, sortable=SORT_FIELDS).as_served(sorts=state.settings.sorts)
+        filters = filters_of(call.query) if state.settings.filters else CustomerFilters()
         short = call.query.boolean("customer_short_salutation")
         with state.customers.lock:
             slots = self._slots(state, call, filters, window)
@@ -77,6 +77,8 @@ class CustomerOperations:
             own = state.customers.slot(call.own_device().customer_id or "")
             found = [slot for slot in found if slot == own]
         field = window.sort_field
+        if state.settings.shuffled:
+            return state.random.sample(found, len(found))
         if state.settings.unstable_ties and field is not None:
             found = sorted(found, key=lambda slot: (state.customers.sort_value(slot, field), state.random.random()))
         return found

@@ -60,10 +60,14 @@ def page_answer(state: SandboxState, page: PageSource) -> Answer:
     if state.settings.pretty or page.rendered is None:
         records = page.records()
         data = {"total_items": total, page.key: records} if first else {page.key: records, "total_items": total}
+        if not state.settings.totals:
+            data = {page.key: records}
         return data_answer(data, pretty=state.settings.pretty)
     records_text = json_bytes(page.key, pretty=False) + b":[" + b",".join(page.rendered()) + b"]"
     total_text = b'"total_items":%d' % total
-    parts = (total_text, records_text) if first else (records_text, total_text)
+    parts: tuple[bytes, ...] = (total_text, records_text) if first else (records_text, total_text)
+    if not state.settings.totals:
+        parts = (records_text,)
     return Answer(body=b'{"data":{' + b",".join(parts) + b"}}", content_type="application/json")
 
 

@@ -89,6 +89,10 @@ class Window:
     sort_field: str | None
     descending: bool
 
+    def as_served(self, *, sorts: bool) -> Window:
+        """The window that is cut; where sorts are not honoured, from the list as it came."""
+        return self if sorts else attrs.evolve(self, sort_field=None, descending=False)
+
 
 def window_of(query: Query, *, sortable: Sequence[str]) -> Window:
     """Read the parameters that every list has: `count`, `offset`, `sort_field`, `sort_direction`.

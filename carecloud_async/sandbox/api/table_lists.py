@@ -45,7 +45,7 @@ class TableList(TableHandler):
         arguments = self.arguments(state, call)
         with state.tables.lock:
             table = self.table(state, call, self._api.template)
-            window = self._window(call, table, arguments)
+            window = self._window(call, table, arguments).as_served(sorts=state.settings.sorts)
             found = self._found(state, call, table, arguments, window.sort_field)
             if window.descending:
                 found = found[::-1]
@@ -75,9 +75,12 @@ class TableList(TableHandler):
     ) -> list[str]:
         now = state.local(state.clock.now())
         sent = {name: values for name in self._filters if (values := self._sent(call, arguments, name))}
+        if not state.settings.filters:
+            sent = {}
         if "external_ids" in sent:
             sent.pop("external_id", None)  # the older filter is ignored beside the newer one
-        shuffled = state.settings.unstable_ties and sort_field is not None
+        always = state.settings.shuffled
+        shuffled = always or (state.settings.unstable_ties and sort_field is not None)
 
         def find() -> list[str]:
             tests = [*self._scope(call), *(self._filters[name](values, now) for name, values in sent.items())]
@@ -86,7 +89,7 @@ class TableList(TableHandler):
                 ids = [one for one in ids if all(passes(table.record(one)) for passes in tests)]
             if shuffled:
                 state.random.shuffle(ids)
-            if sort_field is None:
+            if sort_field is None or always:
                 return ids
             if sort_field == table.plan.id_field:
                 return sorted(ids)

@@ -157,7 +157,7 @@ class Pipeline:
         headers = list(answer.headers)
         present = {name.lower() for name, _ in headers}
         if settings.date_header and "date" not in present:
-            headers.append(("date", self._state.clock.http_date()))
+            headers.append(("date", self._state.clock.http_date(offset=settings.date_offset)))
         if settings.request_id_header and "x-request-id" not in present:
             headers.append(("x-request-id", f"sandbox-{self._serial}"))
         if settings.set_cookies:

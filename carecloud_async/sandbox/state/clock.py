@@ -41,9 +41,13 @@ class SandboxClock:
             raise ValueError("the sandbox's clock is set to an aware datetime, so that the instant is certain")
         self._offset = instant.timestamp() - self._source()
 
-    def http_date(self) -> str:
-        """The `Date` header of an answer given now, in UTC."""
-        return format_datetime(datetime.fromtimestamp(self.now(), UTC).replace(microsecond=0), usegmt=True)
+    def http_date(self, *, offset: float = 0.0) -> str:
+        """The `Date` header of an answer given now, in UTC.
+
+        Args:
+            offset: Seconds by which it is ahead of this clock.
+        """
+        return format_datetime(datetime.fromtimestamp(self.now() + offset, UTC).replace(microsecond=0), usegmt=True)
 
 
 def local_timestamp(instant: float, *, zone: ZoneInfo) -> str:

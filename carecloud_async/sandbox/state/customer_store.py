@@ -34,14 +34,18 @@ class CustomerStore:
         seed: Another seed makes other customers.
         timestamp: Gives the time of a change as the API writes it.
         keep_rendered: Whether the JSON of each record is kept once it was written: faster, about 1 kB each.
+        untidy: Whether some seeded records are as untidy as real ones.
     """
 
-    def __init__(self, count: int, *, seed: int, timestamp: Callable[[], str], keep_rendered: bool = False) -> None:
+    def __init__(
+        self, count: int, *, seed: int, timestamp: Callable[[], str], keep_rendered: bool = False, untidy: bool = True
+    ) -> None:
         if count < 0:
             raise ValueError("a sandbox cannot have a negative number of customers")
         self.lock: RLock = RLock()
         self.version: int = 0
         self._seed = seed
+        self._untidy = untidy
         self._seeded = count
         self._timestamp = timestamp
         self._ids = CustomerIds(seed)
@@ -217,7 +221,8 @@ class CustomerStore:
         changed = self._changed.get(slot)
         if changed is not None:
             return changed
-        return untidied(person(slot, seed=self._seed, customer_id=self._ids.id_of(slot)), slot=slot)
+        record = person(slot, seed=self._seed, customer_id=self._ids.id_of(slot))
+        return untidied(record, slot=slot) if self._untidy else record
 
     def account_at(self, slot: int) -> Account:
         """The hidden side of a number."""

@@ -23,12 +23,14 @@ class RecordMaker:
         seed: Another seed makes other records.
         plans: The tables.
         refer: Gives the id of a record of another table: name of the table, choices, number of the referring record.
+        untidy: Whether some records are as untidy as real ones.
     """
 
-    def __init__(self, *, seed: int, plans: Plans, refer: Callable[[str, Draw, int], str]) -> None:
+    def __init__(self, *, seed: int, plans: Plans, refer: Callable[[str, Draw, int], str], untidy: bool = True) -> None:
         self._seed = seed
         self._plans = plans
         self._refer = refer
+        self._untidy = untidy
         self._free: dict[str, list[Field]] = {}
 
     def record(self, plan: TablePlan, number: int, *, record_id: str, parent: Mapping[str, str]) -> JsonObject:
@@ -43,6 +45,8 @@ class RecordMaker:
         draw = self._draw(f"{plan.name}:{number}:{':'.join(parent.values())}")
         own = {} if plan.id_field is None else {plan.id_field: record_id}
         made = self._object(plan.schema, draw, number, table=plan.name, level=0, given={**parent, **own})
+        if not self._untidy:
+            return made
         return untidied_record(made, self._free_fields(plan), number=number)
 
     def answer(self, schema: str, fields: tuple[Field, ...], *, given: JsonObject, place: str) -> JsonObject:

@@ -23,12 +23,17 @@ class Settings:
         pretty: Whether JSON answers are pretty-printed.
         total_items_first: Whether `total_items` stands before the records of a list.
         unstable_ties: Whether records that are equal in the sort field come in another order each time.
+        shuffled: Whether every page is cut from another order, whatever it is asked to be sorted by.
+        sorts: Whether `sort_field` and `sort_direction` are honoured.
+        filters: Whether filters are honoured; if not, each finds everything.
+        totals: Whether lists say `total_items`.
         uneven_names: Whether every fourth `invalid_params` names its parameter by a list, a number or an object.
         latency: Seconds that every answer takes.
         rate_limit: Requests a second above which the answer is 429; `None` sets no limit.
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves the header out.
         set_cookies: Whether each answer sets a cookie.
         date_header: Whether answers carry `Date`.
+        date_offset: Seconds by which that `Date` is ahead of the server's clock.
         request_id_header: Whether answers carry `X-Request-Id`.
         batch_report: Whether a batch that kept its valid rows answers 400 with the rows at fault; otherwise 204.
     """
@@ -43,12 +48,17 @@ class Settings:
     pretty: bool = False
     total_items_first: bool = False
     unstable_ties: bool = False
+    shuffled: bool = False
+    sorts: bool = True
+    filters: bool = True
+    totals: bool = True
     uneven_names: bool = True
     latency: float = 0.0
     rate_limit: float | None = None
     rate_limit_retry_after: float | None = None
     set_cookies: bool = False
     date_header: bool = True
+    date_offset: float = 0.0
     request_id_header: bool = True
     batch_report: bool = True
 

@@ -193,6 +193,7 @@ class Tables:
         customers: The customers that records refer to.
         users: Number of users of the enterprise interface.
         timestamp: Gives the time of a change as the API writes it.
+        untidy: Whether some records are as untidy as real ones.
     """
 
     def __init__(
@@ -203,6 +204,7 @@ class Tables:
         customers: CustomerStore,
         users: int = DEFAULT_USERS,
         timestamp: Callable[[], str],
+        untidy: bool = True,
     ) -> None:
         if records < 0:
             raise ValueError("a sandbox cannot have a negative number of records")
@@ -211,6 +213,7 @@ class Tables:
         self._count = records
         self._customers = customers
         self._user_count = users
+        self._untidy = untidy
         self._timestamp = timestamp
         self._tables: dict[tuple[str, str | None], Table] = {}
         self._made: RecordMaker | None = None
@@ -224,7 +227,7 @@ class Tables:
     def maker(self) -> RecordMaker:
         """Makes records and answers."""
         if self._made is None:
-            self._made = RecordMaker(seed=self._seed, plans=self.plans, refer=self._refer)
+            self._made = RecordMaker(seed=self._seed, plans=self.plans, refer=self._refer, untidy=self._untidy)
         return self._made
 
     def table(self, name: str, parent_id: str | None = None) -> Table:

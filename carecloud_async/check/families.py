@@ -1,0 +1,203 @@
+"""Findings about the families of the API: which of them this user may read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import anyio
+from attrs import frozen
+
+from carecloud_async.calls.operation import Operation
+from carecloud_async.check.probe import Probe
+from carecloud_async.check.replies import Outcome, Reply
+from carecloud_async.check.report import CheckFinding, good, problem, warning
+from carecloud_async.lookup.lists import find_method, listable
+
+__all__ = ["FamilyReply", "ask_families", "family_findings"]
+
+#: The families that are asked, as far as the requests of a check go; the others hold settings and lists of types.
+_ASKED: Final = (
+    "customers",
+    "cards",
+    "purchases",
+    "vouchers",
+    "rewards",
+    "events",
+    "points",
+    "credits",
+    "messages",
+    "bookings",
+    "booking_tickets",
+    "orders",
+    "tasks",
+    "users",
+    "stores",
+    "partners",
+    "products",
+    "product_groups",
+    "product_reservations",
+    "campaigns",
+    "campaign_products",
+    "segments",
+    "statuses",
+    "stamper_cards",
+    "stamps",
+    "card_types",
+    "customer_source_records",
+    "customer_properties",
+)
+#: The records of a first page.
+FIRST_PAGE: Final = 5
+_AT_ONCE: Final = 6
+
+
+@frozen(kw_only=True)
+class FamilyReply:
+    """A family's list, and its first page.
+
+    Attributes:
+        name: the name of the family.
+        operation: the list.
+        into: the model of a record.
+        reply: its first page, or why there is none.
+    """
+
+    name: str
+    operation: Operation
+    into: Any
+    reply: Reply
+
+
+async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyReply]:
+    """Ask each family for its first records, a few at once.
+
+    Args:
+        client: the client, for the models of its lists.
+        probe: sends the requests.
+    """
+    found: dict[str, FamilyReply] = {}
+    slots = anyio.Semaphore(_AT_ONCE)
+    known = listable()
+    names = [name for name in _ASKED if probe.caller.interface in known[name].interfaces]
+
+    async def ask(name: str) -> None:
+        operation = known[name]
+        method, _ = find_method(client, operation)
+        async with slots:
+            reply = await probe.ask(operation, count=FIRST_PAGE)
+        into = method().export_source().into
+        found[name] = FamilyReply(name=name, operation=operation, into=into, reply=reply)
+
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            tasks.start_soon(ask, name)
+    return [found[name] for name in names]
+
+
+def family_findings(families: Sequence[FamilyReply]) -> list[CheckFinding]:
+    """Return which families can be read, and why the others cannot."""
+    names = {outcome: [one.name for one in families if one.reply.outcome is outcome] for outcome in Outcome}
+    readable = names[Outcome.READ]
+    found = []
+    if readable:
+        found.append(good("families", f"this user may read {', '.join(readable)}", "these can be read and exported"))
+    else:
+        found.append(
+            problem(
+                "families",
+                f"none of the {len(families)} families that were asked can be read",
+                "nothing can be exported, and nothing else could be examined",
+                "see the findings below; ask the administrator which rights the API user has",
+            )
+        )
+    found += [_unread(outcome, names[outcome]) for outcome in _WHY if names[outcome]]
+    if names[Outcome.NOT_SENT]:
+        found.append(
+            problem(
+                "unexamined",
+                f"the requests of the check were used up before {', '.join(names[Outcome.NOT_SENT])} could be asked",
+                "whether these can be read is not known",
+                "run it again when the server is quiet; each 429 costs a repeat",
+            )
+        )
+    return found
+
+
+def count_finding(families: Sequence[FamilyReply]) -> CheckFinding | None:
+    """Return a finding on lists whose pages are longer than was asked for."""
+    names = [one.name for one in families if one.operation.paged and one.reply.length > FIRST_PAGE]
+    if not names:
+        return None
+    return problem(
+        "page_size",
+        f"{', '.join(names)} sent more records than count asked for",
+        "pages are not what was asked: exports read more than they need, and memory is not bounded by a page",
+        "tell the project's administrator; set a larger max_response_bytes if lists are long",
+    )
+
+
+#: What is wrong with families that cannot be read: the status, what was seen, what it means, the fix.
+_WHY: Final[Mapping[Outcome, tuple[bool, str, str, str]]] = {
+    Outcome.FORBIDDEN: (
+        False,
+        "this user may not read {names} (403)",
+        "exports of these fail; bulk writes that look records up there fail as well",
+        "ask the administrator for the rights, if they are needed",
+    ),
+    Outcome.ABSENT: (
+        False,
+        "the project does not have {names} (404 or 405)",
+        "exports of these fail",
+        "ask the administrator whether the module is turned on, if it is needed",
+    ),
+    Outcome.UNAUTHORIZED: (
+        True,
+        "a fresh token is refused for {names} (401)",
+        "each call logs in again and fails",
+        "ask the administrator; another client may end the token, or the proxy may remove the Authorization header",
+    ),
+    Outcome.HTML: (
+        True,
+        "a page of HTML came in place of {names}: a proxy, a firewall or a login form answered",
+        "exports and bulk writes stop at such an answer; after a write it is not known whether it happened",
+        "let the proxy or firewall pass requests to the project (NO_PROXY), and check project_url",
+    ),
+    Outcome.NOT_THE_API: (
+        True,
+        "the answer is not the API's for {names}: broken JSON, or no list of that name under data",
+        "these cannot be read",
+        "check project_url; if it is right, update carecloud-async and report the names",
+    ),
+    Outcome.REFUSED: (
+        True,
+        "the first page of {names} is refused (4xx)",
+        "these cannot be listed so",
+        "report the names: the request is as the vendor describes it",
+    ),
+    Outcome.RATE_LIMITED: (
+        True,
+        "only 429 came for {names}",
+        "these could not be examined",
+        "see the finding on the rate limit, and run it again when the server is quiet",
+    ),
+    Outcome.FAILED: (
+        True,
+        "the server fails for {names} (5xx)",
+        "exports of these stop after the repeats",
+        "try later; if it stays, tell the project's administrator",
+    ),
+    Outcome.NO_ANSWER: (
+        True,
+        "no answer came for {names}, or not in time",
+        "exports of these stop after the repeats",
+        "check the network and the proxy; ask for smaller pages",
+    ),
+}
+
+
+def _unread(outcome: Outcome, names: Sequence[str]) -> CheckFinding:
+    is_problem, seen, meaning, fix = _WHY[outcome]
+    name = "answers" if outcome in {Outcome.HTML, Outcome.NOT_THE_API} else "families"
+    make = problem if is_problem else warning
+    return make(name, seen.format(names=", ".join(names)), meaning, fix)

@@ -1,0 +1,154 @@
+"""Findings about the login and the life of its token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from attrs import frozen
+
+from carecloud_async.auth.token import MAX_LIFETIME, LoggedIn
+from carecloud_async.calls.caller import Caller
+from carecloud_async.check.report import CheckFinding, good, problem, warning
+from carecloud_async.errors import (
+    ApiError,
+    ConfigurationError,
+    ConnectionFailedError,
+    RateLimitError,
+    RequestTimeoutError,
+    ResponseError,
+    ServerError,
+)
+
+__all__ = ["Login", "LoginResult", "log_in", "token_life"]
+
+Login = Callable[[], Awaitable[LoggedIn]]
+
+_NOTHING: Final = "no export, bulk write or call can work"
+_CREDENTIALS: Final = "check login, password and external_application_id with the project's administrator"
+#: A token that lives shorter makes a login every few minutes.
+_SHORT_LIFE: Final = 300.0
+
+
+@frozen(kw_only=True)
+class LoginResult:
+    """What a login came to.
+
+    Attributes:
+        finding: the finding.
+        worked: whether there is a token.
+        ends: whether tokens of this identity end by time.
+        valid_to: the end of the token, in UTC by the project's time zone, where it could be read.
+    """
+
+    finding: CheckFinding
+    worked: bool = False
+    ends: bool = False
+    valid_to: datetime | None = None
+
+
+async def log_in(caller: Caller, login: Login) -> LoginResult:
+    """Log in, and return what it came to; a refusal is a finding.
+
+    Args:
+        caller: the caller whose identity logs in.
+        login: logs in.
+    """
+    try:
+        result = await login()
+    except Exception as error:  # noqa: BLE001  (a callable password may raise anything: that is a finding too)
+        return LoginResult(finding=_failed(error))
+    return LoginResult(
+        finding=good("login", f"the {caller.interface} login was accepted", "calls can be made"),
+        worked=True,
+        ends=caller.interface == "enterprise",
+        valid_to=result.valid_to,
+    )
+
+
+def token_life(result: LoginResult, date: datetime | None) -> CheckFinding | None:
+    """Return the finding on how long a token lives.
+
+    Args:
+        result: the login.
+        date: the server's clock at the login, in UTC.
+    """
+    if not result.ends:
+        return good("token_life", "tokens of this identity do not end by time", "they are kept until they are refused")
+    if result.valid_to is None:
+        return warning(
+            "token_life",
+            "the login's valid_to is missing or cannot be read",
+            "tokens are taken to live 7 hours; where they live shorter, each ends with a 401 and one more login",
+            "report the form of valid_to (not its value)",
+        )
+    if date is None:
+        return None  # the finding on the clock says it
+    seconds = (result.valid_to - date).total_seconds()
+    if seconds <= 0:
+        return problem(
+            "token_life",
+            "the token ended before it began, by timezone= and the server's Date",
+            "its end cannot be used: tokens are taken to live 7 hours; changed_since and marks are wrong as well",
+            "set timezone= to the project's zone; if it is right, the server's Date is wrong",
+        )
+    life = _duration(seconds)
+    if seconds > MAX_LIFETIME:
+        return warning(
+            "token_life",
+            "the token claims to live for more than a year",
+            "such an end is not believed: tokens are taken to live 7 hours",
+            "ask the administrator how long tokens live",
+        )
+    if seconds < _SHORT_LIFE:
+        return warning(
+            "token_life",
+            f"a token lives {life}",
+            "long exports and bulk writes log in again every few minutes; several processes without a shared store "
+            "log in all the more",
+            "share a token store (RedisTokenStore, FileTokenStore), or let the administrator set a longer life",
+        )
+    return good("token_life", f"a token lives {life}", "it is renewed before its end")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 2 * 3600:
+        return f"{round(seconds / 60)} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    return f"{seconds / 3600:.1f} hours"
+
+
+def _failed(error: Exception) -> CheckFinding:
+    # Never the error's own text: a server, a proxy or a callable password can write anything into it.
+    match error:
+        case ConnectionFailedError() if "certificate" in str(error).lower():
+            return problem(
+                "tls",
+                "the server's certificate was not accepted",
+                _NOTHING,
+                "check project_url and the host's clock; for a private CA or a proxy that opens TLS set verify= to "
+                "its file",
+            )
+        case ConnectionFailedError():
+            seen, fix = "the server was not reached, or hung up", "check project_url, the network and the proxy"
+        case RequestTimeoutError():
+            seen, fix = "the login was not answered in time", "check project_url, the network and the proxy"
+        case RateLimitError():
+            seen, fix = "the login was refused with 429: too many requests", "try later; share tokens in a token store"
+        case ServerError():
+            seen = f"the login failed with status {error.status}"
+            fix = "try later; if it stays, ask the project's administrator"
+        case ApiError(exception="interface_not_allowed_exception"):
+            seen = f"this application may not use the interface (status {error.status})"
+            fix = "ask the administrator for an application of this interface"
+        case ApiError():
+            seen, fix = f"the login was refused with status {error.status}", _CREDENTIALS
+        case ResponseError():
+            seen = "the login's answer is not CareCloud's: a page of a proxy or of another site, or a broken answer"
+            fix = "check project_url; let the proxy pass requests to it (NO_PROXY), or log in at the proxy"
+        case ConfigurationError():
+            seen, fix = "a setting of the login cannot work", f"{_CREDENTIALS}; client.login() says which setting"
+        case _:
+            seen = f"the login raised {type(error).__name__}"
+            fix = "call client.login() to see the error"
+    return problem("login", seen, _NOTHING, fix)

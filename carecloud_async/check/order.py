@@ -1,0 +1,145 @@
+"""Findings about order: whether pages fit together, and whether a sort is honoured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+from carecloud_async.check.paging import LargePage, ListProbe
+from carecloud_async.check.replies import Reply
+from carecloud_async.check.report import CheckFinding, good, problem, warning
+from carecloud_async.codec.fields import api_names
+from carecloud_async.export.reading.id_order import IdOrder
+from carecloud_async.export.reading.since import parse_last_change
+
+__all__ = ["order_findings"]
+
+#: The most records of a page that is compared.
+_ROWS: Final = 50
+_CHANGED: Final = "last_change"
+
+_ORDER_MEANS: Final = (
+    "pages do not fit together: plain iteration and prefetch can miss records or give them twice; exports read the "
+    "list more than once, and report.exact says whether they got all"
+)
+_SORT_MEANS: Final = "changed_since and state= exports have to read whole lists, or cannot vouch for what they found"
+
+
+async def order_findings(target: ListProbe, page: LargePage) -> list[CheckFinding]:
+    """Return whether the order of ids is kept between pages, and whether sorts are honoured.
+
+    Args:
+        target: the list.
+        page: its largest page.
+    """
+    rows = min(page.count, _ROWS)
+    if page.reply.length < 3:
+        short = f"{target.name} are too few to show it"
+        return [good("order", short, "nothing is known"), good("sort", short, "nothing is known")]
+    rows = min(rows, max(page.reply.length * 2 // 3, 2))
+    first = await target.by_id(count=rows)
+    if not first.is_page:
+        return [_refused(target.id_field)]
+    if len(first.ids(target.id_field)) < first.length:
+        missing = problem(
+            "order",
+            f"records of {target.name} come without {target.id_field}",
+            "exports cannot tell records apart, and write some twice or not at all",
+            "report the form of the answer (not its values)",
+        )
+        return [missing]
+    found = [await _kept(target, first, rows=rows), await _honoured(target, first, rows=rows)]
+    if _CHANGED in api_names(target.into).values():
+        found.append(await _by_change(target, rows=min(page.count, 2 * _ROWS)))
+    return found
+
+
+async def _kept(target: ListProbe, first: Reply, *, rows: int) -> CheckFinding:
+    """Read two pages that overlap; records may come and go meanwhile, so a misfit is looked at once more."""
+    for _ in range(2):
+        step = max(rows // 2, 1)
+        second = await target.by_id(count=rows, offset=step)
+        again = await target.by_id(count=rows)
+        if not (second.is_page and again.is_page):
+            return warning("order", "the pages could not be read twice", _ORDER_MEANS, "run it again")
+        one, two, three = (reply.ids(target.id_field) for reply in (first, second, again))
+        if one == two and len(one) > 1:
+            return problem(
+                "offset",
+                "offset is ignored: every page is the first one",
+                "no list can be read beyond its first page",
+                "tell the project's administrator; ask for all in one page (count=) where lists are short",
+            )
+        if one == three and one[step:] == two[: len(one) - step]:
+            break
+        first = again
+    else:
+        return problem(
+            "order",
+            "the order of the records changes from page to page, though sort_field asks for that of the ids",
+            _ORDER_MEANS,
+            "look at report.exact after exports, and export when the project is quiet",
+        )
+    if IdOrder().check(_joined(one, two)):
+        return good("order", "pages come in the order of the ids, and fit together", "exports are exact in one pass")
+    return warning(
+        "order",
+        "pages fit together, but not in the order of the ids that sort_field asks for",
+        "exports cannot tell by the order that nothing was missed: they read the list twice",
+        "nothing needs to be set; exports take longer",
+    )
+
+
+async def _honoured(target: ListProbe, first: Reply, *, rows: int) -> CheckFinding:
+    last = await target.by_id(count=rows, direction="DESC")
+    if not last.is_page:
+        return _refused(target.id_field)
+    rising, falling = first.ids(target.id_field), last.ids(target.id_field)
+    if _is_reversed(rising, falling):
+        return good("sort", "sort_field and sort_direction are honoured", "changes can be read newest first")
+    if rising == falling:
+        seen = "sort_field and sort_direction are ignored: ASC and DESC give the same page"
+    else:
+        seen = "sort_field and sort_direction are not honoured: the ids do not come in order"
+    return problem("sort", seen, _SORT_MEANS, "export whole lists, without changed_since= and state=")
+
+
+async def _by_change(target: ListProbe, *, rows: int) -> CheckFinding:
+    page = await target.ask(count=rows, sort_field=_CHANGED, sort_direction="DESC")
+    if not page.is_page:
+        return _refused(_CHANGED)
+    read = [parse_last_change(record.get(_CHANGED)) for record in page.records]
+    times: list[datetime] = [one for one in read if one is not None]
+    if any(later < earlier for later, earlier in pairwise(times)):
+        return problem(
+            "sort",
+            f"sort_field={_CHANGED} is not honoured: newer changes come after older ones",
+            _SORT_MEANS,
+            "export whole lists, without changed_since= and state=",
+        )
+    return good("sort", f"the latest changes of {target.name} come first when asked so", "changed_since works")
+
+
+def _refused(field: str) -> CheckFinding:
+    return warning(
+        "sort",
+        f"the list cannot be sorted by {field}",
+        _SORT_MEANS,
+        "export whole lists, without changed_since= and state=; look at report.exact",
+    )
+
+
+def _joined(one: Sequence[str | int], two: Sequence[str | int]) -> Sequence[str | int]:
+    seen = set(one)
+    return [*one, *(other for other in two if other not in seen)]
+
+
+def _is_reversed(rising: Sequence[str | int], falling: Sequence[str | int]) -> bool:
+    """Return whether both are in order by some way of comparing ids, one the other way round."""
+    up, down = IdOrder(), IdOrder()
+    up.check(rising)
+    down.check(falling)
+    turned = {name.removeprefix("-") if name.startswith("-") else f"-{name}" for name in down.names}
+    return bool(turned & set(up.names))

@@ -1,0 +1,141 @@
+"""Findings about pages: how many records one holds, and whether `total_items` is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from attrs import frozen
+
+from carecloud_async.calls.operation import Operation
+from carecloud_async.check.families import FamilyReply
+from carecloud_async.check.probe import Probe
+from carecloud_async.check.replies import Outcome, Reply
+from carecloud_async.check.report import CheckFinding, good, problem, warning
+
+__all__ = ["LargePage", "ListProbe", "choose_list", "page_cap", "totals"]
+
+#: The page that shows a cap; exports ask for pages of this size, and for larger ones.
+LARGE: Final = 1000
+_USUAL: Final = 100
+
+
+@frozen(kw_only=True)
+class ListProbe:
+    """The one list on which pages, order, sorts and filters are looked at.
+
+    Attributes:
+        name: its name.
+        operation: the list.
+        into: the model of a record.
+        probe: sends the requests.
+    """
+
+    name: str
+    operation: Operation
+    into: Any
+    probe: Probe
+
+    @property
+    def id_field(self) -> str:
+        """The field that names a record."""
+        return self.operation.id_field or ""
+
+    async def ask(self, **params: Any) -> Reply:
+        """Ask for a page."""
+        return await self.probe.ask(self.operation, **params)
+
+    async def by_id(self, *, count: int, offset: int = 0, direction: str = "ASC") -> Reply:
+        """Ask for a page in the order of the ids."""
+        return await self.ask(count=count, offset=offset, sort_field=self.id_field, sort_direction=direction)
+
+
+def choose_list(families: Sequence[FamilyReply], probe: Probe) -> ListProbe | None:
+    """Return the customers, or the longest list that can be read; `None` if there is none with records."""
+    usable = [
+        one for one in families if one.reply.records and one.operation.paged and one.operation.id_field is not None
+    ]
+    if not usable:
+        return None
+    best = max(usable, key=lambda one: (one.name == "customers", one.reply.count or one.reply.length))
+    return ListProbe(name=best.name, operation=best.operation, into=best.into, probe=probe)
+
+
+@frozen(kw_only=True)
+class LargePage:
+    """The largest page that the server sent.
+
+    Attributes:
+        reply: the page.
+        count: the number of records that pages may be asked for.
+        findings: what it shows.
+    """
+
+    reply: Reply
+    count: int
+    findings: tuple[CheckFinding, ...]
+
+
+async def page_cap(target: ListProbe) -> LargePage:
+    """Ask for a large page, and find out whether the server cuts it."""
+    asked, reply = LARGE, await target.ask(count=LARGE)
+    refused = reply.outcome in {Outcome.REFUSED, Outcome.FAILED, Outcome.NO_ANSWER, Outcome.NOT_THE_API}
+    if refused:
+        asked, reply = _USUAL, await target.ask(count=_USUAL)
+    if not reply.is_page:
+        return LargePage(reply=reply, count=_USUAL, findings=())
+    size = reply.length
+    if refused:
+        finding = warning(
+            "page_cap",
+            f"a page of {LARGE:,} {target.name} is not to be had, one of {_USUAL} is",
+            "exports that find the size of pages by themselves lose time at the larger ones",
+            f"give count={_USUAL} to lists and exports (--count {_USUAL})",
+        )
+    elif size >= asked:
+        finding = good("page_cap", f"pages of {LARGE:,} records come whole", "exports need few requests")
+    elif (await target.ask(count=1, offset=size)).records:
+        finding = warning(
+            "page_cap",
+            f"pages are cut to {size} records, though {LARGE:,} were asked for",
+            f"exports take a request for each {size} records; reads by count and offset of your own must go on by the "
+            "number of records that came",
+            "nothing needs to be set: the SDK goes by what came; ask the administrator for a higher cap if exports are "
+            "slow",
+        )
+    else:
+        finding = good("page_cap", "the list is shorter than a page: no cap shows", "exports need few requests")
+    return LargePage(reply=reply, count=max(min(size, asked), 1), findings=(finding,))
+
+
+async def totals(target: ListProbe, page: LargePage) -> CheckFinding:
+    """Return whether `total_items` is given and true."""
+    meaning = (
+        "total(), progress and the end of exports go by it; exports look for the end themselves where it is doubted"
+    )
+    fix = "do not rely on total(); look at report.exact after exports; tell the project's administrator"
+    reply = page.reply
+    if reply.total is None:
+        return warning(
+            "totals",
+            "lists say no total_items",
+            "total() raises ResponseError, progress shows no end, and exports find the end by an empty page",
+            "count by iterating, and use no total()",
+        )
+    if reply.count is None:
+        return warning("totals", "total_items is not a whole number", meaning, fix)
+    if reply.count < reply.length:
+        return problem("totals", "total_items is smaller than the number of records in one page", meaning, fix)
+    total = reply.count
+    for _ in range(2):  # records may come and go meanwhile: the second look goes by the new total
+        last = await target.by_id(count=2, offset=max(total - 1, 0))
+        if not last.is_page or last.count is None:
+            return warning("totals", "the page at the end of the list could not be read", meaning, fix)
+        if last.length == min(last.count, 1) and last.count == total:
+            return good("totals", "total_items is given, and the last record is where it says", meaning)
+        total = last.count
+    if last.length == 0:
+        return problem("totals", "total_items is larger than the list: no record is at its end", meaning, fix)
+    if last.length > 1:
+        return problem("totals", "total_items is smaller than the list: records come after its end", meaning, fix)
+    return warning("totals", "total_items changes between requests", meaning, fix)

@@ -1,0 +1,165 @@
+"""`Probe`: sends the requests of a check, counts and measures them, and stops at a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import anyio
+from attrs import define, evolve, field, frozen
+
+from carecloud_async.calls.call_request import CallRequest
+from carecloud_async.calls.caller import Caller
+from carecloud_async.calls.events import CallObserver, CallRecord, CallStart
+from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.retry import RetryPolicy
+from carecloud_async.calls.wire import server_date
+from carecloud_async.check.replies import Outcome, Reply, failed_reply, read_reply
+from carecloud_async.errors import CareCloudError
+from carecloud_async.http.timeout import Timeout
+
+__all__ = ["MAX_REQUESTS", "Probe", "SentRequest", "ServerTime"]
+
+#: The most requests of a check, logins and repeats included.
+MAX_REQUESTS: Final = 60
+#: What one question can send: the request, a login after a 401, and the request again.
+_MOST_PER_QUESTION: Final = 3
+#: A 429 is waited out this often, for at least and at most so many seconds.
+_PATIENCE: Final = 2
+_LEAST_WAIT: Final = 1.0
+_MOST_WAIT: Final = 5.0
+_TIMEOUT: Final = Timeout(connect=5, read=20, total=30, limiter=20)
+
+
+@frozen
+class SentRequest:
+    """A request that was answered or failed.
+
+    Attributes:
+        status: the HTTP status; `None` if no answer came.
+        seconds: the time until it had.
+    """
+
+    status: int | None
+    seconds: float
+
+
+@frozen
+class ServerTime:
+    """The server's clock as an answer showed it.
+
+    Attributes:
+        date: its `Date`, in UTC.
+        host: this host's clock when the answer had come, in UTC.
+    """
+
+    date: datetime
+    host: datetime
+
+
+@define(eq=False)
+class Probe(CallObserver):
+    """Asks lists for pages; a failure is an answer like any other.
+
+    Attributes:
+        caller: makes the calls.
+        sent: the requests that have ended.
+        requests: the number of requests that were begun.
+        throttled_bare: the number of 429 without a `Retry-After`.
+        throttled_with_wait: the number of 429 with one.
+        times: the server's clock, as each answer showed it.
+        undated: the number of answers without a `Date`.
+        login_time: the server's clock, as the answer of the last login showed it.
+        scope: ends the check at its bounds.
+    """
+
+    caller: Caller
+    sent: list[SentRequest] = field(factory=list)
+    requests: int = 0
+    throttled_bare: int = 0
+    throttled_with_wait: int = 0
+    times: list[ServerTime] = field(factory=list)
+    undated: int = 0
+    login_time: ServerTime | None = None
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    _under_way: int = 0
+    _begun: dict[tuple[int, int], float] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        # One request a question: the check repeats by itself, so that it knows what it sends.
+        quick = evolve(self.caller.options, retry=RetryPolicy(attempts=1), timeout=_TIMEOUT)
+        self.caller = self.caller.with_options(quick, self.caller.manager).fresh
+
+    async def ask(self, operation: Operation, **params: Any) -> Reply:
+        """Ask for a page; a 429 is waited out a few times.
+
+        Args:
+            operation: the list.
+            **params: the query.
+        """
+        reply = Reply(outcome=Outcome.NOT_SENT)
+        for _ in range(1 + _PATIENCE):
+            if self.requests + _MOST_PER_QUESTION * (self._under_way + 1) > MAX_REQUESTS:
+                return reply
+            self._under_way += 1
+            try:
+                reply = await self._ask_once(operation, params)
+            finally:
+                self._under_way -= 1
+            if reply.outcome is not Outcome.RATE_LIMITED or (reply.retry_after or 0) > _MOST_WAIT:
+                break
+            await self.caller.context.clock.sleep(max(reply.retry_after or 0, _LEAST_WAIT))
+        return reply
+
+    async def _ask_once(self, operation: Operation, params: Mapping[str, Any]) -> Reply:
+        try:
+            answer = await self.caller.execute(CallRequest(operation, decode=bytes, params=params))
+        except CareCloudError as error:
+            return failed_reply(error)
+        return read_reply(answer.data, answer.response.headers, key=operation.result_key or "")
+
+    # Events of the calls
+
+    def attempt_started(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
+        """Count a request; one beyond the bound ends the check."""
+        del headers
+        self._begin(call, number)
+
+    def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
+        """Count the second sending after a 401."""
+        del headers
+        self._begin(call, number)
+
+    def _begin(self, call: CallStart, number: int) -> None:
+        self.requests += 1
+        self._begun[id(call), number] = self.caller.context.clock.monotonic()
+        if self.requests >= MAX_REQUESTS:
+            self.scope.cancel()
+
+    def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
+        """Measure a request."""
+        del error
+        now = self.caller.context.clock.monotonic()
+        self.sent.append(SentRequest(status, now - self._begun.pop((id(call), number), now)))
+
+    def call_ended(self, call: CallStart, record: CallRecord) -> None:
+        """Note the server's clock."""
+        if record.status is None:
+            return
+        date = server_date(record.headers)
+        if date is None:
+            self.undated += 1
+            return
+        seen = ServerTime(date, datetime.fromtimestamp(self.caller.context.clock.time(), UTC))
+        self.times.append(seen)
+        if call.login:
+            self.login_time = seen
+
+    def throttled(self, call: CallStart, retry_after: float | None, rate: float | None) -> None:
+        """Count a 429."""
+        del call, rate
+        if retry_after is None:
+            self.throttled_bare += 1
+        else:
+            self.throttled_with_wait += 1

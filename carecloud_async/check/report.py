@@ -1,0 +1,137 @@
+"""What a check found: findings, and the report that they make. Nothing in it comes from a record."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from carecloud_async._version import __version__
+
+__all__ = ["CheckFinding", "CheckStatus", "ProjectCheck"]
+
+
+class CheckStatus(StrEnum):
+    """How a finding is to be taken."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@frozen(kw_only=True)
+class CheckFinding:
+    """One assumption, and whether it holds.
+
+    Attributes:
+        name: what was looked at, such as `page_cap`.
+        status: `ok`, `warning` (works, with a cost or a doubt) or `problem` (results would be wrong or missing).
+        seen: what was seen. It names fields and families of the API, never an id, a name or a value of a record.
+        meaning: what follows for exports, bulk writes and tokens.
+        fix: what to do; empty if nothing.
+    """
+
+    name: str
+    status: CheckStatus
+    seen: str
+    meaning: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        parts = [f"{self.status:<8} {self.name}: {self.seen}."]
+        if self.status is not CheckStatus.OK:
+            parts += [f"         {label}: {text}." for label, text in self._more() if text]
+        return "\n".join(parts)
+
+    def _more(self) -> Iterator[tuple[str, str]]:
+        yield "Means", self.meaning
+        yield "Fix", self.fix
+
+
+@frozen(kw_only=True)
+class ProjectCheck:
+    """The result of `client.check()`.
+
+    It holds nothing of any record, no address and no credentials: it can be attached to an issue.
+
+    Attributes:
+        findings: what was looked at, in order.
+        requests: the number of requests that were sent, logins and repeats included.
+        seconds: how long it took.
+    """
+
+    findings: tuple[CheckFinding, ...]
+    requests: int
+    seconds: float
+
+    @property
+    def problems(self) -> tuple[CheckFinding, ...]:
+        """The findings that are problems."""
+        return self._of(CheckStatus.PROBLEM)
+
+    @property
+    def warnings(self) -> tuple[CheckFinding, ...]:
+        """The findings that are warnings."""
+        return self._of(CheckStatus.WARNING)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no problem; warnings do not count."""
+        return not self.problems
+
+    def named(self, name: str) -> tuple[CheckFinding, ...]:
+        """Return the findings of one name."""
+        return tuple(one for one in self.findings if one.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {
+            "carecloud_async": __version__,
+            "python": platform.python_version(),
+            "ok": self.ok,
+            "requests": self.requests,
+            "seconds": round(self.seconds, 1),
+            "findings": [
+                {
+                    "name": one.name,
+                    "status": one.status.value,
+                    "seen": one.seen,
+                    "meaning": one.meaning,
+                    "fix": one.fix,
+                }
+                for one in self.findings
+            ],
+        }
+
+    def to_json(self) -> str:
+        """Return the report as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    def __str__(self) -> str:
+        last = (
+            f"{len(self.problems)} problems, {len(self.warnings)} warnings, "
+            f"{len(self._of(CheckStatus.OK))} ok ({self.requests} requests, {self.seconds:.1f} s)"
+        )
+        return "\n".join([*map(str, self.findings), last])
+
+    def _of(self, status: CheckStatus) -> tuple[CheckFinding, ...]:
+        return tuple(one for one in self.findings if one.status is status)
+
+
+def good(name: str, seen: str, meaning: str) -> CheckFinding:
+    """Return a finding that an assumption holds."""
+    return CheckFinding(name=name, status=CheckStatus.OK, seen=seen, meaning=meaning)
+
+
+def warning(name: str, seen: str, meaning: str, fix: str) -> CheckFinding:
+    """Return a finding that something works with a cost or a doubt."""
+    return CheckFinding(name=name, status=CheckStatus.WARNING, seen=seen, meaning=meaning, fix=fix)
+
+
+def problem(name: str, seen: str, meaning: str, fix: str) -> CheckFinding:
+    """Return a finding that results would be wrong or missing."""
+    return CheckFinding(name=name, status=CheckStatus.PROBLEM, seen=seen, meaning=meaning, fix=fix)

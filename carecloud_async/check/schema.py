@@ -1,0 +1,120 @@
+"""Fields and values in records that the models do not know; of the records themselves nothing is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from attrs import define, field
+
+from carecloud_async.check.known_values import known_values
+from carecloud_async.check.report import CheckFinding, good, warning
+from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+
+__all__ = ["Schema"]
+
+#: Names that are shown: words, as the API's fields have. An id or a name of a person as a key is not one.
+_WORDS: Final = re.compile(r"[a-z]{1,20}(_[a-z0-9]{1,20}){0,7}")
+_DIGITS: Final = re.compile(r"[0-9]{3}")
+_MOST_SHOWN: Final = 20
+#: The records of a page that are looked at.
+_MOST_RECORDS: Final = 200
+
+
+@define
+class Schema:
+    """What the records of all pages had that the models do not know."""
+
+    fields: set[str] = field(factory=set)
+    values: set[str] = field(factory=set)
+    lists: int = 0
+
+    def look(self, name: str, records: Iterable[Mapping[str, Any]], into: Any) -> None:
+        """Look at the records of a page.
+
+        Args:
+            name: the name of the list.
+            records: its records.
+            into: their model.
+        """
+        looked = False
+        for record, _ in zip(records, range(_MOST_RECORDS), strict=False):
+            looked = True
+            self._object(record, into, name)
+        self.lists += looked
+
+    def _object(self, value: Mapping[str, Any], into: Any, path: str) -> None:
+        names = {api: name for name, api in api_names(into).items()}
+        types, known = field_types(into), known_values()
+        for key, one in value.items():
+            if key not in names:
+                self.fields.add(f"{path}.{_shown(key)}")
+                continue
+            allowed = known.get(f"{getattr(into, '__name__', '')}.{names[key]}")
+            if allowed is not None and any(item not in allowed for item in _scalars(one)):
+                self.values.add(f"{path}.{key}")
+            self._inner(one, types[names[key]], f"{path}.{key}")
+
+    def _inner(self, value: Any, hint: Any, path: str) -> None:
+        core = core_type(hint)
+        if is_model(core):
+            if isinstance(value, dict):
+                self._object(value, core, path)
+            return
+        element = element_type(core)
+        if element is not None and isinstance(value, list):
+            for one in value:
+                self._inner(one, element, path)
+
+    def findings(self) -> list[CheckFinding]:
+        """Return what it comes to."""
+        if not self.lists:
+            return []
+        found = []
+        if self.fields:
+            found.append(
+                warning(
+                    "unknown_fields",
+                    f"the models do not know {_listed(self.fields)}",
+                    "reads leave these fields out; JSON Lines exports keep them, Parquet has them in unknown_fields; "
+                    "update() sends them back unchanged, a plain replace would delete them",
+                    "update carecloud-async, and report the fields' names; read them with client.request or .raw()",
+                )
+            )
+        else:
+            found.append(
+                good("unknown_fields", f"the models know every field of {self.lists} lists", "nothing is lost")
+            )
+        if self.values:
+            found.append(
+                warning(
+                    "unknown_values",
+                    f"the enums do not know some values of {_listed(self.values)}",
+                    "reads and exports give such a value as it is; code that compares with the enum must not fail",
+                    "handle other values as unknown, update carecloud-async, and report the fields' names",
+                )
+            )
+        else:
+            found.append(
+                good("unknown_values", f"the enums know every value of {self.lists} lists", "members can be compared")
+            )
+        return found
+
+
+def _scalars(value: Any) -> Iterable[str]:
+    """Return the values of a field as text; null, an empty text and an object say nothing."""
+    values = value if isinstance(value, list) else [value]
+    return [
+        str(one) for one in values if isinstance(one, str | int | float) and not isinstance(one, bool) and one != ""
+    ]
+
+
+def _shown(key: str) -> str:
+    return key if _WORDS.fullmatch(key) and not _DIGITS.search(key) else "(a name that is not shown)"
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)[:_MOST_SHOWN]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -1,0 +1,90 @@
+"""Findings about the traffic of a check: rate limit, failures, latency, compression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from statistics import median
+from typing import Final
+
+from carecloud_async.check.probe import Probe
+from carecloud_async.check.replies import Reply
+from carecloud_async.check.report import CheckFinding, good, warning
+
+__all__ = ["traffic_findings"]
+
+#: A median above it makes an export of a hundred thousand records take minutes, in seconds.
+_SLOW: Final = 2.0
+
+
+def traffic_findings(probe: Probe, large: Reply | None) -> Iterator[CheckFinding]:
+    """Yield what the requests of the whole check showed.
+
+    Args:
+        probe: which sent them.
+        large: the largest page.
+    """
+    yield _rate_limit(probe)
+    failed = sum(one.status is None or one.status >= 500 for one in probe.sent)
+    if failed:
+        yield warning(
+            "failures",
+            f"{failed} of {len(probe.sent)} requests had no answer or a status from 500 up",
+            "reads are repeated; a write whose answer is lost ends in OutcomeUnknownError, in a bulk write as a row "
+            "whose outcome is unknown",
+            "look at the network and the proxy; tell the project's administrator",
+        )
+    answered = [one.seconds for one in probe.sent if one.status is not None]
+    if answered:
+        yield _latency(median(answered), max(answered))
+    if large is not None and large.is_page:
+        yield _compression(large)
+
+
+def _rate_limit(probe: Probe) -> CheckFinding:
+    bare, with_wait = probe.throttled_bare, probe.throttled_with_wait
+    if not bare + with_wait:
+        return good(
+            "rate_limit",
+            f"none of {probe.requests} requests was refused with 429",
+            "the limit is higher than this check asks; exports and bulk writes find it by themselves",
+        )
+    how = "without Retry-After" if bare else "with Retry-After"
+    return warning(
+        "rate_limit",
+        f"{bare + with_wait} of {probe.requests} requests were refused with 429, {bare} of them without Retry-After",
+        f"429 come {how}: exports and bulk writes slow down until they fit; several processes share the limit",
+        "give RateLimit(requests_per_second=…) if the administrator knows the limit, and RedisRateLimit where several "
+        "processes call the project",
+    )
+
+
+def _latency(middle: float, longest: float) -> CheckFinding:
+    seen = f"half of the answers came within {_milliseconds(middle)}, all within {_milliseconds(longest)}"
+    if middle > _SLOW:
+        return warning(
+            "latency",
+            seen,
+            "exports and bulk writes take long; calls of a user interface are felt",
+            "run near the project, use the client's cache for reference data, and export at night",
+        )
+    return good("latency", seen, "exports and calls are not held up")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
+
+
+def _compression(large: Reply) -> CheckFinding:
+    encoding = {name.lower(): value for name, value in _pairs(large)}.get("content-encoding", "").lower()
+    names = [one for one in ("gzip", "br", "zstd", "deflate") if one in encoding]
+    if names:
+        return good("compression", f"large answers are compressed ({names[0]})", "exports save most of the traffic")
+    return good(
+        "compression",
+        "no compression of large answers was seen",
+        "exports transfer several times as much; the administrator can turn gzip on",
+    )
+
+
+def _pairs(reply: Reply) -> Iterable[tuple[str, str]]:
+    return reply.headers.items()

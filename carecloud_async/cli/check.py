@@ -1,0 +1,46 @@
+"""`carecloud check`: a first look at a real project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from carecloud_async.check.report import ProjectCheck
+from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.console import put
+from carecloud_async.cli.failures import FAILED
+from carecloud_async.cli.options import expands_options
+from carecloud_async.runtime.durable_files import replace_file
+
+__all__ = ["check"]
+
+
+@expands_options
+def check(
+    connection: Connection,
+    report: Annotated[
+        str | None,
+        typer.Option("--report", metavar="FILE", help="Write the findings as JSON, to attach to an issue."),
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="N", help="The longest time.")] = 120.0,
+) -> int:
+    """Look at a project before trusting it: does it behave as this tool assumes?
+
+    Reading only, at most sixty requests. Each finding is ok, a warning or a problem, with what it means and the fix.
+    The report holds no id, name or value of a record, no address and no credentials. The exit code is 1 with a problem.
+
+    Example: carecloud check --report check.json --sandbox 1000
+    """
+
+    async def work() -> ProjectCheck:
+        async with connection.open() as client:
+            return await client.check(seconds=seconds)
+
+    found = anyio.run(work)
+    if report is not None:
+        replace_file(Path(report), found.to_json().encode())
+    put(f"{found}\n".encode())
+    return 0 if found.ok else FAILED

@@ -1,0 +1,43 @@
+"""`carecloud check`: a first look at a project."""
+
+import json
+from pathlib import Path
+
+from carecloud_async.sandbox import Sandbox
+
+
+def settings(monkeypatch, url, password="password_example"):
+    credentials = Sandbox(customers=1).credentials()
+    monkeypatch.setenv("CARECLOUD_PROJECT_URL", url)
+    monkeypatch.setenv("CARECLOUD_EXTERNAL_APPLICATION_ID", credentials.external_application_id)
+    monkeypatch.setenv("CARECLOUD_LOGIN", credentials.login)
+    monkeypatch.setenv("CARECLOUD_PASSWORD", password)
+
+
+def test_a_project_without_problems_ends_with_0(carecloud, monkeypatch):
+    """Each finding is a line, the last line counts them, the report is JSON, and the exit code is 0."""
+    with Sandbox(customers=300, untidy=False).running() as url:
+        settings(monkeypatch, url)
+        outcome = carecloud("check", "--report", "check.json")
+    assert outcome.code == 0, outcome.out
+    assert outcome.err == ""
+    assert outcome.out.splitlines()[-1].startswith("0 problems, 0 warnings, ")
+    report = json.loads(Path("check.json").read_text())
+    assert report["ok"] is True
+    assert {one["status"] for one in report["findings"]} == {"ok"}
+
+
+def test_a_problem_ends_with_1(carecloud, monkeypatch):
+    """A refused login is a finding with its fix, and the exit code is 1."""
+    with Sandbox(customers=1).running() as url:
+        settings(monkeypatch, url, password="wrong")
+        outcome = carecloud("check", "--report", "check.json")
+    assert outcome.code == 1
+    assert "problem  login: the login was refused with status 403." in outcome.out
+    assert "Fix: check login, password" in outcome.out
+    assert json.loads(Path("check.json").read_text())["ok"] is False
+
+
+def test_missing_settings_are_wrong_usage(carecloud):
+    """Without settings nothing is asked, and the exit code is 2."""
+    assert carecloud("check").code == 2
