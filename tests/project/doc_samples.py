@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import pairwise
 
 from project_files import ROOT
 
@@ -18,6 +19,16 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs
 def blocks(path, language):
     """The blocks of a page in one language."""
     return [block for block in _BLOCK.finditer(path.read_text(encoding="utf-8")) if block["language"] == language]
+
+
+def outputs(path):
+    """The outputs that a page shows: its blocks of text that come right after a block of Python."""
+    found = list(_BLOCK.finditer(path.read_text(encoding="utf-8")))
+    return [
+        block["text"]
+        for before, block in pairwise(found)
+        if (before["language"], block["language"]) == ("python", "text")
+    ]
 
 
 def prose(path):
