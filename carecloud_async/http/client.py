@@ -138,7 +138,7 @@ def build_http_client(
             proxy=proxy,
             max_response_bytes=max_response_bytes,
         )
-    client = own_client_class(family)(transport=inner, trust_env=False)
+    client = own_client_class(family)(inner)
     return HttpClient(client, family, True, user_agent, max_response_bytes, max_connections, through_proxy, verified)
 
 

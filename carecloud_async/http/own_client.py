@@ -17,10 +17,9 @@ from typing import Any
 from carecloud_async.http.bodies import untie
 from carecloud_async.http.outgoing import OutgoingRequest
 
-#: What tracers and test tools patch on the class or on a client; a patched one has to be called.
-_PATCHED_BY_OTHERS = ("send", "_send_handling_auth", "_send_handling_redirects", "_send_single_request")
-_functions_of = attrgetter(*_PATCHED_BY_OTHERS)
-_PATCHED_HERE = frozenset(_PATCHED_BY_OTHERS)
+#: Parts of the names of functions that a request passes in httpx's client. Tracers and test tools patch them, and a
+#: patched one has to be called.
+_PASSED_BY_REQUESTS = ("send", "transport")
 
 
 @lru_cache(maxsize=2)
@@ -30,13 +29,21 @@ def own_client_class(family: ModuleType) -> Any:
     An empty jar would do; but httpx translates every answer for it, which is a tenth of a small call.
     """
     log = logging.getLogger(family.__name__)
-    genuine = _functions_of(family.AsyncClient) if _is_genuine(family) else None
+    names = _watched_names(family.AsyncClient)
+    functions_of = attrgetter("send", *names)
+    genuine = functions_of(family.AsyncClient) if _is_genuine(family.AsyncClient, names) else None
 
     class NoCookies(family.Cookies):  # type: ignore[name-defined,misc]
         def extract_cookies(self, response: Any) -> None:
             """Take nothing."""
 
     class OwnClient(family.AsyncClient):  # type: ignore[name-defined,misc]
+        def __init__(self, transport: Any) -> None:
+            super().__init__(transport=transport, trust_env=False)
+            # Found by what it holds, so that another transport in its place is noticed, wherever httpx keeps it.
+            self._place = next((name for name, value in vars(self).items() if value is transport), "")
+            self._given = transport
+
         @property
         def cookies(self) -> Any:
             """No cookies, and nothing to put any in."""
@@ -44,9 +51,8 @@ def own_client_class(family: ModuleType) -> Any:
 
         def send_buffered(self, request: OutgoingRequest) -> Coroutine[Any, Any, Any]:
             """Send a request and return its response, read to its end; to be awaited."""
-            transport = self._transport_for_url(request.url) if self._mounts else self._transport
-            send = getattr(transport, "send_outgoing", None)
-            if send is None or self._is_watched() or "handle_async_request" in vars(transport):
+            send = getattr(self._given, "send_outgoing", None)
+            if send is None or self._is_watched():
                 return self._send_watched(request.to_httpx())
             way: Coroutine[Any, Any, Any] = send(request)
             return way
@@ -57,23 +63,34 @@ def own_client_class(family: ModuleType) -> Any:
             return response
 
         def _is_watched(self) -> bool:
-            """Return whether somebody could tell by which way a request goes."""
-            hooks = self._event_hooks
+            """Return whether a hook, a log or a patch could tell by which way a request goes."""
+            hooks, own = self.event_hooks, vars(self)
             return bool(
                 hooks["request"]
                 or hooks["response"]
                 or self.is_closed
                 or log.isEnabledFor(logging.INFO)
-                or _functions_of(family.AsyncClient) != genuine
-                or not _PATCHED_HERE.isdisjoint(self.__dict__)
+                or own.get(self._place) is not self._given
+                or "handle_async_request" in vars(self._given)
+                or functions_of(family.AsyncClient) != genuine
+                or not names.isdisjoint(own)
             )
 
     return OwnClient
 
 
-def _is_genuine(family: ModuleType) -> bool:
-    """Return whether the functions are the family's own: wrappers copy names, but have code of their own."""
-    return all(
+def _watched_names(client_class: Any) -> frozenset[str]:
+    """Return the names of the functions that a request passes, of whichever release httpx is."""
+    return frozenset(
+        name
+        for name, value in vars(client_class).items()
+        if callable(value) and any(part in name for part in _PASSED_BY_REQUESTS)
+    )
+
+
+def _is_genuine(client_class: Any, names: frozenset[str]) -> bool:
+    """Return whether the functions are httpx's own: wrappers copy names, but have code of their own."""
+    return len(names) > 1 and all(
         type(function) is FunctionType and function.__code__.co_qualname == f"AsyncClient.{name}"
-        for name, function in zip(_PATCHED_BY_OTHERS, _functions_of(family.AsyncClient), strict=True)
+        for name, function in ((name, vars(client_class)[name]) for name in names)
     )

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from carecloud_async.http.adapter import adapt_transport
+from carecloud_async.http.aiohttp_internals import LONGEST_HEADER, Exchanges, find_parts, open_connector, read_content
 from carecloud_async.http.bodies import BodyTooLargeError, UnpackError
-from carecloud_async.http.connections import connector_class
-from carecloud_async.http.exchange import LONGEST_HEADER, Exchanges, read_content
 from carecloud_async.http.network import Verify, tls_context
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import true_url
@@ -102,6 +101,24 @@ def _trio_family() -> Any:
     return import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
 
 
+class _SentOnceError(Exception):
+    """Carries an exception past aiohttp's session, which would send the request again."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _send_once(request: Any, send: Any) -> Any:
+    """Send a request through aiohttp's session, which repeats PUT and DELETE: the SDK's retry counts every attempt."""
+    import aiohttp
+
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _SentOnceError(error) from None
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """One aiohttp session as an httpx transport. Needs a running asyncio loop.
 
@@ -123,18 +140,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._proxy = proxy
         self._limit = max_response_bytes
         self._last_timeout = aiohttp.ClientTimeout(total=None)
+        parts = find_parts()
         self._session = aiohttp.ClientSession(
-            connector=connector_class()(limit=max_connections, ssl=verify),
+            connector=open_connector(parts, limit=max_connections, ssl=verify),
             cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_send_once,),
             auto_decompress=False,
             raise_for_status=False,
             trust_env=False,
             max_line_size=LONGEST_HEADER,
             max_field_size=LONGEST_HEADER,
         )
-        if hasattr(self._session, "_retry_connection"):
-            self._session._retry_connection = False  # our retry counts and judges every attempt
-        self._exchanges = Exchanges(self._session, limit=max_response_bytes)
+        self._exchanges = Exchanges(self._session, parts, limit=max_response_bytes)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its answer to the end, so that the connection is free again."""
@@ -152,6 +169,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 body = await self._read(response)
         except BodyTooLargeError:
             raise
+        except _SentOnceError as sent:
+            error = sent.error
+            raise self._named(error, request) from error
         except Exception as error:
             named = self._named(error, request)
             if named is error:

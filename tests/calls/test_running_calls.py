@@ -1,4 +1,4 @@
-"""Deadlines of calls that share one timer: each ends when its own time is over, as with a timer of its own."""
+"""Deadlines of calls: each call ends when its own time is over."""
 
 import asyncio
 import math
@@ -81,48 +81,6 @@ async def test_a_call_in_a_block_ends_with_the_nearer_of_both():
     with anyio.move_on_after(600) as outer:
         await endure(running, 0.01, ended=ended)
     assert not outer.cancelled_caught
-    assert ended == [0.01]
-
-
-@pytest.fixture
-def timers(monkeypatch):
-    """Every timer that anybody sets in the running loop."""
-
-    def watch():
-        loop, handles = asyncio.get_running_loop(), []
-        call_at = loop.call_at
-
-        def noted(when, callback, *args, **options):
-            handle = call_at(when, callback, *args, **options)
-            handles.append(handle)
-            return handle
-
-        monkeypatch.setattr(loop, "call_at", noted)
-        return handles
-
-    return watch
-
-
-@ASYNCIO
-async def test_calls_in_a_row_need_one_timer(timers):
-    """Each ends later than the one before: the timer of the first serves them all."""
-    running, handles = RunningCalls(), timers()
-    for _ in range(100):
-        with running.begin(seconds=60) as scope:
-            running.remove(scope)
-    assert len(handles) == 1
-
-
-@ASYNCIO
-async def test_closing_takes_the_timer_out_of_the_loop(timers):
-    """A closed client leaves nothing behind; what begins afterwards is bounded all the same."""
-    running, handles, ended = RunningCalls(), timers(), []
-    with running.begin(seconds=60) as scope:
-        running.remove(scope)
-    await running.end(seconds=1)
-    assert [handle.cancelled() for handle in handles] == [True]
-    with anyio.fail_after(20):
-        await endure(running, 0.01, ended=ended)
     assert ended == [0.01]
 
 

@@ -1,40 +1,138 @@
-"""The private parts of other libraries that the SDK reaches into: a test fails when a release moves one."""
+"""aiohttp's internals: each is checked when a pool opens, and without it a documented way gives the same results."""
 
-import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
 
+import aiohttp
+import anyio
+import attrs
 import pytest
+from aiohttp.client_proto import ResponseHandler
+from exchange_server import BODY, answer, new_client, outcome, serving
 
-from carecloud_async.http.transport import AiohttpTransport
+from carecloud_async import Timeout
+from carecloud_async.http import transport
+from carecloud_async.http.aiohttp_internals import Parts, find_parts
+from carecloud_async.sandbox import Sandbox
 
+pytestmark = pytest.mark.anyio
 
-@pytest.mark.asyncio
-async def test_aiohttp_still_has_the_repeat_that_is_switched_off():
-    """`ClientSession._retry_connection` repeats PUT and DELETE on a kept connection; in the SDK's session it is off."""
-    aiohttp = pytest.importorskip("aiohttp")
-    async with aiohttp.ClientSession() as session:
-        assert session._retry_connection is True
-    transport = AiohttpTransport(max_connections=1, verify=False, proxy=None, max_response_bytes=1)
-    assert transport._session._retry_connection is False
-    await transport.aclose()
-
-
-def test_aiohttp_still_has_the_parts_of_a_plain_exchange():
-    """A protocol that takes these settings and has one timer, and a connector that takes a place to go to."""
-    client_proto = pytest.importorskip("aiohttp.client_proto")
-    settings = inspect.signature(client_proto.ResponseHandler.set_response_params).parameters
-    wanted = {"read_until_eof", "auto_decompress", "read_timeout", "max_line_size", "max_field_size"}
-    assert wanted <= settings.keys()
-    for name in ("start_timeout", "read", "_drop_timeout", "_reschedule_timeout", "_on_read_timeout"):
-        assert callable(getattr(client_proto.ResponseHandler, name))
-    handler = client_proto.ResponseHandler.__init__.__code__.co_names
-    assert {"_read_timeout", "_read_timeout_handle"} <= set(handler)
-    connect = inspect.signature(pytest.importorskip("aiohttp").TCPConnector.connect).parameters
-    assert list(connect) == ["self", "req", "traces", "timeout"]
+NAMES = (
+    "_factory", "_payload", "_request", "should_close", "set_response_params", "start_timeout", "on_eof", "total_bytes",
+    "HttpProcessingError",
+)  # fmt: skip
+#: Without these, exchanges are made all the same.
+NOT_OF_EXCHANGES = {"_factory", "_payload", "total_bytes"}
+MOVED = [(), NAMES, *(pytest.param((name,), marks=pytest.mark.thorough) for name in NAMES)]
 
 
-@pytest.mark.asyncio
-async def test_aiohttp_as_it_is_installed_is_taken_for_genuine():
-    """Else every request would take the session's long way, and nobody would notice."""
-    transport = AiohttpTransport(max_connections=1, verify=False, proxy=None, max_response_bytes=1)
-    assert transport._exchanges.may_be_made
-    await transport.aclose()
+@pytest.fixture
+def anyio_backend():
+    """Run on asyncio alone, as aiohttp does."""
+    return "asyncio"
+
+
+async def test_aiohttp_as_installed_has_every_part():
+    """Otherwise every request would take the slower way, and no other test would fail."""
+    assert find_parts() == Parts(connections=True, endings=True, exchanges=True)
+
+
+@pytest.mark.parametrize("moved", MOVED, ids=lambda names: ", ".join(names) or "none")
+async def test_calls_exports_and_closing_work_without_the_parts(moved, tmp_path):
+    """An aiohttp whose source has other names for them serves calls, an export and closing over a real socket."""
+    script, file = Path(__file__).with_name("moved_parts.py"), tmp_path / "customers.jsonl"
+    async with Sandbox(30).serving() as url:
+        command = [sys.executable, "-W", "error", str(script), url, str(file), *moved]
+        done = await anyio.run_process(command, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout.decode()
+    exchanges = NOT_OF_EXCHANGES.issuperset(moved)
+    assert json.loads(done.stdout) == {"missing": True, "records": 30, "closed": True, "exchanges": exchanges}
+    assert len(file.read_bytes().splitlines()) == 30
+
+
+def changed_connect(self, request, traces, timeout, priority=0):
+    """A `connect` with other parameters."""
+
+
+def without_settings(self, **settings):
+    """A `set_response_params` that does not name its settings."""
+
+
+def plain_read(self):
+    """A `read` that is no coroutine function."""
+
+
+class OtherRequest:
+    """A `ClientRequest` with other parameters."""
+
+    def __init__(self, verb, address):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value", "lost"),
+    [
+        (aiohttp.TCPConnector, "connect", changed_connect, {"connections", "exchanges"}),
+        (ResponseHandler, "should_close", lambda self: False, {"connections", "exchanges"}),
+        (ResponseHandler, "connection_lost", None, {"endings"}),
+        (ResponseHandler, "set_response_params", without_settings, {"exchanges"}),
+        (ResponseHandler, "start_timeout", None, {"exchanges"}),
+        (ResponseHandler, "read", plain_read, {"exchanges"}),
+        (aiohttp.StreamReader, "on_eof", None, {"exchanges"}),
+        (aiohttp, "ClientRequest", OtherRequest, {"exchanges"}),
+    ],
+)
+async def test_a_part_of_another_kind_is_not_used(monkeypatch, owner, name, value, lost):
+    """A function with other parameters, a method in the place of a property, or nothing at all is noticed."""
+    monkeypatch.setattr(owner, name, value)
+    assert {part for part, found in attrs.asdict(find_parts()).items() if not found} == lost
+
+
+async def test_without_the_module_of_the_protocol_no_part_is_used(monkeypatch):
+    """A release that moves `aiohttp.client_proto` leaves the documented ways."""
+    monkeypatch.setitem(sys.modules, "aiohttp.client_proto", None)
+    assert find_parts() == Parts(connections=False, endings=False, exchanges=False)
+
+
+@pytest.fixture
+def no_parts(monkeypatch):
+    """Clients that find none of aiohttp's internals."""
+    monkeypatch.setattr(transport, "find_parts", lambda: Parts(connections=False, endings=False, exchanges=False))
+
+
+@pytest.mark.usefixtures("no_parts")
+async def test_without_the_parts_each_request_has_a_connection_of_its_own():
+    """Bytes after a response cannot be taken for the next response."""
+    stray = answer(b'{"data":{"customer_id":"other"}}')
+    async with serving(answer(BODY) + stray) as server, new_client(server.url) as client:
+        for _ in range(3):
+            assert (await client.customers.get("8ea6")).customer_id == "8ea6"
+        assert server.connections == 4  # with that of the login
+
+
+@pytest.mark.usefixtures("no_parts")
+async def test_without_the_parts_a_broken_body_ends_with_the_time_of_its_call():
+    """A chunk without a size fails the call, at the latest when `Timeout(total=…)` is over."""
+    broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
+    async with serving(broken, b"") as server, new_client(server.url) as client:
+        await client.login()
+        kind, _, _, _ = await outcome(client.with_options(timeout=Timeout(total=0.3)).customers.get("8ea6"))
+    assert kind in {"RequestTimeoutError", "ConnectionFailedError"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "GET"])
+async def test_aiohttp_repeats_no_request_by_itself(ways, method):
+    """The SDK's retry counts each attempt: a request whose answer was lost reaches the server once."""
+    ways.force_session()
+
+    def hang_up_later(number, request):
+        return (answer(BODY),) if number == 1 else (b"",)
+
+    async with serving(hang_up_later) as server, new_client(server.url) as client:
+        await client.customers.get("8ea6")
+        kind, text, _, _ = await outcome(client.request(method, "customers/8ea6"))
+        assert (kind, len(server.requests)) == ("ConnectionFailedError", 2)
+        assert "the server hung up" in text
+    assert set(ways.seen) == {"session"}

@@ -1,0 +1,316 @@
+"""Internals of aiohttp: the only file that uses parts of another library that its documentation does not promise.
+
+`find_parts` checks each part when a pool opens: whether it exists and is of the expected kind. Without it, a documented
+way is taken:
+
+- `TCPConnector.connect(req, traces, timeout)`, `Connection.protocol`, `ResponseHandler.should_close`: no connection is
+  handed out on which unread bytes wait. Without them, `force_close=True`: each request has a connection of its own.
+- `TCPConnector._factory`, `ResponseHandler._payload`, `connection_lost`: a body that breaks the rules of HTTP fails at
+  once. Without them, it fails at the end of the call's time.
+- `ResponseHandler.set_response_params`, `start_timeout`, `read`, `StreamReader.on_eof`, `ClientRequest`,
+  `HttpProcessingError`, `ClientSession._request`: exchanges. Without them, `ClientSession.request`.
+- `StreamReader.total_bytes`: short bodies are read at once. Without it, they are read in pieces.
+
+An exchange is a plain request and its answer over a connection of aiohttp's pool. `ClientSession.request` looks for
+redirects, cookies, proxies, credentials in URLs, traces, middlewares and bodies that stream: half of what a small
+request costs. A plain request has none of them. The pool, TLS, the parser and the exceptions are aiohttp's here as
+there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from functools import lru_cache, partial
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+from attrs import frozen
+
+from carecloud_async.http.bodies import read_chunks
+from carecloud_async.http.outgoing import OutgoingRequest
+
+if TYPE_CHECKING:
+    import ssl
+
+    import aiohttp
+
+#: The most bytes of a header: proxies and policies write long ones; aiohttp's bound of 8 KB would make a failure of an
+#: answer.
+LONGEST_HEADER = 64 * 1024
+#: Bodies up to this size are read at once, in bytes.
+_SHORT = 256 * 1024
+#: How often a connection is closed because unread bytes wait on it.
+_MOST_UNSOUND = 100
+#: What tracers and test tools patch; a patched one has to be called.
+_PATCHED_BY_OTHERS = ("request", "_request")
+_SETTINGS = {"read_until_eof", "auto_decompress", "read_timeout", "max_line_size", "max_field_size"}
+_CONNECT = ["self", "req", "traces", "timeout"]
+_REQUEST = {"method", "url", "loop", "session"}
+
+
+@frozen(kw_only=True)
+class Parts:
+    """Which of aiohttp's internals exist and are of the expected kind.
+
+    Attributes:
+        connections: those that tell whether a connection is free of unread bytes.
+        endings: those that end a broken body.
+        exchanges: those that an exchange needs.
+    """
+
+    connections: bool
+    endings: bool
+    exchanges: bool
+
+
+def find_parts() -> Parts:
+    """Check aiohttp's internals. Needs a running asyncio loop."""
+    import aiohttp
+
+    try:
+        from aiohttp.client_proto import ResponseHandler
+
+        handler: Any = ResponseHandler(asyncio.get_running_loop())
+    except (ImportError, TypeError):
+        return Parts(connections=False, endings=False, exchanges=False)
+    connections = (
+        list(_parameters(aiohttp.TCPConnector, "connect")) == _CONNECT
+        and isinstance(getattr(aiohttp.connector.Connection, "protocol", None), property)
+        and isinstance(getattr(handler, "should_close", None), bool)
+    )
+    endings = getattr(handler, "_payload", handler) is None and {"self", "exc"} == set(
+        _parameters(ResponseHandler, "connection_lost")
+    )
+    return Parts(connections=connections, endings=endings, exchanges=connections and _has_exchanges(handler))
+
+
+def _has_exchanges(handler: Any) -> bool:
+    import aiohttp
+
+    return (
+        _parameters(type(handler), "set_response_params").keys() >= _SETTINGS
+        and not _parameters(handler, "start_timeout", missing="no function")
+        and inspect.iscoroutinefunction(getattr(handler, "read", None))
+        and callable(getattr(aiohttp.StreamReader, "on_eof", None))
+        and _parameters(aiohttp.ClientRequest, "__init__").keys() >= _REQUEST
+        and _broken_rules() is not None
+    )
+
+
+def _parameters(owner: Any, name: str, *, missing: str = "") -> dict[str, Any]:
+    """Return the parameters of a function; none (or the one called `missing`) if there is no such function."""
+    try:
+        return dict(inspect.signature(getattr(owner, name)).parameters)
+    except (AttributeError, TypeError, ValueError):
+        return {missing: None} if missing else {}
+
+
+def _broken_rules() -> Any:
+    """Return what aiohttp's parser raises if an answer breaks the rules of HTTP."""
+    try:
+        from aiohttp.http_exceptions import HttpProcessingError
+    except ImportError:
+        return None
+    return HttpProcessingError
+
+
+def open_connector(parts: Parts, *, limit: int, ssl: ssl.SSLContext | bool) -> aiohttp.TCPConnector:
+    """Return a pool that never hands out a connection on which unread bytes wait.
+
+    What a server sends after a response would be read as the response to the next request on that connection, which
+    may be another customer's (RFC 9112, 6.3: such bytes are not to be taken for a response).
+
+    Args:
+        parts: what `find_parts` found.
+        limit: the most connections.
+        ssl: as aiohttp takes it.
+    """
+    kept, closed = _connector_classes()
+    connector: Any = kept(limit=limit, ssl=ssl) if parts.connections else closed(limit=limit, ssl=ssl, force_close=True)
+    factory = getattr(connector, "_factory", None)
+    if parts.endings and isinstance(factory, partial) and factory.func is _handler_class().__base__:
+        connector._factory = partial(_handler_class(), *factory.args, **factory.keywords)
+    return cast("aiohttp.TCPConnector", connector)
+
+
+@lru_cache(maxsize=1)
+def _handler_class() -> Any:
+    """Return aiohttp's protocol, but a body that breaks off ends at once."""
+    from aiohttp import ClientPayloadError
+    from aiohttp.client_proto import ResponseHandler
+
+    class EndingHandler(ResponseHandler):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            """End the body that is being read."""
+            # If the body broke the rules of HTTP (a chunk without a size), aiohttp does not inform its reader and stops
+            # the read timeout: the reader would wait until the end of the call's time.
+            body, error = self._payload, self.exception()
+            super().connection_lost(exc)
+            if body is not None and not body.is_eof() and body.exception() is None:
+                body.set_exception(ClientPayloadError("the body ends in error"), error or exc or EOFError())
+
+    return EndingHandler
+
+
+@lru_cache(maxsize=1)
+def _connector_classes() -> tuple[Any, Any]:
+    """Return the class of pools that keep connections, and that of pools that do not."""
+    import aiohttp
+
+    class ClosingConnector(aiohttp.TCPConnector):
+        def __repr__(self) -> str:
+            # aiohttp's warning about one that was never closed shows it.
+            return "<connections of a CareCloud client: use `async with CareCloud(…) as client`, or await its aclose()>"
+
+    class CleanConnector(ClosingConnector):
+        async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+            """Return a connection that is at rest."""
+            for _ in range(_MOST_UNSOUND):
+                connection = await super().connect(req, traces, timeout)
+                if connection.protocol is not None and not connection.protocol.should_close:
+                    return connection
+                connection.close()
+            raise httpx.ConnectError("the server sends responses to requests that were not made")
+
+    return CleanConnector, ClosingConnector
+
+
+class Exchanges:
+    """Makes plain exchanges on a session's connections.
+
+    Args:
+        session: the session, for requests that go directly to their server.
+        parts: what `find_parts` found.
+        limit: the largest body, unpacked.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, parts: Parts, *, limit: int) -> None:
+        import aiohttp
+
+        self._aiohttp = aiohttp
+        self._broken_rules: Any = _broken_rules()
+        self._session = session
+        self._limit = limit
+        functions = _patched_by_others(aiohttp.ClientSession)
+        self._genuine = functions if parts.exchanges and _is_genuine(functions) else None
+        self._places: dict[str, aiohttp.ClientRequest] = {}
+
+    @property
+    def may_be_made(self) -> bool:
+        """Whether no tracer or test tool could distinguish an exchange from a request of the session."""
+        return (
+            self._genuine is not None
+            and not self._session.trace_configs
+            and _patched_by_others(self._aiohttp.ClientSession) == self._genuine
+        )
+
+    async def make(self, request: OutgoingRequest, timeout: aiohttp.ClientTimeout) -> tuple[Any, bytes]:
+        """Send a plain request; return the head of its answer as aiohttp parsed it, and the body unpacked.
+
+        Args:
+            request: the request.
+            timeout: the bounds on connecting and reading.
+
+        Raises:
+            BodyTooLargeError, UnpackError: see `bodies.collect`.
+            Exception: those of aiohttp.
+        """
+        connection = await self._connect(request.origin, timeout)
+        try:
+            head, content = await self._head(connection.protocol, request, timeout)
+            content.on_eof(connection.release)
+            body = await read_content(content, head.code, head.headers, limit=self._limit)
+        except BaseException:
+            connection.close()
+            raise
+        if content.at_eof():
+            connection.release()
+        else:
+            connection.close()  # the rest of the body is not read
+        return head, body
+
+    async def _head(self, protocol: Any, request: OutgoingRequest, timeout: aiohttp.ClientTimeout) -> tuple[Any, Any]:
+        """Send the request and return the head of its answer and the content that follows."""
+        protocol.set_response_params(
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=timeout.sock_read,
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
+        )
+        transport = protocol.transport
+        if transport is None or transport.is_closing():
+            raise self._aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+        transport.write(request.wire())
+        protocol.start_timeout()
+        try:
+            head, content = await protocol.read()
+            while 100 <= head.code <= 199 and head.code != 101:
+                head, content = await protocol.read()
+        except self._broken_rules as error:
+            info = self._place(request.origin).request_info
+            raise self._aiohttp.ClientResponseError(
+                info, (), status=error.code, message=error.message, headers=error.headers
+            ) from error
+        return head, content
+
+    async def _connect(self, origin: str, timeout: aiohttp.ClientTimeout) -> Any:
+        connector = self._session.connector
+        if connector is None or self._session.closed:
+            raise RuntimeError("Session is closed")
+        try:
+            return await connector.connect(self._place(origin), [], timeout)
+        except TimeoutError as error:
+            raise self._aiohttp.ConnectionTimeoutError(f"Connection timeout to host {origin}") from error
+        except self._aiohttp.ClientError:
+            raise
+        except OSError as error:
+            raise self._aiohttp.ClientOSError(*error.args) from error
+
+    def _place(self, origin: str) -> aiohttp.ClientRequest:
+        """Return a request that tells the connector the server to connect to."""
+        place = self._places.get(origin)
+        if place is None:
+            from yarl import URL
+
+            loop = asyncio.get_running_loop()
+            place = self._aiohttp.ClientRequest("GET", URL(origin), loop=loop, session=self._session)
+            self._places[origin] = place
+        return place
+
+
+async def read_content(content: Any, status: int, headers: Any, *, limit: int) -> bytes:
+    """Read the content of an answer to its end, and unpack it.
+
+    Args:
+        content: aiohttp's stream.
+        status: the HTTP status.
+        headers: the headers.
+        limit: the largest size in bytes.
+    """
+    encoding = headers.get("Content-Encoding", "")
+    if not encoding and content.is_eof() and getattr(content, "total_bytes", limit + 1) <= min(_SHORT, limit):
+        whole: bytes = content.read_nowait()
+        return whole
+    length = headers.get("Content-Length")
+    return await read_chunks(
+        content.iter_any(),
+        status=status,
+        length=None if length is None else int(length),
+        encoding=encoding,
+        limit=limit,
+    )
+
+
+def _patched_by_others(session_class: Any) -> list[Any]:
+    return [getattr(session_class, name, None) for name in _PATCHED_BY_OTHERS]
+
+
+def _is_genuine(functions: list[Any]) -> bool:
+    """Return whether the functions are aiohttp's own: wrappers copy names, but have code of their own."""
+    return all(
+        type(function) is FunctionType and function.__code__.co_qualname == f"ClientSession.{name}"
+        for name, function in zip(_PATCHED_BY_OTHERS, functions, strict=True)
+    )
