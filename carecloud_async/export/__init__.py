@@ -3,50 +3,50 @@
     report = await client.customers.list().export("customers.parquet", resume=True)
 
 **The guarantee.** Every record that was in the list from the beginning of the export to its end is in the file exactly
-once. Records that came or went meanwhile may or may not be. A record that changed is there as it was when its page was
-read. `report.list_changed` says that the list was seen to change, `report.exact` that the guarantee holds.
+once. Records that were created or deleted meanwhile may be missing. A changed record has the state it had when its page
+was read. `report.list_changed` says that the list was seen to change, `report.exact` that the guarantee holds.
 
 **How it works.** The list is read in the order of its ids, which never change: every page is then a run of records
-without gaps. Each page overlaps the one before by one row. A page that holds a record accepted before connects, and
-what follows that record is new; so the ids of a few pages are all that is remembered. A page that does not connect
-may have a gap before it: pages further back are read until one does. That the server does keep an order of ids (as
-text, as numbers, ignoring case; rising or falling) is checked on every page, and nothing is concluded while those
-orders disagree. Where it keeps none (or the user asks for another sort), all ids go into a file, and the list is read
-again until a whole reading brings nothing new.
+without gaps. Each page overlaps the one before by one row. A page connects if it holds a record accepted before, and
+the records after that one are new; so only the ids of a few pages are remembered. A page that does not connect may
+have a gap before it: earlier pages are read until one connects. Every page is checked for an order of ids (as text, as
+numbers, ignoring case; rising or falling), and nothing is concluded while the possible orders disagree. If the server
+keeps no order of ids (or the user asks for another sort), all ids go into a file, and the list is read again until a
+complete pass finds no new record.
 
-**What it costs.** A calm list costs one or two requests more than it has pages. Each gap costs a request or two, and
-widens the overlap of the pages to come, so that steady change costs some wider pages. A list that changes endlessly
-costs at most four times its requests, or ten readings where there is no order; then the export ends with
-`exact=False`. Memory holds the pages in flight. On disk, formats that are written at the end (CSV, Parquet and your
-own) need room for the records as JSON beside the file.
+**What it costs.** A list that does not change costs one or two requests more than it has pages. Each gap costs a
+request or two and widens the overlap of later pages, so that steady change costs some wider pages. A list that never
+stops changing costs at most four times its requests, or ten passes without an order; then the export ends with
+`exact=False`. Memory holds the pages in flight. Formats that are written at the end (CSV, Parquet and your own) also
+need disk space for the records as JSON, next to the file.
 
-**Its limits.** `exact` is false wherever the guarantee is not shown to hold: if the list kept changing until the
-end, if the server sends one record at a time, shuffles its records for each page (as sorts with ties may do), or says
-that there are more records than were found and no change that was seen explains it. A short list in tiny pages is read
-again until its order is no chance. A server that leaves records out
-of its pages without moving the others, or that goes over to another order of ids while records come and go, cannot be
-found out. Records without ids, or whose ids are not unique, are told apart by their whole text. With `changed_since`,
-a record that changes during the export may be left to the next one: its mark, `report.next_changed_since`, lies
-before the beginning of this one.
+**Its limits.** `exact` is false unless the guarantee is shown to hold: it is false if the list kept changing until the
+end, if the server sends one record at a time or shuffles its records for each page (as sorts with ties may do), or if
+it reports more records than were found and no observed change accounts for the difference. A short list in tiny pages
+is read again until its order cannot be a coincidence. Two faults cannot be detected: a server that omits records from
+its pages without moving the others, and one that switches to another order of ids while records come and go. Records
+without ids, or whose ids are not unique, are identified by their whole text. With `changed_since`, a record that
+changes during the export may be left to the next one: the next mark, `report.next_changed_since`, lies before the
+start of this export.
 
-**How many pages, and how large.** Both are found while the list is read, unless the user says them (`count`,
-`concurrency`): one number is changed at a time, as long as more records a second come of it. Neither changes what is
-in the file.
+**How many pages, and how large.** Both are found while the list is read, unless the user sets them (`count`,
+`concurrency`). Neither changes what is in the file.
 
-**Resuming.** Beside the target, `NAME.partial/` holds the records so far and a checkpoint, which is bound to the query,
-the identity and every byte of them. The final name appears when the file is whole, and the directory is gone then.
+**Resuming.** Next to the target, `NAME.partial/` holds the records so far and a checkpoint. It is bound to the query,
+the identity and every byte of the records. When the file is complete it gets its final name, and the directory is
+removed.
 
-**Formats.** JSONL and CSV hold what the server sent, CSV all but what stands in the place of an object whose fields are
-columns. Parquet has the columns and types of the model whatever the records hold, so that the files of all nights fit
-together: fields that the model does not know are JSON text in the last column, `unknown_fields`, and timestamps are
-UTC. `report.nulls` counts what no column could hold.
+**Formats.** JSONL and CSV hold what the server sent, except that CSV has no column for a scalar in the place of an
+object. Parquet always has the columns and types of the model, so that the files of all nights have one schema: fields
+that the model does not know are JSON text in the last column, `unknown_fields`, and timestamps are UTC. `report.nulls`
+counts the values that no column could hold.
 `listing.arrow()` streams batches of the same columns without a file.
 
 **Privacy.** Files hold personal data: they are made readable by their owner alone (0600, folders 0700), and the
-finished file stays so unless `mode=` says otherwise. Nothing is opened through a link; a working folder of somebody
-else, or one that holds links, is refused. In a folder that others may write to, only its sticky bit (as `/tmp` has)
-keeps them from exchanging what is not theirs. A password in a target URL is shown as `***` and stored nowhere. What a
-storage service makes of a file's permissions is its own affair.
+finished file stays so unless `mode=` says otherwise. No file is opened through a link; a working folder that belongs to
+another user, or that holds links, is refused. In a folder that others may write to, only its sticky bit (as `/tmp` has)
+keeps them from replacing your files. A password in a target URL is shown as `***` and never stored. Storage services
+apply permissions of their own.
 """
 
 from carecloud_async.export.formats.registry import register_sink

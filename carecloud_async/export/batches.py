@@ -6,8 +6,8 @@
             remember(batches.mark)          # to continue from here: listing.arrow(after=mark)
     batches.report.records
 
-Records are read as an export reads them, and are exact as an export is. Memory holds the pages in flight, a batch that
-is being made and one that waits: a slow consumer makes the reading wait.
+Records are read as an export reads them, and as exactly. Memory holds the pages in flight, one batch being
+made and one waiting batch: a slow consumer makes the reading wait.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = ["BatchOptions", "RecordBatches"]
 
 _VERSION = 1
 
-#: A batch, or `None` where a page brought nothing new, and the mark behind it.
+#: A batch (`None` if a page brought nothing new) and the mark after it.
 _Made = tuple[Any, str | None]
 
 
@@ -61,7 +61,7 @@ class BatchOptions:
     """The options of a stream; see `Listing.arrow`.
 
     Attributes:
-        id_range: the range of ids to read, in place of the whole list. Such a stream has no mark: it is begun anew.
+        id_range: the range of ids to read instead of the whole list. Such a stream has no mark.
     """
 
     concurrency: int | Auto = AUTO
@@ -81,7 +81,7 @@ class RecordBatches:
         options: see `Listing.arrow`.
 
     Raises:
-        BadExportError: the list cannot be streamed so, pyarrow is not installed, or `after` is of another stream.
+        BadExportError: the list cannot be streamed, pyarrow is not installed, or `after` belongs to another stream.
     """
 
     def __init__(self, source: ExportSource, options: BatchOptions) -> None:
@@ -130,13 +130,13 @@ class RecordBatches:
 
         It is opaque, a few kilobytes long, and bound to the list, its filters and the fields. It holds ids of records.
         `None` before the first batch, with `changed_since`, and for lists that the server does not keep in the order of
-        their ids: such a stream can only begin anew.
+        their ids: such a stream can only be restarted.
         """
         return self._mark
 
     @property
     def report(self) -> ExportReport:
-        """The report, when all batches were yielded; its `target` is `arrow`.
+        """The report, available once all batches were yielded; its `target` is `arrow`.
 
         Raises:
             ExportError: the stream has not ended.
@@ -158,7 +158,7 @@ class RecordBatches:
         try:
             await self._tasks.__aexit__(kind, error, traceback)
         finally:
-            # The reading may have been cancelled before it began: then nobody else closes its end.
+            # If the reading was cancelled before it began, nothing else closes its end of the channel.
             for stream in (send, receive):
                 if stream is not None:
                     stream.close()
@@ -177,7 +177,9 @@ class RecordBatches:
                 if self._error is not None:
                     raise self._error from None
                 if self._report is None:
-                    raise ExportError("the stream was read on behind its block: read in the block") from None
+                    raise ExportError(
+                        "the stream was iterated after its `async with` block ended: iterate inside the block"
+                    ) from None
                 raise StopAsyncIteration from None
             if batch is not None:
                 return batch
@@ -228,13 +230,13 @@ class RecordBatches:
             await scan.read()
         except NotInOrderError:
             raise ExportError(
-                f"the server does not keep {self._source.name} in the order of ids any more: split it anew"
+                f"the server does not keep {self._source.name} in the order of ids any more: split it again"
             ) from None
         return Counts(records=scan.records, list_changed=scan.list_changed, exact=scan.exact)
 
 
 class _BatchWriter:
-    """Makes batches of records in a worker thread and sends them to the consumer; waits while it is behind."""
+    """Makes batches of records in a worker thread and sends them; waits while the consumer is slower."""
 
     def __init__(self, encoder: ArrowEncoder, send: MemoryObjectSendStream[_Made]) -> None:
         self._encoder = encoder
@@ -247,7 +249,7 @@ class _BatchWriter:
         await self._send.send((batch, _make_mark(state, self._encoder.nulls)))
 
     async def put_lines(self, lines: list[bytes]) -> None:
-        """Send a batch that is no place to continue from."""
+        """Send a batch without a mark: a stream cannot continue after it."""
         await self._send.send((await run_in_thread(lambda: self._encode(lines)), None))
 
     async def drain(self) -> None:
@@ -266,7 +268,7 @@ class _Mark(msgspec.Struct):
 
 def _make_mark(checkpoint: Checkpoint, nulls: Mapping[str, int]) -> str | None:
     if checkpoint.strategy is not Strategy.ORDERED:
-        return None  # what was seen stands on this machine alone
+        return None  # the seen ids are stored on this machine only
     data = msgspec.json.encode(_Mark(version=_VERSION, checkpoint=checkpoint, nulls=dict(nulls)))
     return base64.urlsafe_b64encode(zlib.compress(data)).decode()
 

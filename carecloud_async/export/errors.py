@@ -1,4 +1,4 @@
-"""`BadExportError`: what was asked of an export cannot work; and what errors of the system and of records become."""
+"""`BadExportError` for arguments that cannot work, and export errors made from those of the system and of records."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def disk_error(target: str | os.PathLike[str], error: OSError) -> ExportError:
 
 
 def full_disk_error(where: str) -> ExportError:
-    """Make the error of a disk that has no room left."""
+    """Make the error of a full disk."""
     return ExportError(f"{where}: {_HINTS[errno.ENOSPC]}", fix=RESUME)
 
 
@@ -51,10 +51,10 @@ def missing_extra(what: str, extra: str) -> BadExportError:
 
 @contextmanager
 def nesting_errors() -> Iterator[None]:
-    """Make a clear error of a record that is nested too deeply to be read or taken apart.
+    """Turn the failure on a record that is nested too deeply into a clear error.
 
     Raises:
-        ExportError: one is.
+        ExportError: a record is nested too deeply.
     """
     reason = "a record is nested too deeply"
     try:

@@ -40,8 +40,8 @@ from carecloud_async.runtime.threads import run_in_thread, run_in_thread_or_aban
 
 __all__ = ["run"]
 
-#: Bytes that are joined and written at a time. Each write gives the interpreter away, and a busy loop keeps it for a
-#: while: of small pieces a commit took so long that the reader waited.
+#: Bytes that are joined and written at a time. Each write releases the interpreter lock, and a busy event loop takes a
+#: while to give it back: with small pieces, commits were slow enough to make the reader wait.
 _PIECE = 4 << 20
 
 
@@ -67,7 +67,7 @@ class Job:
     def fingerprints(self) -> dict[str, str]:
         """Digests of everything that a checkpoint is bound to."""
         kind = self.target.format
-        # Records are kept whole for sinks, so that fields and format could change; but nobody expects them to.
+        # Sinks get whole records, so a resumed run could use other fields or another format; users do not expect that.
         return self.source.fingerprints(
             fields=field_names(self.fields),
             changed_since=None if self.since is None else self.since.moment.isoformat(),
@@ -92,7 +92,7 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
     """Export a list; see `Listing.export`.
 
     Raises:
-        ExportError: it cannot start or go on.
+        ExportError: the export cannot start or continue.
         CareCloudError: the server cannot be read.
     """
     if source.offset:
@@ -181,7 +181,7 @@ async def _run_file(job: Job) -> ExportReport:
     try:
         await run_in_thread(workspace.open)
         if finished is not None:
-            # Killed after its file had the final name: there is nothing to go on with.
+            # The process was killed after its file got the final name: nothing is left to continue.
             await run_in_thread(workspace.clear)
         return await _run_in(job, workspace, fingerprints)
     finally:
@@ -227,7 +227,7 @@ async def _read_file(
 async def _read_into(
     job: Job, start: Checkpoint, workspace: Workspace, journal: Journal, output: Output, *, resumed: bool
 ) -> Counts:
-    """Read the list into the journal and the output; the memory of seen ids lies in the workspace meanwhile."""
+    """Read the list into the journal and the output; the seen ids are kept in the workspace meanwhile."""
     opened: list[SeenIds] = []
 
     def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
@@ -261,7 +261,7 @@ async def _read_into(
 
 
 def _publish(job: Job, workspace: Workspace, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
-    # Remembered in any case: killed after its file has the final name, the export must not go on from what is left.
+    # Always remembered: if the process is killed after the rename, a new run must not continue from the leftovers.
     workspace.remember(file, fingerprints, report)
     if job.target.url is not None:
         upload(file, job.target, overwrite=job.options.overwrite)
@@ -301,7 +301,7 @@ def _encoder(job: Job) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
             yield data
 
     def compress(lines: Sequence[bytes]) -> Iterator[bytes]:
-        yield frame(b"".join(encode(lines)))  # as one: small frames take more room
+        yield frame(b"".join(encode(lines)))  # as one frame: small frames compress worse
 
     return compress if compression else encode
 

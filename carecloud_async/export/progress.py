@@ -13,7 +13,7 @@ _EVERY = 0.1
 
 
 class ProgressCallback:
-    """The user's function, which remembers what it raised: its broken pipe is no error of the export's disk.
+    """The user's function; remembers its `OSError`, so that its broken pipe is not taken for an error of the disk.
 
     Args:
         function: the function.

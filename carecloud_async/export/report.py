@@ -69,17 +69,17 @@ class ExportReport:
         retries: requests that had to be repeated, earlier runs included.
         seconds: duration, earlier runs included.
         list_changed: whether the list was seen to change meanwhile.
-        exact: whether the guarantee holds. False if it cannot be vouched for: the list kept changing until the export
-            gave up following it, the server sends one record at a time or deals the order anew, or fewer records were
-            found than the server says there are.
+        exact: whether the guarantee is known to hold. False if the list kept changing until the export gave up
+            following it, if the server sends one record at a time or shuffles records between pages, or if fewer
+            records were found than the server reports.
         passes: how often the list was read; 1 wherever it can be read in the order of its ids.
         resumed: whether an earlier run was continued.
         finished_before: whether an earlier run had finished it: nothing was requested, and the file is as it was.
         total: the number of records in the list, as the server said last.
         next_changed_since: the mark for the next `changed_since`; `None` for lists without `last_change`, and where
-            neither a `Date` header nor a record says what time it is at the server.
+            neither a `Date` header nor a record shows the server's time.
         nulls: the number of values that the format could not hold and wrote as null, by dotted field name. JSONL holds
-            everything, CSV all but a value in the place of an object whose fields are its columns.
+            everything, CSV everything but a scalar in the place of an object.
     """
 
     target: str

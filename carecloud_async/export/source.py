@@ -1,4 +1,4 @@
-"""`ExportSource`: what an export needs of a listing and its client, handed over as a value."""
+"""`ExportSource`: everything an export needs from a listing and its client, as one value."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class ExportSource:
         params: filters and sort.
         count: records per page; `auto` for the fastest.
         offset: records to skip.
-        scope: everything that decides which records the list holds, by what it is called in messages.
+        scope: everything that decides which records the list holds, by its name in messages.
         fetch: sends the operation with query parameters and returns the records of the page, each as it was sent; a
-            page that is cut off on its way is asked for again.
-        fetch_hurried: does so without repeating it for long, see `page_plan.Send`; `None` for `fetch`.
+            truncated page is requested again.
+        fetch_fail_fast: does so without repeating it for long, see `page_plan.Send`; `None` for `fetch`.
         project: the project; its time zone is that of the records.
         clock: the clock.
         most_requests: the largest number of requests at once that `auto` may find.
-        rate: returns the requests a second that the rate limiter lets pass; `None` while it holds none back.
-        computing: gives the turns in which the client decodes, and a format makes its text.
+        rate: returns the requests per second that the rate limiter allows; `None` while it delays none.
+        computing: schedules the slices in which the client decodes and a format makes its text.
     """
 
     operation: Operation
@@ -57,7 +57,7 @@ class ExportSource:
     fetch: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]]
     project: Project
     clock: Clock
-    fetch_hurried: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]] | None = None
+    fetch_fail_fast: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]] | None = None
     most_requests: int = 20
     rate: Callable[[], float | None] = lambda: None
     computing: CooperativeScheduler = field(factory=CooperativeScheduler)
@@ -90,11 +90,11 @@ class ExportSource:
 
 
 def foreign(kept: Mapping[str, str], due: Mapping[str, str], *, kind: str, own: str) -> str | None:
-    """Return why something that an earlier run left must not be used; `None` if it may be.
+    """Return why a file of an earlier run must not be used; `None` if it may be.
 
     Args:
-        kept: the digests that it is bound to; see `ExportSource.fingerprints`.
-        due: those of this run.
+        kept: the digests that the file is bound to; see `ExportSource.fingerprints`.
+        due: the digests of this run.
         kind: what it was made for, such as `export`.
         own: what it is, such as `a state file`.
 
@@ -104,7 +104,7 @@ def foreign(kept: Mapping[str, str], due: Mapping[str, str], *, kind: str, own: 
     differing = [name for name in due if kept.get(name) != due[name]]
     if IDENTITY in differing:
         return (
-            "belongs to another identity: connect as the one that it was made for, or give each identity "
+            "belongs to another identity: connect as the identity it was made for, or give each identity "
             f"{own} of its own"
         )
     if differing:

@@ -336,7 +336,7 @@ class Listing(Generic[T]):
                 IDENTITY: None if caller.manager is None else caller.manager.provider.identity_key,
             },
             fetch=partial(fetch, caller),
-            fetch_hurried=partial(fetch, caller.fail_fast),
+            fetch_fail_fast=partial(fetch, caller.fail_fast),
             project=caller.context.project,
             clock=caller.context.clock,
             most_requests=caller.context.http.max_connections,

@@ -69,19 +69,19 @@ class PageFetcher(Generic[T]):
         decode, slices = self._unread_decoder()
         return self._received(await self._call(offset, count, decode, slices=slices), offset)
 
-    async def unread_measured(self, offset: int, count: int, hurried: bool) -> Fetched[ReceivedPage[T]]:
+    async def unread_measured(self, offset: int, count: int, fail_fast: bool) -> Fetched[ReceivedPage[T]]:
         """Get such a page without the cache, with its measurements.
 
         Args:
             offset: where it begins.
             count: the records to ask for.
-            hurried: see `page_plan.Send`.
+            fail_fast: see `page_plan.Send`.
         """
         if self.operation.result_key is None:  # the cache must see an unknown POST: it may be a write
             page = await self.unread(offset, count)
             return Fetched(page=page, received=page.received)
         decode, slices = self._unread_decoder()
-        answer = await (self.caller.fail_fast if hurried else self.caller).execute(
+        answer = await (self.caller.fail_fast if fail_fast else self.caller).execute(
             CallRequest(
                 self.operation,
                 decode=decode,

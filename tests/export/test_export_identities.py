@@ -39,7 +39,7 @@ async def test_the_checkpoint_of_another_identity_is_refused(tmp_path, sandbox, 
     async with connect(sandbox) as client:
         await stop_early(client.customers.list(count=50), path)
         sandbox.forget_requests()
-        with pytest.raises(ExportError, match="another identity: connect as the one") as caught:
+        with pytest.raises(ExportError, match="another identity: connect as the identity") as caught:
             await other(client).export(path, resume=True)
         assert sandbox.count() == 0
         report = await client.customers.list(count=50).export(path, resume=True)

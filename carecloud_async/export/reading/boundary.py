@@ -1,11 +1,11 @@
 """The boundary of the part of a list that is known without gaps.
 
-A page shows a run of the list without gaps. Records are ordered by something that does not change, so a page that holds
-any record accepted before connects: everything up to its end is known with it. Which order that is does not matter for
-this; nor does it for telling what is new, as long as the ids accepted last are remembered in the order of the list:
-what follows one of them in a page and is not among them was never accepted.
+A page shows a run of the list without gaps. Records are ordered by a value that does not change, so a page that holds
+any record accepted before connects: everything up to its end is then known. This works in any order. New records are
+also recognized in any order, as long as the ids accepted last are remembered in the order of the list: a record that
+follows one of them in a page and is not among them was never accepted.
 
-Only where none of them is left is the order of ids asked, and only what all its candidates agree upon is believed.
+The order of ids is used only if a page holds none of the remembered ids, and only if all possible orders agree.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PAGES = 4
 
 
 class NotInOrderError(Exception):
-    """A page is not in the order of its ids: the list must be read in another way.
+    """A page is not in the order of its ids: the list must be read with another strategy.
 
     Attributes:
         ambiguous: whether two records of the page have the same id.
@@ -41,18 +41,18 @@ class Boundary:
     """The ids accepted last, in the order of the list, and the furthest of them.
 
     Args:
-        order: the orders of ids that the pages agree with; `None` for a list that is read in any order, where another
-            memory tells what is new.
+        order: the orders of ids that the pages agree with; `None` for a list without an order, where another
+            memory recognizes new records.
         recent: the ids that an earlier run accepted last.
         last: the furthest id of an earlier run.
         forgetful: whether that run accepted more than `recent`.
-        evidence: what its pages said for the order of ids.
+        evidence: how much its pages support the order of ids.
 
     Attributes:
         order: see above.
-        evidence: what the pages say for the order of ids, see `evidence`; 0 without one.
-        moved: whether the last page that was advanced to reached further than what was known.
-        doubtful: whether something had to be concluded from the order of ids alone.
+        evidence: how much the pages support the order of ids, see `evidence`; 0 without an order.
+        moved: whether the last accepted page reached beyond the known part.
+        doubtful: whether a conclusion rests on the order of ids alone.
         ambiguous: whether a page held two records of the same identity.
     """
 
@@ -73,7 +73,7 @@ class Boundary:
         self._trail = list(recent)
         self._edge: Identity | None = recent[-1] if recent else None
         self._forgetful = forgetful
-        # After all that was remembered had gone: everything up to here was accepted.
+        # Used once all remembered records are deleted: everything up to this id was accepted.
         self._floor = last if last is not None and last not in self._trail else None
         self._limit = _LEAST
         self._reindex()
@@ -90,7 +90,7 @@ class Boundary:
 
     @property
     def last_id(self) -> Identity | None:
-        """The id that everything accepted comes before or is."""
+        """The id that no accepted record comes after."""
         if self._floor is None or self._edge is None or self.order is None:
             return self._edge if self._floor is None else self._floor
         return self._edge if self.order.compare(self._edge, self._floor) > 0 else self._floor
@@ -132,7 +132,7 @@ class Boundary:
         """Move to the end of a page that connects; return the indexes of the records that are new.
 
         Raises:
-            NotInOrderError: that cannot be told.
+            NotInOrderError: new records cannot be recognized.
         """
         before = self._edge
         new = self._follow(page) if self.connects(page) else self._restart(page)
@@ -141,7 +141,7 @@ class Boundary:
         return new
 
     def append(self, page: RawPage) -> list[int]:
-        """Move to a page that is taken for the next one though nothing shows it; return the indexes of new records.
+        """Move to a page that is assumed to be the next one without proof; return the indexes of new records.
 
         Raises:
             NotInOrderError: it does not continue the order of ids.
@@ -156,14 +156,14 @@ class Boundary:
         return list(range(len(page.ids)))
 
     def _follow(self, page: RawPage) -> list[int]:
-        """Take a page that holds a remembered record: what is not remembered behind it is new."""
+        """Take a page that holds a remembered record: the records after it that are not remembered are new."""
         return self._continue(page.ids) or self._merge(page)
 
     def _continue(self, ids: list[Identity]) -> list[int]:
-        """Take a page that begins with the end of what is remembered and goes on with nothing but new records.
+        """Take a page that begins with the last remembered records, followed only by new ones.
 
         Returns:
-            the indexes of these; none for any other page.
+            the indexes of the new ones; none for any other page.
         """
         place = self._index.get(ids[0])
         if place is None or self._floor is not None:
@@ -185,7 +185,7 @@ class Boundary:
         for index, one in enumerate(page.ids):
             known = self._index.get(one)
             if known is None:
-                # In front of all that is remembered there may be what was forgotten.
+                # Records before the first remembered one may have been accepted and forgotten.
                 if place is not None or not self._forgetful:
                     run.append(one)
                     new += self._beyond_floor(index, one)
@@ -204,7 +204,7 @@ class Boundary:
         return new
 
     def _move_to(self, last: Identity) -> None:
-        # Records that were inserted among known ones are new, and yet no further than these.
+        # Records inserted among known ones are new, but do not extend the boundary.
         if self.order is None or self._edge is None or self.order.compare(last, self._edge) >= 0:
             self._edge = last
 
@@ -212,7 +212,7 @@ class Boundary:
         return [index] if self._floor is None or self._is_beyond(one, self._floor) else []
 
     def _restart(self, page: RawPage) -> list[int]:
-        """Take a page that holds nothing remembered: the first of the list, or one that the order of ids connects."""
+        """Take a page without a remembered record: the first page, or one that connects by the order of ids."""
         if self.order is None:
             new = list(range(len(page.ids)))
         elif not self._forgetful and page.offset == 0:

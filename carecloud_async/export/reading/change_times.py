@@ -14,7 +14,7 @@ __all__ = ["ChangeTimes"]
 
 
 class ChangeTimes:
-    """Reads when records changed: once a page, and not on the event loop's thread."""
+    """Reads when records changed: once for each page, in a worker thread."""
 
     def __init__(self) -> None:
         self._decoder = field_decoder(FIELD)

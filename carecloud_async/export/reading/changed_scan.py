@@ -1,8 +1,9 @@
-"""Reading what changed since a time: by `last_change`, the latest first, until the records are older.
+"""Reading the records changed since a time: by `last_change`, the latest first, until the records are older.
 
-Whether that was everything is counted: as many different records must have been met as places of the list were passed.
-A list that moves too much, or whose ties are dealt anew for every page, does not add up: it is read again, and in the
-end whole, in the order of its ids. A list is read whole at once where nothing shows that the server heeds the sort.
+Counting shows whether all were found: the number of different records must equal the number of positions passed. If the
+list changes too much, or if the server shuffles ties for every page, the numbers differ: the list is read again, and
+finally as a whole, in the order of its ids. If nothing shows that the server applies the sort, it is read as a whole
+at once.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ __all__ = ["ChangedScan", "deduplicator_since", "has_changes"]
 _ALL = Fix("leave {changed_since} out")
 _NO_ORDER = Fix("leave {sort_field} out")
 
-#: Sweeps through the changes before the whole list is read.
+#: Passes over the changes before the whole list is read.
 _SWEEPS = 3
 
 
@@ -52,7 +53,7 @@ class ChangedScan:
         plan: the number of requests at once, and their size.
         deduplicator: knows what was written, and selects only what is wanted.
         since: the time.
-        full_scan: reads the whole list, if it comes to that.
+        full_scan: reads the whole list, if necessary.
     """
 
     def __init__(
@@ -165,14 +166,14 @@ class ChangedScan:
         )
 
     def _find_older(self, times: Sequence[datetime | None]) -> int | None:
-        """Return the index of the first record that is older than the time; one without a time is not older."""
+        """Return the index of the first record older than the time; a record without a time does not count as older."""
         return next((index for index, time in enumerate(times) if time is not None and time < self._since.local), None)
 
     async def _require_order(self) -> None:
-        """Check once that the server heeds the sort: what follows an older record is taken for older unseen.
+        """Check once that the server applies the sort: records after an older one are assumed to be older and not read.
 
         Raises:
-            _NotByChangeError: it does not, or nothing shows it.
+            _NotByChangeError: it does not, or there is no proof.
         """
         if not self._ordered:
             first, probe = self._first, SortProbe(self._fetcher, self._times)
@@ -182,7 +183,7 @@ class ChangedScan:
 
 
 def deduplicator_since(seen: SeenIds, since: Since | None, *, step: int = 0, known: int = 0) -> Deduplicator:
-    """Return the memory of seen records that selects those which changed at or after a time; all of them without one.
+    """Return the memory of seen records that selects those changed at or after a time, or all if there is no time.
 
     Args:
         seen: the ids.

@@ -1,7 +1,7 @@
-"""The records of a page that are written where the order of the list does not tell what is new.
+"""Selects the records of a page to write, for lists whose order does not show which are new.
 
 Measured for a million ids: a set of hashes 110 MB; an array of 64-bit hashes 17 MB, with collisions to confirm; SQLite
-1 MB of memory, exact, 3 µs an id. It is on the slow path only: in the order of ids a few pages' ids are enough.
+1 MB of memory, exact, 3 µs an id. It is used on the slow path only: in the order of ids, a few pages' ids suffice.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TABLE = "CREATE TABLE IF NOT EXISTS seen (id PRIMARY KEY, step INTEGER, rank IN
 _FIND = "SELECT rank FROM seen WHERE id = ?"
 _ADD = "INSERT INTO seen VALUES (?, ?, ?)"
 
-#: What SQLite says of a file that is not the one it wrote.
+#: SQLite's errors for a file that is damaged or not a database.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -54,7 +54,7 @@ class SeenIds:
         self._db = sqlite3.connect("" if path is None else path, check_same_thread=False, isolation_level=None)
         try:
             with self._using():
-                # A step is only believed once a checkpoint names it, and a damaged file is found out: no need to wait.
+                # No sync: a step counts only once a checkpoint names it, and a damaged file is detected.
                 self._db.execute("PRAGMA synchronous=OFF" if path is None else "PRAGMA synchronous=NORMAL")
                 self._db.execute(_TABLE)
                 self._rank = int(self._db.execute("SELECT coalesce(max(rank), 0) FROM seen").fetchone()[0])
@@ -76,7 +76,7 @@ class SeenIds:
         """Add ids.
 
         Returns:
-            the indexes of those that were not there, and the rank of each: the number of ids added before it.
+            the indexes of the new ones, and the rank of each: the number of ids added before it.
 
         Raises:
             ExportError: the disk refuses, or the file is damaged.
@@ -116,7 +116,7 @@ class SeenIds:
 
 
 def _make_private(path: Path) -> None:
-    """Make a file that no other user may open, before SQLite makes one that all may; or check the one that is there."""
+    """Create the file for this user only, before SQLite would create it for all; or check the existing one."""
     try:
         file = open_private(path) if os.path.lexists(path) else create_private(path)
     except OSError as error:
@@ -126,9 +126,9 @@ def _make_private(path: Path) -> None:
 
 def _failure(error: sqlite3.Error, path: Path | None) -> ExportError:
     where = "the temporary folder" if path is None else str(path)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits say more than is needed here
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits of the file type
     if code == sqlite3.SQLITE_FULL and path is None:
-        return ExportError(f"{where} is full: make room, or name another in SQLITE_TMPDIR")
+        return ExportError(f"{where} is full: free some space, or name another folder in SQLITE_TMPDIR")
     if code == sqlite3.SQLITE_FULL:
         return full_disk_error(where)
     if code in _DAMAGED:
@@ -155,9 +155,9 @@ class Deduplicator:
     Attributes:
         known: the number of records seen, wanted or not.
         step: the last step.
-        pairs: the number of neighbours that were seen side by side before or after others.
-        inversions: the number of these that stood the other way round than before.
-        compared: the number of neighbours that had both been seen before.
+        pairs: the number of pairs of neighbours that were compared.
+        inversions: the number of these whose order was reversed.
+        compared: the number of pairs whose two records had been seen before.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Deduplicator:
 
     @property
     def order_bits(self) -> float:
-        """What the neighbours that had been seen before say for an order that lasts; see `evidence`."""
+        """How much the neighbours seen before support a stable order; see `evidence`."""
         return agreeing_bits(self.compared, self._inverted)
 
     async def select_new(
@@ -184,8 +184,8 @@ class Deduplicator:
 
         Args:
             page: the page.
-            end: the index behind the last record to look at; `None` for the whole page.
-            wanted: whether each record is to be written, where that is known.
+            end: the index after the last record to look at; `None` for the whole page.
+            wanted: whether each record is to be written, if known already.
         """
         ids, lines = page.ids[:end], page.lines[:end]
         self.step += 1
@@ -203,7 +203,7 @@ class Deduplicator:
         return found
 
     def _compare(self, new: list[int], ranks: list[int]) -> None:
-        """Note which neighbours stand as they did when they were seen first."""
+        """Count the neighbours that have the same order as when they were first seen."""
         fresh = set(new)
         for index, (earlier, later) in enumerate(pairwise(ranks)):
             inverted = later < earlier
@@ -214,5 +214,5 @@ class Deduplicator:
                 self._inverted += inverted
 
 
-#: Makes the memory of the records seen: continuing from a checkpoint, or afresh.
+#: Makes the memory of the records seen: continued from a checkpoint, or empty.
 DeduplicatorFactory = Callable[[bool], Deduplicator]

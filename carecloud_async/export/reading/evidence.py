@@ -1,9 +1,8 @@
-"""How much the pages of a list say for an order that lasts, in bits.
+"""How strongly the pages of a list show a stable order, in bits.
 
-A list that is read in pages is exact only if its records stand in an order that lasts; some servers shuffle them for
-each page. Shuffled pages that look ordered are rare: of n records in a row, one arrangement in n! is sorted. A report
-vouches for a list only where chance would have made all its pages fit once in `2 ** ENOUGH` lists, or where one page
-held the whole list.
+Reading a list in pages is exact only if its order is stable; some servers shuffle the records for each page. Shuffled
+pages rarely look ordered: of the n! arrangements of n records, one is sorted. A report calls a list exact only if
+chance alone would make all its pages fit in at most one of `2 ** ENOUGH` lists, or if one page held the whole list.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ import math
 
 __all__ = ["ENOUGH", "agreeing_bits", "place_bits", "sorted_bits"]
 
-#: Chance would pass once in 16 million lists. A single page of 11 sorted records says as much.
+#: Shuffled lists pass once in 16 million. A single page of 11 sorted records is as much evidence.
 ENOUGH = 24.0
 
 
 def sorted_bits(records: float) -> float:
-    """Return what a run of records in the order of their ids says."""
+    """Return the evidence of a run of records in the order of their ids."""
     return math.lgamma(records + 1) / math.log(2)
 
 
 def place_bits(length: int) -> float:
-    """Return what the same record in the same place of two pages says.
+    """Return the evidence of the same record in the same place of two pages.
 
     Args:
         length: the number of records that the list has at least.
@@ -31,11 +30,11 @@ def place_bits(length: int) -> float:
 
 
 def agreeing_bits(pairs: int, inverted: int) -> float:
-    """Return what neighbours that were seen before say.
+    """Return the evidence of neighbours that were seen before.
 
     Args:
         pairs: their number.
-        inverted: the number of these that stood the other way round before.
+        inverted: the number of these whose order was reversed.
     """
     if not pairs or 2 * inverted >= pairs:
         return 0.0

@@ -191,8 +191,8 @@ class PageSweep:
         wanted = max(size or self._count, 2)
         self._least = min(self._least, self._full)
 
-        async def send(count: int, hurried: bool) -> Fetched[RawPage]:
-            return await self._fetcher.fetch_measured(offset, max(count, 2), self._params, hurried=hurried)
+        async def send(count: int, fail_fast: bool) -> Fetched[RawPage]:
+            return await self._fetcher.fetch_measured(offset, max(count, 2), self._params, fail_fast=fail_fast)
 
         return (await self._plan.request(wanted, send))[1]
 

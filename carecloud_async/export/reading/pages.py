@@ -95,7 +95,7 @@ class RawPageFetcher:
         return (await self.fetch_measured(offset, count, params)).page
 
     async def fetch_measured(
-        self, offset: int, count: int, params: Mapping[str, Any], *, hurried: bool = False
+        self, offset: int, count: int, params: Mapping[str, Any], *, fail_fast: bool = False
     ) -> Fetched[RawPage]:
         """Get one page, with what is measured by it.
 
@@ -103,7 +103,7 @@ class RawPageFetcher:
             offset: where it begins.
             count: the number of records to request.
             params: the sort, in place of the list's own.
-            hurried: see `page_plan.Send`.
+            fail_fast: see `page_plan.Send`.
 
         Raises:
             CareCloudError: see `Caller.call`.
@@ -114,7 +114,7 @@ class RawPageFetcher:
             query |= {"count": count, "offset": offset}
         self.requests += 1
         sent = source.clock.monotonic()
-        answer = await ((hurried and source.fetch_hurried) or source.fetch)(query)
+        answer = await ((fail_fast and source.fetch_fail_fast) or source.fetch)(query)
         response, found = answer.response, answer.data
         self.retries += response.attempts - 1
         lines = found.items
