@@ -1,9 +1,9 @@
 """Records as Arrow tables of one schema: the model's fields, and unknown ones as JSON text in a last column.
 
-Tidy records go through pyarrow's own JSON reader, which takes a fifth of the time of Python objects on the way and
-lets other threads run. It is strict: a batch in which any value is not of its column's type is refused as a whole. The
-records that are not tidy are then read value by value, by the tolerant rules; what the reader accepts, those rules read
-the same way.
+Records that match the model go through pyarrow's own JSON reader, which takes a fifth of the time of building Python
+objects and lets other threads run. It is strict: it refuses a whole batch if any value is not of its column's type. The
+records that do not match are then read value by value, by the tolerant rules, which give the same result for the
+others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["ArrowEncoder", "arrow_type", "require_pyarrow"]
 
 
 def require_pyarrow() -> None:
-    """Import pyarrow, which takes its time.
+    """Import pyarrow, which is slow.
 
     Raises:
         BadExportError: it is not installed.
@@ -57,7 +57,7 @@ class ArrowEncoder:
 
         fields = dict(layout.fields)
         keeps_unknown = has_fixed_columns(layout) and (not fields or fields.pop(UNKNOWN_FIELDS, None) is not None)
-        # A selection of nothing but the unknown fields must not become one of everything.
+        # A selection of the unknown fields alone must not become a selection of everything.
         shape = builder.shape.select(fields) if fields or not layout.fields else Shape(kind="object")
         self.nulls: Counter[str] = Counter()
         self._yielder = ThreadYielder()
@@ -78,7 +78,7 @@ class ArrowEncoder:
             lines: the records, one line of JSON each.
 
         Raises:
-            Malformed: a record is nested too deeply to be taken apart.
+            Malformed: a record is nested too deeply.
             RecursionError: likewise.
         """
         import pyarrow as pa
@@ -105,7 +105,7 @@ class ArrowEncoder:
         return self._read(lines, unexpected="ignore")
 
     def read_leniently(self, lines: Sequence[bytes]) -> Any:
-        """Return a table of the known columns, read value by value; what no column can hold is null and counted."""
+        """Return a table of the known columns, read value by value; a value that no column can hold becomes null."""
         import pyarrow as pa
 
         rows = [self._read_row(load(line)) for line in self._yielder.each(lines)]
@@ -135,7 +135,7 @@ class ArrowEncoder:
         return None if columns is None else pa.Table.from_arrays(columns, schema=self._known)
 
     def _read_mixed(self, lines: Sequence[bytes]) -> Any:
-        """Read tidy records together and the others one by one, their order kept."""
+        """Read records that match the model together and the others one by one, in their order."""
         import pyarrow as pa
 
         tidy: list[int] = []
@@ -174,7 +174,7 @@ def _whole(column: Any) -> Any:
 
 
 def has_fixed_columns(layout: Layout) -> bool:
-    """Return whether the columns are the model's, whatever the records hold."""
+    """Return whether the columns are always the model's."""
     return layout.columns == "model" and shape_of(layout.into).kind == "object"
 
 
@@ -202,7 +202,7 @@ def arrow_type(shape: Shape, *, zone: tzinfo | None) -> Any:
 
 
 def _tidy_type(shape: Shape) -> Any:
-    """Return a msgspec type that only takes what pyarrow's reader takes."""
+    """Return a msgspec type that accepts exactly the values that pyarrow's reader accepts."""
     if shape.kind == "object" and shape.children:
         names = {f"f{index}": name for index, name in enumerate(shape.children) if is_slot_name(name)}
         fields = [(slot, _tidy_type(shape.children[name]), None) for slot, name in names.items()]

@@ -1,7 +1,7 @@
-"""Texts of an Arrow table into days and moments: all of a table at a time, whatever columns they stand in.
+"""Converts the texts of an Arrow table to dates and timestamps: all columns of a table together.
 
-Each call of pyarrow lets other threads run, and in a busy process has to wait until it may go on. A table has half a
-dozen columns of times, some of them in structs and lists: put together they take six calls, and one by one fifty.
+Each call of pyarrow releases the interpreter lock, and in a busy process has to wait to get it back. A table has half a
+dozen columns of times, some of them in structs and lists: together they take six calls, one by one fifty.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 __all__ = ["read_times", "staged_type"]
 
 _EPOCH = date(1970, 1, 1)
-#: The days between which no zone can shift a time beyond what Python and other tools can hold, counted from 1970. What
-#: is not between them is read value by value. pyarrow also knows a year 0, which Python does not.
+#: Between these days, counted from 1970, no time zone can shift a time out of Python's range. Other days are read value
+#: by value. pyarrow also accepts a year 0, which Python does not.
 _FIRST_DAY, _LAST_DAY = ((date(year, 1, 1) - _EPOCH).days for year in (2, 9998))
 _DAY = 24 * 60 * 60 * 1_000_000
 
-#: pyarrow knows the changes of clocks that zone files list, but not the rule by which they go on from 2037 (seen with
+#: pyarrow knows the clock changes that zone files list, but not the rule for the years from 2037 on (seen with
 #: pyarrow 26: every summer time from 2038 on is an hour wrong). In microseconds since 1970.
 _END_OF_RULES = int(datetime(2037, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def staged_type(kind: Any) -> Any:
-    """Return the type to read first: text for moments and days.
+    """Return the type to read first: text for timestamps and dates.
 
-    The reader would take a timestamp's offset into account, which has no meaning here, and knows no dates. The cast
-    from text refuses the one and knows the other.
+    The reader would apply a timestamp's offset, which has no meaning here, and does not read dates. The cast from text
+    refuses offsets and reads dates.
     """
     import pyarrow as pa
 
@@ -40,7 +40,7 @@ def staged_type(kind: Any) -> Any:
 
 
 def read_times(columns: Sequence[Any], kinds: Sequence[Any], zone: tzinfo | None) -> list[Any] | None:
-    """Return the columns with their texts read as days and moments, at any depth.
+    """Return the columns with their texts read as dates and timestamps, at any depth.
 
     Args:
         columns: arrays of the staged types.

@@ -1,7 +1,7 @@
-"""gz and zst, in two ways: whole streams, and frames that stand for themselves.
+"""gz and zst, in two ways: whole streams, and independent frames.
 
-A frame a commit is what makes a compressed file resumable: cut after any frame it is a sound file, and readers take
-frames in a row as one (RFC 1952, 2.2; RFC 8878, 3.1).
+One frame for each commit makes a compressed file resumable: cut after any frame it is still a valid file, and readers
+treat consecutive frames as one stream (RFC 1952, 2.2; RFC 8878, 3.1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ZSTD_LEVEL = 3
 
 
 def frame_maker(compression: str) -> Callable[[bytes], bytes]:
-    """Return what makes one frame of some bytes.
+    """Return a function that compresses bytes into one frame.
 
     Args:
         compression: `.gz`, `.zst` or nothing.
@@ -36,7 +36,7 @@ def frame_maker(compression: str) -> Callable[[bytes], bytes]:
 
 
 def compressing(file: BinaryIO, compression: str) -> BinaryIO:
-    """Return a file whose bytes go compressed into `file`; closing it ends the stream and leaves `file` open."""
+    """Return a file that compresses into `file`; closing it ends the stream and leaves `file` open."""
     if compression == ".gz":
         return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_GZIP_LEVEL, filename="", mtime=0))
     if compression == ".zst":

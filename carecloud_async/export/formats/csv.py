@@ -1,11 +1,11 @@
 """CSV (RFC 4180): UTF-8, a header, dotted columns.
 
 Columns are the model's fields in its order and then whatever else the server sends. Nested objects become columns such
-as `personal_information.email`; lists stand as JSON in one column. Values are written as the server sent them; null
-and absent are both empty. A text or a number in the place of a whole object has no column: it is counted as lost.
+as `personal_information.email`; a list is JSON in one column. Values are written as the server sent them; null and
+absent are both empty. A text or a number in the place of an object has no column: it is counted as lost.
 
-Most records are what the model says: they are decoded straight into slots, without a dict on the way. The others are
-taken apart value by value, with the same result.
+Most records match the model: they are decoded straight into slots, without a dict. The others are read value by value,
+with the same result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from carecloud_async.runtime.thread_yield import ThreadYielder
 
 __all__ = ["CsvSink"]
 
-#: Pieces of tidy records in a slice, and untidy records: they take a millisecond.
+#: Pieces of matching records in a slice, and other records in a slice: each takes a millisecond.
 _PIECES, _UNTIDY = 2, 8
 
 
@@ -100,7 +100,7 @@ class CsvSink(SlicedSink):
         return [path for path, _ in self._builder.shape.select(self.layout.fields).leaves()]
 
     def _write_untidy(self, lines: Sequence[bytes], text: RowText, maker: LineMaker) -> Generator[None, None, None]:
-        """Write records of which some are not what the model says."""
+        """Write records of which some do not match the model."""
         tidy: list[bytes] = []
         read: list[Any] = []
         untidy = 0
@@ -118,7 +118,7 @@ class CsvSink(SlicedSink):
         self.file.write(self._run(tidy, read, text, maker))
 
     def _run(self, lines: Sequence[bytes], read: Sequence[Any], text: RowText, maker: LineMaker) -> bytes:
-        """Return the lines of records that are all what the model says."""
+        """Return the lines of records that all match the model."""
         try:
             return maker.lines(lines, read) if lines else b""
         except (ValueError, RecursionError):

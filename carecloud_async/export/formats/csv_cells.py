@@ -1,4 +1,4 @@
-"""Values as cells of CSV, and what a spreadsheet would take for a formula."""
+"""Values as cells of CSV, and the escape of text that a spreadsheet would take for a formula."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class _Number(str):
 
 
 def escape_formula(value: Any) -> Any:
-    """Return a cell behind an apostrophe where a spreadsheet would take it for a formula."""
+    """Return a cell with an apostrophe before it if a spreadsheet would take it for a formula."""
     return f"'{value}" if type(value) is str and value.startswith(FORMULA_STARTS) else value

@@ -1,9 +1,9 @@
-r"""Records that are what the model says, as lines of CSV: the text of a batch at a time, hardly ever a cell.
+r"""Records that match the model as lines of CSV: a whole batch of text at a time, rarely cell by cell.
 
-The rows of a batch are encoded as JSON arrays, which takes a third of the time of joining their cells. Where no cell
-holds a quote, a delimiter, a bracket or an escape, these arrays are the lines but for quotes and brackets, which are
-deleted; counting shows whether that is so. Columns whose cells may need quotes are left out of the arrays: each has a
-hole in its place, which is filled in the end with the cell as it stands in the file.
+The rows of a batch are encoded as JSON arrays, which takes a third of the time of joining their cells. If no cell holds
+a quote, a delimiter, a bracket or an escape, removing the quotes and brackets turns these arrays into the lines;
+counting the characters shows whether that holds. Columns whose cells may need quotes are left out of the arrays: each
+has a placeholder, which is replaced at the end by the finished cell.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _END = END.encode()
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 
-#: Characters that are not what they seem in the arrays, or are not there.
+#: Characters that JSON escapes in the arrays, or that do not occur there.
 _SPECIAL = frozenset('",[]\\') | {chr(code) for code in range(32)}
 
 
 class LineMaker:
-    """Makes the lines of records that are what the model says.
+    """Makes the lines of records that match the model.
 
     Args:
         decoder: decodes them into rows.
         text: knows how a cell is written.
-        delimiter: what stands between cells.
+        delimiter: the character between cells.
         escape: whether formulas are escaped.
     """
 
@@ -45,7 +45,7 @@ class LineMaker:
         self._delimiter = delimiter
         self._escape = escape
         self._byte = delimiter.encode()
-        # In the arrays both are escaped: neither stands there but as a hole.
+        # JSON escapes both characters, so in the arrays they occur as placeholders only.
         self._hole = b"\x02" if delimiter == "\x01" else b"\x01"
         self._table = bytes.maketrans(b",", self._byte) if len(self._byte) == 1 else None
         self._formulas = [f'"{start}'.encode() for start in FORMULA_STARTS] if escape else []
@@ -53,7 +53,7 @@ class LineMaker:
         self._holes = {one for one, column in enumerate(columns) if not column.is_simple or len(columns) == 1}
 
     def read(self, record: bytes) -> Any | None:
-        """Return a record for `lines`; `None` if it is not what the model says."""
+        """Return a record for `lines`; `None` if it does not match the model."""
         try:
             return self._decoder.decode([record])[0]
         except (ValueError, RecursionError):
@@ -67,12 +67,12 @@ class LineMaker:
             read: the same, where `read` was called already; used up.
 
         Raises:
-            ValueError: there is anything unexpected in one of them.
+            ValueError: one of them holds an unexpected value.
             RecursionError: likewise.
         """
         found = self._join(self._decoder.decode(records) if read is None else read)
         if found is None:
-            # What needed quotes once will need them again.
+            # A column that needed quotes once is likely to need them again.
             self._holes |= self._columns_to_quote(self._decoder.decode(records))
             found = self._join(self._decoder.decode(records))
         if found is None:
@@ -80,7 +80,7 @@ class LineMaker:
         return found
 
     def _join(self, records: Sequence[Any]) -> bytes | None:
-        """Return the lines of records; `None` if a cell needs quotes and has no hole."""
+        """Return the lines of records; `None` if a cell needs quotes and has no placeholder."""
         holes = [self._columns[index] for index in sorted(self._holes)]
         cells = [self._cells(records, column) for column in holes]
         hole = msgspec.Raw(self._hole)
@@ -96,14 +96,14 @@ class LineMaker:
         return b"".join(filled)
 
     def _strip(self, text: bytes, rows: int) -> bytes | None:
-        """Return arrays without what makes them arrays; `None` if a cell holds such a thing, or needs quotes."""
+        """Return the arrays without quotes and brackets; `None` if a cell holds such a character or needs quotes."""
         objects = self._decoder.depth * rows
         counts = (text.count(b","), text.count(b"["), text.count(b"]"))
         if b"\\" in text or counts != ((len(self._columns) - 1) * rows, objects, objects):
             return None
         if any(start in text for start in self._formulas):
             return None
-        if b"null" in text:  # in front of one that is text there would be a quote
+        if b"null" in text:  # a text would have a quote before it
             text = text.replace(b",null", b",").replace(b"[null", b"[")
         if self._delimiter not in ",[]" and self._byte in text:
             return None
@@ -121,7 +121,7 @@ class LineMaker:
         texts = _encode_lines(values).replace(b'"', b'""').split(b"\n")
         return [
             nothing if value is None else b'"%b"' % text if b'"' in text or delimiter in text else text
-            for value, text in zip(values, texts, strict=False)  # behind the last line end there is a text, too
+            for value, text in zip(values, texts, strict=False)  # split() also returns the text after the last line end
         ]
 
     def _columns_to_quote(self, records: Sequence[Any]) -> set[int]:

@@ -1,4 +1,4 @@
-"""Records straight into rows of cells, without a dict on the way: those that are what the model says."""
+"""Decodes records that match the model straight into rows of cells, without a dict."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _TYPES: dict[str, Any] = {**_SIMPLE, "list": list[Any] | None}
 
 @frozen(kw_only=True)
 class Column:
-    """Where the values of a column are in decoded records.
+    """The place of a column's values in decoded records.
 
     Attributes:
         place: the dotted name of the object that holds them; empty for the record itself.
-        slot: their name in it.
+        slot: their name in that object.
         kind: the kind of the values, see `Shape`.
     """
 
@@ -57,7 +57,7 @@ class Column:
         return list(map(attrgetter(self.slot), self._owners(records)))
 
     def fill(self, records: Sequence[Any], value: Any) -> None:
-        """Put one value in the place of those of all records."""
+        """Set the value of every record."""
         _set_each(self._owners(records), self.slot, repeat(value))
 
     def _owners(self, records: Sequence[Any]) -> Iterable[Any]:
@@ -94,7 +94,7 @@ class RowDecoder:
             records: the records, JSON.
 
         Raises:
-            ValueError: there is anything unexpected in one of them.
+            ValueError: one of them holds an unexpected value.
             RecursionError: likewise.
         """
         if not self.columns:
@@ -159,7 +159,7 @@ def _slots(shape: Shape) -> dict[str, str]:
 
 
 def _struct(shape: Shape) -> Any:
-    """Return a msgspec struct of a shape's fields, nested ones never null."""
+    """Return a msgspec struct of a shape's fields; nested objects are never null."""
     fields: list[Any] = []
     names: dict[str, str] = {}
     for name, slot in _slots(shape).items():
@@ -169,6 +169,6 @@ def _struct(shape: Shape) -> Any:
             inner = _struct(child)
             fields.append((slot, inner, msgspec.field(default_factory=inner)))
         else:
-            # Where a text is absent it is empty: there is no null then that has to be taken out of the lines.
+            # An absent text is empty, so that no null has to be removed from the lines.
             fields.append((slot, _TYPES.get(child.kind, Any), "" if child.kind in _TEXTS else None))
     return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)

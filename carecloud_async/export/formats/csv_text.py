@@ -23,7 +23,7 @@ class RowText:
 
     Args:
         columns: how many cells a row has.
-        delimiter: what stands between them.
+        delimiter: the character between them.
         escape: whether formulas are escaped.
     """
 
@@ -36,7 +36,7 @@ class RowText:
         self._writer = csv.writer(self._buffer, delimiter=delimiter, lineterminator=END)
 
     def write(self, row: Row) -> bytes:
-        """Return one row as a line: any row, looked at character by character."""
+        """Return any row as a line, checked character by character."""
         self._writer.writerow([escape_formula(cell) for cell in row] if self._escape else row)
         text = self._buffer.getvalue()
         self._buffer.seek(0)
@@ -44,7 +44,7 @@ class RowText:
         return text.encode()
 
     def cell(self, value: Any) -> str:
-        """Return a cell as it stands in a line: in quotes if it needs them, escaped if it must be."""
+        """Return the text of a cell in a line: quoted and escaped if necessary."""
         text = "" if value is None else escape_formula(value) if self._escape else value
         text = str(text)
         needs_quotes = '"' in text or self._delimiter in text or "\n" in text or "\r" in text

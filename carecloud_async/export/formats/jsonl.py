@@ -1,7 +1,7 @@
-"""JSON Lines: each record as the server sent it, one line whatever reads it.
+"""JSON Lines: each record as the server sent it, on one line for every reader.
 
-JSON lets three characters stand in strings that many readers take for the end of a line (Python's `str.splitlines`
-among them). They are written as escapes, which mean the same.
+JSON strings may hold three characters that many readers take for the end of a line (Python's `str.splitlines` does).
+They are written as escapes, which mean the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from carecloud_async.export.formats.selection import Selection
 __all__ = ["join_lines"]
 
 _LINE_ENDS = {name.encode(): b"\\u%04x" % ord(name) for name in ("\u0085", "\u2028", "\u2029")}
-#: The bytes that they begin with: looking for one byte is thirty times as fast as looking for several.
+#: The byte that they begin with: searching for one byte is thirty times as fast as searching for several.
 _STARTS = {start: [name for name in _LINE_ENDS if name[:1] == start] for start in (b"\xc2", b"\xe2")}
 
 
@@ -39,7 +39,7 @@ def join_lines(lines: Sequence[bytes], fields: Selection) -> bytes:
 
 
 def _pick_fields(line: bytes, wanted: Selection) -> bytes:
-    """Return a record with the wanted fields alone; what it does not have stays absent."""
+    """Return a record with only the wanted fields; missing ones stay absent."""
     return msgspec.json.encode(_pick(load(line), wanted))
 
 

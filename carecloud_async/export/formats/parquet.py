@@ -1,9 +1,9 @@
 """Parquet through pyarrow: real types, in row groups.
 
-The columns are the model's, in its order and types, whatever the records hold, so that the files of all nights fit
-together; fields that the model does not know stand as JSON text in a last column, `unknown_fields`. With
-`columns="found"`, and for lists without a model, they have columns of their own, of the type that all their values
-share, or else of JSON text. What cannot be read as its column's type is null, and counted.
+The columns are always the model's, in its order and types, so that the files of all nights have one schema; fields that
+the model does not know are JSON text in a last column, `unknown_fields`. With `columns="found"`, and for lists without
+a model, they have columns of their own, with the type that all their values share, or JSON text otherwise. A value that
+cannot be read as its column's type becomes null, and is counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ROW_GROUP", "parquet_sink"]
 
 #: Records in a row group: some ten megabytes of customers.
 ROW_GROUP = 20_000
-#: Bytes of records that are read at a time: joining them lets no other thread run for a millisecond.
+#: Bytes of records that are read at a time: joining them holds the interpreter lock for a millisecond.
 _PIECE = 4 << 20
 
 
@@ -74,7 +74,7 @@ class ParquetSink(IncrementalSink):
     def abort(self) -> None:
         """See `Sink.abort`."""
         if self._writer is not None:
-            self._writer.is_open = False  # or it would write its footer when it is collected, to a closed file
+            self._writer.is_open = False  # otherwise its finalizer would write the footer to a closed file
 
     def _begin(self) -> ArrowEncoder:
         if self._encoder is None:
@@ -85,13 +85,13 @@ class ParquetSink(IncrementalSink):
         return self._encoder
 
     def _flush(self) -> None:
-        """Write what is waiting."""
+        """Write the buffered records."""
         if self._waiting:
             self._writer.write_table(self._waiting_table(), row_group_size=ROW_GROUP)
             self._tables, self._waiting = [], 0
 
     def _flush_full_groups(self) -> None:
-        """Write whole row groups; what is over waits."""
+        """Write whole row groups; the rest stays buffered."""
         full = self._waiting - self._waiting % ROW_GROUP
         if full:
             table = self._waiting_table()

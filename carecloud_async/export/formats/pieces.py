@@ -1,4 +1,4 @@
-"""Records in pieces of a size that is quick to work on."""
+"""Joins records into pieces of a size that is processed fastest."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 __all__ = ["pieces"]
 
-#: Bytes in a piece. It fits the processor's cache, and the allocator has it at hand: a block of twice this size is
-#: asked of the system each time, page by page, which takes longer than to fill it.
+#: Bytes in a piece. It fits the processor's cache, and the allocator reuses the memory: a block of twice this size
+#: would be requested from the system each time, page by page, which takes longer than filling it.
 _SIZE = 96 * 1024
 
 
 def pieces(lines: Sequence[bytes], *, size: int = _SIZE) -> Iterator[Sequence[bytes]]:
-    """Yield records in their order, so many bytes or so at a time; a larger record stands alone.
+    """Yield records in their order, about `size` bytes at a time; a larger record is a piece of its own.
 
     Args:
         lines: the records.

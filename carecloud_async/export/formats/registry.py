@@ -15,7 +15,7 @@ from carecloud_async.export.formats.sinks import SinkFactory
 
 __all__ = ["Format", "format_of", "register_sink"]
 
-#: The one format that needs no sink: the records as they come.
+#: The one format that needs no sink: the records as received.
 _LINES = ".jsonl"
 _LINE_SUFFIXES = (_LINES, ".ndjson")
 
@@ -58,7 +58,7 @@ def register_sink(suffix: str, factory: SinkFactory) -> None:
 
 
 def format_of(name: str) -> Format:
-    """Read the format off a file's name; what it needs is there when this returns.
+    """Read the format from a file's name, and check that its packages are installed.
 
     Raises:
         BadExportError: the suffix is unknown, or a package is not installed.
@@ -77,5 +77,5 @@ def format_of(name: str) -> Format:
             return Format(suffix=suffix, compression=compression, sink=_KNOWN[suffix]())
     known = ", ".join([*_LINE_SUFFIXES, *_KNOWN])
     raise BadExportError(
-        f"{name}: the suffix names no known format; use {known}; .gz or .zst may stand behind .jsonl and .csv"
+        f"{name}: the suffix names no known format; use {known}; .gz or .zst may follow .jsonl and .csv"
     )

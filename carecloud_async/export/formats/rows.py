@@ -1,4 +1,4 @@
-"""Records as rows of typed columns, value by value by the tolerant rules; and the part of a record no column holds."""
+"""Reads records as rows of typed columns by the tolerant rules, and finds the fields that have no column."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LostValues(FieldWarning):
 
 
 def row_reader(shape: Shape, *, zone: tzinfo | None, nulls: Counter[str]) -> Callable[[Any], dict[str, Any]]:
-    """Return what turns a record into a row: a dict of what the columns' types take.
+    """Return a function that turns a record into a row: a dict of values of the columns' types.
 
     Args:
         shape: the columns.
@@ -92,7 +92,7 @@ def _object_reader(shape: Shape, name: str, zone: tzinfo | None, nulls: Counter[
 
 
 def is_blank(value: Any) -> bool:
-    """Return whether a value says nothing, so that nothing is lost with it."""
+    """Return whether a value is empty, so that nothing is lost without it."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -130,7 +130,7 @@ def unknown_part(value: Any, shape: Shape) -> Any:
     """Return the part of a record that its model does not know, nested as in the record; `None` for none.
 
     Objects keep the fields that are unknown or have an unknown part. Lists keep their length, with null for elements
-    that are wholly known, so that each part stands where it was.
+    that are wholly known, so that each part keeps its place.
 
     Args:
         value: the record.

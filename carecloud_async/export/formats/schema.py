@@ -1,4 +1,4 @@
-"""The shape of records: what the model says and what the data adds, as a tree. Columns and types are read off it."""
+"""The shape of records as a tree: the model's fields and those found in the data. Columns and types come from it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Shape:
     Attributes:
         kind: `object`, `list`, a scalar (`str`, `int`, `float`, `bool`, `date`, `datetime`), `json` for what has no one
             type, or `unknown` where only nulls were seen.
-        fixed: whether the model says so; the data does not change it then.
+        fixed: whether the kind comes from the model; the data does not change it then.
         children: the fields of an object.
         element: the node of every element of a list.
     """
@@ -110,26 +110,26 @@ def _kind_of(value: Any) -> str:
 
 
 def is_slot_name(name: str) -> bool:
-    """Return whether msgspec can have a field of a struct under this name of JSON."""
+    """Return whether a msgspec struct can have a field with this JSON name."""
     return name.isprintable() and not {'"', "\\"} & set(name)
 
 
 def as_text(value: Any) -> str:
-    """Write a value of JSON as text: text as it stands, anything else as JSON."""
+    """Write a JSON value as text: a text unchanged, anything else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 class SchemaBuilder:
-    """Infers the shape of records: the model's fields, and what the data adds.
+    """Infers the shape of records: the model's fields, and those found in the data.
 
-    Most records hold nothing that the model does not know. One decode, which builds next to nothing, tells them apart;
-    only the others are looked at value by value.
+    Most records have no field that the model does not know. A decode that builds almost nothing recognizes them; only
+    the others are read value by value.
 
     Args:
         into: the model of a record; a type that is not a model knows no field.
 
     Attributes:
-        shape: what is known so far.
+        shape: the shape inferred so far.
     """
 
     def __init__(self, into: Any) -> None:
@@ -144,7 +144,7 @@ class SchemaBuilder:
                 self.shape.learn(load(line))
 
     def knows(self, line: bytes) -> bool:
-        """Return whether a record has no field, at any depth, that the model does not know: it adds nothing."""
+        """Return whether the model knows every field of a record, at any depth."""
         try:
             self._decoder.decode(line)
         except (ValueError, RecursionError):

@@ -15,7 +15,7 @@ __all__ = ["Selection", "field_names", "read_fields"]
 
 _log = logging.getLogger("carecloud_async.export")
 
-#: A name this close to a known one is a slip of the pen.
+#: A name this close to a known one counts as a typing error.
 _SLIP = 0.75
 
 #: Field name → selection within it; an empty one takes everything.
@@ -28,8 +28,8 @@ def read_fields(fields: Sequence[str] | None, into: Any, *, also: Collection[str
     Args:
         fields: the names, such as `customer_id` and `personal_information.email`.
         into: the model that knows the names.
-        also: names that a format has besides, which has no others. Without them a name that the model does not know is
-            taken, with a warning, unless it looks like a slip.
+        also: additional names of a format with fixed columns; it has no others. Without them, a name that the model
+            does not know is accepted with a warning, unless it looks like a typing error.
 
     Raises:
         BadExportError: a name is unknown (the message has the nearest one) or no names were given.
@@ -61,7 +61,7 @@ def _add(found: dict[str, Any], parts: list[str]) -> None:
 
 
 def _find_unknown(name: str, shape: Shape) -> tuple[str, Shape] | None:
-    """Return the first part of a name that the model does not know, and the place where it would stand."""
+    """Return the first part of a name that the model does not know, and the selection it would belong to."""
     node: Shape | None = shape
     for part in name.split("."):
         if node is not None and node.kind == "list":
@@ -85,7 +85,7 @@ def _check(name: str, shape: Shape, *, special: Collection[str]) -> None:
             f": fields that the SDK does not know are in {one}" for one in special
         )
         raise BadExportError(f"there is no field {name}{hint}")
-    _log.warning("fields: the SDK does not know %s; it is written where the server sends it", name)
+    _log.warning("fields: the SDK does not know %s; it is written if the server sends it", name)
 
 
 def field_names(fields: Selection) -> list[Any]:

@@ -1,4 +1,4 @@
-r"""`Sink`: what turns records into a file of some format.
+r"""`Sink`: turns records into a file of some format.
 
 A format of your own is a subclass and one call:
 
@@ -10,8 +10,8 @@ A format of your own is a subclass and one call:
     register_sink(".txt", TextSink)
     await client.customers.list().export("ids.txt")         # and ids.txt.gz, s3://bucket/ids.txt.zst …
 
-An export first collects its records, checked and complete, and hands them over at the end: a sink knows nothing of
-pages, repeats or resuming, and sees each record once.
+An export first collects all its records and hands them over at the end: a sink does not deal with pages, repeats or
+resuming, and sees each record once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class CsvOptions:
         delimiter: the character between fields. Spreadsheets of countries with a decimal comma expect `;`.
         bom: whether the file begins with a byte order mark, by which Excel recognizes UTF-8.
         escape_formulas: whether text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a
-            tab or a line end) is written behind an apostrophe (OWASP, CSV injection). Numbers stay as they are.
+            tab or a line end) is written after an apostrophe (OWASP, CSV injection). Numbers are not changed.
 
     Raises:
         BadExportError: the delimiter is not one character, or one that CSV needs itself.
@@ -59,21 +59,21 @@ class CsvOptions:
 
     @classmethod
     def excel(cls) -> CsvOptions:
-        """Return what a spreadsheet opens safely with a double click: `;`, a byte order mark, formulas escaped."""
+        """Return options for files that a spreadsheet opens safely: `;`, a byte order mark, formulas escaped."""
         return cls(delimiter=";", bom=True, escape_formulas=True)
 
 
 @frozen(kw_only=True)
 class Layout:
-    """What a sink is told of the records.
+    """What a sink needs to know about the records.
 
     Attributes:
         into: the model of a record.
         fields: the wanted fields, see `selection.read_fields`; empty for all.
         timezone: the project's zone; timestamps are local to it.
-        columns: `model` for the model's columns whatever the records hold, with unknown fields as JSON text in a last
-            column; `found` for the model's columns and those that the records add. Formats with types heed it.
-        timestamps: `utc` for aware timestamps, `project` for naive project-local ones. Formats with types heed it.
+        columns: `model` for always the model's columns, with unknown fields as JSON text in a last
+            column; `found` for the model's columns and those that the records add. Used by formats with types.
+        timestamps: `utc` for aware timestamps, `project` for naive project-local ones. Used by formats with types.
         csv: the dialect of CSV.
     """
 
@@ -86,15 +86,15 @@ class Layout:
 
 
 class Sink(abc.ABC):
-    """Writes one file. Made, told and closed in a worker thread: it may block.
+    """Writes one file. It is created, called and closed in a worker thread: it may block.
 
     First `infer_schema` is called with all records, then `write` with all records in the same order, then `close`.
-    Both get them in batches. On a target that is not a regular file, `infer_schema` sees the first batch only. What a
-    sink raises ends the export; what was fetched is kept.
+    Both get them in batches. On a target that is not a regular file, `infer_schema` sees the first batch only. An
+    exception of a sink ends the export; the fetched records are kept.
 
     Args:
         file: where the bytes go; written from front to back. The sink leaves it open.
-        layout: what is known of the records.
+        layout: what is known about the records.
     """
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
@@ -107,7 +107,7 @@ class Sink(abc.ABC):
         return {}
 
     def infer_schema(self, lines: Sequence[bytes]) -> None:  # noqa: B027  (few sinks need it)
-        """Look at records before any is written, to know what columns there are.
+        """Inspect records before any is written, to find the columns.
 
         Args:
             lines: records, one compact line of JSON each, without line end.
@@ -125,15 +125,15 @@ class Sink(abc.ABC):
         """Write what belongs at the end."""
 
     def abort(self) -> None:  # noqa: B027  (few sinks need it)
-        """Let go without writing; called in place of `close` where the export fails or is stopped."""
+        """Release resources without writing; called instead of `close` if the export fails or is stopped."""
 
 
 class IncrementalSink(Sink):
-    """A sink that may also write while records still come: `infer_schema` then sees the first batch only.
+    """A sink that can also write while records still arrive: `infer_schema` then sees the first batch only.
 
     Attributes:
-        outdated: whether records came that the columns of the file have no place for. What was written is then
-            discarded, and the file is written anew when all records are known.
+        outdated: whether records arrived that do not fit the columns of the file. The file is then discarded, and
+            written again when all records are known.
     """
 
     outdated = False
@@ -142,17 +142,17 @@ class IncrementalSink(Sink):
 class SlicedSink(IncrementalSink):
     """A sink that computes in Python, in slices.
 
-    It writes to memory then, and in the event loop, where its slices take turns with everybody else's: in a thread it
-    would keep the loop waiting for the interpreter, again and again.
+    It then writes to memory, in the event loop, where its slices alternate with other tasks: in a thread it would
+    repeatedly hold the interpreter lock and delay the loop.
     """
 
     @abc.abstractmethod
     def infer_schema_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
-        """Do what `infer_schema` does, with a `yield` after each millisecond or so."""
+        """Do the same as `infer_schema`, with a `yield` after about each millisecond."""
 
     @abc.abstractmethod
     def write_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
-        """Do what `write` does, with a `yield` after each millisecond or so."""
+        """Do the same as `write`, with a `yield` after about each millisecond."""
 
 
 #: Makes a sink of a file and a layout: a `Sink` class, or a function.

@@ -1,4 +1,4 @@
-"""Reading a whole list: in the order of its ids where the server keeps it, else until nothing new turns up."""
+"""Reading a whole list: in the order of its ids if the server keeps one, otherwise until a pass finds nothing new."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from carecloud_async.paging.page_plan import PagePlan
 
 __all__ = ["MAX_SWEEPS", "FullScan", "id_sort"]
 
-#: Sweeps of a list without an order at most.
+#: The largest number of passes over a list without an order.
 MAX_SWEEPS = 10
 
-#: Neighbours that were seen before, from which on they have shown whether the order lasts.
+#: This many pairs of neighbours seen before are enough to show whether the order is stable.
 _PLENTY = 200
 
 
@@ -91,11 +91,11 @@ class FullScan:
         await self._read_unordered(params or {}, resumed=resumed)
 
     async def read_through(self, deduplicator: Deduplicator, *, strategy: Strategy) -> None:
-        """Read in the order of ids beside what another strategy has written already.
+        """Read in the order of ids after another strategy has written a part of the records.
 
         Args:
             deduplicator: knows what was written.
-            strategy: that other strategy.
+            strategy: the other strategy.
         """
         params = id_sort(self._source)
         exact = False
@@ -128,7 +128,7 @@ class FullScan:
         return start.position if same else Position(end=start.position.end, total=start.position.total)
 
     async def _begin_anew(self, *, by_text: bool) -> None:
-        """Drop what was written: it cannot be relied on."""
+        """Drop the records written so far: they cannot be relied on."""
         await self._recorder.begin_anew()
         self._fetcher.by_text |= by_text
 
@@ -140,7 +140,7 @@ class FullScan:
             recent=start.recent_ids,
             last=start.last_id,
             forgetful=records > len(start.recent_ids),
-            evidence=pages * sorted_bits(records / pages) if pages else 0.0,  # pages of one size say least
+            evidence=pages * sorted_bits(records / pages) if pages else 0.0,  # equal page sizes give the least evidence
         )
 
         async def accept(page: RawPage, new: list[int], sweep: PageSweep) -> None:
@@ -161,7 +161,7 @@ class FullScan:
             shown = _shows_order(sweep, boundary.evidence + place_bits)
             if shown or not sweep.exact or passes == MAX_SWEEPS:
                 break
-            # A few short pages may be sorted by chance. Such a list is read again before it is vouched for.
+            # A few short pages may be sorted by chance. Such a list is read again before it is reported as exact.
             position, passes = Position(), passes + 1
         exact = sweep.exact and shown and not sweep.falls_short(self._recorder.counts.records)
         self._recorder.note(sweep, exact=exact, passes=passes)
@@ -220,12 +220,12 @@ class FullScan:
 
 
 def _shows_order(sweep: PageSweep, bits: float) -> bool:
-    """Return whether it is shown that the records stand in an order that lasts, or that their order does not matter."""
+    """Return whether the order of the records is shown to be stable, or does not matter."""
     return sweep.is_one_page or bits >= ENOUGH
 
 
 def _is_done(sweep: PageSweep, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
-    """Return whether another sweep would bring nothing."""
+    """Return whether another pass would find nothing."""
     total, known = sweep.position.total, deduplicator.known
     if not sweep.list_changed and known == total:
         return True
@@ -235,10 +235,10 @@ def _is_done(sweep: PageSweep, deduplicator: Deduplicator, *, fresh: int, again:
 
 
 def _is_exact(sweep: PageSweep, boundary: Boundary, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
-    """Return whether everything that stayed was met.
+    """Return whether every record that stayed in the list was read.
 
-    That a sweep leaves no gap shows it, if the records stand in an order that lasts. If records were met in another
-    order than before, the server deals them anew, and nothing shows it: what was counted may have come and gone.
+    A pass without a gap proves it if the order of the records is stable. If records appear in another order than
+    before, the server shuffles them, and nothing proves it: the records counted may have come and gone.
     """
     if not sweep.exact or boundary.ambiguous or sweep.falls_short(deduplicator.known):
         return False

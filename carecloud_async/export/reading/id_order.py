@@ -1,8 +1,8 @@
 """The order of ids that a server keeps, learnt from its pages.
 
 The API does not say how ids are compared, so the usual orders are all candidates: by text, as numbers in text, ignoring
-case, each rising and falling. Every page drops those that it contradicts. Nothing is decided as long as the candidates
-that are left disagree.
+case, each rising and falling. Every page rules out the orders that it contradicts. Nothing is decided while the
+remaining candidates disagree.
 """
 
 from __future__ import annotations
@@ -56,22 +56,22 @@ _KEYS: dict[str, Callable[[Sequence[Identity]], _Keys]] = {
 
 
 class IdOrder:
-    """The orders that all pages so far agree with.
+    """The orders that agree with all pages so far.
 
     Args:
-        names: the orders that are left; all, if left out.
+        names: the remaining orders; all by default.
     """
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
         self.names: list[str] = [name for name in _KEYS if names is None or name in names]
 
     def check(self, ids: Sequence[Identity]) -> bool:
-        """Drop the orders that a run of ids contradicts; return whether any is left."""
+        """Drop the orders that a run of ids contradicts; return whether any remains."""
         self.names = [name for name in self.names if _is_sorted(name, ids)]
         return bool(self.names)
 
     def compare(self, one: Identity, other: Identity) -> int:
-        """Return -1 if an id comes before another, 1 if after it, 0 if the orders that are left disagree."""
+        """Return -1 if an id comes before another, 1 if after it, 0 if the remaining orders disagree."""
         signs = {_compare(name, one, other) for name in self.names}
         return signs.pop() if len(signs) == 1 else 0
 

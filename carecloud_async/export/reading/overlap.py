@@ -1,4 +1,4 @@
-"""What the overlap of two pages shows: the same record in the same place, or that the list has moved."""
+"""Compares the overlap of two pages: it has the same record in the same place, or the list has moved."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Overlap:
     Attributes:
         changed: whether the list was seen to change.
         shift: by how many places records were seen to move.
-        bits: what the same record in the same place says for an order that lasts; see `evidence`.
+        bits: how strongly the same record in the same place shows a stable order; see `evidence`.
     """
 
     changed: bool = False
@@ -26,7 +26,7 @@ class Overlap:
 
 
 def compare(before: RawPage | None, page: RawPage) -> Overlap:
-    """Compare a page with the one before it; pages with nulls, and those that do not overlap, show nothing."""
+    """Compare a page with the one before it; pages with nulls or without an overlap give no evidence."""
     if before is None or len(before.ids) != before.received or len(page.ids) != page.received:
         return Overlap()
     index = page.offset - before.offset

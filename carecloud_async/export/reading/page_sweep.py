@@ -1,8 +1,8 @@
-"""One sweep through a list from front to back: N pages in flight, no gap between one page and the next.
+"""One pass over a list from front to back: N pages in flight, no gap between one page and the next.
 
-Each page overlaps the one before by a row. Where nothing changes, that row is the same in both. Where records went
-missing in between, the later page begins further on and does not connect: pages before it are read until one does.
-Each gap found widens the overlap of the pages to come, so that steady change costs wider pages rather than repairs.
+Each page overlaps the one before by a row. If nothing changes, that row is the same in both. If records were deleted in
+between, the later page begins too far on and does not connect: earlier pages are read until one connects. Each gap
+widens the overlap of later pages, so that steady change costs wider pages instead of extra requests.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 __all__ = ["Accept", "PageSweep"]
 
-#: Takes a page, the indexes of its records that are new to the boundary, and the sweep it comes from.
+#: Takes a page, the indexes of its records that are new to the boundary, and the sweep it belongs to.
 Accept = Callable[[RawPage, list[int], "PageSweep"], Awaitable[None]]
 
 _START = Position()
 
-#: Repeats of the very same page in a row where there must be another.
+#: How often the same page may come in a row when another one must follow.
 _PATIENCE = 6
 
-#: Pages in a row that bring nothing new before the list is taken for endless, beside twice those that did.
+#: Pages in a row without a new record, in addition to twice those with one, after which the list counts as endless.
 _IDLE = 32
 
 
@@ -45,15 +45,15 @@ class PageSweep:
         params: the sort.
         boundary: the boundary of what is known.
         accept: takes the pages.
-        plan: the number of requests at once, and the number of records to request at a time; at least 2 are, or pages
+        plan: the number of requests at once, and the number of records in each: at least 2, or pages
             could not overlap.
         position: the position to begin from.
-        is_last: returns whether what comes after a page is not wanted.
+        is_last: returns whether the records after a page are not wanted.
 
     Attributes:
         list_changed: whether the list was seen to change.
         exact: whether no gap was left.
-        place_bits: what records that stood in the same place of two pages say for an order that lasts; see `evidence`.
+        place_bits: how strongly records in the same place of two pages show a stable order; see `evidence`.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class PageSweep:
         return not self.list_changed and self._end < self._largest
 
     def falls_short(self, records: int) -> bool:
-        """Return whether a number of records is less than the totals say, and no change that was seen explains it."""
+        """Return whether records are missing by the totals, beyond those that observed changes account for."""
         return self._totals.exceed(records)
 
     async def run(self) -> None:
@@ -150,7 +150,7 @@ class PageSweep:
             self._known, self._ahead = 2, False
             return
         if not self._plan.is_fixed:
-            return  # the plan learns it
+            return  # the plan learns the page size
         capped = 1 < page.received < self._count and (page.total or 0) > page.end
         self._known = page.received if capped else self._count
 
@@ -176,7 +176,7 @@ class PageSweep:
         return max(min(self._overlap, part.size // 2), 1)
 
     async def _fetch_part(self, part: ListPart) -> tuple[RawPage, Sequence[ListPart]]:
-        """Get the page of a part of the list, and the pieces that it lacks."""
+        """Get the page of a part of the list, and the pieces that are missing from it."""
         if self._plan.is_fixed:
             return await self._fetch(part.offset), ()
         end, overlap = part.offset + part.size, self._overlap_in(part)
@@ -213,10 +213,10 @@ class PageSweep:
             self._give_up()
 
     async def _settle(self, page: RawPage) -> None:
-        """Take the next page, after the gap before it is closed."""
+        """Take the next page after closing the gap before it."""
         self._note(page)
         if not page.ids:
-            # Nothing stands there (any more), whatever was promised: the end of the list is found sequentially.
+            # No record is there (any more), in spite of the total: the end of the list is found sequentially.
             self._ahead = self._ahead and page.received > 0
             return
         if self._plan.is_fixed and 1 < page.received < self._full and not self._ends_list(page):
@@ -229,7 +229,7 @@ class PageSweep:
             await self._take(page)
 
     def _compare(self, page: RawPage) -> None:
-        """Note drift: where this page overlaps the one before, both must show the same record in the same place."""
+        """Detect changes: where this page overlaps the one before, both must have the same record in the same place."""
         found = compare(self._before, page)
         self.list_changed |= found.changed
         self.place_bits += found.bits
@@ -240,7 +240,7 @@ class PageSweep:
             self._heads = 0
             return True
         if page.offset == 0 and page.ids:
-            # Everything that was known may be gone. Or this is another page, which hardly comes twice.
+            # All known records may be deleted. Or the server sent a wrong page, which it rarely does twice.
             self._heads += 1
             return self._heads > 1
         return False
@@ -260,7 +260,7 @@ class PageSweep:
         self._done = self._done or self._is_last(page)
 
     def _pass_over(self, page: RawPage) -> None:
-        """Go on behind a page that shows only what is known: the list grew in front of it."""
+        """Continue after a page that holds known records only: records were inserted before it."""
         self.list_changed = True
         self._before, self._end = None, page.end - 1
 
@@ -268,7 +268,7 @@ class PageSweep:
         """Close the gap before a page: step back until a page connects, then forward until this one does.
 
         Returns:
-            whether it connects now. If not, it was passed: nothing in it is needed any more.
+            whether it connects now. If not, the boundary has passed it, and none of its records is needed.
         """
         self.list_changed = True
         self._overlap = max(min(self._overlap * 3, self._full // 2), 1)
@@ -295,7 +295,7 @@ class PageSweep:
         return False
 
     async def _find_end(self) -> None:
-        """Ask on from the last known record until the server shows it as the last one of the list.
+        """Request pages from the last known record on until the server shows it as the last one of the list.
 
         A short page that ends where its total says is not enough: totals may be wrong, and pages cut short.
         """
@@ -310,7 +310,7 @@ class PageSweep:
                 continue
             connected = self._connects(page)
             if probe.at > self._end and self._largest < 2:
-                # The last known record alone, and yet more behind it: nothing can be proved here.
+                # The page holds the last known record alone, although more follow: it proves nothing.
                 self.exact = False
             elif not connected:
                 connected = self._is_next_by_order(page, probe)
@@ -322,7 +322,7 @@ class PageSweep:
         self._give_up()
 
     async def _ends_with_nothing(self, page: RawPage, probe: EndProbe) -> bool:
-        """Return whether a page without a record shows that the list ended before it; if not, look elsewhere."""
+        """Return whether an empty page shows that the list ended before it; if not, move the probe."""
         if page.received:
             probe.move_to(page.end)
         elif probe.at == 0 or probe.at > self._end:
@@ -334,7 +334,7 @@ class PageSweep:
         return self._done
 
     def _is_next_by_order(self, page: RawPage, probe: EndProbe) -> bool:
-        """Return whether the order of ids shows that a page without a known record is next; if not, look elsewhere."""
+        """Return whether the order of ids shows that a page without a known record is next; if not, move the probe."""
         self.list_changed = True
         if self._boundary.is_behind(page):
             self._pass_over(page)
@@ -346,7 +346,7 @@ class PageSweep:
         return False
 
     def _is_end_found(self, page: RawPage, probe: EndProbe) -> bool:
-        """Return whether a page that was taken is the last, or reading ahead may go on behind it; if not, ask on.
+        """Return whether a page is the last, or reading ahead may continue after it; if not, request another.
 
         Raises:
             ExportError: the server sends the same page again and again.
@@ -359,10 +359,10 @@ class PageSweep:
             if probe.repeats > _PATIENCE:
                 where = f"up to record {probe.at}"
                 raise ExportError(f"the server sends the same page again and again, {where}: it does not heed `offset`")
-            if probe.repeats != 1:  # perhaps the answer to the request before: it is asked for once more
+            if probe.repeats != 1:  # perhaps the answer to the previous request: it is requested once more
                 probe.at = page.offset + max(page.received - 1, 1)
             return False
-        # More than was promised: believe the total no longer if it is less than was seen.
+        # More records than the total: ignore the total if it is less than the records seen.
         self._trusting = self._trusting and (page.total or 0) > self._end
         if page.received > 1:
             self._ahead = True
@@ -372,7 +372,7 @@ class PageSweep:
         return False
 
     async def _confirm_end(self, at: int) -> None:
-        """Check that the only record known to be sent at a time is still the last: others may have moved before it."""
+        """For a server that sends one record at a time: check that the last known record is still the last."""
         if at == 0 or self._largest > 1 or not self.exact:
             return
         page = await self._fetch(self._end)
@@ -388,8 +388,8 @@ class PageSweep:
         return page.total is not None and page.end == page.total
 
     def _may_go_on(self) -> bool:
-        """Endless change ends: four times the requests that the list would have cost as it was, and some more."""
-        # A list without a total whose end is never seen cannot be told from a long one.
+        """Return whether to continue; the limit is four times the requests of an unchanged list, and some more."""
+        # A list without a total whose end never comes cannot be distinguished from a long one.
         length = self._totals.length
         if length is None:
             length = self._end + 1 if self._ended_at is None else self._ended_at

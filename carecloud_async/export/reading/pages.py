@@ -1,4 +1,4 @@
-"""Pages as an export sees them: raw records with their identities, requests counted, the server's clock read."""
+"""Pages for exports: raw records with their identities; counts requests and reads the server's clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Identity", "RawPage", "RawPageFetcher", "field_decoder"]
 
 _log = logging.getLogger("carecloud_async.export")
 
-#: The identity of a record: the value of its id field; a digest of its whole text where it has none.
+#: The identity of a record: the value of its id field, or a digest of its whole text if it has none.
 Identity: TypeAlias = str | int | bytes
 
 #: Larger than any page.
@@ -32,7 +32,7 @@ MAX_ASKED = sys.maxsize
 
 @frozen(kw_only=True)
 class RawPage:
-    """A page as an export sees it.
+    """A page of raw records.
 
     Attributes:
         offset: the offset it was requested for.
@@ -54,7 +54,7 @@ class RawPage:
 
     @property
     def end(self) -> int:
-        """The offset behind the last entry."""
+        """The offset after the last entry."""
         return self.offset + self.received
 
     @property
@@ -68,11 +68,11 @@ class RawPageFetcher:
 
     Args:
         source: the list.
-        by_text: whether records are told apart by their whole text from the beginning.
-        marks: whether a mark for the next reading is wanted, and a warning where the server has no clock.
+        by_text: whether records are identified by their whole text from the beginning.
+        marks: whether a mark for the next reading is wanted, with a warning if the server sends no time.
 
     Attributes:
-        by_text: whether records are told apart by their whole text, their ids not being unique.
+        by_text: whether records are identified by their whole text, because their ids are not unique.
         requests: the number of pages requested.
         retries: the number of these requests that had to be repeated.
         began: a time that the server's clock had reached when it first answered: its `Date` less the time of the answer
@@ -97,7 +97,7 @@ class RawPageFetcher:
     async def fetch_measured(
         self, offset: int, count: int, params: Mapping[str, Any], *, fail_fast: bool = False
     ) -> Fetched[RawPage]:
-        """Get one page, with what is measured by it.
+        """Get one page with its measurements.
 
         Args:
             offset: where it begins.
@@ -155,7 +155,7 @@ class RawPageFetcher:
     ) -> None:
         clock, source = self._source.clock, self._source
         if date is not None:
-            # `Date` was written after the list was read: what changed in between must not fall behind the mark.
+            # `Date` is written after the list was read: a change in between must not lie before the mark.
             self.began = date - timedelta(seconds=max(clock.monotonic() - sent, 0) + 1)
             return
         if not self._marks or not is_model(source.into) or FIELD not in field_types(source.into):
@@ -172,7 +172,7 @@ class RawPageFetcher:
         self.began = self._newest(lines)
 
     def _newest(self, lines: list[bytes]) -> datetime | None:
-        """Return the newest change of records; times to come are mistakes."""
+        """Return the newest change of records; times in the future are ignored as mistakes."""
         decoder, zone = field_decoder(FIELD), self._source.project.timezone
         assert decoder is not None  # noqa: S101  (there is a field)
         now = datetime.fromtimestamp(self._source.clock.time(), UTC)
@@ -196,8 +196,8 @@ def field_decoder(name: str | None) -> msgspec.json.Decoder[Any] | None:
 def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
     """Read the ids of records that all begin with their id, a plain text; `None` for others.
 
-    Reading each with a decoder takes four times as long: it goes through the whole record. (Of a name that a record
-    holds twice, this takes the first and a decoder the last: either tells the record apart.)
+    Reading each with a decoder takes four times as long, because it parses the whole record. (If a record has the
+    name twice, this takes the first value and a decoder the last: either identifies the record.)
     """
     begin = len(name) + 5  # {"name":"
     try:

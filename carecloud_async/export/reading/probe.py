@@ -1,4 +1,4 @@
-"""`Probe`: the offset at which a page is looked for, stepping back further and further until one fits."""
+"""`Probe`: the offset of the next page to try; it steps back in growing steps until a page fits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Probe:
 
     Attributes:
         at: the offset.
-        back: the length in pages: 1 at first, doubled by each step.
+        back: the length of the next step in pages: 1 at first, doubled by each step.
     """
 
     at: int
     back: int = 1
 
     def move_to(self, at: int) -> None:
-        """Look elsewhere; the next step back is one of a page again."""
+        """Move to another offset; the next step back is one page again."""
         self.at, self.back = at, 1
 
     def step_back(self, count: int) -> None:
@@ -46,6 +46,6 @@ class EndProbe(Probe):
     _shown: list[Identity] = field(factory=list, init=False)
 
     def note(self, page: RawPage) -> None:
-        """Note the page that was found there."""
+        """Note the page that was found at this offset."""
         self.repeats = self.repeats + 1 if page.ids and page.ids == self._shown else 0
         self._shown = page.ids

@@ -1,4 +1,4 @@
-"""Ranges of ids: a list that is ordered by id, split into parts that any engine can read on its own.
+"""Ranges of ids: a list ordered by id, split into parts that can be read independently.
 
     ranges = await find_ranges(source, partitions=8)
     scan = RangeScan(source, ranges[0], accept=write)
@@ -10,7 +10,7 @@ mean the same however the list changes afterwards, and a task that is repeated r
 
 **What holds.** The ranges are disjoint and cover every id, so each record that is in the list all the time is in
 exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list.
-`RangeScan.exact` says whether that can be vouched for.
+`RangeScan.exact` says whether this is certain.
 
 **When ids are not ordered.** If the server does not sort by id, or the orders that fit the ids found disagree, there
 is one range that holds everything: `IdRange()`. It is read by an export's full scan, not by a `RangeScan`.
@@ -36,13 +36,13 @@ from carecloud_async.paging.auto import Auto
 
 __all__ = ["IdRange", "RangeScan", "find_ranges"]
 
-#: Pages that are looked at for the beginning of a range, before it is read from the beginning of the list.
+#: Pages tried in the search for the start of a range; after them the list is read from its start.
 _TRIES = 40
 
 
 @frozen(kw_only=True)
 class IdRange:
-    """The records whose id comes after one id, up to and with another, in the order of the list.
+    """The records whose id comes after one id, up to and including another, in the order of the list.
 
     Attributes:
         after: the id before the first of the range; `None` for the beginning of the list.
@@ -144,7 +144,7 @@ class RangeScan:
         """Read the range.
 
         Raises:
-            NotInOrderError: the server does not keep the order of ids any more: find new ranges.
+            NotInOrderError: the server no longer keeps the order of ids: find new ranges.
             CareCloudError: a page could not be read.
         """
         params = id_sort(self._source)
@@ -164,7 +164,7 @@ class RangeScan:
         self.list_changed, self.exact = sweep.list_changed, sweep.exact
 
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
-        """Find a page that begins at or before the lower bound; what it holds up to there counts as known."""
+        """Find a page that begins at or before the lower bound; its records up to the bound count as known."""
         after, order, count = self._range.after, self._order, max(self._source.fixed_count, 2)
         probe, before = Probe(max(self._range.offset - 1, 0)), -1
         for _ in range(_TRIES if after is not None else 0):

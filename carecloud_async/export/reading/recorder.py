@@ -1,4 +1,4 @@
-"""Counting the records of an export and handing them to the writer, with the checkpoint that includes them."""
+"""Counts the records of an export and hands them to the writer with the checkpoint that includes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Recorder:
         fetcher: fetches the pages, and counts its requests.
         writer: writes the records.
         reporter: reports progress.
-        restart: drops what was written.
+        restart: drops the records written so far.
         count: the page size that is requested; 0 if it is found.
 
     Attributes:
@@ -56,7 +56,7 @@ class Recorder:
     async def record(
         self, lines: list[bytes], *, strategy: Strategy, position: Position, list_changed: bool, **more: Any
     ) -> None:
-        """Write records and the checkpoint that includes them; waits while the disk is behind.
+        """Write records and the checkpoint that includes them; waits while the disk is slower.
 
         Args:
             lines: the records.
@@ -103,7 +103,7 @@ class Recorder:
         )
 
     async def begin_anew(self) -> None:
-        """Drop everything that was written: it cannot be relied on."""
+        """Drop everything written so far: it cannot be relied on."""
         await self._writer.drain()
         await self._restart()
         self._count_up(records=0, pages=0)
@@ -132,7 +132,7 @@ def boundary_fields(boundary: Boundary) -> dict[str, Any]:
     """Return the fields of a checkpoint that hold a boundary."""
     recent = [one for one in boundary.recent_ids if isinstance(one, str | int)]
     if len(recent) != len(boundary.recent_ids):
-        recent = []  # digests are no JSON: a list without ids is read anew
+        recent = []  # digests are not JSON: a list without ids is read again from the start
     if boundary.order is None:
         return {"recent_ids": recent}
     return {"recent_ids": recent, "orders": list(boundary.order.names), "last_id": boundary.last_id}

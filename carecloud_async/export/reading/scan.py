@@ -1,4 +1,4 @@
-"""One reading of a list, whole or by change, into a writer; and the report of what it brought."""
+"""Reads a list, whole or by change, into a writer, and makes the report."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ async def scan(
 
     Args:
         source: the list.
-        start: the checkpoint to continue from; one with nothing but fingerprints to begin.
+        start: the checkpoint to continue from; a new export has one with fingerprints only.
         since: the time that changes are wanted from; `None` for everything.
         plan: pages in flight, and their size.
         writer: takes the records.
         reporter: reports progress.
-        restart: drops what was written.
+        restart: drops the records written so far.
         make_deduplicator: makes the memory of seen ids, continued from `start` or empty.
 
     Raises:

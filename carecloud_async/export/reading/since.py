@@ -1,4 +1,4 @@
-"""Times that changes are wanted since, and their meaning in the project's own time."""
+"""The times given as `changed_since`, and their meaning in project-local time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FIELD", "OVERLAP", "Since", "parse_last_change", "parse_since"]
 #: The field that says when a record changed.
 FIELD = "last_change"
 
-#: How far the next mark lies before the beginning of an export: a change takes a while until lists show it, and the
+#: How far the next mark lies before the start of an export: lists show a change with a delay, and the
 #: clocks of one installation differ.
 OVERLAP = timedelta(minutes=2)
 
@@ -30,8 +30,8 @@ class Since:
 
     Attributes:
         moment: in UTC.
-        local: the earliest project-local time, naive, that a change at or after the moment can bear. Where clocks go
-            back soon after it, that is when they went back to.
+        local: the earliest naive project-local time that a change at or after the moment can have. If clocks go
+            back soon after it, that is the time they go back to.
     """
 
     moment: datetime
@@ -49,7 +49,7 @@ def parse_since(value: datetime | str, project: Project) -> Since:
 
 
 def parse_last_change(text: object) -> datetime | None:
-    """Parse a `last_change` as the API writes it; `None` for anything but a time (zero dates, text, null)."""
+    """Parse a `last_change` as the API writes it; return `None` for anything but a time (zero dates, text, null)."""
     if not isinstance(text, str):
         return None
     try:

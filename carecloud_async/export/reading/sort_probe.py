@@ -1,8 +1,8 @@
-"""Whether a server heeds a sort, or sends its own order whatever it is asked for.
+"""Finds out whether a server applies a sort or always sends its own order.
 
-A page that is in order does not show it: records of one import have one time, and a list in the order of its creation
-is nearly in that of its changes. It is shown by the list without the sort, which must begin with other records, and by
-falling times in the pages or by the other end of the list, which must be older.
+A page in order is no proof: the records of one import have the same time, and a list in the order of creation is almost
+in the order of change. The proof needs two things: without the sort, the list begins with other records; and the times
+fall within a page, or the other end of the list is older.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["SortProbe"]
 #: The records that are compared at an end of the list.
 _ROWS = 20
 
-#: So many falls of time in a row are no chance.
+#: This many falling times in a row are not a coincidence.
 _FALLS = 8
 
 
 class SortProbe:
-    """Finds out whether a list comes with its latest changes first.
+    """Finds out whether a list begins with its latest changes.
 
     Args:
         fetcher: fetches its pages.
@@ -38,10 +38,10 @@ class SortProbe:
         self._times = times
 
     async def is_heeded(self, page: RawPage) -> bool:
-        """Return whether the sort is heeded; two small requests, or up to four where that is hard to tell.
+        """Return whether the server applies the sort; takes two small requests, in doubtful cases up to four.
 
         Args:
-            page: the first page of the list, asked for by the latest change.
+            page: the first page of the list, sorted by the latest change.
 
         Raises:
             CareCloudError: a page could not be read.
@@ -58,7 +58,7 @@ class SortProbe:
         return await self._differs(oldest.ids, "ASC")
 
     async def _differs(self, shown: Sequence[Identity], direction: str) -> bool:
-        """Return whether the list without the sort begins with other records; a few may have come between."""
+        """Return whether the list without the sort begins with other records; a few may be new ones."""
         try:
             plain = await self._first(direction, sort=False)
         except BadRequestError:  # a direction without a field

@@ -1,4 +1,4 @@
-"""`Totals`: how long a list is, as its pages say while it changes."""
+"""`Totals`: the length of a list, as its pages report it while it changes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ class Totals:
 
     Args:
         last: the total that an earlier run saw last; `None` if the server said none.
-        least: the least that it saw.
+        least: the smallest total that it saw.
         shift: see below.
 
     Attributes:
         first: the first total.
         last: the last one.
-        least: the least of all.
-        shift: the records by which changes that were seen explain that fewer are found.
-        contradicted: whether a page held more records than its own total says.
+        least: the smallest one.
+        shift: the number of records that observed deletions account for.
+        contradicted: whether a page held more records than its own total.
     """
 
     def __init__(self, *, last: int | None, least: int | None, shift: int) -> None:
@@ -30,15 +30,15 @@ class Totals:
 
     @property
     def length(self) -> int | None:
-        """The length of the list at first; `None` if the server did not say, or plainly wrong."""
+        """The length of the list at first; `None` if the server did not report it, or a wrong one."""
         return None if self.contradicted else self.first
 
     def note(self, total: int | None, *, at_least: int = 0) -> bool:
-        """Note what a page says; return whether it is not what the page before said.
+        """Note the total of a page; return whether it differs from the total of the page before.
 
         Args:
             total: the total.
-            at_least: the length that the list has by the page itself.
+            at_least: the length that the page itself proves.
         """
         if total is None:
             return False
@@ -51,5 +51,5 @@ class Totals:
         return differs
 
     def exceed(self, records: int) -> bool:
-        """Return whether a number of records is less than the totals say, and no change that was seen explains it."""
+        """Return whether records are missing by the totals, beyond those that observed changes account for."""
         return self.least is not None and records + self.shift < self.least

@@ -27,7 +27,7 @@ _VERSION = 2
 class Strategy(StrEnum):
     """The way a list is read.
 
-    `ORDERED`: in the order of its ids, recognizing what is new by that order. `UNORDERED`: in an order of the server's
+    `ORDERED`: in the order of its ids, which shows the new records. `UNORDERED`: in an order of the server's
     own, remembering every id. `CHANGED`: by the time of change, the latest first.
     """
 
@@ -38,14 +38,14 @@ class Strategy(StrEnum):
 
 @frozen(kw_only=True)
 class Position:
-    """The position of a sweep in the list, as far as another can continue from it.
+    """The position of a sweep in the list, from which a later run can continue.
 
     Attributes:
         end: the offset of the last record that is known, -1 at the beginning.
         page_size: the number of records the server sends at most; 0 while unknown.
         total: the length of the list, as the server said last.
-        least_total: the least of its totals.
-        shift: by how many places known records were seen to move, all in all.
+        least_total: the smallest of its totals.
+        shift: by how many places known records were seen to move, in total.
     """
 
     end: int = -1
@@ -64,7 +64,7 @@ class Checkpoint:
         strategy: the way the list is read.
         position: the position of the sweep.
         count: the page size that was requested; 0 if it was found.
-        by_text: whether records are told apart by their whole text, their ids not being unique.
+        by_text: whether records are identified by their whole text, because their ids are not unique.
         orders: the orders of ids that all pages agreed with, by name; `None` before the first page.
         last_id: the furthest id, for the ordered strategy.
         recent_ids: the ids last accepted, in the order of the list.
@@ -93,10 +93,10 @@ class Checkpoint:
     crc: int = 0
 
     def require(self, fingerprints: Mapping[str, str], *, where: Path) -> None:
-        """Refuse to go on with an export of something else.
+        """Refuse to continue an export of something else.
 
         Raises:
-            ExportError: it is one; the message says what differs.
+            ExportError: the checkpoint belongs to another export; the message says what differs.
         """
         problem = foreign(self.fingerprints, fingerprints, kind="export", own="a target")
         if self.version != _VERSION:
@@ -105,7 +105,7 @@ class Checkpoint:
             raise ExportError(f"cannot resume: {where} {problem}", fix=RESTART)
 
     def sealed(self, *, size: int, crc: int) -> Checkpoint:
-        """Return it bound to the bytes on disk."""
+        """Return the checkpoint bound to the bytes on disk."""
         return evolve(self, size=size, crc=crc)
 
 
@@ -113,7 +113,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """Read a checkpoint; `None` if there is none.
 
     Raises:
-        ExportError: it cannot be read, or was changed by anybody else.
+        ExportError: it cannot be read, or was changed by other means.
     """
     try:
         return read_durable(path, Checkpoint)
@@ -138,8 +138,8 @@ def read_durable(path: Path, kind: type[T]) -> T:
 
     Raises:
         FileNotFoundError: there is nothing.
-        OSError: it cannot be read, is a link or belongs to somebody else.
-        ValueError: it is not what was written.
+        OSError: it cannot be read, is a link or belongs to another user.
+        ValueError: the content is not what was written.
     """
     sealed = msgspec.json.decode(read_private(path), type=_Sealed)
     if zlib.crc32(sealed.value) != sealed.crc:

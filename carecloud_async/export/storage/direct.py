@@ -1,4 +1,4 @@
-"""Targets that are not regular files (pipes, terminals, `/dev/stdout`): written as the records come, for good."""
+"""Targets that are not regular files (pipes, terminals, `/dev/stdout`): written as the records arrive, irrevocably."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _log = logging.getLogger("carecloud_async.export")
 
 
 class DirectFile:
-    """Writes straight to a target. Everything but `close` blocks, perhaps for ever: a pipe may have no reader.
+    """Writes straight to a target. Every method except `close` blocks, perhaps for ever: a pipe may have no reader.
 
-    A thread that blocks so is left alone when the export is cancelled. It then closes the file itself, once it can.
+    If the export is cancelled, a blocked thread is abandoned. It closes the file itself as soon as it can.
 
     Args:
         target: the target.
-        layout: what a sink is told.
+        layout: the layout for the sink.
         encode: turns records into bytes, a piece at a time, for formats without a sink.
 
     Attributes:
@@ -61,7 +61,7 @@ class DirectFile:
         """Write records.
 
         Raises:
-            OSError: nobody takes them.
+            OSError: the reader has gone.
         """
         with self._using():
             self._write(lines)
@@ -87,23 +87,23 @@ class DirectFile:
             _log.warning("records have fields that no column was written for: export to a file to have them all")
 
     def finish(self) -> None:
-        """Write what belongs at the end.
+        """Write the end of the file.
 
         Raises:
-            OSError: nobody takes it.
+            OSError: the reader has gone.
         """
         with self._using():
             self._end()
 
     def close(self) -> None:
-        """Close it, or let the thread that uses it do so; what was not finished is let go."""
+        """Close the file, or let the thread that uses it do so; unfinished output is abandoned."""
         self._closed = True
         self._close_unless_used()
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[None]:
         if self._closed:
-            raise ValueError("the file is closed")  # to an export that was cancelled before this thread began
+            raise ValueError("the file is closed")  # the export was cancelled before this thread began
         try:
             with self._lock:
                 yield

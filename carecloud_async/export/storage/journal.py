@@ -1,7 +1,7 @@
 """The records on disk: appended commit by commit, each durable before the checkpoint that includes it.
 
-Order of a commit: records written, records synced, checkpoint written beside, synced, renamed. Killed anywhere in
-between, the file may be longer than the checkpoint says: what is over is cut off.
+Order of a commit: write the records, sync them, write the checkpoint to a temporary file, sync it, rename it. If the
+process is killed in between, the file can be longer than the checkpoint records; the excess is truncated on resume.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Journal:
         self._crc = 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue after a checkpoint: cut off what is behind it.
+        """Continue after a checkpoint: truncate the file to it.
 
         Raises:
             ExportError: the records are not those of the checkpoint.
@@ -74,7 +74,7 @@ class Journal:
             OSError: the disk refuses; the last checkpoint still holds.
         """
         file = self._file or self._begin()
-        if lines or (checkpoint.complete and not self._size):  # no records at all are still a sound file
+        if lines or (checkpoint.complete and not self._size):  # without any record the file must still be valid
             for data in self._encode(lines):
                 file.write(data)
                 self._crc = zlib.crc32(data, self._crc)
@@ -85,14 +85,14 @@ class Journal:
         write_durably(self._workspace.checkpoint, checkpoint.sealed(size=self._size, crc=self._crc))
 
     def _begin(self) -> BufferedRandom:
-        # Only now: a run that fails before its first page leaves an earlier one's records alone.
+        # Not earlier: a run that fails before its first page must not touch an earlier run's records.
         self._workspace.clear()
         self._workspace.forget()
         self._file = create_private(self._workspace.records)
         return self._file
 
     def restart(self) -> None:
-        """Drop all records: the list must be read in another way."""
+        """Drop all records: the list must be read with another strategy."""
         self.close()
         self._size = self._crc = 0
         self._workspace.clear()

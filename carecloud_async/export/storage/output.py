@@ -1,4 +1,4 @@
-"""The file in the target's format: written while records come where that can be, or from the journal in the end."""
+"""The file in the target's format: written while records arrive if possible, otherwise from the journal at the end."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["Output"]
 class Output:
     """The output of one export.
 
-    Formats that can take each commit's records at once, while the next pages are on their way. Otherwise (an export
-    that is resumed, columns that turn up late, formats that need to see all records first) the file is written from
-    the journal in the end: the journal is what counts, and this file can always be made anew.
+    If the format allows it, each commit's records are written at once, while the next pages are requested. Otherwise (a
+    resumed export, columns found late, formats that need all records first) the file is written from the journal at the
+    end: the journal is authoritative, and this file can always be made again from it.
 
     Args:
         workspace: the folder of the journal and of this file.
         target: the target, which has the format.
-        layout: what the sink is told.
+        layout: the layout for the sink.
         live: whether all records will be seen by `write`.
-        computing: gives the turns in which the event loop makes text.
+        computing: schedules the slices in which the event loop makes text.
 
     Attributes:
         nulls: the number of values that the format wrote as null, by dotted field name; known when it is finished.
@@ -62,9 +62,9 @@ class Output:
         self._computing = computing
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Take records that were just committed to the journal. Blocks while those before are being written.
+        """Take records that were just committed to the journal. Blocks while earlier ones are being written.
 
-        Of those that `write_in_turns` takes it writes what has come of them so far.
+        Of records given to `write_in_turns`, it writes the text made so far.
 
         Raises:
             ExportError: one of them, or of those before, is nested too deeply for the format.
@@ -77,7 +77,7 @@ class Output:
             self._pending = self._thread().submit(self._write_live, lines)
 
     async def write_in_turns(self, lines: Sequence[bytes]) -> None:
-        """Make the text of records, where the event loop does that; it goes to the file with later ones.
+        """Make the text of records in the event loop, for formats that do; it is written with later records.
 
         Raises:
             ExportError: one of them is nested too deeply for the format.
@@ -86,11 +86,11 @@ class Output:
             await self._computing.run(self._slices(lines, self._sliced))
 
     def restart(self) -> None:
-        """Discard what was written: the list is read anew. Blocks."""
+        """Discard the file: the list is read again from the start. Blocks."""
         self.close()
 
     async def finish(self, report: Callable[[], Awaitable[None]]) -> Path:
-        """Finish the file and return it; write it from the journal if need be.
+        """Finish the file and return it; write it from the journal if necessary.
 
         Args:
             report: called now and then while the journal is read.
@@ -115,7 +115,7 @@ class Output:
         return self._workspace.output
 
     def close(self) -> None:
-        """Close the file; a file that is not finished is let go. Blocks while records are being written."""
+        """Close the file; an unfinished file is abandoned. Blocks while records are being written."""
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown()
@@ -144,13 +144,13 @@ class Output:
         self._live = not _is_outdated(sink)
 
     def _store(self, spool: Spool) -> None:
-        """Write what is in memory to the file."""
+        """Write the buffered text to the file."""
         stream = self._stream or self._open_stream()
         for data in spool.take():
             stream.write(data)
 
     def _wait(self) -> None:
-        """Wait for the records that are being written, and raise what that raised."""
+        """Wait for the records that are being written; raise the error of writing them."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()

@@ -9,7 +9,7 @@ __all__ = ["Spool"]
 
 
 class Spool:
-    """Keeps what is written until somebody takes it, in its order."""
+    """Keeps written bytes, in their order, until they are read."""
 
     def __init__(self) -> None:
         self._data: deque[bytes] = deque()
@@ -20,6 +20,6 @@ class Spool:
         return len(data)
 
     def take(self) -> Iterator[bytes]:
-        """Yield what was written and not yet taken."""
+        """Yield the bytes not yet read."""
         while self._data:
             yield self._data.popleft()

@@ -1,4 +1,4 @@
-"""The state file of a nightly job: the mark of the last export that was whole."""
+"""The state file of a nightly job: the mark of the last complete export."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _State:
 
 
 def read_state(path: Path, fingerprints: Mapping[str, str]) -> datetime | None:
-    """Read the time to begin from; `None` if there is no state yet, and a place for it.
+    """Read the time to begin from; `None` if there is no state yet and its folder can be written.
 
     Args:
         path: the state file.

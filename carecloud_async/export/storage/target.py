@@ -28,7 +28,7 @@ class StoredObject:
     """An object of a storage service.
 
     Attributes:
-        version: differs from that of an object that replaces it.
+        version: differs from the version of an object that replaces it.
         size: its bytes; `None` if the service does not say.
     """
 
@@ -45,7 +45,7 @@ class Target:
         format: what it holds.
         path: the file, links followed; for a URL, the place where its file is prepared.
         url: the URL with its secrets, or `None`.
-        direct: whether it is not a regular file and is written as the records come.
+        direct: whether it is not a regular file and is written as the records arrive.
     """
 
     shown: str
@@ -56,11 +56,11 @@ class Target:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The parts of the URL that no text may show."""
+        """The parts of the URL that must not appear in any text."""
         return frozenset() if self.url is None else find_secrets(self.url)
 
     def exists(self) -> bool:
-        """Return whether something is there already. Blocks.
+        """Return whether the target exists already. Blocks.
 
         Raises:
             ExportError: the storage cannot be asked.
@@ -98,20 +98,20 @@ class Target:
         return is_same_file(self.path if number is None else number, path)
 
     def open_direct(self) -> BinaryIO:
-        """Open what is not a regular file. Blocks: a pipe waits for its reader.
+        """Open a target that is not a regular file. Blocks: a pipe waits for its reader.
 
         Raises:
             OSError: it cannot be opened.
         """
         number = _descriptor(self.shown)
         if number is not None:
-            # Opening `/dev/stdout` anew would cut what was written to it before, where it is a file.
+            # If `/dev/stdout` is a file, opening it again would truncate it.
             return os.fdopen(os.dup(number), "wb")
         return self.path.open("wb")
 
 
 def read_target(target: str | os.PathLike[str], *, format: str | None = None) -> Target:  # noqa: A002  (as users call it)
-    """Read what the user named.
+    """Parse the target that the user gave.
 
     Args:
         target: a path, a URL, or `-` for standard output.
@@ -154,7 +154,7 @@ def _read_url(url: str, format: str | None) -> Target:  # noqa: A002  (as users 
 
 
 def _missing(url: str, shown: str) -> ExportError | None:
-    """Return why no storage library knows a URL, or `None`; what a library raises is left to the caller."""
+    """Return why no storage library accepts a URL, or `None`; exceptions of a library are left to the caller."""
     try:
         import fsspec.core  # an extra
 
@@ -169,7 +169,7 @@ def _missing(url: str, shown: str) -> ExportError | None:
 
 
 def _cache() -> Path:
-    """Return the folder where files of URLs are prepared: kept over restarts, so that such exports can be resumed."""
+    """Return the folder where files for URLs are prepared: it survives restarts, so that exports can be resumed."""
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
     return Path(base or Path.home() / ".cache") / "carecloud-async" / "exports"
 

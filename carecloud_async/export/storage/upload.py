@@ -1,4 +1,4 @@
-"""Put a finished file where a URL says, under its final name when it is whole."""
+"""Uploads a finished file to a URL; it gets its final name when it is complete."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from carecloud_async.fixes import OVERWRITE
 
 __all__ = ["upload"]
 
-#: Storage services where a file appears only when it is whole; elsewhere it is renamed.
+#: Storage services where a file appears only when it is complete; elsewhere it is renamed.
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "obs", "r2", "tos", "hf"}
 
 
 def upload(file: Path, target: Target, *, overwrite: bool) -> None:
-    """Put a finished file where a URL says. Blocks.
+    """Upload a finished file to a URL. Blocks.
 
     Raises:
         ExportError: the name was taken meanwhile, or the storage refuses.

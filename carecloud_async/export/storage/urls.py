@@ -1,4 +1,4 @@
-"""URLs of storage services: what may be shown of them, and errors that do not show the rest."""
+"""URLs of storage services: the part of them that may be shown, and errors that hide the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(::|://)")
 
 #: A password in front of a host; the second form has a slash in it, which should have been escaped, and is not a port.
 _PASSWORD = re.compile(r"(?<=://)([^/:@]*):([^/]*)@|(?<=://)([^/:@]*):(?![0-9]*/)([^@]*)@")
-#: The value of a parameter: signatures and tokens stand there.
+#: The value of a parameter, which may be a signature or a token.
 _PARAMETER = re.compile(r"([?&][^=&#]+)=([^&#]+)")
 
 
@@ -43,9 +43,9 @@ def find_secrets(url: str) -> frozenset[str]:
 
 @contextmanager
 def storage_errors(shown: str, secrets: frozenset[str]) -> Iterator[None]:
-    """Make an `ExportError` of whatever a storage library raises: each has errors of its own.
+    """Turn any exception of a storage library into an `ExportError`: each library has errors of its own.
 
-    The library's own error is kept as the cause, unless it tells a secret.
+    The library's own error is kept as the cause, unless it contains a secret.
 
     Args:
         shown: the target, as it may be shown.

@@ -1,8 +1,8 @@
-"""The directory beside a target where an export is prepared: records, checkpoint, lock.
+"""The directory next to a target where an export is prepared: records, checkpoint, lock.
 
-Everything is made there and moved to the final name when it is whole. The directory is gone then. It is private to its
-user, as are all files in it: folders are shared, and exports hold personal data. In a folder that others may write to,
-only its sticky bit (as `/tmp` has) keeps them from renaming what is not theirs.
+The file is made there, moved to its final name when it is complete, and the directory is removed. The directory and all
+files in it are private to their user, because folders are shared and exports hold personal data. In a folder that
+others may write to, only its sticky bit (as `/tmp` has) keeps them from renaming your files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Done", "Workspace"]
 
 @frozen(kw_only=True)
 class Done:
-    """What is remembered of a finished export, from before its file gets the final name.
+    """The record of a finished export, written before its file gets the final name.
 
     Attributes:
         fingerprints: digests of what was exported.
@@ -84,21 +84,21 @@ class Workspace:
             raise disk_error(target.shown, error) from error
 
     def close(self) -> None:
-        """Give the folder up; it is removed if nothing in it could be resumed. Nothing is done if it is not open."""
+        """Close the folder, and remove it if it holds nothing to resume. Does nothing if it is not open."""
         if not self._lock.is_locked:
             return
         if not self.checkpoint.exists():
-            # Nothing that could be resumed: leave no trace. While locked, so that nobody's new place is removed.
+            # Nothing to resume: remove the folder while it is locked, so that another export's new one is kept.
             shutil.rmtree(self.directory, ignore_errors=True)
         self._lock.release()
 
     def clear(self) -> None:
-        """Drop what an earlier run left, the checkpoint first: it must never speak of other files."""
+        """Remove the files of an earlier run, the checkpoint first: it must never describe other files."""
         for path in (self.checkpoint, self.records, self.output):
             path.unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Take down what stayed of an export that was killed right after its file had the final name."""
+        """Remove the leftovers of an export that was killed right after its file got the final name."""
         if self.directory.is_dir():
             self.open()
             try:
@@ -124,9 +124,9 @@ class Workspace:
         return done.report if done.fingerprints == fingerprints and self._is_published(done) else None
 
     def _is_published(self, done: Done) -> bool:
-        """Return whether the file of a finished export has its final name, and is not another one."""
+        """Return whether the target is still the file of the finished export."""
         if self._target.url is not None:
-            # Until an upload succeeds, the object that it replaces stands there.
+            # Until an upload succeeds, the URL holds the object that it replaces.
             stored = self._target.stored()
             return stored is not None and stored.version != done.replaced and stored.size in {None, done.size}
         try:
@@ -162,7 +162,7 @@ class Workspace:
         sync_folder(path.parent)
 
     def remember(self, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
-        """Write down that the export is done, before its file gets the final name."""
+        """Record that the export is finished, before its file gets the final name."""
         found = file.stat()
         replaced = None if self._target.url is None else self._target.stored()
         done = Done(
@@ -175,5 +175,5 @@ class Workspace:
         write_durably(self._done, done)
 
     def forget(self) -> None:
-        """Drop what is remembered of a finished export."""
+        """Remove the record of a finished export."""
         self._done.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The writer: commits in a worker thread what the reader brings; a reader that is ahead of the disk waits."""
+"""The writer: commits pages in a worker thread; the reader waits while the disk is slower."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["RecordWriter", "Writer"]
 State = TypeVar("State")
 State_contra = TypeVar("State_contra", contravariant=True)
 
-#: How many pages may wait for a commit, beside those that are being committed: a kill costs them.
+#: How many pages may wait for a commit, besides those being committed: they are lost if the process is killed.
 _WAITING = 4
-#: From so many records on, a commit is worth its while at once.
+#: With this many records waiting, a commit starts at once.
 _ENOUGH = 4000
-#: Seconds between two commits of less: each costs a millisecond of computing and waits twice for the disk.
+#: Seconds between two commits of fewer: each costs a millisecond of computing and waits twice for the disk.
 INTERVAL = 0.05
 
 
@@ -30,16 +30,16 @@ class RecordWriter(Protocol[State_contra]):
     """Takes the records of a scan in their order."""
 
     async def put(self, lines: list[bytes], state: State_contra, /) -> None:
-        """Take a page; waits while the other side is behind."""
+        """Take a page; waits while the consumer is slower."""
         ...
 
     async def drain(self) -> None:
-        """Wait until everything taken is where it belongs."""
+        """Wait until everything taken is written or delivered."""
         ...
 
 
 class Writer(Generic[State]):
-    """Commits pages in their order, several at a time where they come fast or the disk is the slower side.
+    """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
 
     Args:
         commit: writes records and the state that includes them; blocks.
@@ -47,7 +47,7 @@ class Writer(Generic[State]):
         clock: the clock.
         beside: works on the records of a commit while it is under way; does not block.
         interval: how long after the beginning of a commit a few pages wait for others, in seconds.
-        abort: whether a commit that blocks for good (a pipe that nobody reads) is left alone when cancelled.
+        abort: whether a commit that blocks for ever (a pipe without a reader) is abandoned when cancelled.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Writer(Generic[State]):
         self._tasks = tasks
 
     async def put(self, lines: list[bytes], state: State) -> None:
-        """Hand over a page; waits while the disk is behind.
+        """Hand over a page; waits while the disk is slower.
 
         Args:
             lines: its records.
@@ -111,9 +111,9 @@ class Writer(Generic[State]):
         self._check()
 
     async def leave(self) -> None:
-        """Commit what still waits, as far as the disk lets it; for an export that has failed or was cancelled.
+        """Commit the waiting pages if the disk allows it; for an export that has failed or was cancelled.
 
-        The tasks have ended: what was being committed is committed, or has failed and is noted.
+        The tasks have ended: the commit under way is done, or its failure is noted.
         """
         state = self._state
         if self._error is None and self._pages and state is not None:
@@ -151,7 +151,7 @@ class Writer(Generic[State]):
             self._tell()
 
     async def _goes_on(self) -> bool:
-        """Wait for the work beside; return whether there is more to commit."""
+        """Wait for the work on the last commit's records; return whether there is more to commit."""
         while self._is_beside:
             await self._changed.wait()
         return self._is_due()
@@ -176,7 +176,7 @@ class Writer(Generic[State]):
         except Exception as error:  # noqa: BLE001  (handed to the reader, who raises it)
             self._error = error
         except BaseException:
-            if not committed:  # how far it came is unknown: nothing may be written after it
+            if not committed:  # how much it has written is unknown: nothing may be written after it
                 self._error = ExportError("the writing was stopped")
             raise
 
