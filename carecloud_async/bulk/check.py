@@ -27,6 +27,7 @@ class CheckedRow:
         beside: what stands beside the record in a create.
         faults: dotted field → reason, of values that cannot be converted. The values are kept in `changes`: a record
             that already holds such a value is left as it is.
+        parts: what is written after the record.
         opaque: dotted field → value, of fields that the SDK does not know: the record must hold just that.
         last_change: the row's `last_change`, if it has one.
         refused: why the row cannot be taken at all.
@@ -37,6 +38,7 @@ class CheckedRow:
     beside: Mapping[str, Any] = field(factory=dict)
     faults: Mapping[str, str] = field(factory=dict)
     opaque: Mapping[str, Any] = field(factory=dict)
+    parts: Mapping[str, Any] = field(factory=dict)
     last_change: str | None = None
     refused: tuple[str, ...] = ()
 
@@ -87,6 +89,7 @@ class RowChecker:
             beside=found.beside,
             faults=found.faults,
             opaque=found.opaque,
+            parts=found.parts,
             last_change=found.last_change,
             refused=reasons,
         )
@@ -137,6 +140,7 @@ class _Found:
         self.beside: dict[str, Any] = {}
         self.faults: dict[str, str] = {}
         self.opaque: dict[str, Any] = {}
+        self.parts: dict[str, Any] = {}
         self.given: dict[str, Any] = {}
         self.last_change: str | None = None
 
@@ -144,6 +148,8 @@ class _Found:
         self.given[place.path] = value
         if place.role == "beside":
             self.beside[place.path] = value
+        elif place.role == "part":
+            self.parts[place.path] = value
         elif place.role == "field":
             *objects, name = place.path.split(".")
             within = self.changes

@@ -28,8 +28,9 @@ class Place:
     Attributes:
         path: the dotted field; empty for a column that is passed over.
         hint: the field's type.
-        role: `field` of the record, `beside` it in the body of a create, `key` alone, `ignored`, or `opaque`: a field
-            that the server shows and the SDK does not know; a row may repeat it and not change it.
+        role: `field` of the record, `beside` it in the body of a create, a `part` written after it, `key` alone,
+            `ignored`, or `opaque`: a field that the server shows and the SDK does not know; a row may repeat it and
+            not change it.
     """
 
     path: str = ""
@@ -113,6 +114,8 @@ class Columns:
             return Place(path=name, hint=str, role="beside")
         if name in self._leaves:
             return Place(path=name, hint=self._leaves[name])
+        if self._is_part(name):
+            return Place(path=name, hint=str, role="part")
         if name in self._keys:
             return Place(path=name, hint=str, role="key")
         if name in _EXPORTS_OWN or self._is_read_only(name):
@@ -120,6 +123,10 @@ class Columns:
         if name in self._short:
             return Place(path=self._short[name], hint=self._leaves[self._short[name]])
         return None
+
+    def _is_part(self, name: str) -> bool:
+        parts = self._target.writes.parts
+        return parts is not None and (name in parts.names or name.startswith(parts.prefixes))
 
     def _is_read_only(self, name: str) -> bool:
         parts = name.split(".")

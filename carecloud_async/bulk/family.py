@@ -24,6 +24,8 @@ __all__ = [
     "FoundRecords",
     "Key",
     "Merged",
+    "PartResult",
+    "Parts",
     "field_paths",
     "normal_email",
     "normal_phone",
@@ -97,6 +99,37 @@ class Merged:
 
 
 @frozen(kw_only=True)
+class PartResult:
+    """What became of a part of a row that is written after its record, such as a card.
+
+    Attributes:
+        changed: the parts that were written.
+        conflicts: why a part is in conflict.
+        refusals: why the server refused a part.
+    """
+
+    changed: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Parts:
+    """What a row may carry more than its record.
+
+    Attributes:
+        names: the columns.
+        prefixes: what columns begin with whose rest the user chooses, such as `property.`.
+        writer: the name of the family's method that writes the parts of a record. It looks before it writes, so that it
+            may be called again after a lost answer or a kill.
+    """
+
+    names: frozenset[str]
+    prefixes: tuple[str, ...]
+    writer: str
+
+
+@frozen(kw_only=True)
 class BulkWrites:
     """What a family declares of its bulk writes, beside its operations.
 
@@ -105,12 +138,14 @@ class BulkWrites:
         beside: names of a row that stand beside the record in the body of a create, and where: `external_id` →
             `("customer_source", "external_id")`. An update does not send them.
         required_beside: those of them that a create cannot do without.
+        parts: what rows may carry more than the record.
         batch_updates: whether the batch endpoint also updates records that it knows.
     """
 
     keys: tuple[Key, ...] = ()
     beside: Mapping[str, tuple[str, ...]] = field(factory=dict)
     required_beside: tuple[str, ...] = ()
+    parts: Parts | None = None
     batch_updates: bool = False
 
 
@@ -137,6 +172,7 @@ class BulkTarget:
         create: creates a record, with what stands beside it, and returns its id.
         update: replaces the record of an id by a body.
         batch: sends records to the batch endpoint, which takes all or none.
+        write_parts: writes the parts of a record; `None` where rows have none.
         merge: merges a row's changes into a record and returns the body of the PUT.
     """
 
@@ -158,13 +194,15 @@ class BulkTarget:
     create: Callable[[JsonObject, JsonObject], Awaitable[str | None]] | None
     update: Callable[[str, Any], Awaitable[None]] | None
     batch: Callable[[Sequence[JsonObject]], Awaitable[None]] | None
+    write_parts: Callable[[str, Mapping[str, Any]], Awaitable[PartResult]] | None
     merge: Callable[[bytes, Mapping[str, Any]], Merged]
 
     @cached_property
     def settable(self) -> frozenset[str]:
         """The dotted fields that a create can set."""
         own = frozenset[str]() if self.create_model is None else field_paths(self.create_model)
-        return own | self.writes.beside.keys()
+        parts = frozenset[str]() if self.writes.parts is None else self.writes.parts.names
+        return own | self.writes.beside.keys() | parts
 
     def can_set(self, key: Key) -> bool:
         """Return whether a new record gets the key of its row; else the next run would not find it."""

@@ -401,6 +401,7 @@ def _pack(row: CheckedRow) -> bytes:
         "beside": row.beside,
         "faults": row.faults,
         "opaque": row.opaque,
+        "parts": row.parts,
         "last_change": row.last_change,
     }
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
@@ -414,5 +415,6 @@ def _unpack(packed: bytes) -> CheckedRow:
         beside=values["beside"],
         faults=values["faults"],
         opaque=values["opaque"],
+        parts=values["parts"],
         last_change=values["last_change"],
     )

@@ -23,6 +23,7 @@ from carecloud_async.bulk.finding import Finder, key_text
 from carecloud_async.bulk.journal import Intent
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.parts import with_parts
 from carecloud_async.bulk.registry import WriteRegistry, registry_folder
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.bulk.sources.mapping_source import row_of
@@ -184,6 +185,7 @@ class BulkWriter:
     async def _write_row(self, row: _Waiting, records: Sequence[bytes], looked_at: float) -> None:
         try:
             result = await self._outcome(row, records, looked_at)
+            result = await with_parts(row.checked, result, target=self._target)
         except Exception as error:  # noqa: BLE001  (raised by write())
             self._end(row, error=error)
         else:

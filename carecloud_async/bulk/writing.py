@@ -18,6 +18,7 @@ from carecloud_async.bulk.finding import Finder
 from carecloud_async.bulk.journal import Journal, StoredRow
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.parts import has_parts, with_parts
 from carecloud_async.bulk.pool import run_all
 from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.sending import RowSender
@@ -137,11 +138,11 @@ class RunWriter:
             found = {row.key: _from_list(row) for row in rows if row.key is not None}
         results, plans = await self._decide(rows, found)
         if self._options.dry_run:
-            await self._finish([*results, *((row.number, _would_be(plan)) for row, plan in plans)])
+            await self._finish([*results, *((row.number, _would_be(plan)) for row, plan in plans)], ())
             return
         plans = await self._claim(plans, results, looked_at=looked_at)
         if results:
-            await self._finish(results)
+            await self._finish(results, rows)
         if plans:
             await self._send(plans)
 
@@ -234,8 +235,8 @@ class RunWriter:
         if self._key is None:
             lost = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
             results += [(number, lost) for number, one in outcomes.items() if one is None]
-        await self._finish(results)
         done = dict(results)
+        await self._finish(results, [row for row, _ in plans])
         new = {row.key: done.get(row.number) for row, plan in plans if plan.base is None and row.key is not None}
         await self._release(
             {key for key, one in new.items() if one is not None and one.outcome is Outcome.CREATED}, written=True
@@ -272,7 +273,7 @@ class RunWriter:
                     again.append(row)
                 else:
                     left += 1
-            await self._finish(results)
+            await self._finish(results, chunk)
             if again:
                 # The list that was read is older than this: their chunk looks them up.
                 await self._db(partial(self._journal.withdraw, [row.number for row in again]))
@@ -284,7 +285,7 @@ class RunWriter:
         """Note the rows without a key that an earlier run may have sent: they are never sent again."""
         reason = "the run was stopped while it was being sent, and the row has no key"
         lost = await self._db(self._journal.keyless_doubts)
-        await self._finish([(number, RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,))) for number in lost])
+        await self._finish([(number, RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,))) for number in lost], ())
 
     async def _find(self, rows: Sequence[StoredRow]) -> Mapping[str, Sequence[bytes]]:
         if self._finder is None:
@@ -292,7 +293,26 @@ class RunWriter:
         keys = [row.checked.key for row in rows if row.checked.key is not None]
         return await self._finder.find(keys) if keys else {}
 
-    async def _finish(self, results: list[tuple[int, RowResult]]) -> None:
+    async def _finish(self, results: list[tuple[int, RowResult]], rows: Sequence[StoredRow]) -> None:
+        """Note outcomes; those of rows with parts when their parts are written."""
+        checked = {row.number: row.checked for row in rows}
+        waiting = {n: one for n, one in results if n in checked and has_parts(checked[n], one)}
+        await self._keep([(number, one) for number, one in results if number not in waiting])
+        if not waiting:
+            return
+        done: list[tuple[int, RowResult]] = []
+
+        async def write(number: int, result: RowResult) -> None:
+            async with self._slots:
+                done.append((number, await with_parts(checked[number], result, target=self._target)))
+
+        try:
+            await run_all([partial(write, number, one) for number, one in waiting.items()], width=self._width)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._keep(done)
+
+    async def _keep(self, results: list[tuple[int, RowResult]]) -> None:
         if results:
             await self._db(partial(self._journal.finish, results))
             self._figures.note(results)

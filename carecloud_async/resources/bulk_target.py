@@ -90,6 +90,7 @@ class _Builder:
             create=None if self._create is None else self._create_one,
             update=None if self._replace is None else self._update,
             batch=None if self._batch is None else self._send_batch,
+            write_parts=None if family.bulk.parts is None else getattr(family, family.bulk.parts.writer),
             merge=self._merge,
         )
 

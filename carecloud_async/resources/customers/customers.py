@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 import attrs
 import msgspec
 
-from carecloud_async.bulk.family import BulkWrites, FoundRecords, Key, normal_email, normal_phone
+from carecloud_async.bulk.family import BulkWrites, FoundRecords, Key, PartResult, Parts, normal_email, normal_phone
 from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.listings.listing import Listing, listing
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources.customers.actions import CustomerActions
+from carecloud_async.resources.customers.bulk_parts import PROPERTY, write_card, write_properties
 from carecloud_async.resources.customers.loyalty import (
     CustomerCards,
     CustomerPoints,
@@ -105,6 +106,7 @@ class Customers(
             "referral_code": ("referral_code",),
         },
         required_beside=("customer_source_id",),
+        parts=Parts(names=frozenset({"card_number", "card_type_id"}), prefixes=(PROPERTY,), writer="_write_bulk_parts"),
     )
 
     purchases: SubResource[CustomerPurchases] = SubResource(CustomerPurchases)
@@ -246,6 +248,13 @@ class Customers(
 
         cards = Cards(self._caller).list(card_number_list=[number.strip() for (number,) in keys], count=1000)
         return await self._of_holders({(one.card_number or "",): one.customer_id or "" async for one in cards.fresh()})
+
+    async def _write_bulk_parts(self, customer_id: str, parts: Mapping[str, Any]) -> PartResult:
+        card = await write_card(self._caller, customer_id, parts)
+        if card.conflicts or card.refusals:
+            return card
+        values = await write_properties(self._caller, customer_id, parts)
+        return attrs.evolve(values, changed=(*card.changed, *values.changed))
 
     async def _of_holders(self, holders: Mapping[tuple[str, ...], str]) -> FoundRecords:
         ids = sorted({one for one in holders.values() if one})

@@ -1,0 +1,103 @@
+"""Parts of a customer's row in a bulk write, the card and the values of properties: looked at, then written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from carecloud_async.bulk.family import PartResult
+from carecloud_async.calls.caller import Caller
+from carecloud_async.errors import ApiError, BadRequestError, CareCloudError, ConflictError
+
+__all__ = ["PROPERTY", "write_card", "write_properties"]
+
+#: What the columns of properties begin with; the property's id follows.
+PROPERTY: Final = "property."
+#: How often a part is looked at and written whose answer is lost each time.
+_TRIES: Final = 3
+
+
+async def write_card(caller: Caller, customer_id: str, parts: Mapping[str, Any]) -> PartResult:
+    """Give a customer the card of a row: one that is free, or a new one of `card_type_id`."""
+    from carecloud_async.models import CardInput
+    from carecloud_async.resources.cards import Cards
+
+    number, card_type, cards = parts.get("card_number"), parts.get("card_type_id"), Cards(caller)
+    if not number:
+        return PartResult()
+    for attempt in range(1, _TRIES + 1):
+        found = [one async for one in cards.list(card_number=number).fresh() if one.card_number == number]
+        try:
+            if not found:
+                if not card_type:
+                    return PartResult(refusals=("card_number: a new card needs card_type_id",))
+                await cards.create(
+                    CardInput(card_number=number, card_type_id=card_type, state=1, customer_id=customer_id)
+                )
+            elif _is_same(found[0].customer_id, customer_id):
+                return PartResult() if attempt == 1 else PartResult(changed=("card_number",))
+            elif found[0].customer_id:
+                return PartResult(conflicts=("card_number: the card belongs to another customer",))
+            else:
+                await cards.update(found[0].card_id, {"customer_id": customer_id}, if_unchanged=found[0])
+        except (BadRequestError, ConflictError) as error:
+            return PartResult(refusals=_reasons("card_number", error))
+        except CareCloudError as error:
+            if not error.may_have_happened or attempt == _TRIES:
+                raise
+            await caller.context.clock.sleep(2.0**attempt)
+            continue
+        return PartResult(changed=("card_number",))
+    raise AssertionError  # pragma: no cover  (the last try returns or raises)
+
+
+async def write_properties(caller: Caller, customer_id: str, parts: Mapping[str, Any]) -> PartResult:
+    """Set the values of properties: those that the customer has are changed, others are added."""
+    from carecloud_async.models import PropertyRecordInput
+    from carecloud_async.resources.customers.records import CustomerPropertyRecords
+
+    wanted = {
+        name.removeprefix(PROPERTY): value
+        for name, value in parts.items()
+        if name.startswith(PROPERTY) and value is not None
+    }
+    if not wanted:
+        return PartResult()
+    records = CustomerPropertyRecords(caller, customer_id=customer_id)
+    changed: list[str] = []
+    refusals: list[str] = []
+    for attempt in range(1, _TRIES + 1):
+        held = {one.property_id: one async for one in records.list().fresh()}
+        try:
+            for property_id, value in wanted.items():
+                name, one = f"{PROPERTY}{property_id}", held.get(property_id)
+                if one is not None and str(one.property_value) == str(value):
+                    continue
+                record = PropertyRecordInput(property_id=property_id, property_value=value)
+                try:
+                    if one is None:
+                        await records.create(record)
+                    else:
+                        await records.replace(one.property_record_id, record)
+                except BadRequestError as error:
+                    refusals += _reasons(name, error)
+                if name not in changed:
+                    changed.append(name)
+        except CareCloudError as error:
+            if not error.may_have_happened or attempt == _TRIES:
+                raise
+            await caller.context.clock.sleep(2.0**attempt)
+            refusals.clear()
+            continue
+        refused = {text.partition(":")[0] for text in refusals}
+        return PartResult(changed=tuple(one for one in changed if one not in refused), refusals=tuple(refusals))
+    raise AssertionError  # pragma: no cover  (the last try returns or raises)
+
+
+def _reasons(name: str, error: CareCloudError) -> tuple[str, ...]:
+    params = error.invalid_params if isinstance(error, ApiError) else ()
+    return tuple(f"{name}: {one.reason}" for one in params) or (f"{name}: {type(error).__name__}",)
+
+
+def _is_same(one: str | None, other: str) -> bool:
+    return one is not None and one.casefold() == other.casefold()
