@@ -111,6 +111,9 @@ def family_findings(families: Sequence[FamilyReply]) -> list[CheckFinding]:
                 "see the findings below; ask the administrator which rights the API user has",
             )
         )
+    if names[Outcome.ABSENT]:
+        absent = f"the project does not have {', '.join(names[Outcome.ABSENT])} (404 or 405)"
+        found.append(good("families", absent, "exports of these fail; a module that is not turned on is no fault"))
     found += [_unread(outcome, names[outcome]) for outcome in _WHY if names[outcome]]
     if names[Outcome.NOT_SENT]:
         found.append(
@@ -144,12 +147,6 @@ _WHY: Final[Mapping[Outcome, tuple[bool, str, str, str]]] = {
         "this user may not read {names} (403)",
         "exports of these fail; bulk writes that look records up there fail as well",
         "ask the administrator for the rights, if they are needed",
-    ),
-    Outcome.ABSENT: (
-        False,
-        "the project does not have {names} (404 or 405)",
-        "exports of these fail",
-        "ask the administrator whether the module is turned on, if it is needed",
     ),
     Outcome.UNAUTHORIZED: (
         True,

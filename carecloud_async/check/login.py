@@ -10,6 +10,7 @@ from attrs import frozen
 
 from carecloud_async.auth.token import MAX_LIFETIME, LoggedIn
 from carecloud_async.calls.caller import Caller
+from carecloud_async.check.probe import Probe
 from carecloud_async.check.report import CheckFinding, good, problem, warning
 from carecloud_async.errors import (
     ApiError,
@@ -21,7 +22,7 @@ from carecloud_async.errors import (
     ServerError,
 )
 
-__all__ = ["Login", "LoginResult", "log_in", "token_life"]
+__all__ = ["Login", "LoginResult", "log_in", "login_unfinished", "token_life"]
 
 Login = Callable[[], Awaitable[LoggedIn]]
 
@@ -64,6 +65,17 @@ async def log_in(caller: Caller, login: Login) -> LoginResult:
         worked=True,
         ends=caller.interface == "enterprise",
         valid_to=result.valid_to,
+    )
+
+
+def login_unfinished(probe: Probe) -> CheckFinding:
+    """Return the finding on a login that the end of the check's time cut off."""
+    statuses = ", ".join(str(one.status) if one.status is not None else "no answer" for one in probe.sent)
+    return problem(
+        "login",
+        f"the login did not succeed in the time of the check (statuses so far: {statuses or 'none'})",
+        _NOTHING,
+        "check project_url, the network and the proxy; a status from 500 up or 429 passes, or is the administrator's",
     )
 
 
@@ -136,8 +148,13 @@ def _failed(error: Exception) -> CheckFinding:
         case RateLimitError():
             seen, fix = "the login was refused with 429: too many requests", "try later; share tokens in a token store"
         case ServerError():
-            seen = f"the login failed with status {error.status}"
-            fix = "try later; if it stays, ask the project's administrator"
+            seen = f"the login failed with status {error.status}, of the project or of a proxy before it"
+            fix = "try later; if it stays, check project_url and the proxy, and ask the project's administrator"
+        case ApiError(status=407):
+            seen, fix = (
+                "a proxy asks for a login of its own (status 407)",
+                "give the proxy's user and password in proxy=",
+            )
         case ApiError(exception="interface_not_allowed_exception"):
             seen = f"this application may not use the interface (status {error.status})"
             fix = "ask the administrator for an application of this interface"

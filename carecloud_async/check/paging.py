@@ -88,7 +88,7 @@ async def page_cap(target: ListProbe) -> LargePage:
     if refused:
         finding = warning(
             "page_cap",
-            f"a page of {LARGE:,} {target.name} is not to be had, one of {_USUAL} is",
+            f"a page of {LARGE:,} {target.name} does not come, one of {_USUAL} does",
             "exports that find the size of pages by themselves lose time at the larger ones",
             f"give count={_USUAL} to lists and exports (--count {_USUAL})",
         )

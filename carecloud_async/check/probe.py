@@ -69,7 +69,7 @@ class Probe(CallObserver):
         throttled_bare: the number of 429 without a `Retry-After`.
         throttled_with_wait: the number of 429 with one.
         times: the server's clock, as each answer showed it.
-        undated: the number of answers without a `Date`.
+        undated: the number of success answers without a `Date`.
         login_time: the server's clock, as the answer of the last login showed it.
         scope: ends the check at its bounds.
     """
@@ -149,7 +149,7 @@ class Probe(CallObserver):
             return
         date = server_date(record.headers)
         if date is None:
-            self.undated += 1
+            self.undated += record.status < 400  # an error can be a proxy's
             return
         seen = ServerTime(date, datetime.fromtimestamp(self.caller.context.clock.time(), UTC))
         self.times.append(seen)

@@ -14,7 +14,7 @@ from carecloud_async.check.clock import clock_findings, newest_change, server_no
 from carecloud_async.check.connection import connection_findings
 from carecloud_async.check.families import FamilyReply, ask_families, count_finding, family_findings
 from carecloud_async.check.filters import filter_findings
-from carecloud_async.check.login import Login, LoginResult, log_in, token_life
+from carecloud_async.check.login import Login, LoginResult, log_in, login_unfinished, token_life
 from carecloud_async.check.order import order_findings
 from carecloud_async.check.paging import LargePage, ListProbe, choose_list, page_cap, totals
 from carecloud_async.check.probe import MAX_REQUESTS, Probe
@@ -45,6 +45,8 @@ async def run_check(client: Any, caller: Caller, login: Login, *, seconds: float
     with watched(context, probe), scope:
         await survey.look()
     if scope.cancelled_caught:
+        if not survey.logged_in:
+            survey.findings += [login_unfinished(probe), *traffic_findings(probe, None)]
         survey.findings.append(_ended(probe, seconds))
     return ProjectCheck(
         findings=tuple(survey.findings), requests=probe.requests, seconds=max(context.clock.monotonic() - began, 0.0)
@@ -70,6 +72,7 @@ class _Survey:
     probe: Probe
     login: Login
     findings: list[CheckFinding] = field(factory=list)
+    logged_in: bool | None = None
     families: list[FamilyReply] = field(factory=list)
     target: ListProbe | None = None
     large: LargePage | None = None
@@ -79,8 +82,10 @@ class _Survey:
         self.findings += connection_findings(self.probe.caller)
         result = await log_in(self.probe.caller, self.login)
         self.findings.append(result.finding)
+        self.logged_in = result.worked
         if not result.worked:
             self.findings += clock_findings(self.probe) if self.probe.times else ()
+            self.findings += traffic_findings(self.probe, None)
             return
         await self._stage("families", self._families)
         await self._stage("pages", self._pages)
