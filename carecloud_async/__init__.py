@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # a module's `__all__` has the names that are public here
     from carecloud_async.calls.events import *
     from carecloud_async.calls.response_cache import *
     from carecloud_async.calls.retry import *
+    from carecloud_async.changes.values import Change as Change
+    from carecloud_async.changes.values import ChangesReport as ChangesReport
     from carecloud_async.check.report import *
     from carecloud_async.client import *
     from carecloud_async.errors import *
@@ -65,6 +67,7 @@ _NAMES: Final = {
     "calls.events": "CallRecord",
     "calls.response_cache": "ResponseCache",
     "calls.retry": "RetryPolicy",
+    "changes.values": "Change ChangesReport",
     "check.report": "CheckFinding CheckStatus ProjectCheck",
     "client": "CareCloud",
     "errors": """

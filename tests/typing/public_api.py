@@ -10,6 +10,8 @@ import httpx
 from carecloud_async import (
     CallRecord,
     CareCloud,
+    Change,
+    ChangesReport,
     Customer,
     CustomerInput,
     CustomerSession,
@@ -60,6 +62,11 @@ async def reading() -> None:
         assert_type(await client.customers.list().total(), int)
         assert_type(await client.customers.list().collect(limit=3), list[Customer])
         assert_type(await client.customers.list().export("customers.jsonl"), ExportReport)
+        async with client.customers.list().changes(state="customers.state") as changes:
+            async for change in changes:
+                assert_type(change, Change[Customer])
+                assert_type(change.record, Customer | None)
+        assert_type(changes.report, ChangesReport)
         assert_type(await client.customers.get("id"), Customer)
         assert_type(await client.request("GET", "customers"), dict[str, Any])
         assert_type(await client.request("GET", "customers/x", into=Customer), Customer)
