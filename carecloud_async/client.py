@@ -298,7 +298,7 @@ class CareCloud(Families, AnyCall):
         """
         context = self._parts.context
         return external_client_auth(
-            context.http.family, self._parts.handle.manager, origin=context.project.origin, check=context.check
+            context.http.http_library, self._parts.handle.manager, origin=context.project.origin, check=context.check
         )
 
     async def login(self) -> LoggedIn:

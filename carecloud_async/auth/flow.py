@@ -76,7 +76,7 @@ class ExternalClientAuth:
     """The common part of `httpx.Auth` and `httpx2.Auth` for a user's own client: the token goes to the project only.
 
     Args:
-        family: httpx or httpx2, as the client is that runs it.
+        http_library: httpx or httpx2, as the client is that runs it.
         manager: the identity's tokens.
         origin: the project's scheme, host and port.
         check: raises if the CareCloud client is closed or belongs to another event loop.
@@ -85,11 +85,13 @@ class ExternalClientAuth:
     requires_request_body = False
     requires_response_body = False
 
-    def __init__(self, family: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]) -> None:
-        self._family = family
+    def __init__(
+        self, http_library: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]
+    ) -> None:
+        self._library = http_library
         self._manager = manager
         self._origin = origin
-        self._at = _authority(family.URL(origin))
+        self._at = _authority(http_library.URL(origin))
         self._check_client = check
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
@@ -108,10 +110,10 @@ class ExternalClientAuth:
             response = yield request
             if response.status_code == UNAUTHORIZED:
                 # Unread, it would keep its connection through the whole renewal.
-                await load(response, self._family, limit=MAX_ERROR_BYTES)
+                await load(response, self._library, limit=MAX_ERROR_BYTES)
             token = await use.after(response.status_code)
 
-    def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the family's)
+    def sync_auth_flow(self, request: Any) -> Any:  # noqa: ARG002  (the name is the library's)
         """Refuse a sync client; see `httpx.Auth.sync_auth_flow`.
 
         Raises:
@@ -124,17 +126,19 @@ def _authority(url: Any) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def external_client_auth(family: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]) -> Any:
-    """Return the identity's tokens as an `Auth` of the family of the client that will use it.
+def external_client_auth(
+    http_library: ModuleType, manager: TokenManager, *, origin: str, check: Callable[[], None]
+) -> Any:
+    """Return the identity's tokens as an `Auth` of the library of the client that will use it.
 
     See `ExternalClientAuth`.
     """
-    return _auth_class(family)(family, manager, origin=origin, check=check)
+    return _auth_class(http_library)(http_library, manager, origin=origin, check=check)
 
 
 @lru_cache(maxsize=2)
-def _auth_class(family: ModuleType) -> Any:
-    return type("CareCloudAuth", (ExternalClientAuth, family.Auth), {"__doc__": ExternalClientAuth.__doc__})
+def _auth_class(http_library: ModuleType) -> Any:
+    return type("CareCloudAuth", (ExternalClientAuth, http_library.Auth), {"__doc__": ExternalClientAuth.__doc__})
 
 
 async def call_with_token(manager: TokenManager, operation: str, call: Callable[[Token], Awaitable[T]]) -> T:

@@ -63,11 +63,11 @@ def kept_waiting(call: PreparedCall, *, seconds: float | None, again: bool) -> R
     return RateLimitError(status=429, method=operation.method, path=operation.path, retry_after=seconds, hint=hint)
 
 
-def _body(response: Any, family: ModuleType) -> bytes | None:
+def _body(response: Any, http_library: ModuleType) -> bytes | None:
     """Return a response's body, or `None` if a user's hook took it off the stream."""
     try:
         return cast("bytes", response.content)
-    except family.ResponseNotRead:
+    except http_library.ResponseNotRead:
         return None
 
 
@@ -141,7 +141,7 @@ class Attempt:
         except Exception as error:  # noqa: BLE001  (judged there, and raised if it is not the HTTP library's)
             failure = self._failed(error, http)
         else:
-            return self._received(response, http.family)
+            return self._received(response, http.http_library)
         return failure
 
     def timed_out(self) -> CareCloudError:
@@ -157,9 +157,9 @@ class Attempt:
         cause = TransportFailure(kind=FailureKind.PERMANENT, sent=self.sent, timeout=True, text="total")
         return self._transport_error(cause)
 
-    def _received(self, response: Any, family: ModuleType) -> RawResponse | Failure:
+    def _received(self, response: Any, http_library: ModuleType) -> RawResponse | Failure:
         self.headers = response.headers
-        body = _body(response, family)
+        body = _body(response, http_library)
         if not response.is_success:
             return self._unsuccessful(response, body or b"")
         if body is None:
@@ -171,10 +171,12 @@ class Attempt:
         sent = self.sent
         if self._use is not None and not sent and not http.client.is_closed:
             # Nothing of ours was on its way: the login's own code failed, at a server of its own.
-            if isinstance(error, CareCloudError) or not is_library_error(error, family=http.family, sent=True):
+            if isinstance(error, CareCloudError) or not is_library_error(
+                error, http_library=http.http_library, sent=True
+            ):
                 raise error
             return Failure(kind=FailureKind.PERMANENT, error=self._login_error(error))
-        cause = classify(error, family=http.family, sent=sent)
+        cause = classify(error, http_library=http.http_library, sent=sent)
         if cause is None:
             raise error
         if cause.garbled:

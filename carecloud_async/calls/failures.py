@@ -57,18 +57,18 @@ class TransportFailure:
     fix: Fix | None = None
 
 
-def classify(error: Exception, *, family: ModuleType, sent: bool) -> TransportFailure | None:
+def classify(error: Exception, *, http_library: ModuleType, sent: bool) -> TransportFailure | None:
     """Return the meaning of an exception that came out of the client.
 
     Args:
         error: the exception.
-        family: the HTTP library, httpx or httpx2.
+        http_library: the HTTP library, httpx or httpx2.
         sent: whether the request was about to leave.
 
     Returns:
         Its meaning, or `None` if the exception is not the HTTP library's: a user's own code raised it.
     """
-    if isinstance(error, CareCloudError) or not is_library_error(error, family=family, sent=sent):
+    if isinstance(error, CareCloudError) or not is_library_error(error, http_library=http_library, sent=sent):
         return None
     chain = list(_chain(error))
     names = {cls.__name__ for cls in type(error).__mro__}
@@ -100,9 +100,9 @@ def classify(error: Exception, *, family: ModuleType, sent: bool) -> TransportFa
     )
 
 
-def is_library_error(error: Exception, *, family: ModuleType, sent: bool) -> bool:
+def is_library_error(error: Exception, *, http_library: ModuleType, sent: bool) -> bool:
     """Return whether an exception comes from an HTTP library, and not from a user's own code."""
-    if isinstance(error, (family.HTTPError, family.StreamError, family.InvalidURL)):
+    if isinstance(error, (http_library.HTTPError, http_library.StreamError, http_library.InvalidURL)):
         return True
     if _raised_in(error) in _LIBRARIES:
         return True

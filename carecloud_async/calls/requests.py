@@ -99,14 +99,14 @@ class RequestBuilder:
         self._base_path = context.project.base_path(interface)
         self._base = context.project.origin + self._base_path
         self._defaults = RequestDefaults(
-            context.http.family,
+            context.http.http_library,
             origin=context.project.origin if context.http.owned else None,
             headers=self._own_headers(context.project.host, options.language),
             phases=self._own_phases(options.timeout),
         )
 
     def _own_headers(self, host: str, language: str) -> Any:
-        headers = self._http.family.Headers(self._http.client.headers)
+        headers = self._http.http_library.Headers(self._http.client.headers)
         for name in _NOT_OURS:
             headers.pop(name, None)
         ours = {
@@ -117,7 +117,7 @@ class RequestBuilder:
             "User-Agent": self._http.user_agent,
         }
         headers.update(ours)
-        return self._http.family.Headers([("Host", host), *headers.multi_items()])
+        return self._http.http_library.Headers([("Host", host), *headers.multi_items()])
 
     def _own_phases(self, timeout: Timeout) -> dict[str, float | None]:
         """Return the timeouts of connecting and reading: a user's client brings its own, unless a view sets others."""
@@ -152,10 +152,10 @@ class RequestBuilder:
         return url
 
     def _redacted(self, target: str, operation: Operation) -> Any:
-        family = self._http.family
+        http_library = self._http.http_library
         try:
-            url = redacted_url(family)(self._base + target)
-        except family.InvalidURL:
+            url = redacted_url(http_library)(self._base + target)
+        except http_library.InvalidURL:
             url = None
         if url is None:
             raise ConfigurationError(

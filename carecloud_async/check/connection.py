@@ -17,7 +17,7 @@ def connection_findings(caller: Caller) -> Iterator[CheckFinding]:
     project, http = context.project, context.http
     yield good(
         "settings",
-        f"{caller.interface} interface, time zone {project.timezone.key}, {http.family.__name__}, "
+        f"{caller.interface} interface, time zone {project.timezone.key}, {http.http_library.__name__}, "
         f"{http.max_connections} connections",
         "the settings can work; whether they fit this project is below",
     )

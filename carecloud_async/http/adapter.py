@@ -16,22 +16,22 @@ from carecloud_async.http.whole_response import whole_response
 
 
 def adapt_transport(
-    family: ModuleType, inner: Any, *, max_response_bytes: int, inner_family: ModuleType | None = None
+    http_library: ModuleType, inner: Any, *, max_response_bytes: int, inner_library: ModuleType | None = None
 ) -> Any:
-    """Return a transport of a family that sends through another transport.
+    """Return a transport of an HTTP library that sends through another transport.
 
     Args:
-        family: httpx or httpx2, as the client is.
+        http_library: httpx or httpx2, as the client is.
         inner: the transport that sends.
         max_response_bytes: the largest response, unpacked.
-        inner_family: its family, where that is another one.
+        inner_library: its library, where that is another one.
     """
-    return _adapter_class(family, inner_family or family)(inner, max_response_bytes)
+    return _adapter_class(http_library, inner_library or http_library)(inner, max_response_bytes)
 
 
 @lru_cache(maxsize=4)
-def _adapter_class(family: ModuleType, inner_family: ModuleType) -> Any:
-    class AdaptedTransport(family.AsyncBaseTransport):  # type: ignore[name-defined,misc]
+def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
+    class AdaptedTransport(http_library.AsyncBaseTransport):  # type: ignore[name-defined,misc]
         """Sends through another transport, and reads what it returns."""
 
         def __init__(self, inner: Any, max_response_bytes: int) -> None:
@@ -43,19 +43,19 @@ def _adapter_class(family: ModuleType, inner_family: ModuleType) -> Any:
 
         async def handle_async_request(self, request: Any) -> Any:
             began = time.perf_counter()
-            with _sending(), _translated_errors(family, inner_family, request):
-                plain = inner_family.Request(
+            with _sending(), _translated_errors(http_library, inner_library, request):
+                plain = inner_library.Request(
                     request.method,
                     true_url(request),
                     headers=request.headers.raw,
-                    stream=inner_family.ByteStream(await request.aread()),
+                    stream=inner_library.ByteStream(await request.aread()),
                     extensions={name: value for name, value in request.extensions.items() if name != TARGET},
                 )
                 await plain.aread()
                 response = await self._inner.handle_async_request(plain)
                 body = await read_body(response, limit=self._limit)
             return whole_response(
-                family,
+                http_library,
                 response.status_code,
                 headers=response.headers.raw,
                 body=body,
@@ -80,16 +80,16 @@ def _sending() -> Iterator[None]:
 
 
 @contextmanager
-def _translated_errors(family: ModuleType, inner_family: ModuleType, request: Any) -> Iterator[None]:
-    """Raise the family's exception of the same name for one of the inner family; it is about the request."""
+def _translated_errors(http_library: ModuleType, inner_library: ModuleType, request: Any) -> Iterator[None]:
+    """Raise the library's exception of the same name for one of the inner library; it is about the request."""
     try:
         yield
     except UnpackError as error:
-        raise family.DecodingError(str(error), request=request) from error
-    except inner_family.TransportError as error:
-        if family is inner_family:
+        raise http_library.DecodingError(str(error), request=request) from error
+    except inner_library.TransportError as error:
+        if http_library is inner_library:
             error.request = request
             raise
         names = (cls.__name__ for cls in type(error).__mro__)
-        same = next(found for name in names if (found := getattr(family, name, None)) is not None)
+        same = next(found for name in names if (found := getattr(http_library, name, None)) is not None)
         raise same(str(error), request=request) from error

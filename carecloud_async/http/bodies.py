@@ -210,28 +210,28 @@ async def _exhaust(chunks: AsyncGenerator[bytes, None]) -> None:
             await anext(chunks)
 
 
-async def load(response: Any, family: ModuleType, *, limit: int) -> None:
+async def load(response: Any, http_library: ModuleType, *, limit: int) -> None:
     """Read a response of a client that is the user's, within the limit; then `response.content` has its body.
 
     Raises:
         BodyTooLargeError: see `collect`.
-        Exception: the family's `DecodingError` where it cannot be unpacked.
+        Exception: the library's `DecodingError` where it cannot be unpacked.
     """
     if response.is_closed:
         return
     try:
         body = await read_body(response, limit=limit)
     except UnpackError as error:
-        raise family.DecodingError(str(error)) from error
+        raise http_library.DecodingError(str(error)) from error
     response.headers.pop("content-encoding", None)
-    response.stream = family.ByteStream(body)
+    response.stream = http_library.ByteStream(body)
     response.is_closed = response.is_stream_consumed = False
     await response.aread()
 
 
-def untie(response: Any, family: ModuleType) -> None:
+def untie(response: Any, http_library: ModuleType) -> None:
     """Take the stream off a response that is read.
 
     httpx ties the two into a circle, which would keep every page's body until a full garbage collection.
     """
-    response.stream = family.ByteStream(b"")
+    response.stream = http_library.ByteStream(b"")

@@ -1,6 +1,6 @@
 """HttpClient: the one place that calls httpx and httpx2.
 
-Everything here binds to the family of the object it is given, never to what happens to be installed.
+Everything here binds to the library of the object it is given, never to what happens to be installed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from carecloud_async.http.redaction import SENDING
 from carecloud_async.http.transport import DefaultTransport
 from carecloud_async.project import Project
 
-FAMILIES = ("httpx", "httpx2")
+HTTP_LIBRARIES = ("httpx", "httpx2")
 USER_AGENT = f"carecloud-async/{__version__} python/{sys.version_info.major}.{sys.version_info.minor}"
 #: A product with or without its version (RFC 9110, 5.6.2 and 10.1.5).
 _PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80}(/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80})?")
@@ -38,7 +38,7 @@ class HttpClient:
 
     Attributes:
         client: the `AsyncClient` that sends.
-        family: the module it comes from.
+        http_library: the module it comes from.
         owned: whether the SDK made it, and closes it.
         user_agent: the `User-Agent` of the SDK's requests.
         max_response_bytes: the largest response, unpacked.
@@ -48,7 +48,7 @@ class HttpClient:
     """
 
     client: Any
-    family: ModuleType
+    http_library: ModuleType
     owned: bool
     user_agent: str
     max_response_bytes: int
@@ -73,15 +73,15 @@ class HttpClient:
         try:
             try:
                 response = await self.client.send(request, auth=None, follow_redirects=False, stream=True)
-            except self.family.HTTPStatusError as error:
+            except self.http_library.HTTPStatusError as error:
                 # Some give their clients a hook that calls raise_for_status. The answer is what counts.
                 response = error.response
             try:
                 self._forget_cookies(response)
-                await load(response, self.family, limit=self.max_response_bytes)
+                await load(response, self.http_library, limit=self.max_response_bytes)
             finally:
                 await response.aclose()
-            untie(response, self.family)
+            untie(response, self.http_library)
             return response
         finally:
             SENDING.reset(token)
@@ -120,13 +120,13 @@ def build_http_client(
     user_agent = _user_agent(app_name)
     through_proxy = verified = None
     if http_client is not None:
-        family = family_of(http_client, what="http_client", wanted="AsyncClient")
-        return HttpClient(http_client, family, False, user_agent, max_response_bytes, max_connections)
+        http_library = http_library_of(http_client, what="http_client", wanted="AsyncClient")
+        return HttpClient(http_client, http_library, False, user_agent, max_response_bytes, max_connections)
     if transport is not None:
-        family = family_of(transport, what="transport", wanted="AsyncBaseTransport")
-        inner = adapt_transport(family, transport, max_response_bytes=max_response_bytes)
+        http_library = http_library_of(transport, what="transport", wanted="AsyncBaseTransport")
+        inner = adapt_transport(http_library, transport, max_response_bytes=max_response_bytes)
     else:
-        family = httpx
+        http_library = httpx
         check_verify(verify)
         proxy = choose_proxy(project.origin, proxy)
         through_proxy, verified = proxy is not None, checks_certificates(verify)
@@ -138,8 +138,10 @@ def build_http_client(
             proxy=proxy,
             max_response_bytes=max_response_bytes,
         )
-    client = own_client_class(family)(inner)
-    return HttpClient(client, family, True, user_agent, max_response_bytes, max_connections, through_proxy, verified)
+    client = own_client_class(http_library)(inner)
+    return HttpClient(
+        client, http_library, True, user_agent, max_response_bytes, max_connections, through_proxy, verified
+    )
 
 
 def _user_agent(app_name: str | None) -> str:
@@ -153,7 +155,7 @@ def _user_agent(app_name: str | None) -> str:
     return f"{USER_AGENT} {app_name}"
 
 
-def family_of(thing: Any, *, what: str, wanted: str) -> ModuleType:
+def http_library_of(thing: Any, *, what: str, wanted: str) -> ModuleType:
     """Return the module, httpx or httpx2, that an object belongs to by its class.
 
     Raises:
@@ -161,7 +163,7 @@ def family_of(thing: Any, *, what: str, wanted: str) -> ModuleType:
     """
     for cls in type(thing).__mro__:
         name = cls.__module__.partition(".")[0]
-        if name in FAMILIES and cls.__name__ == wanted:
+        if name in HTTP_LIBRARIES and cls.__name__ == wanted:
             return import_module(name)
     need = f"{what} must be an httpx.{wanted} or httpx2.{wanted} object"
     if isinstance(thing, type):

@@ -1,4 +1,4 @@
-"""Outgoing requests: light ones, of which the family's object is made when somebody looks at it.
+"""Outgoing requests: light ones, of which the library's object is made when somebody looks at it.
 
 Making a `Request` of httpx is a fifth of what the SDK itself spends on a small call, and most are never looked at: our
 transport on aiohttp needs no more than the bytes. A hook, a log, a user's transport and an error get the whole one.
@@ -34,22 +34,22 @@ class RequestDefaults:
     """What all requests of one view share.
 
     Args:
-        family: httpx or httpx2.
+        http_library: httpx or httpx2.
         origin: scheme, host and port; `None` for a user's client, whose requests have their true URL.
-        headers: the family's `Headers`.
-        phases: the family's timeouts of connecting, reading, writing and waiting for a connection.
+        headers: the library's `Headers`.
+        phases: the library's timeouts of connecting, reading, writing and waiting for a connection.
 
     Attributes:
         names: the names of the headers, in small letters.
         lines: the headers as they are written; `None` if they cannot be written by us.
     """
 
-    __slots__ = ("family", "headers", "lines", "names", "origin", "phases")
+    __slots__ = ("headers", "http_library", "lines", "names", "origin", "phases")
 
     def __init__(
-        self, family: ModuleType, *, origin: str | None, headers: Any, phases: dict[str, float | None]
+        self, http_library: ModuleType, *, origin: str | None, headers: Any, phases: dict[str, float | None]
     ) -> None:
-        self.family: ModuleType = family
+        self.http_library: ModuleType = http_library
         self.origin: str | None = origin
         self.headers: Any = headers
         self.phases: dict[str, float | None] = phases
@@ -63,12 +63,12 @@ class OutgoingRequest:
     Args:
         defaults: what it shares with others.
         method: the verb.
-        url: the family's URL, which prints as the path template.
+        url: the library's URL, which prints as the path template.
         target: the true path and query.
         body: the body, if any.
 
     Attributes:
-        extensions: what the family's object has too.
+        extensions: what the library's object has too.
     """
 
     __slots__ = ("_added", "_authorization", "_body", "_defaults", "_httpx", "_target", "extensions", "method", "url")
@@ -91,7 +91,7 @@ class OutgoingRequest:
 
     @property
     def headers(self) -> MutableMapping[str, str]:
-        """The headers; some can be added without making the family's object."""
+        """The headers; some can be added without making the library's object."""
         return _OutgoingHeaders(self)
 
     @property
@@ -116,7 +116,7 @@ class OutgoingRequest:
 
     @property
     def is_plain(self) -> bool:
-        """Whether `wire()` gives what any library would write; nobody has looked at the family's object then."""
+        """Whether `wire()` gives what any library would write; nobody has looked at the library's object then."""
         return (
             self._httpx is None
             and self._defaults.lines is not None
@@ -134,7 +134,7 @@ class OutgoingRequest:
         return head + self._body if self._body else head
 
     def to_httpx(self) -> Any:
-        """Return the family's request; the same one each time."""
+        """Return the library's request; the same one each time."""
         whole = self._httpx
         if whole is None:
             whole = self._httpx = self._make_httpx()
@@ -142,11 +142,11 @@ class OutgoingRequest:
 
     def _make_httpx(self) -> Any:
         defaults = self._defaults
-        # A stream in place of `content` spares the family from guessing headers that we know.
-        stream = defaults.family.ByteStream(self._body)
-        whole = defaults.family.Request(self.method, self.url, headers=defaults.headers, stream=stream)
+        # A stream in place of `content` spares the library from guessing headers that we know.
+        stream = defaults.http_library.ByteStream(self._body)
+        whole = defaults.http_library.Request(self.method, self.url, headers=defaults.headers, stream=stream)
         whole.read()
-        whole.url = self.url  # the family made a plain copy
+        whole.url = self.url  # the library made a plain copy
         whole.extensions = self.extensions
         for name, value in self._added.values():
             whole.headers[name] = value
@@ -156,7 +156,7 @@ class OutgoingRequest:
 
 
 class _OutgoingHeaders(MutableMapping[str, str]):
-    """The headers of an outgoing request: whoever does more than to add some looks at the family's."""
+    """The headers of an outgoing request: whoever does more than to add some looks at the library's."""
 
     __slots__ = ("_request",)
 

@@ -23,21 +23,21 @@ _PASSED_BY_REQUESTS = ("send", "transport")
 
 
 @lru_cache(maxsize=2)
-def own_client_class(family: ModuleType) -> Any:
-    """Return the family's client without cookies: one pool serves many customers.
+def own_client_class(http_library: ModuleType) -> Any:
+    """Return the library's client without cookies: one pool serves many customers.
 
     An empty jar would do; but httpx translates every answer for it, which is a tenth of a small call.
     """
-    log = logging.getLogger(family.__name__)
-    names = _watched_names(family.AsyncClient)
+    log = logging.getLogger(http_library.__name__)
+    names = _watched_names(http_library.AsyncClient)
     functions_of = attrgetter("send", *names)
-    genuine = functions_of(family.AsyncClient) if _is_genuine(family.AsyncClient, names) else None
+    genuine = functions_of(http_library.AsyncClient) if _is_genuine(http_library.AsyncClient, names) else None
 
-    class NoCookies(family.Cookies):  # type: ignore[name-defined,misc]
+    class NoCookies(http_library.Cookies):  # type: ignore[name-defined,misc]
         def extract_cookies(self, response: Any) -> None:
             """Take nothing."""
 
-    class OwnClient(family.AsyncClient):  # type: ignore[name-defined,misc]
+    class OwnClient(http_library.AsyncClient):  # type: ignore[name-defined,misc]
         def __init__(self, transport: Any) -> None:
             super().__init__(transport=transport, trust_env=False)
             # Found by what it holds, so that another transport in its place is noticed, wherever httpx keeps it.
@@ -59,7 +59,7 @@ def own_client_class(family: ModuleType) -> Any:
 
         async def _send_watched(self, request: Any) -> Any:
             response = await self.send(request, auth=None, follow_redirects=False)
-            untie(response, family)
+            untie(response, http_library)
             return response
 
         def _is_watched(self) -> bool:
@@ -72,7 +72,7 @@ def own_client_class(family: ModuleType) -> Any:
                 or log.isEnabledFor(logging.INFO)
                 or own.get(self._place) is not self._given
                 or "handle_async_request" in vars(self._given)
-                or functions_of(family.AsyncClient) != genuine
+                or functions_of(http_library.AsyncClient) != genuine
                 or not names.isdisjoint(own)
             )
 

@@ -28,16 +28,16 @@ def _redact_headers(record: logging.LogRecord) -> bool:
     return True
 
 
-for _family in ("httpcore", "httpcore2"):
+for _library in ("httpcore", "httpcore2"):
     for _part in ("http11", "http2", "proxy", "socks"):
-        logging.getLogger(f"{_family}.{_part}").addFilter(_redact_headers)
+        logging.getLogger(f"{_library}.{_part}").addFilter(_redact_headers)
 
 
 @lru_cache(maxsize=2)
-def redacted_url(family: ModuleType) -> Any:
-    """Return the family's `URL` as a class that prints as the path template."""
+def redacted_url(http_library: ModuleType) -> Any:
+    """Return the library's `URL` as a class that prints as the path template."""
 
-    class RedactedURL(family.URL):  # type: ignore[name-defined,misc]
+    class RedactedURL(http_library.URL):  # type: ignore[name-defined,misc]
         """Behaves as the URL that it is, and prints as `shown`."""
 
         shown = ""
@@ -49,10 +49,12 @@ def redacted_url(family: ModuleType) -> Any:
             return f"URL({self.shown!r})"
 
         def __eq__(self, other: object) -> bool:
-            return bool(family.URL(self) == (family.URL(other) if isinstance(other, RedactedURL) else other))
+            return bool(
+                http_library.URL(self) == (http_library.URL(other) if isinstance(other, RedactedURL) else other)
+            )
 
         def __hash__(self) -> int:
-            return hash(family.URL(self))
+            return hash(http_library.URL(self))
 
     return RedactedURL
 

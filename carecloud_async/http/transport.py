@@ -84,19 +84,19 @@ class DefaultTransport(httpx.AsyncBaseTransport):
                 max_response_bytes=self._max_response_bytes,
             )
         most = self._max_connections
-        family = _trio_family()
-        own = family.AsyncHTTPTransport(
+        http_library = _trio_library()
+        own = http_library.AsyncHTTPTransport(
             verify=context,
-            limits=family.Limits(max_connections=most, max_keepalive_connections=most),
+            limits=http_library.Limits(max_connections=most, max_keepalive_connections=most),
             proxy=self._proxy,
         )
         transport: httpx.AsyncBaseTransport = adapt_transport(
-            httpx, own, max_response_bytes=self._max_response_bytes, inner_family=family
+            httpx, own, max_response_bytes=self._max_response_bytes, inner_library=http_library
         )
         return transport
 
 
-def _trio_family() -> Any:
+def _trio_library() -> Any:
     """Return httpx2 where it is installed: httpx's pool loses connections for good when calls are cancelled."""
     return import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
 

@@ -9,26 +9,26 @@ from typing import Any
 
 
 def whole_response(
-    family: ModuleType, status: int, *, headers: Any, body: bytes, extensions: dict[str, Any], seconds: float
+    http_library: ModuleType, status: int, *, headers: Any, body: bytes, extensions: dict[str, Any], seconds: float
 ) -> Any:
-    """Return a response of a family whose body is here, unpacked.
+    """Return a response of an HTTP library whose body is here, unpacked.
 
     Args:
-        family: httpx or httpx2.
+        http_library: httpx or httpx2.
         status: the HTTP status.
         headers: the headers as they came.
         body: the unpacked body.
-        extensions: the family's extensions.
+        extensions: the library's extensions.
         seconds: how long it took.
     """
-    return _whole_class(family)(status, body=body, headers=headers, extensions=extensions, seconds=seconds)
+    return _whole_class(http_library)(status, body=body, headers=headers, extensions=extensions, seconds=seconds)
 
 
 class BufferedResponse:
     """As much of a whole response as the SDK itself looks at, for requests that nobody watches.
 
     Args:
-        family: httpx or httpx2.
+        http_library: httpx or httpx2.
         status_code: the HTTP status.
         headers: the headers as they came.
         content: the unpacked body.
@@ -38,9 +38,9 @@ class BufferedResponse:
 
     is_closed = True
 
-    def __init__(self, family: ModuleType, status_code: int, *, headers: Any, content: bytes) -> None:
+    def __init__(self, http_library: ModuleType, status_code: int, *, headers: Any, content: bytes) -> None:
         self.status_code: int = status_code
-        self.headers: Any = _late_headers_class(family)(headers)
+        self.headers: Any = _late_headers_class(http_library)(headers)
         self.content: bytes = content
 
     @property
@@ -56,16 +56,16 @@ def unread_names(headers: Any) -> frozenset[bytes] | None:
 
 
 @lru_cache(maxsize=2)
-def _whole_class(family: ModuleType) -> Any:
-    late_headers, nothing_left = _late_headers_class(family), family.ByteStream(b"")
+def _whole_class(http_library: ModuleType) -> Any:
+    late_headers, nothing_left = _late_headers_class(http_library), http_library.ByteStream(b"")
 
-    class WholeResponse(family.Response):  # type: ignore[name-defined,misc]
+    class WholeResponse(http_library.Response):  # type: ignore[name-defined,misc]
         """A response whose body is here already: nothing to read, nothing to unpack, nothing to close."""
 
         def __init__(self, status: int, *, body: bytes, headers: Any, extensions: Any, seconds: float) -> None:
             super().__init__(status, stream=nothing_left, extensions=extensions)
             self.headers = late_headers(headers)
-            self.elapsed = timedelta(seconds=seconds)  # the family sets it when a stream closes, and here is none
+            self.elapsed = timedelta(seconds=seconds)  # the library sets it when a stream closes, and here is none
             self._body = body
             self.is_stream_consumed = self.is_closed = True
 
@@ -88,15 +88,15 @@ def _whole_class(family: ModuleType) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _late_headers_class(family: ModuleType) -> Any:
-    class LateHeaders(family.Headers):  # type: ignore[name-defined,misc]
-        """Headers that the family looks through when one is first asked for: nobody reads those of most responses."""
+def _late_headers_class(http_library: ModuleType) -> Any:
+    class LateHeaders(http_library.Headers):  # type: ignore[name-defined,misc]
+        """Headers that the library looks through when one is first asked for: nobody reads those of most responses."""
 
         def __init__(self, raw: Any) -> None:
             self._raw = raw
 
         def __getattr__(self, name: str) -> Any:
-            # Python asks here for what the family's own `__init__` has not set yet.
+            # Python asks here for what the library's own `__init__` has not set yet.
             raw = self.__dict__.pop("_raw", None)
             if raw is None:
                 raise AttributeError(name)
@@ -116,6 +116,6 @@ def _late_headers_class(family: ModuleType) -> Any:
             return value.decode() if value.isascii() else super().get(key, default)
 
         def __reduce__(self) -> Any:
-            return family.Headers, (self.raw,)
+            return http_library.Headers, (self.raw,)
 
     return LateHeaders

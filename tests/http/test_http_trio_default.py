@@ -53,7 +53,7 @@ async def test_httpx2_sends_where_it_is_installed(monkeypatch):
         monkeypatch.setattr(
             transport, "find_spec", lambda name, names=names: None if name in names else find_spec(name)
         )
-        assert transport._trio_family() is family
+        assert transport._trio_library() is family
         async with sandbox.serving() as url, CareCloud(url, auth=sandbox.credentials()) as client:
             assert await client.customers.list().total() == 3
             with pytest.raises(NotFoundError):

@@ -1,0 +1,40 @@
+"""The walks through the code in docs/architecture.md: each names functions that exist, in at most ten steps."""
+
+import re
+from importlib import import_module
+
+import pytest
+from project_files import ROOT
+
+TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+WALKS = dict(re.findall(r"^## (The way of [^\n]+)\n(.*?)(?=^## )", TEXT, re.DOTALL | re.MULTILINE))
+
+
+def found(name):
+    """Find an object by its dotted name, without the package's own."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        try:
+            thing = import_module(f"carecloud_async.{'.'.join(parts[:length])}")
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            thing = getattr(thing, part)
+        return thing
+    raise LookupError(name)
+
+
+def test_there_is_a_walk_for_a_call_a_token_and_an_export():
+    """These three are what a new engineer needs first."""
+    assert set(WALKS) == {"The way of one call", "The way of a token", "The way of an export"}
+
+
+@pytest.mark.parametrize("walk", sorted(WALKS))
+def test_a_walk_names_functions_that_exist(walk):
+    """Each step begins with the function that it is about, and there are at most ten."""
+    steps = re.findall(r"^(\d+)\. `([\w.]+)`", WALKS[walk], re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, len(steps) + 1))
+    assert 5 <= len(steps) <= 10
+    for _, name in steps:
+        thing = found(name)
+        assert callable(thing) or callable(getattr(thing, "func", None)), name
