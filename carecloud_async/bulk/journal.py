@@ -80,7 +80,7 @@ class StoredRow:
         base: the record that the reading of the whole list found for its key.
         found: how many records that reading found.
         intent: what was about to be sent; `None` if nothing was.
-        intended_at: when, in seconds since the epoch.
+        intended_at: when, or when its answer was lost, in seconds since the epoch.
         tries: how often it was intended.
     """
 
@@ -274,6 +274,11 @@ class Journal:
                     for number, one in intents
                 ],
             )
+
+    def lose(self, numbers: Iterable[int], *, now: float) -> None:
+        """Note when answers were lost: a row may have left long after it was intended."""
+        with self._transaction():
+            self._db.executemany("UPDATE rows SET intended_at = ? WHERE number = ?", [(now, one) for one in numbers])
 
     def withdraw(self, numbers: Iterable[int]) -> None:
         """Make rows pending again whose request certainly did nothing."""

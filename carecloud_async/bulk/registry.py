@@ -92,6 +92,7 @@ class WriteRegistry:
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
             self._database.execute("DELETE FROM claims WHERE is_done AND claimed_at < ?", (self._clock.time() - _KEPT,))
+            self._notice_dead_runs()
         except (OSError, sqlite3.Error) as error:
             self.__exit__()
             raise BulkWriteError(
@@ -102,10 +103,13 @@ class WriteRegistry:
 
     def __exit__(self, *_: object) -> None:
         database, self._database = self._database, None
-        if database is not None:
-            database.close()
-        self._lock.release()
-        self._owner_file(self._owner).unlink(missing_ok=True)
+        try:
+            if database is not None:
+                with contextlib.closing(database), contextlib.suppress(sqlite3.Error):
+                    self._end_claims(database, self._owner)
+        finally:
+            self._lock.release()
+            self._owner_file(self._owner).unlink(missing_ok=True)
 
     def claim(self, keys: Sequence[str], *, looked_at: float) -> Claims:
         """Claim keys that are about to be created.
@@ -118,6 +122,7 @@ class WriteRegistry:
         taken, look_again, busy = set(), set(), set()
         database, now = self._db, self._clock.time()
         alive: dict[str, bool] = {self._owner: True}
+        buried: list[str] = []
         database.execute("BEGIN IMMEDIATE")
         try:
             for key in keys:
@@ -130,6 +135,10 @@ class WriteRegistry:
                     if not is_done:
                         if owner not in alive:
                             alive[owner] = self._is_alive(owner)
+                            if not alive[owner] and self._owner_file(owner).exists():
+                                self._end_claims(database, owner)
+                                buried.append(owner)
+                                at = now
                         if alive[owner] or now < at + self._settle:
                             busy.add(key)
                             continue
@@ -141,6 +150,8 @@ class WriteRegistry:
             database.execute("ROLLBACK")
             raise
         database.execute("COMMIT")
+        for owner in buried:
+            self._owner_file(owner).unlink(missing_ok=True)
         return Claims(taken=frozenset(taken), look_again=frozenset(look_again), busy=frozenset(busy))
 
     def release(self, keys: Iterable[str], *, written: bool) -> None:
@@ -150,11 +161,11 @@ class WriteRegistry:
             keys: the keys.
             written: whether a record may have been made: other runs then look it up before they create it.
         """
-        rows = [(self._digest(key),) for key in keys]
+        rows = [(self._digest(key), self._owner) for key in keys]
         statement = (
-            f"UPDATE claims SET is_done = 1, claimed_at = {self._clock.time()!r} WHERE key = ?"  # noqa: S608  (a number)
+            f"UPDATE claims SET is_done = 1, claimed_at = {self._clock.time()!r} WHERE key = ? AND owner = ?"  # noqa: S608  (a number)
             if written
-            else "DELETE FROM claims WHERE key = ?"
+            else "DELETE FROM claims WHERE key = ? AND owner = ?"
         )
         self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany(statement, rows)
@@ -181,5 +192,18 @@ class WriteRegistry:
         except filelock.Timeout:
             return True
         lock.release()
-        path.unlink(missing_ok=True)
         return False
+
+    def _notice_dead_runs(self) -> None:
+        """Let the settle time of runs that were killed begin now: their last request left before."""
+        for path in self._folder.glob("run-*.lock"):
+            owner = path.name.removeprefix("run-").removesuffix(".lock")
+            if owner != self._owner and not self._is_alive(owner):
+                self._end_claims(self._db, owner)
+                path.unlink(missing_ok=True)
+
+    def _end_claims(self, database: sqlite3.Connection, owner: str) -> None:
+        """Note that a run has ended by now. A request may have left long after its key was claimed."""
+        database.execute(
+            "UPDATE claims SET claimed_at = ? WHERE owner = ? AND NOT is_done", (self._clock.time(), owner)
+        )

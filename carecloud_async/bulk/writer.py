@@ -221,7 +221,6 @@ class BulkWriter:
 
     async def _send(self, row: _Waiting, plan: Plan, *, tries: int) -> RowResult | None:
         """Send a row and settle it; `None` if it certainly did not happen and is to be sent again."""
-        sent_at = self._target.clock.time()
         async with self._slots:
             if plan.kind == "batch":
                 sent: dict[int, RowResult | None] = {}
@@ -230,13 +229,13 @@ class BulkWriter:
             else:
                 result = await self._sender.send(plan)
         if result is None:
-            result = await self._settle(row, plan, sent_at=sent_at, tries=tries)
+            result = await self._settle(row, plan, lost_at=self._target.clock.time(), tries=tries)
         if plan.base is None and row.key is not None and result is not None:
             written = result.outcome in {Outcome.CREATED, Outcome.UNKNOWN}
             await self._db(partial(self._registry.release, [row.key], written=written))
         return result
 
-    async def _settle(self, row: _Waiting, plan: Plan, *, sent_at: float, tries: int) -> RowResult | None:
+    async def _settle(self, row: _Waiting, plan: Plan, *, lost_at: float, tries: int) -> RowResult | None:
         if row.key is None:
             return RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
         intent = intent_of(plan)
@@ -244,7 +243,7 @@ class BulkWriter:
         while True:
             now = self._target.clock.time()
             found = (await self._find([row])).get(row.key, ())
-            is_settled = now >= sent_at + self._target.settle_seconds
+            is_settled = now >= lost_at + self._target.settle_seconds
             verdict = judge_doubt(row.checked, intent, found, target=self._target, is_settled=is_settled, tries=tries)
             if verdict.result is not None or verdict.send_again:
                 return verdict.result

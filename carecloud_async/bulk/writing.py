@@ -70,6 +70,7 @@ class RunWriter:
         self._slots = anyio.Semaphore(self._width)
         self._database = anyio.Lock()
         self._list_read_at: float | None = None
+        self._began = target.clock.time()
         self._finder = (
             None if key is None else Finder(target, key, width=self._width, on_request=figures.count_requests)
         )
@@ -235,6 +236,10 @@ class RunWriter:
         if self._key is None:
             lost = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
             results += [(number, lost) for number, one in outcomes.items() if one is None]
+        else:
+            in_doubt = [number for number, one in outcomes.items() if one is None]
+            if in_doubt:
+                await self._db(partial(self._journal.lose, in_doubt, now=self._target.clock.time()))
         done = dict(results)
         await self._finish(results, [row for row, _ in plans])
         new = {row.key: done.get(row.number) for row, plan in plans if plan.base is None and row.key is not None}
@@ -264,7 +269,8 @@ class RunWriter:
                     row.intent,
                     found.get(row.key or "", ()),
                     target=self._target,
-                    is_settled=now >= row.intended_at + self._target.settle_seconds,
+                    # A killed run may have sent a row long after it was intended, but not after this run began.
+                    is_settled=now >= max(row.intended_at, self._began) + self._target.settle_seconds,
                     tries=row.tries,
                 )
                 if verdict.result is not None:

@@ -1,0 +1,75 @@
+"""Writes that come late: the settle time begins when the request was lost, not when it was intended."""
+
+import pytest
+from bulk_tools import SOURCE, connect, counts, emails, people
+
+from carecloud_async import CustomerInput, OutcomeUnknownError
+from carecloud_async.bulk.registry import WriteRegistry, registry_folder
+from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
+from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def sandbox(clock):
+    return Sandbox(customers=10, seed=1, clock=clock.time)
+
+
+async def test_a_row_that_was_sent_long_after_it_was_intended(sandbox, clock):
+    """A row that waited for others is looked up until the settle time after its answer was lost, and made once."""
+    async with connect(sandbox, clock=clock) as client:
+        sandbox.faults.add("POST /customers", status=429, retry_after=10, times=10)
+        sandbox.faults.add("POST /customers", status=504, late=20.0, after=11)
+        with client.record_calls() as calls:
+            report = await client.customers.bulk_write(people(4), match="email", defaults=SOURCE, concurrency=1)
+        assert counts(report) == {"created": 4}
+        # One login, five calls that met the 429, and each row once.
+        assert len([call for call in calls if call.method == "POST"]) == 1 + 5 + 4
+        clock.advance(100)
+        found = await emails(client)
+    assert [found[row["email"]] for row in people(4)] == [1] * 4
+
+
+async def test_a_row_of_a_writer_that_waited(sandbox, clock):
+    """A row of a writer that was repeated before its answer was lost is made once."""
+    async with connect(sandbox, clock=clock) as client:
+        sandbox.faults.add("POST /customers", status=429, retry_after=10, times=10)
+        sandbox.faults.add("POST /customers", status=504, late=20.0, after=10)
+        with client.record_calls() as calls:
+            async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
+                assert (await writer.write(people(1)[0])).outcome == "created"
+        assert len([call for call in calls if call.method == "POST"]) == 1 + 5 + 1
+        clock.advance(100)
+        assert (await emails(client))["new0@example.com"] == 1
+
+
+async def test_a_key_that_a_killed_run_claimed_long_before_it_was_killed(sandbox, clock):
+    """The settle time of a killed run's keys begins when its end is noticed: its last request left before."""
+    async with connect(sandbox, clock=clock) as client:
+        registry = WriteRegistry(
+            registry_folder(), scope=f"{client.project.origin} customers email", clock=clock, settle_seconds=35.0
+        )
+        registry.__enter__()
+        registry.claim(["new0@example.com"], looked_at=clock.time())
+        registry._lock.release()
+        clock.advance(300)
+        sandbox.faults.add("POST /customers", status=504, late=20.0)
+        with pytest.raises(OutcomeUnknownError):
+            await client.customers.create(
+                CustomerInput(
+                    personal_information=PersonalInformationInput(email="new0@example.com", language_id="en")
+                ),
+                customer_source=CustomerSourceInput(**SOURCE),
+            )
+        report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
+        assert counts(report) == {"created": 2, "updated": 1}
+        clock.advance(100)
+        assert (await emails(client))["new0@example.com"] == 1
+        registry.__exit__()
