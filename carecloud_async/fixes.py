@@ -16,10 +16,14 @@ _PYTHON: Final = {
     "allow_http": "allow_http=True",
     "allow_shrink": "allow_shrink=True",
     "auth": "auth=",
+    "columns": "columns=",
     "credentials": "the credentials",
+    "ignore_columns": "ignore_columns=",
+    "journal": "journal=",
     "no_resume": "with resume=False",
     "overwrite": "overwrite=True",
     "proxy": "proxy=",
+    "results": "results=",
     "resume": "resume=True",
     "verify": "verify=",
 }
@@ -49,7 +53,10 @@ class Fix:
 
 
 ADDRESS = Fix("check {project_url} and the network")
+ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
 CREDENTIALS = Fix("check {credentials}, {external_application_id} and {project_url}")
+COLUMNS = Fix("name its field in {columns}, or the column in {ignore_columns}")
+GO_ON = Fix("go on with {resume}, or remove the file to begin again")
 IDS = Fix("check the ids")
 INTERFACE = Fix("ask the administrator for an application that may use this interface")
 PROXY = Fix("check {proxy} or HTTPS_PROXY")

@@ -11,6 +11,7 @@ from attrs import frozen
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, field_paths
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async.fixes import COLUMNS
 from carecloud_async.models.base import Input
 from carecloud_async.models.read_only import read_only_paths
 from carecloud_async.runtime.suggestions import did_you_mean
@@ -104,8 +105,8 @@ class Columns:
             return Place(path=self._renamed.get(column, column), role="opaque")
         if place is None:
             raise UnknownColumnError(
-                f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}. Name its field in columns=, "
-                "or the column in ignore_columns="
+                f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}",
+                fix=COLUMNS,
             )
         return place
 

@@ -80,6 +80,8 @@ def _judge_update(
         return Verdict(result=result)
     if msgspec.json.decode(found[0]) == msgspec.json.decode(intent.base or b"null"):
         return Verdict(send_again=True)
+    if not is_settled:
+        return Verdict()
     reason = "the answer was lost, and the record is now neither what it was nor what the row says"
     return Verdict(result=RowResult(outcome=Outcome.CONFLICT, record_id=intent.record_id, reasons=(reason,)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from carecloud_async.errors import CareCloudError, ConfigurationError
+from carecloud_async.fixes import Fix
 
 if TYPE_CHECKING:
     from carecloud_async.bulk.report import BulkWriteReport
@@ -16,11 +17,12 @@ class BulkWriteError(CareCloudError):
     """A bulk write cannot start or go on; what was done is kept, and `resume=True` goes on.
 
     Attributes:
+        fix: the step that mends it, as data.
         report: the outcomes so far; `None` if nothing had begun.
     """
 
-    def __init__(self, message: str, *, report: BulkWriteReport | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, report: BulkWriteReport | None = None, fix: Fix | None = None) -> None:
+        super().__init__(message, fix=fix)
         self.report = report
 
 

@@ -7,7 +7,6 @@ transaction serves many rows. The file is private: it holds the rows.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -22,6 +21,8 @@ from attrs import field, frozen
 from carecloud_async.bulk.check import CheckedRow
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.packing import pack, unpack
+from carecloud_async.fixes import GO_ON, RESUME
 from carecloud_async.runtime.durable_files import PRIVATE
 
 __all__ = ["Intent", "Journal", "StoredRow"]
@@ -131,6 +132,9 @@ class Journal:
             raise BulkWriteError(f"{self.path}: another bulk write of the same source is running") from None
         try:
             return self._open(binding, resume=resume)
+        except sqlite3.OperationalError as error:
+            self.close()
+            raise BulkWriteError(f"{self.path}: {error}: nothing is lost", fix=RESUME) from None
         except sqlite3.DatabaseError as error:
             self.close()
             raise BulkWriteError(
@@ -151,15 +155,12 @@ class Journal:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
         before = {name[5:]: value for name, value in self._all_meta().items() if name.startswith("bind:")}
-        if not before or (self.meta("loaded") is None and not resume):
+        if not before or self.meta("loaded") is None:  # nothing was sent before all rows were loaded
             self._begin(binding)
             return False
         if not resume:
             if self._count("state <> 0 AND outcome IS NOT 'refused'"):
-                raise BulkWriteError(
-                    f"{self.path}: an earlier run was not finished: pass resume=True to go on, or remove the file to "
-                    "begin again"
-                )
+                raise BulkWriteError(f"{self.path}: an earlier run was not finished", fix=GO_ON)
             self._begin(binding)
             return False
         differs = sorted(name for name in {*before, *binding} if before.get(name) != binding.get(name))
@@ -245,7 +246,7 @@ class Journal:
                 else:
                     self._db.execute(
                         "INSERT INTO rows (number, source, key, row, state) VALUES (?, ?, ?, ?, ?)",
-                        (number, kept, key, _pack(checked), _LOADED),
+                        (number, kept, key, pack(checked), _LOADED),
                     )
         return refused
 
@@ -255,9 +256,9 @@ class Journal:
         """Return the next rows that wait to be written."""
         return self._rows("state = 0 AND number > ? ORDER BY number LIMIT ?", (after, limit))
 
-    def doubtful(self, limit: int) -> list[StoredRow]:
-        """Return the rows that were intended and have no outcome, those intended first first."""
-        return self._rows("state = 1 ORDER BY intended_at, number LIMIT ?", (limit,))
+    def doubtful(self, limit: int, *, after: int = 0) -> list[StoredRow]:
+        """Return the next rows that were intended and have no outcome."""
+        return self._rows("state = 1 AND number > ? ORDER BY number LIMIT ?", (after, limit))
 
     def keyless_doubts(self) -> list[int]:
         """Return the numbers of the intended rows without a key."""
@@ -281,9 +282,18 @@ class Journal:
             self._db.executemany("UPDATE rows SET intended_at = ? WHERE number = ?", [(now, one) for one in numbers])
 
     def withdraw(self, numbers: Iterable[int]) -> None:
-        """Make rows pending again whose request certainly did nothing."""
+        """Make rows pending again whose request certainly did nothing, though it was sent."""
         with self._transaction():
             self._db.executemany("UPDATE rows SET state = 0 WHERE number = ?", [(number,) for number in numbers])
+
+    def take_back(self, numbers: Iterable[int]) -> None:
+        """Make rows pending again whose request never did anything: those never sent before are as if not intended."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE rows SET state = 0, tries = tries - 1, intent = iif(tries > 1, intent, NULL), "
+                "base = iif(tries > 1, base, NULL), found = 0 WHERE number = ?",
+                [(number,) for number in numbers],
+            )
 
     def finish(self, results: Iterable[tuple[int, RowResult]]) -> None:
         """Note outcomes, durably."""
@@ -309,14 +319,14 @@ class Journal:
         """Note the records that the reading of the whole list brought, by their keys."""
         with self._transaction():
             self._db.executemany(
-                "UPDATE rows SET base = ?, found = found + 1 WHERE key = ? AND state = 0",
+                "UPDATE rows SET base = ?, found = found + 1 WHERE key = ? AND state = 0 AND intent IS NULL",
                 [(record, key) for key, record in records],
             )
 
     def forget_found(self) -> None:
         """Drop what an earlier reading of the whole list brought."""
         with self._transaction():
-            self._db.execute("UPDATE rows SET base = NULL, found = 0 WHERE state = 0")
+            self._db.execute("UPDATE rows SET base = NULL, found = 0 WHERE state = 0 AND intent IS NULL")
 
     # counting and results
 
@@ -361,7 +371,7 @@ class Journal:
                 StoredRow(
                     number=number,
                     key=key,
-                    checked=_unpack(packed),
+                    checked=unpack(packed),
                     base=base,
                     found=found,
                     intent=None
@@ -391,35 +401,9 @@ class _Transaction:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._database.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-def digest(value: object) -> str:
-    """Return a digest of something that a journal is bound to."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
-
-
-def _pack(row: CheckedRow) -> bytes:
-    values = {
-        "key": row.key,
-        "changes": row.changes,
-        "beside": row.beside,
-        "faults": row.faults,
-        "opaque": row.opaque,
-        "parts": row.parts,
-        "last_change": row.last_change,
-    }
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-
-
-def _unpack(packed: bytes) -> CheckedRow:
-    values = json.loads(packed.decode("utf-8", "surrogatepass"))
-    return CheckedRow(
-        key=None if values["key"] is None else tuple(values["key"]),
-        changes=values["changes"],
-        beside=values["beside"],
-        faults=values["faults"],
-        opaque=values["opaque"],
-        parts=values["parts"],
-        last_change=values["last_change"],
-    )
+        try:
+            if kind is None:
+                self._database.execute("COMMIT")
+        finally:
+            if self._database.in_transaction:  # SQLite itself rolls back after some errors
+                self._database.execute("ROLLBACK")

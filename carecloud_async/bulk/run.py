@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -17,8 +18,9 @@ from carecloud_async.bulk.counting import RunFigures
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.finding import key_text
-from carecloud_async.bulk.journal import Journal, digest
+from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.packing import digest
 from carecloud_async.bulk.place import Place, find_place
 from carecloud_async.bulk.registry import WriteRegistry, registry_folder
 from carecloud_async.bulk.report import BulkWriteReport
@@ -26,6 +28,7 @@ from carecloud_async.bulk.results import write_results
 from carecloud_async.bulk.sources.open import open_source
 from carecloud_async.bulk.sources.source import RowSource, to_json
 from carecloud_async.bulk.writing import RunWriter
+from carecloud_async.fixes import RESUME
 from carecloud_async.runtime.suggestions import did_you_mean
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
@@ -74,10 +77,15 @@ async def run(target: BulkTarget, source: Any, options: BulkWriteOptions) -> Bul
         except OSError as error:
             if error.errno is None:
                 raise
+            report = figures.report(resumed=False, dry_run=options.dry_run)
             raise BulkWriteError(
-                f"{place.journal.parent}: {error.strerror}: nothing is lost; make room and go on with resume=True",
-                report=figures.report(resumed=False, dry_run=options.dry_run),
+                f"{place.journal.parent}: {error.strerror}: nothing is lost", report=report, fix=RESUME
             ) from error
+        except sqlite3.OperationalError as error:
+            report = figures.report(resumed=False, dry_run=options.dry_run)
+            raise BulkWriteError(
+                f"{place.journal.parent}: {error}: nothing is lost", report=report, fix=RESUME
+            ) from None
     finally:
         await run_in_thread_regardless(partial(_close, opened, journal, place))
 

@@ -36,6 +36,9 @@ _TOGETHER: Final = 450
 #: Seconds between two looks at a key that another run is writing, or at a row whose answer was lost: from, to.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
+_CLOSED: Final = "the bulk writer was closed before this row was written: write it again"
+_STOPPED: Final = "the bulk writer was stopped while this row was being written: a row with a key can be written again"
+
 
 @define(eq=False)
 class _Waiting:
@@ -81,6 +84,7 @@ class BulkWriter:
         )
         self._database = anyio.Lock()
         self._waiting: list[_Waiting] = []
+        self._begun: set[_Waiting] = set()
         self._busy: set[str] = set()
         self._changed = anyio.Event()
         self._closing = False
@@ -162,6 +166,7 @@ class BulkWriter:
         for row in self._waiting:
             if len(group) < _TOGETHER and (row.key is None or row.key not in self._busy):
                 group.append(row)
+                self._begun.add(row)
                 if row.key is not None:
                     self._busy.add(row.key)
             else:
@@ -261,6 +266,7 @@ class BulkWriter:
 
     def _end(self, row: _Waiting, *, result: RowResult | None = None, error: BaseException | None = None) -> None:
         row.result, row.error = result, error
+        self._begun.discard(row)
         if row.key is not None:
             self._busy.discard(row.key)
         row.done.set()
@@ -269,4 +275,6 @@ class BulkWriter:
     def _fail_waiting(self) -> None:
         rows, self._waiting = self._waiting, []
         for row in rows:
-            self._end(row, error=BulkWriteError("the bulk writer was closed before this row was written"))
+            self._end(row, error=BulkWriteError(_CLOSED))
+        for row in [*self._begun]:
+            self._end(row, error=BulkWriteError(_STOPPED))

@@ -24,6 +24,7 @@ from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.bulk.sources.source import BATCH
 from carecloud_async.errors import CareCloudError
+from carecloud_async.fixes import ALLOW_REFUSED
 from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["RunWriter"]
@@ -71,6 +72,7 @@ class RunWriter:
         self._database = anyio.Lock()
         self._list_read_at: float | None = None
         self._began = target.clock.time()
+        self._stops = False
         self._finder = (
             None if key is None else Finder(target, key, width=self._width, on_request=figures.count_requests)
         )
@@ -109,15 +111,19 @@ class RunWriter:
 
         async def work() -> None:
             nonlocal last
-            while True:
+            while not self._stops:
                 async with turn:
                     rows = await self._db(partial(self._journal.pending, size, after=last))
                     if not rows:
                         return
                     last = rows[-1].number
-                await self._write_chunk(rows)
-                self._check_refused()
-                await self._figures.tell()
+                try:
+                    await self._write_chunk(rows)
+                    self._check_refused()
+                    await self._figures.tell()
+                except BaseException:
+                    self._stops = True
+                    raise
 
         # A kill leaves every intended row without a key unknown: as few as can be are intended at a time.
         chunks = 1 if self._key is None else CHUNKS
@@ -136,8 +142,14 @@ class RunWriter:
             looked_at = self._target.clock.time()
             found = await self._find(rows)
         else:
-            found = {row.key: _from_list(row) for row in rows if row.key is not None}
+            found = {row.key: _from_list(row) for row in rows if row.key is not None and row.intent is None}
         results, plans = await self._decide(rows, found)
+        if self._list_read_at is not None and plans and not self._options.dry_run:
+            # The list is older than what tills and other programs wrote since: it tells what needs no write.
+            looked_at = self._target.clock.time()
+            written = [row for row, _ in plans]
+            more, plans = await self._decide(written, await self._find(written))
+            results += more
         if self._options.dry_run:
             await self._finish([*results, *((row.number, _would_be(plan)) for row, plan in plans)], ())
             return
@@ -227,9 +239,11 @@ class RunWriter:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._note(plans, outcomes)
-                unsent = [row.number for row, _ in plans if row.number not in outcomes.keys() | under_way]
+                touched = outcomes.keys() | under_way
+                unsent = [(row.number, row.key) for row, _ in plans if row.number not in touched]
                 if unsent:
-                    await self._db(partial(self._journal.withdraw, unsent))
+                    await self._db(partial(self._journal.take_back, [number for number, _ in unsent]))
+                    await self._release({key for _, key in unsent if key is not None}, written=False)
 
     async def _note(self, plans: Sequence[tuple[StoredRow, Plan]], outcomes: Mapping[int, RowResult | None]) -> None:
         results = [(number, one) for number, one in outcomes.items() if one is not None]
@@ -255,9 +269,9 @@ class RunWriter:
         left = 0
         if self._finder is None:
             return left
-        rows = await self._db(partial(self._journal.doubtful, 100_000))
-        for begin in range(0, len(rows), CHUNK):
-            chunk = rows[begin : begin + CHUNK]
+        last = 0
+        while chunk := await self._db(partial(self._journal.doubtful, CHUNK, after=last)):
+            last = chunk[-1].number
             now = self._target.clock.time()
             found = await self._find(chunk)
             results: list[tuple[int, RowResult]] = []
@@ -335,9 +349,9 @@ class RunWriter:
         figures = self._figures
         if self._options.too_many(figures.refused, max(figures.done, 1)):
             raise BulkWriteError(
-                f"{figures.refused:,} of {figures.done:,} rows were refused, more than max_refused allows: nothing "
-                "more was sent. Correct the rows, or pass resume=True with a higher max_refused",
+                f"{figures.refused:,} of {figures.done:,} rows were refused, more than allowed, and no more were sent",
                 report=figures.report(resumed=False, dry_run=self._options.dry_run),
+                fix=ALLOW_REFUSED,
             )
 
 

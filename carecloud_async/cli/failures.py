@@ -19,14 +19,19 @@ _OPTIONS = {
     "allow_shrink": "--allow-shrink",
     "auth": "--login and CARECLOUD_PASSWORD",
     "changed_since": "--changed-since",
+    "columns": "--column",
     "count": "--count",
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
+    "ignore_columns": "--ignore-column",
+    "journal": "--journal",
+    "max_refused": "--max-refused",
     "no_resume": "without --resume",
     "overwrite": "--overwrite",
     "project_url": "--project-url (CARECLOUD_PROJECT_URL)",
     "proxy": "HTTPS_PROXY",
     "requests_per_second": "--rate",
+    "results": "--results",
     "resume": "--resume",
     "sort_field": "--sort-field",
     "verify": "SSL_CERT_FILE",
@@ -68,7 +73,10 @@ class MissingRecordError(CareCloudError):
 def explain(error: BaseException) -> tuple[str, int]:
     """Return the line to print for an error, and the exit code."""
     if isinstance(error, StoppedExportError | StoppedImportError):
-        line, code = explain(error.__cause__ or error)
+        cause = error.__cause__ or error
+        line, code = explain(cause)
+        if isinstance(cause, CareCloudError) and cause.fix is not None and "resume" in cause.fix.settings:
+            return line, code
         return f"{line}; the same command with --resume goes on", code
     code = WRONG_USAGE if isinstance(error, UsageError | ConfigurationError) else FAILED
     return f"{_plain(error)}{_fix(error)}", code

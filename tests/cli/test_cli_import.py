@@ -76,6 +76,11 @@ def test_a_run_that_fails_goes_on_with_resume(carecloud, project, tmp_path):
     assert done.code == 1
     assert "--resume goes on" in done.err
     project.faults.remove(fault)
+    done = carecloud(*arguments)
+    assert done.code == 1
+    assert "was not finished: go on with --resume, or remove" in done.err
+    assert "resume=True" not in done.err
+    assert done.err.count("--resume") == 1
     done = carecloud(*arguments, "--resume")
     assert done.code == 0, done.err
     assert "9 created" in done.err

@@ -1,0 +1,97 @@
+"""Runs that an error, a cancellation or a full disk stops: what they leave, and how the next one goes on."""
+
+import resource
+
+import anyio
+import pytest
+from bulk_tools import SOURCE, connect, counts, people
+
+from carecloud_async import CareCloudError
+from carecloud_async.bulk import BulkWriteError
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_row_that_was_never_sent_takes_no_credit(sandbox, tmp_path):
+    """A row that an error kept from being sent, and whose record another program makes, is updated by the next run."""
+    source = tmp_path / "c.jsonl"
+    source.write_text(
+        "".join(f'{{"email":"k{one}@example.com","language_id":"en","last_name":"X"}}\n' for one in range(6))
+    )
+    async with connect(sandbox) as client:
+        fault = sandbox.faults.add("POST /customers", status=403, times=None)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
+        sandbox.faults.remove(fault)
+        others = [{"email": f"k{one}@example.com", "language_id": "en", "last_name": "Y"} for one in range(6)]
+        # Nothing was sent: the keys are free at once, for a run of other rows too.
+        before = len(clock_of(client).sleeps)
+        assert counts(await client.customers.bulk_write(others, match="email", defaults=SOURCE)) == {"created": 6}
+        assert len(clock_of(client).sleeps) == before
+        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
+        assert counts(report) == {"updated": 6}
+        records = [one async for one in client.customers.list(count=500)]
+    names = [one.personal_information.last_name for one in records if (one.personal_information.email or "")[:1] == "k"]
+    assert names.count("X") >= 6
+
+
+def clock_of(client):
+    """The clock of a client."""
+    return client.customers._caller.context.clock
+
+
+async def test_an_error_stops_the_other_chunks(sandbox):
+    """After an error that ends a run no further chunk begins."""
+    rows = people(3000)
+    async with connect(sandbox) as client:
+        sandbox.faults.add("POST /customers", status=403, after=100)
+        with client.record_calls() as calls, pytest.raises(CareCloudError):
+            await client.customers.bulk_write(rows, match="email", defaults=SOURCE, concurrency=4)
+    assert len([call for call in calls if call.method == "POST"]) <= 3 * 450 + 2
+
+
+async def test_rows_of_a_writer_that_is_left_by_an_error_are_not_left_waiting(sandbox):
+    """Rows that other tasks gave to a writer raise when its block ends with an error."""
+    failed = []
+    async with connect(sandbox) as client:
+        sandbox.faults.add("POST /customers", delay=3600.0, times=None)
+
+        async def write(writer, row):
+            with pytest.raises(BulkWriteError, match="was stopped"):
+                await writer.write(row)
+            failed.append(row)
+
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks:
+                with pytest.raises(ZeroDivisionError):
+                    async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
+                        for row in people(5):
+                            tasks.start_soon(write, writer, row)
+                        await anyio.sleep(0.3)
+                        raise ZeroDivisionError
+    assert len(failed) == 5
+
+
+async def test_a_full_disk_stops_a_run_and_the_next_one_goes_on(sandbox, tmp_path):
+    """When the journal cannot grow the error says how to go on, and every row is made once in the end."""
+    source = tmp_path / "c.jsonl"
+    rows = people(400, first_name="N" * 60)
+    source.write_text("".join(f'{{"email":"{row["email"]}","language_id":"en"}}\n' for row in rows))
+    results = tmp_path / "r.csv"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with connect(sandbox) as client:
+        await client.login()
+        for size in (20_000, 60_000, 150_000):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+            try:
+                with pytest.raises(BulkWriteError, match="resume=True"):
+                    await client.customers.bulk_write(
+                        source, match="email", defaults=SOURCE, results=results, resume=True
+                    )
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert not results.exists()
+        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
+        assert counts(report) == {"created": 400}
+        total = await client.customers.list().total()
+    assert total == 460
