@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 from attrs import field, frozen
 
@@ -15,6 +16,9 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.sources.source import SourceRow
 
 __all__ = ["CheckedRow", "RowChecker"]
+
+#: Bytes of a key in a URL; servers take lines of 8 kB by default.
+_LONGEST_KEY: Final = 4000
 
 
 @frozen(kw_only=True)
@@ -83,6 +87,8 @@ class RowChecker:
             normal = self._key.normal
             missing = [path for path in self._key.paths if not normal(_text(found.given.get(path)))]
             reasons = tuple(f"{path}: the row has no key" for path in missing)
+        elif key is not None and len(quote("".join(key), errors="replace")) > _LONGEST_KEY:
+            key, reasons = None, (f"{self._key_name}: the key is too long to be looked up",)
         return CheckedRow(
             key=key,
             changes=found.changes,
@@ -124,6 +130,10 @@ class RowChecker:
             found.faults[place.path] = str(error)
             made = _as_json(value)
         found.put(place, made)
+
+    @property
+    def _key_name(self) -> str:
+        return "" if self._key is None else self._key.paths[-1]
 
     def _key_of(self, found: _Found) -> tuple[str, ...] | None:
         if self._key is None:

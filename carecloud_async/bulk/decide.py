@@ -83,6 +83,8 @@ def _change(
             outcome=Outcome.CONFLICT, record_id=record_id, reasons=(f"{_name(key)}: a record has this key already",)
         )
     changes = dict(row.changes)
+    for path in key.paths if key is not None else ():
+        _drop_key(changes, base, path, key)
     faults = [f"{path}: {reason}" for path, reason in row.faults.items() if not _drop_equal(changes, base, path)]
     faults += [f"{path}: {_UNKNOWN}" for path, value in row.opaque.items() if not _holds(base, path, value)]
     if faults:
@@ -147,6 +149,23 @@ def _drop_equal(changes: dict[str, Any], base: Mapping[str, Any], path: str) -> 
         return False
     del within[name]
     return True
+
+
+def _drop_key(changes: dict[str, Any], base: Mapping[str, Any], path: str, key: Key) -> None:
+    """Drop a part of the key that the record spells in another way, such as an e-mail address in lower case."""
+    *objects, name = path.split(".")
+    within: Any = changes
+    record: Any = base
+    for part in objects:
+        inner = within.get(part)
+        if not isinstance(inner, Mapping):
+            return
+        within[part] = within = dict(inner)
+        record = record.get(part) if isinstance(record, Mapping) else None
+    now = record.get(name) if isinstance(record, Mapping) else None
+    given = within.get(name)
+    if now is not None and given is not None and key.normal(str(now)) == key.normal(str(given)):
+        del within[name]
 
 
 def _holds(base: Any, path: str, value: Any) -> bool:

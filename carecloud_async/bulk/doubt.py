@@ -75,7 +75,7 @@ def _judge_update(
         if not is_settled:
             return Verdict()
         return Verdict(result=RowResult(outcome=Outcome.CONFLICT, record_id=intent.record_id, reasons=(gone,)))
-    if not target.merge(found[0], row.changes).changed:
+    if not {*target.merge(found[0], row.changes).changed} & {*intent.changed}:
         result = RowResult(outcome=Outcome.UPDATED, record_id=intent.record_id, changed_fields=intent.changed)
         return Verdict(result=result)
     if msgspec.json.decode(found[0]) == msgspec.json.decode(intent.base or b"null"):
