@@ -1,1 +1,1 @@
-"""Who calls, and with which token."""
+"""Identities and their tokens."""

@@ -63,7 +63,7 @@ class CustomerLogin(AuthProvider):
         """Return the action below `/tokens/{token_id}/actions/` and its body."""
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
-        """Log the customer in, on the device token at hand if the server still takes it."""
+        """Log the customer in, on the current device token if the server still accepts it."""
         if previous is not None:
             try:
                 return await self._log_in(send, previous)
@@ -89,7 +89,7 @@ class CustomerLogin(AuthProvider):
         return evolve(device_token, customer_id=customer_id)
 
     async def revoke(self, send: Send, token: Token) -> None:
-        """Log the customer out; the device token lives on (`POST /tokens/{token_id}/actions/logout`)."""
+        """Log the customer out; the device token stays valid (`POST /tokens/{token_id}/actions/logout`)."""
         await log_out(send, token)
 
 
@@ -121,7 +121,7 @@ class CustomerSession(CustomerLogin):
 
     @property
     def secret(self) -> str:
-        """The password: it proves the right to this customer's stored session."""
+        """The password, which is required to use this customer's stored session."""
         return self.password
 
     def login_request(self) -> tuple[str, dict[str, Any]]:
@@ -131,7 +131,7 @@ class CustomerSession(CustomerLogin):
 
     @staticmethod
     def resume(*, token_id: str, customer_id: str | None = None) -> ResumedSession:
-        """Resume an earlier login from the values that `login()` returned then."""
+        """Resume an earlier login from the values that its `login()` returned."""
         return ResumedSession(token_id=token_id, customer_id=customer_id)
 
 
@@ -151,7 +151,7 @@ class SocialNetworkSession(CustomerLogin):
 
     @property
     def identity_key(self) -> str:
-        """See `AuthProvider.identity_key`; the network's token tells customers apart by its digest."""
+        """See `AuthProvider.identity_key`; customers are distinguished by the digest of the network's token."""
         return digest("social", self.device.identity_key, self.social_network_id, self.social_network_token)
 
     def login_request(self) -> tuple[str, dict[str, Any]]:
@@ -181,7 +181,7 @@ class AuthenticationTokenSession(CustomerLogin):
 
     @property
     def identity_key(self) -> str:
-        """See `AuthProvider.identity_key`; the handed token tells customers apart by its digest."""
+        """See `AuthProvider.identity_key`; customers are distinguished by the digest of the given token."""
         return digest("auth-token", self.device.identity_key, self.token_request_id, self.token)
 
     def login_request(self) -> tuple[str, dict[str, Any]]:
@@ -220,10 +220,10 @@ class ResumedSession(AuthProvider):
         return digest("resumed", self.token_id, self.customer_id or "")
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
-        """Return the given token without a request; with `previous` (at `login()`) ask the server whose it is.
+        """Return the given token without a request; with `previous` (at `login()`) ask the server whose token it is.
 
         Raises:
-            SessionExpiredError: it is bound to no customer any more.
+            SessionExpiredError: it is no longer bound to a customer.
         """
         if previous is None:
             return Token(self.token_id, customer_id=self.customer_id)

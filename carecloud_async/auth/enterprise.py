@@ -55,7 +55,7 @@ class EnterpriseCredentials(_EnterpriseUser):
     Attributes:
         external_application_id: the id of the external application, from the CareCloud administrator.
         login: the user's login name.
-        password: the password, or a sync or async callable that returns it at each login: a rotated password is then
+        password: the password, or a sync or async callable that returns it for each login: a rotated password is then
             picked up without a restart.
     """
 
@@ -70,12 +70,12 @@ class EnterpriseCredentials(_EnterpriseUser):
 
     @property
     def secret(self) -> str | None:
-        """A password given as text: it proves the right to this user's token. One that is fetched changes by design."""
+        """A password given as text, required to use this user's stored token; `None` for a fetched password."""
         return static_secret(self.password)
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
         """Log the user in; see `AuthProvider.obtain`."""
-        del previous  # an enterprise login does not depend on the last one
+        del previous  # an enterprise login does not depend on the previous token
         return user_token(
             await send(
                 "POST",
@@ -99,7 +99,7 @@ class SsoCredentials(_EnterpriseUser):
 
     Attributes:
         external_application_id: the id of the external application.
-        subject: any name that tells this user from others of the application (not sent).
+        subject: any name that distinguishes this user from others of the application (not sent).
         sso_token: the single sign-on token, or a sync or async callable that fetches one for each login.
     """
 
@@ -109,7 +109,7 @@ class SsoCredentials(_EnterpriseUser):
 
     @property
     def identity_key(self) -> str:
-        """See `AuthProvider.identity_key`; a fixed token tells users apart by its digest, a callable by `subject`."""
+        """See `AuthProvider.identity_key`: the digest of a fixed token, or `subject` for a callable."""
         return digest("sso", self.external_application_id, self.subject, static_secret(self.sso_token) or "")
 
     async def obtain(self, send: Send, previous: Token | None) -> Token:
@@ -135,9 +135,9 @@ def user_token(data: dict[str, Any]) -> Token:
     """Read the response of a user's login.
 
     Raises:
-        ResponseError: there is no token in it.
+        ResponseError: it holds no token.
     """
-    from carecloud_async.models import User  # a model, which loads when there is one to read
+    from carecloud_async.models import User  # a model, imported when one is read
 
     value = data.get("bearer_token")
     if not isinstance(value, str) or not value:

@@ -1,1 +1,1 @@
-"""Listings: one list operation with its filters; they read pages, export, stream and count."""
+"""Listings: one list operation with its filters, to page through, export, stream and count."""

@@ -1,7 +1,7 @@
-"""Lists for code that is not async: an event loop in a thread of its own reads, a plain iterator yields the batches.
+"""Lists for synchronous code: an event loop in its own thread reads, and a plain iterator yields the batches.
 
-Pipelines (dlt, Spark's tasks) pull records. The caller's thread may have a loop of its own, as in a notebook; the one
-here is another, and has ended when the iterator is closed.
+Pipelines (dlt, Spark's tasks) pull records. The caller's thread may run a loop of its own, as in a notebook; this loop
+is separate, and ends when the iterator is closed.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class Spooled(Generic[Report]):
 def spool(
     open_listing: OpenListing, *, changed_since: str | None = None, concurrency: int = 8
 ) -> Iterator[Spooled[ExportReport]]:
-    """Read a whole list into a temporary file: exact in whatever order the server keeps it, and known to be so before
-    the first record is handed on.
+    """Read a whole list into a temporary file.
 
-    The file is readable by its owner alone, and gone when the block ends.
+    The list is exact in any order of the server, and this is certain before the first record is returned. The file is
+    readable by its owner alone, and removed when the block ends.
 
     Args:
         open_listing: opens the client and the list.
@@ -73,9 +73,9 @@ def spool(
         concurrency: how many pages are in flight.
 
     Raises:
-        ExportError: the list cannot be read so.
+        ExportError: the list cannot be read exactly.
         CareCloudError: the server cannot be read.
-    """  # noqa: D205  (the sentence is longer than a line)
+    """
     with tempfile.TemporaryDirectory(prefix="carecloud-") as folder:
         path = Path(folder, "records.parquet")
 
@@ -94,11 +94,11 @@ def spool_changes(open_listing: OpenListing, state: Path, *, concurrency: int = 
 
     Args:
         open_listing: opens the client and the list.
-        state: the state file, which moves when the file is whole; see `Listing.changes`.
+        state: the state file, which is updated when the file is complete; see `Listing.changes`.
         concurrency: how many pages are in flight.
 
     Raises:
-        ExportError: the list cannot be compared so.
+        ExportError: the list cannot be compared.
         CareCloudError: the server cannot be read.
     """
     from carecloud_async.changes.file import ChangesFileOptions, write_changes  # few programs compare
@@ -124,10 +124,10 @@ def stream(
 
     Args:
         open_batches: opens the client and the stream.
-        check: looks at the report when all batches were yielded; what it raises ends the iterator.
+        check: called with the report after the last batch; an exception it raises is passed on.
 
     Raises:
-        CareCloudError: what reading them raises.
+        CareCloudError: the server cannot be read.
     """
 
     async def following(batches: RecordBatches) -> pyarrow.RecordBatch | None:

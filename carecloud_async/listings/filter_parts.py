@@ -1,7 +1,7 @@
-"""Filters that are too long for one request, cut into parts that each fit one.
+"""Splits filters that are too long for one request into parts that each fit one.
 
-The values of a list-valued filter are alternatives: a record matches if it matches any of them. So the records of the
-whole filter are those of its parts, each taken once.
+The values of a list-valued filter are alternatives: a record matches if it matches any of them. The records of the
+whole filter are therefore the union of the records of its parts.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["FilterParts", "Params"]
 
 Params: TypeAlias = Mapping[str, Any]
 
-#: What paging and the order of an export add to a query at most.
+#: The longest parameters that paging and the order of an export add to a query.
 _PAGING = {"count": 10**6, "offset": 10**9, "sort_field": "x" * 50, "sort_direction": "DESC"}
 
 
 @frozen(kw_only=True, repr=False)
 class FilterParts:
-    """The filters of one listing, and how they can be cut.
+    """The filters of one listing, which may be split.
 
     Attributes:
         caller: makes the calls.
@@ -46,14 +46,14 @@ class FilterParts:
 
     @property
     def has_lists(self) -> bool:
-        """Whether a filter has several values, so that it could be cut."""
+        """Whether a filter has several values, so that it could be split."""
         return bool(self._lists(self.params))
 
     def parts(self) -> list[Params]:
-        """Return the filters in parts that each fit one request; mostly they do as they are.
+        """Return the filters in parts that each fit one request; usually one part is enough.
 
         Raises:
-            ConfigurationError: they do not fit and cannot be cut, since the list is sorted or does not begin at its
+            ConfigurationError: they do not fit and cannot be split, since the list is sorted or does not begin at its
                 start.
         """
         if not self.has_lists:
@@ -64,10 +64,10 @@ class FilterParts:
         return parts
 
     def require_one(self, what: str) -> None:
-        """Refuse to do with several parts what needs one list.
+        """Raise if the filters need several parts, for operations that need a single list.
 
         Args:
-            what: what needs it, such as `an export`.
+            what: the operation, such as `an export`.
 
         Raises:
             ConfigurationError: the filters do not fit one request; the message has the bounds and what to do.
@@ -77,7 +77,7 @@ class FilterParts:
             raise self._refused(what, parts)
 
     def halves(self, part: Params) -> tuple[Params, Params] | None:
-        """Return a part in halves, for a server that takes less; `None` where it cannot be cut."""
+        """Return the halves of a part, for a server that accepts less; `None` if it cannot be split."""
         return self._halved(part) if self._may_be_cut else None
 
     @property
@@ -102,7 +102,7 @@ class FilterParts:
         return {**params, longest: values[:middle]}, {**params, longest: values[middle:]}
 
     def _lists(self, params: Params) -> dict[str, list[Any]]:
-        """Return the filters that have several values, which are known to be alternatives, without repeated ones."""
+        """Return the filters with several alternative values, duplicates removed."""
         known = self.operation.lists
         found = {name: _different(params[name]) for name in params if name.removesuffix("[]") in known}
         return {name: values for name, values in found.items() if len(values) > 1}

@@ -1,4 +1,4 @@
-"""`ListReader`: the pages of one list, one after the other, as records or raw, and the length of the list."""
+"""`ListReader`: reads the pages of one list in turn, as records or raw, and the length of the list."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["ListReader"]
 T = TypeVar("T")
 P = TypeVar("P", bound=ReceivedPage[Any])
 
-#: How pages are read (decoded later, decoded at once, or raw): gets a page, and the identities of its records.
+#: A way to read pages (decoded later, decoded at once, or raw): returns the functions for a page and its identities.
 _Way: TypeAlias = Callable[[PageFetcher[T]], tuple[Fetch[P], IdentityKeys[P]]]
 
-#: The records of a page where they are only counted.
+#: The page size for records that are only counted.
 _COUNTED_PAGE = 1000
 
 
 @frozen(kw_only=True, repr=False)
 class ListReader(Generic[T]):
-    """Reads one list page by page, in parts where its filters are too long for one request.
+    """Reads one list page by page, in parts if its filters are too long for one request.
 
     Attributes:
         fetcher: gets a page.
@@ -50,7 +50,7 @@ class ListReader(Generic[T]):
 
     @property
     def filters(self) -> FilterParts:
-        """The filters, which may have to be cut."""
+        """The filters, which may have to be split."""
         fetcher = self.fetcher
         return FilterParts(
             caller=fetcher.caller,
@@ -61,7 +61,7 @@ class ListReader(Generic[T]):
         )
 
     def unread(self) -> ClosableIterator[ReceivedPage[T]]:
-        """Return the pages; their records are read as they are handed out."""
+        """Return the pages; their records are decoded when they are returned."""
         return self._pages(_unread)
 
     def read(self) -> ClosableIterator[Page[T]]:

@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 @frozen(kw_only=True, repr=False)
 class Listing(Generic[T]):
-    """A list operation with its filters; nothing is sent before it is iterated or asked.
+    """A list operation with its filters; no request is sent before it is iterated or a method is awaited.
 
     `async for record in listing` yields every record, one page in memory at a time.
     """
@@ -71,7 +71,7 @@ class Listing(Generic[T]):
         return Records(self._reader.raw())
 
     def fresh(self) -> Listing[T]:
-        """Return the same listing past the client's `ResponseCache`: each page is asked for, and later reads get it."""
+        """Return the same listing bypassing the client's `ResponseCache`: every page is requested, and cached again."""
         return evolve(self, caller=self._caller.fresh)
 
     async def page(self) -> Page[T]:
@@ -90,10 +90,10 @@ class Listing(Generic[T]):
     async def total(self) -> int:
         """Return how many records match, as the server counts them; one request.
 
-        Where the filters are too long for one, the records of their parts are read and counted: one may match several.
+        If the filters are too long for one, the records of all parts are read and counted, each record once.
 
         Raises:
-            ResponseError: the server does not say.
+            ResponseError: the server does not report it.
         """
         return await self._reader.total()
 
@@ -112,17 +112,17 @@ class Listing(Generic[T]):
         """Return the records with several pages in flight, in the server's order: `async with` it, then iterate.
 
         Args:
-            pages: the number of pages in flight at most; `"auto"` finds what is fastest, up to the client's
+            pages: the number of pages in flight at most; `"auto"` finds the fastest, up to the client's
                 `max_connections`. So is the size of the pages, unless the list was given a `count`.
 
         Raises:
-            ConfigurationError: `pages` is no such number, or the filters are too long for one request.
+            ConfigurationError: `pages` is not such a number, or the filters are too long for one request.
         """
-        from carecloud_async.paging.prefetch import Prefetch  # most programs never ask for it
+        from carecloud_async.paging.prefetch import Prefetch  # most programs never use it
 
         require_int_or_auto("pages", pages)
         self._reader.filters.require_one("prefetch()")
-        fetcher = self.fresh()._fetcher  # pages of different ages would not fit together
+        fetcher = self.fresh()._fetcher  # cached pages of different ages would not be consistent
         return Prefetch(
             fetcher.unread_measured,
             identity_keys=fetcher.keys,
@@ -135,7 +135,7 @@ class Listing(Generic[T]):
     def _plan(self, width: int | Auto) -> PagePlan:
         if width != AUTO and self._count != AUTO:
             return FixedPlan(width=width, count=self._count)
-        from carecloud_async.paging.auto_plan import AutoPlan  # most programs never ask for it
+        from carecloud_async.paging.auto_plan import AutoPlan  # most programs never use it
 
         context = self._caller.context
         return AutoPlan(
@@ -163,7 +163,7 @@ class Listing(Generic[T]):
         csv: CsvOptions | None = None,
         mode: int = 0o600,
     ) -> ExportReport:
-        """Write the whole list to a file: every record that stays is in it exactly once, whatever changes meanwhile.
+        """Write the whole list to a file: every record that stays in the list is in it exactly once.
 
         The guarantee, its limits and its cost: `carecloud_async.export`.
 
@@ -171,28 +171,28 @@ class Listing(Generic[T]):
             target: a path whose suffix names the format (`.jsonl`, `.csv`, `.parquet`; `.jsonl.gz`, `.csv.zst` …), or
                 an fsspec URL such as `s3://bucket/customers.parquet`. Anything but a regular file (a pipe, a device)
                 is written directly.
-            concurrency: how many pages are in flight; `"auto"` finds what is fastest, up to the client's
+            concurrency: how many pages are in flight; `"auto"` finds the fastest, up to the client's
                 `max_connections`. So is the size of the pages, unless the list was given a `count`.
-            resume: go on where an earlier run to the same target was stopped; without one, begin.
+            resume: continue an earlier run to the same target; if there is none, begin.
             overwrite: replace the target if it exists.
             changed_since: write only what changed at or after this time; naive means project-local.
             state: a file that keeps the mark of the last run whose guarantee holds (`report.exact`): the first run
-                exports everything, each later one what changed. In place of `changed_since`.
+                exports everything, each later one what changed. Replaces `changed_since`.
             fields: the fields to write, nested ones dotted (`personal_information.email`); all if left out.
             on_progress: called with a `Progress`, at most ten times a second; may be async.
-            format: the format where the target's name does not say it: `csv`, `jsonl.gz` …; `-` as target is standard
+            format: the format if the target's name does not show it: `csv`, `jsonl.gz` …; `-` as target is standard
                 output.
-            columns: `model` for Parquet files that fit together whatever the records hold, with unknown fields as JSON
-                text in the column `unknown_fields`; `found` for columns of all that was found, and only that.
+            columns: `model` for Parquet files that all have the model's columns, with unknown fields as JSON
+                text in the column `unknown_fields`; `found` for the columns of exactly the fields that were found.
             timestamps: `utc` for Parquet timestamps in UTC, converted from the project's zone; `project` for naive
                 ones, as the API sends them.
             csv: the dialect of CSV; `CsvOptions.excel()` for spreadsheets.
-            mode: the permissions of the finished file: it holds personal data, so nobody else can read it unless this
-                says so. While it is written, nobody else can in any case.
+            mode: the permissions of the finished file. It holds personal data, so by default only its owner can read
+                it. While it is written, only its owner can.
 
         Raises:
-            ExportError: it cannot start or go on; what was there is untouched, and what was fetched can be resumed.
-            CareCloudError: the server cannot be read; what was fetched can be resumed.
+            ExportError: it cannot start or continue; an existing file is untouched, and the export can be resumed.
+            CareCloudError: the server cannot be read; the export can be resumed.
         """
         from carecloud_async.export.formats.sinks import CsvOptions
         from carecloud_async.export.job import run  # few programs export
@@ -235,13 +235,13 @@ class Listing(Generic[T]):
         Args:
             concurrency: how many pages are in flight; `"auto"` as for `export`.
             changed_since: only what changed at or after this time; naive means project-local.
-            after: `batches.mark` of an earlier stream of the same list, to continue behind the batch it was taken at.
+            after: `batches.mark` of an earlier stream of the same list: continues after the batch it was taken at.
             fields: the fields to take, nested ones dotted; all if left out.
             timestamps: as for `export`.
             on_progress: as for `export`.
 
         Raises:
-            ExportError: the list cannot be streamed so, pyarrow is not installed, or `after` is of another stream.
+            ExportError: the list cannot be streamed, pyarrow is not installed, or `after` is of another stream.
         """
         from carecloud_async.export.batches import BatchOptions, RecordBatches  # few programs export
 
@@ -278,12 +278,12 @@ class Listing(Generic[T]):
             keep: `records` keeps the records too, so that `change.fields` names the fields that differ.
             compare_every: read only what changed by `last_change`, until this time has passed since the whole list was
                 compared last. Only a comparison of the whole list finds deletions.
-            allow_shrink: take it that more than half of the records are gone.
+            allow_shrink: accept that more than half of the records are gone.
             concurrency: as for `export`.
             on_progress: as for `export`.
 
         Raises:
-            ExportError: the list cannot be compared so; the state belongs to another list or identity, or is in use;
+            ExportError: the list cannot be compared; the state belongs to another list or identity, or is in use;
                 more than half of the records are gone.
             CareCloudError: the server cannot be read.
         """
@@ -300,7 +300,7 @@ class Listing(Generic[T]):
         return Changes(self.export_source(), state, options)
 
     def export_source(self) -> ExportSource:
-        """Return the list as exports and scans read it.
+        """Return the source that exports and scans read.
 
         Raises:
             ConfigurationError: the filters are too long for one request.
@@ -385,7 +385,7 @@ def listing(
     params: Mapping[str, Any] | None = None,
     json: Any = None,
 ) -> Listing[T]:
-    """Make a listing; what cannot work is refused here and not at its first page.
+    """Make a listing; invalid arguments are refused here, not at its first page.
 
     Args:
         caller: makes the calls.

@@ -1,1 +1,1 @@
-"""Pages, their records, prefetch, and how many pages are asked for at once."""
+"""Pages, their records, prefetch, and how many pages are requested at once."""

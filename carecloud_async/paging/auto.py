@@ -1,4 +1,4 @@
-"""`"auto"` in place of a number: the SDK finds how many pages are asked for at once, and how large they are."""
+"""`"auto"` instead of a number: the SDK finds how many pages to request at once, and how large they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Auto: TypeAlias = Literal["auto"]
 
 AUTO: Final[Auto] = "auto"
 
-#: The records of a page where nothing is measured; the API's own default.
+#: The records of a page if nothing is measured; the API's own default.
 DEFAULT_COUNT = 100
 
 
@@ -51,5 +51,5 @@ def check_count(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mapping
 
 
 def fixed_count(count: int | Auto) -> int:
-    """Return the records of a page for a reading that measures nothing."""
+    """Return the page size for a reading that measures nothing."""
     return DEFAULT_COUNT if count == AUTO else count

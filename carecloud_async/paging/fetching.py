@@ -65,16 +65,16 @@ class PageFetcher(Generic[T]):
         return _page(await self._call(offset, count, partial(codec.page, key=key, into=into), slices=sliced), offset)
 
     async def unread(self, offset: int, count: int) -> ReceivedPage[T]:
-        """Get one page whose records are decoded as they are handed out, where that is faster."""
+        """Get one page whose records are decoded when they are returned, if that is faster."""
         decode, slices = self._unread_decoder()
         return self._received(await self._call(offset, count, decode, slices=slices), offset)
 
     async def unread_measured(self, offset: int, count: int, fail_fast: bool) -> Fetched[ReceivedPage[T]]:
-        """Get such a page without the cache, with its measurements.
+        """Get such a page, bypassing the cache, with its measurements.
 
         Args:
             offset: where it begins.
-            count: the records to ask for.
+            count: the number of records to request.
             fail_fast: see `page_plan.Send`.
         """
         if self.operation.result_key is None:  # the cache must see an unknown POST: it may be a write

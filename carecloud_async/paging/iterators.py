@@ -3,7 +3,7 @@
 Iterators are objects, not generators: leaving an `async for` early leaves nothing open. Several tasks may share one;
 each record goes to one of them.
 
-No task and no connection is held between pages. A large page is handed out in batches; other tasks run between them.
+No task and no connection is held between pages. A large page is returned in batches; other tasks run between them.
 Servers cap `count` and send wrong totals; `ReceivedPage.is_last` says when the two together prove the end of the list.
 """
 

@@ -1,6 +1,6 @@
-"""How many pages are asked for at once, and of what size: as the user says, or as the measurement goes.
+"""How many pages are requested at once, and of what size: set by the user or measured.
 
-`await plan.request(1000, send)` asks for 1,000 records, or for fewer where the server is not trusted with as many.
+`await plan.request(1000, send)` requests 1,000 records, or fewer if the server is known to fail at so many.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ __all__ = ["SPARE_PART", "Fetched", "FixedPlan", "PagePlan", "Send"]
 
 P = TypeVar("P")
 
-#: One page for so many in flight may lie waiting beside them. More would be lost when an export is killed.
+#: One page may wait for this many in flight. More waiting pages would be lost when an export is killed.
 SPARE_PART = 5
 
 
 @frozen(kw_only=True)
 class Fetched(Generic[P]):
-    """A page, and what is measured by it.
+    """A page with its measurements.
 
     Attributes:
         page: the page.
         received: the number of entries that the server sent.
-        at_end: whether it ends where the list does, as the server says.
+        at_end: whether it ends at the total that the server reports.
         size: the bytes of its body; 0 if unknown.
         sent_at: when its last attempt was sent, on the monotonic clock; `None` if unknown.
     """
@@ -37,8 +37,8 @@ class Fetched(Generic[P]):
     sent_at: float | None = None
 
 
-#: Asks for a number of records; the second argument says whether the server never sent as many, so that it may well
-#: fail: such a request is not repeated for long.
+#: Requests a number of records. The second argument, `fail_fast`, is true if the server never sent so many: the request
+#: may fail, and is then retried once at most.
 Send = Callable[[int, bool], Awaitable[Fetched[P]]]
 
 
@@ -52,12 +52,12 @@ class PagePlan(Protocol):
 
     @property
     def count(self) -> int:
-        """The number of records to ask for at a time."""
+        """The number of records to request at a time."""
         ...
 
     @property
     def spare(self) -> int:
-        """The number of pages that may lie waiting beside those in flight."""
+        """The number of pages that may wait in addition to those in flight."""
         ...
 
     @property
@@ -66,7 +66,7 @@ class PagePlan(Protocol):
         ...
 
     async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
-        """Ask for a number of records, or for fewer if the server is not trusted with as many; return that number too.
+        """Request a number of records, or fewer if the server fails at so many; return the number and the page.
 
         Raises:
             CareCloudError: the server cannot be read.
@@ -76,7 +76,7 @@ class PagePlan(Protocol):
 
 @frozen(kw_only=True)
 class FixedPlan:
-    """The numbers that a user gave; see `PagePlan` for the attributes."""
+    """The numbers that the user set; see `PagePlan` for the attributes."""
 
     width: int
     count: int

@@ -1,6 +1,6 @@
 """Ordered read-ahead: several requests at once, their pages handed out in the order of the list.
 
-Where a page is shorter than its part, the rest is requested before anything further on.
+If a page is shorter than its part, the rest is requested before any later part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ListPart:
     Attributes:
         offset: where it begins.
         size: its number of records.
-        until: where the whole part ends that this is a piece of.
+        until: the end of the whole part, if this is a piece of one.
     """
 
     offset: int

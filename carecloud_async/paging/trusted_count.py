@@ -1,7 +1,7 @@
-"""`TrustedCount`: how many records a server is trusted to send at once, learnt from its answers.
+"""`TrustedCount`: the largest page size that a server handles, learnt from its answers.
 
-A page larger than all that came whole before is asked for without patience: if the server fails at it or caps it, the
-rest is asked for in smaller ones and no larger one is tried again.
+A page larger than every complete page before is requested without retries: if the server fails at it or caps it, the
+rest is requested in smaller pages, and no larger one is tried again.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from carecloud_async.paging.auto import DEFAULT_COUNT
 
 __all__ = ["MAX_COUNT", "TrustedCount", "may_be_too_large"]
 
-#: The records of a page at most.
+#: The largest page size.
 MAX_COUNT = 5000
-#: The status of an answer that a server finds too large.
+#: The status of a server that refuses a page as too large.
 _TOO_LARGE = 413
 
 
 class TrustedCount:
-    """The page sizes that a server is trusted with.
+    """The page sizes that a server handles.
 
     Attributes:
-        most: the largest that may be asked for.
+        most: the largest that may be requested.
     """
 
     def __init__(self) -> None:
@@ -36,16 +36,16 @@ class TrustedCount:
         self._whole = 0
 
     def is_untried(self, count: int) -> bool:
-        """Return whether no page of this size came whole; every server is trusted with the API's own default."""
+        """Return whether no page of this size came complete; every server is assumed to handle the API's default."""
         return count > self._proven
 
     def on_page(self, asked: int, received: int, *, at_end: bool) -> None:
-        """Note a page that came.
+        """Note a page that was received.
 
         Args:
-            asked: the records asked for.
-            received: the entries that came.
-            at_end: whether the list ends with it, so that it is no wonder if it is short.
+            asked: the number of records requested.
+            received: the number of entries received.
+            at_end: whether the list ends with it, so that a short page is expected.
         """
         if received >= asked:
             self._whole = max(self._whole, asked)
