@@ -1,4 +1,4 @@
-"""One attempt of a call: send a request, and return its response or a failure that can be judged."""
+"""One attempt of a call: send a request, and return its response or a classified failure."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import cancellation_requested
 
-#: How the error of a call reads whose time was over before anything was sent.
+#: The message of a call that timed out before anything was sent.
 NO_CONNECTION = "no connection in time"
 
-#: How it reads if the call was still waiting for its token.
+#: The message of a call that timed out while it waited for its token.
 NO_LOGIN = "no token in time, the login or the token store did not answer"
 
-#: What is said of an answer that no HTTP library can parse.
+#: The message for an answer that no HTTP library can parse.
 NOT_HTTP = "not valid HTTP"
 
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
 
 
 def kept_waiting(call: PreparedCall, *, seconds: float | None, again: bool) -> RateLimitError:
-    """Return the error of a call whose wait at the client's own rate limiter is longer than it may be.
+    """Return the error of a call that would wait too long for the client's own rate limiter.
 
     Args:
         call: the call.
@@ -79,7 +79,7 @@ class Attempt:
         request: the request.
         tokens: the identity's tokens, or `None` for a request that brings its own token or none.
         clock: the clock.
-        watch: is notified of what becomes of the token, if the call is observed.
+        watch: is notified of renewals and replays, if the call is observed.
 
     Attributes:
         request: the request.
@@ -108,7 +108,7 @@ class Attempt:
         self.headers: Mapping[str, str] | None = None
 
     async def send(self, http: HttpClient) -> RawResponse | Failure:
-        """Send the request, and once more with a new token after a 401 that this may cure.
+        """Send the request, and once more with a new token after a 401 that a renewal may cure.
 
         Raises:
             CareCloudError: its login failed.
@@ -126,7 +126,7 @@ class Attempt:
                 response = await http.send(request)
                 if use is None:
                     break
-                self.sent = response.status_code != UNAUTHORIZED  # a 401 did nothing
+                self.sent = response.status_code != UNAUTHORIZED  # a request answered with 401 had no effect
                 token = await use.after(response.status_code)
                 if token is None:
                     break
@@ -138,7 +138,7 @@ class Attempt:
             failure = self._no_response(FailureKind.PERMANENT, "the connection pool was closed")
         except BodyTooLargeError as error:
             failure = self._invalid(str(error))
-        except Exception as error:  # noqa: BLE001  (judged there, and raised if it is not the HTTP library's)
+        except Exception as error:  # noqa: BLE001  (classified there, and raised if it is not the HTTP library's)
             failure = self._failed(error, http)
         else:
             return self._received(response, http.http_library)
@@ -170,7 +170,7 @@ class Attempt:
         """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
         sent = self.sent
         if self._use is not None and not sent and not http.client.is_closed:
-            # Nothing of ours was on its way: the login's own code failed, at a server of its own.
+            # The SDK had sent nothing: the login's own code failed, at another server.
             if isinstance(error, CareCloudError) or not is_library_error(
                 error, http_library=http.http_library, sent=True
             ):
@@ -218,7 +218,7 @@ class Attempt:
         return error
 
     def _invalid(self, problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
-        """Return the failure of an answer that is not what the API promises; other redirects than a 303 do nothing."""
+        """Return the failure of an unexpected answer; redirects other than 303 have no effect."""
         done = status is None or status == HTTPStatus.SEE_OTHER
         error = invalid_response(self._call.operation, problem, status=status, fix=fix)
         return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=done)
@@ -236,7 +236,7 @@ class Attempt:
         return Failure(kind=kind, error=error, may_have_happened=done, retry_after=error.retry_after)
 
     def _refusal(self) -> str:
-        """Say what the server refused with a 401."""
+        """Return the message for a 401."""
         if self._call.operation.takes_credentials:
             return "the credentials in the call were refused"
         if self._use is None:

@@ -1,6 +1,6 @@
-"""CachedCalls: reads that take a kept answer or share one under way, and writes that make the client forget them.
+"""CachedCalls: reads that use a cached answer or share a request in flight, and writes that clear the cache.
 
-Only GETs of known operations that may be repeated are looked up: an unknown one might issue a token.
+Only safe GETs of known operations are looked up: an unknown one might issue a token.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from carecloud_async.errors import (
 
 T = TypeVar("T")
 
-#: The server's word on a read, whoever asked. What depends on the one who asked (his token, his time) is not shared.
+#: Errors that depend on the request alone, shared with concurrent readers; those of a token or a deadline are not.
 _SHARED_ERRORS = (BadRequestError, MethodNotAllowedError, NotFoundError, ServerError)
-#: How often a call waits for another's read before it makes its own.
+#: How often a call waits for another call's read before it makes its own.
 _MOST_WAITS = 3
-#: The application of an identity that names none; see `AuthProvider.application_id`.
+#: The application of an identity without one; see `AuthProvider.application_id`.
 _NO_APPLICATION = "-"
 
 
@@ -42,7 +42,7 @@ def is_write(operation: Operation) -> bool:
 
 
 def is_cacheable(call: PreparedCall) -> bool:
-    """Return whether a call's answer depends on nothing but its identity, target and language, and may be kept."""
+    """Return whether a call may be cached: its answer depends on its identity, target and language only."""
     operation = call.operation
     plain = call.body is None and call.bearer is None and call.headers is None
     known_read = bool(operation.operation_id) and operation.method == "GET" and operation.safe_to_repeat
@@ -57,7 +57,7 @@ class CachedCalls:
         store: the client's answers.
         manager: the identity's tokens.
         scope: the interface and language of the calls.
-        reuses: whether a kept answer will do; writes are noted in any case.
+        reuses: whether cached answers may be used; writes always clear the cache.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class CachedCalls:
         self._common = None if application == _NO_APPLICATION else (application, *scope)
 
     def run(self, execution: CallExecution[T]) -> Coroutine[Any, Any, T]:
-        """Make a call, if it has to be made; to be awaited."""
+        """Make a call, or use a cached answer; to be awaited."""
         call = execution.call
         if is_write(call.operation):
             return self._write(execution)
@@ -98,7 +98,7 @@ class CachedCalls:
             return await execution.run()  # which says so
         execution.begin()
         try:
-            # A loop of hits must let other tasks run. Before the lookup: nothing may come between it and its answer.
+            # A loop of hits must let other tasks run. This is before the lookup, so that no write comes in between.
             await anyio.lowlevel.checkpoint()
             response = await self._find(execution)
         except BaseException as error:
@@ -109,11 +109,11 @@ class CachedCalls:
         execution.missed()
         key = self._key(execution.call)
         if self._store.flight(key) is not None:
-            return await execution.run()  # another one's read failed, and a third has begun
+            return await execution.run()  # another call's read failed, and a third one has begun
         return await self._lead(execution, key)
 
     async def _read_fresh(self, execution: CallExecution[T]) -> T:
-        """Send a read; later ones that take a kept answer shall not get an older one."""
+        """Send a read and replace the cached answer, so that later reads do not get an older one."""
         generation, token = self._store.generation, self._manager.token_digest
         result = await execution.run()
         self._keep(execution.call, execution.response, generation=generation, token=token)
@@ -122,20 +122,20 @@ class CachedCalls:
     def _key(self, call: PreparedCall) -> Hashable:
         """Return the key of a call: that of the application for reference data, of the identity for the rest.
 
-        An identity without a token has yet to prove itself, and gets nothing that others asked for.
+        An identity without a token has not proved itself yet, and gets no answer that another one requested.
         """
         shared = self._common is not None and self._manager.has_token and is_reference(call.operation.path)
         return (self._common, call.target) if shared else self._own_key(call, self._manager.token_digest)
 
     def _own_key(self, call: PreparedCall, token: str | None) -> Hashable:
-        # With the token: a device token may serve another customer, and what died with it is not to be found.
+        # The key includes the token: a device token may serve another customer later, who must not find these answers.
         return (self._store.identity(self._manager), token, *self._scope, call.target)
 
     async def _find(self, execution: CallExecution[T]) -> RawResponse | None:
-        """Return a kept answer or that of a read under way, or `None` if this call has to be made.
+        """Return a cached answer or that of a read under way; `None` if this call has to be made.
 
         Raises:
-            CareCloudError: the read under way failed as this one would, or took too long, or the client was closed.
+            CareCloudError: the read under way failed as this one would or took too long, or the client was closed.
         """
         for _ in range(_MOST_WAITS):
             key = self._key(execution.call)
@@ -195,17 +195,17 @@ class CachedCalls:
         return result
 
     def _keep(self, call: PreparedCall, response: RawResponse | None, *, generation: int, token: str | None) -> None:
-        """Keep an answer.
+        """Cache an answer.
 
         Args:
             call: what was read.
             response: the answer.
-            generation: the number of the writes before it was asked for.
-            token: the digest of the token at hand when it was asked for; `None` if there was none.
+            generation: the number of writes before the request.
+            token: the digest of the token at the time of the request; `None` if there was none.
         """
         now = self._manager.token_digest
         if response is None or now is None or token not in {None, now}:
-            return  # the token changed meanwhile: nobody knows which one it was got with
+            return  # the token changed meanwhile: it is unknown which one the request was sent with
         reference = is_reference(call.operation.path)
         shared = reference and self._common is not None and not is_private(response.headers)
         key = (self._common, call.target) if shared else self._own_key(call, now)

@@ -1,4 +1,4 @@
-"""CallRequest: one call as it is asked for, before anything is encoded."""
+"""CallRequest: the arguments of one call, before anything is encoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @frozen(eq=False)
 class CallRequest(Generic[T]):
-    """One call as it is asked for.
+    """The arguments of one call.
 
     Attributes:
         operation: the operation.

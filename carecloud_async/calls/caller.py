@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @frozen
 class Answer(Generic[T]):
-    """A decoded answer and the response that it came in.
+    """A decoded answer and its response.
 
     Attributes:
         data: the result.
@@ -46,7 +46,7 @@ class Caller:
         interface: the API that the identity may use.
         options: the view's own settings.
         manager: the identity's tokens; `None` for calls that carry no token of their own.
-        reuses: whether a cached answer will do, where the client has a cache.
+        reuses: whether cached answers may be used, if the client has a cache.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class Caller:
 
     @property
     def fresh(self) -> Caller:
-        """A caller whose reads are all sent, for those that must not take a cached answer."""
+        """A caller that bypasses the cache."""
         if self._cached is None:
             return self
         return Caller(self.context, interface=self.interface, options=self.options, manager=self.manager, reuses=False)
 
     @property
     def fail_fast(self) -> Caller:
-        """A caller that repeats a failed call once at most, for those that can be asked in another way."""
+        """A caller that retries once at most, for requests that can be replaced by another one."""
         retry = self.options.retry
         options = evolve(self.options, retry=evolve(retry, attempts=min(retry.attempts, 2)))
         return self.with_options(options, self.manager)
@@ -91,12 +91,12 @@ class Caller:
             ConfigurationError: an argument cannot be sent.
             CareCloudError: see `carecloud_async.errors`.
         """
-        # A plain function: one frame less between the user's line and the HTTP library.
+        # A plain function: one stack frame less between the user's line and the HTTP library.
         execution = self._prepare(request)
         return execution.run() if self._cached is None else self._cached.run(execution)
 
     async def execute(self, request: CallRequest[T]) -> Answer[T]:
-        """Make a call and return its decoded answer with the response that it came in; see `call`. Never from a cache.
+        """Make a call, bypassing the cache, and return its decoded answer with the response; see `call`.
 
         Raises:
             CareCloudError: as from `call`.

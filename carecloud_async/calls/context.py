@@ -26,7 +26,7 @@ from carecloud_async.runtime.cooperation import CooperativeScheduler
 from carecloud_async.runtime.event_loops import LoopGuard
 from carecloud_async.runtime.keyed_lock import KeyedLock
 
-#: How long closing waits for calls under way to end, in seconds; they are told to at once.
+#: How long closing waits for the calls under way, in seconds; they are cancelled at once.
 CLOSING_SECONDS = 2.0
 
 
@@ -40,11 +40,11 @@ def _policy(_: Any, __: Any, value: Any) -> None:
 
 @define(eq=False)
 class _Block:
-    """A block of several calls with one bound on their time, which stands still while they wait at the rate limiter.
+    """A block of several calls with one time limit, which is paused while they wait for the rate limiter.
 
     Attributes:
         scope: ends the block.
-        limiter_left: what is left of the time at the rate limiter, in seconds.
+        limiter_left: the remaining time for the rate limiter, in seconds.
     """
 
     scope: anyio.CancelScope
@@ -73,7 +73,7 @@ _block: ContextVar[_Block | None] = ContextVar("carecloud_block", default=None)
 
 @contextmanager
 def at_limiter(seconds: float) -> Iterator[float]:
-    """Exclude a wait at the rate limiter from the time of the block around the call, if there is one.
+    """Exclude a wait for the rate limiter from the time of the surrounding block, if there is one.
 
     Args:
         seconds: the longest wait that the call allows.
@@ -97,11 +97,11 @@ class ClientContext:
         project: where the calls go.
         http: the HTTP client.
         rate_limiter: the rate limit.
-        budget: the repeats that may still be made.
+        budget: the retries that may still be made.
         clock, random: the clock and the source of randomness.
         guard: the event loop that the client belongs to.
         observers: receivers of the events of each call; see `calls.events`.
-        answers: answers that are kept, if the client has a cache.
+        answers: the cached answers, if the client has a cache.
         urls: the URLs of operations, as they are shown.
         running: the calls under way.
         computing: runs the decoding of large answers in slices.
@@ -151,8 +151,8 @@ class ClientContext:
     def bounded(self, timeout: Timeout, *, title: str) -> Iterator[None]:
         """Bound a block that makes calls of its own (a login, a logout), and end it when the client is closed.
 
-        The block may take `total`; its calls' waits at the rate limiter do not count and have their own bound, all of
-        them together.
+        The block may take `total`. The waits of its calls for the rate limiter do not count; together they have a bound
+        of their own.
 
         Args:
             timeout: the view's timeouts.

@@ -1,6 +1,6 @@
-"""Observation of calls: one record for each call, and the events that logs, hooks and telemetry are fed from.
+"""Observation of calls: one record for each call, and the events for logs, hooks and telemetry.
 
-Nothing in a record or an event is secret or personal, but for the answer's own headers.
+Nothing in a record or an event is secret or personal, except for the answer's own headers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from carecloud_async.project import Project
 __all__ = ["CallRecord"]
 
 _log = logging.getLogger("carecloud_async")
-_log.addHandler(logging.NullHandler())  # without logging of its own, an application sees nothing of ours on stderr
+_log.addHandler(logging.NullHandler())  # an application without logging sees nothing of ours on stderr
 _hook_log = logging.getLogger("carecloud_async.on_call")
 _observer_log = logging.getLogger("carecloud_async.observers")
 
@@ -31,15 +31,15 @@ _WITHHELD = frozenset(
     {"set-cookie", "set-cookie2", "authorization", "proxy-authorization", "www-authenticate", "location"}
 )
 
-#: Class names of a cancelled task's exception on asyncio and trio: somebody's wish, not a failure.
+#: Class names of a cancelled task's exception on asyncio and trio: a cancellation is not a failure.
 _CANCELLED = {"CancelledError", "Cancelled"}
 
 
 class AnswerHeaders(Mapping[str, str]):
-    """Headers of an answer without cookies, credentials and URLs; names in any case.
+    """Headers of an answer without cookies, credentials and URLs; names are case-insensitive.
 
     Args:
-        headers: all headers of the answer; looked through when they are read, not before.
+        headers: all headers of the answer; they are filtered on first access.
     """
 
     __slots__ = ("_headers",)
@@ -70,7 +70,7 @@ class CallRecord:
         method: the HTTP method.
         path: the path template.
         status: the last HTTP status, `None` if no answer came.
-        seconds: the time it took in all: rate limiter, login, repeats and waits included.
+        seconds: its whole duration, including the rate limiter, login, retries and waits.
         attempts: the number of times it was sent; the second sending after a 401, with a new token, belongs to the
             first.
         correlation_id: 16 hex digits, also on the error.
@@ -79,11 +79,11 @@ class CallRecord:
             SDK has no method for.
         headers: the last answer's headers, without cookies and credentials; names in any case.
         request_id: the server's id of the request, where it sends one.
-        limiter_seconds: the part of `seconds` that was spent waiting at the rate limiter.
-        attempt_statuses: the HTTP status of each attempt, `None` where no answer came.
+        limiter_seconds: the part of `seconds` that was spent waiting for the rate limiter.
+        attempt_statuses: the HTTP status of each attempt, `None` for one without an answer.
         offset, count: the page that was asked for, of a list.
-        cached: whether the answer is from the `ResponseCache`, or of an identical call that was under way: nothing was
-            sent, `attempts` is 0, and `status`, `headers` and `request_id` are those of the answer when it came.
+        cached: whether the answer is from the `ResponseCache`, or from an identical call under way: nothing was
+            sent, `attempts` is 0, and `status`, `headers` and `request_id` are those of the original answer.
     """
 
     method: str
@@ -150,33 +150,33 @@ class CallObserver:
         """Note that an attempt waited for a login that another call led."""
 
     def limiter_waited(self, call: CallStart, seconds: float) -> None:
-        """Note that a call waited at the rate limiter."""
+        """Note that a call waited for the rate limiter."""
 
     def retry_scheduled(self, call: CallStart, seconds: float, kind: FailureKind) -> None:
         """Note that a call will be sent again after some seconds, because of a failure of this kind."""
 
     def cache_missed(self, call: CallStart) -> None:
-        """Note that a call has to be sent though a cache might have had its answer; a hit is told by the record."""
+        """Note that a call missed the cache and has to be sent; the record reports a hit."""
 
     def throttled(self, call: CallStart, retry_after: float | None, rate: float | None) -> None:
-        """Note a 429: the wait that the server asks for, and the pace from now on in calls per second, if any."""
+        """Note a 429: the wait that the server asks for, and the new rate in calls per second, if it is limited."""
 
 
 class Telemetry(Protocol):
-    """Maker of an observer for each client that it is given to; `carecloud_async.otel.OpenTelemetry` is one."""
+    """Makes an observer for each client that it is given to, such as `carecloud_async.otel.OpenTelemetry`."""
 
     def observer(self, project: Project, pace: Callable[[], float | None]) -> CallObserver:
         """Return the observer of one client.
 
         Args:
             project: where the client's calls go.
-            pace: returns the pace of its rate limiter in calls per second, `None` while unlimited.
+            pace: returns the rate of its rate limiter in calls per second, `None` while unlimited.
         """
         ...
 
 
 class TokenEvents:
-    """Tells a call's observers of an attempt's tokens; see `TokenWatch`.
+    """Notifies a call's observers of an attempt's logins and replays; see `TokenWatch`.
 
     Args:
         observers: the observers.
@@ -211,7 +211,7 @@ class _HookObserver(CallObserver):
         del call
         try:
             self._on_call(record)
-        except Exception:  # noqa: BLE001  (a hook for metrics may raise anything, and must cost no answer)
+        except Exception:  # noqa: BLE001  (a hook for metrics may raise anything, and must not lose an answer)
             _hook_log.exception("the on_call hook raised")
 
 
@@ -233,7 +233,7 @@ _watching: ContextVar[tuple[tuple[object, CallObserver], ...]] = ContextVar("car
 
 
 def observer_of(on_call: OnCall | None) -> tuple[CallObserver, ...]:
-    """Return the observers that feed a user's `on_call` hook: none without a hook.
+    """Return the observers that call a user's `on_call` hook; none without a hook.
 
     Raises:
         ConfigurationError: it is not a plain function.
@@ -288,7 +288,7 @@ def notify(observers: tuple[CallObserver, ...], event: str, *args: Any) -> None:
     for observer in observers:
         try:
             getattr(observer, event)(*args)
-        except Exception:  # noqa: BLE001  (an observer may raise anything, and must cost no answer)
+        except Exception:  # noqa: BLE001  (an observer may raise anything, and must not lose an answer)
             _observer_log.exception("an observer of calls raised in %s", event)
 
 
@@ -303,7 +303,7 @@ def is_cancellation(error: str) -> bool:
 
 
 def _level(error: str | None) -> int:
-    """A call that was cancelled is logged at INFO, as one that went well."""
+    """A cancelled call is logged at INFO, like a successful one."""
     return logging.INFO if error is None or is_cancellation(error) else logging.WARNING
 
 
@@ -312,7 +312,7 @@ def log_call(record: CallRecord, *, local: bool) -> None:
 
     Args:
         record: the record.
-        local: whether the call failed before anything was sent, by a mistake on this side.
+        local: whether the call failed by a mistake of the caller, before anything was sent.
     """
     page = "" if record.count is None else f" (offset {record.offset or 0}, count {record.count})"
     outcome: object = f"{record.status} (cached)" if record.cached else record.status

@@ -1,4 +1,4 @@
-"""Run one call: rate-limit, send, retry, report."""
+"""Run one call: wait for the rate limiter, send, retry, report."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from carecloud_async.errors import CareCloudError, ConfigurationError, NotFoundE
 
 T = TypeVar("T")
 
-#: A body from this size on, in bytes, is decoded when it is this call's turn: a tenth of a millisecond.
+#: A body from this size on, in bytes, waits for its turn to be decoded; it takes a tenth of a millisecond.
 LARGE_BODY = 32 * 1024
-#: From this size on, in bytes, it is decoded in slices where it can be.
+#: A body from this size on, in bytes, is decoded in slices if possible.
 HUGE_BODY = 256 * 1024
 
 
@@ -48,14 +48,14 @@ class CallExecution(Generic[T]):
         context: state that all views share.
         options: the view's own settings.
         call: the call.
-        builder: builds its request, anew for each attempt.
+        builder: builds a new request for each attempt.
         tokens: the identity's tokens, or `None` for a call that carries none of the identity's.
-        decode: makes the result of a response's body; raises `codec.Malformed`.
-        slices: does the same in slices, for large bodies; `None` where one slice is enough.
+        decode: turns a response's body into the result; raises `codec.Malformed`.
+        slices: does the same in slices, for large bodies; `None` if one slice is enough.
 
     Attributes:
         call: the call.
-        response: the response that the result was made of; `None` until it came.
+        response: the response of the result; `None` until it is received.
     """
 
     __slots__ = (
@@ -137,7 +137,7 @@ class CallExecution(Generic[T]):
         except CareCloudError as failed:
             error = with_unknown_outcome(failed, self.call.operation) if self._may_have_happened else failed
             self.fail(error)
-            raise error  # noqa: B904  (it brings its cause)
+            raise error  # noqa: B904  (it has its cause)
         except BaseException as error:
             self.fail(error)
             raise
@@ -145,7 +145,7 @@ class CallExecution(Generic[T]):
         return self._result
 
     def begin(self) -> None:
-        """Tell the observers that the call begins, once."""
+        """Notify the observers, once, that the call begins."""
         if self._observers and self._start is None:
             self._start = CallStart(operation=self.call.operation, correlation_id=self._id, login=self.call.login)
             if self.call.login:
@@ -155,19 +155,19 @@ class CallExecution(Generic[T]):
     def fail(self, error: BaseException) -> None:
         """Report that the call ended with an error."""
         if isinstance(error, CareCloudError):
-            # A failed login has logged itself; its error keeps the id under which it did.
+            # A failed login is logged already; its error keeps the id of that log line.
             error.correlation_id = error.correlation_id or self._id
         self._end(error)
 
     def missed(self) -> None:
-        """Tell the observers that no cache had the answer."""
+        """Notify the observers of a cache miss."""
         if self._start is not None:
             notify(self._observers, "cache_missed", self._start)
 
     async def conclude(self, response: RawResponse) -> T:
-        """Return the result of a response that another call got, and report the call.
+        """Return the result of another call's response, and report this call.
 
-        Only of a large one are other tasks let run before it is decoded.
+        Before a large one is decoded, other tasks may run.
 
         Raises:
             ResponseError: this call's decoder cannot read it.
@@ -187,12 +187,12 @@ class CallExecution(Generic[T]):
 
     @property
     def seconds_left(self) -> float:
-        """The rest of the call's time, with that at the rate limiter."""
+        """The rest of the call's time, including the time for the rate limiter."""
         return self._time_left() + self._options.timeout.limiter_seconds - self._limiter_seconds
 
     @property
     def lost_an_answer(self) -> bool:
-        """Whether an attempt has no answer that says what it did, so that the server may do later what it asked for."""
+        """Whether an attempt has no conclusive answer, so that the server may still carry it out later."""
         return self._may_have_happened or None in self._statuses
 
     async def _wait_at_limiter(self) -> int:
@@ -215,11 +215,11 @@ class CallExecution(Generic[T]):
 
     def _limiter_error(self) -> CareCloudError:
         if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
-            return self._failure.error  # the server's own words
+            return self._failure.error  # the server's own message
         return kept_waiting(self.call, seconds=self._context.rate_limiter.delay(), again=bool(self._statuses))
 
     def _next_attempt(self) -> Attempt:
-        if self._waited:  # else the deadline stands as it was when the call began
+        if self._waited:  # otherwise the deadline stays the one of the call's beginning
             self._scope.deadline = anyio.current_time() + self._require_time()
         request = self._builder.build(self.call)
         self._statuses.append(None)
@@ -232,7 +232,7 @@ class CallExecution(Generic[T]):
         return attempt
 
     def _no_time_left(self) -> CareCloudError:
-        """Return the error of a call whose time ended between two attempts: the last one's, if there was one."""
+        """Return the error of a call that timed out between two attempts: the last attempt's, if there was one."""
         if self._failure is not None:
             return self._failure.error
         operation = self.call.operation
@@ -241,12 +241,12 @@ class CallExecution(Generic[T]):
         )
 
     def _time_left(self) -> float:
-        """Return what is left of `Timeout.total`; the time at the rate limiter has a bound of its own."""
+        """Return the rest of `Timeout.total`; waits for the rate limiter have a bound of their own."""
         spent = self._context.clock.monotonic() - self._started - self._limiter_seconds
         return self._options.timeout.total - spent
 
     def _require_time(self) -> float:
-        """Return what is left of the call's time; raise if nothing is."""
+        """Return the rest of the call's time; raise if it is over."""
         left = self._time_left()
         if left <= 0:
             raise self._no_time_left()
@@ -276,7 +276,7 @@ class CallExecution(Generic[T]):
         return response
 
     async def _try_decode_in_turns(self, response: RawResponse) -> Failure | RawResponse:
-        """Decode a large body in turns with the other tasks that compute."""
+        """Decode a large body, alternating with other tasks that compute."""
         computing = self._context.computing
         try:
             if self._slices is None or len(response.body) < HUGE_BODY:
@@ -301,11 +301,11 @@ class CallExecution(Generic[T]):
         self._result = self._decoder(response.body)
 
     def _store_response(self, response: RawResponse) -> None:
-        """Keep the response that the result is made of."""
+        """Store the response of the result."""
         self.response = response if len(self._statuses) < 2 else evolve(response, attempts=len(self._statuses))
 
     def _report_attempt(self, failure: Failure | None, ticket: int) -> None:
-        """Tell the rate limiter and the observers how the attempt ended."""
+        """Report the attempt's outcome to the rate limiter and the observers."""
         attempt, limiter = self._attempt, self._context.rate_limiter
         if failure is None or failure.kind is FailureKind.INVALID_RESPONSE:
             status = None if self.response is None else self.response.status
@@ -325,7 +325,7 @@ class CallExecution(Generic[T]):
                 notify(self._observers, "throttled", self._start, failure.retry_after, limiter.rate)
 
     def _is_gone(self, failure: Failure) -> bool:
-        """Return whether a DELETE finds no record. One of several records (a body) may be missing by mistake."""
+        """Return whether a DELETE finds its record gone. With a body it does not count: an id may be a mistake."""
         call = self.call
         return call.operation.method == "DELETE" and call.body is None and isinstance(failure.error, NotFoundError)
 

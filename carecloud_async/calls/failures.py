@@ -1,7 +1,7 @@
-"""Classify exceptions of the HTTP library: did the request leave, did time run out, and what may be shown.
+"""Classify exceptions of the HTTP library: was the request sent, was it a timeout, and what may be shown.
 
-The families nest their exceptions: httpx's own hangs on httpcore's, that on the socket's, and httpx-aiohttp calls
-nearly everything a connect timeout. So the whole chain is read, and the one closest to the socket decides.
+The libraries nest their exceptions: httpx's own wraps httpcore's, which wraps the socket's, and httpx-aiohttp reports
+nearly everything as a connect timeout. The whole chain is therefore read, and the one closest to the socket decides.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _AIOHTTP_NOT_SENT = {
     "ClientConnectorError", "ConnectionTimeoutError", "ClientHttpProxyError", "ServerFingerprintMismatch",
 }  # fmt: skip
 
-#: TLS failures that say that the other side went away, not that the two will never agree.
+#: TLS failures that mean a closed connection, not a permanent incompatibility.
 _PASSING_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 _CHAIN = 8
 
@@ -39,13 +39,13 @@ class TransportFailure:
     """Meaning of an exception of the HTTP library.
 
     Attributes:
-        kind: whether the request may have left, and whether trying again can help.
-        sent: whether the request may have left.
-        timeout: whether time ran out.
-        garbled: whether the answer's body cannot be unpacked.
-        malformed: whether what came back breaks the rules of HTTP.
-        text: the part of it that may be shown.
-        fix: what mends it, if that is known.
+        kind: whether the request may have been sent, and whether a retry can help.
+        sent: whether the request may have been sent.
+        timeout: whether it was a timeout.
+        garbled: whether the answer's body cannot be decompressed.
+        malformed: whether the answer is not valid HTTP.
+        text: the part of the message that may be shown.
+        fix: the remedy, if it is known.
     """
 
     kind: FailureKind
@@ -58,12 +58,12 @@ class TransportFailure:
 
 
 def classify(error: Exception, *, http_library: ModuleType, sent: bool) -> TransportFailure | None:
-    """Return the meaning of an exception that came out of the client.
+    """Return the meaning of an exception that the client raised.
 
     Args:
         error: the exception.
         http_library: the HTTP library, httpx or httpx2.
-        sent: whether the request was about to leave.
+        sent: whether the request was about to be sent.
 
     Returns:
         Its meaning, or `None` if the exception is not the HTTP library's: a user's own code raised it.
@@ -114,7 +114,7 @@ def _root(cls: type) -> str:
 
 
 def _raised_in(error: Exception) -> str:
-    """Return the package whose code raised: closed pools and odd headers raise bare RuntimeErrors and ValueErrors."""
+    """Return the package that raised: closed pools and invalid headers raise plain RuntimeErrors and ValueErrors."""
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
@@ -131,13 +131,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _hopeless(chain: list[BaseException]) -> tuple[str, Fix] | None:
-    """Return why connecting again cannot help and what does, if it cannot."""
+    """Return why connecting again cannot help, with the remedy; `None` if it can."""
     for link in chain:
         status = _proxy_status(link)
         if status is not None and 400 <= status < 500:
             return f"the proxy refuses with {status}", fixes.PROXY
         if _root(type(link)) == "aiohttp":
-            continue  # its TLS errors are no more than wrappers, and look like ssl's own
+            continue  # its TLS errors are only wrappers, and look like ssl's own
         if isinstance(link, ssl.SSLCertVerificationError):
             reason = link.verify_message or "no trust"
             return f"its certificate cannot be verified, {reason.rstrip('.')}", fixes.PRIVATE_CA
@@ -149,7 +149,7 @@ def _hopeless(chain: list[BaseException]) -> tuple[str, Fix] | None:
 
 
 def _breaks_http(link: BaseException) -> bool:
-    """Return whether a library could not parse what came back; what merely ends too early is not meant."""
+    """Return whether a library could not parse the answer; a truncated answer does not count."""
     name = type(link).__name__
     match _root(type(link)):
         case "aiohttp":

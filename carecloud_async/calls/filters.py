@@ -1,8 +1,8 @@
-"""Query parameters against what they take: the API drops a filter that it cannot read, and answers with everything.
+"""Checks query parameters: the API ignores a filter that it cannot read, and returns all records.
 
-A kind is read off the annotation of a declared method's argument: `str | None` takes one text, `Sequence[str] | None`
-several, `date | str | None` a day. Whatever would go out as the same text is taken too: a number for a text, `"5"` for
-a number.
+The kind of a parameter comes from the annotation of the declared method's argument: `str | None` takes one text,
+`Sequence[str] | None` several, `date | str | None` a day. A value that is sent as the same text is accepted too: a
+number for a text, `"5"` for a number.
 """
 
 from __future__ import annotations
@@ -89,13 +89,13 @@ _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 @frozen
 class Kind:
-    """What a query parameter takes.
+    """The values that a query parameter takes.
 
     Attributes:
         of: `str`, `int`, `float`, `bool`, `date` or `datetime`.
-        several: whether it takes several values, and goes out as `name[]=…`.
+        several: whether it takes several values, and is sent as `name[]=…`.
         single: whether it takes one value that is not in a list.
-        choices: the only texts that it takes; empty if all are taken.
+        choices: the only texts that it takes; empty if it takes any.
     """
 
     of: str
@@ -143,7 +143,7 @@ class Kind:
 
     @property
     def wanted(self) -> str:
-        """What one value is, in words."""
+        """A description of one value for messages."""
         return " or ".join(self.choices) or _TAKES[self.of][1]
 
 
@@ -155,13 +155,13 @@ def _described(value: Any) -> str:
 
 @cache
 def kind_of(annotation: str) -> Kind:
-    """Return the kind that the annotation of an argument says.
+    """Return the kind that an argument's annotation stands for.
 
     Args:
-        annotation: the annotation as it is written, such as `date | str | None`.
+        annotation: the text of the annotation, such as `date | str | None`.
 
     Raises:
-        TypeError: it says none that a query parameter can be.
+        TypeError: it is not a kind of a query parameter.
     """
     literal = _LITERAL.search(annotation)
     if literal is not None:
@@ -176,7 +176,7 @@ def kind_of(annotation: str) -> Kind:
 
 
 def check_filters(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Check the query of an operation against what it takes; what is `None` is left out by whoever sends it.
+    """Check the query of an operation; `None` values are left out when it is sent.
 
     A name that the operation does not have is not checked here; see `check_names`. A `[]` after a name is ignored.
 
@@ -207,7 +207,7 @@ def check_filters(kinds: Mapping[str, Kind], params: Mapping[str, Any]) -> Mappi
 
 
 def check_names(title: str, known: Iterable[str], params: Mapping[str, Any]) -> None:
-    """Check that an operation has every query parameter that is given: the API drops a name that it does not know.
+    """Check that an operation has every given query parameter: the API ignores a name that it does not know.
 
     Args:
         title: the operation, for the message.

@@ -1,4 +1,4 @@
-"""Give the token managers of identities the means to send: their logins are calls without a token of their own."""
+"""Build token managers: connect each identity's login to the HTTP client. Logins are calls without a token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import server_date
 from carecloud_async.project import Interface
 
-#: The ends of the paths of logins by a token that may be good for one use.
+#: The ends of the paths of logins by a token that may be valid only once.
 _BY_TOKEN = ("/actions/sso-login", "/actions/authentication-token-login")
 
 
@@ -49,7 +49,7 @@ class LoginSender:
     ) -> LoginReply:
         """See `SendLogin`. Logins and new device tokens may be repeated, except by a token that may be used once.
 
-        A used token would be refused, and a genuine user or customer taken for a stranger.
+        The server would refuse the used token, and the user's or customer's login would fail.
         """
         operation = Operation(
             operation_id="",
@@ -92,14 +92,14 @@ class ManagerFactory:
     store: TokenStore
     windows: RenewalWindows
     _index: StoredTokenIndex = field(factory=StoredTokenIndex, init=False, eq=False, repr=False)
-    # Logins of all identities are sent alike: one sender for each interface.
+    # The logins of all identities are sent in the same way: one sender for each interface.
     _senders: dict[Interface, LoginSender] = field(factory=dict, init=False, eq=False, repr=False)
 
     def make(self, provider: AuthProvider) -> TokenManager:
         """Return a manager for one identity."""
         context = self.context
         interface = Interface(provider.interface)
-        # Digested once more: the key that a user's own provider returns may name a person.
+        # Hashed once more: the key of a user's own provider may contain a person's name.
         names = [digest(name) for name in (context.project.origin, provider.application_id, provider.identity_key)]
         refresher = TokenRefresher(
             provider,

@@ -1,4 +1,4 @@
-"""Operation: one row of the table that methods, logs and errors read."""
+"""Operation: one row of the table that methods, logs and errors use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGING = ("count", "offset", "sort_field", "sort_direction")
 
 @frozen(kw_only=True)
 class Operation:
-    """What the API can be asked to do, as facts.
+    """One operation of the API.
 
     Attributes:
         operation_id: the vendor's own name, the key in `OPERATIONS`.
@@ -37,7 +37,7 @@ class Operation:
         paged: whether it takes `count` and `offset`.
         result_key: the name of the list inside `data`, for listings.
         id_field: the field that names a record of a listing; it never changes.
-        authorized: whether a token is sent. If not, one is sent after a 401.
+        authorized: whether a token is sent. If not, one is sent only after a 401.
         takes_credentials: whether it is a login whose 401 means the credentials in its body, and is final.
     """
 

@@ -1,4 +1,4 @@
-"""What the error of a failed write says about its outcome."""
+"""The error of a failed write: whether its outcome is unknown."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def with_unknown_outcome(error: CareCloudError, operation: Operation) -> CareClo
         operation: what was called.
 
     Returns:
-        An `OutcomeUnknownError` with the error as its cause, for a write that must not be repeated; otherwise the same
-        error, which says of a write that it may have happened.
+        For a write that must not be repeated, an `OutcomeUnknownError` with the error as its cause; otherwise the same
+        error, marked as a write that may have happened.
     """
     if not operation.writes or isinstance(error, OutcomeUnknownError):
         return error

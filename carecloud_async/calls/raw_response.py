@@ -1,4 +1,4 @@
-"""A response as it is before its data is read."""
+"""A response before its data is decoded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class RawResponse:
 
     Attributes:
         status: the HTTP status.
-        headers: its headers, names in any case.
+        headers: its headers; names are case-insensitive.
         body: its bytes, decompressed.
         sent_at: when the attempt began, on the monotonic clock.
-        attempts: the number of attempts until it came; see `CallRecord.attempts`.
+        attempts: the number of attempts made; see `CallRecord.attempts`.
     """
 
     status: int

@@ -1,4 +1,4 @@
-"""The bounds of a request that servers keep to: the bytes of its first line, and the variables of its query."""
+"""The limits of servers on a request: the bytes of its first line, and the variables of its query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from carecloud_async.project import Project
 
 __all__ = ["MAX_REQUEST_LINE", "RequestSize", "check_request_line", "request_size"]
 
-#: The bytes of `GET /path?query HTTP/1.1` that servers take: 8,192 in nginx (`large_client_header_buffers`), 8,190 in
+#: The bytes of `GET /path?query HTTP/1.1` that servers accept: 8,192 in nginx (`large_client_header_buffers`), 8,190 in
 #: Apache (`LimitRequestLine`).
 MAX_REQUEST_LINE: Final = 8000
 
@@ -24,7 +24,7 @@ _VERSION: Final = " HTTP/1.1"
 
 @frozen
 class RequestSize:
-    """How large a request is to a server.
+    """The size of a request.
 
     Attributes:
         line: the bytes of its first line.
@@ -39,7 +39,7 @@ class RequestSize:
 
     @property
     def fits(self) -> bool:
-        """Whether servers take it."""
+        """Whether servers accept it."""
         return self.line <= MAX_REQUEST_LINE and self.variables <= MAX_VARIABLES
 
 
@@ -70,7 +70,7 @@ def request_size(
 
 
 def check_request_line(operation: Operation, target: str) -> None:
-    """Refuse a request line that servers do not take.
+    """Refuse a request line that servers do not accept.
 
     Args:
         operation: the operation.

@@ -18,9 +18,9 @@ from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
 from carecloud_async.runtime.validators import expected
 
-#: Headers that a user's client may hold for its own calls and that must not be in ours.
+#: Headers of the user's own client that must not be sent with the SDK's calls.
 _NOT_OURS = ("Authorization", "Cookie", "Host")
-#: Ad-hoc paths could make the table of URLs grow without end.
+#: Bounds the table of URLs, which ad-hoc paths could make grow without end.
 _MOST_URLS = 1000
 #: Headers that a caller cannot add: they belong to the identity, the connection or the body.
 _RESERVED = {
@@ -32,16 +32,16 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
 
 @frozen(kw_only=True, eq=False)
 class PreparedCall:
-    """A call that is ready to be sent, as often as it takes.
+    """A call that is ready to be sent, once or several times.
 
     Attributes:
         operation: the operation; its path is all that logs and errors show.
         target: the path and query below the version.
         body: the body, if any.
         bearer: a token to send instead of the identity's.
-        headers: headers of the caller's own.
+        headers: the caller's own headers.
         login: whether it is sent for a login: any refusal is then about the credentials.
-        offset, count: the page that is asked for, of a list.
+        offset, count: the requested page of a list.
     """
 
     operation: Operation
@@ -60,7 +60,7 @@ class PreparedCall:
 
     @property
     def page(self) -> str:
-        """The page that was asked for, as errors add it; empty for other calls."""
+        """The requested page for error messages; empty for other calls."""
         return "" if self.count is None else f", offset {self.offset or 0}, count {self.count}"
 
 
@@ -120,7 +120,7 @@ class RequestBuilder:
         return self._http.http_library.Headers([("Host", host), *headers.multi_items()])
 
     def _own_phases(self, timeout: Timeout) -> dict[str, float | None]:
-        """Return the timeouts of connecting and reading: a user's client brings its own, unless a view sets others."""
+        """Return the timeouts of connecting and reading: those of the user's client, unless a view sets others."""
         if not self._http.owned and timeout == Timeout():
             phases: dict[str, float | None] = self._http.client.timeout.as_dict()
             return phases
@@ -130,7 +130,7 @@ class RequestBuilder:
         """Return a new request; each attempt has its own.
 
         Raises:
-            ConfigurationError: the HTTP library does not take the path and query, or a header.
+            ConfigurationError: the HTTP library does not accept the path and query, or a header.
         """
         operation = call.operation
         url = self._template(operation) if self._http.owned else self._redacted(call.target, operation)

@@ -1,11 +1,11 @@
-"""ResponseCache: answers that are kept for a while, and the reads under way that others may share.
+"""ResponseCache: answers that are kept for some time, and reads under way that other calls may share.
 
-Nothing here sends anything; `calls.cached_calls` does. What makes it safe:
+`calls.cached_calls` sends the requests. The cache is safe for these reasons:
 
-- An answer is found under the identity that asked for it and the token that it was got with. Only lists of `REFERENCE`
-  are found under the application, and only by identities that have logged in.
-- A write forgets every answer and every read under way, when it begins and again when it ends. What a read brings that
-  began before is not kept.
+- An answer is stored under the identity and the token of its request. Only lists of `REFERENCE`
+  are stored under the application, and found only by identities that have logged in.
+- A write removes every answer and every read under way, when it begins and again when it ends. The answer of a read
+  that began before is not stored.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ REFERENCE = frozenset({
 #: Reference data below other families.
 _MORE_REFERENCE = frozenset({"/event-types/{event_type_id}/event-properties", "/products/tags", "/rewards/tags"})
 
-#: What an answer takes besides its body, roughly (bytes).
+#: The approximate size of an answer without its body (bytes).
 _OVERHEAD = 2048
-#: How long nothing is kept after a write whose answer was lost: the server may carry it out late (seconds).
+#: How long nothing is cached after a write whose answer was lost: the server may carry it out late (seconds).
 SETTLE_SECONDS = 30.0
 
 _DIRECTIVE = re.compile(r'([a-z-]+)(?:\s*=\s*"?([^",]*)"?)?')
@@ -55,14 +55,14 @@ _FOREVER = 2.0**31
 
 @frozen(kw_only=True)
 class ResponseCache:
-    """Settings of a client's cache. Each client keeps answers of its own, in memory.
+    """Settings of a client's cache. Each client has its own, in memory.
 
     Answers of reads are kept as long as their `Cache-Control: max-age` says (RFC 9111), and identical reads under way
-    become one. After a write by this client nobody gets an answer that was asked for before it. See docs/caching.md.
+    become one. After a write by this client, no call gets an answer that was requested before it. See docs/caching.md.
 
     Attributes:
-        max_entries: the most answers that are kept; the one that was used longest ago goes first.
-        max_bytes: the most memory that they take, roughly.
+        max_entries: the most answers that are kept; the least recently used one is removed first.
+        max_bytes: the most memory that they take, approximately.
         reference_seconds: how long reference data (currencies, stores, product groups …; see docs/caching.md) is kept,
             in seconds, if the server does not ask for longer; as the server says if left out.
     """
@@ -74,23 +74,23 @@ class ResponseCache:
 
 @cache
 def is_reference(path: str) -> bool:
-    """Return whether the path template of a known operation is that of reference data."""
+    """Return whether a known operation's path template belongs to reference data."""
     family, *rest = path.strip("/").split("/")
     one_record = len(rest) == 1 and rest[0].startswith("{")
     return (family in REFERENCE and (not rest or one_record)) or path in _MORE_REFERENCE
 
 
 def is_private(headers: Mapping[str, str]) -> bool:
-    """Return whether the server wants an answer kept for nobody but the one who asked."""
+    """Return whether the server allows only the requesting identity to reuse an answer."""
     return "private" in _directives(headers)
 
 
 def seconds_to_keep(headers: Mapping[str, str], *, at_least: float = 0.0) -> float:
-    """Return how long an answer may be kept from the moment it was asked for, in seconds; 0 for not at all.
+    """Return how long an answer may be kept from its request on, in seconds; 0 for not at all.
 
     Args:
         headers: the answer's headers.
-        at_least: the user's own wish, which does not stand against `no-store` and `no-cache`.
+        at_least: the user's setting, which `no-store` and `no-cache` override.
     """
     said = _directives(headers)
     if "no-store" in said or "no-cache" in said:
@@ -120,11 +120,11 @@ class _Entry:
 
 @define(eq=False)
 class Flight:
-    """A read under way that identical ones wait for. They find its outcome here; neither if it was cancelled.
+    """A read under way that identical ones wait for. It holds their outcome; no outcome if it was cancelled.
 
     Attributes:
         key: what is read, and for whom.
-        manager: the tokens of the identity that asks.
+        manager: the tokens of the requesting identity.
         generation: the number of the writes before it.
     """
 
@@ -162,11 +162,11 @@ class AnswerStore:
         return len(self._entries)
 
     def identity(self, manager: TokenManager) -> object:
-        """Return what stands for an identity in keys: as long as it lives the same, and never that of another one."""
+        """Return the key part of an identity: unique, and constant as long as the identity lives."""
         return self._identities.setdefault(manager, object())
 
     def get(self, key: Hashable) -> RawResponse | None:
-        """Return the answer that is kept under a key, if it is still good."""
+        """Return the answer stored under a key, if it is still fresh."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -192,7 +192,7 @@ class AnswerStore:
         flight.done.set()
 
     def keep(self, key: Hashable, response: RawResponse, *, generation: int, reference: bool) -> None:
-        """Keep an answer as long as it may be, unless a write came between.
+        """Store an answer as long as it may be kept, unless a write began meanwhile.
 
         Args:
             key: what was read, and for whom.
@@ -209,7 +209,7 @@ class AnswerStore:
             return
         before = self._entries.get(key)
         if before is not None and before.response.sent_at > response.sent_at:
-            return  # the answer to a later request is there
+            return  # the answer to a later request is stored already
         self._drop(key)
         self._entries[key] = entry
         self._bytes += entry.size
@@ -217,14 +217,14 @@ class AnswerStore:
             self._drop(next(iter(self._entries)))
 
     def begin_write(self) -> None:
-        """Forget everything: from now on the server may hold something else."""
+        """Remove everything: from now on the server's data may differ."""
         self.generation += 1
         self._entries.clear()
         self._bytes = 0
-        self._flights.clear()  # those who wait already get their answer: they asked before the write
+        self._flights.clear()  # calls that wait already get their answer: they began before the write
 
     def end_write(self, *, lost: bool) -> None:
-        """Forget everything again: what was asked for during the write may have been answered before it took effect.
+        """Remove everything again: reads during the write may have been answered before it took effect.
 
         Args:
             lost: whether an answer is missing, so that it may take effect only later.

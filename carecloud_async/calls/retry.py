@@ -1,4 +1,4 @@
-"""Decide whether and when a failed call is sent again, within a budget that bounds an outage."""
+"""Decide whether and when a failed call is retried, within a budget that limits the load during an outage."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["RetryPolicy"]
 
 
 class FailureKind(Enum):
-    """Kind of a failed attempt, as far as repeating is concerned."""
+    """Kind of a failed attempt, which decides whether it is retried."""
 
-    NOT_SENT = auto()  #: no connection was made: the server has not seen the request
+    NOT_SENT = auto()  #: no connection was made: the server did not see the request
     NO_RESPONSE = auto()  #: the request may have been read, and no response came
     INVALID_RESPONSE = auto()  #: a success status with a body that is cut off or damaged
     SERVER_ERROR = auto()  #: 500, 502, 503 or 504: something was done, or not
@@ -38,8 +38,8 @@ class Failure:
 
     Attributes:
         kind: its kind.
-        error: what the caller gets if it is not sent again.
-        may_have_happened: whether the server may have done what the request asked for.
+        error: the error for the caller if it is not retried.
+        may_have_happened: whether the server may have carried out the request.
         retry_after: seconds the server asked to wait, if it did.
     """
 

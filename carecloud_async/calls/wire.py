@@ -33,7 +33,7 @@ from carecloud_async.http.whole_response import unread_names
 from carecloud_async.project import Project
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-#: Segments that stand in a path as they are, as most ids do (RFC 3986, 2.3).
+#: Segments that need no escaping in a path, like most ids (RFC 3986, 2.3).
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _CODE = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
@@ -48,14 +48,14 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 _NO_SUCH_INTERFACE = "interface_not_allowed_exception"
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
 _REQUEST_ID_NAMES = frozenset(name.encode() for name in _REQUEST_ID_HEADERS)
-#: PHP reads no more variables of a query (`max_input_vars`) and drops the rest in silence.
+#: PHP reads this many variables of a query (`max_input_vars`) and silently drops the rest.
 MAX_VARIABLES = 1000
-#: Bounds on what an error keeps of an answer, whatever a server sends.
+#: Limits on the parts of an answer that an error keeps.
 MAX_INVALID_PARAMS = 1000
 _MAX_NAME = 200
 _MAX_NAME_DEPTH = 8
 _MAX_TEXT = 4000
-#: The longest wait that is told (seconds): finite, so that it can be computed with.
+#: The longest wait that is reported (seconds): finite, so that callers can compute with it.
 _MAX_RETRY_AFTER = 1e300
 
 
@@ -100,8 +100,8 @@ def _encodable(text: str) -> bool:
 def encode_query(params: Mapping[str, Any], *, project: Project) -> str:
     """Return query parameters as the API reads them; `None` is left out.
 
-    Paging and order come first: where a server drops what comes after some number of variables, it drops filters that
-    way and never the `offset` of a page. A list-valued filter is sent as `name[]=a&name[]=b`. Dates are `YYYY-MM-DD`,
+    Paging and order come first: a server that drops variables beyond some number then drops filters, never the
+    `offset` of a page. A list-valued filter is sent as `name[]=a&name[]=b`. Dates are `YYYY-MM-DD`,
     times project-local `YYYY-MM-DD HH:MM:SS` (aware ones are converted), booleans `true` and `false`.
 
     Raises:
@@ -154,7 +154,7 @@ def _scalar(name: str, value: Any, project: Project) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return value  # as it is, if it prints as stars
+            return value  # unchanged, if it prints as stars
         case int() | float():
             return str(value)
         case datetime():
@@ -167,7 +167,7 @@ def _scalar(name: str, value: Any, project: Project) -> str:
 
 
 def server_date(headers: Mapping[str, str]) -> datetime | None:
-    """Return the `Date` of an answer in UTC, the one clock of the other side (RFC 9110, 6.6.1)."""
+    """Return the `Date` of an answer in UTC: the server's clock (RFC 9110, 6.6.1)."""
     return _http_date(headers.get("date"))
 
 
@@ -209,7 +209,7 @@ def parse_error(
     hint: str | None = None,
     fix: Fix | None = None,
 ) -> ApiError:
-    """Return the typed error of an answer, from whatever the body holds; bounded in size."""
+    """Return the typed error of an answer with any body; bounded in size."""
     error = _error_object(body)
     exception = _code(error.get("exception"))
     if fix is None and exception == _NO_SUCH_INTERFACE:
@@ -234,7 +234,7 @@ def parse_error(
 def invalid_response(
     operation: Operation, problem: str, *, status: int | None = None, fix: Fix | None = None
 ) -> ResponseError:
-    """Return the error of an answer that is not what the API promises."""
+    """Return the error of an answer that the API does not allow."""
     text = f"{operation.title}: {problem}"
     return ResponseError(text, method=operation.method, path=operation.path, status=status, fix=fix)
 
