@@ -1,4 +1,4 @@
-"""How a request carries its token: which one a call sends, and the identity's tokens for a client of the user's own."""
+"""The token of a request: which one a call sends, and the identity's tokens for a user's own HTTP client."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class TokenUse:
         return self._token
 
     async def after(self, status: int) -> Token | None:
-        """Return the token to send the request again with, or `None` if the answer is what counts.
+        """Return the token for sending the request again, or `None` if the answer is final.
 
         Args:
-            status: the status of the answer to the last token, or to a request that had none.
+            status: the status of the last answer.
         """
         if status != UNAUTHORIZED:
             if self._token is not None:
@@ -57,7 +57,7 @@ class TokenUse:
         return await self.renew() if self.may_replay() else None
 
     def may_replay(self) -> bool:
-        """Return whether a 401 is worth a token or a renewal; the refusal of a renewed one is noted and is not."""
+        """Return whether a new token may cure a 401; the refusal of a renewed token is noted, and is final."""
         if self._token is None:
             return True
         if self.renewed:
@@ -73,7 +73,7 @@ class TokenUse:
 
 
 class ExternalClientAuth:
-    """The common part of `httpx.Auth` and `httpx2.Auth` for a user's own client: the token goes to the project only.
+    """The common part of `httpx.Auth` and `httpx2.Auth` for a user's own client; sends the token to the project only.
 
     Args:
         http_library: httpx or httpx2, as the client is that runs it.
@@ -101,15 +101,15 @@ class ExternalClientAuth:
                 f"client.auth sends its token to {self._origin} only: use another client for other addresses"
             )
         self._check_client()
-        await request.aread()  # a body that streams could not be sent again
-        # The URL of a user's own request may hold a token.
+        await request.aread()  # a streamed body cannot be sent again
+        # The URL of a user's own request may contain a token.
         use = TokenUse(self._manager, f"{request.method} of a client of your own")
         token: Token | None = await use.first()
         while token is not None:
             request.headers["Authorization"] = f"Bearer {token.value}"
             response = yield request
             if response.status_code == UNAUTHORIZED:
-                # Unread, it would keep its connection through the whole renewal.
+                # An unread response would keep its connection during the whole renewal.
                 await load(response, self._library, limit=MAX_ERROR_BYTES)
             token = await use.after(response.status_code)
 
@@ -142,7 +142,7 @@ def _auth_class(http_library: ModuleType) -> Any:
 
 
 async def call_with_token(manager: TokenManager, operation: str, call: Callable[[Token], Awaitable[T]]) -> T:
-    """Make a call whose path or body holds the token, which no request can exchange; see `TokenUse`.
+    """Make a call with the token in its path or body; after a 401 the whole call is made again. See `TokenUse`.
 
     Args:
         manager: the identity's tokens.
@@ -150,7 +150,7 @@ async def call_with_token(manager: TokenManager, operation: str, call: Callable[
         call: makes the call with a token.
 
     Raises:
-        AuthenticationError: the server refused the token, and a new one too or none could help.
+        AuthenticationError: the server refused the token, and a new one did not help.
     """
     use = TokenUse(manager, operation)
     token = await use.first()

@@ -1,4 +1,4 @@
-"""When to hold back from the server: after refused logins, failed early renewals, and 401s that no new token cures."""
+"""Delays after refused logins, failed early renewals, and 401s that a new token does not cure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FIRST_RENEWAL_DELAY = 1.0
 MAX_RENEWAL_DELAY = 60.0
 #: After a 401 that a new token did not cure: the same.
 FIRST_REPLAY_DELAY = 5.0
-#: The same for what was served before, from the second time on.
+#: The same for an operation that was served before, from the second time on.
 FIRST_SERVED_DELAY = 1.0
 MAX_REPLAY_DELAY = 900.0
-#: The number of operations (or device tokens) whose refusals one identity remembers, and of those that it saw served.
+#: The number of operations (or device tokens) whose refusals, and whose successes, one identity remembers.
 MAX_REPLAY_ENTRIES = 256
 
-#: Statuses of a server that is unwell or busy, or wants the request later.
+#: Statuses of a server that fails, is busy, or wants the request later.
 _NOT_ABOUT_CREDENTIALS = {408, 425, 429}
 
 
@@ -34,7 +34,7 @@ def refuses_login(status: int) -> bool:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Return whether a failed login says that the credentials are wrong, and not that the server is unwell."""
+    """Return whether a failed login means wrong credentials and not a failing server."""
     status = getattr(error, "status", None) if isinstance(error, CareCloudError) else None
     return isinstance(status, int) and refuses_login(status)
 
@@ -48,10 +48,10 @@ class _Refusal:
 
 
 class LoginBackoff:
-    """Remembers a refused login, so that wrong credentials neither load the server nor lock the user.
+    """Remembers a refused login, so that wrong credentials neither load the server nor lock the user's account.
 
-    Each refusal in a row doubles the delay; at its end one caller probes. The delay belongs to the credentials that
-    were refused: others are tried at once.
+    Each refusal in a row doubles the delay; at its end one caller tries again. The delay applies to the refused
+    credentials only: others are tried at once.
 
     Args:
         clock: the clock.
@@ -67,11 +67,11 @@ class LoginBackoff:
         return 0.0 if self._refusal is None else self._refusal.until
 
     def note(self, error: CareCloudError, *, credentials_fingerprint: str | None) -> None:
-        """Remember a refusal, and what the credentials looked like (`AuthProvider.credentials_fingerprint`)."""
+        """Remember a refusal, and the credentials' fingerprint (`AuthProvider.credentials_fingerprint`)."""
         last = self._refusal
         repeated = last is not None and last.credentials_fingerprint == credentials_fingerprint
         delay = min(last.delay * 2, MAX_LOGIN_DELAY) if last is not None and repeated else FIRST_LOGIN_DELAY
-        # A copy: the error that was raised holds every frame of its call, and whatever their variables hold.
+        # A copy: the raised error keeps every frame of its call alive, with all their variables.
         self._refusal = _Refusal(
             error=error.fresh(),
             credentials_fingerprint=credentials_fingerprint,
@@ -80,30 +80,30 @@ class LoginBackoff:
         )
 
     def clear(self) -> None:
-        """Forget the refusal: a login has worked."""
+        """Forget the refusal: a login has succeeded."""
         self._refusal = None
 
     def on_new_settings(self) -> None:
-        """Forget a refusal that is not tied to certain credentials: the identity was given anew."""
+        """Forget a refusal without a fingerprint: the identity was given to the client again."""
         if self._refusal is not None and self._refusal.credentials_fingerprint is None:
             self._refusal = None
 
-    async def check(self, read_secret_mark: Callable[[], Awaitable[str | None]]) -> None:
-        """Raise the remembered refusal while it holds.
+    async def check(self, read_fingerprint: Callable[[], Awaitable[str | None]]) -> None:
+        """Raise the remembered refusal while its delay lasts.
 
         Args:
-            read_secret_mark: asks what the credentials look like now; `None` if they do not change by themselves.
+            read_fingerprint: returns the current credentials' fingerprint; `None` if they do not change by themselves.
         """
         refusal = self._refusal
         if refusal is None or self._clock.monotonic() >= refusal.until:
             return
-        mark = await read_secret_mark()
+        mark = await read_fingerprint()
         if mark is None or mark == refusal.credentials_fingerprint:
             raise refusal.error.fresh()
 
 
 class RenewalBackoff:
-    """Spaces the early renewals of a token that is still good, after one has failed."""
+    """Delays early renewals of a token that is still valid, after one has failed."""
 
     def __init__(self) -> None:
         self._delay = 0.0
@@ -121,7 +121,7 @@ class RenewalBackoff:
         self.until = min(max(now + self._delay, at_least_until), at_most_until)
 
     def clear(self) -> None:
-        """Renew at the next occasion."""
+        """End the delay: renew at the next occasion."""
         self._delay = self.until = 0.0
 
 
@@ -135,9 +135,9 @@ class _Pause:
 class ReplayBackoff:
     """Remembers what a fresh token was refused for, so that it is not renewed again for the same refusal.
 
-    A path that always answers 401 would otherwise cost a login with every call, and a device a new token, which kills
-    the one that its siblings use. What was served before is more likely refused because the fresh token was revoked as
-    well: that costs one call its answer, and the next one renews again.
+    Otherwise a path that always answers 401 would cause a login with every call, and for a device a new token, which
+    ends the token of concurrent calls. If an operation was served before, the fresh token was more likely revoked as
+    well: one call then fails, and the next one renews again.
 
     Args:
         clock: the clock.
@@ -149,17 +149,17 @@ class ReplayBackoff:
         self._served: set[str] = set()
 
     def blocks(self, key: str) -> bool:
-        """Return whether a renewal for this key is useless for now."""
+        """Return whether a renewal for this key would not help at present."""
         pause = self._pauses.get(key)
         return pause is not None and self._clock.monotonic() < pause.until
 
     def note(self, key: str, token: str, *, first: float = FIRST_REPLAY_DELAY) -> None:
-        """Note that a fresh token was refused too.
+        """Note that the server refused a fresh token too.
 
         Args:
             key: what it was refused for.
-            token: the token. Calls at the same time are refused with one token, which counts once.
-            first: the first delay in seconds, for what was never served.
+            token: the token. If concurrent calls are refused with the same token, it counts once.
+            first: the first delay in seconds, for a key that was never served.
         """
         last = self._pauses.get(key)
         if last is not None and last.token == token:
@@ -174,7 +174,7 @@ class ReplayBackoff:
             self._pauses.popitem(last=False)
 
     def on_served(self, key: str) -> None:
-        """Note that a key is served, and forget its refusals."""
+        """Note that the server served a key, and forget its refusals."""
         if self._pauses:
             self._pauses.pop(key, None)
         if len(self._served) < MAX_REPLAY_ENTRIES:

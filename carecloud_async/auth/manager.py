@@ -1,10 +1,10 @@
-"""TokenManager: who renews an identity's token, who waits, and who may go on with the old one.
+"""TokenManager: decides which caller renews an identity's token, which wait, and which may use the old one.
 
 One caller at a time is the leader of a refresh and runs it within its own call; nothing runs in the background. The
 others wait on an event. If the leader is cancelled, one of them takes over.
 
-While the token is still good, a refresh is one attempt within a few seconds, even where others wait for it: it must not
-cost a call that could be made. Without a good token it retries what fails.
+While the token is still valid, a refresh is a single attempt of a few seconds, even if other callers wait for it: its
+failure must not fail a call that the old token could serve. Without a valid token, failures are retried.
 
 The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none yet, or the server refused the last one),
 `_Ended` (logged out, or over at the server: only `log_in` leaves it).
@@ -35,8 +35,8 @@ from carecloud_async.runtime.clock import Clock
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: How long one refresh may take in all, in seconds: without a good token, and while there is one. In the second case it
-#: takes at most a part of its caller's own time.
+#: The longest duration of a refresh, in seconds: without a valid token, and with one. In the second case it takes at
+#: most a part of its caller's own time.
 RETRY_SECONDS = 60.0
 EARLY_SECONDS = 5.0
 EARLY_PART = 0.25
@@ -46,19 +46,19 @@ MARK_SECONDS = 5.0
 
 @frozen
 class _NoToken:
-    """No token is at hand; `rejected` is the value that the server refused last, if any."""
+    """There is no token; `rejected` is the value that the server refused last, if any."""
 
     rejected: str | None = None
 
 
 @frozen(kw_only=True)
 class _Ended:
-    """The identity has ended until somebody logs in.
+    """The identity's session has ended until the next `log_in`.
 
     Attributes:
-        error: what each call is told.
+        error: the error of every call.
         rejected: the value that the server refused last, if any.
-        device_token: the device's own token, which a logout has freed for the next login.
+        device_token: the device's own token, which the logout released for the next login.
     """
 
     error: SessionExpiredError
@@ -68,10 +68,10 @@ class _Ended:
 
 @define(eq=False, kw_only=True)
 class _Refresh:
-    """A refresh under way. Its waiters find the outcome here: a token, an error, or neither if it was cancelled.
+    """A refresh under way. It holds the outcome for its waiters: a token, an error, or neither if it was cancelled.
 
     Attributes:
-        forced: whether it logs in whatever is stored.
+        forced: whether it logs in even if a token is stored.
         retry: whether failures are repeated.
         rejected: the token value that is known to be refused.
         logins: the logins that were sent for it, as observers know them.
@@ -113,22 +113,22 @@ class TokenManager:
 
     @property
     def has_token(self) -> bool:
-        """Whether a token is at hand that is good, as far as is known."""
+        """Whether there is a token that is believed to be valid."""
         return self._active() is not None
 
     @property
     def token_digest(self) -> str | None:
-        """The digest of the token at hand; `None` without a good one."""
+        """The digest of the current token; `None` without a valid one."""
         active = self._active()
         return None if active is None else digest(active.token.value)
 
     @property
     def ended(self) -> bool:
-        """Whether the identity has ended until somebody logs in."""
+        """Whether the identity's session has ended until the next `log_in`."""
         return isinstance(self._state, _Ended)
 
     def adopt(self, provider: AuthProvider) -> None:
-        """Take over an equal identity's newer settings; credentials that were refused before may be right now."""
+        """Take over an equal identity's newer settings; credentials refused before may be right now."""
         if provider != self.provider:
             self._refresher.provider = provider
             self._login_backoff.on_new_settings()
@@ -141,11 +141,11 @@ class TokenManager:
         return None
 
     async def get(self, *, rejected: Token | None = None, watch: TokenWatch | None = None) -> Token:
-        """Return a token that the server accepts, as far as is known.
+        """Return a token that is believed to be valid.
 
         Args:
-            rejected: a token that the server answered with 401. If the current one is already another, nobody logs in.
-            watch: told of the logins of others that this call waited for.
+            rejected: a token that the server answered with 401. If the current one differs already, no login is sent.
+            watch: notified of other calls' logins that this call waited for.
 
         Raises:
             SessionExpiredError: the session cannot be renewed.
@@ -173,9 +173,9 @@ class TokenManager:
                 raise _copy_for_caller(refresh.error)
 
     def renewal_is_useless(self, token: Token, operation: str) -> bool:
-        """Return whether a fresh token was refused for this operation a short while ago, and a renewal would not help.
+        """Return whether a fresh token was refused for this operation recently, so that a renewal would not help.
 
-        For a device it does not matter which operation: each new token would kill the one that its siblings use, and
+        For a device the operation does not matter: each new token would end the token of concurrent calls, and
         calls that need a customer refuse every device token.
         """
         return self._replay_backoff.blocks(self._replay_key(token, operation))
@@ -193,12 +193,12 @@ class TokenManager:
             self._replay_backoff.note(self._replay_key(token, operation), token.value, first=first)
 
     def on_accepted(self, describe: Callable[[], str]) -> None:
-        """Note that the server served an operation: its next 401 is worth a renewal again."""
+        """Note that the server served an operation: its next 401 causes a renewal again."""
         if not self._of_device:
             self._replay_backoff.on_served(describe())
 
     async def log_in(self) -> Token:
-        """Log in now, even if a token is at hand: the server checks the credentials.
+        """Log in now, even if there is a token: the server checks the credentials.
 
         A login that is already under way for the same credentials counts.
         """
@@ -262,7 +262,7 @@ class TokenManager:
         return token.value if self._of_device else operation
 
     def _invalidate(self, value: str) -> None:
-        """Note that the server refused a token, unless another has taken its place already."""
+        """Note that the server refused a token, unless it was replaced already."""
         state = self._state
         if isinstance(state, ActiveToken):
             if state.token.value == value:
@@ -271,7 +271,7 @@ class TokenManager:
             self._state = evolve(state, rejected=value)
 
     def _must_renew(self, active: ActiveToken) -> bool:
-        """Return whether this caller has to renew, or wait for a renewal of, a token that is still good."""
+        """Return whether this caller has to renew a token that is still valid, or wait for its renewal."""
         now = self._clock.monotonic()
         if now < active.renew_at or now < self._renewal_backoff.until:
             return False
@@ -287,7 +287,7 @@ class TokenManager:
     async def _raise_remembered(self) -> None:
         if not isinstance(self._state, _Ended):
             await self._login_backoff.check(self._read_credentials_fingerprint)
-        if isinstance(self._state, _Ended):  # perhaps since the check above
+        if isinstance(self._state, _Ended):  # perhaps it has changed since the check above
             raise _copy_for_caller(self._state.error)
 
     async def _read_credentials_fingerprint(self) -> str | None:
@@ -312,7 +312,7 @@ class TokenManager:
             return refresh.result
         if active is not None and self._clock.monotonic() < active.ends_at:
             return active
-        assert refresh.error is not None  # noqa: S101  (it has no other outcome)
+        assert refresh.error is not None  # noqa: S101  (there is no other outcome)
         raise refresh.error
 
     async def _run(self, refresh: _Refresh, active: ActiveToken | None) -> None:
@@ -360,7 +360,7 @@ class TokenManager:
             _log.warning("token renewal failed (%s); going on with the old one", type(error).__name__)
 
     def _as_expired(self, error: Exception, refresh: _Refresh) -> Exception:
-        """Return a SessionExpiredError in place of the refusal of a customer whose session had died."""
+        """Return a SessionExpiredError instead of the refusal of a customer whose session had ended."""
         died = refresh.rejected is not None and not refresh.forced and self.provider.requires_relogin
         if not died or isinstance(error, SessionExpiredError) or not isinstance(error, ApiError):
             return error

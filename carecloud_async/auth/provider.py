@@ -1,4 +1,4 @@
-"""AuthProvider: the abstract base of every identity, and the function that its logins are sent with."""
+"""AuthProvider: the abstract base of every identity, and the types for sending its logins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["AuthProvider", "Send", "digest"]
 
 
 class Send(Protocol):
-    """Sends one request without a token of its own, as a login must; repeats it where that is safe."""
+    """Sends one request of a login, without the identity's token; retries it if that is safe."""
 
     async def __call__(
         self,
@@ -48,7 +48,7 @@ class LoginReply:
     Attributes:
         data: the `data` of its body.
         sent_at: when the request left, on the monotonic clock.
-        server_date: the response's `Date`, in UTC; `None` if it has none that can be read.
+        server_date: the response's `Date`, in UTC; `None` if it is missing or unreadable.
     """
 
     data: dict[str, Any] = field(repr=False)
@@ -57,7 +57,7 @@ class LoginReply:
 
 
 class SendLogin(Protocol):
-    """The transport of logins, which `calls` hands to the identities of a client."""
+    """The transport of logins, which `calls` provides to the identities of a client."""
 
     async def __call__(
         self,
@@ -77,7 +77,7 @@ class SendLogin(Protocol):
             json: the body.
             path_params: the values of the placeholders.
             bearer: a token for the `Authorization` header.
-            retry: whether failures are repeated as the client's policy says, or the request is sent once.
+            retry: whether failures are retried by the client's policy; otherwise the request is sent once.
         """
         ...
 
@@ -139,7 +139,7 @@ class AuthProvider(ABC):
 
     #: Whether a new token can be obtained once the server rejected the last one.
     renewable: bool = True
-    #: Whether `logout()` ends the identity until somebody calls `login()` again.
+    #: Whether `logout()` ends the identity until `login()` is called again.
     requires_relogin: bool = False
 
     @property
@@ -164,12 +164,12 @@ class AuthProvider(ABC):
 
     @property
     def device_is_shared(self) -> bool:
-        """Whether another process can know the device, and take its token over."""
+        """Whether another process can know the device and take over its token."""
         return True
 
     @property
     def secret(self) -> str | None:
-        """The secret that a stored token is handed out for, if any."""
+        """The secret that a caller must know to get the stored token, if any."""
         return None
 
     @property
@@ -195,7 +195,7 @@ class AuthProvider(ABC):
     async def credentials_fingerprint(self) -> str | None:
         """Return a value that changes when the credentials do, for identities that fetch theirs at each login.
 
-        It is asked for while a refused login is remembered: credentials other than the refused ones are tried at once.
+        It is called while a refused login is remembered: credentials other than the refused ones are tried at once.
         `None` for credentials that do not change by themselves.
         """
         return None

@@ -1,4 +1,4 @@
-"""IdentityRegistry: which token manager serves whom on one client, and that no device serves two identities.
+"""IdentityRegistry: the token manager of each identity of one client; no device may serve two identities.
 
 Managers in use are found through the views that hold them. Idle ones are kept for a while and then dropped; their
 tokens come back from the token store, where the identity is stored.
@@ -19,7 +19,7 @@ from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.errors import ConfigurationError
 
-#: How many idle identities keep their token at hand.
+#: How many idle identities keep their token in memory.
 IDLE_MANAGERS = 1024
 
 
@@ -71,7 +71,7 @@ class DeviceOwners:
 
 
 class ManagerCache:
-    """The managers of idle identities, the latest used ones.
+    """The managers of idle identities, most recently used last.
 
     Args:
         make_manager: makes the manager of an identity that is not cached.
@@ -86,7 +86,7 @@ class ManagerCache:
         return self._managers.get(key) or self._make_manager(provider)
 
     def put(self, key: str, manager: TokenManager) -> None:
-        """Cache a manager that was used just now."""
+        """Cache a manager that was just used."""
         self._managers[key] = manager
         self._managers.move_to_end(key)
         if len(self._managers) > IDLE_MANAGERS:
@@ -128,7 +128,7 @@ class IdentityRegistry:
         """Take the device again, for an identity that logs in after a logout.
 
         Raises:
-            ConfigurationError: the device serves another one by now.
+            ConfigurationError: the device serves another one now.
         """
         self._devices.claim(handle)
 

@@ -1,4 +1,4 @@
-"""TokenRefresher: one renewal of one identity's token: look into the store under its lock, else log in, then save."""
+"""TokenRefresher: renews an identity's token: under the store's lock, load a stored token or log in and save one."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from carecloud_async.runtime.uninterrupted import await_uninterrupted
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: A device token that had to be recreated twice within this many seconds has another holder.
+#: A device token that had to be recreated twice within this many seconds is also used elsewhere.
 CONFLICT_SECONDS = 60.0
-#: A stored token with less than this left is not worth taking, in seconds.
+#: A stored token with a shorter remaining lifetime is not used, in seconds.
 MIN_LIFETIME_LEFT = 1.0
-#: How long a token that was just obtained may take to be saved although its caller was cancelled, in seconds.
+#: How long saving a new token may take after its caller was cancelled, in seconds.
 SAVE_SECONDS = 5.0
-#: How long the store keeps a token that does not end by time without its being used, in seconds: a customer's session,
-#: and a device's token. A client in use renews that time.
+#: How long the store keeps an unused token that does not end by time, in seconds: a customer's session, and a device's
+#: token. A client in use renews that time.
 SESSION_KEEP_SECONDS = 30 * 24 * 3600.0
 DEVICE_KEEP_SECONDS = 365 * 24 * 3600.0
 #: After this part of it a client in use renews the time, so that three failures in a row lose nothing.
@@ -40,7 +40,7 @@ _CONFLICT = (
     "application. Share one token store (FileTokenStore, RedisTokenStore) between the processes, or give each its own "
     "device_id"
 )
-#: No other process can know the id of a random device.
+#: The message for a random device, whose id no other process can know.
 _REVOKED = (
     "the server refused this device's token twice within a minute, although no other process knows its random "
     "device_id: an administrator or the application's settings revoke its tokens. Try again in a minute; if it lasts, "
@@ -50,7 +50,7 @@ _REVOKED = (
 #: The number of tokens whose keys one client remembers; the records of older ones end with their time to live.
 MAX_INDEXED_TOKENS = 16_384
 
-#: Packages whose exceptions a call takes for failures of its own connection.
+#: Packages whose exceptions a call would mistake for failures of its own connection.
 _TRANSPORT_PACKAGES = {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "anyio", "h11", "ssl", "socket"}
 
 
@@ -83,10 +83,10 @@ class LoginExchange:
 
 
 class StoredTokenIndex:
-    """The store's keys of the tokens that one client has saved or loaded, by digests of the tokens.
+    """The store keys of the tokens that one client has saved or loaded, by digests of the tokens.
 
-    A session may be logged out through a view that knows its token alone (`CustomerSession.resume`), while its record
-    lies under the key of the identity that logged in.
+    A session may be logged out through a view that knows only its token (`CustomerSession.resume`), while its record is
+    stored under the key of the identity that logged in.
     """
 
     def __init__(self) -> None:
@@ -145,11 +145,11 @@ class TokenRefresher:
     async def renew(self, *, rejected: str | None, current: Token | None, retry: bool) -> ActiveToken:
         """Return a token that is neither the rejected nor the current one: another process's, or a new one.
 
-        A current token that does not end by time stays: what is renewed is its record's time to live.
+        A current token that does not end by time is kept: only its record's time to live is renewed.
 
         Args:
             rejected: the token value that the server refused, if that is the reason.
-            current: the token at hand, if it is still good.
+            current: the current token, if it is still valid.
             retry: whether a login that fails may be repeated.
         """
         if not self.provider.stored:
@@ -165,7 +165,7 @@ class TokenRefresher:
             return await self._obtain(rejected=rejected, previous=current, retry=retry)
 
     async def log_in(self, *, rejected: str | None, current: Token | None) -> ActiveToken:
-        """Log in now, whatever is stored: the server checks the credentials.
+        """Log in now, even if a token is stored: the server checks the credentials.
 
         Args:
             rejected: the token value that the server refused last.
@@ -179,9 +179,9 @@ class TokenRefresher:
             return await self._obtain(rejected=None, previous=previous, retry=True)
 
     async def find_token(self) -> Token | None:
-        """Return the token that exists for this identity without a login, if there is one."""
+        """Return the token that this identity has without a login, if any."""
         if not self.provider.renewable:
-            # An identity that cannot be renewed is its own store: a copy could only be older than the original.
+            # An identity that cannot be renewed holds its own token: a stored copy could only be older.
             return await self.provider.obtain(LoginExchange(self._send, retry=False), None)
         if not self.provider.stored:
             return None
@@ -191,7 +191,7 @@ class TokenRefresher:
         return Token(stored.value, customer_id=stored.customer_id)
 
     async def log_out(self, token: Token) -> None:
-        """Forget the token, so that nobody takes it up again, and revoke it at the server."""
+        """Forget the token, so that it is not used again, and revoke it at the server."""
         try:
             await self.forget(token)
         finally:
@@ -247,8 +247,8 @@ class TokenRefresher:
         if recreates:
             self._recreated_at = self._clock.monotonic()
         start, seconds = self._lifetime(token, exchange.last)
-        # From here on the token exists at the server. Losing it to a cancellation would cost the next caller a login,
-        # and a device its token.
+        # From here on the token exists at the server. If a cancellation lost it, the next caller would need a login,
+        # and a device would lose its token.
         await await_uninterrupted(lambda: self._save(token, seconds), seconds=SAVE_SECONDS)
         return self._activate(token, seconds=seconds, start=start)
 
@@ -261,7 +261,7 @@ class TokenRefresher:
         except Exception as error:
             if not _looks_like_transport(error):
                 raise
-            # Left as it is, the call that waits for this login would take it for its own connection's failure.
+            # Converted, because the call that waits for this login would take it for a failure of its own connection.
             raise CareCloudError(
                 f"{name}: the code that fetches its credentials failed with {type(error).__name__} (the __cause__ of "
                 "this error); no login was sent"
@@ -278,7 +278,7 @@ class TokenRefresher:
     def _lifetime(self, token: Token, reply: LoginReply | None) -> tuple[float, float | None]:
         """Return when the token's lifetime began, on the monotonic clock, and the seconds that it had then."""
         date = None if reply is None else reply.server_date
-        # `Date` may be as old as the request; what the provider measured by itself counts from now.
+        # `Date` may be as old as the request; a lifetime that the provider measured itself counts from now.
         if reply is not None and date is not None and token.expires_in is None:
             start = reply.sent_at
         else:
@@ -307,7 +307,7 @@ class TokenRefresher:
         try:
             await self._store.save(self._key, record)
         except TokenStoreError as error:
-            # The token is good; only its siblings will not find it.
+            # The token is valid; other processes will not find it.
             _log.warning("token obtained but not saved: %s", error)
 
 

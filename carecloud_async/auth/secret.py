@@ -1,7 +1,7 @@
-"""Secrets in settings: given as text or fetched by a callable, shown as stars, remembered and proved by digests.
+"""Secrets in settings: given as text or fetched by a callable, shown as stars, compared by digests.
 
-A stored customer session is handed only to a caller that knows the secret that opened it. Without that proof, a login
-page that derives device ids from e-mail addresses would hand a session to anyone who types the e-mail and any password.
+A stored customer session is given only to a caller that knows the secret of its login. Without this check, a login page
+that derives device ids from e-mail addresses would give a session to anyone who enters the e-mail and any password.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Secret = str | Callable[[], str | Awaitable[str]]
 _fetched: ContextVar[list[str] | None] = ContextVar("carecloud_fetched_secrets", default=None)
 
 _PROCESS_KEY = secrets.token_bytes(32)
-# A shared store outlives the process and may be stolen: the hash of a person's password in it must be slow to guess.
+# A shared store outlives the process and may be stolen: its hash of a person's password must be slow to compute.
 _SCRYPT_COST = {"n": 2**12, "r": 8, "p": 1, "dklen": 32}
-#: A limit of its own: a login must not wait for threads that wait for a login. It computes, so more threads than
-#: processors gain nothing.
+#: A separate limit: a login must not wait for threads that wait for a login. Hashing is pure computation, so more
+#: threads than processors would not help.
 _HASHING = ThreadLimit("hashing", os.cpu_count() or 1)
 
 
@@ -38,12 +38,12 @@ def masked(_: object) -> str:
 
 
 def optional_secret_text(value: str | None) -> str | None:
-    """Convert text to `SecretText` and leave `None` as it is."""
+    """Convert text to `SecretText`; return `None` unchanged."""
     return None if value is None else secret_text(value)
 
 
 def secret_setting(value: Secret) -> Secret:
-    """Convert text to `SecretText` and leave a callable as it is."""
+    """Convert text to `SecretText`; return a callable unchanged."""
     return value if callable(value) else secret_text(value)
 
 
@@ -92,7 +92,7 @@ async def resolve_secret(secret: Secret) -> str:
 def collect_fetched_digests() -> Iterator[list[str]]:
     """Collect the digests of the secrets that callables return inside the block.
 
-    A refusal must be remembered for the password that was refused: asked once more, a callable may return another.
+    A refusal must be remembered for the refused password: called again, a callable may return another.
     """
     digests: list[str] = []
     reset = _fetched.set(digests)

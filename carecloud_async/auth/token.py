@@ -1,4 +1,4 @@
-"""Tokens: as a login returns them, as they are in use with their refresh deadlines, and as `login()` describes them."""
+"""Tokens as a login returns them, tokens in use with their refresh deadlines, and the result of `login()`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["LoggedIn", "RenewalWindows", "Token"]
 
-#: What the vendor grants unless a project is set otherwise, in seconds.
+#: The API's default lifetime of a token, in seconds.
 DEFAULT_LIFETIME = 7 * 3600.0
-#: A token that claims to live longer than this is not believed.
+#: A longer claimed lifetime is not believed.
 MAX_LIFETIME = 366 * 24 * 3600.0
 #: `valid_to` and `Date` are whole seconds: the true remaining lifetime may be this much shorter than their difference.
 RESOLUTION = 1.0
-#: The least time between two renewals of a token that is still good, in seconds: a server that returns the same token
-#: until shortly before its end is not asked in a loop.
+#: The least time between two renewals of a token that is still valid, in seconds: some servers return the same token
+#: until shortly before its end, and must not be asked in a loop.
 MIN_SPACING = 1.0
 
-# What an `Authorization` header can carry; HTTP libraries quote the rest in their errors.
+# The characters of an `Authorization` header; HTTP libraries quote other values in their errors.
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -45,10 +45,10 @@ class Token:
 
     Attributes:
         value: what follows `Bearer` in the header.
-        valid_to: the end as the API writes it (`YYYY-MM-DD HH:MM:SS`, project-local), or as a datetime (naive is
-            project-local, aware is what it says). The time left is measured by the `Date` of the login's response;
-            where `obtain` asked no server that tells it, an aware end is measured by this host's clock, which has to be
-            right then. `expires_in` needs no clock.
+        valid_to: the end as the API writes it (`YYYY-MM-DD HH:MM:SS`, project-local), or as a datetime (a naive one is
+            project-local). The remaining time is measured by the `Date` of the login's response. If `obtain` sent no
+            request to a server with a `Date`, an aware end is measured by this host's clock, which must then be right.
+            `expires_in` needs no clock.
         expires_in: seconds left when the token was obtained.
         customer_id: the customer that the token is bound to, if any.
         user: the user that logged in, if the login's response holds one.
@@ -78,8 +78,8 @@ class RenewalWindows:
     """When a token is renewed before its end; the windows shrink with the token's lifetime.
 
     Attributes:
-        advisory: the last part of a lifetime (0.25: its last quarter) in which one caller renews and nobody waits.
-        mandatory: the last part in which everybody waits for one renewal.
+        advisory: the last part of a lifetime (0.25: its last quarter) in which one caller renews and none waits.
+        mandatory: the last part in which all callers wait for one renewal.
         max_advisory: the longest advisory window, in seconds.
         max_mandatory: the longest mandatory window, in seconds.
     """
@@ -98,7 +98,7 @@ class ActiveToken:
         token: the token.
         since: when it was obtained, or taken from the store.
         renew_at: from here on one caller renews.
-        require_at: from here on everybody waits for a renewal.
+        require_at: from here on all callers wait for a renewal.
         ends_at: from here on the server refuses it.
     """
 
@@ -136,7 +136,7 @@ class LoggedIn:
         token_id: the token: a customer's bound device token, or a user's bearer token. Keep it like a password.
         customer_id: the customer, on the customer interface.
         user: the user, on the enterprise interface.
-        valid_to: until when the token is good, in UTC; `None` if it does not end by time.
+        valid_to: the end of the token, in UTC; `None` if it does not end by time.
     """
 
     token_id: str = field(repr=masked)
@@ -159,7 +159,7 @@ def require_header_safe(value: str, *, where: str) -> str:
     """Return a token's value as the server sent it.
 
     Raises:
-        ResponseError: no header can carry it.
+        ResponseError: it is not valid in a header.
     """
     if not _HEADER_SAFE.fullmatch(value):
         raise ResponseError(f"{where} holds a token that no header can carry")

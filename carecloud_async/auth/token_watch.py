@@ -1,4 +1,4 @@
-"""What a call's observers are told of its tokens: the login of another call that it waits for, and the replay."""
+"""Notifications for a call's observers: waiting for another call's login, and the replay with a new token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _led: ContextVar[list[object] | None] = ContextVar("carecloud_led_logins", defau
 
 
 class TokenWatch(Protocol):
-    """Told what becomes of one attempt's token, in the task that makes the call."""
+    """Is notified about one attempt's token, in the task that makes the call."""
 
     def login_awaited(self, logins: Sequence[object]) -> None:
         """Note that the attempt waited for logins that another call led; see `note_login`."""
@@ -35,10 +35,10 @@ def led_logins(logins: list[object]) -> Iterator[None]:
 
 
 def note_login(login: object) -> None:
-    """Note that a login is sent, for those who wait for it.
+    """Note that a login is sent, for the calls that wait for it.
 
     Args:
-        login: what its observers know it by.
+        login: the login, as observers know it.
     """
     logins = _led.get()
     if logins is not None:

@@ -1,4 +1,4 @@
-"""The promise of a token store: one small record per identity, and a lock around its renewal."""
+"""The interface of a token store: one small record per identity, and a lock for its renewal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _masked(value: object) -> str:
 
 @frozen(kw_only=True)
 class StoredToken:
-    """A token as a store keeps it.
+    """A stored token.
 
     Attributes:
         value: the bearer token; never shown.
@@ -30,8 +30,8 @@ class StoredToken:
             (when loading). `None`: it does not end by time (device tokens).
         customer_id: the customer that the token is bound to, if any.
         proof: a slow salted hash of the secret that obtained the token, so that a holder of another secret cannot
-            borrow it; `None` where nothing needs proving.
-        keep_for: seconds for which the store keeps the record of a token that does not end by time, counted anew from
+            use it; `None` if no secret is required.
+        keep_for: seconds for which the store keeps the record of a token that does not end by time, counted again from
             each save and each load; then it may drop it. `None`: no such limit.
     """
 
@@ -54,25 +54,25 @@ class TokenStore(ABC):
 
     @abstractmethod
     async def load(self, key: str) -> StoredToken | None:
-        """Return the record under `key`, or `None` when there is none, it has ended, or it cannot be read.
+        """Return the record under `key`; `None` if there is none, it has ended, or it cannot be read.
 
         Loading a record with `keep_for` renews that time.
         """
 
     @abstractmethod
     async def save(self, key: str, token: StoredToken) -> None:
-        """Keep `token` under `key`, replacing the record there, whole or not at all."""
+        """Save `token` under `key`; replaces the record there atomically."""
 
     @abstractmethod
     async def discard(self, key: str, value: str) -> None:
-        """Forget the record under `key` if it still holds the token `value`; another one stays."""
+        """Delete the record under `key` if it still holds the token `value`."""
 
     @abstractmethod
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """Return a lock on `key`: while it is held, nobody else with this store renews that token.
+        """Return a lock on `key`: while it is held, no other user of this store renews that token.
 
-        It is taken on entering and waits, cancellable, as long as it must. Holding it twice waits for itself; locks on
-        two keys do not meet. A holder that dies gives it back within a bounded time.
+        Entering it waits as long as necessary, and can be cancelled. It is not reentrant; locks on two keys are
+        independent. The lock of a holder that dies is released within a bounded time.
         """
 
     async def aclose(self) -> None:  # noqa: B027  (optional: most stores hold nothing open)
@@ -80,9 +80,9 @@ class TokenStore(ABC):
 
 
 class BestEffortStore(TokenStore):
-    """Wraps a store so that its failures cost a login, never a call.
+    """Wraps a store so that its failures cause a login instead of failing a call.
 
-    For identities that lose nothing by a login of their own (users of the enterprise interface).
+    For identities that can always log in again (users of the enterprise interface).
     """
 
     def __init__(self, store: TokenStore) -> None:
@@ -90,7 +90,7 @@ class BestEffortStore(TokenStore):
         self.shared: bool = store.shared
 
     async def load(self, key: str) -> StoredToken | None:
-        """Load, or find nothing where the store fails."""
+        """Load the record; return `None` if the store fails."""
         try:
             return await self._store.load(key)
         except TokenStoreError as error:
@@ -98,14 +98,14 @@ class BestEffortStore(TokenStore):
             return None
 
     async def save(self, key: str, token: StoredToken) -> None:
-        """Save, or leave it."""
+        """Save the record; ignore a failure of the store."""
         try:
             await self._store.save(key, token)
         except TokenStoreError as error:
             self._warn(error)
 
     async def discard(self, key: str, value: str) -> None:
-        """Discard, or leave it."""
+        """Discard the record; ignore a failure of the store."""
         try:
             await self._store.discard(key, value)
         except TokenStoreError as error:
@@ -113,7 +113,7 @@ class BestEffortStore(TokenStore):
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
-        """Lock, or go on without."""
+        """Lock the key; continue without a lock if the store fails."""
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self._store.lock(key))
@@ -127,7 +127,7 @@ class BestEffortStore(TokenStore):
 
 
 def backoff_delays(*, first: float, longest: float, jitter: Callable[[], float]) -> Iterator[float]:
-    """Yield waits without end: doubling, bounded, and scattered so that waiters do not march in step.
+    """Yield waits without end: doubling, bounded, and randomized so that waiters do not retry in step.
 
     Args:
         first: seconds of the first wait before scattering.

@@ -36,31 +36,31 @@ _log = logging.getLogger("carecloud_async.auth")
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _SHAPE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL, None}
-#: A load renews a record's time to live once this part of it has passed: not each load is worth a write.
+#: A load renews a record's time to live once this part of it has passed, so that not every load writes.
 _RENEW_PART = 0.1
-#: A limit of its own: the gate is held while a thread is waited for, and other processes wait for the gate.
+#: A separate limit: the gate is held while a thread is waited for, and other processes wait for the gate.
 _THREADS = ThreadLimit("token files", 40)
 
 
 class FileTokenStore(TokenStore):
     """Keeps tokens in one private folder, for all processes of a host; for asyncio and trio.
 
-    Beside `path` stands the folder `<path>.d` (0700) with one file for each record (0600) and the lock files. A save
-    writes one record, in a worker thread because of the disk's slowest moments, and drops a few that have ended; reads
+    The folder `<path>.d` (0700) holds one file for each record (0600) and the lock files. A save
+    writes one record, in a worker thread because a disk can be slow, and deletes a few that have ended; reads
     take the same lock as writes, since Windows replaces no file that is open. A file at `path` itself is the single
     file of an earlier version: its records are taken over and it is removed.
 
     One operating-system user owns the folder; two users need two paths. A folder or a file of another user is refused,
     and none in the folder is opened through a link.
 
-    A record's time goes on counting while no process runs. On one boot of the host (where the system tells boots apart:
-    Linux) the monotonic clock counts it, so wrong clocks and jumps do not matter; else the wall clock does.
+    A record's time also counts while no process runs. Within one boot of the host (on Linux, which has an id for each
+    boot) the monotonic clock counts it, so wrong clocks and jumps do not matter; otherwise the wall clock does.
 
     Args:
         path: names the folder, which is made on first use. If it is a link, the link's target names it.
         clock: dates the records and is slept on while another process holds a lock.
         jitter: numbers in [0, 1) that scatter the attempts at a lock.
-        boot: returns an id of this boot of the host; `None` from it: the system has none.
+        boot: returns an id of this boot of the host, or `None` if the system has none.
     """
 
     shared: bool = True
@@ -138,7 +138,7 @@ class FileTokenStore(TokenStore):
         if left <= 0:
             return None
         if token.keep_for is not None and (seconds_unused(record, now=now) or 0.0) > token.keep_for * _RENEW_PART:
-            # What a newer version of this SDK has added to the record stays in it.
+            # Fields that a newer version of this SDK has added to the record are kept.
             self._folder.write(key, {**record, **dated_record(token, now=now)})
         return token
 
@@ -171,7 +171,7 @@ def _fix(error: OSError) -> str:
     if error.errno in _FULL:
         return "Free some space there; the tokens saved before are untouched."
     if error.errno == errno.ELOOP:
-        return "Give a path that nobody else can put a link into."
+        return "Give a path in a folder that no other user can write to."
     if error.errno in _SHAPE:
         return "Give the path of a file in a folder."
     return "Give this user the right to write in its folder, or choose another path."

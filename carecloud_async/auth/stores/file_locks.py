@@ -18,14 +18,14 @@ _log = logging.getLogger("carecloud_async.auth")
 class FileLocks:
     """One gate for the folder as a whole and one lock for each key, all freed by the system when their holder dies.
 
-    Every attempt is made once and returns at once, so that the caller waits in its own way. Each one uses a lock object
+    Every attempt returns at once, so that the caller waits in its own way. Each one uses a lock object
     of its own: two tasks or threads of one process exclude each other just as two processes do.
 
     Lock files of keys are removed after use. That is safe only because every attempt at a key, and every removal,
-    happens inside the gate: else someone could open a file, see it removed, and lock what nobody else can see.
+    happens inside the gate: otherwise a process could open a file, have it removed, and lock an invisible file.
 
     Args:
-        folder: the store's folder, which nobody else can write in: filelock follows links.
+        folder: the store's folder; no other user can write in it, because filelock follows links.
     """
 
     def __init__(self, folder: RecordFolder) -> None:
@@ -72,7 +72,7 @@ class FileLocks:
 
 
 def release(lock: BaseFileLock) -> None:
-    """Release `lock`; a failure is a warning, since the work under it is done."""
+    """Release `lock`; a failure is only a warning, since the protected work is done."""
     try:
         lock.release()
     except OSError as error:
@@ -87,7 +87,7 @@ def _try(path: str) -> BaseFileLock | None:
         return None
     except NotImplementedError:
         raise _cannot_lock(path) from None
-    # Where the system has no locks, filelock turns to one that outlives a killed holder: no lock for us.
+    # On systems without locks, filelock uses one that outlives a killed holder, which is not acceptable here.
     if isinstance(lock, SoftFileLock):
         lock.release()
         raise _cannot_lock(path)

@@ -1,4 +1,4 @@
-"""The store of one process: needs no set-up and ends with it."""
+"""The token store of one process: it needs no set-up and ends with the process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from carecloud_async.runtime.clock import Clock, SystemClock
 
 __all__ = ["MemoryTokenStore"]
 
-#: Between two sweeps of ended records at least this many are saved, or as many as the last sweep left: a sweep costs
-#: next to nothing per save, and ended records never outnumber the others for long.
+#: Between two sweeps of ended records at least this many are saved, or as many as the last sweep left: the cost of a
+#: sweep for each save is negligible, and ended records never outnumber the others for long.
 _SWEEP_EVERY = 256
 
 
@@ -93,7 +93,7 @@ class MemoryTokenStore(TokenStore):
 
     @asynccontextmanager
     async def _hold(self, key: str) -> AsyncIterator[None]:
-        # Polling, because one waiter may sit in another event loop or thread than the holder: no event of one async
+        # Polling, because a waiter may be in another event loop or thread than the holder: no event of one async
         # library wakes them all.
         for wait in backoff_delays(first=0.002, longest=0.02, jitter=self._jitter):
             if self._take(key):
@@ -113,7 +113,7 @@ class MemoryTokenStore(TokenStore):
             return True
 
     def _guard(self) -> threading.Lock:
-        # Never held across an await. A fork copies locks as they stood, held by threads that the child lacks.
+        # Never held across an await. A fork copies the state of locks, which may be held by threads the child lacks.
         if self._pid != os.getpid():
             self._unlock_all()
         return self._lock

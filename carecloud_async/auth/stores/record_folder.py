@@ -40,7 +40,7 @@ class RecordFolder:
     """Reads and writes records; the caller holds the gate, so there is one reader or writer at a time.
 
     Args:
-        path: the store's path; absolute. The folder stands beside it, as `<path>.d`; a file at the path itself holds
+        path: the store's path; absolute. The folder is `<path>.d`; a file at the path itself holds
             the records of an earlier version and is taken over.
         choose: numbers in [0, 1): where a sweep begins.
     """
@@ -97,14 +97,14 @@ class RecordFolder:
             os.unlink(self._join(self._name(key)))
 
     def sweep(self, has_ended: Callable[[Any], bool]) -> None:
-        """Look at a few records and remove those that have ended; in its course all are looked at."""
+        """Check a few records and remove those that have ended; successive calls check all of them."""
         if not self._unswept:
             names = sorted(name for name in os.listdir(self.path) if name.endswith((_RECORD, _NEW)))
             start = int(self._choose() * len(names))
             self._unswept = names[start:] + names[:start]
         for _ in range(min(SWEPT_PER_SAVE, len(self._unswept))):
             name = self._unswept.pop()
-            # Inside the gate nobody writes: a new file without its final name is of a writer that was killed.
+            # Inside the gate there is no other writer: a new file without its final name belongs to a killed one.
             if name.endswith(_NEW) or self._is_ended(name, has_ended):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._join(name))
@@ -136,7 +136,7 @@ class RecordFolder:
         replace_file(Path(self._join(name)), content, durable=durable)
 
     def _take_over_single_file(self) -> None:
-        """Move the records of the single file of earlier versions here; a file that is not ours is left alone."""
+        """Import the records of the single file of earlier versions; any other file is left alone."""
         found = _content(self._single_file)
         if found is None:
             self._foreign = None
@@ -163,7 +163,7 @@ class RecordFolder:
 
 
 def resolve(path: str | os.PathLike[str]) -> str:
-    """Return the absolute path of a store, links resolved; a link that somebody else has made is left as it is."""
+    """Return the absolute path of a store, links resolved except those that another user has made."""
     given = os.path.abspath(os.path.expanduser(path))
     if os.path.islink(given) and sys.platform != "win32" and os.lstat(given).st_uid not in {0, os.geteuid()}:
         return os.path.join(os.path.realpath(os.path.dirname(given)), os.path.basename(given))

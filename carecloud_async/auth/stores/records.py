@@ -1,7 +1,7 @@
 """Records: a token as plain JSON values with the clock reading of its save, and back.
 
-A record's time goes on counting while no process runs. On one boot of the host (where the system tells boots apart:
-Linux) the monotonic clock counts it, so wrong clocks and jumps do not matter; else the wall clock does.
+A record's time also counts while no process runs. Within one boot of the host (on Linux, which has an id for each boot)
+the monotonic clock counts it, so wrong clocks and jumps do not matter; otherwise the wall clock does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def to_record(token: StoredToken) -> dict[str, Any]:
 
 
 def from_record(record: object, *, expires_in: float | None) -> StoredToken | None:
-    """Return the token that `record` holds, or `None` if the record is not one of ours."""
+    """Return the token that `record` holds; `None` if it is not a record of this package."""
     if not isinstance(record, dict):
         return None
     value, customer_id, proof = (record.get(name) for name in ("value", "customer_id", "proof"))
@@ -50,7 +50,7 @@ def lifetime_of(token: StoredToken) -> float | None:
     seconds = token.expires_in
     if seconds is None or seconds == math.inf:
         return None
-    # Written this way round, a NaN is a token that has ended: it fails every comparison.
+    # In this form, a NaN counts as ended, since it fails every comparison.
     return seconds if seconds > 0 else 0.0
 
 
@@ -66,7 +66,7 @@ class ClockReading:
     """One instant on the clocks of this host.
 
     Attributes:
-        wall: seconds since 1970 as the host believes; may be wrong and may jump.
+        wall: seconds since 1970 by the host's clock; may be wrong and may jump.
         monotonic: seconds since a zero that all processes of one boot share, where `boot` is known.
         boot: an id of this boot of the host; `None` where the system has none.
     """
@@ -82,7 +82,7 @@ def seconds_between(earlier: ClockReading, later: ClockReading) -> float:
     The monotonic clock decides when both readings belong to one boot, so that wrong wall clocks and their jumps do not
     matter; else the wall clock does. A wall clock that went backwards counts as no time at all.
     """
-    # Going backwards within one boot means that the two lived in different time namespaces (containers).
+    # Going backwards within one boot means that the two readings come from different time namespaces (containers).
     if earlier.boot is not None and earlier.boot == later.boot and later.monotonic >= earlier.monotonic:
         return later.monotonic - earlier.monotonic
     return max(0.0, later.wall - earlier.wall)
@@ -143,7 +143,7 @@ def seconds_unused(record: dict[str, Any], *, now: ClockReading) -> float | None
 
 def is_finite(value: object) -> TypeGuard[float]:
     """Return whether `value` is a number that a float can hold; a boolean is not."""
-    # No NaN passes a comparison, and an integer beyond every float is compared without being converted.
+    # NaN fails the comparison, and an integer beyond every float is compared without being converted.
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e18 < value < 1e18
 
 

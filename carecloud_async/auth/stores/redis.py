@@ -1,4 +1,4 @@
-"""The store of many hosts: a Redis server counts the records' time to live and keeps the locks."""
+"""The token store of many hosts: a Redis server counts the records' time to live and holds the locks."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _log = logging.getLogger("carecloud_async.auth")
 
 _NAME = "RedisTokenStore"
 
-#: Deletes a record if it still is what was read: KEYS[1] the key, ARGV[1] the record.
+#: Deletes a record if it is unchanged: KEYS[1] the key, ARGV[1] the record that was read.
 _DELETE_IF_SAME = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
-#: Renews a record's time to live if it still is what was read: KEYS and ARGV as above, ARGV[2] the milliseconds.
+#: Renews a record's time to live if it is unchanged: KEYS and ARGV as above, ARGV[2] the milliseconds.
 _EXPIRE_IF_SAME = (
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 )
 
-#: A longer lifetime (30 years) is as good as this one, and Redis refuses what overflows.
+#: The longest lifetime (30 years): Redis refuses larger numbers that overflow.
 _LONGEST_LIFETIME = 1e9
 
 
@@ -46,11 +46,11 @@ class RedisTokenStore(TokenStore):
 
     The server counts each record's time to live, so the hosts' clocks do not matter. A store made from a URL may be
     used in several event loops, each with its own connections; `aclose` closes those of the loop it is called in. A
-    client that is given stays the caller's, and belongs to the first loop that uses it.
+    given client still belongs to the caller, and is bound to the first loop that uses it.
 
     Args:
         url_or_client: `redis://:password@host:6379/0`, `rediss://…`, `unix://…`, or a client of `redis.asyncio`.
-        prefix: what the names of all keys begin with.
+        prefix: the beginning of the names of all keys.
         clock: slept on while another holds a lock, and between two extensions of a lock held.
         jitter: numbers in [0, 1) that scatter the attempts at a lock.
         timeout: seconds after which a server that does not answer is a `TokenStoreError`.
@@ -99,7 +99,7 @@ class RedisTokenStore(TokenStore):
         )
         if raw is None:
             return None
-        # -1: no end. The response may have been under way for a while: assume for all of the time since we asked.
+        # -1: no end. The response may have been delayed: subtract the whole time since the request.
         left = None if milliseconds == -1 else milliseconds / 1000 - (self._clock.monotonic() - asked)
         token = from_record(_parse(raw), expires_in=left)
         if token is None:
@@ -148,7 +148,7 @@ class RedisTokenStore(TokenStore):
             return await ask(client, work, timeout=self._timeout)
         except self._failures as error:
             problem = self._describe(error)
-        # Raised out here, without a cause: Redis quotes the commands that it refuses, and redis-py too, token and all.
+        # Raised here, without a cause: Redis and redis-py quote refused commands, which contain the token.
         raise TokenStoreError(
             f"Redis ({self._clients.label}) cannot be used: {problem}. Start it, or correct what the store was given."
         )
@@ -158,7 +158,7 @@ class RedisTokenStore(TokenStore):
             return f"no response within {self._timeout:g} s"
         if isinstance(error, self._unreached):
             return f"{type(error).__name__}: {error}"
-        # Redis's answers begin with a code; in a transaction redis-py puts the whole command before it.
+        # Redis's errors begin with a code; in a transaction redis-py puts the whole command before it.
         code = str(error).rpartition(" caused error: ")[2].lstrip("('\"").partition(" ")[0]
         return f"{type(error).__name__} {code}" if code.isalpha() and code.isupper() else type(error).__name__
 

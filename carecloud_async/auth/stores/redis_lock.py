@@ -1,4 +1,4 @@
-"""A lock in Redis that its holder extends while it runs, and that ends by itself soon after the holder died."""
+"""A lock in Redis that its holder extends while it runs; it expires soon after the holder has died."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: How long a leaving caller waits for the server to free the lock; after that the release goes on in the background.
+#: How long a caller waits for the server to release the lock; after that the release continues in the background.
 _RELEASE_SECONDS = 1.0
 
-#: Tasks are held here until they are done: the event loop itself holds them weakly.
+#: Keeps references to running tasks: the event loop itself has only weak ones.
 _releases: set[asyncio.Task[None]] = set()
 
 
@@ -40,13 +40,13 @@ class Ask(Protocol):
 class RedisLock(AbstractAsyncContextManager[None]):
     """redis-py's own lock, extended every third of its time to live by a task that runs while it is held.
 
-    That task is asyncio's own and no task group: a task group would wrap what the body raises, and cancel the body when
+    That task is a plain asyncio task: a task group would wrap the body's exceptions, and cancel the body when
     the lock is lost. A lost lock is a warning, since the work under it may still succeed.
 
     Args:
         ask: how to reach the server.
         name: the lock's key.
-        time_to_live: seconds after which the server frees a lock that nobody extends.
+        time_to_live: seconds after which the server releases a lock that is not extended.
         clock: slept on while waiting and between two extensions.
         jitter: numbers in [0, 1) that scatter the attempts.
     """
@@ -57,7 +57,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
         self._time_to_live = time_to_live
         self._clock = clock
         self._jitter = jitter
-        # Chosen here and not by redis-py, so that a lock can be given back whose grant was never heard.
+        # Chosen here and not by redis-py, so that a lock can be released even if the answer to its request was lost.
         self._token = secrets.token_hex(16).encode()
         self._asked = False
         self._extender: asyncio.Task[None] | None = None
@@ -66,7 +66,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
         try:
             await self._acquire()
         except BaseException:
-            # Cancelled or out of time: the server may have granted it all the same.
+            # Cancelled or timed out: the server may have granted the lock nevertheless.
             if self._asked:
                 await _finish(self._undo())
             raise
@@ -89,7 +89,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
             try:
                 ours = await self._ask(self._extend)
             except TokenStoreError:
-                continue  # the next turn may come through, or find it lost
+                continue  # the next attempt may succeed, or find the lock lost
             if not ours:
                 self._warn_lost()
                 return
@@ -143,7 +143,7 @@ class RedisLock(AbstractAsyncContextManager[None]):
 
 
 async def _finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` to its end whatever happens to the caller, which waits for it a little."""
+    """Run `work` to its end even if the caller is cancelled; the caller waits for it a short time."""
     task = asyncio.create_task(work)
     _releases.add(task)
     task.add_done_callback(_releases.discard)
