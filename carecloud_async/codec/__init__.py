@@ -1,4 +1,4 @@
-"""JSON ↔ attrs: exactly by msgspec, and by `tolerant` what does not fit, with one result.
+"""JSON ↔ attrs: msgspec reads exact records, `tolerant` reads the others, with the same result.
 
 Bodies come whole, as the server sent them: `{"data": …}`. Models carry no rules of their own; the types of their fields
 are all the codec needs.

@@ -19,13 +19,13 @@ __all__ = [
     "value_decoder",
 ]
 
-#: Stands where the body has no `data`.
+#: The value for a body without `data`.
 MISSING = msgspec.UNSET
 
 
 @typed_cache
 def value_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
-    """Return the decoder of one bare `into`, or `None` if msgspec cannot read that type right."""
+    """Return the decoder of one bare `into`, or `None` if msgspec cannot read that type correctly."""
     if has_renamed_fields(into):
         return None
     try:
@@ -36,7 +36,7 @@ def value_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
 
 @typed_cache
 def record_decoder(into: Any) -> msgspec.json.Decoder[Any] | None:
-    """Return the decoder of `{"data": into}`, or `None` if msgspec does not know that type."""
+    """Return the decoder of `{"data": into}`, or `None` if msgspec does not support that type."""
     if value_decoder(into) is None:
         return None
     return msgspec.json.Decoder(msgspec.defstruct("RecordEnvelope", [("data", into)], gc=False))
@@ -58,7 +58,7 @@ def page_decoder(into: Any, key: str) -> msgspec.json.Decoder[Any] | None:
 
 @typed_cache
 def raw_page_decoder(key: str) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of a page that cuts each record out as it stands."""
+    """Return the decoder of a page that returns each record as unparsed JSON."""
     decoder = page_decoder(msgspec.Raw, key)
     if decoder is None:  # pragma: no cover  (msgspec knows its own type)
         raise TypeError("msgspec does not know Raw")
@@ -67,7 +67,7 @@ def raw_page_decoder(key: str) -> msgspec.json.Decoder[Any]:
 
 @typed_cache
 def key_decoder(name: str) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of an object's one text or number of that name, as `key`; `None` where it is missing."""
+    """Return the decoder of an object's text or number of that name, as `key`; `None` if it is missing."""
     fields: list[Any] = [("key", str | int | None, None)]
     return msgspec.json.Decoder(msgspec.defstruct("Keyed", fields, rename={"key": name}, gc=False))
 

@@ -1,4 +1,4 @@
-"""What a type is made of: the fields of an attrs class with their types, `Annotated`, `None` and `Unset` peeled off."""
+"""The structure of types: the fields of attrs classes, with `Annotated`, `None` and `Unset` removed from types."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = [
     "is_model",
 ]
 
-#: The metadata of a field that the API calls otherwise, such as `from` for `from_`.
+#: The metadata of a field with another name in the API, such as `from` for `from_`.
 API_NAME = "api_name"
-#: The attribute by which the SDK's own read models are known: their required texts may be missing, and are empty then.
+#: The attribute that marks the SDK's own read models: a missing required text is read as an empty one.
 TOLERANT_IDS = "__tolerant_ids__"
 
 
@@ -42,7 +42,7 @@ def field_types(into: Any) -> types.MappingProxyType[str, Any]:
         into: an attrs class or a parametrised generic one.
 
     Returns:
-        field name → type, in the order of the class, `Annotated` peeled off and type variables filled in.
+        field name → type, in the order of the class, without `Annotated` and with type variables filled in.
     """
     origin: Any = typing.get_origin(into) or into
     hints = typing.get_type_hints(origin)
@@ -53,7 +53,7 @@ def field_types(into: Any) -> types.MappingProxyType[str, Any]:
 
 @typed_cache
 def api_names(into: Any) -> types.MappingProxyType[str, str]:
-    """Map the fields of an attrs class, in its order, to the names that the API has for them."""
+    """Map the fields of an attrs class, in its order, to their names in the API."""
     origin: Any = typing.get_origin(into) or into
     return types.MappingProxyType(
         {field.name: field.metadata.get(API_NAME, field.name) for field in attrs.fields(origin)}
@@ -62,9 +62,9 @@ def api_names(into: Any) -> types.MappingProxyType[str, str]:
 
 @typed_cache
 def has_renamed_fields(hint: Any) -> bool:
-    """Return whether a type holds, at any depth, a field that the API calls otherwise.
+    """Return whether a type holds, at any depth, a field with another name in the API.
 
-    msgspec reads attrs classes by their own field names alone, so such types are read by `tolerant`.
+    msgspec reads attrs classes by their own field names only, so such types are read by `tolerant`.
     """
     return _renames(hint, set())
 
@@ -90,7 +90,7 @@ def _fill(hint: Any, variables: dict[Any, Any]) -> Any:
 
 
 def core_type(hint: Any) -> Any:
-    """Peel `None` and `Unset` off a union; a union of several other types is returned as that union."""
+    """Remove `None` and `Unset` from a union; several other types remain a union."""
     if typing.get_origin(hint) not in {typing.Union, types.UnionType}:
         return hint
     rest = tuple(part for part in typing.get_args(hint) if part not in {type(None), Unset})

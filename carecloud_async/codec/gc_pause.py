@@ -1,9 +1,9 @@
-"""Decoding without the garbage collector in between.
+"""Decoding without interruptions by the garbage collector.
 
-A page of a thousand customers is six thousand new objects. Python's collector would stop eight times in the middle of
-decoding them to look for circles, find none (all of them are wanted, and no record holds a circle), and take the ones
-that are decoded already for long-lived, so that its slow full runs come ten times as often. That was a third of the
-time of a listing. Nothing is left uncollected: the collector's count stands, and it runs right behind the page.
+A page of a thousand customers is six thousand new objects. Python's collector would interrupt their decoding eight
+times to search for reference cycles, find none (all objects are in use, and no record holds a cycle), and promote the
+decoded ones to an older generation, so that its slow full runs come ten times as often. That was a third of the time of
+a listing. Nothing stays uncollected: the collector keeps its count, and runs right after the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 __all__ = ["gc_paused"]
 
-#: Whether some thread is decoding with the collector at rest; a child forked at that moment must set it going again.
+#: Whether a thread is decoding with the collector paused; a child forked at that moment must enable it again.
 _resting = False
 
 P = ParamSpec("P")
@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 
 def gc_paused(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a short function that only builds values while the collector rests; one that was off already stays off."""
+    """Run a short function that only builds values, with the collector paused; a disabled collector stays disabled."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""The names of open JSON in signatures: what the API leaves open, and a caller reads as it likes."""
+"""Types for JSON whose structure the API does not define."""
 
 from __future__ import annotations
 

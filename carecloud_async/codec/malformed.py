@@ -1,4 +1,4 @@
-"""`Malformed`: the body is not what the API promises. Its reason never quotes the body."""
+"""`Malformed`: the body does not have the API's form. The reason never quotes the body."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["HTML", "BrokenJson", "Malformed", "json_kind", "why_not_json"]
 HTML = "the body looks like HTML, not JSON"
 
 
-class Malformed(ValueError):  # noqa: N818  (read as `codec.Malformed`; the SDK's users meet it as ResponseError)
-    """A body or value does not have the shape the API promises; the text is a short reason without content."""
+class Malformed(ValueError):  # noqa: N818  (read as `codec.Malformed`; users of the SDK get a ResponseError)
+    """A body or value does not have the API's form; the text is a short reason without content."""
 
 
 class BrokenJson(Malformed):
-    """The body is neither JSON nor HTML: it was cut off or broken on its way. Asking again may help."""
+    """The body is neither JSON nor HTML: it was truncated or damaged in transit. A retry may help."""
 
 
 def json_kind(value: object) -> str:
@@ -32,7 +32,7 @@ def json_kind(value: object) -> str:
 
 
 def why_not_json(body: bytes) -> str:
-    """Say what a body is that no JSON reader accepts."""
+    """Describe a body that is not JSON."""
     start = body.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start:
         return "the body is empty"

@@ -1,7 +1,7 @@
-"""Pages into models, in slices: a small page in one decode, a large one or one with misfits record by record.
+"""Decodes pages into models, in slices: a small page at once, a large one or one with misfits record by record.
 
-Three readers, each only for what the one before refused: msgspec (a whole page at once, or record by record), then
-`tolerant.mended`, then `tolerant.records`. Broken JSON is made sound first.
+There are three readers, each for what the previous one refused: msgspec (a whole page, or record by record), then
+`tolerant.mended`, then `tolerant.records`. Broken JSON is repaired first.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ __all__ = ["UnreadPage", "page", "page_slices", "unread_page"]
 
 T = TypeVar("T")
 
-#: The largest page, in bytes, that is decoded at once, in two or three milliseconds: cutting it first costs a sixth.
+#: The largest page, in bytes, that is decoded at once, in two or three milliseconds: splitting it would add a sixth.
 WHOLE_PAGE = 2**20
 #: The bytes of the records that are decoded in one slice.
 SLICE = 400 * 1024
-#: The largest page, in bytes, that is decoded at once though its records may be read a few at a time.
+#: The largest page, in bytes, that is decoded at once although its records could be read a few at a time.
 SMALL_PAGE = 128 * 1024
 
 
 @frozen(kw_only=True, repr=False)
 class UnreadPage(Generic[T]):
-    """One page of a list operation, whose records are still to be read.
+    """One page of a list operation, whose records are not decoded yet.
 
     Attributes:
         records: the records in the server's order.
@@ -83,7 +83,7 @@ def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None
 
 
 def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | UnreadPage[T]:
-    """Decode one page of a list operation, but leave the records of a large one, or one with misfits, for later.
+    """Decode one page of a list operation; the records of a large page, or one with misfits, are decoded later.
 
     Args:
         body: the whole body of an answer.
@@ -91,14 +91,14 @@ def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | Unr
         into: the model class of a record.
 
     Raises:
-        Malformed: as `page` does; it is JSON from the beginning to the end.
+        Malformed: as `page` does; the body is then valid JSON.
     """
     found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not history_of(into).has_misfits else None
     return _cut(body, key, into) if found is None else found
 
 
 def _cut(body: bytes, key: str, into: type[T]) -> UnreadPage[T]:
-    """Cut a page into its records."""
+    """Split a page into its records."""
     raws, total_items = cut(body, key)
     records = UnreadRecords(raws, into, size=len(body))
     return UnreadPage(records=records, total_items=total(total_items), received=len(raws))
@@ -106,7 +106,7 @@ def _cut(body: bytes, key: str, into: type[T]) -> UnreadPage[T]:
 
 @gc_paused
 def _whole(body: bytes, key: str, into: type[T]) -> DecodedPage[T] | None:
-    """Decode a page at once; `None` if that is refused."""
+    """Decode a page at once; `None` if msgspec refuses it."""
     decoder = page_decoder(into, key)
     if decoder is None:
         return None

@@ -1,4 +1,4 @@
-"""Pages into records without reading them: each record as the bytes the server sent."""
+"""Splits pages into records without parsing them: each record as the bytes that the server sent."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from carecloud_async.codec.tolerant.broken_json import load, sound_text
 
 __all__ = ["raw_page", "raw_page_slices"]
 
-#: How far into a body to look for the blanks of a server that writes `"a": 1` instead of `"a":1`.
+#: How far into a body to search for the spaces of a server that writes `"a": 1` instead of `"a":1`.
 _HEAD = 4096
-#: How much of a body is checked for bad UTF-8 at a time: what fits the processor's cache takes half the time.
+#: How much of a body is checked for bad UTF-8 at a time: a piece that fits the processor's cache takes half the time.
 _PIECE = 32 * 1024
-#: How much of a body is worked on in one slice: half a millisecond.
+#: How much of a body is processed in one slice: half a millisecond.
 _SLICE = 2 << 20
 
 
 def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
-    """Cut one page into its records: one compact line of UTF-8 JSON each, nothing parsed or lost.
+    """Split one page into its records: one compact line of UTF-8 JSON each, nothing parsed or lost.
 
     Unknown fields, the order of fields and the spelling of numbers are kept. A page that is not compact is compacted.
     In broken JSON, bad UTF-8 and lone surrogates become U+FFFD; a page with NaN and the like is read and written again.
@@ -38,7 +38,7 @@ def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
 
 
 def raw_page_slices(body: bytes, *, key: str) -> Generator[None, None, DecodedPage[bytes]]:
-    """Do what `raw_page` does, with a `yield` after each millisecond or so; see `CooperativeScheduler`."""
+    """Do the same as `raw_page`, with a `yield` after about each millisecond; see `CooperativeScheduler`."""
     body = body.strip()
     is_utf8 = yield from _check_utf8(body)
     if not is_utf8:
@@ -63,7 +63,7 @@ def _check_utf8(body: bytes) -> Generator[None, None, bool]:
         while at < size:
             end = min(at + _SLICE, size)
             while at < end:
-                # A character that a piece cuts in two is left to the next one.
+                # A character that is split between two pieces is left to the next one.
                 at += codecs.utf_8_decode(view[at : at + _PIECE], "strict", at + _PIECE >= size)[1]
             if size > _SLICE:
                 yield

@@ -1,7 +1,7 @@
-"""JSON that is taken apart without being read: each value stays what the server wrote, byte for byte.
+"""Splits JSON without parsing its values: each value keeps the server's bytes.
 
-Reading a number into a float and writing it again may change it (`0.12345678901234567890`, `1e400`), and a text that is
-no Unicode cannot be written at all. What is sent back to the server is therefore cut out of its answer.
+A number that is read into a float and written again may change (`0.12345678901234567890`, `1e400`), and a text that is
+not Unicode cannot be written at all. Values that are sent back to the server are therefore copied from its answer.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RawJson(bytes):
         return self[0] in _NUMBER_STARTS and self != b"-Infinity"
 
     def as_text(self) -> RawJson:
-        """Return a number as the text that models read it as, with all its digits; an absurd one stays a number."""
+        """Return a number as text with all its digits, as models read it; one with a huge exponent stays a number."""
         if self.removeprefix(b"-").isdigit():
             return RawJson(b'"%b"' % self)
         try:
@@ -73,13 +73,13 @@ def raw_data(body: bytes) -> RawJson:
     Raises:
         Malformed: the body is no JSON object, or has no object under `data`.
     """
-    if not isinstance(data(body), dict):  # which also tells the kinds of broken bodies apart
+    if not isinstance(data(body), dict):  # which also distinguishes the kinds of broken bodies
         raise Malformed("data is not an object")
     return members(RawJson(body.removeprefix(_BOM).strip()))["data"]
 
 
 def members(raw: RawJson) -> dict[str, RawJson]:
-    """Cut an object into its members; of a name that comes twice, the last one counts.
+    """Split an object into its members; if a name occurs twice, the last one counts.
 
     Raises:
         Malformed: it is no JSON object.
@@ -88,7 +88,7 @@ def members(raw: RawJson) -> dict[str, RawJson]:
 
 
 def elements(raw: RawJson) -> list[RawJson]:
-    """Cut a list into its elements.
+    """Split a list into its elements.
 
     Raises:
         Malformed: it is no JSON list.
@@ -97,29 +97,29 @@ def elements(raw: RawJson) -> list[RawJson]:
 
 
 def exact(raw: bytes) -> Any:
-    """Read a value so that it is equal to another one only if both mean the same, to the last digit.
+    """Read a value for exact comparison: equal only if both mean the same, to the last digit.
 
     Args:
-        raw: JSON, which may hold what no float can.
+        raw: JSON, with numbers of any precision.
     """
     text = raw.decode("utf-8", "surrogateescape")
     return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_number, strict=False)
 
 
 def _number(digits: str) -> tuple[Any]:
-    # A tuple, which nothing else is read into: as a bare number, 1 would be equal to true.
+    # A tuple, which no other value becomes: as a plain number, 1 would be equal to true.
     try:
         return (Decimal(digits),)
     except ArithmeticError:
         return (digits,)
 
 
-#: Skips values: it reads them as cheaply as can be.
+#: Skips values: the cheapest way to read them.
 _SKIPPING: Final = json.JSONDecoder(strict=False, parse_int=len, parse_float=len, parse_constant=len)
 
 
 class _Scanner:
-    """Goes through JSON text; bytes that are no UTF-8 come out as they went in."""
+    """Scans JSON text; bytes that are not UTF-8 are kept."""
 
     def __init__(self, raw: bytes) -> None:
         self._text = raw.decode("utf-8", "surrogateescape")
@@ -133,14 +133,14 @@ class _Scanner:
         return text[self._at : self._at + 1]
 
     def take(self, mark: str) -> None:
-        """Go past a mark and the blanks around it."""
+        """Skip a punctuation mark and the blanks around it."""
         if self.next() != mark:
             raise ValueError
         self._at += 1
         self.next()
 
     def entries(self, opening: str, closing: str) -> Iterator[None]:
-        """Stand at each entry between two brackets in turn; the caller goes past it."""
+        """Stop at each entry between two brackets; the caller skips it."""
         self.take(opening)
         if self.next() != closing:
             yield
@@ -150,7 +150,7 @@ class _Scanner:
         self.take(closing)
 
     def name(self) -> str:
-        """Go past the name of a member, with its colon."""
+        """Skip the name of a member and its colon."""
         if self.next() != '"':
             raise ValueError
         name, self._at = _SKIPPING.raw_decode(self._text, self._at)
@@ -158,7 +158,7 @@ class _Scanner:
         return str(name)
 
     def value(self) -> RawJson:
-        """Go past a value and return it."""
+        """Skip a value and return it."""
         start = self._at
         _, self._at = _SKIPPING.raw_decode(self._text, start)
         return RawJson(self._text[start : self._at].encode("utf-8", "surrogateescape"))
@@ -179,4 +179,4 @@ def _cut(raw: RawJson, cut: Callable[[_Scanner], T]) -> T:
         reason = "the body is nested too deeply"
     except ValueError:
         reason = "the body is not JSON"
-    raise Malformed(reason)  # out of the block: the error's context would keep the whole text
+    raise Malformed(reason)  # raised outside the except block: the error's context would keep the whole text

@@ -1,7 +1,7 @@
-"""Bodies into values: the whole body in one msgspec decode, and by `tolerant` what does not fit exactly.
+"""Decodes bodies into values: by msgspec at once, or by `tolerant` if they do not fit exactly.
 
-msgspec decodes the whole body straight into the models. What it refuses is read by `tolerant.records`; broken JSON is
-made sound first.
+msgspec decodes the whole body straight into the models. Bodies that it refuses are read by `tolerant.records`; broken
+JSON is repaired first.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class DecodedPage(Generic[T]):
 
     Attributes:
         items: the records in the server's order.
-        total_items: how many records match in all, or `None` where the server gave no usable number.
-        received: how many entries the server sent; more than `items` if some were null. Paging goes by this.
+        total_items: how many records match in total; `None` if the server sent no usable number.
+        received: how many entries the server sent; more than `items` if some were null. Paging uses this number.
     """
 
     items: list[T]
@@ -62,7 +62,7 @@ class DecodedPage(Generic[T]):
 
 
 def data(body: bytes) -> Any:
-    """Return what stands under `data`, as plain dicts, lists and scalars.
+    """Return the value of `data`, as plain dicts, lists and scalars.
 
     Args:
         body: the whole body of an answer.
@@ -78,7 +78,7 @@ def data(body: bytes) -> Any:
 
 
 def require_no_error(body: bytes) -> None:
-    """Check an answer that needs no data: it is blank, or JSON without an `error`.
+    """Check an answer without data: it is blank, or JSON without an `error`.
 
     Args:
         body: the whole body of an answer with a success status.
@@ -117,13 +117,13 @@ def record(body: bytes, into: type[T]) -> T:
 
 
 def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
-    """Decode the one value that stands under `data` by a name.
+    """Decode the one value with a name in `data`.
 
     Args:
         body: the whole body of an answer.
         name: the name under `data`.
         into: a model class, a tuple of one, or a scalar type.
-        required: whether it must be there; if not, `None` stands for it.
+        required: whether it must be present; otherwise a missing one is `None`.
 
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the value is missing or of another kind.
@@ -138,14 +138,14 @@ def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
 
 
 def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
-    """Cut a page into its records without reading them.
+    """Split a page into its records without parsing them.
 
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`.
 
     Returns:
-        the JSON of each record, as it stands in the body if that is sound, and `total_items` as the server sent it.
+        the JSON of each record, unchanged if the body is valid, and `total_items` as the server sent it.
 
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the list is missing.
@@ -165,7 +165,7 @@ def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
 
 
 def body_then_sound(body: bytes) -> Iterator[bytes]:
-    """Yield a body, and then the same with its broken text replaced, if it has any."""
+    """Yield a body, and then, if it has broken text, the body with that text replaced."""
     yield body
     mended = sound_text(body)
     if mended is not body:
@@ -201,7 +201,7 @@ def total(value: Any) -> int | None:
 
 
 def convert(value: Any, into: type[T]) -> T:
-    """Build a model from plain values as `structure` does: at once where they fit it exactly.
+    """Build a model from plain values as `structure` does, by msgspec if they fit exactly.
 
     Args:
         value: what JSON gave: dicts, lists, scalars.
@@ -230,6 +230,6 @@ def structure(value: Any, into: type[T]) -> T:
     Raises:
         Malformed: a field that has no default is missing; the SDK's own read models never raise it.
     """
-    from carecloud_async.codec.tolerant import records  # cattrs takes 14 ms to import: at first need
+    from carecloud_async.codec.tolerant import records  # cattrs takes 14 ms to import: imported on first use
 
     return cast("T", records.structure(value, into))

@@ -1,6 +1,6 @@
-"""Computations in slices: a generator that yields after each millisecond or so, and returns its result.
+"""Computations in slices: a generator that yields after about each millisecond, and returns the result.
 
-An event loop runs one with `CooperativeScheduler`, and lets other tasks run in between.
+`CooperativeScheduler` runs one on an event loop, with other tasks in between.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Targets of `request(into=…)`: any type that `data` can be read into, checked before the call and read after it.
 
 The SDK's models are read by the tolerant rules, as everywhere. Other types (attrs classes, dataclasses, msgspec
-structs, TypedDicts, pydantic models, lists of all these) are read as they are declared: a misfit is an error.
+structs, TypedDicts, pydantic models, lists of all these) are read exactly: a misfit is an error.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = ["any_page", "any_page_slices", "is_read_model", "only_list", "target_
 #: Messages of msgspec that name fields and kinds, and never quote a value.
 _QUOTES_NOTHING = ("Expected `", "Object missing required field `")
 
-#: The bytes of the records that are read in one slice; dicts and classes of users take their time.
+#: The bytes of the records that are read in one slice; dicts and users' classes are slow to read.
 _SLICE = 64 * 1024
 
 
 @typed_cache
 def target_reader(into: Any) -> Callable[[bytes], Any]:
-    """Return the function that reads a body's `data` into a type; it raises `Malformed` for what does not fit.
+    """Return the function that reads a body's `data` into a type; it raises `Malformed` for data that does not fit.
 
     A `list[…]` is read from `data` itself, or from the one list under it.
 
@@ -61,7 +61,7 @@ def value_reader(into: Any) -> Callable[[Any], Any]:
 
 @typed_cache
 def _declared_reader(into: Any) -> Callable[[Any], Any]:
-    """Return the function that reads values without zero dates into a type as it is declared."""
+    """Return the function that reads values without zero dates exactly into a type."""
     if is_read_model(into):
         return lambda value: _model(value, into)
     if get_origin(into) is list and is_read_model(get_args(into)[0]):
@@ -135,7 +135,7 @@ def any_page_slices(body: bytes, *, key: str | None, into: Any) -> Generator[Non
 
 
 def any_raw_page(body: bytes, *, key: str | None) -> DecodedPage[bytes]:
-    """Cut one page into its records as `raw_page` does, where the name of the list may be unknown.
+    """Split one page into its records as `raw_page` does; the name of the list may be unknown.
 
     Args:
         body: the whole body of an answer.
@@ -148,7 +148,7 @@ def any_raw_page(body: bytes, *, key: str | None) -> DecodedPage[bytes]:
 
 
 def any_raw_page_slices(body: bytes, *, key: str | None) -> Generator[None, None, DecodedPage[bytes]]:
-    """Cut one page as `any_raw_page` does, in slices; see `raw_page_slices`."""
+    """Split one page as `any_raw_page` does, in slices; see `raw_page_slices`."""
     return raw_page_slices(body, key=_list_name(body) if key is None else key)
 
 
@@ -178,7 +178,7 @@ def _page_at_once(body: bytes, key: str | None, into: Any) -> DecodedPage[Any]:
 
 
 def _cut(body: bytes, key: str | None) -> tuple[list[msgspec.Raw], Any] | None:
-    """Cut a page into its records without reading them; `None` if more than its text is broken."""
+    """Split a page into its records without parsing them; `None` if more than its text is broken."""
     for sound in body_then_sound(body):
         try:
             name = _only_list_name(sound) if key is None else key
@@ -197,7 +197,7 @@ def _only_list_name(body: bytes) -> str | None:
 
 @typed_cache
 def _members_decoder() -> msgspec.json.Decoder[Any]:
-    """Return the decoder of `{"data": {name: anything, …}}` that cuts out what stands under each name."""
+    """Return the decoder of `{"data": {name: anything, …}}` that returns each value as unparsed JSON."""
     envelope = msgspec.defstruct("MembersEnvelope", [("data", dict[str, msgspec.Raw])], gc=False)
     return msgspec.json.Decoder(envelope)
 
@@ -209,7 +209,7 @@ def _read_raws(raws: list[msgspec.Raw], into: Any) -> list[Any]:
     for raw in raws:
         value = load(raw)
         if value is not None:
-            # Looking for zero dates in the text costs a fiftieth of looking at each value. An escape may hide one.
+            # A search for zero dates in the text costs a fiftieth of checking each value. An escape may hide one.
             text = bytes(raw)
             may_hold_one = b"0000-00-00" in text or b"\\u00" in text
             items.append(without_zero_dates(value) if may_hold_one else as_it_is(value))
@@ -239,7 +239,7 @@ def _is_pydantic(into: Any) -> bool:
 
 
 def _pydantic_reader(into: Any) -> Callable[[Any], Any]:
-    import pydantic  # its models are at hand, so it is loaded
+    import pydantic  # the type is one of its models, so pydantic is loaded
 
     adapter = pydantic.TypeAdapter(into)
 

@@ -1,4 +1,4 @@
-"""`typed_cache`: a function's results, kept for each set of arguments; what is compiled per type is compiled once."""
+"""`typed_cache`: caches a function's result for each set of arguments, so that decoders are compiled once per type."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ R = TypeVar("R")
 
 
 def typed_cache(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep every result for good, as `functools.cache` does, with the function's own signature for type checkers."""
+    """Cache every result, as `functools.cache` does, and keep the function's signature for type checkers."""
     return cast("Callable[P, R]", functools.cache(function))

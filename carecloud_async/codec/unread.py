@@ -1,8 +1,8 @@
-"""`UnreadRecords`: the records of a page that were cut out of it, and are read a few at a time when they are wanted.
+"""`UnreadRecords`: the records of a page as unparsed JSON, decoded a few at a time when they are needed.
 
-Records that are read while their reader waits are in the processor's cache when they are handed out, and gone before
-the garbage collector comes to look at them: a page of a thousand takes a fifth less time than as a whole. Until then it
-is what the server sent, a third of the memory.
+Records that are decoded on demand are in the processor's cache when they are returned, and freed before the garbage
+collector would examine them: a page of a thousand takes a fifth less time than decoded as a whole. Until then it is the
+server's JSON, which takes a third of the memory.
 
 If the caller keeps the records, small batches would trigger the garbage collector more often; larger batches are
 decoded then.
@@ -28,28 +28,28 @@ __all__ = ["BATCH", "UnreadRecords", "history_of"]
 
 T = TypeVar("T")
 
-#: The cost of a record with misfits, in exact ones.
+#: The cost of a record with misfits, as a number of exact ones.
 _MISFIT_COST = 4
 
-#: The records that are handed out before other tasks run: a checkpoint costs as much as handing out fifty.
+#: The records that are returned before other tasks run: a checkpoint costs as much as returning fifty.
 BATCH = 250
 #: The bytes of the records that are read at a time: some 400 objects; the garbage collector runs after 700.
 _FEW = 40 * 1024
-#: Those for a reader who keeps the records: three milliseconds.
+#: The same if the caller keeps the records: three milliseconds.
 _MANY = 2**20
 
 
 def _gone() -> None:
-    """Stand for a reference to a record that is gone."""
+    """Stand in for a reference to a record that was freed."""
 
 
 @define
 class ReadHistory:
-    """What the last records of a type were like, and what became of them.
+    """The history of the last records of a type: whether they had misfits, and whether the caller kept them.
 
     Attributes:
         has_misfits: whether the last page held a record with misfits; the next one then most likely does.
-        last: the first record of the last batch that was handed out, while it is kept.
+        last: the first record of the last returned batch, while the caller keeps it.
     """
 
     has_misfits: bool = False
@@ -58,13 +58,13 @@ class ReadHistory:
 
 @typed_cache
 def history_of(into: Any) -> ReadHistory:
-    """Return what the last records of a type were like."""
+    """Return the history of a type."""
     del into  # each has its own
     return ReadHistory()
 
 
 class UnreadRecords(Generic[T]):
-    """The records of one page; null in place of a record is left out.
+    """The records of one page; a null instead of a record is skipped.
 
     Args:
         raws: the JSON of each record.
@@ -89,7 +89,7 @@ class UnreadRecords(Generic[T]):
         return len(self._raws) - self._position + len(self._ahead)
 
     def batch(self) -> list[T]:
-        """Return the records to be handed out next, at most `BATCH`; none if there are no more.
+        """Return the next records, at most `BATCH`; none if there are no more.
 
         Raises:
             Malformed: as `read` does.
@@ -100,24 +100,24 @@ class UnreadRecords(Generic[T]):
             self._ahead = self.read(_MANY) if kept else self.read(_FEW, most=BATCH)
         batch = self._ahead[:BATCH]
         del self._ahead[:BATCH]
-        # The last one of a batch is most often still in the reader's hands when the next one is wanted.
+        # The caller usually still holds the last record of a batch when it requests the next one.
         history.last = ref(batch[0]) if len(batch) > 1 else _gone
         return batch
 
     @gc_paused
     def read(self, size: int, *, most: int = sys.maxsize) -> list[T]:
-        """Read the next few records; none if all are read. An error leaves them as they are.
+        """Read the next few records; none if all are read. An error does not consume them.
 
         Args:
             size: how many bytes of exact records to read; with misfits among them it is less.
             most: how many records to read at most.
 
         Raises:
-            Malformed: a record cannot be read, which is no fault that any record of the API ever had.
+            Malformed: a record cannot be read, which has not been seen with records of the API.
         """
         raws = self._raws[self._position : self._position + min(size // self._each + 1, most)]
         items: list[T] = []
-        # Goes on after a record that it has refused.
+        # Continues after a record that was refused.
         reading = map(_refuse if self._decoder is None else self._decoder.decode, raws)
         misfits = 0
         while len(items) < len(raws) - misfits * _MISFIT_COST:
@@ -132,10 +132,10 @@ class UnreadRecords(Generic[T]):
         return items
 
     def keys(self, name: str | None) -> Iterator[Any]:
-        """Return what the records that are not read are told apart by: the field of that name, or else all they hold.
+        """Return the identities of the records not read yet: the field of that name, or the whole content.
 
         Args:
-            name: the field; `None` where none names a record.
+            name: the id field; `None` for records without one.
         """
         decode = None if name is None else key_decoder(name).decode
         for raw in self._raws[self._position :]:
@@ -145,12 +145,12 @@ class UnreadRecords(Generic[T]):
                     key = decode(raw).key
                 except REFUSED:
                     key = None
-            # As the text that a model would have for it: a page whose records are read tells them apart by that.
+            # As the text that a model would have: decoded pages use that as the identity.
             yield bytes(raw) if key is None or key == "" else str(key)
 
 
 def _extend(items: list[T], reading: Iterator[T]) -> str | None:
-    """Append the records that are read, up to one that is refused; return why it is, or `None`."""
+    """Append the records up to one that is refused; return the reason, or `None`."""
     try:
         items.extend(reading)
     except REFUSED as error:
@@ -159,7 +159,7 @@ def _extend(items: list[T], reading: Iterator[T]) -> str | None:
 
 
 def _refuse(_raw: bytes | msgspec.Raw) -> Any:
-    """Stand for the decoder of a type that msgspec cannot read right."""
+    """Stand in for the decoder of a type that msgspec cannot read correctly."""
     raise ValueError
 
 

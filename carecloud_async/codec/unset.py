@@ -1,4 +1,4 @@
-"""`UNSET`: the value of an input field that nobody named, as opposed to one that was set to null."""
+"""`UNSET`: the value of an input field that was not given, as opposed to one that was set to null."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["UNSET", "Unset"]
 
 
 class Unset(enum.Enum):
-    """The type of `UNSET`. An enum, so that there is one of it after pickling and type checkers narrow `is UNSET`."""
+    """The type of `UNSET`. An enum, so that it stays a singleton after pickling and type checkers narrow `is UNSET`."""
 
     UNSET = "UNSET"
 
@@ -23,4 +23,4 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""Not named: leave the field out of the request. `None` sends null, `""` sends an empty string."""
+"""Not given: the field is left out of the request. `None` sends null, `""` sends an empty string."""

@@ -1,4 +1,4 @@
-"""Python values into the JSON the API takes: `UNSET` left out, dates in the API's spelling."""
+"""Writes Python values as the API's JSON: `UNSET` is left out, dates are in the API's format."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ def encode(value: Any, *, zone: tzinfo | None = None) -> bytes:
         zone: the project's time zone, needed if the value holds a datetime with an offset.
 
     Raises:
-        ConfigurationError: something in it has no JSON form; the message names its type.
+        ConfigurationError: a value in it has no JSON form; the message names its type.
     """
     try:
         return msgspec.json.encode(unstructure(value, zone=zone))
     except UnicodeEncodeError:
-        pass  # raised below: the error and its context hold the text
+        pass  # raised below, because the error and its context hold the text
     raise ConfigurationError("the body holds text that is no Unicode (a lone surrogate)")
 
 
 def unstructure(value: Any, *, zone: tzinfo | None = None) -> Any:
-    """Turn a value into plain dicts, lists and scalars as the API takes them.
+    """Turn a value into plain dicts, lists and scalars in the API's form.
 
     `UNSET` is left out, `None` becomes null, a date `YYYY-MM-DD`, a datetime `YYYY-MM-DD HH:MM:SS` in project-local
-    time (fractions of a second are cut off). `RawJson` becomes msgspec's own, which it encodes as it stands.
+    time (fractions of a second are cut off). `RawJson` becomes `msgspec.Raw`, which is encoded unchanged.
 
     Args:
         value: an input or read model, or dicts, lists and scalars that may hold such.
         zone: the project's time zone, needed if the value holds a datetime with an offset.
 
     Raises:
-        ConfigurationError: something in it has no JSON form; the message names its type.
+        ConfigurationError: a value in it has no JSON form; the message names its type.
     """
     return _writer(type(value))(value, zone)
 

@@ -1,4 +1,4 @@
-"""Background tasks that end with their block, and let its own exceptions out as they are."""
+"""Background tasks that end with their block, and do not wrap the block's own exceptions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class BackgroundTasks:
     def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """Run a task until it is done or the block ends. It must not raise.
 
-        Once the block ends, nothing new begins: a task that is done just then may still ask for the next one.
+        Once the block ends, no task is started: a task that finishes at that moment may still request the next one.
         """
         if self._group is not None:
             self._group.start_soon(function, *args)

@@ -1,4 +1,4 @@
-"""The clock that every timed decision reads and sleeps on, so that a test of hours takes milliseconds."""
+"""The clock for all times and sleeps, so that a test of hours takes milliseconds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Clock(Protocol):
     """Time as the SDK sees it."""
 
     def monotonic(self) -> float:
-        """Return seconds that only grow; their zero means nothing."""
+        """Return seconds that never decrease, from an arbitrary zero."""
         ...
 
     def time(self) -> float:
-        """Return the seconds since 1970 in UTC, as this host believes them; wrong on a host with a wrong clock."""
+        """Return the seconds since 1970 in UTC by this host's clock, which may be wrong."""
         ...
 
     async def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Long computations in slices: the tasks of one event loop take turns, so that others of the loop wait briefly."""
+"""Long computations in slices: the computing tasks of an event loop take turns, so that other tasks wait briefly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["CooperativeScheduler"]
 
 R = TypeVar("R")
 
-#: The passes of the loop from one slice of a long computation to the next. Records are handed out in batches of 250,
+#: The passes of the loop from one slice of a long computation to the next. Records are returned in batches of 250,
 #: one in each pass, and decoded in slices of at most a thousand.
 _PASSES = 4
 
@@ -40,7 +40,7 @@ class CooperativeScheduler:
                 results that pile up cost memory, and the garbage collector's time.
         """
         await self._free.acquire()
-        # No await may come between: a turn that was cancelled there would never end.
+        # No await may come in between: a turn cancelled there would never end.
         self._end_after(passes)
 
     def _end_after(self, passes: int) -> None:
@@ -58,7 +58,7 @@ class CooperativeScheduler:
     async def run(self, slices: Generator[object, None, R]) -> R:
         """Run a computation, one turn for each slice, and return the value that its generator returns.
 
-        Computations run in the order of their arrival, each to its end: their results are wanted in that order. Between
+        Computations run in the order of their arrival, each to its end: their results are needed in that order. Between
         two slices other tasks of the loop run. Cancelled there, the computation ends: its generator is closed.
 
         Args:

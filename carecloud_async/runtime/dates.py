@@ -1,4 +1,4 @@
-"""Days as people write them in the countries that CareCloud comes from."""
+"""Dates in the format `DD.MM.YYYY`."""
 
 from __future__ import annotations
 

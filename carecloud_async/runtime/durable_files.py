@@ -1,4 +1,4 @@
-"""Files that survive a crash and that no other user can read or redirect: private, replaced whole, never through links.
+"""Files that survive a crash and that no other user can read or redirect: private, replaced atomically, never links.
 
 On systems without user ids (Windows) ownership is not checked; folders there are private by their access lists.
 """
@@ -94,7 +94,7 @@ def claim_folder(path: Path) -> None:
     Once it is private nothing can be put into it; what was put there before must be this user's own regular files.
 
     Raises:
-        PermissionError: it is a link or somebody else's, or holds such a thing; the text says which.
+        PermissionError: it is a link or belongs to another user, or holds such a file; the message says which.
         OSError: it cannot be made.
     """
     with contextlib.suppress(FileExistsError):
@@ -123,7 +123,7 @@ def create_private(path: Path) -> BufferedRandom:
         OSError: it cannot be created.
     """
     path.unlink(missing_ok=True)
-    # The mode is given at birth: made public first and narrowed later, a file can be opened in between.
+    # The mode is set at creation: a file that becomes private only later can be opened in between.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _COMMON, PRIVATE)
     return os.fdopen(descriptor, "w+b")
 
@@ -133,7 +133,7 @@ def open_own(path: str | os.PathLike[str]) -> BufferedReader:
 
     Raises:
         FileNotFoundError: it is gone.
-        PermissionError: it is a link (`errno.ELOOP`), not a regular file (`errno.EINVAL`), or belongs to somebody else
+        PermissionError: it is a link (`errno.ELOOP`), not a regular file (`errno.EINVAL`), or belongs to another user
             (`errno.EPERM`); the text says which.
         OSError: it cannot be opened.
     """
@@ -145,7 +145,7 @@ def open_private(path: Path) -> BufferedRandom:
 
     Raises:
         FileNotFoundError: it is gone.
-        PermissionError: it is a link, not a regular file, belongs to somebody else, or has a second name.
+        PermissionError: it is a link, not a regular file, belongs to another user, or has a second name.
         OSError: it cannot be opened.
     """
     file = os.fdopen(_open_own(path, os.O_RDWR), "r+b")
@@ -154,11 +154,11 @@ def open_private(path: Path) -> BufferedRandom:
 
 
 def read_private(path: Path) -> bytes:
-    """Return what a private file holds.
+    """Return the content of a private file.
 
     Raises:
         FileNotFoundError: it is gone.
-        PermissionError: it is a link, not a regular file, belongs to somebody else, or has a second name.
+        PermissionError: it is a link, not a regular file, belongs to another user, or has a second name.
         OSError: it cannot be read.
     """
     with open_own(path) as file:
@@ -169,15 +169,15 @@ def read_private(path: Path) -> bytes:
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a private file so that a crash leaves either the old file or the new one.
 
-    The folder's entry is the caller's to sync, with `sync_folder`.
+    The caller syncs the folder's entry, with `sync_folder`.
 
     Args:
         path: the file.
         data: its new content.
-        durable: wait until the content is on the disk; `False` for the writer of many, who syncs them together.
+        durable: wait until the content is on the disk; `False` for a caller that syncs many files together.
 
     Raises:
-        OSError: it cannot be written; the old file is as it was, and nothing is left beside it.
+        OSError: it cannot be written; the old file is unchanged, and no temporary file is left.
     """
     beside = temporary_path(path)
     try:
@@ -194,7 +194,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def temporary_path(path: Path) -> Path:
-    """Return where the new content of a file stands until `replace_file` gives it the name."""
+    """Return the temporary path of a file's new content, until `replace_file` renames it."""
     return path.with_name(f"{path.name}.new")
 
 

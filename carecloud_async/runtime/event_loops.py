@@ -11,7 +11,7 @@ from carecloud_async.errors import WrongEventLoopError
 
 def on_asyncio() -> bool:
     """Return whether asyncio runs here; otherwise it is trio."""
-    import asyncio  # a sixth of what importing the client would take, and programs have it when they get here
+    import asyncio  # asyncio would add a sixth to the client's import time; programs have loaded it by now
 
     try:
         asyncio.get_running_loop()
@@ -21,7 +21,7 @@ def on_asyncio() -> bool:
 
 
 def current_loop() -> object:
-    """Return what identifies the running event loop.
+    """Return the identity of the running event loop.
 
     Raises:
         WrongEventLoopError: none is running.
@@ -42,9 +42,9 @@ def current_loop() -> object:
 
 
 def cancellation_requested() -> bool:
-    """Return whether somebody asked the running task to stop, and did not merely raise a CancelledError into it.
+    """Return whether the running task was really cancelled, and did not only receive a CancelledError.
 
-    On asyncio a closed connection pool does the latter: it cancels the futures that its users wait for.
+    On asyncio, a closed connection pool causes the latter: it cancels the futures that its users wait for.
     """
     if not on_asyncio():
         return True
@@ -67,7 +67,7 @@ class LoopGuard:
 
     @property
     def bound(self) -> bool:
-        """Whether a first call was made."""
+        """Whether the first call was made."""
         return self._loop is not None
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""One holder a key at a time, on asyncio and trio."""
+"""Locks by key, on asyncio and trio."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class _Entry:
 
 
 class KeyedLock:
-    """Locks by key: two tasks with the same key take turns in the order in which they came, others do not wait.
+    """Locks by key: tasks with the same key take turns in the order of their arrival, others do not wait.
 
-    A key is forgotten when its last task leaves, however it leaves, so memory does not grow with the keys.
+    A key is removed when its last task leaves, so memory does not grow with the number of keys.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class KeyedLock:
         """Hold the lock of a key in a block: `async with lock.hold(key):`. It is not reentrant.
 
         Args:
-            key: what must not be written twice at once.
+            key: the key, which only one task holds at a time.
         """
         entry = self._entries.setdefault(key, _Entry())
         entry.users += 1

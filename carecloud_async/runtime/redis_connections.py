@@ -1,4 +1,4 @@
-"""Redis clients of a token store or a rate limit: one for each event loop, made when first asked for."""
+"""Redis clients of a token store or a rate limit: one for each event loop, made on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Use on trio in place of these.
+#: The replacements of these classes on trio.
 _ON_TRIO = {
     "RedisTokenStore": "FileTokenStore or MemoryTokenStore",
     "RedisRateLimit": "RateLimit.adaptive(), or RateLimit(requests_per_second=…) with each process's part",
@@ -54,7 +54,7 @@ class OwnClients:
         return self._clients[loop]
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; those of other loops can be closed there only."""
+        """Close the connections of the running loop; those of other loops can only be closed there."""
         client = self._clients.pop(running_loop(self._owner), None)
         if client is not None:
             await client.aclose()
@@ -80,7 +80,7 @@ class GivenClient:
 
         Raises:
             ConfigurationError: no asyncio loop runs here.
-            WrongEventLoopError: it was used in another loop before, where its connections wait.
+            WrongEventLoopError: it was used in another loop before, to which its connections belong.
         """
         loop = running_loop(self._owner)
         if self._loop is None:
@@ -111,7 +111,7 @@ def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        # A repeated SET … NX would find the lock held - by itself. Connections that the server closed while they were
+        # A repeated SET … NX would find the lock held by the first attempt. Connections that the server closed while
         # idle are noticed when they are taken from the pool, so nothing is lost.
         "retry": library.asyncio.retry.Retry(library.backoff.NoBackoff(), 0),
     }
@@ -126,7 +126,7 @@ def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
         label = _without_secrets(url)
     except (ValueError, TypeError):
         label = None
-    # Raised out here, since the parser's own error may hold a piece of the password.
+    # Raised outside the except block, since the parser's own error may hold a part of the password.
     if label is None:
         raise ConfigurationError(
             f"{owner} cannot read this URL: it looks like redis://:password@host:6379/0, rediss:// (TLS) or "
@@ -136,7 +136,7 @@ def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
 
 
 async def ask(client: Redis, work: Callable[[Any], Awaitable[T]], *, timeout: float) -> T:
-    """Do some work with a client, within so many seconds, and lose no cancellation.
+    """Run `work` with a client and a timeout, without losing a cancellation.
 
     On Python 3.11 `asyncio.wait_for`, by which redis-py waits, returns an answer in place of a cancellation that came
     in the same moment.
@@ -150,7 +150,7 @@ async def ask(client: Redis, work: Callable[[Any], Awaitable[T]], *, timeout: fl
     with anyio.fail_after(timeout):
         answer = await work(client)
     if task is not None and task.cancelling() > before:
-        await anyio.lowlevel.checkpoint_if_cancelled()  # that of a scope comes again, and must come from it
+        await anyio.lowlevel.checkpoint_if_cancelled()  # a scope repeats its own cancellation
         raise asyncio.CancelledError
     return answer
 

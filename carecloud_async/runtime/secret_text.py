@@ -77,7 +77,7 @@ class _SecretTime(time):
         return "***"
 
 
-#: How numbers and times of a body become secret ones. Booleans and enums say little, and stay.
+#: The secret types for numbers and times of a body. Booleans and enums reveal little, and stay unchanged.
 _SECRET: dict[type, Callable[[Any], Any]] = {
     int: _SecretInt,
     float: _SecretFloat,
@@ -89,22 +89,22 @@ _SECRET: dict[type, Callable[[Any], Any]] = {
 
 
 def secret_text(value: str) -> str:
-    """Convert text to `SecretText`; return anything else (a mistake that a validator reports) as it is."""
+    """Convert text to `SecretText`; return anything else (a mistake that a validator reports) unchanged."""
     return SecretText(value) if isinstance(value, str) else value
 
 
 def conceal(value: Any) -> Any:
-    """Copy what is to be a query so that all texts in it print as stars.
+    """Copy the values of a query so that all texts in it print as stars.
 
     Args:
-        value: texts, mappings, lists, tuples and sets of such; anything else is returned as it is. Inputs are: their
+        value: texts, mappings, lists, tuples and sets of such; anything else is returned unchanged, inputs too: their
             repr shows ids alone.
     """
     return _concealed(value, {})
 
 
 def conceal_body(value: Any) -> Any:
-    """Copy what is to be a body so that all texts, numbers and times in it print as stars; see `conceal`."""
+    """Copy the values of a body so that all texts, numbers and times in it print as stars; see `conceal`."""
     return _concealed(value, _SECRET)
 
 

@@ -1,4 +1,4 @@
-"""The nearest known name to one that was misspelt."""
+"""The known name nearest to a misspelt one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def nearest(name: str, known: Iterable[str], *, similarity: float = 0.5) -> str 
         known: the names that exist.
         similarity: what counts as close, from 0 to 1 (the same name); see `difflib.SequenceMatcher.ratio`.
     """
-    import difflib  # only what went wrong asks for it
+    import difflib  # only needed for errors
 
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=similarity)), None)
 

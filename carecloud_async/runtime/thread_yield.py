@@ -1,9 +1,9 @@
-"""Long work in a worker thread that leaves the interpreter to others in between.
+"""Lets other threads run during long work in a worker thread.
 
-A thread of Python lets others run when it waits, or when one of them has asked for 5 ms (`sys.getswitchinterval`). A
-thread that writes a little now and then gives way each time, but takes the interpreter back before anybody has woken
-up, and those 5 ms begin anew: measured beside such a thread, an event loop waited 13 ms in the median. A nap of any
-length lets the others have it.
+A Python thread releases the interpreter lock when it waits, or when another thread has waited for 5 ms
+(`sys.getswitchinterval`). A thread with frequent short writes releases the lock each time, but takes it back before
+another thread has woken up, and the 5 ms start again: measured next to such a thread, an event loop waited 13 ms in the
+median. A sleep of any length lets the other threads take the lock.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ __all__ = ["ThreadYielder"]
 
 T = TypeVar("T")
 
-#: Seconds of work between two naps, and of a nap.
+#: Seconds of work between two sleeps, and the seconds of a sleep.
 _WORK, _NAP = 0.0007, 0.00005
-#: Small steps between two looks at the time.
+#: Small steps between two checks of the time.
 _STEPS = 16
 
 
 class ThreadYielder:
-    """Lets other threads run between the steps of a long work.
+    """Lets other threads run between the steps of long work.
 
     Args:
-        now: returns the seconds that this thread has computed: while it waited, others could run.
+        now: returns this thread's CPU time in seconds: while it waits, others can run.
         sleep: waits some seconds.
     """
 
@@ -39,13 +39,13 @@ class ThreadYielder:
         self._since = now()
 
     def rest(self) -> None:
-        """Give way to other threads if it is time to. To be called after every half millisecond of work or so."""
-        if not 0 <= self._now() - self._since < _WORK:  # or this is another thread than before
+        """Let other threads run if it is time to. Call this after about every half millisecond of work."""
+        if not 0 <= self._now() - self._since < _WORK:  # or the thread has changed
             self._sleep(_NAP)
             self._since = self._now()
 
     def each(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield items, each of which is worked on for some microseconds, with rests in between."""
+        """Yield items that take some microseconds each, with sleeps in between."""
         left = iter(items)
         while some := list(islice(left, _STEPS)):
             yield from some

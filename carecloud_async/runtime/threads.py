@@ -1,4 +1,4 @@
-"""Blocking work in worker threads. Whatever cancels the caller, it goes on only when the thread has ended.
+"""Blocking work in worker threads. A cancelled caller continues only when the thread has ended.
 
 anyio's shields hold against anyio's and trio's cancel scopes, but not against `asyncio.Task.cancel()`, which
 `asyncio.wait_for`, `asyncio.timeout` and Ctrl-C use: the await ends, the thread works on, and the caller closes the
@@ -45,7 +45,7 @@ class ThreadLimit:
             return limiter
 
 
-#: For work without a limit of its own, and for work that may block for ever.
+#: For work without its own limit, and for work that may block for ever.
 _DEFAULT = ThreadLimit("threads", 40)
 _ABANDONABLE = ThreadLimit("abandonable threads", 40)
 
@@ -76,7 +76,7 @@ async def run_in_thread(work: Callable[[], T], *, limit: ThreadLimit = _DEFAULT)
 
 
 async def run_in_thread_regardless(work: Callable[[], T]) -> T:
-    """Run `work` in a worker thread in any case: also when the caller was cancelled before, or is while it waits.
+    """Run `work` in a worker thread in any case, even if the caller is or was cancelled.
 
     For clean-ups, and for what must not be left out. A cancellation by `Task.cancel()` meanwhile is raised when the
     work has ended, in place of its result or its exception.
@@ -109,7 +109,7 @@ async def run_in_thread_regardless(work: Callable[[], T]) -> T:
 
 
 async def run_in_thread_or_abandon(work: Callable[[], T]) -> T:
-    """Run `work` in a worker thread; cancelled, the call ends at once and the thread works on.
+    """Run `work` in a worker thread; if the call is cancelled, it ends at once and the thread continues.
 
     For writes to a pipe that may never be read. What the thread uses must itself be safe from being closed meanwhile.
 
@@ -120,7 +120,7 @@ async def run_in_thread_or_abandon(work: Callable[[], T]) -> T:
 
 
 class _ThreadedWork(Generic[T]):
-    """One function on its way through a thread. A future holds how far it is: pending, running, or ended."""
+    """One function that a thread runs. A future holds its state: pending, running, or ended."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
@@ -140,14 +140,14 @@ class _ThreadedWork(Generic[T]):
                 await self._outlast()
             raise
         except BaseException:
-            # The work's own exception; or the coroutine is being closed, which must not await any more.
+            # The work's own exception, or the coroutine is being closed and must not await any more.
             if not self._progress.cancel():
                 self._progress.result()
             raise
 
     def _run(self) -> T:
         if not self._progress.set_running_or_notify_cancel():
-            raise RuntimeError("the caller has gone")  # into a future that is cancelled
+            raise RuntimeError("the caller has gone")  # the future is cancelled already
         try:
             return self._work()
         finally:

@@ -1,4 +1,4 @@
-"""Awaiting that must come to its end: what was begun at the server or in a store is finished before a cancellation."""
+"""Awaits work that must be finished, at the server or in a store, before a cancellation takes effect."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["await_uninterrupted"]
 
 
 async def await_uninterrupted(work: Callable[[], Awaitable[None]], *, seconds: float) -> None:
-    """Await `work` to its end, for some seconds at most, whatever cancels the caller meanwhile.
+    """Await `work` to its end, for some seconds at most, even if the caller is cancelled meanwhile.
 
     A scope that was cancelled ends its block at the next checkpoint, and `asyncio.Task.cancel()`, which passes anyio's
     shields, is raised when the work has ended.
 
     Args:
-        work: makes what is awaited; on asyncio it runs in a task of its own.
-        seconds: the time it has; afterwards it is cancelled.
+        work: returns the awaitable; on asyncio it runs in its own task.
+        seconds: the time limit; afterwards the work is cancelled.
 
     Raises:
         Exception: whatever `work` raises, unless the caller was cancelled by `Task.cancel()`.
@@ -44,6 +44,6 @@ async def await_uninterrupted(work: Callable[[], Awaitable[None]], *, seconds: f
                 cancelled = error
     if cancelled is not None:
         if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not log it
+            task.exception()  # retrieved, so that asyncio does not log it
         raise cancelled
     task.result()

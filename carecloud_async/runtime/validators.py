@@ -1,4 +1,4 @@
-"""Checks of what users give, and the words in which a mistake is told: one text for one kind of mistake."""
+"""Checks of the user's values, with one message for each kind of mistake."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def quoted(value: Any) -> str:
 
 
 def expected(what: str, got: Any) -> str:
-    """Return the text "expected X, got Y", where Y is the type of what was given; the value is not shown."""
+    """Return the text "expected X, got Y", where Y is the type of the value; the value is not shown."""
     if isinstance(got, type):
         return f"expected {what}, got the class {got.__name__}"
     return f"expected {what}, got {'None' if got is None else type(got).__name__}"

@@ -27,7 +27,7 @@ _MAX_DIGITS = 400
 
 
 def load(body: bytes | msgspec.Raw) -> Any:
-    """Read JSON into plain Python values, also if it is broken.
+    """Read JSON into plain Python values, even if it is broken.
 
     Args:
         body: the bytes of one JSON document.
@@ -36,7 +36,7 @@ def load(body: bytes | msgspec.Raw) -> Any:
         dicts, lists and scalars.
 
     Raises:
-        Malformed: it is no JSON even then, or is nested too deeply.
+        Malformed: it is not JSON at all, or is nested too deeply.
     """
     try:
         return _untyped.decode(body)
@@ -52,7 +52,7 @@ def sound_text(body: bytes) -> bytes:
         body: the bytes of one JSON document.
 
     Returns:
-        valid UTF-8 without a BOM, U+FFFD in place of bad bytes and lone surrogates; the same object if it was sound.
+        valid UTF-8 without a BOM, U+FFFD instead of bad bytes and lone surrogates; the same object if it was valid.
     """
     text = body.removeprefix(_BOM).decode("utf-8", "replace")
     mended = _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text).encode()
@@ -60,7 +60,7 @@ def sound_text(body: bytes) -> bytes:
 
 
 def load_broken(body: bytes) -> Any:
-    """Read broken JSON with the standard library; what cannot be kept becomes U+FFFD or null.
+    """Read broken JSON with the standard library; invalid parts become U+FFFD or null.
 
     Args:
         body: the bytes of one JSON document.

@@ -1,7 +1,8 @@
-"""Records with a few misfits: these fields alone are read by the tolerant rules, and msgspec reads the rest.
+"""Records with a few misfits: only these fields are read by the tolerant rules, and msgspec reads the rest.
 
-msgspec names the first misfit that it meets, `$.consents[0].last_change`; when it is mended, msgspec is asked again.
-The result is that of `records`, at half the cost. A record that cannot be mended this way is read by `records`.
+msgspec reports the path of the first misfit, such as `$.consents[0].last_change`; its value is corrected, and msgspec
+decodes again. The result is that of `records`, at half the cost. A record that cannot be corrected in this way is read
+by `records`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class _Misfit:
     read: Callable[[Any], Any]
 
     def mend(self, record: Any) -> bool:
-        """Replace the field's value by what the tolerant rules make of it; return whether it was found."""
+        """Replace the field's value by the result of the tolerant rules; return whether the field was found."""
         try:
             holder = functools.reduce(lambda value, step: value[step], self.steps, record)
             value = holder[self.name]
@@ -61,7 +62,7 @@ def read_record(raw: bytes | msgspec.Raw, into: Any, *, problem: str) -> Any:
     Args:
         raw: the record's JSON.
         into: the model class.
-        problem: what msgspec says of it; empty if it cannot read that class.
+        problem: msgspec's message; empty if it cannot read that class.
 
     Raises:
         Malformed: it is nested too deeply.
@@ -75,7 +76,7 @@ def structure(value: Any, into: Any, *, problem: str = "") -> Any:
     Args:
         value: a record as plain Python values.
         into: the model class.
-        problem: what msgspec says of the record's JSON, if it was asked.
+        problem: msgspec's message about the record's JSON, if there is one.
 
     Raises:
         Malformed: a field without a default is missing; the SDK's own read models never raise it.
@@ -98,7 +99,7 @@ def structure(value: Any, into: Any, *, problem: str = "") -> Any:
 
 
 def _where(problem: str) -> str:
-    """Return the path in a message of msgspec, such as `.address.zip`; empty where there is none."""
+    """Return the path in a message of msgspec, such as `.address.zip`; empty if there is none."""
     return problem.rpartition(" - at `$")[2].removesuffix("`") if " - at `$" in problem else ""
 
 

@@ -1,4 +1,4 @@
-"""Any record by the tolerant rules: plain Python values into attrs classes, with cattrs.
+"""Reads any record by the tolerant rules: plain Python values into attrs classes, with cattrs.
 
 The rules are here and in `scalars`, never on the models, so that the exact readers do not pay for them. cattrs takes
 14 ms to import; this module is therefore imported when the first record needs it.
@@ -25,7 +25,7 @@ __all__ = ["field_reader", "structure"]
 
 _converter = Converter(detailed_validation=False)
 
-#: Types whose own values no rule changes.
+#: Types whose values no rule changes.
 _EXACT = frozenset({str, int, float, bool})
 
 
@@ -72,7 +72,7 @@ def _model_reader(into: Any) -> Reader:
 
     def read(value: Any, warning: FieldWarning) -> Any:
         if known and type(value) is dict:
-            # A misfit is seldom in every object of a record; msgspec reads the others in a fifth of the time.
+            # Rarely every object of a record has a misfit; msgspec reads the others in a fifth of the time.
             try:
                 return msgspec.convert(value, into)
             except (ValueError, RecursionError):
@@ -122,7 +122,7 @@ def _compiled(into: Any) -> Callable[[Any], Any]:
 
 
 def _required_texts(into: Any) -> tuple[str, ...]:
-    """Name the texts that a read model of the SDK cannot be without: its id."""
+    """Return the required texts of a read model of the SDK: its id."""
     cls: Any = getattr(into, "__origin__", into)
     if not getattr(cls, TOLERANT_IDS, False):
         return ()
@@ -137,7 +137,7 @@ def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callabl
     if default is attrs.NOTHING and hint is str and getattr(cls, TOLERANT_IDS, False):
         return _id_hook(warning)
     if default is None and core in _EXACT:
-        # One call less for what is right already, most of every record.
+        # Saves a call for correct values, which are most of a record.
         return lambda value, _hint: value if value is None or type(value) is core else read(value, warning)
     if default is None:
         return lambda value, _hint: None if value is None else read(value, warning)
@@ -154,7 +154,7 @@ def _hook(cls: type[Any], attribute: attrs.Attribute[Any], hint: Any) -> Callabl
 
 
 def _id_hook(warning: FieldWarning) -> Callable[[Any, Any], str]:
-    """Read an id: a record that lacks one arrives with an empty one and a warning, so that no page is lost for it."""
+    """Read an id: a record without one gets an empty id and a warning, so that its page is not lost."""
 
     def hook(value: Any, _hint: Any) -> str:
         if type(value) is str:
@@ -196,7 +196,7 @@ def _element_reader(element: Any) -> Reader:
 
 
 def _values(value: Any, warning: FieldWarning, *, objects: bool) -> list[Any]:
-    """Read what came in place of a list: PHP sends an object for a list with gaps."""
+    """Read a value that is not a list: PHP sends an object for a list with gaps."""
     if isinstance(value, Mapping) and all(isinstance(item, Mapping) == objects for item in value.values()):
         return list(value.values())
     if value is not None and value != "":
@@ -205,14 +205,14 @@ def _values(value: Any, warning: FieldWarning, *, objects: bool) -> list[Any]:
 
 
 def _foreign_reader(hint: Any) -> Reader:
-    """Leave types that are none of ours (a user's dataclass, a dict) to cattrs; what it refuses is lost."""
+    """Leave other types (a user's dataclass, a dict) to cattrs; a value that it refuses is lost."""
 
     def read(value: Any, warning: FieldWarning) -> Any:
         if value is None:
             return None
         try:
             return _converter.structure(value, hint)
-        except Exception:  # noqa: BLE001  (whatever a foreign type raises: the record must arrive)
+        except Exception:  # noqa: BLE001  (a foreign type may raise anything, and must not lose the record)
             return warning.lost("not of the expected type")
 
     return read

@@ -1,4 +1,4 @@
-"""The tolerant rules for single values: what the server meant by a misfit, or `None` and one warning."""
+"""The tolerant rules for single values: the intended value of a misfit, or `None` and one warning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Reader = Callable[[Any, FieldWarning], Any]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
-#: As MySQL writes them, which are nearly all; a pattern takes ten times as long.
+#: Zero dates as MySQL writes them, nearly all of them; a pattern takes ten times as long.
 _ZERO_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00"})
 _ZERO_DATE = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
 
@@ -27,7 +27,7 @@ _BOOLEANS: dict[Any, bool] = {True: True, False: False, "true": True, "false": F
 
 
 def read_str(value: Any, warning: FieldWarning) -> Any:
-    """Keep text exactly as sent; write a number out in digits, a boolean as `true` or `false`."""
+    """Keep text unchanged; write a number in digits, a boolean as `true` or `false`."""
     if value is None or type(value) is str:
         return value
     if isinstance(value, str):
@@ -42,7 +42,7 @@ def read_str(value: Any, warning: FieldWarning) -> Any:
 
 
 def read_int(value: Any, warning: FieldWarning) -> Any:
-    """Take whole numbers, also as text or as a float without fraction."""
+    """Accept whole numbers, also as text or as a float without fraction."""
     if value is None or type(value) is int:
         return value
     if isinstance(value, str):
@@ -57,7 +57,7 @@ def read_int(value: Any, warning: FieldWarning) -> Any:
 
 
 def read_float(value: Any, warning: FieldWarning) -> Any:
-    """Take finite numbers, also as text."""
+    """Accept finite numbers, also as text."""
     if value is None or type(value) is float:
         return value
     if isinstance(value, str):
@@ -80,7 +80,7 @@ def _as_float(value: int) -> float:
 
 
 def read_bool(value: Any, warning: FieldWarning) -> Any:
-    """Take booleans, 0 and 1, also as text; nothing else is ever True."""
+    """Accept booleans, 0 and 1, also as text; no other value is True."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -95,7 +95,7 @@ def read_bool(value: Any, warning: FieldWarning) -> Any:
 
 
 def read_date(value: Any, warning: FieldWarning) -> Any:
-    """Take `YYYY-MM-DD`; a time behind it is dropped."""
+    """Accept `YYYY-MM-DD`; a time after it is dropped."""
     if isinstance(value, datetime):
         return value.date()
     if value is None or isinstance(value, date):
@@ -117,7 +117,7 @@ def read_date(value: Any, warning: FieldWarning) -> Any:
 
 
 def read_datetime(value: Any, warning: FieldWarning) -> Any:
-    """Take `YYYY-MM-DD HH:MM:SS`; a date alone is its midnight, an offset is dropped and the wall clock kept."""
+    """Accept `YYYY-MM-DD HH:MM:SS`; a date alone means midnight, an offset is dropped and the local time kept."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -142,7 +142,7 @@ def read_datetime(value: Any, warning: FieldWarning) -> Any:
 
 
 def read_time(value: Any, warning: FieldWarning) -> Any:
-    """Take `HH:MM:SS`, also without its seconds."""
+    """Accept `HH:MM:SS`, also without seconds."""
     if value is None or isinstance(value, time):
         return value
     if isinstance(value, str):
@@ -181,7 +181,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def read_any(value: Any, _warning: FieldWarning) -> Any:
-    """Take the value as it is."""
+    """Return the value unchanged."""
     return value
 
 

@@ -1,4 +1,4 @@
-"""One warning per model field and process for values that could not be read as they came."""
+"""One warning per model field and process for values that could not be read exactly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _told: set[tuple[str, str]] = set()
 
 
 class FieldWarning:
-    """The field a value was meant for; counts as reported after its first problem.
+    """The field of a value; it counts as reported after its first problem.
 
     Args:
         model: the name of the model class.
@@ -28,14 +28,14 @@ class FieldWarning:
         """Log the kind of problem, once per field and process; never the value.
 
         Args:
-            problem: what does not fit and what became of it, in a few words.
+            problem: the misfit and how it was read, in a few words.
         """
         if self._key not in _told:
             _told.add(self._key)
             _logger.warning("%s.%s: %s (reported once)", *self._key, problem)
 
     def lost(self, problem: str) -> Any:
-        """Note that the value could not be read; returns the `None` that then stands for it."""
+        """Note that the value could not be read; return `None`, which replaces it."""
         if self._key not in _told:
             self.note(f"{problem}, read as None")
         return None
