@@ -50,7 +50,7 @@ NOT_HTTP = "not valid HTTP"
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
 
 
-def kept_waiting(call: PreparedCall, *, seconds: float | None, again: bool) -> RateLimitError:
+def limiter_timeout(call: PreparedCall, *, seconds: float | None, again: bool) -> RateLimitError:
     """Return the error of a call that would wait too long for the client's own rate limiter.
 
     Args:

@@ -12,7 +12,7 @@ from attrs import evolve
 from carecloud_async import codec
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token_watch import note_login
-from carecloud_async.calls.attempt import Attempt, kept_waiting
+from carecloud_async.calls.attempt import Attempt, limiter_timeout
 from carecloud_async.calls.context import ClientContext, ViewOptions, at_limiter
 from carecloud_async.calls.events import (
     AnswerHeaders,
@@ -216,7 +216,7 @@ class CallExecution(Generic[T]):
     def _limiter_error(self) -> CareCloudError:
         if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
             return self._failure.error  # the server's own message
-        return kept_waiting(self.call, seconds=self._context.rate_limiter.delay(), again=bool(self._statuses))
+        return limiter_timeout(self.call, seconds=self._context.rate_limiter.delay(), again=bool(self._statuses))
 
     def _next_attempt(self) -> Attempt:
         if self._waited:  # otherwise the deadline stays the one of the call's beginning

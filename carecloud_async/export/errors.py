@@ -13,7 +13,7 @@ from carecloud_async.fixes import RESUME, Fix
 
 __all__ = ["BadExportError", "disk_error", "full_disk_error", "missing_extra", "nesting_errors"]
 
-_ALL_FIELDS = Fix("export to .jsonl {all_fields}, which keeps it as it is")
+_ALL_FIELDS = Fix("export to .jsonl {all_fields}, which keeps it unchanged")
 _HINTS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",

@@ -1,4 +1,4 @@
-"""A browser that hangs up: the handler of a request that nobody waits for any more is cancelled."""
+"""Cancels the handler of a request when the browser has disconnected."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from starlette.types import Receive
 
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
-#: What nginx calls "client closed request". Nobody reads the answer; the status is for logs and metrics.
+#: nginx's "client closed request". The answer is not read; the status is for logs and metrics.
 CLIENT_CLOSED_REQUEST = 499
 
 _ONLY_READ = frozenset({"GET", "HEAD"})
 
 
 class ClientDisconnectedError(HTTPException):
-    """The browser hung up before the answer; the handler was cancelled."""
+    """The browser disconnected before the answer; the handler was cancelled."""
 
     def __init__(self) -> None:
         super().__init__(CLIENT_CLOSED_REQUEST, detail="the client closed the request")
 
 
 async def cancelled_by_hang_up(connection: HTTPConnection) -> AsyncIterator[None]:
-    """Cancel the handler when the browser hangs up, if it only reads.
+    """Cancel the handler when the browser disconnects, if the request only reads.
 
     Other methods run to their end: a write that was sent cannot be called back, and what the handler does after it,
     such as noting it down, must not be lost.
@@ -34,17 +34,17 @@ async def cancelled_by_hang_up(connection: HTTPConnection) -> AsyncIterator[None
     if not isinstance(connection, Request) or connection.method not in _ONLY_READ or _has_body(connection):
         yield
         return
-    await connection.body()  # empty, and at hand; from here on the handler's own look at it finds it in memory
+    await connection.body()  # empty, and received already; from here on the handler reads it from memory
     async with hang_up_cancels(connection.receive):
         yield
 
 
 @asynccontextmanager
 async def hang_up_cancels(receive: Receive) -> AsyncIterator[None]:
-    """Cancel the block when the browser hangs up. What is left of the request's body is dropped.
+    """Cancel the block when the browser disconnects. The rest of the request's body is dropped.
 
     Raises:
-        ClientDisconnectedError: it did.
+        ClientDisconnectedError: the browser disconnected.
     """
     with anyio.CancelScope() as scope:
         async with BackgroundTasks() as background:

@@ -30,10 +30,10 @@ def install_error_handlers(app: FastAPI) -> None:
     | --- | --- |
     | no such record | 404 |
     | refused input | 422, with names and reasons |
-    | a customer's session is over, a customer's login was refused, nobody is logged in | 401 |
+    | a customer's session is over, a customer's login was refused, no customer is logged in | 401 |
     | the project's rate limit, 503, the token store cannot be reached | 503 with `Retry-After` |
     | no answer in time; a write that may have happened | 504 |
-    | everything else of the server behind, our own refused credentials among it | 502 |
+    | any other failure of CareCloud, including refused credentials of the application | 502 |
     | a mistake in this application | 500 |
 
     A handler of the application's own for one of these exceptions wins. WebSockets have no such answers and are left

@@ -1,7 +1,7 @@
 """Problems: what an error of the SDK means for the application's own clients (RFC 9457).
 
-Nothing of the server behind is told: no prose, no paths, no values. What a client can act on is: the status, a code,
-and after bad input the names and reasons.
+A problem reveals nothing of CareCloud's answer: no prose, no paths, no values. It has what a client can act on: the
+status, a code, and after bad input the names and reasons.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from carecloud_async.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
-#: Seconds to wait when the server behind does not say; the SDK has repeated the call by then.
+#: Seconds to wait if CareCloud does not say; the SDK has retried the call by then.
 DEFAULT_RETRY_AFTER = 5
 
 _CUSTOMER_LOGIN = ("/tokens/{token_id}/actions/", "login")
@@ -44,7 +44,7 @@ class Problem:
 
     Attributes:
         status: the HTTP status.
-        code: what happened, for programs.
+        code: the kind of problem, for programs.
         detail: the same, for people.
         retry_after: seconds until it may be worth asking again.
         errors: which parameters were refused, and why.
@@ -75,7 +75,7 @@ class Problem:
 
     def headers(self) -> dict[str, str]:
         """Return the headers that belong to it."""
-        # A problem is of this moment and of this session: no cache may keep it.
+        # A problem belongs to one moment and one session: no cache may keep it.
         headers = {"Cache-Control": "no-store"}
         return headers if self.retry_after is None else headers | {"Retry-After": str(self.retry_after)}
 
@@ -85,7 +85,7 @@ INVALID = Problem(status=422, code="invalid_request", detail="The request was re
 SESSION_EXPIRED = Problem(status=401, code="session_expired", detail="The session is over: log in again.")
 LOGIN_REFUSED = Problem(status=401, code="login_refused", detail="The login was refused.")
 CONFLICT = Problem(status=409, code="conflict", detail="The record changed meanwhile: read it again.")
-NO_SESSION = Problem(status=401, code="not_logged_in", detail="Nobody is logged in.")
+NO_SESSION = Problem(status=401, code="not_logged_in", detail="No customer is logged in.")
 BUSY = Problem(status=503, code="upstream_busy", detail="Too much to do at the moment: try again later.")
 UNAVAILABLE = Problem(status=503, code="unavailable", detail="Not available at the moment: try again later.")
 TIMEOUT = Problem(status=504, code="upstream_timeout", detail="The server behind did not answer in time.")
@@ -99,7 +99,7 @@ BROKEN = Problem(status=500, code="internal_error", detail="Something is wrong h
 
 #: Every status that a problem may have, with its meaning for the OpenAPI document.
 STATUSES = {
-    401: "The session is over, or nobody is logged in",
+    401: "The session is over, or no customer is logged in",
     404: "No such record",
     422: "Refused input, with the reasons",
     502: "The server behind failed",
@@ -109,7 +109,7 @@ STATUSES = {
 
 
 def problem_of(error: CareCloudError) -> Problem:
-    """Return what to answer when a call failed like this."""
+    """Return the problem document for a failed call."""
     problem = _kind(error)
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         problem = evolve(problem, retry_after=_retry_after(error))

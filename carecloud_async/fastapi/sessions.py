@@ -15,7 +15,7 @@ from carecloud_async.fastapi.lifespan import DEFAULT_NAME
 
 
 class NoSessionError(HTTPException):
-    """Nobody is logged in with the application: 401. A portal gives it a handler that shows the login page."""
+    """No customer is logged in with the application: 401. A portal handles it by showing the login page."""
 
     def __init__(self) -> None:
         super().__init__(401, detail="not logged in")
@@ -55,11 +55,11 @@ def customer_dep(load_session: Callable[..., Any], *, name: str = DEFAULT_NAME) 
 
     Me = Annotated[CareCloud, Depends(customer_dep(load_session))]
     ```
-    The view shares the client's pool and is made for each request. What tells requests apart (a cookie, a header) is
-    the application's business, and so is its protection against forgery.
+    The view shares the client's pool and is made for each request. The application identifies its sessions (by a
+    cookie, a header), and protects itself against request forgery.
 
     Args:
-        load_session: a dependency that returns an identity such as `CustomerSession.resume(…)`, or `None` when nobody
+        load_session: a dependency that returns an identity such as `CustomerSession.resume(…)`; `None` if no customer
             is logged in, which is answered with 401 (`NoSessionError`).
         name: the client's name in `carecloud_lifespan`.
     """

@@ -13,21 +13,21 @@ from carecloud_async.errors import CareCloudError
 from carecloud_async.fastapi.disconnect import hang_up_cancels
 from carecloud_async.listings.listing import Listing
 
-#: Records are sent in pieces of about this many bytes: one by one they would cost more than to fetch them.
+#: Records are sent in pieces of about this many bytes: sending them one by one would cost more than fetching them.
 PIECE_BYTES = 16_384
 
 
 class StreamBrokenError(Exception):
-    """A listing failed after a part of it was sent: the connection is cut, so that nobody takes it for whole."""
+    """A listing failed after a part was sent: the connection is cut, so that the client sees that it is incomplete."""
 
 
 class NdjsonResponse(StreamingResponse):
-    """A listing on its way out; see `ndjson`. As a route's `response_class` it names the media type in the OpenAPI."""
+    """A response that streams a listing; see `ndjson`. As a `response_class` it sets the media type in the OpenAPI."""
 
     media_type = "application/x-ndjson"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it. What fails before the first piece is still answered as an error, not as a broken stream."""
+        """Send the response. A failure before the first piece becomes an error response, not a broken stream."""
         async with aclosing(_pieces(self.body_iterator)) as pieces:
             async with hang_up_cancels(receive):
                 first = await anext(pieces, b"")

@@ -92,7 +92,7 @@ class _Inflater:
     def _begin(self, data: bytes) -> bool:
         """Begin a stream with its first bytes; return whether there is one."""
         if self._stream is not None and (self._wbits != _GZIP or not data.startswith(b"\x1f\x8b")):
-            return False  # servers append gzip members; anything else behind the end is padding
+            return False  # servers append gzip members; anything else after the end is padding
         if self._wbits == _ZLIB and (data[0] & 15 != 8 or int.from_bytes(data[:2]) % 31):
             self._wbits = _RAW_DEFLATE  # many servers send deflate without its zlib header
         self._stream = zlib.decompressobj(self._wbits)

@@ -145,7 +145,7 @@ def build_http_client(
 
 
 def _user_agent(app_name: str | None) -> str:
-    """Return the `User-Agent`, the application's product behind the SDK's (RFC 9110, 10.1.5)."""
+    """Return the `User-Agent`, the application's product after the SDK's (RFC 9110, 10.1.5)."""
     if app_name is None:
         return USER_AGENT
     if not isinstance(app_name, str) or not _PRODUCT.fullmatch(app_name):

@@ -1,4 +1,4 @@
-"""Outgoing requests: light ones, of which the library's object is made when somebody looks at it.
+"""Outgoing requests: light ones, whose httpx object is made on first access.
 
 Making a `Request` of httpx is a fifth of what the SDK itself spends on a small call, and most are never looked at: our
 transport on aiohttp needs no more than the bytes. A hook, a log, a user's transport and an error get the whole one.
@@ -116,7 +116,7 @@ class OutgoingRequest:
 
     @property
     def is_plain(self) -> bool:
-        """Whether `wire()` gives what any library would write; nobody has looked at the library's object then."""
+        """Whether `wire()` returns the bytes of any library: the library's object was not accessed."""
         return (
             self._httpx is None
             and self._defaults.lines is not None
@@ -156,7 +156,7 @@ class OutgoingRequest:
 
 
 class _OutgoingHeaders(MutableMapping[str, str]):
-    """The headers of an outgoing request: whoever does more than to add some looks at the library's."""
+    """The headers of an outgoing request: anything other than adding headers uses the library's object."""
 
     __slots__ = ("_request",)
 

@@ -1,8 +1,8 @@
-"""The SDK's own client: no cookies, and the shortest way to its transport while nobody watches.
+"""The SDK's own client: no cookies, and the shortest way to its transport if no hook or log observes it.
 
 httpx's `send` looks for redirects, cookies, hooks and a stream to close, and logs. That is a tenth of a small call and
 comes to nothing here: our transports return whole responses, no redirect is followed, and there is no jar. Where
-somebody could tell the difference (a hook, a log, a patched function), requests take httpx's way.
+the difference could be seen (a hook, a log, a patched function), requests take httpx's way.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         return way
 
     def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | BufferedResponse]:
-        """Send a request of the SDK that nobody watches, and read its answer to the end."""
+        """Send a request of the SDK without observers, and read its answer to the end."""
         way: Coroutine[Any, Any, httpx.Response | BufferedResponse] = (self._inner or self._opened()).send_outgoing(
             request
         )
@@ -188,7 +188,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return whole
 
     async def send_outgoing(self, request: OutgoingRequest) -> httpx.Response | BufferedResponse:
-        """Send a request of the SDK that nobody watches, as an exchange where it is plain."""
+        """Send a request of the SDK without observers, as an exchange if it is plain."""
         if self._proxy is not None or not request.is_plain or not self._exchanges.may_be_made:
             return await self.handle_async_request(request.to_httpx())
         try:
@@ -207,7 +207,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             return await read_content(response.content, response.status, response.headers, limit=self._limit)
         finally:
             if not response.content.at_eof():
-                response.close()  # what is still to come is nobody's
+                response.close()  # the rest of the response is not read
 
     async def aclose(self) -> None:
         """Close the session."""

@@ -25,7 +25,7 @@ def whole_response(
 
 
 class BufferedResponse:
-    """As much of a whole response as the SDK itself looks at, for requests that nobody watches.
+    """The parts of a whole response that the SDK uses, for requests without observers.
 
     Args:
         http_library: httpx or httpx2.
@@ -50,7 +50,7 @@ class BufferedResponse:
 
 
 def unread_names(headers: Any) -> frozenset[bytes] | None:
-    """Return the names, in small letters, of headers that nobody has looked through yet; else `None`."""
+    """Return the lower-case names of headers that were not parsed yet; otherwise `None`."""
     raw = vars(headers).get("_raw") if hasattr(headers, "__dict__") else None
     return None if raw is None else frozenset([name.lower() for name, _ in raw])
 
@@ -90,7 +90,7 @@ def _whole_class(http_library: ModuleType) -> Any:
 @lru_cache(maxsize=2)
 def _late_headers_class(http_library: ModuleType) -> Any:
     class LateHeaders(http_library.Headers):  # type: ignore[name-defined,misc]
-        """Headers that the library looks through when one is first asked for: nobody reads those of most responses."""
+        """Headers that the library parses on first access: those of most responses are never read."""
 
         def __init__(self, raw: Any) -> None:
             self._raw = raw

@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told to move, or until everyone who uses it sleeps."""
+"""A clock that stands still until a test advances it, or until every task that uses it sleeps."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import anyio.lowlevel
 
-#: When it is at first: a working day, far from the nights in which clocks are changed.
+#: The initial time: a working day, far from the nights in which clocks change.
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
-#: How often a sleeper lets the others go first before it moves the clock, so that those who go to sleep at the same
-#: time sleep beside one another and not one after another.
+#: How often a sleeper yields to the others before it moves the clock, so that tasks that go to sleep at the same
+#: time sleep concurrently and not one after another.
 _COURTESY = 20
 
 
@@ -49,7 +49,7 @@ class FakeClock:
         self._elapsed += seconds
 
     async def sleep(self, seconds: float) -> None:
-        """Let a number of seconds pass, unless somebody else wakes before: then sleep on."""
+        """Let a number of seconds pass; if another sleeper wakes earlier, continue to sleep."""
         self.sleeps.append(seconds)
         wake = self._elapsed + seconds
         self._waking.append(wake)

@@ -1,4 +1,4 @@
-"""The guard: while it stands, no host but loopback is looked up or connected to."""
+"""The network guard: while it is active, only loopback can be looked up or connected to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 EVERY_HOST = "*"
 
-#: Names that stand for nothing, by RFC 6761: tests of typos may look them up.
+#: Names that never resolve, by RFC 6761: tests of typing errors may look them up.
 _NOWHERE = ".invalid"
 
 _PACKAGE = "carecloud_async"
@@ -107,7 +107,7 @@ class _Guard:
                 return lookup(host, *args, **options)
             self._check(host)
             found = lookup(host, *args, **options)
-            # Whoever may ask for the name may connect to what it stands for.
+            # A test that may look up the name may connect to its addresses.
             self._allowed.update(str(entry[4][0]).lower() for entry in found)
             return found
 

@@ -13,8 +13,8 @@ from anyio.abc import TaskGroup
 class BackgroundTasks:
     """A task group for helpers of an `async with` block.
 
-    Leaving the block cancels what still runs. The block's own exception is never wrapped into a group (the tasks hand
-    their errors over as values; see PEP 654 for what a task group does by itself).
+    Leaving the block cancels the running tasks. The block's own exception is never wrapped into an exception group
+    (PEP 654), because the tasks return their errors as values.
     """
 
     def __init__(self) -> None:

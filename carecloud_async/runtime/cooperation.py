@@ -36,7 +36,7 @@ class CooperativeScheduler:
         to give back; one that is free comes without letting other tasks run.
 
         Args:
-            passes: the passes of the loop until the next turn. Whoever uses the results of a long slice needs several:
+            passes: the passes of the loop until the next turn. A consumer of a long slice's results needs several:
                 results that pile up cost memory, and the garbage collector's time.
         """
         await self._free.acquire()

@@ -78,8 +78,8 @@ async def run_in_thread(work: Callable[[], T], *, limit: ThreadLimit = _DEFAULT)
 async def run_in_thread_regardless(work: Callable[[], T]) -> T:
     """Run `work` in a worker thread in any case, even if the caller is or was cancelled.
 
-    For clean-ups, and for what must not be left out. A cancellation by `Task.cancel()` meanwhile is raised when the
-    work has ended, in place of its result or its exception.
+    For clean-ups and other work that must not be skipped. A cancellation by `Task.cancel()` meanwhile is raised when
+    the work has ended, instead of its result or its exception.
 
     Args:
         work: blocks; does not wait for a limit.

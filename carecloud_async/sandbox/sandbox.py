@@ -309,7 +309,7 @@ class Sandbox:
         return self._recorder.count(pattern)
 
     def forget_requests(self) -> None:
-        """Start counting and recording anew."""
+        """Reset the counts and recordings."""
         self._recorder.clear()
 
     # Changing the state

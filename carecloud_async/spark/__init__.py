@@ -6,23 +6,23 @@
 **Columns** are the model's: timestamps in UTC, dates, structs, arrays; fields that the model does not know are JSON
 text in the last one, `unknown_fields`.
 
-**Partitions** are disjoint ranges of ids, found on the driver with one request each. Every record that is in the list
-all the time is in the DataFrame exactly once, whatever comes and goes meanwhile (`carecloud_async.export`). A task that
-is repeated reads its range again, and Spark keeps one of its results. A list that the server does not keep in the order
-of its ids is one partition. A task that cannot vouch for its range fails, and is repeated.
+**Partitions** are disjoint ranges of ids, found on the driver with one request each. Every record that stays in the
+list is in the DataFrame exactly once, even if others come and go (`carecloud_async.export`). A repeated task reads its
+range again, and Spark keeps one of the results. A list that the server does not keep in the order of its ids is one
+partition. A task whose range is not known to be exact fails, and is repeated.
 
 **Streams** (`spark.readStream`) follow `last_change`: the first batch is everything (or begins at the option
-`changed_since`), each later one what changed. The offset is a time as JSON, two minutes behind the server's clock,
-since a change takes a while until lists show it. Deletions do not show. Where clocks go back in autumn, changes of that
+`changed_since`), each later one what changed. The offset is a time as JSON, two minutes before the server's time,
+since lists show a change with a delay. Deletions are not found. When clocks go back in autumn, changes of that
 hour may come twice: merge by id.
 
 **Options**: `resource` (needed; the list's name from the client, such as `customers` or `products.tags`), `partitions`
 (8), `count` (records per page, 500), `concurrency` (pages in flight per task, 4), `filter.NAME`, `changed_since`,
-`requests_per_second` (of each task, of all with a Redis; adaptive if left out), `allow_inexact` (take a range that
-cannot be vouched for), and `project_url`, `external_application_id`, `login`, `timezone`, `language`, which the
-`CARECLOUD_*` variables give otherwise.
+`requests_per_second` (of each task, or of all with a Redis; adaptive if left out), `allow_inexact` (accept a range
+that is not known to be exact), and `project_url`, `external_application_id`, `login`, `timezone`, `language`, which
+default to the `CARECLOUD_*` variables.
 
-**Secrets** are no options, because options stand in plans and event logs: the password is read from
+**Secrets** are not options, because options appear in plans and event logs: the password is read from
 `CARECLOUD_PASSWORD` in the environment of the driver and of the executors, where the tasks log in. Set it before the
 session starts; as `spark.executorEnv.CARECLOUD_PASSWORD` Spark redacts it by its name. `CARECLOUD_REDIS_URL` names a
 Redis, by which all tasks share one token, one rate and one pause (extra `redis`); without it each logs in and finds its

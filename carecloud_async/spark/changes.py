@@ -32,9 +32,9 @@ Offset = dict[str, str | None]
 class ChangesReader(ListReader, DataSourceStreamReader):
     """Reads a list batch by batch: what changed from one time to before another.
 
-    An offset is the time that a batch ends before; `None` at the very beginning, where everything is due. It keeps two
-    minutes behind the server's clock, so that a change which lists show late is not left out. A batch that is repeated
-    brings the same records, but those that changed once more: they come with a later one.
+    An offset is the end time of a batch, exclusive; `None` at the very beginning, before everything. It lies two
+    minutes before the server's time, so that changes which lists show with a delay are included. A repeated batch
+    returns the same records, except those that changed again: they come with a later one.
 
     Raises:
         BadExportError: the records of the list do not say when they changed.
@@ -42,7 +42,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
 
     #: Where the last batch ended, as far as this reader knows.
     _latest: Offset | None = None
-    #: Whether the server heeds the sort by the latest change; `None` until it was found out.
+    #: Whether the server applies the sort by the latest change; `None` until it is known.
     _sorted: bool | None = None
 
     def initialOffset(self) -> Offset:  # noqa: N802  (Spark's name)
@@ -73,7 +73,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             fetcher = RawPageFetcher(source, marks=True)
             page = await fetcher.fetch(0, _ROWS, {"sort_field": LAST_CHANGE, "sort_direction": "DESC"})
             last = None if self._latest is None else self._latest[_BEFORE]
-            if fetcher.began is None:  # neither a clock nor a record shows what time it is there
+            if fetcher.began is None:  # neither a `Date` header nor a record shows the server's time
                 return {_BEFORE: last}
             if last is not None and await self._is_calm(fetcher, page, parse_since(last, source.project)):
                 return {_BEFORE: last}

@@ -1,6 +1,6 @@
-"""What is used of PySpark, and what to install where it is missing.
+"""The names used from PySpark, and the message if it is not installed.
 
-Pyright does not know the names then, and whoever imports them says so.
+Pyright does not know the names then; modules that import them need a comment for it.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class ListReader:
     """Finds the partitions of a list, and reads them. Spark pickles it, and runs it on the driver and in the tasks.
 
     Args:
-        connect: returns the client, to be opened by whoever reads.
+        connect: returns the client, which each reader opens.
         settings: what is read.
         schema: the columns, as Spark knows them.
     """

@@ -79,8 +79,8 @@ class ReadSettings:
 
     def model(self) -> Any:
         """Return the model of a record; no setting of a client is needed for it, and nothing is sent."""
-        nobody = EnterpriseCredentials(external_application_id="none", login="none", password="none")  # noqa: S106  (none)
-        return self.listing(CareCloud("localhost", auth=nobody)).export_source().into
+        placeholder = EnterpriseCredentials(external_application_id="none", login="none", password="none")  # noqa: S106  (none)
+        return self.listing(CareCloud("localhost", auth=placeholder)).export_source().into
 
 
 @asynccontextmanager
@@ -100,16 +100,16 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
             login=_setting(options, "login"),
             password=_setting({}, "password"),
         )
-    told = _rate(options["requests_per_second"]) if options.get("requests_per_second") else None
-    if told is not None:
-        settings["rate_limit"] = RateLimit(requests_per_second=told)
+    configured = _rate(options["requests_per_second"]) if options.get("requests_per_second") else None
+    if configured is not None:
+        settings["rate_limit"] = RateLimit(requests_per_second=configured)
     async with AsyncExitStack() as stack:
         url = os.environ.get("CARECLOUD_REDIS_URL", "").strip()
         if url:
             from carecloud_async.auth.stores.redis import RedisTokenStore  # an extra
             from carecloud_async.rate_limits.redis_rate_limit import RedisRateLimit
 
-            settings["rate_limit"] = RedisRateLimit(url, requests_per_second=told)
+            settings["rate_limit"] = RedisRateLimit(url, requests_per_second=configured)
             store = RedisTokenStore(url)
             stack.push_async_callback(store.aclose)
             settings["token_store"] = store

@@ -38,7 +38,7 @@ class CareCloudDataSource(DataSource):
         return "carecloud"
 
     def connect(self) -> AbstractAsyncContextManager[CareCloud]:
-        """Return the client, to be opened by whoever reads: on the driver, and in each task.
+        """Return the client, which each reader opens: the driver, and each task.
 
         Raises:
             ConfigurationError: a setting is missing or cannot work.

@@ -63,12 +63,12 @@ def storage_errors(shown: str, secrets: frozenset[str]) -> Iterator[None]:
     else:
         return
     text = str(cause)
-    told = _tells(cause, secrets)
+    leaks = _tells(cause, secrets)
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _MASK)
     kind = type(cause).__name__
     failure = ExportError(f"{shown}: {kind}: {text}" if text else f"{shown}: {kind}")
-    if told:
+    if leaks:
         raise failure from None
     raise failure from cause
 

@@ -112,7 +112,7 @@ async def read(state: SandboxState, call: Call) -> Answer:
 
 
 async def create(state: SandboxState, call: Call) -> Answer:
-    """`POST /customers`: refuses an e-mail that somebody has; with `autologin` logs the calling device in."""
+    """`POST /customers`: refuses an e-mail that another customer has; with `autologin` logs the calling device in."""
     body = call.json()
     autologin = body.get("autologin")
     if not isinstance(autologin, bool):

@@ -54,7 +54,7 @@ def places(state: SandboxState, window: Window, *, total: int, capped: bool = Tr
 
 
 def page_answer(state: SandboxState, page: PageSource) -> Answer:
-    """Write one page, in the order and with the total that the server is told to say."""
+    """Write one page, with the configured order and total."""
     total = said_total(state, page)
     first = state.settings.total_items_first
     if state.settings.pretty or page.rendered is None:

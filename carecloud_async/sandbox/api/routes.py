@@ -18,7 +18,7 @@ VERSION: Final = "v1.0"
 
 @attrs.frozen(kw_only=True)
 class Address:
-    """A path, taken apart.
+    """The parts of a path.
 
     Attributes:
         interface: The interface, or `None` if the path is not the API's.
@@ -32,7 +32,7 @@ class Address:
 
 
 def address_of(path: str) -> Address:
-    """Take a path apart: `/webservice/rest-api/{interface}/v1.0/{resource}`."""
+    """Split a path into its parts: `/webservice/rest-api/{interface}/v1.0/{resource}`."""
     segment, _, rest = path.removeprefix(ROOT).partition("/")
     version, _, resource = rest.partition("/")
     known = {one.value: one for one in Interface}

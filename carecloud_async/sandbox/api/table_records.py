@@ -48,7 +48,7 @@ class TableRecord(TableHandler):
             return data_answer(table.record(record_id), pretty=state.settings.pretty)
 
     async def replace(self, state: SandboxState, call: Call) -> Answer:
-        """Replace one record: what is left out is deleted, but for what only the server sets.
+        """Replace one record: omitted fields are deleted, except those that only the server sets.
 
         Raises:
             RefusalError: 404 or 403 as for `read`, 400 for a body that is not valid.

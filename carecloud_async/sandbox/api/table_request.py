@@ -52,7 +52,7 @@ class TableHandler:
                 raise not_found(resource=collection.rpartition("/")[2], resource_id=record_id)
 
     def table(self, state: SandboxState, call: Call, collection: str) -> Table:
-        """The table behind the path of a collection; of several that of the parent in the path."""
+        """The table of a collection's path; if there are several, that of the parent in the path."""
         plan = self._plans.lists[collection]
         name = plan.parent_name if plan.scope == "own" else None
         return state.tables.table(plan.table, None if name is None else call.path[name])

@@ -15,14 +15,14 @@ _WITHOUT_DOCUMENTED_BODY: Final = frozenset({429, 502, 503, 504})
 
 
 class ConnectionCutError(Exception):
-    """The connection is to die now; whoever carries the answer sees to it.
+    """The connection must be cut now; the transport that sends the answer does it.
 
     Args:
         answer: What would have been answered, to send half of it, or `None` to send nothing.
     """
 
     def __init__(self, answer: Answer | None) -> None:
-        super().__init__("the sandbox was told to cut the connection")
+        super().__init__("the sandbox was configured to cut the connection")
         self.answer = answer
 
 

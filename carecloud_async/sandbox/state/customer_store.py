@@ -1,6 +1,6 @@
 """The customers: seeded ones worked out on demand, changed ones kept, deleted ones remembered.
 
-A hundred thousand customers cost half a megabyte until somebody changes them.
+A hundred thousand customers take half a megabyte until they are changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SORT_FIELDS: Final = ("customer_id", "doi_email", "doi_phone", "last_change", "s
 
 
 class CustomerStore:
-    """All customers of the sandbox; tests use it to change the state behind the client's back.
+    """All customers of the sandbox; tests use it to change the state without the client.
 
     Safe to use from another thread than the server's.
 
@@ -104,7 +104,7 @@ class CustomerStore:
         """Add a customer; its id and `last_change` are the server's.
 
         Args:
-            customer: The record without id; `None` makes somebody up.
+            customer: The record without id; `None` generates a customer.
             account: The hidden side; `None` makes one with the seeded password.
 
         Returns:

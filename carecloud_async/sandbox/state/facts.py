@@ -42,7 +42,7 @@ class Field:
 
     Attributes:
         name: Its name; dotted below an object that has no schema.
-        type: `string`, `integer`, `number`, `boolean`, `object`, `any` or a schema; `[]` behind it is a list, `|`
+        type: `string`, `integer`, `number`, `boolean`, `object`, `any` or a schema; `[]` after it is a list, `|`
             stands between alternatives.
         format: `date`, `timestamp`, `time`, or another format; "" if none.
         required: Whether it must be sent.

@@ -122,7 +122,7 @@ class Plans:
         return self.referred(rest, schema="", table=table) if rest.count("_") and rest != "type_id" else None
 
     def collection(self, template: str) -> str:
-        """The table, or `/customers` or `/users`, behind the path of a collection.
+        """The table, or `/customers` or `/users`, of a collection's path.
 
         Raises:
             KeyError: No list has this path.

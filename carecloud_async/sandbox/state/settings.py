@@ -9,7 +9,7 @@ import attrs
 
 @attrs.define(kw_only=True)
 class Settings:
-    """Settings of a sandbox, read anew for every request.
+    """Settings of a sandbox, read again for every request.
 
     Attributes:
         zone: Time zone of the project; every timestamp in an answer is local to it and says no offset.

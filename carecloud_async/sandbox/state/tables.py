@@ -34,7 +34,7 @@ _FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Table:
-    """The records of one list; tests use it to change the state behind the client's back.
+    """The records of one list; tests use it to change the state without the client.
 
     A record is made when it is first asked for. Safe to use from another thread than the server's.
 

@@ -42,7 +42,7 @@ def text(field: Field, draw: Draw, number: int) -> str:
     Args:
         field: The field.
         draw: Where it comes from.
-        number: Number of the record, from 0; keeps names and codes apart.
+        number: Number of the record, from 0; makes names and codes unique.
     """
     by_name = _BY_NAME.get(field.name)
     if by_name is not None and by_name in (_from, _to) and field.format == "date":
