@@ -83,8 +83,9 @@ def _change(
             outcome=Outcome.CONFLICT, record_id=record_id, reasons=(f"{_name(key)}: a record has this key already",)
         )
     changes = dict(row.changes)
-    for path in key.paths if key is not None else ():
-        _drop_key(changes, base, path, key)
+    if key is not None:
+        for path in key.paths:
+            _drop_key(changes, base, path, key)
     faults = [f"{path}: {reason}" for path, reason in row.faults.items() if not _drop_equal(changes, base, path)]
     faults += [f"{path}: {_UNKNOWN}" for path, value in row.opaque.items() if not _holds(base, path, value)]
     if faults:
