@@ -8,6 +8,7 @@ import tomllib
 import zlib
 from importlib import import_module
 from importlib.util import find_spec
+from urllib.parse import unquote
 
 import pytest
 from doc_samples import PAGES, prose
@@ -118,8 +119,19 @@ def families(cls):
             yield from families(one)
 
 
+def dead_links(site):
+    """Links of the built pages within the site that lead to no file, or to no place on its page."""
+    pages = {path.resolve(): path.read_text(encoding="utf-8") for path in site.rglob("*.html") if path.stem != "404"}
+    for path, html in pages.items():
+        for link in set(re.findall(r'(?:href|src)="(?![a-z]+:|//)([^"]+)"', html)):
+            file, _, anchor = link.partition("#")
+            target = (path.parent / unquote(file)).resolve() if file else path
+            if not target.exists() or (anchor and f'id="{unquote(anchor)}"' not in pages.get(target, "")):
+                yield f"{path.relative_to(site.resolve())}: {link}"
+
+
 def test_the_site_builds_without_a_warning(tmp_path):
-    """The command that CONTRIBUTING names builds every page and the search; nothing is loaded from other hosts."""
+    """The command that CONTRIBUTING names builds every page and the search; no link is dead or loads from elsewhere."""
     if find_spec("zensical") is None or find_spec("mkdocstrings_handlers") is None:
         pytest.skip("zensical is not installed")
     command = [sys.executable, "-m", "zensical", "build", "-f", "docs/zensical.toml", "--strict"]
@@ -139,6 +151,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
         assert "```" not in html, page  # a fence that was not understood
         assert "├──" not in re.sub(r"<pre.*?</pre>", "", html, flags=re.DOTALL), page  # a drawing that has run together
         assert 'class="mermaid"' not in html  # its script would come from elsewhere
+    assert sorted(dead_links(site)) == []
     assert missing_in(site / "objects.inv") == []
     search = (site / "search.json").read_text(encoding="utf-8")
     for word in ("EnterpriseCredentials", "ProductReservations", "OutcomeUnknownError", "max_response_bytes"):
