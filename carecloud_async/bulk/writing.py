@@ -238,14 +238,19 @@ class RunWriter:
             await run_all(jobs, width=self._width)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._note(plans, outcomes)
+                rest = await self._note(plans, outcomes)
                 touched = outcomes.keys() | under_way
                 unsent = [(row.number, row.key) for row, _ in plans if row.number not in touched]
                 if unsent:
                     await self._db(partial(self._journal.take_back, [number for number, _ in unsent]))
                     await self._release({key for _, key in unsent if key is not None}, written=False)
+        # Not where the run ends: those rows stay intended, and the next run finds their records.
+        await self._write_parts(rest, [row for row, _ in plans])
 
-    async def _note(self, plans: Sequence[tuple[StoredRow, Plan]], outcomes: Mapping[int, RowResult | None]) -> None:
+    async def _note(
+        self, plans: Sequence[tuple[StoredRow, Plan]], outcomes: Mapping[int, RowResult | None]
+    ) -> dict[int, RowResult]:
+        """Note what became of rows; return those whose parts are still to be written."""
         results = [(number, one) for number, one in outcomes.items() if one is not None]
         if self._key is None:
             lost = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
@@ -255,7 +260,7 @@ class RunWriter:
             if in_doubt:
                 await self._db(partial(self._journal.lose, in_doubt, now=self._target.clock.time()))
         done = dict(results)
-        await self._finish(results, [row for row, _ in plans])
+        waiting = await self._keep_without_parts(results, [row for row, _ in plans])
         new = {row.key: done.get(row.number) for row, plan in plans if plan.base is None and row.key is not None}
         await self._release(
             {key for key, one in new.items() if one is not None and one.outcome is Outcome.CREATED}, written=True
@@ -263,6 +268,7 @@ class RunWriter:
         await self._release(
             {key for key, one in new.items() if one is not None and one.outcome is not Outcome.CREATED}, written=False
         )
+        return waiting
 
     async def _settle_doubts(self) -> int:
         """Look up the rows whose answer was lost; return how many stay in doubt."""
@@ -315,11 +321,20 @@ class RunWriter:
 
     async def _finish(self, results: list[tuple[int, RowResult]], rows: Sequence[StoredRow]) -> None:
         """Note outcomes; those of rows with parts when their parts are written."""
+        await self._write_parts(await self._keep_without_parts(results, rows), rows)
+
+    async def _keep_without_parts(
+        self, results: list[tuple[int, RowResult]], rows: Sequence[StoredRow]
+    ) -> dict[int, RowResult]:
         checked = {row.number: row.checked for row in rows}
         waiting = {n: one for n, one in results if n in checked and has_parts(checked[n], one)}
         await self._keep([(number, one) for number, one in results if number not in waiting])
+        return waiting
+
+    async def _write_parts(self, waiting: Mapping[int, RowResult], rows: Sequence[StoredRow]) -> None:
         if not waiting:
             return
+        checked = {row.number: row.checked for row in rows}
         done: list[tuple[int, RowResult]] = []
 
         async def write(number: int, result: RowResult) -> None:

@@ -3,6 +3,7 @@
 import resource
 
 import anyio
+import anyio.lowlevel
 import pytest
 from bulk_tools import SOURCE, connect, counts, people
 
@@ -95,3 +96,34 @@ async def test_a_full_disk_stops_a_run_and_the_next_one_goes_on(sandbox, tmp_pat
         assert counts(report) == {"created": 400}
         total = await client.customers.list().total()
     assert total == 460
+
+
+async def test_a_cancelled_run_sends_no_more_parts(sandbox, tmp_path):
+    """A run that is cancelled while records are made writes no cards of them any more; the next run does."""
+    source = tmp_path / "c.jsonl"
+    source.write_text(
+        "".join(f'{{"email":"k{one}@example.com","language_id":"en","card_number":"6660{one}"}}\n' for one in range(6))
+    )
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": card_type}, "concurrency": 2}
+        scope = anyio.CancelScope()
+        made = 0
+
+        async def cancel(request):
+            nonlocal made
+            made += request.template == "/customers" and request.method == "POST"
+            if made == 4:
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+
+        sandbox.on_request = cancel
+        with client.record_calls() as calls, scope:
+            await client.customers.bulk_write(source, **arguments)
+        assert scope.cancelled_caught
+        assert [call for call in calls if "/cards" in call.path] == []
+        sandbox.on_request = None
+        report = await client.customers.bulk_write(source, resume=True, **arguments)
+        assert counts(report) == {"created": 6}
+        numbers = [one.card_number async for one in client.cards.list(count=500)]
+    assert sorted(one for one in numbers if one.startswith("6660")) == [f"6660{one}" for one in range(6)]
