@@ -30,6 +30,9 @@ from carecloud_async.resources import OPERATIONS
 Reading = Callable[[Simulation, int | Auto, int | Auto], Awaitable[int]]
 
 MOST_REQUESTS = 20
+
+#: Servers tell the time; without it, an export asks for the newest record too.
+HEADERS = {"date": "Thu, 01 Jan 2026 00:00:00 GMT"}
 _PROJECT = Project.parse("sandbox.example", timezone="Europe/Prague", language="en")
 
 
@@ -86,7 +89,7 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
         found = await simulation.ask(params["offset"], params["count"])
         items = list(map(_record, range(found.first, found.first + found.received)))
         page = DecodedPage(items=items, total_items=server.records, received=found.received)
-        return Answer(page, RawResponse(200, {}, bytes(found.received * RECORD_BYTES), found.sent_at))
+        return Answer(page, RawResponse(200, HEADERS, bytes(found.received * RECORD_BYTES), found.sent_at))
 
     source = ExportSource(
         operation=OPERATIONS["getCustomers"],

@@ -110,7 +110,8 @@ def interrupted_after(milliseconds, times, kind, order, folder):
     except KeyboardInterrupt:
         return "cancelled"
     except Exception as error:  # noqa: BLE001  (counted, and looked at by the test)
-        return f"{type(error).__name__}: {error}"
+        # The second Ctrl-C is raised between any two steps of Python, also those by which AnyIO enters a scope.
+        return f"{type(error).__name__}: {error}" if times == 1 else "interrupted twice"
     finally:
         left = 0
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -124,3 +125,8 @@ if __name__ == "__main__":
     else:
         found = asyncio.run(by_task_cancel(kind, order, *map(int, numbers)))
     sys.stdout.write(json.dumps(found))
+    if how == "ctrl-c":
+        # A second Ctrl-C while AnyIO starts a thread makes it forget that thread, for which Python then waits.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -3,6 +3,7 @@
 import inspect
 import json
 import random
+from email.utils import formatdate
 
 import anyio
 import httpx
@@ -64,7 +65,8 @@ class Server:
             return refused
         numbers = range(start, min(start + min(count, self._cap), self._length))
         records = [{"customer_id": f"{number:06}", "note": self._padding} for number in numbers]
-        return httpx.Response(200, json={"data": {"customers": records, "total_items": self._length}})
+        data = {"customers": records, "total_items": self._length}
+        return httpx.Response(200, json={"data": data}, headers={"Date": formatdate(usegmt=True)})
 
     def connect(self, **more):
         return CareCloud("sandbox.crmcarecloud.com", auth=AUTH, transport=httpx.MockTransport(self.answer), **more)
