@@ -265,6 +265,30 @@ async def test_nothing_but_429_ends_within_the_bound():
     assert ("rate_limit", WARNING) in broken(found) or ("unexamined", PROBLEM) in broken(found)
 
 
+async def test_a_token_that_is_always_refused_ends_within_the_bound():
+    """A server that answers 401 to every fresh token is a problem, within sixty requests."""
+    sandbox = make()
+    sandbox.faults.add("GET *", status=401, times=None)
+    async with CareCloud("a.example", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        found = await client.check(seconds=5)
+    assert not found.ok
+    assert len(sandbox.requests) <= 60
+    assert "a fresh token is refused" in seen(found, "families") or ("unexamined", PROBLEM) in broken(found)
+
+
+async def test_a_password_that_cannot_be_fetched_is_named():
+    """A callable password that raises is a problem of the login, without the text of what it raised."""
+
+    def password():
+        raise LookupError("vault token s.123")
+
+    auth = EnterpriseCredentials(external_application_id="a", login="b", password=password)
+    async with CareCloud("a.example", auth=auth, transport=make().transport()) as client:
+        found = await client.check()
+    assert broken(found) == {("login", PROBLEM)}
+    assert "s.123" not in found.to_json()
+
+
 async def test_a_missing_date_is_named():
     """Answers without `Date` are a warning of the clock."""
     sandbox = make()
