@@ -27,6 +27,9 @@ MAX_REQUESTS: Final = 60
 _MOST_PER_QUESTION: Final = 3
 #: A 429 is waited out this often, for at least and at most so many seconds.
 _PATIENCE: Final = 2
+#: After so many of these in a row the rest is taken to end alike: each 401 costs a login, each 429 seconds.
+_ENOUGH: Final = 3
+_ALIKE: Final = frozenset({Outcome.UNAUTHORIZED, Outcome.RATE_LIMITED})
 _LEAST_WAIT: Final = 1.0
 _MOST_WAIT: Final = 5.0
 _TIMEOUT: Final = Timeout(connect=5, read=20, total=30, limiter=20)
@@ -64,6 +67,7 @@ class Probe(CallObserver):
 
     Attributes:
         caller: makes the calls.
+        bearer: a token to send in place of the identity's own, which is then not renewed after a 401.
         sent: the requests that have ended.
         requests: the number of requests that were begun.
         throttled_bare: the number of 429 without a `Retry-After`.
@@ -75,6 +79,7 @@ class Probe(CallObserver):
     """
 
     caller: Caller
+    bearer: str | None = None
     sent: list[SentRequest] = field(factory=list)
     requests: int = 0
     throttled_bare: int = 0
@@ -84,6 +89,8 @@ class Probe(CallObserver):
     login_time: ServerTime | None = None
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     _under_way: int = 0
+    _last: Outcome = Outcome.READ
+    _in_a_row: int = 0
     _begun: dict[tuple[int, int], float] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -100,6 +107,8 @@ class Probe(CallObserver):
         """
         reply = Reply(outcome=Outcome.NOT_SENT)
         for _ in range(1 + _PATIENCE):
+            if self._in_a_row >= _ENOUGH and self._last in _ALIKE:
+                return Reply(outcome=self._last)
             if self.requests + _MOST_PER_QUESTION * (self._under_way + 1) > MAX_REQUESTS:
                 return reply
             self._under_way += 1
@@ -110,11 +119,13 @@ class Probe(CallObserver):
             if reply.outcome is not Outcome.RATE_LIMITED or (reply.retry_after or 0) > _MOST_WAIT:
                 break
             await self.caller.context.clock.sleep(max(reply.retry_after or 0, _LEAST_WAIT))
+        self._in_a_row = self._in_a_row + 1 if reply.outcome is self._last else 1
+        self._last = reply.outcome
         return reply
 
     async def _ask_once(self, operation: Operation, params: Mapping[str, Any]) -> Reply:
         try:
-            answer = await self.caller.execute(CallRequest(operation, decode=bytes, params=params))
+            answer = await self.caller.execute(CallRequest(operation, decode=bytes, params=params, bearer=self.bearer))
         except CareCloudError as error:
             return failed_reply(error)
         return read_reply(answer.data, answer.response.headers, key=operation.result_key or "")
