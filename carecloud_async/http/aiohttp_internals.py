@@ -19,8 +19,6 @@ there.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from functools import lru_cache, partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
@@ -67,6 +65,8 @@ class Parts:
 
 def find_parts() -> Parts:
     """Check aiohttp's internals. Needs a running asyncio loop."""
+    import asyncio
+
     import aiohttp
 
     try:
@@ -87,6 +87,8 @@ def find_parts() -> Parts:
 
 
 def _has_exchanges(handler: Any) -> bool:
+    import inspect
+
     import aiohttp
 
     return (
@@ -101,6 +103,8 @@ def _has_exchanges(handler: Any) -> bool:
 
 def _parameters(owner: Any, name: str, *, missing: str = "") -> dict[str, Any]:
     """Return the parameters of a function; none (or the one called `missing`) if there is no such function."""
+    import inspect
+
     try:
         return dict(inspect.signature(getattr(owner, name)).parameters)
     except (AttributeError, TypeError, ValueError):
@@ -273,6 +277,8 @@ class Exchanges:
         """Return a request that tells the connector the server to connect to."""
         place = self._places.get(origin)
         if place is None:
+            import asyncio
+
             from yarl import URL
 
             loop = asyncio.get_running_loop()
