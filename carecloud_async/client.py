@@ -277,12 +277,17 @@ class CareCloud(Families, AnyCall):
         A timeout given here also applies with `http_client`. The retry budget stays the client's.
         """
         now = self._parts.options
-        options = ViewOptions(
+        options = evolve(
+            now,
             language=now.language if language is None else language,
             timeout=now.timeout if timeout is None else Timeout.of(timeout),
             retry=now.retry if retry is None else retry,
         )
         return _View(evolve(self._parts, options=options))
+
+    def fresh(self) -> CareCloud:
+        """Return a view whose reads all go to the server, past the cache; later reads get what it read."""
+        return _View(evolve(self._parts, options=evolve(self._parts.options, reuses=False)))
 
     @property
     def auth(self) -> Any:

@@ -46,7 +46,6 @@ class Caller:
         interface: the API that the identity may use.
         options: the view's own settings.
         manager: the identity's tokens; `None` for calls that carry no token of their own.
-        reuses: whether cached answers may be used, if the client has a cache.
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class Caller:
         interface: Interface,
         options: ViewOptions,
         manager: TokenManager | None = None,
-        reuses: bool = True,
     ) -> None:
         self.context = context
         self.interface = interface
@@ -67,14 +65,14 @@ class Caller:
         self._cached: CachedCalls | None = None
         if context.answers is not None and manager is not None:
             scope = (interface, options.language)
-            self._cached = CachedCalls(context, context.answers, manager=manager, scope=scope, reuses=reuses)
+            self._cached = CachedCalls(context, context.answers, manager=manager, scope=scope, reuses=options.reuses)
 
     @property
     def fresh(self) -> Caller:
         """A caller that bypasses the cache."""
         if self._cached is None:
             return self
-        return Caller(self.context, interface=self.interface, options=self.options, manager=self.manager, reuses=False)
+        return self.with_options(evolve(self.options, reuses=False), self.manager)
 
     @property
     def fail_fast(self) -> Caller:

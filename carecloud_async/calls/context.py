@@ -203,8 +203,10 @@ class ViewOptions:
         language: the `Accept-Language`.
         timeout: the bounds on the time of a call.
         retry: how failed calls are repeated.
+        reuses: whether a cached answer will do, where the client has a cache.
     """
 
     language: str = field(validator=_language)
     timeout: Timeout
     retry: RetryPolicy = field(validator=_policy)
+    reuses: bool = True

@@ -28,18 +28,29 @@ from carecloud_async.fastapi.lifespan import carecloud_lifespan
 from carecloud_async.fastapi.problems import Problem, problem_of
 from carecloud_async.fastapi.sessions import NoSessionError, customer_dep
 from carecloud_async.fastapi.streaming import NdjsonResponse, StreamBrokenError, ndjson
+from carecloud_async.fastapi.webhook_problems import WebhookRefusedError, WebhookRepeatedError
+from carecloud_async.fastapi.webhook_repeats import MemoryRepeats, RepeatStore
+from carecloud_async.fastapi.webhook_settings import WebhookSettings
+from carecloud_async.fastapi.webhooks import WebhookCall, webhook_dep
 
 __all__ = [
     "CareCloudDep",
     "ClientDisconnectedError",
+    "MemoryRepeats",
     "NdjsonResponse",
     "NoSessionError",
     "Problem",
+    "RepeatStore",
     "StreamBrokenError",
+    "WebhookCall",
+    "WebhookRefusedError",
+    "WebhookRepeatedError",
+    "WebhookSettings",
     "carecloud_dep",
     "carecloud_lifespan",
     "customer_dep",
     "install_error_handlers",
     "ndjson",
     "problem_of",
+    "webhook_dep",
 ]

@@ -13,6 +13,7 @@ from carecloud_async.errors import CareCloudError
 from carecloud_async.fastapi.openapi import declare_problems
 from carecloud_async.fastapi.problems import BROKEN, MEDIA_TYPE, NO_SESSION, Problem, problem_of
 from carecloud_async.fastapi.sessions import NoSessionError
+from carecloud_async.fastapi.webhook_problems import WebhookRefusedError
 
 _log = logging.getLogger("carecloud_async.fastapi")
 
@@ -35,6 +36,7 @@ def install_error_handlers(app: FastAPI) -> None:
     | no answer in time; a write that may have happened | 504 |
     | any other failure of CareCloud, including refused credentials of the application | 502 |
     | a mistake in this application | 500 |
+    | a webhook that was refused | 401, 400, 413, 422; 503 while the same delivery is handled |
 
     A handler of the application's own for one of these exceptions wins. WebSockets have no such answers and are left
     alone.
@@ -44,6 +46,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """
     app.add_exception_handler(CareCloudError, _answer)
     app.add_exception_handler(NoSessionError, _answer_no_session)
+    app.add_exception_handler(WebhookRefusedError, _answer_webhook)
     declare_problems(app)
 
 
@@ -60,15 +63,28 @@ async def _answer_no_session(request: Request, error: Exception) -> ProblemRespo
     return _response(NO_SESSION)
 
 
+async def _answer_webhook(request: Request, error: Exception) -> ProblemResponse:
+    if not isinstance(error, WebhookRefusedError):
+        raise error
+    _log.warning("%s answers %d: %s", _where(request), error.problem.status, error.problem.code)
+    return _response(error.problem)
+
+
 def _response(problem: Problem) -> ProblemResponse:
     return ProblemResponse(problem.body(), status_code=problem.status, headers=problem.headers())
 
 
 def _note(request: Request, error: CareCloudError, problem: Problem) -> None:
-    # Handled exceptions appear in no other log. The route's template is shown, since a path may hold personal data.
+    # Handled exceptions appear in no other log.
     if problem.status < BROKEN.status:
         return
-    route: Any = request.scope.get("route")
-    where = f"{request.method} {getattr(route, 'path', '?')}"
     traceback = error if problem.status == BROKEN.status else None
-    _log.error("%s answers %d: %s: %s", where, problem.status, type(error).__name__, error, exc_info=traceback)
+    _log.error(
+        "%s answers %d: %s: %s", _where(request), problem.status, type(error).__name__, error, exc_info=traceback
+    )
+
+
+def _where(request: Request) -> str:
+    # The route's template, since a path may hold personal data.
+    route: Any = request.scope.get("route")
+    return f"{request.method} {getattr(route, 'path', '?')}"

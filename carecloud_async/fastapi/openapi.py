@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from carecloud_async.fastapi.dependencies import ClientDependency
 from carecloud_async.fastapi.problems import MEDIA_TYPE, STATUSES
 from carecloud_async.fastapi.sessions import CustomerDependency
+from carecloud_async.fastapi.webhook_problems import WEBHOOK_STATUSES
+from carecloud_async.fastapi.webhooks import WebhookDependency
 
 SCHEMA_NAME = "CareCloudProblem"
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -65,7 +67,7 @@ def _extend(document: dict[str, Any], app: FastAPI) -> None:
 
 def _add(responses: dict[str, Any], statuses: Iterable[int]) -> None:
     for status in statuses:
-        response = responses.setdefault(str(status), {"description": STATUSES[status]})
+        response = responses.setdefault(str(status), {"description": (STATUSES | WEBHOOK_STATUSES)[status]})
         response.setdefault("content", {}).setdefault(MEDIA_TYPE, _CONTENT)
 
 
@@ -78,10 +80,12 @@ def _operations(app: FastAPI) -> Iterator[tuple[str, Iterable[str], list[int]]]:
         calls = list(_calls(dependant)) if dependant is not None else []
         if any(isinstance(call, ClientDependency) for call in calls):
             customer = any(isinstance(call, CustomerDependency) for call in calls)
+            webhook = any(isinstance(call, WebhookDependency) for call in calls)
             for method in route.methods or ():
                 # A login with a password comes as a form or a body: a refused one is 401.
                 refusable = customer or method not in _ONLY_READ
-                yield route.path_format, [method], [code for code in STATUSES if code != 401 or refusable]
+                statuses = [code for code in STATUSES if code != 401 or refusable]
+                yield route.path_format, [method], [*statuses, *(WEBHOOK_STATUSES if webhook else ())]
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

@@ -136,3 +136,14 @@ async def test_an_answer_that_was_asked_for_earlier_replaces_no_later_one():
 def connect_sandbox(sandbox, cache):
 
     return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), cache=cache)
+
+
+async def test_a_fresh_view_asks_the_server():
+    """Each read of `client.fresh()` is sent, also under other options; the client keeps what was read last."""
+    server = Server()
+    async with connect(server) as client:
+        views = [client, client, client.fresh(), client.fresh().with_options(timeout=5), client]
+        pages = [await view.customers.list().page() for view in views]
+    assert [page.items[0].personal_information.first_name for page in pages] == [
+        f"answer {number}" for number in (1, 1, 2, 3, 3)
+    ]

@@ -91,6 +91,18 @@ async def show(customer_id: str, carecloud: CareCloudDep) -> Customer:
 def anyio_backend():
     return "asyncio"
 """,
+    # The whole example, and then its test.
+    "webhooks.md": """
+import pytest
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+"""
+    + blocks(ROOT / "docs/webhooks.md", "python")[0]["text"],
     "testing.md": """
 import pytest
 

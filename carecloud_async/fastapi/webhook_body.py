@@ -1,0 +1,92 @@
+"""The body of a webhook: bounded while it is read, a JSON object, with the ids that the settings name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve
+from starlette.requests import ClientDisconnect, Request
+
+from carecloud_async.errors import InvalidParam
+from carecloud_async.fastapi.disconnect import ClientDisconnectedError
+from carecloud_async.fastapi.webhook_problems import INVALID_ID, NO_OBJECT, TOO_LARGE, WebhookRefusedError
+
+#: An id as the API makes them; anything else must not become part of a path.
+_RECORD_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_DIGITS = re.compile(r"[0-9]{1,20}")
+
+
+async def read_body(request: Request, *, max_bytes: int) -> Mapping[str, Any]:
+    """Return the JSON object that was sent.
+
+    Raises:
+        WebhookRefusedError: the body is longer than `max_bytes`, or no JSON object.
+        ClientDisconnectedError: the sender hung up.
+    """
+    raw = await _bounded(request, max_bytes)
+    try:
+        body = json.loads(raw, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        # Without the cause: its text and its frames hold the body.
+        raise WebhookRefusedError(NO_OBJECT) from None
+    if not isinstance(body, dict):
+        raise WebhookRefusedError(NO_OBJECT)
+    return body
+
+
+def record_id(body: Mapping[str, Any], name: str) -> str:
+    """Return the id of the record.
+
+    Raises:
+        WebhookRefusedError: there is none, or it cannot be an id.
+    """
+    found = text_field(body, name)
+    if _RECORD_ID.fullmatch(found) is None:
+        raise _refused(name, "invalid")
+    return found
+
+
+def text_field(body: Mapping[str, Any], name: str) -> str:
+    """Return a text or a whole number of the body as text.
+
+    Raises:
+        WebhookRefusedError: the field is missing, empty or something else.
+    """
+    value: Any = body
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value is None or value == "":
+        raise _refused(name, "required")
+    if not isinstance(value, str):
+        raise _refused(name, "invalid")
+    return value
+
+
+def _refused(name: str, reason: str) -> WebhookRefusedError:
+    return WebhookRefusedError(evolve(INVALID_ID, errors=(InvalidParam(name=name, reason=reason),)))
+
+
+async def _bounded(request: Request, max_bytes: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if _DIGITS.fullmatch(announced) and int(announced) > max_bytes:
+        raise WebhookRefusedError(TOO_LARGE)
+    # A body in chunks announces no length, and a length may be a lie.
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > max_bytes:
+                raise WebhookRefusedError(TOO_LARGE)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise ClientDisconnectedError from None
+    return b"".join(chunks)
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(text)  # NaN and Infinity are no JSON

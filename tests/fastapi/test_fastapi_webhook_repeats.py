@@ -1,0 +1,230 @@
+"""Repeated deliveries: handled once, forgotten after a failure, remembered within bounds."""
+
+import re
+from pathlib import Path
+
+import anyio
+import pytest
+from redis_servers import serve_redis
+from webhook_app import DELIVERY, HEADERS, PATH, FakeClock, Handler, webhook_app
+
+from carecloud_async import ConfigurationError
+from carecloud_async.fastapi import MemoryRepeats
+from carecloud_async.fastapi.webhooks import _close
+
+PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
+
+
+class NoDiskError(Exception):
+    """What a handler of these tests fails with."""
+
+
+@pytest.fixture
+def handler():
+    return Handler()
+
+
+@pytest.fixture
+def send(make, enter):
+    """Send deliveries to an application one after another, and return their statuses; 500 stands for an error."""
+
+    async def post(http, delivery):
+        try:
+            return (await http.post(PATH, json=delivery, headers=HEADERS)).status_code
+        except NoDiskError:
+            return 500
+
+    async def send(app, *deliveries):
+        async with enter(app) as http:
+            return [await post(http, one) for one in deliveries]
+
+    return send
+
+
+@pytest.mark.anyio
+async def test_a_repeat_does_not_reach_the_handler(make, send, handler, sandbox):
+    """A delivery that was handled is answered with 204 and costs no request; another id is another delivery."""
+    app = webhook_app(make, handler)
+    assert await send(app, DELIVERY, DELIVERY, DELIVERY | {"event": 2}, DELIVERY | {"event": "2"}) == [204] * 4
+    assert [call.body["event"] for call in handler.calls] == [DELIVERY["event"], 2]
+    assert sandbox.count("GET /customers/{customer_id}") == 2
+
+
+@pytest.mark.anyio
+async def test_without_an_id_each_delivery_counts(make, send, handler):
+    """With `id_field=None` each delivery reaches the handler."""
+    assert await send(webhook_app(make, handler, id_field=None), DELIVERY, DELIVERY) == [204, 204]
+    assert len(handler.calls) == 2
+
+
+@pytest.mark.anyio
+async def test_after_a_failure_the_next_attempt_counts(make, send, handler):
+    """When the handler raises, the delivery is forgotten, and the next attempt reaches it."""
+    handler.error = NoDiskError()
+    app = webhook_app(make, handler)
+    assert await send(app, DELIVERY, DELIVERY) == [500, 500]
+    handler.error = None
+    assert await send(app, DELIVERY, DELIVERY) == [204, 204]
+    assert len(handler.calls) == 3
+
+
+@pytest.mark.anyio
+async def test_concurrent_repeats(make, enter, handler):
+    """While a delivery is handled its repeats are answered with 503 and `Retry-After`, afterwards with 204."""
+    entered, leave, answers = anyio.Event(), anyio.Event(), []
+
+    async def wait():
+        entered.set()
+        await leave.wait()
+
+    handler.wait = wait
+    async with enter(webhook_app(make, handler)) as http:
+
+        async def post():
+            answers.append(await http.post(PATH, json=DELIVERY, headers=HEADERS))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(post)
+            await entered.wait()
+            async with anyio.create_task_group() as repeats:
+                for _ in range(5):
+                    repeats.start_soon(post)
+            assert {(one.status_code, one.json()["code"], one.headers["retry-after"]) for one in answers} == {
+                (503, "under_way", "5")
+            }
+            leave.set()
+        await post()
+    assert [one.status_code for one in answers[5:]] == [204, 204]
+    assert len(handler.calls) == 1
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_handler(make, enter, handler):
+    """When the handler is cancelled, the delivery is forgotten, and the next attempt reaches it."""
+    entered = anyio.Event()
+
+    async def wait():
+        entered.set()
+        await anyio.sleep_forever()
+
+    handler.wait = wait
+    async with enter(webhook_app(make, handler)) as http:
+
+        async def post():
+            await http.post(PATH, json=DELIVERY, headers=HEADERS)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(post)
+            await entered.wait()
+            tasks.cancel_scope.cancel()
+        handler.wait = None
+        assert (await http.post(PATH, json=DELIVERY, headers=HEADERS)).status_code == 204
+    assert len(handler.calls) == 2
+
+
+@pytest.mark.anyio
+async def test_memory_is_bounded():
+    """At most `max_entries` deliveries are remembered; the oldest one is forgotten first."""
+    repeats = MemoryRepeats(max_entries=3)
+    for key in "abcd":
+        assert await repeats.claim(key) == "new"
+        await repeats.finish(key)
+    assert len(repeats) == 3
+    assert [await repeats.claim(key) for key in "dcba"] == ["done", "done", "done", "new"]
+    assert await repeats.claim("a") == "under_way"
+    await repeats.release("a")
+    assert await repeats.claim("a") == "new"
+
+
+@pytest.mark.anyio
+async def test_memory_has_an_age():
+    """A delivery is remembered for `seconds` after it was handled."""
+    clock = FakeClock()
+    repeats = MemoryRepeats(seconds=60, clock=clock)
+    await repeats.claim("a")
+    clock.now = 100
+    assert await repeats.claim("a") == "under_way"
+    await repeats.finish("a")
+    clock.now = 159
+    assert await repeats.claim("a") == "done"
+    clock.now = 160
+    assert (len(repeats), await repeats.claim("a")) == (0, "new")
+
+
+@pytest.mark.parametrize("numbers", [{"max_entries": 0}, {"seconds": 0}, {"seconds": float("inf")}], ids=str)
+def test_bounds_that_cannot_work(numbers):
+    """A bound that is out of range is a `ConfigurationError` that names it."""
+    with pytest.raises(ConfigurationError, match=f"MemoryRepeats: {next(iter(numbers))}"):
+        MemoryRepeats(**numbers)
+
+
+class BrokenStore(MemoryRepeats):
+    """A store that fails at some of its steps."""
+
+    def __init__(self, *steps):
+        super().__init__()
+        for step in steps:
+            setattr(self, step, self.fail)
+
+    async def fail(self, key):
+        raise OSError(f"redis://planted@host {key}")
+
+
+@pytest.mark.anyio
+async def test_a_store_that_is_away(make, enter, handler, caplog):
+    """Without the store the answer is 503 with `Retry-After`, and the handler is not called."""
+    async with enter(webhook_app(make, handler, repeats=BrokenStore("claim"))) as http:
+        answer = await http.post(PATH, json=DELIVERY, headers=HEADERS)
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "unavailable", "5")
+    assert handler.calls == []
+    assert "the repeat store of a webhook failed: OSError" in caplog.text
+    assert "planted" not in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_store_that_goes_away_meanwhile(make, send, handler, caplog):
+    """A store that fails after the handler changes neither its answer nor its error, and is logged."""
+    assert await send(webhook_app(make, handler, repeats=BrokenStore("finish")), DELIVERY) == [204]
+    handler.error = NoDiskError()
+    assert await send(webhook_app(make, handler, repeats=BrokenStore("release")), DELIVERY) == [500]
+    assert caplog.text.count("the repeat store of a webhook failed: OSError") == 2
+    assert "planted" not in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_store_that_hangs(monkeypatch, caplog):
+    """A store that does not answer after the handler is given up, and is logged."""
+    monkeypatch.setattr("carecloud_async.fastapi.webhooks._SECONDS_TO_CLOSE", 0)
+
+    async def hang(key):
+        await anyio.sleep_forever()
+
+    await _close(hang, "key")
+    assert "did not answer" in caplog.text
+
+
+@pytest.fixture
+def redis():
+    yield from serve_redis()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_store_of_the_page(redis, make, send, handler, anyio_backend):
+    """The store that the page shows shares what was handled between workers, and holds nothing of the body."""
+    from redis.asyncio import Redis
+
+    names = {}
+    exec(re.search(r"```python\n(from redis.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1], names)
+    async with Redis.from_url(redis.url) as client:
+        shared = [names["RedisRepeats"](client, prefix="hook:") for _ in range(2)]
+        handler.error = NoDiskError()
+        assert await send(webhook_app(make, handler, repeats=shared[0]), DELIVERY) == [500]
+        handler.error = None
+        for store in shared:
+            assert await send(webhook_app(make, handler, repeats=store), DELIVERY) == [204]
+        assert len(handler.calls) == 2
+        assert await shared[0].claim("x") == "new"
+        assert await shared[1].claim("x") == "under_way"
+        for key in await client.keys("*"):
+            assert re.fullmatch(rb"hook:([0-9a-f]{64}|x)", key)
+            assert await client.ttl(key) > 0

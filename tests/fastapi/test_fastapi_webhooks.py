@@ -1,0 +1,276 @@
+"""Webhooks: who may call, what may be sent, and what the handler gets."""
+
+import json
+import socket
+
+import pytest
+from webhook_app import DELIVERY, HEADERS, PATH, SECRET, Handler, settings, webhook_app
+
+from carecloud_async import CareCloudError, ConfigurationError, ResponseCache
+from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def handler():
+    return Handler()
+
+
+@pytest.fixture
+def app(make, handler):
+    return webhook_app(make, handler)
+
+
+async def test_the_handler_gets_body_and_record(app, enter, handler):
+    """With the secret, the handler gets what was sent and the record of its id."""
+    async with enter(app) as http:
+        assert (await http.post(PATH, json=DELIVERY, headers=HEADERS)).status_code == 204
+    (call,) = handler.calls
+    assert call.body == DELIVERY
+    assert call.record_id == FIRST_CUSTOMER_ID
+    assert call.record.personal_information.email == FIRST_CUSTOMER_EMAIL
+
+
+async def test_the_record_is_read_past_the_cache(sandbox, make, enter, handler):
+    """Each delivery reads the record from the server, also where the client has a kept answer."""
+    client = make(cache=ResponseCache(reference_seconds=300))
+    app = webhook_app(lambda: client, handler, read=lambda carecloud, key: carecloud.stores.get(key), id_field=None)
+    async with enter(app) as http:
+        store = await client.stores.list().first()
+        for _ in range(2):
+            await client.stores.get(store.store_id)  # kept
+            await http.post(PATH, json={"customer_id": store.store_id}, headers=HEADERS)
+    assert [call.record.store_id for call in handler.calls] == [store.store_id] * 2
+    assert sandbox.count("GET /stores/{store_id}") == 3
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Secret": ""},
+        {"X-Secret": "wrong"},
+        {"X-Secret": SECRET.upper()},
+        {"X-Secret": f"{SECRET}, {SECRET}"},
+        [("X-Secret", SECRET), ("X-Secret", SECRET)],
+        {"Authorization": SECRET},
+    ],
+    ids=["missing", "empty", "wrong", "upper", "joined", "twice", "elsewhere"],
+)
+async def test_a_wrong_or_missing_secret(app, enter, handler, sandbox, headers, caplog):
+    """Without the secret the answer is 401 before the body is read, and nothing is asked of the project."""
+    sent = []
+
+    async def body():
+        sent.append(1)
+        yield json.dumps(DELIVERY).encode()
+
+    async with enter(app) as http:
+        answer = await http.post(PATH, content=body(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "wrong_secret")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (sent, handler.calls, sandbox.count()) == ([], [], 0)
+    assert [record.getMessage() for record in caplog.records if record.name == "carecloud_async.fastapi"] == [
+        f"POST {PATH} answers 401: wrong_secret"
+    ]
+
+
+async def test_a_secret_in_the_query(make, enter, handler):
+    """The secret may stand in a query parameter, and then not in a header."""
+    app = webhook_app(make, handler, header=None, query="key", secret="žluťoučký + &")
+    async with enter(app) as http:
+        for params, status in (({"key": "žluťoučký + &"}, 204), ({"key": "x"}, 401), ({}, 401)):
+            assert (await http.post(PATH, json=DELIVERY, params=params)).status_code == status
+    assert len(handler.calls) == 1
+
+
+async def test_a_secret_from_a_callable(make, enter, handler):
+    """A callable is asked for each request, so a new secret needs no restart; text beyond ASCII is sent as UTF-8."""
+    secrets = ["first", "druhý"]
+
+    async def fetch():
+        return secrets.pop(0)
+
+    app = webhook_app(make, handler, secret=fetch, id_field=None)
+    async with enter(app) as http:
+        for secret in ("first", "druhý"):
+            answer = await http.post(PATH, json=DELIVERY, headers={"X-Secret": secret.encode()})
+            assert answer.status_code == 204
+
+
+def body_of(size):
+    body = json.dumps(DELIVERY).encode()
+    return body + b" " * (size - len(body))
+
+
+async def in_chunks(body):
+    for start in range(0, len(body), 100):
+        yield body[start : start + 100]
+
+
+@pytest.mark.parametrize(("size", "status"), [(500, 204), (501, 413)])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_large(make, enter, handler, size, status, chunked):
+    """A body of `max_bytes` passes, a longer one is 413, whether or not its length is announced."""
+    app = webhook_app(make, handler, max_bytes=500)
+    body = body_of(size)
+    async with enter(app) as http:
+        answer = await http.post(PATH, content=in_chunks(body) if chunked else body, headers=HEADERS)
+    assert answer.status_code == status
+    assert len(handler.calls) == (status == 204)
+
+
+def test_a_chunked_body_without_an_end(make, serve, handler):
+    """A body in chunks is refused at the bound while the sender still sends."""
+    head = f"POST {PATH} HTTP/1.1\r\nHost: app\r\nX-Secret: {SECRET}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with (
+        serve(webhook_app(make, handler, max_bytes=5000)) as address,
+        socket.create_connection(address, timeout=10) as sender,
+    ):
+        sender.sendall(head.encode())
+        for _ in range(6):  # the last chunk, which would end the body, never comes
+            sender.sendall(b"3e8\r\n" + b" " * 1000 + b"\r\n")
+        assert sender.recv(1000).startswith(b"HTTP/1.1 413 ")
+    assert handler.calls == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"event=1&customer_id=2",
+        b'{"event": NaN}',
+        b"\xff\xfe\xfd",
+        b"[" * 60_000,
+        b'{"event": ' + b"1" * 5000 + b"}",
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+async def test_what_is_no_json_object(app, enter, handler, body):
+    """A body that is no JSON object is a 400 problem."""
+    async with enter(app) as http:
+        answer = await http.post(PATH, content=body, headers=HEADERS)
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_json_object")
+    assert handler.calls == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "reason"),
+    [
+        ({"customer_id": None}, "customer_id", "required"),
+        ({"customer_id": ""}, "customer_id", "required"),
+        ({"customer_id": ["x"]}, "customer_id", "invalid"),
+        ({"customer_id": True}, "customer_id", "invalid"),
+        ({"customer_id": "../tokens"}, "customer_id", "invalid"),
+        ({"customer_id": "x" * 65}, "customer_id", "invalid"),
+        ({"event": None}, "event", "required"),
+        ({"event": {}}, "event", "invalid"),
+        ({"event": 1.5}, "event", "invalid"),
+    ],
+    ids=str,
+)
+async def test_ids_that_are_none(app, enter, handler, sandbox, changes, name, reason):
+    """A missing or impossible id is 422 with its name and reason, and nothing is asked of the project."""
+    async with enter(app) as http:
+        answer = await http.post(PATH, json=DELIVERY | changes, headers=HEADERS)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
+    assert answer.json()["errors"] == [{"name": name, "reason": reason}]
+    assert (handler.calls, sandbox.count()) == ([], 0)
+
+
+async def test_ids_inside_objects(make, enter, handler):
+    """Dots lead into objects, and a number may be an id."""
+    app = webhook_app(make, handler, id_field="data.event.id", record_field="data.customer.id")
+    body = {"data": {"event": {"id": 7}, "customer": {"id": FIRST_CUSTOMER_ID}}}
+    async with enter(app) as http:
+        assert (await http.post(PATH, json=body, headers=HEADERS)).status_code == 204
+        assert (await http.post(PATH, json={"data": 1}, headers=HEADERS)).status_code == 422
+    assert handler.calls[0].record_id == FIRST_CUSTOMER_ID
+
+
+async def test_a_record_that_is_gone(app, enter, handler):
+    """The handler gets `None` for a record that CareCloud does not have, and the delivery is done."""
+    async with enter(app) as http:
+        answer = await http.post(PATH, json=DELIVERY | {"customer_id": "gone"}, headers=HEADERS)
+    assert answer.status_code == 204
+    assert [(call.record, call.record_id) for call in handler.calls] == [(None, "gone")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [({"status": 503}, 503), ({"status": 429, "retry_after": 7}, 503), ({"status": 500}, 502), ({"cut": True}, 502)],
+    ids=str,
+)
+@pytest.mark.parametrize("handlers", [True, False])
+async def test_a_server_that_is_away(sandbox, make, enter, handler, fault, status, handlers):
+    """While CareCloud is away the answer is a 5xx, and the sender's next attempt reaches the handler."""
+    app = webhook_app(make, handler, handlers=handlers)
+    sandbox.faults.add("GET /customers/{customer_id}", **fault)
+    async with enter(app) as http:
+        if handlers:
+            answer = await http.post(PATH, json=DELIVERY, headers=HEADERS)
+            assert answer.status_code == status
+            assert ("retry-after" in answer.headers) == (status == 503)
+        else:  # what a server answers with 500
+            with pytest.raises(CareCloudError):
+                await http.post(PATH, json=DELIVERY, headers=HEADERS)
+        assert handler.calls == []
+        assert (await http.post(PATH, json=DELIVERY, headers=HEADERS)).status_code == 204
+    assert len(handler.calls) == 1
+
+
+async def test_without_our_error_handlers(make, enter, handler):
+    """Without our error handlers a refusal is FastAPI's own answer with the same status."""
+    async with enter(webhook_app(make, handler, handlers=False)) as http:
+        answer = await http.post(PATH, json=DELIVERY)
+    assert (answer.status_code, answer.json()) == (401, {"detail": "The secret is missing or wrong."})
+
+
+async def test_nothing_of_a_delivery_is_shown(make, enter, handler, caplog):
+    """Neither logs, answers, errors nor reprs hold the secret or anything of the body."""
+    caplog.set_level(0)
+    app = webhook_app(make, handler, max_bytes=200)
+    shown = [repr(settings())]
+    bodies = (DELIVERY, DELIVERY, DELIVERY | {"customer_id": "planted/7"}, DELIVERY | {"more": "x" * 300})
+    async with enter(app) as http:
+        shown += [(await http.post(PATH, json=body, headers=HEADERS)).text for body in bodies]
+        shown.append((await http.post(PATH, content=b'{"planted": ', headers=HEADERS)).text)
+        shown.append((await http.post(PATH, json=DELIVERY, headers={"X-Secret": "planted-guess"})).text)
+    shown += [repr(call) for call in handler.calls]
+    ours = [record for record in caplog.records if record.name.startswith("carecloud_async")]
+    shown += [record.getMessage() + str(record.exc_info) for record in ours]
+    assert len(ours) >= 4
+    assert [text for text in shown if "planted" in text or FIRST_CUSTOMER_EMAIL in text] == []
+
+
+async def test_the_openapi_document(app, enter):
+    """The problems of a webhook are declared on its operation."""
+    async with enter(app) as http:
+        responses = (await http.get("/openapi.json")).json()["paths"][PATH]["post"]["responses"]
+    assert set(responses) >= {"204", "400", "401", "413", "422", "502", "503", "504"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"header": None}, "either header= or query="),
+        ({"query": "key"}, "either header= or query="),
+        ({"secret": " "}, "secret is empty"),
+        ({"secret": None}, "secret"),
+        ({"record_field": None}, "record_field must be a name"),
+        ({"record_field": "a..b"}, "record_field must be a name"),
+        ({"id_field": ""}, "id_field must be a name"),
+        ({"max_bytes": 0}, "max_bytes"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work(changes, words):
+    """A setting that cannot work is a `ConfigurationError` that names it, and shows no secret."""
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        settings(**changes)
+    assert SECRET not in str(caught.value)
