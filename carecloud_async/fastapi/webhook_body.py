@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any
 
 from attrs import evolve
@@ -78,11 +79,12 @@ async def _bounded(request: Request, max_bytes: int) -> bytes:
     # A body in chunks announces no length, and a length may be a lie.
     chunks, size = [], 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise WebhookRefusedError(TOO_LARGE)
-            chunks.append(chunk)
+        async with aclosing(request.stream()) as stream:
+            async for chunk in stream:
+                size += len(chunk)
+                if size > max_bytes:
+                    raise WebhookRefusedError(TOO_LARGE)
+                chunks.append(chunk)
     except ClientDisconnect:
         raise ClientDisconnectedError from None
     return b"".join(chunks)
