@@ -119,6 +119,8 @@ class Chunks:
         raise StopAsyncIteration
 
 
+# httpx, here the sender, leaves its own generator open when the answer comes before the end of the body.
+@pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
 @pytest.mark.parametrize(("size", "status"), [(500, 204), (501, 413)])
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_that_is_too_large(make, enter, handler, size, status, chunked):
