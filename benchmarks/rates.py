@@ -97,7 +97,7 @@ class Belief:
     Attributes:
         part: the rate of its calls, as a part of the limit.
         grown: seconds for which it has grown since the last refusal.
-        served: calls counted since then.
+        served: calls counted since then, as a part of those that this rate let go.
         waiting: whether its calls are refused at this moment.
     """
 
@@ -113,7 +113,7 @@ class Belief:
             limit=max(self.part * limit / grown, SLOWEST),
             grown_from=now - self.grown,
             since=now - self.grown,
-            served=self.served,
+            served=self.served * self.part * limit * self.grown,
             waiting=self.waiting,
             refused=now if self.waiting else now - self.grown,
             refused_rate=max(self.part * limit, SLOWEST),

@@ -208,7 +208,8 @@ class BulkWriter:
             if not isinstance(decided, Plan):
                 return decided
             if decided.base is None and row.key is not None:
-                claims = await self._db(partial(self._registry.claim, [row.key], looked_at=looked_at))
+                keys: list[str] = [row.key]
+                claims = await self._db(partial(self._registry.claim, keys, looked_at=looked_at))
                 if row.key not in claims.taken or row.key in claims.look_again:
                     if row.key in claims.busy:
                         await self._target.clock.sleep(pause)

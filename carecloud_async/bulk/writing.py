@@ -234,6 +234,7 @@ class RunWriter:
             partial(send_batch, batch[begin : begin + MAX_BATCH]) for begin in range(0, len(batch), MAX_BATCH)
         ]
         jobs += [partial(send, row, plan) for row, plan in plans if plan.kind != "batch"]
+        rest: dict[int, RowResult] = {}
         try:
             await run_all(jobs, width=self._width)
         finally:

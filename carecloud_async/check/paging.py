@@ -126,16 +126,16 @@ async def totals(target: ListProbe, page: LargePage) -> CheckFinding:
         return warning("totals", "total_items is not a whole number", meaning, fix)
     if reply.count < reply.length:
         return problem("totals", "total_items is smaller than the number of records in one page", meaning, fix)
-    total = reply.count
+    total, length = reply.count, 0
     for _ in range(2):  # records may come and go meanwhile: the second look goes by the new total
         last = await target.by_id(count=2, offset=max(total - 1, 0))
         if not last.is_page or last.count is None:
             return warning("totals", "the page at the end of the list could not be read", meaning, fix)
         if last.length == min(last.count, 1) and last.count == total:
             return good("totals", "total_items is given, and the last record is where it says", meaning)
-        total = last.count
-    if last.length == 0:
+        total, length = last.count, last.length
+    if length == 0:
         return problem("totals", "total_items is larger than the list: no record is at its end", meaning, fix)
-    if last.length > 1:
+    if length > 1:
         return problem("totals", "total_items is smaller than the list: records come after its end", meaning, fix)
     return warning("totals", "total_items changes between requests", meaning, fix)

@@ -192,7 +192,7 @@ class AutoPlan:
         self._page_seconds = seconds = max(self._now() - max(began, found.sent_at or began), _SHORTEST)
         if self._flight is None:
             self._begin_after_first(found.received)
-        elif flight is self._flight and asked >= min(flight.setting.count, self._trusted.most):
+        elif flight is not None and flight is self._flight and asked >= min(flight.setting.count, self._trusted.most):
             flight.add(found.received, seconds)
             if seconds > TOO_LONG:
                 self._halve()

@@ -65,7 +65,8 @@ def open_file(path: str, *, packing: str = "") -> BinaryIO:
         except ImportError:
             raise missing_extra("URLs", "fsspec") from None
         with storage_errors(mask_url(path), find_secrets(path)):
-            raw = cast("BinaryIO", fsspec.open(path, "rb").open())
+            opened: Any = fsspec.open(path, "rb")
+            raw = cast("BinaryIO", opened.open())
     else:
         try:
             raw = open(path, "rb")  # noqa: SIM115  (the source closes it)
@@ -95,7 +96,7 @@ class _Gzip(gzip.GzipFile):
 
 def read_lines(stream: Any) -> Iterator[Any]:
     """Yield the lines of a binary or text stream with their ends; `TOO_LONG` stands for one that is too long."""
-    newline = "\n" if isinstance(stream, io.TextIOBase) else b"\n"
+    newline: Any = "\n" if isinstance(stream, io.TextIOBase) else b"\n"
     while line := stream.readline(MAX_LINE):
         if len(line) < MAX_LINE or line.endswith(newline):
             yield line
