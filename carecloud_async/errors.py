@@ -153,13 +153,13 @@ class TransportError(CareCloudError):
 class ConnectionFailedError(TransportError):
     """The server could not be reached, or hung up before it answered."""
 
-    fix = fixes.ADDRESS
+    fix: Fix | None = fixes.ADDRESS
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
     """A connect, read or total timeout passed."""
 
-    fix = fixes.SMALLER_PAGES
+    fix: Fix | None = fixes.SMALLER_PAGES
 
 
 class OutcomeUnknownError(TransportError):
@@ -171,7 +171,7 @@ class OutcomeUnknownError(TransportError):
 
     is_retryable = False
     may_have_happened = True
-    fix = fixes.LOOK_FIRST
+    fix: Fix | None = fixes.LOOK_FIRST
 
 
 class ResponseError(CareCloudError):
@@ -183,7 +183,7 @@ class ResponseError(CareCloudError):
         status: the HTTP status of the answer, if there was one.
     """
 
-    fix = fixes.NOT_THE_API
+    fix: Fix | None = fixes.NOT_THE_API
 
     def __init__(
         self, message: str, *, method: str = "", path: str = "", status: int | None = None, fix: Fix | None = None
@@ -307,7 +307,7 @@ class ApiError(CareCloudError):
 class BadRequestError(ApiError):
     """400: the server rejected the parameters; see `.reasons`."""
 
-    fix = fixes.VALUES
+    fix: Fix | None = fixes.VALUES
 
 
 class AuthenticationError(ApiError):
@@ -319,19 +319,19 @@ class AuthenticationError(ApiError):
 class SessionExpiredError(AuthenticationError):
     """The customer's session is over and cannot be renewed: ask the customer to log in again."""
 
-    fix = None
+    fix: Fix | None = None
 
 
 class PermissionDeniedError(ApiError):
     """403: this identity may not do that."""
 
-    fix = fixes.PERMISSION
+    fix: Fix | None = fixes.PERMISSION
 
 
 class NotFoundError(ApiError):
     """404: no such record or path."""
 
-    fix = fixes.IDS
+    fix: Fix | None = fixes.IDS
 
 
 class MethodNotAllowedError(ApiError):
@@ -345,11 +345,11 @@ class RateLimitError(ApiError):
     """
 
     is_retryable = True
-    fix = fixes.SLOW_DOWN
+    fix: Fix | None = fixes.SLOW_DOWN
 
 
 class ServerError(ApiError):
     """5xx: the server failed."""
 
     is_retryable = True
-    fix = fixes.TRY_LATER
+    fix: Fix | None = fixes.TRY_LATER
