@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # Bulk writes keep a registry in the user's state folder. Tests have one of their own, and so do their processes.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="carecloud-tests-")
     settings.load_profile("thorough" if config.getoption("thorough") else "quick")
 
 

@@ -166,7 +166,8 @@ class RateModel:
             return measured
         if self.doubled and self.limit is not None:
             self.hold = HOLD
-            self.floor, self.floor_until = measured, now + min(whole, 10 * SECOND)
+            # No more than was refused: counters may be stale.
+            self.floor, self.floor_until = min(measured, self.refused_rate), now + min(whole, 10 * SECOND)
             measured = max(measured, (self.refused_rate + self.limit * (2 - BETA)) / 2)
         if seconds >= SHORT:
             self.trusted_until = now + SECOND

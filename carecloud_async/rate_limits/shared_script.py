@@ -142,7 +142,7 @@ if served_age >= 0 then
       else
         if s.doubled == 1 then
           s.hold = HOLD
-          s.floor, s.floor_until = measured, now + math.min(whole, 10 * SECOND)
+          s.floor, s.floor_until = math.min(measured, s.refused_rate), now + math.min(whole, 10 * SECOND)
           measured = math.max(measured, (s.refused_rate + s.limit * (2 - BETA)) / 2)
         end
         if seconds >= SHORT then s.trusted_until = now + SECOND end

@@ -1,6 +1,7 @@
 """How an unknown limit is found in simulated time: from cold, and from whatever was believed."""
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thorough import examples
@@ -16,9 +17,14 @@ beliefs = st.builds(
     Belief,
     part=st.floats(-2, 2).map(lambda power: 10**power),
     grown=st.floats(0, 8),
-    served=st.floats(0, 1),
+    served=st.floats(0, 2000),
     waiting=st.booleans(),
 )
+
+
+def possible(case, belief):
+    """The belief with a count of calls that the time since the last refusal allows."""
+    return evolve(belief, served=belief.served / 2000 * max(belief.part, 1.0) * case.limit * belief.grown)
 
 
 def servers(names, limits):
@@ -50,26 +56,35 @@ def test_a_bucket_of_one_is_neither_given_up_nor_drowned(limit):
     assert [found for found in findings if found.served < 0.55 or found.refused > 0.1] == []
 
 
-@settings(max_examples=examples(600))
+@settings(max_examples=examples(600), derandomize=True)
 @given(case=servers([name for name in SERVERS if name != SPACED], [40, 80, 120, 200]), belief=beliefs)
 def test_whatever_was_believed_the_limit_is_found_within_ten_seconds(case, belief):
-    """0.7 of the limit at least and about 8 % refused at most, from a hundredth to a hundred times the truth."""
-    found = recover(case, belief)
-    assert found.served >= 0.7
-    assert found.refused <= 0.08
+    """0.85 of the limit and 10 % refused at most (nearly always 5), from a hundredth to a hundred times the truth."""
+    found = recover(case, possible(case, belief))
+    assert found.served >= 0.85
+    assert found.refused <= 0.1
     assert found.lost == 0
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(300), derandomize=True)
 @given(case=servers([name for name in SERVERS if name != SPACED], [5, 10, 20]), belief=beliefs)
 def test_a_small_limit_is_found_as_soon(case, belief):
-    """At 5 to 20 calls a second each refusal is a larger part: four in ten at most while it settles."""
+    """At 5 to 20 calls a second each refusal is a larger part: one in three at most while it settles."""
+    found = recover(case, possible(case, belief))
+    assert found.served >= 0.75
+    assert found.refused <= 0.35
+
+
+@settings(max_examples=examples(300), derandomize=True)
+@given(case=servers([name for name in SERVERS if name != SPACED], [40, 80, 120, 200]), belief=beliefs)
+def test_impossible_counters_do_not_trap_it(case, belief):
+    """Counters of more calls than can have been served cost refusals at first, and the limit is used."""
     found = recover(case, belief)
-    assert found.served >= 0.5
-    assert found.refused <= 0.4
+    assert found.served >= 0.75
+    assert found.lost == 0
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(300), derandomize=True)
 @given(case=servers(list(LONG_WINDOWS), [10, 40, 200]), belief=beliefs)
 def test_windows_of_ten_seconds_are_found_too(case, belief):
     """Half of the limit at least after three: a sliding one repeats the pattern of ten seconds ago for some rounds."""
@@ -78,7 +93,7 @@ def test_windows_of_ten_seconds_are_found_too(case, belief):
     assert found.refused <= 0.35
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(300), derandomize=True)
 @given(
     case=st.builds(
         Case,
