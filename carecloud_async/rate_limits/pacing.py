@@ -99,7 +99,7 @@ class SlowStart:
     """
 
     def __init__(self) -> None:
-        self.latency = 0.0
+        self.latency: float = 0.0
         self._answers = 0
         self._next = 0.0
         self._under_way: dict[int, float] = {}
@@ -152,7 +152,7 @@ class AdaptivePace:
         self._clock = clock
         self._most = most
         now = clock.monotonic()
-        self.model = RateModel(limit=most, grown_from=now - K, since=now)
+        self.model: RateModel = RateModel(limit=most, grown_from=now - K, since=now)
         self._slow_start = SlowStart()
         self._next = self._last = now
         self._paused_until = now + paused

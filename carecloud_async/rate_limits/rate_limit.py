@@ -143,7 +143,7 @@ class RateLimiter:
                 "rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not "
                 f"{quoted(limit)}"
             )
-        self.pace = None if limit is None else limit.pace(clock)
+        self.pace: Pacer | None = None if limit is None else limit.pace(clock)
         self._clock = clock
         self._queue: anyio.Lock | None = None
         self._sleeping: anyio.CancelScope | None = None
