@@ -18,15 +18,34 @@ __all__ = ["exits_at_once", "sigterm_as_ctrl_c"]
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
     """End the block at SIGTERM with `KeyboardInterrupt`, so that what can be kept is kept."""
-    with _handling({signal.SIGTERM: _interrupt}):
+    with _blocked_where_ignored(), _handling({signal.SIGTERM: _interrupt}):
         yield
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
     handler = signal.getsignal(signal.SIGINT)  # the event loop's, while one runs
-    if not callable(handler):  # a shell makes programs in the background ignore Ctrl-C
+    if not callable(handler):
         handler = signal.default_int_handler
     handler(signal.SIGINT, frame)
+
+
+@contextmanager
+def _blocked_where_ignored() -> Iterator[None]:
+    """Block SIGINT where it is ignored, as a shell makes programs in the background do.
+
+    An event loop handles SIGINT by cancelling its main task only where Python's own handler is set. Otherwise SIGTERM
+    would raise `KeyboardInterrupt` in whatever task runs at that moment.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not ignored or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _handling({signal.SIGINT: signal.default_int_handler}):
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class ArrowSource(RowSource):
         identity: str | None = None,
         stream: BinaryIO | None = None,
     ) -> None:
-        self.columns: tuple[str, ...] = tuple(names)
+        self.columns: tuple[str, ...] | None = tuple(names)
         self.shown = shown
         self.identity = identity
         self._batches = batches
