@@ -16,8 +16,8 @@ from carecloud_async.bulk.outcome import Outcome, RowResult
 
 __all__ = ["Verdict", "intent_of", "judge_doubt"]
 
-#: How often a row is sent whose answer is lost each time.
-MOST_TRIES: Final = 5
+#: How often a row is sent that never gets an answer. A kill counts too, so it is more often than one run would try.
+MOST_TRIES: Final = 20
 
 
 @frozen(kw_only=True)

@@ -1,6 +1,7 @@
 """Changes of any list: what was created, updated and deleted since the last run."""
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import anyio
@@ -206,7 +207,7 @@ async def test_a_file_that_is_no_state_is_refused_and_left_alone(sandbox, state,
             state.write_text("my notes" * 1000)
             state.chmod(0o600)
         elif kind == "other database":
-            with sqlite3.connect(state) as database:
+            with closing(sqlite3.connect(state)) as database:
                 database.execute("CREATE TABLE mine (id)")
             state.chmod(0o600)
         else:
