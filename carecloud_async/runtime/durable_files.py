@@ -111,7 +111,10 @@ def claim_folder(path: Path) -> None:
         finally:
             os.close(descriptor)
     for entry in path.iterdir():
-        status = entry.lstat()
+        try:
+            status = entry.lstat()
+        except FileNotFoundError:  # another process has removed it meanwhile
+            continue
         if not (stat.S_ISREG(status.st_mode) and _is_own(status)):
             raise PermissionError(None, f"{entry} is a link or belongs to another user")
 

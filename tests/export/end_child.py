@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 from export_help import connect
@@ -51,7 +52,9 @@ async def export(target, *, resume, overwrite):
 
 def in_a_process(work):
     """Run it in a fork; return its exit code, or minus the signal."""
-    process = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those of pyarrow are at rest here
+        process = os.fork()
     if not process:
         try:
             work()
