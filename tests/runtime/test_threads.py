@@ -72,6 +72,7 @@ async def test_a_cancelled_scope_waits_for_the_thread(run):
                 await _passes(20)
             assert not work.ended
             work.go.set()
+        await anyio.lowlevel.checkpoint()  # trio delivers it at the next one
     assert scope.cancelled_caught
     assert work.ended
 

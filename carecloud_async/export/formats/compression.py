@@ -6,13 +6,16 @@ treat consecutive frames as one stream (RFC 1952, 2.2; RFC 8878, 3.1).
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
+import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from carecloud_async.export.errors import missing_extra
 
-__all__ = ["COMPRESSIONS", "compressing", "frame_maker"]
+__all__ = ["COMPRESSIONS", "abandon", "compressing", "frame_maker"]
 
 COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6
@@ -43,6 +46,14 @@ def compressing(file: BinaryIO, compression: str) -> BinaryIO:
         compressor = _zstandard().ZstdCompressor(level=_ZSTD_LEVEL)
         return cast("BinaryIO", compressor.stream_writer(file, closefd=False))
     return cast("BinaryIO", _Open(file))
+
+
+def abandon(stream: BinaryIO) -> None:
+    """Close a stream of `compressing` whose file is closed; what it still holds is dropped."""
+    if isinstance(stream, gzip.GzipFile):
+        stream.fileobj = io.BytesIO()  # Python 3.13 complains of what cannot be written when it is collected
+    with contextlib.suppress(OSError, ValueError, zlib.error):  # the last of a write that an error stopped
+        stream.close()
 
 
 def _zstandard() -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from carecloud_async.export.errors import nesting_errors
-from carecloud_async.export.formats.compression import compressing
+from carecloud_async.export.formats.compression import abandon, compressing
 from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink
 from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.export.storage.target import Target
@@ -137,6 +137,8 @@ class DirectFile:
         if self._file is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._file.close()
+        if self._stream is not None:
+            abandon(self._stream)
 
     def _begun(self, file: BinaryIO) -> Sink:
         make = self._target.format.sink
