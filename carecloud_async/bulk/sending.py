@@ -6,10 +6,10 @@ run. A lost answer leaves a row in doubt.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeGuard, TypeVar
 
+from carecloud_async.bulk.batches import send_batch
 from carecloud_async.bulk.decide import Plan
 from carecloud_async.bulk.family import BulkTarget
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -26,6 +26,8 @@ from carecloud_async.errors import (
 )
 
 __all__ = ["RowSender"]
+
+T = TypeVar("T")
 
 #: Attempts at a request that fails without having done anything, and the longest wait between two (seconds).
 ATTEMPTS: Final = 7
@@ -57,64 +59,42 @@ class RowSender:
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            self._on_request(1)
-            try:
-                return await self._send(plan)
-            except CareCloudError as error:
-                if error.may_have_happened:
-                    return None
-                outcome = _judge(error, plan)
-                if outcome is not None:
-                    return outcome
-                if not error.is_retryable or attempt == ATTEMPTS:
-                    raise
-            await self._pause(attempt)
-        raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
+        try:
+            return await self._repeated(lambda: self._send(plan))
+        except CareCloudError as error:
+            if error.may_have_happened:
+                return None
+            outcome = _judge(error, plan)
+            if outcome is None:
+                raise
+            return outcome
 
-    async def send_batch(
-        self, plans: Mapping[int, Plan], note: Callable[[int, RowResult | None], None], *, hinted: bool = True
-    ) -> None:
+    async def send_batch(self, plans: Mapping[int, Plan], note: Callable[[int, RowResult | None], None]) -> None:
         """Send records to the batch endpoint, in parts where some are refused.
-
-        The endpoint takes all or none, so that a success is a verdict for every row. A refused batch is sent again in
-        parts until the rows at fault stand alone; what the server says of a refused batch only guides the search.
 
         Args:
             plans: what is sent, by the number of the row.
             note: called for each row with what became of it, `None` if that is in doubt. Rows that it was not called
                 for when this raises were certainly not written.
-            hinted: whether the rows that the server names stand alone next.
 
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
-        send = self._target.batch
-        assert send is not None  # noqa: S101  (plans for a batch are made only where there is one)
-        for attempt in range(1, ATTEMPTS + 1):
-            self._on_request(1)
-            try:
-                await send([plan.body for plan in plans.values()])
-            except CareCloudError as error:
-                if error.may_have_happened:
-                    for number in plans:
-                        note(number, None)
-                    return
-                outcome = _judge(error, next(iter(plans.values())))
-                if outcome is not None:
-                    if len(plans) == 1:
-                        note(next(iter(plans)), outcome)
-                        return
-                    for part in (_named(error, [*plans]) if hinted else None) or _halves([*plans]):
-                        await self.send_batch({number: plans[number] for number in part}, note, hinted=False)
-                    return
-                if not error.is_retryable or attempt == ATTEMPTS:
-                    raise
-            else:
-                for number, plan in plans.items():
-                    note(number, _done(plan))
-                return
-            await self._pause(attempt)
+        batch = self._target.batch
+        assert batch is not None  # noqa: S101  (plans for a batch are made only where there is one)
+
+        def note_rows(numbers: Sequence[int], error: CareCloudError | None) -> None:
+            for number in numbers:
+                plan = plans[number]
+                in_doubt = error is not None and error.may_have_happened
+                note(number, None if in_doubt else _done(plan) if error is None else _judge(error, plan))
+
+        await send_batch(
+            {number: plan.body for number, plan in plans.items()},
+            send=lambda bodies: self._repeated(lambda: batch(bodies)),
+            is_refusal=_is_about_the_row,
+            note=note_rows,
+        )
 
     async def _send(self, plan: Plan) -> RowResult:
         target = self._target
@@ -126,9 +106,19 @@ class RowSender:
         await target.update(plan.record_id, plan.body)
         return _done(plan)
 
-    async def _pause(self, attempt: int) -> None:
-        self._on_retry()
-        await self._target.clock.sleep(min(2.0 ** (attempt - 1), LONGEST_WAIT))
+    async def _repeated(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Make a request; repeat it while it fails for a time and has certainly done nothing."""
+        for attempt in range(1, ATTEMPTS + 1):
+            self._on_request(1)
+            try:
+                return await request()
+            except CareCloudError as error:
+                passes = error.is_retryable and not error.may_have_happened and not _is_about_the_row(error)
+                if not passes or attempt == ATTEMPTS:
+                    raise
+            self._on_retry()
+            await self._target.clock.sleep(min(2.0 ** (attempt - 1), LONGEST_WAIT))
+        raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
 
 
 def _done(plan: Plan) -> RowResult:
@@ -136,9 +126,13 @@ def _done(plan: Plan) -> RowResult:
     return RowResult(outcome=outcome, record_id=plan.record_id, changed_fields=plan.changed)
 
 
+def _is_about_the_row(error: CareCloudError) -> TypeGuard[ApiError]:
+    return isinstance(error, ApiError) and not isinstance(error, _NOT_THE_ROW)
+
+
 def _judge(error: CareCloudError, plan: Plan) -> RowResult | None:
     """Return the outcome of a row that the server refused, or `None` if the failure is not about the row."""
-    if not isinstance(error, ApiError) or isinstance(error, _NOT_THE_ROW):
+    if not _is_about_the_row(error):
         return None
     if isinstance(error, BadRequestError) and error.invalid_params:
         result = refused(*(f"{one.name}: {one.reason}" for one in error.invalid_params))
@@ -147,18 +141,3 @@ def _judge(error: CareCloudError, plan: Plan) -> RowResult | None:
     else:
         result = refused(f"the server refused it with {error.status} {error.exception or ''}".rstrip())
     return RowResult(outcome=result.outcome, record_id=plan.record_id, reasons=result.reasons)
-
-
-def _named(error: CareCloudError, numbers: Sequence[int]) -> list[list[int]] | None:
-    """Split off the rows whose places stand in the names of invalid parameters, such as `products[3].name`."""
-    params = error.invalid_params if isinstance(error, ApiError) else ()
-    places = {int(text) for one in params for text in re.findall(r"\d{1,4}", one.name)}
-    named = [numbers[place] for place in sorted(places) if place < len(numbers)]
-    if not named or len(named) == len(numbers):
-        return None
-    return [*([number] for number in named), [number for number in numbers if number not in set(named)]]
-
-
-def _halves(numbers: Sequence[int]) -> list[list[int]]:
-    middle = len(numbers) // 2
-    return [[*numbers[:middle]], [*numbers[middle:]]]

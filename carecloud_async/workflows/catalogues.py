@@ -1,21 +1,22 @@
 """Products, groups and brands in batches, with the outcome of each row.
 
-The API answers a batch as a whole, and how it names the rows at fault is not documented. So each verdict comes from a
-request of its own: a batch that was taken, or a row that was refused alone. What the server says of a refused batch
-only guides the search. A batch is sent with `ErrorProcessing.ROLL_BACK`, where a success means that every row was
-written; with the mode that keeps the valid rows, it can hide rows that were refused.
+A batch is sent with `ErrorProcessing.ROLL_BACK`, where a success means that every row was written; with the mode that
+keeps the valid rows, it can hide rows that were refused. `bulk.batches` finds the rows of a refused batch. `bulk_write`
+does the same for files, looks records up first and survives a kill; here rows are sent without a look-up.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import frozen
 
+from carecloud_async.bulk.batches import send_batch
+from carecloud_async.bulk.family import MAX_BATCH
 from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError, InvalidParam
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.runtime.validators import require_int
@@ -34,10 +35,6 @@ __all__ = [
 ]
 
 R = TypeVar("R")
-_Numbered: TypeAlias = tuple[int, R]
-
-#: Most rows of one request, as the API has it.
-MAX_ROWS: Final = 1000
 
 
 class RowStatus(StrEnum):
@@ -94,7 +91,7 @@ class CatalogueReport(Generic[R]):
 
 
 async def sync_products(
-    client: CareCloud, *, products: Iterable[ProductInput], batch_size: int = MAX_ROWS
+    client: CareCloud, *, products: Iterable[ProductInput], batch_size: int = MAX_BATCH
 ) -> CatalogueReport[ProductInput]:
     """Write products: new ones are created, known ones updated, fields that a row leaves out stay as they are.
 
@@ -119,7 +116,7 @@ async def sync_products(
 
 
 async def sync_product_groups(
-    client: CareCloud, *, product_groups: Iterable[ProductGroupInput], batch_size: int = MAX_ROWS
+    client: CareCloud, *, product_groups: Iterable[ProductGroupInput], batch_size: int = MAX_BATCH
 ) -> CatalogueReport[ProductGroupInput]:
     """Write product groups, known by their external ids; as `sync_products`. Send parents before children.
 
@@ -139,7 +136,7 @@ async def sync_product_groups(
 
 
 async def sync_product_brands(
-    client: CareCloud, *, product_brands: Iterable[ProductBrandInput], batch_size: int = MAX_ROWS
+    client: CareCloud, *, product_brands: Iterable[ProductBrandInput], batch_size: int = MAX_BATCH
 ) -> CatalogueReport[ProductBrandInput]:
     """Write product brands; as `sync_products`, but no row is ever written twice.
 
@@ -178,11 +175,12 @@ class _Catalogue(Generic[R]):
     async def sync(self, rows: Iterable[R], batch_size: int) -> CatalogueReport[R]:
         """Write all rows and report each."""
         require_int("batch_size", batch_size, least=1)
-        if batch_size > MAX_ROWS:
-            raise ConfigurationError(f"batch_size must be at most {MAX_ROWS}: the API takes no more rows in a request")
+        if batch_size > MAX_BATCH:
+            raise ConfigurationError(f"batch_size must be at most {MAX_BATCH}: the API takes no more rows in a request")
+        numbered = enumerate(rows)
         try:
-            for batch in _batches(rows, batch_size):
-                await self._write(batch, hinted=True)
+            while batch := dict(islice(numbered, batch_size)):
+                await send_batch(batch, send=self._post, is_refusal=_is_refusal, note=partial(self._note, batch))
         except CareCloudError as error:
             error.report = self._report()
             raise
@@ -192,25 +190,14 @@ class _Catalogue(Generic[R]):
         rows = sorted(self._results, key=lambda one: one.index)
         return CatalogueReport(rows=tuple(rows), requests=self._requests)
 
-    async def _write(self, batch: Sequence[_Numbered[R]], *, hinted: bool) -> None:
-        """Write a batch, in parts if it is refused; `hinted` parts follow what the server names."""
-        try:
-            await self._post(batch)
-        except BadRequestError as error:
-            if len(batch) == 1:
-                self._results += _all(batch, RowStatus.REFUSED, error.invalid_params)
-                return
-            for part in (_named(batch, error) if hinted else None) or _halves(batch):
-                await self._write(part, hinted=False)
-        except CareCloudError as error:
-            if not error.may_have_happened:
-                raise
-            self._results += _all(batch, RowStatus.UNKNOWN)
-        else:
-            self._results += _all(batch, RowStatus.WRITTEN)
+    def _note(self, batch: Mapping[int, R], numbers: Sequence[int], error: CareCloudError | None) -> None:
+        status = RowStatus.WRITTEN
+        if error is not None:
+            status = RowStatus.UNKNOWN if error.may_have_happened else RowStatus.REFUSED
+        reasons = error.invalid_params if isinstance(error, BadRequestError) else ()
+        self._results += [RowResult(index=one, row=batch[one], status=status, reasons=reasons) for one in numbers]
 
-    async def _post(self, batch: Sequence[_Numbered[R]]) -> None:
-        rows = [row for _, row in batch]
+    async def _post(self, rows: Sequence[R]) -> None:
         self._requests += 1
         try:
             await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
@@ -221,28 +208,5 @@ class _Catalogue(Generic[R]):
             await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
 
 
-def _batches(rows: Iterable[R], size: int) -> Iterator[list[_Numbered[R]]]:
-    numbered = enumerate(rows)
-    while batch := list(islice(numbered, size)):
-        yield batch
-
-
-def _all(
-    batch: Sequence[_Numbered[R]], status: RowStatus, reasons: tuple[InvalidParam, ...] = ()
-) -> list[RowResult[R]]:
-    return [RowResult(index=index, row=row, status=status, reasons=reasons) for index, row in batch]
-
-
-def _halves(batch: Sequence[_Numbered[R]]) -> list[Sequence[_Numbered[R]]]:
-    middle = len(batch) // 2
-    return [batch[:middle], batch[middle:]]
-
-
-def _named(batch: Sequence[_Numbered[R]], error: BadRequestError) -> list[Sequence[_Numbered[R]]] | None:
-    """Split off the rows whose numbers stand in the names of invalid parameters, such as `products[3].name`."""
-    numbers = {int(text) for one in error.invalid_params for text in re.findall(r"\d{1,4}", one.name)}
-    named = [[batch[number]] for number in sorted(numbers) if number < len(batch)]
-    if not named or len(named) == len(batch):
-        return None
-    rest = [row for number, row in enumerate(batch) if number not in numbers]
-    return [*named, rest]
+def _is_refusal(error: CareCloudError) -> bool:
+    return isinstance(error, BadRequestError)
