@@ -36,7 +36,7 @@ from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.export.storage.writer import INTERVAL, Writer
 from carecloud_async.fixes import OVERWRITE, RESTART
 from carecloud_async.runtime.background_tasks import BackgroundTasks
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_or_abandon, run_in_thread_regardless
+from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless, run_in_thread_until_stopped
 
 __all__ = ["run"]
 
@@ -151,7 +151,7 @@ async def _run_direct(job: Job) -> ExportReport:
         )
 
     try:
-        await run_in_thread_or_abandon(file.open)
+        await run_in_thread_until_stopped(file.open, stop=file.stop)
         with SeenIds() as seen:
             counts = await _read(
                 job,
@@ -160,9 +160,9 @@ async def _run_direct(job: Job) -> ExportReport:
                 restart=refuse,
                 make_deduplicator=lambda _: deduplicator_since(seen, job.since),
                 interval=0.0,
-                abort=True,
+                stop=file.stop,
             )
-        await run_in_thread_or_abandon(file.finish)
+        await run_in_thread_until_stopped(file.finish, stop=file.stop)
     finally:
         file.close()
     report = make_report(job.source, counts, target=job.target.shown, resumed=False)
@@ -315,12 +315,12 @@ async def _read(
     make_deduplicator: DeduplicatorFactory,
     beside: Callable[[list[bytes]], Awaitable[None]] | None = None,
     interval: float = INTERVAL,
-    abort: bool = False,
+    stop: Callable[[], None] | None = None,
 ) -> Counts:
     source, options = job.source, job.options
     reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
     tasks = BackgroundTasks()
-    writer = Writer(commit, tasks=tasks, clock=source.clock, beside=beside, interval=interval, abort=abort)
+    writer = Writer(commit, tasks=tasks, clock=source.clock, beside=beside, interval=interval, stop=stop)
     try:
         async with tasks:
             return await scan(
@@ -334,6 +334,6 @@ async def _read(
                 make_deduplicator=make_deduplicator,
             )
     except BaseException:
-        if not abort:
+        if stop is None:
             await writer.leave()  # what was accepted is kept for a resume
         raise

@@ -15,7 +15,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 
-__all__ = ["ThreadLimit", "run_in_thread", "run_in_thread_or_abandon", "run_in_thread_regardless"]
+__all__ = ["ThreadLimit", "run_in_thread", "run_in_thread_regardless", "run_in_thread_until_stopped"]
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class ThreadLimit:
 
 #: For work without its own limit, and for work that may block for ever.
 _DEFAULT = ThreadLimit("threads", 40)
-_ABANDONABLE = ThreadLimit("abandonable threads", 40)
+_STOPPABLE = ThreadLimit("stoppable threads", 40)
 
 
 async def run_in_thread(work: Callable[[], T], *, limit: ThreadLimit = _DEFAULT) -> T:
@@ -108,15 +108,27 @@ async def run_in_thread_regardless(work: Callable[[], T]) -> T:
     raise AssertionError("the scope cannot be cancelled")
 
 
-async def run_in_thread_or_abandon(work: Callable[[], T]) -> T:
-    """Run `work` in a worker thread; if the call is cancelled, it ends at once and the thread continues.
+async def run_in_thread_until_stopped(work: Callable[[], T], *, stop: Callable[[], object]) -> T:
+    """Run `work` in a worker thread; if the call is cancelled, stop it and wait for its end.
 
-    For writes to a pipe that may never be read. What the thread uses must itself be safe from being closed meanwhile.
+    For writes to a pipe that may never be read.
+
+    Args:
+        work: blocks, and ends soon after `stop` was called.
+        stop: called at a cancellation.
 
     Raises:
         Exception: whatever `work` raises.
     """
-    return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=_ABANDONABLE.limiter())
+    threaded = _ThreadedWork(work)
+    try:
+        return await threaded.run_unshielded(_STOPPABLE.limiter())
+    except BaseException as error:
+        if not threaded.withdraw():
+            stop()
+            if isinstance(error, anyio.get_cancelled_exc_class()):
+                await run_in_thread_regardless(threaded.wait)
+        raise
 
 
 class _ThreadedWork(Generic[T]):
@@ -130,6 +142,18 @@ class _ThreadedWork(Generic[T]):
     def withdrawn(self) -> bool:
         """Whether it was cancelled before it began."""
         return self._progress.cancelled()
+
+    def withdraw(self) -> bool:
+        """Cancel it unless it has begun; return whether it will never run."""
+        return self._progress.cancel()
+
+    def wait(self) -> None:
+        """Wait for its end. Blocks."""
+        self._progress.result()
+
+    async def run_unshielded(self, limiter: CapacityLimiter) -> T:
+        """Run it; if the call is cancelled, it ends at once and the thread continues."""
+        return await to_thread.run_sync(self._run, abandon_on_cancel=True, limiter=limiter)
 
     async def run(self) -> T:
         """Run it; see `run_in_thread`. The caller is shielded from cancel scopes."""

@@ -18,7 +18,7 @@ IDS = [f"{number:08x}" for number in range(3000)]
 
 
 def read_slowly(pipe):
-    """Read what comes, slower than it is written: the writer blocks, and is left alone when it is cancelled."""
+    """Read what comes, slower than it is written: the writer waits, and is stopped when it is cancelled."""
     with pipe.open("rb") as file:
         while file.read(8192):
             time.sleep(0.001)

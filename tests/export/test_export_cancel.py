@@ -48,7 +48,7 @@ def test_task_cancel_at_any_step(kind, order):
     "kind", ["pipe.csv.gz", pytest.param("pipe.jsonl", marks=pytest.mark.thorough), "pipe.parquet"]
 )
 def test_task_cancel_while_a_pipe_is_written(kind):
-    """An export into a pipe that is cancelled leaves its thread alone, which closes the pipe itself."""
+    """An export into a pipe that is cancelled ends its thread and closes the pipe."""
     ends, errors = run("cancel", kind, "id", 0, 64, 9)
     assert errors == ""
     assert set(ends) <= {"cancelled", "done"}

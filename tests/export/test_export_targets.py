@@ -212,7 +212,7 @@ async def test_a_state_that_cannot_be_kept_is_refused_first(tmp_path, state):
 
 @pytest.mark.parametrize("name", ["c.jsonl", "c.csv"])
 async def test_a_pipe_that_is_not_read_does_not_hold_up_a_cancelled_export(tmp_path, name):
-    """Cancelled while a write to a full pipe blocks, an export ends at once; its thread closes the pipe later."""
+    """Cancelled while a write to a full pipe waits for its reader, an export ends and closes the pipe."""
     fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
     pipe, full, read = tmp_path / name, threading.Event(), threading.Event()
     os.mkfifo(pipe)
@@ -222,7 +222,7 @@ async def test_a_pipe_that_is_not_read_does_not_hold_up_a_cancelled_export(tmp_p
             while int.from_bytes(fcntl.ioctl(file, termios.FIONREAD, bytes(4)), sys.byteorder) < 1 << 15:
                 time.sleep(0.001)
             full.set()
-            read.wait()
+            assert read.wait(60)
             while file.read(1 << 16):
                 pass
 
@@ -239,3 +239,31 @@ async def test_a_pipe_that_is_not_read_does_not_hold_up_a_cancelled_export(tmp_p
     read.set()
     thread.join(60)
     assert not thread.is_alive()
+
+
+UNREAD = """
+import asyncio, sys
+from carecloud_async import CareCloud
+from carecloud_async.sandbox import Sandbox
+
+async def main():
+    sandbox = Sandbox(customers=50, seed=1)
+    auth = {"auth": sandbox.credentials(), "transport": sandbox.transport()}
+    async with CareCloud("sandbox.crmcarecloud.com", **auth) as client:
+        await asyncio.wait_for(client.customers.list().export(sys.argv[1]), 0.2)
+
+try:
+    asyncio.run(main())
+except TimeoutError:
+    print("timed out")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_process_ends_after_an_export_into_a_pipe_without_a_reader(tmp_path):
+    """An export that waits for the reader of a pipe and is cancelled leaves no thread for which Python would wait."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    done = subprocess.run(
+        [sys.executable, "-c", UNREAD, tmp_path / "pipe.csv"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "timed out\n", "")

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,8 +14,8 @@ import carecloud_async
 from carecloud_async.runtime.threads import (
     ThreadLimit,
     run_in_thread,
-    run_in_thread_or_abandon,
     run_in_thread_regardless,
+    run_in_thread_until_stopped,
 )
 
 
@@ -217,16 +218,33 @@ async def test_a_coroutine_that_is_closed_waits_for_its_thread():
 
 
 @pytest.mark.anyio
-async def test_abandoned_work_goes_on_alone():
-    """Work that may block for ever is left alone when cancelled."""
+async def test_work_that_can_be_stopped_is_stopped_when_cancelled():
+    """A cancelled scope stops work that may block for ever, and ends when the work has ended."""
     work = Work()
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run_in_thread_or_abandon, work)
+            tasks.start_soon(partial(run_in_thread_until_stopped, work, stop=work.go.set))
             await _until(work.begun)
             scope.cancel()
-    assert not work.ended
+    assert work.ended
+
+
+@pytest.mark.asyncio
+async def test_task_cancel_stops_work_that_can_be_stopped():
+    """`Task.cancel()`, once and again, stops such work; the task ends cancelled when the work has ended."""
+    work = Work()
+    stopped = threading.Event()
+    task = asyncio.ensure_future(run_in_thread_until_stopped(work, stop=stopped.set))
+    await _until(work.begun)
+    task.cancel()
+    await _until(stopped)
+    task.cancel()
+    await _passes(20)
+    assert not task.done()
     work.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert work.ended
 
 
 def test_threads_are_used_through_one_module():

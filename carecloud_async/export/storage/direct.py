@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import BinaryIO, cast
 
 from carecloud_async.export.errors import nesting_errors
 from carecloud_async.export.formats.compression import abandon, compressing
 from carecloud_async.export.formats.sinks import IncrementalSink, Layout, Sink
 from carecloud_async.export.storage.checkpoint import Checkpoint
+from carecloud_async.export.storage.stoppable_file import FileStoppedError
 from carecloud_async.export.storage.target import Target
 from carecloud_async.runtime.thread_yield import ThreadYielder
 
 __all__ = ["DirectFile"]
 
+#: Bytes that are collected before they are written.
+_BUFFER = 1 << 16
 _log = logging.getLogger("carecloud_async.export")
 
 
 class DirectFile:
-    """Writes straight to a target. Every method except `close` blocks, perhaps for ever: a pipe may have no reader.
-
-    If the export is cancelled, a blocked thread is abandoned. It closes the file itself as soon as it can.
+    """Writes straight to a target. Methods block, perhaps for ever (a pipe may have no reader), until `stop` is called.
 
     Args:
         target: the target.
@@ -39,12 +40,11 @@ class DirectFile:
         self._layout = layout
         self._encode = encode
         self._yielder = ThreadYielder()
-        self._file: BinaryIO | None = None
+        self._file = target.stoppable_file()
+        self._buffer = cast("BinaryIO", io.BufferedWriter(self._file, _BUFFER))
         self._stream: BinaryIO | None = None
         self._sink: Sink | None = None
         self._finished = False
-        self._lock = threading.Lock()
-        self._closed = False
         self._warned = False
         self.nulls: Mapping[str, int] = {}
 
@@ -52,23 +52,24 @@ class DirectFile:
         """Open it; a pipe waits for its reader.
 
         Raises:
+            FileStoppedError: see `stop`.
             OSError: it cannot be opened.
         """
-        with self._using():
-            self._file = self._target.open_direct()
+        self._file.open()
+
+    def stop(self) -> None:
+        """Make the method that blocks raise `FileStoppedError`."""
+        self._file.stop()
 
     def commit(self, lines: Sequence[bytes], _: Checkpoint) -> None:
         """Write records.
 
         Raises:
+            FileStoppedError: see `stop`.
             OSError: the reader has gone.
         """
-        with self._using():
-            self._write(lines)
-
-    def _write(self, lines: Sequence[bytes]) -> None:
-        file = self._file
-        if file is None or not lines:
+        file = self._buffer
+        if not lines:
             return
         if self._target.format.sink is None:
             for data in self._encode(lines):
@@ -90,38 +91,10 @@ class DirectFile:
         """Write the end of the file.
 
         Raises:
+            FileStoppedError: see `stop`.
             OSError: the reader has gone.
         """
-        with self._using():
-            self._end()
-
-    def close(self) -> None:
-        """Close the file, or let the thread that uses it do so; unfinished output is abandoned."""
-        self._closed = True
-        self._close_unless_used()
-
-    @contextlib.contextmanager
-    def _using(self) -> Iterator[None]:
-        if self._closed:
-            raise ValueError("the file is closed")  # the export was cancelled before this thread began
-        try:
-            with self._lock:
-                yield
-        finally:
-            if self._closed:
-                self._close_unless_used()
-
-    def _close_unless_used(self) -> None:
-        if self._lock.acquire(blocking=False):
-            try:
-                self._let_go()
-            finally:
-                self._lock.release()
-
-    def _end(self) -> None:
-        file = self._file
-        if file is None:
-            return
+        file = self._buffer
         if self._target.format.sink is not None:
             sink = self._begun(file)
             sink.close()
@@ -131,12 +104,13 @@ class DirectFile:
         self._finished = True
         file.flush()
 
-    def _let_go(self) -> None:
+    def close(self) -> None:
+        """Close the file; unfinished output is abandoned. No thread uses it any more."""
+        self._file.stop()  # so that what is still buffered does not block here
         if self._sink is not None and not self._finished:
             self._sink.abort()
-        if self._file is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self._file.close()
+        with contextlib.suppress(OSError, ValueError, FileStoppedError):
+            self._buffer.close()
         if self._stream is not None:
             abandon(self._stream)
 

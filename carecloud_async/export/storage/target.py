@@ -7,13 +7,14 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from attrs import field, frozen
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error, missing_extra
 from carecloud_async.export.formats.registry import Format, format_of
+from carecloud_async.export.storage.stoppable_file import StoppableFile
 from carecloud_async.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
 from carecloud_async.runtime.durable_files import is_same_file
 
@@ -97,17 +98,11 @@ class Target:
         number = _descriptor(self.shown)
         return is_same_file(self.path if number is None else number, path)
 
-    def open_direct(self) -> BinaryIO:
-        """Open a target that is not a regular file. Blocks: a pipe waits for its reader.
-
-        Raises:
-            OSError: it cannot be opened.
-        """
+    def stoppable_file(self) -> StoppableFile:
+        """Return the file of a target that is not a regular file; it is not open yet."""
+        # If `/dev/stdout` is a file, opening it again would truncate it: its descriptor is used.
         number = _descriptor(self.shown)
-        if number is not None:
-            # If `/dev/stdout` is a file, opening it again would truncate it.
-            return os.fdopen(os.dup(number), "wb")
-        return self.path.open("wb")
+        return StoppableFile(self.path if number is None else number)
 
 
 def read_target(target: str | os.PathLike[str], *, format: str | None = None) -> Target:  # noqa: A002  (as users call it)

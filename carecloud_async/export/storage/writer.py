@@ -11,7 +11,7 @@ import anyio
 from carecloud_async.errors import ExportError
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.clock import Clock
-from carecloud_async.runtime.threads import run_in_thread_or_abandon, run_in_thread_regardless
+from carecloud_async.runtime.threads import run_in_thread_regardless, run_in_thread_until_stopped
 
 __all__ = ["RecordWriter", "Writer"]
 
@@ -47,7 +47,8 @@ class Writer(Generic[State]):
         clock: the clock.
         beside: works on the records of a commit while it is under way; does not block.
         interval: how long after the beginning of a commit a few pages wait for others, in seconds.
-        abort: whether a commit that blocks for ever (a pipe without a reader) is abandoned when cancelled.
+        stop: ends a commit that blocks for ever (a pipe without a reader); called when the commit is cancelled. Without
+            it, a commit is awaited even if it is cancelled.
     """
 
     def __init__(
@@ -58,12 +59,12 @@ class Writer(Generic[State]):
         clock: Clock,
         beside: Callable[[list[bytes]], Awaitable[None]] | None = None,
         interval: float = INTERVAL,
-        abort: bool = False,
+        stop: Callable[[], None] | None = None,
     ) -> None:
         self._commit = commit
         self._beside = beside
         self._is_beside = False
-        self._abandon = abort
+        self._stop = stop
         self._clock = clock
         self._interval = interval
         self._next = clock.monotonic()
@@ -168,8 +169,8 @@ class Writer(Generic[State]):
             if self._beside is not None:
                 self._is_beside = True
                 self._tasks.start(self._work_beside, self._beside, lines)
-            if self._abandon:
-                await run_in_thread_or_abandon(commit)
+            if self._stop is not None:
+                await run_in_thread_until_stopped(commit, stop=self._stop)
             else:
                 # In any case: later pages must never be committed without these.
                 await run_in_thread_regardless(commit)
