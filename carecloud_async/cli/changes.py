@@ -10,24 +10,21 @@ import anyio
 import attrs
 import typer
 
-from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.changes import ChangesReport
 from carecloud_async.changes.file import ChangesFileOptions, write_changes
 from carecloud_async.changes.values import ChangesOptions
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import say
-from carecloud_async.cli.export import check_distinct, check_report, read_number
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.file_options import FileOptions
+from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.output import Output
 from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.records import Filters, Of, Resource
-from carecloud_async.cli.resources import find_list, list_path_values, open_listing
+from carecloud_async.cli.records import Resource
+from carecloud_async.cli.resources import find_list
 from carecloud_async.cli.summary import write_report
 from carecloud_async.cli.warnings import tell_of_values
-from carecloud_async.http.timeout import Timeout
-from carecloud_async.paging.auto import AUTO
 
 __all__ = ["changes"]
 
@@ -36,17 +33,8 @@ __all__ = ["changes"]
 def changes(
     connection: Connection,
     file: FileOptions,
+    source: ListToFile,
     resource: Resource,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="The suffix is the format: .jsonl (.ndjson), .csv, .parquet; .gz or .zst may follow the first two.",
-            show_default=False,
-        ),
-    ],
     state: Annotated[
         str,
         typer.Option(
@@ -55,8 +43,6 @@ def changes(
             show_default=False,
         ),
     ],
-    of: Of = None,
-    filters: Filters = None,
     keep_records: Annotated[
         bool, typer.Option("--keep-records", help="Keep the records in the state too: changed fields are named.")
     ] = False,
@@ -71,30 +57,6 @@ def changes(
     allow_shrink: Annotated[
         bool, typer.Option("--allow-shrink", help="Take it that more than half of the records are gone.")
     ] = False,
-    count: Annotated[
-        str, typer.Option(metavar="N", help="Records per request; auto finds what is fastest, as far as 5000.")
-    ] = AUTO,
-    concurrency: Annotated[
-        str, typer.Option(metavar="N", help="Requests under way at once; auto finds what is fastest, as far as 20.")
-    ] = AUTO,
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N",
-            help="Requests per second at most. Without it the server's own limit is found.",
-            show_default=False,
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
-    report: Annotated[
-        str | None,
-        typer.Option(
-            "--report",
-            metavar="FILE",
-            help="Write the outcome as JSON when it is done; - is stdout.",
-            show_default=False,
-        ),
-    ] = None,
 ) -> int:
     """Write what was created, updated and deleted since the last run.
 
@@ -107,25 +69,17 @@ def changes(
 
     - carecloud changes customers -o changes.csv --overwrite --state customers.state --compare-every 7
     """
-    operation, target = find_list(resource), Output(output, file.format)
-    list_path_values(operation, of or [])
-    target.check()
+    operation, target = find_list(resource), Output(source.output, file.format)
+    source.check(operation, target, state)
     arguments = file.arguments(target)
-    check_distinct(target, report, state)
-    check_report(report)
     if target.is_stdout:
         raise UsageError("-o needs a file: the state moves when it is whole")
-    if rate is not None and not rate > 0:
-        raise UsageError(f"--rate must be greater than 0, not {rate:g}")
     if compare_every is not None and not compare_every > 0:
         raise UsageError(f"--compare-every must be greater than 0 days, not {compare_every:g}")
-    page_size, width = read_number("--count", count), read_number("--concurrency", concurrency)
     tell_of_values()
 
     async def work() -> ChangesReport:
-        async with connection.open(rate=rate, connections=20) as client:
-            patient = client.with_options(retry=RetryPolicy(), timeout=Timeout())
-            listing = open_listing(patient, operation, of=of or [], filters=filters or [], count=page_size)
+        async with source.open(connection, operation) as (client, listing):
             await client.login()
             with show_progress(resource, quiet=False) as on_progress:
                 return await write_changes(
@@ -136,17 +90,17 @@ def changes(
                         keep="records" if keep_records else "digests",
                         compare_every=None if compare_every is None else timedelta(days=compare_every),
                         allow_shrink=allow_shrink,
-                        concurrency=width,
+                        concurrency=source.width,
                         on_progress=on_progress,
                     ),
-                    ChangesFileOptions(overwrite=overwrite, **arguments),
+                    ChangesFileOptions(overwrite=source.overwrite, **arguments),
                 )
 
     done = anyio.run(work)
-    say(_summary(resource, done, output))
-    if report is not None:
-        values = {"resource": resource, "target": output, **attrs.asdict(done)}
-        write_report(report, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+    say(_summary(resource, done, source.output))
+    if source.report is not None:
+        values = {"resource": resource, "target": source.output, **attrs.asdict(done)}
+        write_report(source.report, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
     return 0
 
 

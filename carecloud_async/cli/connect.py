@@ -22,7 +22,19 @@ from carecloud_async.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
 
-__all__ = ["Connection", "embedded_sandbox"]
+__all__ = ["MAX_CONNECTIONS", "Connection", "Rate", "embedded_sandbox"]
+
+#: The size of the connection pool.
+MAX_CONNECTIONS = 20
+
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N",
+        help="Requests per second at most. Without it the server's own limit is found.",
+        show_default=False,
+    ),
+]
 
 #: Someone is waiting at the keyboard: a wrong address shows within seconds. An export, once it runs, has more patience.
 _INTERACTIVE_RETRY = RetryPolicy(attempts=3, max_wait=3)
@@ -101,7 +113,7 @@ class Connection:
             raise UsageError(f"--sandbox takes a number of records from 0 up, not {self.sandbox}")
 
     @asynccontextmanager
-    async def open(self, *, rate: float | None = None, connections: int = 20) -> AsyncIterator[CareCloud]:
+    async def open(self, *, rate: float | None = None, connections: int = MAX_CONNECTIONS) -> AsyncIterator[CareCloud]:
         """Make the client, and close it at the end.
 
         Args:
@@ -109,13 +121,15 @@ class Connection:
             connections: largest number of open connections.
 
         Raises:
-            UsageError: a setting that only the user can know is missing.
+            UsageError: a setting that only the user can know is missing, or the rate is not above 0.
             ConfigurationError: a setting cannot work.
         """
         async with self._client(rate=rate, connections=connections) as client:
             yield client
 
     def _client(self, *, rate: float | None, connections: int) -> CareCloud:
+        if rate is not None and not rate > 0:
+            raise UsageError(f"--rate must be greater than 0, not {rate:g}")
         limit: RateLimit | AdaptiveRateLimit
         limit = RateLimit.adaptive() if rate is None else RateLimit(requests_per_second=rate)
         if self.sandbox is not None:

@@ -16,7 +16,7 @@ import typer
 from carecloud_async.bulk import BulkWriteReport, Outcome
 from carecloud_async.cli.bulk_families import check_family
 from carecloud_async.cli.bulk_progress import show_bulk_progress
-from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, Rate
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedImportError, UsageError
 from carecloud_async.cli.options import expands_options
@@ -31,8 +31,6 @@ __all__ = ["import_rows"]
 _FIRST = 100
 #: Fields and reasons that are shown of them.
 _SHOWN = 5
-#: The size of the connection pool.
-_CONNECTIONS = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -126,12 +124,7 @@ def import_rows(
         str, typer.Argument(metavar="FILE", help=".csv, .jsonl or .parquet; the first two also .gz, .zst.")
     ],
     of: Of = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N", help="Requests per second at most; without it the limit is found.", show_default=False
-        ),
-    ] = None,
+    rate: Rate = None,
     report: Annotated[
         str | None,
         typer.Option("--report", metavar="FILE", help="Write the outcome as JSON; - is stdout.", show_default=False),
@@ -150,13 +143,11 @@ def import_rows(
     - carecloud import cards cards.csv --match card_number --results results.csv --yes
     """
     check_family(resource, of or [])
-    if rate is not None and not rate > 0:
-        raise UsageError(f"--rate must be greater than 0, not {rate:g}")
     arguments = options.arguments()
     asks = not (yes or options.resume or options.dry_run) and is_terminal() and sys.stdin.isatty()
 
     async def work() -> BulkWriteReport | None:
-        async with connection.open(rate=rate, connections=max(options.concurrency or 0, _CONNECTIONS)) as client:
+        async with connection.open(rate=rate, connections=max(options.concurrency or 0, MAX_CONNECTIONS)) as client:
             family = open_family(client, resource, of or [])
             await client.login()
             if asks and not await _confirmed(family, file, arguments):
@@ -170,7 +161,7 @@ def import_rows(
     except KeyboardInterrupt:
         say("interrupted: the same command with --resume goes on")
         return INTERRUPTED
-    except ConfigurationError:
+    except (ConfigurationError, UsageError):
         raise
     except CareCloudError as error:
         raise StoppedImportError from error

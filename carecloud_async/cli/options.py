@@ -22,17 +22,15 @@ def expands_options(command: Callable[..., R]) -> Callable[..., R]:
     that they make.
 
     Args:
-        command: the function of a command; its groups stand behind its own parameters.
+        command: the function of a command; the options of a group stand in its place.
     """
     hints = get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if name != "return" and attrs.has(hint)}
-    own = inspect.signature(command).parameters.values()
-    parameters = [
-        parameter.replace(annotation=hints[parameter.name]) for parameter in own if parameter.name not in groups
-    ]
     members = {name: _parameters_of(group) for name, group in groups.items()}
-    for options in members.values():
-        parameters += options
+    parameters: list[inspect.Parameter] = []
+    for own in inspect.signature(command).parameters.values():
+        plain = own.replace(annotation=hints[own.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        parameters += members.get(own.name, [plain])
 
     @functools.wraps(command)
     def run(**values: Any) -> R:
@@ -49,7 +47,10 @@ def _parameters_of(group: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     return [
         inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is attrs.NOTHING else field.default,
+            annotation=hints[field.name],
         )
         for field in attrs.fields(group)
     ]

@@ -86,7 +86,7 @@ class Colour:
 
 
 def test_a_group_of_options_becomes_one_value():
-    """A command with a group among its parameters is offered the group's options, and called with the value."""
+    """A command with a group among its parameters is offered the group's options in its place, and called with it."""
 
     @expands_options
     def paint(colour: Colour, what: str) -> tuple[str, Colour]:
@@ -95,4 +95,4 @@ def test_a_group_of_options_becomes_one_value():
     assert paint(what="door", name="blue", dark=True) == ("door", Colour(name="blue", dark=True))
     import inspect
 
-    assert list(inspect.signature(paint).parameters) == ["what", "name", "dark"]
+    assert list(inspect.signature(paint).parameters) == ["name", "dark", "what"]

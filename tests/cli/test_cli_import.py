@@ -46,6 +46,8 @@ def test_refused_rows_are_exit_code_1(carecloud, project, tmp_path):
     ("arguments", "message"),
     [
         (("customers", "c.csv", "--match", "mail"), "is no key of customers"),
+        (("customers", "c.csv"), "Missing option '--match'"),
+        (("customers", "c.csv", "--match", "email", "--rate", "0"), "--rate must be greater than 0, not 0\n"),
         (("customer", "c.csv", "--match", "email"), "did you mean customers?"),
         (("customers", "missing.csv", "--match", "email"), "No such file"),
         (("customers", "c.csv", "--match", "email", "--column", "x"), "write it as NAME=VALUE"),

@@ -1,0 +1,166 @@
+"""A list and the file that it is written to: the options that `export` and `changes` share, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from attrs import frozen
+
+from carecloud_async.calls.operation import Operation
+from carecloud_async.calls.retry import RetryPolicy
+from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, Rate
+from carecloud_async.cli.failures import UsageError
+from carecloud_async.cli.output import Output
+from carecloud_async.cli.records import Filters, Of
+from carecloud_async.cli.resources import list_path_values, open_listing
+from carecloud_async.client import CareCloud
+from carecloud_async.http.timeout import Timeout
+from carecloud_async.listings.listing import Listing
+from carecloud_async.paging.auto import AUTO, Auto
+from carecloud_async.runtime.durable_files import is_same_file
+
+__all__ = ["ListToFile"]
+
+#: The digits of the largest number that is taken.
+_MOST_DIGITS = 9
+
+
+@frozen(kw_only=True)
+class ListToFile:
+    """The options of a command that writes a whole list to a file.
+
+    Attributes:
+        output: the target: a path, a URL, or `-` for stdout.
+        of: ids of the parents.
+        filters: `NAME=VALUE` each.
+        count, concurrency: records per request, and requests under way; `auto` or a number.
+        rate: requests per second at most.
+        overwrite: whether a target that exists is replaced.
+        report: the file for the report as JSON; `-` is stdout.
+    """
+
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The suffix is the format: .jsonl (.ndjson), .csv, .parquet; .gz or .zst may follow the first two.",
+            show_default=False,
+        ),
+    ]
+    of: Of = None
+    filters: Filters = None
+    count: Annotated[
+        str, typer.Option(metavar="N", help="Records per request; auto finds what is fastest, as far as 5000.")
+    ] = AUTO
+    concurrency: Annotated[
+        str, typer.Option(metavar="N", help="Requests under way at once; auto finds what is fastest, as far as 20.")
+    ] = AUTO
+    rate: Rate = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write the outcome as JSON when it is done; - is stdout.",
+            show_default=False,
+        ),
+    ] = None
+
+    @property
+    def width(self) -> int | Auto:
+        """Requests under way at once."""
+        return _read_number("--concurrency", self.concurrency)
+
+    def check(self, operation: Operation, target: Output, state: str | None) -> None:
+        """Check what needs no request, and remove the report of an earlier run.
+
+        Args:
+            operation: the list operation.
+            target: the target of `output`.
+            state: the file that keeps what the next run needs, if there is one.
+
+        Raises:
+            UsageError: an option cannot work, or two files are one.
+            ExportError: nothing can be written to the target.
+        """
+        list_path_values(operation, self.of or [])
+        target.check()
+        _check_distinct(target, self.report, state)
+        _check_report(self.report)
+        _read_number("--count", self.count)
+        _read_number("--concurrency", self.concurrency)
+
+    @asynccontextmanager
+    async def open(
+        self, connection: Connection, operation: Operation, *, allow_unknown: bool = False
+    ) -> AsyncIterator[tuple[CareCloud, Listing[Any]]]:
+        """Open a client and the list, with the patience of a job that runs at night.
+
+        Args:
+            connection: the project.
+            operation: the list operation.
+            allow_unknown: whether filters that the SDK does not know are sent.
+
+        Raises:
+            UsageError: a setting is missing, or a filter unknown.
+        """
+        connections = MAX_CONNECTIONS if self.width == AUTO else max(self.width, MAX_CONNECTIONS)
+        async with connection.open(rate=self.rate, connections=connections) as client:
+            yield (
+                client,
+                open_listing(
+                    client.with_options(retry=RetryPolicy(), timeout=Timeout()),
+                    operation,
+                    of=self.of or [],
+                    filters=self.filters or [],
+                    allow_unknown=allow_unknown,
+                    count=_read_number("--count", self.count),
+                ),
+            )
+
+
+def _check_distinct(target: Output, report: str | None, state: str | None) -> None:
+    """Refuse two files that are one: each would overwrite the other."""
+    files: dict[str, str | int] = {"-o": 1 if target.is_stdout else target.name}
+    if report is not None:
+        files["--report"] = 1 if report == "-" else report
+        if files["--report"] == files["-o"] == 1:
+            raise UsageError("-o - and --report - would mix on stdout: give --report a file")
+    if state is not None:
+        files["--state"] = state
+    for (first, one), (second, other) in combinations(files.items(), 2):
+        if "://" not in str(one) and is_same_file(one, other):
+            name = other if isinstance(other, str) else one
+            raise UsageError(f"{first} and {second} are the same file, {name}: give each a file of its own")
+
+
+def _check_report(report: str | None) -> None:
+    """Check where the report goes, and remove that of an earlier run: one that is there is of a run that succeeded."""
+    if report is None or report == "-":
+        return
+    path = Path(report)
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"--report {report}: name a file in a folder that exists")
+    if path.is_file() or path.is_symlink():  # a pipe or a device stays
+        path.unlink()
+
+
+def _read_number(option: str, text: str) -> int | Auto:
+    """Read `auto` or a whole number.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text == AUTO:
+        return AUTO
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS or not int(text):
+        raise UsageError(f"{option} must be auto or a whole number from 1 up, not {text}")
+    return int(text)
