@@ -1,4 +1,4 @@
-"""Fixtures for tests that talk to CareCloud: no network, no waiting, any failure on order.
+"""Fixtures for tests that talk to CareCloud, without network and without waiting.
 
 ```python
 async def test_a_limited_project(carecloud_client, carecloud_sandbox, carecloud_clock):
@@ -7,25 +7,33 @@ async def test_a_limited_project(carecloud_client, carecloud_sandbox, carecloud_
     assert carecloud_sandbox.count("GET /customers") == 2
     assert carecloud_clock.sleeps == [30]
 ```
-The fixtures are not coroutines and need no event loop: they serve pytest-asyncio, anyio on asyncio and trio, and plain
-tests that call `asyncio.run`. They need the `sandbox` extra.
+The fixtures are not coroutines and need no event loop, so they work with pytest-asyncio, with anyio on asyncio and
+trio, and in tests that call `asyncio.run`. They need the extra `sandbox`. Their types, for annotations:
 
-In a suite that imports the SDK, no host but loopback can be reached while tests run, so that nothing forgotten talks
-to a real project. That is decided once, when all tests are collected, and said in a line above them: it does not
-depend on the order of the tests. Hosts that the suite needs for other things, its database say, are named by
-`carecloud_allowed_hosts = db.internal` in pytest's configuration or by `@pytest.mark.carecloud_network("db.internal")`.
+| fixture | type |
+| --- | --- |
+| `carecloud_sandbox` | `carecloud_async.sandbox.Sandbox` |
+| `carecloud_client` | `carecloud_async.CareCloud` |
+| `carecloud_connect` | `carecloud_async.pytest_plugin.Connect` |
+| `carecloud_clock` | `carecloud_async.pytest_plugin.FakeClock` |
+| `carecloud_calls` | `list[carecloud_async.CallRecord]` |
 
-pytest loads this module in every run, so it imports nothing that costs.
+In a suite that imports the SDK, tests can reach loopback only, so that a forgotten client never talks to a real
+project. The plugin decides this once, after all tests are collected, and prints it above them; the order of the tests
+does not matter. `carecloud_allowed_hosts = db.internal` in pytest's configuration, or
+`@pytest.mark.carecloud_network("db.internal")`, allows hosts that the suite needs, such as its database.
+
+pytest loads this module in every run, so it imports nothing that takes time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from carecloud_async.pytest_plugin.guard import guarded, imports_the_sdk
+from carecloud_async.pytest_plugin.guard import HostRefusedError, guarded, imports_the_sdk
 
 if TYPE_CHECKING:
     from carecloud_async.calls.events import CallRecord
@@ -33,28 +41,62 @@ if TYPE_CHECKING:
     from carecloud_async.pytest_plugin.clock import FakeClock
     from carecloud_async.sandbox import Sandbox
 
+__all__ = ["Connect", "FakeClock", "HostRefusedError"]
+
 ALLOWED_HOSTS = "carecloud_allowed_hosts"
+UNUSED_FAULTS = "carecloud_unused_faults"
 _GUARDED = pytest.StashKey[bool]()
 
 _MARKERS = (
     "carecloud_sandbox(**settings): settings of the carecloud_sandbox fixture, such as customers=5 or max_count=50",
-    "carecloud_fault(pattern, **fault): a fault the sandbox begins with, as for Sandbox.faults.add; may be repeated",
-    "carecloud_network(*hosts): let the test reach these hosts beside loopback; all, if none is named",
+    "carecloud_fault(pattern, **fault): add a fault to the sandbox, as Sandbox.faults.add does; may be repeated",
+    "carecloud_network(*hosts): let the test reach these hosts and loopback; any host, if none is named",
 )
 
 
+class Connect(Protocol):
+    """The type of the fixture `carecloud_connect`: makes a client of the test's sandbox."""
+
+    def __call__(self, project_url: str = "sandbox.crmcarecloud.com", **options: Any) -> CareCloud:
+        """Make a client.
+
+        Args:
+            project_url: the address; the sandbox answers at any.
+            **options: options of `CareCloud`, such as `auth=carecloud_sandbox.device()`. By default the client is the
+                sandbox's API user and has its transport, time zone and clock.
+        """
+        ...
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name != "FakeClock":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from carecloud_async.pytest_plugin.clock import FakeClock
+
+        return FakeClock
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register the ini option."""
+    """Register the ini options."""
     parser.addini(
         ALLOWED_HOSTS,
-        "hosts that tests may reach beside loopback, or * for all (carecloud-async)",
+        "hosts that tests may reach, apart from loopback; * for all (carecloud-async)",
         type="args",
         default=[],
+    )
+    parser.addini(
+        UNUSED_FAULTS,
+        "whether a test fails if a fault of its sandbox was never used: ignore or fail (carecloud-async)",
+        default="ignore",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers."""
+    """Register the markers, and check the options."""
+    if config.getini(UNUSED_FAULTS) not in {"ignore", "fail"}:
+        raise pytest.UsageError(f"{UNUSED_FAULTS} is ignore or fail, not {config.getini(UNUSED_FAULTS)!r}")
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
 
@@ -70,7 +112,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
-    """Say that the run is guarded, and which hosts are allowed."""
+    """Print that the run is guarded, and which hosts are allowed."""
     if not config.stash.get(_GUARDED, False):
         return None
     allowed = ", ".join(["loopback", *config.getini(ALLOWED_HOSTS)])
@@ -89,9 +131,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         yield
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test of which a fault was not used, where the configuration says so."""
+    yield
+    sandbox = getattr(item, "funcargs", {}).get("carecloud_sandbox")
+    if sandbox is None or item.config.getini(UNUSED_FAULTS) != "fail":
+        return
+    try:
+        sandbox.faults.assert_used()
+    except AssertionError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
 @pytest.fixture
 def carecloud_clock() -> FakeClock:
-    """The time of the sandbox and of the client: it stands until `advance(seconds)`, and sleeping takes none of it."""
+    """The clock of the sandbox and of the clients: it moves only by `advance(seconds)`; sleeps take no real time."""
     from carecloud_async.pytest_plugin.clock import FakeClock
 
     return FakeClock()
@@ -99,9 +154,9 @@ def carecloud_clock() -> FakeClock:
 
 @pytest.fixture
 def carecloud_sandbox(request: pytest.FixtureRequest, carecloud_clock: FakeClock) -> Sandbox:
-    """A stand-in CareCloud of 1,000 customers: `.faults` to make it fail, `.requests` and `.count()` to see what came.
+    """A sandbox with 1,000 customers: `.faults` makes requests fail, `.requests` and `.count()` show what was sent.
 
-    `@pytest.mark.carecloud_sandbox(customers=5)` gives it other settings, `@pytest.mark.carecloud_fault(…)` faults.
+    `@pytest.mark.carecloud_sandbox(customers=5)` changes its settings, `@pytest.mark.carecloud_fault(…)` adds faults.
     """
     try:
         from carecloud_async.sandbox import Sandbox
@@ -119,15 +174,15 @@ def carecloud_sandbox(request: pytest.FixtureRequest, carecloud_clock: FakeClock
 
 @pytest.fixture
 def carecloud_calls() -> list[CallRecord]:
-    """A record of each call that the fixtures' clients made: method, path, status, attempts, error."""
+    """A record of each call of the fixtures' clients: method, path, status, attempts, error."""
     return []
 
 
 @pytest.fixture
 def carecloud_connect(
     carecloud_sandbox: Sandbox, carecloud_clock: FakeClock, carecloud_calls: list[CallRecord]
-) -> Callable[..., CareCloud]:
-    """Makes further clients of the sandbox; takes what `CareCloud` takes, `auth=carecloud_sandbox.device()` for one."""
+) -> Connect:
+    """Makes more clients of the sandbox, with the options of `CareCloud`: `auth=carecloud_sandbox.device()`."""
     from random import Random
 
     from carecloud_async.client import CareCloud
@@ -138,7 +193,7 @@ def carecloud_connect(
             "timezone": carecloud_sandbox.settings.zone,
             "transport": carecloud_sandbox.transport(),
             "clock": carecloud_clock,
-            "random": Random(1),  # noqa: S311  (jitter that is the same in every run)
+            "random": Random(1),  # noqa: S311  (the same jitter in every run)
             "on_call": carecloud_calls.append,
         }
         return CareCloud(project_url, **(settings | options))
@@ -147,6 +202,6 @@ def carecloud_connect(
 
 
 @pytest.fixture
-def carecloud_client(carecloud_connect: Callable[..., CareCloud]) -> CareCloud:
-    """A client of the sandbox, as its enterprise user. It calls in process and needs no closing."""
+def carecloud_client(carecloud_connect: Connect) -> CareCloud:
+    """A client of the sandbox, as its API user. It calls in process and needs no closing."""
     return carecloud_connect()

@@ -1,4 +1,4 @@
-"""A clock that stands still until a test advances it, or until every task that uses it sleeps."""
+"""A clock that moves when a test advances it, or when every task that uses it sleeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import anyio.lowlevel
 
-#: The initial time: a working day, far from the nights in which clocks change.
+#: The initial time: a working day, far from the switch to summer time.
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 #: How often a sleeper yields to the others before it moves the clock, so that tasks that go to sleep at the same
@@ -15,7 +15,7 @@ _COURTESY = 20
 
 
 class FakeClock:
-    """See `carecloud_async.runtime.clock.Clock`. A sleep moves the clock instead of waiting.
+    """A clock for tests, of the sandbox and of its clients. A sleep moves the clock and takes no real time.
 
     Args:
         start: an aware datetime.
@@ -31,7 +31,7 @@ class FakeClock:
         self._waking: list[float] = []
 
     def monotonic(self) -> float:
-        """Seconds since the start, and some."""
+        """Seconds since an arbitrary moment."""
         return 1000.0 + self._elapsed
 
     def time(self) -> float:
@@ -39,17 +39,17 @@ class FakeClock:
         return self._start + self._elapsed
 
     def now(self) -> datetime:
-        """The instant, in UTC."""
+        """The current time, in UTC."""
         return datetime.fromtimestamp(self.time(), UTC)
 
     def advance(self, seconds: float) -> None:
-        """Let a number of seconds pass."""
+        """Move the clock forward by a number of seconds."""
         if seconds < 0:
-            raise ValueError("time does not go back")
+            raise ValueError("the clock moves forward only: give 0 seconds or more")
         self._elapsed += seconds
 
     async def sleep(self, seconds: float) -> None:
-        """Let a number of seconds pass; if another sleeper wakes earlier, continue to sleep."""
+        """Move the clock forward by a number of seconds; if another task wakes earlier, that task runs first."""
         self.sleeps.append(seconds)
         wake = self._elapsed + seconds
         self._waking.append(wake)

@@ -1,4 +1,4 @@
-"""The network guard: while it is active, only loopback can be looked up or connected to."""
+"""The network guard: while it is active, tests can look up and connect to loopback only."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _PLUGIN = {_PACKAGE, f"{_PACKAGE}._version"}
 
 
 class HostRefusedError(BaseException):
-    """A test wanted to leave the machine.
+    """A test tried to reach a host other than loopback.
 
-    No `Exception`, so that nothing on the way takes it for a failing network, repeats it or hides it.
+    It is not an `Exception`, so that no `except` hides it and no retry repeats the call.
     """
 
 
@@ -45,7 +45,7 @@ def _is_loaded_by_a_suite(name: str) -> bool:
 
 @contextmanager
 def guarded(hosts: Collection[str]) -> Iterator[None]:
-    """Let nothing but loopback and these hosts be reached.
+    """Refuse connections to any host except loopback and these.
 
     Args:
         hosts: names and addresses; `*` is every host.
@@ -118,7 +118,7 @@ class _Guard:
         if name in self._allowed or _is_loopback(name):
             return
         raise HostRefusedError(
-            f"this test wants to reach {name}: carecloud-async lets tests reach loopback only. Use the fixture "
+            f"this test tried to reach {name}: carecloud-async lets tests reach loopback only. Use the fixture "
             "carecloud_client or transport=sandbox.transport(); or allow it with @pytest.mark.carecloud_network, or "
             f"with `carecloud_allowed_hosts = {name}` in pytest's configuration"
         )

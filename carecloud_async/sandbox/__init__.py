@@ -1,12 +1,12 @@
-"""A stand-in CareCloud for tests and first steps: `from carecloud_async.sandbox import Sandbox`.
+"""A made-up CareCloud for tests and first steps: `from carecloud_async.sandbox import Sandbox`.
 
-It knows the protocol on its own and imports nothing of the client, so that both can be held against each other.
+It implements the protocol by itself and imports nothing of the client, so that each can be tested against the other.
 """
 
 from __future__ import annotations
 
 try:
-    import starlette  # noqa: F401  (looked for here, to name the extra)
+    import starlette  # noqa: F401  (checked here, to name the extra)
 except ImportError as _error:
     raise ModuleNotFoundError(
         "carecloud_async.sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'", name="starlette"
@@ -30,7 +30,7 @@ from carecloud_async.sandbox.constants import (
     USER_PASSWORD,
 )
 from carecloud_async.sandbox.sandbox import Sandbox
-from carecloud_async.sandbox.server.faults import ArmedFault
+from carecloud_async.sandbox.server.faults import ArmedFault, Fault, Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest
 from carecloud_async.sandbox.state.accounts import Account
 from carecloud_async.sandbox.state.sandbox_state import ServedPage
@@ -53,6 +53,8 @@ __all__ = [
     "USER_PASSWORD",
     "Account",
     "ArmedFault",
+    "Fault",
+    "Faults",
     "RecordedRequest",
     "Sandbox",
     "ServedPage",

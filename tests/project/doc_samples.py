@@ -106,7 +106,12 @@ def anyio_backend():
     "testing.md": """
 import pytest
 
-from carecloud_async.sandbox import FIRST_CUSTOMER_ID
+from carecloud_async import CustomerInput, CustomerSourceInput, OutcomeUnknownError, PersonalInformationInput
+from carecloud_async import RequestTimeoutError
+from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID
+
+JANE = CustomerInput(personal_information=PersonalInformationInput(language_id="en", first_name="Jane"))
+SHOP = CustomerSourceInput(customer_source_id=CUSTOMER_SOURCE_IDS[0])
 
 
 async def change_the_name(client, name):

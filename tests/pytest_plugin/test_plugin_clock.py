@@ -1,4 +1,4 @@
-"""The clock of the pytest plugin: it stands still, and sleeping moves it."""
+"""The clock of the pytest plugin: only `advance` and sleeps move it."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_it_stands_still():
-    """Time passes only when told, on both clocks alike."""
+    """Only `advance` moves the clock: its monotonic time and its calendar time alike."""
     clock = FakeClock()
     assert clock.now() == START
     before = clock.monotonic(), clock.time()
@@ -22,15 +22,15 @@ async def test_it_stands_still():
 
 
 async def test_it_starts_where_it_is_told():
-    """Any aware instant will do for a start; time does not go back."""
+    """The clock starts at any aware time; it does not move backwards."""
     clock = FakeClock(datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
     assert clock.now() == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    with pytest.raises(ValueError, match="go back"):
+    with pytest.raises(ValueError, match="forward only"):
         clock.advance(-1)
 
 
 async def test_sleepers_sleep_side_by_side():
-    """A hundred who sleep at the same time let the longest of their sleeps pass, and wake in order."""
+    """A hundred concurrent sleeps take as long as the longest one, and end in order."""
     clock = FakeClock()
     woken = []
 
@@ -45,7 +45,7 @@ async def test_sleepers_sleep_side_by_side():
     assert sorted(clock.sleeps) == list(range(1, 101))
 
 
-async def test_a_cancelled_sleeper_holds_nobody_up():
+async def test_a_cancelled_sleep_delays_no_other():
     """A sleep that is cancelled takes no time and is not waited for."""
     clock = FakeClock()
     async with anyio.create_task_group() as group:

@@ -95,6 +95,40 @@ def test_settings_and_faults_by_mark(run):
     )
 
 
+def test_an_unused_fault_fails_a_test_where_the_configuration_says_so(run):
+    """With `carecloud_unused_faults = fail` a test fails whose fault was never used; by default it passes."""
+    code = """
+        import pytest
+
+        pytestmark = pytest.mark.asyncio
+
+        @pytest.mark.carecloud_fault("GET /cards", status=503, times=None)
+        async def test_unused(carecloud_client):
+            await carecloud_client.ping()
+
+        @pytest.mark.carecloud_fault("GET /customers", status=503)
+        async def test_used(carecloud_client):
+            await carecloud_client.ping()
+    """
+    run(code, passed=2)
+    result = run(code, ini="carecloud_unused_faults = fail", passed=1, failed=1)
+    result.stdout.fnmatch_lines("*faults that no request got: GET /cards (0 requests matched)*")
+    refused = run(code, ini="carecloud_unused_faults = yes")
+    assert "carecloud_unused_faults is ignore or fail, not 'yes'" in refused.stderr.str()
+
+
+def test_a_fault_of_no_operation_is_an_error(run):
+    """A mark whose pattern matches no operation fails its test and names the nearest operation."""
+    code = """
+        import pytest
+
+        @pytest.mark.carecloud_fault("GET /custmers", status=503)
+        def test_it(carecloud_sandbox):
+            pass
+    """
+    run(code, errors=1).stdout.fnmatch_lines("*did you mean 'GET /customers'?")
+
+
 def test_expiry_by_the_clock(run):
     """Sandbox and client share the clock: hours pass in no time, and the token is renewed once."""
     run(
@@ -208,5 +242,5 @@ def test_the_guard_in_a_suite(run):
         def test_named(carecloud_client):
             reach()
     """
-    run(code, passed=2, failed=1).stdout.fnmatch_lines("*HostRefusedError: this test wants to reach 192.0.2.1*")
+    run(code, passed=2, failed=1).stdout.fnmatch_lines("*HostRefusedError: this test tried to reach 192.0.2.1*")
     run(code, ini="carecloud_allowed_hosts = other.example.com 192.0.2.1", passed=3)

@@ -1,10 +1,14 @@
 """What goes wrong on order, in process and on a real socket."""
 
+import inspect
+import re
+from pathlib import Path
+
 import anyio
 import httpx
 import pytest
 
-from carecloud_async.sandbox import Sandbox
+from carecloud_async.sandbox import Faults, Sandbox
 from carecloud_async.sandbox.server.faults import matches
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +21,40 @@ async def test_a_fault_strikes_after_some_and_only_so_often(sandbox, enterprise,
     assert [one.status_code for one in answers] == [200, 200, 200, 429, 429, 200, 200]
     assert (answers[3].headers["retry-after"], answers[3].content, fault.hits) == ("1", b"", 2)
     assert sandbox.statuses[429] == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "nearest"),
+    [
+        ("GET /custmers", "GET /customers"),
+        ("/customers", "GET /customers"),
+        ("put customers/{id}", "PUT /customers/{customer_id}"),
+        ("GET /customers/8ea6abece4cd0a4ded0a29f093/cards", "GET /customers/{customer_id}/cards"),
+    ],
+)
+def test_a_pattern_of_no_operation_is_refused(pattern, nearest):
+    """A fault whose pattern matches no operation is an error when it is added, and the nearest operation is named."""
+    with pytest.raises(ValueError, match=re.escape(f"did you mean {nearest!r}?")):
+        Faults().add(pattern, status=500)
+
+
+async def test_faults_that_no_request_got(sandbox, enterprise, token):
+    """`unused` lists the faults that no request got, and `assert_used` fails while there are any."""
+    used = sandbox.faults.add("GET /customers", status=500)
+    late = sandbox.faults.add("GET /customers", status=500, after=5)
+    await enterprise.get("/customers", token=token, count=1)
+    assert (used.hits, sandbox.faults.unused) == (1, (late,))
+    with pytest.raises(AssertionError, match=r"no request got: GET /customers \(1 requests matched\)"):
+        sandbox.faults.assert_used()
+    sandbox.faults.remove(late)
+    sandbox.faults.assert_used()
+
+
+def test_the_guide_has_every_argument():
+    """The table of the guide on tests has each argument of `Faults.add`."""
+    guide = (Path(__file__).parents[2] / "docs/testing.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE))
+    assert inspect.signature(Faults.add).parameters.keys() - {"self", "pattern"} <= rows
 
 
 async def test_faults_mean_templates(sandbox, enterprise, token):

@@ -1,35 +1,39 @@
-"""Faults on order: which request is to go wrong, how, and how often."""
+"""Faults: which request fails, how, and how often."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from threading import Lock
 from typing import Final, Literal, TypeAlias
 
 import attrs
 
+from carecloud_async.sandbox.state.facts import api_facts
+
 Cut: TypeAlias = Literal[False, True, "before", "after", "half"]
-"""How a connection dies: before the work is done, after it without an answer, or in the middle of the answer."""
+"""When the connection is cut: before the work (`True`, `"before"`), after it, or in the middle of the answer."""
 
 _CUTS: Final = (False, True, "before", "after", "half")
 
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """A way in which a request goes wrong.
+    """How a request fails.
 
     Attributes:
         status: Answer with this status instead of doing the work; `None` does the work.
-        retry_after: Value of `Retry-After`: seconds, or any text as it stands.
-        delay: Seconds before anything else happens.
-        cut: How the connection dies, if it does.
-        worked: With a status: whether the work is done all the same and only the answer is lost.
-        late: Seconds after which the work is done, though the answer has left; 0 does it before, or not at all.
+        retry_after: Value of `Retry-After`: seconds, or any text.
+        delay: Seconds to wait before anything else happens.
+        cut: When the connection is cut; `False` if it is not.
+        worked: With a status: whether the work is done although the answer is that status.
+        late: Seconds after which the work is done, although the answer was sent; 0 does it before, or not at all.
         garbage: Whether the body of the answer is broken JSON.
-        html: Whether the body is a page of HTML, as proxies send.
+        html: Whether the body is an HTML page, as proxies send.
         no_data: Whether the body is JSON without `data`.
-        body: The body of the answer, as it stands.
+        body: The body of the answer.
         headers: Further headers of the answer.
     """
 
@@ -54,13 +58,13 @@ class Fault:
 
 
 class ArmedFault:
-    """A fault that waits for its requests.
+    """A fault that was added to a sandbox.
 
     Attributes:
-        fault: How they go wrong.
-        pattern: For which requests.
-        seen: Number of those that came.
-        hits: Number of those it applied to.
+        fault: How requests fail.
+        pattern: Which requests fail.
+        seen: Number of requests that matched.
+        hits: Number of requests that failed.
     """
 
     def __init__(self, fault: Fault, *, pattern: str, times: int | None, after: int) -> None:
@@ -72,7 +76,7 @@ class ArmedFault:
         self._after = after
 
     def ready(self, name: str) -> bool:
-        """Count a request, and return whether this fault applies to it."""
+        """Count a request, and return whether it fails."""
         if not matches(self.pattern, name):
             return False
         self.seen += 1
@@ -80,7 +84,7 @@ class ArmedFault:
 
 
 class Faults:
-    """The faults that a test has ordered; the first one that is ready applies, one a request."""
+    """The faults of a sandbox. A request gets one at most: the first that was added and is ready."""
 
     def __init__(self) -> None:
         self._armed: list[ArmedFault] = []
@@ -104,30 +108,35 @@ class Faults:
         body: bytes | str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ArmedFault:
-        """Order a fault.
+        """Add a fault.
 
         Args:
-            pattern: Verb and path template, such as `GET /customers` or `* /customers/{customer_id}`; `*` stands for
+            pattern: Method and path template, such as `GET /customers` or `* /customers/{customer_id}`; `*` matches
                 anything.
-            times: Number of requests it applies to; `None` is all of them until it is removed.
-            after: Number of matching requests it lets pass first.
+            times: Number of requests that fail; `None`: all, until the fault is removed.
+            after: Number of matching requests that pass first.
             status: Answer with this status instead of doing the work.
             retry_after: Value of `Retry-After`, in seconds or as any text.
-            delay: Seconds before anything else happens.
-            cut: `True`: the connection dies and nothing was done; `"after"`: the work was done, but no answer comes;
-                `"half"`: the work was done, and half of the answer's body comes.
-            worked: With `status`: the work is done all the same.
-            late: With `status` or `cut=True`: the work is done this many seconds later, before the next request that
-                comes then.
+            delay: Seconds to wait before anything else happens.
+            cut: Cut the connection. `True` or `"before"`: nothing was done; `"after"`: the work was done, and no answer
+                is sent; `"half"`: the work was done, and half of the answer's body is sent.
+            worked: With `status`: do the work and answer with that status.
+            late: With `status` or `cut=True`: do the work this many seconds later, before the next request that comes
+                after that time.
             garbage: The body is broken JSON.
-            html: The body is a page of HTML.
+            html: The body is an HTML page.
             no_data: The body is JSON without `data`.
-            body: The body, as it stands.
+            body: The body.
             headers: Further headers of the answer.
 
         Returns:
-            The fault, whose `hits` a test may look at.
+            The fault; its `hits` is the number of requests that failed.
+
+        Raises:
+            ValueError: the pattern matches no operation of the API (the message names the nearest one), or `cut` is
+                not one of its values.
         """
+        _check_pattern(pattern)
         if cut not in _CUTS:
             raise ValueError(f"cut is one of {_CUTS}")
         fault = Fault(
@@ -149,20 +158,36 @@ class Faults:
         return armed
 
     def remove(self, fault: ArmedFault) -> None:
-        """Call a fault off."""
+        """Remove a fault."""
         with self._lock:
             self._armed = [armed for armed in self._armed if armed is not fault]
 
     def clear(self) -> None:
-        """Call all faults off."""
+        """Remove all faults."""
         with self._lock:
             self._armed = []
 
+    @property
+    def unused(self) -> tuple[ArmedFault, ...]:
+        """The faults that no request got, in the order in which they were added."""
+        with self._lock:
+            return tuple(armed for armed in self._armed if not armed.hits)
+
+    def assert_used(self) -> None:
+        """Check that each fault was used at least once.
+
+        Raises:
+            AssertionError: one was not; the message names its pattern and says how many requests matched.
+        """
+        unused = [f"{armed.pattern} ({armed.seen} requests matched)" for armed in self.unused]
+        if unused:
+            raise AssertionError(f"faults that no request got: {', '.join(unused)}")
+
     def take(self, name: str) -> Fault | None:
-        """Return the fault of this request, if it has one, and count it; each call is one request.
+        """Return the fault of a request, if it has one, and count the request.
 
         Args:
-            name: Verb and path template.
+            name: Method and path template.
         """
         with self._lock:
             ready = [armed for armed in self._armed if armed.ready(name)]
@@ -173,11 +198,29 @@ class Faults:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Return whether a pattern means this operation.
+    """Return whether a pattern matches an operation.
 
     Args:
-        pattern: Verb and path template, with `*` for anything.
-        name: Verb and path template.
+        pattern: Method and path template, with `*` for anything.
+        name: Method and path template.
     """
     # Brackets have a meaning to fnmatch, and none here.
     return pattern == name or fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+@cache
+def _check_pattern(pattern: str) -> None:
+    names = [f"{operation.method} {operation.template}" for operation in api_facts().operations]
+    if not any(matches(pattern, name) for name in names):
+        raise ValueError(f"no operation of the API matches {pattern!r}: did you mean {_nearest(pattern, names)!r}?")
+
+
+def _nearest(pattern: str, names: list[str]) -> str:
+    import difflib  # only needed for errors
+
+    method, _, path = pattern.partition(" ") if " " in pattern else ("*", "", pattern)
+    written = f"{method.upper()} /{path.strip('/')}"
+    for name in names:  # a path with an id in place of its name
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(name)), written):
+            return name
+    return difflib.get_close_matches(written, names, n=1, cutoff=0.0)[0]
