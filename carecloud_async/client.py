@@ -12,14 +12,12 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from carecloud_async import codec
 from carecloud_async.auth.flow import external_client_auth
 from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.registry import IdentityHandle, IdentityRegistry
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.stores.memory import MemoryTokenStore
 from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
-from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
@@ -36,7 +34,7 @@ from carecloud_async.config import (
     check_telemetry,
     from_environment,
 )
-from carecloud_async.errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.bodies import MAX_RESPONSE_BYTES
 from carecloud_async.http.client import build_http_client
 from carecloud_async.http.timeout import Timeout
@@ -46,7 +44,6 @@ from carecloud_async.rate_limits.rate_limit import RateLimit, RateLimitPolicy, b
 from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.event_loops import LoopGuard
-from carecloud_async.runtime.secret_text import secret_text
 from carecloud_async.runtime.validators import require_int, require_number
 
 __all__ = ["CareCloud"]
@@ -354,21 +351,9 @@ class CareCloud(Families, AnyCall):
         Raises:
             CareCloudError: it does not.
         """
-        from carecloud_async.auth.device import DeviceToken
-        from carecloud_async.resources.customers import Customers
-        from carecloud_async.resources.declare import declared
+        from carecloud_async.check.ping import ping  # a server may never ask for it
 
-        manager, bearer = self._parts.handle.manager, None
-        if isinstance(manager.provider, DeviceToken):
-            # With the token named: a 401 that is about the customer must not make a new device token.
-            with self._parts.context.bounded(self._parts.options.timeout, title="ping()"):
-                bearer = secret_text((await manager.get()).value)
-        try:
-            operation = declared(Customers.list).operation
-            await self._caller.fresh.call(CallRequest(operation, decode=codec.data, params={"count": 1}, bearer=bearer))
-        except (AuthenticationError, PermissionDeniedError, NotFoundError):
-            if bearer is None:
-                raise
+        await ping(self._caller)
 
     async def check(self, *, seconds: float = 120.0) -> ProjectCheck:
         """Look at the project before trusting it: does it behave as this SDK assumes?

@@ -8,12 +8,11 @@ transaction serves many rows. The file is private: it holds the rows.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import filelock
 from attrs import field, frozen
@@ -24,6 +23,7 @@ from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.packing import pack, unpack
 from carecloud_async.fixes import GO_ON, RESUME
 from carecloud_async.runtime.durable_files import PRIVATE
+from carecloud_async.runtime.sqlite_files import open_database, transaction
 
 __all__ = ["Intent", "Journal", "StoredRow"]
 
@@ -146,11 +146,7 @@ class Journal:
             raise
 
     def _open(self, binding: Mapping[str, str], *, resume: bool) -> bool:
-        is_new = not self.path.exists()
-        if is_new:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
-        self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._database = open_database(self.path)
         # While rows are loaded nothing has been sent that must be remembered.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
@@ -173,7 +169,7 @@ class Journal:
         return True
 
     def _begin(self, binding: Mapping[str, str]) -> None:
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute("DELETE FROM rows")
             self._db.execute("DELETE FROM meta")
             self._db.executemany(
@@ -212,7 +208,7 @@ class Journal:
 
     def keep(self, **values: object) -> None:
         """Keep values, durably."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, str(value)) for name, value in values.items()]
             )
@@ -229,7 +225,7 @@ class Journal:
             rows: number, the row as JSON, its key as keys are compared, what the check made of it.
         """
         refused = 0
-        with self._transaction():
+        with transaction(self._db):
             for number, source, key, checked in rows:
                 kept = source if self._keep_rows else None
                 reasons = checked.refused
@@ -266,7 +262,7 @@ class Journal:
 
     def intend(self, intents: Iterable[tuple[int, Intent]], *, now: float) -> None:
         """Note what is about to be sent, durably."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "UPDATE rows SET state = 1, intent = ?, base = coalesce(?, base), intended_at = ?, tries = tries + 1 "
                 "WHERE number = ?",
@@ -278,17 +274,17 @@ class Journal:
 
     def lose(self, numbers: Iterable[int], *, now: float) -> None:
         """Note when answers were lost: a row may have left long after it was intended."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany("UPDATE rows SET intended_at = ? WHERE number = ?", [(now, one) for one in numbers])
 
     def withdraw(self, numbers: Iterable[int]) -> None:
         """Make rows pending again whose request certainly did nothing, though it was sent."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany("UPDATE rows SET state = 0 WHERE number = ?", [(number,) for number in numbers])
 
     def take_back(self, numbers: Iterable[int]) -> None:
         """Make rows pending again whose request never did anything: those never sent before are as if not intended."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "UPDATE rows SET state = 0, tries = tries - 1, intent = iif(tries > 1, intent, NULL), "
                 "base = iif(tries > 1, base, NULL), found = 0 WHERE number = ?",
@@ -297,7 +293,7 @@ class Journal:
 
     def finish(self, results: Iterable[tuple[int, RowResult]]) -> None:
         """Note outcomes, durably."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "UPDATE rows SET state = 2, outcome = ?, record_id = ?, changed = ?, reasons = ?, row = NULL, "
                 "base = NULL, intent = NULL WHERE number = ?",
@@ -317,7 +313,7 @@ class Journal:
 
     def found(self, records: Iterable[tuple[str, bytes]]) -> None:
         """Note the records that the reading of the whole list brought, by their keys."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "UPDATE rows SET base = ?, found = found + 1 WHERE key = ? AND state = 0 AND intent IS NULL",
                 [(record, key) for key, record in records],
@@ -325,7 +321,7 @@ class Journal:
 
     def forget_found(self) -> None:
         """Drop what an earlier reading of the whole list brought."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute("UPDATE rows SET base = NULL, found = 0 WHERE state = 0 AND intent IS NULL")
 
     # counting and results
@@ -385,25 +381,3 @@ class Journal:
 
     def _count(self, where: str) -> int:
         return int(self._db.execute(f"SELECT count(*) FROM rows WHERE {where}").fetchone()[0])  # noqa: S608  (constants)
-
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    """A transaction that is durable when the block ends."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> Self:
-        self._database.execute("BEGIN IMMEDIATE")
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self._database.execute("COMMIT")
-        finally:
-            if self._database.in_transaction:  # SQLite itself rolls back after some errors
-                self._database.execute("ROLLBACK")

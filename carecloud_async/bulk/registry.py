@@ -23,6 +23,7 @@ from attrs import field, frozen
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.durable_files import PRIVATE, claim_folder
+from carecloud_async.runtime.sqlite_files import open_database, transaction
 
 __all__ = ["Claims", "WriteRegistry", "registry_folder"]
 
@@ -84,11 +85,7 @@ class WriteRegistry:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             claim_folder(self._folder)
             self._lock.acquire()
-            path = self._folder / "claims.db"
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database = open_database(self._folder / "claims.db", timeout=30)
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
             self._database.execute("DELETE FROM claims WHERE is_done AND claimed_at < ?", (self._clock.time() - _KEPT,))
@@ -123,8 +120,7 @@ class WriteRegistry:
         database, now = self._db, self._clock.time()
         alive: dict[str, bool] = {self._owner: True}
         buried: list[str] = []
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(database):
             for key in keys:
                 digest = self._digest(key)
                 found = database.execute(
@@ -146,10 +142,6 @@ class WriteRegistry:
                         look_again.add(key)
                 taken.add(key)
                 database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, 0)", (digest, self._owner, now))
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
-        database.execute("COMMIT")
         for owner in buried:
             self._owner_file(owner).unlink(missing_ok=True)
         return Claims(taken=frozenset(taken), look_again=frozenset(look_again), busy=frozenset(busy))
@@ -167,9 +159,8 @@ class WriteRegistry:
             if written
             else "DELETE FROM claims WHERE key = ? AND owner = ?"
         )
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany(statement, rows)
-        self._db.execute("COMMIT")
+        with transaction(self._db):
+            self._db.executemany(statement, rows)
 
     @property
     def _db(self) -> sqlite3.Connection:

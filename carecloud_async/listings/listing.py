@@ -9,16 +9,12 @@ from collections.abc import (
     Sequence,
 )
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from attrs import evolve, field, frozen
 
-from carecloud_async import codec
-from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.caller import Answer, Caller
+from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
-from carecloud_async.codec.targets import any_raw_page, any_raw_page_slices
 from carecloud_async.listings.list_reader import ListReader
 from carecloud_async.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
 from carecloud_async.paging.fetching import PageFetcher
@@ -305,44 +301,10 @@ class Listing(Generic[T]):
         Raises:
             ConfigurationError: the filters are too long for one request.
         """
-        from carecloud_async.export.source import IDENTITY, ExportSource  # few programs export
+        from carecloud_async.listings.export_source import export_source  # few programs export
 
         self._reader.filters.require_one("an export or a stream")
-        caller, operation = self._caller, self._operation
-        key = operation.result_key
-        decode, slices = partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)
-
-        async def fetch(caller: Caller, params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
-            request = CallRequest(
-                operation, decode=decode, path_params=self._path_params, params=params, json=self._json, slices=slices
-            )
-            return await caller.execute(request)
-
-        body = (
-            {} if self._json is None else {"body": codec.unstructure(self._json, zone=caller.context.project.timezone)}
-        )
-        return ExportSource(
-            operation=operation,
-            into=self._into,
-            params=self._params,
-            count=self._count,
-            offset=self._offset,
-            scope={
-                "project": (caller.context.project.origin, str(caller.interface)),
-                "list": (operation.method, operation.path, sorted(self._path_params.items())),
-                "filters": sorted((name, value) for name, value in self._params.items() if value is not None),
-                **body,
-                "language": caller.options.language,
-                IDENTITY: None if caller.manager is None else caller.manager.provider.identity_key,
-            },
-            fetch=partial(fetch, caller),
-            fetch_fail_fast=partial(fetch, caller.fail_fast),
-            project=caller.context.project,
-            clock=caller.context.clock,
-            most_requests=caller.context.http.max_connections,
-            rate=lambda: caller.context.rate_limiter.rate,
-            computing=caller.context.computing,
-        )
+        return export_source(self._fetcher, count=self._count, offset=self._offset)
 
     @property
     def _fetcher(self) -> PageFetcher[T]:

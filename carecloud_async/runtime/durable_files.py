@@ -25,6 +25,7 @@ __all__ = [
     "require_own",
     "sync_folder",
     "temporary_path",
+    "touch_private",
 ]
 
 #: Readable and writable by their owner alone.
@@ -129,6 +130,19 @@ def create_private(path: Path) -> BufferedRandom:
     # The mode is set at creation: a file that becomes private only later can be opened in between.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _COMMON, PRIVATE)
     return os.fdopen(descriptor, "w+b")
+
+
+def touch_private(path: Path) -> None:
+    """Create an empty file that only this user may open, or check the one that is there.
+
+    Raises:
+        PermissionError: it is a link, not a regular file, belongs to another user, or has a second name.
+        OSError: it cannot be created or opened.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _COMMON, PRIVATE))
+    except FileExistsError:
+        open_private(path).close()
 
 
 def open_own(path: str | os.PathLike[str]) -> BufferedReader:

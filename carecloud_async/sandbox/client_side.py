@@ -17,61 +17,76 @@ if TYPE_CHECKING:
     from carecloud_async.auth.customer import CustomerSession, SocialNetworkSession
     from carecloud_async.auth.device import DeviceToken
     from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
+    from carecloud_async.sandbox.state.customer_store import CustomerStore
 
 
-def enterprise_credentials() -> EnterpriseCredentials:
-    """The API user's credentials."""
-    from carecloud_async.auth.enterprise import EnterpriseCredentials
+class ClientIdentities:
+    """Identities for `CareCloud(auth=…)` that the sandbox takes.
 
-    return EnterpriseCredentials(external_application_id=USER_APPLICATION_ID, login=USER_LOGIN, password=USER_PASSWORD)
-
-
-def sso_credentials() -> SsoCredentials:
-    """The API user's single sign-on."""
-    from carecloud_async.auth.enterprise import SsoCredentials
-
-    return SsoCredentials(external_application_id=USER_APPLICATION_ID, sso_token=SSO_TOKEN)
-
-
-def device_token(device_id: str | None) -> DeviceToken:
-    """A device of the sandbox's application.
-
-    Args:
-        device_id: As the application calls it; `None` makes a random one.
+    Attributes:
+        customers: The customers of the sandbox.
     """
-    from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
 
-    return DeviceToken(
-        external_application_id=CUSTOMER_APPLICATION_ID,
-        device=Device(device_id=device_id, device_system="OSX", device_name="Test device", device_type="iPhone"),
-        setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
-    )
+    customers: CustomerStore
 
+    def credentials(self) -> EnterpriseCredentials:
+        """The API user's credentials, for `CareCloud(auth=…)`."""
+        from carecloud_async.auth.enterprise import EnterpriseCredentials
 
-def customer_session(*, device_id: str | None, login_type: str, login_value: str, password: str) -> CustomerSession:
-    """A customer on a device of its own.
+        return EnterpriseCredentials(
+            external_application_id=USER_APPLICATION_ID, login=USER_LOGIN, password=USER_PASSWORD
+        )
 
-    Args:
-        device_id: As the application calls it; `None` makes a random one.
-        login_type: `email`, `phone` or `card`.
-        login_value: The e-mail, phone or card number.
-        password: The customer's password.
-    """
-    from carecloud_async.auth.customer import CustomerSession
+    def sso_credentials(self) -> SsoCredentials:
+        """The API user's single sign-on, for `CareCloud(auth=…)`."""
+        from carecloud_async.auth.enterprise import SsoCredentials
 
-    device = device_token(device_id)
-    return CustomerSession(device, login_type=login_type, login_value=login_value, password=password)
+        return SsoCredentials(external_application_id=USER_APPLICATION_ID, sso_token=SSO_TOKEN)
 
+    def device(self, device_id: str | None = None) -> DeviceToken:
+        """A device of the sandbox's application.
 
-def social_session(*, device_id: str | None, network: str, token: str) -> SocialNetworkSession:
-    """A customer on a device of its own, known from a social network.
+        Args:
+            device_id: As the application calls it; `None` makes a random one.
+        """
+        from carecloud_async.auth.device import Device, DeviceSetup, DeviceToken
 
-    Args:
-        device_id: As the application calls it; `None` makes a random one.
-        network: Id of the social network.
-        token: The customer's token there.
-    """
-    from carecloud_async.auth.customer import SocialNetworkSession
+        return DeviceToken(
+            external_application_id=CUSTOMER_APPLICATION_ID,
+            device=Device(device_id=device_id, device_system="OSX", device_name="Test device", device_type="iPhone"),
+            setup=DeviceSetup(language_id="en", allowed_gps=True, allowed_notifications=False),
+        )
 
-    device = device_token(device_id)
-    return SocialNetworkSession(device, social_network_id=network, social_network_token=token)
+    def customer_session(self, index: int = 0, device_id: str | None = None) -> CustomerSession:
+        """A seeded customer on a device of its own; logs in by e-mail, or by card without an e-mail.
+
+        Args:
+            index: Which one among all that are there, oldest first.
+            device_id: As the application calls the device; `None` makes a random one.
+        """
+        from carecloud_async.auth.customer import CustomerSession
+
+        customer_id = self.customers.id_at(index)
+        account = self.customers.account(customer_id)
+        email = (self.customers.get(customer_id).get("personal_information") or {}).get("email")
+        return CustomerSession(
+            self.device(device_id),
+            login_type="email" if email else "card",
+            login_value=email or account.card or "",
+            password=account.password or "",
+        )
+
+    def social_session(self, index: int = 0, device_id: str | None = None) -> SocialNetworkSession:
+        """The same customer by social network; only if the customer has one, as all seeded ones do.
+
+        Args:
+            index: Which one among all that are there, oldest first.
+            device_id: As the application calls the device; `None` makes a random one.
+        """
+        from carecloud_async.auth.customer import SocialNetworkSession
+
+        social = self.customers.account(self.customers.id_at(index)).social
+        if social is None:
+            raise ValueError("this customer has no social network")
+        network, token = social
+        return SocialNetworkSession(self.device(device_id), social_network_id=network, social_network_token=token)

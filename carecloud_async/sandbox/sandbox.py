@@ -15,12 +15,12 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from carecloud_async.sandbox import client_side
 from carecloud_async.sandbox.api import cards, customer_actions, enterprise, tokens
 from carecloud_async.sandbox.api.customer_filters import CustomerSearch
 from carecloud_async.sandbox.api.customers import CustomerOperations
 from carecloud_async.sandbox.api.routes import Routes
 from carecloud_async.sandbox.api.table_operations import table_operations
+from carecloud_async.sandbox.client_side import ClientIdentities
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.server import serving
 from carecloud_async.sandbox.server.app import SandboxApp
@@ -40,12 +40,8 @@ from carecloud_async.sandbox.state.users import DEFAULT_USERS
 if TYPE_CHECKING:
     import httpx2
 
-    from carecloud_async.auth.customer import CustomerSession, SocialNetworkSession
-    from carecloud_async.auth.device import DeviceToken
-    from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
 
-
-class Sandbox:
+class Sandbox(ClientIdentities):
     """A stand-in CareCloud: in process through `transport()`, or on a socket through `running()`.
 
     ```python
@@ -210,53 +206,6 @@ class Sandbox:
             OSError: The address cannot be had.
         """
         serving.serve_in_foreground(self.app, host=host, port=port, connections=self.connections, on_ready=on_ready)
-
-    # Identities of the client that fit
-
-    def credentials(self) -> EnterpriseCredentials:
-        """The API user's credentials, for `CareCloud(auth=…)`."""
-        return client_side.enterprise_credentials()
-
-    def sso_credentials(self) -> SsoCredentials:
-        """The API user's single sign-on, for `CareCloud(auth=…)`."""
-        return client_side.sso_credentials()
-
-    def device(self, device_id: str | None = None) -> DeviceToken:
-        """A device of the sandbox's application.
-
-        Args:
-            device_id: As the application calls it; `None` makes a random one.
-        """
-        return client_side.device_token(device_id)
-
-    def customer_session(self, index: int = 0, device_id: str | None = None) -> CustomerSession:
-        """A seeded customer on a device of its own; logs in by e-mail, or by card without an e-mail.
-
-        Args:
-            index: Which one among all that are there, oldest first.
-            device_id: As the application calls the device; `None` makes a random one.
-        """
-        customer_id = self.customers.id_at(index)
-        account = self.customers.account(customer_id)
-        email = (self.customers.get(customer_id).get("personal_information") or {}).get("email")
-        return client_side.customer_session(
-            device_id=device_id,
-            login_type="email" if email else "card",
-            login_value=email or account.card or "",
-            password=account.password or "",
-        )
-
-    def social_session(self, index: int = 0, device_id: str | None = None) -> SocialNetworkSession:
-        """The same customer by social network; only if the customer has one, as all seeded ones do.
-
-        Args:
-            index: Which one among all that are there, oldest first.
-            device_id: As the application calls the device; `None` makes a random one.
-        """
-        social = self.customers.account(self.customers.id_at(index)).social
-        if social is None:
-            raise ValueError("this customer has no social network")
-        return client_side.social_session(device_id=device_id, network=social[0], token=social[1])
 
     # Recorded requests
 

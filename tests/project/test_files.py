@@ -5,7 +5,8 @@ import re
 
 from project_files import PACKAGE, ROOT, nodes_of, python_files, text_of, tree_of
 
-LONGEST = 420
+#: Most lines of a file of the package, and of others.
+LONGEST, LONGEST_OTHER = 400, 420
 OURS = python_files("carecloud_async", "tests", "benchmarks")
 
 
@@ -36,7 +37,8 @@ def test_every_test_says_what_it_holds():
 
 def test_no_file_is_long():
     """A file that grows long holds more than one idea."""
-    assert [name(path) for path in OURS if len(text_of(path).splitlines()) > LONGEST] == []
+    most = {path: LONGEST if path.is_relative_to(PACKAGE) else LONGEST_OTHER for path in OURS}
+    assert [name(path) for path in OURS if len(text_of(path).splitlines()) > most[path]] == []
 
 
 def test_every_file_says_what_it_is():

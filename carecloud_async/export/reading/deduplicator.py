@@ -6,7 +6,6 @@ Measured for a million ids: a set of hashes 110 MB; an array of 64-bit hashes 17
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from carecloud_async.export.errors import disk_error, full_disk_error
 from carecloud_async.export.reading.evidence import agreeing_bits
 from carecloud_async.export.reading.pages import Identity, RawPage
 from carecloud_async.fixes import RESTART
-from carecloud_async.runtime.durable_files import create_private, open_private
+from carecloud_async.runtime.durable_files import touch_private
 from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["Deduplicator", "DeduplicatorFactory", "SeenIds"]
@@ -50,7 +49,10 @@ class SeenIds:
         self._path = path
         self._lock = threading.Lock()
         if path is not None:
-            _make_private(path)
+            try:
+                touch_private(path)  # before SQLite would create it for all users
+            except OSError as error:
+                raise disk_error(path, error) from error
         self._db = sqlite3.connect("" if path is None else path, check_same_thread=False, isolation_level=None)
         try:
             with self._using():
@@ -113,15 +115,6 @@ class SeenIds:
                 yield
         except sqlite3.Error as error:
             raise _failure(error, self._path) from error
-
-
-def _make_private(path: Path) -> None:
-    """Create the file for this user only, before SQLite would create it for all; or check the existing one."""
-    try:
-        file = open_private(path) if os.path.lexists(path) else create_private(path)
-    except OSError as error:
-        raise disk_error(path, error) from error
-    file.close()
 
 
 def _failure(error: sqlite3.Error, path: Path | None) -> ExportError:

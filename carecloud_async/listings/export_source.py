@@ -1,0 +1,61 @@
+"""What an export reads of a list: its raw pages, and the scope that a checkpoint is bound to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from carecloud_async import codec
+from carecloud_async.calls.call_request import CallRequest
+from carecloud_async.calls.caller import Answer, Caller
+from carecloud_async.codec.targets import any_raw_page, any_raw_page_slices
+from carecloud_async.export.source import IDENTITY, ExportSource
+from carecloud_async.paging.auto import Auto
+from carecloud_async.paging.fetching import PageFetcher
+
+__all__ = ["export_source"]
+
+
+def export_source(fetcher: PageFetcher[Any], *, count: int | Auto, offset: int) -> ExportSource:
+    """Return the source of a list.
+
+    Args:
+        fetcher: the list, its filters and who calls.
+        count: records of a page.
+        offset: where the list begins.
+    """
+    caller, operation = fetcher.caller, fetcher.operation
+    key = operation.result_key
+    decode, slices = partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)
+
+    async def fetch(caller: Caller, params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
+        request = CallRequest(
+            operation, decode=decode, path_params=fetcher.path_params, params=params, json=fetcher.json, slices=slices
+        )
+        return await caller.execute(request)
+
+    context = caller.context
+    body = {} if fetcher.json is None else {"body": codec.unstructure(fetcher.json, zone=context.project.timezone)}
+    return ExportSource(
+        operation=operation,
+        into=fetcher.into,
+        params=fetcher.params,
+        count=count,
+        offset=offset,
+        scope={
+            "project": (context.project.origin, str(caller.interface)),
+            "list": (operation.method, operation.path, sorted(fetcher.path_params.items())),
+            "filters": sorted((name, value) for name, value in fetcher.params.items() if value is not None),
+            **body,
+            "language": caller.options.language,
+            IDENTITY: None if caller.manager is None else caller.manager.provider.identity_key,
+        },
+        fetch=partial(fetch, caller),
+        fetch_fail_fast=partial(fetch, caller.fail_fast),
+        project=context.project,
+        clock=context.clock,
+        most_requests=context.http.max_connections,
+        rate=lambda: context.rate_limiter.rate,
+        computing=context.computing,
+    )
