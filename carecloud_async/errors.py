@@ -70,6 +70,9 @@ __all__ = [
 #: How many invalid parameters the text of an error names; all that are kept are in `.invalid_params`.
 MAX_SHOWN_PARAMS = 20
 
+#: The beginning and the end of the paths of customers' logins.
+_CUSTOMER_LOGIN = ("/tokens/{token_id}/actions/", "login")
+
 
 def _rebuild(cls: type[CareCloudError], args: tuple[Any, ...], state: dict[str, Any]) -> CareCloudError:
     error = cls.__new__(cls, *args)
@@ -246,7 +249,8 @@ class ApiError(CareCloudError):
         path: the path template of the operation.
         type, exception, title: the API's own words, where given.
         detail: the API's prose; may hold personal data and is therefore in neither `str` nor `repr`.
-        invalid_params: what the API complained of, without the values.
+        invalid_params: the parameters that the API refused, each with its name and reason; never a value.
+        reasons: the same as `invalid_params`.
         retry_after: seconds the server asked to wait, or `None`.
         request_id: the server's id of the request, where it sends one.
     """
@@ -295,9 +299,9 @@ class ApiError(CareCloudError):
         return f"<{type(self).__name__}: {self}>"
 
     @property
-    def reasons(self) -> tuple[str, ...]:
-        """The reason codes in the order the server gave them."""
-        return tuple(param.reason for param in self.invalid_params)
+    def reasons(self) -> tuple[InvalidParam, ...]:
+        """The parameters that the API refused and why, in its order: `.name` and `.reason` of each."""
+        return self.invalid_params
 
     def has_reason(self, reason: str, *, name: str | None = None) -> bool:
         """Return whether the server gave this reason code, for the parameter `name` if one is given."""
@@ -315,11 +319,25 @@ class AuthenticationError(ApiError):
 
     fix: Fix | None = fixes.CREDENTIALS
 
+    @property
+    def login_refused(self) -> bool:
+        """Whether a customer's login was refused: a wrong e-mail, password or token of a social network.
+
+        `False` if the application's own credentials were refused (its id, its API user): the customer cannot help.
+        """
+        start, end = _CUSTOMER_LOGIN
+        return self.path.startswith(start) and self.path.endswith(end)
+
 
 class SessionExpiredError(AuthenticationError):
     """The customer's session is over and cannot be renewed: ask the customer to log in again."""
 
     fix: Fix | None = None
+
+    @property
+    def login_refused(self) -> bool:
+        """`False`: a session ended, whether or not another login was tried."""
+        return False
 
 
 class PermissionDeniedError(ApiError):

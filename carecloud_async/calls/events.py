@@ -307,17 +307,18 @@ def _level(error: str | None) -> int:
     return logging.INFO if error is None or is_cancellation(error) else logging.WARNING
 
 
-def log_call(record: CallRecord, *, local: bool) -> None:
+def log_call(record: CallRecord, *, sent: bool) -> None:
     """Log a record on `carecloud_async`: at INFO, or at WARNING with an error.
 
     Args:
         record: the record.
-        local: whether the call failed by a mistake of the caller, before anything was sent.
+        sent: whether the last attempt was sent; `False` if its login failed or the server was not reached.
     """
     page = "" if record.count is None else f" (offset {record.offset or 0}, count {record.count})"
     outcome: object = f"{record.status} (cached)" if record.cached else record.status
     if record.error is not None:
-        outcome = f"{record.status or ('not sent' if local else 'no answer')} ({record.error})"
+        unanswered = "cancelled" if is_cancellation(record.error) else "no answer" if sent else "not sent"
+        outcome = f"{record.status or unanswered} ({record.error})"
     _log.log(
         _level(record.error),
         "%s %s%s -> %s in %.1f ms, attempts %d, id %s",

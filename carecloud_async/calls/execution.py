@@ -31,7 +31,7 @@ from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.calls.wire import invalid_response, request_id
 from carecloud_async.codec.malformed import BrokenJson
-from carecloud_async.errors import CareCloudError, ConfigurationError, NotFoundError, RequestTimeoutError
+from carecloud_async.errors import CareCloudError, NotFoundError, RequestTimeoutError
 
 T = TypeVar("T")
 
@@ -369,7 +369,7 @@ class CallExecution(Generic[T]):
             return
         record = self._record(name)
         if is_logged(name):
-            log_call(record, local=isinstance(error, ConfigurationError))
+            log_call(record, sent=self._attempt is not None and self._attempt.sent)
         if self._start is not None:
             notify(self._observers, "call_ended", self._start, record)
 

@@ -76,8 +76,9 @@ class ExportReport:
         resumed: whether an earlier run was continued.
         finished_before: whether an earlier run had finished it: nothing was requested, and the file is as it was.
         total: the number of records in the list, as the server said last.
-        next_changed_since: the mark for the next `changed_since`; `None` for lists without `last_change`, and where
-            neither a `Date` header nor a record shows the server's time.
+        next_changed_since: the `changed_since` of the next run. `None` if there is none, and the next run exports the
+            whole list: for lists without `last_change`, and if the server's time is not known, because it sends no
+            `Date` header and no record has a `last_change`.
         nulls: the number of values that the format could not hold and wrote as null, by dotted field name. JSONL holds
             everything, CSV everything but a scalar in the place of an object.
     """

@@ -35,8 +35,6 @@ MEDIA_TYPE = "application/problem+json"
 #: Seconds to wait if CareCloud does not say; the SDK has retried the call by then.
 DEFAULT_RETRY_AFTER = 5
 
-_CUSTOMER_LOGIN = ("/tokens/{token_id}/actions/", "login")
-
 
 @frozen(kw_only=True)
 class Problem:
@@ -129,7 +127,7 @@ def _kind(error: CareCloudError) -> Problem:
         case SessionExpiredError():
             return SESSION_EXPIRED
         case AuthenticationError():
-            return LOGIN_REFUSED if _of_a_customer(error) else FAILED
+            return LOGIN_REFUSED if error.login_refused else FAILED
         case RateLimitError():
             return BUSY
         case ServerError(status=503):
@@ -143,12 +141,6 @@ def _kind(error: CareCloudError) -> Problem:
         case ConfigurationError() | WrongEventLoopError() | ExportError():
             return BROKEN
     return FAILED
-
-
-def _of_a_customer(error: AuthenticationError) -> bool:
-    """Return whether the refused credentials are a customer's own; any others are the application's."""
-    start, end = _CUSTOMER_LOGIN
-    return error.path.startswith(start) and error.path.endswith(end)
 
 
 def _retry_after(error: CareCloudError) -> int:

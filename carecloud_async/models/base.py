@@ -56,16 +56,19 @@ class Model:
 
     A missing scalar is `None`, a missing object an empty one, a missing list `()`. The id of a record is a `str`: if
     the server leaves it out, the record still arrives, with `""` for its id and one warning in the log. The repr shows
-    ids only. A model is usable as a FastAPI response type or in any pydantic type.
+    ids only; of a record without ids it shows the names of the fields that have a value. A model is usable as a
+    FastAPI response type or in any pydantic type.
     """
 
     __slots__ = ()
     __tolerant_ids__: ClassVar[bool] = True
 
     def __repr__(self) -> str:
-        shown, secret = _visible(type(self))
+        shown, secret, others = _visible(type(self))
         words = [f"{name}={getattr(self, name)!r}" for name in shown if _is_set(getattr(self, name))]
         words += [f"{name}='***'" for name in secret if _is_set(getattr(self, name))]
+        if not words:
+            words = [f"{name}=…" for name in others if _has_value(getattr(self, name))]
         return f"{type(self).__name__}({', '.join(words)})"
 
     @classmethod
@@ -109,7 +112,7 @@ def source_of(record: Model) -> bytes | None:
 class Input(Model):
     """Base of the input classes: no read-only fields; what is not named is `UNSET` and is not sent.
 
-    `None` sends null, `""` an empty string. The repr shows ids only.
+    `None` sends null, `""` an empty string. The repr shows ids, or else the names of the fields that have a value.
     """
 
     __slots__ = ()
@@ -134,9 +137,18 @@ def _is_set(value: Any) -> bool:
     return value is not None and value is not UNSET
 
 
+def _has_value(value: Any) -> bool:
+    """Return whether a value is more than the default of a read model: `None`, `()` or an object without values."""
+    if isinstance(value, Model):
+        own: Any = attrs.fields(type(value))  # type: ignore[arg-type]  # (every model is an attrs class)
+        return any(_has_value(getattr(value, field.name)) for field in own)
+    return _is_set(value) and value != ()
+
+
 @typed_cache
-def _visible(cls: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    own = attrs.fields(cls)
-    secret = tuple(field.name for field in own if field.metadata.get("secret"))
-    ids = (field.name for field in own if field.name.endswith("_id"))
-    return tuple(name for name in ids if name not in _HIDDEN and name not in secret), secret
+def _visible(cls: Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the fields that the repr shows with their value, masked, and without."""
+    names = [field.name for field in attrs.fields(cls)]
+    secret = tuple(field.name for field in attrs.fields(cls) if field.metadata.get("secret"))
+    shown = tuple(name for name in names if name.endswith("_id") and name not in _HIDDEN and name not in secret)
+    return shown, secret, tuple(name for name in names if name not in shown and name not in secret)

@@ -136,7 +136,7 @@ def _is_about_credentials(error: ApiError) -> bool:
     # The client's own login can be refused on the way, too; its path is another one.
     if error.status not in _WRONG or "/actions/verify-" not in error.path or error.type == _NO_SUCH_INTERFACE:
         return False
-    return not (isinstance(error, BadRequestError) and _MALFORMED.intersection(error.reasons))
+    return not (isinstance(error, BadRequestError) and any(map(error.has_reason, _MALFORMED)))
 
 
 async def send_password_setup(client: CareCloud, *, communication_channel_id: str, recipient: str) -> None:

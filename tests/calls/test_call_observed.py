@@ -243,6 +243,41 @@ async def test_a_mistake_on_this_side_is_not_told_as_no_answer(caplog):
     assert not any("no answer" in line for line in told)
 
 
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ({"pattern": "GET /customers", "cut": True}, "no answer (ConnectionFailedError)"),
+        ({"pattern": "GET /customers", "status": 503}, "503 (ServerError)"),
+        ({"pattern": "POST /users/actions/login", "status": 403}, "not sent (AuthenticationError)"),
+        ({"pattern": "POST /users/actions/login", "cut": True}, "not sent (ConnectionFailedError)"),
+    ],
+)
+async def test_the_log_says_no_answer_only_where_there_was_none(caplog, sandbox, fault, outcome):
+    """A call that was sent and not answered is "no answer" in the log; one whose login failed is "not sent"."""
+    sandbox.faults.add(**fault, times=None)
+    async with connect(sandbox, retry=RetryPolicy(attempts=1)) as client:
+        with pytest.raises(CareCloudError):
+            await client.customers.list().total()
+    last = [record.getMessage() for record in caplog.records if record.name == "carecloud_async"][-1]
+    assert f"GET /customers (offset 0, count 1) -> {outcome} in" in last
+
+
+async def test_a_cancelled_call_is_logged_as_cancelled(caplog, sandbox):
+    """The line of a cancelled call says so, and not that no answer came."""
+    caplog.set_level(logging.INFO, "carecloud_async")
+    async with connect(sandbox) as client, anyio.create_task_group() as group:
+        await client.ping()
+
+        async def cancel(_):
+            group.cancel_scope.cancel()
+            await anyio.sleep_forever()
+
+        sandbox.on_request = cancel
+        await client.ping()
+    lines = [record.getMessage() for record in caplog.records if record.name == "carecloud_async"]
+    assert "-> cancelled (Cancel" in lines[-1]
+
+
 def test_a_library_writes_nothing_where_logging_is_not_set_up():
     """The logger has a NullHandler: without handlers of its own, an application sees nothing of ours on stderr."""
     handlers = logging.getLogger("carecloud_async").handlers

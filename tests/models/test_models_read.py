@@ -79,6 +79,18 @@ def test_nested_objects_are_shared():
     assert Customer(customer_id="").personal_information.agreement == Agreement()
 
 
+def test_the_repr_of_a_record_without_ids_names_its_fields():
+    """A record without ids shows which fields have a value, and never a value."""
+    person = PersonalInformation(first_name="p3rs0nal", last_name="")
+    assert repr(person) == "PersonalInformation(first_name=…, last_name=…)"
+    assert repr(PersonalInformation()) == "PersonalInformation()"
+    assert repr(CustomerInput(personal_information=PersonalInformationInput(language_id="cs"))) == (
+        "CustomerInput(personal_information=…)"
+    )
+    assert repr(UserLogin()) == "UserLogin()"
+    assert repr(UserLogin(user=User(user_id="u"))) == "UserLogin(user=…)"
+
+
 def test_reprs_show_ids_only():
     """No personal data, no token and no foreign id is in a repr."""
     assert repr(CUSTOMER) == "Customer(customer_id='8ea6')"

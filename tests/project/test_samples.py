@@ -29,7 +29,9 @@ COMMANDS = [
 ]
 #: What the samples of a page print, among other things.
 PRINTED = {"paging.md": ["50 100 1000"]} | {
-    path.name: outputs(path) for path in PAGES if path.name in ("README.md", "index.md", "quickstart.md")
+    path.name: outputs(path)
+    for path in PAGES
+    if path.name in ("README.md", "calls.md", "index.md", "login.md", "quickstart.md", "workflows.md")
 }
 
 

@@ -157,7 +157,7 @@ async def log_in(
     try:
         login = await carecloud.acting_as(identity).login()
     except AuthenticationError as error:
-        if problem_of(error).code != "login_refused":
+        if not error.login_refused:
             raise  # the portal's own credentials, not the customer's
         tries.refused(keys)
         return page(request, "login", status=401, error="The e-mail or the password is wrong.", email=email)
