@@ -20,8 +20,9 @@ filter, language and identity; others are refused.
 **What an update is.** The record differs as JSON, whatever the order of its fields and the whitespace. `keep="records"`
 keeps the records as well, compressed, and `Change.fields` then names the fields that differ.
 
-**What it costs.** A calm run is one export without a file. `compare_every=timedelta(days=7)` reads only what changed by
-`last_change` in between, and finds deletions once a week.
+**What it costs.** A calm run is one export without a file: where pages are ranges of ids, the digests of a page's range
+are read at once, and a record whose text is among them is unchanged. `compare_every=timedelta(days=7)` reads only what
+changed by `last_change` in between, and finds deletions once a week.
 """
 
 from carecloud_async.changes.values import Change, ChangesReport

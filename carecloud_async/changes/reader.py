@@ -241,7 +241,7 @@ def _taking(source: ExportSource, comparison: Comparison) -> Callable[[list[byte
 
     def take(lines: list[bytes], state: Checkpoint) -> None:
         if lines:
-            comparison.take(lines, identify[state.by_text](lines))
+            comparison.take(lines, identify[state.by_text])
 
     return take
 

@@ -244,6 +244,37 @@ async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state,
     assert len(found) == 300
 
 
+async def test_a_calm_run_reads_the_state_by_ranges_and_writes_no_record(sandbox, state, monkeypatch):
+    """A record whose text is known is unchanged without being looked up by its id, or written."""
+    async with connect(sandbox) as client:
+        listing = client.customers.list(count=100)
+        await take(listing, state)
+        monkeypatch.setattr(StateFile, "find", None)
+        monkeypatch.setattr(StateFile, "put", None)
+        found, report = await take(listing, state)
+    assert (found, report.unchanged) == ([], 300)
+
+
+async def test_numbers_of_deleted_records_do_not_add_up(sandbox, state, monkeypatch):
+    """A state that is used for years takes memory for the records there are, not for those there were."""
+    monkeypatch.setattr("carecloud_async.changes.comparison._SPARE_NUMBERS", 20)
+    numbers = []
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        for _ in range(8):
+            found, report = await take(listing, state)
+            assert (len(found), report.unchanged) == ((300, 0) if not numbers else (200, 200))
+            with closing(sqlite3.connect(state)) as database:
+                numbers.append(
+                    database.execute("SELECT max(number) + 1, count(DISTINCT number) FROM records").fetchone()
+                )
+            for one in sandbox.customers.ids()[:100]:
+                sandbox.customers.delete(one)
+                sandbox.customers.insert()
+    assert all(count == 300 for _, count in numbers)
+    assert max(last for last, _ in numbers) <= 2 * 300 + 20 + 100
+
+
 @pytest.mark.parametrize(
     "options", [{"keep": "all"}, {"compare_every": timedelta(0)}, {"compare_every": 7}, {"concurrency": 0}]
 )
