@@ -2,10 +2,12 @@
 
 import json
 import random
+from contextlib import suppress
 
 import anyio
 import pytest
 from list_machine import ListMachine
+from thorough import examples
 
 from carecloud_async.export.reading.boundary import NotInOrderError
 from carecloud_async.export.reading.ranges import IdRange, RangeScan, find_ranges
@@ -60,8 +62,42 @@ async def test_ranges_of_a_calm_list_are_the_list(size):
     """However short the list: every record is in one range, and bounds belong to the range that ends with them."""
     machine = ListMachine(records=[(f"{index:03}", index) for index in range(size)])
     ranges = await find_ranges(machine.source(count=10), partitions=4)
-    found, _ = await read_all(machine, ranges, count=10)
+    found, exact = await read_all(machine, ranges, count=10)
     assert sorted(found) == machine.records
+    assert exact
+
+
+async def test_ranges_of_short_pages_are_read_until_they_show_an_order():
+    """Pages of three records show little: a range of a calm list is read again, and then exact."""
+    machine = ListMachine(records=[(f"{index:03}", index) for index in range(12)])
+    ranges = await find_ranges(machine.source(count=3), partitions=2)
+    asked = machine.requests
+    found, exact = await read_all(machine, ranges, count=3)
+    assert (sorted(found), exact) == (machine.records, True)
+    assert machine.requests > asked + 12
+
+
+async def test_a_range_that_is_sorted_by_chance_is_not_exact():
+    """A server that deals the records of each page out by chance: no range vouches for what it does not have."""
+    split = 0
+    for seed in range(examples(600)):
+        machine = ListMachine(
+            records=[(f"{index:03}", index) for index in range(4)], order=("dealt",), dice=random.Random(seed)
+        )
+        ranges = await find_ranges(machine.source(count=2), partitions=2)
+        split += len(ranges) > 1
+        for one in ranges if len(ranges) > 1 else ():
+            found = set()
+
+            async def accept(lines, found=found):
+                found.update(record["customer_id"] for record in map(json.loads, lines))
+
+            scan = RangeScan(machine.source(count=2), one, accept=accept)
+            with suppress(NotInOrderError):
+                await scan.read()
+            held = {name for name, _ in machine.records if (one.after or "") < name <= (one.until or "9")}
+            assert not scan.exact or found == held
+    assert split
 
 
 async def test_a_range_costs_little_more_than_its_pages():

@@ -9,8 +9,9 @@ from typing import Any
 from carecloud_async.errors import BadRequestError
 from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory
-from carecloud_async.export.reading.evidence import ENOUGH, sorted_bits
+from carecloud_async.export.reading.evidence import sorted_bits
 from carecloud_async.export.reading.id_order import IdOrder
+from carecloud_async.export.reading.ordered_passes import MAX_PASSES, read_in_order, shows_order
 from carecloud_async.export.reading.page_sweep import Accept, PageSweep
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder, boundary_fields
@@ -18,10 +19,7 @@ from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position, Strategy
 from carecloud_async.paging.page_plan import PagePlan
 
-__all__ = ["MAX_SWEEPS", "FullScan", "id_sort"]
-
-#: The largest number of passes over a list without an order.
-MAX_SWEEPS = 10
+__all__ = ["FullScan", "id_sort"]
 
 #: This many pairs of neighbours seen before are enough to show whether the order is stable.
 _PLENTY = 200
@@ -105,7 +103,7 @@ class FullScan:
                 accept = self._accept_new(deduplicator, boundary, strategy=strategy)
                 sweep = self._sweep(params, boundary, accept, position=Position())
                 await sweep.run()
-                shown = _shows_order(sweep, boundary.evidence)
+                shown = sweep.is_one_page or shows_order(boundary.evidence)
                 exact = sweep.exact and shown and not sweep.falls_short(deduplicator.known)
                 self._recorder.note(sweep, exact=exact)
         if not exact:
@@ -153,18 +151,12 @@ class FullScan:
                 **boundary_fields(boundary),
             )
 
-        position, passes, place_bits = self._start_position(), 1, 0.0
-        while True:
-            sweep = self._sweep(params, boundary, accept, position=position)
-            await sweep.run()
-            place_bits = 0.0 if sweep.list_changed else place_bits + sweep.place_bits
-            shown = _shows_order(sweep, boundary.evidence + place_bits)
-            if shown or not sweep.exact or passes == MAX_SWEEPS:
-                break
-            # A few short pages may be sorted by chance. Such a list is read again before it is reported as exact.
-            position, passes = Position(), passes + 1
-        exact = sweep.exact and shown and not sweep.falls_short(self._recorder.counts.records)
-        self._recorder.note(sweep, exact=exact, passes=passes)
+        def make_sweep(number: int) -> PageSweep:
+            return self._sweep(params, boundary, accept, position=self._start_position() if number == 1 else Position())
+
+        found = await read_in_order(make_sweep, boundary)
+        exact = found.exact and not found.sweep.falls_short(self._recorder.counts.records)
+        self._recorder.note(found.sweep, exact=exact, passes=found.passes)
 
     async def _read_unordered(self, params: Mapping[str, Any], *, resumed: bool) -> None:
         try:
@@ -180,7 +172,7 @@ class FullScan:
         start = self._recorder.start
         first = start.counts.passes if resumed else 1
         place_bits = 0.0
-        for number in range(first, max(first, MAX_SWEEPS) + 1):
+        for number in range(first, max(first, MAX_PASSES) + 1):
             continued = resumed and number == first and bool(start.recent_ids)
             boundary = Boundary(recent=start.recent_ids if continued else (), forgetful=continued)
             before = deduplicator.known
@@ -193,7 +185,7 @@ class FullScan:
             await sweep.run()
             fresh, again = deduplicator.known - before, number > 1
             place_bits = 0.0 if sweep.list_changed else place_bits + sweep.place_bits
-            shown = _shows_order(sweep, place_bits + deduplicator.order_bits)
+            shown = sweep.is_one_page or shows_order(place_bits + deduplicator.order_bits)
             exact = shown and _is_exact(sweep, boundary, deduplicator, fresh=fresh, again=again)
             self._recorder.note(sweep, exact=exact, passes=number)
             if _is_done(sweep, deduplicator, fresh=fresh, again=again) and (shown or deduplicator.compared > _PLENTY):
@@ -217,11 +209,6 @@ class FullScan:
             )
 
         return accept
-
-
-def _shows_order(sweep: PageSweep, bits: float) -> bool:
-    """Return whether the order of the records is shown to be stable, or does not matter."""
-    return sweep.is_one_page or bits >= ENOUGH
 
 
 def _is_done(sweep: PageSweep, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:

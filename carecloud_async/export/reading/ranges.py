@@ -9,8 +9,8 @@ the ids found there are the bounds. Between them lie about equally many records.
 mean the same however the list changes afterwards, and a task that is repeated reads the same range.
 
 **What holds.** The ranges are disjoint and cover every id, so each record that is in the list all the time is in
-exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list.
-`RangeScan.exact` says whether this is certain.
+exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list, in the same passes
+(`ordered_passes`) and with the same evidence of a stable order. `RangeScan.exact` says whether this is certain.
 
 **When ids are not ordered.** If the server does not sort by id, or the orders that fit the ids found disagree, there
 is one range that holds everything: `IdRange()`. It is read by an export's full scan, not by a `RangeScan`.
@@ -25,8 +25,10 @@ from typing import Any
 from attrs import frozen
 
 from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
+from carecloud_async.export.reading.evidence import ENOUGH, sorted_bits
 from carecloud_async.export.reading.full_scan import id_sort
 from carecloud_async.export.reading.id_order import IdOrder
+from carecloud_async.export.reading.ordered_passes import read_in_order
 from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async.export.reading.probe import Probe
@@ -151,30 +153,35 @@ class RangeScan:
         if params is None:
             raise NotInOrderError
         boundary, position = await self._find_start(params)
-        sweep = PageSweep(
-            self._fetcher,
-            params=params,
-            boundary=boundary,
-            accept=self._accept,
-            plan=self._plan,
-            position=position,
-            is_last=self._reaches_end,
-        )
-        await sweep.run()
-        self.list_changed, self.exact = sweep.list_changed, sweep.exact
+
+        def make_sweep(_: int) -> PageSweep:
+            return PageSweep(
+                self._fetcher,
+                params=params,
+                boundary=boundary,
+                accept=self._accept,
+                plan=self._plan,
+                position=position,
+                is_last=self._reaches_end,
+            )
+
+        found = await read_in_order(make_sweep, boundary, is_one_page=_is_whole_list)
+        self.list_changed, self.exact = found.list_changed, found.exact
 
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
         """Find a page that begins at or before the lower bound; its records up to the bound count as known."""
         after, order, count = self._range.after, self._order, max(self._source.fixed_count, 2)
-        probe, before = Probe(max(self._range.offset - 1, 0)), -1
+        probe, before, evidence = Probe(max(self._range.offset - 1, 0)), -1, 0.0
         for _ in range(_TRIES if after is not None else 0):
             page = await self._fetcher.fetch(probe.at, count, params)
             if page.ids and not order.check(page.ids):
                 raise NotInOrderError(ambiguous=page.is_ambiguous)
+            # The order of a list that one page holds does not matter.
+            evidence += ENOUGH if page.offset == 0 and page.end == page.total else sorted_bits(len(page.ids))
             known = [one for one in page.ids if not self._is_beyond(one, after)]
             if known and (len(known) < len(page.ids) or page.end == page.total):
                 index = len(known) - 1
-                boundary = Boundary(order, recent=known, last=known[-1], forgetful=True)
+                boundary = Boundary(order, recent=known, last=known[-1], forgetful=True, evidence=evidence)
                 # Without nulls, a record's place in the page is its place in the list.
                 exact = page.received == len(page.ids)
                 return boundary, Position(end=page.offset + (index if exact else 0), total=page.total)
@@ -185,7 +192,7 @@ class RangeScan:
                 break
             else:
                 probe.step_back(count)
-        return Boundary(order), Position()
+        return Boundary(order, evidence=evidence), Position()
 
     def _is_beyond(self, one: Identity, bound: Identity | None) -> bool:
         if bound is None or one == bound:
@@ -210,3 +217,8 @@ class RangeScan:
         self.records += len(lines)
         if lines:
             await self._take(lines)
+
+
+def _is_whole_list(sweep: PageSweep) -> bool:
+    position = sweep.position
+    return sweep.is_one_page and position.total is not None and position.end + 1 >= position.total
