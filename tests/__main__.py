@@ -1,19 +1,24 @@
 """Everything that must hold, in one command: `python -m tests`.
 
 `python -m tests --thorough` runs the tests alone, with many more examples and interleavings, on both event loops and
-with each HTTP library. With other arguments it runs those tests alone: `python -m tests tests/cli -k export`. It needs
-nothing but the standard library to start; the tools come with the extra `test`.
+with each HTTP library. `python -m tests --coverage` runs the tests under coverage, which takes twice as long, and fails
+below the floor. With other arguments it runs those tests alone: `python -m tests tests/cli -k export`. It needs nothing
+but the standard library to start; the tools come with the extra `test`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +68,10 @@ _COVERED = [PYTHON, "-m", "coverage", "run", "-m", "pytest"]
 #: Three workers on two cores, as tests of processes wait; by folders, as the files of few tests are the slow ones.
 _WORKERS = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
-STEPS = [
+#: A step that takes longer hangs. Tests end their own: pytest gives up a test after `faulthandler_timeout`.
+_LONGEST = 45 * 60
+
+_CHECKS = [
     Step("lint", [PYTHON, "-m", "ruff", "check", "."]),
     Step("format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
     Step("mypy", [PYTHON, "-m", "mypy"]),
@@ -73,44 +81,108 @@ STEPS = [
         [PYTHON, "-m", "pyright", "--verifytypes", "carecloud_async", "--ignoreexternal"],
         _no_public_types,
     ),
-    Step("tests", [*_COVERED, *_WORKERS, "--ignore", "tests/spark"]),
-    Step("spark", [*_PYTEST, "tests/spark"], _no_spark),  # alone: a Java machine beside the tests
-    Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
-    Step("coverage", [PYTHON, "-m", "coverage", "report", "--skip-covered", "--show-missing"]),
+]
+_NOT_SPARK = [*_WORKERS, "--ignore", "tests/spark"]  # a Java machine is not started beside the other tests
+
+#: Stages, one after another; the lanes of a stage run beside each other, the steps of a lane one after another.
+Stages = list[list[list[Step]]]
+
+QUICK: Stages = [
+    [_CHECKS, [Step("spark", [*_PYTEST, "tests/spark"], _no_spark)]],
+    [[Step("tests", [*_PYTEST, *_NOT_SPARK])]],
+]
+THOROUGH: Stages = [
+    [[Step("spark", [*_PYTEST, "--thorough", "tests/spark"], _no_spark)]],
+    [[Step("tests", [*_PYTEST, "--thorough", *_NOT_SPARK])]],
+]
+COVERAGE: Stages = [
+    [
+        [
+            Step("tests", [*_COVERED, *_NOT_SPARK]),
+            Step("coverage data", [PYTHON, "-m", "coverage", "combine", "--quiet"]),
+            Step("coverage", [PYTHON, "-m", "coverage", "report", "--skip-covered", "--show-missing"]),
+        ]
+    ],
 ]
 
-THOROUGH = [
-    Step("tests", [*_PYTEST, "--thorough", *_WORKERS, "--ignore", "tests/spark"]),
-    Step("spark", [*_PYTEST, "--thorough", "tests/spark"], _no_spark),
-]
+
+class Outcome(NamedTuple):
+    """How a step ended."""
+
+    name: str
+    text: str
+    seconds: float
 
 
-def run(steps: list[Step]) -> Iterator[tuple[str, str, float]]:
-    """Run one step after another, whatever becomes of it; yield name, outcome and seconds of each."""
-    for step in steps:
-        reason = step.missing()
-        if reason is not None:
-            outcome = "FAILED" if os.environ.get("CARECLOUD_REQUIRE_SERVERS") else "skipped"
-            yield step.name, f"{outcome}: {reason}", 0.0
-            continue
-        sys.stdout.write(f"\n== {step.name}\n")
+def execute(command: list[str], output: int | None) -> str:
+    """Run one command with all that it starts; return how it ended."""
+    # A process group of its own: what a step leaves running would keep the pipe open that CI reads.
+    own_group = {} if os.name == "nt" else {"process_group": 0}
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PATH": _PATH},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        **own_group,
+    )
+    try:
+        return "FAILED" if process.wait(_LONGEST) else "ok"
+    except subprocess.TimeoutExpired:
+        return f"FAILED: not done after {_LONGEST // 60} minutes"
+    finally:
+        process.kill()
+        if own_group:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def perform(step: Step, *, alone: bool) -> Outcome:
+    """Perform one step; beside others its output is printed in one piece when it ends."""
+    reason = step.missing()
+    if reason is not None:
+        word = "FAILED" if os.environ.get("CARECLOUD_REQUIRE_SERVERS") else "skipped"
+        return Outcome(step.name, f"{word}: {reason}", 0.0)
+    title, began = f"\n== {step.name}\n", time.monotonic()
+    if alone:
+        sys.stdout.write(title)
         sys.stdout.flush()
-        began = time.monotonic()
-        code = subprocess.run(step.command, cwd=ROOT, check=False, env=os.environ | {"PATH": _PATH}).returncode
-        yield step.name, "FAILED" if code else "ok", time.monotonic() - began
+        return Outcome(step.name, execute(step.command, None), time.monotonic() - began)
+    with tempfile.TemporaryFile() as file:
+        text = execute(step.command, file.fileno())
+        file.seek(0)
+        sys.stdout.write(title + file.read().decode(errors="replace"))
+        sys.stdout.flush()
+    return Outcome(step.name, text, time.monotonic() - began)
+
+
+def run(stages: Stages) -> list[Outcome]:
+    """Run all steps, whatever becomes of them."""
+    outcomes = []
+    for lanes in stages:
+
+        def run_lane(lane: list[Step], *, alone: bool = len(lanes) == 1) -> list[Outcome]:
+            return [perform(step, alone=alone) for step in lane]
+
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            outcomes += [outcome for lane in pool.map(run_lane, lanes) for outcome in lane]
+    return outcomes
 
 
 def main(arguments: list[str]) -> int:
-    """Run all steps, all tests thoroughly, or some tests; return 0 if all is well."""
-    if arguments not in ([], ["--thorough"]):
+    """Run all steps, all tests thoroughly or under coverage, or some tests; return 0 if all is well."""
+    modes = {(): QUICK, ("--thorough",): THOROUGH, ("--coverage",): COVERAGE}
+    if tuple(arguments) not in modes:
         return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
     for old in ROOT.glob(".coverage*"):
         old.unlink()
-    outcomes = list(run(THOROUGH if arguments else STEPS))
+    outcomes = run(modes[tuple(arguments)])
     sys.stdout.write("\n== summary\n")
     for name, outcome, seconds in outcomes:
         sys.stdout.write(f"{name:14} {outcome} ({seconds:.1f} s)\n")
-    failed = any(outcome.startswith("FAILED") for _, outcome, _ in outcomes)
+    failed = any(outcome.text.startswith("FAILED") for outcome in outcomes)
     sys.stdout.write("something FAILED\n" if failed else "all is well\n")
     return int(failed)
 

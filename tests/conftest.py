@@ -44,6 +44,25 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=left_out)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Start no test again that ended its worker, as one that hangs does."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OnceScheduling(LoadFileScheduling):
+        def remove_node(self, node):
+            files = self.assigned_work[node].values()
+            running = next(((file, name) for file in files for name, done in file.items() if not done), None)
+            if running is None:
+                return super().remove_node(node)
+            file, name = running
+            file[name] = True
+            super().remove_node(node)
+            return name
+
+    return OnceScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.fixture(params=["asyncio", pytest.param("trio", marks=pytest.mark.thorough)])
 def anyio_backend(request):
     """Run a test on asyncio, and with --thorough on trio too."""

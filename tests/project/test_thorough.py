@@ -1,4 +1,4 @@
-"""What the quick suite leaves out, and `--thorough` runs."""
+"""What the quick suite leaves out and `--thorough` runs; a test that hangs."""
 
 import subprocess
 import sys
@@ -40,7 +40,35 @@ def test_what_is_marked_thorough_waits_for_the_option(tmp_path, options, passed,
         (tmp_path / name).write_bytes((ROOT / "tests" / name).read_bytes())
     (tmp_path / "test_some.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", *options, tmp_path]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert f"{passed} passed" in done.stdout, done.stdout
     assert f"examples {drawn[0]} {drawn[1]}" in done.stdout
     assert ("2 deselected" in done.stdout) is (not options)
+
+
+HANGS = """
+import threading
+
+def test_before():
+    pass
+
+def test_hangs():
+    threading.Event().wait()
+
+def test_after():
+    pass
+"""
+
+
+@pytest.mark.thorough
+def test_a_test_that_hangs_is_one_failure(tmp_path):
+    """A test that hangs ends as a failure with its name, is started once, and the tests of its file go on."""
+    (tmp_path / "conftest.py").write_bytes((ROOT / "tests" / "conftest.py").read_bytes())
+    (tmp_path / "test_some.py").write_text(HANGS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfaulthandler_timeout = 2\nfaulthandler_exit_on_timeout = true\n")
+    options = ["-n", "1", "--dist", "loadfile", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, tmp_path]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert "1 failed, 2 passed" in done.stdout, done.stdout
+    assert "crashed while running 'test_some.py::test_hangs'" in done.stdout
+    assert "in test_hangs" in done.stderr
