@@ -9,6 +9,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from carecloud_async import AuthProvider, CareCloud, Token
 from carecloud_async.listings.listing import Listing
@@ -164,7 +165,7 @@ def test_examples_are_read(described, operation_id):
 
 
 @pytest.mark.parametrize("operation_id", GETS)
-@settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_answers_are_read(described, operation_id, data):
     """Whatever fits the schema of an answer is read, and no record of a list is lost."""

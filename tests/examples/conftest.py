@@ -17,8 +17,9 @@ def sandbox_url(sandbox):
         yield url
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def portal(sandbox_url):
+    """One portal: each test comes with cookies of its own, as a browser does."""
     with portal_of_its_own(sandbox_url) as url:
         yield url
 

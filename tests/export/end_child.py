@@ -4,6 +4,8 @@ Prints a line of JSON for each: the number of the step, what stood there after t
 """
 
 import asyncio
+import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -66,9 +68,25 @@ def in_a_process(work):
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+def import_what_an_export_imports(folder, target):
+    """Import it here, before the forks: each would import it for itself, which is most of what a fork does."""
+    folder.mkdir()
+    names = folder / "names"
+
+    def look():
+        asyncio.run(export(target, resume=True, overwrite=True))
+        names.write_text("\n".join(sys.modules), encoding="utf-8")
+
+    assert in_a_process(look) == 0
+    for one in names.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ImportError):  # modules that libraries make up
+            importlib.import_module(one)
+
+
 def main(folder, name, protocol, resume, overwrite):
-    format_of(name)  # imports what the format needs, before the forks
+    format_of(name)
     target = f"{protocol}{folder / name}"
+    import_what_an_export_imports(folder, target)
     for step in range(1000):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
