@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
+from attrs import field, frozen
 
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.pool import run_all
-from carecloud_async.errors import ApiError
+from carecloud_async.errors import ApiError, BadRequestError
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
-__all__ = ["Finder", "key_text"]
+__all__ = ["Finder", "FoundByKey", "key_text"]
 
 #: Bytes of a URL's values: servers take lines of 8 kB by default, and the path and other parameters are in it too.
 URL_BYTES: Final = 7000
@@ -28,6 +29,27 @@ PAGE: Final = 1000
 FEW_LOOKUPS: Final = 3
 
 _SEPARATOR: Final = "\x1f"
+
+
+@frozen(kw_only=True)
+class FoundByKey:
+    """What look-ups brought, by keys as they are compared.
+
+    Attributes:
+        records: the records; keys without one are left out.
+        refusals: why the server refuses to look a key up.
+    """
+
+    records: Mapping[str, Sequence[bytes]] = field(factory=dict)
+    refusals: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    def of(self, key: str | None) -> Sequence[bytes]:
+        """Return the records of a key."""
+        return () if key is None else self.records.get(key, ())
+
+    def refusal(self, key: str | None) -> tuple[str, ...]:
+        """Return why a key cannot be looked up; empty if it can."""
+        return () if key is None else self.refusals.get(key, ())
 
 
 def key_text(key: Key, values: Sequence[str]) -> str:
@@ -51,36 +73,50 @@ class Finder:
         self._width = width
         self._on_request = on_request
 
-    async def find(self, keys: Sequence[tuple[str, ...]]) -> dict[str, list[bytes]]:
+    async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
         """Look records up.
 
         Args:
             keys: the values of the keys.
 
-        Returns:
-            the records by their keys, as keys are compared; keys without a record are left out.
+        Raises:
+            CareCloudError: the server is away or refuses the client.
         """
         found: dict[str, list[bytes]] = {}
+        refusals: dict[str, tuple[str, ...]] = {}
 
         async def look(values: Sequence[tuple[str, ...]]) -> None:
-            for one, record in await self._look_up(values):
+            for one, record in await self._look_up(values, refusals):
                 records = found.setdefault(key_text(self._key, one), [])
                 if record not in records:
                     records.append(record)
 
         wanted = {key_text(self._key, values) for values in keys}
         await run_all([partial(look, part) for part in self._parts(keys)], width=self._width)
-        return {key: records for key, records in found.items() if key in wanted}
+        return FoundByKey(records={key: one for key, one in found.items() if key in wanted}, refusals=refusals)
 
-    async def _look_up(self, values: Sequence[tuple[str, ...]]) -> Sequence[tuple[tuple[str, ...], bytes]]:
+    async def _look_up(
+        self, values: Sequence[tuple[str, ...]], refusals: dict[str, tuple[str, ...]]
+    ) -> Sequence[tuple[tuple[str, ...], bytes]]:
         self._on_request(1)
         try:
             return await self._target.find(self._key, values)
+        except BadRequestError as error:
+            # One malformed value is enough for a server to refuse the whole look-up.
+            if len(values) == 1:
+                refusals[key_text(self._key, values[0])] = self._reasons(error)
+                return ()
         except ApiError as error:
             if error.status != 414 or len(values) < 2:
                 raise
         middle = len(values) // 2
-        return [*await self._look_up(values[:middle]), *await self._look_up(values[middle:])]
+        first = await self._look_up(values[:middle], refusals)
+        return [*first, *await self._look_up(values[middle:], refusals)]
+
+    def _reasons(self, error: BadRequestError) -> tuple[str, ...]:
+        column = self._key.paths[-1]
+        reasons = dict.fromkeys(one.reason for one in error.invalid_params)
+        return tuple(f"{column}: {one}" for one in reasons) or (f"{column}: the server refuses to look it up",)
 
     def _parts(self, keys: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
         if not self._key.many:

@@ -19,7 +19,7 @@ from carecloud_async.bulk.decide import Plan, decide
 from carecloud_async.bulk.doubt import intent_of, judge_doubt
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import BulkTarget, Key
-from carecloud_async.bulk.finding import Finder, key_text
+from carecloud_async.bulk.finding import Finder, FoundByKey, key_text
 from carecloud_async.bulk.journal import Intent
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -184,12 +184,12 @@ class BulkWriter:
             return
         async with anyio.create_task_group() as tasks:
             for row in group:
-                records = found.get(row.key, ()) if row.key is not None else ()
-                tasks.start_soon(self._write_row, row, records, looked_at)
+                tasks.start_soon(self._write_row, row, found, looked_at)
 
-    async def _write_row(self, row: _Waiting, records: Sequence[bytes], looked_at: float) -> None:
+    async def _write_row(self, row: _Waiting, found: FoundByKey, looked_at: float) -> None:
         try:
-            result = await self._outcome(row, records, looked_at)
+            reasons = found.refusal(row.key)
+            result = refused(*reasons) if reasons else await self._outcome(row, found.of(row.key), looked_at)
             result = await with_parts(row.checked, result, target=self._target)
         except Exception as error:  # noqa: BLE001  (raised by write())
             self._end(row, error=error)
@@ -215,7 +215,7 @@ class BulkWriter:
                         await self._target.clock.sleep(pause)
                         pause = min(pause * 2, _LONGEST_PAUSE)
                     looked_at = self._target.clock.time()
-                    records = (await self._find([row])).get(row.key, ())
+                    records = (await self._find([row])).of(row.key)
                     continue
             tries += 1
             result = await self._send(row, decided, tries=tries)
@@ -223,7 +223,7 @@ class BulkWriter:
                 return result
             sent = intent_of(decided)
             looked_at = self._target.clock.time()
-            records = (await self._find([row])).get(row.key or "", ())
+            records = (await self._find([row])).of(row.key)
 
     async def _send(self, row: _Waiting, plan: Plan, *, tries: int) -> RowResult | None:
         """Send a row and settle it; `None` if it certainly did not happen and is to be sent again."""
@@ -248,7 +248,7 @@ class BulkWriter:
         pause = _FIRST_PAUSE
         while True:
             now = self._target.clock.time()
-            found = (await self._find([row])).get(row.key, ())
+            found = (await self._find([row])).of(row.key)
             is_settled = now >= lost_at + self._target.settle_seconds
             verdict = judge_doubt(row.checked, intent, found, target=self._target, is_settled=is_settled, tries=tries)
             if verdict.result is not None or verdict.send_again:
@@ -256,9 +256,9 @@ class BulkWriter:
             await self._target.clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _find(self, rows: Sequence[_Waiting]) -> Mapping[str, Sequence[bytes]]:
+    async def _find(self, rows: Sequence[_Waiting]) -> FoundByKey:
         if self._finder is None:
-            return {}
+            return FoundByKey()
         return await self._finder.find([row.checked.key for row in rows if row.checked.key is not None])
 
     async def _db(self, work: Any) -> Any:

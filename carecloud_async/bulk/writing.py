@@ -14,10 +14,10 @@ from carecloud_async.bulk.decide import Plan, decide
 from carecloud_async.bulk.doubt import intent_of, judge_doubt
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
-from carecloud_async.bulk.finding import Finder
+from carecloud_async.bulk.finding import Finder, FoundByKey
 from carecloud_async.bulk.journal import Journal, StoredRow
 from carecloud_async.bulk.options import BulkWriteOptions
-from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import has_parts, with_parts
 from carecloud_async.bulk.pool import run_all
 from carecloud_async.bulk.registry import WriteRegistry
@@ -137,12 +137,12 @@ class RunWriter:
 
     async def _write_chunk(self, rows: Sequence[StoredRow]) -> None:
         looked_at = self._list_read_at
-        found: Mapping[str, Sequence[bytes]]
         if looked_at is None:
             looked_at = self._target.clock.time()
             found = await self._find(rows)
         else:
-            found = {row.key: _from_list(row) for row in rows if row.key is not None and row.intent is None}
+            listed = {row.key: _from_list(row) for row in rows if row.key is not None and row.intent is None}
+            found = FoundByKey(records=listed)
         results, plans = await self._decide(rows, found)
         if self._list_read_at is not None and plans and not self._options.dry_run:
             # The list is older than what tills and other programs wrote since: it tells what needs no write.
@@ -160,17 +160,21 @@ class RunWriter:
             await self._send(plans)
 
     async def _decide(
-        self, rows: Sequence[StoredRow], found: Mapping[str, Sequence[bytes]]
+        self, rows: Sequence[StoredRow], found: FoundByKey
     ) -> tuple[list[tuple[int, RowResult]], list[tuple[StoredRow, Plan]]]:
         results: list[tuple[int, RowResult]] = []
         plans: list[tuple[StoredRow, Plan]] = []
         for number, row in enumerate(rows):
             if number % BATCH == BATCH - 1:
                 await anyio.lowlevel.checkpoint()
-            records = found.get(row.key, ()) if row.key is not None else ()
-            decided = self._of_earlier(row, records) or decide(
-                row.checked, records, target=self._target, key=self._key, options=self._options
-            )
+            decided: RowResult | Plan
+            if reasons := found.refusal(row.key):
+                decided = _without_look_up(row, reasons)
+            else:
+                records = found.of(row.key)
+                decided = self._of_earlier(row, records) or decide(
+                    row.checked, records, target=self._target, key=self._key, options=self._options
+                )
             if isinstance(decided, Plan):
                 plans.append((row, decided))
             else:
@@ -284,11 +288,14 @@ class RunWriter:
             results: list[tuple[int, RowResult]] = []
             again: list[StoredRow] = []
             for row in chunk:
+                if reasons := found.refusal(row.key):
+                    results.append((row.number, _without_look_up(row, reasons)))
+                    continue
                 assert row.intent is not None  # noqa: S101  (doubtful rows have one)
                 verdict = judge_doubt(
                     row.checked,
                     row.intent,
-                    found.get(row.key or "", ()),
+                    found.of(row.key),
                     target=self._target,
                     # A killed run may have sent a row long after it was intended, but not after this run began.
                     is_settled=now >= max(row.intended_at, self._began) + self._target.settle_seconds,
@@ -314,11 +321,9 @@ class RunWriter:
         lost = await self._db(self._journal.keyless_doubts)
         await self._finish([(number, RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,))) for number in lost], ())
 
-    async def _find(self, rows: Sequence[StoredRow]) -> Mapping[str, Sequence[bytes]]:
-        if self._finder is None:
-            return {}
+    async def _find(self, rows: Sequence[StoredRow]) -> FoundByKey:
         keys = [row.checked.key for row in rows if row.checked.key is not None]
-        return await self._finder.find(keys) if keys else {}
+        return FoundByKey() if self._finder is None or not keys else await self._finder.find(keys)
 
     async def _finish(self, results: list[tuple[int, RowResult]], rows: Sequence[StoredRow]) -> None:
         """Note outcomes; those of rows with parts when their parts are written."""
@@ -373,6 +378,11 @@ class RunWriter:
 
 def _from_list(row: StoredRow) -> Sequence[bytes]:
     return () if row.base is None else (row.base,) * max(row.found, 1)
+
+
+def _without_look_up(row: StoredRow, reasons: tuple[str, ...]) -> RowResult:
+    """Return the outcome of a row whose key the server refuses to look up."""
+    return refused(*reasons) if row.intent is None else RowResult(outcome=Outcome.UNKNOWN, reasons=reasons)
 
 
 def _would_be(plan: Plan) -> RowResult:
