@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +20,7 @@ __all__ = ["CheckedRow", "RowChecker"]
 
 #: Bytes of a key in a URL; servers take lines of 8 kB by default.
 _LONGEST_KEY: Final = 4000
+_TO_THE_MINUTE: Final = re.compile(r"[\d. -]+[ T]\d{1,2}:\d{2}")
 
 
 @frozen(kw_only=True)
@@ -33,7 +35,8 @@ class CheckedRow:
             that already holds such a value is left as it is.
         parts: what is written after the record.
         opaque: dotted field → value, of fields that the SDK does not know: the record must hold just that.
-        last_change: the row's `last_change`, if it has one.
+        last_change: the row's `last_change` in the project's zone, if it has one and the run asks for it; without
+            seconds where the row has none, as spreadsheets write times.
         refused: why the row cannot be taken at all.
     """
 
@@ -66,6 +69,7 @@ class RowChecker:
         self._converter = converter
         self._blanks = blanks
         self._clear = options.blank == "clear"
+        self._if_unchanged = options.if_unchanged
         self._defaults = {name: (columns.place(name), value) for name, value in options.defaults.items()}
 
     def check(self, row: SourceRow) -> CheckedRow:
@@ -97,20 +101,31 @@ class RowChecker:
             opaque=found.opaque,
             parts=found.parts,
             last_change=found.last_change,
-            refused=reasons,
+            refused=(*reasons, *found.refused),
         )
 
     def _take(self, values: Mapping[str, Any], prefix: str, found: _Found) -> None:
         for column, value in values.items():
             name = f"{prefix}{column}"
-            if name == "last_change" and isinstance(value, str) and value:
-                found.last_change = value
             if isinstance(value, Mapping) and self._columns.is_object(name):
                 self._take(value, f"{name}.", found)
                 continue
             place = self._columns.place(name)
+            if place.path == "last_change" and self._if_unchanged:
+                self._keep_last_change(value, found)
             if place.role != "ignored":
                 self._set(place, value, found)
+
+    def _keep_last_change(self, value: Any, found: _Found) -> None:
+        if value is None or value == "":
+            return
+        try:
+            moment = self._converter.moment(value, "")
+        except ConversionError as error:
+            found.refused.append(f"last_change: {error}")
+            return
+        has_no_seconds = isinstance(value, str) and _TO_THE_MINUTE.fullmatch(value.strip())
+        found.last_change = moment[: len("YYYY-MM-DD HH:MM")] if has_no_seconds else moment
 
     def _set(self, place: Place, value: Any, found: _Found) -> None:
         if place.role == "opaque":
@@ -153,6 +168,7 @@ class _Found:
         self.parts: dict[str, Any] = {}
         self.given: dict[str, Any] = {}
         self.last_change: str | None = None
+        self.refused: list[str] = []
 
     def put(self, place: Place, value: Any) -> None:
         self.given[place.path] = value

@@ -24,6 +24,7 @@ from carecloud_async.models.read_only import read_only_names
 __all__ = ["ConversionError", "Converter"]
 
 _DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
+_MOMENT: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})
@@ -156,12 +157,9 @@ class Converter:
             raise ConversionError("not a day of the calendar") from None
 
     def moment(self, value: Any, _name: str) -> str:
-        """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`."""
+        """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`; `DD.MM.YYYY HH:MM` is taken too."""
         if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value.strip())
-            except ValueError:
-                raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS") from None
+            value = _read_moment(value.strip())
         if isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day)  # noqa: DTZ001  (the API's times are naive)
         if not isinstance(value, datetime):
@@ -199,6 +197,17 @@ def _kind_of(hint: Any) -> _Kind:
         return _Kind(element=element, model=None if element is not None else core)
     kinds = typing.get_args(core) if typing.get_origin(core) is typing.Union else (core,)
     return _Kind(make=next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None))
+
+
+def _read_moment(text: str) -> datetime:
+    found = _MOMENT.fullmatch(text)
+    try:
+        if found is None:
+            return datetime.fromisoformat(text)
+        day, month, year, hour, minute, second = (int(one or 0) for one in found.groups())
+        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  (the API's times are naive)
+    except ValueError:
+        raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS") from None
 
 
 def _parsed(text: str, what: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
@@ -116,10 +117,11 @@ def _change(
 def _conflict(
     row: CheckedRow, base: Mapping[str, Any], record_id: str | None, changed: tuple[str, ...]
 ) -> RowResult | None:
-    now = base.get("last_change")
     if row.last_change is None:
         return refused("last_change: if_unchanged needs it in the row")
-    if isinstance(now, str) and _stamp(row.last_change) < _stamp(now):
+    now = _moment(base.get("last_change"))
+    # A row without seconds tells no difference within its minute.
+    if now is not None and row.last_change < now[: len(row.last_change)]:
         return RowResult(
             outcome=Outcome.CONFLICT,
             record_id=record_id,
@@ -129,8 +131,12 @@ def _conflict(
     return None
 
 
-def _stamp(text: str) -> str:
-    return text.strip().replace("T", " ")[:19]
+def _moment(value: Any) -> str | None:
+    """Return the server's time in the form that rows have; `None` for none, or a zero date."""
+    try:
+        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S}"
+    except (TypeError, ValueError):
+        return None
 
 
 def _drop_equal(changes: dict[str, Any], base: Mapping[str, Any], path: str) -> bool:

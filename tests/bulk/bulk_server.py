@@ -5,6 +5,7 @@ Unlike the sandbox it takes two customers with one e-mail, and it loses answers,
 
 import json
 from collections import Counter
+from email.utils import format_datetime
 from urllib.parse import parse_qs
 
 import httpx
@@ -66,18 +67,23 @@ class CustomerServer(httpx.AsyncBaseTransport):
         self.requests += 1
         if self.arrived is not None:
             await self.arrived(request)
-        for due, work in [*self._late]:
-            if due <= self._clock.time():
-                self._late.remove((due, work))
-                work()
+        self.work_late()
         path = request.url.path.partition("/v1.0")[2]
         if path == "/users/actions/login":
-            return _answer(200, LOGIN)
+            date = format_datetime(self._clock.now(), usegmt=True)
+            return httpx.Response(200, json={"data": LOGIN}, headers={"Date": date})
         body = json.loads(request.content) if request.content else None
         if request.method == "GET":
             return self._read(path, request.url.query.decode(), len(str(request.url)))
         self.sent.append(request.method)
         return self._write(request, lambda: self._work(request.method, path, body))
+
+    def work_late(self):
+        """Do the late writes that are due."""
+        for due, work in [*self._late]:
+            if due <= self._clock.time():
+                self._late.remove((due, work))
+                work()
 
     def _read(self, path, query, length):
         status = self.reads.pop(0) if self.reads else 200

