@@ -23,6 +23,7 @@ __all__ = [
     "BulkWrites",
     "FoundRecords",
     "Key",
+    "ListSize",
     "Merged",
     "PartResult",
     "Parts",
@@ -83,6 +84,19 @@ class Key:
     def paths(self) -> tuple[str, ...]:
         """The dotted fields that make the key."""
         return self.fields or (self.name,)
+
+
+@frozen(kw_only=True)
+class ListSize:
+    """The size of a list.
+
+    Attributes:
+        records: how many records it holds.
+        page: how many of them the server gives a request.
+    """
+
+    records: int
+    page: int
 
 
 @frozen(kw_only=True)
@@ -167,7 +181,7 @@ class BulkTarget:
         settle_seconds: the time after which a write whose answer was lost has shown itself, or did not happen.
         find: finds records by a key's values; one request.
         sample: returns the first records of the list; one request.
-        total: returns how many records the list holds.
+        measure: returns the size of the list; `None` if the server does not tell.
         read_all: writes the whole list to a JSONL file; returns the number of requests, and whether it is exact.
         create: creates a record, with what stands beside it, and returns its id.
         update: replaces the record of an id by a body.
@@ -189,7 +203,7 @@ class BulkTarget:
     settle_seconds: float
     find: Callable[[Key, Sequence[tuple[str, ...]]], Awaitable[FoundRecords]]
     sample: Callable[[], Awaitable[Sequence[bytes]]] | None
-    total: Callable[[], Awaitable[int]] | None
+    measure: Callable[[], Awaitable[ListSize | None]] | None
     read_all: Callable[[Path], Awaitable[tuple[int, bool]]] | None
     create: Callable[[JsonObject, JsonObject], Awaitable[str | None]] | None
     update: Callable[[str, Any], Awaitable[None]] | None

@@ -23,8 +23,6 @@ __all__ = ["Finder", "FoundByKey", "key_text"]
 URL_BYTES: Final = 7000
 #: Most values of one filter; the schema's 1,000, less the paging, since PHP drops the variables after the thousandth.
 MAX_VALUES: Final = 900
-#: Records of one page, where the whole list is read.
-PAGE: Final = 1000
 #: Look-ups up to which the size of the list is not asked for.
 FEW_LOOKUPS: Final = 3
 
@@ -148,15 +146,15 @@ class Finder:
             folder: where the list is kept meanwhile.
         """
         target, key = self._target, self._key
-        if not key.in_record or target.total is None or target.read_all is None:
+        if not key.in_record or target.measure is None or target.read_all is None:
             return False
         lookups = await run_in_thread(partial(self._count_lookups, journal))
         if lookups <= FEW_LOOKUPS:
             return False
         self._on_request(1)
-        total = await target.total()
+        size = await target.measure()
         # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
-        if -(-total // PAGE) * 1.05 + 4 >= lookups:
+        if size is None or -(-size.records // size.page) * 1.05 + 4 >= lookups:
             return False
         path = folder / f".{journal.path.name}.list.jsonl"
         try:

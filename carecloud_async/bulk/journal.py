@@ -83,6 +83,7 @@ class StoredRow:
         intent: what was about to be sent; `None` if nothing was.
         intended_at: when, or when its answer was lost, in seconds since the epoch.
         tries: how often it was intended.
+        made: the record of a row whose parts are still to be written, where no key would find it.
     """
 
     number: int
@@ -93,6 +94,7 @@ class StoredRow:
     intent: Intent | None = None
     intended_at: float = 0.0
     tries: int = 0
+    made: str | None = None
 
 
 class Journal:
@@ -256,9 +258,9 @@ class Journal:
         """Return the next rows that were intended and have no outcome."""
         return self._rows("state = 1 AND number > ? ORDER BY number LIMIT ?", (after, limit))
 
-    def keyless_doubts(self) -> list[int]:
-        """Return the numbers of the intended rows without a key."""
-        return [number for (number,) in self._db.execute("SELECT number FROM rows WHERE state = 1 AND key IS NULL")]
+    def keyless_doubts(self) -> list[StoredRow]:
+        """Return the intended rows without a key."""
+        return self._rows("state = 1 AND key IS NULL ORDER BY number", ())
 
     def intend(self, intents: Iterable[tuple[int, Intent]], *, now: float) -> None:
         """Note what is about to be sent, durably."""
@@ -271,6 +273,11 @@ class Journal:
                     for number, one in intents
                 ],
             )
+
+    def made(self, records: Iterable[tuple[int, str | None]]) -> None:
+        """Note the records of rows without a key whose parts are still to be written."""
+        with self._transaction():
+            self._db.executemany("UPDATE rows SET record_id = ? WHERE number = ?", [(one, n) for n, one in records])
 
     def lose(self, numbers: Iterable[int], *, now: float) -> None:
         """Note when answers were lost: a row may have left long after it was intended."""
@@ -359,9 +366,10 @@ class Journal:
             last = batch[-1][0]
 
     def _rows(self, where: str, values: tuple[Any, ...]) -> list[StoredRow]:
-        query = f"SELECT number, key, row, base, found, intent, intended_at, tries FROM rows WHERE {where}"  # noqa: S608  (constants)
+        columns = "number, key, row, base, found, intent, intended_at, tries, record_id"
+        query = f"SELECT {columns} FROM rows WHERE {where}"  # noqa: S608  (constants)
         made = []
-        for number, key, packed, base, found, intent, intended_at, tries in self._db.execute(query, values):
+        for number, key, packed, base, found, intent, intended_at, tries, made_id in self._db.execute(query, values):
             kind, record_id, changed = json.loads(intent) if intent else (None, None, ())
             made.append(
                 StoredRow(
@@ -375,6 +383,7 @@ class Journal:
                     else Intent(kind=kind, record_id=record_id, changed=tuple(changed), base=base),
                     intended_at=intended_at or 0.0,
                     tries=tries,
+                    made=made_id,
                 )
             )
         return made

@@ -261,10 +261,9 @@ class _Run:
             writer = RunWriter(target, self.journal, registry, key=self.key, options=options, figures=figures)
             figures.stage = "finding"
             await figures.tell(always=True)
-            if writer.finder is not None:
-                began = target.clock.time()
-                if await writer.finder.read_list_if_cheaper(self.journal, self.place.journal.parent):
-                    writer.list_was_read(began)
+            finder, folder = writer.finder, self.place.journal.parent
+            if finder is not None and await finder.read_list_if_cheaper(self.journal, folder):
+                writer.list_was_read()
             figures.stage = "writing"
             await writer.write_all()
         finally:

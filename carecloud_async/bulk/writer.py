@@ -27,6 +27,7 @@ from carecloud_async.bulk.parts import with_parts
 from carecloud_async.bulk.registry import WriteRegistry, registry_folder
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.bulk.sources.mapping_source import row_of
+from carecloud_async.errors import CareCloudError
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["BulkWriter"]
@@ -190,11 +191,21 @@ class BulkWriter:
         try:
             reasons = found.refusal(row.key)
             result = refused(*reasons) if reasons else await self._outcome(row, found.of(row.key), looked_at)
-            result = await with_parts(row.checked, result, target=self._target)
+            result = await self._with_parts(row, result)
         except Exception as error:  # noqa: BLE001  (raised by write())
             self._end(row, error=error)
         else:
             self._end(row, result=result)
+
+    async def _with_parts(self, row: _Waiting, result: RowResult) -> RowResult:
+        try:
+            return await with_parts(row.checked, result, target=self._target)
+        except CareCloudError:
+            if row.key is not None:
+                raise
+            # Written again, the row would make a second record.
+            reason = "the record was created, and its card or properties may be missing"
+            return attrs.evolve(result, outcome=Outcome.UNKNOWN, reasons=(reason,))
 
     async def _outcome(self, row: _Waiting, records: Sequence[bytes], looked_at: float) -> RowResult:
         pause, tries = _FIRST_PAUSE, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -30,6 +30,9 @@ from carecloud_async.runtime.threads import run_in_thread
 __all__ = ["RunWriter"]
 
 T = TypeVar("T")
+
+#: Outcomes of rows that need no write, and the writes that others ask for.
+_Decided: TypeAlias = tuple[list[tuple[int, RowResult]], list[tuple[StoredRow, Plan]]]
 
 #: Rows of a chunk. The look-ups of some 150 e-mail addresses fit in a URL.
 CHUNK: Final = 450
@@ -70,7 +73,7 @@ class RunWriter:
         self._width = options.concurrency or target.width
         self._slots = anyio.Semaphore(self._width)
         self._database = anyio.Lock()
-        self._list_read_at: float | None = None
+        self._has_list = False
         self._began = target.clock.time()
         self._stops = False
         self._finder = (
@@ -83,9 +86,9 @@ class RunWriter:
         """Finds records; `None` without a key."""
         return self._finder
 
-    def list_was_read(self, at: float) -> None:
-        """Note that the journal holds what the whole list held from this time on (seconds since the epoch)."""
-        self._list_read_at = at
+    def list_was_read(self) -> None:
+        """Note that the journal holds the records of the whole list."""
+        self._has_list = True
 
     async def write_all(self) -> None:
         """Write all rows that wait, and settle those in doubt, until none is left.
@@ -136,20 +139,8 @@ class RunWriter:
         return self._width if self._key is None else CHUNK
 
     async def _write_chunk(self, rows: Sequence[StoredRow]) -> None:
-        looked_at = self._list_read_at
-        if looked_at is None:
-            looked_at = self._target.clock.time()
-            found = await self._find(rows)
-        else:
-            listed = {row.key: _from_list(row) for row in rows if row.key is not None and row.intent is None}
-            found = FoundByKey(records=listed)
-        results, plans = await self._decide(rows, found)
-        if self._list_read_at is not None and plans and not self._options.dry_run:
-            # The list is older than what tills and other programs wrote since: it tells what needs no write.
-            looked_at = self._target.clock.time()
-            written = [row for row, _ in plans]
-            more, plans = await self._decide(written, await self._find(written))
-            results += more
+        looked_at = self._target.clock.time()
+        results, plans = await self._decide_chunk(rows)
         if self._options.dry_run:
             await self._finish([*results, *((row.number, _would_be(plan)) for row, plan in plans)], ())
             return
@@ -159,9 +150,20 @@ class RunWriter:
         if plans:
             await self._send(plans)
 
-    async def _decide(
-        self, rows: Sequence[StoredRow], found: FoundByKey
-    ) -> tuple[list[tuple[int, RowResult]], list[tuple[StoredRow, Plan]]]:
+    async def _decide_chunk(self, rows: Sequence[StoredRow]) -> _Decided:
+        if not self._has_list:
+            return await self._decide(rows, await self._find(rows))
+        listed = [row for row in rows if row.intent is None]
+        results, plans = await self._decide(listed, _from_list(listed))
+        if self._options.dry_run:
+            return results, plans
+        # The list is older than what tills and other programs wrote since: it tells what needs no write, and nothing
+        # of rows that were sent before.
+        unsure = [*(row for row, _ in plans), *(row for row in rows if row.intent is not None)]
+        more, plans = await self._decide(unsure, await self._find(unsure))
+        return [*results, *more], plans
+
+    async def _decide(self, rows: Sequence[StoredRow], found: FoundByKey) -> _Decided:
         results: list[tuple[int, RowResult]] = []
         plans: list[tuple[StoredRow, Plan]] = []
         for number, row in enumerate(rows):
@@ -266,6 +268,8 @@ class RunWriter:
                 await self._db(partial(self._journal.lose, in_doubt, now=self._target.clock.time()))
         done = dict(results)
         waiting = await self._keep_without_parts(results, [row for row, _ in plans])
+        if self._key is None and waiting:
+            await self._db(partial(self._journal.made, [(number, one.record_id) for number, one in waiting.items()]))
         new = {row.key: done.get(row.number) for row, plan in plans if plan.base is None and row.key is not None}
         await self._release(
             {key for key, one in new.items() if one is not None and one.outcome is Outcome.CREATED}, written=True
@@ -316,10 +320,15 @@ class RunWriter:
         return left
 
     async def _give_up_keyless(self) -> None:
-        """Note the rows without a key that an earlier run may have sent: they are never sent again."""
+        """End the rows without a key that an earlier run sent: they are never sent again, but their parts may be."""
         reason = "the run was stopped while it was being sent, and the row has no key"
-        lost = await self._db(self._journal.keyless_doubts)
-        await self._finish([(number, RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,))) for number in lost], ())
+        lost = RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,))
+        rows = await self._db(self._journal.keyless_doubts)
+        results = [
+            (row.number, lost if row.made is None else RowResult(outcome=Outcome.CREATED, record_id=row.made))
+            for row in rows
+        ]
+        await self._finish(results, rows)
 
     async def _find(self, rows: Sequence[StoredRow]) -> FoundByKey:
         keys = [row.checked.key for row in rows if row.checked.key is not None]
@@ -376,8 +385,9 @@ class RunWriter:
             )
 
 
-def _from_list(row: StoredRow) -> Sequence[bytes]:
-    return () if row.base is None else (row.base,) * max(row.found, 1)
+def _from_list(rows: Sequence[StoredRow]) -> FoundByKey:
+    found = {row.key: (row.base,) * max(row.found, 1) for row in rows if row.key is not None and row.base is not None}
+    return FoundByKey(records=found)
 
 
 def _without_look_up(row: StoredRow, reasons: tuple[str, ...]) -> RowResult:

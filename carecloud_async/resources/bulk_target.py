@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from carecloud_async import codec
-from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, Merged
+from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, ListSize, Merged
 from carecloud_async.bulk.merging import changed_fields, known_elements, only_fields
 from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.codec.fields import api_names, element_type
@@ -85,7 +85,7 @@ class _Builder:
             settle_seconds=timeout.read + 5,
             find=self._find,
             sample=self._sample if listing is not None else None,
-            total=self._total if can_list else None,
+            measure=self._measure if can_list else None,
             read_all=self._read_all if can_list else None,
             create=None if self._create is None else self._create_one,
             update=None if self._replace is None else self._update,
@@ -165,10 +165,13 @@ class _Builder:
                 break
         return records
 
-    async def _total(self) -> int:
+    async def _measure(self) -> ListSize | None:
         family: Any = self._family
-        found: int = await family.list().fresh().total()
-        return found
+        page = await family.list(count=_PAGE).fresh().page()
+        if page.total_items is None:
+            return None
+        # Servers may give fewer records a page than they are asked for.
+        return ListSize(records=page.total_items, page=min(max(page.received, 1), _PAGE))
 
     async def _read_all(self, path: Path) -> tuple[int, bool]:
         family: Any = self._family

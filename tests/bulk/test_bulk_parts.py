@@ -3,6 +3,8 @@
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read
 
+from carecloud_async import CareCloudError
+
 pytestmark = pytest.mark.anyio
 
 LOST = {"504 after": {"status": 504, "worked": True}, "504 before": {"status": 504}, "cut": {"cut": "after"}}
@@ -77,3 +79,34 @@ async def test_customers_by_their_cards(sandbox):
         rows[1]["last_name"] = "Changed"
         report = await client.customers.bulk_write(rows, match="card_number", defaults=defaults)
         assert counts(report) == {"unchanged": 2, "updated": 1}
+
+
+async def test_rows_without_a_key_whose_parts_were_stopped(sandbox, tmp_path):
+    """A keyless row that was created before its card could be written is no second time created: it gets its card."""
+    source, results = tmp_path / "c.jsonl", tmp_path / "r.jsonl"
+    source.write_text(
+        "".join(f'{{"email":"k{one}@example.com","language_id":"en","card_number":"6660{one}"}}\n' for one in range(5))
+    )
+    async with connect(sandbox) as client:
+        arguments = {"match": None, "defaults": {**SOURCE, "card_type_id": await card_type_of(client)}}
+        fault = sandbox.faults.add("POST /cards", status=403, times=None, after=2)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(source, results=results, concurrency=1, **arguments)
+        sandbox.faults.remove(fault)
+        report = await client.customers.bulk_write(source, results=results, resume=True, **arguments)
+        assert counts(report) == {"created": 5}
+        assert await client.customers.list().total() == 65
+        numbers = [one.card_number async for one in client.cards.list(count=500)]
+    assert sorted(one for one in numbers if one.startswith("6660")) == [f"6660{one}" for one in range(5)]
+    assert all(row["record_id"] for row in read(results))
+
+
+async def test_a_keyless_row_of_a_writer_whose_card_fails(sandbox):
+    """A keyless row of a writer whose card fails is unknown and names its record: again it would be a double."""
+    async with connect(sandbox) as client:
+        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        sandbox.faults.add("POST /cards", status=403, times=None)
+        async with client.customers.bulk_writer(match=None, defaults=defaults) as writer:
+            result = await writer.write({**people(1)[0], "card_number": "66601"})
+    assert result.outcome == "unknown"
+    assert result.record_id in sandbox.customers.ids()

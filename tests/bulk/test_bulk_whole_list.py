@@ -1,11 +1,13 @@
 """The reading of the whole list in place of look-ups, while the list changes."""
 
 import pytest
+from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, emails, people
 
 from carecloud_async import CustomerInput
 from carecloud_async.bulk import finding
 from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
+from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -49,3 +51,31 @@ async def test_what_changes_after_the_list_was_read(sandbox):
     assert found["new19@example.com"] == 1
     assert changed.personal_information.first_name == "Theirs"
     assert changed.personal_information.last_name == "Ours"
+
+
+@pytest.mark.parametrize(("most", "is_read"), [(1000, True), (5, False)])
+async def test_the_choice_knows_how_many_records_the_server_gives(monkeypatch, most, is_read):
+    """The list is read in place of look-ups only if that costs fewer requests with the pages that the server gives."""
+    monkeypatch.setattr(finding, "MAX_VALUES", 2)
+    clock = FakeClock()
+    server = CustomerServer(clock, most=most)
+    for number in range(120):
+        server.add(f"new{number}@example.com", last_name="Old")
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(24), match="email", mode="create")
+    assert counts(report) == {"conflict": 24}
+    assert report.requests <= 24 / 2 + 1
+    assert (report.requests < 24 / 2) == is_read
+
+
+@pytest.mark.usefixtures("few_values")
+async def test_a_lost_update_of_a_row_that_the_list_found():
+    """A row that the list found and whose update lost its answer is looked up, and sent again where it did nothing."""
+    clock = FakeClock()
+    server = CustomerServer(clock)
+    for number in range(20):
+        server.add(f"new{number}@example.com", last_name="Old")
+    server.writes = ["before"] * 3
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(20), match="email", mode="update")
+    assert counts(report) == {"updated": 20}
