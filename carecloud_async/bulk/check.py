@@ -120,7 +120,7 @@ class RowChecker:
         if value is None or value == "":
             return
         try:
-            moment = self._converter.moment(value, "")
+            moment = self._converter.moment(value, None)
         except ConversionError as error:
             found.refused.append(f"last_change: {error}")
             return
@@ -140,7 +140,7 @@ class RowChecker:
             found.put(place, None)
             return
         try:
-            made = self._converter.convert(value, place.hint, name=place.path.rpartition(".")[2])
+            made = self._converter.convert(value, place.hint, enumeration=place.enumeration)
         except ConversionError as error:
             found.faults[place.path] = str(error)
             made = _as_json(value)
@@ -171,6 +171,8 @@ class _Found:
         self.refused: list[str] = []
 
     def put(self, place: Place, value: Any) -> None:
+        if place.path in self.given and self.given[place.path] != value:
+            self.refused.append(f"{place.path}: two columns of the row lead to it")
         self.given[place.path] = value
         if place.role == "beside":
             self.beside[place.path] = value

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 from attrs import frozen
 
+from carecloud_async.bulk.enumerations import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, field_paths
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async.errors import PermissionDeniedError
 from carecloud_async.fixes import COLUMNS
 from carecloud_async.models.base import Input
 from carecloud_async.models.read_only import read_only_paths
@@ -32,11 +35,13 @@ class Place:
         role: `field` of the record, `beside` it in the body of a create, a `part` written after it, `key` alone,
             `ignored`, or `opaque`: a field that the server shows and the SDK does not know; a row may repeat it and
             not change it.
+        enumeration: the enumeration whose names the field takes.
     """
 
     path: str = ""
     hint: Any = Any
     role: str = "field"
+    enumeration: str | None = None
 
 
 class Columns:
@@ -49,7 +54,7 @@ class Columns:
     """
 
     def __init__(self, target: BulkTarget, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
-        self._leaves: dict[str, Any] = {}
+        self._leaves: dict[str, Place] = {}
         self._objects: set[str] = set()
         for model in (target.create_model, target.update_model):
             if model is not None:
@@ -63,13 +68,14 @@ class Columns:
             self._read_only |= read_only_paths(target.reads) | field_paths(target.reads)
         self._ignored = frozenset(ignored)
         self._shown: set[str] = set()
+        self._part_names: Mapping[str, str] | None = None
         self.has_looked: bool = False
         self._places: dict[str, Place] = {}
         self._target = target
         self._short = self._short_names()
         self._renamed = dict(renamed)
         for column, name in self._renamed.items():
-            if self._find(name) is None:
+            if not self._is_part(name) and self._find(name) is None:
                 raise BadSourceError(f"columns: {column!r} leads to {name!r}, which {self._no_field(name)}")
 
     def place(self, column: str) -> Place:
@@ -83,11 +89,26 @@ class Columns:
             place = self._places[column] = self._resolve(column)
         return place
 
-    def learn_shown(self, records: Iterable[bytes]) -> None:
-        """Learn the fields that the server shows, whether the SDK knows them or not."""
+    async def look(self) -> int:
+        """Learn from the server what the SDK cannot know; return the number of requests.
+
+        The fields that records show, since exports hold those too that the SDK does not know, and the names of parts,
+        such as customers' properties.
+        """
+        if self.has_looked:
+            return 0
         self.has_looked = True
-        for record in records:
-            _collect(msgspec.json.decode(record), "", self._shown)
+        target, requests = self._target, 0
+        if target.sample is not None:
+            requests += 1
+            for record in await target.sample():
+                _collect(msgspec.json.decode(record), "", self._shown)
+        if target.part_names is not None:
+            requests += 1
+            # Without the right to read them columns name parts by their ids, which nothing here can check.
+            with contextlib.suppress(PermissionDeniedError):
+                self._part_names = await target.part_names()
+        return requests
 
     def is_object(self, path: str) -> bool:
         """Return whether a dotted name is an object with fields of its own."""
@@ -114,20 +135,38 @@ class Columns:
         if name in self._beside:
             return Place(path=name, hint=str, role="beside")
         if name in self._leaves:
-            return Place(path=name, hint=self._leaves[name])
+            return self._leaves[name]
         if self._is_part(name):
-            return Place(path=name, hint=str, role="part")
+            return Place(path=self._part_path(name), hint=str, role="part")
         if name in self._keys:
             return Place(path=name, hint=str, role="key")
         if name in _EXPORTS_OWN or self._is_read_only(name):
             return Place(path=name, role="ignored")
         if name in self._short:
-            return Place(path=self._short[name], hint=self._leaves[self._short[name]])
+            return self._leaves[self._short[name]]
         return None
 
     def _is_part(self, name: str) -> bool:
         parts = self._target.writes.parts
         return parts is not None and (name in parts.names or name.startswith(parts.prefixes))
+
+    def _part_path(self, name: str) -> str:
+        """Return the path of a part: its prefix and an id, where the column has the name that belongs to the id."""
+        parts = self._target.writes.parts
+        prefix = next((one for one in (() if parts is None else parts.prefixes) if name.startswith(one)), "")
+        rest, known = name.removeprefix(prefix), self._part_names
+        if not prefix or (self.has_looked and known is None) or (known is not None and rest in known):
+            return name
+        if known is None:
+            raise UnknownColumnError(f"the column {name[:100]!r} has to be looked up")
+        wanted = rest.strip().casefold()
+        ids = [one for one, text in known.items() if text.strip().casefold() == wanted]
+        if len(ids) == 1:
+            return f"{prefix}{ids[0]}"
+        what = f"{len(ids)} of them have that name: write {prefix}ID" if ids else "none has that id or name"
+        raise UnknownColumnError(
+            f"the column {name[:100]!r} leads nowhere: {what}{did_you_mean(rest, [*known.values()])}", fix=COLUMNS
+        )
 
     def _is_read_only(self, name: str) -> bool:
         parts = name.split(".")
@@ -146,7 +185,8 @@ class Columns:
                 self._objects.add(path)
                 self._learn(core, f"{path}.")
             else:
-                self._leaves[path] = hint
+                enumeration = ENUMERATIONS.get((model.__name__, field))
+                self._leaves[path] = Place(path=path, hint=hint, enumeration=enumeration)
 
     def _short_names(self) -> dict[str, str]:
         found: dict[str, str | None] = {}

@@ -11,12 +11,13 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
+from carecloud_async.bulk.enumerations import ENUMERATIONS, member_of
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.read_only import read_only_names
@@ -46,31 +47,31 @@ class Converter:
     timezone: ZoneInfo
     textual: bool
 
-    def convert(self, value: Any, hint: Any, *, name: str = "") -> Any:
+    def convert(self, value: Any, hint: Any, *, enumeration: str | None = None) -> Any:
         """Return the plain JSON value of a field.
 
         Args:
             value: what stands in the row; not `None`.
             hint: the field's type.
-            name: the field's name, by which an enumeration's names are found.
+            enumeration: the enumeration whose names the field takes.
 
         Raises:
             ConversionError: the value is of another kind.
         """
         kind = _kind_of(hint)
         if kind.element is not None:
-            return self._list(value, kind.element, name)
+            return self._list(value, kind.element)
         if kind.model is not None:
             return self._object(value, kind.model)
-        return value if kind.make is None else kind.make(self, value, name)
+        return value if kind.make is None else kind.make(self, value, enumeration)
 
-    def _list(self, value: Any, element: Any, name: str) -> list[Any]:
+    def _list(self, value: Any, element: Any) -> list[Any]:
         if self.textual and isinstance(value, str):
             value = _parsed(value, "a JSON list")
         if not isinstance(value, (list, tuple)):
             raise ConversionError("not a list")
         inner = Converter(timezone=self.timezone, textual=False)
-        return [None if one is None else inner.convert(one, element, name=name) for one in value]
+        return [None if one is None else inner.convert(one, element) for one in value]
 
     def _object(self, value: Any, model: Any) -> dict[str, Any]:
         if self.textual and isinstance(value, str):
@@ -78,7 +79,7 @@ class Converter:
         if not isinstance(value, Mapping):
             raise ConversionError("not an object")
         names, types = api_names(model), field_types(model)
-        hints = {names[field]: hint for field, hint in types.items()}
+        hints = {names[field]: (hint, ENUMERATIONS.get((model.__name__, field))) for field, hint in types.items()}
         dropped = read_only_names(model.reads) if getattr(model, "reads", None) is not None else frozenset()
         inner = Converter(timezone=self.timezone, textual=False)
         made: dict[str, Any] = {}
@@ -87,10 +88,11 @@ class Converter:
                 continue
             if name not in hints:
                 raise ConversionError(f"an object with the unknown field {str(name)[:60]}")
-            made[name] = None if one is None else inner.convert(one, hints[name], name=name)
+            hint, enumeration = hints[name]
+            made[name] = None if one is None else inner.convert(one, hint, enumeration=enumeration)
         return made
 
-    def text(self, value: Any, _name: str) -> str:
+    def text(self, value: Any, _enumeration: str | None) -> str:
         """Return a text; numbers become their text, as phone numbers are often written as such."""
         if isinstance(value, str):
             return value
@@ -98,7 +100,7 @@ class Converter:
             raise ConversionError("not a text")
         return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
-    def whole(self, value: Any, name: str) -> int:
+    def whole(self, value: Any, enumeration: str | None) -> int:
         """Return a whole number; the name of an enumeration's member will do."""
         if isinstance(value, Enum):
             value = value.value
@@ -111,12 +113,12 @@ class Converter:
         if isinstance(value, str):
             if _WHOLE.fullmatch(value.strip()):
                 return int(value)
-            member = _member(name, value)
+            member = None if enumeration is None else member_of(enumeration, value)
             if member is not None:
                 return member
         raise ConversionError("not a whole number")
 
-    def number(self, value: Any, _name: str) -> float | int:
+    def number(self, value: Any, _enumeration: str | None) -> float | int:
         """Return a number."""
         if isinstance(value, bool):
             raise ConversionError("not a number")
@@ -129,7 +131,7 @@ class Converter:
             raise ConversionError("not a number")
         return value
 
-    def truth(self, value: Any, _name: str) -> bool:
+    def truth(self, value: Any, _enumeration: str | None) -> bool:
         """Return a boolean."""
         if isinstance(value, bool):
             return value
@@ -141,7 +143,7 @@ class Converter:
                 return word in _TRUE
         raise ConversionError("neither true nor false")
 
-    def day(self, value: Any, _name: str) -> str:
+    def day(self, value: Any, _enumeration: str | None) -> str:
         """Return a day as `YYYY-MM-DD`; `DD.MM.YYYY` is taken too."""
         if isinstance(value, datetime):
             value = value.date()
@@ -156,7 +158,7 @@ class Converter:
         except ValueError:
             raise ConversionError("not a day of the calendar") from None
 
-    def moment(self, value: Any, _name: str) -> str:
+    def moment(self, value: Any, _enumeration: str | None) -> str:
         """Return a time in the project's zone as `YYYY-MM-DD HH:MM:SS`; `DD.MM.YYYY HH:MM` is taken too."""
         if isinstance(value, str):
             value = _read_moment(value.strip())
@@ -186,7 +188,7 @@ class _Kind:
 
     element: Any = None
     model: Any = None
-    make: Callable[[Converter, Any, str], Any] | None = None
+    make: Callable[[Converter, Any, str | None], Any] | None = None
 
 
 @typed_cache
@@ -215,13 +217,3 @@ def _parsed(text: str, what: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise ConversionError(f"not {what}") from None
-
-
-def _member(name: str, word: str) -> int | None:
-    """Return the value of an enumeration's member: the enumeration is named as the field is, `gender` as `Gender`."""
-    from carecloud_async import models  # loads the table of names
-
-    kind = getattr(models, "".join(part.capitalize() for part in name.split("_")), None) if name else None
-    if not (isinstance(kind, type) and issubclass(kind, IntEnum)):
-        return None
-    return next((int(one) for one in kind if one.name.casefold() == word.strip().casefold()), None)

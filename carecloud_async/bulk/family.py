@@ -136,11 +136,13 @@ class Parts:
         prefixes: what columns begin with whose rest the user chooses, such as `property.`.
         writer: the name of the family's method that writes the parts of a record. It looks before it writes, so that it
             may be called again after a lost answer or a kill.
+        namer: the name of the family's method that returns the ids that may follow a prefix, and their names.
     """
 
     names: frozenset[str]
     prefixes: tuple[str, ...]
     writer: str
+    namer: str
 
 
 @frozen(kw_only=True)
@@ -187,6 +189,7 @@ class BulkTarget:
         update: replaces the record of an id by a body.
         batch: sends records to the batch endpoint, which takes all or none.
         write_parts: writes the parts of a record; `None` where rows have none.
+        part_names: returns the ids that may follow a prefix of parts, with their names.
         merge: merges a row's changes into a record and returns the body of the PUT.
     """
 
@@ -209,6 +212,7 @@ class BulkTarget:
     update: Callable[[str, Any], Awaitable[None]] | None
     batch: Callable[[Sequence[JsonObject]], Awaitable[None]] | None
     write_parts: Callable[[str, Mapping[str, Any]], Awaitable[PartResult]] | None
+    part_names: Callable[[], Awaitable[Mapping[str, str]]] | None
     merge: Callable[[bytes, Mapping[str, Any]], Merged]
 
     @cached_property

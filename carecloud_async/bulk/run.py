@@ -206,10 +206,17 @@ class _Run:
             await self._know(columns, name)
         converter = Converter(timezone=target.project.timezone, textual=rows.textual)
         checker = RowChecker(columns, key=self.key, options=options, converter=converter, blanks=rows.blanks)
+        led: dict[str, str] = {}
+        for name in rows.columns or ():
+            place = columns.place(name)
+            first = led.setdefault(place.path, name)
+            if first != name and place.role != "ignored":
+                raise BadSourceError(
+                    f"{rows.shown}: the columns {first!r} and {name!r} both lead to {place.path}: name one of them in "
+                    "ignore_columns="
+                )
         if self.key is not None and rows.columns is not None:
-            led = {columns.place(name).path for name in rows.columns} | {
-                columns.place(name).path for name in options.defaults
-            }
+            led |= {columns.place(name).path: name for name in options.defaults}
             missing = [path for path in self.key.paths if path not in led]
             if missing:
                 raise BadSourceError(
@@ -226,10 +233,7 @@ class _Run:
             columns.place(name)
 
     async def _look(self, columns: Columns) -> None:
-        """Learn which fields the server shows: exports hold those too that the SDK does not know."""
-        if not columns.has_looked and self.target.sample is not None:
-            self.figures.count_requests(1)
-            columns.learn_shown(await self.target.sample())
+        self.figures.count_requests(await columns.look())
 
     async def _compare(self, rows: RowSource) -> None:
         """Check that the rows are those of the run that is resumed, where only reading them tells."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -17,7 +17,7 @@ from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.decide import Plan, decide
 from carecloud_async.bulk.doubt import intent_of, judge_doubt
-from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.errors import BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey, key_text
 from carecloud_async.bulk.journal import Intent
@@ -70,9 +70,8 @@ class BulkWriter:
         self._target = target
         self._key = key
         self._options = options
-        columns = Columns(target, renamed=options.columns, ignored=options.ignore_columns)
-        converter = Converter(timezone=target.project.timezone, textual=False)
-        self._checker = RowChecker(columns, key=key, options=options, converter=converter, blanks=False)
+        self._columns = Columns(target, renamed=options.columns, ignored=options.ignore_columns)
+        self._looking = anyio.Lock()
         width = options.concurrency or target.width
         self._slots = anyio.Semaphore(width)
         self._finder = None if key is None else Finder(target, key, width=width, on_request=lambda _: None)
@@ -134,7 +133,7 @@ class BulkWriter:
         """
         if self._tasks is None or self._closing:
             raise BulkWriteError("the bulk writer is not open: write inside its `async with` block")
-        checked = self._checker.check(row_of(row))
+        checked = await self._check(row)
         if checked.refused:
             return refused(*checked.refused)
         key = None if self._key is None or checked.key is None else key_text(self._key, checked.key)
@@ -146,6 +145,19 @@ class BulkWriter:
             raise waiting.error
         assert waiting.result is not None  # noqa: S101  (done without an error)
         return waiting.result
+
+    async def _check(self, row: Any) -> CheckedRow:
+        try:
+            return self._checker.check(row_of(row))
+        except UnknownColumnError:
+            async with self._looking:
+                await self._columns.look()
+        return self._checker.check(row_of(row))
+
+    @cached_property
+    def _checker(self) -> RowChecker:
+        converter = Converter(timezone=self._target.project.timezone, textual=False)
+        return RowChecker(self._columns, key=self._key, options=self._options, converter=converter, blanks=False)
 
     async def _collect(self) -> None:
         """Take rows that wait, and begin a group of them whenever some can be written."""

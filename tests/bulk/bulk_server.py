@@ -25,6 +25,11 @@ def client_of(server, clock):
     return CareCloud("model.example.com", auth=auth, **settings)
 
 
+def email_of(record):
+    """The e-mail of a record as servers compare it."""
+    return (record["personal_information"]["email"] or "").strip().lower()
+
+
 class RefusedError(Exception):
     """The server refuses a request."""
 
@@ -60,7 +65,7 @@ class CustomerServer(httpx.AsyncBaseTransport):
 
     def emails(self):
         """How many customers have each e-mail, in lower case."""
-        return Counter(one["personal_information"]["email"].strip().lower() for one in self.customers.values())
+        return Counter(map(email_of, self.customers.values()))
 
     async def handle_async_request(self, request):
         """Answer a request."""
@@ -97,7 +102,7 @@ class CustomerServer(httpx.AsyncBaseTransport):
             emails = {one.strip().lower() for one in wanted["email_list[]"]}
             if any("!" in one for one in emails):
                 return _refusal("email_list", "invalid_value_format")
-            found = [one for one in found if one["personal_information"]["email"].strip().lower() in emails]
+            found = [one for one in found if email_of(one) in emails]
         if "customer_ids[]" in wanted:
             found = [one for one in found if one["customer_id"] in wanted["customer_ids[]"]]
         for name in wanted.get("sort_field", []):

@@ -106,7 +106,12 @@ class Customers(
             "referral_code": ("referral_code",),
         },
         required_beside=("customer_source_id",),
-        parts=Parts(names=frozenset({"card_number", "card_type_id"}), prefixes=(PROPERTY,), writer="_write_bulk_parts"),
+        parts=Parts(
+            names=frozenset({"card_number", "card_type_id"}),
+            prefixes=(PROPERTY,),
+            writer="_write_bulk_parts",
+            namer="_property_names",
+        ),
     )
 
     purchases: SubResource[CustomerPurchases] = SubResource(CustomerPurchases)
@@ -255,6 +260,12 @@ class Customers(
             return card
         values = await write_properties(self._caller, customer_id, parts)
         return attrs.evolve(values, changed=(*card.changed, *values.changed))
+
+    async def _property_names(self) -> Mapping[str, str]:
+        from carecloud_async.resources.customer_settings import CustomerProperties  # few programs ask for it
+
+        properties = CustomerProperties(self._caller).list(count=1000).fresh()
+        return {one.property_id: one.name or "" async for one in properties}
 
     async def _of_holders(self, holders: Mapping[tuple[str, ...], str]) -> FoundRecords:
         ids = sorted({one for one in holders.values() if one})

@@ -1,0 +1,145 @@
+"""Columns by the names that people know: properties by their names, enumerations by their members."""
+
+import ast
+import inspect
+import re
+from enum import IntEnum
+from itertools import pairwise
+
+import attrs
+import pytest
+from bulk_tools import SOURCE, connect, counts, people, read
+
+from carecloud_async import CareCloudError, ConfigurationError, models
+from carecloud_async.bulk.enumerations import ENUMERATIONS
+from carecloud_async.models.base import Input
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def properties(sandbox):
+    """Three properties of customers, two with one name."""
+    table = sandbox.records("customer-properties")
+    ids = table.ids()[:3]
+    for one, name in zip(ids, ("Shoe size", "Twice", "twice"), strict=True):
+        table.update(one, {"name": name})
+    return ids
+
+
+async def values_of(client, email, property_id):
+    """The values of a property of the customer with an e-mail."""
+    found = await client.customers.list(email=email).first()
+    values = client.customers.property_records(found.customer_id).list()
+    return [one.property_value async for one in values if one.property_id == property_id]
+
+
+async def test_a_property_by_its_name(sandbox, properties, tmp_path):
+    """`property.NAME` is the property with that name, in files, mappings, `columns=` and writers."""
+    source = tmp_path / "c.csv"
+    source.write_text("email,language_id,property.Shoe size,Second\na@example.com,en,42,\n")
+    async with connect(sandbox) as client:
+        columns = {"Second": f"property.{properties[1]}"}
+        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, columns=columns)
+        assert counts(report) == {"created": 1}
+        row = {**people(1)[0], "size": "43"}
+        columns = {"size": "property.SHOE SIZE"}
+        assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE, columns=columns))
+        async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
+            await writer.write({**people(2)[1], "property.Shoe size": "44"})
+        sizes = [await values_of(client, f"{one}@example.com", properties[0]) for one in ("a", "new0", "new1")]
+    assert sizes == [["42"], ["43"], ["44"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Twice", "2 of them have that name: write property.ID"), ("Shoe sise", "did you mean Shoe size")],
+)
+@pytest.mark.usefixtures("properties")
+async def test_a_property_that_no_name_or_two_lead_to(sandbox, name, message):
+    """A property that does not exist, or shares its name, is an error before anything is written."""
+    async with connect(sandbox) as client:
+        with client.record_calls() as calls, pytest.raises(ConfigurationError, match=message):
+            await client.customers.bulk_write([{**people(1)[0], f"property.{name}": "x"}], match="email")
+    assert {call.method for call in calls if "login" not in call.path} == {"GET"}
+
+
+async def test_properties_that_may_not_be_read(sandbox, properties):
+    """Without the right to list the properties, columns name them by id."""
+    async with connect(sandbox) as client:
+        sandbox.faults.add("GET /customer-properties", status=403, times=None)
+        row = {**people(1)[0], f"property.{properties[0]}": "45"}
+        assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE)) == {"created": 1}
+        assert await values_of(client, "new0@example.com", properties[0]) == ["45"]
+
+
+async def test_enumerations_by_name(sandbox, tmp_path):
+    """A number of an enumeration may stand as the name of its member, whatever the field is called."""
+    results = tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{"card_number": f"3330{one}", "card_type_id": card_type, "state": one} for one in ("active", "sold")]
+        report = await client.cards.bulk_write(rows, match="card_number", results=results)
+        assert counts(report) == {"created": 1, "refused": 1}
+        assert read(results)[1]["reasons"] == ["state: not a whole number"]
+        row = {
+            **people(1)[0],
+            "gender": "Female",
+            "consents": [{"consent_id": "8fd73167342d06899c4c015320", "consent_value": "Not set"}],
+        }
+        assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE)) == {"created": 1}
+        found = await client.customers.list(email="new0@example.com").first()
+    assert (found.personal_information.gender, found.personal_information.consents[0].consent_value) == (2, 2)
+
+
+def test_every_enumeration_of_numbers_is_known():
+    """The table of enumerations holds each field that an input takes and whose docstring names one of numbers."""
+    kinds = [kind for name in models.__all__ if attrs.has(kind := getattr(models, name))]
+    found = {(kind.__name__, name): one for kind in kinds for name, one in named_in(kind).items()}
+    wanted = {}
+    for kind in kinds:
+        for one in attrs.fields(kind) if issubclass(kind, Input) else ():
+            names = [getattr(getattr(kind, "reads", None), "__name__", ""), kind.__name__]
+            enumeration = next((found[name, one.name] for name in names if (name, one.name) in found), None)
+            if enumeration is not None and issubclass(getattr(models, enumeration), IntEnum):
+                wanted[kind.__name__, one.name] = enumeration
+    assert wanted == dict(ENUMERATIONS)
+
+
+def named_in(kind):
+    """The enumerations that the docstrings of a class's fields name."""
+    body = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body[0].body
+    found = {}
+    for one, doc in pairwise(body):
+        text = doc.value.value if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) else ""
+        name = re.match(r"See `(\w+)`", str(text))
+        if isinstance(one, ast.AnnAssign) and name:
+            found[one.target.id] = name[1]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("header", "outcome"),
+    [("email,personal_information.email", "error"), ("email,E-mail", "error"), ("email,", "error")],
+)
+async def test_two_columns_that_lead_to_one_field(sandbox, tmp_path, header, outcome):
+    """Two columns of a file for one field are an error that names both, and so is a column without a name."""
+    source = tmp_path / "c.csv"
+    source.write_text(f"{header}\na@example.com,b@example.com\n")
+    async with connect(sandbox) as client:
+        with pytest.raises(CareCloudError, match=r"both lead to|leads nowhere"):
+            await client.customers.bulk_write(source, match="email", columns={"E-mail": "email"})
+
+
+async def test_a_row_that_names_a_field_twice(sandbox, tmp_path):
+    """A mapping that gives one field two values is refused; the same value twice is one."""
+    results = tmp_path / "r.jsonl"
+    rows = [
+        {**row, "personal_information": {"email": f"{one}@example.com"}}
+        for one, row in zip("ab", people(2), strict=True)
+    ]
+    rows[1]["personal_information"]["email"] = rows[1]["email"]
+    async with connect(sandbox) as client:
+        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    assert counts(report) == {"created": 1, "refused": 1}
+    assert read(results)[0]["reasons"] == ["personal_information.email: two columns of the row lead to it"]
