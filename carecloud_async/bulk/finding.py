@@ -105,8 +105,11 @@ class Finder:
                 refusals[key_text(self._key, values[0])] = self._reasons(error)
                 return ()
         except ApiError as error:
-            if error.status != 414 or len(values) < 2:
+            if error.status != 414:
                 raise
+            if len(values) == 1:
+                refusals[key_text(self._key, values[0])] = (f"{self._key.paths[-1]}: too long to be looked up",)
+                return ()
         middle = len(values) // 2
         first = await self._look_up(values[:middle], refusals)
         return [*first, *await self._look_up(values[middle:], refusals)]

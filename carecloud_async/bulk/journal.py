@@ -25,7 +25,7 @@ from carecloud_async.fixes import GO_ON, RESUME
 from carecloud_async.runtime.durable_files import PRIVATE
 from carecloud_async.runtime.sqlite_files import open_database, transaction
 
-__all__ = ["Intent", "Journal", "StoredRow"]
+__all__ = ["Intent", "Journal", "StoredRow", "damaged"]
 
 _LOADED, _INTENDED, _DONE = 0, 1, 2
 _VERSION: Final = "1"
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS rows (
     base BLOB,
     found INTEGER NOT NULL DEFAULT 0,
     intent BLOB,
-    intended_at REAL,
+    lost_at REAL,
     tries INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON rows (key) WHERE key IS NOT NULL;
@@ -81,7 +81,7 @@ class StoredRow:
         base: the record that the reading of the whole list found for its key.
         found: how many records that reading found.
         intent: what was about to be sent; `None` if nothing was.
-        intended_at: when, or when its answer was lost, in seconds since the epoch.
+        lost_at: when it was sent, or its answer was lost, by this run's monotonic clock; 0 if an earlier run sent it.
         tries: how often it was intended.
         made: the record of a row whose parts are still to be written, where no key would find it.
     """
@@ -92,9 +92,17 @@ class StoredRow:
     base: bytes | None = field(default=None, repr=False)
     found: int = 0
     intent: Intent | None = None
-    intended_at: float = 0.0
+    lost_at: float = 0.0
     tries: int = 0
     made: str | None = None
+
+
+def damaged(path: Path, error: sqlite3.DatabaseError) -> str:
+    """Return the message of a journal that cannot be read."""
+    return (
+        f"{path}: the journal is damaged ({type(error).__name__}): remove it to begin again; rows that were written "
+        "are found by their keys"
+    )
 
 
 class Journal:
@@ -139,10 +147,7 @@ class Journal:
             raise BulkWriteError(f"{self.path}: {error}: nothing is lost", fix=RESUME) from None
         except sqlite3.DatabaseError as error:
             self.close()
-            raise BulkWriteError(
-                f"{self.path}: the journal is damaged ({type(error).__name__}): remove it to begin again; rows that "
-                "were written are found by their keys"
-            ) from error
+            raise BulkWriteError(damaged(self.path, error)) from error
         except BaseException:
             self.close()
             raise
@@ -168,6 +173,7 @@ class Journal:
                 "with the same arguments, or remove the file to begin again"
             )
         self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("UPDATE rows SET lost_at = NULL WHERE state = 1")  # the clock of an earlier run
         return True
 
     def _begin(self, binding: Mapping[str, str]) -> None:
@@ -266,7 +272,7 @@ class Journal:
         """Note what is about to be sent, durably."""
         with transaction(self._db):
             self._db.executemany(
-                "UPDATE rows SET state = 1, intent = ?, base = coalesce(?, base), intended_at = ?, tries = tries + 1 "
+                "UPDATE rows SET state = 1, intent = ?, base = coalesce(?, base), lost_at = ?, tries = tries + 1 "
                 "WHERE number = ?",
                 [
                     (json.dumps([one.kind, one.record_id, one.changed]), one.base, now, number)
@@ -276,13 +282,13 @@ class Journal:
 
     def made(self, records: Iterable[tuple[int, str | None]]) -> None:
         """Note the records of rows without a key whose parts are still to be written."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany("UPDATE rows SET record_id = ? WHERE number = ?", [(one, n) for n, one in records])
 
     def lose(self, numbers: Iterable[int], *, now: float) -> None:
         """Note when answers were lost: a row may have left long after it was intended."""
         with transaction(self._db):
-            self._db.executemany("UPDATE rows SET intended_at = ? WHERE number = ?", [(now, one) for one in numbers])
+            self._db.executemany("UPDATE rows SET lost_at = ? WHERE number = ?", [(now, one) for one in numbers])
 
     def withdraw(self, numbers: Iterable[int]) -> None:
         """Make rows pending again whose request certainly did nothing, though it was sent."""
@@ -366,10 +372,10 @@ class Journal:
             last = batch[-1][0]
 
     def _rows(self, where: str, values: tuple[Any, ...]) -> list[StoredRow]:
-        columns = "number, key, row, base, found, intent, intended_at, tries, record_id"
+        columns = "number, key, row, base, found, intent, lost_at, tries, record_id"
         query = f"SELECT {columns} FROM rows WHERE {where}"  # noqa: S608  (constants)
         made = []
-        for number, key, packed, base, found, intent, intended_at, tries, made_id in self._db.execute(query, values):
+        for number, key, packed, base, found, intent, lost_at, tries, made_id in self._db.execute(query, values):
             kind, record_id, changed = json.loads(intent) if intent else (None, None, ())
             made.append(
                 StoredRow(
@@ -381,7 +387,7 @@ class Journal:
                     intent=None
                     if kind is None
                     else Intent(kind=kind, record_id=record_id, changed=tuple(changed), base=base),
-                    intended_at=intended_at or 0.0,
+                    lost_at=lost_at or 0.0,
                     tries=tries,
                     made=made_id,
                 )

@@ -76,6 +76,8 @@ class WriteRegistry:
         self._scope = scope
         self._clock = clock
         self._settle = settle_seconds
+        #: When this run noticed that others had ended, by the monotonic clock: the time of day may step.
+        self._noticed: dict[str, float] = {}
         self._owner = secrets.token_hex(8)
         self._lock = filelock.FileLock(self._owner_file(self._owner), timeout=0, mode=PRIVATE, thread_local=False)
         self._database: sqlite3.Connection | None = None
@@ -135,7 +137,10 @@ class WriteRegistry:
                                 self._end_claims(database, owner)
                                 buried.append(owner)
                                 at = now
-                        if alive[owner] or now < at + self._settle:
+                        if not alive[owner] and at > now:  # by a clock that was wrong, then or now
+                            self._end_claims(database, owner)
+                            at = now
+                        if alive[owner] or now < at + self._settle or self._is_fresh(owner):
                             busy.add(key)
                             continue
                     if not is_done or at >= looked_at:
@@ -193,8 +198,13 @@ class WriteRegistry:
                 self._end_claims(self._db, owner)
                 path.unlink(missing_ok=True)
 
+    def _is_fresh(self, owner: str) -> bool:
+        noticed = self._noticed.get(owner)
+        return noticed is not None and self._clock.monotonic() < noticed + self._settle
+
     def _end_claims(self, database: sqlite3.Connection, owner: str) -> None:
         """Note that a run has ended by now. A request may have left long after its key was claimed."""
+        self._noticed.setdefault(owner, self._clock.monotonic())
         database.execute(
             "UPDATE claims SET claimed_at = ? WHERE owner = ? AND NOT is_done", (self._clock.time(), owner)
         )

@@ -71,6 +71,9 @@ def write_results(journal: Journal, columns: Sequence[str], files: Iterable[Resu
             stream.close()
             raw.flush()
             os.fsync(raw.fileno())
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
         finally:
             raw.close()
         partial.replace(file.path)

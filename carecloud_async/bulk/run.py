@@ -18,7 +18,7 @@ from carecloud_async.bulk.counting import RunFigures
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.finding import key_text
-from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.journal import Journal, damaged
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.packing import digest
 from carecloud_async.bulk.place import Place, find_place
@@ -86,6 +86,9 @@ async def run(target: BulkTarget, source: Any, options: BulkWriteOptions) -> Bul
             raise BulkWriteError(
                 f"{place.journal.parent}: {error}: nothing is lost", report=report, fix=RESUME
             ) from None
+        except sqlite3.DatabaseError as error:
+            report = figures.report(resumed=False, dry_run=options.dry_run)
+            raise BulkWriteError(damaged(place.journal, error), report=report) from error
     finally:
         await run_in_thread_regardless(partial(_close, opened, journal, place))
 

@@ -258,7 +258,7 @@ class BulkWriter:
             else:
                 result = await self._sender.send(plan)
         if result is None:
-            result = await self._settle(row, plan, lost_at=self._target.clock.time(), tries=tries)
+            result = await self._settle(row, plan, lost_at=self._target.clock.monotonic(), tries=tries)
         if plan.base is None and row.key is not None and result is not None:
             written = result.outcome in {Outcome.CREATED, Outcome.UNKNOWN}
             await self._db(partial(self._registry.release, [row.key], written=written))
@@ -270,7 +270,7 @@ class BulkWriter:
         intent = intent_of(plan)
         pause = _FIRST_PAUSE
         while True:
-            now = self._target.clock.time()
+            now = self._target.clock.monotonic()
             found = (await self._find([row])).of(row.key)
             is_settled = now >= lost_at + self._target.settle_seconds
             verdict = judge_doubt(row.checked, intent, found, target=self._target, is_settled=is_settled, tries=tries)

@@ -74,7 +74,7 @@ class RunWriter:
         self._slots = anyio.Semaphore(self._width)
         self._database = anyio.Lock()
         self._has_list = False
-        self._began = target.clock.time()
+        self._began = target.clock.monotonic()
         self._stops = False
         self._finder = (
             None if key is None else Finder(target, key, width=self._width, on_request=figures.count_requests)
@@ -212,7 +212,7 @@ class RunWriter:
 
     async def _send(self, plans: Sequence[tuple[StoredRow, Plan]]) -> None:
         intents = [(row.number, intent_of(plan)) for row, plan in plans]
-        await self._db(partial(self._journal.intend, intents, now=self._target.clock.time()))
+        await self._db(partial(self._journal.intend, intents, now=self._target.clock.monotonic()))
         outcomes: dict[int, RowResult | None] = {}
         under_way: set[int] = set()
 
@@ -265,7 +265,7 @@ class RunWriter:
         else:
             in_doubt = [number for number, one in outcomes.items() if one is None]
             if in_doubt:
-                await self._db(partial(self._journal.lose, in_doubt, now=self._target.clock.time()))
+                await self._db(partial(self._journal.lose, in_doubt, now=self._target.clock.monotonic()))
         done = dict(results)
         waiting = await self._keep_without_parts(results, [row for row, _ in plans])
         if self._key is None and waiting:
@@ -287,7 +287,7 @@ class RunWriter:
         last = 0
         while chunk := await self._db(partial(self._journal.doubtful, CHUNK, after=last)):
             last = chunk[-1].number
-            now = self._target.clock.time()
+            now = self._target.clock.monotonic()
             found = await self._find(chunk)
             results: list[tuple[int, RowResult]] = []
             again: list[StoredRow] = []
@@ -302,7 +302,7 @@ class RunWriter:
                     found.of(row.key),
                     target=self._target,
                     # A killed run may have sent a row long after it was intended, but not after this run began.
-                    is_settled=now >= max(row.intended_at, self._began) + self._target.settle_seconds,
+                    is_settled=now >= max(row.lost_at, self._began) + self._target.settle_seconds,
                     tries=row.tries,
                 )
                 if verdict.result is not None:

@@ -47,6 +47,12 @@ class CsvSource(RowSource):
         #: What a spreadsheet wrote, or what is written for one.
         self._for_spreadsheets = head.startswith(b"\xef\xbb\xbf") or utf16 or self.delimiter == ";"
         self._reader = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
+        if self._lines.has_nul:
+            raise BadSourceError(
+                f"{shown}: it has NUL bytes and no byte order mark: save it as CSV UTF-8 and try again"
+            )
+        if self._lines.starts_too_long:
+            raise BadSourceError(f"{shown}: the header line is longer than 16 MiB")
         header = self._next()
         if header is None or isinstance(header, str) or not any(header):
             raise BadSourceError(f"{shown}: there is no header line with the names of the columns")
@@ -91,6 +97,7 @@ class CsvSource(RowSource):
     def _next(self) -> list[str] | str | None:
         """Return the next row's cells, the fault of a row that cannot be read, or `None` at the end."""
         begin = self._lines.number + 1
+        self._lines.has_nul = self._lines.too_long = False
         try:
             cells = next(self._reader)
         except StopIteration:
@@ -100,8 +107,9 @@ class CsvSource(RowSource):
                 return f"lines {begin} to {self._lines.number}: a quotation mark is not closed, or a cell is too long"
             return f"line {self._lines.number}: it is no CSV ({str(error)[:80]})"
         if self._lines.too_long:
-            self._lines.too_long = False
             return f"line {self._lines.number}: it is longer than 16 MiB"
+        if self._lines.has_nul:
+            return f"line {self._lines.number}: it has a NUL byte"
         return cells
 
 
@@ -114,10 +122,15 @@ class _Lines:
         self._held: str | None = None
         self.number = 0
         self.too_long = False
+        self.has_nul = False
+        self.starts_too_long = False
 
     def first(self) -> str:
         """Return the first line that is not blank, which is read again."""
         for line in self:
+            if self.too_long:
+                self.starts_too_long = True
+                return ""
             if line.strip():
                 self._held = line
                 self.number -= 1
@@ -146,6 +159,7 @@ class _Lines:
             self.too_long = True
             return "\n"
         if "\0" in line:
+            self.has_nul = True
             line = line.replace("\0", "\ufffd")
         return line
 

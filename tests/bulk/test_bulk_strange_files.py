@@ -1,0 +1,122 @@
+"""Files that something damaged, and journals too: a clear message before anything is sent, or a refused row."""
+
+import sqlite3
+
+import pytest
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, connect, counts, people, read
+
+from carecloud_async import CareCloudError
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.sources import files
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+
+async def written(sandbox, path, **more):
+    """Write a file; return the reasons of its rows."""
+    results = path.with_name("r.jsonl")
+    async with connect(sandbox) as client:
+        await client.customers.bulk_write(path, match="email", defaults=SOURCE, results=results, **more)
+    return [row["reasons"] for row in read(results)]
+
+
+async def test_a_nul_byte_refuses_its_row(sandbox, tmp_path):
+    """A row with a NUL byte, as crashes leave them in files, is refused; it is not written with another character."""
+    path = tmp_path / "c.csv"
+    path.write_bytes(b"email,language_id\na@example.com,en\nb@exam\0ple.com,en\nc@example.com,en\n")
+    assert await written(sandbox, path) == [[], ["line 3: it has a NUL byte"], []]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+async def test_utf16_without_a_mark(sandbox, tmp_path, encoding):
+    """UTF-16 without a byte order mark is named as what it is."""
+    path = tmp_path / "c.csv"
+    path.write_bytes("email,language_id\na@example.com,en\n".encode(encoding))
+    with pytest.raises(BulkWriteError, match="NUL bytes and no byte order mark: save it as CSV UTF-8"):
+        await written(sandbox, path)
+
+
+async def test_lines_that_are_too_long(sandbox, tmp_path, monkeypatch):
+    """A row of too many cells is refused, and a header that long is an error."""
+    monkeypatch.setattr(files, "MAX_LINE", 4000)
+    path = tmp_path / "c.csv"
+    path.write_text("email,language_id\na@example.com,en\n" + "," * 5000 + "\n" + "," * 3000 + "\nb@example.com,en\n")
+    assert await written(sandbox, path) == [
+        [], ["line 3: it is longer than 16 MiB"], ["the row has 3,001 cells where the header has 2"], [],
+    ]  # fmt: skip
+    path.write_text("email" + "," * 5000 + "\na@example.com\n")
+    with pytest.raises(BulkWriteError, match="the header line is longer"):
+        await written(sandbox, path)
+
+
+async def test_a_key_that_no_url_of_the_server_holds(tmp_path):
+    """A key that the server finds too long for a URL refuses its row alone."""
+    clock = FakeClock()
+    server = CustomerServer(clock, longest=600)
+    rows = [*people(3), {"email": f"{'x' * 700}@example.com", "language_id": "en"}]
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 3, "refused": 1}
+
+
+async def test_a_journal_that_is_damaged_between_runs(sandbox, tmp_path):
+    """A journal with damaged pages is named, with the step that mends it; the next run makes no double."""
+    source, journal = tmp_path / "c.jsonl", tmp_path / "journal.db"
+    source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(600)))
+    arguments = {"match": "email", "defaults": SOURCE, "journal": journal, "resume": True}
+    async with connect(sandbox) as client:
+        fault = sandbox.faults.add("POST /customers", status=403, times=None, after=100)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(source, **arguments)
+        sandbox.faults.remove(fault)
+        with sqlite3.connect(journal) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        size = journal.stat().st_size
+        with journal.open("r+b") as file:
+            for place in range(3 * 4096, size, 4096):
+                file.seek(place)
+                file.write(b"\xa5" * 600)
+        with pytest.raises(BulkWriteError, match=r"the journal is damaged .*: remove it to begin again"):
+            await client.customers.bulk_write(source, **arguments)
+        journal.unlink()
+        report = await client.customers.bulk_write(source, **arguments)
+        assert report.created + report.unchanged == 600
+        assert await client.customers.list().total() == 660
+
+
+async def test_results_that_do_not_fit_leave_no_part_of_them(sandbox, tmp_path, monkeypatch):
+    """When the disk is full while the results are written, no partial file stays; the next run writes them."""
+    source, results = tmp_path / "c.jsonl", tmp_path / "r.csv"
+    source.write_text('{"email":"a@example.com","language_id":"en"}\n')
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    async with connect(sandbox) as client:
+        with monkeypatch.context() as patch, pytest.raises(BulkWriteError, match=r"No space left .*resume=True"):
+            patch.setattr("carecloud_async.bulk.results.os.fsync", full)
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results)
+        assert not list(tmp_path.glob("*partial*")) + list(tmp_path.glob(".*partial*"))
+        report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, resume=True)
+    assert counts(report) == {"created": 1}
+    assert [row["outcome"] for row in read(results)] == ["created"]
+
+
+async def test_a_token_that_is_revoked_in_the_middle(sandbox):
+    """A token that dies while rows are written is renewed, and no row is the worse for it."""
+    async with connect(sandbox) as client:
+        sandbox.faults.add("POST /customers", status=401, after=5)
+        report = await client.customers.bulk_write(people(20), match="email", defaults=SOURCE, concurrency=4)
+    assert counts(report) == {"created": 20}
+
+
+async def test_a_body_that_is_too_large(sandbox):
+    """A batch that the server finds too large goes in parts."""
+    async with connect(sandbox) as client:
+        card_type = (await client.card_types.list().first()).card_type_id
+        rows = [{"card_number": f"55{one:06}", "card_type_id": card_type, "state": 1} for one in range(40)]
+        sandbox.faults.add("POST /cards/batch", status=413, times=2)
+        assert counts(await client.cards.bulk_write(rows, match="card_number")) == {"created": 40}
