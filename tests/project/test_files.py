@@ -7,7 +7,7 @@ from project_files import PACKAGE, ROOT, nodes_of, python_files, text_of, tree_o
 
 #: Most lines of a file of the package, and of others.
 LONGEST, LONGEST_OTHER = 400, 420
-OURS = python_files("carecloud_async", "tests", "benchmarks")
+OURS = python_files("carecloud_async", "tests", "benchmarks", "docs")
 
 
 def name(path):

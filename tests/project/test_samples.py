@@ -193,7 +193,7 @@ def _pip(arguments, *_):
 def _module(arguments, *_):
     assert arguments[0] == "-m"
     found = find_spec(arguments[1])
-    if found is None and arguments[1] in ("zensical", "benchmarks"):
+    if found is None and arguments[1] == "benchmarks":
         pytest.skip(f"{arguments[1]} is not installed")
     assert found is not None
     for one in arguments[2:]:

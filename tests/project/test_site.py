@@ -1,25 +1,30 @@
-"""The site: every page is in its navigation, no link is dead, and every family is in the reference."""
+"""The site: its navigation, its links, what the reference shows, and its pages for machines."""
 
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 import zlib
 from importlib import import_module
 from importlib.util import find_spec
 from urllib.parse import unquote
+from urllib.request import urlopen
 
 import pytest
 from doc_samples import PAGES, prose
-from project_files import PACKAGE, ROOT
+from project_files import PACKAGE, ROOT, text_of
 
 from carecloud_async.models import HOMES
 from carecloud_async.resources.declare import Resource
 from carecloud_async.resources.families import family_modules
 from carecloud_async.resources.updating import Updating
+from docs import __main__ as command
 
 DOCS = ROOT / "docs"
+#: Bytes of a page's HTML.
+LARGEST = 150_000
 REFERENCE = sorted((DOCS / "reference").glob("*.md"))
 LINKING = [*PAGES, *REFERENCE, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
 
@@ -69,20 +74,32 @@ def test_pages_of_the_site_link_to_pages_of_the_site(path):
     """A page names no folder and nothing outside `docs/`, which the built site does not have."""
     for link in re.findall(r"\]\((?!https?://)([^)#\s]+)[^)]*\)", prose(path)):
         target = (path.parent / link).resolve()
-        assert target.is_relative_to(DOCS), link
+        assert target.is_relative_to(DOCS) or path.name == "changelog.md", link
         assert target.is_file(), link
+
+
+@pytest.mark.parametrize("path", REFERENCE, ids=name)
+def test_pages_of_the_reference_can_be_read_in_the_repository(path):
+    """A page begins with sentences, and each object that it names is a link to the source that describes it."""
+    text = path.read_text(encoding="utf-8")
+    assert re.match(r"# .+\n\n(?!-|The source:)\S", text)
+    for shown, link in re.findall(r"^- \[`(\S+)`\]\((\S+)\)$", text, re.MULTILINE):
+        source = (path.parent / link).resolve()
+        module = source.relative_to(ROOT).with_suffix("").as_posix().removesuffix("/__init__").replace("/", ".")
+        assert shown == module or shown.startswith(f"{module}."), shown
+    assert ":::" not in text
 
 
 def test_every_family_and_model_is_in_the_reference():
     """Each module of families and of models stands on exactly one page."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in REFERENCE)
-    shown = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+    shown = re.findall(r"^- \[`(\S+)`\]", text, re.MULTILINE)
     assert len(shown) == len(set(shown))
     families = {module for module in family_modules() if module != "carecloud_async.resources.customers"}
     parts = (PACKAGE / "resources/customers").glob("[!_]*.py")
     families |= {f"carecloud_async.resources.customers.{path.stem}" for path in parts}
     families -= {"carecloud_async.resources.customers.bulk_parts"}  # steps of bulk writes, no operations
-    helpers = {"base", "changes", "read_only"}  # no records: `base` shows two of its classes by name
+    helpers = {"base", "changes", "read_only", "unset"}  # no records: what users need of them is shown by name
     models = {f"carecloud_async.models.{home}" for home in set(HOMES.values()) - helpers}
     assert sorted((families | models) - set(shown)) == []
 
@@ -92,6 +109,9 @@ def missing_in(inventory):
     header = re.match(rb"(?:#.*\n){4}", inventory.read_bytes())
     lines = zlib.decompress(inventory.read_bytes()[header.end() :]).decode().splitlines()
     shown = {line.split(" ")[0] for line in lines}
+    for line in lines:
+        page, _, anchor = line.split(" ")[3].partition("#")
+        assert f'id="{anchor}"' in text_of(inventory.parent / page), line
     # Helpers of models, and aliases, which do not know their module.
     left_out = {"__version__", "CareCloudDep", "LocalDatetime", "merge_changes", "read_only_names", "read_only_paths"}
     wanted = set()
@@ -130,29 +150,101 @@ def dead_links(site):
                 yield f"{path.relative_to(site.resolve())}: {link}"
 
 
-def test_the_site_builds_without_a_warning(tmp_path):
-    """The command that CONTRIBUTING names builds every page and the search; no link is dead or loads from elsewhere."""
-    if find_spec("zensical") is None or find_spec("mkdocstrings_handlers") is None:
-        pytest.skip("zensical is not installed")
-    command = [sys.executable, "-m", "zensical", "build", "-f", "docs/zensical.toml", "--strict"]
-    assert " ".join(["-m", *command[2:]]) in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("site", ".cache"))
-    shutil.copytree(PACKAGE, tmp_path / "carecloud_async", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "CHANGELOG.md", tmp_path)
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The site, as the command that CONTRIBUTING names builds it from a copy of the project."""
+    if find_spec("zensical") is None or find_spec("griffe") is None:
+        pytest.skip("the docs extra is not installed")
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(DOCS, folder / "docs", ignore=shutil.ignore_patterns("site", ".cache", "__pycache__"))
+    shutil.copytree(PACKAGE, folder / "carecloud_async", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "CHANGELOG.md", folder)
+    run = [sys.executable, "-m", "docs"]
+    assert ".venv/bin/python -m docs\n" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    done = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "No issues found" in done.stderr
-    site = tmp_path / "docs/site"
-    pages = [one.replace("README.md", "index.md") for one in navigation(settings()["nav"])]
-    for page in pages:
-        html = (site / page).with_suffix(".html").read_text(encoding="utf-8")
+    return folder / "docs/site"
+
+
+def built_pages(site):
+    """Name and HTML of each page."""
+    return {one.relative_to(site).as_posix(): one.read_text(encoding="utf-8") for one in site.rglob("*.html")}
+
+
+def test_the_site_builds_without_a_warning(built):
+    """Every page and the search are there; no link is dead, and nothing loads from elsewhere."""
+    pages = built_pages(built)
+    names = [one.replace("README.md", "index.md").removesuffix(".md") for one in navigation(settings()["nav"])]
+    assert {f"{one}.html" for one in names} <= set(pages)
+    for page, html in pages.items():
         assert re.findall(r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//[^"]+', html) == []
         assert re.findall(r'<link[^>]+rel="(?:stylesheet|preconnect)"[^>]+href="(?:https?:)?//[^"]+', html) == []
         assert "```" not in html, page  # a fence that was not understood
         assert "├──" not in re.sub(r"<pre.*?</pre>", "", html, flags=re.DOTALL), page  # a drawing that has run together
         assert 'class="mermaid"' not in html  # its script would come from elsewhere
-    assert sorted(dead_links(site)) == []
-    assert missing_in(site / "objects.inv") == []
-    search = (site / "search.json").read_text(encoding="utf-8")
-    for word in ("EnterpriseCredentials", "ProductReservations", "OutcomeUnknownError", "max_response_bytes"):
+    assert sorted(dead_links(built)) == []
+    search = (built / "search.json").read_text(encoding="utf-8")
+    for word in ("EnterpriseCredentials", "product_reservations", "OutcomeUnknownError", "max_response_bytes"):
         assert word in search
+
+
+def test_the_reference_shows_every_public_name(built):
+    """Each public class, function and operation has an entry on a page, and that page is not too large."""
+    assert missing_in(built / "objects.inv") == []
+    assert {page: len(html) for page, html in built_pages(built).items() if len(html.encode()) > LARGEST} == {}
+
+
+def test_a_page_of_the_reference_begins_with_its_methods(built):
+    """Customers: a line for each method, then the methods; fields are a table, without labels of Python."""
+    text = (built / "reference/customers.md").read_text(encoding="utf-8")
+    row = "| [`get`](#customers.get) | Return one customer. |"
+    assert 0 < text.index(row) < text.index("#### `get` {#customers.get}") < text.index("### `Customer` {#Customer}")
+    field = "| `state` | `int` or `None` | See [`CustomerState`](models.md#CustomerState). Read-only. |"
+    assert text.index("### `Customer` {#Customer}") < text.index(field)
+    assert "instance-attribute" not in "".join(built_pages(built).values())
+
+
+def test_each_page_is_markdown_beside_its_html(built):
+    """`page.md` is beside `page.html`, which names it; its links lead to Markdown, and no link is dead."""
+    pages = {one.relative_to(built).as_posix(): one.read_text(encoding="utf-8") for one in built.rglob("*.md")}
+    html = {page: text for page, text in built_pages(built).items() if page != "404.html"}
+    assert set(pages) == {page.replace(".html", ".md") for page in html}
+    for page, text in html.items():
+        name = page.rpartition("/")[2].replace(".html", ".md")
+        assert f'<link rel="alternate" type="text/markdown" href="./{name}">' in text
+    for page, text in pages.items():
+        for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+            file, _, anchor = link.partition("#")
+            target = (built / page).parent / file if file else built / page
+            assert target.is_file(), (page, link)
+            found = target.read_text(encoding="utf-8")
+            known = set(re.findall(r"\{#([\w.]+)[ }]", found)) | slugs(target)
+            assert not anchor or anchor in known, (page, link)
+
+
+def test_the_index_for_machines_is_complete(built):
+    """`llms.txt` has each page of the navigation with a sentence, `llms-full.txt` the text of all."""
+    index = (built / "llms.txt").read_text(encoding="utf-8")
+    whole = (built / "llms-full.txt").read_text(encoding="utf-8")
+    links = re.findall(r"^- \[[^\]]+\]\((\S+)\): \S.*[.:]$", index, re.MULTILINE)
+    assert links == [one.replace("README.md", "index.md") for one in navigation(settings()["nav"])]
+    assert len(links) == index.count("\n- ")
+    assert index.startswith("# carecloud-async\n\n> ")
+    for link in links:
+        assert (built / link).read_text(encoding="utf-8").strip() in whole
+
+
+def test_the_site_is_served(tmp_path):
+    """`python -m docs serve` answers with the pages that were built, on loopback alone."""
+    (tmp_path / "index.html").write_text("<h1>carecloud-async</h1>", encoding="utf-8")
+    with command.server(tmp_path, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            assert server.server_address[0] == "127.0.0.1"
+            with urlopen(f"http://127.0.0.1:{server.server_port}/", timeout=60) as answer:
+                assert answer.read() == b"<h1>carecloud-async</h1>"
+        finally:
+            server.shutdown()
+            thread.join()

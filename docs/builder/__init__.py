@@ -1,0 +1,1 @@
+"""The builder of the site: pages are Markdown, the reference is written from docstrings, Zensical makes the HTML."""

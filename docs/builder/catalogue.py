@@ -1,0 +1,161 @@
+"""What the reference shows: the objects that its pages name, each with the page and the heading where it stands."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import griffe
+
+PACKAGE = "carecloud_async"
+#: A line of a page that names an object, with a link to its source for readers of the repository.
+SOURCE_LINE = re.compile(rf"^- \[`({PACKAGE}[\w.]*)`\]\(\S+\.py\)$")
+#: Bases that have an entry of their own; what they bring is not repeated for each class.
+_DOCUMENTED_BASES = {"Model", "Input", "Updatable", "Resource", "Updating", "BulkWriting"}
+
+
+@dataclass
+class Catalogue:
+    """The package, and where each of its documented objects stands.
+
+    Attributes:
+        package: what griffe read.
+        calls: path of a class of operations → how it is reached: `client.customers.cards(customer_id)`.
+        places: path of a class or function, and its name where only one has it → `page.md#anchor`.
+    """
+
+    package: Any
+    calls: dict[str, str]
+    places: dict[str, str] = field(default_factory=dict)
+
+    def get(self, path: str) -> Any:
+        """Return the object with a dotted path."""
+        return self.package[path.removeprefix(f"{PACKAGE}.")]
+
+    def anchor(self, one: Any) -> str:
+        """Return the anchor of an object: `Card`, or `customers.cards` for a class of operations."""
+        call = self.calls.get(one.path)
+        return re.sub(r"\(\w+\)", "", call).removeprefix("client.") if call else one.name
+
+    def link(self, name: str, *, page: str) -> str | None:
+        """Return the link from a page to an object, by its path or name."""
+        place = self.places.get(name)
+        return place.removeprefix(page) if place and place.startswith(f"{page}#") else place
+
+    def place(self, one: Any, page: str) -> None:
+        """Remember where an object stands."""
+        self.places[one.path] = f"{page}#{self.anchor(one)}"
+        if one.path not in self.calls:
+            self.places[one.name] = self.places[one.path]
+
+    def inventory(self) -> Iterator[tuple[str, str, str]]:
+        """Return path, kind and place of each object, and of the methods of classes."""
+        for path, place in self.places.items():
+            if not path.startswith(f"{PACKAGE}."):
+                continue
+            one = self.get(path)
+            yield path, "class" if one.is_class else "function" if one.is_function else "data", place
+            names = [method.name for method in self.methods(one)] if one.is_class else []
+            if path in self.calls and self.inherits_update(one):
+                names.append("update")
+            for name in names:
+                yield f"{path}.{name}", "method", f"{place}.{name}"
+
+    def inherits_update(self, cls: Any) -> bool:
+        """Say whether a class of operations has the `update` that several share."""
+        return "update" not in self.members(cls) and any(str(base).startswith("Updating[") for base in cls.bases)
+
+    def bases(self, cls: Any) -> Iterator[Any]:
+        """Return the classes of the package whose members are shown with those of a class that inherits from them.
+
+        A record shows all its fields, and a family all its methods. Another class shows what is in no other entry.
+        """
+        whole = cls.path.startswith((f"{PACKAGE}.models.", f"{PACKAGE}.resources."))
+        for base in cls.bases:
+            generic = getattr(base, "left", base)
+            path = getattr(generic, "canonical_path", "")
+            if path.startswith(f"{PACKAGE}.") and path.rpartition(".")[2] not in _DOCUMENTED_BASES:
+                found = self.get(path)
+                if not found.is_alias and (whole or path not in self.places):  # an alias leads to another library
+                    yield found
+                    yield from self.bases(found)
+
+    def members(self, cls: Any) -> dict[str, Any]:
+        """Return the public members of a class, its own first."""
+        found: dict[str, Any] = {}
+        for owner in (cls, *self.bases(cls)):
+            for name, one in owner.members.items():
+                if not one.is_alias and not name.startswith("_"):
+                    found.setdefault(name, one)
+        return found
+
+    def methods(self, cls: Any) -> list[Any]:
+        """Return the public methods of a class."""
+        return [one for one in self.members(cls).values() if one.is_function]
+
+
+def read(root: Path, pages: list[Path]) -> Catalogue:
+    """Read the package, and find where each object stands.
+
+    Args:
+        root: the folder that holds the package.
+        pages: the pages of the reference.
+    """
+    logging.getLogger("griffe").setLevel(logging.ERROR)  # a type that is on the class is no fault of its docstring
+    package = griffe.load(PACKAGE, search_paths=[root], docstring_parser=griffe.Parser.google, resolve_aliases=False)
+    catalogue = Catalogue(package=package, calls=_calls())
+    for page in pages:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if found := SOURCE_LINE.match(line):
+                for one in shown(catalogue.get(found[1])):
+                    catalogue.place(one, page.name)
+    return catalogue
+
+
+def shown(found: Any) -> list[Any]:
+    """Return what an entry of a page shows: the object itself, or what is public and defined in the module."""
+    if not found.is_module:
+        return [found]
+    return [
+        one
+        for one in found.members.values()
+        if not one.is_alias
+        and not one.is_module
+        and not one.name.startswith("_")
+        and (one.is_class or one.is_function or one.docstring)
+    ]
+
+
+def is_enum(one: Any) -> bool:
+    """Say whether an object is an enumeration."""
+    return one.is_class and bool({str(base) for base in one.bases} & {"Enum", "IntEnum", "StrEnum"})
+
+
+def _calls() -> dict[str, str]:
+    """Return how each class of operations is reached from a client."""
+    from carecloud_async.resources.declare import Resource
+    from carecloud_async.resources.families import family_modules
+
+    for module in family_modules():
+        import_module(module)
+    return {f"{cls.__module__}.{cls.__qualname__}": _call(cls) for cls in _below(Resource) if cls.operations}
+
+
+def _below(cls: Any) -> Iterator[Any]:
+    for one in cls.__subclasses__():
+        yield one
+        yield from _below(one)
+
+
+def _call(cls: Any) -> str:
+    operation = cls.operations[0]
+    family, *parts = operation.call.split(".")[:-1]
+    ids = re.findall(r"\{(\w+)\}", operation.path)[: len(parts)]
+    parts = [f"{part}({one})" if one else part for part, one in zip_longest(parts, ids)]
+    return ".".join(["client", family, *parts])

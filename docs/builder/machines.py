@@ -1,0 +1,61 @@
+"""The site for programs: `llms.txt`, `llms-full.txt`, each page as Markdown beside its HTML, and Sphinx's inventory."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from docs.builder.pages import opening, title
+
+
+def write(site: Path, pages: Mapping[str, str], *, settings: Mapping[str, Any]) -> None:
+    """Write the index, all pages in one file, and each page.
+
+    Args:
+        site: the folder of the site.
+        pages: name of each page → its Markdown.
+        settings: of the site: its name, its description and its navigation.
+    """
+    for name, text in pages.items():
+        (site / name).write_text(text, encoding="utf-8")
+    lines = [f"# {settings['site_name']}", "", f"> {settings['site_description']}."]
+    order = []
+    for section, entries in sections(settings["nav"]):
+        lines += ["", f"## {section}", ""]
+        for label, name in entries:
+            sentence = opening(pages[name])
+            lines.append(f"- [{label or title(pages[name])}]({name}){': ' + sentence if sentence else ''}")
+            order.append(name)
+    (site / "llms.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    whole = [f"<!-- {name} -->\n\n{pages[name].strip()}\n" for name in order]
+    (site / "llms-full.txt").write_text("\n".join(whole), encoding="utf-8")
+
+
+def write_inventory(site: Path, objects: Iterable[tuple[str, str, str]], *, project: str) -> None:
+    """Write `objects.inv`, by which other projects' docs link to this reference (version 2, as intersphinx reads it).
+
+    Args:
+        site: the folder of the site.
+        objects: path, kind and place of each object.
+        project: its name.
+    """
+    head = f"# Sphinx inventory version 2\n# Project: {project}\n# Version: \n"
+    head += "# The remainder of this file is compressed using zlib.\n"
+    lines = [f"{path} py:{kind} 1 reference/{place.replace('.md#', '.html#')} -\n" for path, kind, place in objects]
+    (site / "objects.inv").write_bytes(head.encode() + zlib.compress("".join(lines).encode()))
+
+
+def sections(nav: list[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Return each section of the navigation with the labels and names of its pages."""
+    for part in nav:
+        ((section, entries),) = part.items()
+        yield section, [_entry(entry) for entry in entries]
+
+
+def _entry(entry: Any) -> tuple[str, str]:
+    if isinstance(entry, str):
+        return "", entry
+    ((label, name),) = entry.items()
+    return label, name

@@ -1,0 +1,115 @@
+"""The pages as they are built: links to source become entries of the reference, code becomes a page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from docs.builder.catalogue import SOURCE_LINE, Catalogue, is_enum, shown
+from docs.builder.objects import Writer
+from docs.builder.text import first_sentence
+
+#: Pages that lead to a file of the repository, which takes their place.
+_STAND_INS = {"changelog.md": "CHANGELOG.md"}
+_LINK = re.compile(r"(?<=\]\()(?![a-z]+:)([^)\s#]+)(?=[)#])")
+#: What stands before the links to source, for readers of the repository.
+_BEFORE_SOURCES = "\n\nThe source:\n\n"
+#: More entries than this begin with a line for each.
+_LONG = 3
+_RECORDS = "carecloud_async.models."
+
+
+def built_page(path: Path, docs: Path, catalogue: Catalogue) -> str:
+    """Return a page as it is built.
+
+    Args:
+        path: the page.
+        docs: the folder of all pages.
+        catalogue: what the reference shows.
+    """
+    if stand_in := _STAND_INS.get(path.name):
+        path = docs.parent / stand_in
+    text = path.read_text(encoding="utf-8")
+    if path.parent == docs / "reference":
+        text = reference(text, Writer(catalogue=catalogue, page=path.name))
+    return _LINK.sub(lambda link: built_name(link[1]), text)
+
+
+def built_name(path: str) -> str:
+    """Return the name of a page on the site, for a page or a file of code."""
+    name = re.sub(r"\bREADME\.md$", "index.md", path)
+    return re.sub(r"\.py$", ".md", name)
+
+
+def code(path: Path) -> str:
+    """Return the page of a file of code."""
+    return f"# {path.name}\n\n```python\n{path.read_text(encoding='utf-8').rstrip()}\n```\n"
+
+
+def title(text: str) -> str:
+    """Return the title of a page."""
+    found = re.search(r"^# (.+)$", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def opening(text: str) -> str:
+    """Return the first sentence of a page."""
+    for paragraph in re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE).split("\n\n"):
+        if paragraph[:1].isalpha() or paragraph[:1] in {"`", "*", "["}:
+            return first_sentence(re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", " ".join(paragraph.split())))
+    return ""
+
+
+def reference(text: str, writer: Writer) -> str:
+    """Return a page of the reference with an entry for each object that it names."""
+    parts: list[str] = []
+    names: list[str] = []
+    level = 2
+    for line in [*text.replace(_BEFORE_SOURCES, "\n\n").splitlines(), ""]:
+        if found := SOURCE_LINE.match(line):
+            names.append(found[1])
+            continue
+        if names:
+            parts += [writer.linked(_entries(names, writer, level)), ""]
+            names = []
+        if heading := re.match("(#+) ", line):
+            level = len(heading[1]) + 1
+        parts.append(line)
+    return "\n".join(parts)
+
+
+def _entries(names: list[str], writer: Writer, level: int) -> str:
+    modules = [writer.catalogue.get(name) for name in names]
+    found = [one for module in modules for one in shown(module)]
+    inherited = {str(base) for one in found if one.is_class for base in one.bases}
+    families = [one for one in found if one.path in writer.catalogue.calls and one.name not in inherited]
+    others = _in_order([one for one in found if one.path not in writer.catalogue.calls])
+    parts = [writer.families(families, level)] if families else []
+    parts += [module.docstring.value for module in modules if _speaks(module)]
+    if len(others) > _LONG:
+        parts.append(writer.overview(others))
+    return "\n\n".join([*parts, *(writer.entry(one, level) for one in others)])
+
+
+def _in_order(found: list[Any]) -> list[Any]:
+    """Return objects with what belongs to a record after the record, inputs and changes after what is read."""
+    used = {
+        one.name: set(re.findall(r"[A-Z]\w+", " ".join(str(member.annotation) for member in one.attributes.values())))
+        for one in found
+        if one.is_class
+    }
+
+    def rank(one: Any) -> tuple[int, bool]:
+        is_part = any(one.name in names for name, names in used.items() if name != one.name)
+        kinds = ["Input" in one.name, one.name.endswith("Changes"), is_enum(one)]
+        return 1 + max((number for number, holds in enumerate(kinds) if holds), default=-1), is_part
+
+    return sorted(found, key=rank) if all(one.path.startswith(_RECORDS) for one in found) else found
+
+
+def _speaks(module: Any) -> bool:
+    """Say whether a module's docstring explains more than what its entries are."""
+    if not module.is_module or module.path.startswith((_RECORDS, "carecloud_async.resources.")):
+        return False
+    return module.docstring is not None and "\n\n" in module.docstring.value

@@ -1,0 +1,171 @@
+"""Docstrings and annotations as Markdown: tables, links to what is documented, the first sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+#: Returns the link to a documented object, by its name.
+Link = Callable[[str], str | None]
+#: Types of so many signatures that a link from each would say nothing.
+_EVERYWHERE = {"Listing", "Paging", "UnsortedPaging", "CareCloud"}
+
+
+def summary(one: Any) -> str:
+    """Return the first sentence of an object's docstring, without the operation's path."""
+    paragraph = " ".join(one.docstring.value.split("\n\n")[0].split()) if one.docstring else ""
+    return re.sub(r" \((?:`[A-Z]+ /[^`]*`|`GET`, then [^)]*)\)", "", first_sentence(paragraph))
+
+
+def first_sentence(paragraph: str) -> str:
+    """Return the first sentence of a paragraph; one that announces what follows ends there."""
+    found = re.match(r".+?[.!?](?=\s|$)", paragraph)
+    return found[0] if found else re.sub(":$", ".", paragraph)
+
+
+def sentence(text: str) -> str:
+    """Return text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def explanation(one: Any) -> str:
+    """Return a docstring without its sections, as one paragraph."""
+    parts = [section.value for section in one.docstring.parsed if section.kind.value == "text"] if one.docstring else []
+    return " ".join(" ".join(parts).split())
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; columns without any text are left out."""
+    rows = [[_cell(text) for text in row] for row in rows]
+    filled = [number for number in range(len(headers)) if any(row[number] for row in rows)]
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join(f"| {' | '.join(line[number] for number in filled)} |" for line in lines)
+
+
+def type_text(annotation: Any, link: Link) -> str:
+    """Return an annotation with its alternatives joined by `or`, each a link where it names something documented."""
+    if annotation is None:
+        return ""
+    text = re.sub(r"\s+", " ", str(annotation)).strip("'\"").replace("LocalDatetime", "datetime")
+    parts = [part for part in _alternatives(text) if part != "Unset"]
+    return " or ".join(_linked(part, link) for part in parts)
+
+
+def signature(function: Any, *, before: str = "", result: Any = None) -> str:
+    """Return a call with its arguments and what it returns, on one line or an argument a line.
+
+    Args:
+        function: what is called.
+        before: what stands before its name.
+        result: shown in the place of the function's own annotation.
+    """
+    words = _arguments(function)
+    head = f"{'await ' if 'async' in function.labels else ''}{before}{function.name}"
+    returned = result or function.returns
+    tail = f" -> {returned}" if returned is not None else ""
+    line = f"{head}({', '.join(words)}){tail}"
+    if len(line) <= 76:
+        return line
+    return "\n".join([f"{head}(", *(f"    {word}," for word in words), f"){tail}"])
+
+
+def sections(one: Any, link: Link, *, without: Sequence[str] = ()) -> str:
+    """Return a docstring: its text, its arguments as a table, what it returns and what it raises.
+
+    Args:
+        one: the documented object.
+        link: finds what is documented.
+        without: kinds of sections to leave out.
+    """
+    parts: list[str] = []
+    for section in one.docstring.parsed if one.docstring else ():
+        kind = section.kind.value
+        if kind not in without:
+            parts.append(_SECTIONS[kind](section.value, link))
+    text = "\n\n".join(part for part in parts if part)
+    return re.sub(r"\bdocs/(\w+\.md)\b", r"[\1](../\1)", text)
+
+
+def types(function: Any, link: Link) -> list[str]:
+    """Return links to the types of a signature, without those that its table of arguments has."""
+    found = {}
+    documented = {one.name for one in _section(function, "parameters")}
+    notes = [one.annotation for one in function.parameters if one.name not in documented]
+    for name in re.findall(r"[A-Za-z_]\w*", " ".join(map(str, [*notes, function.returns]))):
+        if name not in _EVERYWHERE and (target := link(name)):
+            found[name] = f"[`{name}`]({target})"
+    return list(found.values())
+
+
+def _section(one: Any, kind: str) -> list[Any]:
+    found = [section.value for section in one.docstring.parsed if section.kind.value == kind] if one.docstring else []
+    return found[0] if found else []
+
+
+def _cell(text: str) -> str:
+    text = " ".join(text.split())
+    # A bar inside code ends the cell for some readers of Markdown.
+    text = re.sub(r"`[^`]*`", lambda code: code[0].replace(" | ", " or ").replace("|", "/"), text)
+    return text.replace("|", "\\|")
+
+
+def _alternatives(text: str) -> list[str]:
+    """Split at the bars that are in no brackets."""
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char in "[(") - (char in "])")
+        if char == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [part.strip() for part in parts]
+
+
+def _linked(text: str, link: Link) -> str:
+    for name in re.findall(r"[A-Za-z_]\w*", text):
+        if target := link(name):
+            return f"[`{text}`]({target})"
+    return f"`{text}`"
+
+
+def _arguments(function: Any) -> list[str]:
+    words, keyword_only = [], False
+    for one in function.parameters:
+        if one.name in {"self", "cls"}:
+            continue
+        kind = one.kind.value
+        if kind == "keyword-only" and not keyword_only:
+            words.append("*")
+        keyword_only = keyword_only or kind in {"keyword-only", "variadic positional"}
+        stars = {"variadic positional": "*", "variadic keyword": "**"}.get(kind, "")
+        default = "" if one.default is None or stars else str(one.default)
+        note = f": {str(one.annotation).strip(chr(39))}" if one.annotation is not None else ""
+        words.append(f"{stars}{one.name}{note}{(' = ' if note else '=') + default if default else ''}")
+    return words
+
+
+def _arguments_table(values: Any, link: Link) -> str:
+    return table(
+        ["Argument", "Type", "Meaning"],
+        [(f"`{one.name}`", type_text(one.annotation, link), sentence(one.description)) for one in values],
+    )
+
+
+def _raised(values: Any, link: Link) -> str:
+    lines = [f"- {type_text(one.annotation, link)}: {' '.join(one.description.split())}" for one in values]
+    return "Raises:\n\n" + "\n".join(lines)
+
+
+def _returned(values: Any, link: Link) -> str:
+    return "\n\n".join(f"Returns {type_text(one.annotation, link)}: {one.description}" for one in values)
+
+
+_SECTIONS: dict[str, Callable[[Any, Link], str]] = {
+    "text": lambda value, _: value,
+    "parameters": _arguments_table,
+    "attributes": _arguments_table,
+    "raises": _raised,
+    "returns": _returned,
+    "yields": _returned,
+}
