@@ -16,6 +16,8 @@ _LEGEND = (
     "Blue: this SDK. Grey: others. Red mark: the target. Whiskers: the slowest and the fastest pair."
 )
 _Bar = tuple[Comparison, Spread]
+#: A label, and the bar if the row is no heading.
+Row = tuple[str, _Bar | None]
 
 
 def draw(results: Sequence[Result], path: Path, *, caption: str) -> None:
@@ -26,6 +28,11 @@ def draw(results: Sequence[Result], path: Path, *, caption: str) -> None:
         path: where to.
         caption: what stands below it: machine, versions.
     """
+    draw_rows(rows_of(results), path, caption=caption)
+
+
+def draw_rows(rows: Sequence[Row], path: Path, *, caption: str) -> None:
+    """Draw bars that were chosen; the other arguments are those of `draw`."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -34,7 +41,6 @@ def draw(results: Sequence[Result], path: Path, *, caption: str) -> None:
     mpl.rcParams.update({"svg.hashsalt": "carecloud", **font})
     from matplotlib import pyplot as plt
 
-    rows = _rows(results)
     figure, axes = plt.subplots(figsize=(9, 1.5 + 0.24 * len(rows)), layout="constrained")
     for height, (label, row) in enumerate(rows):
         if row is not None:
@@ -47,9 +53,9 @@ def draw(results: Sequence[Result], path: Path, *, caption: str) -> None:
     plt.close(figure)
 
 
-def _rows(results: Sequence[Result]) -> list[tuple[str, _Bar | None]]:
+def rows_of(results: Sequence[Result]) -> list[Row]:
     """Return a heading for each work, and its bars below it."""
-    rows: list[tuple[str, _Bar | None]] = []
+    rows: list[Row] = []
     for result in results:
         bars = [
             (_label(comparison), (comparison, spread))
@@ -84,7 +90,7 @@ def _draw_bar(axes: Any, height: int, comparison: Comparison, spread: Spread, *,
         axes.plot([comparison.target] * 2, [height - 0.42, height + 0.42], color=_TARGET, linewidth=2)
 
 
-def _name_rows(axes: Any, rows: Sequence[tuple[str, _Bar | None]]) -> None:
+def _name_rows(axes: Any, rows: Sequence[Row]) -> None:
     axes.set_yticks(range(len(rows)), [label for label, _ in rows])
     for tick, (_, row) in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_weight("bold" if row is None else "normal")
@@ -96,6 +102,7 @@ def _dress(axes: Any) -> None:
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}{TIMES}")
     axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", top=True, labeltop=True)
     axes.grid(axis="x", color="#eaeef2")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -39,6 +39,15 @@ def test_the_first_command_exports_what_it_says(tmp_path):
     assert len((tmp_path / "customers.jsonl").read_bytes().splitlines()) == 10_000
 
 
+def test_the_picture_shows_the_command_above_it():
+    """The terminal in docs/export.svg runs what the README and the home page print before it, and loads nothing."""
+    picture = (ROOT / "docs/export.svg").read_text(encoding="utf-8")
+    shown = re.search(r">\$ (carecloud .*?)</text>", picture.replace("&#160;", " "))[1]
+    assert f".venv/bin/{shown}" in SHELL[0]
+    assert blocks(ROOT / "docs/index.md", "sh")[0]["text"].endswith(f"{shown}\n")
+    assert "url(http" not in picture
+
+
 def test_ci_runs_the_second_command():
     """`.ci/run` takes the command out of the README, so that neither can change without the other."""
     if shutil.which("awk") is None:
