@@ -15,6 +15,7 @@ from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
 from carecloud_async.codec.write import unstructure
+from carecloud_async.models.field_docs import RecordDoc
 
 __all__ = [
     "API_NAME",
@@ -73,6 +74,8 @@ class Model:
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
+        if cls.__doc__ is not None and "__doc__" in vars(cls):
+            cls.__doc__ = RecordDoc(cls.__doc__)  # type: ignore[assignment]  # (`type` asks a descriptor)
         own: Any = attrs.fields(cls)  # type: ignore[arg-type]
         seldom = [field.name for field in own if field.metadata.get("seldom")]
         if seldom:

@@ -16,6 +16,7 @@ from pydantic_core import core_schema
 from carecloud_async import codec
 from carecloud_async.codec.fields import api_names, field_types
 from carecloud_async.codec.unset import UNSET, Unset
+from carecloud_async.models.field_docs import RecordDoc
 
 __all__ = ["input_schema", "model_schema"]
 
@@ -87,11 +88,14 @@ def _field_schemas(source: Any, handler: Any) -> dict[str, Any]:
 def _object_schema(
     cls: type[Any], fields: dict[str, Any], *, required: Collection[str], extra: Literal["ignore", "forbid"]
 ) -> Any:
+    written = vars(cls).get("__doc__")
+    description = {"description": written.text} if isinstance(written, RecordDoc) else {}
     return core_schema.typed_dict_schema(
         {name: core_schema.typed_dict_field(schema, required=name in required) for name, schema in fields.items()},
         cls=cls,
         cls_name=cls.__name__,
         extra_behavior=extra,
+        metadata={"pydantic_js_updates": description},
     )
 
 

@@ -1,6 +1,8 @@
 """The docstrings of models and resources: what they name exists, and every field and argument has its line."""
 
 import ast
+import inspect
+import pydoc
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 import carecloud_async
 from carecloud_async import models
+from carecloud_async.models import field_docs
 
 PACKAGE = Path(carecloud_async.__file__).parent
 FILES = sorted(path for name in ("models", "resources") for path in (PACKAGE / name).rglob("*.py"))
@@ -55,3 +58,30 @@ def test_every_field_of_a_read_model_has_its_line(path):
                 and not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant))
             ]
             assert not bare, node.name
+
+
+def test_help_says_what_a_field_means():
+    """`help(Customer)` has a line for each field, and says which ones the server alone writes."""
+    shown = pydoc.render_doc(models.Customer, renderer=pydoc.plaintext)
+    assert "customer_id: Id of the customer. Read-only." in shown
+    assert "personal_information: Who the customer is, empty if unknown." in shown
+    written = "A customer. Timestamps are in project-local time, without an offset.\n\nAttributes:\n    customer_id: "
+    assert inspect.getdoc(models.Customer).startswith(written)
+
+
+def test_help_of_an_input_has_the_meaning_of_its_record():
+    """An input's fields are those of the record that it becomes."""
+    assert "    card_number: Number of the card.\n" in models.CardInput.__doc__
+    assert "Read-only" not in models.CardInput.__doc__
+
+
+def test_help_needs_no_source(monkeypatch):
+    """Where the source is not installed, the docstring is the one that was written."""
+    monkeypatch.setattr(field_docs, "_of_module", lambda name: {})
+    assert models.Card.__doc__ == "A card of a customer."
+
+
+def test_the_schema_of_a_record_has_the_docstring_alone():
+    """OpenAPI shows the fields by itself."""
+    adapter = pytest.importorskip("pydantic", reason="pydantic is not installed").TypeAdapter(models.CardInput)
+    assert adapter.json_schema()["description"] == "A card to be written; the fields are those of `Card`."

@@ -1,0 +1,71 @@
+"""The docstring of a record with the meaning of its fields, for `help()`.
+
+Python does not keep the literal below a field, which editors show. It is read from the source when `__doc__` is.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Mapping
+from functools import cache
+from itertools import pairwise
+from textwrap import indent
+from typing import Any
+
+import attrs
+
+__all__ = ["RecordDoc"]
+
+
+class RecordDoc:
+    """A class's `__doc__`, which ends with a line for each field.
+
+    Args:
+        text: the docstring as it was written.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text: str = text
+
+    def __get__(self, _: object, owner: type) -> str:
+        fields: Any = attrs.fields(owner) if attrs.has(owner) else ()
+        documented = _documented(owner)
+        lines = [
+            f"{field.name}: {documented[field.name]}{' Read-only.' if field.metadata.get('read_only') else ''}"
+            for field in fields
+            if field.name in documented
+        ]
+        return f"{self.text}\n\nAttributes:\n{indent(chr(10).join(lines), '    ')}" if lines else self.text
+
+
+def _documented(cls: type) -> dict[str, str]:
+    """Return the meaning of each field; an input's is that of the record that it becomes."""
+    reads = getattr(cls, "reads", None)
+    found = _documented(reads) if reads is not None else {}
+    for one in reversed(cls.__mro__):
+        found |= _of_module(one.__module__).get(one.__qualname__, {})
+    return found
+
+
+@cache
+def _of_module(name: str) -> Mapping[str, dict[str, str]]:
+    """Return the literals below fields, by class and field, of a module's source; none where there is no source."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[name]))
+    except (OSError, TypeError, KeyError, SyntaxError):
+        return {}
+    return {node.name: _of_class(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _of_class(node: ast.ClassDef) -> dict[str, str]:
+    return {
+        field.target.id: " ".join(below.value.value.split())
+        for field, below in pairwise(node.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }
