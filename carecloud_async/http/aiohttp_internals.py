@@ -7,6 +7,8 @@ way is taken:
   handed out on which unread bytes wait. Without them, `force_close=True`: each request has a connection of its own.
 - `TCPConnector._factory`, `ResponseHandler._payload`, `connection_lost`: a body that breaks the rules of HTTP fails at
   once. Without them, it fails at the end of the call's time.
+- `ResponseHandler._reschedule_timeout`, `_drop_timeout`, `_on_read_timeout`, `_read_timeout`, `_loop`: a connection has
+  one timer for its read timeouts. Without them, two timers are made and cancelled for each request.
 - `ResponseHandler.set_response_params`, `start_timeout`, `read`, `StreamReader.on_eof`, `ClientRequest`,
   `HttpProcessingError`, `ClientSession._request`: exchanges. Without them, `ClientSession.request`.
 - `StreamReader.total_bytes`: short bodies are read at once. Without it, they are read in pieces.
@@ -44,6 +46,7 @@ _MOST_UNSOUND = 100
 #: What tracers and test tools patch; a patched one has to be called.
 _PATCHED_BY_OTHERS = ("request", "_request")
 _SETTINGS = {"read_until_eof", "auto_decompress", "read_timeout", "max_line_size", "max_field_size"}
+_TIMERS = ("_reschedule_timeout", "_drop_timeout", "_on_read_timeout")
 _CONNECT = ["self", "req", "traces", "timeout"]
 _REQUEST = {"method", "url", "loop", "session"}
 
@@ -55,12 +58,17 @@ class Parts:
     Attributes:
         connections: those that tell whether a connection is free of unread bytes.
         endings: those that end a broken body.
+        timers: those that keep the timer of a connection.
         exchanges: those that an exchange needs.
     """
 
     connections: bool
     endings: bool
+    timers: bool
     exchanges: bool
+
+
+NO_PARTS = Parts(connections=False, endings=False, timers=False, exchanges=False)
 
 
 def find_parts() -> Parts:
@@ -74,7 +82,7 @@ def find_parts() -> Parts:
 
         handler: Any = ResponseHandler(asyncio.get_running_loop())
     except (ImportError, TypeError):
-        return Parts(connections=False, endings=False, exchanges=False)
+        return NO_PARTS
     connections = (
         list(_parameters(aiohttp.TCPConnector, "connect")) == _CONNECT
         and isinstance(getattr(aiohttp.connector.Connection, "protocol", None), property)
@@ -83,7 +91,15 @@ def find_parts() -> Parts:
     endings = getattr(handler, "_payload", handler) is None and {"self", "exc"} == set(
         _parameters(ResponseHandler, "connection_lost")
     )
-    return Parts(connections=connections, endings=endings, exchanges=connections and _has_exchanges(handler))
+    timers = all(hasattr(handler, name) for name in ("_read_timeout", "_loop")) and all(
+        not _parameters(handler, name, missing="no function") for name in _TIMERS
+    )
+    return Parts(
+        connections=connections,
+        endings=endings,
+        timers=timers,
+        exchanges=connections and _has_exchanges(handler),
+    )
 
 
 def _has_exchanges(handler: Any) -> bool:
@@ -134,14 +150,16 @@ def open_connector(parts: Parts, *, limit: int, ssl: ssl.SSLContext | bool) -> a
     kept, closed = _connector_classes()
     connector: Any = kept(limit=limit, ssl=ssl) if parts.connections else closed(limit=limit, ssl=ssl, force_close=True)
     factory = getattr(connector, "_factory", None)
-    if parts.endings and isinstance(factory, partial) and factory.func is _handler_class().__base__:
-        connector._factory = partial(_handler_class(), *factory.args, **factory.keywords)
+    if isinstance(factory, partial) and (parts.endings or parts.timers):
+        original, handler = _handler_classes(parts)
+        if factory.func is original:
+            connector._factory = partial(handler, *factory.args, **factory.keywords)
     return cast("aiohttp.TCPConnector", connector)
 
 
-@lru_cache(maxsize=1)
-def _handler_class() -> Any:
-    """Return aiohttp's protocol, but a body that breaks off ends at once."""
+@lru_cache(maxsize=4)
+def _handler_classes(parts: Parts) -> tuple[Any, Any]:
+    """Return aiohttp's protocol, and the one that replaces it."""
     from aiohttp import ClientPayloadError
     from aiohttp.client_proto import ResponseHandler
 
@@ -155,7 +173,53 @@ def _handler_class() -> Any:
             if body is not None and not body.is_eof() and body.exception() is None:
                 body.set_exception(ClientPayloadError("the body ends in error"), error or exc or EOFError())
 
-    return EndingHandler
+    bases: list[type] = [_TimerMixin] if parts.timers else []
+    bases.append(EndingHandler if parts.endings else ResponseHandler)
+    return ResponseHandler, type("Handler", tuple(bases), {})
+
+
+class _TimerMixin:
+    """Keeps the timer of a connection when a response has come: aiohttp makes and cancels two for each request.
+
+    That takes a tenth of the time of a small call. A timer that fires too early is set again.
+    """
+
+    _loop: Any
+    _read_timeout: float | None
+    _on_read_timeout: Any
+    _read_by: float | None = None
+    _timer: Any = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Cancel the timer."""
+        super().connection_lost(exc)  # type: ignore[misc]  # aiohttp's class comes next
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _drop_timeout(self) -> None:
+        self._read_by = None
+
+    def _reschedule_timeout(self) -> None:
+        if not self._read_timeout:
+            self._read_by = None
+            return
+        self._read_by = by = self._loop.time() + self._read_timeout
+        if self._timer is None or self._timer.when() > by:
+            self._set_timer(by)
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._read_by is None:
+            return
+        if self._read_by > self._loop.time():
+            self._set_timer(self._read_by)
+        else:
+            self._on_read_timeout()
 
 
 @lru_cache(maxsize=1)

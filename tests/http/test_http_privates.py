@@ -14,7 +14,7 @@ from exchange_server import BODY, answer, new_client, outcome, serving
 
 from carecloud_async import Timeout
 from carecloud_async.http import transport
-from carecloud_async.http.aiohttp_internals import Parts, find_parts
+from carecloud_async.http.aiohttp_internals import NO_PARTS, Parts, find_parts
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ def anyio_backend():
 
 async def test_aiohttp_as_installed_has_every_part():
     """Otherwise every request would take the slower way, and no other test would fail."""
-    assert find_parts() == Parts(connections=True, endings=True, exchanges=True)
+    assert find_parts() == Parts(connections=True, endings=True, timers=True, exchanges=True)
 
 
 @pytest.mark.parametrize("moved", MOVED, ids=lambda names: ", ".join(names) or "none")
@@ -93,13 +93,13 @@ async def test_a_part_of_another_kind_is_not_used(monkeypatch, owner, name, valu
 async def test_without_the_module_of_the_protocol_no_part_is_used(monkeypatch):
     """A release that moves `aiohttp.client_proto` leaves the documented ways."""
     monkeypatch.setitem(sys.modules, "aiohttp.client_proto", None)
-    assert find_parts() == Parts(connections=False, endings=False, exchanges=False)
+    assert find_parts() == NO_PARTS
 
 
 @pytest.fixture
 def no_parts(monkeypatch):
     """Clients that find none of aiohttp's internals."""
-    monkeypatch.setattr(transport, "find_parts", lambda: Parts(connections=False, endings=False, exchanges=False))
+    monkeypatch.setattr(transport, "find_parts", lambda: NO_PARTS)
 
 
 @pytest.mark.usefixtures("no_parts")
