@@ -21,7 +21,7 @@ from carecloud_async.auth.token import LoggedIn, RenewalWindows, logged_in
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.events import CallRecord, OnCall, Telemetry, observer_of, record_calls
-from carecloud_async.calls.login import ManagerFactory
+from carecloud_async.calls.login import manager_maker
 from carecloud_async.calls.response_cache import AnswerStore, ResponseCache
 from carecloud_async.calls.retry import RetryBudget, RetryPolicy
 from carecloud_async.config import (
@@ -184,8 +184,7 @@ class CareCloud(Families, AnyCall):
         )
         options = ViewOptions(language=language, timeout=Timeout.of(timeout), retry=retry)
         store = MemoryTokenStore(clock=clock) if token_store is None else check_store(token_store)
-        managers = ManagerFactory(context=context, options=options, store=store, windows=windows)
-        identities = IdentityRegistry(managers.make)
+        identities = IdentityRegistry(manager_maker(context, options=options, store=store, windows=windows))
         own = identities.acquire(auth)
         self._parts = _Parts(context=context, identities=identities, own=own, handle=own, options=options)
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from attrs import field, frozen
-
 from carecloud_async.auth.secret import digest as digest
 from carecloud_async.auth.token import Token
 from carecloud_async.errors import ConfigurationError, SessionExpiredError
@@ -41,45 +39,16 @@ class Send(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class LoginReply:
-    """The response to one request of a login.
+class Login(Send, Protocol):
+    """Sends the requests of one login or logout, and notes when the last answer was made.
 
     Attributes:
-        data: the `data` of its body.
-        sent_at: when the request left, on the monotonic clock.
-        server_date: the response's `Date`, in UTC; `None` if it is missing or unreadable.
+        sent_at: when the last request was sent, on the monotonic clock; `None` before the first answer.
+        server_date: the `Date` of the last answer, in UTC; `None` if it is missing or unreadable.
     """
 
-    data: dict[str, Any] = field(repr=False)
-    sent_at: float
+    sent_at: float | None
     server_date: datetime | None
-
-
-class SendLogin(Protocol):
-    """The transport of logins, which `calls` provides to the identities of a client."""
-
-    async def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Mapping[str, Any] | None,
-        path_params: Mapping[str, str] | None,
-        bearer: str | None,
-        retry: bool,
-    ) -> LoginReply:
-        """Send one request; see `Send`.
-
-        Args:
-            method: the HTTP method.
-            path: the operation's path template.
-            json: the body.
-            path_params: the values of the placeholders.
-            bearer: a token for the `Authorization` header.
-            retry: whether failures are retried by the client's policy; otherwise the request is sent once.
-        """
-        ...
 
 
 class AuthProvider(ABC):

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from attrs import evolve
 
-from carecloud_async.auth.provider import AuthProvider, LoginReply, SendLogin
+from carecloud_async.auth.provider import AuthProvider, Login
 from carecloud_async.auth.secret import digest, hash_secret, verify_secret
 from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, TokenStore
 from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 from carecloud_async.runtime.clock import Clock
-from carecloud_async.runtime.secret_text import conceal, conceal_body
 from carecloud_async.runtime.uninterrupted import await_uninterrupted
 
 _log = logging.getLogger("carecloud_async.auth")
@@ -54,34 +52,6 @@ MAX_INDEXED_TOKENS = 16_384
 _TRANSPORT_PACKAGES = {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "anyio", "h11", "ssl", "socket"}
 
 
-class LoginExchange:
-    """The requests of one login or logout: implements `Send` for a provider and keeps the last reply.
-
-    Args:
-        send: the transport of logins.
-        retry: whether failures are repeated.
-    """
-
-    def __init__(self, send: SendLogin, *, retry: bool) -> None:
-        self._send = send
-        self._retry = retry
-        self.last: LoginReply | None = None
-
-    async def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Mapping[str, Any] | None = None,
-        path_params: Mapping[str, str] | None = None,
-        bearer: str | None = None,
-    ) -> dict[str, Any]:
-        """See `Send`."""
-        json, path_params, bearer = conceal_body(json), conceal(path_params), conceal(bearer)
-        self.last = await self._send(method, path, json=json, path_params=path_params, bearer=bearer, retry=self._retry)
-        return self.last.data
-
-
 class StoredTokenIndex:
     """The store keys of the tokens that one client has saved or loaded, by digests of the tokens.
 
@@ -113,7 +83,8 @@ class TokenRefresher:
         key: its key in the store.
         store: where tokens are kept.
         index: the records that this client's identities have in the store.
-        send: sends the requests of logins.
+        begin_login: makes what sends the requests of one login; the argument says whether failures are retried by the
+            client's policy.
         clock: the clock.
         zone: the project's time zone.
         windows: when to renew.
@@ -126,7 +97,7 @@ class TokenRefresher:
         key: str,
         store: TokenStore,
         index: StoredTokenIndex,
-        send: SendLogin,
+        begin_login: Callable[[bool], Login],
         clock: Clock,
         zone: ZoneInfo,
         windows: RenewalWindows,
@@ -135,7 +106,7 @@ class TokenRefresher:
         self._key = key
         self._store = store if provider.device_key is not None else BestEffortStore(store)
         self._index = index
-        self._send = send
+        self._begin_login = begin_login
         self._clock = clock
         self._zone = zone
         self._windows = windows
@@ -182,7 +153,7 @@ class TokenRefresher:
         """Return the token that this identity has without a login, if any."""
         if not self.provider.renewable:
             # An identity that cannot be renewed holds its own token: a stored copy could only be older.
-            return await self.provider.obtain(LoginExchange(self._send, retry=False), None)
+            return await self.provider.obtain(self._begin_login(False), None)
         if not self.provider.stored:
             return None
         stored = await self._store.load(self._key)
@@ -195,7 +166,7 @@ class TokenRefresher:
         try:
             await self.forget(token)
         finally:
-            await self.provider.revoke(LoginExchange(self._send, retry=True), token)
+            await self.provider.revoke(self._begin_login(True), token)
 
     async def forget(self, token: Token) -> None:
         """Discard the records of a token, under whichever identity of this client they were saved."""
@@ -242,20 +213,20 @@ class TokenRefresher:
         recreates = rejected is not None and self.provider.device_key is not None
         if recreates:
             self._check_conflict()
-        exchange = LoginExchange(self._send, retry=retry)
-        token = await self._ask_provider(exchange, previous)
+        login = self._begin_login(retry)
+        token = await self._ask_provider(login, previous)
         if recreates:
             self._recreated_at = self._clock.monotonic()
-        start, seconds = self._lifetime(token, exchange.last)
+        start, seconds = self._lifetime(token, login)
         # From here on the token exists at the server. If a cancellation lost it, the next caller would need a login,
         # and a device would lose its token.
         await await_uninterrupted(lambda: self._save(token, seconds), seconds=SAVE_SECONDS)
         return self._activate(token, seconds=seconds, start=start)
 
-    async def _ask_provider(self, exchange: LoginExchange, previous: Token | None) -> Token:
+    async def _ask_provider(self, login: Login, previous: Token | None) -> Token:
         name = type(self.provider).__name__
         try:
-            token = await self.provider.obtain(exchange, previous)
+            token = await self.provider.obtain(login, previous)
         except CareCloudError:
             raise
         except Exception as error:
@@ -275,12 +246,12 @@ class TokenRefresher:
         if last is not None and self._clock.monotonic() - last < CONFLICT_SECONDS:
             raise DeviceTokenConflictError(_CONFLICT if self.provider.device_is_shared else _REVOKED)
 
-    def _lifetime(self, token: Token, reply: LoginReply | None) -> tuple[float, float | None]:
+    def _lifetime(self, token: Token, login: Login) -> tuple[float, float | None]:
         """Return when the token's lifetime began, on the monotonic clock, and the seconds that it had then."""
-        date = None if reply is None else reply.server_date
+        date = login.server_date
         # `Date` may be as old as the request; a lifetime that the provider measured itself counts from now.
-        if reply is not None and date is not None and token.expires_in is None:
-            start = reply.sent_at
+        if login.sent_at is not None and date is not None and token.expires_in is None:
+            start = login.sent_at
         else:
             start = self._clock.monotonic()
         if not token.ends:

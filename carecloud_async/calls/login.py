@@ -1,15 +1,17 @@
-"""Build token managers: connect each identity's login to the HTTP client. Logins are calls without a token."""
+"""Logins: calls without a token. Builds the token manager of each identity of a client."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from carecloud_async import codec
 from carecloud_async.auth.manager import TokenManager
-from carecloud_async.auth.provider import AuthProvider, LoginReply
+from carecloud_async.auth.provider import AuthProvider
 from carecloud_async.auth.renewal import StoredTokenIndex, TokenRefresher
 from carecloud_async.auth.secret import digest
 from carecloud_async.auth.stores.base import TokenStore
@@ -20,37 +22,38 @@ from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import server_date
 from carecloud_async.project import Interface
+from carecloud_async.runtime.secret_text import conceal, conceal_body
 
 #: The ends of the paths of logins by a token that may be valid only once.
 _BY_TOKEN = ("/actions/sso-login", "/actions/authentication-token-login")
 
 
 class LoginSender:
-    """Sends the requests of logins; see `auth.provider.SendLogin`.
+    """Sends the requests of one login or logout; see `auth.provider.Login`.
 
     Args:
         caller: a caller for the identity's interface, without a token manager.
     """
 
     def __init__(self, caller: Caller) -> None:
-        once = evolve(caller.options, retry=evolve(caller.options.retry, attempts=1))
-        self._repeating = caller
-        self._once = caller.with_options(once, None)
+        self._caller = caller
+        self.sent_at: float | None = None
+        self.server_date: datetime | None = None
 
     async def __call__(
         self,
         method: str,
         path: str,
         *,
-        json: Mapping[str, Any] | None,
-        path_params: Mapping[str, str] | None,
-        bearer: str | None,
-        retry: bool,
-    ) -> LoginReply:
-        """See `SendLogin`. Logins and new device tokens may be repeated, except by a token that may be used once.
+        json: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, str] | None = None,
+        bearer: str | None = None,
+    ) -> dict[str, Any]:
+        """See `Send`. Logins and new device tokens may be repeated, except by a token that may be used once.
 
         The server would refuse the used token, and the user's or customer's login would fail.
         """
+        json, path_params, bearer = conceal_body(json), conceal(path_params), conceal(bearer)
         operation = Operation(
             operation_id="",
             method=method,
@@ -59,12 +62,11 @@ class LoginSender:
             safe_to_repeat=not path.endswith(_BY_TOKEN),
             authorized=False,
         )
-        caller = self._repeating if retry else self._once
-        answer = await caller.execute(
+        answer = await self._caller.execute(
             CallRequest(operation, decode=_data, path_params=path_params, json=json, bearer=bearer, login=True)
         )
-        response = answer.response
-        return LoginReply(data=answer.data, sent_at=response.sent_at, server_date=server_date(response.headers))
+        self.sent_at, self.server_date = answer.response.sent_at, server_date(answer.response.headers)
+        return answer.data
 
 
 def _data(body: bytes) -> dict[str, Any]:
@@ -76,46 +78,38 @@ def _data(body: bytes) -> dict[str, Any]:
     return data
 
 
-@frozen(kw_only=True)
-class ManagerFactory:
-    """The common parts of all identities of one client.
+def manager_maker(
+    context: ClientContext, *, options: ViewOptions, store: TokenStore, windows: RenewalWindows
+) -> Callable[[AuthProvider], TokenManager]:
+    """Return a function that makes the token manager of an identity.
 
-    Attributes:
+    Args:
         context: sends the logins.
         options: how they are sent.
         store: keeps the tokens.
         windows: when they are renewed.
     """
+    index, project = StoredTokenIndex(), context.project
+    once = evolve(options, retry=evolve(options.retry, attempts=1))
 
-    context: ClientContext
-    options: ViewOptions
-    store: TokenStore
-    windows: RenewalWindows
-    _index: StoredTokenIndex = field(factory=StoredTokenIndex, init=False, eq=False, repr=False)
-    # The logins of all identities are sent in the same way: one sender for each interface.
-    _senders: dict[Interface, LoginSender] = field(factory=dict, init=False, eq=False, repr=False)
+    @cache
+    def caller(interface: Interface, retry: bool) -> Caller:
+        return Caller(context, interface=interface, options=options if retry else once)
 
-    def make(self, provider: AuthProvider) -> TokenManager:
-        """Return a manager for one identity."""
-        context = self.context
+    def make(provider: AuthProvider) -> TokenManager:
         interface = Interface(provider.interface)
         # Hashed once more: the key of a user's own provider may contain a person's name.
-        names = [digest(name) for name in (context.project.origin, provider.application_id, provider.identity_key)]
+        names = [digest(name) for name in (project.origin, provider.application_id, provider.identity_key)]
         refresher = TokenRefresher(
             provider,
             key=f"{names[0]}:{interface}:{names[1]}:{names[2]}",
-            store=self.store,
-            index=self._index,
-            send=self._sender(interface),
+            store=store,
+            index=index,
+            begin_login=lambda retry: LoginSender(caller(interface, retry)),
             clock=context.clock,
-            zone=context.project.timezone,
-            windows=self.windows,
+            zone=project.timezone,
+            windows=windows,
         )
         return TokenManager(refresher, clock=context.clock)
 
-    def _sender(self, interface: Interface) -> LoginSender:
-        sender = self._senders.get(interface)
-        if sender is None:
-            caller = Caller(self.context, interface=interface, options=self.options)
-            sender = self._senders[interface] = LoginSender(caller)
-        return sender
+    return make
