@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
+from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError, WrongEventLoopError
 
@@ -17,11 +18,33 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: The most requests at once of one event loop. redis-py raises an error when its pool of connections is used up (100
+#: since its version 8, or what a user's own client allows): more requests wait for their turn instead.
+MOST_AT_ONCE = 50
 #: The replacements of these classes on trio.
 _ON_TRIO = {
     "RedisTokenStore": "FileTokenStore or MemoryTokenStore",
     "RedisRateLimit": "RateLimit.adaptive(), or RateLimit(requests_per_second=…) with each process's part",
 }
+
+
+@frozen
+class PooledClient:
+    """A client of redis-py, and the number of its requests at once.
+
+    Attributes:
+        redis: the client.
+        limiter: held during each request.
+    """
+
+    redis: Redis
+    limiter: anyio.CapacityLimiter
+
+    @classmethod
+    def of(cls, client: Redis) -> PooledClient:
+        """Return the client with a limit that its pool can serve."""
+        most = getattr(client.connection_pool, "max_connections", MOST_AT_ONCE)
+        return cls(client, anyio.CapacityLimiter(min(most, MOST_AT_ONCE)))
 
 
 class OwnClients:
@@ -37,9 +60,9 @@ class OwnClients:
         self._make = make
         self._owner = owner
         self.label = label
-        self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
+        self._clients: dict[asyncio.AbstractEventLoop, PooledClient] = {}
 
-    def client(self) -> Redis:
+    def client(self) -> PooledClient:
         """Return the client of the running loop.
 
         Raises:
@@ -50,14 +73,14 @@ class OwnClients:
             for other in list(self._clients):
                 if other.is_closed():
                     self._clients.pop(other, None)
-            self._clients[loop] = self._make()
+            self._clients[loop] = PooledClient.of(self._make())
         return self._clients[loop]
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; those of other loops can only be closed there."""
         client = self._clients.pop(running_loop(self._owner), None)
         if client is not None:
-            await client.aclose()
+            await client.redis.aclose()
 
 
 class GivenClient:
@@ -71,11 +94,12 @@ class GivenClient:
     label = "the given client"
 
     def __init__(self, client: Redis, *, owner: str) -> None:
-        self._client = client
+        self._redis = client
+        self._client: PooledClient | None = None
         self._owner = owner
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def client(self) -> Redis:
+    def client(self) -> PooledClient:
         """Return the client.
 
         Raises:
@@ -90,6 +114,8 @@ class GivenClient:
                 f"the Redis client given to {self._owner} was used in another event loop: give the URL instead of a "
                 f"client, or make one {self._owner} for each loop"
             )
+        if self._client is None:
+            self._client = PooledClient.of(self._redis)
         return self._client
 
     async def aclose(self) -> None:
@@ -135,8 +161,8 @@ def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
     return OwnClients(make=make, label=label, owner=owner)
 
 
-async def ask(client: Redis, work: Callable[[Any], Awaitable[T]], *, timeout: float) -> T:
-    """Run `work` with a client and a timeout, without losing a cancellation.
+async def ask(client: PooledClient, work: Callable[[Any], Awaitable[T]], *, timeout: float) -> T:
+    """Run `work` with a client and a timeout, without losing a cancellation. Waits for its turn before.
 
     On Python 3.11 `asyncio.wait_for`, by which redis-py waits, returns an answer in place of a cancellation that came
     in the same moment.
@@ -147,8 +173,9 @@ async def ask(client: Redis, work: Callable[[Any], Awaitable[T]], *, timeout: fl
     """
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
-    with anyio.fail_after(timeout):
-        answer = await work(client)
+    async with client.limiter:
+        with anyio.fail_after(timeout):
+            answer = await work(client.redis)
     if task is not None and task.cancelling() > before:
         await anyio.lowlevel.checkpoint_if_cancelled()  # a scope repeats its own cancellation
         raise asyncio.CancelledError

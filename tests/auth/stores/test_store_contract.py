@@ -214,6 +214,20 @@ async def test_storm_of_cancellations(store):
             assert (await store.load("key")).value == "tok-secret"
 
 
+async def test_many_reads_at_once(store):
+    """Hundreds of reads at once, more than a pool has connections, all get the record."""
+    await store.save("key", TOKEN)
+    loaded = []
+
+    async def load():
+        loaded.append((await store.load("key")).value)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(200):
+            tasks.start_soon(load)
+    assert loaded == ["tok-secret"] * 200
+
+
 async def test_other_thread_and_loop(store, make, case):
     """A store used in a second thread with a loop of its own works there and respects the lock."""
     done = threading.Event()
