@@ -32,6 +32,7 @@ from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.calls.wire import invalid_response, request_id
 from carecloud_async.codec.malformed import BrokenJson
 from carecloud_async.errors import CareCloudError, NotFoundError, RequestTimeoutError
+from carecloud_async.runtime.event_loops import loop_time
 
 T = TypeVar("T")
 
@@ -201,7 +202,7 @@ class CallExecution(Generic[T]):
         self._at_limiter = self._waited = True
         try:
             with at_limiter(self._options.timeout.limiter_seconds - self._limiter_seconds) as left:
-                self._scope.deadline = anyio.current_time() + max(left, 0.0)
+                self._scope.deadline = loop_time() + max(left, 0.0)
                 ticket = await context.rate_limiter.acquire(ahead=self.call.login, seconds=max(left, 0.0))
         finally:
             waited = context.clock.monotonic() - before
@@ -220,7 +221,7 @@ class CallExecution(Generic[T]):
 
     def _next_attempt(self) -> Attempt:
         if self._waited:  # otherwise the deadline stays the one of the call's beginning
-            self._scope.deadline = anyio.current_time() + self._require_time()
+            self._scope.deadline = loop_time() + self._require_time()
         request = self._builder.build(self.call)
         self._statuses.append(None)
         watch: TokenEvents | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import anyio
 
+from carecloud_async.runtime.event_loops import loop_time
+
 
 class RunningCalls:
     """The calls under way, all in one event loop, so that the closing of the client can end them."""
@@ -18,7 +20,7 @@ class RunningCalls:
         Args:
             seconds: its deadline, from now.
         """
-        scope = anyio.CancelScope(deadline=anyio.current_time() + seconds)
+        scope = anyio.CancelScope(deadline=loop_time() + seconds)
         self._scopes.add(scope)
         return scope
 
