@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.report import BulkProgress, BulkWriteReport, OnBulkProgress
@@ -76,15 +77,7 @@ class RunFigures:
     ) -> BulkWriteReport:
         """Return the report."""
         return BulkWriteReport(
-            rows=self.rows,
-            requests=self.requests,
-            retries=self.retries,
-            seconds=self.seconds,
-            resumed=resumed,
-            dry_run=dry_run,
-            results=results,
-            rejects=rejects,
-            **{one.value: self.outcomes[one.value] for one in Outcome},
+            **self._figures(), retries=self.retries, resumed=resumed, dry_run=dry_run, results=results, rejects=rejects
         )
 
     async def tell(self, *, always: bool = False) -> None:
@@ -93,15 +86,10 @@ class RunFigures:
         if self._on_progress is None or (not always and now - self._reported < _INTERVAL):
             return
         self._reported = now
-        answer = self._on_progress(
-            BulkProgress(
-                stage=self.stage,
-                rows=self.rows,
-                done=self.done,
-                requests=self.requests,
-                seconds=now - self._began,
-                **{one.value: self.outcomes[one.value] for one in Outcome},
-            )
-        )
+        answer = self._on_progress(BulkProgress(**self._figures(), stage=self.stage, done=self.done))
         if inspect.isawaitable(answer):
             await answer
+
+    def _figures(self) -> dict[str, Any]:
+        outcomes = {one.value: self.outcomes[one.value] for one in Outcome}
+        return {"rows": self.rows, **outcomes, "requests": self.requests, "seconds": self.seconds}

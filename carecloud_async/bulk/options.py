@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from attrs import field, frozen
 
@@ -12,12 +12,28 @@ from carecloud_async.bulk.report import OnBulkProgress
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.validators import require_int
 
-__all__ = ["BulkWriteOptions"]
+__all__ = ["BulkWriteOptions", "RowOptions"]
 
 Path = str | os.PathLike[str]
 
 #: From this row on a part of the rows can be too many refused ones.
 FIRST_ROWS = 100
+
+
+class RowOptions(TypedDict, total=False):
+    """The options of a bulk write that are about each row; see `bulk_write`."""
+
+    mode: Literal["upsert", "create", "update"]
+    columns: Mapping[str, str] | None
+    ignore_columns: Collection[str]
+    defaults: Mapping[str, Any] | None
+    blank: Literal["keep", "clear"]
+    if_unchanged: bool
+    concurrency: int | None
+
+
+def _or_empty(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return values or {}
 
 
 @frozen(kw_only=True)
@@ -26,9 +42,9 @@ class BulkWriteOptions:
 
     match: str | None = None
     mode: Literal["upsert", "create", "update"] = "upsert"
-    columns: Mapping[str, str] = field(factory=dict)
+    columns: Mapping[str, str] = field(factory=dict, converter=_or_empty)
     ignore_columns: Collection[str] = ()
-    defaults: Mapping[str, Any] = field(factory=dict)
+    defaults: Mapping[str, Any] = field(factory=dict, converter=_or_empty)
     blank: Literal["keep", "clear"] = "keep"
     if_unchanged: bool = False
     results: Path | None = None

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 
 from attrs import frozen
 
-__all__ = ["BulkProgress", "BulkWriteReport", "OnBulkProgress"]
+__all__ = ["BulkFigures", "BulkProgress", "BulkWriteReport", "OnBulkProgress"]
 
 
 @frozen(kw_only=True)
-class BulkWriteReport:
-    """The result of a bulk write. The six outcomes add up to `rows`.
+class BulkFigures:
+    """What a bulk write has done; the six outcomes add up to the rows that are done.
 
     Attributes:
-        rows: rows of the source.
+        rows: rows of the source read so far.
         created: rows that made a record.
         updated: rows that changed their record.
         unchanged: rows whose record held everything already.
@@ -22,12 +22,7 @@ class BulkWriteReport:
         conflict: rows whose record is in another state than the row relies on.
         unknown: rows without a key whose answer was lost.
         requests: requests made, those of earlier runs of a resumed write included.
-        retries: requests repeated by the bulk write after a failure.
         seconds: duration, earlier runs included.
-        resumed: whether an earlier run was continued.
-        dry_run: whether nothing was written; the outcomes say what would happen.
-        results: the file with the outcome of each row, if one was asked for.
-        rejects: the file with the refused rows, if one was asked for.
     """
 
     rows: int
@@ -38,8 +33,22 @@ class BulkWriteReport:
     conflict: int = 0
     unknown: int = 0
     requests: int = 0
-    retries: int = 0
     seconds: float = 0.0
+
+
+@frozen(kw_only=True)
+class BulkWriteReport(BulkFigures):
+    """The result of a bulk write, beside its `BulkFigures`. Its outcomes add up to `rows`.
+
+    Attributes:
+        retries: requests repeated by the bulk write after a failure.
+        resumed: whether an earlier run was continued.
+        dry_run: whether nothing was written; the outcomes say what would happen.
+        results: the file with the outcome of each row, if one was asked for.
+        rejects: the file with the refused rows, if one was asked for.
+    """
+
+    retries: int = 0
     resumed: bool = False
     dry_run: bool = False
     results: str | None = None
@@ -52,29 +61,16 @@ class BulkWriteReport:
 
 
 @frozen(kw_only=True)
-class BulkProgress:
-    """The progress of a bulk write.
+class BulkProgress(BulkFigures):
+    """The progress of a bulk write, beside its `BulkFigures`.
 
     Attributes:
         stage: `reading` the source, `finding` records, `writing` rows, or `finishing` the files.
-        rows: rows of the source read so far.
         done: rows with an outcome.
-        created, updated, unchanged, refused, conflict, unknown: rows by outcome.
-        requests: requests made.
-        seconds: duration of this run.
     """
 
     stage: str
-    rows: int
     done: int
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    conflict: int = 0
-    unknown: int = 0
-    requests: int = 0
-    seconds: float = 0.0
 
 
 OnBulkProgress = Callable[[BulkProgress], Awaitable[object] | object]

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from carecloud_async.bulk import BulkProgress, Outcome
+from carecloud_async.bulk.report import BulkFigures
 from carecloud_async.cli.console import is_terminal, say
 from carecloud_async.cli.progress import INTERVAL
 
-__all__ = ["show_bulk_progress"]
+__all__ = ["count_outcomes", "show_bulk_progress"]
 
 
 @contextmanager
@@ -51,5 +52,9 @@ def _describe(progress: BulkProgress) -> str:
     """Return the stage and the outcomes so far in a few words."""
     if progress.stage == "reading":
         return f"{progress.rows:,} rows read"
-    counted = [f"{getattr(progress, one.value):,} {one.value}" for one in Outcome if getattr(progress, one.value)]
-    return f"{progress.done:,} of {progress.rows:,} rows, {', '.join(counted) or progress.stage}"
+    return f"{progress.done:,} of {progress.rows:,} rows, {count_outcomes(progress) or progress.stage}"
+
+
+def count_outcomes(figures: BulkFigures) -> str:
+    """Return the outcomes that rows had, such as `3 created, 1 refused`."""
+    return ", ".join(f"{getattr(figures, one.value):,} {one.value}" for one in Outcome if getattr(figures, one.value))

@@ -13,9 +13,9 @@ import anyio
 import attrs
 import typer
 
-from carecloud_async.bulk import BulkWriteReport, Outcome
+from carecloud_async.bulk import BulkWriteReport
 from carecloud_async.cli.bulk_families import check_family
-from carecloud_async.cli.bulk_progress import show_bulk_progress
+from carecloud_async.cli.bulk_progress import count_outcomes, show_bulk_progress
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, Rate
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedImportError, UsageError
@@ -178,10 +178,9 @@ def import_rows(
 
 def describe(resource: str, report: BulkWriteReport) -> str:
     """Return the outcome of an import as one line."""
-    counted = [f"{getattr(report, one.value):,} {one.value}" for one in Outcome if getattr(report, one.value)]
     would = " (dry run: nothing was written)" if report.dry_run else ""
     requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
-    outcomes = ", ".join(counted) or "none"
+    outcomes = count_outcomes(report) or "none"
     words = [f"{report.rows:,} rows of {resource}: {outcomes}{would} ({report.seconds:.1f} s, {requests})"]
     if not report.complete:
         where = f"see {report.results}" if report.results else "--results FILE tells the reasons"
@@ -198,8 +197,7 @@ async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
         preview = {**arguments, "results": results, "rejects": None, "journal": None, "dry_run": True, "resume": False}
         done = await family.bulk_write(file, **preview, limit=_FIRST)
         rows = [json.loads(line) for line in results.read_text(encoding="utf-8").split("\n") if line]
-    counted = [f"{getattr(done, one.value):,} {one.value}" for one in Outcome if getattr(done, one.value)]
-    say(f"of the first {done.rows:,} rows: {', '.join(counted) or 'none'}")
+    say(f"of the first {done.rows:,} rows: {count_outcomes(done) or 'none'}")
     for title, name in (("fields that change", "changed_fields"), ("reasons", "reasons")):
         most = Counter(text for row in rows for text in row[name]).most_common(_SHOWN)
         if most:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from carecloud_async.bulk.family import BulkWrites
 from carecloud_async.resources.declare import Resource
 
 if TYPE_CHECKING:
+    from carecloud_async.bulk.options import RowOptions
     from carecloud_async.bulk.report import BulkWriteReport, OnBulkProgress
     from carecloud_async.bulk.writer import BulkWriter
 
@@ -85,9 +86,9 @@ class BulkWriting(Resource):
         options = BulkWriteOptions(
             match=match,
             mode=mode,
-            columns=columns or {},
+            columns=columns,
             ignore_columns=ignore_columns,
-            defaults=defaults or {},
+            defaults=defaults,
             blank=blank,
             if_unchanged=if_unchanged,
             results=results,
@@ -102,22 +103,16 @@ class BulkWriting(Resource):
         )
         return await run(bulk_target(self), source, options)
 
-    def bulk_writer(
-        self,
-        *,
-        match: str | None,
-        mode: Literal["upsert", "create", "update"] = "upsert",
-        columns: Mapping[str, str] | None = None,
-        ignore_columns: Collection[str] = (),
-        defaults: Mapping[str, Any] | None = None,
-        blank: Literal["keep", "clear"] = "keep",
-        if_unchanged: bool = False,
-        concurrency: int | None = None,
-    ) -> BulkWriter:
+    def bulk_writer(self, *, match: str | None, **options: Unpack[RowOptions]) -> BulkWriter:
         """Write the rows of a stream without an end, such as a queue: `async with` it, then `await writer.write(row)`.
 
         Many tasks may write at once: rows that wait together share look-ups, and rows with the same key are written one
-        after another. The arguments are those of `bulk_write`.
+        after another.
+
+        Args:
+            match: as for `bulk_write`.
+            **options: `mode`, `columns`, `ignore_columns`, `defaults`, `blank`, `if_unchanged` and `concurrency`, as
+                for `bulk_write`.
         """
         from carecloud_async.bulk.options import BulkWriteOptions  # few programs write in bulk
         from carecloud_async.bulk.run import find_key
@@ -125,14 +120,5 @@ class BulkWriting(Resource):
         from carecloud_async.resources.bulk_target import bulk_target
 
         target = bulk_target(self)
-        options = BulkWriteOptions(
-            match=match,
-            mode=mode,
-            columns=columns or {},
-            ignore_columns=ignore_columns,
-            defaults=defaults or {},
-            blank=blank,
-            if_unchanged=if_unchanged,
-            concurrency=concurrency,
-        )
-        return BulkWriter(target, key=find_key(target, match), options=options)
+        key = find_key(target, match)
+        return BulkWriter(target, key=key, options=BulkWriteOptions(match=match, **options))
