@@ -3,8 +3,13 @@
 import csv
 import json
 from collections import Counter
+from contextlib import contextmanager
 
-from carecloud_async import CareCloud, RetryPolicy
+import pytest
+
+from carecloud_async import CareCloud, CustomerInput, OutcomeUnknownError, RetryPolicy
+from carecloud_async.bulk.registry import WriteRegistry, registry_folder
+from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 
@@ -47,3 +52,25 @@ def counts(report):
 async def emails(client):
     """How often each e-mail stands in the project, in lower case."""
     return Counter([(one.personal_information.email or "").lower() async for one in client.customers.list(count=500)])
+
+
+@contextmanager
+def claim_of_a_killed_run(client, clock):
+    """The key `new0@example.com` was claimed by a run that has ended without giving it free."""
+    registry = WriteRegistry(
+        registry_folder(), scope=f"{client.project.origin} customers email", clock=clock, settle_seconds=35.0
+    )
+    with registry:
+        registry.claim(["new0@example.com"], looked_at=clock.time())
+        registry._lock.release()
+        yield
+
+
+async def create_with_late_write(client, sandbox):
+    """Create the customer `new0@example.com`: the answer is a 504, and the record shows itself 20 seconds later."""
+    sandbox.faults.add("POST /customers", status=504, late=20.0)
+    person = PersonalInformationInput(email="new0@example.com", language_id="en")
+    with pytest.raises(OutcomeUnknownError):
+        await client.customers.create(
+            CustomerInput(personal_information=person), customer_source=CustomerSourceInput(**SOURCE)
+        )

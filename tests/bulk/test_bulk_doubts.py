@@ -4,12 +4,20 @@ import json
 
 import anyio
 import pytest
-from bulk_tools import SOURCE, connect, counts, emails, outcomes, people, read
+from bulk_tools import (
+    SOURCE,
+    claim_of_a_killed_run,
+    connect,
+    counts,
+    create_with_late_write,
+    emails,
+    outcomes,
+    people,
+    read,
+)
 
-from carecloud_async import CareCloudError, CustomerInput, OutcomeUnknownError
+from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.registry import WriteRegistry, registry_folder
-from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
@@ -205,25 +213,11 @@ async def test_a_run_after_a_killed_one_waits_until_its_writes_have_shown_themse
     clock = FakeClock()
     sandbox = Sandbox(customers=10, seed=1, clock=clock.time)
     async with connect(sandbox, clock=clock) as client:
-        # A run that is killed: its claim stays, and its write is still on its way.
-        registry = WriteRegistry(
-            registry_folder(), scope=f"{client.project.origin} customers email", clock=clock, settle_seconds=35.0
-        )
-        registry.__enter__()
-        registry.claim(["new0@example.com"], looked_at=clock.time())
-        registry._lock.release()
-        sandbox.faults.add("POST /customers", status=504, late=20.0)
-        with pytest.raises(OutcomeUnknownError):
-            await client.customers.create(
-                CustomerInput(
-                    personal_information=PersonalInformationInput(email="new0@example.com", language_id="en")
-                ),
-                customer_source=CustomerSourceInput(**SOURCE),
-            )
-        report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
-        assert counts(report) == {"created": 2, "updated": 1}
-        assert (await emails(client))["new0@example.com"] == 1
-        registry.__exit__()
+        with claim_of_a_killed_run(client, clock):
+            await create_with_late_write(client, sandbox)
+            report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
+            assert counts(report) == {"created": 2, "updated": 1}
+            assert (await emails(client))["new0@example.com"] == 1
 
 
 async def test_rows_of_a_batch_that_stops_half_way_have_their_outcomes(sandbox):

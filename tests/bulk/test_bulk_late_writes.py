@@ -1,11 +1,8 @@
 """Writes that come late: the settle time begins when the request was lost, not when it was intended."""
 
 import pytest
-from bulk_tools import SOURCE, connect, counts, emails, people
+from bulk_tools import SOURCE, claim_of_a_killed_run, connect, counts, create_with_late_write, emails, people
 
-from carecloud_async import CustomerInput, OutcomeUnknownError
-from carecloud_async.bulk.registry import WriteRegistry, registry_folder
-from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
@@ -53,23 +50,10 @@ async def test_a_row_of_a_writer_that_waited(sandbox, clock):
 async def test_a_key_that_a_killed_run_claimed_long_before_it_was_killed(sandbox, clock):
     """The settle time of a killed run's keys begins when its end is noticed: its last request left before."""
     async with connect(sandbox, clock=clock) as client:
-        registry = WriteRegistry(
-            registry_folder(), scope=f"{client.project.origin} customers email", clock=clock, settle_seconds=35.0
-        )
-        registry.__enter__()
-        registry.claim(["new0@example.com"], looked_at=clock.time())
-        registry._lock.release()
-        clock.advance(300)
-        sandbox.faults.add("POST /customers", status=504, late=20.0)
-        with pytest.raises(OutcomeUnknownError):
-            await client.customers.create(
-                CustomerInput(
-                    personal_information=PersonalInformationInput(email="new0@example.com", language_id="en")
-                ),
-                customer_source=CustomerSourceInput(**SOURCE),
-            )
-        report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
-        assert counts(report) == {"created": 2, "updated": 1}
-        clock.advance(100)
-        assert (await emails(client))["new0@example.com"] == 1
-        registry.__exit__()
+        with claim_of_a_killed_run(client, clock):
+            clock.advance(300)
+            await create_with_late_write(client, sandbox)
+            report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
+            assert counts(report) == {"created": 2, "updated": 1}
+            clock.advance(100)
+            assert (await emails(client))["new0@example.com"] == 1
