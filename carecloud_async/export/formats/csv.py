@@ -16,10 +16,9 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from carecloud_async.codec.tolerant.broken_json import load
-from carecloud_async.export.formats.csv_cells import to_cell
 from carecloud_async.export.formats.csv_lines import LineMaker
 from carecloud_async.export.formats.csv_rows import Path, RowDecoder
-from carecloud_async.export.formats.csv_text import Row, RowText
+from carecloud_async.export.formats.csv_text import Row, RowText, to_cell
 from carecloud_async.export.formats.pieces import pieces
 from carecloud_async.export.formats.rows import LostValues, is_blank
 from carecloud_async.export.formats.schema import SchemaBuilder

@@ -14,9 +14,8 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async.export.formats.csv_cells import FORMULA_STARTS, escape_formula, to_cell
 from carecloud_async.export.formats.csv_rows import Column, RowDecoder
-from carecloud_async.export.formats.csv_text import END, RowText
+from carecloud_async.export.formats.csv_text import END, FORMULA_STARTS, RowText, escape_formula, to_cell
 
 __all__ = ["LineMaker"]
 
