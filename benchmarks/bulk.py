@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,7 +77,14 @@ async def by_sdk(url: str, number: int, kind: str, *, told: float = 0.0) -> dict
         report = await family.bulk_write(rows(number, kind), match=match, defaults=defaults)
         seconds = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "requests": report.requests, "created": report.created, "rows": report.rows, "mb": peak}
+    counts = {name: getattr(report, name) for name in ("rows", "created", "unchanged", "requests")}
+    return {"seconds": round(seconds, 1), **counts, "mb": round(peak)}
+
+
+def answered(url: str) -> object:
+    """Return the requests that a server answered, by verb and path."""
+    with urllib.request.urlopen(f"{url}{BASE_PATH}/requests") as answer:
+        return json.load(answer)["data"]
 
 
 def child(arguments: list[str]) -> dict[str, float]:
@@ -126,9 +134,11 @@ def main() -> None:
     print(f"  {statistics.median(theirs) / statistics.median(ours):.2f} times as fast; last: {figures}")
     with serving() as url:
         print(f"100,000 cards by batch: {child(['sdk', url, '100000', 'cards', '0'])}")
-    with serving(customers=120_000) as url:
-        figures = child(["sdk", url, "100000", "customers", "0"])
-        print(f"100,000 known customers, a list of 120,000: {figures}")
+        print(f"  the same rows again: {child(['sdk', url, '100000', 'cards', '0'])}")
+    for total in (120_000, 5_000_000):
+        with serving(customers=total) as url:
+            figures = child(["sdk", url, "100000", "customers", "0"])
+            print(f"100,000 known customers, a list of {total:,}: {figures}; {answered(url)}")
     with serving(rate=40) as url:
         figures = child(["sdk", url, "600", "customers", "40"])
         print(
@@ -136,7 +146,9 @@ def main() -> None:
         )
     if options.memory:
         with serving() as url:
-            print(f"memory: {child(['sdk', url, str(options.memory), 'cards', '0'])}")
+            print(f"memory, new cards: {child(['sdk', url, str(options.memory), 'cards', '0'])}")
+        with serving(customers=options.memory) as url:
+            print(f"memory, known customers: {child(['sdk', url, str(options.memory), 'customers', '0'])}")
 
 
 if __name__ == "__main__":

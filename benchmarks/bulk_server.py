@@ -1,4 +1,7 @@
-"""The loopback server of `benchmarks.bulk`: customers and cards that are created and looked up, kept in memory.
+"""The loopback server of `benchmarks.bulk`: customers and cards that are created and looked up.
+
+The customers that are there at the begin are made of arithmetic, so that there may be millions; others are kept in
+memory.
 
 It runs in its own process (`python -m benchmarks.bulk_server`), prints its port, and ends when its standard input
 closes. `GET /requests` counts the requests by verb and path; `--rate` limits them in a bucket of ten.
@@ -7,6 +10,7 @@ closes. `GET /requests` counts the requests by verb and path; `--rate` limits th
 import argparse
 import asyncio
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -27,6 +31,7 @@ def person(number: int) -> dict[str, object]:
     }
 
 
+_KNOWN = re.compile(r"known(\d+)@example\.com")
 _END = b"\r\n\r\n"
 
 
@@ -39,13 +44,12 @@ class Project:
     """
 
     def __init__(self, *, customers: int, rate: float) -> None:
+        self._known = customers
         self._customers: dict[str, dict[str, object]] = {}
-        self._ids: list[str] = []
+        self._emails: list[str] = []
         self._cards: dict[str, dict[str, object]] = {}
         self._rate, self._tokens, self._at = rate, 10.0, time.monotonic()
         self.requests: Counter[str] = Counter()
-        for number in range(customers):
-            self._create({"personal_information": person(number)})
 
     def answer(self, verb: str, target: str, body: bytes) -> tuple[int, object]:
         """Return the status and the data of an answer."""
@@ -67,28 +71,35 @@ class Project:
         wanted = parse_qs(query)
         count, offset = int(wanted.get("count", ["100"])[0]), int(wanted.get("offset", ["0"])[0])
         if path == "/customers":
-            found = self._find(wanted, "email_list[]", self._customers, self._ids)
-            return 200, {"customers": found[offset : offset + count], "total_items": len(found)}
+            emails = wanted.get("email_list[]") or wanted.get("email")
+            if emails is not None:
+                found = [one for one in map(self._by_email, emails) if one is not None]
+                return 200, {"customers": found[offset : offset + count], "total_items": len(found)}
+            total = self._known + len(self._emails)
+            page = [self._record_at(place) for place in range(offset, min(offset + count, total))]
+            return 200, {"customers": page, "total_items": total}
         if path == "/cards":
-            cards = self._find(wanted, "card_number_list[]", self._cards, list(self._cards))
+            numbers = wanted.get("card_number_list[]", self._cards)
+            cards = [self._cards[one] for one in numbers if one in self._cards]
             return 200, {"cards": cards[offset : offset + count], "total_items": len(cards)}
         return 404, None
 
-    def _find(
-        self, wanted: dict[str, list[str]], name: str, records: dict[str, dict[str, object]], keys: list[str]
-    ) -> list[dict[str, object]]:
-        if name in wanted:
-            return [records[one] for one in wanted[name] if one in records]
-        if "email" in wanted:
-            return [records[one] for one in wanted["email"] if one in records]
-        return [records[one] for one in keys]
+    def _by_email(self, email: str) -> dict[str, object] | None:
+        found = _KNOWN.fullmatch(email)
+        if found is not None and int(found[1]) < self._known:
+            return self._record_at(int(found[1]))
+        return self._customers.get(email)
+
+    def _record_at(self, place: int) -> dict[str, object]:
+        if place < self._known:
+            return _record(place, {"personal_information": person(place)})
+        return self._customers[self._emails[place - self._known]]
 
     def _create(self, record: dict[str, object]) -> str:
-        made = f"8ea6abece4cd0a4ded{len(self._ids):08x}"
         email = str(record["personal_information"]["email"])  # type: ignore[index]
-        self._customers[email] = {"customer_id": made, **record, "last_change": "2026-01-01 00:00:00", "state": 1}
-        self._ids.append(email)
-        return made
+        self._customers[email] = _record(self._known + len(self._emails), record)
+        self._emails.append(email)
+        return str(self._customers[email]["customer_id"])
 
     def _admits(self) -> bool:
         if not self._rate:
@@ -99,6 +110,10 @@ class Project:
             return False
         self._tokens -= 1
         return True
+
+
+def _record(place: int, record: dict[str, object]) -> dict[str, object]:
+    return {"customer_id": f"8ea6abece4cd0a4ded{place:08x}", **record, "last_change": "2026-01-01 00:00:00", "state": 1}
 
 
 class Connection(asyncio.Protocol):

@@ -9,6 +9,8 @@ from bulk_tools import SOURCE, connect, counts, people
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.registry import WriteRegistry
 
 pytestmark = pytest.mark.anyio
 
@@ -127,3 +129,33 @@ async def test_a_cancelled_run_sends_no_more_parts(sandbox, tmp_path):
         assert counts(report) == {"created": 6}
         numbers = [one.card_number async for one in client.cards.list(count=500)]
     assert sorted(one for one in numbers if one.startswith("6660")) == [f"6660{one}" for one in range(6)]
+
+
+async def test_what_is_about_to_be_sent_is_durable(sandbox, tmp_path, monkeypatch):
+    """Intents and claims are written so that a commit returns when it is on the disk, in a resumed run too."""
+    source = tmp_path / "c.jsonl"
+    source.write_text("".join(f'{{"email":"k{one}@example.com","language_id":"en"}}\n' for one in range(6)))
+    seen = []
+
+    def watched(kind, name):
+        method = getattr(kind, name)
+
+        def call(self, *arguments, **more):
+            pragmas = [self._db.execute(f"PRAGMA {one}").fetchone()[0] for one in ("journal_mode", "synchronous")]
+            seen.append((name, *pragmas))
+            return method(self, *arguments, **more)
+
+        monkeypatch.setattr(kind, name, call)
+
+    watched(Journal, "intend")
+    watched(Journal, "finish")
+    watched(WriteRegistry, "claim")
+    async with connect(sandbox) as client:
+        fault = sandbox.faults.add("POST /customers", status=403, times=None, after=3)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE, concurrency=1)
+        sandbox.faults.remove(fault)
+        first = len(seen)
+        await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
+    full = {("intend", "wal", 2), ("claim", "wal", 2), ("finish", "wal", 2)}
+    assert {*seen[:first]} == {*seen[first:]} == full
