@@ -268,9 +268,7 @@ class _Run:
             writer = RunWriter(target, self.journal, registry, key=self.key, options=options, figures=figures)
             figures.stage = "finding"
             await figures.tell(always=True)
-            finder, folder = writer.finder, self.place.journal.parent
-            if finder is not None and await finder.read_list_if_cheaper(self.journal, folder):
-                writer.list_was_read()
+            await writer.read_list_if_cheaper(self.place.journal.parent)
             figures.stage = "writing"
             await writer.write_all()
         finally:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from carecloud_async.bulk.counting import RunFigures
-from carecloud_async.bulk.decide import Plan, decide
+from carecloud_async.bulk.decide import Plan
+from carecloud_async.bulk.deciding import ChunkDecider, without_look_up
 from carecloud_async.bulk.doubt import intent_of, judge_doubt
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
-from carecloud_async.bulk.finding import Finder, FoundByKey
+from carecloud_async.bulk.finding import Finder
 from carecloud_async.bulk.journal import Journal, StoredRow
 from carecloud_async.bulk.options import BulkWriteOptions
-from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.parts import has_parts, with_parts
 from carecloud_async.bulk.pool import run_all
 from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.sending import RowSender
-from carecloud_async.bulk.sources.source import BATCH
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import ALLOW_REFUSED
 from carecloud_async.runtime.threads import run_in_thread
@@ -31,8 +32,6 @@ __all__ = ["RunWriter"]
 
 T = TypeVar("T")
 
-#: Outcomes of rows that need no write, and the writes that others ask for.
-_Decided: TypeAlias = tuple[list[tuple[int, RowResult]], list[tuple[StoredRow, Plan]]]
 
 #: Rows of a chunk. The look-ups of some 150 e-mail addresses fit in a URL.
 CHUNK: Final = 450
@@ -73,22 +72,20 @@ class RunWriter:
         self._width = options.concurrency or target.width
         self._slots = anyio.Semaphore(self._width)
         self._database = anyio.Lock()
-        self._has_list = False
         self._began = target.clock.monotonic()
         self._stops = False
-        self._finder = (
-            None if key is None else Finder(target, key, width=self._width, on_request=figures.count_requests)
-        )
+        count = figures.count_requests
+        finder = None if key is None else Finder(target, key, width=self._width, on_request=count)
+        self._decider = ChunkDecider(target, key=key, options=options, finder=finder)
         self._sender = RowSender(target, on_request=figures.count_requests, on_retry=figures.count_retry)
 
-    @property
-    def finder(self) -> Finder | None:
-        """Finds records; `None` without a key."""
-        return self._finder
+    async def read_list_if_cheaper(self, folder: Path) -> None:
+        """Read the whole list where that costs fewer requests than look-ups.
 
-    def list_was_read(self) -> None:
-        """Note that the journal holds the records of the whole list."""
-        self._has_list = True
+        Args:
+            folder: where it is kept meanwhile.
+        """
+        await self._decider.read_list_if_cheaper(self._journal, folder)
 
     async def write_all(self) -> None:
         """Write all rows that wait, and settle those in doubt, until none is left.
@@ -139,57 +136,16 @@ class RunWriter:
         return self._width if self._key is None else CHUNK
 
     async def _write_chunk(self, rows: Sequence[StoredRow]) -> None:
-        looked_at = self._target.clock.time()
-        results, plans = await self._decide_chunk(rows)
+        decided = await self._decider.decide_chunk(rows)
+        results, plans = decided.results, decided.plans
         if self._options.dry_run:
             await self._finish([*results, *((row.number, _would_be(plan)) for row, plan in plans)], ())
             return
-        plans = await self._claim(plans, results, looked_at=looked_at)
+        plans = await self._claim(plans, results, looked_at=decided.looked_at)
         if results:
             await self._finish(results, rows)
         if plans:
             await self._send(plans)
-
-    async def _decide_chunk(self, rows: Sequence[StoredRow]) -> _Decided:
-        if not self._has_list:
-            return await self._decide(rows, await self._find(rows))
-        listed = [row for row in rows if row.intent is None]
-        results, plans = await self._decide(listed, _from_list(listed))
-        if self._options.dry_run:
-            return results, plans
-        # The list is older than what tills and other programs wrote since: it tells what needs no write, and nothing
-        # of rows that were sent before.
-        unsure = [*(row for row, _ in plans), *(row for row in rows if row.intent is not None)]
-        more, plans = await self._decide(unsure, await self._find(unsure))
-        return [*results, *more], plans
-
-    async def _decide(self, rows: Sequence[StoredRow], found: FoundByKey) -> _Decided:
-        results: list[tuple[int, RowResult]] = []
-        plans: list[tuple[StoredRow, Plan]] = []
-        for number, row in enumerate(rows):
-            if number % BATCH == BATCH - 1:
-                await anyio.lowlevel.checkpoint()
-            decided: RowResult | Plan
-            if reasons := found.refusal(row.key):
-                decided = _without_look_up(row, reasons)
-            else:
-                records = found.of(row.key)
-                decided = self._of_earlier(row, records) or decide(
-                    row.checked, records, target=self._target, key=self._key, options=self._options
-                )
-            if isinstance(decided, Plan):
-                plans.append((row, decided))
-            else:
-                results.append((row.number, decided))
-        return results, plans
-
-    def _of_earlier(self, row: StoredRow, records: Sequence[bytes]) -> RowResult | None:
-        """Return the outcome of a row that was sent before, if the record shows by now that it was done."""
-        if row.intent is None or not records:
-            return None
-        return judge_doubt(
-            row.checked, row.intent, records, target=self._target, is_settled=True, tries=row.tries
-        ).result
 
     async def _claim(
         self, plans: list[tuple[StoredRow, Plan]], results: list[tuple[int, RowResult]], *, looked_at: float
@@ -203,10 +159,10 @@ class RunWriter:
         ready = [(row, plan) for row, plan in plans if row.key not in claims.busy and row.key not in claims.look_again]
         again = [row for row, _ in plans if row.key in claims.look_again]
         if again:
-            more, changed = await self._decide(again, await self._find(again))
-            results += more
-            ready += changed
-            creating = {row.key for row, plan in changed if plan.base is None}
+            decided = await self._decider.look_up(again)
+            results += decided.results
+            ready += decided.plans
+            creating = {row.key for row, plan in decided.plans if plan.base is None}
             await self._release({row.key for row in again if row.key is not None} - creating, written=False)
         return ready
 
@@ -282,18 +238,18 @@ class RunWriter:
     async def _settle_doubts(self) -> int:
         """Look up the rows whose answer was lost; return how many stay in doubt."""
         left = 0
-        if self._finder is None:
+        if self._key is None:
             return left
         last = 0
         while chunk := await self._db(partial(self._journal.doubtful, CHUNK, after=last)):
             last = chunk[-1].number
             now = self._target.clock.monotonic()
-            found = await self._find(chunk)
+            found = await self._decider.find(chunk)
             results: list[tuple[int, RowResult]] = []
             again: list[StoredRow] = []
             for row in chunk:
                 if reasons := found.refusal(row.key):
-                    results.append((row.number, _without_look_up(row, reasons)))
+                    results.append((row.number, without_look_up(row, reasons)))
                     continue
                 assert row.intent is not None  # noqa: S101  (doubtful rows have one)
                 verdict = judge_doubt(
@@ -329,10 +285,6 @@ class RunWriter:
             for row in rows
         ]
         await self._finish(results, rows)
-
-    async def _find(self, rows: Sequence[StoredRow]) -> FoundByKey:
-        keys = [row.checked.key for row in rows if row.checked.key is not None]
-        return FoundByKey() if self._finder is None or not keys else await self._finder.find(keys)
 
     async def _finish(self, results: list[tuple[int, RowResult]], rows: Sequence[StoredRow]) -> None:
         """Note outcomes; those of rows with parts when their parts are written."""
@@ -383,16 +335,6 @@ class RunWriter:
                 report=figures.report(resumed=False, dry_run=self._options.dry_run),
                 fix=ALLOW_REFUSED,
             )
-
-
-def _from_list(rows: Sequence[StoredRow]) -> FoundByKey:
-    found = {row.key: (row.base,) * max(row.found, 1) for row in rows if row.key is not None and row.base is not None}
-    return FoundByKey(records=found)
-
-
-def _without_look_up(row: StoredRow, reasons: tuple[str, ...]) -> RowResult:
-    """Return the outcome of a row whose key the server refuses to look up."""
-    return refused(*reasons) if row.intent is None else RowResult(outcome=Outcome.UNKNOWN, reasons=reasons)
 
 
 def _would_be(plan: Plan) -> RowResult:
