@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.export.errors import missing_extra
+from carecloud_async.export.formats import zstd
 from carecloud_async.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 
 __all__ = ["TOO_LONG", "file_identity", "open_file", "read_lines", "split_suffix"]
@@ -75,12 +76,7 @@ def open_file(path: str, *, packing: str = "") -> BinaryIO:
     if packing == ".gz":
         return cast("BinaryIO", _Gzip(fileobj=raw))
     if packing == ".zst":
-        try:
-            import zstandard  # an extra
-        except ImportError:
-            raise missing_extra(".zst", "zstd") from None
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return cast("BinaryIO", io.BufferedReader(reader))
+        return zstd.unpacking(raw)
     return raw
 
 

@@ -13,13 +13,12 @@ import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-from carecloud_async.export.errors import missing_extra
+from carecloud_async.export.formats import zstd
 
 __all__ = ["COMPRESSIONS", "abandon", "compressing", "frame_maker"]
 
 COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6
-_ZSTD_LEVEL = 3
 
 
 def frame_maker(compression: str) -> Callable[[bytes], bytes]:
@@ -34,7 +33,7 @@ def frame_maker(compression: str) -> Callable[[bytes], bytes]:
     if compression == ".gz":
         return lambda data: gzip.compress(data, _GZIP_LEVEL, mtime=0)
     if compression == ".zst":
-        return cast("Callable[[bytes], bytes]", _zstandard().ZstdCompressor(level=_ZSTD_LEVEL).compress)
+        return zstd.packing_frames()
     return lambda data: data
 
 
@@ -43,8 +42,7 @@ def compressing(file: BinaryIO, compression: str) -> BinaryIO:
     if compression == ".gz":
         return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_GZIP_LEVEL, filename="", mtime=0))
     if compression == ".zst":
-        compressor = _zstandard().ZstdCompressor(level=_ZSTD_LEVEL)
-        return cast("BinaryIO", compressor.stream_writer(file, closefd=False))
+        return zstd.packing(file)
     return cast("BinaryIO", _Open(file))
 
 
@@ -54,14 +52,6 @@ def abandon(stream: BinaryIO) -> None:
         stream.fileobj = io.BytesIO()  # Python 3.13 complains of what cannot be written when it is collected
     with contextlib.suppress(OSError, ValueError, zlib.error):  # the last of a write that an error stopped
         stream.close()
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard  # an extra
-    except ImportError:
-        raise missing_extra(".zst", "zstd") from None
-    return zstandard
 
 
 class _Open:

@@ -1,0 +1,70 @@
+"""Zstandard, from the standard library where it has it, else from the extra's package."""
+
+import io
+import sys
+
+import pytest
+
+from carecloud_async import ConfigurationError
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.sources.open import open_source
+from carecloud_async.export.formats import zstd
+from carecloud_async.export.formats.compression import compressing
+
+LINES = b'{"email": "a@example.com"}\n' * 2000
+
+
+def frames(number):
+    return zstd.packing_frames()(LINES) * number
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_all_frames_are_one_stream(number):
+    """Consecutive frames are read as one stream, to the end; closing it closes the file below."""
+    below = io.BytesIO(frames(number))
+    with zstd.unpacking(below) as stream:
+        assert stream.read() == LINES * number
+    assert below.closed
+
+
+def test_a_stream_is_written_as_one_frame():
+    """What is written in pieces is read again, and the file below stays open."""
+    below = io.BytesIO()
+    stream = compressing(below, ".zst")
+    for line in LINES.splitlines(keepends=True):
+        stream.write(line)
+    stream.close()
+    assert zstd.unpacking(io.BytesIO(below.getvalue())).read() == LINES
+
+
+@pytest.mark.parametrize(
+    ("packed", "error"),
+    [(frames(2)[:-5], EOFError), (frames(1) + b"more", OSError), (b"email,name\n", OSError)],
+)
+def test_a_damaged_file_is_an_error(packed, error):
+    """A file that ends inside a frame, and bytes of another kind, are errors and not a shorter file."""
+    with pytest.raises(error, match="Zstandard"):
+        zstd.unpacking(io.BytesIO(packed)).read()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("packed", [frames(1)[:-5], b"no Zstandard"])
+async def test_rows_of_a_damaged_file_are_refused(tmp_path, packed):
+    """A source that is cut off or damaged stops the bulk write: it must not pass for one with fewer rows."""
+    path = tmp_path / "rows.jsonl.zst"
+    path.write_bytes(packed)
+    source = open_source(path)
+    try:
+        with pytest.raises(BulkWriteError, match="cannot be read"):
+            [batch async for batch in source.batches()]
+    finally:
+        source.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="this Python has no Zstandard of its own")
+def test_a_python_built_without_zstandard_says_so(monkeypatch):
+    """Where the standard library's module is missing, the error names another suffix."""
+    monkeypatch.setitem(sys.modules, "compression.zstd", None)
+    monkeypatch.delattr(sys.modules["compression"], "zstd", raising=False)
+    with pytest.raises(ConfigurationError, match=r"write \.gz"):
+        zstd.packing_frames()
