@@ -14,6 +14,8 @@ from rich.text import Text
 
 COMMAND = "carecloud export customers -o customers.jsonl --sandbox 10000"
 _COLUMNS = 64
+#: Pixels on a wide page; a phone shows it as wide as its screen.
+_WIDTH = 640
 _BAR = [("━━━━╸", "color(197)"), ("━", "color(237)")]
 _PROGRESS = " 7,781 of 10,000, 3,912 a second, 0:00:01 left"
 _RESULT = (
@@ -30,6 +32,7 @@ def draw() -> str:
         console.print(Text.assemble("customers ", *_BAR, _PROGRESS))
         console.print(Text(_RESULT))
     picture = console.export_svg(title="carecloud export", unique_id="export")
+    picture = picture.replace(" viewBox=", f' width="{_WIDTH}" viewBox=', 1)
     return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # fonts of another host are not loaded
 
 
