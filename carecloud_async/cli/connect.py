@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from attrs import frozen
@@ -16,7 +17,10 @@ from carecloud_async.auth.enterprise import EnterpriseCredentials
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli.failures import MissingExtraError, UsageError
 from carecloud_async.client import CareCloud
+from carecloud_async.errors import ConnectionFailedError
+from carecloud_async.fixes import Fix
 from carecloud_async.http.timeout import Timeout
+from carecloud_async.project import is_loopback
 from carecloud_async.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
 
 if TYPE_CHECKING:
@@ -124,8 +128,18 @@ class Connection:
             UsageError: a setting that only the user can know is missing, or the rate is not above 0.
             ConfigurationError: a setting cannot work.
         """
-        async with self._client(rate=rate, connections=connections) as client:
-            yield client
+        try:
+            async with self._client(rate=rate, connections=connections) as client:
+                yield client
+        except ConnectionFailedError as error:
+            if self.sandbox is None and self._lacks_http():
+                error.fix = Fix(f"if this is a sandbox, write {{project_url}} as http://{self.project_url.strip()}")
+            raise
+
+    def _lacks_http(self) -> bool:
+        """Return whether the address is on this machine, where sandboxes are, and https:// was assumed."""
+        address = self.project_url.strip()
+        return "://" not in address and is_loopback(urlsplit(f"//{address}").hostname or "")
 
     def _client(self, *, rate: float | None, connections: int) -> CareCloud:
         if rate is not None and not rate > 0:

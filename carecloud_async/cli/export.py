@@ -13,16 +13,15 @@ from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
 from carecloud_async.cli.failures import StoppedExportError, UsageError
 from carecloud_async.cli.file_options import FileOptions
-from carecloud_async.cli.filters import check_fields
+from carecloud_async.cli.filters import check_fields, split_fields
 from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.output import Output
 from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.records import AllowUnknown, Resource
+from carecloud_async.cli.records import AllowUnknown, Fields, Resource
 from carecloud_async.cli.resources import find_list
 from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.cli.summary import report_json, summary, write_report
-from carecloud_async.cli.warnings import tell_of_values
 from carecloud_async.errors import CareCloudError
 from carecloud_async.export import ExportReport
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
@@ -38,14 +37,7 @@ def export(
     file: FileOptions,
     source: ListToFile,
     resource: Resource,
-    fields: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            help="Only these fields; nested ones with a dot: customer_id,contact.email.",
-            show_default=False,
-        ),
-    ] = None,
+    fields: Fields = None,
     allow_unknown: AllowUnknown = False,
     changed_since: Annotated[
         str | None,
@@ -86,8 +78,7 @@ def export(
     if state is not None and changed_since is not None:
         raise UsageError("give either --state or --changed-since: the state file holds the time to begin from")
     since = None if changed_since is None else _moment(changed_since)
-    wanted = None if fields is None else _names(fields)
-    tell_of_values()
+    wanted = None if fields is None else split_fields(fields)
 
     async def work() -> ExportReport:
         async with source.open(connection, operation, allow_unknown=allow_unknown) as (client, listing):
@@ -139,10 +130,3 @@ def _check_fields(fields: list[str], model: type, target: Output) -> None:
         read_fields(fields, model, also=(UNKNOWN_FIELDS,))
     else:
         check_fields(fields, shape_of(model).children)
-
-
-def _names(fields: str) -> list[str]:
-    names = [name.strip() for name in fields.split(",")]
-    if not all(names):
-        raise UsageError("--fields has an empty name: write them as customer_id,last_change")
-    return names

@@ -11,7 +11,7 @@ from carecloud_async.cli.failures import UsageError, nearest
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.suggestions import did_you_mean
 
-__all__ = ["check_fields", "filter_names", "read_filters", "read_pairs", "read_value"]
+__all__ = ["check_fields", "filter_names", "read_filters", "read_pairs", "read_value", "split_fields"]
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -47,8 +47,20 @@ def read_filters(operation: Operation, filters: Iterable[str], *, allow_unknown:
     return values
 
 
+def split_fields(fields: str) -> list[str]:
+    """Return the names in the value of `--fields`.
+
+    Raises:
+        UsageError: one is empty.
+    """
+    names = [name.strip() for name in fields.split(",")]
+    if not all(names):
+        raise UsageError("--fields has an empty name: write them as customer_id,last_change")
+    return names
+
+
 def check_fields(fields: Iterable[str], known: Iterable[str]) -> None:
-    """Check the first part of each name of `--fields`: of a name that is unknown the file would have no column.
+    """Check the first part of each name of `--fields`: no record would have an unknown one.
 
     Args:
         fields: the names; nested ones dotted.

@@ -12,12 +12,16 @@ from carecloud_async.cli.completion import complete_filter, complete_list, compl
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put, say
 from carecloud_async.cli.failures import MissingRecordError
+from carecloud_async.cli.filters import check_fields, split_fields
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.resources import find_list, find_record, open_listing, record_path_values
+from carecloud_async.cli.resources import find_list, find_record, list_names, open_listing, record_path_values
 from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.errors import NotFoundError
+from carecloud_async.export.formats.jsonl import join_lines
+from carecloud_async.export.formats.schema import shape_of
+from carecloud_async.export.formats.selection import read_fields
 
-__all__ = ["AllowUnknown", "Filters", "Of", "Resource", "get", "list_", "print_json", "total"]
+__all__ = ["AllowUnknown", "Fields", "Filters", "Of", "Resource", "get", "list_", "print_json", "total"]
 
 _PAGE = 1000
 
@@ -43,7 +47,15 @@ Filters = Annotated[
         show_default=False,
     ),
 ]
-
+Fields = Annotated[
+    str | None,
+    typer.Option(
+        "--fields",
+        metavar="A,B",
+        help="Only these fields; nested ones with a dot: customer_id,contact.email.",
+        show_default=False,
+    ),
+]
 AllowUnknown = Annotated[
     bool, typer.Option("--allow-unknown", help="Send filters, and take fields, that the SDK does not know.")
 ]
@@ -85,7 +97,14 @@ def get(
 @expands_options
 def list_(
     connection: Connection,
-    resource: Resource,
+    resource: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RESOURCE",
+            help="Such as cards, or customers.cards with --of; without it, the names are printed.",
+            autocompletion=complete_list,
+        ),
+    ] = None,
     of: Of = None,
     count: Annotated[int, typer.Option(min=1, metavar="N", help="How many to print at most.")] = 100,
     offset: Annotated[int, typer.Option(min=0, metavar="N", help="How many to skip.")] = 0,
@@ -94,17 +113,24 @@ def list_(
         str | None, typer.Option(metavar="NAME", help="A first-level field, such as last_change.", show_default=False)
     ] = None,
     sort_direction: Annotated[
-        Literal["ASC", "DESC"] | None, typer.Option(metavar="ASC|DESC", help="Ascending or descending.")
+        Literal["ASC", "DESC"] | None,
+        typer.Option(metavar="ASC|DESC", case_sensitive=False, help="Ascending or descending."),
     ] = None,
+    fields: Fields = None,
     allow_unknown: AllowUnknown = False,
 ) -> None:
-    """Print records to stdout, one JSON record a line, with every field that the server sends.
+    """Print records to stdout, one JSON record a line. Without RESOURCE, print the names of all resources.
 
-    All of them belong in a file: see carecloud export --help.
+    To write all records to a file, use carecloud export.
 
-    Example: carecloud list customers --count 3 --sort-field last_change --sandbox 100
+    Example: carecloud list customers --count 3 --sort-field last_change --sort-direction desc --sandbox 100
     """
+    if resource is None:
+        put("".join(f"{name}\n" for name in list_names()).encode())
+        return
     operation = find_list(resource)
+    wanted = None if fields is None else split_fields(fields)
+    selection = read_fields(wanted, None)
 
     async def work() -> int:
         printed = 0
@@ -120,8 +146,10 @@ def list_(
                 sort_field=sort_field,
                 sort_direction=sort_direction,
             )
+            if wanted is not None and not allow_unknown:
+                check_fields(wanted, shape_of(listing.export_source().into).children)
             async for record in listing.raw():
-                put(record + b"\n")
+                put(join_lines([record], selection))
                 printed += 1
                 if printed == count:
                     break

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from carecloud_async.calls.operation import Operation
-from carecloud_async.cli.failures import UsageError, nearest
+from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.filters import read_filters
 from carecloud_async.client import CareCloud
 from carecloud_async.listings.listing import Listing
@@ -16,10 +16,12 @@ from carecloud_async.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
+from carecloud_async.runtime import suggestions
 
 __all__ = [
     "find_list",
     "find_record",
+    "list_names",
     "list_path_values",
     "listable",
     "open_listing",
@@ -40,6 +42,14 @@ def readable() -> Mapping[str, Operation]:
     }
 
 
+def list_names() -> list[str]:
+    """Return the name of each list, with the option for the id of its parent if it has one."""
+    return [
+        " ".join([name, *(f"--of {parent.upper()}" for parent in _PLACEHOLDER.findall(operation.path))])
+        for name, operation in sorted(listable().items())
+    ]
+
+
 def find_list(name: str) -> Operation:
     """Return the list operation of a resource.
 
@@ -47,7 +57,7 @@ def find_list(name: str) -> Operation:
         name: the dotted name; `product-groups` means `product_groups`, and `customers/cards` means `customers.cards`.
 
     Raises:
-        UsageError: there is none; the message has the nearest name.
+        UsageError: there is none; the message has the nearest name, or the command that prints all.
     """
     return _find(name, listable(), verb="list")
 
@@ -60,7 +70,9 @@ def find_record(name: str) -> Operation:
 def _find(name: str, known: Mapping[str, Operation], *, verb: str) -> Operation:
     operation = known.get(name.replace("-", "_").replace("/", "."))
     if operation is None:
-        raise UsageError(f"there is no resource {name!r} to {verb}: {nearest(name, known)}")
+        close = suggestions.nearest(name, known)
+        hint = f"did you mean {close}?" if close else "carecloud list prints the names"
+        raise UsageError(f"there is no resource {name!r} to {verb}: {hint}")
     return operation
 
 

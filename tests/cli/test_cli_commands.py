@@ -15,8 +15,9 @@ import pytest
 from carecloud_async import LoggedIn, __version__
 from carecloud_async.cli.console import is_terminal
 from carecloud_async.cli.login import until, who
+from carecloud_async.lookup.lists import listable
 from carecloud_async.models import User
-from carecloud_async.sandbox import FIRST_CUSTOMER_ID
+from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, FIRST_CUSTOMER_ID
 
 COMMANDS = ("export", "list", "get", "total", "request", "login", "sandbox")
 
@@ -46,6 +47,30 @@ def test_customers_one_a_line(carecloud):
     ids = [json.loads(line)["customer_id"] for line in done.out.encode().splitlines()]
     assert len(ids) == 1500
     assert ids == sorted(ids)
+
+
+def test_list_alone_prints_the_names_of_resources(carecloud):
+    """Without a resource `list` prints all names, with the option for a parent's id, and needs no settings."""
+    printed = carecloud("list")
+    assert (printed.code, printed.err) == (0, "")
+    names = printed.out.splitlines()
+    assert "customers" in names
+    assert "customers.cards --of CUSTOMER_ID" in names
+    assert [name.split()[0] for name in names] == sorted(listable())
+
+
+def test_some_fields_of_customers(carecloud):
+    """`--fields` prints these fields alone, in their order; an unknown one is refused with the nearest."""
+    wanted = ("--fields", "personal_information.email, customer_id", "--count", 1, "--sandbox", 1)
+    record = json.loads(carecloud("list", "customers", *wanted).out)
+    assert list(record.items()) == [
+        ("personal_information", {"email": FIRST_CUSTOMER_EMAIL}),
+        ("customer_id", FIRST_CUSTOMER_ID),
+    ]
+    refused = carecloud("list", "customers", "--fields", "custmer_id", "--sandbox", 1)
+    assert (refused.code, "did you mean customer_id?" in refused.line) == (2, True)
+    empty = carecloud("list", "customers", "--fields", "nonsense", "--allow-unknown", "--sandbox", 1)
+    assert (empty.code, empty.out) == (0, "{}\n")
 
 
 def test_nobody_matches(carecloud):

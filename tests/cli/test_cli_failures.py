@@ -158,6 +158,15 @@ def test_a_server_that_is_not_there(carecloud, project):
     assert "CARECLOUD_PROJECT_URL" in refused.line
 
 
+def test_a_sandbox_without_http_in_its_address(carecloud, project):
+    """An address of this machine without http:// is hinted at; one with it is not."""
+    address = os.environ["CARECLOUD_PROJECT_URL"].removeprefix("http://")
+    refused = carecloud("login", "--project-url", address)
+    assert refused.code == 1
+    assert refused.line.endswith(f"write --project-url (CARECLOUD_PROJECT_URL) as http://{address}")
+    assert "as http://" not in carecloud("login", "--project-url", "http://127.0.0.1:9").line
+
+
 def test_a_server_in_trouble(carecloud, project):
     """Trouble that passes is not seen; trouble that stays is one line."""
     project.faults.add("GET /customers", status=503, times=1)

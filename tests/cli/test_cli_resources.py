@@ -118,9 +118,10 @@ def test_a_parent_that_is_not_there(carecloud, project):
     assert refused.line.endswith(": check the ids")
 
 
-def test_offsets_and_orders_reach_the_server(carecloud, project):
-    """`--offset`, `--sort-field` and `--sort-direction` are sent as the API calls them."""
-    options = ("--offset", 3, "--sort-field", "last_change", "--sort-direction", "DESC", "--count", 2)
+@pytest.mark.parametrize("direction", ["DESC", "desc"])
+def test_offsets_and_orders_reach_the_server(carecloud, project, direction):
+    """`--offset`, `--sort-field` and `--sort-direction` are sent as the API calls them, in any case."""
+    options = ("--offset", 3, "--sort-field", "last_change", "--sort-direction", direction, "--count", 2)
     assert carecloud("list", "customers", *options).code == 0
     query = dict(project.requests[-1].query)
     assert {name: query[name] for name in ("offset", "sort_field", "sort_direction", "count")} == {
