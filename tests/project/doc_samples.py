@@ -103,6 +103,14 @@ def anyio_backend():
 
 """
     + blocks(ROOT / "docs/webhooks.md", "python")[0]["text"],
+    # The application, as the module that the page calls it.
+    "login.md": blocks(ROOT / "docs/login.md", "python")[0]["text"]
+    + """
+
+import sys
+
+sys.modules["main"] = sys.modules[__name__]
+""",
     "testing.md": """
 import pytest
 

@@ -150,3 +150,21 @@ async def test_a_purchase_is_found_by_its_bill(sandbox, enterprise, token):
     made = answer.json()["data"]["purchase_id"]
     found = await enterprise.get("/purchases", token=token, external_purchase_id="C-7")
     assert [one["purchase_id"] for one in found.json()["data"]["purchases"]] == [made]
+
+
+async def test_a_payment_uses_what_was_asked_for(sandbox, enterprise, token):
+    """accept-payment answers with the vouchers, points and credits that were asked for, up to the price of the bill."""
+    sandbox.records("vouchers").insert({"code": "TWENTY", "value": 20.0})
+    item = {"bill_item_id": "1", "plu_ids": [], "plu_name": "x", "vat_rate": 20, "quantity": 1, "paid_amount": 100}
+    item |= {"price": 100, "loyalty_off": False, "purchase_item_type_id": "t"}
+    bill = {"bill_id": "1", "payment_time": "2026-11-25 10:15:00", "currency_id": "c", "total_price": 100}
+    body = {"store_id": "s", "cashdesk_number": 1, "payment_type": "S", "bill": {**bill, "bill_items": [item]}}
+
+    async def accepted(**more):
+        path = "/purchases/actions/accept-payment"
+        data = (await enterprise.call("POST", path, token=token, json={**body, **more})).json()["data"]
+        vouchers = [(voucher["code"], voucher["discount_value"]) for voucher in data["vouchers"]]
+        return vouchers, data["credit_points"], data["credit"]
+
+    assert await accepted() == ([], 0, 0)
+    assert await accepted(benefit_codes=["TWENTY", "other"], max_points=30, max_credit=90) == ([("TWENTY", 20)], 30, 50)

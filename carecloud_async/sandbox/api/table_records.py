@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import attrs
 
+from carecloud_async.sandbox.api.accepted_payment import accepted_payment
 from carecloud_async.sandbox.api.answer import Answer, data_answer, no_content
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.doubles import refuse_double
@@ -177,6 +178,8 @@ class TableRecord(TableHandler):
             data = state.tables.maker.answer(
                 self._api.result, self._api.fields, given={**arguments, **call.path}, place=place
             )
+            if self._api.operation_id == "postPurchaseAcceptPayment":
+                data |= accepted_payment(state.tables, arguments)
         return data_answer(data, status=self._api.status, pretty=state.settings.pretty)
 
     def _created_by_action(self, state: SandboxState, call: Call, arguments: JsonObject) -> str | None:

@@ -1,0 +1,51 @@
+"""The answer to accept-payment: the vouchers, points and credits that were asked for, as far as the bill goes."""
+
+from __future__ import annotations
+
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.tables import Tables
+
+#: What a point and a credit are worth in the bill's currency.
+_WORTH = 1.0
+
+
+def accepted_payment(tables: Tables, arguments: JsonObject) -> JsonObject:
+    """Return the fields of the answer that depend on the request.
+
+    Vouchers count first, then points, then credits; together they never exceed the price. Any customer has enough
+    points and credits. A code of no voucher is left out.
+
+    Args:
+        tables: The tables.
+        arguments: The body.
+    """
+    bill = arguments["bill"]
+    left = float(bill["total_price"])
+    vouchers = []
+    for voucher in _vouchers(tables, set(arguments.get("benefit_codes") or ())):
+        discount = min(left, float(voucher.get("value") or 0))
+        left -= discount
+        name = (voucher.get("reward") or {}).get("name")
+        item = bill["bill_items"][0]["bill_item_id"] if bill["bill_items"] else ""
+        vouchers.append(
+            {"code": voucher["code"], "name": name, "discount_value": round(discount, 2), "bill_item_id": item}
+        )
+    points = min(left / _WORTH, float(arguments.get("max_points") or 0))
+    left -= points * _WORTH
+    credit = min(left / _WORTH, float(arguments.get("max_credit") or 0))
+    return {
+        "recommended_discounts": [],
+        "vouchers": vouchers,
+        "credit_points": round(points, 2),
+        "price_of_credit_points": round(points * _WORTH, 2),
+        "credit": round(credit, 2),
+        "messages": [],
+    }
+
+
+def _vouchers(tables: Tables, codes: set[str]) -> list[JsonObject]:
+    if not codes:
+        return []
+    table = tables.table("/vouchers")
+    records = (table.record(record_id) for record_id in table.ids())
+    return [record for record in records if record.get("code") in codes]
