@@ -58,7 +58,7 @@ class ClientIdentities:
         )
 
     def customer_session(self, index: int = 0, device_id: str | None = None) -> CustomerSession:
-        """A seeded customer on a device of its own; logs in by e-mail, or by card without an e-mail.
+        """A seeded customer on a device; logs in by e-mail, or by card if it has no e-mail.
 
         Args:
             index: Which one among all that are there, oldest first.
@@ -77,7 +77,7 @@ class ClientIdentities:
         )
 
     def social_session(self, index: int = 0, device_id: str | None = None) -> SocialNetworkSession:
-        """The same customer by social network; only if the customer has one, as all seeded ones do.
+        """A seeded customer who logs in by social network; all seeded customers have one.
 
         Args:
             index: Which one among all that are there, oldest first.

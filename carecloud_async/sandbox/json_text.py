@@ -16,7 +16,7 @@ def json_bytes(value: Any, *, pretty: bool) -> bytes:
 
 
 def escaped_json_bytes(value: Any) -> bytes:
-    r"""Write compact JSON as many PHP servers do: `\u` for what is not ASCII, `\/` for a slash."""
+    r"""Write compact JSON as many PHP servers do: `\u` escapes for characters outside ASCII, `\/` for a slash."""
     return json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode()
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Sandbox(ClientIdentities):
-    """A stand-in CareCloud: in process through `transport()`, or on a socket through `running()`.
+    """A made-up CareCloud: in process through `transport()`, or on a socket through `running()`.
 
     ```python
     sandbox = Sandbox(customers=10_000, seed=1)
@@ -51,13 +51,13 @@ class Sandbox(ClientIdentities):
     The ids, logins and passwords that it knows are the constants of `carecloud_async.sandbox`.
 
     Args:
-        customers: Number of customers; a hundred thousand cost no time and half a megabyte.
-        seed: Another seed makes other customers and records; the first customer is always the quickstart's John Smith.
-        records: Number of records in every other list, and in the list of every parent where each has its own.
+        customers: Number of customers; 100,000 take no time and half a megabyte.
+        seed: Makes other customers and records; the first customer is always the quickstart's John Smith.
+        records: Number of records in every other list; in lists of a parent's records, for each parent.
         users: Number of users of the enterprise interface; the API user is always there.
         timezone: Time zone of the project, in which all timestamps are written without offset.
-        token_lifetime: Seconds that the token of an enterprise login is good for.
-        reuse_tokens: Seconds before a token's end until which a further login is handed the same token; `None`: never.
+        token_lifetime: Seconds that the token of an enterprise login is valid.
+        reuse_tokens: Seconds before a token's end until which another login gets the same token; `None`: never.
         login_status: Status of a successful enterprise login, 200 or 201.
         login_refusal: Status for a wrong password; `None`: 403 for users, 401 for customers.
         max_count: The server's own cap on `count`.
@@ -66,18 +66,18 @@ class Sandbox(ClientIdentities):
         rate_limit: Requests a second above which the answer is 429.
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves it out.
         set_cookies: Whether each answer sets a cookie.
-        keep_rendered: Whether the JSON of each customer is kept once written: faster, about 1 kB each.
+        keep_rendered: Whether the JSON of each customer is kept once it was written: faster, about 1 kB each.
         keep_requests: Number of the last requests that are kept.
         untidy: Whether some records are as untidy as real ones: zero dates, nulls, unknown fields and values.
-        clock: Where the server's time comes from, in seconds since 1970.
+        clock: Returns the server's time, in seconds since 1970.
         sleep: Waits for a number of seconds.
-        random: Where tokens come from; the default never repeats itself.
+        random: Source of tokens; the default never repeats itself.
 
     Attributes:
         app: The ASGI app.
         settings: The behaviour above and more, see `Settings`; may be changed at any time.
-        customers: The customers, to look at and to change, see `CustomerStore`.
-        faults: Faults on order, see `Faults.add`.
+        customers: The customers, to read and to change; see `CustomerStore`.
+        faults: The faults; see `Faults.add`.
         clock: The server's clock.
         user_tokens: Tokens of enterprise logins.
         device_tokens: Device tokens, and the customers logged in on them.
@@ -177,7 +177,7 @@ class Sandbox(ClientIdentities):
 
         Args:
             host: Address to listen on.
-            port: Port to listen on; 0 takes a free one.
+            port: Port to listen on; 0 chooses a free one.
         """
         return serving.serving_in_thread(self.app, host=host, port=port, connections=self.connections)
 
@@ -199,11 +199,11 @@ class Sandbox(ClientIdentities):
 
         Args:
             host: Address to listen on.
-            port: Port to listen on; 0 takes a free one.
+            port: Port to listen on; 0 chooses a free one.
             on_ready: Called with the base URL once clients may connect.
 
         Raises:
-            OSError: The address cannot be had.
+            OSError: The address is not available.
         """
         serving.serve_in_foreground(self.app, host=host, port=port, connections=self.connections, on_ready=on_ready)
 
@@ -216,12 +216,12 @@ class Sandbox(ClientIdentities):
 
     @property
     def violations(self) -> list[str]:
-        """Rules of the API that requests broke, in words without secrets; empty for a good client."""
+        """Rules of the API that requests broke, as texts without secrets; empty for a correct client."""
         return self._recorder.violations
 
     @property
     def cookies_received(self) -> list[str]:
-        """`Cookie` headers that came in; empty for a good client."""
+        """`Cookie` headers of requests; empty for a correct client."""
         return self._recorder.cookies
 
     @property
@@ -253,18 +253,18 @@ class Sandbox(ClientIdentities):
         """Return the number of requests that came in.
 
         Args:
-            pattern: Verb and path template, such as `GET /customers/{customer_id}`; `*` stands for anything.
+            pattern: Verb and path template, such as `GET /customers/{customer_id}`; `*` matches anything.
         """
         return self._recorder.count(pattern)
 
     def forget_requests(self) -> None:
-        """Reset the counts and recordings."""
+        """Reset the counts and the recorded requests."""
         self._recorder.clear()
 
     # Changing the state
 
     def records(self, resource: str, *, of: str | None = None) -> Table:
-        """Return the records of a list other than customers and users, to look at and to change.
+        """Return the records of a list other than customers and users, to read and to change.
 
         ```python
         cards = sandbox.records("cards")
@@ -274,15 +274,15 @@ class Sandbox(ClientIdentities):
 
         Args:
             resource: Path of the list without the parent's id.
-            of: Id of the parent, for records that each parent has of its own.
+            of: Id of the parent, for lists of a parent's records.
 
         Raises:
-            KeyError: No list of the API is called so, or its records need or have no parent.
+            KeyError: The API has no such list, or its records need a parent, or have none.
         """
         return self._tables.table(self._tables.plans.named(resource), of)
 
     def revoke(self, token: str) -> bool:
-        """End a token now, of a user or a device; says whether it was good."""
+        """End a token of a user or a device now, and return whether it was valid."""
         return self.user_tokens.revoke(token) or self.device_tokens.revoke(token)
 
     def revoke_all(self) -> None:
@@ -295,7 +295,7 @@ class Sandbox(ClientIdentities):
         self.clock.advance(seconds)
 
     def set_time(self, instant: datetime) -> None:
-        """Make it this instant for the server; its clock runs on from there.
+        """Set the server's clock to a time, from which it goes on.
 
         Args:
             instant: An aware datetime.
@@ -303,7 +303,7 @@ class Sandbox(ClientIdentities):
         self.clock.set(instant)
 
     def set_password(self, password: str, *, login: str = "fabulous_user") -> None:
-        """Give an enterprise user another password; tokens stay good.
+        """Give an enterprise user another password; tokens stay valid.
 
         Args:
             password: The new one.
@@ -319,13 +319,13 @@ class Sandbox(ClientIdentities):
         repeat_page: bool = False,
         empty_from: int | None = None,
     ) -> None:
-        """Override what the server says, from now on; without arguments, stop overriding.
+        """Make the server answer falsely from now on; without arguments, make it answer correctly again.
 
         Args:
             total_items: Total of every list.
             valid_to: End of every new enterprise token, as any text.
-            repeat_page: Every page is the first one, whatever `offset` says.
-            empty_from: Offset from which on pages are empty.
+            repeat_page: Every page is the first one, at any `offset`.
+            empty_from: Offset from which pages are empty.
         """
         self._state.overrides = Overrides(
             total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
@@ -333,7 +333,7 @@ class Sandbox(ClientIdentities):
 
     @property
     def on_page(self) -> Callable[[ServedPage], Awaitable[None] | None] | None:
-        """Called with each list page when it is written and not yet sent; may change the state; may be async."""
+        """Called with each list page before it is sent; may change the state; may be async."""
         return self._state.on_page
 
     @on_page.setter
@@ -342,7 +342,7 @@ class Sandbox(ClientIdentities):
 
     @property
     def on_request(self) -> Callable[[RecordedRequest], Awaitable[None] | None] | None:
-        """Called with each request before anything is done about it; may be async, and so hold the request."""
+        """Called with each request before it is handled; may be async, which delays the request."""
         return self._pipeline.on_request
 
     @on_request.setter

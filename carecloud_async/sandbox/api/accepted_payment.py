@@ -1,4 +1,4 @@
-"""The answer to accept-payment: the vouchers, points and credits that were asked for, as far as the bill goes."""
+"""The answer to accept-payment: the vouchers, points and credits that were asked for, up to the price of the bill."""
 
 from __future__ import annotations
 

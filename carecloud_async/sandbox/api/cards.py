@@ -1,4 +1,4 @@
-"""The actions on cards that tell a free card from one that is taken: assign, and ask."""
+"""The actions on cards: assign a free card, and ask whether a card is free."""
 
 from __future__ import annotations
 

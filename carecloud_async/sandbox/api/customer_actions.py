@@ -1,4 +1,4 @@
-"""Actions on customers that tell right from wrong: credentials, tokens for other applications, checks, the search."""
+"""Actions on customers that check what they get: credentials, tokens for other applications, new data, the search."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FILTER_NAMES: Final = (
     "customer_ids[]",
     "customer_short_salutation",
 )
-"""Query parameters of `GET /customers` besides those of every list."""
+"""Query parameters of `GET /customers`, without those of every list."""
 
 _ISO_DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
 _CZECH_DATE: Final = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{1,4})$")

@@ -140,7 +140,7 @@ async def create(state: SandboxState, call: Call) -> Answer:
 
 
 async def replace(state: SandboxState, call: Call) -> Answer:
-    """`PUT /customers/{customer_id}`: what is absent is deleted, but read-only fields, password and social network."""
+    """`PUT /customers/{customer_id}`: deletes omitted fields, except read-only ones, password and social network."""
     body = call.json()
     slot = _own_slot(state, call)
     customer = checked_customer(body)

@@ -14,7 +14,7 @@ class InvalidParam:
     """One entry of `error_data.invalid_params`.
 
     Attributes:
-        name: The parameter; dotted where it lies within another.
+        name: The parameter; dotted if it is within another.
         reason: The API's code, such as `required` or `already_exists`.
         value: The value that was sent, or `None` to leave it out.
         message: A sentence for people, or `None` to leave it out.

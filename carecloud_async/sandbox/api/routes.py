@@ -22,7 +22,7 @@ class Address:
 
     Attributes:
         interface: The interface, or `None` if the path is not the API's.
-        segment: The segment where the interface stands.
+        segment: The segment that names the interface.
         resource: The path below the version, or the whole path if it is not the API's.
     """
 

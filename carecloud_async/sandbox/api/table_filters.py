@@ -1,4 +1,4 @@
-"""Filters of the lists that stand on tables: combined with AND, the values of one with OR.
+"""Filters of lists that are read from tables: combined with AND, the values of one with OR.
 
 A filter compares the field of its name: `name=` and other free texts by part of the text, `…_from=` and `…_to=` as
 limits of a timestamp, all others by equality without regard to case. `card_number_list[]` compares `card_number`,
@@ -22,7 +22,7 @@ Filter: TypeAlias = Callable[[tuple[str, ...], str], Test]
 """Makes the test for the values that were sent and the time now, as the API writes it."""
 
 HIDDEN_IDS: Final = "external_ids"
-"""The external ids that a record holds beside the one that it shows; answers leave them out."""
+"""Further external ids of a record, which answers do not show."""
 _BY_PART: Final = ("name", "title", "note", "text")
 _ALIASES: Final = {"reservation_state": "actual_state", "visible_for_customer": "visibility_for_customer"}
 VALIDITY: Final = ("is_valid", "valid_only", "valid_now")

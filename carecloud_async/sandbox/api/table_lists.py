@@ -1,4 +1,4 @@
-"""The lists that stand on tables."""
+"""The lists that are read from tables."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TableList(TableHandler):
         if not state.settings.filters:
             sent = {}
         if "external_ids" in sent:
-            sent.pop("external_id", None)  # the older filter is ignored beside the newer one
+            sent.pop("external_id", None)  # the older filter is ignored if the newer one is given
         always = state.settings.shuffled
         shuffled = always or (state.settings.unstable_ties and sort_field is not None)
 

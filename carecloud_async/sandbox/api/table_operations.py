@@ -21,7 +21,7 @@ _INTERFACES: Final = {
 
 @cache
 def table_operations(served: frozenset[str]) -> tuple[Operation, ...]:
-    """The operations that stand on tables; worked out once in a process.
+    """The operations on tables; computed once in a process.
 
     Args:
         served: Verb and template of those that have a handler of their own.

@@ -157,7 +157,7 @@ class TableRecord(TableHandler):
     # Actions
 
     async def act(self, state: SandboxState, call: Call) -> Answer:
-        """Do an action, as far as it shows in a table, and answer data of the declared form.
+        """Do an action, if it changes a table, and answer with data of the declared form.
 
         Raises:
             RefusalError: 404 or 403 for a record in the path as for `read`, 400 for arguments that are not valid.
@@ -197,7 +197,7 @@ class TableRecord(TableHandler):
             record = self._new(state, call, plan, {**arguments, **(self._sent(arguments) if wrapper else {})})
             for name, value in call.path.items():
                 path = self._plans.path_to(plan.schema, name) or (name,)
-                if len(path) == 2:  # a voucher tells its reward's id in an object of its own
+                if len(path) == 2:  # a voucher has its reward's id in an object
                     record[path[0]] = {path[1]: value}
             names = self._plans.field_names(plan.schema)
             record |= {known: record[sent] for sent, known in _SENT_AS.items() if sent in record}

@@ -69,7 +69,7 @@ class SandboxApp:
 
 
 def _unknown_template(resource: str) -> str:
-    # A path that no operation has may hold a token all the same: only its beginning goes into notes and counters.
+    # A path of no operation may still hold a token: only its first segment is recorded.
     first, _, rest = resource.strip("/").partition("/")
     return f"/{first}/…" if rest else f"/{first}"
 
@@ -92,7 +92,7 @@ async def _cut(cut: ConnectionCutError, scope: Scope, receive: Receive, send: Se
             {"type": "http.response.body", "body": cut.answer.body[: len(cut.answer.body) // 2], "more_body": True}
         )
     disconnect()
-    # Returning before the server has seen the connection die would make it answer with a 500.
+    # The server would answer with a 500 if this returned before it noticed that the connection is closed.
     while (await receive())["type"] != "http.disconnect":
         pass
 

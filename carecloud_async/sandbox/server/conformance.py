@@ -15,7 +15,7 @@ _CUSTOMERS: Final = ("/customers", "/customers/{customer_id}")
 
 
 def broken_rules(request: RecordedRequest, operation: Operation | None) -> Iterator[str]:
-    """Yield the rules that a request broke, in words without secrets."""
+    """Yield the rules that a request broke, as texts without secrets."""
     headers = request.headers
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         yield "Content-Type is not application/json"

@@ -18,7 +18,7 @@ class ConnectionCutError(Exception):
     """The connection must be cut now; the transport that sends the answer does it.
 
     Args:
-        answer: What would have been answered, to send half of it, or `None` to send nothing.
+        answer: The answer of which half is sent; `None` sends nothing.
     """
 
     def __init__(self, answer: Answer | None) -> None:
@@ -30,7 +30,7 @@ def answer_instead(fault: Fault) -> Answer:
     """The answer of a fault that does no work.
 
     Raises:
-        ConnectionCutError: The fault is that there is none.
+        ConnectionCutError: The fault cuts the connection.
     """
     if fault.cut:
         raise ConnectionCutError(None)
@@ -42,10 +42,10 @@ def answer_instead(fault: Fault) -> Answer:
 
 
 def damaged(answer: Answer, fault: Fault) -> Answer:
-    """The answer after the work, as the fault leaves it.
+    """The answer after the work, changed by the fault.
 
     Raises:
-        ConnectionCutError: The fault is that it never arrives.
+        ConnectionCutError: The fault cuts the connection.
     """
     if fault.cut == "half":
         raise ConnectionCutError(answer)
@@ -55,7 +55,7 @@ def damaged(answer: Answer, fault: Fault) -> Answer:
     headers = list(fault.headers)
     if fault.retry_after is not None:
         headers.append(("retry-after", _seconds(fault.retry_after)))
-    # A 204 cannot carry the body that the fault puts in.
+    # A 204 cannot have the body that the fault adds.
     status = 200 if answer.status == 204 and body else answer.status
     return attrs.evolve(
         answer,

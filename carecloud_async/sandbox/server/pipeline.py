@@ -24,7 +24,7 @@ from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
 @attrs.frozen(kw_only=True)
 class Arrival:
-    """A request that was read and found its route, if it has one."""
+    """A request that was read, with its route if it has one."""
 
     request: RecordedRequest
     address: Address
@@ -37,8 +37,8 @@ class Pipeline:
     Args:
         state: The state of the sandbox.
         routes: Its operations.
-        recorder: Where requests are noted.
-        faults: The faults that tests ordered.
+        recorder: Records requests.
+        faults: The faults that were added.
         sleep: Waits for a number of seconds.
     """
 
@@ -105,7 +105,7 @@ class Pipeline:
         return answer_instead(fault) if fault.instead_of_work else damaged(await self._worked(arrival), fault)
 
     async def _work_late(self) -> None:
-        """Do the work of earlier requests whose answers have left without it, where its time has come."""
+        """Do the work of earlier requests, whose answers were sent before it, if it is due now."""
         now = self._state.clock.now()
         due = [arrival for at, arrival in self._late if at <= now]
         self._late = [(at, arrival) for at, arrival in self._late if at > now]

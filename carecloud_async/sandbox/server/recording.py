@@ -1,4 +1,4 @@
-"""Record requests: the last ones, their numbers, and where they broke the rules of the API."""
+"""Record requests: the last ones, their counts, and the rules of the API that they broke."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from carecloud_async.sandbox.server.faults import matches
 
 @attrs.define(kw_only=True)
 class RecordedRequest:
-    """A request as it came in. Its repr shows no secrets; the fields hold them.
+    """A request as it was received. Its repr shows no secrets, but its fields hold them.
 
     Attributes:
         method: HTTP verb.
         template: Path template; where no operation has the path, its first segment.
-        interface: `enterprise-interface`, `customer-interface` or whatever stood there.
+        interface: `enterprise-interface`, `customer-interface`, or what the path has in its place.
         path: The path as it was sent.
         query: Names and values in order.
         headers: Headers with lower-case names; of repeated ones the last.
         body: The bytes.
-        status: Status of the answer; `None` until there is one, and for good when the connection was cut.
+        status: Status of the answer; `None` until it is sent, and if the connection was cut.
     """
 
     method: str
@@ -44,7 +44,7 @@ class RecordedRequest:
 
     @property
     def token(self) -> str | None:
-        """The bearer token that came along, or `None`."""
+        """The bearer token, or `None`."""
         scheme, _, value = self.headers.get("authorization", "").partition(" ")
         return value if scheme.lower() == "bearer" and value else None
 
@@ -72,7 +72,7 @@ class Recorder:
         self._lock = Lock()
 
     def begin(self, request: RecordedRequest) -> None:
-        """Note a request that came in."""
+        """Record a request."""
         with self._lock:
             self.requests.append(request)
             self._counts[request.name] += 1
@@ -82,7 +82,7 @@ class Recorder:
                 self._add(self.cookies, request.headers["cookie"])
 
     def end(self, request: RecordedRequest, *, status: int | None) -> None:
-        """Note the answer to it, or with `None` that there is none."""
+        """Record the status of its answer; `None` if there is none."""
         with self._lock:
             request.status = status
             self.in_flight -= 1
@@ -90,12 +90,12 @@ class Recorder:
                 self._statuses[status] += 1
 
     def violation(self, request: RecordedRequest, text: str) -> None:
-        """Note that a request broke a rule of the API; the text must hold no secret."""
+        """Record that a request broke a rule of the API; the text must hold no secret."""
         with self._lock:
             self._add(self.violations, f"{request.name}: {text}")
 
     def count(self, pattern: str) -> int:
-        """Return the number of requests whose verb and template match; `*` stands for anything."""
+        """Return the number of requests whose method and template match; `*` matches anything."""
         with self._lock:
             return sum(number for name, number in self._counts.items() if matches(pattern, name))
 
@@ -105,7 +105,7 @@ class Recorder:
             return Counter(self._statuses)
 
     def clear(self) -> None:
-        """Forget all of it, but not the requests in flight."""
+        """Reset everything except the number of requests in flight."""
         with self._lock:
             self.requests.clear()
             self.violations.clear()

@@ -46,7 +46,7 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket that listens; clients may connect at once, and wait until the server is there.
 
     Raises:
-        OSError: The address cannot be had.
+        OSError: The address is not available.
     """
     return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
@@ -65,12 +65,12 @@ def serve_in_foreground(
     Args:
         app: The sandbox's app.
         host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
+        port: Port to listen on; 0 chooses a free one.
         connections: Where connections are counted.
         on_ready: Called with the base URL once clients may connect.
 
     Raises:
-        OSError: The address cannot be had.
+        OSError: The address is not available.
     """
     with listening(host, port) as listener, suppress(KeyboardInterrupt):
         on_ready(url_of(listener))
@@ -106,7 +106,7 @@ def server_for(app: SandboxApp, *, host: str, port: int, connections: Connection
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that tells when it is ready."""
+    """A uvicorn server that reports when it is ready."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -125,7 +125,7 @@ def serving_in_thread(app: SandboxApp, *, host: str, port: int, connections: Con
     Args:
         app: The sandbox's app.
         host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
+        port: Port to listen on; 0 chooses a free one.
         connections: Where connections are counted.
 
     Yields:

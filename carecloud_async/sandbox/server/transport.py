@@ -16,7 +16,7 @@ HALF_AN_ANSWER = "peer closed connection without sending complete message body"
 
 
 def httpx_message(cut: ConnectionCutError) -> str:
-    """Return the message that httpx gives when a connection dies like this."""
+    """Return httpx's message for a connection that is cut like this."""
     return NO_ANSWER if cut.answer is None else HALF_AN_ANSWER
 
 

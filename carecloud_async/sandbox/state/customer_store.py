@@ -125,7 +125,7 @@ class CustomerStore:
             return customer_id
 
     def delete(self, customer_id: str) -> None:
-        """Remove a customer for good.
+        """Remove a customer.
 
         Raises:
             KeyError: There is no such customer.
@@ -150,7 +150,7 @@ class CustomerStore:
         self.replace(customer_id, record)
 
     def replace(self, customer_id: str, record: JsonObject) -> None:
-        """Put a whole record in place of what was there; only the id stays.
+        """Replace a whole record; only the id stays.
 
         Raises:
             KeyError: There is no such customer.
@@ -182,7 +182,7 @@ class CustomerStore:
         return self._seeded
 
     def slot(self, customer_id: str) -> int | None:
-        """The number behind an id, or `None` if there is no such customer (any more)."""
+        """The number of a customer's id, or `None` if there is no such customer, or no longer."""
         slot = self._ids.slot_of(customer_id)
         return slot if slot is not None and self._is_live(slot) else None
 
@@ -298,7 +298,7 @@ class _Ordering:
         self.slots.insert(bisect_left(self.slots, self._key(slot), key=self._key), slot)
 
     def remove(self, slot: int) -> None:
-        """Take a number out; its key must still be what it was when it was added."""
+        """Remove a number; its key must be the one with which it was added."""
         place = bisect_left(self.slots, self._key(slot), key=self._key)
         if place < len(self.slots) and self.slots[place] == slot:
             del self.slots[place]

@@ -71,7 +71,7 @@ class DeviceTokens:
         return iter(list(self._tokens.values()))
 
     def create(self, *, application_id: str, device: JsonObject, setup: JsonObject, push_token: str | None) -> str:
-        """Make a token for a device; an older one of the same device and application dies.
+        """Make a token for a device; it ends an older one of the same device and application.
 
         Returns:
             The token.

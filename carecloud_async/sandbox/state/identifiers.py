@@ -40,7 +40,7 @@ class CustomerIds:
         return (8 << 2 * _HALF) | (left << _HALF) | right
 
     def slot_of(self, customer_id: str) -> int | None:
-        """The number behind an id, even if no customer has it; `None` for a text that cannot be an id."""
+        """The number that an id encodes, even if no customer has it; `None` for a text that cannot be an id."""
         if customer_id == FIRST_CUSTOMER_ID:
             return 0
         if len(customer_id) != 26 or customer_id[0] != "8":

@@ -108,7 +108,7 @@ class Plans:
         Args:
             name: The field.
             schema: Schema that the field belongs to.
-            table: Table of the record that it stands in.
+            table: Table of the record that has the field.
         """
         if name == "type_id":
             return _TYPES_OF.get(schema)

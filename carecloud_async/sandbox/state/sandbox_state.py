@@ -52,7 +52,7 @@ class SandboxState:
         overrides: What it says instead of the truth.
         passwords: Password of each enterprise login name.
         user_applications: Application ids that the enterprise login accepts.
-        sso_tokens: Login name behind each single sign-on token.
+        sso_tokens: Login name of each single sign-on token.
         password_emails: Bodies of the requests for a password e-mail.
         on_page: Called with each list page before it is sent; may be async.
     """

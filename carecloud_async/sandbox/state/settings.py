@@ -13,17 +13,17 @@ class Settings:
 
     Attributes:
         zone: Time zone of the project; every timestamp in an answer is local to it and says no offset.
-        token_lifetime: Seconds that the token of an enterprise login is good for.
+        token_lifetime: Seconds that the token of an enterprise login is valid.
         reuse_tokens: Seconds before a token's end until which a further login of the same user is handed the same token
             again; `None` makes a new token at each login.
         login_status: Status of a successful enterprise login, 200 or 201.
         login_refusal: Status for a wrong password; `None`: as the vendor documents, 403 for users, 401 for customers.
         unbound_status: Status for customer data asked for with a device token that no customer is logged in on.
-        max_count: Most records in a page, whatever `count` asks for; `None` sets no cap.
+        max_count: Most records in a page, for any `count`; `None`: no cap.
         pretty: Whether JSON answers are pretty-printed.
-        total_items_first: Whether `total_items` stands before the records of a list.
+        total_items_first: Whether `total_items` is written before the records of a list.
         unstable_ties: Whether records that are equal in the sort field come in another order each time.
-        shuffled: Whether every page is cut from another order, whatever it is asked to be sorted by.
+        shuffled: Whether every page is taken from another order, with any sort.
         sorts: Whether `sort_field` and `sort_direction` are honoured.
         filters: Whether filters are honoured; if not, each finds everything.
         totals: Whether lists say `total_items`.
@@ -70,7 +70,7 @@ class Overrides:
     Attributes:
         total_items: Total of every list, instead of the true one.
         valid_to: End of every new enterprise token as text, instead of the true one.
-        repeat_page: Whether every page is the first one, whatever `offset` asks for.
+        repeat_page: Whether every page is the first one, at any `offset`.
         empty_from: Offset from which on pages are empty although `total_items` promises more.
     """
 

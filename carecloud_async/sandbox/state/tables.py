@@ -1,4 +1,4 @@
-"""The tables behind all lists but those of customers and users: made on first use, changed by requests and by tests."""
+"""The tables of all lists except customers and users: made on first use, changed by requests and by tests."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Table:
         self.replace(record_id, merged(before, {**dated, **changes}))
 
     def replace(self, record_id: str, record: JsonObject) -> None:
-        """Put a whole record in place of what was there; only the id stays.
+        """Replace a whole record; only the id stays.
 
         Raises:
             KeyError: There is no such record.
@@ -148,7 +148,7 @@ class Table:
             self._changed()
 
     def delete(self, record_id: str) -> None:
-        """Remove a record for good.
+        """Remove a record.
 
         Raises:
             KeyError: There is no such record.

@@ -44,7 +44,7 @@ class UserTokens:
         Args:
             user_id: The user.
             lifetime: Seconds that a new token is good for.
-            reuse_margin: Seconds that an older token must still be good for to be handed out again; `None`: never is.
+            reuse_margin: Seconds that an older token must still be valid to be returned again; `None`: it never is.
         """
         if reuse_margin is not None:
             for token in self._tokens.values():
