@@ -1,7 +1,7 @@
 """The vendor's integration guides as functions: some lines each, on top of the client's own methods.
 
 Each takes the client first and everything else by name, and says in its docstring which operations it uses. They add
-what the API does not do by itself: look before writing, never take over what belongs to somebody else, and find out
+what the API does not do: they look before they write, never take over the record of another customer, and find out
 what became of a write whose answer was lost, since the API has no idempotency key.
 
 ```python

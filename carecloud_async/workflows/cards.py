@@ -1,4 +1,4 @@
-"""Give a customer a card: the one the customer has, a free one, or a new one, and never another customer's."""
+"""Give a customer a card: the customer's own, a free one or a new one, never another customer's."""
 
 from __future__ import annotations
 

@@ -38,35 +38,35 @@ R = TypeVar("R")
 
 
 class RowStatus(StrEnum):
-    """What became of a row."""
+    """The outcome of a row."""
 
     WRITTEN = "written"
     """The server has it."""
     REFUSED = "refused"
-    """The server refused it, sent alone; the result's `reasons` say why."""
+    """The server refused the row when it was sent alone; see the result's `reasons`."""
     UNKNOWN = "unknown"
     """The answer was lost."""
 
 
 @frozen(kw_only=True)
 class RowResult(Generic[R]):
-    """What became of one row of a catalogue."""
+    """The outcome of one row of a catalogue."""
 
     index: int
     """Number of the row, from 0, in the order in which the rows were given."""
     row: R
     """The row."""
     status: RowStatus
-    """What became of it."""
+    """The outcome."""
     reasons: tuple[InvalidParam, ...] = ()
-    """The fields at fault and the API's reason codes, of a refused row."""
+    """The refused fields with the API's reason codes, if the row was refused."""
 
 
 @frozen(kw_only=True)
 class CatalogueReport(Generic[R]):
     """The outcome of a catalogue: one result for each row, in the order of the rows.
 
-    A run that ends in an error has it as `error.report`: rows without a result were not written.
+    If a run ends with an error, `error.report` is the outcome: rows without a result were not written.
     """
 
     rows: tuple[RowResult[R], ...]
@@ -93,7 +93,7 @@ class CatalogueReport(Generic[R]):
 async def sync_products(
     client: CareCloud, *, products: Iterable[ProductInput], batch_size: int = MAX_BATCH
 ) -> CatalogueReport[ProductInput]:
-    """Write products: new ones are created, known ones updated, fields that a row leaves out stay as they are.
+    """Write products: create new ones, update known ones, and keep the fields that a row omits.
 
     All rows are sent, and each has a result. A batch that is refused is undone by the server and sent again in parts
     until the rows at fault stand alone: a few requests for each of them, two for each row where all are. A batch whose

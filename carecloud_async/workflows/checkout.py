@@ -1,4 +1,4 @@
-"""The checkout: ask what a bill costs, send it when it is paid, cancel it, and never send it twice.
+"""The checkout: ask what a bill costs, send the paid bill, cancel it, and never send it twice.
 
 The API has no idempotency key, but each bill has an id of its own in the shop. After a lost answer that id is looked
 up; `resend_purchase` looks it up first, which is what to do with the bills of a breakdown.
@@ -48,14 +48,14 @@ _CANCELS = "C"
 
 @frozen(kw_only=True)
 class Checkout:
-    """Where something is bought, and by whom; without card and customer it is an anonymous purchase."""
+    """The place and the customer of a purchase; without card and customer it is anonymous."""
 
     store_id: str
     """Id of the store."""
     cashdesk_number: int
     """Number of the cash desk in it."""
     card_number: str | None = field(default=None, repr=False)
-    """The card that was shown."""
+    """Number of the customer's card."""
     customer_id: str | None = None
     """The customer, if known without a card."""
 
@@ -90,7 +90,7 @@ async def accept_payment(
 
     Args:
         client: the client.
-        checkout: where it is bought, and by whom.
+        checkout: the place and the customer.
         bill: the bill so far.
         payment_type: which benefits may be used; see `CheckoutPaymentType`.
         max_points: most points to use.
@@ -126,7 +126,7 @@ async def accept_payment(
 def close_bill(
     bill: BillInput, *, purchase_type_id: str, payment_type: str, accepted: AcceptedPayment | None = None
 ) -> FinalBillInput:
-    """Make the final bill: the bill as it was paid, and all that `accept_payment` used of points, credits and vouchers.
+    """Make the final bill: the paid bill with the points, credits and vouchers that `accept_payment` accepted.
 
     Args:
         bill: the bill with the prices that were paid.
@@ -186,7 +186,7 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
 
     Args:
         client: the client.
-        checkout: where it was bought, and by whom.
+        checkout: the place and the customer.
         bill: the final bill; its `bill_id` is unique in the shop. See `close_bill`.
 
     Raises:
@@ -217,7 +217,7 @@ async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> 
 
 
 async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
-    """Send a bill unless CareCloud has it: what to do with bills whose fate is not known.
+    """Send a bill unless CareCloud has it: for bills of which it is not known whether they were recorded.
 
     Tasks of one client take turns for a bill. Separate processes cannot: two that look at the same moment both send, so
     let one process resend bills.
@@ -226,7 +226,7 @@ async def resend_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalB
 
     Args:
         client: the client.
-        checkout: where it was bought, and by whom.
+        checkout: the place and the customer.
         bill: the final bill, as it was sent or should have been.
 
     Raises:

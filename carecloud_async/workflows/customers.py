@@ -1,4 +1,4 @@
-"""Customers by the id that another system gave them: find, synchronise, link."""
+"""Customers by their id in another system: find, synchronise, link."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_SUCH_ID: Final = "carecloud-async.no-such-external-id"
 
 
 class _SourceIds(TypedDict):
-    """What names a customer of another system."""
+    """The ids of a customer in another system."""
 
     customer_source_id: str
     external_id: str
@@ -42,7 +42,7 @@ class SyncedCustomer:
 
 
 async def find_customer(client: CareCloud, *, customer_source_id: str, external_id: str) -> str | None:
-    """Return the CareCloud id of the customer whom another system knows by `external_id`, or `None`.
+    """Return the CareCloud id of the customer with this `external_id` in another system, or `None`.
 
     A source record may hold several external ids and show only one: the customer is found by any of them.
 

@@ -1,4 +1,4 @@
-"""All data of one customer, as the API gives it: for a request by the GDPR, articles 15 and 20.
+"""All data of one customer that the API provides, for a GDPR request (articles 15 and 20).
 
 Read are the customer's record, every list under the customer, and every list that can be filtered by a customer and
 whose records name theirs; each list exactly, as an export does. `index.json` and `index.md` say what was asked, what

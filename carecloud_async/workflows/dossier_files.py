@@ -52,7 +52,7 @@ class Dossier:
         """Write the dossier into a new folder: each part as JSON and CSV, and the index.
 
         The folder appears whole, and only this user can read it. In CSV, text that a spreadsheet would take for a
-        formula stands behind an apostrophe; JSON holds what the server sent.
+        formula has an apostrophe before it; JSON holds what the server sent.
 
         Args:
             folder: the folder; it must not exist, or be empty.
@@ -64,7 +64,7 @@ class Dossier:
 
 
 def _write(dossier: Dossier, folder: Path) -> None:
-    """Write a dossier beside its folder, and give it its name when it is whole; blocks.
+    """Write a dossier beside its folder, and rename it when it is complete; blocks.
 
     Raises:
         ConfigurationError: the folder is not empty, or cannot be written.

@@ -11,7 +11,7 @@ from attrs import frozen
 
 __all__ = ["NOT_GIVEN", "DossierPart", "PartStatus"]
 
-#: What the API cannot give, or gives one record at a time, in words for the index.
+#: Data that the API does not provide, or only one record at a time, as texts for the index.
 NOT_GIVEN: Final = (
     "The password and logins through social networks: the API takes them and never shows them.",
     "Deleted and earlier versions of records: the API shows records as they are now.",
@@ -47,7 +47,7 @@ class DossierPart:
     request: str
     """What was asked, as method, path and filter."""
     status: PartStatus
-    """What became of it."""
+    """The outcome."""
     exact: bool | None = None
     """Whether every record that stayed while the list was read is there once; `None` if it was not read."""
     raw_records: tuple[bytes, ...] = attrs.field(default=(), repr=False)

@@ -1,4 +1,4 @@
-"""Record a marketing event once, whatever happens to the answer."""
+"""Record a marketing event once, also after a lost answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RecordedEvent:
     event_id: str
     """Id of the event."""
     was_there: bool
-    """Whether it was found rather than recorded now: after a lost answer, or because it had been recorded before."""
+    """Whether it was found and not recorded now: after a lost answer, or because it was recorded before."""
 
 
 async def record_event(
@@ -38,7 +38,7 @@ async def record_event(
     event, it is looked up by them. An event whose customer is named by an e-mail address, phone or external id is
     looked up without the customer: keep external ids unique among your events.
 
-    Operations: `POST /events`; then `GET /events` if need be.
+    Operations: `POST /events`; then `GET /events` if the event may have been recorded.
 
     Args:
         client: the client.

@@ -1,4 +1,4 @@
-"""Credentials of customers: the check behind a shop's own login page, and the forgotten password on both interfaces."""
+"""Credentials of customers: the check for a shop's own login page, and forgotten passwords on both interfaces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "set_password",
 ]
 
-#: Statuses by which projects say that credentials are wrong; a request that is malformed is another matter.
+#: Statuses with which projects refuse wrong credentials; a malformed request is another error.
 _WRONG = frozenset({400, 401, 403, 404})
 _MALFORMED = frozenset({"required", "empty", "not_allowed_value"})
 _NO_SUCH_INTERFACE = "interface_not_allowed_exception"
@@ -37,7 +37,7 @@ _NO_SUCH_INTERFACE = "interface_not_allowed_exception"
 
 @frozen(kw_only=True)
 class PasswordLogin:
-    """A customer's password, as typed on a login page; the repr shows no more than the kind of login."""
+    """A customer's login and password from a login page; the repr shows only the kind of login."""
 
     login_type: str
     """`email` or `card`; see `LoginType`."""
@@ -49,7 +49,7 @@ class PasswordLogin:
 
 @frozen(kw_only=True)
 class HandoverToken:
-    """An authentication token with which another application handed a customer over; masked in the repr."""
+    """An authentication token with which another application sends a customer; masked in the repr."""
 
     application_id: str
     """Id of this application, which the token was issued for."""
@@ -88,7 +88,7 @@ async def check_login(
     credentials: PasswordLogin | SocialNetworkCredentialsInput | HandoverToken,
     shop_knows: bool,
 ) -> LoginCheck:
-    """Return which of the two, your shop and CareCloud, knows these credentials. Nobody is logged in by it.
+    """Return which of the two, your shop and CareCloud, knows these credentials. It logs no customer in.
 
     A 400, 401, 403 or 404 of the verification counts as credentials that CareCloud does not know, since projects differ
     in how they refuse. An enterprise user without the right to verify looks the same: try it once with good ones.
@@ -142,7 +142,7 @@ def _is_about_credentials(error: ApiError) -> bool:
 async def send_password_setup(client: CareCloud, *, communication_channel_id: str, recipient: str) -> None:
     """Let CareCloud send a customer the link to set a new password (Customer API).
 
-    Show the same page whatever comes of it, or the form tells strangers who is a customer.
+    Show the same page after success and failure, or the form tells strangers who is a customer.
 
     Operation: `POST /tokens/{token_id}/actions/send-password-setup-email`, for which the project may need a scenario of
     its own.
@@ -168,8 +168,8 @@ async def send_password_link(
 ) -> str | None:
     """Send a customer the link to your own page for a new password, and return the customer's id (Enterprise API).
 
-    The page asks for the new password and calls `set_password` with the id that your link stands for. If nobody has
-    this address nothing is sent and `None` is returned: show the same page, or the form tells strangers who is a
+    The page asks for the new password and calls `set_password` with the id that belongs to your link. If no customer
+    has this address, nothing is sent and `None` is returned: show the same page, or the form tells strangers who is a
     customer. The server checks the customer's consents for the channel; the template must be one that needs none.
 
     Operations: `GET /customers`, `POST /messages/actions/send-message`.
@@ -203,7 +203,7 @@ async def send_password_link(
 
 
 async def set_password(client: CareCloud, *, customer_id: str, password: str) -> None:
-    """Set a customer's password and leave everything else as it is.
+    """Set a customer's password and change nothing else.
 
     Operations: `GET` and `PUT /customers/{customer_id}`. `check_sign_up(client, password=…)` tells beforehand whether
     the password is strong enough.

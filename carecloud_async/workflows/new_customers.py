@@ -1,4 +1,4 @@
-"""Create a customer with a card, properties and interests, in steps that can be taken again."""
+"""Create a customer with a card, properties and interests, in steps that can be repeated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["CreatedCustomer", "NewCard", "create_customer"]
 
 @frozen(kw_only=True)
 class NewCard:
-    """The card that a new customer is given."""
+    """The card of a new customer."""
 
     card_type_id: str
     """Id of the card type."""
@@ -57,9 +57,9 @@ async def create_customer(
 ) -> CreatedCustomer:
     """Create a customer with property records, a card and interests; if a step fails, call again with the same values.
 
-    Each step looks at what is there before it writes, so a second call goes on where the first one stopped, and a third
-    one does nothing. The external id is what the customer is known by: a customer who has it is not changed by this
-    function (`sync_customer` does that), but is given the card and interests that are missing.
+    Each step looks before it writes, so a second call continues where the first one stopped, and a third one does
+    nothing. The customer is found by the external id. If the customer is there, this function does not change the
+    record (`sync_customer` does) and adds only the missing card and interests.
 
     Operations: `GET /customer-source-records`, `POST /customers`; those of `assign_card` or `assign_card_number`;
     `GET` and `POST /customers/{customer_id}/interest-records`.

@@ -13,7 +13,7 @@ __all__ = ["in_parallel"]
 async def in_parallel(*reads: Callable[[], Awaitable[Any]]) -> list[Any]:
     """Return the results of several reads, made at once, in their order.
 
-    If one fails the others are cancelled, and its error is raised as it is, not in a group.
+    If one fails, the others are cancelled and its error is raised, not an `ExceptionGroup`.
     """
     results: dict[int, Any] = {}
     failed: list[Exception] = []

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FoundCustomer", "MatchedBy", "find_at_point_of_sale"]
 
-#: What people put between the digits of phone and card numbers.
+#: Characters that people type between the digits of phone and card numbers.
 _SEPARATORS: Final = re.compile(r"[\s./()\u2013-]+")
 #: The longest phone number by ITU-T E.164.
 _MAX_PHONE_DIGITS: Final = 15
 
 
 class MatchedBy(StrEnum):
-    """By what a customer was found."""
+    """The field by which a customer was found."""
 
     CARD = "card"
     PHONE = "phone"
@@ -33,12 +33,12 @@ class MatchedBy(StrEnum):
 
 @frozen(kw_only=True)
 class FoundCustomer:
-    """A customer whom `find_at_point_of_sale` found."""
+    """A customer that `find_at_point_of_sale` found."""
 
     customer_id: str
     """Id of the customer."""
     matched_by: MatchedBy
-    """What the typed text is of the customer's."""
+    """Which field of the customer the typed text matched."""
 
 
 async def find_at_point_of_sale(
@@ -92,7 +92,7 @@ async def _by_card(client: CareCloud, card_number: str) -> tuple[FoundCustomer, 
 
 
 async def _by_email(client: CareCloud, email: str) -> tuple[FoundCustomer, ...]:
-    # A server that ignores the filter must not make a customer of a stranger.
+    # A server that ignores the filter returns other customers.
     return tuple(
         [
             FoundCustomer(customer_id=one.customer_id, matched_by=MatchedBy.EMAIL)
@@ -117,7 +117,7 @@ def _without_separators(text: str) -> str:
 
 
 def _phones(typed: str, prefix: str | None) -> list[str]:
-    """Return the phone numbers, in the API's form, that a text can stand for."""
+    """Return the phone numbers, in the API's form, that a text can mean."""
     digits = _without_separators(typed)
     international = digits.startswith(("+", "00"))
     digits = conceal(digits.removeprefix("+").removeprefix("00" if digits.startswith("00") else ""))

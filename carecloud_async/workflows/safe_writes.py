@@ -1,4 +1,4 @@
-"""What all writing workflows need: one write a key at a time, and a look-up after a lost answer."""
+"""Parts of all workflows that write: one write for each key at a time, and a look-up after a lost answer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def one_write(client: CareCloud, *key: str) -> AsyncIterator[None]:
-    """Hold a key while it is looked up and written, so that tasks of one client and its views do not double it.
+    """Lock a key while it is looked up and written, so that tasks of one client and its views write it once.
 
     Args:
         client: the client.
-        *key: what names the record: its kind, then its ids.
+        *key: the kind of the record, then its ids.
 
     Raises:
         ClientClosedError: the client is closed.
@@ -35,13 +35,13 @@ async def one_write(client: CareCloud, *key: str) -> AsyncIterator[None]:
 
 
 async def looked_up(search: Awaitable[T | None]) -> T | None:
-    """Return what a search finds, or `None` if it fails on its way.
+    """Return the result of a search, or `None` if the search fails.
 
     The connection that lost an answer is likely to fail again. If that error were raised, it would hide that the write
-    may have happened, and its `is_retryable` would invite a second one: the caller raises the first error instead.
+    may have happened, and its `is_retryable` would invite a second write: the caller raises the first error instead.
 
     Raises:
-        ConflictError: the search found what it must not.
+        ConflictError: the search found a record of another customer.
     """
     try:
         return await search

@@ -24,12 +24,12 @@ __all__ = ["SignUpCheck", "check_sign_up", "sign_up", "sign_up_for_newsletter"]
 
 @frozen(kw_only=True)
 class SignUpCheck:
-    """The outcome of `check_sign_up`; what was not asked is `None`."""
+    """The outcome of `check_sign_up`; `None` for what was not asked."""
 
     email_is_free: bool | None = None
-    """Whether nobody has the e-mail address."""
+    """Whether no customer has the e-mail address."""
     phone_is_free: bool | None = None
-    """Whether nobody has the phone number."""
+    """Whether no customer has the phone number."""
     password_is_valid: bool | None = None
     """Whether the password is strong enough."""
     referral_code_is_valid: bool | None = None
@@ -37,7 +37,7 @@ class SignUpCheck:
 
     @property
     def is_possible(self) -> bool:
-        """Whether nothing that was asked speaks against the sign-up."""
+        """Whether no check failed."""
         checks = (self.email_is_free, self.phone_is_free, self.password_is_valid, self.referral_code_is_valid)
         return False not in checks
 
@@ -50,7 +50,7 @@ async def check_sign_up(
     password: str | None = None,
     referral_code: str | None = None,
 ) -> SignUpCheck:
-    """Check what a visitor has typed into a sign-up form before it is sent; one request for each argument.
+    """Check the input of a sign-up form before the sign-up; one request for each argument.
 
     Operations: `POST /customers/actions/check-registration-ability` (on the Customer API off until an administrator
     turns it on), `POST /customers/actions/validate-customer-data`.
@@ -60,7 +60,7 @@ async def check_sign_up(
         email: the e-mail address.
         phone: the phone number with its international prefix; only where numbers are unique in the project.
         password: the password.
-        referral_code: the code of the customer who sent this one.
+        referral_code: the code of the customer who recommended the project.
 
     Raises:
         PermissionDeniedError: the check is off in this project.
@@ -95,26 +95,26 @@ async def sign_up(
     """Create the account of a visitor who signs up, with the answers to the consents, and return the customer's id.
 
     If the answer is lost, an enterprise user's client verifies e-mail and password: only the account that was just
-    created has both, so that nobody is handed an account that was there before. On the Customer API let the customer
-    log in after an `OutcomeUnknownError`; it works if the account was created.
+    created has both, so that this never returns another person's existing account. On the Customer API let the
+    customer log in after an `OutcomeUnknownError`; it works if the account was created.
 
     Operations: `POST /customers`; after a lost answer `POST /customers/actions/verify-credentials`.
 
     Args:
         client: the client.
-        customer: who signs up; its own `consents` must be left out.
+        customer: the new customer, without `consents`.
         customer_source: where the customer comes from.
         password: the new password.
-        consents: what was answered, by the id of the consent (`client.agreements.list()`). A consent that was not
-            shown is left out and counts as not set.
+        consents: the answers, by the id of the consent (`client.agreements.list()`). Leave out a consent that was not
+            shown; it counts as not set.
         property_records: values of the project's own properties.
-        referral_code: the code of the customer who sent this one.
+        referral_code: the code of the customer who recommended the project.
         autologin: log the calling device in as the new customer: only on `client.acting_as(another device)`.
 
     Raises:
-        BadRequestError: for example `has_reason("already_exists")`.
+        BadRequestError: the server refused the customer, for example with `has_reason("already_exists")`.
         ConfigurationError: `customer` has consents of its own, or `autologin` on the client's own device.
-        OutcomeUnknownError: the answer was lost, and it cannot be found out whether the account was created.
+        OutcomeUnknownError: the answer was lost, and it is not known whether the account was created.
     """
     password = secret_text(password)
     person = customer.personal_information
@@ -148,7 +148,7 @@ async def _account_of(client: CareCloud, email: str, password: str) -> str | Non
     search = client.customers.verify_credentials(login_type=LoginType.EMAIL, login_value=email, password=password)
     try:
         return await looked_up(search)
-    except InterfaceError:  # the Customer API verifies nobody
+    except InterfaceError:  # the Customer API cannot verify credentials
         return None
 
 
@@ -162,8 +162,8 @@ async def sign_up_for_newsletter(
 ) -> None:
     """Sign a contact up for the newsletter, with the consent to marketing; the contact need not be a customer.
 
-    The answer names nobody, so a lost one cannot be looked up. Protect the form (a CAPTCHA): anybody may type anybody's
-    address.
+    The answer has no id, so a lost one cannot be looked up. Protect the form, for example by a CAPTCHA: a visitor may
+    type another person's address.
 
     Operation: `POST /customers/actions/newsletters-sign-up`.
 
