@@ -1,4 +1,4 @@
-"""Adapter for a given transport: hands it the unredacted URL, and reads its response within the largest size."""
+"""Adapter for a given transport: passes it the unredacted URL, and reads its response within the bound."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
 
 @contextmanager
 def _sending() -> Iterator[None]:
-    """Let the logs of the libraries below know that the request is the SDK's."""
+    """Tell the logs of the HTTP libraries that the request is the SDK's."""
     token = SENDING.set(True)
     try:
         yield

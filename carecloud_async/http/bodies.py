@@ -1,7 +1,7 @@
 """Bodies: responses read to their end within a largest size, unpacked in pieces between which other tasks run.
 
-The libraries underneath unpack a chunk at once: five kilobytes of gzip in gzip become gigabytes before anybody can stop
-it. Here every layer gives its output in pieces, each layer's output counts, and a cancelled call stops at the next one.
+The HTTP libraries unpack a whole chunk: five kilobytes of gzip in gzip become gigabytes before a caller can stop it.
+Here each layer yields its output in pieces, each layer's output counts, and a cancelled call stops at the next piece.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 import anyio.lowlevel
 
-#: What requests accept: the packings whose output can be bounded.
+#: `Accept-Encoding` of requests: the encodings whose output can be bounded.
 ACCEPT_ENCODING = "gzip, deflate"
-#: The largest response unless the user says otherwise, in bytes, unpacked.
+#: The default bound on a response, in bytes, unpacked.
 MAX_RESPONSE_BYTES = 256 * 2**20
-#: The largest body of an error response; what is longer is left out, the status says enough.
+#: The largest body of an error response; a longer one is dropped, since the status is enough.
 MAX_ERROR_BYTES = 2**20
 
 _PIECE = 64 * 1024
@@ -34,14 +34,14 @@ _WBITS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
 
 
 class BodyTooLargeError(Exception):
-    """A response is larger than it may be."""
+    """A response is larger than the bound."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the response is larger than max_response_bytes={limit}")
 
 
 class UnpackError(Exception):
-    """A body is not packed as its headers say, or in a way that was not accepted."""
+    """A body is not encoded as its headers say, or its encoding was not accepted."""
 
 
 class _Counter:
@@ -73,7 +73,7 @@ class _Inflater:
         self._held = b""
         while True:
             if self._stream is None or self._stream.eof:
-                # Two bytes tell what begins here.
+                # The first two bytes identify the format.
                 if len(data) < 2:
                     self._held = data
                 if len(data) < 2 or not self._begin(data):
@@ -99,13 +99,13 @@ class _Inflater:
         return True
 
     def check_end(self) -> None:
-        """Raise if the packed data stopped short."""
+        """Raise if the encoded data is incomplete."""
         if self._stream is None or not self._stream.eof:
             raise UnpackError("its packed data ends early")
 
 
 def _layers(encoding: str, limit: int) -> list[_Inflater]:
-    """Return what undoes a `Content-Encoding`, in the order of undoing (RFC 9110, 8.4)."""
+    """Return the decoders for a `Content-Encoding`, in the order of decoding (RFC 9110, 8.4)."""
     names = [name for part in encoding.lower().split(",") if (name := part.strip()) not in {"", "identity"}]
     if len(names) > _MAX_LAYERS or not all(name in _WBITS for name in names):
         raise UnpackError(f"its Content-Encoding is not one of those accepted ({ACCEPT_ENCODING})")
@@ -204,14 +204,14 @@ async def read_body(response: Any, *, limit: int) -> bytes:
 
 
 async def _exhaust(chunks: AsyncGenerator[bytes, None]) -> None:
-    """End the generators of a closed response: at rest half-way, they would be left to the garbage collector."""
+    """End the generators of a closed response, which would otherwise wait for the garbage collector."""
     with suppress(Exception):
         for _ in range(_MOST_LEFT_CHUNKS):
             await anext(chunks)
 
 
 async def load(response: Any, http_library: ModuleType, *, limit: int) -> None:
-    """Read a response of a client that is the user's, within the limit; then `response.content` has its body.
+    """Read a response of the user's own client, within the limit; then `response.content` has its body.
 
     Raises:
         BodyTooLargeError: see `collect`.
@@ -230,7 +230,7 @@ async def load(response: Any, http_library: ModuleType, *, limit: int) -> None:
 
 
 def untie(response: Any, http_library: ModuleType) -> None:
-    """Take the stream off a response that is read.
+    """Remove the stream of a response that was read.
 
     httpx ties the two into a circle, which would keep every page's body until a full garbage collection.
     """

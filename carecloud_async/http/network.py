@@ -1,4 +1,4 @@
-"""The way to the server: which proxy, and which certificates are trusted."""
+"""The network: which proxy is used, and which certificates are trusted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def environment_proxy(origin: str) -> str | None:
 
 
 def check_verify(verify: Verify) -> None:
-    """Raise unless `verify` is of a kind that can work.
+    """Raise unless `verify` has a usable type.
 
     Raises:
         ConfigurationError: it is of another kind, or the file does not exist.

@@ -40,7 +40,7 @@ def own_client_class(http_library: ModuleType) -> Any:
     class OwnClient(http_library.AsyncClient):  # type: ignore[name-defined,misc]
         def __init__(self, transport: Any) -> None:
             super().__init__(transport=transport, trust_env=False)
-            # Found by what it holds, so that another transport in its place is noticed, wherever httpx keeps it.
+            # Found by its value, so that a replaced transport is noticed, wherever httpx keeps it.
             self._place = next((name for name, value in vars(self).items() if value is transport), "")
             self._given = transport
 
@@ -63,7 +63,7 @@ def own_client_class(http_library: ModuleType) -> Any:
             return response
 
         def _is_watched(self) -> bool:
-            """Return whether a hook, a log or a patch could tell by which way a request goes."""
+            """Return whether a hook, a log or a patch could notice which path a request takes."""
             hooks, own = self.event_hooks, vars(self)
             return bool(
                 hooks["request"]

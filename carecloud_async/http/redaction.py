@@ -1,4 +1,4 @@
-"""Redaction: URLs that print as path templates, and quiet logs of the libraries underneath.
+"""Redaction: URLs that print as path templates, and logs of the HTTP libraries without secrets.
 
 A URL of this API can hold a token, and libraries and tracers print URLs. httpcore's DEBUG log prints the headers of
 responses, and a redirect repeats a URL there. Records of the host application's own calls stay as they are.
@@ -22,7 +22,7 @@ _LOGS_HEADERS = "receive_response_headers"
 
 
 def _redact_headers(record: logging.LogRecord) -> bool:
-    """Cut a record of httpcore that prints a response's headers down to its event name."""
+    """Reduce a record of httpcore that prints a response's headers to its event name."""
     if SENDING.get() and isinstance(record.msg, str) and record.msg.startswith(_LOGS_HEADERS):
         record.msg, record.args = record.msg.partition(" ")[0], ()
     return True
@@ -38,7 +38,7 @@ def redacted_url(http_library: ModuleType) -> Any:
     """Return the library's `URL` as a class that prints as the path template."""
 
     class RedactedURL(http_library.URL):  # type: ignore[name-defined,misc]
-        """Behaves as the URL that it is, and prints as `shown`."""
+        """A URL that prints as `shown`."""
 
         shown = ""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class DefaultTransport(httpx.AsyncBaseTransport):
-    """Opens its pool on the first request, in whatever event loop that runs.
+    """Opens its pool on the first request, in the event loop of that request.
 
     Args:
         max_connections: the size of the pool.
@@ -62,7 +62,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
         return way
 
     async def aclose(self) -> None:
-        """Close the pool for good."""
+        """Close the pool."""
         self._closed = True
         inner, self._inner = self._inner, None
         if inner is not None:
@@ -97,7 +97,7 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
 
 def _trio_library() -> Any:
-    """Return httpx2 where it is installed: httpx's pool loses connections for good when calls are cancelled."""
+    """Return httpx2 if it is installed: httpx's pool loses connections when calls are cancelled."""
     return import_module("httpx2" if find_spec("httpx2") is not None else "httpx")
 
 

@@ -1,4 +1,4 @@
-"""Whole responses: read to their end and unpacked before anybody sees them; their headers are read when asked for."""
+"""Buffered responses: read to their end and unpacked first; their headers are parsed on first access."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 def whole_response(
     http_library: ModuleType, status: int, *, headers: Any, body: bytes, extensions: dict[str, Any], seconds: float
 ) -> Any:
-    """Return a response of an HTTP library whose body is here, unpacked.
+    """Return a response of an HTTP library with a body that was read and unpacked.
 
     Args:
         http_library: httpx or httpx2.
@@ -60,7 +60,7 @@ def _whole_class(http_library: ModuleType) -> Any:
     late_headers, nothing_left = _late_headers_class(http_library), http_library.ByteStream(b"")
 
     class WholeResponse(http_library.Response):  # type: ignore[name-defined,misc]
-        """A response whose body is here already: nothing to read, nothing to unpack, nothing to close."""
+        """A response whose body was read already: nothing to read, unpack or close."""
 
         def __init__(self, status: int, *, body: bytes, headers: Any, extensions: Any, seconds: float) -> None:
             super().__init__(status, stream=nothing_left, extensions=extensions)
