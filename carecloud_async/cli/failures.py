@@ -18,7 +18,7 @@ _OPTIONS = {
     "allow_http": "--allow-http",
     "allow_shrink": "--allow-shrink",
     "auth": "--login and CARECLOUD_PASSWORD",
-    "changed_since": "--changed-since and --state",
+    "changed_since": "--changed-since",
     "columns": "--column",
     "count": "--count",
     "credentials": "CARECLOUD_LOGIN, CARECLOUD_PASSWORD",
