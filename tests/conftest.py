@@ -50,6 +50,11 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadFileScheduling
 
     class OnceScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            # Tests of the project's own files run together: the syntax trees are made once.
+            folder, _, file = nodeid.partition("::")[0].rpartition("/")
+            return folder if folder == "tests/project" else f"{folder}/{file}"
+
         def remove_node(self, node):
             files = self.assigned_work[node].values()
             running = next(((file, name) for file in files for name, done in file.items() if not done), None)

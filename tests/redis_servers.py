@@ -23,7 +23,7 @@ class RedisServer:
     def start(self):
         command = ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._answers, seconds=10)
+        wait_until(self._answers, seconds=60)
 
     def kill(self):
         self._process.send_signal(signal.SIGCONT)

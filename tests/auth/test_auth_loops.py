@@ -17,7 +17,7 @@ async def total(client):
 
 
 async def in_time(client):
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         return await total(client)
 
 
@@ -50,7 +50,7 @@ def test_a_second_thread_is_told():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
     assert outcomes.count(5) == 1
     assert outcomes.count("told") == 3
@@ -69,7 +69,7 @@ def test_threads_with_a_client_each_may_share_a_store():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert outcomes == [5] * 4
     assert sandbox.logins == 1
 
@@ -100,7 +100,7 @@ def test_closing_in_another_loop_is_told():
     assert asyncio.run(in_time(client)) == 5
 
     async def close():
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await client.aclose()
 
     with pytest.raises(WrongEventLoopError):

@@ -1,10 +1,12 @@
 """Every write against every way to lose its answer: nothing is done twice, and no error hides what was done."""
 
 import json
+from contextlib import asynccontextmanager
 
 import attrs
 import httpx
 import pytest
+from every import every
 
 from carecloud_async import (
     AuthProvider,
@@ -117,9 +119,9 @@ class Api:
         return httpx.Response(200, content=json.dumps({"data": data}).encode())
 
 
-@pytest.fixture
-async def api(operation_id):
-    """The client and server of the test's operation."""
+@asynccontextmanager
+async def api_of(operation_id):
+    """The client and server of an operation."""
     made = Api(operation_id)
     async with made.client:
         yield made
@@ -131,85 +133,91 @@ def anyio_backend():
     return "asyncio"
 
 
-@pytest.mark.parametrize("operation_id", WRITES)
-async def test_a_failed_write_is_never_doubled_nor_hidden(api, operation_id):
+@every("operation_id", WRITES)
+async def test_a_failed_write_is_never_doubled_nor_hidden(operation_id):
     """Where the first answer is lost, a POST is sent once and says it may have happened; a PUT is sent again."""
-    for failure in FAILURES.values():
-        for applied in (True, False):
-            error = await api.failed((applied, failure))
-            if OPERATIONS[operation_id].safe_to_repeat:
-                assert api.requests <= 2
-            else:
-                assert api.requests == 1
-                assert isinstance(error, OutcomeUnknownError)
-            if error is None:
-                assert api.applied
-            else:
-                assert error.may_have_happened
-                assert "may have happened" in str(error)
+    async with api_of(operation_id) as api:
+        for failure in FAILURES.values():
+            for applied in (True, False):
+                error = await api.failed((applied, failure))
+                if OPERATIONS[operation_id].safe_to_repeat:
+                    assert api.requests <= 2
+                else:
+                    assert api.requests == 1
+                    assert isinstance(error, OutcomeUnknownError)
+                if error is None:
+                    assert api.applied
+                else:
+                    assert error.may_have_happened
+                    assert "may have happened" in str(error)
 
 
-@pytest.mark.parametrize("operation_id", WRITES)
-async def test_a_write_without_an_answer_to_any_attempt_may_have_happened(api, operation_id):
+@every("operation_id", WRITES)
+async def test_a_write_without_an_answer_to_any_attempt_may_have_happened(operation_id):
     """However often a write is repeated, the last error says that it may have happened; its cause is what broke."""
-    for name, failure in FAILURES.items():
-        for applied in (True, False):
-            error = await api.failed((applied, failure), (applied, failure))
-            assert error.may_have_happened
-            if not OPERATIONS[operation_id].safe_to_repeat:
-                kind = ServerError if name.startswith("5") else ResponseError
-                assert isinstance(error, OutcomeUnknownError)
-                assert not error.is_retryable
-                assert error.__cause__ is None or isinstance(error.__cause__, kind)
-
-
-@pytest.mark.parametrize("operation_id", [name for name in WRITES if OPERATIONS[name].safe_to_repeat])
-async def test_a_refused_repeat_does_not_hide_that_the_first_was_stored(api, operation_id):
-    """A repeat that is refused with 400, 404 or 429 keeps `may_have_happened`; a DELETE that finds nothing is done."""
-    refusals = {400: BadRequestError, 404: NotFoundError, 429: RateLimitError}
-    for failure in (FAILURES["reset"], FAILURES["504"], FAILURES["garbage"]):
-        for status, kind in refusals.items():
-            refused = httpx.Response(status, headers={"Retry-After": "9999"})
-            error = await api.failed((True, failure), (False, refused))
-            if status == 404 and operation_id.startswith("delete"):
-                assert error is None
-            else:
-                assert type(error) is kind
+    async with api_of(operation_id) as api:
+        for name, failure in FAILURES.items():
+            for applied in (True, False):
+                error = await api.failed((applied, failure), (applied, failure))
                 assert error.may_have_happened
-                assert "may have happened" in str(error)
+                if not OPERATIONS[operation_id].safe_to_repeat:
+                    kind = ServerError if name.startswith("5") else ResponseError
+                    assert isinstance(error, OutcomeUnknownError)
+                    assert not error.is_retryable
+                    assert error.__cause__ is None or isinstance(error.__cause__, kind)
 
 
-@pytest.mark.parametrize("operation_id", WRITES)
-async def test_a_refused_write_has_not_happened(api):
+@every("operation_id", [name for name in WRITES if OPERATIONS[name].safe_to_repeat])
+async def test_a_refused_repeat_does_not_hide_that_the_first_was_stored(operation_id):
+    """A repeat that is refused with 400, 404 or 429 keeps `may_have_happened`; a DELETE that finds nothing is done."""
+    async with api_of(operation_id) as api:
+        refusals = {400: BadRequestError, 404: NotFoundError, 429: RateLimitError}
+        for failure in (FAILURES["reset"], FAILURES["504"], FAILURES["garbage"]):
+            for status, kind in refusals.items():
+                refused = httpx.Response(status, headers={"Retry-After": "9999"})
+                error = await api.failed((True, failure), (False, refused))
+                if status == 404 and operation_id.startswith("delete"):
+                    assert error is None
+                else:
+                    assert type(error) is kind
+                    assert error.may_have_happened
+                    assert "may have happened" in str(error)
+
+
+@every("operation_id", WRITES)
+async def test_a_refused_write_has_not_happened(operation_id):
     """After 400, 403, 404, 429 and a port where no server listens, `may_have_happened` is false."""
-    refusals = [httpx.Response(status, headers={"Retry-After": "9999"}) for status in (400, 403, 404, 429, 301)]
-    for refusal in (*refusals, httpx.ConnectError("refused")):
-        error = await api.failed((False, refusal), (False, refusal))
-        assert not isinstance(error, OutcomeUnknownError)
-        assert not error.may_have_happened
+    async with api_of(operation_id) as api:
+        refusals = [httpx.Response(status, headers={"Retry-After": "9999"}) for status in (400, 403, 404, 429, 301)]
+        for refusal in (*refusals, httpx.ConnectError("refused")):
+            error = await api.failed((False, refusal), (False, refusal))
+            assert not isinstance(error, OutcomeUnknownError)
+            assert not error.may_have_happened
 
 
-@pytest.mark.parametrize("operation_id", SILENT)
-async def test_an_answer_without_data_is_empty_or_json_without_an_error(api):
+@every("operation_id", SILENT)
+async def test_an_answer_without_data_is_empty_or_json_without_an_error(operation_id):
     """Operations that answer 204 take an empty or harmless body for success."""
-    for body in (
-        b"",
-        b"\r\n",
-        b"null",
-        b"{}",
-        b"[]",
-        b'{"data": null}',
-        b'{"error": null}',
-        b'\xef\xbb\xbf{"data": {}}',
-    ):
-        answer = httpx.Response(200, content=body)
-        assert await api.failed((True, answer)) is None
+    async with api_of(operation_id) as api:
+        for body in (
+            b"",
+            b"\r\n",
+            b"null",
+            b"{}",
+            b"[]",
+            b'{"data": null}',
+            b'{"error": null}',
+            b'\xef\xbb\xbf{"data": {}}',
+        ):
+            answer = httpx.Response(200, content=body)
+            assert await api.failed((True, answer)) is None
 
 
-@pytest.mark.parametrize("operation_id", READS)
-async def test_a_failed_read_has_no_outcome(api):
+@every("operation_id", READS)
+async def test_a_failed_read_has_no_outcome(operation_id):
     """The error of a read, of a search over POST or of a login never says that it may have happened."""
-    error = await api.failed((False, FAILURES["504"]), (False, FAILURES["504"]))
-    assert type(error) is ServerError
-    assert not error.may_have_happened
-    assert error.is_retryable
+    async with api_of(operation_id) as api:
+        error = await api.failed((False, FAILURES["504"]), (False, FAILURES["504"]))
+        assert type(error) is ServerError
+        assert not error.may_have_happened
+        assert error.is_retryable

@@ -1,6 +1,7 @@
 """RetryPolicy, a pure decision, and the budget."""
 
 import pytest
+from clocks import FakeClock
 
 from carecloud_async import CareCloudError, ConfigurationError, RetryPolicy
 from carecloud_async.calls.retry import Failure, FailureKind, RetryBudget
@@ -81,13 +82,6 @@ def test_settings_that_cannot_work(setting):
         RetryPolicy(**setting)
 
 
-class Clock:
-    now = 5.0
-
-    def monotonic(self):
-        return self.now
-
-
 def spend_all(budget):
     spent = 0
     while budget.try_withdraw():
@@ -97,7 +91,7 @@ def spend_all(budget):
 
 def test_the_budget_is_reserve_calls_and_time():
     """Fifty at the start, a fifth of a repeat for each call, one every two seconds; never more than the reserve."""
-    clock = Clock()
+    clock = FakeClock()
     budget = RetryBudget(RetryPolicy(), clock=clock)
     assert spend_all(budget) == 50
     for _ in range(11):
@@ -112,6 +106,6 @@ def test_the_budget_is_reserve_calls_and_time():
 def test_a_budget_of_nothing_repeats_nothing():
     """With all three at zero a client never repeats."""
     policy = RetryPolicy(budget_ratio=0, budget_per_second=0, budget_reserve=0)
-    budget = RetryBudget(policy, clock=Clock())
+    budget = RetryBudget(policy, clock=FakeClock())
     budget.deposit()
     assert spend_all(budget) == 0

@@ -31,7 +31,7 @@ async def test_each_deadline_is_kept_in_whatever_order_they_come():
     async with anyio.create_task_group() as group:
         for seconds in (600, 0.05, 0.01, 0.03, 0.02, 0.04, 60):
             group.start_soon(lambda seconds=seconds: endure(running, seconds, ended=ended))
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while len(ended) < 5:  # noqa: ASYNC110  (what is waited for is real time)
                 await anyio.sleep(0.001)
         assert sorted(ended) == [0.01, 0.02, 0.03, 0.04, 0.05]
@@ -43,7 +43,7 @@ async def test_each_deadline_is_kept_in_whatever_order_they_come():
 async def test_a_deadline_that_is_over_ends_the_call_at_once(seconds):
     """Time that was up before the call began ends it at its first wait."""
     running, ended = RunningCalls(), []
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         await endure(running, seconds, ended=ended)
     assert ended == [seconds]
 
@@ -51,13 +51,13 @@ async def test_a_deadline_that_is_over_ends_the_call_at_once(seconds):
 async def test_a_deadline_that_is_moved_counts_from_then_on():
     """The wait at the rate limiter and a retry move it, nearer or farther; the decoding of a large answer lifts it."""
     running, ended = RunningCalls(), []
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         await endure(running, 600, ended=ended, change=0.01)
     assert ended == [600]
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: endure(running, 0.02, ended=ended, change=600))
         group.start_soon(lambda: endure(running, 0.03, ended=ended, change=math.inf))
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await endure(running, 0.04, ended=ended)  # the others' times are over before
         group.cancel_scope.cancel()
     assert ended == [600, 0.04]

@@ -159,7 +159,7 @@ def test_the_sandbox_prints_how_to_reach_it(start, carecloud, monkeypatch):
         monkeypatch.setenv(name, value)
     assert carecloud("total", "customers").out == "42\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "carecloud: the sandbox is stopped\n"
     with pytest.raises(httpx.ConnectError):
@@ -180,7 +180,7 @@ def test_a_reader_that_goes_away(start):
     process.stdout.readline()
     process.stdout.close()
     process.stdout = None
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
 
 

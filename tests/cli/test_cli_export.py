@@ -254,7 +254,7 @@ def test_ctrl_c_is_one_line_and_130(start, project, tmp_path):
     process = start("export", "customers", "-o", tmp_path / "c.jsonl", "--count", 10, "--concurrency", 1)
     wait_until(lambda: project.count("GET /customers") >= 2)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == ""
     assert err.count("\n") == 1
@@ -320,7 +320,7 @@ def test_a_bar_is_drawn_on_a_terminal(tmp_path):
             break
         shown += part
     os.close(master)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert b"\x1b[" in shown
     assert b"20,000 customers in" in shown
 

@@ -7,6 +7,7 @@ import typing
 
 import attrs
 import pytest
+from every import every
 
 import carecloud_async
 from carecloud_async import models
@@ -75,7 +76,7 @@ def check_fields(cls, values, besides=frozenset()):
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", READ)
+@every("name", READ)
 def test_a_schema_has_its_read_model(name):
     """A read model has the schema's fields with fitting types, and the same ones are read-only."""
     schema, cls, besides = KNOWN.schemas[name], found(class_name(name)), BESIDES.get(name, set())
@@ -97,7 +98,7 @@ def test_an_unnamed_answer_has_its_model(operation_id):
     check_fields(found(ANSWERS[operation_id]), top(KNOWN.operations[operation_id].answer.fields))
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@every("name", WRITTEN)
 def test_a_written_schema_has_its_input(name):
     """An input has the schema's writable fields and requires the same ones."""
     schema = KNOWN.schemas[name]

@@ -1,6 +1,7 @@
 """The table of operations against the manifest: 322 of 322, and each with the same facts."""
 
 import pytest
+from every import every
 
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
@@ -8,7 +9,7 @@ from tests.contract.deviations import SEVERAL
 
 KNOWN = manifest.load().operations
 INTERFACES = {"both": {"enterprise", "customer"}, "enterprise": {"enterprise"}, "customer": {"customer"}}
-each = pytest.mark.parametrize("operation_id", KNOWN)
+each = every("operation_id", KNOWN)
 
 
 def pair(operation_id):

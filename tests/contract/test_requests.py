@@ -7,6 +7,7 @@ import anyio
 import attrs
 import httpx
 import pytest
+from every import every
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from thorough import examples
@@ -23,7 +24,7 @@ from tests.contract.specimens import Description
 KNOWN = manifest.load().operations
 VERSION = "/v1.0"
 GETS = [operation_id for operation_id, one in OPERATIONS.items() if one.method == "GET"]
-each = pytest.mark.parametrize("operation_id", OPERATIONS)
+each = every("operation_id", OPERATIONS)
 
 
 @attrs.frozen
@@ -147,8 +148,7 @@ def test_what_is_sent(described, errors_in, operation_id):
 
 def test_every_operation_is_checked():
     """The test of what is sent stands for each operation of the manifest, and for nothing else."""
-    (mark,) = [one for one in test_what_is_sent.pytestmark if one.name == "parametrize"]
-    assert set(mark.args[1]) == OPERATIONS.keys() == KNOWN.keys()
+    assert {one for (one,) in test_what_is_sent.cases} == OPERATIONS.keys() == KNOWN.keys()
 
 
 @each
@@ -176,7 +176,7 @@ def test_random_answers_are_read(described, operation_id, data):
         assert len(found.items) == len(content["data"][KNOWN[operation_id].answer.key])
 
 
-@pytest.mark.parametrize("operation_id", KNOWN)
+@every("operation_id", KNOWN)
 def test_the_vendors_examples_are_accepted(described, errors_in, operation_id):
     """The examples that the other tests send fit the vendor's own schemas."""
     pointer, body = described.body_pointer(operation_id), described.body(operation_id)

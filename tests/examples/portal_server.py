@@ -28,7 +28,7 @@ def uvicorn(*arguments, folder, env):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **env}
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
@@ -40,7 +40,7 @@ def uvicorn(*arguments, folder, env):
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors, errors
 
 

@@ -59,7 +59,7 @@ class Browser:
 
     def sees(self, css, text):
         """Wait for a text: a click only begins to load the next page."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while text not in (seen := self._texts(css)):
             assert time.monotonic() < deadline, f"{seen} instead of {text!r}"
             time.sleep(0.02)

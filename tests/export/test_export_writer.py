@@ -3,18 +3,12 @@
 import anyio
 import anyio.lowlevel
 import pytest
+from clocks import FakeClock
 
 from carecloud_async.export.storage.writer import Writer
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
 pytestmark = pytest.mark.anyio
-
-
-class _Clock:
-    now = 100.0
-
-    def monotonic(self):
-        return self.now
 
 
 class _Disk:
@@ -41,7 +35,7 @@ async def _rest(writer):
 
 async def test_pages_that_come_fast_are_committed_together():
     """Within the interval of a commit, the pages behind it wait until there are four."""
-    clock, disk = _Clock(), _Disk()
+    clock, disk = FakeClock(), _Disk()
     async with BackgroundTasks() as tasks:
         writer = Writer(disk, tasks=tasks, clock=clock)
         await _put(writer, clock, 1, apart=0.001)
@@ -53,7 +47,7 @@ async def test_pages_that_come_fast_are_committed_together():
 
 async def test_pages_that_come_slowly_are_committed_each():
     """A page that comes after the interval waits for no other."""
-    clock, disk = _Clock(), _Disk()
+    clock, disk = FakeClock(), _Disk()
     async with BackgroundTasks() as tasks:
         writer = Writer(disk, tasks=tasks, clock=clock)
         for number in range(3):
@@ -65,7 +59,7 @@ async def test_pages_that_come_slowly_are_committed_each():
 
 async def test_a_page_of_many_records_is_committed_at_once():
     """Thousands of records do not wait, however fast they come."""
-    clock, disk = _Clock(), _Disk()
+    clock, disk = FakeClock(), _Disk()
     async with BackgroundTasks() as tasks:
         writer = Writer(disk, tasks=tasks, clock=clock)
         for number in range(3):
@@ -76,7 +70,7 @@ async def test_a_page_of_many_records_is_committed_at_once():
 
 async def test_what_waits_is_committed_in_the_end():
     """`drain` commits the pages that wait for others."""
-    clock, disk = _Clock(), _Disk()
+    clock, disk = FakeClock(), _Disk()
     async with BackgroundTasks() as tasks:
         writer = Writer(disk, tasks=tasks, clock=clock)
         await _put(writer, clock, 1, apart=0)
@@ -89,7 +83,7 @@ async def test_what_waits_is_committed_in_the_end():
 
 async def test_an_export_that_ends_early_keeps_what_waits():
     """`leave` commits the pages that wait for others."""
-    clock, disk = _Clock(), _Disk()
+    clock, disk = FakeClock(), _Disk()
     async with BackgroundTasks() as tasks:
         writer = Writer(disk, tasks=tasks, clock=clock)
         await _put(writer, clock, 1, apart=0)
@@ -101,7 +95,7 @@ async def test_an_export_that_ends_early_keeps_what_waits():
 
 async def test_nothing_is_written_behind_a_commit_that_failed():
     """Pages that wait behind a failure are never committed, and whoever brings more is told."""
-    clock, disk = _Clock(), _Disk()
+    clock, disk = FakeClock(), _Disk()
 
     def refuse(lines, state):
         disk(lines, state)
@@ -120,7 +114,7 @@ async def test_nothing_is_written_behind_a_commit_that_failed():
 
 async def test_work_beside_a_commit_keeps_the_order():
     """What is done beside commits is done for all records, in their order, and is over when all is committed."""
-    clock, disk, done = _Clock(), _Disk(), []
+    clock, disk, done = FakeClock(), _Disk(), []
 
     async def beside(lines):
         for _ in range(5):
@@ -140,7 +134,7 @@ async def test_work_beside_a_commit_keeps_the_order():
 
 async def test_pages_that_come_while_only_the_work_beside_runs_are_committed():
     """A page that comes after the last commit, while the work beside it goes on, is committed as well."""
-    clock, disk, go_on = _Clock(), _Disk(), anyio.Event()
+    clock, disk, go_on = FakeClock(), _Disk(), anyio.Event()
 
     async def beside(_):
         await go_on.wait()
@@ -161,7 +155,7 @@ async def test_pages_that_come_while_only_the_work_beside_runs_are_committed():
 
 async def test_what_fails_beside_a_commit_ends_the_export():
     """The records are committed all the same, and whoever brings more is told."""
-    clock, disk = _Clock(), _Disk()
+    clock, disk = FakeClock(), _Disk()
 
     async def refuse(_):
         raise ValueError("deep")
@@ -176,7 +170,7 @@ async def test_what_fails_beside_a_commit_ends_the_export():
 
 async def test_an_export_that_is_cancelled_during_the_work_beside_keeps_what_waits():
     """The work beside is given up, and the pages that waited for it are committed."""
-    clock, disk = _Clock(), _Disk()
+    clock, disk = FakeClock(), _Disk()
     tasks = BackgroundTasks()
     writer = Writer(disk, tasks=tasks, clock=clock, beside=lambda _: anyio.sleep_forever(), interval=0)
     with anyio.CancelScope() as scope:

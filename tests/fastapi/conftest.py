@@ -89,7 +89,7 @@ def served(app):
         yield listener.getsockname()
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from clocks import FakeClock
 from redis_servers import serve_redis
-from webhook_app import DELIVERY, HEADERS, PATH, FakeClock, Handler, webhook_app
+from webhook_app import DELIVERY, HEADERS, PATH, Handler, webhook_app
 
 from carecloud_async import ConfigurationError
 from carecloud_async.fastapi import MemoryRepeats

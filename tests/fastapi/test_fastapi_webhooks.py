@@ -138,7 +138,7 @@ def test_a_chunked_body_without_an_end(make, serve, handler):
     head = f"POST {PATH} HTTP/1.1\r\nHost: app\r\nX-Secret: {SECRET}\r\nTransfer-Encoding: chunked\r\n\r\n"
     with (
         serve(webhook_app(make, handler, max_bytes=5000)) as address,
-        socket.create_connection(address, timeout=10) as sender,
+        socket.create_connection(address, timeout=60) as sender,
     ):
         sender.sendall(head.encode())
         for _ in range(6):  # the last chunk, which would end the body, never comes

@@ -98,7 +98,7 @@ def workers(request, sandbox, redis_url, tmp_path):
             yield process, f"http://127.0.0.1:{port}", journal
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 async def load(base, paths, *, at_once, journal=None, stop=None):
@@ -115,7 +115,7 @@ async def load(base, paths, *, at_once, journal=None, stop=None):
             except httpx.TransportError as error:
                 results[number] = error
 
-    async with httpx.AsyncClient(base_url=base, limits=ONE_EACH, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=base, limits=ONE_EACH, timeout=60) as http:
         await asyncio.gather(*(ask(http) for _ in range(at_once)))
     return results
 
@@ -145,7 +145,7 @@ def test_a_stop_under_load(workers, sandbox):
     sandbox.settings.latency = 0.1
     paths = [f"/customers/{FIRST_CUSTOMER_ID}?number={number}" for number in range(400)]
     results = asyncio.run(load(base, paths, at_once=40, stop=lambda: process.send_signal(signal.SIGTERM)))
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     accepted = {int(line) for line in journal.read_text().split()}
     answered = {number for number, result in results.items() if getattr(result, "status_code", None) == 200}
     assert accepted == answered

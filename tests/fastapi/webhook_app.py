@@ -20,15 +20,6 @@ PATH = "/hooks/customer"
 DELIVERY = {"event": "planted-event-1", "customer_id": FIRST_CUSTOMER_ID, "note": "planted-note Jan"}
 
 
-class FakeClock:
-    """A clock that a test sets."""
-
-    now = 0.0
-
-    def monotonic(self):
-        return self.now
-
-
 async def read_customer(carecloud: CareCloud, customer_id: str) -> Customer:
     return await carecloud.customers.get(customer_id)
 

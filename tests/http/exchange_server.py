@@ -78,7 +78,7 @@ async def serving(*pieces):
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, server.handle)
         try:
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 yield server
         finally:
             group.cancel_scope.cancel()

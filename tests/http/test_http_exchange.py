@@ -150,12 +150,12 @@ async def test_an_answer_that_does_not_come_ends_in_time(ways, way, bound):
 
     timeout = Timeout(**{"read": 20, "total": 20, bound: 0.05})
     async with serving(hang_first) as server, new_client(server.url, timeout=timeout, max_connections=1) as client:
-        await client.with_options(timeout=20).login()
+        await client.with_options(timeout=60).login()
         kind, text, _, _ = await outcome(client.customers.get("8ea6"))
         assert kind == "RequestTimeoutError"
         assert ("total" in text) == (bound == "total")
         hanging.clear()
-        assert (await client.with_options(timeout=20).customers.get("8ea6")).customer_id == "8ea6"
+        assert (await client.with_options(timeout=60).customers.get("8ea6")).customer_id == "8ea6"
 
 
 async def test_a_closed_client_ends_what_is_under_way(ways):

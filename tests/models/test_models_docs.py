@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from every import every
 
 import carecloud_async
 from carecloud_async import models
@@ -30,7 +31,7 @@ def literals(tree):
     return [node.value.value for node in nodes if isinstance(node.value.value, str)]
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@every("path", FILES)
 def test_what_a_docstring_refers_to_exists(path):
     """`See X` and classes in backticks are names of the models, or dotted fields of them."""
     for text in literals(TREES[path]):
@@ -38,13 +39,13 @@ def test_what_a_docstring_refers_to_exists(path):
             assert hasattr(models, found) or found in DECLARING, found
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@every("path", FILES)
 def test_nothing_is_left_to_be_said(path):
     """No docstring is a placeholder."""
     assert not [text for text in literals(TREES[path]) if "TODO" in text or text.strip(" .\n") in {"", "Value"}]
 
 
-@pytest.mark.parametrize("path", [one for one in FILES if "models" in one.parts], ids=name)
+@every("path", [one for one in FILES if "models" in one.parts])
 def test_every_field_of_a_read_model_has_its_line(path):
     """Below each field of a read model stands a literal that says what it is."""
     for node in ast.walk(TREES[path]):

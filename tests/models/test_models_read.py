@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from every import every
 
 from carecloud_async import models
 from carecloud_async.models import (
@@ -45,7 +46,7 @@ def test_all_is_sorted():
     assert all(hasattr(models, name) for name in models.__all__)
 
 
-@pytest.mark.parametrize("cls", CLASSES)
+@every("cls", CLASSES)
 def test_models_are_frozen_and_slotted(cls):
     """Every model is a frozen attrs class without a dict, and has the base's repr."""
     assert issubclass(cls, Model)
@@ -59,7 +60,7 @@ def made_of_nothing(cls):
     return cls(**{field.name: "" for field in attrs.fields(cls) if field.default is attrs.NOTHING})
 
 
-@pytest.mark.parametrize("cls", READ_MODELS)
+@every("cls", READ_MODELS)
 def test_read_models_need_nothing(cls):
     """A read model can be made of nothing but its id: scalars None, objects empty, lists ()."""
     empty = made_of_nothing(cls)
@@ -171,7 +172,7 @@ OWN_FORM = {
 LIKE_READ = [cls for cls in CLASSES if issubclass(cls, Input) and cls.reads is not None and cls not in OWN_FORM]
 
 
-@pytest.mark.parametrize("cls", LIKE_READ)
+@every("cls", LIKE_READ)
 def test_inputs_hold_what_is_not_read_only(cls):
     """An input has exactly its read model's fields but the read-only ones."""
     read = {field.name for field in attrs.fields(cls.reads)}

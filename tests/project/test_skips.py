@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from project_files import ROOT
+from redis_servers import wait_until
 
 TESTS = """
 import pytest
@@ -54,9 +55,9 @@ def test_a_step_without_its_tool_is_skipped_with_a_reason(monkeypatch):
 
     step = Step("pyright", ["never", "run"], lambda: "node is not installed")
     monkeypatch.delenv("CARECLOUD_REQUIRE_SERVERS", raising=False)
-    assert list(run([step])) == [("pyright", "skipped: node is not installed", 0.0)]
+    assert run([[[step]]]) == [("pyright", "skipped: node is not installed", 0.0)]
     monkeypatch.setenv("CARECLOUD_REQUIRE_SERVERS", "1")
-    assert list(run([step])) == [("pyright", "FAILED: node is not installed", 0.0)]
+    assert run([[[step]]]) == [("pyright", "FAILED: node is not installed", 0.0)]
 
 
 def test_a_step_that_fails_is_told(capfd):
@@ -64,5 +65,41 @@ def test_a_step_that_fails_is_told(capfd):
     from tests.__main__ import Step, run
 
     steps = [Step("good", [sys.executable, "-c", ""]), Step("bad", [sys.executable, "-c", "exit(3)"])]
-    assert [(name, outcome) for name, outcome, _ in run(steps)] == [("good", "ok"), ("bad", "FAILED")]
+    assert [(name, outcome) for name, outcome, _ in run([[steps]])] == [("good", "ok"), ("bad", "FAILED")]
     assert "== bad" in capfd.readouterr().out
+
+
+def test_what_lanes_print_is_not_mixed(capfd):
+    """Steps that run beside each other are printed in one piece each, stderr too."""
+    from tests.__main__ import Step, run
+
+    code = "import sys; [print(sys.argv[1], file=one, flush=True) for one in (sys.stdout, sys.stderr)]"
+    lanes = [[Step(name, [sys.executable, "-c", code, name])] for name in ("left", "right")]
+    assert [outcome.text for outcome in run([lanes])] == ["ok", "ok"]
+    pieces = capfd.readouterr().out.strip().split("\n\n")
+    assert sorted(pieces) == ["== left\nleft\nleft", "== right\nright\nright"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups")
+def test_what_a_step_leaves_running_is_ended(tmp_path):
+    """A process that a step left running is gone after the step: it would keep the pipe open that CI reads."""
+    from tests.__main__ import Step, run
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    left = f"import time; pipe = open({str(pipe)!r}, 'w'); pipe.write('begun'); pipe.flush(); time.sleep(600)"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {left!r}]); open({str(pipe)!r}).read(5)"
+    assert run([[[Step("leaves", [sys.executable, "-c", code])]]])[0].text == "ok"
+    end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        wait_until(lambda: no_process_writes(end), seconds=60)
+    finally:
+        os.close(end)
+
+
+def no_process_writes(end):
+    """Whether a pipe has no writer: reading from one that has would have to wait."""
+    try:
+        return os.read(end, 1) == b""
+    except BlockingIOError:
+        return False

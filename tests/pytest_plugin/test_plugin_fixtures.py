@@ -25,7 +25,9 @@ def run(pytester):
         pytester.makeini(INI.format(mode=mode) + ini)
         pytester.makepyfile(textwrap.dedent(code))
         plugin = () if INSTALLED else ("-p", PLUGIN)
-        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *plugin, *options)
+        # Hypothesis takes longer to import than everything else here together.
+        less = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+        result = pytester.runpytest_subprocess(*less, *plugin, *options)
         if any(expected.values()):
             result.assert_outcomes(**expected)
         return result

@@ -8,6 +8,7 @@ from typing import Unpack
 
 import attrs
 import pytest
+from every import every
 from resource_wire import Wire, answer
 
 from carecloud_async import (
@@ -244,7 +245,7 @@ async def test_an_update_of_no_record_is_a_broken_answer(client, sandbox):
         await once.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": "Ada"}})
 
 
-@pytest.mark.parametrize("name", [name for name, value in vars(Families).items() if isinstance(value, Family)])
+@every("name", [name for name, value in vars(Families).items() if isinstance(value, Family)])
 def test_a_family_line_says_its_class(name):
     """The annotation of a family, which checkers read, names the class that is imported."""
     family = vars(Families)[name]

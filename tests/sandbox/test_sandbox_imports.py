@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-import pytest
+from every import every
 
 import carecloud_async.sandbox
 
@@ -36,7 +36,7 @@ def neighbours(path):
     return names & known
 
 
-@pytest.mark.parametrize("path", FILES, ids=module)
+@every("path", FILES)
 def test_nothing_of_the_client_is_imported(path):
     """Importing a file imports no other package of the SDK, and not httpx2; `client_side.py` does when called."""
     own = {one for one in at_import(path) if one.startswith("carecloud_async")}

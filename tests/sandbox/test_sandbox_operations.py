@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from every import every
 
 from carecloud_async.sandbox import OTHER_CUSTOMER_APPLICATION_ID, Sandbox
 from carecloud_async.sandbox.api import customer_actions
@@ -34,9 +35,13 @@ def anyio_backend():
     return "asyncio"
 
 
+def fresh():
+    return Sandbox(customers=20, seed=1, records=30)
+
+
 @pytest.fixture
 def sandbox():
-    return Sandbox(customers=20, seed=1, records=30)
+    return fresh()
 
 
 async def handed_over(sandbox, connect):
@@ -76,9 +81,10 @@ def wrong(operation, answer):
     return [one for one in wrong_in_answer(operation, answer) if one.split(" ")[0] not in QUICKSTART]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, **by_id)
-async def test_every_operation_succeeds_in_the_declared_form(sandbox, connect, operation):
+@every("operation", OPERATIONS, **by_id)
+async def test_every_operation_succeeds_in_the_declared_form(connect, operation):
     """Called with what it requires, an operation answers its declared status and shape, and notes no violation."""
+    sandbox = fresh()
     customers_alone = operation.interface == "customer" or operation.path.startswith("/tokens")
     answer = await called(sandbox, connect, operation, "customer" if customers_alone else "enterprise")
     assert wrong(operation, answer) == []
@@ -86,15 +92,16 @@ async def test_every_operation_succeeds_in_the_declared_form(sandbox, connect, o
     assert sandbox.count(f"{operation.verb} {operation.path}") >= 1
 
 
-@pytest.mark.parametrize("operation", ON_BOTH, **by_id)
-async def test_operations_of_both_interfaces_succeed_for_a_customer(sandbox, connect, operation):
+@every("operation", ON_BOTH, **by_id)
+async def test_operations_of_both_interfaces_succeed_for_a_customer(connect, operation):
     """The logged-in customer gets the same forms for the own records."""
+    sandbox = fresh()
     answer = await called(sandbox, connect, operation, "customer")
     assert wrong(operation, answer) == []
     assert sandbox.violations == []
 
 
-@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.interface != "both"], **by_id)
+@every("operation", [one for one in OPERATIONS if one.interface != "both"], **by_id)
 async def test_the_wrong_interface_is_refused(sandbox, connect, operation):
     """An operation of one interface is a 403 on the other."""
     async with connect(sandbox, "customer" if operation.interface == "enterprise" else "enterprise") as api:
@@ -102,7 +109,7 @@ async def test_the_wrong_interface_is_refused(sandbox, connect, operation):
     assert (answer.status_code, answer.json()["error"]["type"]) == (403, "interface_not_allowed_exception")
 
 
-@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.authorized], **by_id)
+@every("operation", [one for one in OPERATIONS if one.authorized], **by_id)
 async def test_a_token_is_asked_for(sandbox, connect, operation):
     """Without a token, an operation that needs one is a 401."""
     async with connect(sandbox, "customer" if operation.interface == "customer" else "enterprise") as api:
@@ -111,9 +118,7 @@ async def test_a_token_is_asked_for(sandbox, connect, operation):
     assert answer.status_code == (403 if on_other_interface else 401)
 
 
-@pytest.mark.parametrize(
-    "operation", [one for one in OPERATIONS if one.path_names and not one.path.startswith("/tokens")], **by_id
-)
+@every("operation", [one for one in OPERATIONS if one.path_names and not one.path.startswith("/tokens")], **by_id)
 async def test_unknown_ids_in_the_path_are_not_found(sandbox, enterprise, token, operation):
     """An id that no record has is a 404, whichever place of the path it stands in."""
     for name in operation.path_names:
@@ -127,9 +132,10 @@ async def test_unknown_ids_in_the_path_are_not_found(sandbox, enterprise, token,
         assert (answer.status_code, answer.json()["error"]["error_data"]["resource_id"]) == (404, "nobody")
 
 
-@pytest.mark.parametrize("operation", WRITES, **by_id)
-async def test_missing_fields_of_a_body_are_named(sandbox, connect, operation):
+@every("operation", WRITES, **by_id)
+async def test_missing_fields_of_a_body_are_named(connect, operation):
     """An empty body is a 400, and one that lacks a field of a table's operation names that field."""
+    sandbox = fresh()  # the forms of problems take turns
     async with connect(sandbox, "enterprise") as api:
         token = await api.user_token()
         path = path_of(sandbox, operation)
@@ -141,7 +147,7 @@ async def test_missing_fields_of_a_body_are_named(sandbox, connect, operation):
     assert {param["reason"] for param in params} == {"required"}
 
 
-@pytest.mark.parametrize("operation", LISTS, **by_id)
+@every("operation", LISTS, **by_id)
 async def test_pages_bring_every_record_once(sandbox, enterprise, token, operation):
     """Paged lists are walked by `offset` to the end, in their order and by each field; unpaged ones come whole."""
     path, body = path_of(sandbox, operation), body_of(operation)

@@ -7,34 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import anyio.lowlevel
 import pytest
+from clocks import FakeClock
 from redis_servers import own_redis_server, redis_server  # noqa: F401  (fixtures)
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-
-
-class FakeClock:
-    """Two clocks that move when told; sleeping moves both."""
-
-    def __init__(self, *, monotonic=1000.0, wall=1_800_000_000.0):
-        self.now = monotonic
-        self.wall = wall
-
-    def monotonic(self):
-        return self.now
-
-    def time(self):
-        return self.wall
-
-    async def sleep(self, seconds):
-        self.advance(seconds)
-        await anyio.lowlevel.checkpoint()
-
-    def advance(self, seconds):
-        self.now += seconds
-        self.wall += seconds
 
 
 @pytest.fixture(scope="session")

@@ -302,7 +302,7 @@ async def test_threads_of_the_program_do_not_hold_it_up(store):
         await anyio.wait_all_tasks_blocked()
         assert not limiter.available_tokens
         try:
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 await store.save("key", TOKEN)
                 assert (await store.load("key")).value == "tok-secret"
                 proof = await hash_secret("secret", shared=True)
@@ -320,12 +320,12 @@ async def test_cancelled_write_ends_first(store, path, monkeypatch):
 
     def slow(*arguments):
         writing.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
         replace(*arguments)
 
     monkeypatch.setattr(os, "replace", slow)
     task = asyncio.create_task(store.save("key", TOKEN))
-    assert await asyncio.to_thread(writing.wait, 5)
+    assert await asyncio.to_thread(writing.wait, 60)
     for _ in range(2):
         task.cancel()
         await asyncio.sleep(0.01)

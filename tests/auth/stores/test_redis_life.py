@@ -3,23 +3,11 @@
 import os
 
 import pytest
+from clocks import SlowClock
 
 from carecloud_async.auth.stores import RedisTokenStore, StoredToken
-from carecloud_async.runtime.clock import SystemClock
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
-
-
-class SlowClock(SystemClock):
-    """A clock on which every look is so many seconds after the one before."""
-
-    def __init__(self, step):
-        self._step = step
-        self._now = 0.0
-
-    def monotonic(self):
-        self._now += self._step
-        return self._now
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

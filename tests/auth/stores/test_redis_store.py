@@ -311,7 +311,7 @@ async def test_grant_never_heard(own_redis_server):
     own_redis_server.thaw()
     with pytest.raises(asyncio.CancelledError):
         await task
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         await lock_once(store)
     await store.aclose()
 

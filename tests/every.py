@@ -1,0 +1,66 @@
+"""A matrix of cheap cases in one test: for pytest, an item of its own costs more than such a case."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+
+import pytest
+
+_FAILURES = (Exception, pytest.fail.Exception)
+
+
+def every(name, cases, *, ids=str):
+    """Call the decorated test with each case; all are tried, and each that fails is named.
+
+    Fixtures are made once, so a case must leave them as it found them.
+
+    Args:
+        name: the test's argument for a case, or several with commas, as for `parametrize`.
+        cases: the cases.
+        ids: what a value of a case that fails is called.
+    """
+    names = [one.strip() for one in name.split(",")]
+    cases = [case if len(names) > 1 else (case,) for case in cases]
+
+    def decorate(test):
+        signature = inspect.signature(test)
+        others = [one for one in signature.parameters.values() if one.name not in names]
+
+        if inspect.iscoroutinefunction(test):
+
+            async def run(**fixtures):
+                errors = []
+                for case in cases:
+                    try:
+                        await test(**fixtures, **dict(zip(names, case, strict=True)))
+                    except _FAILURES as error:
+                        errors.append(_named(error, map(ids, case)))
+                _raise(errors)
+        else:
+
+            def run(**fixtures):
+                errors = []
+                for case in cases:
+                    try:
+                        test(**fixtures, **dict(zip(names, case, strict=True)))
+                    except _FAILURES as error:
+                        errors.append(_named(error, map(ids, case)))
+                _raise(errors)
+
+        functools.update_wrapper(run, test)
+        run.__signature__ = signature.replace(parameters=others)
+        run.cases = cases
+        return run
+
+    return decorate
+
+
+def _named(error, values):
+    error.add_note(f"case: {', '.join(values)}")
+    return error
+
+
+def _raise(errors):
+    if errors:
+        raise BaseExceptionGroup("these cases fail", errors)
