@@ -9,6 +9,7 @@ import pytest
 import typer
 from cli_process import PROGRAM
 
+from carecloud_async.cli.app import run
 from carecloud_async.cli.options import expands_options
 
 COMMANDS = ["", "export", "list", "get", "total", "request", "login", "sandbox"]
@@ -42,25 +43,40 @@ def test_every_command_takes_the_connection(carecloud, command):
     assert [option for option in CONNECTION if option not in shown] == []
 
 
-def complete(*words):
+def asked(*words):
+    """The environment in which the shell asks what may follow."""
+    return {
+        "_CARECLOUD_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(["carecloud", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+
+
+@pytest.fixture
+def complete(capfd, monkeypatch):
     """Return what the shell is offered for the last word."""
-    done = subprocess.run(
-        PROGRAM,
-        env={
-            **os.environ,
-            "_CARECLOUD_COMPLETE": "complete_bash",
-            "COMP_WORDS": " ".join(["carecloud", *words]),
-            "COMP_CWORD": str(len(words)),
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr == ""
-    return done.stdout.split()
+
+    def offer(*words):
+        with monkeypatch.context() as patch:
+            for name, value in asked(*words).items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as caught:
+                run([])
+        done = capfd.readouterr()
+        assert (caught.value.code, done.err) == (0, "")
+        return done.out.split()
+
+    return offer
 
 
-def test_completion_of_resources():
+def test_the_command_completes():
+    """The command itself, as the shell starts it, prints what it offers and nothing besides."""
+    environment = os.environ | asked("get", "wallet.points_o")
+    done = subprocess.run(PROGRAM, env=environment, capture_output=True, text=True, check=True, timeout=240)
+    assert (done.stdout.split(), done.stderr) == (["wallet.points_overview"], "")
+
+
+def test_completion_of_resources(complete):
     """Names of lists, of records and of paths are completed, each where it is due."""
     assert complete("export", "booking_t") == [
         "booking_ticket_properties",
@@ -71,7 +87,7 @@ def test_completion_of_resources():
     assert "customers/{customer_id}" in complete("request", "GET", "custo")
 
 
-def test_completion_of_filters():
+def test_completion_of_filters(complete):
     """The filters of the list that is named before are completed, with their `=`."""
     assert complete("total", "customers", "--filter", "last_n") == ["last_name="]
     assert complete("list", "nothing", "--filter", "last_n") == []

@@ -29,8 +29,14 @@ def test_configured_38_of_40(server, workers, retry_after):
 
 
 @pytest.mark.parametrize("retry_after", [None, 1.0])
-@pytest.mark.parametrize("latency", [0.005, 0.05, 0.1])
-@pytest.mark.parametrize("workers", [8, 16])
+@pytest.mark.parametrize(
+    ("workers", "latency"),
+    [
+        (8, 0.005),
+        (16, 0.1),
+        *(pytest.param(*more, marks=pytest.mark.thorough) for more in ((8, 0.05), (8, 0.1), (16, 0.005), (16, 0.05))),
+    ],
+)
 @pytest.mark.parametrize("server", SERVERS)
 def test_not_configured_it_finds_40(server, workers, latency, retry_after):
     """85 % of the limit with under 5 % refused, over 90 seconds from cold; 80 % where each refusal is a pause."""
