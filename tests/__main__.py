@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -114,10 +115,15 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+#: The processes of steps that run, and whether the command is about to end.
+_running: set[subprocess.Popen[bytes]] = set()
+_ending = threading.Event()
+
+
 def execute(command: list[str], output: int | None) -> str:
     """Run one command with all that it starts; return how it ended."""
-    # A process group of its own: what a step leaves running would keep the pipe open that CI reads.
-    own_group = {} if os.name == "nt" else {"process_group": 0}
+    if _ending.is_set():
+        return "FAILED: not begun"
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -125,18 +131,37 @@ def execute(command: list[str], output: int | None) -> str:
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
-        **own_group,
+        # A process group of its own: what a step leaves running would keep the pipe open that CI reads.
+        **({} if os.name == "nt" else {"process_group": 0}),
     )
+    _running.add(process)
     try:
         return "FAILED" if process.wait(_LONGEST) else "ok"
     except subprocess.TimeoutExpired:
         return f"FAILED: not done after {_LONGEST // 60} minutes"
     finally:
         process.kill()
-        if own_group:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        send(process, "SIGKILL")
         process.wait()
+        _running.discard(process)
+
+
+def send(process: subprocess.Popen[bytes], name: str) -> None:
+    """Send a signal to all processes of a step."""
+    if os.name != "nt":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.Signals[name])
+
+
+def end_all() -> None:
+    """End what runs, as Ctrl-C would in a shell; what does not heed it within ten seconds is killed."""
+    _ending.set()
+    for name in ("SIGINT", "SIGKILL"):
+        for process in list(_running):
+            send(process, name)
+        until = time.monotonic() + 10
+        while _running and time.monotonic() < until:
+            time.sleep(0.05)
 
 
 def perform(step: Step, *, alone: bool) -> Outcome:
@@ -167,7 +192,11 @@ def run(stages: Stages) -> list[Outcome]:
             return [perform(step, alone=alone) for step in lane]
 
         with ThreadPoolExecutor(len(lanes)) as pool:
-            outcomes += [outcome for lane in pool.map(run_lane, lanes) for outcome in lane]
+            try:
+                outcomes += [outcome for lane in pool.map(run_lane, lanes) for outcome in lane]
+            except BaseException:
+                end_all()
+                raise
     return outcomes
 
 
@@ -176,8 +205,10 @@ def main(arguments: list[str]) -> int:
     modes = {(): QUICK, ("--thorough",): THOROUGH, ("--coverage",): COVERAGE}
     if tuple(arguments) not in modes:
         return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
-    for old in ROOT.glob(".coverage*"):
-        old.unlink()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the steps too, which have groups of their own
+    if arguments == ["--coverage"]:
+        for old in ROOT.glob(".coverage*"):
+            old.unlink()
     outcomes = run(modes[tuple(arguments)])
     sys.stdout.write("\n== summary\n")
     for name, outcome, seconds in outcomes:

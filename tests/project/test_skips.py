@@ -1,6 +1,7 @@
 """In CI no test is skipped for want of a server."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -95,6 +96,31 @@ def test_what_a_step_leaves_running_is_ended(tmp_path):
         wait_until(lambda: no_process_writes(end), seconds=60)
     finally:
         os.close(end)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_steps_too(tmp_path, number):
+    """Ctrl-C and SIGTERM end the command with the steps that run, though those have process groups of their own."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    wait = f"import time; pipe = open({str(pipe)!r}, 'w'); pipe.write('begun'); pipe.flush(); time.sleep(600)"
+    code = f"""if True:
+        import signal, sys
+        from tests import __main__ as command
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        command.QUICK = [[[command.Step("waits", [sys.executable, "-c", {wait!r}])]]]
+        command.main([])
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    with pipe.open("rb") as end:
+        assert end.read(5) == b"begun"
+        process.send_signal(number)
+        assert end.read() == b""
+    process.communicate(timeout=60)
+    assert process.returncode != 0
 
 
 def no_process_writes(end):
