@@ -16,7 +16,7 @@ from attrs import frozen
 from benchmarks.rate_servers import Bucket, FixedWindow, Server, SlidingWindow
 from benchmarks.rate_simulation import Callers, Simulation
 from carecloud_async import RateLimit
-from carecloud_async.rate_limits.model import SLOWEST, RateModel
+from carecloud_async.rate_limits.model import LONG_WINDOW, SECOND, SLOWEST, RateModel
 
 SERVERS: dict[str, Callable[[float], Server]] = {
     "bucket of 1": lambda rate: Bucket(rate, 1),
@@ -63,7 +63,7 @@ class Finding:
     @property
     def margin(self) -> float:
         """How far it is inside both bounds, as a part of what they leave; below zero where it breaks one."""
-        many = self.case.callers > 20 or self.case.limit <= 10
+        many = self.case.callers > 20 or self.case.limit <= 5
         most = MOST_REFUSED_OF_MANY if many else MOST_REFUSED
         return min((self.served - LEAST_SERVED) / (1 - LEAST_SERVED), (most - self.refused) / most)
 
@@ -97,28 +97,37 @@ class Belief:
     Attributes:
         part: the rate of its calls, as a part of the limit.
         grown: seconds for which it has grown since the last refusal.
-        served: calls counted since then, as a part of those that this rate let go.
+        counted: calls that the last ten seconds are believed to have served, as a part of those that the limit allows;
+            0 for a client that has just begun. No fewer than its rate says: a client counts what it calls.
         waiting: whether its calls are refused at this moment.
+        served: calls believed to have been served since the last refusal.
     """
 
     part: float
     grown: float = 0.0
-    served: float = 0.0
+    counted: float = 0.0
     waiting: bool = False
+    served: int = 0
 
     def model(self, limit: float, now: float) -> RateModel:
         """Return the state of a client that believes this."""
         grown = RateModel(limit=1e6).rate(self.grown) / 1e6
-        return RateModel(
+        model = RateModel(
             limit=max(self.part * limit / grown, SLOWEST),
-            grown_from=now - self.grown,
-            since=now - self.grown,
-            served=self.served * self.part * limit * self.grown,
+            origin=now,
+            began=-self.grown,
+            served=self.served,
             waiting=self.waiting,
             refused=now if self.waiting else now - self.grown,
-            refused_rate=max(self.part * limit, SLOWEST),
+            pause=SECOND,
             learnt=now - self.grown,
         )
+        if self.counted:
+            model.origin -= LONG_WINDOW
+            model.began += LONG_WINDOW
+            for second in range(int(LONG_WINDOW)):
+                model.history.add(now - LONG_WINDOW + second, int(max(self.counted, min(self.part, 1)) * limit))
+        return model
 
 
 def recover(case: Case, belief: Belief, *, seconds: float = 20.0) -> Finding:

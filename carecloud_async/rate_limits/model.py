@@ -1,107 +1,124 @@
-"""The model of a limit that no one has configured: what is believed of it, and how fast calls may leave.
+"""The model of a limit that is not configured: what it is believed to be, and how fast calls may leave.
 
-It is CUBIC (RFC 9438) for a rate in place of a window. A refusal, and all refusals of calls that were under way with
-it, lower the rate once. Then it grows back: fast, slowly near the limit that is believed, faster beyond it. Where no
-refusal comes for `HOLD` seconds, the limit was raised or the belief is wrong: the rate doubles (slow start, RFC 5681).
+**The rate** follows CUBIC (RFC 9438), with a rate in place of a window. After a refusal it starts below the believed
+limit, is back at it after `K` seconds, stays near it, and then grows ever faster, because the limit may be higher now.
+Growth is relative, so that it suits five calls a second and a thousand.
 
-The limit is believed to be the number of calls served between two refusals, divided by their time. That is right for
-buckets and for windows, as long as callers want more than is served; so time in which they do not is forgotten within a
-second, and after a growth that doubled the limit is halfway between the rate that was accepted and the one that was
-refused (binary search, as in BIC). The growth tries every estimate again, so that a wrong one lasts for seconds.
+**The limit** is the number of calls served in the second before a refusal. Token buckets refuse when they are empty and
+windows when they are full, so that this number is never below the limit, whatever was believed before; where it is
+above (a full bucket was emptied), the next refusals come within that second and correct it.
 
+**Longer windows** serve more in ten seconds than in the last second before a refusal; the larger number counts. Where
+calls are refused for more than a second, only the ten seconds count from then on, and growth is slower.
+
+Growth stands still while callers want less than they may have.
 `shared_script` says the same in Lua, for a limit that processes share.
 """
 
 from __future__ import annotations
 
-from math import exp, inf
+from collections import deque
+from math import floor, inf
 
-from attrs import define
+from attrs import define, field
 
 #: Part of the believed limit at which calls go on after a refusal. RFC 9438 (4.6) takes 0.7 of a window; a limit of
 #: calls varies less than the capacity of a network.
 BETA = 0.85
-#: Seconds in which the rate is back at the believed limit: K of RFC 9438 (4.2), one number for all limits, since growth
-#: by C calls per cubic second would be too fast for 10 a second and too slow for 1,000.
-K = 2.5
-#: Seconds without a refusal after which the rate doubles, and the seconds of each doubling (slow start, RFC 5681, 3.1):
-#: a hundredth of the limit is left behind in `HOLD` and seven doublings, which is under ten seconds.
-HOLD = 6.0
-DOUBLING = 0.45
-#: Calls under way before anything is known (the initial window, RFC 6928), and the answers for one more (RFC 3742).
+#: Seconds until the rate is back at the believed limit: K of RFC 9438 (4.2). A hundredth of the limit is left after
+#: four times that, which is under ten seconds; a shorter one would be refused more often than every twentieth call at
+#: ten a second.
+K = 2.4
+#: Calls under way before anything is known (the initial window, RFC 6928), the answers for one more (RFC 3742), and
+#: the number of calls that a rate is measured by at least.
 FIRST_CALLS = 10
-#: The most common window, for which a measurement holds and in which idle time is forgotten (seconds); a longer silence
-#: is a longer window. It is also the least timeout of a call (RFC 6298, 2.4).
+#: The most common window, and the longest that is looked for (seconds).
 SECOND = 1.0
-#: A shorter measurement is of a few calls, and counts one more for those refused (seconds).
-SHORT = 0.75
-#: Factor between pauses while all is refused (exponential backoff, RFC 6298, 5.5, which doubles), and the longest
-#: (seconds), which is the vendor's advice.
+LONG_WINDOW = 10.0
+#: Factor between pauses while all calls are refused (exponential backoff, RFC 6298, 5.5, which doubles), the first
+#: pause while no limit is known and the longest, which is the vendor's advice (seconds).
 BACKOFF = 1.5
+FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 8.0
-#: Factor by which growth is slower for each second that the server asked to pause: each refusal costs that pause.
-PATIENCE = 1.5
 #: The slowest rate (calls per second): of a slower one nothing is learnt within ten seconds.
 SLOWEST = 1.0
+#: What timers of a busy process are late (seconds): no shorter time is measured or waited for.
+TICK = 0.01
 
-#: The shortest pause after a refusal: what timers of a busy process are late (seconds).
-SHORTEST_PAUSE = 0.01
+#: Served calls are counted in steps of so many seconds.
+STEP = 0.05
+
+
+class ServedCalls:
+    """Counts of the calls that were served in each `STEP` of the last ten seconds."""
+
+    def __init__(self) -> None:
+        self._steps: deque[tuple[int, int]] = deque(maxlen=round(LONG_WINDOW / STEP))
+        self._step = 0
+        self._count = 0
+
+    def add(self, now: float, number: int = 1) -> None:
+        """Count calls that were served now."""
+        step = int(now / STEP)
+        if step != self._step:
+            if self._count:
+                self._steps.append((self._step, self._count))
+            self._step, self._count = step, 0
+        self._count += number
+
+    def count(self, now: float, seconds: float) -> float:
+        """Return the number of the last so many seconds; of the first step only the part that is within them."""
+        first = (now - seconds) / STEP
+        steps = [*self._steps, (self._step, self._count)]
+        return sum(number * min(step + 1 - first, 1.0) for step, number in steps if step >= floor(first))
 
 
 @define(kw_only=True)
 class RateModel:
-    """What is believed of a limit. All times are readings of one clock, in seconds.
+    """What is believed of a limit. Times are seconds of one clock; busy times are seconds of calling since the start.
 
     Attributes:
         limit: calls per second; `None` until the first refusal.
-        grown_from: when growth began, moved on by idle time.
-        hold: seconds of growth after which the rate doubles; more where windows are long.
-        since: start of the measurement.
+        origin: the time at which nothing but calling would have begun: moved on by idle time.
+        began: when growth began (busy time).
         served: calls served since then.
-        waiting: whether calls are refused: single calls probe whether they are still.
+        history: calls served in the last seconds.
+        waiting: whether calls are refused: single calls probe whether they still are.
         refused: when the call was sent whose refusal began that.
-        refused_rate: the rate at that moment.
-        doubled: whether it had doubled by then.
+        least: the least limit that the end of the wait may set, if the growth was too short to measure; else `None`.
         learnt: end of the last wait; refusals of calls sent before it are part of it.
-        trusted_until: until when shorter measurements do not lower the limit.
-        floor: calls per second that were served in a growth which doubled: the limit is no less.
-        floor_until: for as long as that growth took.
-        pause: seconds of the last pause.
+        pause: seconds of the next pause.
         asked: seconds that the server asked to pause, at the last refusals.
+        window: the seconds that are counted.
+        long_until: until when it is a long one (busy time).
     """
 
     limit: float | None = None
-    grown_from: float = 0.0
-    hold: float = HOLD
-    since: float = -inf
-    served: float = 0.0
+    origin: float = 0.0
+    began: float = 0.0
+    served: int = 0
+    history: ServedCalls = field(factory=ServedCalls)
     waiting: bool = False
     refused: float = -inf
-    refused_rate: float = 0.0
-    doubled: bool = False
+    least: float | None = None
     learnt: float = -inf
-    trusted_until: float = -inf
-    floor: float = 0.0
-    floor_until: float = -inf
     pause: float = 0.0
     asked: float = 0.0
+    window: float = SECOND
+    long_until: float = -inf
 
     def rate(self, now: float) -> float:
         """Return the calls per second at this moment; infinity while no limit is known."""
         if self.limit is None:
             return inf
-        grown = self._grown(now)
-        near = self.limit * (1 + (1 - BETA) * min(grown / K - 1, 1.0) ** 3)
-        doublings = min(max(grown - self.hold, 0.0) / DOUBLING, 60.0)
-        return float(max(near * 2**doublings, SLOWEST))
+        # Each refusal costs the pause that the server asks for, and what is left of a window: they come less often.
+        back_after = K * (self.window / SECOND) ** (1 / 3) * (1 + BACKOFF * self.asked / SECOND)
+        grown = min((now - self.origin - self.began) / back_after, 8.0)
+        return float(max(self.limit * BETA ** ((1 - grown) ** 3), SLOWEST))
 
-    def on_idle(self, seconds: float, now: float) -> None:
-        """Note that callers wanted nothing for so long, until now: growth stands still, the measurement fades."""
-        self.grown_from += seconds
-        measured = max(now - seconds - self.since, 0.0) if self.since > -inf else 0.0
-        left = exp(-seconds / SECOND)
-        self.since = now - (measured + (1 - left) * SECOND) * left  # a long time counts for nothing, a short one fully
-        self.served *= left
+    def on_idle(self, seconds: float) -> None:
+        """Note that callers wanted nothing for so long, until now."""
+        self.origin += seconds
 
     def on_success(self, sent: float, now: float, *, latency: float) -> None:
         """Count a call that was answered, and not with 429; it ends a wait if it was sent after the refused one.
@@ -112,6 +129,7 @@ class RateModel:
             latency: seconds that answers take: calls may overtake each other by a part of it.
         """
         self.served += 1
+        self.history.add(now)
         if self.waiting and sent > self.refused + latency / 4:
             self._recover(now)
 
@@ -123,52 +141,45 @@ class RateModel:
             now: the time.
             asked: seconds that the server asks to pause.
         """
-        if self.waiting or sent <= self.learnt:
-            self.asked = max(self.asked, asked) if self.waiting else self.asked
+        busy = now - self.origin
+        if self.waiting:
+            self.asked = max(self.asked, asked)
+            if sent - self.refused > BACKOFF * SECOND + self.asked:
+                whole = self.history.count(now, LONG_WINDOW + now - self.refused) / LONG_WINDOW
+                self.limit, self.least = max(whole, SLOWEST), None
+                self.window, self.long_until = LONG_WINDOW, busy + 3 * LONG_WINDOW
             return False
-        self.refused_rate = self.rate(now)
-        self.doubled = self.limit is not None and self._grown(sent) > self.hold
-        self.asked = asked
-        self.waiting = True
-        self.refused = sent
-        self.pause = 0.0
+        if sent <= self.learnt:
+            return False
+        rate = self.rate(now)
+        self.pause = FIRST_PAUSE if rate == inf else min(max(1 / rate, TICK), SECOND)
+        self.waiting, self.refused, self.asked, self.least = True, sent, asked, None
+        self._measure(now, rate)
         return True
 
     def next_pause(self) -> float:
         """Return the seconds until the next probe."""
-        first = min(max(1 / self.refused_rate, SHORTEST_PAUSE), SECOND)
-        self.pause = min(self.pause * BACKOFF, LONGEST_PAUSE) if self.pause else first
-        return self.pause
+        pause = self.pause
+        self.pause = min(pause * BACKOFF, LONGEST_PAUSE)
+        return pause
 
-    def _grown(self, now: float) -> float:
-        return max(now - self.grown_from, 0.0) / (1 + PATIENCE * self.asked)
+    def _measure(self, now: float, rate: float) -> None:
+        busy, believed = now - self.origin, self.limit or 0.0
+        seconds = max(min(max(SECOND, FIRST_CALLS / rate), busy), TICK)
+        measured = self.history.count(now, seconds) / seconds
+        whole = self.history.count(now, LONG_WINDOW) / LONG_WINDOW
+        self.window = LONG_WINDOW if busy < self.long_until else SECOND
+        if self.window == LONG_WINDOW or whole > measured:
+            measured = whole
+        elif busy - self.began < SECOND:
+            # Halved at most (RFC 5681, 3.1): within a second of a refusal, a sliding window frees what was used then.
+            self.least = max(believed / 2 if busy >= SECOND else 0.0, SLOWEST)
+        self.limit = max(min(measured, max(rate, believed)), SLOWEST)
 
     def _recover(self, now: float) -> None:
-        """End a wait, and take over what was measured until now."""
-        self.waiting = False
-        if now >= self.trusted_until:
-            measured = self._measured(now)
-            least = self.floor if now < self.floor_until else SLOWEST
-            self.limit = max(min(measured, self.refused_rate), least, SLOWEST)
-        self.grown_from = self.since = self.learnt = now
-        self.served = 0.0
-
-    def _measured(self, now: float) -> float:
-        # A pause that the server asked for says nothing, but most of it was the rest of a window.
-        whole = now - self.since - self.asked
-        # The server took calls again at some time in the last pause.
-        seconds = max(whole - self.pause / 2, SECOND if self.asked else SHORTEST_PAUSE)
-        measured = (self.served + (seconds < SHORT)) / seconds
-        if now - self.refused - self.asked > SECOND + 1 / self.refused_rate:
-            # A window: all of it was measured, and less than it says nothing.
-            self.trusted_until = now + min(whole, 10 * SECOND)
-            self.hold = min(max(BACKOFF * whole, HOLD), BACKOFF * 10 * SECOND)
-            return measured
-        if self.doubled and self.limit is not None:
-            self.hold = HOLD
-            # No more than was refused: counters may be stale.
-            self.floor, self.floor_until = min(measured, self.refused_rate), now + min(whole, 10 * SECOND)
-            measured = max(measured, (self.refused_rate + self.limit * (2 - BETA)) / 2)
-        if seconds >= SHORT:
-            self.trusted_until = now + SECOND
-        return measured
+        """End a wait."""
+        busy = now - self.origin
+        if self.least is not None and self.limit is not None:
+            measured = (self.served + 1) / max(busy - self.began, TICK)
+            self.limit = max(min(self.limit, measured), min(self.limit, self.least))
+        self.waiting, self.began, self.served, self.learnt = False, busy, 0, now

@@ -5,13 +5,11 @@ from __future__ import annotations
 from math import inf
 from typing import Protocol
 
-from carecloud_async.rate_limits.model import BETA, FIRST_CALLS, LONGEST_PAUSE, SECOND, SLOWEST, K, RateModel
+from carecloud_async.rate_limits.model import BETA, FIRST_CALLS, LONGEST_PAUSE, SECOND, SLOWEST, TICK, K, RateModel
 from carecloud_async.runtime.clock import Clock
 
 #: Seconds of a configured rate that may be caught up at once: a late wake-up must not slow the calls down.
 CATCH_UP_SECONDS = 0.1
-#: How often the first in the queue looks whether an answer has come (seconds), and what a timer may be late.
-POLL_SECONDS = 0.01
 
 
 class Pacer(Protocol):
@@ -121,7 +119,7 @@ class SlowStart:
             return self._next - now
         while under_way and now - (oldest := next(iter(under_way.items())))[1] >= SECOND:
             del under_way[oldest[0]]
-        return POLL_SECONDS if len(under_way) >= room else 0.0
+        return TICK if len(under_way) >= room else 0.0
 
     def on_sent(self, ticket: int, now: float) -> float:
         """Note that a call leaves; return the seconds since it could have."""
@@ -152,7 +150,7 @@ class AdaptivePace:
         self._clock = clock
         self._most = most
         now = clock.monotonic()
-        self.model: RateModel = RateModel(limit=most, grown_from=now - K, since=now)
+        self.model: RateModel = RateModel(limit=most, origin=now, began=-K if most else 0.0)
         self._slow_start = SlowStart()
         self._next = self._last = now
         self._paused_until = now + paused
@@ -177,14 +175,14 @@ class AdaptivePace:
         self._last = now
         idle = max(now - max(self._next, self._paused_until), 0.0)
         if model.waiting:
-            model.since += idle  # the refused calls wait by themselves, so that none was there to probe
+            model.on_idle(idle)  # the refused calls wait by themselves, so that none was there to probe
             self._next = now + model.next_pause()
         elif model.limit is None:
-            model.on_idle(self._slow_start.on_sent(ticket, now), now)
+            model.on_idle(self._slow_start.on_sent(ticket, now))
             self._next = now
         else:
-            if idle > POLL_SECONDS:
-                model.on_idle(idle, now)
+            if idle > TICK:
+                model.on_idle(idle)
                 self._next = now
             self._next = max(self._next, self._paused_until) + 1 / self._rate(now)
 

@@ -59,7 +59,7 @@ class SharedRateLimiter:
         exceptions = redis_library(NAME).exceptions
         self._failures = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
         # Braces: in a cluster all keys of one script live in one slot.
-        self._keys = [f"{{{key}}}:{name}" for name in ("state", "members")]
+        self._keys = [f"{{{key}}}:{name}" for name in ("state", "members", "history")]
         self._member = f"{os.getpid():x}{random.getrandbits(48):012x}"
         self._turn: Turn | None = None
         self._read_at = -math.inf

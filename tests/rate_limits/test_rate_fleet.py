@@ -37,10 +37,10 @@ def fleet(redis_server):
     ("server", "limit"), [*((server, 40) for server in SERVERS), (SPACED, 10), ("sliding window", 10)]
 )
 def test_a_fleet_finds_the_limit_as_one_process_does(fleet, server, limit):
-    """0.85 of the limit with 5 % refused, 0.7 of a bucket of 1; a busy process uses what others leave."""
+    """0.85 of the limit with 8 % refused, 0.7 of a bucket of 1; a busy process uses what others leave."""
     outcome = fleet(SERVERS[server](limit), callers=(12, 4, 2, 2), requests=600)
     assert outcome.rate >= (0.7 if server == SPACED else 0.85) * limit
-    assert outcome.share_refused < (0.05 if limit > 10 else 0.1)
+    assert outcome.share_refused < 0.08
     assert outcome.lost == 0
 
 
@@ -61,13 +61,13 @@ def test_a_configured_rate_is_kept_and_used(fleet, size, rate, round_trip):
 
 
 STRANGE = {
-    "a hundredth": {"limit": "0.4", "grown_from": "0"},
+    "a hundredth": {"limit": "0.4", "busy": "0"},
     "a hundred times": {"limit": "4000"},
     "a limit that is none": {"limit": "nan", "served": "-inf", "waiting": "maybe", "front": "1e300"},
     "fields of a newer version": {"shape": "octagonal", "limit": "40", "format": "7"},
     "a wait without an end": {"waiting": "1", "probe": "1e11", "pause": "1e9", "paused_until": "1e11"},
     "a queue of a billion": {"tail": "1000000000", "front": "0"},
-    "stamps of the future": {"grown_from": "9e9", "learnt": "9e9", "refused": "9e9", "trusted_until": "9e9"},
+    "stamps of the future": {"began": "9e9", "learnt": "9e9", "refused": "9e9", "long_until": "9e9", "step": "9e15"},
 }
 
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit
-from carecloud_async.rate_limits.model import FIRST_CALLS, LONGEST_PAUSE, SECOND, SHORTEST_PAUSE
+from carecloud_async.rate_limits.model import FIRST_CALLS, FIRST_PAUSE, LONGEST_PAUSE, SECOND
 from carecloud_async.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
@@ -234,7 +234,7 @@ async def test_refusals_of_one_flight_count_once():
         gate.on_throttled(ticket, retry_after=None)
     before = clock.now
     await enter(gate)
-    assert clock.now - before == pytest.approx(SHORTEST_PAUSE, abs=0.001)
+    assert clock.now - before == pytest.approx(FIRST_PAUSE, abs=0.001)
 
 
 @pytest.mark.parametrize("limit", [RateLimit(requests_per_second=1000), RateLimit.adaptive()])

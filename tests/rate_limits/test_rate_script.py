@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from thorough import examples
 
-from carecloud_async.rate_limits.model import SLOWEST, RateModel
+from carecloud_async.rate_limits.model import SLOWEST, TICK, RateModel
 from carecloud_async.rate_limits.shared_script import SCRIPT
 
 START = 1_700_000_000.0
@@ -26,7 +26,7 @@ class Shared:
     def __init__(self, url, limit):
         self._redis = Redis.from_url(url)
         self._script = self._redis.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[#ARGV], '0'}"))
-        self._keys = [f"{{{uuid.uuid4().hex}}}:{name}" for name in ("state", "members")]
+        self._keys = [f"{{{uuid.uuid4().hex}}}:{name}" for name in ("state", "members", "history")]
         self._limit = limit
 
     def ask(self, now, *, served=0, served_age=-1, refused_age=-1, asked=0, wanted=2000, waits=1):
@@ -42,27 +42,28 @@ class Shared:
 @given(limit=st.floats(2, 500), history=histories)
 def test_both_believe_the_same(redis_server, limit, history):
     """After the same calls, refusals and pauses: the same limit and the same rate."""
-    shared, model = Shared(redis_server.url, limit), RateModel(limit=limit, grown_from=START, since=START)
+    shared, model = Shared(redis_server.url, limit), RateModel(limit=limit, origin=START)
     shared.ask(START)
     now = START
     try:
         for seconds, served, refused, asked in history:
             now += seconds
+            model.served += served
+            model.history.add(now, served)
             if refused:
                 shared.ask(now, served=served, refused_age=0.01, asked=asked)
-                model.served += served
                 assert model.on_throttled(now - 0.01, now, asked=asked)
-                probe_at = now + max(model.next_pause(), asked)
-                now = probe_at + 0.5
+                pause = max(model.next_pause(), asked) + TICK
+                shared.ask(now + pause / 3, waits=0)
+                shared.ask(now + pause * 2 / 3, waits=0)
+                now += pause
                 assert shared.ask(now).probe
-                model.since += 0.49
                 model.next_pause()
                 shared.ask(now + 0.01, served=1, served_age=0.005)
                 model.on_success(now + 0.005, now + 0.01, latency=0.0)
                 now += 0.01
             else:
                 shared.ask(now, served=served, served_age=0.005 if served else -1)
-                model.served += served
         turn = shared.ask(now)
     finally:
         shared.close()
