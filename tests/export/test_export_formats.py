@@ -20,7 +20,7 @@ from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.export.formats import zstd
 from carecloud_async.export.formats.csv import CsvSink
-from carecloud_async.listings import listing
+from carecloud_async.listings import export_source
 from carecloud_async.sandbox import Sandbox
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
@@ -368,7 +368,7 @@ async def test_csv_takes_turns_with_what_the_client_decodes(tmp_path, monkeypatc
 
         return noted
 
-    monkeypatch.setattr(listing, "any_raw_page_slices", noting("page", listing.any_raw_page_slices))
+    monkeypatch.setattr(export_source, "any_raw_page_slices", noting("page", export_source.any_raw_page_slices))
     monkeypatch.setattr(CsvSink, "write_in_slices", noting("text", CsvSink.write_in_slices))
     async with connect(sandbox) as client:
         await client.customers.list(count=500).export(tmp_path / "c.csv")
