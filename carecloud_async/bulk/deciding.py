@@ -10,7 +10,7 @@ import anyio.lowlevel
 from attrs import field, frozen
 
 from carecloud_async.bulk.decide import Plan, decide
-from carecloud_async.bulk.doubt import judge_doubt
+from carecloud_async.bulk.doubt import outcome_shown, sent_row
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
 from carecloud_async.bulk.journal import Journal, StoredRow
@@ -18,7 +18,7 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.sources.source import BATCH
 
-__all__ = ["ChunkDecider", "Decided", "without_look_up"]
+__all__ = ["ChunkDecider", "Decided"]
 
 #: For how long the whole list stands for the look-ups of new rows (seconds): as long as rows of a chunk may wait
 #: between their look-up and their write where a server allows some ten writes a second.
@@ -67,8 +67,7 @@ class ChunkDecider:
         if self._finder is not None:
             self._has_list = await self._finder.read_list_if_cheaper(journal, folder)
 
-    async def find(self, rows: Sequence[StoredRow]) -> FoundByKey:
-        """Look the records of rows up."""
+    async def _find(self, rows: Sequence[StoredRow]) -> FoundByKey:
         keys = [row.checked.key for row in rows if row.checked.key is not None]
         return FoundByKey() if self._finder is None or not keys else await self._finder.find(keys)
 
@@ -95,7 +94,7 @@ class ChunkDecider:
     async def look_up(self, rows: Sequence[StoredRow]) -> Decided:
         """Look the records of rows up, and decide."""
         looked_at = self._target.clock.time()
-        return await self._decide(rows, await self.find(rows), looked_at=looked_at)
+        return await self._decide(rows, await self._find(rows), looked_at=looked_at)
 
     async def _decide(self, rows: Sequence[StoredRow], found: FoundByKey, *, looked_at: float) -> Decided:
         decided = Decided(looked_at=looked_at)
@@ -111,18 +110,14 @@ class ChunkDecider:
 
     def _decide_row(self, row: StoredRow, found: FoundByKey) -> RowResult | Plan:
         if reasons := found.refusal(row.key):
-            return without_look_up(row, reasons)
+            return _without_look_up(row, reasons)
         records = found.of(row.key)
-        if row.intent is not None and records:
-            verdict = judge_doubt(
-                row.checked, row.intent, records, target=self._target, is_settled=True, tries=row.tries
-            )
-            if verdict.result is not None:
-                return verdict.result
-        return decide(row.checked, records, target=self._target, key=self._key, options=self._options)
+        sent = None if row.intent is None else sent_row(row)
+        shown = outcome_shown(sent, records, target=self._target)
+        return shown or decide(row.checked, records, target=self._target, key=self._key, options=self._options)
 
 
-def without_look_up(row: StoredRow, reasons: tuple[str, ...]) -> RowResult:
+def _without_look_up(row: StoredRow, reasons: tuple[str, ...]) -> RowResult:
     """Return the outcome of a row whose key the server refuses to look up."""
     return refused(*reasons) if row.intent is None else RowResult(outcome=Outcome.UNKNOWN, reasons=reasons)
 

@@ -31,6 +31,7 @@ __all__ = [
     "normal_email",
     "normal_phone",
     "normal_text",
+    "text_at",
 ]
 
 #: Most rows of one request to a batch endpoint, as the API has it.
@@ -240,3 +241,10 @@ def field_paths(model: Any) -> frozenset[str]:
         core, path = core_type(hint), names[name]
         found |= {f"{path}.{inner}" for inner in field_paths(core)} if is_model(core) else {path}
     return frozenset(found)
+
+
+def text_at(record: object, path: Sequence[str]) -> str:
+    """Return the text of a field of a record; empty if it has none."""
+    for name in path:
+        record = record.get(name) if isinstance(record, dict) else None
+    return "" if record is None else str(record)

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import msgspec
 from attrs import field, frozen
 
-from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.family import BulkTarget, Key, text_at
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.bulk.pool import run_all
 from carecloud_async.errors import ApiError, BadRequestError
+from carecloud_async.runtime.parallel import run_all
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["Finder", "FoundByKey", "key_text"]
@@ -188,16 +188,10 @@ class Finder:
         with path.open("rb") as lines:
             for line in lines:
                 record = msgspec.json.decode(line)
-                values = [_dig(record, parts) for parts in paths]
+                values = [text_at(record, parts) for parts in paths]
                 if all(values):
                     batch.append((key_text(self._key, values), line.rstrip(b"\n")))
                 if len(batch) >= 1000:
                     journal.found(batch)
                     batch = []
         journal.found(batch)
-
-
-def _dig(record: object, parts: Sequence[str]) -> str:
-    for part in parts:
-        record = record.get(part) if isinstance(record, dict) else None
-    return "" if record is None else str(record)

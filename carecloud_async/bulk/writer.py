@@ -16,11 +16,10 @@ from carecloud_async.bulk.check import CheckedRow, RowChecker
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.decide import Plan, decide
-from carecloud_async.bulk.doubt import intent_of, judge_doubt
+from carecloud_async.bulk.doubt import SentRow, intent_of, look_again, outcome_shown
 from carecloud_async.bulk.errors import BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey, key_text
-from carecloud_async.bulk.journal import Intent
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import with_parts
@@ -221,13 +220,10 @@ class BulkWriter:
 
     async def _outcome(self, row: _Waiting, records: Sequence[bytes], looked_at: float) -> RowResult:
         pause, tries = _FIRST_PAUSE, 0
-        sent: Intent | None = None
+        sent: SentRow | None = None
         while True:
-            if sent is not None and records:
-                verdict = judge_doubt(row.checked, sent, records, target=self._target, is_settled=True, tries=tries)
-                if verdict.result is not None:
-                    return verdict.result
-            decided = decide(row.checked, records, target=self._target, key=self._key, options=self._options)
+            shown = outcome_shown(sent, records, target=self._target)
+            decided = shown or decide(row.checked, records, target=self._target, key=self._key, options=self._options)
             if not isinstance(decided, Plan):
                 return decided
             if decided.base is None and row.key is not None:
@@ -241,39 +237,34 @@ class BulkWriter:
                     records = (await self._find([row])).of(row.key)
                     continue
             tries += 1
-            result = await self._send(row, decided, tries=tries)
+            result = await self._send(decided)
+            if result is None:
+                now = self._target.clock.monotonic()
+                sent = SentRow(checked=row.checked, key=row.key, intent=intent_of(decided), lost_at=now, tries=tries)
+                result = await self._settle(sent)
+            if decided.base is None and row.key is not None and result is not None:
+                written = result.outcome in {Outcome.CREATED, Outcome.UNKNOWN}
+                await self._db(partial(self._registry.release, [row.key], written=written))
             if result is not None:
                 return result
-            sent = intent_of(decided)
             looked_at = self._target.clock.time()
             records = (await self._find([row])).of(row.key)
 
-    async def _send(self, row: _Waiting, plan: Plan, *, tries: int) -> RowResult | None:
-        """Send a row and settle it; `None` if it certainly did not happen and is to be sent again."""
+    async def _send(self, plan: Plan) -> RowResult | None:
         async with self._slots:
-            if plan.kind == "batch":
-                sent: dict[int, RowResult | None] = {}
-                await self._sender.send_batch({0: plan}, sent.__setitem__)
-                result = sent[0]
-            else:
-                result = await self._sender.send(plan)
-        if result is None:
-            result = await self._settle(row, plan, lost_at=self._target.clock.monotonic(), tries=tries)
-        if plan.base is None and row.key is not None and result is not None:
-            written = result.outcome in {Outcome.CREATED, Outcome.UNKNOWN}
-            await self._db(partial(self._registry.release, [row.key], written=written))
-        return result
+            if plan.kind != "batch":
+                return await self._sender.send(plan)
+            sent: dict[int, RowResult | None] = {}
+            await self._sender.send_batch({0: plan}, sent.__setitem__)
+            return sent[0]
 
-    async def _settle(self, row: _Waiting, plan: Plan, *, lost_at: float, tries: int) -> RowResult | None:
-        if row.key is None:
+    async def _settle(self, row: SentRow) -> RowResult | None:
+        """Look a row up until it is certain what became of it; `None` if it is to be sent again."""
+        if row.key is None or self._finder is None:
             return RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
-        intent = intent_of(plan)
         pause = _FIRST_PAUSE
         while True:
-            now = self._target.clock.monotonic()
-            found = (await self._find([row])).of(row.key)
-            is_settled = now >= lost_at + self._target.settle_seconds
-            verdict = judge_doubt(row.checked, intent, found, target=self._target, is_settled=is_settled, tries=tries)
+            (verdict,) = await look_again([row], finder=self._finder, target=self._target)
             if verdict.result is not None or verdict.send_again:
                 return verdict.result
             await self._target.clock.sleep(pause)

@@ -12,8 +12,8 @@ import anyio.lowlevel
 
 from carecloud_async.bulk.counting import RunFigures
 from carecloud_async.bulk.decide import Plan
-from carecloud_async.bulk.deciding import ChunkDecider, without_look_up
-from carecloud_async.bulk.doubt import intent_of, judge_doubt
+from carecloud_async.bulk.deciding import ChunkDecider
+from carecloud_async.bulk.doubt import intent_of, look_again, sent_row
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
 from carecloud_async.bulk.finding import Finder
@@ -21,11 +21,11 @@ from carecloud_async.bulk.journal import Journal, StoredRow
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.parts import has_parts, with_parts
-from carecloud_async.bulk.pool import run_all
 from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import ALLOW_REFUSED
+from carecloud_async.runtime.parallel import run_all
 from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["RunWriter"]
@@ -75,8 +75,8 @@ class RunWriter:
         self._began = target.clock.monotonic()
         self._stops = False
         count = figures.count_requests
-        finder = None if key is None else Finder(target, key, width=self._width, on_request=count)
-        self._decider = ChunkDecider(target, key=key, options=options, finder=finder)
+        self._finder = None if key is None else Finder(target, key, width=self._width, on_request=count)
+        self._decider = ChunkDecider(target, key=key, options=options, finder=self._finder)
         self._sender = RowSender(target, on_request=figures.count_requests, on_retry=figures.count_retry)
 
     async def read_list_if_cheaper(self, folder: Path) -> None:
@@ -238,39 +238,21 @@ class RunWriter:
     async def _settle_doubts(self) -> int:
         """Look up the rows whose answer was lost; return how many stay in doubt."""
         left = 0
-        if self._key is None:
+        if self._finder is None:
             return left
         last = 0
         while chunk := await self._db(partial(self._journal.doubtful, CHUNK, after=last)):
             last = chunk[-1].number
-            now = self._target.clock.monotonic()
-            found = await self._decider.find(chunk)
-            results: list[tuple[int, RowResult]] = []
-            again: list[StoredRow] = []
-            for row in chunk:
-                if reasons := found.refusal(row.key):
-                    results.append((row.number, without_look_up(row, reasons)))
-                    continue
-                assert row.intent is not None  # noqa: S101  (doubtful rows have one)
-                verdict = judge_doubt(
-                    row.checked,
-                    row.intent,
-                    found.of(row.key),
-                    target=self._target,
-                    # A killed run may have sent a row long after it was intended, but not after this run began.
-                    is_settled=now >= max(row.lost_at, self._began) + self._target.settle_seconds,
-                    tries=row.tries,
-                )
-                if verdict.result is not None:
-                    results.append((row.number, verdict.result))
-                elif verdict.send_again:
-                    again.append(row)
-                else:
-                    left += 1
+            # A killed run may have sent a row long after it was intended, but not after this run began.
+            sent = [sent_row(row, not_before=self._began) for row in chunk]
+            verdicts = await look_again(sent, finder=self._finder, target=self._target)
+            judged = list(zip(chunk, verdicts, strict=True))
+            results = [(row.number, one.result) for row, one in judged if one.result is not None]
+            again = [row.number for row, one in judged if one.send_again]
+            left += len(chunk) - len(results) - len(again)
             await self._finish(results, chunk)
             if again:
-                # The list that was read is older than this: their chunk looks them up.
-                await self._db(partial(self._journal.withdraw, [row.number for row in again]))
+                await self._db(partial(self._journal.withdraw, again))
             done = {number for number, _ in results}
             await self._release({row.key for row in chunk if row.key and row.number in done}, written=True)
         return left

@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from carecloud_async import codec
-from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, ListSize, Merged
+from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, ListSize, Merged, text_at
 from carecloud_async.bulk.merging import changed_fields, known_elements, only_fields
 from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.codec.fields import api_names, element_type
@@ -139,7 +139,7 @@ class _Builder:
         records = []
         async for line in family.list(**filters, **paging).fresh().raw():
             record = msgspec.json.decode(line)
-            records.append((tuple(_dig(record, parts) for parts in paths), line))
+            records.append((tuple(text_at(record, parts) for parts in paths), line))
         return records
 
     async def _read(self, record_id: str) -> bytes | None:
@@ -253,12 +253,6 @@ class _Builder:
 def _method(family: BulkWriting, name: str) -> Declared | None:
     method = getattr(type(family), name, None)
     return declared(method) if hasattr(method, "declared") else None
-
-
-def _dig(record: Any, parts: Sequence[str]) -> str:
-    for part in parts:
-        record = record.get(part) if isinstance(record, dict) else None
-    return "" if record is None else str(record)
 
 
 class _Envelope(msgspec.Struct):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
-from carecloud_async.workflows.parallel import in_parallel
+from carecloud_async.runtime.parallel import run_all
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -51,7 +51,9 @@ async def customer_offers(client: CareCloud, *, customer_id: str, store_id: str 
     rewards = client.customers.rewards(customer_id).list(is_valid=True, store_id=store_id)
     vouchers = client.customers.vouchers(customer_id).list(is_valid=True, is_applied=False, store_id=store_id)
     products = client.campaign_products.list(is_valid=True, store_id=store_id)
-    found = await in_parallel(*(partial(_all, records) for records in (rewards, vouchers, products)))
+    reads: list[Callable[[], Awaitable[tuple[Any, ...]]]]
+    reads = [partial(_all, records) for records in (rewards, vouchers, products)]
+    found = await run_all(reads, cancels=True)
     return CustomerOffers(rewards=found[0], vouchers=found[1], campaign_products=found[2])
 
 

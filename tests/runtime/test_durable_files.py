@@ -6,7 +6,14 @@ import stat
 
 import pytest
 
-from carecloud_async.runtime.durable_files import open_own, open_private, read_private, replace_file
+from carecloud_async.runtime.durable_files import (
+    is_private,
+    open_own,
+    open_private,
+    read_private,
+    replace_file,
+    touch_private,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no owners and links")
 
@@ -66,3 +73,18 @@ def test_a_file_with_a_second_name_is_not_one_of_ours(tmp_path, read):
         read(tmp_path / "file")
     with open_own(tmp_path / "file") as file:
         assert file.read() == b"precious"
+
+
+@posix
+def test_touching_keeps_a_private_file_and_follows_no_link(tmp_path):
+    """A file that is missing is made for this user alone, one that is there keeps its content, a link is refused."""
+    path = tmp_path / "file"
+    touch_private(path)
+    assert is_private(path.stat())
+    path.write_bytes(b"kept")
+    touch_private(path)
+    assert path.read_bytes() == b"kept"
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with pytest.raises(PermissionError):
+        touch_private(link)
