@@ -14,8 +14,9 @@ same changes again.
 **When a deletion is certain.** A record is deleted if the state knows it and an exact reading of the whole list
 (`report.exact`) did not meet it. Where the reading is not exact, creations and updates are handed out, and deletions
 wait for a later run. If more than half of the known records are gone, the run fails and changes nothing: a filter, a
-right or a server is then more likely at fault (`allow_shrink=True` takes it). The state belongs to one project, list,
-filter, language and identity; others are refused.
+right or a server is then more likely at fault (`allow_shrink=True` takes it). The same holds for a list that changed
+while it was read and whose last total is less than half of them: a right that is taken away hides the end of the list.
+The state belongs to one project, list, filter, language and identity; others are refused.
 
 **What an update is.** The record differs as JSON, whatever the order of its fields and the whitespace. `keep="records"`
 keeps the records as well, compressed, and `Change.fields` then names the fields that differ.

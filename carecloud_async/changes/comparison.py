@@ -127,21 +127,28 @@ class Comparison:
     def _kept(self, line: bytes) -> bytes | None:
         return zlib.compress(line, 6) if self._keeps else None
 
-    def find_deleted(self, *, name: str, allow_shrink: bool) -> None:
+    def find_deleted(self, *, name: str, left: int | None, allow_shrink: bool) -> None:
         """Collect the records that were not met by an exact reading of the whole list.
+
+        Args:
+            name: the list's name.
+            left: the length that a list which changed while it was read has now, as the server says; `None` otherwise.
+                A right that is taken away meanwhile hides only the end of the list.
+            allow_shrink: whether more than half may be gone.
 
         Raises:
             ExportError: more than half of the list is gone, and that is not allowed.
         """
-        gone = self._known - self._met.count(1)
-        if 2 * gone > self._known and not allow_shrink:
+        unmet = self._known - self._met.count(1)
+        gone = unmet if left is None else max(unmet, self._known - left)
+        if unmet and 2 * gone > self._known and not allow_shrink:
             raise ExportError(
                 f"{name}: {gone:,} of {self._known:,} records are gone, more than half; a filter, a right of this user "
                 "or the server may be at fault, so the state is as it was",
                 fix=Fix("if they were really deleted, pass {allow_shrink}"),
             )
         met = self._met + b"\1" * (self._next - self._first_new)
-        for rows in self._state.numbers() if gone else ():
+        for rows in self._state.numbers() if unmet else ():
             keys = [key for key, number in rows if not met[number]]
             for key in keys:
                 self._pending.add("deleted", _shown(key), None)

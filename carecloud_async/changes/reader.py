@@ -176,7 +176,7 @@ class Changes(Generic[T]):
         with disk_errors(self._path):
             counts = await self._scan(comparison, since)
             read = make_report(source, counts, target="changes", resumed=False)
-            await run_in_thread(lambda: self._finish(comparison, counts.exact, since, read.next_changed_since))
+            await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
         self._report = ChangesReport(
             created=comparison.created,
             updated=comparison.updated,
@@ -222,14 +222,15 @@ class Changes(Generic[T]):
                     make_deduplicator=lambda _: deduplicator_since(seen, since),
                 )
 
-    def _finish(self, comparison: Comparison, exact: bool, since: Since | None, mark: datetime | None) -> None:
+    def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
         state, pending = self._state, self._pending
         assert state is not None  # noqa: S101  (opened before)
         assert pending is not None  # noqa: S101  (as above)
-        if exact and since is None:
-            comparison.find_deleted(name=self._source.name, allow_shrink=self._options.allow_shrink)
+        if counts.exact and since is None:
+            left = counts.total if counts.list_changed else None
+            comparison.find_deleted(name=self._source.name, left=left, allow_shrink=self._options.allow_shrink)
             state.set("compared_at", self._source.clock.time())
-        if exact:
+        if counts.exact:
             state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
         comparison.finish()
         pending.rewind()

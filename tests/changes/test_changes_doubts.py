@@ -1,0 +1,204 @@
+"""What looks like deletions and is none: rights, filters, projects, states and ids that are not what they were."""
+
+import json
+import random
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from carecloud_async import CareCloud, ExportError, PermissionDeniedError
+from carecloud_async.changes.reader import Changes
+from carecloud_async.changes.state_file import StateFile
+from carecloud_async.changes.values import ChangesOptions
+from carecloud_async.sandbox import Sandbox
+
+sys.path.append(str(Path(__file__).parents[1] / "export"))
+from list_machine import ListMachine
+
+pytestmark = pytest.mark.anyio
+
+
+def connect(sandbox, host="sandbox.crmcarecloud.com"):
+    return CareCloud(host, auth=sandbox.credentials(), transport=sandbox.transport())
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(customers=60, seed=1)
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "list.state"
+
+
+@pytest.fixture
+def machine():
+    return ListMachine(records=[(f"{index:04}", index) for index in range(300)], dice=random.Random(1))
+
+
+async def read(machine, state, **options):
+    options = ChangesOptions(concurrency=1, **options)
+    async with Changes(machine.source(count=50), state, options) as changes:
+        found = [(change.kind, change.id) async for change in changes]
+    return found, changes.report
+
+
+async def take(listing, state, **options):
+    async with listing.changes(state=state, **options) as changes:
+        found = [(change.kind, change.id) async for change in changes]
+    return found, changes.report
+
+
+@pytest.mark.parametrize("left", [0, 100])
+@pytest.mark.parametrize("after", [2, 4, 6])
+async def test_a_right_that_is_taken_away_while_a_list_is_read_deletes_nothing(machine, state, after, left):
+    """The rest of the list is hidden from some page on: the run is refused, and the next one finds nothing changed."""
+    await read(machine, state)
+    before, records = state.read_bytes(), list(machine.records)
+
+    def hide(machine):
+        if machine.requests == after:
+            del machine.records[left:]
+
+    machine.requests, machine.churn = 0, hide
+    with pytest.raises(ExportError, match="allow_shrink"):
+        await read(machine, state)
+    assert state.read_bytes() == before
+    machine.records, machine.churn = records, None
+    assert (await read(machine, state))[0] == []
+
+
+async def test_a_page_that_is_forbidden_ends_the_run(sandbox, state):
+    """403 from the third page on: the error comes through, and the state is as it was."""
+    async with connect(sandbox) as client:
+        listing = client.customers.list(count=10)
+        await take(listing, state)
+        before = state.read_bytes()
+        sandbox.faults.add("GET /customers", status=403, after=2, times=99)
+        with pytest.raises(PermissionDeniedError):
+            await take(listing, state)
+    assert state.read_bytes() == before
+
+
+async def test_a_list_that_stays_small_is_refused_again(machine, state):
+    """A refused run leaves the state, so that the same list is no smaller step in the next night."""
+    await read(machine, state)
+    hidden = machine.records[100:]
+    del machine.records[100:]
+    for _ in range(2):
+        with pytest.raises(ExportError, match="200 of 300"):
+            await read(machine, state)
+    machine.records += hidden[:-60]
+    found, _ = await read(machine, state)
+    assert sorted(found) == [("deleted", one) for one, _ in hidden[-60:]]
+
+
+async def test_another_project_is_refused(sandbox, state):
+    """The same list of another project is another list."""
+    async with connect(sandbox) as client:
+        await take(client.customers.list(), state)
+    sandbox.forget_requests()
+    async with connect(sandbox, "other.crmcarecloud.com") as client:
+        with pytest.raises(ExportError, match="belongs to another"):
+            await take(client.customers.list(), state)
+    assert sandbox.count() == 0
+
+
+async def test_a_filter_that_the_server_drops_deletes_nothing(sandbox, state):
+    """Without its filter the list is longer: records are created. With it again more than half is gone: refused."""
+    names = [sandbox.customers.get(one)["personal_information"]["last_name"] for one in sandbox.customers.ids()]
+    async with connect(sandbox) as client:
+        listing = client.customers.list(last_name=max(names, key=names.count))
+        first, _ = await take(listing, state)
+        sandbox.settings.filters = False
+        found, _ = await take(listing, state)
+        assert {kind for kind, _ in found} == {"created"}
+        assert len(first) + len(found) == 60
+        sandbox.settings.filters = True
+        with pytest.raises(ExportError, match="allow_shrink"):
+            await take(listing, state)
+
+
+@pytest.mark.parametrize("ids", ["twice", "none"])
+async def test_records_without_an_id_of_their_own_are_deleted_and_created(state, ids):
+    """Where ids are null or not unique, a record is its text: a changed one is deleted and created, others stay."""
+    names = [None] * 20 if ids == "none" else [f"{index // 2:02}" for index in range(20)]
+    machine = ListMachine(records=[(one, index) for index, one in enumerate(names)], order=("shuffled",))
+    assert len((await read(machine, state))[0]) == 20
+    assert (await read(machine, state))[0] == []
+    machine.records[4] = (machine.records[4][0], 99)
+    async with Changes(machine.source(count=50), state, ChangesOptions()) as changes:
+        found = [change async for change in changes]
+    assert sorted(change.kind for change in found) == ["created", "deleted"]
+    assert [json.loads(change.raw)["n"] for change in found if change.raw] == [99]
+    assert changes.report.unchanged == 19
+
+
+async def test_a_record_that_does_not_say_when_it_changed_waits_for_the_comparison(sandbox, state):
+    """Between two comparisons a record without `last_change` shows no update; the comparison brings it."""
+    quiet = sandbox.customers.id_at(3)
+    async with connect(sandbox) as client:
+        listing = client.customers.list()
+        sandbox.customers.update(quiet, {"last_change": None})
+        await take(listing, state, compare_every=timedelta(days=7))
+        sandbox.customers.update(quiet, {"last_change": None, "state": 0})
+        found, report = await take(listing, state, compare_every=timedelta(days=7))
+        assert (found, report.compared) == ([], False)
+        found, report = await take(listing, state)
+    assert (found, report.compared) == ([("updated", quiet)], True)
+
+
+@pytest.mark.parametrize("kind", ["version", "truncated"])
+async def test_a_state_that_is_not_whole_is_refused(machine, state, kind):
+    """A state of another version, and one that was cut off, are errors with their fix, never deletions."""
+    await read(machine, state)
+    if kind == "version":
+        one = StateFile(state, machine.source(count=50).fingerprints())
+        one.set("version", 99)
+        one.commit()
+        one.close()
+    else:
+        state.write_bytes(state.read_bytes()[: 4096 * 2 + 100])
+    before = state.read_bytes()
+    with pytest.raises(ExportError, match="delete it to begin again"):
+        await read(machine, state)
+    assert state.read_bytes() == before
+
+
+async def test_six_nights_of_seven_ask_no_more_than_nights_of_changes(tmp_path):
+    """`compare_every`: each night between two comparisons asks exactly what an export with `changed_since` asks."""
+    counts = {"changes": [], "export": []}
+    for kind, found in counts.items():
+        sandbox, days = Sandbox(customers=400, seed=1), [0]
+        async with connect(sandbox) as client:
+            source = client.customers.list(count=50).export_source()
+
+            class Clock(type(source.clock)):
+                def time(self, days=days):
+                    return super().time() + 86_400 * days[0]
+
+            mark = None
+            for _ in range(8):
+                sandbox.forget_requests()
+                if kind == "changes":
+                    options = ChangesOptions(compare_every=timedelta(days=7), concurrency=2)
+                    async with Changes(evolve(source, clock=Clock()), tmp_path / "state", options) as changes:
+                        changed = [change async for change in changes]
+                    assert changes.report.compared == (days[0] in {0, 7})
+                    assert changes.report.compared or len(changed) == 70
+                else:
+                    report = await client.customers.list(count=50).export(
+                        tmp_path / "list.jsonl", changed_since=mark, concurrency=2, overwrite=True
+                    )
+                    mark = report.next_changed_since
+                found.append(sandbox.count("GET /customers"))
+                days[0] += 1
+                sandbox.advance(86_400)
+                for index in range(70):
+                    sandbox.customers.update(sandbox.customers.id_at(5 * index), {"language_id": f"{days[0]}"})
+    assert counts["changes"][1:7] == counts["export"][1:7]
+    assert max(counts["changes"][1:7]) < min(counts["changes"][0], counts["changes"][7])
