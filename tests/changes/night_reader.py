@@ -85,9 +85,8 @@ def night(order, outcome):
     last_line = order["lines"]
     if order["steps"]:
         kill_after(order["steps"])
-    if order["milliseconds"]:
-        # The kernel ends a process that does not handle the signal, wherever it is, as with `kill -9`.
-        signal.setitimer(signal.ITIMER_REAL, order["milliseconds"] / 1000)
+    # The kernel ends a process that does not handle the signal, wherever it is, as with `kill -9`. So no night hangs.
+    signal.setitimer(signal.ITIMER_REAL, order["milliseconds"] / 1000 or 60)
     try:
         exact = anyio.run(lambda: read(order["url"], Path(order["folder"]), **order["options"]))
     except CareCloudError:

@@ -1,18 +1,32 @@
 """The mirrors of docs/changes.md, by SQL alone."""
 
+import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import threading
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
+from postgres_server import serve_postgres
 
 from carecloud_async import CareCloud
 from carecloud_async.changes.file import ChangesFileOptions, write_changes
 from carecloud_async.changes.values import ChangesOptions
-from carecloud_async.sandbox import Sandbox
+from carecloud_async.sandbox import USER_APPLICATION_ID, USER_LOGIN, USER_PASSWORD, Sandbox
 
 pytestmark = pytest.mark.anyio
 
 PAGE = (Path(__file__).parents[2] / "docs/changes.md").read_text(encoding="utf-8")
+
+
+def recipe(title, language):
+    """Return the first sample of a section of the page."""
+    return re.search(rf"^## {title}.*?^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1]
 
 
 async def test_the_mirror_in_duckdb_is_the_list(tmp_path, monkeypatch):
@@ -20,7 +34,7 @@ async def test_the_mirror_in_duckdb_is_the_list(tmp_path, monkeypatch):
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     monkeypatch.chdir(tmp_path)
-    recipe = re.search(r"^## A mirror in DuckDB.*?^```sql\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1]
+    script = recipe("A mirror in DuckDB", "sql")
     sandbox, database = Sandbox(customers=1, seed=1, records=30), duckdb.connect()
     cards = sandbox.records("cards")
     async with CareCloud(
@@ -30,7 +44,92 @@ async def test_the_mirror_in_duckdb_is_the_list(tmp_path, monkeypatch):
             source = client.cards.list().export_source()
             options = ChangesFileOptions(overwrite=True)
             await write_changes(source, "changes.parquet", "cards.state", ChangesOptions(), options)
-            database.execute(recipe)
+            database.execute(script)
             found = [row[0] for row in database.execute("SELECT card_id FROM cards ORDER BY card_id").fetchall()]
             assert found == sorted(cards.ids())
             cards.delete(cards.ids()[3])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_mirror_in_postgresql_is_the_list(tmp_path, monkeypatch):
+    """Night after night the recipe makes the table equal to the list, with quotes, backslashes, tabs and deletions."""
+    monkeypatch.chdir(tmp_path)
+    script = recipe("A mirror in PostgreSQL", "sql")
+    sandbox = Sandbox(customers=30, seed=1)
+    with serve_postgres() as psql:
+        async with CareCloud(
+            "sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport()
+        ) as client:
+            for night in range(3):
+                name = f'a "quoted" name, with a \\ and a \t and {night}'
+                sandbox.customers.update(sandbox.customers.id_at(5), {"personal_information": {"first_name": name}})
+                await write_changes(
+                    client.customers.list().export_source(),
+                    "changes.jsonl",
+                    "customers.state",
+                    ChangesOptions(),
+                    ChangesFileOptions(overwrite=True),
+                )
+                run = partial(psql, cwd=tmp_path)
+                await anyio.to_thread.run_sync(run, script.replace("cards", "customers"))
+                found = await anyio.to_thread.run_sync(run, 'SELECT record FROM customers ORDER BY id COLLATE "C";')
+                ids = sorted(sandbox.customers.ids())
+                records = [json.loads(line) for line in found.split("\n")[:-1]]
+                assert [record["customer_id"] for record in records] == ids
+                changed = next(one for one in records if one["customer_id"] == sandbox.customers.id_at(5))
+                assert changed["personal_information"]["first_name"] == name
+                sandbox.customers.delete(ids[3] if ids[3] != sandbox.customers.id_at(5) else ids[4])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_the_service_follows_a_list_until_sigterm(tmp_path):
+    """It applies each change once, outlives a failing server, ends with 0 after SIGTERM, and goes on where it was."""
+    program = tmp_path / "follow.py"
+    program.write_text(recipe("Every five minutes, as a service", "python").replace("PAUSE = 300", "PAUSE = 0.05"))
+    sandbox = Sandbox(customers=1, seed=1, records=30)
+    cards = sandbox.records("cards")
+    watchdogs = []
+    login = {"EXTERNAL_APPLICATION_ID": USER_APPLICATION_ID, "LOGIN": USER_LOGIN, "PASSWORD": USER_PASSWORD}
+
+    with sandbox.running() as url:
+        settings = {f"CARECLOUD_{name}": value for name, value in {**login, "PROJECT_URL": url}.items()}
+        environment = {**os.environ, **settings, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+        def start():
+            service = subprocess.Popen(
+                [sys.executable, program], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+            )
+            watchdog = threading.Timer(60, service.kill)
+            watchdog.daemon = True
+            watchdog.start()
+            watchdogs.append(watchdog)
+            return service
+
+        def follow(service, word):
+            """Return the lines of output up to one that holds a word."""
+            found = []
+            while not found or word not in found[-1]:
+                found.append(service.stdout.readline())
+                assert found[-1], found
+            return found
+
+        def stop(service):
+            service.send_signal(signal.SIGTERM)
+            service.communicate()
+            watchdogs.pop().cancel()
+            return service.returncode
+
+        service = start()
+        assert len(follow(service, '"created": 30')) == 31
+        gone = cards.ids()[3]
+        cards.delete(gone)
+        assert f"apply deleted {gone}\n" in follow(service, '"deleted": 1')
+        sandbox.faults.add("GET /cards", status=404, times=1)
+        follow(service, "again in a while")
+        follow(service, '"exact": true')
+        assert stop(service) == 0
+        created = cards.insert()
+        service = start()
+        assert follow(service, '"created"')[:-1] == [f"apply created {created}\n"]
+        assert stop(service) == 0
