@@ -1,10 +1,12 @@
 """Spans and metrics of a client, read from OpenTelemetry's in-memory exporters."""
 
 import logging
+import time
 
 import anyio
 import httpx
 import pytest
+from clocks import FakeClock
 from opentelemetry import propagate, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -227,7 +229,8 @@ async def test_throttling_and_the_pace_that_follows_are_measured(sandbox, teleme
 
 async def test_waits_at_the_rate_limiter_are_measured(sandbox, telemetry):
     """Calls that had to wait are in the histogram of waits, and each tells its own on its span."""
-    async with connect(sandbox, telemetry, rate_limit=RateLimit(requests_per_second=50)) as client:
+    clock = FakeClock(wall=time.time())  # it stands still but for sleeps, so that a slow machine must wait as well
+    async with connect(sandbox, telemetry, rate_limit=RateLimit(requests_per_second=50), clock=clock) as client:
         await client.login()
         async with anyio.create_task_group() as group:
             for _ in range(3):
