@@ -13,10 +13,11 @@ from carecloud_async.bulk.decide import Plan, decide
 from carecloud_async.bulk.doubt import outcome_shown, sent_row
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey
-from carecloud_async.bulk.journal import Journal, StoredRow
+from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.sources.source import BATCH
+from carecloud_async.bulk.stored_row import StoredRow
 
 __all__ = ["ChunkDecider", "Decided"]
 

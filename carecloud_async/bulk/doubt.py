@@ -12,8 +12,8 @@ from carecloud_async.bulk.check import CheckedRow
 from carecloud_async.bulk.decide import Plan
 from carecloud_async.bulk.family import BulkTarget
 from carecloud_async.bulk.finding import Finder
-from carecloud_async.bulk.journal import Intent, StoredRow
 from carecloud_async.bulk.outcome import Outcome, RowResult
+from carecloud_async.bulk.stored_row import Intent, StoredRow
 
 __all__ = ["SentRow", "Verdict", "intent_of", "look_again", "outcome_shown", "sent_row"]
 

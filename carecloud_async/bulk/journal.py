@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import filelock
-from attrs import field, frozen
 
 from carecloud_async.bulk.check import CheckedRow
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.packing import pack, unpack
+from carecloud_async.bulk.stored_row import Intent, StoredRow
 from carecloud_async.fixes import GO_ON, RESUME
 from carecloud_async.runtime.durable_files import PRIVATE
 from carecloud_async.runtime.sqlite_files import open_database, transaction
 
-__all__ = ["Intent", "Journal", "StoredRow", "damaged"]
+__all__ = ["Journal", "damaged"]
 
 _LOADED, _INTENDED, _DONE = 0, 1, 2
 _VERSION: Final = "1"
@@ -51,50 +51,6 @@ CREATE TABLE IF NOT EXISTS rows (
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON rows (key) WHERE key IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_state ON rows (state, number) WHERE state < 2;
 """
-
-
-@frozen(kw_only=True)
-class Intent:
-    """What was about to be sent for a row.
-
-    Attributes:
-        kind: `create` or `update`.
-        record_id: the record that an update is about.
-        changed: the dotted fields that it changes.
-        base: the record that the update was made from, as the server sent it.
-    """
-
-    kind: str
-    record_id: str | None = None
-    changed: tuple[str, ...] = ()
-    base: bytes | None = field(default=None, repr=False)
-
-
-@frozen(kw_only=True)
-class StoredRow:
-    """A row as the journal has it.
-
-    Attributes:
-        number: its number in the source, from 1.
-        key: its key as keys are compared; `None` without one.
-        checked: what the check made of it.
-        base: the record that the reading of the whole list found for its key.
-        found: how many records that reading found.
-        intent: what was about to be sent; `None` if nothing was.
-        lost_at: when it was sent, or its answer was lost, by this run's monotonic clock; 0 if an earlier run sent it.
-        tries: how often it was intended.
-        made: the record of a row whose parts are still to be written, where no key would find it.
-    """
-
-    number: int
-    key: str | None
-    checked: CheckedRow = field(repr=False)
-    base: bytes | None = field(default=None, repr=False)
-    found: int = 0
-    intent: Intent | None = None
-    lost_at: float = 0.0
-    tries: int = 0
-    made: str | None = None
 
 
 def damaged(path: Path, error: sqlite3.DatabaseError) -> str:
@@ -161,8 +117,9 @@ class Journal:
         if not before or self.meta("loaded") is None:  # nothing was sent before all rows were loaded
             self._begin(binding)
             return False
-        if not resume:
-            if self._count("state <> 0 AND outcome IS NOT 'refused'"):
+        finished = self.meta("finished") is not None
+        if not resume or (finished and before != dict(binding)):
+            if not finished and self._count("state <> 0 AND outcome IS NOT 'refused'"):
                 raise BulkWriteError(f"{self.path}: an earlier run was not finished", fix=GO_ON)
             self._begin(binding)
             return False
@@ -196,6 +153,15 @@ class Journal:
         if database is not None:
             database.close()
         self._lock.release()
+
+    def finish_run(self, counts: Mapping[str, int]) -> None:
+        """Drop the rows and remember how the run ended: repeated with `resume`, it is not begun again."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM rows")
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('finished', ?)", (json.dumps(counts),))
+        self._db.execute("VACUUM")
+        self.close()
+        Path(f"{self.path}.lock").unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Close the journal and delete its files."""

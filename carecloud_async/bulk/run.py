@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -123,10 +124,12 @@ class _Run:
         options, figures, journal = self.options, self.figures, self.journal
         binding = self._binding(rows)
         resumed = await run_in_thread(partial(journal.open, binding, resume=options.resume and not options.dry_run))
+        if resumed and (finished := journal.meta("finished")) is not None:
+            self._take_over(json.loads(finished))
+            return self._report(resumed=True)
         if resumed and journal.meta("loaded") is not None:
             await self._compare(rows)
-            counts = await run_in_thread(journal.counts)
-            figures.resume(counts, {name: journal.meta(name) for name in ("requests", "retries", "seconds")})
+            self._take_over(await run_in_thread(journal.counts))
         else:
             await self._load(rows)
         try:
@@ -140,8 +143,20 @@ class _Run:
         columns = json.loads(journal.meta("columns") or "[]")
         delimiter = getattr(rows, "delimiter", ",")
         await run_in_thread(partial(write_results, journal, columns, self.place.files, delimiter=delimiter))
-        await run_in_thread(journal.remove)
-        return figures.report(
+        if self.key is None and rows.identity is not None and self.place.folder is None:
+            # Begun again, the run would make every record a second time: a kill may come before its end is known.
+            await run_in_thread(partial(journal.finish_run, dict(figures.outcomes)))
+        else:
+            await run_in_thread(journal.remove)
+        return self._report(resumed=resumed)
+
+    def _take_over(self, counts: Mapping[str, int]) -> None:
+        meta = {name: self.journal.meta(name) for name in ("requests", "retries", "seconds")}
+        self.figures.resume(counts, meta)
+
+    def _report(self, *, resumed: bool) -> BulkWriteReport:
+        options = self.options
+        return self.figures.report(
             resumed=resumed,
             dry_run=options.dry_run,
             results=None if options.results is None else str(options.results),

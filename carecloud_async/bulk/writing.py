@@ -17,12 +17,13 @@ from carecloud_async.bulk.doubt import intent_of, look_again, sent_row
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
 from carecloud_async.bulk.finding import Finder
-from carecloud_async.bulk.journal import Journal, StoredRow
+from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.parts import has_parts, with_parts
 from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.sending import RowSender
+from carecloud_async.bulk.stored_row import StoredRow
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import ALLOW_REFUSED
 from carecloud_async.runtime.parallel import run_all

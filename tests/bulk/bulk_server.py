@@ -145,6 +145,8 @@ class CustomerServer(httpx.AsyncBaseTransport):
 
     def _work(self, method, path, body):
         record = body["customer"]
+        if "!" in (record["personal_information"].get("email") or ""):
+            raise RefusedError("customer.personal_information.email", "invalid_value_format")
         if record["personal_information"].get("last_name") == "Refused":
             raise RefusedError("customer.personal_information.last_name", "not_allowed_value")
         if method == "POST":

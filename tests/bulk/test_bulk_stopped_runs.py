@@ -159,3 +159,21 @@ async def test_what_is_about_to_be_sent_is_durable(sandbox, tmp_path, monkeypatc
         await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
     full = {("intend", "wal", 2), ("claim", "wal", 2), ("finish", "wal", 2)}
     assert {*seen[:first]} == {*seen[first:]} == full
+
+
+async def test_a_finished_run_of_rows_without_a_key_is_remembered(sandbox, tmp_path):
+    """A keyless file that was written is not written again by `resume`: a kill may come before its end is known."""
+    source = tmp_path / "c.jsonl"
+    source.write_text('{"first_name":"N","language_id":"en"}\n' * 3 + "no row\n")
+    async with connect(sandbox) as client:
+        arguments = {"match": None, "defaults": SOURCE, "resume": True}
+        first = await client.customers.bulk_write(source, **arguments)
+        again = await client.customers.bulk_write(source, **arguments)
+        assert again.resumed
+        assert counts(again) == counts(first) == {"created": 3, "refused": 1}
+        assert await client.customers.list().total() == 63
+        # A changed file is another run, and without `resume` it is meant to be written again.
+        source.write_text('{"first_name":"Other","language_id":"en"}\n')
+        assert counts(await client.customers.bulk_write(source, **arguments)) == {"created": 1}
+        assert counts(await client.customers.bulk_write(source, **{**arguments, "resume": False})) == {"created": 1}
+        assert await client.customers.list().total() == 65
