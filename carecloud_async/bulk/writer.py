@@ -26,7 +26,6 @@ from carecloud_async.bulk.parts import with_parts
 from carecloud_async.bulk.registry import WriteRegistry, registry_folder
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.bulk.sources.mapping_source import row_of
-from carecloud_async.bulk.stored_row import Intent
 from carecloud_async.errors import CareCloudError
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
