@@ -75,10 +75,10 @@ class Comparison:
         ends = list(map(_key, identify([lines[0], lines[-1]])))
         known = self._state.find_texts(min(ends, key=_order), max(ends, key=_order), len(lines), kept=self._keeps)
         others: list[int] = []
-        met = self._met
+        met, first_new = self._met, self._first_new
         for index, text in enumerate(texts):
             number = known.get(text)
-            if number is None:
+            if number is None or number >= first_new:
                 others.append(index)
             else:
                 met[number] = 1

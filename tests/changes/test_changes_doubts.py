@@ -10,9 +10,12 @@ import pytest
 from attrs import evolve
 
 from carecloud_async import CareCloud, ExportError, PermissionDeniedError
+from carecloud_async.changes.comparison import Comparison
+from carecloud_async.changes.pending import PendingChanges
 from carecloud_async.changes.reader import Changes
 from carecloud_async.changes.state_file import StateFile
 from carecloud_async.changes.values import ChangesOptions
+from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.sandbox import Sandbox
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
@@ -202,3 +205,17 @@ async def test_six_nights_of_seven_ask_no_more_than_nights_of_changes(tmp_path):
                     sandbox.customers.update(sandbox.customers.id_at(5 * index), {"language_id": f"{days[0]}"})
     assert counts["changes"][1:7] == counts["export"][1:7]
     assert max(counts["changes"][1:7]) < min(counts["changes"][0], counts["changes"][7])
+
+
+async def test_a_record_that_comes_twice_is_one(state, machine):
+    """A comparison that gets a record again, new or known, counts it once more as unchanged and changes nothing."""
+    source = machine.source(count=50)
+    one = StateFile(state, source.fingerprints())
+    pending = PendingChanges(state.parent)
+    comparison = Comparison(one, pending, keep="digests")
+    lines = [b'{"customer_id":"a"}', b'{"customer_id":"b"}']
+    for _ in range(2):
+        comparison.take(lines, RawPageFetcher(source).identify)
+    assert (comparison.created, comparison.unchanged) == (2, 2)
+    pending.close()
+    one.close()
