@@ -209,7 +209,7 @@ class CareCloud(Families, AnyCall):
 
     @property
     def _acting(self) -> bool:
-        # A view of the client's own identity binds whoever uses the client, as the client itself does.
+        # A view of the client's own identity is treated like the client itself.
         return self._parts.handle is not self._parts.own
 
     async def __aenter__(self) -> Self:
@@ -305,7 +305,7 @@ class CareCloud(Families, AnyCall):
     async def login(self) -> LoggedIn:
         """Log in now and let the server check the credentials; without it the first call logs in by itself.
 
-        A resumed session is looked up at the server. A device token that is at hand is returned as it is.
+        A resumed session is looked up at the server. A device token that is available is returned unchanged.
 
         Raises:
             AuthenticationError: the credentials were refused.

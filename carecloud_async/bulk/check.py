@@ -32,7 +32,7 @@ class CheckedRow:
         changes: the record's fields that it names, nested, plain JSON values.
         beside: what stands beside the record in a create.
         faults: dotted field → reason, of values that cannot be converted. The values are kept in `changes`: a record
-            that already holds such a value is left as it is.
+            that already holds such a value is left unchanged.
         parts: what is written after the record.
         opaque: dotted field → value, of fields that the SDK does not know: the record must hold just that.
         last_change: the row's `last_change` in the project's zone, if it has one and the run asks for it; without

@@ -27,7 +27,7 @@ class Change(Generic[T]):
         kind: `created`, `updated` or `deleted`.
         id: the record's id. A record without an id, or whose id is not unique, has a digest of its whole text: it is
             deleted and created instead of updated.
-        record: the record as it is now; `None` of a deleted one.
+        record: the current record; `None` of a deleted one.
         fields: the dotted fields of an updated record that differ, where the state keeps records; empty otherwise.
         raw: the record as the server sent it, as one line of JSON; `None` of a deleted one.
     """

@@ -25,7 +25,7 @@ def put(data: bytes) -> None:
     """Print data as bytes, so that no locale changes it.
 
     Raises:
-        ReaderGoneError: nobody reads it any more.
+        ReaderGoneError: its reader has closed it.
     """
     try:
         sys.stdout.buffer.write(data)

@@ -10,7 +10,7 @@ pipeline.run(rows, table_name="customers")
 from carecloud_async.errors import ConfigurationError
 
 try:
-    import dlt as _dlt  # noqa: F401  (looked for here, so that its absence is told once)
+    import dlt as _dlt  # noqa: F401  (looked for here, so that its absence is reported once)
 except ImportError as _error:
     raise ConfigurationError(
         "carecloud_async.dlt needs dlt, which is not installed: pip install 'carecloud-async[dlt]'"

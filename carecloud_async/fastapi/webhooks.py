@@ -1,4 +1,4 @@
-"""Webhooks: a route that CareCloud's marketing automation calls, with the record as it is now."""
+"""Webhooks: a route that CareCloud's marketing automation calls, with the current record."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class WebhookCall(Generic[T]):
     Attributes:
         body: the JSON object that was sent. It says what happened, and may be old: senders repeat and overtake.
         record_id: the id of the record.
-        record: the record as it is now; `None` if CareCloud has no such record (any more).
+        record: the current record; `None` if CareCloud has no such record (any more).
     """
 
     body: Mapping[str, Any] = field(repr=False)

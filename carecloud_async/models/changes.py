@@ -41,7 +41,7 @@ def merge_changes(
         leaf: makes what stands in the result for a value of the changes that is not merged further.
 
     Returns:
-        plain values, but for dates and input models inside lists, which the codec writes.
+        plain values, except dates and input models inside lists, which the codec writes.
 
     Raises:
         ConfigurationError: a name is unknown or read-only, or an object or list is due; values are never quoted.

@@ -43,7 +43,7 @@ def without_read_only(record: Any, model: type[Model], *, keep: Collection[str] 
     """Copy a record without its read-only fields, at any depth; unknown fields are kept.
 
     Args:
-        record: plain JSON values; what is no object comes back as it is.
+        record: plain JSON values; anything but an object is returned unchanged.
         model: the read model of the record.
         keep: fields of the record itself that are kept all the same.
     """

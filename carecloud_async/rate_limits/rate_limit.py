@@ -177,7 +177,7 @@ class RateLimiter:
             seconds: the longest wait by the clock that was handed in. The caller ends it in real time.
 
         Returns:
-            The ticket, or `None` as soon as it is certain that `seconds` are not enough.
+            The ticket, or `None` once `seconds` are certainly not enough.
         """
         pace = self.pace
         if pace is None:
@@ -233,7 +233,7 @@ class RateLimiter:
         """Do nothing: it holds nothing open."""
 
     def _take(self, pace: Pacer) -> int:
-        """Let a call leave now; return its ticket, the microsecond or the first after it that nobody has."""
+        """Let a call leave now; return its ticket, the current microsecond or the next free one."""
         self._ticket = ticket = max(int(self._clock.monotonic() * 1e6), self._ticket + 1)
         pace.take(ticket)
         return ticket

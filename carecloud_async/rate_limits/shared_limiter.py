@@ -188,7 +188,7 @@ class SharedRateLimiter:
             scope.cancel()
 
     def _pause(self, now: float) -> float:
-        """Return the seconds for which all calls pause, as far as it is known."""
+        """Return the seconds for which all calls pause, as far as known."""
         return 0.0 if self._turn is None else max(self._read_at + self._turn.again - now, 0.0)
 
     def _next_at(self, now: float) -> float:

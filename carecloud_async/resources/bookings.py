@@ -54,7 +54,7 @@ class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
 
         Args:
             booking_id: the booking.
-            booking: the new values; what is left out of these three is deleted.
+            booking: the new values; those of the three that are omitted are deleted.
         """
 
     @deletes("deleteBooking", "/bookings/{booking_id}")

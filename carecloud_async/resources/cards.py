@@ -63,7 +63,7 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
 
     @puts("putCard", "/cards/{card_id}")
     async def replace(self, card_id: str, card: CardInput) -> None:
-        """Replace a card (`PUT /cards/{card_id}`): what is left out is deleted."""
+        """Replace a card (`PUT /cards/{card_id}`): omitted fields are deleted."""
 
     @posts("postAssignCard", "/cards/actions/assign-free-card", unwrap="card_id")
     async def assign_free_card(self, *, card_type_id: str, customer_id: str, card_number: str | None = None) -> str:
@@ -71,7 +71,7 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
 
     @posts("postValidateFreeCard", "/cards/actions/validate-free-card", unwrap="is_free_to_use", safe_to_repeat=True)
     async def validate_free_card(self, *, card_number: str) -> bool:
-        """Return whether `card_number` is nobody's and not blocked (`POST /cards/actions/validate-free-card`)."""
+        """Return whether a card is free: of no customer, and not blocked (`POST /cards/actions/validate-free-card`)."""
 
     @posts("postGenerateDigitalCard", "/cards/actions/generate-digital-card-file", unwrap="file_url")
     async def generate_digital_card_file(self, *, card_id: str, file_type: str) -> str:
@@ -148,7 +148,7 @@ class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
 
     @puts("putCardType", "/card-types/{card_type_id}")
     async def replace(self, card_type_id: str, card_type: CardTypeInput) -> None:
-        """Replace a card type (`PUT /card-types/{card_type_id}`): what is left out is deleted."""
+        """Replace a card type (`PUT /card-types/{card_type_id}`): omitted fields are deleted."""
 
 
 class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", ids_in_record=("entrance_id",)):
@@ -212,7 +212,7 @@ class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", ids_i
 
     @puts("putEntrance", "/entrances/{entrance_id}")
     async def replace(self, entrance_id: str, entrance: EntranceInput) -> None:
-        """Replace an entrance (`PUT /entrances/{entrance_id}`): what is left out is deleted."""
+        """Replace an entrance (`PUT /entrances/{entrance_id}`): omitted fields are deleted."""
 
     @gets("getEntrancesOverview", "/entrances/actions/overview")
     async def overview(

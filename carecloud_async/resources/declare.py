@@ -176,7 +176,7 @@ class Declared:
 
     Args:
         function: the method as it was written.
-        operation: the row of the table, but for what the signature says.
+        operation: the row of the table, except what the signature says.
         options: see `Options`.
     """
 
@@ -282,7 +282,7 @@ def lists(
         list_key: the name of the list under `data`, if it is not the path's last segment (`card_types` at
             `/card-types`).
         id_field: the field that names a record and never changes; `None` if nothing does.
-        method: `POST` for a search, whose arguments but for the paging are the body; it may be repeated.
+        method: `POST` for a search: its arguments, except those of paging, are the body; it may be repeated.
         paged: whether it takes `count` and `offset`.
         **options: see `Options`.
     """

@@ -88,7 +88,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
 
     @puts("putPurchase", "/purchases/{purchase_id}", interfaces=ENTERPRISE_ONLY)
     async def replace(self, purchase_id: str, purchase: PurchaseInput) -> None:
-        """Replace a purchase (`PUT /purchases/{purchase_id}`): what is left out is deleted. Enterprise API only."""
+        """Replace a purchase (`PUT /purchases/{purchase_id}`): omitted fields are deleted. Enterprise API only."""
 
     @gets("getPurchasePaymentSummary", "/purchases/{purchase_id}/actions/payment-summary")
     async def payment_summary(self, purchase_id: str) -> PaymentSummary:

@@ -39,7 +39,7 @@ class StorePropertyRecords(
     async def replace(self, property_record_id: str, property_record: PropertyRecordInput) -> None:
         """Replace a property record.
 
-        `PUT /stores/{store_id}/property-records/{property_record_id}`: what is left out is deleted.
+        `PUT /stores/{store_id}/property-records/{property_record_id}`: omitted fields are deleted.
         """
 
     @deletes("deleteSubStoreProperty", "/stores/{store_id}/property-records/{property_record_id}")
@@ -97,7 +97,7 @@ class Stores(Updating["StoreChanges", "Store"], call="stores"):
 
     @puts("putStore", "/stores/{store_id}")
     async def replace(self, store_id: str, store: StoreInput) -> None:
-        """Replace a store (`PUT /stores/{store_id}`): what is left out is deleted."""
+        """Replace a store (`PUT /stores/{store_id}`): omitted fields are deleted."""
 
 
 class StoreGroups(Resource, call="store_groups"):

@@ -27,7 +27,7 @@ class SurePut:
         operation: the PUT.
         path_params: the ids in its path.
         merged: what it sends.
-        read: reads the record as it is now, past the cache; `None` if there is no such record.
+        read: reads the current record, not the cached one; `None` if there is no such record.
     """
 
     caller: Caller

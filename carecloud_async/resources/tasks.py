@@ -116,7 +116,7 @@ class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
 
     @puts("putTask", "/tasks/{task_id}")
     async def replace(self, task_id: str, task: TaskInput) -> None:
-        """Replace a task (`PUT /tasks/{task_id}`): what is left out is deleted."""
+        """Replace a task (`PUT /tasks/{task_id}`): omitted fields are deleted."""
 
 
 class TaskTypes(Resource, call="task_types"):

@@ -2,7 +2,7 @@
 """`client.tokens`: what can be done with a device token of the customer interface.
 
 Creating a client's own token and binding it to a customer is the business of its identity (`DeviceToken`,
-`CustomerSession`); what does so here takes the token by name. The rest acts on the client's own token unless told
+`CustomerSession`); what does so here takes the token by name. The rest acts on the client's own token unless given
 otherwise.
 """
 

@@ -37,7 +37,7 @@ def require_unchanged(record: RawJson, before: Model, operation: Operation) -> N
     a list by the fields of its model.
 
     Args:
-        record: the record as it is now.
+        record: the current record.
         before: the record as it was read.
         operation: what would be sent, for the message.
 

@@ -128,7 +128,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         return str(name)
 
     async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
-        """Read the record past the cache, for what is sent back must be the record as it is now."""
+        """Read the current record, not the cached one: it is sent back."""
         key = self._merging.get("id_field")
         if key is not None:
             return await self._find(record_id, key)

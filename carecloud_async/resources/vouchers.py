@@ -73,7 +73,7 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
 
     @puts("putVoucher", "/vouchers/{voucher_id}")
     async def replace(self, voucher_id: str, voucher: VoucherInput) -> None:
-        """Replace a voucher (`PUT /vouchers/{voucher_id}`): what is left out is deleted."""
+        """Replace a voucher (`PUT /vouchers/{voucher_id}`): omitted fields are deleted."""
 
     @deletes("deleteVoucher", "/vouchers/{voucher_id}")
     async def delete(self, voucher_id: str) -> None:

@@ -28,7 +28,7 @@ class CustomerActions(Resource, call="customers"):
         safe_to_repeat=True,
     )
     async def verify_credentials(self, *, login_type: str, login_value: str, password: str) -> str:
-        """Return whose credentials these are; nobody is logged in (`POST /customers/actions/verify-credentials`).
+        """Return the customer of these credentials; no login (`POST /customers/actions/verify-credentials`).
 
         Enterprise API only.
 
@@ -136,7 +136,7 @@ class CustomerActions(Resource, call="customers"):
 
     @posts("postSubCustomerSetPartners", "/customers/actions/set-partners", interfaces=ENTERPRISE_ONLY)
     async def set_partners(self, *, customer_id: str, partner_records: Sequence[PartnerRecordInput]) -> None:
-        """Set the customer's partners anew (`POST /customers/actions/set-partners`). Enterprise API only."""
+        """Replace the customer's partners (`POST /customers/actions/set-partners`). Enterprise API only."""
 
     @posts(
         "postCustomersSetStatusRecord",

@@ -182,7 +182,7 @@ class Customers(
         Raises:
             InterfaceError: this identity is not a customer.
             SessionExpiredError: the login is over and cannot be renewed.
-            ResponseError: the server names no customer: nobody is logged in on this device token.
+            ResponseError: no customer is logged in on this device token.
         """
         customer = await listing(self._caller, _ME, Customer).first()
         if customer is None:
@@ -303,7 +303,7 @@ class Customers(
         property_records: Sequence[PropertyRecordInput] | Unset | None = UNSET,
         social_network_credentials: SocialNetworkCredentialsInput | Unset | None = UNSET,
     ) -> None:
-        """Replace the whole record (`PUT /customers/{customer_id}`): what is left out of it is deleted.
+        """Replace the whole record (`PUT /customers/{customer_id}`): omitted fields are deleted.
 
         Args:
             customer_id: the customer.

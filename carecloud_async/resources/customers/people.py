@@ -48,7 +48,7 @@ class CustomerAddresses(Updating["AdditionalAddressChanges", "AdditionalAddress"
     async def replace(self, additional_address_id: str, additional_address: AdditionalAddressInput) -> None:
         """Replace an address.
 
-        `PUT /customers/{customer_id}/addresses/{additional_customer_address_id_path}`: what is left out is deleted.
+        `PUT /customers/{customer_id}/addresses/{additional_customer_address_id_path}`: omitted fields are deleted.
         """
 
 

@@ -106,7 +106,7 @@ class CustomerPropertyRecords(
     async def replace(self, property_record_id: str, property_record: PropertyRecordInput) -> None:
         """Replace a property record.
 
-        `PUT /customers/{customer_id}/property-records/{property_record_id}`: what is left out is deleted.
+        `PUT /customers/{customer_id}/property-records/{property_record_id}`: omitted fields are deleted.
         """
 
     @deletes("deleteSubCustomerProperty", "/customers/{customer_id}/property-records/{property_record_id}")
@@ -156,7 +156,7 @@ class CustomerInterestRecords(
     async def replace(self, interest_record_id: str, interest_record: InterestRecordInput) -> None:
         """Replace an interest record.
 
-        `PUT /customers/{customer_id}/interest-records/{interest_record_id}`: what is left out is deleted.
+        `PUT /customers/{customer_id}/interest-records/{interest_record_id}`: omitted fields are deleted.
         """
 
     @deletes("deleteSubCustomerInterest", "/customers/{customer_id}/interest-records/{interest_record_id}")
