@@ -327,14 +327,15 @@ async def check_again(story, server, state):
     assert server.customers == before
     done = "conflict" if story.mode == "create" else "unchanged"
     for old, new in zip(first, read(results), strict=True):
-        assert new["outcome"] == (done if old["outcome"] in ("created", "updated", "unchanged") else old["outcome"])
+        wanted = done if old["outcome"] in ("created", "updated", "unchanged") else old["outcome"]
+        assert new["outcome"] == ("refused" if wanted == "unknown" else wanted)  # a key that cannot be looked up
 
 
 @pytest.mark.parametrize("backend", ["asyncio", pytest.param("trio", marks=pytest.mark.thorough)])
 def test_any_run_ends_as_the_model_says(monkeypatch, backend):
     """Whatever the rows, the server and the stops: outcomes add up and are right, no double, nothing else changes."""
 
-    @settings(max_examples=examples(100), suppress_health_check=[*HealthCheck])
+    @settings(max_examples=examples(100), derandomize=True, suppress_health_check=[*HealthCheck])
     @given(STORIES)
     def draw(story):
         async def play(folder):
