@@ -54,7 +54,7 @@ class Login(Send, Protocol):
 class AuthProvider(ABC):
     """An identity: frozen, comparable, without state. Subclass it for single sign-on, a vault, a test.
 
-    The client keeps the token, decides when a new one is due and lets one caller at a time ask for it. A subclass is a
+    The client keeps the token, decides when to renew it and lets one caller at a time do so. A subclass is a
     plain class, an attrs class or a dataclass; if views are made of it (`acting_as`), equal identities should compare
     equal. For a password out of a vault, a callable is enough:
 
@@ -63,8 +63,8 @@ class AuthProvider(ABC):
     ```
 
     A subclass is for the rest. This one reads everything from a vault, each time a login is due, so that a rotated
-    secret is picked up without a restart. `interface` and `identity_key` are properties here as they are there, which
-    both mypy and pyright accept:
+    secret is picked up without a restart. `interface` and `identity_key` are properties, as in `AuthProvider`, so
+    that mypy and pyright accept them:
 
     ```python
     from attrs import frozen
@@ -128,7 +128,7 @@ class AuthProvider(ABC):
 
     @property
     def device_key(self) -> str | None:
-        """The device identity that obtaining a token would take over, if any."""
+        """The key of the device whose current token a new token would invalidate; `None` without a device."""
         return None
 
     @property
@@ -159,7 +159,7 @@ class AuthProvider(ABC):
         """
 
     async def revoke(self, send: Send, token: Token) -> None:  # noqa: B027  (optional)
-        """Log out at the server. Without a logout of its own, an identity only forgets its token."""
+        """Log out at the server. By default nothing is sent and the token is only discarded."""
 
     async def credentials_fingerprint(self) -> str | None:
         """Return a value that changes when the credentials do, for identities that fetch theirs at each login.

@@ -1,4 +1,4 @@
-"""Users of the CareCloud back office, and what logins and tokens answer."""
+"""Users of the CareCloud back office, and the responses of logins and token calls."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class User(Model):
 
 @frozen(kw_only=True, repr=False)
 class UserLogin(Model):
-    """What a user's login answers."""
+    """The response to a user's login."""
 
     bearer_token: str | None = field(default=None, metadata=SECRET)
     """The token; masked in the repr."""
@@ -64,7 +64,7 @@ class UserRole(Model):
 
 @frozen(repr=False)
 class AuthenticationToken(Model):
-    """A token that hands a customer over to another application."""
+    """A token with which another application can log the customer in."""
 
     authentication_token: str | None = field(default=None, metadata=SECRET)
     """The token; masked in the repr."""

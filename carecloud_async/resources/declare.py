@@ -19,7 +19,7 @@ The row of `OPERATIONS` is read off the same signature, so nothing is written tw
 - An argument whose default is `None` is left out while it is `None`; one whose default is `UNSET` sends `None` as null.
 - `**paging: Unpack[Paging]` takes `count`, `offset`, `sort_field` and `sort_direction`; `UnsortedPaging` the first two.
 - The return annotation is a model (`Card`), `None` for an answer without a body, or with `unwrap=` the one thing under
-  `data` that is returned: `str`, `bool`, `int`, a model, `tuple[Model, ...]`. `| None` behind it: it may be missing.
+  `data` that is returned: `str`, `bool`, `int`, a model, `tuple[Model, ...]`. With `| None` the value may be missing.
 
 To add a field: a line in the read model with its docstring below it, and where it is written also in the input and the
 changes; `tests/models` holds these equal. To add an operation: a method like those above. To add a family: a module
@@ -176,7 +176,7 @@ class Declared:
 
     Args:
         function: the method as it was written.
-        operation: the row of the table, except what the signature says.
+        facts: the operation's fields that the signature does not give.
         options: see `Options`.
     """
 

@@ -32,9 +32,9 @@ Offset = dict[str, str | None]
 class ChangesReader(ListReader, DataSourceStreamReader):
     """Reads a list batch by batch: what changed from one time to before another.
 
-    An offset is the end time of a batch, exclusive; `None` at the very beginning, before everything. It lies two
-    minutes before the server's time, so that changes which lists show with a delay are included. A repeated batch
-    returns the same records, except those that changed again: they come with a later one.
+    An offset is the end time of a batch, exclusive; `None` means from the start of the list. The end is two minutes
+    before the server's time, because lists show changes late. A repeated batch returns the same records, except
+    records changed since then, which a later batch returns.
 
     Raises:
         BadExportError: the records of the list do not say when they changed.
@@ -60,7 +60,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             return {_BEFORE: None if since is None else parse_since(since, source.project).moment.isoformat()}
 
     def latestOffset(self) -> Offset:  # type: ignore[override]  # noqa: N802  (as Spark 4.0 has it)
-        """Return where a batch could end now; where the last one ended, if nothing changed since.
+        """Return the end of the next batch: the current end, or the last one if nothing changed.
 
         One request, and two or three more by the first call, to see that the server sorts.
         """

@@ -26,12 +26,12 @@ _LONGEST_FOLD = timedelta(hours=3)
 
 @frozen(kw_only=True)
 class Since:
-    """The time that changes are wanted since.
+    """The start of the wanted changes.
 
     Attributes:
         moment: in UTC.
-        local: the earliest naive project-local time that a change at or after the moment can have. If clocks go
-            back soon after it, that is the time they go back to.
+        local: the lower bound for `last_change`, naive and project-local. If clocks go back within three hours of
+            `moment`, it can be earlier than `moment` in local time.
     """
 
     moment: datetime
