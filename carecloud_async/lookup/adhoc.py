@@ -27,7 +27,8 @@ def find(
     A path with ids in it becomes a template: logs and errors show the operation's path, and an id can be a token.
 
     Raises:
-        ConfigurationError: the verb or path cannot work.
+        ConfigurationError: the verb or path cannot work, or a placeholder has a value in the path and another in
+            `path_params`.
     """
     if path_params is not None and not isinstance(path_params, Mapping):
         raise ConfigurationError("path_params must be a dict")
@@ -37,8 +38,9 @@ def find(
     segments = _segments(path)
     known = _known(verb, segments)
     if known is not None:
-        values = _values(known.path, segments)
-        return known, {**values, **(path_params or {})}
+        if safe_to_repeat is False:
+            known = evolve(known, safe_to_repeat=False)
+        return known, _merged(_values(known.path, segments), path_params)
     template, values = _mask(segments)
     operation = Operation(
         operation_id="",
@@ -47,7 +49,7 @@ def find(
         call="request",
         safe_to_repeat=verb in REPEATABLE if safe_to_repeat is None else safe_to_repeat,
     )
-    return operation, {**values, **(path_params or {})}
+    return operation, _merged(values, path_params)
 
 
 def find_list_by_path(
@@ -62,7 +64,7 @@ def find_list_by_path(
         id_field: the field that names a record, if it is not the table's.
 
     Raises:
-        ConfigurationError: the path cannot work, or is that of an operation which does not list.
+        ConfigurationError: the path cannot work, or its operation is not a list.
     """
     for name, value in (("list_key", list_key), ("id_field", id_field)):
         if value is not None and (not isinstance(value, str) or not value):
@@ -86,7 +88,7 @@ def check_query(operation: Operation, params: Mapping[str, Any], *, paged: bool 
     Args:
         operation: the operation.
         params: the query.
-        paged: whether it is that of a listing, where `count` and `offset` may stand in any case.
+        paged: whether the call is a listing: `count` and `offset` are then always allowed.
 
     Raises:
         ConfigurationError: a name is unknown; the message has the nearest one.
@@ -94,6 +96,21 @@ def check_query(operation: Operation, params: Mapping[str, Any], *, paged: bool 
     if operation.operation_id:
         paging = ("count", "offset") if paged else ()
         check_names(operation.title, (*operation.parameters, *paging), params)
+
+
+def _merged(values: Mapping[str, str], path_params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    given = path_params or {}
+    for name in values:
+        if name in given:
+            raise ConfigurationError(_filled(name))
+    return {**values, **given}
+
+
+def _filled(name: str) -> str:
+    return (
+        f"the path fills the placeholder {name} already: give its value once, in the path or in path_params, and use "
+        "another name for another placeholder"
+    )
 
 
 def _segments(path: str) -> list[str]:
@@ -145,8 +162,8 @@ def _words() -> frozenset[str]:
 def _mask(segments: list[str]) -> tuple[str, dict[str, str]]:
     """Return a path as a template, and the values of its placeholders.
 
-    An id may look like a word, and a token or a name too: after the first segment, which names a family, only the
-    API's own words and the user's placeholders are shown.
+    Ids, tokens and names can look like words. After the first segment, only words of the API's paths and placeholders
+    are shown; all else is masked.
     """
     template, values = [], {}
     for number, segment in enumerate(segments, start=1):
@@ -154,6 +171,9 @@ def _mask(segments: list[str]) -> tuple[str, dict[str, str]]:
         if is_name or segment in _words() or _PLACEHOLDER.fullmatch(segment):
             template.append(segment)
         else:
-            values[f"id{number}"] = segment
-            template.append(f"{{id{number}}}")
+            name = f"id{number}"
+            if f"{{{name}}}" in segments:
+                raise ConfigurationError(_filled(name))
+            values[name] = segment
+            template.append(f"{{{name}}}")
     return "/" + "/".join(template), values

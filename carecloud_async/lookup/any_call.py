@@ -75,13 +75,15 @@ class AnyCall:
             method: the HTTP verb.
             path: the path below the version, such as `customers/{customer_id}`.
             params: query parameters; sequences become `name[]=…`.
-            path_params: values of the path's placeholders.
+            path_params: values of the path's placeholders; one that the path fills already is an error.
             json: the body; inputs, dicts, dates.
             headers: headers to add, such as one for a trace. Those of the identity and the connection cannot be set.
             into: what to read `data` into: an attrs class, dataclass, msgspec struct, TypedDict or pydantic model, or a
                 `list[…]` of one, which is read from the one list under `data`. Without it the JSON under `data` is
                 returned as it is.
-            safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
+            safe_to_repeat: whether sending it twice is the same as once. Left out, it follows from the operation, or
+                from the verb if the SDK does not know the operation. False always holds; true counts for operations
+                that the SDK does not know.
             allow_unknown: send query parameters that the SDK does not know of an operation that it knows.
 
         Raises:

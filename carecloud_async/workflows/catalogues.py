@@ -1,8 +1,8 @@
 """Products, groups and brands in batches, with the outcome of each row.
 
-A batch is sent with `ErrorProcessing.ROLL_BACK`, where a success means that every row was written; with the mode that
-keeps the valid rows, it can hide rows that were refused. `bulk.batches` finds the rows of a refused batch. `bulk_write`
-does the same for files, looks records up first and survives a kill; here rows are sent without a look-up.
+A batch is sent with `ErrorProcessing.ROLL_BACK`. A success then means that all rows were written. The other mode keeps
+valid rows, and its success can hide refused ones. `bulk.batches` finds the rows of a refused batch. `bulk_write` does
+the same for files, looks records up first and survives a kill; here rows are sent without a look-up.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ async def sync_products(
     """Write products: create new ones, update known ones, and keep the fields that a row omits.
 
     All rows are sent, and each has a result. A batch that is refused is undone by the server and sent again in parts
-    until the rows at fault stand alone: a few requests for each of them, two for each row where all are. A batch whose
-    answer is lost is sent once more.
+    until the rows at fault stand alone. This takes a few requests for each refused row, and about two per row if all
+    are refused. A batch whose answer is lost is sent once more; its rows are `unknown` if that fails too.
 
     Operation (Enterprise API only): `POST /products/batch` with `ErrorProcessing.ROLL_BACK`.
 
@@ -111,7 +111,7 @@ async def sync_products(
         CareCloudError: the server cannot be reached or refuses the client; `error.report` is the `CatalogueReport` of
             the rows until then. Run it again.
     """
-    catalogue: _Catalogue[ProductInput] = _Catalogue(send=client.products.batch, updates=True)
+    catalogue: _Catalogue[ProductInput] = _Catalogue(send=client.products.batch, may_resend=True)
     return await catalogue.sync(products, batch_size)
 
 
@@ -131,7 +131,7 @@ async def sync_product_groups(
         ConfigurationError: `batch_size` is out of range.
         CareCloudError: as `sync_products`.
     """
-    catalogue: _Catalogue[ProductGroupInput] = _Catalogue(send=client.product_groups.batch, updates=True)
+    catalogue: _Catalogue[ProductGroupInput] = _Catalogue(send=client.product_groups.batch, may_resend=True)
     return await catalogue.sync(product_groups, batch_size)
 
 
@@ -154,7 +154,7 @@ async def sync_product_brands(
         ConfigurationError: `batch_size` is out of range.
         CareCloudError: as `sync_products`.
     """
-    catalogue: _Catalogue[ProductBrandInput] = _Catalogue(send=client.product_brands.batch, updates=False)
+    catalogue: _Catalogue[ProductBrandInput] = _Catalogue(send=client.product_brands.batch, may_resend=False)
     return await catalogue.sync(product_brands, batch_size)
 
 
@@ -163,12 +163,12 @@ class _Catalogue(Generic[R]):
 
     Args:
         send: sends a batch.
-        updates: whether the API promises that a row it knows is updated: then rows may be sent again.
+        may_resend: whether the API updates known rows, so that a lost batch may be resent.
     """
 
-    def __init__(self, *, send: Callable[..., Coroutine[None, None, None]], updates: bool) -> None:
+    def __init__(self, *, send: Callable[..., Coroutine[None, None, None]], may_resend: bool) -> None:
         self._send = send
-        self._updates = updates
+        self._may_resend = may_resend
         self._requests = 0
         self._results: list[RowResult[R]] = []
 
@@ -202,10 +202,18 @@ class _Catalogue(Generic[R]):
         try:
             await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
         except CareCloudError as error:
-            if not self._updates or not error.may_have_happened:
+            if not self._may_resend or not error.may_have_happened:
                 raise
-            self._requests += 1
+            await self._resend(rows)
+
+    async def _resend(self, rows: Sequence[R]) -> None:
+        self._requests += 1
+        try:
             await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
+        except CareCloudError as error:
+            # The first request may have written the rows, unless the server now refuses them.
+            error.may_have_happened |= not _is_refusal(error)
+            raise
 
 
 def _is_refusal(error: CareCloudError) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 import pydantic
 import pytest
 
-from carecloud_async import CareCloud, ConfigurationError, Customer, ResponseError
+from carecloud_async import CareCloud, CareCloudError, ConfigurationError, Customer, ResponseError, RetryPolicy
 from carecloud_async.paging.iterators import MAX_EMPTY_PAGES
 from carecloud_async.sandbox import Sandbox
 
@@ -331,3 +331,32 @@ def test_an_application_name_that_cannot_be_is_refused(sandbox, name):
     """What could not stand in the header is a ConfigurationError."""
     with pytest.raises(ConfigurationError, match="app_name"):
         connect(sandbox, app_name=name)
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "name"),
+    [
+        ("customers/123", {"customer_id": "456"}, "customer_id"),
+        ("foo/123", {"id2": "456"}, "id2"),
+        ("foo/123/{id2}", {"id2": "456"}, "id2"),
+        ("foo/123/{id2}", None, "id2"),
+    ],
+)
+async def test_an_id_in_the_path_is_never_replaced(sandbox, path, values, name):
+    """A value for a placeholder that the path fills already is refused before anything is sent."""
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError, match=f"the path fills the placeholder {name} already"):
+            await client.request("PUT", path, path_params=values)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(("explicit", "sent"), [(False, 1), (None, 2), (True, 2)])
+async def test_a_known_operation_that_is_called_unsafe_is_sent_once(sandbox, explicit, sent):
+    """`safe_to_repeat=False` holds for a known operation too: a PUT whose answer is lost is not repeated."""
+    sandbox.faults.add("PUT /customers/{customer_id}", cut="after", times=None)
+    path = f"customers/{sandbox.customers.id_at(0)}"
+    async with connect(sandbox, retry=RetryPolicy(attempts=2, base=0.001)) as client:
+        with pytest.raises(CareCloudError) as caught:
+            await client.request("PUT", path, json={}, safe_to_repeat=explicit)
+    assert caught.value.may_have_happened
+    assert sum(one.method == "PUT" for one in sandbox.requests) == sent

@@ -2,10 +2,11 @@
 
 import pickle
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from workflow_server import RefusedError, Server
+from workflow_server import LostAnswerError, RefusedError, Server
 
 from carecloud_async import ApiError, CareCloud, ConfigurationError, PermissionDeniedError
 from carecloud_async.models import PluIdInput, ProductBrandInput, ProductGroupInput, ProductInput
@@ -112,6 +113,34 @@ async def test_a_batch_that_is_lost_twice_is_unknown(client, server):
     report = await sync_products(client, products=products(4), batch_size=2)
     assert [one.index for one in report.unknown] == [0, 1]
     assert report.written == 2
+
+
+@pytest.mark.parametrize("status", [429, 403])
+async def test_a_lost_batch_whose_repeat_fails_is_unknown(client, server, status):
+    """The lost request may have written the rows, so they have a result though the repeat did nothing."""
+    kept = catalogue(server)
+    server.fail_after("POST /products/batch", status=status)
+    with pytest.raises(ApiError) as caught:
+        await sync_products(client, products=products(3), batch_size=2)
+    report = caught.value.report
+    assert [(one.index, one.status) for one in report.rows] == [(0, RowStatus.UNKNOWN), (1, RowStatus.UNKNOWN)]
+    assert (report.requests, len(kept)) == (3, 2)
+
+
+async def test_a_lost_batch_whose_repeat_cannot_be_sent_is_unknown(client, server):
+    """A repeat that finds no connection does not make the rows unwritten."""
+    catalogue(server)
+    written = server.handlers["POST\\ /products/batch"]
+
+    def lose_then_refuse(sent):
+        if len(server.sent("POST /products/batch")) > 1:
+            raise httpx.ConnectError("no connection")
+        written(sent)
+        raise LostAnswerError
+
+    server.on("POST /products/batch", lose_then_refuse)
+    report = await sync_products(client, products=products(2))
+    assert [one.index for one in report.unknown] == [0, 1]
 
 
 async def test_brands_are_never_written_twice(client, server):
