@@ -44,7 +44,7 @@ class Device:
     Attributes:
         device_id: its unique id, not shown in reprs; `None` makes a random one, whose tokens the token store does not
             keep unless `DeviceToken(remember=True)` says so. One device id serves one identity at a time: a new token
-            for the same device and application kills the old one.
+            for the same device and application invalidates the old one.
         device_system: the operating system.
         device_name: a name for display.
         device_type: the product line.
@@ -81,15 +81,15 @@ class DeviceToken(AuthProvider):
         setup: language and permissions.
         push_token: the push notification token, if there is one.
         remember: whether the token store keeps the tokens of this installation and of the customers who log in on it.
-            Left out: for a device id of your own, but not for a random one. A random device ends with the object that
-            holds it, and no other could find its stored sessions; set `True` if you keep the object or its id.
+            Default: true for an explicit device id, false for a random one, because stored sessions cannot be found
+            without the id.
     """
 
     external_application_id: str = field(validator=require_text)
     device: Device = field(validator=_require_device)
     setup: DeviceSetup = field(validator=_require_setup)
     push_token: str | None = field(default=None, converter=optional_secret_text, repr=masked)
-    remember: bool | None = field(default=None, eq=False)
+    remember: bool | None = None
 
     @property
     def interface(self) -> Interface:
@@ -126,7 +126,7 @@ class DeviceToken(AuthProvider):
         return previous or await self.create(send)
 
     async def create(self, send: Send) -> Token:
-        """Create a new token, which kills the device's last one (`POST /tokens`)."""
+        """Create a new token, which invalidates the old one (`POST /tokens`)."""
         body: dict[str, Any] = {
             "device": asdict(self.device),
             "setup": asdict(self.setup),

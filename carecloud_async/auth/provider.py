@@ -155,7 +155,8 @@ class AuthProvider(ABC):
             previous: the last token of this identity that the server has not rejected, if any.
 
         Raises:
-            CareCloudError: the login failed. `ApiError`s with a 4xx status are remembered as refused credentials.
+            CareCloudError: the login failed. `ApiError`s with a 4xx status other than 408, 425 and 429 are
+                remembered as refused credentials.
         """
 
     async def revoke(self, send: Send, token: Token) -> None:  # noqa: B027  (optional)

@@ -51,6 +51,19 @@ async def test_a_device_that_is_not_to_be_remembered_leaves_nothing():
     assert not records(store)
 
 
+async def test_a_changed_remember_holds_for_a_device_in_use():
+    """A view with another `remember` for the same device decides whether the next token is stored."""
+    sandbox, store = make_sandbox(), MemoryTokenStore()
+    device = sandbox.device("kiosk")
+    async with connect(sandbox, auth=evolve(device, remember=False), token_store=store) as client:
+        await touch(client)
+        assert not records(store)
+        view = client.acting_as(evolve(device, remember=True))
+        sandbox.revoke_all()
+        await touch(view)
+    assert len(records(store)) == 1
+
+
 async def test_a_copied_random_device_stays_a_random_one():
     """`evolve` and equality keep the device as it was made."""
     device = make_sandbox().device()

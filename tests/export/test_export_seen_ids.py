@@ -31,6 +31,24 @@ def test_the_file_is_private(tmp_path):
     assert modes == {"seen.db": 0o600, "seen.db-journal": 0o600}
 
 
+@pytest.mark.anyio
+async def test_the_ids_are_opened_outside_the_event_loop(tmp_path, monkeypatch):
+    """Opening the database and counting what it holds happens in a worker thread."""
+    threads = []
+
+    class Watched(SeenIds):
+        def __init__(self, path):
+            threads.append(threading.get_ident())
+            super().__init__(path)
+
+    monkeypatch.setattr("carecloud_async.export.job.SeenIds", Watched)
+    server = ListServer([f"{one:04x}" for one in range(300)], order="shuffled")
+    async with server.client(rate_limit=None) as client:
+        await client.customers.list().export(tmp_path / "c.jsonl")
+    assert threads
+    assert threading.get_ident() not in threads
+
+
 @pytest.mark.parametrize("name", ["seen.db", None])
 def test_a_full_disk_is_one_sentence(tmp_path, name):
     """A disk without room is an ExportError that says so."""

@@ -1,5 +1,6 @@
 """Targets and arguments that cannot work, and those that are no regular files."""
 
+import errno
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from export_help import ListServer, connect, ids
 
 from carecloud_async import AuthenticationError, CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
+from carecloud_async.export.storage.target import read_target
+from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -267,3 +270,40 @@ def test_a_process_ends_after_an_export_into_a_pipe_without_a_reader(tmp_path):
         [sys.executable, "-c", UNREAD, tmp_path / "pipe.csv"], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "timed out\n", "")
+
+
+def published(tmp_path, monkeypatch, link):
+    """Publish a file with another `os.link`; returns what the target holds."""
+    target, file = tmp_path / "c.jsonl", tmp_path / "made"
+    file.write_text("new")
+    monkeypatch.setattr(os, "link", link)
+    Workspace(read_target(target)).publish(file, overwrite=False)
+    return target.read_text()
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV, errno.ENOSYS])
+def test_without_hard_links_a_file_is_renamed(tmp_path, monkeypatch, code):
+    """A file system without hard links gets the file all the same, and a file that is there already is kept."""
+
+    def no_link(file, path):
+        raise OSError(code, "no hard links")
+
+    def taken_meanwhile(file, path):
+        path.write_text("other")
+        no_link(file, path)
+
+    assert published(tmp_path, monkeypatch, no_link) == "new"
+    with pytest.raises(ExportError, match="exists already"):
+        published(tmp_path, monkeypatch, taken_meanwhile)
+    assert (tmp_path / "c.jsonl").read_text() == "other"
+
+
+def test_a_failing_disk_does_not_publish_by_another_way(tmp_path, monkeypatch):
+    """An error that says nothing of hard links is raised, and the file is not renamed."""
+
+    def broken(file, path):
+        raise OSError(errno.EIO, "input/output error")
+
+    with pytest.raises(OSError, match="input/output error"):
+        published(tmp_path, monkeypatch, broken)
+    assert not (tmp_path / "c.jsonl").exists()

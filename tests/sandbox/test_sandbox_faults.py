@@ -138,6 +138,28 @@ async def test_too_many_requests(connect):
         assert (await api.get("/customers", token=token)).status_code == 200
 
 
+async def test_a_fractional_rate_limit_is_kept_on_average(connect):
+    """A limit of 1.5 a second admits two requests in each 4/3 seconds."""
+    sandbox = Sandbox(5, rate_limit=1.5, clock=lambda: 1000.0)
+    async with connect(sandbox, "enterprise") as api:
+        token = await api.user_token()
+        answers = [await api.get("/customers", token=token) for _ in range(2)]
+        sandbox.advance(1.25)
+        answers.append(await api.get("/customers", token=token))
+        sandbox.advance(0.25)
+        answers += [await api.get("/customers", token=token) for _ in range(3)]
+    assert [one.status_code for one in answers] == [200, 429, 429, 200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"delay": 1.0}, {"cut": "after"}, {"cut": "half"}, {"status": 504, "worked": True}]
+)
+def test_late_work_is_not_done_twice(more):
+    """`late` is refused for a request whose work is done at once."""
+    with pytest.raises(ValueError, match="late needs a status or cut=True"):
+        Sandbox(1).faults.add("POST /customers", late=1.0, **more)
+
+
 async def test_latency_and_delays_use_the_sleep_that_was_handed_in(connect):
     """Every answer waits for `latency`, and a fault for its `delay`."""
     slept = []

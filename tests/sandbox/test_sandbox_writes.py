@@ -53,6 +53,18 @@ async def test_the_pool_does_not_run_dry(sandbox, enterprise, token):
     assert await reasons(answer) == [("customer_id", "not_found")]
 
 
+async def test_a_new_card_has_a_number_of_its_own(sandbox, enterprise, token):
+    """The numbers of created cards differ, also if a card was deleted in between."""
+    cards = sandbox.records("cards")
+    numbers = []
+    for customer in range(2):
+        body = {"card_type_id": "t", "customer_id": sandbox.customers.id_at(customer)}
+        answer = await enterprise.call("POST", "/cards/actions/assign-free-card", token=token, json=body)
+        numbers.append(cards.get(answer.json()["data"]["card_id"])["card_number"])
+        cards.delete(cards.ids()[0])
+    assert numbers[0] != numbers[1]
+
+
 async def test_a_customer_assigns_to_nobody_else(sandbox, customer):
     """On the customer interface the customer is the logged-in one and need not be named."""
     token = await customer.device_token()

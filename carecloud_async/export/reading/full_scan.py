@@ -18,6 +18,7 @@ from carecloud_async.export.reading.recorder import Recorder, boundary_fields
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Position, Strategy
 from carecloud_async.paging.page_plan import PagePlan
+from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["FullScan", "id_sort"]
 
@@ -160,11 +161,15 @@ class FullScan:
 
     async def _read_unordered(self, params: Mapping[str, Any], *, resumed: bool) -> None:
         try:
-            deduplicator = self._make_deduplicator(resumed)
+            deduplicator = await self._open_deduplicator(resumed)
             await self._sweep_again(params, deduplicator, strategy=Strategy.UNORDERED, resumed=resumed)
         except NotInOrderError:
             await self._begin_anew(by_text=True)
-            await self._sweep_again(params, self._make_deduplicator(False), strategy=Strategy.UNORDERED)
+            deduplicator = await self._open_deduplicator(False)
+            await self._sweep_again(params, deduplicator, strategy=Strategy.UNORDERED)
+
+    async def _open_deduplicator(self, resumed: bool) -> Deduplicator:
+        return await run_in_thread(lambda: self._make_deduplicator(resumed))
 
     async def _sweep_again(
         self, params: Mapping[str, Any], deduplicator: Deduplicator, *, strategy: Strategy, resumed: bool = False

@@ -7,6 +7,7 @@ others may write to, only its sticky bit (as `/tmp` has) keeps them from renamin
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -23,6 +24,18 @@ from carecloud_async.fixes import OVERWRITE
 from carecloud_async.runtime.durable_files import PRIVATE, claim_folder, sync_folder
 
 __all__ = ["Done", "Workspace"]
+
+#: The errors of `os.link` on file systems without hard links (`EINVAL`: Windows), or where the user may make none.
+_NO_HARD_LINKS = {
+    errno.EPERM,
+    errno.EACCES,
+    errno.EINVAL,
+    errno.EMLINK,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EXDEV,
+}
 
 
 @frozen(kw_only=True)
@@ -153,13 +166,18 @@ class Workspace:
         if overwrite:
             file.replace(path)
         else:
-            try:
-                os.link(file, path)
-            except FileExistsError:
-                raise ExportError(f"{self._target.shown} exists already", fix=OVERWRITE) from None
-            except OSError:  # a file system without hard links
-                file.replace(path)
+            self._publish_new(file, path)
         sync_folder(path.parent)
+
+    def _publish_new(self, file: Path, path: Path) -> None:
+        try:
+            os.link(file, path)
+        except OSError as error:
+            if error.errno == errno.EEXIST or os.path.lexists(path):
+                raise ExportError(f"{self._target.shown} exists already", fix=OVERWRITE) from None
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            file.replace(path)
 
     def remember(self, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
         """Record that the export is finished, before its file gets the final name."""

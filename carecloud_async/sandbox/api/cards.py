@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, Final
 
 from carecloud_async.sandbox.api.answer import Answer, data_answer
@@ -18,7 +19,7 @@ _ACTIVE: Final = 1
 async def assign_free_card(state: SandboxState, call: Call) -> Answer:
     """`POST /cards/actions/assign-free-card`: one card of a type for each customer.
 
-    Without a number the first free card of the type is taken, or a new one: the pool does not run dry.
+    Without a number, the first free card is assigned; if none is free, one is created.
     """
     body, own = call.json(), own_customer(call)
     if own is not None:
@@ -61,7 +62,9 @@ def _is_free(card: JsonObject) -> bool:
 
 
 def _new_card(cards: Table, card_type_id: str) -> str:
-    number = f"99{len(cards):011d}"
+    taken = {card.get("card_number") for _, card in _records(cards)}
+    numbers = (f"99{place:011d}" for place in count(len(cards)))
+    number = next(one for one in numbers if one not in taken)
     new: dict[str, Any] = {"card_type_id": card_type_id, "card_number": number, "customer_id": None, "state": _ACTIVE}
     return cards.insert({**new, "last_change": None})
 

@@ -24,7 +24,7 @@ def table_operations(served: frozenset[str]) -> tuple[Operation, ...]:
     """The operations on tables; computed once in a process.
 
     Args:
-        served: Verb and template of those that have a handler of their own.
+        served: `VERB template` of operations with their own handler; they are left out.
     """
     plans = api_plans()
     return tuple(

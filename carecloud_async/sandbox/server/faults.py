@@ -133,8 +133,8 @@ class Faults:
             The fault; its `hits` is the number of requests that failed.
 
         Raises:
-            ValueError: the pattern matches no operation of the API (the message names the nearest one), or `cut` is
-                not one of its values.
+            ValueError: the pattern matches no operation of the API (the message names the nearest one), `cut` is not
+                one of its values, or `late` is given for a request whose work is done at once.
         """
         _check_pattern(pattern)
         if cut not in _CUTS:
@@ -152,6 +152,8 @@ class Faults:
             body=body.encode() if isinstance(body, str) else body,
             headers=tuple((headers or {}).items()),
         )
+        if late and not fault.instead_of_work:
+            raise ValueError("late needs a status or cut=True, without worked: otherwise the work would be done twice")
         armed = ArmedFault(fault, pattern=pattern, times=times, after=after)
         with self._lock:
             self._armed.append(armed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
+from math import ceil
 from threading import Lock
 
 import attrs
@@ -105,7 +106,7 @@ class Pipeline:
         return answer_instead(fault) if fault.instead_of_work else damaged(await self._worked(arrival), fault)
 
     async def _work_late(self) -> None:
-        """Do the work of earlier requests, whose answers were sent before it, if it is due now."""
+        """Do work that a fault delayed and that is now due."""
         now = self._state.clock.now()
         due = [arrival for at, arrival in self._late if at <= now]
         self._late = [(at, arrival) for at, arrival in self._late if at > now]
@@ -166,7 +167,7 @@ class Pipeline:
 
 
 class _RateLimiter:
-    """The server's rate limit: a number of requests in any window, refused ones not counted."""
+    """A sliding window; refused requests do not count."""
 
     def __init__(self) -> None:
         self._served: deque[float] = deque()
@@ -177,10 +178,10 @@ class _RateLimiter:
 
         Args:
             now: The server's clock in seconds.
-            limit: Requests a second; below one, a request each `1 / limit` seconds.
+            limit: Requests a second. The window is as long as the next whole number of them takes.
         """
-        window = max(1.0, 1.0 / limit)
-        capacity = max(1, int(limit * window))
+        capacity = ceil(limit)
+        window = capacity / limit
         with self._lock:
             while self._served and (self._served[0] <= now - window or self._served[0] > now):
                 self._served.popleft()
