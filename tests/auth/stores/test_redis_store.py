@@ -193,9 +193,11 @@ async def test_nobody_there(place, use):
 @every_use
 async def test_server_does_not_answer(own_redis_server, use):
     """A server that hangs is a TokenStoreError after the timeout, and usable again when it wakes."""
-    store = RedisTokenStore(own_redis_server.url, timeout=0.2)
-    await store.save("key", TOKEN)
+    patient = RedisTokenStore(own_redis_server.url, timeout=PATIENCE)
+    await patient.save("key", TOKEN)
+    await patient.aclose()
     own_redis_server.freeze()
+    store = RedisTokenStore(own_redis_server.url, timeout=0.2)
     started = time.monotonic()
     with pytest.raises(TokenStoreError, match="cannot be used"):
         await use(store)
@@ -207,7 +209,7 @@ async def test_server_does_not_answer(own_redis_server, use):
 @pytest.mark.anyio
 async def test_killed_in_the_middle(own_redis_server, caplog):
     """Redis killed while a lock is held: calls fail quickly, the body's result stands, and a new server is found."""
-    store = RedisTokenStore(own_redis_server.url, timeout=1, lock_life=0.3)
+    store = RedisTokenStore(own_redis_server.url, timeout=PATIENCE, lock_life=0.3)
     started = time.monotonic()
     async with store.lock("key"):
         await store.save("key", TOKEN)
