@@ -239,7 +239,7 @@ async def test_numbers_that_a_user_gives_are_obeyed(tmp_path):
 
 
 async def test_respx_sees_the_numbers_that_a_user_gives():
-    """Both numbers given, every request asks for that count."""
+    """Both numbers given, every request asks for that count, and no more than so many are under way."""
     base = "https://sandbox.crmcarecloud.com/webservice/rest-api/enterprise-interface/v1.0"
     server = Server(length=900)
     with respx.mock(base_url=base) as mock:
@@ -252,7 +252,7 @@ async def test_respx_sees_the_numbers_that_a_user_gives():
         ):
             assert [customer.customer_id async for customer in found] == EVERYBODY[:900]
         assert {call.request.url.params["count"] for call in customers.calls} == {"70"}
-    assert server.most_at_once == 4
+    assert 2 <= server.most_at_once <= 4  # on a busy machine one may end before the fourth begins
 
 
 async def test_what_reads_one_page_after_another_asks_for_a_hundred():
