@@ -49,7 +49,7 @@ def portal_of_its_own(sandbox_url):
     """Serve the portal over a sandbox."""
     env = {
         "CARECLOUD_PROJECT_URL": sandbox_url,
-        "CARECLOUD_EXTERNAL_APPLICATION_ID": CUSTOMER_APPLICATION_ID,
+        "CARECLOUD_CUSTOMER_APPLICATION_ID": CUSTOMER_APPLICATION_ID,
         "PORTAL_SECRET": "not so secret",
         "PORTAL_COOKIE": "insecure",
     }

@@ -2,11 +2,14 @@
 
 import base64
 import re
+import runpy
+import sys
 
 import httpx
 import pytest
-from portal_server import portal_of_its_own
+from portal_server import EXAMPLES, portal_of_its_own
 
+from carecloud_async import ConfigurationError
 from carecloud_async.sandbox import CUSTOMER_PASSWORD, FIRST_CUSTOMER_EMAIL
 
 KEY = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
@@ -127,3 +130,15 @@ def test_guesses_are_braked(sandbox_url):
         assert answer.status_code == 429
         assert 0 < int(answer.headers["retry-after"]) <= 300
         assert "Too many tries" in answer.text
+
+
+def test_a_missing_id_is_named(monkeypatch):
+    """Without the application's id the error names the variable to set."""
+    monkeypatch.delenv("CARECLOUD_CUSTOMER_APPLICATION_ID", raising=False)
+    monkeypatch.syspath_prepend(EXAMPLES / "portal")
+    for name in ("sessions", "tries"):  # the example's own modules, which are not kept
+        monkeypatch.setitem(sys.modules, name, None)
+        del sys.modules[name]
+    portal = runpy.run_path(str(EXAMPLES / "portal/app.py"))
+    with pytest.raises(ConfigurationError, match="set CARECLOUD_CUSTOMER_APPLICATION_ID in the environment"):
+        portal["new_device"]()

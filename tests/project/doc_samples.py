@@ -111,18 +111,5 @@ import sys
 
 sys.modules["main"] = sys.modules[__name__]
 """,
-    "testing.md": """
-import pytest
-
-from carecloud_async import CustomerInput, CustomerSourceInput, OutcomeUnknownError, PersonalInformationInput
-from carecloud_async import RequestTimeoutError
-from carecloud_async.sandbox import CUSTOMER_SOURCE_IDS, FIRST_CUSTOMER_ID
-
-JANE = CustomerInput(personal_information=PersonalInformationInput(language_id="en", first_name="Jane"))
-SHOP = CustomerSourceInput(customer_source_id=CUSTOMER_SOURCE_IDS[0])
-
-
-async def change_the_name(client, name):
-    await client.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"first_name": name}})
-""",
+    "testing.md": "",
 }

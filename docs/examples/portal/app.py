@@ -2,7 +2,7 @@
 
 Run it in this directory:
 
-    CARECLOUD_PROJECT_URL=… CARECLOUD_EXTERNAL_APPLICATION_ID=… PORTAL_SECRET=… uvicorn app:create_app --factory
+    CARECLOUD_PROJECT_URL=… CARECLOUD_CUSTOMER_APPLICATION_ID=… PORTAL_SECRET=… uvicorn app:create_app --factory
 
 PORTAL_COOKIE=insecure lets the cookie travel over plain HTTP, for a trial on your own machine.
 """
@@ -31,6 +31,7 @@ from carecloud_async import (
     AuthenticationError,
     CareCloud,
     CareCloudError,
+    ConfigurationError,
     CustomerSession,
     Device,
     DeviceSetup,
@@ -58,10 +59,17 @@ log = logging.getLogger("portal")
 # CareCloud
 
 
+def setting(name: str) -> str:
+    """Return a variable of the environment, which must be set."""
+    if not os.environ.get(name):
+        raise ConfigurationError(f"set {name} in the environment")
+    return os.environ[name]
+
+
 def new_device() -> DeviceToken:
     """Make a device with a random id: one for this worker, and one for each login, which binds it to the customer."""
     return DeviceToken(
-        external_application_id=os.environ["CARECLOUD_EXTERNAL_APPLICATION_ID"],
+        external_application_id=setting("CARECLOUD_CUSTOMER_APPLICATION_ID"),
         device=Device(device_system="web", device_name="Customer portal", device_type="browser"),
         setup=DeviceSetup(language_id="en", allowed_gps=False, allowed_notifications=False),
     )
@@ -69,7 +77,7 @@ def new_device() -> DeviceToken:
 
 def connect() -> CareCloud:
     """Make the client: one pool for all customers."""
-    return CareCloud(os.environ["CARECLOUD_PROJECT_URL"], auth=new_device(), timeout=10)
+    return CareCloud.from_env(auth=new_device(), timeout=10)
 
 
 # The browser's session: the cookie holds a random key and nothing else, signed by Starlette's middleware.
@@ -206,7 +214,7 @@ async def with_safe_headers(request: Request, call_next: RequestResponseEndpoint
 def create_app() -> FastAPI:
     """Make the application."""
     app = FastAPI(title="Customer portal", lifespan=carecloud_lifespan(connect), openapi_url=None)
-    app.state.secret = os.environ["PORTAL_SECRET"]
+    app.state.secret = setting("PORTAL_SECRET")
     app.state.sessions = Sessions(seconds=SESSION_SECONDS)
     app.state.tries = Tries(most=MOST_TRIES, seconds=TRIES_SECONDS)
     app.middleware("http")(with_safe_headers)
