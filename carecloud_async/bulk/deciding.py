@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import anyio.lowlevel
+import attrs
 from attrs import field, frozen
 
+from carecloud_async.bulk.check import CheckedRow
 from carecloud_async.bulk.decide import Plan, decide
 from carecloud_async.bulk.doubt import outcome_shown, sent_row
 from carecloud_async.bulk.family import BulkTarget, Key
@@ -16,6 +18,7 @@ from carecloud_async.bulk.finding import Finder, FoundByKey
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.parts import PartLook
 from carecloud_async.bulk.sources.source import BATCH
 from carecloud_async.bulk.stored_row import StoredRow
 
@@ -33,11 +36,13 @@ class Decided:
     Attributes:
         results: the outcomes of rows that need no write.
         plans: the writes that the others ask for.
+        rows: rows of which a part is written already, without that part.
         looked_at: since when records may have changed unseen, in seconds since the epoch.
     """
 
     results: list[tuple[int, RowResult]] = field(factory=list)
     plans: list[tuple[StoredRow, Plan]] = field(factory=list)
+    rows: list[StoredRow] = field(factory=list)
     looked_at: float = 0.0
 
 
@@ -49,15 +54,23 @@ class ChunkDecider:
         key: the key that names a record; `None` if every row is created.
         options: the options.
         finder: finds records; `None` without a key.
+        parts: looks up the parts that only one record can have.
     """
 
     def __init__(
-        self, target: BulkTarget, *, key: Key | None, options: BulkWriteOptions, finder: Finder | None
+        self,
+        target: BulkTarget,
+        *,
+        key: Key | None,
+        options: BulkWriteOptions,
+        finder: Finder | None,
+        parts: PartLook,
     ) -> None:
         self._target = target
         self._key = key
         self._options = options
         self._finder = finder
+        self._parts = parts
         self._has_list = False
         self._list_began = self._list_ends = 0.0
 
@@ -90,7 +103,12 @@ class ChunkDecider:
             unsure, plans = [row for row, _ in decided.plans], []
         more = await self.look_up([*unsure, *sent_before])
         looked_at = decided.looked_at if plans else more.looked_at
-        return Decided(results=decided.results + more.results, plans=plans + more.plans, looked_at=looked_at)
+        return Decided(
+            results=decided.results + more.results,
+            plans=plans + more.plans,
+            rows=decided.rows + more.rows,
+            looked_at=looked_at,
+        )
 
     async def look_up(self, rows: Sequence[StoredRow]) -> Decided:
         """Look the records of rows up, and decide."""
@@ -99,10 +117,16 @@ class ChunkDecider:
 
     async def _decide(self, rows: Sequence[StoredRow], found: FoundByKey, *, looked_at: float) -> Decided:
         decided = Decided(looked_at=looked_at)
+        ones: list[tuple[CheckedRow, RowResult | Plan]] = []
         for number, row in enumerate(rows):
             if number % BATCH == BATCH - 1:
                 await anyio.lowlevel.checkpoint()
-            one = self._decide_row(row, found)
+            ones.append((row.checked, self._decide_row(row, found)))
+        judged = await self._parts.judge(ones, dry_run=self._options.dry_run)
+        for row, (checked, one) in zip(rows, judged, strict=True):
+            if checked is not row.checked:
+                row = attrs.evolve(row, checked=checked)
+                decided.rows.append(row)
             if isinstance(one, Plan):
                 decided.plans.append((row, one))
             else:

@@ -138,12 +138,17 @@ class Parts:
         writer: the name of the family's method that writes the parts of a record. It looks before it writes, so that it
             may be called again after a lost answer or a kill.
         namer: the name of the family's method that returns the ids that may follow a prefix, and their names.
+        once: the key of a part that only one record can have, such as a card's number; `None` if there is none.
+        checker: the name of the family's method that says what would become of that part: it gets the id of the
+            record (`None` for a new one), the parts, and what was found for the key.
     """
 
     names: frozenset[str]
     prefixes: tuple[str, ...]
     writer: str
     namer: str
+    once: Key | None = None
+    checker: str = ""
 
 
 @frozen(kw_only=True)
@@ -189,7 +194,8 @@ class BulkTarget:
         create: creates a record, with what stands beside it, and returns its id.
         update: replaces the record of an id by a body.
         batch: sends records to the batch endpoint, which takes all or none.
-        write_parts: writes the parts of a record; `None` where rows have none.
+        write_parts: writes the parts of a record, and calls back for each request; `None` where rows have none.
+        check_part: says what would become of the part that only one record can have; `None` where rows have none.
         part_names: returns the ids that may follow a prefix of parts, with their names.
         merge: merges a row's changes into a record and returns the body of the PUT.
     """
@@ -212,7 +218,8 @@ class BulkTarget:
     create: Callable[[JsonObject, JsonObject], Awaitable[str | None]] | None
     update: Callable[[str, Any], Awaitable[None]] | None
     batch: Callable[[Sequence[JsonObject]], Awaitable[None]] | None
-    write_parts: Callable[[str, Mapping[str, Any]], Awaitable[PartResult]] | None
+    write_parts: Callable[[str, Mapping[str, Any], Callable[[int], None]], Awaitable[PartResult]] | None
+    check_part: Callable[[str | None, Mapping[str, Any], Sequence[bytes]], PartResult] | None
     part_names: Callable[[], Awaitable[Mapping[str, str]]] | None
     merge: Callable[[bytes, Mapping[str, Any]], Merged]
 

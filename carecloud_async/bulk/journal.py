@@ -16,11 +16,10 @@ from typing import Any, Final
 
 import filelock
 
-from carecloud_async.bulk.check import CheckedRow
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.packing import pack, unpack
-from carecloud_async.bulk.stored_row import Intent, StoredRow
+from carecloud_async.bulk.stored_row import Intent, LoadedRow, StoredRow
 from carecloud_async.fixes import GO_ON, RESUME
 from carecloud_async.runtime.durable_files import PRIVATE
 from carecloud_async.runtime.sqlite_files import open_database, transaction
@@ -34,8 +33,10 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rows (
     number INTEGER PRIMARY KEY,
+    line INTEGER NOT NULL,
     source BLOB,
     key TEXT,
+    once TEXT,
     row BLOB,
     state INTEGER NOT NULL,
     outcome TEXT,
@@ -49,6 +50,7 @@ CREATE TABLE IF NOT EXISTS rows (
     tries INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON rows (key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS by_once ON rows (once) WHERE once IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_state ON rows (state, number) WHERE state < 2;
 """
 
@@ -192,33 +194,38 @@ class Journal:
 
     # loading
 
-    def load(self, rows: Sequence[tuple[int, bytes, str | None, CheckedRow]]) -> int:
+    def load(self, rows: Sequence[LoadedRow], *, once: str = "") -> int:
         """Add rows of the source; return how many of them are refused.
 
         Args:
-            rows: number, the row as JSON, its key as keys are compared, what the check made of it.
+            rows: the rows.
+            once: the column of the part that only one record can have.
         """
         refused = 0
         with transaction(self._db):
-            for number, source, key, checked in rows:
-                kept = source if self._keep_rows else None
-                reasons = checked.refused
-                if key is not None and not reasons:
-                    first = self._db.execute("SELECT number FROM rows WHERE key = ?", (key,)).fetchone()
-                    if first is not None:
-                        reasons = (f"the key stands in row {first[0]} already",)
+            for row in rows:
+                kept = row.source if self._keep_rows else None
+                reasons = row.checked.refused or self._repeated(row, once)
                 if reasons:
                     refused += 1
                     self._db.execute(
-                        "INSERT INTO rows (number, source, state, outcome, reasons) VALUES (?, ?, ?, ?, ?)",
-                        (number, kept, _DONE, Outcome.REFUSED.value, json.dumps(reasons)),
+                        "INSERT INTO rows (number, line, source, state, outcome, reasons) VALUES (?, ?, ?, ?, ?, ?)",
+                        (row.number, row.line, kept, _DONE, Outcome.REFUSED.value, json.dumps(reasons)),
                     )
                 else:
                     self._db.execute(
-                        "INSERT INTO rows (number, source, key, row, state) VALUES (?, ?, ?, ?, ?)",
-                        (number, kept, key, pack(checked), _LOADED),
+                        "INSERT INTO rows (number, line, source, key, once, row, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        (row.number, row.line, kept, row.key, row.once, pack(row.checked), _LOADED),
                     )
         return refused
+
+    def _repeated(self, row: LoadedRow, once: str) -> tuple[str, ...]:
+        """Say which earlier line has the row's key, or its part that only one record can have."""
+        first = self._db.execute("SELECT line FROM rows WHERE key = ?", (row.key,)).fetchone()
+        if first is not None:
+            return (f"the key stands in line {first[0]} already",)
+        first = self._db.execute("SELECT line FROM rows WHERE once = ?", (row.once,)).fetchone()
+        return () if first is None else (f"{once}: the {once.replace('_', ' ')} stands in line {first[0]} already",)
 
     # writing
 

@@ -22,12 +22,14 @@ from carecloud_async.bulk.finding import key_text
 from carecloud_async.bulk.journal import Journal, damaged
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.packing import digest
+from carecloud_async.bulk.parts import part_column, part_key
 from carecloud_async.bulk.place import Place, find_place
 from carecloud_async.bulk.registry import WriteRegistry, registry_folder
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import write_results
 from carecloud_async.bulk.sources.open import open_source
 from carecloud_async.bulk.sources.source import RowSource, to_json
+from carecloud_async.bulk.stored_row import LoadedRow
 from carecloud_async.bulk.writing import RunWriter
 from carecloud_async.fixes import RESUME
 from carecloud_async.runtime.suggestions import did_you_mean
@@ -188,7 +190,7 @@ class _Run:
             async for batch in batches:
                 if options.limit is not None:
                     batch = batch[: options.limit - number]
-                loaded = []
+                loaded: list[LoadedRow] = []
                 for row in batch:
                     number += 1
                     source = to_json(row.values)
@@ -201,8 +203,12 @@ class _Run:
                         await self._look(columns)
                         checked = checker.check(row)
                     key = None if self.key is None or checked.key is None else key_text(self.key, checked.key)
-                    loaded.append((number, source, key, checked))
-                refused = await run_in_thread(partial(journal.load, loaded))
+                    once = part_key(self.target, checked)
+                    line = row.line or number
+                    loaded.append(
+                        LoadedRow(number=number, line=line, source=source, key=key, once=once, checked=checked)
+                    )
+                refused = await run_in_thread(partial(journal.load, loaded, once=part_column(self.target)))
                 figures.rows = number
                 figures.outcomes["refused"] += refused
                 if self.options.too_many(figures.refused, number):

@@ -1,4 +1,4 @@
-"""`StoredRow`: a row as the journal has it, and `Intent`: what was about to be sent for it."""
+"""`LoadedRow` and `StoredRow`: a row that goes into the journal and comes from it; `Intent`: what was to be sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from carecloud_async.bulk.check import CheckedRow
 
-__all__ = ["Intent", "StoredRow"]
+__all__ = ["Intent", "LoadedRow", "StoredRow"]
 
 
 @frozen(kw_only=True)
@@ -24,6 +24,27 @@ class Intent:
     record_id: str | None = None
     changed: tuple[str, ...] = ()
     base: bytes | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class LoadedRow:
+    """A row of the source on its way into the journal.
+
+    Attributes:
+        number: its number in the source, from 1.
+        line: the line of the file in which it begins; its number where the source has no lines.
+        source: the row as JSON.
+        key: its key as keys are compared; `None` without one.
+        once: the key of its part that only one record can have, as keys are compared; `None` without one.
+        checked: what the check made of it.
+    """
+
+    number: int
+    line: int
+    source: bytes = field(repr=False)
+    key: str | None = field(repr=False)
+    once: str | None = field(repr=False)
+    checked: CheckedRow = field(repr=False)
 
 
 @frozen(kw_only=True)

@@ -22,7 +22,7 @@ from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.finding import Finder, FoundByKey, key_text
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.parts import with_parts
+from carecloud_async.bulk.parts import PartLook, part_key, with_parts
 from carecloud_async.bulk.registry import WriteRegistry, registry_folder
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.bulk.sources.mapping_source import row_of
@@ -46,6 +46,7 @@ class _Waiting:
 
     checked: CheckedRow
     key: str | None
+    names: frozenset[str]
     done: anyio.Event = field(factory=anyio.Event)
     result: RowResult | None = None
     error: BaseException | None = None
@@ -74,6 +75,7 @@ class BulkWriter:
         width = options.concurrency or target.width
         self._slots = anyio.Semaphore(width)
         self._finder = None if key is None else Finder(target, key, width=width, on_request=lambda _: None)
+        self._parts = PartLook(target, width=width, on_request=lambda _: None)
         self._sender = RowSender(target, on_request=lambda _: None, on_retry=lambda: None)
         self._registry = WriteRegistry(
             registry_folder(),
@@ -136,7 +138,9 @@ class BulkWriter:
         if checked.refused:
             return refused(*checked.refused)
         key = None if self._key is None or checked.key is None else key_text(self._key, checked.key)
-        waiting = _Waiting(checked, key)
+        once = part_key(self._target, checked)
+        names = frozenset(f"{kind}:{text}" for kind, text in (("key", key), ("once", once)) if text is not None)
+        waiting = _Waiting(checked, key, names)
         self._waiting.append(waiting)
         self._changed.set()
         await waiting.done.wait()
@@ -176,11 +180,10 @@ class BulkWriter:
         group: list[_Waiting] = []
         rest: list[_Waiting] = []
         for row in self._waiting:
-            if len(group) < _TOGETHER and (row.key is None or row.key not in self._busy):
+            if len(group) < _TOGETHER and self._busy.isdisjoint(row.names):
                 group.append(row)
                 self._begun.add(row)
-                if row.key is not None:
-                    self._busy.add(row.key)
+                self._busy |= row.names
             else:
                 rest.append(row)
         self._waiting = rest
@@ -210,7 +213,7 @@ class BulkWriter:
 
     async def _with_parts(self, row: _Waiting, result: RowResult) -> RowResult:
         try:
-            return await with_parts(row.checked, result, target=self._target)
+            return await with_parts(row.checked, result, target=self._target, on_request=lambda _: None)
         except CareCloudError:
             if row.key is not None:
                 raise
@@ -224,6 +227,8 @@ class BulkWriter:
         while True:
             shown = outcome_shown(sent, records, target=self._target)
             decided = shown or decide(row.checked, records, target=self._target, key=self._key, options=self._options)
+            if not shown:
+                ((_, decided),) = await self._parts.judge([(row.checked, decided)], dry_run=False)
             if not isinstance(decided, Plan):
                 return decided
             if decided.base is None and row.key is not None:
@@ -282,8 +287,7 @@ class BulkWriter:
     def _end(self, row: _Waiting, *, result: RowResult | None = None, error: BaseException | None = None) -> None:
         row.result, row.error = result, error
         self._begun.discard(row)
-        if row.key is not None:
-            self._busy.discard(row.key)
+        self._busy -= row.names
         row.done.set()
         self._changed.set()
 

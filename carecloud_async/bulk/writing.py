@@ -20,7 +20,7 @@ from carecloud_async.bulk.finding import Finder
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.parts import has_parts, with_parts
+from carecloud_async.bulk.parts import PartLook, has_parts, with_parts
 from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.bulk.stored_row import StoredRow
@@ -77,7 +77,8 @@ class RunWriter:
         self._stops = False
         count = figures.count_requests
         self._finder = None if key is None else Finder(target, key, width=self._width, on_request=count)
-        self._decider = ChunkDecider(target, key=key, options=options, finder=self._finder)
+        parts = PartLook(target, width=self._width, on_request=count)
+        self._decider = ChunkDecider(target, key=key, options=options, finder=self._finder, parts=parts)
         self._sender = RowSender(target, on_request=figures.count_requests, on_retry=figures.count_retry)
 
     async def read_list_if_cheaper(self, folder: Path) -> None:
@@ -144,7 +145,7 @@ class RunWriter:
             return
         plans = await self._claim(plans, results, looked_at=decided.looked_at)
         if results:
-            await self._finish(results, rows)
+            await self._finish(results, [*rows, *decided.rows])
         if plans:
             await self._send(plans)
 
@@ -289,7 +290,9 @@ class RunWriter:
 
         async def write(number: int, result: RowResult) -> None:
             async with self._slots:
-                done.append((number, await with_parts(checked[number], result, target=self._target)))
+                count = self._figures.count_requests
+                written = await with_parts(checked[number], result, target=self._target, on_request=count)
+                done.append((number, written))
 
         try:
             await run_all([partial(write, number, one) for number, one in waiting.items()], width=self._width)

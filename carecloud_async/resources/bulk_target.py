@@ -91,6 +91,9 @@ class _Builder:
             update=None if self._replace is None else self._update,
             batch=None if self._batch is None else self._send_batch,
             write_parts=None if family.bulk.parts is None else getattr(family, family.bulk.parts.writer),
+            check_part=getattr(family, family.bulk.parts.checker)
+            if family.bulk.parts and family.bulk.parts.once
+            else None,
             part_names=None if family.bulk.parts is None else getattr(family, family.bulk.parts.namer),
             merge=self._merge,
         )

@@ -1,9 +1,11 @@
 """Rows of customers that carry a card and values of properties: written in order, each once."""
 
+import anyio
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import CareCloudError
+from carecloud_async.bulk.parts import PartLook
 
 pytestmark = pytest.mark.anyio
 
@@ -38,21 +40,110 @@ async def test_a_row_brings_a_card_and_properties(sandbox, tmp_path):
         assert [one.property_value async for one in values if one.property_id == properties[0]] == ["another"]
 
 
-async def test_a_card_of_another_customer_is_a_conflict(sandbox, tmp_path):
-    """A card that another customer holds stays theirs: the row is a conflict, and its customer is there."""
+@pytest.mark.parametrize("match", ["email", None])
+async def test_two_rows_with_one_card(sandbox, tmp_path, match):
+    """A card that an earlier row has refuses its row before anything is sent."""
+    async with connect(sandbox) as client:
+        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        rows, results = [{**row, "card_number": "7777"} for row in people(2)], tmp_path / "r.jsonl"
+        report = await client.customers.bulk_write(rows, match=match, defaults=defaults, results=results)
+        assert counts(report) == {"created": 1, "refused": 1}
+        assert read(results)[1]["reasons"] == ["card_number: the card number stands in line 1 already"]
+        assert await client.cards.list(card_number="7777").total() == 1
+        assert await client.customers.list().total() == 61
+
+
+async def test_two_rows_of_a_writer_with_one_card(sandbox):
+    """Rows with one card that a writer has at once are written one after another: the second is a conflict."""
+    async with connect(sandbox) as client:
+        defaults, done = {**SOURCE, "card_type_id": await card_type_of(client)}, []
+
+        async def write(writer, row):
+            done.append((await writer.write({**row, "card_number": "7777"})).outcome)
+
+        async with (
+            client.customers.bulk_writer(match="email", defaults=defaults) as writer,
+            anyio.create_task_group() as tasks,
+        ):
+            for row in people(2):
+                tasks.start_soon(write, writer, row)
+        assert sorted(done) == ["conflict", "created"]
+        assert await client.customers.list().total() == 61
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_cards_are_looked_up_before_customers_are_created(sandbox, tmp_path, dry_run):
+    """A taken card is a conflict and a new one without a type is refused, in a dry run too: no customer is created."""
     async with connect(sandbox) as client:
         card_type = await card_type_of(client)
-        rows = [{**row, "card_number": "7777"} for row in people(2)]
-        defaults = {**SOURCE, "card_type_id": card_type}
+        taken = next(one.card_number for one in [one async for one in client.cards.list()] if one.customer_id)
+        first, second, third = people(3)
+        rows = [
+            {**first, "card_number": taken, "card_type_id": card_type},
+            {**second, "card_number": "7777"},
+            {**third, "card_number": "8888", "card_type_id": card_type},
+        ]
         results = tmp_path / "r.jsonl"
         report = await client.customers.bulk_write(
-            rows, match="email", defaults=defaults, concurrency=1, results=results
+            rows, match="email", defaults=SOURCE, results=results, dry_run=dry_run
         )
-        assert counts(report) == {"created": 1, "conflict": 1}
-        assert {tuple(row["reasons"]) for row in read(results)} == {
-            (),
-            ("card_number: the card belongs to another customer",),
-        }
+        assert counts(report) == {"created": 1, "refused": 1, "conflict": 1}
+        assert [row["reasons"] for row in read(results)] == [
+            ["card_number: the card belongs to another customer"],
+            ["card_number: a new card needs card_type_id"],
+            [],
+        ]
+        assert read(results)[2]["changed_fields"] == ["card_number"]
+        assert await client.customers.list().total() == 60 + (not dry_run)
+
+
+async def test_a_card_that_is_lost_in_a_race(sandbox, tmp_path, monkeypatch):
+    """A card that another program takes after the look-up: the reason says that the record was created."""
+
+    async def judge(self, rows, *, dry_run):
+        return rows
+
+    monkeypatch.setattr(PartLook, "judge", judge)
+    async with connect(sandbox) as client:
+        taken = next(one.card_number for one in [one async for one in client.cards.list()] if one.customer_id)
+        rows, results = [{**people(1)[0], "card_number": taken}], tmp_path / "r.jsonl"
+        report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    assert counts(report) == {"conflict": 1}
+    (row,) = read(results)
+    assert row["record_id"] in sandbox.customers.ids()
+    assert row["reasons"] == [
+        "card_number: the card belongs to another customer",
+        "the record was created; this part of the row was not written",
+    ]
+
+
+async def test_requests_for_cards_are_counted(sandbox):
+    """The report counts the requests for cards; many cards share a look-up, and rows that have theirs need no other."""
+    async with connect(sandbox) as client:
+        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        rows = [{**row, "card_number": f"5550{one}"} for one, row in enumerate(people(10))]
+        sandbox.forget_requests()
+        report = await client.customers.bulk_write(rows, match="email", defaults=defaults)
+        assert report.requests == len([one for one in sandbox.requests if "/login" not in str(one)]) == 2 + 3 * 10
+        sandbox.forget_requests()
+        report = await client.customers.bulk_write(rows, match="email", defaults=defaults)
+        assert counts(report) == {"unchanged": 10}
+        assert report.requests == len(sandbox.requests) == 2
+
+
+async def test_an_external_id_of_two_customers(sandbox, tmp_path):
+    """A key that two customers have is a conflict, and neither is changed."""
+    async with connect(sandbox) as client:
+        rows = [{**row, "external_id": "E1"} for row in people(2)]
+        assert counts(await client.customers.bulk_write(rows, match="email", defaults=SOURCE)) == {"created": 2}
+        row, results = {"external_id": "E1", "first_name": "Changed", "language_id": "en"}, tmp_path / "r.jsonl"
+        report = await client.customers.bulk_write([row], match="external_id", defaults=SOURCE, results=results)
+        assert counts(report) == {"conflict": 1}
+        assert read(results)[0]["reasons"] == ["external_id: 2 records have this key"]
+        both = client.customers.bulk_write(
+            [row, {**row, "external_id": "E2"}], match="external_id", defaults=SOURCE, results=results, dry_run=True
+        )
+        assert (await both).conflict == 1
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)

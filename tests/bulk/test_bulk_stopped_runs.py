@@ -123,7 +123,7 @@ async def test_a_cancelled_run_sends_no_more_parts(sandbox, tmp_path):
         with client.record_calls() as calls, scope:
             await client.customers.bulk_write(source, **arguments)
         assert scope.cancelled_caught
-        assert [call for call in calls if "/cards" in call.path] == []
+        assert [call for call in calls if "/cards" in call.path and call.method != "GET"] == []
         sandbox.on_request = None
         report = await client.customers.bulk_write(source, resume=True, **arguments)
         assert counts(report) == {"created": 6}

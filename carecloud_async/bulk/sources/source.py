@@ -23,10 +23,12 @@ class SourceRow:
     Attributes:
         values: column → value; nested objects in JSON.
         fault: why the row cannot be read; `None` if it can.
+        line: the line of the file in which it begins; `None` where the source has no lines.
     """
 
     values: Mapping[str, Any] = field(factory=dict)
     fault: str | None = None
+    line: int | None = None
 
 
 class RowSource(ABC):

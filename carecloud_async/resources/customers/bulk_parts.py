@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from carecloud_async.bulk.family import PartResult
 from carecloud_async.calls.caller import Caller
 from carecloud_async.errors import ApiError, BadRequestError, CareCloudError, ConflictError
 
-__all__ = ["PROPERTY", "write_card", "write_properties"]
+__all__ = ["PROPERTY", "check_card", "write_card", "write_properties"]
 
 #: What the columns of properties begin with; the property's id follows.
 PROPERTY: Final = "property."
 #: How often a part is looked at and written whose answer is lost each time.
 _TRIES: Final = 3
 
+_TAKEN: Final = "card_number: the card belongs to another customer"
+_NO_TYPE: Final = "card_number: a new card needs card_type_id"
 
-async def write_card(caller: Caller, customer_id: str, parts: Mapping[str, Any]) -> PartResult:
+
+def check_card(customer_id: str | None, parts: Mapping[str, Any], found: Sequence[bytes]) -> PartResult:
+    """Say what would become of the card of a row: `changed` if it is to be written.
+
+    Args:
+        customer_id: the row's customer; `None` for a new one.
+        parts: the parts of the row.
+        found: the cards that have the row's number.
+    """
+    holders = [msgspec.json.decode(one).get("customer_id") for one in found]
+    if any(customer_id is not None and _is_same(one, customer_id) for one in holders):
+        return PartResult()
+    if found and all(holders):
+        return PartResult(conflicts=(_TAKEN,))
+    if not found and not parts.get("card_type_id"):
+        return PartResult(refusals=(_NO_TYPE,))
+    return PartResult(changed=("card_number",))
+
+
+async def write_card(
+    caller: Caller, customer_id: str, parts: Mapping[str, Any], on_request: Callable[[int], None]
+) -> PartResult:
     """Give a customer the card of a row: one that is free, or a new one of `card_type_id`."""
     from carecloud_async.models import CardInput
     from carecloud_async.resources.cards import Cards
@@ -26,20 +51,24 @@ async def write_card(caller: Caller, customer_id: str, parts: Mapping[str, Any])
     if not number:
         return PartResult()
     for attempt in range(1, _TRIES + 1):
+        on_request(1)
         found = [one async for one in cards.list(card_number=number).fresh() if one.card_number == number]
+        free = next((one for one in found if not one.customer_id), None)
         try:
+            if any(_is_same(one.customer_id, customer_id) for one in found):
+                return PartResult() if attempt == 1 else PartResult(changed=("card_number",))
             if not found:
                 if not card_type:
-                    return PartResult(refusals=("card_number: a new card needs card_type_id",))
+                    return PartResult(refusals=(_NO_TYPE,))
+                on_request(1)
                 await cards.create(
                     CardInput(card_number=number, card_type_id=card_type, state=1, customer_id=customer_id)
                 )
-            elif _is_same(found[0].customer_id, customer_id):
-                return PartResult() if attempt == 1 else PartResult(changed=("card_number",))
-            elif found[0].customer_id:
-                return PartResult(conflicts=("card_number: the card belongs to another customer",))
+            elif free is None:
+                return PartResult(conflicts=(_TAKEN,))
             else:
-                await cards.update(found[0].card_id, {"customer_id": customer_id}, if_unchanged=found[0])
+                on_request(2)  # the card is read right before it is replaced
+                await cards.update(free.card_id, {"customer_id": customer_id}, if_unchanged=free)
         except (BadRequestError, ConflictError) as error:
             return PartResult(refusals=_reasons("card_number", error))
         except CareCloudError as error:
@@ -51,7 +80,9 @@ async def write_card(caller: Caller, customer_id: str, parts: Mapping[str, Any])
     raise AssertionError  # pragma: no cover  (the last try returns or raises)
 
 
-async def write_properties(caller: Caller, customer_id: str, parts: Mapping[str, Any]) -> PartResult:
+async def write_properties(
+    caller: Caller, customer_id: str, parts: Mapping[str, Any], on_request: Callable[[int], None]
+) -> PartResult:
     """Set the values of properties: those that the customer has are changed, others are added."""
     from carecloud_async.models import PropertyRecordInput
     from carecloud_async.resources.customers.records import CustomerPropertyRecords
@@ -67,12 +98,14 @@ async def write_properties(caller: Caller, customer_id: str, parts: Mapping[str,
     changed: list[str] = []
     refusals: list[str] = []
     for attempt in range(1, _TRIES + 1):
+        on_request(1)
         held = {one.property_id: one async for one in records.list().fresh()}
         try:
             for property_id, value in wanted.items():
                 name, one = f"{PROPERTY}{property_id}", held.get(property_id)
                 if one is not None and str(one.property_value) == str(value):
                     continue
+                on_request(1)
                 record = PropertyRecordInput(property_id=property_id, property_value=value)
                 try:
                     if one is None:

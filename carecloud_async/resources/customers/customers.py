@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
@@ -17,7 +17,7 @@ from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.listings.listing import Listing, listing
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources.customers.actions import CustomerActions
-from carecloud_async.resources.customers.bulk_parts import PROPERTY, write_card, write_properties
+from carecloud_async.resources.customers.bulk_parts import PROPERTY, check_card, write_card, write_properties
 from carecloud_async.resources.customers.loyalty import (
     CustomerCards,
     CustomerPoints,
@@ -111,6 +111,8 @@ class Customers(
             prefixes=(PROPERTY,),
             writer="_write_bulk_parts",
             namer="_property_names",
+            once=Key(name="card_number", filter="card_number_list", many=True, in_record=False, finder="_find_cards"),
+            checker="_check_bulk_card",
         ),
     )
 
@@ -229,14 +231,15 @@ class Customers(
         source = keys[0][0]
         wanted = {external_id.strip() for _, external_id in keys}
         shown = await self._source_holders(source, sorted(wanted))
-        holders = {external_id: one for external_id, one in shown if external_id in wanted}
+        holders = [(external_id, one) for external_id, one in shown if external_id in wanted]
         if len(wanted) > 1 and any(external_id not in wanted for external_id, _ in shown):
-            for external_id in sorted(wanted - holders.keys()):
-                for _, customer_id in await self._source_holders(source, [external_id]):
-                    holders[external_id] = customer_id
-        elif len(wanted) == 1 and shown:
-            holders = dict.fromkeys(wanted, shown[0][1])
-        return await self._of_holders({(source, external_id): one for external_id, one in holders.items()})
+            for external_id in sorted(wanted - {found for found, _ in holders}):
+                found_now = await self._source_holders(source, [external_id])
+                holders += [(external_id, customer_id) for _, customer_id in found_now]
+        elif len(wanted) == 1:
+            (external_id,) = wanted
+            holders = [(external_id, customer_id) for _, customer_id in shown]
+        return await self._of_holders([((source, external_id), one) for external_id, one in holders])
 
     async def _source_holders(self, source: str, external_ids: Sequence[str]) -> Sequence[tuple[str, str]]:
         from carecloud_async.resources.customer_settings import CustomerSourceRecords  # few programs ask for it
@@ -252,13 +255,27 @@ class Customers(
         from carecloud_async.resources.cards import Cards  # as above
 
         cards = Cards(self._caller).list(card_number_list=[number.strip() for (number,) in keys], count=1000)
-        return await self._of_holders({(one.card_number or "",): one.customer_id or "" async for one in cards.fresh()})
+        return await self._of_holders(
+            [((one.card_number or "",), one.customer_id or "") async for one in cards.fresh()]
+        )
 
-    async def _write_bulk_parts(self, customer_id: str, parts: Mapping[str, Any]) -> PartResult:
-        card = await write_card(self._caller, customer_id, parts)
+    async def _find_cards(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+        """Find cards by their numbers, for bulk writes."""
+        from carecloud_async.resources.cards import Cards  # as above
+
+        lines = Cards(self._caller).list(card_number_list=[number.strip() for (number,) in keys], count=1000)
+        return [((str(msgspec.json.decode(one).get("card_number")),), one) async for one in lines.fresh().raw()]
+
+    def _check_bulk_card(self, customer_id: str | None, parts: Mapping[str, Any], found: Sequence[bytes]) -> PartResult:
+        return check_card(customer_id, parts, found)
+
+    async def _write_bulk_parts(
+        self, customer_id: str, parts: Mapping[str, Any], on_request: Callable[[int], None]
+    ) -> PartResult:
+        card = await write_card(self._caller, customer_id, parts, on_request)
         if card.conflicts or card.refusals:
             return card
-        values = await write_properties(self._caller, customer_id, parts)
+        values = await write_properties(self._caller, customer_id, parts, on_request)
         return attrs.evolve(values, changed=(*card.changed, *values.changed))
 
     async def _property_names(self) -> Mapping[str, str]:
@@ -267,14 +284,14 @@ class Customers(
         properties = CustomerProperties(self._caller).list(count=1000).fresh()
         return {one.property_id: one.name or "" async for one in properties}
 
-    async def _of_holders(self, holders: Mapping[tuple[str, ...], str]) -> FoundRecords:
-        ids = sorted({one for one in holders.values() if one})
+    async def _of_holders(self, holders: Sequence[tuple[tuple[str, ...], str]]) -> FoundRecords:
+        ids = sorted({one for _, one in holders if one})
         if not ids:
             return []
         found = {}
         async for line in self.list(customer_ids=ids, count=1000).fresh().raw():
             found[str(msgspec.json.decode(line).get("customer_id"))] = line
-        return [(key, found[one]) for key, one in holders.items() if one in found]
+        return [(key, found[one]) for key, one in holders if one in found]
 
     async def update(
         self,
