@@ -57,7 +57,11 @@ class ListToFile:
     of: Of = None
     filters: Filters = None
     count: Annotated[
-        str, typer.Option(metavar="N", help="Records per request; auto finds what is fastest, as far as 5000.")
+        str,
+        typer.Option(
+            metavar="N",
+            help="Records per request, which does not limit the file; auto finds what is fastest, as far as 5000.",
+        ),
     ] = AUTO
     concurrency: Annotated[
         str, typer.Option(metavar="N", help="Requests under way at once; auto finds what is fastest, as far as 20.")

@@ -106,7 +106,7 @@ def list_(
         ),
     ] = None,
     of: Of = None,
-    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many to print at most.")] = 100,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="Print at most N records.")] = 100,
     offset: Annotated[int, typer.Option(min=0, metavar="N", help="How many to skip.")] = 0,
     filters: Filters = None,
     sort_field: Annotated[

@@ -50,6 +50,30 @@ async def test_the_mirror_in_duckdb_is_the_list(tmp_path, monkeypatch):
             cards.delete(cards.ids()[3])
 
 
+def test_the_nightly_job_keeps_the_file_until_it_is_loaded(tmp_path):
+    """A failed load leaves the file, and the next run of the job loads it without asking for changes."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    stubs = {
+        "carecloud": 'echo asked >> log; : > "$4"',
+        "duckdb": "echo loaded >> log; cat > /dev/null; [ ! -e broken ]",
+    }
+    for name, text in stubs.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    (tmp_path / "load.sql").touch()
+    (tmp_path / "job").write_text(recipe("Every night", "bash"), encoding="utf-8")
+    broken, changes = tmp_path / "broken", tmp_path / "changes.parquet"
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    broken.touch()
+    assert subprocess.run(["sh", "job"], cwd=tmp_path, env=environment, check=False).returncode != 0
+    assert changes.exists()
+    broken.unlink()
+    assert subprocess.run(["sh", "job"], cwd=tmp_path, env=environment, check=False).returncode == 0
+    assert not changes.exists()
+    assert (tmp_path / "log").read_text(encoding="utf-8").split() == ["asked", "loaded", "loaded"]
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_mirror_in_postgresql_is_the_list(tmp_path, monkeypatch):
