@@ -76,6 +76,7 @@ async def by_task_cancel(kind, order, first, last, step):
 
 def by_ctrl_c(kind, order, first, last, step):
     """Press Ctrl-C once or twice, so many milliseconds after the beginning."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
     ends = Counter()
     for milliseconds in range(first, last, step):
         for times in (1, 2):
