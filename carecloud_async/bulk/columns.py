@@ -12,17 +12,18 @@ from attrs import frozen
 from carecloud_async.bulk.enumerations import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, field_paths
+from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.errors import PermissionDeniedError
 from carecloud_async.fixes import COLUMNS
 from carecloud_async.models.base import Input
 from carecloud_async.models.read_only import read_only_paths
-from carecloud_async.runtime.suggestions import did_you_mean
+from carecloud_async.runtime.suggestions import nearest
 
 __all__ = ["Columns", "Place"]
 
-#: Columns of exports that hold nothing an import could write.
-_EXPORTS_OWN: Final = frozenset({"unknown_fields"})
+#: Columns of exports, results and rejects that hold nothing an import could write.
+_OUR_OWN: Final = frozenset({"unknown_fields", *OUTCOME_COLUMNS})
 
 
 @frozen(kw_only=True)
@@ -140,7 +141,7 @@ class Columns:
             return Place(path=self._part_path(name), hint=str, role="part")
         if name in self._keys:
             return Place(path=name, hint=str, role="key")
-        if name in _EXPORTS_OWN or self._is_read_only(name):
+        if name in _OUR_OWN or self._is_read_only(name):
             return Place(path=name, role="ignored")
         if name in self._short:
             return self._leaves[self._short[name]]
@@ -165,7 +166,7 @@ class Columns:
             return f"{prefix}{ids[0]}"
         what = f"{len(ids)} of them have that name: write {prefix}ID" if ids else "none has that id or name"
         raise UnknownColumnError(
-            f"the column {name[:100]!r} leads nowhere: {what}{did_you_mean(rest, [*known.values()])}", fix=COLUMNS
+            f"the column {name[:100]!r} leads nowhere: {what}{_hint(rest, known.values())}", fix=COLUMNS
         )
 
     def _is_read_only(self, name: str) -> bool:
@@ -173,7 +174,7 @@ class Columns:
         return any(".".join(parts[:size]) in self._read_only for size in range(1, len(parts) + 1))
 
     def _no_field(self, name: str) -> str:
-        return f"is no field of {self._target.name}{did_you_mean(name, [*self._leaves, *self._beside, *self._short])}"
+        return f"is no field of {self._target.name}{_hint(name, [*self._leaves, *self._beside, *self._short])}"
 
     def _learn(self, model: type[Input], prefix: str, *, only: frozenset[str] | None = None) -> None:
         names, types = api_names(model), field_types(model)
@@ -194,6 +195,12 @@ class Columns:
             short = path.rpartition(".")[2]
             found[short] = path if found.setdefault(short, path) == path else None
         return {short: path for short, path in found.items() if path is not None}
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    """Return the nearest known name in brackets, so that a fix may follow; empty if none is close."""
+    close = nearest(name, known)
+    return f" (did you mean {close}?)" if close else ""
 
 
 def _readable(target: BulkTarget) -> frozenset[str] | None:

@@ -151,7 +151,7 @@ class Converter:
             return str(value.isoformat())
         found = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
         if found is None:
-            raise ConversionError("not a date: write YYYY-MM-DD")
+            raise ConversionError("not a date: write YYYY-MM-DD or DD.MM.YYYY")
         year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[5], found[4])
         try:
             return date(int(year), int(month), int(day)).isoformat()
@@ -165,7 +165,7 @@ class Converter:
         if isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day)  # noqa: DTZ001  (the API's times are naive)
         if not isinstance(value, datetime):
-            raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS")
+            raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS or DD.MM.YYYY HH:MM")
         if value.tzinfo is not None:
             value = value.astimezone(self.timezone)
         return f"{value:%Y-%m-%d %H:%M:%S}"
@@ -209,7 +209,7 @@ def _read_moment(text: str) -> datetime:
         day, month, year, hour, minute, second = (int(one or 0) for one in found.groups())
         return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  (the API's times are naive)
     except ValueError:
-        raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS") from None
+        raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS or DD.MM.YYYY HH:MM") from None
 
 
 def _parsed(text: str, what: str) -> Any:

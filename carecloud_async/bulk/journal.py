@@ -323,15 +323,15 @@ class Journal:
             yield key, tuple(json.loads(packed)["key"])
 
     def results(self, *, only: Outcome | None = None) -> Iterator[tuple[int, bytes, RowResult]]:
-        """Yield each row with its outcome, in the order of the source."""
-        query = "SELECT number, source, outcome, record_id, changed, reasons FROM rows WHERE number > ? "
+        """Yield the line of each row, the row and its outcome, in the order of the source."""
+        query = "SELECT number, line, source, outcome, record_id, changed, reasons FROM rows WHERE number > ? "
         query += "" if only is None else f"AND outcome = '{only.value}' "
         last = 0
         while True:
             batch = self._db.execute(f"{query} ORDER BY number LIMIT 1000", (last,)).fetchall()
-            for number, source, outcome, record_id, changed, reasons in batch:
+            for _, line, source, outcome, record_id, changed, reasons in batch:
                 yield (
-                    number,
+                    line,
                     source,
                     RowResult(
                         outcome=Outcome(outcome or "unknown"),

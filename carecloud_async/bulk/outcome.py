@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from attrs import frozen
 
-__all__ = ["Outcome", "RowResult"]
+__all__ = ["OUTCOME_COLUMNS", "Outcome", "RowResult"]
+
+#: The columns of results that follow those of the source; in a source they are ignored.
+OUTCOME_COLUMNS: Final = ("line", "outcome", "record_id", "changed_fields", "reasons")
 
 
 class Outcome(StrEnum):

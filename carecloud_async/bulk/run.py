@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ from carecloud_async.bulk.sources.open import open_source
 from carecloud_async.bulk.sources.source import RowSource, to_json
 from carecloud_async.bulk.stored_row import LoadedRow
 from carecloud_async.bulk.writing import RunWriter
-from carecloud_async.fixes import RESUME
+from carecloud_async.fixes import COLUMNS, RESUME
 from carecloud_async.runtime.suggestions import did_you_mean
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
@@ -226,8 +226,7 @@ class _Run:
 
     async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:
         options, target = self.options, self.target
-        for name in (*(rows.columns or ()), *options.defaults):
-            await self._know(columns, name)
+        await self._know(columns, [*(rows.columns or ()), *options.defaults])
         converter = Converter(timezone=target.project.timezone, textual=rows.textual)
         checker = RowChecker(columns, key=self.key, options=options, converter=converter, blanks=rows.blanks)
         led: dict[str, str] = {}
@@ -249,12 +248,12 @@ class _Run:
                 )
         return checker
 
-    async def _know(self, columns: Columns, name: str) -> None:
-        try:
-            columns.place(name)
-        except UnknownColumnError:
+    async def _know(self, columns: Columns, names: Sequence[str]) -> None:
+        """Learn where columns lead; one error names all that lead nowhere."""
+        if _unknown(columns, names):
             await self._look(columns)
-            columns.place(name)
+        if unknown := _unknown(columns, names):
+            raise UnknownColumnError("; ".join(unknown), fix=COLUMNS)
 
     async def _look(self, columns: Columns) -> None:
         self.figures.count_requests(await columns.look())
@@ -295,3 +294,14 @@ class _Run:
         finally:
             if registry is not None:
                 await run_in_thread_regardless(registry.__exit__)
+
+
+def _unknown(columns: Columns, names: Sequence[str]) -> list[str]:
+    """Say of each column that leads nowhere that it does."""
+    found = []
+    for name in names:
+        try:
+            columns.place(name)
+        except UnknownColumnError as error:
+            found.append(error.problem)
+    return found

@@ -36,7 +36,7 @@ async def test_csv_of_another_code_page_says_how_to_save_it(tmp_path):
     """A file that is not UTF-8 says so, with the line and the fix."""
     path = tmp_path / "c.csv"
     path.write_bytes("email,first_name\na@b.cz,Žofie\n".encode("cp1250"))
-    with pytest.raises(BulkWriteError, match="not UTF-8: save it as CSV UTF-8"):
+    with pytest.raises(BulkWriteError, match="line 2 is not UTF-8: save it as CSV UTF-8"):
         await rows_of(path)
 
 
@@ -47,8 +47,8 @@ async def test_rows_of_another_width_are_refused(tmp_path):
     faults = [fault for _, fault in await rows_of(path)]
     assert faults == [
         None,
-        "the row has 1 cells where the header has 2",
-        "the row has 3 cells where the header has 2",
+        "line 3: the row has 1 cells where the header has 2",
+        "line 4: the row has 3 cells where the header has 2",
         None,
     ]
 
@@ -59,7 +59,7 @@ async def test_an_open_quotation_mark_is_one_refused_row(tmp_path):
     path.write_text('a,b\n1,2\n"3,4\n5,6\n')
     found = await rows_of(path)
     assert found[0] == ({"a": "1", "b": "2"}, None)
-    assert "lines 3 to 4: a quotation mark is not closed" in found[1][1]
+    assert "a quotation mark opened in line 3 is not closed: lines 3 to 4 are one row" in found[1][1]
 
 
 async def test_a_row_of_millions_of_cells_is_refused(tmp_path):
@@ -168,4 +168,4 @@ async def test_faults_of_a_file_are_found_at_once(client, tmp_path):
     report = await client.customers.bulk_write(path, match="email", defaults=SOURCE, results=results)
     assert counts(report) == {"created": 20, "refused": 30}
     assert outcomes(results) == ["created"] * 20 + ["refused"] * 30
-    assert all(re.match(r"[\w.]+: |the key stands in line 1", row["reasons"]) for row in read(results)[20:])
+    assert all(re.match(r"[\w.]+: |the key stands in line 2", row["reasons"]) for row in read(results)[20:])

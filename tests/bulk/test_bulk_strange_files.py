@@ -44,7 +44,7 @@ async def test_lines_that_are_too_long(sandbox, tmp_path, monkeypatch):
     path = tmp_path / "c.csv"
     path.write_text("email,language_id\na@example.com,en\n" + "," * 5000 + "\n" + "," * 3000 + "\nb@example.com,en\n")
     assert await written(sandbox, path) == [
-        [], ["line 3: it is longer than 16 MiB"], ["the row has 3,001 cells where the header has 2"], [],
+        [], ["line 3: it is longer than 16 MiB"], ["line 4: the row has 3,001 cells where the header has 2"], [],
     ]  # fmt: skip
     path.write_text("email" + "," * 5000 + "\na@example.com\n")
     with pytest.raises(BulkWriteError, match="the header line is longer"):

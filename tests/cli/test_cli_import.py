@@ -39,7 +39,9 @@ def test_refused_rows_are_exit_code_1(carecloud, project, tmp_path):
     assert done.code == 1
     assert "1 created, 1 refused" in done.err
     assert "see r.csv; bad.csv holds the refused rows" in done.err
-    assert (tmp_path / "bad.csv").read_text() == "email,language_id\n,en\n"
+    assert (tmp_path / "bad.csv").read_text() == (
+        "email,language_id,line,reasons\n,en,2,personal_information.email: the row has no key\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
 __all__ = ["CsvSource"]
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
+#: Line breaks of a cell from which it is looked at whether a stray quotation mark joined rows.
+_MANY_LINES: Final = 20
 #: What spreadsheets take for the begin of a formula, and `CsvOptions(escape_formulas=True)` puts an apostrophe before.
 _FORMULA: Final = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 
@@ -46,6 +48,7 @@ class CsvSource(RowSource):
         self.delimiter: str = max(_DELIMITERS, key=lambda one: _outside_quotes(first, one))
         #: What a spreadsheet wrote, or what is written for one.
         self._for_spreadsheets = head.startswith(b"\xef\xbb\xbf") or utf16 or self.delimiter == ";"
+        self._begin = 0
         self._reader = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
         if self._lines.has_nul:
             raise BadSourceError(
@@ -73,7 +76,7 @@ class CsvSource(RowSource):
                     ended = True
                     break
                 if isinstance(cells, str):
-                    batch.append(SourceRow(fault=cells))
+                    batch.append(SourceRow(fault=cells, line=self._begin))
                 elif cells:
                     batch.append(self._row(cells))
             yield batch
@@ -88,29 +91,48 @@ class CsvSource(RowSource):
         if len(cells) != len(columns):
             return SourceRow(
                 values=dict(zip(columns, cells, strict=False)),
-                fault=f"the row has {len(cells):,} cells where the header has {len(columns):,}",
+                fault=f"line {self._begin}: the row has {len(cells):,} cells where the header has {len(columns):,}",
+                line=self._begin,
             )
         if self._for_spreadsheets:
             cells = [cell[1:] if cell.startswith(_FORMULA) else cell for cell in cells]
-        return SourceRow(values=dict(zip(columns, cells, strict=True)))
+        return SourceRow(values=dict(zip(columns, cells, strict=True)), line=self._begin)
 
     def _next(self) -> list[str] | str | None:
         """Return the next row's cells, the fault of a row that cannot be read, or `None` at the end."""
-        begin = self._lines.number + 1
+        begin = self._begin = self._lines.number + 1
         self._lines.has_nul = self._lines.too_long = False
         try:
             cells = next(self._reader)
         except StopIteration:
             return None
         except csv.Error as error:
-            if "unexpected end" in str(error) or "field larger" in str(error):
-                return f"lines {begin} to {self._lines.number}: a quotation mark is not closed, or a cell is too long"
+            if "unexpected end" in str(error) or self._lines.number > begin:
+                return self._not_closed
+            if "field larger" in str(error):
+                return f"line {begin}: a cell is longer than {csv.field_size_limit():,} characters"
             return f"line {self._lines.number}: it is no CSV ({str(error)[:80]})"
         if self._lines.too_long:
             return f"line {self._lines.number}: it is longer than 16 MiB"
         if self._lines.has_nul:
             return f"line {self._lines.number}: it has a NUL byte"
+        if self._lines.number - begin > _MANY_LINES and any(map(self._has_rows, cells)):
+            return self._not_closed
         return cells
+
+    @property
+    def _not_closed(self) -> str:
+        begin = self._begin
+        return (
+            f"a quotation mark opened in line {begin} is not closed: lines {begin} to {self._lines.number} are one row"
+        )
+
+    def _has_rows(self, cell: str) -> bool:
+        """Return whether a cell is rows that a stray quotation mark joined: most lines have the header's delimiters."""
+        lines = cell.split("\n")[1:-1]
+        delimiters = len(self.columns or ()) - 1
+        rows = sum(_outside_quotes(line, self.delimiter) == delimiters for line in lines)
+        return len(lines) >= _MANY_LINES and rows * 2 > len(lines)
 
 
 class _Lines:
@@ -146,9 +168,11 @@ class _Lines:
         else:
             try:
                 line = next(self._lines)
-            except UnicodeError:
+            except UnicodeDecodeError as error:
+                # What could not be decoded is a block of the file that begins in the line that is being read.
+                line_number = self.number + 1 + error.object[: error.start].count(b"\n")
                 raise BadSourceError(
-                    f"{self._shown}: after line {self.number} it is not UTF-8: save it as CSV UTF-8 and try again"
+                    f"{self._shown}: line {line_number} is not UTF-8: save it as CSV UTF-8 and try again"
                 ) from None
             except (EOFError, OSError) as error:
                 raise BadSourceError(

@@ -36,7 +36,7 @@ class JsonlSource(RowSource):
         try:
             for number, line in enumerate(read_lines(self._stream), 1):
                 if line is TOO_LONG:
-                    batch.append(SourceRow(fault=f"line {number}: it is longer than 16 MiB"))
+                    batch.append(SourceRow(fault=f"line {number}: it is longer than 16 MiB", line=number))
                 elif line.strip(b"\xef\xbb\xbf \t\r\n"):
                     batch.append(_row(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, number))
                 if len(batch) >= BATCH:
@@ -58,7 +58,7 @@ def _row(line: bytes, number: int) -> SourceRow:
     try:
         values: Any = json.loads(line)
     except (ValueError, RecursionError):
-        return SourceRow(fault=f"line {number}: it is no JSON")
+        return SourceRow(fault=f"line {number}: it is no JSON", line=number)
     if not isinstance(values, Mapping):
-        return SourceRow(fault=f"line {number}: it is no JSON object")
-    return SourceRow(values=values)
+        return SourceRow(fault=f"line {number}: it is no JSON object", line=number)
+    return SourceRow(values=values, line=number)

@@ -1,0 +1,77 @@
+"""Lines: each outcome and message names the line of the file, and files of results can be given again."""
+
+import pytest
+from bulk_tools import SOURCE, connect, counts, people, read
+
+from carecloud_async import ConfigurationError
+from carecloud_async.bulk import BulkWriteError
+
+pytestmark = pytest.mark.anyio
+
+HEADER = "email,first_name,language_id\n"
+
+
+async def test_results_and_rejects_name_lines_and_reasons(client, tmp_path):
+    """`line` is the line of the file in which a row begins, blank lines and cells of several lines included."""
+    source, results, rejects = tmp_path / "c.csv", tmp_path / "r.csv", tmp_path / "bad.csv"
+    source.write_text(f'{HEADER}\na@example.com,"A\nA",en\na@example.com,B,en\n,C,en\nb@exam\0ple.com,D,en\n"e')
+    await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, rejects=rejects)
+    assert [row["line"] for row in read(results)] == ["3", "5", "6", "7", "8"]
+    assert [(row["line"], row["reasons"]) for row in read(rejects)] == [
+        ("5", "the key stands in line 3 already"),
+        ("6", "personal_information.email: the row has no key"),
+        ("7", "line 7: it has a NUL byte"),
+        ("8", "a quotation mark opened in line 8 is not closed: lines 8 to 8 are one row"),
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+async def test_results_and_rejects_are_sources(client, tmp_path, suffix):
+    """The columns of results and rejects are ignored in a source, and stand once in the next results."""
+    files = [tmp_path / f"{name}.{suffix}" for name in ("results", "rejects", "again")]
+    rows = [*people(2), {**people(1)[0], "email": "c@example.com", "birthdate": "never"}]
+    arguments = {"match": "email", "defaults": SOURCE}
+    await client.customers.bulk_write(rows, results=files[0], rejects=files[1], **arguments)
+    report = await client.customers.bulk_write(files[0], results=files[2], **arguments)
+    assert counts(report) == {"unchanged": 2, "refused": 1}
+    assert list(read(files[2])[0]) == list(read(files[0])[0])
+    assert counts(await client.customers.bulk_write(files[1], **arguments)) == {"refused": 1}
+
+
+async def test_a_stray_quotation_mark_that_joins_rows(client, tmp_path):
+    """Rows that two stray quotation marks join to one cell are refused; a cell of many lines of text is taken."""
+    source, results = tmp_path / "c.csv", tmp_path / "r.csv"
+    lines = [f"a{one}@example.com,A,en" for one in range(30)]
+    lines[2], lines[27] = 'a2@example.com,"A,en', 'a27@example.com,A",en'
+    text = "a line, and a half\n" * 10 + "a line\n" * 20
+    source.write_text("\n".join([HEADER.strip(), *lines, f'b@example.com,"{text}",en']))
+    report = await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, dry_run=True)
+    assert counts(report) == {"created": 5, "refused": 1}
+    assert read(results)[2]["reasons"] == "a quotation mark opened in line 4 is not closed: lines 4 to 29 are one row"
+
+
+async def test_the_line_that_is_not_utf8(client, tmp_path):
+    """The error of a file in another encoding names the first line that is not UTF-8."""
+    source = tmp_path / "c.csv"
+    rows = [f"a{one}@example.com,A,en" for one in range(2000)]
+    for line in (1, 2, 700, 2001):
+        lines = [HEADER.strip(), *rows]
+        lines[line - 1] += "\u017d"
+        source.write_bytes("\n".join(lines).encode("cp1250"))
+        with pytest.raises(BulkWriteError, match=f"line {line} is not UTF-8: save it"):
+            await client.customers.bulk_write(source, match="email", defaults=SOURCE)
+
+
+async def test_all_unknown_columns_in_one_error(sandbox, tmp_path):
+    """One error names all columns that lead nowhere, each with the nearest field, and the fix once."""
+    source = tmp_path / "c.csv"
+    source.write_text("email,frst_name,zzz\na@example.com,A,\n")
+    async with connect(sandbox) as client:
+        with pytest.raises(ConfigurationError) as caught:
+            await client.customers.bulk_write(source, match="email")
+    text = str(caught.value)
+    assert "'frst_name' leads nowhere" in text
+    assert "(did you mean first_name?)" in text
+    assert "'zzz' leads nowhere" in text
+    assert text.count("ignore_columns") == 1
+    assert "?:" not in text
