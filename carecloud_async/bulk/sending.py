@@ -18,6 +18,7 @@ from carecloud_async.errors import (
     AuthenticationError,
     BadRequestError,
     CareCloudError,
+    InvalidParam,
     MethodNotAllowedError,
     NotFoundError,
     PermissionDeniedError,
@@ -130,12 +131,18 @@ def _is_about_the_row(error: CareCloudError) -> TypeGuard[ApiError]:
     return isinstance(error, ApiError) and not isinstance(error, _NOT_THE_ROW)
 
 
+def _reason(param: InvalidParam) -> str:
+    """Say why a row was refused. Some servers send the position of an entry in place of the field's name."""
+    named = f"{param.name}: {param.reason}"
+    return f"the server does not name the field: {param.reason}" if param.name.isdecimal() else named
+
+
 def _judge(error: CareCloudError, plan: Plan) -> RowResult | None:
     """Return the outcome of a row that the server refused, or `None` if the failure is not about the row."""
     if not _is_about_the_row(error):
         return None
     if isinstance(error, BadRequestError) and error.invalid_params:
-        result = refused(*(f"{one.name}: {one.reason}" for one in error.invalid_params))
+        result = refused(*map(_reason, error.invalid_params))
     elif isinstance(error, NotFoundError) and plan.record_id is not None:
         result = RowResult(outcome=Outcome.CONFLICT, reasons=("the record is gone",))
     else:

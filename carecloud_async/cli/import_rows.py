@@ -76,7 +76,8 @@ class ImportOptions:
         typer.Option(metavar="FILE", help="All rows with their outcome: .csv, .jsonl, .parquet.", show_default=False),
     ] = None
     rejects: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The refused rows, to be corrected.", show_default=False)
+        str | None,
+        typer.Option(metavar="FILE", help="The refused rows with their reasons, to be corrected.", show_default=False),
     ] = None
     journal: Annotated[
         str | None,

@@ -75,3 +75,20 @@ async def test_all_unknown_columns_in_one_error(sandbox, tmp_path):
     assert "'zzz' leads nowhere" in text
     assert text.count("ignore_columns") == 1
     assert "?:" not in text
+
+
+async def test_a_refusal_that_names_no_field(sandbox, tmp_path):
+    """Where the server sends a number in place of a field's name, the reason says that the field is not named."""
+    rows, results = people(12, phone="+420 600"), tmp_path / "r.jsonl"  # a fourth of refusals has names of other types
+    async with connect(sandbox) as client:
+        await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    reasons = {reason for row in read(results) for reason in row["reasons"]}
+    assert "the server does not name the field: invalid_value_format" in reasons
+    assert not any(reason.startswith("0") for reason in reasons)
+
+
+async def test_forms_of_dates(client, tmp_path):
+    """The reason of a date or time in another form names both forms that are taken."""
+    row, results = {**people(1)[0], "birthdate": "5/31/1990"}, tmp_path / "r.jsonl"
+    await client.customers.bulk_write([row], match="email", defaults=SOURCE, results=results)
+    assert read(results)[0]["reasons"] == ["personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY"]

@@ -47,7 +47,7 @@ async def write_card(
     from carecloud_async.models import CardInput
     from carecloud_async.resources.cards import Cards
 
-    number, card_type, cards = parts.get("card_number"), parts.get("card_type_id"), Cards(caller)
+    number, card_type, cards = str(parts.get("card_number") or "").strip(), parts.get("card_type_id"), Cards(caller)
     if not number:
         return PartResult()
     for attempt in range(1, _TRIES + 1):
