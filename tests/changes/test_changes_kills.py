@@ -129,7 +129,7 @@ def test_a_mirror_equals_the_list_whenever_its_reader_is_killed(tmp_path):
     """Nights with changes and failures, killed at any step: the mirror is the list after an exact calm one."""
     killed = exact = 0
     with processes(60) as (server, reader, url):
-        for seed in range(examples(20)):
+        for seed in range(examples(4)):
             folder = tmp_path / str(seed)
             folder.mkdir()
             found = run_nights(seed, server, reader, url, folder, 8)
