@@ -6,10 +6,11 @@
     changes.report
 
 **How it works.** The list is read by the same scan as exports (`carecloud_async.export`) and compared with a state
-file, an SQLite database that keeps the id and two digests of each record in some 60 bytes. All of it is one
-transaction: what differs is collected beside it while the list is read, handed out when the reading is over, and
-committed when the block ends. A run that is killed or fails leaves the state as it was, and the next one brings the
-same changes again.
+file, an SQLite database that keeps the id and two digests of each record in some 60 bytes. What differs is collected in
+a file beside it while the list is read, and handed out when the reading is over. A run that fails or is killed before
+that leaves the state as it was. One that fails or is killed later has noted these changes: the next run brings the same
+changes again, and after them what changed since. So a copy stays right also where a record was created, handed out and
+deleted in between.
 
 **When a deletion is certain.** A record is deleted if the state knows it and an exact reading of the whole list
 (`report.exact`) did not meet it. Where the reading is not exact, creations and updates are handed out, and deletions

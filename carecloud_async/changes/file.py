@@ -18,7 +18,7 @@ import msgspec
 from attrs import asdict, evolve, field, frozen, make_class
 
 from carecloud_async.changes.pending import PendingChanges
-from carecloud_async.changes.reader import Changes
+from carecloud_async.changes.reader import UNFINISHED, Changes
 from carecloud_async.changes.state_file import StateFile
 from carecloud_async.changes.values import ChangesOptions, ChangesReport
 from carecloud_async.codec.fields import API_NAME, api_names, field_types, is_model
@@ -224,6 +224,11 @@ def _finish_earlier(path: Path, fingerprints: Mapping[str, str], target: Path) -
         return None
     state = StateFile(path, fingerprints)
     try:
+        if state.get(UNFINISHED) is not None:
+            raise ExportError(
+                f"{path} has changes that a program took and did not finish: run that program again, or give this file "
+                "a state of its own"
+            )
         note = state.get(_NOTE)
         if note is None:
             return None

@@ -1,13 +1,22 @@
-"""The changes of a run on their way to the user: a temporary file, gone when it is closed."""
+"""The changes of a run on their way to the user: a private file, which stays until the user has taken all of them.
+
+A run that is killed after the user took a change must bring that change again, also if the server has taken it back
+since: a record that was created and deleted meanwhile would stay in the user's copy for ever. So the file is made
+durable and noted in the state before the first change is handed out. The next run hands out the same changes, then its
+own.
+"""
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from carecloud_async.errors import ExportError
+from carecloud_async.runtime.durable_files import create_private, open_private, sync_folder
 
 __all__ = ["PendingChanges"]
 
@@ -25,12 +34,25 @@ class PendingChanges:
     """Changes in the order in which they were found. Everything blocks; one thread at a time.
 
     Args:
-        folder: where the file lies: it holds personal data and may grow as large as the list.
+        path: the file: it holds personal data and may grow as large as the list.
+        size: how much of it earlier runs noted; `None` for a new file.
+
+    Raises:
+        ExportError: the file that was noted is gone.
+        OSError: the disk refuses.
     """
 
-    def __init__(self, folder: Path) -> None:
-        # Unlinked at birth: nothing stays of a killed run.
-        self._file = tempfile.TemporaryFile(prefix="carecloud-", dir=folder, buffering=1 << 20)  # noqa: SIM115  (closed below)
+    def __init__(self, path: Path, *, size: int | None = None) -> None:
+        self._path = path
+        self._begin = size or 0
+        try:
+            self._file = create_private(path) if size is None else open_private(path)
+        except FileNotFoundError:
+            raise _gone(path) from None
+        if os.fstat(self._file.fileno()).st_size < self._begin:
+            self._file.close()
+            raise _gone(path)
+        self.clear()
 
     def add(self, kind: str, record_id: str, line: bytes | None, fields: tuple[str, ...] = ()) -> None:
         """Add a change; `line` is `None` for a deleted record."""
@@ -38,9 +60,16 @@ class PendingChanges:
         self._file.write(b"\n" + (line or b"") + b"\n")
 
     def clear(self) -> None:
-        """Drop everything."""
-        self._file.seek(0)
+        """Drop what this run added."""
+        self._file.seek(self._begin)
         self._file.truncate()
+
+    def secure(self) -> int:
+        """Make the file durable; return its size, for a note."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        sync_folder(self._path.absolute().parent)
+        return os.fstat(self._file.fileno()).st_size
 
     def rewind(self) -> None:
         """Begin to read."""
@@ -59,6 +88,19 @@ class PendingChanges:
             found = msgspec.json.decode(head, type=_Head)
             yield found.kind, found.id, found.fields, self._file.readline()[:-1] or None
 
-    def close(self) -> None:
-        """Close and drop it."""
+    def close(self, *, keep: bool) -> None:
+        """Close the file.
+
+        Args:
+            keep: whether the state notes it; otherwise it is removed.
+        """
         self._file.close()
+        if not keep:
+            self._path.unlink(missing_ok=True)
+
+
+def _gone(path: Path) -> ExportError:
+    return ExportError(
+        f"{path} is gone or cut off, and with it changes that an earlier run handed out and did not finish: delete the "
+        "state to begin again"
+    )

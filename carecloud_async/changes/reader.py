@@ -32,18 +32,22 @@ from carecloud_async.paging.auto import require_int_or_auto
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
-__all__ = ["Changes"]
+__all__ = ["UNFINISHED", "Changes"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.changes")
 
+#: What the state keeps of changes that were handed out and not all taken.
+UNFINISHED = "pending"
+_NO_CHANGES: Mapping[str, int] = {"created": 0, "updated": 0, "deleted": 0}
+
 
 class Changes(Generic[T]):
     """The changes of a list; use it in `async with`, then iterate.
 
-    The list is read and compared when the block begins. The state moves when the block ends without an error and all
-    changes were taken; otherwise the next run brings them again.
+    The list is read and compared when the block begins. If the block ends with an error, or before all changes were
+    taken, the next run brings them again, and then what changed since; see `pending`.
 
     Args:
         source: the list.
@@ -67,6 +71,9 @@ class Changes(Generic[T]):
         self._pending: PendingChanges | None = None
         self._report: ChangesReport | None = None
         self._batch: list[Change[T]] = []
+        self._earlier = _NO_CHANGES
+        self._noted = False
+        self._secured = False
         self._taken = False
 
     @property
@@ -95,9 +102,9 @@ class Changes(Generic[T]):
         try:
             if kind is None and self._state is not None:
                 if self._taken:
-                    await run_in_thread(self._state.commit)
+                    await run_in_thread(self._commit)
                 else:
-                    _log.warning("%s: not all changes were taken: the state is as it was", self._source.name)
+                    _log.warning("%s: not all changes were taken: they come again", self._source.name)
         finally:
             await run_in_thread_regardless(self._close)
 
@@ -121,7 +128,9 @@ class Changes(Generic[T]):
         state = self._state
         assert state is not None  # noqa: S101  (open in the block)
         state.set(name, note(self.report))
+        state.set(UNFINISHED, None)
         state.commit_and_go_on()
+        self._noted = False
         work()
         state.set(name, None)
 
@@ -136,7 +145,7 @@ class Changes(Generic[T]):
     async def _read_on(self) -> None:
         if self._pending is None:
             raise ExportError("use changes in a block: async with listing.changes(…) as changes")
-        into, rows = self._source.into, await run_in_thread(self._pending.read)
+        into, rows = self._source.into, await run_in_thread(self._read_rows)
         if not rows:
             self._taken = True
             raise StopAsyncIteration
@@ -151,21 +160,43 @@ class Changes(Generic[T]):
             for kind, record_id, fields, line in reversed(rows)
         ]
 
+    def _read_rows(self) -> list[tuple[str, str, tuple[str, ...], bytes | None]]:
+        state, pending = self._state, self._pending
+        assert state is not None  # noqa: S101  (open in the block)
+        assert pending is not None  # noqa: S101  (as above)
+        if not self._secured and any(self.report.counts.values()):
+            with disk_errors(self._path):
+                state.set(UNFINISHED, {"size": pending.secure(), **self.report.counts})
+            state.commit_and_go_on()
+            self._noted = True
+        self._secured = True
+        return pending.read()
+
+    def _commit(self) -> None:
+        assert self._state is not None  # noqa: S101  (open in the block)
+        self._state.set(UNFINISHED, None)
+        self._state.commit()
+        self._noted = False
+
     def _open(self) -> None:
         # Stored at once: whatever happens next, `_close` finds them.
         self._state = StateFile(self._path, self._source.fingerprints())
-        try:
-            self._pending = PendingChanges(self._path.absolute().parent)
-        except OSError as error:
-            raise disk_error(self._path, error) from error
+        note = self._state.get(UNFINISHED)
+        self._noted, self._earlier = note is not None, note or _NO_CHANGES
+        with disk_errors(self._path):
+            path = self._path.with_name(f"{self._path.name}-pending")
+            self._pending = PendingChanges(path, size=None if note is None else note["size"])
 
     def _close(self) -> None:
         pending, self._pending = self._pending, None
         state, self._state = self._state, None
-        if pending is not None:
-            pending.close()
-        if state is not None:
-            state.close()
+        try:
+            # Before the state, whose lock keeps other runs from it.
+            if pending is not None:
+                pending.close(keep=self._noted)
+        finally:
+            if state is not None:
+                state.close()
 
     async def _compare(self) -> None:
         source, state, pending = self._source, self._state, self._pending
@@ -178,9 +209,9 @@ class Changes(Generic[T]):
             read = make_report(source, counts, target="changes", resumed=False)
             await run_in_thread(lambda: self._finish(comparison, counts, since, read.next_changed_since))
         self._report = ChangesReport(
-            created=comparison.created,
-            updated=comparison.updated,
-            deleted=comparison.deleted,
+            created=self._earlier["created"] + comparison.created,
+            updated=self._earlier["updated"] + comparison.updated,
+            deleted=self._earlier["deleted"] + comparison.deleted,
             unchanged=comparison.unchanged,
             exact=read.exact,
             compared=since is None,

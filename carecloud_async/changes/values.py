@@ -44,7 +44,7 @@ class ChangesReport:
     """The result of a comparison.
 
     Attributes:
-        created, updated, deleted: the number of changes of each kind.
+        created, updated, deleted: the number of changes of each kind, with those of a run that was not finished.
         unchanged: the number of records that were read and are as they were.
         exact: whether the reading was exact. If not, deletions wait for a later run.
         compared: whether the whole list was compared; `False` for a run between two comparisons (`compare_every`).

@@ -211,11 +211,11 @@ async def test_a_record_that_comes_twice_is_one(state, machine):
     """A comparison that gets a record again, new or known, counts it once more as unchanged and changes nothing."""
     source = machine.source(count=50)
     one = StateFile(state, source.fingerprints())
-    pending = PendingChanges(state.parent)
+    pending = PendingChanges(state.with_name("pending"))
     comparison = Comparison(one, pending, keep="digests")
     lines = [b'{"customer_id":"a"}', b'{"customer_id":"b"}']
     for _ in range(2):
         comparison.take(lines, RawPageFetcher(source).identify)
     assert (comparison.created, comparison.unchanged) == (2, 2)
-    pending.close()
+    pending.close(keep=False)
     one.close()
