@@ -64,6 +64,7 @@ class Nights:
             "total": self.dice.choice(["true", "true", "none"]),
         }
         self.killed = self.exact = 0
+        self.seen, self.left = set(), set()
 
     def night(self, *, calm):
         """Read one night; return whether it was exact, or `None` if it was killed."""
@@ -90,7 +91,12 @@ class Nights:
         changes = self._changes(mirror, old)
         own = next((index for index, one in enumerate(changes) if one[0] == "night"), len(changes))
         deleted = {one for change, one, _ in changes[own:] if change == "deleted"}
-        assert not deleted & (before - set(end["gone"]))
+        # What left since the last night that was finished may be told again, also if it has come back.
+        self.left |= (self.seen - before) | set(end["gone"])
+        self.seen = {one for one, _ in end["list"]}
+        assert not deleted & (before - self.left)
+        if outcome:
+            self.left = set()
         if calm:
             assert outcome is not None
             if outcome:
