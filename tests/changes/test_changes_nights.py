@@ -25,6 +25,7 @@ class Nights:
     def __init__(self, folder, machine, dice):
         self.state, self.machine, self.dice = folder / "state", machine, dice
         self.mirror = {}
+        self.finished = True
         self.next = iter(range(10**6))
 
     def rename(self):
@@ -63,7 +64,12 @@ class Nights:
 
         with contextlib.suppress(ExportError, ServerError):
             report, found = anyio.run(run)
-            deleted = {one.id for one in found if one.kind == "deleted"}
+            # What an unfinished night handed out comes again; if the record has come back, its creation follows.
+            last = {one.id: one.kind for one in found}
+            deleted = {
+                one.id for one in found if one.kind == "deleted" and (self.finished or last[one.id] == "deleted")
+            }
+            self.finished = True
             for one in found:
                 if one.kind == "deleted":
                     del self.mirror[one.id]
@@ -73,6 +79,7 @@ class Nights:
             stayed = before - gone
             assert not deleted & stayed
             return report.exact
+        self.finished = False
         return False
 
 
