@@ -173,6 +173,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             error = sent.error
             raise self._named(error, request) from error
         except Exception as error:
+            self._remove_request(error)
             named = self._named(error, request)
             if named is error:
                 raise
@@ -221,6 +222,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             last = self._aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=connect, sock_read=read)
             self._last_timeout = last
         return last
+
+    def _remove_request(self, error: Exception) -> None:
+        """Remove URL and headers from an exception of the session: they hold a person's data and the token."""
+        from multidict import CIMultiDict, CIMultiDictProxy
+
+        aiohttp = self._aiohttp
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            error.args = ("Connection timeout",)
+        elif isinstance(error, aiohttp.ClientResponseError):
+            url, headers = error.request_info.url.origin(), CIMultiDictProxy(CIMultiDict[str]())
+            error.request_info = aiohttp.RequestInfo(url, error.request_info.method, headers, url)
+            error.args = (error.request_info, error.history)
 
     def _named(self, error: Exception, request: httpx.Request) -> Exception:
         """Return the exception of httpx that says the same, about the request."""

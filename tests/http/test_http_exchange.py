@@ -8,7 +8,8 @@ import anyio
 import pytest
 from exchange_server import BODY, answer, chunked, new_client, outcome, serving
 
-from carecloud_async import RetryPolicy, Timeout
+from carecloud_async import CareCloudError, RetryPolicy, Timeout
+from carecloud_async.http.transport import AiohttpTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -149,13 +150,45 @@ async def test_an_answer_that_does_not_come_ends_in_time(ways, way, bound):
         return (30.0,) if hanging else (answer(BODY),)  # a busy machine may need all the time before it sends
 
     timeout = Timeout(**{"read": 20, "total": 20, bound: 0.05})
-    async with serving(hang_first) as server, new_client(server.url, timeout=timeout, max_connections=1) as client:
-        await client.with_options(timeout=60).login()
-        kind, text, _, _ = await outcome(client.customers.get("8ea6"))
+    async with serving(hang_first) as server, new_client(server.url, timeout=60, max_connections=1) as client:
+        await client.login()
+        kind, text, _, _ = await outcome(client.with_options(timeout=timeout).customers.get("8ea6"))
         assert kind == "RequestTimeoutError"
         assert ("total" in text) == (bound == "total")
         hanging.clear()
-        assert (await client.with_options(timeout=60).customers.get("8ea6")).customer_id == "8ea6"
+        assert (await client.customers.get("8ea6")).customer_id == "8ea6"
+
+
+@pytest.mark.parametrize("fault", ["broken", "no connection"])
+async def test_what_instrumentation_sees_of_an_error_shows_neither_query_nor_token(ways, fault, monkeypatch):
+    """A broken answer, and a connection that is not made in time: aiohttp's exceptions name the server only."""
+    ways.force_session()
+    send, caught = AiohttpTransport.handle_async_request, []
+
+    async def watched(transport, request):
+        try:
+            return await send(transport, request)
+        except Exception as error:
+            caught.append(error)
+            raise
+
+    async def connect_too_late(connector, req, traces, timeout):
+        raise TimeoutError
+
+    monkeypatch.setattr(AiohttpTransport, "handle_async_request", watched)
+    async with serving(b"HTTP/9.9 none\r\n\r\n") as server, new_client(server.url) as client:
+        await client.login()
+        if fault == "no connection":
+            monkeypatch.setattr(aiohttp.TCPConnector, "connect", connect_too_late)
+        with pytest.raises(CareCloudError):
+            await client.customers.list(email="jane@example.com").total()
+    shown = ""
+    while caught:
+        link = caught.pop()
+        shown += f"{link} {link!r} {link.args!r}"
+        caught += [one for one in (link.__cause__, link.__context__) if one is not None]
+    assert "jane" not in shown
+    assert "token-1" not in shown
 
 
 async def test_a_closed_client_ends_what_is_under_way(ways):
