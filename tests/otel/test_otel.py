@@ -7,6 +7,7 @@ import anyio
 import httpx
 import pytest
 from clocks import FakeClock
+from late_logins import LateLogins
 from opentelemetry import propagate, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -82,7 +83,8 @@ def sandbox():
 
 def connect(sandbox, telemetry, /, **options):
     options = {"retry": RetryPolicy(base=0.001), "telemetry": telemetry.make(), **options}
-    return CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), **options)
+    options.setdefault("transport", sandbox.transport())
+    return CareCloud("x.example.com", auth=sandbox.credentials(), **options)
 
 
 async def test_a_call_is_a_client_span_with_the_stable_names(sandbox, telemetry):
@@ -184,12 +186,11 @@ async def test_a_replay_hands_its_own_span_on(sandbox, telemetry):
 @pytest.mark.parametrize("token", ["none", "refused"])
 async def test_calls_that_wait_for_anothers_login_have_a_link_to_it(sandbox, telemetry, token):
     """Of five calls without a good token one leads the login; the spans of the others link to the login's."""
-    async with connect(sandbox, telemetry) as client:
+    async with connect(sandbox, telemetry, transport=LateLogins(sandbox)) as client:
         if token == "refused":
             await client.login()
             sandbox.revoke_all()
             telemetry.exporter.clear()
-        sandbox.faults.add(LOGIN, delay=0.02)
         async with anyio.create_task_group() as group:
             for _ in range(5):
                 group.start_soon(client.customers.get, sandbox.customers.id_at(2))
