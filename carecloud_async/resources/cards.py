@@ -22,10 +22,7 @@ class Cards(Updating["CardChanges", "Card"], call="cards"):
     """Cards."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="card_id", by_id=True),
-            Key(name="card_number", filter="card_number_list", many=True),
-        )
+        keys=(Key(name="card_id", by_id=True), Key(name="card_number", filter="card_number_list", many=True))
     )
 
     @lists("getCards", "/cards", id_field="card_id")
@@ -155,10 +152,7 @@ class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", ids_i
     """Entrances."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="entrance_id", by_id=True),
-            Key(name="external_entrance_id", filter="external_entrance_id"),
-        )
+        keys=(Key(name="entrance_id", by_id=True), Key(name="external_entrance_id", filter="external_entrance_id"))
     )
 
     @lists("getEntrances", "/entrances", id_field="entrance_id")

@@ -174,8 +174,6 @@ class CampaignProductStoreRecords(BulkWriting, call="campaign_products.campaign_
 class CampaignProducts(BulkWriting, call="campaign_products"):
     """Campaign products."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites()
-
     campaign_product_store_records: SubResource[CampaignProductStoreRecords] = SubResource(CampaignProductStoreRecords)
 
     @lists("getCampaignProducts", "/campaign-products", id_field="campaign_product_id")

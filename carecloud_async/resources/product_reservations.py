@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from carecloud_async.bulk.family import BulkWrites
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.batches import batches, deletes_batch
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 class ProductReservations(BulkWriting, call="product_reservations"):
     """Product reservations."""
-
-    bulk: ClassVar[BulkWrites] = BulkWrites()
 
     @lists("getProductReservations", "/product-reservations", id_field="product_reservation_id")
     def list(
@@ -152,8 +149,6 @@ class ReservableProducts(Resource, call="reservable_products"):
 
 class ProductReservationPrices(BulkWriting, call="product_reservation_prices"):
     """What reservations of products cost."""
-
-    bulk: ClassVar[BulkWrites] = BulkWrites()
 
     @lists("getProductReservationPrices", "/product-reservation-prices", id_field="product_reservation_price_id")
     def list(

@@ -95,11 +95,7 @@ class ProductGroups(BulkWriting, call="product_groups"):
     """Product groups."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="external_id", filter="external_id"),
-            Key(name="code", filter="code"),
-        ),
-        batch_updates=True,
+        keys=(Key(name="external_id", filter="external_id"), Key(name="code", filter="code")), batch_updates=True
     )
 
     @lists("getProductGroups", "/product-groups", id_field="product_group_id")
@@ -162,8 +158,6 @@ class Recommendations(Resource, call="recommendations"):
 
 class ThirdPartyRecommendations(BulkWriting, call="third_party_recommendations"):
     """Third party recommendations."""
-
-    bulk: ClassVar[BulkWrites] = BulkWrites()
 
     @batches("postBulkThirdPartyRecommendations", "/third-party-recommendations/batch")
     async def batch(

@@ -45,10 +45,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     """Purchases."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="purchase_id", by_id=True),
-            Key(name="external_purchase_id", filter="external_purchase_id"),
-        )
+        keys=(Key(name="purchase_id", by_id=True), Key(name="external_purchase_id", filter="external_purchase_id"))
     )
 
     purchase_items: SubResource[PurchaseItems] = SubResource(PurchaseItems)

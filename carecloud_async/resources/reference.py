@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from carecloud_async.bulk.family import BulkWrites
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
@@ -71,8 +70,6 @@ class Tests(Resource, call="tests"):
 
 class Orders(BulkWriting, call="orders"):
     """Orders."""
-
-    bulk: ClassVar[BulkWrites] = BulkWrites()
 
     @lists("getOrders", "/orders", id_field="order_id")
     def list(

@@ -20,12 +20,7 @@ class StorePropertyRecords(
 ):
     """The property records of one store."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="property_record_id", by_id=True),
-            Key(name="property_id"),
-        )
-    )
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="property_record_id", by_id=True), Key(name="property_id")))
 
     @lists("getSubStoreProperties", "/stores/{store_id}/property-records", id_field="property_record_id", paged=False)
     def list(self) -> Listing[PropertyRecord]:
@@ -59,10 +54,7 @@ class Stores(Updating["StoreChanges", "Store"], call="stores"):
     """Stores."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="store_id", by_id=True),
-            Key(name="system_id", filter="system_id"),
-        )
+        keys=(Key(name="store_id", by_id=True), Key(name="system_id", filter="system_id"))
     )
 
     property_records: SubResource[StorePropertyRecords] = SubResource(StorePropertyRecords)

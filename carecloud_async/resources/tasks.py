@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 class TaskComments(BulkWriting, call="tasks.task_comments"):
     """The task comments of one task."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites()
-
     @lists("getTaskComments", "/tasks/{task_id}/task-comments", id_field="task_comment_id")
     def list(self, *, task_comment_text: str | None = None, **paging: Unpack[Paging]) -> Listing[TaskComment]:
         """List the task's comments that contain `task_comment_text` (`GET /tasks/{task_id}/task-comments`)."""
@@ -38,8 +36,6 @@ class TaskComments(BulkWriting, call="tasks.task_comments"):
 
 class TaskAssignees(BulkWriting, call="tasks.assignees"):
     """The assignees of one task."""
-
-    bulk: ClassVar[BulkWrites] = BulkWrites()
 
     @lists("getTaskAssignees", "/tasks/{task_id}/assignees", "task_assignees", id_field="task_assignee_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskAssignee]:

@@ -31,12 +31,7 @@ class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
 class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
     """Vouchers."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="voucher_id", by_id=True),
-            Key(name="code", filter="code"),
-        )
-    )
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="voucher_id", by_id=True), Key(name="code", filter="code")))
 
     property_records: SubResource[VoucherPropertyRecords] = SubResource(VoucherPropertyRecords)
 

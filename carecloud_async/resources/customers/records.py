@@ -87,12 +87,7 @@ class CustomerPropertyRecords(
 ):
     """The property records of one customer."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="property_record_id", by_id=True),
-            Key(name="property_id"),
-        )
-    )
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="property_record_id", by_id=True), Key(name="property_id")))
 
     @lists("getSubCustomerProperties", "/customers/{customer_id}/property-records", id_field="property_record_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PropertyRecord]:
@@ -132,12 +127,7 @@ class CustomerInterestRecords(
 ):
     """The interest records of one customer."""
 
-    bulk: ClassVar[BulkWrites] = BulkWrites(
-        keys=(
-            Key(name="interest_record_id", by_id=True),
-            Key(name="interest_id"),
-        )
-    )
+    bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="interest_record_id", by_id=True), Key(name="interest_id")))
 
     @lists(
         "getSubCustomerInterests",
