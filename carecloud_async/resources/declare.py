@@ -18,6 +18,7 @@ The row of `OPERATIONS` is read off the same signature, so nothing is written tw
   `bool`, `Literal["a", "b"]`. A value of another kind is a `ConfigurationError` before anything is sent.
 - An argument whose default is `None` is left out while it is `None`; one whose default is `UNSET` sends `None` as null.
 - `**paging: Unpack[Paging]` takes `count`, `offset`, `sort_field` and `sort_direction`; `UnsortedPaging` the first two.
+  Filters that several lists have in common are a TypedDict on top of these in `filters.py`.
 - The return annotation is a model (`Card`), `None` for an answer without a body, or with `unwrap=` the one thing under
   `data` that is returned: `str`, `bool`, `int`, a model, `tuple[Model, ...]`. With `| None` the value may be missing.
 
@@ -187,7 +188,7 @@ class Declared:
         self.check: Check | None = options.get("check")
         self.path_params_in_body: tuple[str, ...] = options.get("path_params_in_body", ())
         signature, known = self.signature, {"interfaces", "safe_to_repeat", "authorized", "takes_credentials"}
-        query = {name: signature.kinds[name] for name in signature.paging} if self.has_body else signature.kinds
+        query = signature.unpacked if self.has_body else signature.kinds
         self.operation: Operation = Operation(
             call="",
             parameters=tuple(query),
@@ -210,7 +211,7 @@ class Declared:
         the values.
         """
         for name in kwargs.keys() - self.signature.in_path.keys():
-            in_body = self.has_body and name not in self.signature.paging
+            in_body = self.has_body and name not in self.signature.unpacked
             kwargs[name] = conceal_body(kwargs[name]) if in_body else conceal(kwargs[name])
         values = self.signature.bind(resource, args, kwargs)
         if self.check is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
+from carecloud_async.resources.filters import PurchaseFilters
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -19,26 +20,12 @@ class CreditPurchases(Resource, call="credits.purchases"):
     """The purchases of one credit."""
 
     @lists("getSubCreditPurchases", "/credits/{credit_id}/purchases", id_field="purchase_id")
-    def list(
-        self,
-        *,
-        store_id: str | None = None,
-        customer_id: str | None = None,
-        type_id: str | None = None,
-        payment_time_from: datetime | str | None = None,
-        payment_time_to: datetime | str | None = None,
-        purchase_items_extension: bool | None = None,
-        **paging: Unpack[Paging],
-    ) -> Listing[Purchase]:
+    def list(self, *, customer_id: str | None = None, **filters: Unpack[PurchaseFilters]) -> Listing[Purchase]:
         """List purchases of the credit that match all filters (`GET /credits/{credit_id}/purchases`).
 
         Args:
-            store_id: id of the store.
             customer_id: id of the customer.
-            type_id: id of the type.
-            payment_time_from: from when on.
-            payment_time_to: until when.
-            purchase_items_extension: whether each purchase comes with its items.
+            **filters: see `PurchaseFilters`.
         """
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
+from carecloud_async.resources.filters import PurchaseFilters
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -21,25 +22,16 @@ class PointPurchases(Resource, call="points.purchases"):
     def list(
         self,
         *,
-        store_id: str | None = None,
         customer_id: str | None = None,
-        type_id: str | None = None,
-        payment_time_from: datetime | str | None = None,
-        payment_time_to: datetime | str | None = None,
-        purchase_items_extension: bool | None = None,
         external_purchase_id: str | None = None,
-        **paging: Unpack[Paging],
+        **filters: Unpack[PurchaseFilters],
     ) -> Listing[Purchase]:
         """List purchases of the point that match all filters (`GET /points/{point_id}/purchases`).
 
         Args:
-            store_id: id of the store.
             customer_id: id of the customer.
-            type_id: id of the type.
-            payment_time_from: from when on.
-            payment_time_to: until when.
-            purchase_items_extension: whether each purchase comes with its items.
             external_purchase_id: id of the purchase in the shop's own system.
+            **filters: see `PurchaseFilters`.
         """
 
 

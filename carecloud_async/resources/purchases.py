@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from carecloud_async.bulk.family import BulkWrites, Key
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts, puts
+from carecloud_async.resources.filters import PurchaseFilters
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -56,27 +56,18 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
     def list(
         self,
         *,
-        store_id: str | None = None,
         customer_id: str | None = None,
-        type_id: str | None = None,
-        payment_time_from: datetime | str | None = None,
-        payment_time_to: datetime | str | None = None,
-        purchase_items_extension: bool | None = None,
         external_purchase_id: str | None = None,
         include_property_records: bool | None = None,
-        **paging: Unpack[Paging],
+        **filters: Unpack[PurchaseFilters],
     ) -> Listing[Purchase]:
         """List purchases that match all filters (`GET /purchases`).
 
         Args:
-            store_id: id of the store.
             customer_id: id of the customer.
-            type_id: id of the type.
-            payment_time_from: from when on.
-            payment_time_to: until when.
-            purchase_items_extension: whether each purchase comes with its items.
             external_purchase_id: id of the purchase in the shop's own system.
             include_property_records: whether each record comes with its property records.
+            **filters: see `PurchaseFilters`.
         """
 
     @gets("getPurchase", "/purchases/{purchase_id}")

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, SubResource, UnsortedPaging, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, SubResource, gets, lists, posts
+from carecloud_async.resources.filters import RewardFilters, SortedRewardFilters
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -76,37 +76,16 @@ class Rewards(Resource, call="rewards"):
     def list(
         self,
         *,
-        name: str | None = None,
-        store_id: str | None = None,
-        is_valid: bool | None = None,
-        valid_from: date | str | None = None,
-        valid_to: date | str | None = None,
-        code: str | None = None,
-        is_automated: bool | None = None,
-        reward_group: int | None = None,
-        customer_type_id: Sequence[str] | None = None,
-        without_stores: bool | None = None,
-        tag_ids: Sequence[str] | None = None,
         partner_id: str | None = None,
         reward_type_id: str | None = None,
-        **paging: Unpack[Paging],
+        **filters: Unpack[SortedRewardFilters],
     ) -> Listing[Reward]:
         """List rewards that match all filters (`GET /rewards`).
 
         Args:
-            name: part of the name.
-            store_id: id of the store.
-            is_valid: only valid ones, or only those that are not.
-            valid_from: start of the validity to look for.
-            valid_to: end of the validity to look for.
-            code: the exact code.
-            is_automated: only automated ones, or only those that are not.
-            reward_group: see `RewardGroup`.
-            customer_type_id: any of these customer types, up to 1,000.
-            without_stores: leave out the stores; so does the server if nothing is said.
-            tag_ids: any of these ids, up to 1,000.
             partner_id: id of the partner.
             reward_type_id: id of the reward type.
+            **filters: see `SortedRewardFilters`.
         """
 
     @gets("getReward", "/rewards/{reward_id}")
@@ -166,20 +145,9 @@ class Rewards(Resource, call="rewards"):
         self,
         *,
         customer_id: str,
-        name: str | None = None,
-        store_id: str | None = None,
-        is_valid: bool | None = None,
-        valid_from: date | str | None = None,
-        valid_to: date | str | None = None,
-        code: str | None = None,
-        is_automated: bool | None = None,
-        reward_group: int | None = None,
-        customer_type_id: Sequence[str] | None = None,
-        without_stores: bool | None = None,
-        tag_ids: Sequence[str] | None = None,
         partner_id: str | None = None,
         reward_type_id: str | None = None,
-        **paging: Unpack[UnsortedPaging],
+        **filters: Unpack[RewardFilters],
     ) -> Listing[Reward]:
         """List the rewards that fit the customer best, best first (`GET /rewards/actions/reward-recommendations`).
 
@@ -187,20 +155,9 @@ class Rewards(Resource, call="rewards"):
 
         Args:
             customer_id: id of the customer.
-            name: part of the name.
-            store_id: id of the store.
-            is_valid: only valid ones, or only those that are not.
-            valid_from: start of the validity to look for.
-            valid_to: end of the validity to look for.
-            code: the exact code.
-            is_automated: only automated ones, or only those that are not.
-            reward_group: see `RewardGroup`.
-            customer_type_id: any of these customer types, up to 1,000.
-            without_stores: leave out the stores; so does the server if nothing is said.
-            tag_ids: any of these ids, up to 1,000.
             partner_id: id of the partner.
             reward_type_id: id of the reward type.
-            **paging: see `UnsortedPaging`.
+            **filters: see `RewardFilters`.
         """
 
     @posts(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import Factory, define, field
 
 from carecloud_async.calls.filters import Kind, kind_of
-from carecloud_async.calls.operation import PAGING
 from carecloud_async.runtime.secret_text import secret_text
 from carecloud_async.runtime.suggestions import nearest
 
@@ -25,15 +24,6 @@ _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 #: The arguments that are secrets, or can be one, as the `value` of `validate_customer_data`.
 _SECRETS: Final = frozenset({"password", "push_token", "token", "value"})
 
-#: The names that `**paging: Unpack[…]` stands for, by the TypedDict in it, and what each of them takes.
-_PAGING_NAMES: Final = {"Paging": PAGING, "UnsortedPaging": PAGING[:2]}
-_PAGING_KINDS: Final = {
-    "count": Kind("int"),
-    "offset": Kind("int"),
-    "sort_field": Kind("str"),
-    "sort_direction": Kind("str", choices=("ASC", "DESC")),
-}
-
 
 @define(eq=False)
 class Signature:
@@ -42,11 +32,11 @@ class Signature:
     Attributes:
         function: the method as it was written; it is never run but to raise Python's own `TypeError`.
         positional: the arguments that may be given by position.
-        defaults: argument → its default, or `MISSING`; the paging names among them.
+        defaults: argument → its default, or `MISSING`; the names in `unpacked` among them.
         required: the arguments without a default.
         in_path: argument → the path's placeholder.
         elsewhere: argument → the API's name in the query or the body.
-        paging: the paging names that the method takes.
+        unpacked: the query arguments that `**paging: Unpack[Paging]` or the like stands for, with their kinds.
     """
 
     function: Any
@@ -55,7 +45,7 @@ class Signature:
     required: tuple[str, ...]
     in_path: Mapping[str, str]
     elsewhere: Mapping[str, str]
-    paging: tuple[str, ...]
+    unpacked: Mapping[str, Kind]
     optional: frozenset[str] = field(init=False, default=Factory(lambda self: self._optional(), takes_self=True))
 
     @classmethod
@@ -73,15 +63,15 @@ class Signature:
         own = dict.fromkeys(names, MISSING) | _defaults(function, positional)
         api = {name: rename.get(name, name) for name in names}
         placeholders = _PLACEHOLDER.findall(path)
-        paging = _paging(function)
+        unpacked = _unpacked(function)
         return cls(
             function=function,
             positional=positional,
-            defaults=own | dict.fromkeys(paging, MISSING),
+            defaults=own | dict.fromkeys(unpacked, MISSING),
             required=tuple(name for name in names if own[name] is MISSING),
             in_path={name: place for name, place in api.items() if place in placeholders},
             elsewhere={name: place for name, place in api.items() if place not in placeholders},
-            paging=paging,
+            unpacked=unpacked,
         )
 
     def _optional(self) -> frozenset[str]:
@@ -89,16 +79,15 @@ class Signature:
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """The kinds of the arguments that are a query, and of the paging, by the API's names."""
+        """The kinds of the arguments that are a query, by the API's names; those of the paging first."""
         hints = self.function.__annotations__
-        filters = {place: kind_of(hints[name]) for name, place in self.elsewhere.items()}
-        return {name: _PAGING_KINDS[name] for name in self.paging} | filters
+        return {**self.unpacked, **{place: kind_of(hints[name]) for name, place in self.elsewhere.items()}}
 
     def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Bind arguments as Python would. Secrets in `kwargs` become text that prints as stars.
 
         Returns:
-            every argument with its value or default; paging names only where they were given.
+            every argument with its value or default; those in `unpacked` only where they were given.
 
         Raises:
             TypeError: they do not fit; in Python's own words, with the nearest name to an unknown one.
@@ -115,7 +104,7 @@ class Signature:
             fits = fits and values[name] is not MISSING
         if not fits:
             self._refuse(resource, args, kwargs)
-        for name in self.paging:
+        for name in self.unpacked:
             if values[name] is MISSING:
                 del values[name]
         return values
@@ -160,11 +149,13 @@ def _defaults(function: Any, positional: tuple[str, ...]) -> dict[str, Any]:
     return found | (function.__kwdefaults__ or {})
 
 
-def _paging(function: Callable[..., Any]) -> tuple[str, ...]:
-    if not function.__code__.co_flags & inspect.CO_VARKEYWORDS:
-        return ()
-    annotation = str(function.__annotations__["paging"])
-    return _PAGING_NAMES[annotation.removeprefix("Unpack[").removesuffix("]")]
+def _unpacked(function: Any) -> dict[str, Kind]:
+    code = function.__code__
+    if not code.co_flags & inspect.CO_VARKEYWORDS:
+        return {}
+    annotation = function.__annotations__[code.co_varnames[code.co_argcount + code.co_kwonlyargcount]]
+    options = function.__globals__[annotation.removeprefix("Unpack[").removesuffix("]")]
+    return {name: kind_of(hint.__forward_arg__) for name, hint in options.__annotations__.items()}
 
 
 class _Models(dict[str, Any]):

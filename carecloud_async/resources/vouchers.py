@@ -12,6 +12,7 @@ from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.batches import batches
 from carecloud_async.resources.declare import Paging, Resource, SubResource, deletes, gets, lists, posts, puts
+from carecloud_async.resources.filters import VoucherFilters
 from carecloud_async.resources.updating import Updating
 
 if TYPE_CHECKING:
@@ -40,26 +41,15 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
         self,
         *,
         customer_id: str | None = None,
-        code: str | None = None,
-        store_id: str | None = None,
-        is_valid: bool | None = None,
-        is_applied: bool | None = None,
-        without_stores: bool | None = None,
-        reward_id: str | Sequence[str] | None = None,
         include_service_vouchers: bool | None = None,
-        **paging: Unpack[Paging],
+        **filters: Unpack[VoucherFilters],
     ) -> Listing[Voucher]:
         """List vouchers that match all filters (`GET /vouchers`).
 
         Args:
             customer_id: id of the customer.
-            code: the exact code.
-            store_id: id of the store.
-            is_valid: only valid ones, or only those that are not.
-            is_applied: only applied or reserved ones, or only those that are neither.
-            without_stores: leave out the stores; so does the server if nothing is said.
-            reward_id: the reward, or several.
             include_service_vouchers: whether internal service vouchers come along.
+            **filters: see `VoucherFilters`.
         """
 
     @gets("getVoucher", "/vouchers/{voucher_id}")

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.declare import Paging, Resource, UnsortedPaging, lists
+from carecloud_async.resources.declare import Paging, Resource, lists
+from carecloud_async.resources.filters import PurchaseFilters, RewardFilters, SortedRewardFilters, VoucherFilters
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -18,26 +18,12 @@ class CustomerPurchases(Resource, call="customers.purchases"):
     """The purchases of one customer."""
 
     @lists("getSubCustomerPurchases", "/customers/{customer_id}/purchases", id_field="purchase_id")
-    def list(
-        self,
-        *,
-        store_id: str | None = None,
-        type_id: str | None = None,
-        payment_time_from: datetime | str | None = None,
-        payment_time_to: datetime | str | None = None,
-        purchase_items_extension: bool | None = None,
-        external_purchase_id: str | None = None,
-        **paging: Unpack[Paging],
-    ) -> Listing[Purchase]:
+    def list(self, *, external_purchase_id: str | None = None, **filters: Unpack[PurchaseFilters]) -> Listing[Purchase]:
         """List purchases of the customer that match all filters (`GET /customers/{customer_id}/purchases`).
 
         Args:
-            store_id: id of the store.
-            type_id: id of the type.
-            payment_time_from: from when on.
-            payment_time_to: until when.
-            purchase_items_extension: whether each purchase comes with its items.
             external_purchase_id: id of the purchase in the shop's own system.
+            **filters: see `PurchaseFilters`.
         """
 
 
@@ -53,26 +39,11 @@ class CustomerVouchers(Resource, call="customers.vouchers"):
     """The vouchers of one customer."""
 
     @lists("getSubCustomerVouchers", "/customers/{customer_id}/vouchers", id_field="voucher_id")
-    def list(
-        self,
-        *,
-        code: str | None = None,
-        store_id: str | None = None,
-        is_valid: bool | None = None,
-        is_applied: bool | None = None,
-        without_stores: bool | None = None,
-        reward_id: str | Sequence[str] | None = None,
-        **paging: Unpack[Paging],
-    ) -> Listing[Voucher]:
+    def list(self, **filters: Unpack[VoucherFilters]) -> Listing[Voucher]:
         """List vouchers of the customer that match all filters (`GET /customers/{customer_id}/vouchers`).
 
         Args:
-            code: the exact code.
-            store_id: id of the store.
-            is_valid: only valid ones, or only those that are not.
-            is_applied: only applied or reserved ones, or only those that are neither.
-            without_stores: leave out the stores; so does the server if nothing is said.
-            reward_id: the reward, or several.
+            **filters: see `VoucherFilters`.
         """
 
 
@@ -80,36 +51,11 @@ class CustomerRewards(Resource, call="customers.rewards"):
     """The rewards of one customer."""
 
     @lists("getSubCustomerRewards", "/customers/{customer_id}/rewards", id_field="reward_id")
-    def list(
-        self,
-        *,
-        name: str | None = None,
-        store_id: str | None = None,
-        is_valid: bool | None = None,
-        valid_from: date | str | None = None,
-        valid_to: date | str | None = None,
-        code: str | None = None,
-        is_automated: bool | None = None,
-        reward_group: int | None = None,
-        customer_type_id: Sequence[str] | None = None,
-        without_stores: bool | None = None,
-        tag_ids: Sequence[str] | None = None,
-        **paging: Unpack[Paging],
-    ) -> Listing[Reward]:
+    def list(self, **filters: Unpack[SortedRewardFilters]) -> Listing[Reward]:
         """List rewards of the customer that match all filters (`GET /customers/{customer_id}/rewards`).
 
         Args:
-            name: part of the name.
-            store_id: id of the store.
-            is_valid: only valid ones, or only those that are not.
-            valid_from: start of the validity to look for.
-            valid_to: end of the validity to look for.
-            code: the exact code.
-            is_automated: only automated ones, or only those that are not.
-            reward_group: see `RewardGroup`.
-            customer_type_id: any of these customer types, up to 1,000.
-            without_stores: leave out the stores; so does the server if nothing is said.
-            tag_ids: any of these ids, up to 1,000.
+            **filters: see `SortedRewardFilters`.
         """
 
 
@@ -123,42 +69,16 @@ class CustomerRewardRecommendations(Resource, call="customers.reward_recommendat
         id_field="reward_id",
     )
     def list(
-        self,
-        *,
-        name: str | None = None,
-        store_id: str | None = None,
-        is_valid: bool | None = None,
-        valid_from: date | str | None = None,
-        valid_to: date | str | None = None,
-        code: str | None = None,
-        is_automated: bool | None = None,
-        reward_group: int | None = None,
-        customer_type_id: Sequence[str] | None = None,
-        without_stores: bool | None = None,
-        tag_ids: Sequence[str] | None = None,
-        partner_id: str | None = None,
-        reward_type_id: str | None = None,
-        **paging: Unpack[UnsortedPaging],
+        self, *, partner_id: str | None = None, reward_type_id: str | None = None, **filters: Unpack[RewardFilters]
     ) -> Listing[Reward]:
         """List reward recommendations of the customer (`GET /customers/{customer_id}/reward-recommendations`).
 
         It is paged but not sorted.
 
         Args:
-            name: part of the name.
-            store_id: id of the store.
-            is_valid: only valid ones, or only those that are not.
-            valid_from: start of the validity to look for.
-            valid_to: end of the validity to look for.
-            code: the exact code.
-            is_automated: only automated ones, or only those that are not.
-            reward_group: see `RewardGroup`.
-            customer_type_id: any of these customer types, up to 1,000.
-            without_stores: leave out the stores; so does the server if nothing is said.
-            tag_ids: any of these ids, up to 1,000.
             partner_id: id of the partner.
             reward_type_id: id of the reward type.
-            **paging: see `UnsortedPaging`.
+            **filters: see `RewardFilters`.
         """
 
 
