@@ -7,6 +7,7 @@ Run it with the CARECLOUD_* variables set:
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Response
@@ -17,14 +18,15 @@ from carecloud_async.fastapi import CareCloudDep, NdjsonResponse, carecloud_life
 
 MOST_SHOWN = 50
 
+logging.basicConfig(level=logging.INFO)  # uvicorn shows no logs of libraries
 app = FastAPI(title="Call centre", lifespan=carecloud_lifespan(CareCloud.from_env))
 install_error_handlers(app)
 
 
 class Search(BaseModel):
-    """What a caller may say; the API joins the fields with AND.
+    """The search of a caller; the API joins the fields with AND.
 
-    An unknown name is refused: `?last_nam=Smith` without its filter would be a search for everybody.
+    An unknown name is refused: `?last_nam=Smith` without its filter would find every customer.
     """
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, str_min_length=1)
@@ -35,7 +37,7 @@ class Search(BaseModel):
     last_name: str | None = None
 
     def filters(self) -> dict[str, Any]:
-        """The filters of `customers.list`."""
+        """Return the filters for `customers.list`."""
         return self.model_dump(exclude_none=True)
 
 
@@ -64,7 +66,7 @@ async def export(carecloud: CareCloudDep, search: Annotated[Search, Query()]) ->
 
 @app.get("/health/live")
 async def live() -> None:
-    """Say that this worker runs; asks nobody else."""
+    """Say that this worker runs. This sends nothing."""
 
 
 @app.get("/health/ready")

@@ -146,9 +146,12 @@ def test_commands_exist(path, line, capfd, monkeypatch, tmp_path):
     """Each line of a shell block is a command that exists, with those options; one with `--sandbox` is run."""
     words = [word for word in shlex.split(line) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
     program = (words or ["export"])[0].removeprefix(".venv/bin/")
-    checks = {"carecloud": _carecloud, "pip": _pip, "python": _module, "uvicorn": _server, "gunicorn": _server}
+    checks = {"carecloud": _carecloud, "pip": _pip, "uvicorn": _server, "gunicorn": _server}
+    checks |= {"python": _module, "python3": _module}
     if program == "export":
         assert re.fullmatch(r"export [A-Z_]+=\S+", line)
+    elif program == ".":
+        assert words == [".", ".venv/bin/activate"]
     elif "--sandbox" in words:
         monkeypatch.chdir(tmp_path)
         _in_the_sandbox(words[1:])

@@ -45,13 +45,14 @@ HERE = Path(__file__).parent
 SESSION_SECONDS = 8 * 3600
 #: Refused passwords of one e-mail address or from one network address, in how many seconds.
 MOST_TRIES, TRIES_SECONDS = 5, 300
-#: No other site may frame these pages, nothing is loaded from elsewhere, and no address of ours is told to others.
+#: No other site may frame these pages, nothing is loaded from elsewhere, and other sites do not learn our addresses.
 SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
 
+logging.basicConfig(level=logging.INFO)  # uvicorn shows no logs of libraries
 templates = Jinja2Templates(HERE / "templates")
 log = logging.getLogger("portal")
 
@@ -95,7 +96,7 @@ def sessions_of(request: Request) -> Sessions:
 
 
 async def load_session(request: Request) -> ResumedSession | None:
-    """Return the customer's login, if the browser's key stands for one."""
+    """Return the customer's login, if there is one under the browser's key."""
     login = await sessions_of(request).get(request.session.get("key", ""))
     if login is None:
         return None
@@ -107,17 +108,17 @@ async def end_session(request: Request) -> None:
     await sessions_of(request).remove(request.session.pop("key", ""))
 
 
-# Forged requests: each form holds a digest of the browser's key, which another site can neither read nor make.
+# Forged requests: each form contains a digest of the browser's key. Another site can neither read nor make it.
 
 
 def form_token(request: Request) -> str:
-    """Return what the forms of this browser must bring."""
+    """Return the token that each form of this browser must contain."""
     secret: str = request.app.state.secret
     return hmac.new(secret.encode(), session_key(request).encode(), hashlib.sha256).hexdigest()
 
 
 async def own_form(request: Request, form_token_: Annotated[str, Form(alias="form_token")] = "") -> None:
-    """Refuse a form that is not ours."""
+    """Refuse a form that this application did not make."""
     if not hmac.compare_digest(form_token(request).encode(), form_token_.encode()):
         raise HTTPException(403, detail="this form is too old: go back, reload the page and try again")
 
@@ -151,7 +152,7 @@ async def login_page(request: Request, ended: bool = False) -> Response:
 async def log_in(
     request: Request, carecloud: CareCloudDep, email: Annotated[str, Form()] = "", password: Annotated[str, Form()] = ""
 ) -> Response:
-    """Log the customer in, and give the browser a new key: an old one may be known to somebody else."""
+    """Log the customer in, and give the browser a new key: another person may know the old one."""
     email = email.strip()
     if not email or not password.strip():
         return page(request, "login", status=422, error="Enter your e-mail and your password.", email=email)
@@ -176,7 +177,7 @@ async def log_in(
 
 
 async def profile(request: Request, mine: Me) -> Response:
-    """Show the customer to themselves."""
+    """Show customers their own record."""
     return page(request, "profile", customer=await mine.customers.me())
 
 
@@ -198,14 +199,14 @@ async def to_login(request: Request, error: Exception) -> Response:
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    """Say that it is not the customer's fault, and note whose it is."""
+    """Show that the failure is not the customer's, and log the reason."""
     log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
     status = problem_of(error).status if isinstance(error, CareCloudError) else 500
     return page(request, "failed", status=status)
 
 
 async def with_safe_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    """Add to each answer what browsers should keep to."""
+    """Add the security headers to each answer."""
     response = await call_next(request)
     response.headers.update(SAFE_HEADERS)
     return response

@@ -1,8 +1,8 @@
-"""A brake on tries of a password: so many refusals of one e-mail, or of one address, in so much time, and then a pause.
+"""A limit on refused passwords, for each e-mail and for each network address.
 
-CareCloud has limits of its own; this one answers before anything is sent, and keeps one guesser from using them up for
-everybody. It counts in the memory of one process: with several workers, put the counters where all see them (Redis:
-`INCR` and `EXPIRE`).
+CareCloud has limits of its own, which all customers share. This limit answers before anything is sent, so that one
+guesser does not use up CareCloud's. It counts in the memory of one process: with several workers, keep the counters in
+a store that they share (Redis: `INCR` and `EXPIRE`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 
-#: A guesser who changes names with every try must not fill the memory.
+#: Bounds the memory that a guesser can fill by using a new name for each try.
 _MOST_KEYS = 10_000
 
 
@@ -19,8 +19,8 @@ class Tries:
     """Counts refused logins.
 
     Args:
-        most: refusals that are let by.
-        seconds: in how much time.
+        most: how many refusals are allowed.
+        seconds: the time in which they are counted.
         now: the clock.
     """
 
@@ -31,7 +31,7 @@ class Tries:
         self._refusals: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait(self, keys: Iterable[str]) -> float:
-        """Return the seconds until one more try is let by; 0 if it is now."""
+        """Return the seconds until the next try is allowed, or 0."""
         return max((self._wait(key) for key in keys), default=0.0)
 
     def refused(self, keys: Iterable[str]) -> None:
@@ -43,7 +43,7 @@ class Tries:
             self._refusals.popitem(last=False)
 
     def accepted(self, key: str) -> None:
-        """Forget the refusals of who has logged in."""
+        """Remove the refusals under a key."""
         self._refusals.pop(key, None)
 
     def _wait(self, key: str) -> float:
