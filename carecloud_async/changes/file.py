@@ -23,10 +23,11 @@ from carecloud_async.changes.state_file import StateFile
 from carecloud_async.changes.values import ChangesOptions, ChangesReport
 from carecloud_async.codec.fields import API_NAME, api_names, field_types, is_model
 from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import BadExportError, disk_error, nesting_errors
+from carecloud_async.export.errors import BadExportError, disk_error
 from carecloud_async.export.formats.compression import compressing
 from carecloud_async.export.formats.sinks import CsvOptions, Layout
 from carecloud_async.export.source import ExportSource
+from carecloud_async.export.storage.sink_stream import SinkStream
 from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.fixes import OVERWRITE
 from carecloud_async.runtime.durable_files import create_private, sync_folder
@@ -122,26 +123,19 @@ class _ChangesFile:
                 stream = compressing(file, self._target.format.compression)
                 for rows in _batches(pending):
                     stream.write(b"".join(map(_line, rows)))
-                if stream is not file:
-                    stream.close()
+                stream.close()
             else:
                 self._write_table(file, pending)
             file.flush()
             os.fsync(file.fileno())
 
     def _write_table(self, file: BufferedRandom, pending: PendingChanges) -> None:
-        make = self._target.format.sink
-        assert make is not None  # noqa: S101  (asked before)
-        stream = compressing(file, self._target.format.compression)
-        with nesting_errors():
-            sink = make(stream, self._layout)
-            for rows in _batches(pending):
-                sink.infer_schema([self._row(row) for row in rows])
-            for rows in _batches(pending):
-                sink.write([self._row(row) for row in rows])
-            sink.close()
-        if stream is not file:
-            stream.close()
+        sink = SinkStream(file, self._target.format, self._layout)
+        for rows in _batches(pending):
+            sink.infer_schema([self._row(row) for row in rows])
+        for rows in _batches(pending):
+            sink.write([self._row(row) for row in rows])
+        sink.finish()
 
     def _row(self, row: tuple[str, str, tuple[str, ...], bytes | None]) -> bytes:
         kind, record_id, _, line = row

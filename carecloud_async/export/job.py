@@ -211,7 +211,7 @@ async def _read_file(
         start = None
         if job.options.resume:
             start = await run_in_thread(partial(_load_checkpoint, workspace, journal, fingerprints))
-        output = Output(workspace, job.target, job.layout, live=start is None, computing=job.source.computing)
+        output = Output(workspace, job.target, job.layout, live=start is None)
         if start is not None and start.complete:
             return start, start.counts, output
         begun = start or Checkpoint(fingerprints=fingerprints)
@@ -243,7 +243,7 @@ async def _read_into(
         return _resumed_deduplicator(job, seen, start, workspace) if continued else deduplicator_since(seen, job.since)
 
     async def restart() -> None:
-        await run_in_thread(output.restart)
+        await run_in_thread(output.close)
         await run_in_thread(journal.restart)
 
     try:
@@ -251,7 +251,6 @@ async def _read_into(
             job,
             start,
             commit=commit,
-            beside=output.write_in_turns,
             restart=restart,
             make_deduplicator=make_deduplicator,
         )
@@ -313,14 +312,13 @@ async def _read(
     commit: Callable[[list[bytes], Checkpoint], None],
     restart: Callable[[], Awaitable[None]],
     make_deduplicator: DeduplicatorFactory,
-    beside: Callable[[list[bytes]], Awaitable[None]] | None = None,
     interval: float = INTERVAL,
     stop: Callable[[], None] | None = None,
 ) -> Counts:
     source, options = job.source, job.options
     reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
     tasks = BackgroundTasks()
-    writer = Writer(commit, tasks=tasks, clock=source.clock, beside=beside, interval=interval, stop=stop)
+    writer = Writer(commit, tasks=tasks, clock=source.clock, interval=interval, stop=stop)
     try:
         async with tasks:
             return await scan(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from attrs import field, frozen
+from attrs import frozen
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.paging.auto import AUTO, Auto, fixed_count
@@ -15,7 +15,6 @@ from carecloud_async.paging.auto_plan import AutoPlan
 from carecloud_async.paging.page_plan import SPARE_PART, FixedPlan, PagePlan
 from carecloud_async.project import Project
 from carecloud_async.runtime.clock import Clock
-from carecloud_async.runtime.cooperation import CooperativeScheduler
 
 if TYPE_CHECKING:
     from carecloud_async.calls.caller import Answer
@@ -45,7 +44,6 @@ class ExportSource:
         clock: the clock.
         most_requests: the largest number of requests at once that `auto` may find.
         rate: returns the requests per second that the rate limiter allows; `None` while it delays none.
-        computing: schedules the slices in which the client decodes and a format makes its text.
     """
 
     operation: Operation
@@ -60,7 +58,6 @@ class ExportSource:
     fetch_fail_fast: Callable[[Mapping[str, Any]], Awaitable[Answer[DecodedPage[bytes]]]] | None = None
     most_requests: int = 20
     rate: Callable[[], float | None] = lambda: None
-    computing: CooperativeScheduler = field(factory=CooperativeScheduler)
 
     @property
     def name(self) -> str:

@@ -57,5 +57,4 @@ def export_source(fetcher: PageFetcher[Any], *, count: int | Auto, offset: int) 
         clock=context.clock,
         most_requests=context.http.max_connections,
         rate=lambda: context.rate_limiter.rate,
-        computing=context.computing,
     )

@@ -4,10 +4,8 @@ import csv
 import datetime
 import gc
 import gzip
-import itertools
 import json
 import sys
-import threading
 import zoneinfo
 
 import anyio
@@ -19,8 +17,6 @@ from export_help import connect, ids, records
 from carecloud_async import CareCloud, ConfigurationError, EnterpriseCredentials, ExportError
 from carecloud_async.export import Sink, register_sink
 from carecloud_async.export.formats import zstd
-from carecloud_async.export.formats.csv import CsvSink
-from carecloud_async.listings import export_source
 from carecloud_async.sandbox import Sandbox
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
@@ -330,51 +326,6 @@ async def test_columns_that_turn_up_late_are_in_the_csv(tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 300
     assert [row["new_at_the_end"] for row in rows][-1] == "here"
-
-
-async def test_csv_keeps_no_thread_busy(tmp_path, monkeypatch):
-    """While records come, CSV is made in the event loop, in turns with other tasks: no thread wants the interpreter."""
-    sandbox, threads = Sandbox(customers=300, seed=1), set()
-    make = CsvSink.write_in_slices
-
-    def noted(sink, lines):
-        threads.add(threading.get_ident())
-        return make(sink, lines)
-
-    monkeypatch.setattr(CsvSink, "write_in_slices", noted)
-    async with connect(
-        sandbox
-    ) as client:  # all in the first page: columns that turn up late are written from the journal
-        await client.customers.list(count=300).export(tmp_path / "c.csv")
-    assert threads == {threading.get_ident()}
-    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
-        assert [row["customer_id"] for row in csv.DictReader(file)] == sorted(sandbox.customers.ids())
-
-
-async def test_csv_takes_turns_with_what_the_client_decodes(tmp_path, monkeypatch):
-    """A page is cut and the text of records is made one after the other, never slice by slice at the same time."""
-    sandbox, slices = Sandbox(customers=4000, seed=1), []
-
-    def noting(name, make):
-        def noted(*arguments, **more):
-            computation = (name, object())
-            made = make(*arguments, **more)
-            while True:
-                slices.append(computation)
-                try:
-                    yield next(made)
-                except StopIteration as end:
-                    return end.value
-
-        return noted
-
-    monkeypatch.setattr(export_source, "any_raw_page_slices", noting("page", export_source.any_raw_page_slices))
-    monkeypatch.setattr(CsvSink, "write_in_slices", noting("text", CsvSink.write_in_slices))
-    async with connect(sandbox) as client:
-        await client.customers.list(count=500).export(tmp_path / "c.csv")
-    computations = [computation for computation, _ in itertools.groupby(slices)]
-    assert {name for name, _ in computations} == {"page", "text"}
-    assert len(slices) > len(computations) == len(set(computations))
 
 
 async def test_the_parquet_files_of_two_nights_fit_together(tmp_path):

@@ -1,7 +1,5 @@
 """The writer of an export: which pages are committed together, and that nothing is written behind a failure."""
 
-import anyio
-import anyio.lowlevel
 import pytest
 from clocks import FakeClock
 
@@ -110,77 +108,3 @@ async def test_nothing_is_written_behind_a_commit_that_failed():
             await writer.put([b"{}"], 3)
     await writer.leave()
     assert len(disk.commits) == 1
-
-
-async def test_work_beside_a_commit_keeps_the_order():
-    """What is done beside commits is done for all records, in their order, and is over when all is committed."""
-    clock, disk, done = FakeClock(), _Disk(), []
-
-    async def beside(lines):
-        for _ in range(5):
-            await anyio.lowlevel.checkpoint()
-        done.append(len(lines))
-
-    async with BackgroundTasks() as tasks:
-        writer = Writer(disk, tasks=tasks, clock=clock, beside=beside, interval=0)
-        for number in range(1, 6):
-            await _put(writer, clock, 1, apart=0, records=number)
-            await anyio.lowlevel.checkpoint()
-        await writer.drain()
-        assert sum(done) == 15
-        assert done == [lines for lines, _ in disk.commits]
-        assert disk.commits[-1][1] == 0
-
-
-async def test_pages_that_come_while_only_the_work_beside_runs_are_committed():
-    """A page that comes after the last commit, while the work beside it goes on, is committed as well."""
-    clock, disk, go_on = FakeClock(), _Disk(), anyio.Event()
-
-    async def beside(_):
-        await go_on.wait()
-
-    async with BackgroundTasks() as tasks:
-        writer = Writer(disk, tasks=tasks, clock=clock, beside=beside, interval=0)
-        await writer.put([b"{}"], 0)
-        while not disk.commits:
-            await anyio.wait_all_tasks_blocked()
-        await writer.put([b"{}"], 1)
-        tasks.start(writer.drain)
-        await anyio.wait_all_tasks_blocked()
-        assert disk.commits == [(1, 0)]
-        go_on.set()
-        await writer.drain()
-    assert disk.commits == [(1, 0), (1, 1)]
-
-
-async def test_what_fails_beside_a_commit_ends_the_export():
-    """The records are committed all the same, and whoever brings more is told."""
-    clock, disk = FakeClock(), _Disk()
-
-    async def refuse(_):
-        raise ValueError("deep")
-
-    async with BackgroundTasks() as tasks:
-        writer = Writer(disk, tasks=tasks, clock=clock, beside=refuse)
-        await _put(writer, clock, 1, apart=0)
-        with pytest.raises(ValueError, match="deep"):
-            await writer.drain()
-    assert disk.commits == [(1, 0)]
-
-
-async def test_an_export_that_is_cancelled_during_the_work_beside_keeps_what_waits():
-    """The work beside is given up, and the pages that waited for it are committed."""
-    clock, disk = FakeClock(), _Disk()
-    tasks = BackgroundTasks()
-    writer = Writer(disk, tasks=tasks, clock=clock, beside=lambda _: anyio.sleep_forever(), interval=0)
-    with anyio.CancelScope() as scope:
-        try:
-            async with tasks:
-                await _put(writer, clock, 1, apart=0)
-                while not disk.commits:
-                    await anyio.wait_all_tasks_blocked()
-                await _put(writer, clock, 2, apart=0)
-                scope.cancel()
-        finally:
-            await writer.leave()
-    assert disk.commits == [(1, 0), (2, 1)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from carecloud_async.codec.tolerant.broken_json import load
@@ -22,16 +22,13 @@ from carecloud_async.export.formats.csv_text import Row, RowText, to_cell
 from carecloud_async.export.formats.pieces import pieces
 from carecloud_async.export.formats.rows import LostValues, is_blank
 from carecloud_async.export.formats.schema import SchemaBuilder
-from carecloud_async.export.formats.sinks import Layout, SlicedSink
+from carecloud_async.export.formats.sinks import IncrementalSink, Layout
 from carecloud_async.runtime.thread_yield import ThreadYielder
 
 __all__ = ["CsvSink"]
 
-#: Pieces of matching records in a slice, and other records in a slice: each takes a millisecond.
-_PIECES, _UNTIDY = 2, 8
 
-
-class CsvSink(SlicedSink):
+class CsvSink(IncrementalSink):
     """See `Sink`."""
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
@@ -51,30 +48,19 @@ class CsvSink(SlicedSink):
 
     def infer_schema(self, lines: Sequence[bytes]) -> None:
         """See `Sink.infer_schema`."""
-        for _ in self.infer_schema_in_slices(lines):
-            self._yielder.rest()
-
-    def infer_schema_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
-        """See `SlicedSink.infer_schema_in_slices`."""
         for piece in pieces(lines):
             self._builder.learn(piece)
-            yield
+            self._yielder.rest()
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
-        for _ in self.write_in_slices(lines):
-            self._yielder.rest()
-
-    def write_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
-        """See `SlicedSink.write_in_slices`."""
         text, maker = self._begin()
-        for number, piece in enumerate(pieces(lines)):
-            if number % _PIECES == _PIECES - 1:
-                yield
+        for piece in pieces(lines):
             try:
                 self.file.write(maker.lines(piece))
             except (ValueError, RecursionError):
-                yield from self._write_untidy(piece, text, maker)
+                self._write_untidy(piece, text, maker)
+            self._yielder.rest()
 
     def close(self) -> None:
         """See `Sink.close`."""
@@ -98,12 +84,11 @@ class CsvSink(SlicedSink):
     def _found_columns(self) -> list[Path]:
         return [path for path, _ in self._builder.shape.select(self.layout.fields).leaves()]
 
-    def _write_untidy(self, lines: Sequence[bytes], text: RowText, maker: LineMaker) -> Generator[None, None, None]:
+    def _write_untidy(self, lines: Sequence[bytes], text: RowText, maker: LineMaker) -> None:
         """Write records of which some do not match the model."""
         tidy: list[bytes] = []
         read: list[Any] = []
-        untidy = 0
-        for line in lines:
+        for line in self._yielder.each(lines):
             record = maker.read(line)
             if record is not None:
                 tidy.append(line)
@@ -111,9 +96,6 @@ class CsvSink(SlicedSink):
                 continue
             self.file.write(self._run(tidy, read, text, maker) + text.write(self._slow_row(line)))
             tidy, read = [], []
-            untidy += 1
-            if untidy % _UNTIDY == 0:
-                yield
         self.file.write(self._run(tidy, read, text, maker))
 
     def _run(self, lines: Sequence[bytes], read: Sequence[Any], text: RowText, maker: LineMaker) -> bytes:

@@ -17,7 +17,7 @@ resuming, and sees each record once.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ from attrs import frozen
 from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.formats.selection import Selection
 
-__all__ = ["CsvOptions", "IncrementalSink", "Layout", "Sink", "SinkFactory", "SlicedSink"]
+__all__ = ["CsvOptions", "IncrementalSink", "Layout", "Sink", "SinkFactory"]
 
 #: Characters that end a field or a line of CSV themselves.
 _NO_DELIMITERS = '"\r\n'
@@ -137,22 +137,6 @@ class IncrementalSink(Sink):
     """
 
     outdated = False
-
-
-class SlicedSink(IncrementalSink):
-    """A sink that computes in Python, in slices.
-
-    It then writes to memory, in the event loop, where its slices alternate with other tasks: in a thread it would
-    repeatedly hold the interpreter lock and delay the loop.
-    """
-
-    @abc.abstractmethod
-    def infer_schema_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
-        """Do the same as `infer_schema`, with a `yield` after about each millisecond."""
-
-    @abc.abstractmethod
-    def write_in_slices(self, lines: Sequence[bytes]) -> Generator[None, None, None]:
-        """Do the same as `write`, with a `yield` after about each millisecond."""
 
 
 #: Makes a sink of a file and a layout: a `Sink` class, or a function.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 import anyio
@@ -45,7 +45,6 @@ class Writer(Generic[State]):
         commit: writes records and the state that includes them; blocks.
         tasks: where the work runs.
         clock: the clock.
-        beside: works on the records of a commit while it is under way; does not block.
         interval: how long after the beginning of a commit a few pages wait for others, in seconds.
         stop: ends a commit that blocks for ever (a pipe without a reader); called when the commit is cancelled. Without
             it, a commit is awaited even if it is cancelled.
@@ -57,13 +56,10 @@ class Writer(Generic[State]):
         *,
         tasks: BackgroundTasks,
         clock: Clock,
-        beside: Callable[[list[bytes]], Awaitable[None]] | None = None,
         interval: float = INTERVAL,
         stop: Callable[[], None] | None = None,
     ) -> None:
         self._commit = commit
-        self._beside = beside
-        self._is_beside = False
         self._stop = stop
         self._clock = clock
         self._interval = interval
@@ -142,7 +138,7 @@ class Writer(Generic[State]):
 
     async def _work(self) -> None:
         try:
-            while await self._goes_on() and (state := self._state) is not None:
+            while self._is_due() and (state := self._state) is not None:
                 lines, self._lines, self._pages = self._lines, [], 0
                 self._tell()
                 self._next = self._clock.monotonic() + self._interval
@@ -150,12 +146,6 @@ class Writer(Generic[State]):
         finally:
             self._busy = False
             self._tell()
-
-    async def _goes_on(self) -> bool:
-        """Wait for the work on the last commit's records; return whether there is more to commit."""
-        while self._is_beside:
-            await self._changed.wait()
-        return self._is_due()
 
     async def _work_on(self, lines: list[bytes], state: State) -> None:
         committed = False
@@ -166,9 +156,6 @@ class Writer(Generic[State]):
             committed = True
 
         try:
-            if self._beside is not None:
-                self._is_beside = True
-                self._tasks.start(self._work_beside, self._beside, lines)
             if self._stop is not None:
                 await run_in_thread_until_stopped(commit, stop=self._stop)
             else:
@@ -180,15 +167,6 @@ class Writer(Generic[State]):
             if not committed:  # how much it has written is unknown: nothing may be written after it
                 self._error = ExportError("the writing was stopped")
             raise
-
-    async def _work_beside(self, work: Callable[[list[bytes]], Awaitable[None]], lines: list[bytes]) -> None:
-        try:
-            await work(lines)
-        except Exception as error:  # noqa: BLE001  (handed to the reader, who raises it)
-            self._error = self._error or error
-        finally:
-            self._is_beside = False
-            self._tell()
 
     def _tell(self) -> None:
         self._changed.set()
