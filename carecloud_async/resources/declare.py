@@ -197,48 +197,39 @@ class Declared:
             **facts,
         )
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing has to be looked at but the path and what a call names of the query."""
-        elsewhere = self.signature.elsewhere
-        optional = all(name == place and name in self.signature.optional for name, place in elsewhere.items())
-        return optional and not self.has_body and self.check is None
-
-    def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Bind arguments as Python would, and check them; see `Signature.bind`.
+    def bind(
+        self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Mapping[str, Any], dict[str, Any], dict[str, Any] | None]:
+        """Bind arguments as Python would, check them, and return the values of the path, the query and the body.
 
         What makes a body or a query prints as stars from here on: in `kwargs`, which the caller's frame holds, and in
         the values.
-        """
-        for name in kwargs.keys() - self.signature.in_path.keys():
-            in_body = self.has_body and name not in self.signature.unpacked
-            kwargs[name] = conceal_body(kwargs[name]) if in_body else conceal(kwargs[name])
-        values = self.signature.bind(resource, args, kwargs)
-        if self.check is not None:
-            self.check(resource, values)
-        return values
-
-    def body(self, path_params: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any] | None:
-        """Take the arguments that make the body out of `values`; `None` if the operation has no body.
 
         Raises:
+            TypeError: the arguments do not fit; see `Signature.bind`.
             ConfigurationError: a read model where an input is due, at any depth.
         """
+        signature = self.signature
+        for name in kwargs.keys() - signature.in_path.keys():
+            in_body = self.has_body and name not in signature.unpacked
+            kwargs[name] = conceal_body(kwargs[name]) if in_body else conceal(kwargs[name])
+        values = signature.bind(resource, args, kwargs)
+        if self.check is not None:
+            self.check(resource, values)
+        path_params = signature.path_params(resource._bound, values)
+        rest = signature.take_rest(values)
+        if not self.has_body:
+            return path_params, rest | values, None
+        return path_params, values, self._body(path_params, rest)
+
+    def _body(self, path_params: Mapping[str, Any], rest: dict[str, Any]) -> dict[str, Any] | None:
         if not self.signature.elsewhere and not self.path_params_in_body:
             return None
-        body = {name: path_params[name] for name in self.path_params_in_body} | self.signature.take_rest(values)
+        body = {name: path_params[name] for name in self.path_params_in_body} | rest
         for name, wanted in self.inputs:
             require_input(body[name], wanted)
         refuse_read_models(body, self.signature.function.__name__)
         return body
-
-    def query(self, values: dict[str, Any]) -> Mapping[str, Any]:
-        """Take the arguments that make the query out of `values`.
-
-        Raises:
-            ConfigurationError: a filter of the wrong kind.
-        """
-        return check_filters(self.operation.kinds, self.signature.take_rest(values) | values)
 
     @functools.cached_property
     def inputs(self) -> tuple[tuple[str, Any], ...]:
@@ -299,20 +290,11 @@ def lists(
 
     def declare(function: L) -> L:
         one = Declared(function, facts, options)
-        signature, kinds = one.signature, one.operation.kinds
-        # Most lists take nothing but filters: what was named is all that has to be looked at.
-        plain = one.is_plain and not signature.in_path
 
         @functools.wraps(function)
         def ask(self: Resource, *args: Any, **kwargs: Any) -> Listing[Any]:
-            if plain and not args and kwargs.keys() <= kinds.keys():
-                kwargs = conceal(kwargs)
-                return listing(self._caller, one.operation, one.into, path_params=self._bound, params=kwargs)
             args = conceal_body(args) if one.has_body else args
-            values = one.bind(self, args, kwargs)
-            path_params = signature.path_params(self._bound, values)
-            body = one.body(path_params, values) if one.has_body else None
-            query = values if one.has_body else signature.take_rest(values) | values
+            path_params, query, body = one.bind(self, args, kwargs)
             return listing(self._caller, one.operation, one.into, path_params=path_params, params=query, json=body)
 
         ask.declared = one  # type: ignore[attr-defined]
@@ -333,23 +315,14 @@ def _verb(method: str) -> DeclaresOne:
 
         def declare(function: F) -> F:
             one = Declared(function, facts, options)
-            signature = one.signature
-            # Most reads take one id by position and nothing else.
-            plain = one.is_plain and signature.positional == tuple(signature.in_path)
-            one_id = next(iter(signature.in_path.values())) if plain and len(signature.in_path) == 1 else None
 
             @functools.wraps(function)
             async def ask(self: Resource, *args: Any, **kwargs: Any) -> Any:
-                if one_id is not None and not kwargs and len(args) == 1:
-                    ids = {one_id: args[0], **self._bound}
-                    return await self._call(CallRequest(one.operation, decode=one.decode, path_params=ids))
                 args = conceal_body(args) if one.has_body else args
-                values = one.bind(self, args, kwargs)
-                path_params = signature.path_params(self._bound, values)
-                body = one.body(path_params, values) if one.has_body else None
-                query = None if one.has_body else one.query(values)
+                path_params, query, body = one.bind(self, args, kwargs)
+                params = check_filters(one.operation.kinds, query)
                 return await self._call(
-                    CallRequest(one.operation, decode=one.decode, path_params=path_params, params=query, json=body)
+                    CallRequest(one.operation, decode=one.decode, path_params=path_params, params=params, json=body)
                 )
 
             ask.declared = one  # type: ignore[attr-defined]

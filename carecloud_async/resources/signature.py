@@ -11,7 +11,6 @@ from typing import Any, Final
 from attrs import Factory, define, field
 
 from carecloud_async.calls.filters import Kind, kind_of
-from carecloud_async.runtime.secret_text import secret_text
 from carecloud_async.runtime.suggestions import nearest
 
 __all__ = ["MISSING", "Signature"]
@@ -20,9 +19,6 @@ __all__ = ["MISSING", "Signature"]
 MISSING: Final[Any] = object()
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
-
-#: The arguments that are secrets, or can be one, as the `value` of `validate_customer_data`.
-_SECRETS: Final = frozenset({"password", "push_token", "token", "value"})
 
 
 @define(eq=False)
@@ -84,7 +80,7 @@ class Signature:
         return {**self.unpacked, **{place: kind_of(hints[name]) for name, place in self.elsewhere.items()}}
 
     def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Bind arguments as Python would. Secrets in `kwargs` become text that prints as stars.
+        """Bind arguments as Python would.
 
         Returns:
             every argument with its value or default; those in `unpacked` only where they were given.
@@ -92,9 +88,6 @@ class Signature:
         Raises:
             TypeError: they do not fit; in Python's own words, with the nearest name to an unknown one.
         """
-        for name in _SECRETS & kwargs.keys():
-            # In place, for the caller's frame holds `kwargs`, and error reporters capture the variables of frames.
-            kwargs[name] = secret_text(kwargs[name])
         values = {**self.defaults, **kwargs}
         fits = len(values) == len(self.defaults) and len(args) <= len(self.positional)
         for name, value in zip(self.positional, args, strict=False):

@@ -34,7 +34,7 @@ class Wire:
     async def call(self, request):
         assert request.bearer is None
         sent = None if request.json is None else loads(codec.encode(request.json, zone=self.context.project.timezone))
-        self.calls.append((request.operation.title, request.path_params, request.params, sent))
+        self.calls.append((request.operation.title, request.path_params, request.params or None, sent))
         return request.decode(self.answers.pop(0) if self.answers else b"")
 
 
