@@ -8,11 +8,14 @@ from typing import Any, TypeAlias
 JsonObject: TypeAlias = dict[str, Any]
 
 
-def json_bytes(value: Any, *, pretty: bool) -> bytes:
-    """Write JSON as the server does: UTF-8, compact, or indented by four."""
-    if pretty:
-        return json.dumps(value, ensure_ascii=False, indent=4).encode()
+def json_bytes(value: Any) -> bytes:
+    """Write compact JSON in UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def indented_json_bytes(text: bytes) -> bytes:
+    """Write JSON again, indented by four."""
+    return json.dumps(json.loads(text), ensure_ascii=False, indent=4).encode()
 
 
 def escaped_json_bytes(value: Any) -> bytes:

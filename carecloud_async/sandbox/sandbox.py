@@ -15,11 +15,6 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from carecloud_async.sandbox.api import cards, customer_actions, enterprise, tokens
-from carecloud_async.sandbox.api.customer_filters import CustomerSearch
-from carecloud_async.sandbox.api.customers import CustomerOperations
-from carecloud_async.sandbox.api.routes import Routes
-from carecloud_async.sandbox.api.table_operations import table_operations
 from carecloud_async.sandbox.client_side import ClientIdentities
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.server import serving
@@ -31,6 +26,7 @@ from carecloud_async.sandbox.server.transport import in_process
 from carecloud_async.sandbox.state.clock import SandboxClock, local_timestamp
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.device_tokens import DeviceTokens
+from carecloud_async.sandbox.state.plans import api_plans
 from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
 from carecloud_async.sandbox.state.settings import Overrides, Settings
 from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, Table, Tables
@@ -140,13 +136,8 @@ class Sandbox(ClientIdentities):
         self._state = self._new_state(random or SystemRandom())
         self.user_tokens: UserTokens = self._state.user_tokens
         self.device_tokens: DeviceTokens = self._state.device_tokens
-        customer_operations = CustomerOperations(CustomerSearch(self.customers)).table()
-        operations = [*enterprise.TABLE, *tokens.TABLE, *customer_operations, *customer_actions.TABLE]
-        operations += cards.TABLE
-        served = frozenset(operation.name for operation in operations)
         self._pipeline = Pipeline(
             state=self._state,
-            routes=Routes(operations, others=lambda: table_operations(served)),
             recorder=self._recorder,
             faults=self.faults,
             sleep=sleep,
@@ -264,7 +255,7 @@ class Sandbox(ClientIdentities):
     # Changing the state
 
     def records(self, resource: str, *, of: str | None = None) -> Table:
-        """Return the records of a list other than customers and users, to read and to change.
+        """Return the records of a list other than customers, to read and to change.
 
         ```python
         cards = sandbox.records("cards")
@@ -279,7 +270,7 @@ class Sandbox(ClientIdentities):
         Raises:
             KeyError: The API has no such list, or its records need a parent, or have none.
         """
-        return self._tables.table(self._tables.plans.named(resource), of)
+        return self._tables.table(api_plans().named(resource), of)
 
     def revoke(self, token: str) -> bool:
         """End a token of a user or a device now, and return whether it was valid."""

@@ -8,14 +8,13 @@ from every import every
 
 from carecloud_async.sandbox import OTHER_CUSTOMER_APPLICATION_ID, Sandbox
 from carecloud_async.sandbox.api import customer_actions
-from carecloud_async.sandbox.state.facts import NOT_REQUIRED
+from carecloud_async.sandbox.state.facts import REQUIRED
 from tests.sandbox.contract_shapes import FACTS, body_of, path_of, query_of, wrong_in_answer
 
 pytestmark = pytest.mark.anyio
 OPERATIONS = list(FACTS.operations.values())
-SERVED = {one.template for one in customer_actions.TABLE}
 #: Those of the customers' own handlers, which have tests of their own.
-OWN = ("postCustomer", "putCustomer", *(one.operation_id for one in OPERATIONS if one.path in SERVED))
+OWN = ("postCustomer", "putCustomer", *customer_actions.HANDLERS)
 ON_BOTH = [one for one in OPERATIONS if one.interface == "both" and one.verb != "DELETE"]
 GETS = {one.path: one for one in OPERATIONS if one.verb == "GET"}
 #: Every PUT that a GET of the same path shows, but the customer's and the booking's, which have rules of their own.
@@ -142,7 +141,9 @@ async def test_missing_fields_of_a_body_are_named(connect, operation):
         answer = await api.call(operation.verb, path, token=token, json={})
     params = answer.json()["error"]["error_data"]["invalid_params"]
     asked = {value.name for value in operation.body if value.required and "." not in value.name}
-    asked -= {name for operation_id, name in NOT_REQUIRED if operation_id == operation.operation_id}
+    asked -= {
+        name for (operation_id, name), must in REQUIRED.items() if operation_id == operation.operation_id and not must
+    }
     assert (answer.status_code, {param["name"] for param in params}) == (400, asked)
     assert {param["reason"] for param in params} == {"required"}
 

@@ -1,7 +1,8 @@
-"""An answer before it is sent."""
+"""What a handler returns, and an answer before it is sent."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -26,16 +27,23 @@ class Answer:
     content_type: str | None = None
 
 
-def json_answer(value: Any, *, status: int = 200, pretty: bool = False) -> Answer:
+@attrs.frozen(kw_only=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        ids: Gives the ids of its records.
+        texts: Gives its records as compact JSON.
+        offset: As it was asked for.
+        total: Number of records that the list has.
+    """
+
+    ids: Callable[[], Sequence[str]]
+    texts: Callable[[], Sequence[bytes]]
+    offset: int
+    total: int
+
+
+def json_answer(value: Any, *, status: int = 200) -> Answer:
     """An answer whose body is this JSON."""
-    return Answer(status=status, body=json_bytes(value, pretty=pretty), content_type="application/json")
-
-
-def data_answer(data: Any, *, status: int = 200, pretty: bool = False) -> Answer:
-    """An answer in the form that every success of the API has: `{"data": …}`."""
-    return json_answer({"data": data}, status=status, pretty=pretty)
-
-
-def no_content() -> Answer:
-    """204: done, and nothing to say."""
-    return Answer(status=204)
+    return Answer(status=status, body=json_bytes(value), content_type="application/json")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, Final
 
-from carecloud_async.sandbox.api.answer import Answer, data_answer
-from carecloud_async.sandbox.api.calls import Access, Call, Operation, required_text
+from carecloud_async.sandbox.api.arguments import arguments
+from carecloud_async.sandbox.api.calls import Call, Handler
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
-from carecloud_async.sandbox.api.table_request import own_customer
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.tables import Table
@@ -16,41 +15,30 @@ from carecloud_async.sandbox.state.tables import Table
 _ACTIVE: Final = 1
 
 
-async def assign_free_card(state: SandboxState, call: Call) -> Answer:
+def assign_free_card(state: SandboxState, call: Call) -> JsonObject:
     """`POST /cards/actions/assign-free-card`: one card of a type for each customer.
 
     Without a number, the first free card is assigned; if none is free, one is created.
     """
-    body, own = call.json(), own_customer(call)
-    if own is not None:
-        body.setdefault("customer_id", own)
-    card_type_id, customer_id = required_text(body, "card_type_id", "customer_id")
-    if own not in (None, customer_id):
-        raise bad_request(InvalidParam(name="customer_id", reason="not_belong_to_logged_in_customer"))
-    if customer_id not in state.customers:
-        raise bad_request(InvalidParam(name="customer_id", reason="not_found", value=customer_id))
-    with state.tables.lock:
-        cards = state.tables.table("/cards")
-        of_type = [(one, card) for one, card in _records(cards) if card.get("card_type_id") == card_type_id]
-        if any(card.get("customer_id") == customer_id for _, card in of_type):
-            raise bad_request(InvalidParam(name="card_type_id", reason="relation_already_exists"))
-        number = body.get("card_number")
-        free = [one for one, card in of_type if _is_free(card) and number in (None, card.get("card_number"))]
-        if number is not None and not free:
-            raise bad_request(InvalidParam(name="card_number", reason="not_found"))
-        card_id = free[0] if free else _new_card(cards, card_type_id)
-        cards.update(card_id, {"customer_id": customer_id, "last_change": state.local(state.clock.now())})
-    return data_answer({"card_id": card_id}, pretty=state.settings.pretty)
+    body = arguments(state, call)
+    customer_id, card_type_id, number = body["customer_id"], body["card_type_id"], body.get("card_number")
+    cards = state.tables.table("/cards")
+    of_type = [(one, card) for one, card in _records(cards) if card.get("card_type_id") == card_type_id]
+    if any(card.get("customer_id") == customer_id for _, card in of_type):
+        raise bad_request(InvalidParam(name="card_type_id", reason="relation_already_exists"))
+    free = [one for one, card in of_type if _is_free(card) and number in (None, card.get("card_number"))]
+    if number is not None and not free:
+        raise bad_request(InvalidParam(name="card_number", reason="not_found"))
+    card_id = free[0] if free else _new_card(cards, card_type_id)
+    cards.update(card_id, {"customer_id": customer_id, "last_change": state.now()})
+    return {"card_id": card_id}
 
 
-async def validate_free_card(state: SandboxState, call: Call) -> Answer:
+def validate_free_card(state: SandboxState, call: Call) -> JsonObject:
     """`POST /cards/actions/validate-free-card`: whether there is a card of this number, active and not assigned."""
-    (number,) = required_text(call.json(), "card_number")
-    with state.tables.lock:
-        found = any(
-            card.get("card_number") == number and _is_free(card) for _, card in _records(state.tables.table("/cards"))
-        )
-    return data_answer({"is_free_to_use": found}, pretty=state.settings.pretty)
+    number = arguments(state, call)["card_number"]
+    cards = _records(state.tables.table("/cards"))
+    return {"is_free_to_use": any(card.get("card_number") == number and _is_free(card) for _, card in cards)}
 
 
 def _records(cards: Table) -> list[tuple[str, JsonObject]]:
@@ -69,11 +57,7 @@ def _new_card(cards: Table, card_type_id: str) -> str:
     return cards.insert({**new, "last_change": None})
 
 
-TABLE: Final = (
-    Operation(
-        method="POST", template="/cards/actions/assign-free-card", handler=assign_free_card, access=Access.CUSTOMER
-    ),
-    Operation(
-        method="POST", template="/cards/actions/validate-free-card", handler=validate_free_card, access=Access.DEVICE
-    ),
-)
+HANDLERS: Final[dict[str, Handler]] = {
+    "postAssignCard": assign_free_card,
+    "postValidateFreeCard": validate_free_card,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
@@ -11,8 +11,6 @@ from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 
 DEFAULT_COUNT: Final = 100
 MOST_VALUES: Final = 1000
-LIST_NAMES: Final = ("count", "offset", "sort_field", "sort_direction")
-"""Query parameters of every paged list."""
 
 
 @attrs.frozen
@@ -94,7 +92,7 @@ class Window:
         return self if sorts else attrs.evolve(self, sort_field=None, descending=False)
 
 
-def window_of(query: Query, *, sortable: Sequence[str]) -> Window:
+def window_of(query: Query, *, sortable: Iterable[str]) -> Window:
     """Read the parameters that every list has: `count`, `offset`, `sort_field`, `sort_direction`.
 
     Raises:

@@ -1,99 +1,59 @@
-"""From a path to the operation that answers there."""
+"""From a path to the operations that answer there."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from re import Pattern
+from functools import cache
 from typing import Final
 
 import attrs
-from starlette.routing import compile_path
 
 from carecloud_async.sandbox.api.calls import Interface, Operation
+from carecloud_async.sandbox.api.operations import api_operations
 
-ROOT: Final = "/webservice/rest-api/"
-VERSION: Final = "v1.0"
-
-
-@attrs.frozen(kw_only=True)
-class Address:
-    """The parts of a path.
-
-    Attributes:
-        interface: The interface, or `None` if the path is not the API's.
-        segment: The segment that names the interface.
-        resource: The path below the version, or the whole path if it is not the API's.
-    """
-
-    interface: Interface | None
-    segment: str
-    resource: str
-
-
-def address_of(path: str) -> Address:
-    """Split a path into its parts: `/webservice/rest-api/{interface}/v1.0/{resource}`."""
-    segment, _, rest = path.removeprefix(ROOT).partition("/")
-    version, _, resource = rest.partition("/")
-    known = {one.value: one for one in Interface}
-    if not path.startswith(ROOT) or version != VERSION or segment not in known:
-        return Address(interface=None, segment=segment, resource=path)
-    return Address(interface=known[segment], segment=segment, resource=f"/{resource}")
+_PATH: Final = re.compile(r"/webservice/rest-api/(enterprise-interface|customer-interface)/v1\.0/(.*)", re.DOTALL)
 
 
 @attrs.frozen(kw_only=True)
 class Route:
-    """A path template that fits a path.
+    """What a path leads to.
 
     Attributes:
-        template: The template.
-        values: The values of its parameters.
-        by_method: Its operations.
+        interface: The interface, or `None` if the path is not the API's.
+        template: The path template; where no operation has the path, its first segment, since the others may be secret.
+        values: Values of the path template.
+        by_method: The operations; none where no operation has the path.
     """
 
+    interface: Interface | None
     template: str
-    values: dict[str, str] = attrs.field(repr=False)
-    by_method: dict[str, Operation]
+    values: dict[str, str] = attrs.field(factory=dict, repr=False)
+    by_method: dict[str, Operation] = attrs.field(factory=dict, repr=False)
 
 
-class Routes:
-    """All operations, found by path.
-
-    Args:
-        operations: The operations of most requests; no path of theirs is among the others.
-        others: Gives the others, when a path is not found: making them takes a moment that most sandboxes can spare.
-    """
-
-    def __init__(
-        self, operations: Iterable[Operation], *, others: Callable[[], Iterable[Operation]] = lambda: ()
-    ) -> None:
-        self._first = _Templates(operations)
-        self._make_others = others
-        self._others: _Templates | None = None
-
-    def find(self, resource: str) -> Route | None:
-        """The template that fits a path below the version."""
-        found = self._first.find(resource)
-        if found is not None:
-            return found
-        if self._others is None:
-            self._others = _Templates(self._make_others())
-        return self._others.find(resource)
+def route_of(path: str) -> Route:
+    """Find the operations of a path, such as `/webservice/rest-api/enterprise-interface/v1.0/customers`."""
+    matched = _PATH.fullmatch(path)
+    interface, resource = (Interface(matched[1]), matched[2]) if matched else (None, path)
+    parts = resource.split("/")
+    for template, by_method in _templates().get((parts[0], len(parts)), ()) if matched else ():
+        pairs = list(zip(template.split("/")[1:], parts, strict=True))
+        if all(part != "" if name.startswith("{") else name == part for name, part in pairs):
+            values = {name[1:-1]: part for name, part in pairs if name.startswith("{")}
+            return Route(interface=interface, template=template, values=values, by_method=by_method)
+    first, _, rest = resource.strip("/").partition("/")
+    return Route(interface=interface, template=f"/{first}/…" if rest else f"/{first}")
 
 
-class _Templates:
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        self._operations: dict[str, dict[str, Operation]] = defaultdict(dict)
-        for operation in operations:
-            self._operations[operation.template][operation.method] = operation
-        self._patterns: dict[int, list[tuple[Pattern[str], str]]] = defaultdict(list)
-        # Templates with fewer places come first: `/customers/actions` is never a customer id.
-        for template in sorted(self._operations, key=lambda one: one.count("{")):
-            self._patterns[template.count("/")].append((compile_path(template)[0], template))
-
-    def find(self, resource: str) -> Route | None:
-        for pattern, template in self._patterns.get(resource.count("/"), ()):
-            match = pattern.match(resource)
-            if match is not None:
-                return Route(template=template, values=match.groupdict(), by_method=self._operations[template])
-        return None
+@cache
+def _templates() -> dict[tuple[str, int], list[tuple[str, dict[str, Operation]]]]:
+    """The path templates and their operations, by first segment and number of segments."""
+    operations: dict[str, dict[str, Operation]] = defaultdict(dict)
+    for operation in api_operations():
+        operations[operation.api.template][operation.api.method] = operation
+    found = defaultdict(list)
+    # Templates with fewer placeholders come first: `/customers/actions` is never a customer id.
+    for template in sorted(operations, key=lambda one: one.count("{")):
+        found[template.split("/")[1], template.count("/")].append((template, operations[template]))
+    return found

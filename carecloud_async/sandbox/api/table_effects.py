@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from carecloud_async.sandbox.api.accepted_payment import accepted_payment
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.tables import Tables
 
@@ -90,7 +91,7 @@ def _set_partners(action: Action) -> None:
         records.insert({**record, "last_change": action.now})
 
 
-EFFECTS: Final[Mapping[str, Callable[[Action], None]]] = {
+EFFECTS: Final[Mapping[str, Callable[[Action], JsonObject | None]]] = {
     "postMessageSend": _send_message,
     "postPointReservationCreate": _reserve_points,
     "postPointReservationRelease": _free_points,
@@ -101,9 +102,10 @@ EFFECTS: Final[Mapping[str, Callable[[Action], None]]] = {
     "postProductReservationSetExternalReservationCode": lambda action: _change_reservation(
         action, {"external_reservation_codes": action.body["external_reservation_codes"]}
     ),
+    "postPurchaseAcceptPayment": lambda action: accepted_payment(action.tables, action.body),
     "postSegmentAddCustomer": _add_to_segment,
     "postSegmentRemoveCustomer": _remove_from_segment,
     "postSubCustomerSetPartners": _set_partners,
     "postVoucherApply": _apply_voucher,
 }
-"""By operation id."""
+"""By operation id; what an effect returns takes the place of made-up fields of the answer."""

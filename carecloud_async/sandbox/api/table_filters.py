@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.facts import PAGING, Field
-from carecloud_async.sandbox.state.plans import Plans
+from carecloud_async.sandbox.state.facts import PAGING, Field, field_names, fields_of, path_to
 
 Test: TypeAlias = Callable[[JsonObject], bool]
 """Whether a record passes."""
@@ -29,16 +28,15 @@ VALIDITY: Final = ("is_valid", "valid_only", "valid_now")
 """Filters that depend on the time."""
 
 
-def filters_for(plans: Plans, schema: str, parameters: Iterable[Field], *, noun: str) -> dict[str, Filter]:
+def filters_for(schema: str, parameters: Iterable[Field], *, noun: str) -> dict[str, Filter]:
     """The filters of a list, by parameter; those that a record says nothing of are left out.
 
     Args:
-        plans: The tables.
         schema: Schema of the records.
         parameters: The list's parameters.
         noun: Name of a record in the singular, such as `task_comment`.
     """
-    found = ((one.name, _filter(plans, schema, one, noun)) for one in parameters if one.name not in PAGING)
+    found = ((one.name, _filter(schema, one, noun)) for one in parameters if one.name not in PAGING)
     return {name: made for name, made in found if made is not None}
 
 
@@ -63,9 +61,9 @@ def sort_key(record: JsonObject, field: str) -> tuple[int, float, str]:
     return 2, 0.0, str(value)
 
 
-def _filter(plans: Plans, schema: str, parameter: Field, noun: str) -> Filter | None:
+def _filter(schema: str, parameter: Field, noun: str) -> Filter | None:
     name = parameter.name
-    names = plans.field_names(schema)
+    names = field_names(schema)
     if name in VALIDITY:
         return _valid if {"valid_from", "valid_to"} & names else None
     if name == "is_applied":
@@ -73,10 +71,10 @@ def _filter(plans: Plans, schema: str, parameter: Field, noun: str) -> Filter | 
     if name == "free_only":
         return _truth(lambda record: (record.get("free_capacity") or 0) > 0) if "free_capacity" in names else None
     if name.endswith(("_from", "_to")) and parameter.format in ("date", "timestamp"):
-        field = _limited(plans.fields(schema), name)
+        field = _limited(fields_of(schema), name)
         return None if field is None else _limit(field, latest=name.endswith("_to"))
     for candidate in _candidates(name, noun):
-        path = plans.path_to(schema, candidate)
+        path = path_to(schema, candidate)
         if name == "external_ids" and path is not None:
             return _any_of(_equals(path), _equals((HIDDEN_IDS,)))
         if path is not None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from carecloud_async.sandbox.api.answer import Answer
+from carecloud_async.sandbox.api.answer import Page
+from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.listing import PageSource, page_answer, places, tell_hook
+from carecloud_async.sandbox.api.listing import places
 from carecloud_async.sandbox.api.parameters import Window, window_of
 from carecloud_async.sandbox.api.table_filters import HIDDEN_IDS, VALIDITY, Test, filters_for, sort_key, values_at
-from carecloud_async.sandbox.api.table_request import TableHandler, own_customer
-from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.api.table_request import TableHandler
+from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.draw import hex_id
-from carecloud_async.sandbox.state.facts import ApiOperation
-from carecloud_async.sandbox.state.plans import Plans
+from carecloud_async.sandbox.state.facts import ApiOperation, field_names, path_to
+from carecloud_async.sandbox.state.plans import api_plans
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.tables import Table
 
@@ -22,58 +23,48 @@ class TableList(TableHandler):
     """One list, by GET or by POST.
 
     Args:
-        api: Its facts.
-        plans: The tables.
+        api: What the API declares of it.
     """
 
-    def __init__(self, api: ApiOperation, plans: Plans) -> None:
-        super().__init__(api, plans)
-        parameters = (*api.query, *api.body)
-        self._plan = plans.lists[api.template]
-        self._schema = plans.tables[self._plan.table].schema
+    def __init__(self, api: ApiOperation) -> None:
+        super().__init__(api)
+        self._plan = api_plans().lists[api.template]
+        self._schema = api_plans().tables[self._plan.table].schema
         noun = api.key.removesuffix("ies") + "y" if api.key.endswith("ies") else api.key.removesuffix("s")
-        self._filters = filters_for(plans, self._schema, parameters, noun=noun)
+        self._filters = filters_for(self._schema, (*api.query, *api.body), noun=noun)
         self._paged = {"count", "offset"} <= {field.name for field in api.query}
 
-    async def page(self, state: SandboxState, call: Call) -> Answer:
-        """Answer a page: on the customer interface the logged-in customer's records, where records say whose they are.
+    def page(self, state: SandboxState, call: Call) -> Page:
+        """Return a page: on the customer interface the logged-in customer's records, where records say whose they are.
 
         Raises:
             RefusalError: See `check_path`, `arguments` and `window_of`.
         """
         self.check_path(state, call)
-        arguments = self.arguments(state, call)
-        with state.tables.lock:
-            table = self.table(state, call, self._api.template)
-            window = self._window(call, table, arguments).as_served(sorts=state.settings.sorts)
-            found = self._found(state, call, table, arguments, window.sort_field)
-            if window.descending:
-                found = found[::-1]
-            shown = [found[place] for place in places(state, window, total=len(found), capped=self._paged)]
-            records = [_shown(table.record(record_id)) for record_id in shown]
-            served = PageSource(
-                template=self._api.template,
-                key=self._api.key,
-                ids=lambda: shown if table.plan.id_field is not None else (),
-                records=lambda: records,
-                rendered=None,
-                offset=window.offset,
-                total=len(found),
-            )
-            answer = page_answer(state, served)
-        await tell_hook(state, served)
-        return answer
+        sent = arguments(state, call)
+        table = self.table(state, call, self._api.template)
+        window = self._window(call, table, sent).as_served(sorts=state.settings.sorts)
+        found = self._found(state, call, table, sent, window.sort_field)
+        if window.descending:
+            found = found[::-1]
+        shown = [found[place] for place in places(state, window, total=len(found), capped=self._paged)]
+        return Page(
+            ids=lambda: shown if table.plan.id_field is not None else (),
+            texts=lambda: [json_bytes(_shown(table.record(record_id))) for record_id in shown],
+            offset=window.offset,
+            total=len(found),
+        )
 
     def _window(self, call: Call, table: Table, arguments: JsonObject) -> Window:
         if self._paged:
-            return window_of(call.query, sortable=tuple(self._plans.field_names(self._schema)))
+            return window_of(call.query, sortable=field_names(self._schema))
         count = arguments.get("count") if isinstance(arguments.get("count"), int) else len(table)
         return Window(count=max(count or 1, 1), offset=0, sort_field=None, descending=False)
 
     def _found(
         self, state: SandboxState, call: Call, table: Table, arguments: JsonObject, sort_field: str | None
     ) -> list[str]:
-        now = state.local(state.clock.now())
+        now = state.now()
         sent = {name: values for name in self._filters if (values := self._sent(call, arguments, name))}
         if not state.settings.filters:
             sent = {}
@@ -99,8 +90,8 @@ class TableList(TableHandler):
         if shuffled:
             return find()
         moment = now if any(name in VALIDITY for name in sent) else None
-        key = (self._api.template, *call.path.values(), own_customer(call), *sent.items(), sort_field, moment)
-        return table.search(key, find)
+        key = (self._api.template, *call.path.values(), call.customer_id, *sent.items(), sort_field, moment)
+        return table.searches.get(key, find)
 
     def _sent(self, call: Call, arguments: JsonObject, name: str) -> tuple[str, ...]:
         if self._api.method == "POST":
@@ -114,11 +105,11 @@ class TableList(TableHandler):
         return tuple(several) if several else () if one is None else (one,)
 
     def _scope(self, call: Call) -> Iterator[Test]:
-        own = own_customer(call)
-        if own is not None and "customer_id" in self._plans.field_names(self._schema):
+        own = call.customer_id
+        if own is not None and "customer_id" in field_names(self._schema):
             yield lambda record: record.get("customer_id") == own
         name = self._plan.parent_name
-        path = self._plans.path_to(self._schema, name) if name and self._plan.scope == "field" else None
+        path = path_to(self._schema, name) if name and self._plan.scope == "field" else None
         if name and path:
             yield lambda record: call.path[name] in values_at(record, path)
 

@@ -2,92 +2,149 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from carecloud_async.sandbox.api.answer import Answer, data_answer, no_content
-from carecloud_async.sandbox.api.calls import (
-    Access,
-    Call,
-    Handler,
-    Interface,
-    Operation,
-    required_object,
-    required_text,
-)
+from carecloud_async.sandbox.api.arguments import arguments
+from carecloud_async.sandbox.api.calls import Call, Handler
 from carecloud_async.sandbox.api.customer_input import checked_social
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, refused_login, unauthorized
 from carecloud_async.sandbox.constants import CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID
 from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.device_tokens import Handover
 from carecloud_async.sandbox.state.sandbox_state import HANDOVER_LIFETIME, SandboxState
 
-ONLY_CUSTOMER: Final = frozenset({Interface.CUSTOMER})
 APPLICATION_IDS: Final = frozenset({CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID})
-_TOKEN: Final = "/tokens/{token_id}"  # noqa: S105 - a path
-_ALPHANUMERIC: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-_NUMERIC: Final = "0123456789"
+_LETTERS: Final = {"1": "ABCDEFGHJKLMNPQRSTUVWXYZ23456789", "2": "0123456789"}
+"""The characters of an authentication token, by its type."""
+_REFUSED: Final = 401
+"""Status of wrong credentials, where the settings name none."""
 
 
-async def create(state: SandboxState, call: Call) -> Answer:
+def create(state: SandboxState, call: Call) -> JsonObject:
     """`POST /tokens`: a new token for a device kills its older one."""
-    body = call.json()
-    device = required_object(body, "device")
-    setup = _checked_setup(body)
-    (application,) = required_text(body, "external_application_id")
-    required_text(device, "device_id", "device_system", "device_name", "device_type")
-    known_application(application, name="external_application_id")
+    body = arguments(state, call)
+    application = body["external_application_id"]
+    _check_application(application)
     token_id = state.device_tokens.create(
-        application_id=application, device=device, setup=setup, push_token=body.get("push_token")
+        application_id=application, device=body["device"], setup=body["setup"], push_token=body.get("push_token")
     )
-    return data_answer({"token_id": token_id}, status=201, pretty=state.settings.pretty)
+    return {"token_id": token_id}
 
 
-async def change(state: SandboxState, call: Call) -> Answer:
+def change(state: SandboxState, call: Call) -> None:
     """`PUT /tokens/{token_id}`."""
-    body = call.json()
-    setup = _checked_setup(body)
-    state.device_tokens.change_setup(call.own_device().token_id, setup=setup, push_token=body.get("push_token"))
-    return no_content()
+    body = arguments(state, call)
+    state.device_tokens.change_setup(call.path["token_id"], setup=body["setup"], push_token=body.get("push_token"))
 
 
-async def login(state: SandboxState, call: Call) -> Answer:
+def login(state: SandboxState, call: Call) -> JsonObject:
     """`POST /tokens/{token_id}/actions/login`: by e-mail, phone or card."""
-    kind, value, password = required_text(call.json(), "login_type", "login_value", "password")
-    candidates = LOOK_UPS.get(kind)
-    if candidates is None:
-        raise bad_request(InvalidParam(name="login_type", reason="not_allowed_value", value=kind))
-    for slot in candidates(state, value):
-        if state.customers.account_at(slot).password == password:
-            return _logged_in(state, call, state.customers.id_of(slot))
-    raise refused_login(state.settings.login_refusal or 401)
+    return _logged_in(state, call, customer_of_login(state, call, refusal=_REFUSED))
 
 
-async def social_login(state: SandboxState, call: Call) -> Answer:
+def social_login(state: SandboxState, call: Call) -> JsonObject:
     """`POST /tokens/{token_id}/actions/social-network-login`."""
-    social = checked_social(call.json())
-    if social is None:
-        raise bad_request(InvalidParam(name="social_network_credentials", reason="required"))
-    slot = state.customers.by_social(*social)
-    if slot is None:
-        raise refused_login(state.settings.login_refusal or 401)
-    return _logged_in(state, call, state.customers.id_of(slot))
+    return _logged_in(state, call, customer_of_social(state, call, refusal=_REFUSED))
 
 
-async def authentication_token(state: SandboxState, call: Call) -> Answer:
+def authentication_token_login(state: SandboxState, call: Call) -> JsonObject:
+    """`POST /tokens/{token_id}/actions/authentication-token-login`: uses such a token up."""
+    return _logged_in(state, call, customer_of_token(state, call, refusal=_REFUSED))
+
+
+def login_test_customer(state: SandboxState, call: Call) -> JsonObject:
+    """`POST /tokens/{token_id}/actions/login-test-customer`: logs the oldest customer in."""
+    if not len(state.customers):
+        raise bad_request(InvalidParam(name="token_id", reason="not_found", message="There is no test customer"))
+    return _logged_in(state, call, state.customers.id_at(0))
+
+
+def logout(state: SandboxState, call: Call) -> None:
+    """`POST /tokens/{token_id}/actions/logout`: the token stays valid, without a customer."""
+    state.device_tokens.bind(call.path["token_id"], customer_id=None)
+
+
+def authentication_token(state: SandboxState, call: Call) -> JsonObject:
     """`GET /tokens/{token_id}/actions/auth-token`: a token that takes the customer to another application."""
-    customer_id = call.own_device().customer_id
-    if customer_id is None:
+    if call.customer_id is None:
         raise unauthorized("No customer is logged in on this token")
     application = call.query.one("external_application_id")
     if not application:
         raise bad_request(InvalidParam(name="external_application_id", reason="required"))
-    known_application(application, name="external_application_id")
     kind = call.query.one("token_type") or "1"
-    return new_handover(state, kind=kind, application_id=application, customer_id=customer_id)
+    return new_handover(state, kind=kind, application_id=application, customer_id=call.customer_id)
 
 
-def new_handover(state: SandboxState, *, kind: str, application_id: str, customer_id: str) -> Answer:
-    """Make an authentication token and answer it.
+def send_password_email(state: SandboxState, call: Call) -> None:
+    """`POST /tokens/{token_id}/actions/send-password-setup-email`: sends nothing, remembers the request."""
+    body = arguments(state, call)
+    missing = [name for name in ("communication_channel_id", "recipient") if not body.get(name)]
+    if missing and not body.get("email"):
+        raise bad_request(*(InvalidParam(name=name, reason="required") for name in missing))
+    state.password_emails.append(body)
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "getTokenAuthentication": authentication_token,
+    "postToken": create,
+    "postTokenAuthTokenLogin": authentication_token_login,
+    "postTokenLogin": login,
+    "postTokenLogout": logout,
+    "postTokenSendPasswordSetup": send_password_email,
+    "postTokenSocialLogin": social_login,
+    "postTokenTestCustomerLogin": login_test_customer,
+    "putToken": change,
+}
+
+
+# Customers by their credentials; the actions on customers use these too
+
+
+def customer_of_login(state: SandboxState, call: Call, *, refusal: int) -> str:
+    """The customer with this e-mail, phone or card and this password.
+
+    Args:
+        state: The state.
+        call: The request.
+        refusal: Status where there is none and the settings name no other.
+
+    Raises:
+        RefusalError: There is none, or the body is not valid.
+    """
+    body = arguments(state, call)
+    for slot in LOOK_UPS[body["login_type"]](state.customers, body["login_value"]):
+        if state.customers.account_at(slot).password == body["password"]:
+            return state.customers.id_of(slot)
+    raise refused_login(state.settings.login_refusal or refusal)
+
+
+def customer_of_social(state: SandboxState, call: Call, *, refusal: int) -> str:
+    """The customer with this token at this social network; see `customer_of_login`."""
+    social = checked_social(arguments(state, call))
+    slot = None if social is None else state.customers.by_social(*social)
+    if slot is None:
+        raise refused_login(state.settings.login_refusal or refusal)
+    return state.customers.id_of(slot)
+
+
+def customer_of_token(state: SandboxState, call: Call, *, refusal: int) -> str:
+    """The customer of this authentication token, which is used up; see `customer_of_login`."""
+    body = arguments(state, call)
+    customer_id = state.device_tokens.redeem(
+        body["token"],
+        request_id=body["token_request_id"],
+        application_id=body["application_id"],
+        now=state.clock.now(),
+    )
+    if customer_id is None:
+        raise refused_login(state.settings.login_refusal or refusal)
+    return customer_id
+
+
+def new_handover(state: SandboxState, *, kind: str, application_id: str, customer_id: str) -> JsonObject:
+    """Make an authentication token, and return the data of the answer.
 
     Args:
         state: The state.
@@ -96,132 +153,38 @@ def new_handover(state: SandboxState, *, kind: str, application_id: str, custome
         customer_id: The customer.
 
     Raises:
-        RefusalError: 400 for another kind.
+        RefusalError: 400 for another kind or application.
     """
-    letters = {"1": _ALPHANUMERIC, "2": _NUMERIC}.get(kind)
-    if letters is None:
+    _check_application(application_id)
+    if kind not in _LETTERS:
         raise bad_request(InvalidParam(name="token_type", reason="not_allowed_value"))
     handover = Handover(
-        value="".join(state.random.choice(letters) for _ in range(6)),
+        value="".join(state.random.choice(_LETTERS[kind]) for _ in range(6)),
         request_id=state.hex(72),
         application_id=application_id,
         customer_id=customer_id,
         ends=state.clock.now() + HANDOVER_LIFETIME,
     )
     state.device_tokens.hand_over(handover)
-    data = {
+    return {
         "authentication_token": handover.value,
         "token_request_id": handover.request_id,
         "valid_to": state.local(handover.ends),
     }
-    return data_answer(data, pretty=state.settings.pretty)
 
 
-async def authentication_token_login(state: SandboxState, call: Call) -> Answer:
-    """`POST /tokens/{token_id}/actions/authentication-token-login`: uses such a token up."""
-    application, token, request_id = required_text(call.json(), "application_id", "token", "token_request_id")
-    customer_id = state.device_tokens.redeem(
-        token, request_id=request_id, application_id=application, now=state.clock.now()
-    )
-    if customer_id is None:
-        raise refused_login(state.settings.login_refusal or 401)
-    return _logged_in(state, call, customer_id)
+LOOK_UPS: Final[Mapping[str, Callable[[CustomerStore, str], list[int]]]] = {
+    "email": CustomerStore.by_email,
+    "phone": CustomerStore.by_phone,
+    "card": CustomerStore.by_card,
+}
 
 
-async def logout(state: SandboxState, call: Call) -> Answer:
-    """`POST /tokens/{token_id}/actions/logout`: the token stays valid, without a customer."""
-    state.device_tokens.bind(call.own_device().token_id, customer_id=None)
-    return no_content()
+def _logged_in(state: SandboxState, call: Call, customer_id: str) -> JsonObject:
+    state.device_tokens.bind(call.path["token_id"], customer_id=customer_id)
+    return {"customer_id": customer_id}
 
 
-async def send_password_email(state: SandboxState, call: Call) -> Answer:
-    """`POST /tokens/{token_id}/actions/send-password-setup-email`: sends nothing, remembers the request."""
-    body = call.json()
-    if not body.get("email"):
-        required_text(body, "communication_channel_id", "recipient")
-    state.password_emails.append(body)
-    return no_content()
-
-
-async def login_test_customer(state: SandboxState, call: Call) -> Answer:
-    """`POST /tokens/{token_id}/actions/login-test-customer`: logs the oldest customer in."""
-    if not len(state.customers):
-        raise bad_request(InvalidParam(name="token_id", reason="not_found", message="There is no test customer"))
-    return _logged_in(state, call, state.customers.id_at(0))
-
-
-def _operation(method: str, action: str, handler: Handler) -> Operation:
-    names = ("external_application_id", "token_type") if action == "/actions/auth-token" else ()
-    return Operation(
-        method=method,
-        template=_TOKEN + action,
-        handler=handler,
-        access=Access.OWN_TOKEN,
-        interfaces=ONLY_CUSTOMER,
-        query_names=names,
-    )
-
-
-TABLE: Final = (
-    Operation(method="POST", template="/tokens", handler=create, access=Access.OPEN, interfaces=ONLY_CUSTOMER),
-    _operation("PUT", "", change),
-    _operation("POST", "/actions/login", login),
-    _operation("POST", "/actions/logout", logout),
-    _operation("POST", "/actions/social-network-login", social_login),
-    _operation("POST", "/actions/authentication-token-login", authentication_token_login),
-    _operation("POST", "/actions/send-password-setup-email", send_password_email),
-    _operation("POST", "/actions/login-test-customer", login_test_customer),
-    _operation("GET", "/actions/auth-token", authentication_token),
-)
-
-
-def _by_email(state: SandboxState, value: str) -> list[int]:
-    return _with_field(state, "email", value, state.customers.by_email(value))
-
-
-def _by_phone(state: SandboxState, value: str) -> list[int]:
-    return _with_field(state, "phone", value, state.customers.by_phone(value))
-
-
-def _by_card(state: SandboxState, value: str) -> list[int]:
-    store = state.customers
-    return [slot for slot in store.by_card(value) if store.account_at(slot).card == value]
-
-
-LOOK_UPS: Final = {"email": _by_email, "phone": _by_phone, "card": _by_card}
-
-
-def _with_field(state: SandboxState, field: str, value: str, slots: list[int]) -> list[int]:
-    def current(slot: int) -> str:
-        person = state.customers.record(slot).get("personal_information") or {}
-        return str(person.get(field)).casefold()
-
-    return [slot for slot in slots if current(slot) == value.casefold()]
-
-
-def _logged_in(state: SandboxState, call: Call, customer_id: str) -> Answer:
-    state.device_tokens.bind(call.own_device().token_id, customer_id=customer_id)
-    return data_answer({"customer_id": customer_id}, pretty=state.settings.pretty)
-
-
-def known_application(application: str, *, name: str) -> None:
-    """Check that the sandbox knows an application of customers.
-
-    Raises:
-        RefusalError: 400 that names the parameter.
-    """
+def _check_application(application: str) -> None:
     if application not in APPLICATION_IDS:
-        raise bad_request(InvalidParam(name=name, reason="not_found", value=application))
-
-
-def _checked_setup(body: JsonObject) -> JsonObject:
-    setup = required_object(body, "setup")
-    required_text(setup, "language_id")
-    faults = [
-        InvalidParam(name=f"setup.{name}", reason="required" if name not in setup else "invalid_value_format")
-        for name in ("allowed_gps", "allowed_notifications")
-        if not isinstance(setup.get(name), bool)
-    ]
-    if faults:
-        raise bad_request(*faults)
-    return setup
+        raise bad_request(InvalidParam(name="external_application_id", reason="not_found", value=application))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from carecloud_async.sandbox.api.answer import Answer
-from carecloud_async.sandbox.api.routes import address_of
+from carecloud_async.sandbox.api.routes import route_of
 from carecloud_async.sandbox.server.fault_effects import ConnectionCutError
 from carecloud_async.sandbox.server.pipeline import Arrival, Pipeline
 from carecloud_async.sandbox.server.recording import RecordedRequest
@@ -54,24 +54,17 @@ class SandboxApp:
 
     async def _arrival(self, request: Request) -> Arrival:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-        address = address_of(path)
-        route = self._pipeline.route(address)
+        route = route_of(path)
         recorded = RecordedRequest(
             method=request.method,
-            template=route.template if route is not None else _unknown_template(address.resource),
-            interface=address.segment,
+            template=route.template,
+            interface=route.interface.value if route.interface else "",
             path=path,
             query=tuple(request.query_params.multi_items()),
             headers=dict(request.headers.items()),
             body=await request.body(),
         )
-        return Arrival(request=recorded, address=address, route=route)
-
-
-def _unknown_template(resource: str) -> str:
-    # A path of no operation may still hold a token: only its first segment is recorded.
-    first, _, rest = resource.strip("/").partition("/")
-    return f"/{first}/…" if rest else f"/{first}"
+        return Arrival(request=recorded, route=route)
 
 
 def _response(answer: Answer) -> Response:

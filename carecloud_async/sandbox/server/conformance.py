@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
+from carecloud_async.sandbox.api.body_checks import wrapper_of
 from carecloud_async.sandbox.api.calls import Access, Operation
-from carecloud_async.sandbox.api.customer_input import read_only_fields
 from carecloud_async.sandbox.api.parameters import Query, unknown_names
 from carecloud_async.sandbox.server.recording import RecordedRequest
-
-_CUSTOMERS: Final = ("/customers", "/customers/{customer_id}")
+from carecloud_async.sandbox.state.facts import Field, fields_of
 
 
 def broken_rules(request: RecordedRequest, operation: Operation | None) -> Iterator[str]:
@@ -33,7 +32,7 @@ def broken_rules(request: RecordedRequest, operation: Operation | None) -> Itera
             yield "Authorization was sent where no login is needed"
     elif request.token is None:
         yield "Authorization is missing or no bearer token"
-    for name in unknown_names(Query(request.query), operation.query_names):
+    for name in unknown_names(Query(request.query), operation.api.query_names):
         yield f"unknown query parameter {name[:40]!r}"
     yield from _broken_by_body(request, operation)
 
@@ -48,10 +47,21 @@ def _broken_by_body(request: RecordedRequest, operation: Operation) -> Iterator[
     except ValueError:
         return
     if isinstance(body, dict):
-        for name in read_only_fields(body) if request.template in _CUSTOMERS else _sent_read_only(body, operation):
+        wrapper = wrapper_of(operation.api.body)
+        fields = () if wrapper is None else (wrapper,)
+        for name in dict.fromkeys(_read_only_sent(fields, body)):
             yield f"read-only field {name} was sent"
 
 
-def _sent_read_only(body: dict[str, Any], operation: Operation) -> list[str]:
-    parts = [(name, *name.split(".", 1)) for name in operation.read_only]
-    return [name for name, wrapper, field in parts if isinstance(body.get(wrapper), dict) and field in body[wrapper]]
+def _read_only_sent(fields: tuple[Field, ...], value: dict[str, Any]) -> Iterator[str]:
+    """Dotted names of fields that only the server sets; a few are required all the same, and may be sent."""
+    for field in fields:
+        if field.name not in value:
+            continue
+        if field.read_only and not field.required:
+            yield field.name
+        found = value[field.name]
+        for inner in found if isinstance(found, list) else (found,):
+            if isinstance(inner, dict):
+                place = f"{field.name}[]" if field.many else field.name
+                yield from (f"{place}.{name}" for name in _read_only_sent(fields_of(field.item), inner))

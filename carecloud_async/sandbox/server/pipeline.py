@@ -10,12 +10,14 @@ from threading import Lock
 
 import attrs
 
-from carecloud_async.sandbox.api.answer import Answer, json_answer
-from carecloud_async.sandbox.api.authorization import admit, check_interface
+from carecloud_async.sandbox.api.answer import Answer, Page, json_answer
 from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.listing import answer_of, call_page_hook
+from carecloud_async.sandbox.api.operations import admit
 from carecloud_async.sandbox.api.parameters import Query
 from carecloud_async.sandbox.api.problems import RefusalError, method_not_allowed, not_found, uneven
-from carecloud_async.sandbox.api.routes import Address, Route, Routes
+from carecloud_async.sandbox.api.routes import Route
+from carecloud_async.sandbox.json_text import indented_json_bytes
 from carecloud_async.sandbox.server.conformance import broken_rules
 from carecloud_async.sandbox.server.fault_effects import answer_instead, damaged
 from carecloud_async.sandbox.server.faults import Faults
@@ -25,11 +27,10 @@ from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
 @attrs.frozen(kw_only=True)
 class Arrival:
-    """A request that was read, with its route if it has one."""
+    """A request that was read, and its route."""
 
     request: RecordedRequest
-    address: Address
-    route: Route | None
+    route: Route
 
 
 class Pipeline:
@@ -37,7 +38,6 @@ class Pipeline:
 
     Args:
         state: The state of the sandbox.
-        routes: Its operations.
         recorder: Records requests.
         faults: The faults that were added.
         sleep: Waits for a number of seconds.
@@ -47,14 +47,12 @@ class Pipeline:
         self,
         *,
         state: SandboxState,
-        routes: Routes,
         recorder: Recorder,
         faults: Faults,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self.on_request: Callable[[RecordedRequest], Awaitable[None] | None] | None = None
         self._state = state
-        self._routes = routes
         self._recorder = recorder
         self._faults = faults
         self._sleep = sleep
@@ -62,10 +60,6 @@ class Pipeline:
         self._serial = 0
         self._refused = 0
         self._late: list[tuple[float, Arrival]] = []
-
-    def route(self, address: Address) -> Route | None:
-        """The route of a path, or `None`."""
-        return None if address.interface is None else self._routes.find(address.resource)
 
     async def answer(self, arrival: Arrival) -> Answer:
         """Work on a request.
@@ -115,36 +109,37 @@ class Pipeline:
 
     async def _worked(self, arrival: Arrival) -> Answer:
         try:
-            return await self._handled(arrival)
+            answer = await self._handled(arrival)
         except RefusalError as problem:
             error = problem.error
             if self._state.settings.uneven_names and problem.status == 400:
                 self._refused += 1
                 turn, fourth = divmod(self._refused, 4)
                 error = uneven(error, serial=turn) if fourth == 0 else error
-            return json_answer({"error": error}, status=problem.status, pretty=self._state.settings.pretty)
+            answer = json_answer({"error": error}, status=problem.status)
+        if self._state.settings.pretty and answer.body:
+            return attrs.evolve(answer, body=indented_json_bytes(answer.body))
+        return answer
 
     async def _handled(self, arrival: Arrival) -> Answer:
-        request, route, interface = arrival.request, arrival.route, arrival.address.interface
-        if route is None or interface is None:
-            first = arrival.address.resource.strip("/").partition("/")[0]
-            raise not_found(resource=first, resource_id="")
+        request, route, state = arrival.request, arrival.route, self._state
+        if route.interface is None or not route.by_method:
+            raise not_found(resource=route.template.split("/")[1], resource_id="")
         operation = route.by_method.get(request.method)
         if operation is None:
             raise method_not_allowed(request.method)
-        check_interface(operation, interface)
-        device = admit(self._state, operation, interface=interface, token=request.token, path=route.values)
-        call = Call(
-            interface=interface,
-            path=route.values,
-            query=Query(request.query),
-            body=request.body,
-            device=device,
-        )
-        return await operation.handler(self._state, call)
+        device = admit(state, operation, interface=route.interface, token=request.token, path=route.values)
+        api, query = operation.api, Query(request.query)
+        call = Call(api=api, path=route.values, query=query, body=request.body, device=device)
+        with state.customers.lock:
+            result = operation.handler(state, call)
+            answer = answer_of(state, api, result)
+        if isinstance(result, Page):
+            await call_page_hook(state, api, result)
+        return answer
 
     def _note_violations(self, arrival: Arrival) -> None:
-        operation = None if arrival.route is None else arrival.route.by_method.get(arrival.request.method)
+        operation = arrival.route.by_method.get(arrival.request.method)
         for text in broken_rules(arrival.request, operation):
             self._recorder.violation(arrival.request, text)
 

@@ -20,7 +20,7 @@ class RecordedRequest:
     Attributes:
         method: HTTP verb.
         template: Path template; where no operation has the path, its first segment.
-        interface: `enterprise-interface`, `customer-interface`, or what the path has in its place.
+        interface: `enterprise-interface` or `customer-interface`; empty where the path is not the API's.
         path: The path as it was sent.
         query: Names and values in order.
         headers: Headers with lower-case names; of repeated ones the last.

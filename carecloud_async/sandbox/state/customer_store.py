@@ -18,6 +18,7 @@ from carecloud_async.sandbox.json_text import JsonObject, escaped_json_bytes, js
 from carecloud_async.sandbox.state.accounts import Account, seeded_account
 from carecloud_async.sandbox.state.identifiers import CustomerIds
 from carecloud_async.sandbox.state.people import person, slot_in_card, slot_in_email, slot_in_phone
+from carecloud_async.sandbox.state.searches import Searches
 from carecloud_async.sandbox.state.untidy import untidied
 
 SORT_FIELDS: Final = ("customer_id", "doi_email", "doi_phone", "last_change", "state")
@@ -43,7 +44,7 @@ class CustomerStore:
         if count < 0:
             raise ValueError("a sandbox cannot have a negative number of customers")
         self.lock: RLock = RLock()
-        self.version: int = 0
+        self.searches: Searches[array[int]] = Searches()
         self._seed = seed
         self._untidy = untidy
         self._seeded = count
@@ -121,7 +122,7 @@ class CustomerStore:
             self._live.append(slot)
             for ordering in self._orderings.values():
                 ordering.add(slot)
-            self.version += 1
+            self.searches.clear()
             return customer_id
 
     def delete(self, customer_id: str) -> None:
@@ -138,7 +139,7 @@ class CustomerStore:
             self._changed.pop(slot, None)
             self._accounts.pop(slot, None)
             self._forget_rendered(slot)
-            self.version += 1
+            self.searches.clear()
 
     def update(self, customer_id: str, changes: JsonObject) -> None:
         """Change some fields of a record, deep; `last_change` becomes now unless it is among them.
@@ -163,7 +164,7 @@ class CustomerStore:
             for ordering in self._orderings.values():
                 ordering.add(slot)
             self._forget_rendered(slot)
-            self.version += 1
+            self.searches.clear()
 
     def set_account(self, customer_id: str, **changes: Any) -> None:
         """Change the hidden side of a customer: the fields of `Account`.
@@ -234,28 +235,32 @@ class CustomerStore:
         if self._rendered is not None and slot in self._rendered:
             return self._rendered[slot]
         record = self.record(slot)
-        text = escaped_json_bytes(record) if slot % 8 == 5 else json_bytes(record, pretty=False)
+        text = escaped_json_bytes(record) if slot % 8 == 5 else json_bytes(record)
         if self._rendered is not None:
             self._rendered[slot] = text
         return text
 
     def by_email(self, email: str) -> list[int]:
-        """Return numbers that may have this e-mail; the caller compares."""
-        return self._likely(slot_in_email(email.casefold()))
+        """Numbers with this e-mail, in any case of its letters."""
+        return self._by_person("email", email.casefold(), slot_in_email(email.casefold()))
 
     def by_phone(self, phone: str) -> list[int]:
-        """Return numbers that may have this phone; the caller compares."""
-        return self._likely(slot_in_phone(phone))
+        """Numbers with this phone."""
+        return self._by_person("phone", phone, slot_in_phone(phone))
 
     def by_card(self, number: str) -> list[int]:
-        """Numbers that may hold this card; the caller compares."""
-        return self._likely(slot_in_card(number))
+        """Numbers that have this card."""
+        return [slot for slot in self._likely(slot_in_card(number)) if self.account_at(slot).card == number]
 
     def by_social(self, network: str, token: str) -> int | None:
         """The number with this token at this social network."""
         guess = self.slot(token[-26:])
         likely = self._likely(guess) if guess is not None else list(self._accounts)
         return next((slot for slot in likely if self.account_at(slot).social == (network, token)), None)
+
+    def _by_person(self, field: str, wanted: str, guess: int | None) -> list[int]:
+        people = ((slot, self.record(slot).get("personal_information") or {}) for slot in self._likely(guess))
+        return [slot for slot, person in people if str(person.get(field)).casefold() == wanted]
 
     def _likely(self, guess: int | None) -> list[int]:
         # A seeded customer's number can be read off its e-mail, phone and card; changed ones are few and all tried.

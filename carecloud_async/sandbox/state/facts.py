@@ -18,8 +18,14 @@ FILE: Final = Path(__file__).with_name("facts.json")
 PAGING: Final = ("count", "offset", "sort_field", "sort_direction")
 """Query parameters of paging and order."""
 
-#: Fields that the description requires of a body and servers do without.
-NOT_REQUIRED: Final = {("postPointsAssign", "partner_id"), ("postPointsRedemption", "partner_id")}
+#: Fields of bodies that servers require although the description does not, or the other way round.
+REQUIRED: Final[Mapping[tuple[str, str], bool]] = {
+    ("postPointsAssign", "partner_id"): False,
+    ("postPointsRedemption", "partner_id"): False,
+    ("postUserLogin", "user_external_application_id"): True,
+    ("postUserLogin", "login"): True,
+    ("postUserLogin", "password"): True,
+}
 
 #: Query parameters that take several values although their type is a plain string: their text says so.
 SEVERAL: Final[Mapping[str, frozenset[str]]] = {
@@ -104,6 +110,11 @@ class ApiOperation:
     fields: tuple[Field, ...] = ()
 
     @property
+    def name(self) -> str:
+        """Verb and template, as faults and counters name it."""
+        return f"{self.method} {self.template}"
+
+    @property
     def path_names(self) -> tuple[str, ...]:
         """Names in the path template, in order."""
         return tuple(re.findall(r"\{([^}]+)\}", self.template))
@@ -137,22 +148,42 @@ class Facts:
 @cache
 def api_facts() -> Facts:
     """The facts of the API; read once in a process."""
-    return read_facts(FILE.read_bytes())
-
-
-def read_facts(text: bytes) -> Facts:
-    """Read facts from JSON.
-
-    Raises:
-        ValueError: It is none, or something is missing.
-    """
-    found = json.loads(text)
+    found = json.loads(FILE.read_bytes())
     schemas = {one["name"]: one for one in found["schemas"]}
     return Facts(
         operations=tuple(map(_operation, found["operations"])),
         schemas={name: tuple(map(_field, one["fields"])) for name, one in schemas.items() if one.get("fields")},
         enums={name: _field({"type": "object", **one}) for name, one in schemas.items() if not one.get("fields")},
     )
+
+
+def fields_of(schema: str) -> tuple[Field, ...]:
+    """The fields of a schema; none if it has no fields."""
+    return api_facts().schemas.get(schema, ())
+
+
+def field_names(schema: str) -> frozenset[str]:
+    """The names of a schema's fields."""
+    return frozenset(field.name for field in fields_of(schema))
+
+
+def read_only_names(schema: str) -> frozenset[str]:
+    """The names of the fields that only the server sets; a few are required all the same, and may be sent."""
+    return frozenset(field.name for field in fields_of(schema) if field.read_only and not field.required)
+
+
+def path_to(schema: str, name: str) -> tuple[str, ...] | None:
+    """Where a record holds a field: at its first level, or else in one of its objects or lists of objects."""
+    fields = fields_of(schema)
+    if any(field.name == name for field in fields):
+        return (name,)
+    return next(((field.name, name) for field in fields if name in field_names(field.item)), None)
+
+
+def known_values(field: Field) -> tuple[object, ...]:
+    """The values that a field may have, or none if any."""
+    named = api_facts().enums.get(field.item)
+    return field.enum or (named.enum if named else ())
 
 
 def _operation(one: Mapping[str, Any]) -> ApiOperation:
@@ -184,5 +215,5 @@ def _asked(operation_id: str, parameter: Field) -> Field:
 
 
 def _sent(operation_id: str, field: Field) -> Field:
-    """Require of a body what servers require, which is less than the description does."""
-    return attrs.evolve(field, required=False) if (operation_id, field.name) in NOT_REQUIRED else field
+    """Require of a body what servers require."""
+    return attrs.evolve(field, required=REQUIRED.get((operation_id, field.name), field.required))

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import attrs
 
-from carecloud_async.sandbox.state.facts import ApiOperation, Facts, Field, api_facts
+from carecloud_async.sandbox.state.facts import ApiOperation, api_facts, fields_of, path_to
 
 CUSTOMERS: Final = "/customers"
 USERS: Final = "/users"
@@ -67,40 +67,14 @@ class ListPlan:
 
 
 class Plans:
-    """All tables.
+    """All tables."""
 
-    Args:
-        facts: The facts of the API.
-    """
-
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
+    def __init__(self) -> None:
         self.tables: dict[str, TablePlan] = {}
         self.lists: dict[str, ListPlan] = {}
         self._known_by: dict[str, str] = dict(_ALIASES)
         self._lay_out()
         self._note_references()
-
-    def fields(self, schema: str) -> tuple[Field, ...]:
-        """The fields of a schema; none if it has no fields."""
-        return self._facts.schemas.get(schema, ())
-
-    def field_names(self, schema: str) -> frozenset[str]:
-        """The names of a schema's fields."""
-        return frozenset(field.name for field in self.fields(schema))
-
-    def path_to(self, schema: str, name: str) -> tuple[str, ...] | None:
-        """Where a record holds a field: at its first level, or else in one of its objects or lists of objects."""
-        fields = self.fields(schema)
-        if any(field.name == name for field in fields):
-            return (name,)
-        inner = (field for field in fields if name in self.field_names(field.item))
-        return next(((field.name, name) for field in inner), None)
-
-    def known_values(self, field: Field) -> tuple[object, ...]:
-        """The values that a field may have, or none if any."""
-        named = self._facts.enums.get(field.item)
-        return field.enum or (named.enum if named else ())
 
     def referred(self, name: str, *, schema: str, table: str) -> str | None:
         """The table whose ids a field holds, or `None`.
@@ -122,12 +96,12 @@ class Plans:
         return self.referred(rest, schema="", table=table) if rest.count("_") and rest != "type_id" else None
 
     def collection(self, template: str) -> str:
-        """The table, or `/customers` or `/users`, of a collection's path.
+        """The table, or `/customers`, of a collection's path.
 
         Raises:
             KeyError: No list has this path.
         """
-        return template if template in (CUSTOMERS, USERS) else self.lists[template].table
+        return template if template == CUSTOMERS else self.lists[template].table
 
     def named(self, resource: str) -> str:
         """The table of a list, named by its path without the parent's id, such as `customers/addresses`.
@@ -139,14 +113,14 @@ class Plans:
         for template, plan in self.lists.items():
             if re.sub(r"/\{[^}]+\}", "", template).strip("/") == wanted:
                 return plan.table
-        raise KeyError(f"no list of tables is called {wanted!r}; customers and users are not among them")
+        raise KeyError(f"no list of tables is called {wanted!r}; customers are not among them: see Sandbox.customers")
 
     def known_by(self, id_field: str) -> Iterator[TablePlan]:
         """The tables whose records are known by this field."""
         return (plan for plan in self.tables.values() if plan.id_field == id_field)
 
     def _lay_out(self) -> None:
-        lists = [one for one in self._facts.operations if one.key and one.template not in (CUSTOMERS, USERS)]
+        lists = [one for one in api_facts().operations if one.key and one.template != CUSTOMERS]
         tops = [one for one in lists if one.method == "GET" and not re.search(r"\{|/actions/", one.template)]
         shown: dict[tuple[str, str], str] = {}
         for one in tops:
@@ -167,7 +141,7 @@ class Plans:
         elif parent is None:
             self._add(one, table=table, scope="all")
         else:
-            known = self.path_to(one.result, parent) is not None
+            known = path_to(one.result, parent) is not None
             self._add(one, table=table, scope="field" if known else "share")
 
     def _add(self, one: ApiOperation, *, table: str, scope: Literal["all", "field", "share", "own"]) -> None:
@@ -177,12 +151,12 @@ class Plans:
             self.tables[table] = TablePlan(name=table, schema=one.result, id_field=self._id_field(one))
 
     def _id_field(self, one: ApiOperation) -> str | None:
-        fields = self.fields(one.result)
+        fields = fields_of(one.result)
         names = {field.name for field in fields}
-        read = [other.path_names[-1] for other in self._facts.operations if _reads_one_of(other, one.template)]
+        read = [other.path_names[-1] for other in api_facts().operations if _reads_one_of(other, one.template)]
         created = [
             other.fields[0].name
-            for other in self._facts.operations
+            for other in api_facts().operations
             if (other.method, other.template) == ("POST", one.template) and len(other.fields) == 1
         ]
         guesses = [f"{_snake(one.result)}_id", f"{_snake(_last(one.template)).removesuffix('s')}_id"]
@@ -192,11 +166,11 @@ class Plans:
         first = next((field for field in fields if field.name.endswith("_id")), None)
         if first is None or one.method == "POST":
             return None
-        top = {other.path_names[-1] for other in self._facts.operations if other.path_names}
+        top = {other.path_names[-1] for other in api_facts().operations if other.path_names}
         return first.name if read or (first.read_only and first.name not in top) else None
 
     def _note_references(self) -> None:
-        for one in self._facts.operations:
+        for one in api_facts().operations:
             if one.method == "GET" and one.template.endswith("}") and one.template.count("/") == 2:
                 self._known_by.setdefault(one.path_names[0], one.template.rpartition("/")[0])
         for plan in self.tables.values():
@@ -207,7 +181,7 @@ class Plans:
 @cache
 def api_plans() -> Plans:
     """The tables of the API; worked out once in a process."""
-    return Plans(api_facts())
+    return Plans()
 
 
 def _reads_one_of(one: ApiOperation, template: str) -> bool:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.draw import Draw, hex_id
-from carecloud_async.sandbox.state.facts import Field
-from carecloud_async.sandbox.state.plans import Plans, TablePlan
+from carecloud_async.sandbox.state.facts import Field, fields_of, known_values
+from carecloud_async.sandbox.state.plans import TablePlan, api_plans
 from carecloud_async.sandbox.state.texts import text
 from carecloud_async.sandbox.state.untidy import untidied_record
 
@@ -21,14 +21,12 @@ class RecordMaker:
 
     Args:
         seed: Another seed makes other records.
-        plans: The tables.
         refer: Gives the id of a record of another table: name of the table, choices, number of the referring record.
         untidy: Whether some records are as untidy as real ones.
     """
 
-    def __init__(self, *, seed: int, plans: Plans, refer: Callable[[str, Draw, int], str], untidy: bool = True) -> None:
+    def __init__(self, *, seed: int, refer: Callable[[str, Draw, int], str], untidy: bool = True) -> None:
         self._seed = seed
-        self._plans = plans
         self._refer = refer
         self._untidy = untidy
         self._free: dict[str, list[Field]] = {}
@@ -59,7 +57,7 @@ class RecordMaker:
             place: The text that the values are worked out from.
         """
         draw = self._draw(place)
-        fields = fields or self._plans.fields(schema)
+        fields = fields or fields_of(schema)
         table = f"/{place.split('/')[1]}"
         return {
             field.name: self._given(field, given)
@@ -72,8 +70,8 @@ class RecordMaker:
     def _free_fields(self, plan: TablePlan) -> list[Field]:
         free = self._free.get(plan.name)
         if free is None:
-            fields = self._plans.fields(plan.schema)
-            referred = {one.name: self._plans.referred(one.name, schema=plan.schema, table=plan.name) for one in fields}
+            fields = fields_of(plan.schema)
+            referred = {one.name: api_plans().referred(one.name, schema=plan.schema, table=plan.name) for one in fields}
             free = self._free[plan.name] = [one for one in fields if referred[one.name] is None]
         return free
 
@@ -92,14 +90,14 @@ class RecordMaker:
             field.name: given[field.name]
             if field.name in given
             else self._value(field, draw, number, schema=schema, table=table, level=level)
-            for field in self._plans.fields(schema)
-            if "." not in field.name and (level < _DEEPEST or field.many or not self._plans.fields(field.item))
+            for field in fields_of(schema)
+            if "." not in field.name and (level < _DEEPEST or field.many or not fields_of(field.item))
         }
 
     def _value(self, field: Field, draw: Draw, number: int, *, schema: str, table: str, level: int) -> Any:
         if not field.many:
             return self._single(field, draw, number, schema=schema, table=table, level=level)
-        if level >= _DEEPEST and self._plans.fields(field.item):
+        if level >= _DEEPEST and fields_of(field.item):
             return []
         # The first record of a table shows an item of every list.
         length = 1 if number == 0 else draw.below(3)
@@ -107,13 +105,13 @@ class RecordMaker:
 
     def _single(self, field: Field, draw: Draw, number: int, *, schema: str, table: str, level: int) -> Any:
         kind = field.item.split("|")[0].removesuffix("[]")
-        if self._plans.fields(kind):
+        if fields_of(kind):
             return self._object(kind, draw, number, table=table, level=level + 1, given={})
-        known = self._plans.known_values(field)
+        known = known_values(field)
         if known:
             return 1 if field.name == "state" and 1 in known and draw.below(8) else draw.pick(known)
         if kind == "string":
-            referred = self._plans.referred(field.name, schema=schema, table=table)
+            referred = api_plans().referred(field.name, schema=schema, table=table)
             if referred is not None:
                 return self._refer(referred, draw, number)
             if field.name.endswith(("_id", "_ids")) and not field.name.endswith(("text_id", "external_id")):

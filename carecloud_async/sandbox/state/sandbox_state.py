@@ -75,6 +75,10 @@ class SandboxState:
         """An instant as this project writes it."""
         return local_timestamp(instant, zone=self.settings.zone)
 
+    def now(self) -> str:
+        """The time now as this project writes it."""
+        return self.local(self.clock.now())
+
     def hex(self, digits: int) -> str:
         """Return random hex digits."""
         return f"{self.random.getrandbits(4 * digits):0{digits}x}"

@@ -1,10 +1,9 @@
-"""The tables of all lists except customers and users: made on first use, changed by requests and by tests."""
+"""The tables of all lists except customers: made on first use, changed by requests and by tests."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from threading import RLock
 from typing import Final
 
@@ -17,9 +16,10 @@ from carecloud_async.sandbox.json_text import JsonObject, merged
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.draw import Draw, hex_id
 from carecloud_async.sandbox.state.people import CONSENT_IDS, STORE_IDS
-from carecloud_async.sandbox.state.plans import CUSTOMERS, USERS, Plans, TablePlan, api_plans
+from carecloud_async.sandbox.state.plans import CUSTOMERS, USERS, TablePlan, api_plans
 from carecloud_async.sandbox.state.record_maker import RecordMaker
-from carecloud_async.sandbox.state.users import DEFAULT_USERS, ROLE_IDS, all_users
+from carecloud_async.sandbox.state.searches import Searches
+from carecloud_async.sandbox.state.users import DEFAULT_USERS, ROLE_IDS, user, user_id
 
 DEFAULT_RECORDS: Final = 250
 _FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -40,10 +40,8 @@ class Table:
 
     Attributes:
         plan: Its list, schema and id.
-        version: Number of changes so far.
+        searches: What searches found in it.
     """
-
-    _REMEMBERED: Final = 8
 
     def __init__(
         self,
@@ -56,7 +54,7 @@ class Table:
         lock: RLock,
     ) -> None:
         self.plan = plan
-        self.version: int = 0
+        self.searches: Searches[list[str]] = Searches()
         self._numbers: dict[str, int | None] = {record_id: number for number, record_id in enumerate(ids)}
         self._records: dict[str, JsonObject] = {}
         self._make = make
@@ -64,7 +62,6 @@ class Table:
         self._timestamp = timestamp
         self._lock = lock
         self._next = len(ids)
-        self._searches: dict[object, list[str]] = {}
 
     def __repr__(self) -> str:
         return f"<Table {self.plan.name} of {len(self)} records>"
@@ -121,7 +118,7 @@ class Table:
             self._next += 1
             self._numbers[record_id] = None
             self._records[record_id] = {**own, **made, **own}
-            self._changed()
+            self.searches.clear()
             return record_id
 
     def update(self, record_id: str, changes: JsonObject) -> None:
@@ -145,7 +142,7 @@ class Table:
             field = self.plan.id_field
             own = {} if field is None else {field: before.get(field, record_id)}
             self._records[record_id] = {**own, **copy.deepcopy(record), **own}
-            self._changed()
+            self.searches.clear()
 
     def delete(self, record_id: str) -> None:
         """Remove a record.
@@ -156,7 +153,7 @@ class Table:
         with self._lock:
             del self._numbers[record_id]
             self._records.pop(record_id, None)
-            self._changed()
+            self.searches.clear()
 
     def refill(self, records: Iterable[JsonObject]) -> None:
         """Put other records in the place of all that are there."""
@@ -165,23 +162,6 @@ class Table:
                 self.delete(record_id)
             for record in records:
                 self.insert(record)
-
-    def search(self, key: object, find: Callable[[], list[str]]) -> list[str]:
-        """The ids that a search finds, remembered until a record changes, since pages come in rows.
-
-        Args:
-            key: Says which search it is.
-            find: Searches.
-        """
-        if key not in self._searches:
-            while len(self._searches) >= self._REMEMBERED:
-                del self._searches[next(iter(self._searches))]
-            self._searches[key] = find()
-        return self._searches[key]
-
-    def _changed(self) -> None:
-        self.version += 1
-        self._searches.clear()
 
 
 class Tables:
@@ -219,15 +199,10 @@ class Tables:
         self._made: RecordMaker | None = None
 
     @property
-    def plans(self) -> Plans:
-        """The tables that there are; read on first use."""
-        return api_plans()
-
-    @property
     def maker(self) -> RecordMaker:
         """Makes records and answers."""
         if self._made is None:
-            self._made = RecordMaker(seed=self._seed, plans=self.plans, refer=self._refer, untidy=self._untidy)
+            self._made = RecordMaker(seed=self._seed, refer=self._refer, untidy=self._untidy)
         return self._made
 
     def table(self, name: str, parent_id: str | None = None) -> Table:
@@ -243,21 +218,12 @@ class Tables:
         with self.lock:
             found = self._tables.get((name, parent_id))
             if found is None:
-                found = self._tables[name, parent_id] = self._build(self.plans.tables[name], parent_id)
+                found = self._tables[name, parent_id] = self._build(api_plans().tables[name], parent_id)
             return found
 
     def exists(self, collection: str, record_id: str) -> bool:
-        """Whether a collection has a record: a table, or the customers or users."""
-        if collection == CUSTOMERS:
-            return record_id in self._customers
-        if collection == USERS:
-            return any(user["user_id"] == record_id for user in self.users)
-        return record_id in self.table(collection)
-
-    @cached_property
-    def users(self) -> list[JsonObject]:
-        """All users of the enterprise interface; made when they are first asked for."""
-        return all_users(self._user_count)
+        """Whether a collection has a record: a table, or the customers."""
+        return record_id in (self._customers if collection == CUSTOMERS else self.table(collection))
 
     def _build(self, plan: TablePlan, parent_id: str | None) -> Table:
         if (plan.parent_name is None) != (parent_id is None):
@@ -265,6 +231,8 @@ class Tables:
         parent = {} if plan.parent_name is None or parent_id is None else {plan.parent_name: parent_id}
 
         def make(number: int, record_id: str) -> JsonObject:
+            if plan.name == USERS:
+                return user(number)
             return self.maker.record(plan, number, record_id=record_id, parent=parent)
 
         def new_id(number: int) -> str:
@@ -273,6 +241,7 @@ class Tables:
         # A customer who was created later begins without records.
         slot = self._customers.slot(parent_id or "") if plan.parent_name == "customer_id" else None
         count = self._count if slot is None or slot < self._customers.seeded else 0
+        count = max(self._user_count, 1) if plan.name == USERS else count
         return Table(
             plan,
             [new_id(number) for number in range(count)],
@@ -283,22 +252,24 @@ class Tables:
         )
 
     def _id(self, plan: TablePlan, number: int, parent_id: str | None) -> str:
+        if plan.name == USERS:
+            return user_id(number)
         first = _FIRST_IDS.get(plan.name, ())
         if number < len(first):
             return first[number]
         # A list of some products is known by the ids of the products.
-        elsewhere = self.plans.referred(plan.id_field or "", schema=plan.schema, table=plan.name)
-        if elsewhere not in (None, plan.name) and elsewhere in self.plans.tables and number < self._count:
-            return self._id(self.plans.tables[elsewhere], number, None)
+        elsewhere = api_plans().referred(plan.id_field or "", schema=plan.schema, table=plan.name)
+        if elsewhere not in (None, plan.name) and elsewhere in api_plans().tables and number < self._count:
+            return self._id(api_plans().tables[elsewhere], number, None)
         return hex_id(f"{self._seed}:{plan.name}:{parent_id or ''}:{number}")
 
     def _refer(self, collection: str, draw: Draw, number: int) -> str:
         if collection == USERS:
-            return str(draw.pick(all_users(min(self._user_count, DEFAULT_USERS)))["user_id"])
+            return user_id(draw.below(max(1, min(self._user_count, DEFAULT_USERS))))
         if collection != CUSTOMERS:
             # First records refer to first records.
             chosen = 0 if number == 0 else draw.below(max(self._count, 1))
-            return self._id(self.plans.tables[collection], chosen, None)
+            return self._id(api_plans().tables[collection], chosen, None)
         if not self._customers.seeded:
             return hex_id(f"{self._seed}:{CUSTOMERS}:{number}")
         # The first customer, the one of most examples, has a tenth of everything.

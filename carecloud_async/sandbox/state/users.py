@@ -7,8 +7,6 @@ from typing import Final
 from carecloud_async.sandbox.constants import USER_ID, USER_LOGIN
 from carecloud_async.sandbox.json_text import JsonObject
 
-SORT_FIELDS: Final = ("user_id", "login", "first_name", "last_name", "email", "phone", "store_id", "last_login")
-FILTERS: Final = ("email", "phone", "login", "first_name", "last_name", "store_id")
 ROLE_IDS: Final = ("86e05affc7a7befcd513ab400", "89ce2a1b9b01f5c939fb1e20cd")
 DEFAULT_USERS: Final = 137
 
@@ -27,18 +25,17 @@ def api_user() -> JsonObject:
     }
 
 
-def all_users(count: int = DEFAULT_USERS) -> list[JsonObject]:
-    """Every user; the colleagues have the form of the OpenAPI description.
-
-    Args:
-        count: Number of users, the API user included, who is always there.
-    """
-    return [api_user(), *(_colleague(number) for number in range(1, count))]
+def user_id(number: int) -> str:
+    """The id of a user; number 0 is the API user."""
+    return f"838b73aacb5ac326cec4{number:06x}" if number else USER_ID
 
 
-def _colleague(number: int) -> JsonObject:
+def user(number: int) -> JsonObject:
+    """A user; number 0 is the API user, and the colleagues have the form of the OpenAPI description."""
+    if number == 0:
+        return api_user()
     return {
-        "user_id": f"838b73aacb5ac326cec4{number:06x}",
+        "user_id": user_id(number),
         "login": f"colleague_{number}",
         "first_name": ("Happy", "Žaneta", "Łucja")[number % 3],
         "last_name": ("User", "Nováková", "Smith")[number % 3],
