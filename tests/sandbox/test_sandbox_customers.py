@@ -295,3 +295,13 @@ async def test_users_are_listed(enterprise, token):
     one = (await enterprise.get(f"/users/{found[0]['user_id']}", token=token)).json()["data"]
     assert one == found[0]
     assert (await enterprise.get("/users/nobody", token=token)).status_code == 404
+
+
+async def test_users_can_be_changed(sandbox, enterprise, token):
+    """Users are a table as other records are: a test adds one and changes another, and answers show it."""
+    users = sandbox.records("users")
+    users.update(users.ids()[1], {"email": "moved@example.com"})
+    added = users.insert({"login": "new_colleague"})
+    found = (await enterprise.get("/users", token=token, email="moved@example.com")).json()["data"]["users"]
+    assert [user["user_id"] for user in found] == [users.ids()[1]]
+    assert (await enterprise.get(f"/users/{added}", token=token)).json()["data"]["login"] == "new_colleague"
