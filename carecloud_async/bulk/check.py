@@ -8,46 +8,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from attrs import field, frozen
-
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.convert import ConversionError, Converter
 from carecloud_async.bulk.family import Key
 from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.bulk.sources.source import SourceRow
 
-__all__ = ["CheckedRow", "RowChecker"]
+__all__ = ["RowChecker"]
 
 #: Bytes of a key in a URL; servers take lines of 8 kB by default.
 _LONGEST_KEY: Final = 4000
 _TO_THE_MINUTE: Final = re.compile(r"[\d. -]+[ T]\d{1,2}:\d{2}")
-
-
-@frozen(kw_only=True)
-class CheckedRow:
-    """A row as the server-less check leaves it.
-
-    Attributes:
-        key: the values of its key as they were given; `None` without one.
-        changes: the record's fields that it names, nested, plain JSON values.
-        beside: what stands beside the record in a create.
-        faults: dotted field → reason, of values that cannot be converted. The values are kept in `changes`: a record
-            that already holds such a value is left unchanged.
-        parts: what is written after the record.
-        opaque: dotted field → value, of fields that the SDK does not know: the record must hold just that.
-        last_change: the row's `last_change` in the project's zone, if it has one and the run asks for it; without
-            seconds where the row has none, as spreadsheets write times.
-        refused: why the row cannot be taken at all.
-    """
-
-    key: tuple[str, ...] | None = None
-    changes: Mapping[str, Any] = field(factory=dict)
-    beside: Mapping[str, Any] = field(factory=dict)
-    faults: Mapping[str, str] = field(factory=dict)
-    opaque: Mapping[str, Any] = field(factory=dict)
-    parts: Mapping[str, Any] = field(factory=dict)
-    last_change: str | None = None
-    refused: tuple[str, ...] = ()
 
 
 class RowChecker:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from attrs import frozen
 
-from carecloud_async.bulk.enumerations import ENUMERATIONS
+from carecloud_async.bulk.convert import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, field_paths
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
@@ -90,26 +90,23 @@ class Columns:
             place = self._places[column] = self._resolve(column)
         return place
 
-    async def look(self) -> int:
-        """Learn from the server what the SDK cannot know; return the number of requests.
+    async def look(self) -> None:
+        """Learn from the server what the SDK cannot know.
 
         The fields that records show, since exports hold those too that the SDK does not know, and the names of parts,
         such as customers' properties.
         """
         if self.has_looked:
-            return 0
+            return
         self.has_looked = True
-        target, requests = self._target, 0
+        target = self._target
         if target.sample is not None:
-            requests += 1
             for record in await target.sample():
                 _collect(msgspec.json.decode(record), "", self._shown)
         if target.part_names is not None:
-            requests += 1
             # Without the right to read them columns name parts by their ids, which nothing here can check.
             with contextlib.suppress(PermissionDeniedError):
                 self._part_names = await target.part_names()
-        return requests
 
     def is_object(self, path: str) -> bool:
         """Return whether a dotted name is an object with fields of its own."""

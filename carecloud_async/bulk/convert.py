@@ -11,18 +11,35 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from carecloud_async.bulk.enumerations import ENUMERATIONS, member_of
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.read_only import read_only_names
 
-__all__ = ["ConversionError", "Converter"]
+__all__ = ["ENUMERATIONS", "ConversionError", "Converter"]
+
+#: Input class and field → the enumeration that names its numbers: a row may say `ACTIVE` where the API says 1.
+ENUMERATIONS: Final[Mapping[tuple[str, str], str]] = {
+    ("BookingTicketInput", "state"): "BlockableState",
+    ("CampaignProductInput", "value_type_id"): "DiscountValueType",
+    ("CardInput", "state"): "BlockableState",
+    ("ConsentInput", "consent_value"): "AgreementValue",
+    ("CustomAgreementInput", "agreement_value"): "AgreementValue",
+    ("EntranceInput", "entrance_type_id"): "EntranceType",
+    ("EntranceInput", "pos_id"): "PosSystem",
+    ("EntranceInput", "state"): "EntranceState",
+    ("MessageInput", "communication_channel_id"): "ChannelNumber",
+    ("PersonalInformationInput", "gender"): "Gender",
+    ("ProductInput", "state"): "RecordState",
+    ("RewardProductSyncInput", "reward_product_relation_type"): "RewardProductRole",
+    ("SimpleRewardInput", "state"): "SimpleRewardState",
+    ("TaskInput", "task_priority"): "TaskPriority",
+}
 
 _DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
 _MOMENT: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?")
@@ -113,7 +130,7 @@ class Converter:
         if isinstance(value, str):
             if _WHOLE.fullmatch(value.strip()):
                 return int(value)
-            member = None if enumeration is None else member_of(enumeration, value)
+            member = None if enumeration is None else _member_of(enumeration, value)
             if member is not None:
                 return member
         raise ConversionError("not a whole number")
@@ -217,3 +234,12 @@ def _parsed(text: str, what: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise ConversionError(f"not {what}") from None
+
+
+def _member_of(enumeration: str, word: str) -> int | None:
+    """Return the value of a member by its name, in any case and with blanks for underscores; `None` for no member."""
+    from carecloud_async import models  # loads the table of names
+
+    kind: type[IntEnum] = getattr(models, enumeration)
+    wanted = "_".join(word.split()).casefold()
+    return next((int(one) for one in kind if one.name.casefold() == wanted), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,10 +10,11 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from carecloud_async.bulk.check import CheckedRow
+from carecloud_async.bulk.compare import drop_equal, drop_same_key, holds
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.rows import CheckedRow
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 
@@ -86,9 +86,9 @@ def _change(
     changes = dict(row.changes)
     if key is not None:
         for path in key.paths:
-            _drop_key(changes, base, path, key)
-    faults = [f"{path}: {reason}" for path, reason in row.faults.items() if not _drop_equal(changes, base, path)]
-    faults += [f"{path}: {_UNKNOWN}" for path, value in row.opaque.items() if not _holds(base, path, value)]
+            drop_same_key(changes, base, path, key.normal)
+    faults = [f"{path}: {reason}" for path, reason in row.faults.items() if not drop_equal(changes, base, path)]
+    faults += [f"{path}: {_UNKNOWN}" for path, value in row.opaque.items() if not holds(base, path, value)]
     if faults:
         return attrs.evolve(refused(*faults), record_id=record_id)
     try:
@@ -137,52 +137,6 @@ def _moment(value: Any) -> str | None:
         return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S}"
     except (TypeError, ValueError):
         return None
-
-
-def _drop_equal(changes: dict[str, Any], base: Mapping[str, Any], path: str) -> bool:
-    """Drop a change that cannot be converted where the record holds just that; return whether it was dropped."""
-    *objects, name = path.split(".")
-    within: Any = changes
-    record: Any = base
-    trail: list[tuple[dict[str, Any], str]] = []
-    for part in objects:
-        copied = dict(within[part])
-        within[part] = copied
-        trail.append((within, part))
-        within = copied
-        record = record.get(part) if isinstance(record, Mapping) else None
-    now = record.get(name) if isinstance(record, Mapping) else None
-    if now is None or _spelled(now) != _spelled(within[name]):
-        return False
-    del within[name]
-    return True
-
-
-def _drop_key(changes: dict[str, Any], base: Mapping[str, Any], path: str, key: Key) -> None:
-    """Drop a part of the key that the record spells in another way, such as an e-mail address in lower case."""
-    *objects, name = path.split(".")
-    within: Any = changes
-    record: Any = base
-    for part in objects:
-        inner = within.get(part)
-        if not isinstance(inner, Mapping):
-            return
-        within[part] = within = dict(inner)
-        record = record.get(part) if isinstance(record, Mapping) else None
-    now = record.get(name) if isinstance(record, Mapping) else None
-    given = within.get(name)
-    if now is not None and given is not None and key.normal(str(now)) == key.normal(str(given)):
-        del within[name]
-
-
-def _holds(base: Any, path: str, value: Any) -> bool:
-    for part in path.split("."):
-        base = base.get(part) if isinstance(base, Mapping) else None
-    return _spelled(base) == _spelled(value)
-
-
-def _spelled(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def _missing(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:

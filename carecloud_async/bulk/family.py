@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from carecloud_async.calls.events import CallObserver
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.typed_cache import typed_cache
@@ -135,8 +137,8 @@ class Parts:
     Attributes:
         names: the columns.
         prefixes: what columns begin with whose rest the user chooses, such as `property.`.
-        writer: the name of the family's method that writes the parts of a record. It looks before it writes, so that it
-            may be called again after a lost answer or a kill.
+        writer: the name of the family's method that writes the parts of a record: it gets the record's id, the parts, and
+            what was found for the key of `once`. It may be called again after a lost answer or a kill.
         namer: the name of the family's method that returns the ids that may follow a prefix, and their names.
         once: the key of a part that only one record can have, such as a card's number; `None` if there is none.
         checker: the name of the family's method that says what would become of that part: it gets the id of the
@@ -180,6 +182,7 @@ class BulkTarget:
         scope: what a journal is bound to: project, identity, parents' ids.
         project: the project.
         clock: the clock.
+        watch: hands the events of the client's calls in a block to an observer.
         writes: what the family declares.
         create_model: the input class of a new record; `None` if records cannot be created.
         update_model: the input class that knows the names of an update; `None` if records cannot be updated.
@@ -190,11 +193,12 @@ class BulkTarget:
         find: finds records by a key's values; one request.
         sample: returns the first records of the list; one request.
         measure: returns the size of the list; `None` if the server does not tell.
-        read_all: writes the whole list to a JSONL file; returns the number of requests, and whether it is exact.
+        read_all: writes the whole list to a JSONL file; returns whether it is exact.
         create: creates a record, with what stands beside it, and returns its id.
         update: replaces the record of an id by a body.
         batch: sends records to the batch endpoint, which takes all or none.
-        write_parts: writes the parts of a record, and calls back for each request; `None` where rows have none.
+        write_parts: writes the parts of a record, with what was found just before for the part that only one record can
+            have; `None` where rows have none.
         check_part: says what would become of the part that only one record can have; `None` where rows have none.
         part_names: returns the ids that may follow a prefix of parts, with their names.
         merge: merges a row's changes into a record and returns the body of the PUT.
@@ -204,6 +208,7 @@ class BulkTarget:
     scope: Mapping[str, str]
     project: Project
     clock: Clock
+    watch: Callable[[CallObserver], AbstractContextManager[None]]
     writes: BulkWrites
     create_model: type[Input] | None
     update_model: type[Input] | None
@@ -214,11 +219,11 @@ class BulkTarget:
     find: Callable[[Key, Sequence[tuple[str, ...]]], Awaitable[FoundRecords]]
     sample: Callable[[], Awaitable[Sequence[bytes]]] | None
     measure: Callable[[], Awaitable[ListSize | None]] | None
-    read_all: Callable[[Path], Awaitable[tuple[int, bool]]] | None
+    read_all: Callable[[Path], Awaitable[bool]] | None
     create: Callable[[JsonObject, JsonObject], Awaitable[str | None]] | None
     update: Callable[[str, Any], Awaitable[None]] | None
     batch: Callable[[Sequence[JsonObject]], Awaitable[None]] | None
-    write_parts: Callable[[str, Mapping[str, Any], Callable[[int], None]], Awaitable[PartResult]] | None
+    write_parts: Callable[[str, Mapping[str, Any], Sequence[bytes]], Awaitable[PartResult]] | None
     check_part: Callable[[str | None, Mapping[str, Any], Sequence[bytes]], PartResult] | None
     part_names: Callable[[], Awaitable[Mapping[str, str]]] | None
     merge: Callable[[bytes, Mapping[str, Any]], Merged]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -62,14 +62,12 @@ class Finder:
         target: the family.
         key: the key that names a record.
         width: look-ups under way at once.
-        on_request: called for each request.
     """
 
-    def __init__(self, target: BulkTarget, key: Key, *, width: int, on_request: Callable[[int], None]) -> None:
+    def __init__(self, target: BulkTarget, key: Key, *, width: int) -> None:
         self._target = target
         self._key = key
         self._width = width
-        self._on_request = on_request
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
         """Look records up.
@@ -96,7 +94,6 @@ class Finder:
     async def _look_up(
         self, values: Sequence[tuple[str, ...]], refusals: dict[str, tuple[str, ...]]
     ) -> Sequence[tuple[tuple[str, ...], bytes]]:
-        self._on_request(1)
         try:
             return await self._target.find(self._key, values)
         except BadRequestError as error:
@@ -154,15 +151,13 @@ class Finder:
         lookups = await run_in_thread(partial(self._count_lookups, journal))
         if lookups <= FEW_LOOKUPS:
             return False
-        self._on_request(1)
         size = await target.measure()
         # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
         if size is None or -(-size.records // size.page) * 1.05 + 4 >= lookups:
             return False
         path = folder / f".{journal.path.name}.list.jsonl"
         try:
-            requests, exact = await target.read_all(path)
-            self._on_request(requests)
+            exact = await target.read_all(path)
             if exact:
                 await run_in_thread(partial(self._note_list, journal, path))
         finally:

@@ -18,8 +18,7 @@ import filelock
 
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.packing import pack, unpack
-from carecloud_async.bulk.stored_row import Intent, LoadedRow, StoredRow
+from carecloud_async.bulk.rows import Intent, LoadedRow, StoredRow, pack, unpack
 from carecloud_async.fixes import GO_ON, RESUME
 from carecloud_async.runtime.durable_files import PRIVATE
 from carecloud_async.runtime.sqlite_files import open_database, transaction
@@ -76,6 +75,14 @@ class Journal:
         self._keep_rows = keep_rows
         self._lock = filelock.FileLock(f"{path}.lock", timeout=0, mode=PRIVATE, thread_local=False)
         self._database: sqlite3.Connection | None = None
+
+    @classmethod
+    def in_memory(cls) -> Journal:
+        """Return an open journal for rows that nothing can resume."""
+        journal = cls(Path(), keep_rows=False)
+        journal._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        journal._db.executescript(_SCHEMA)
+        return journal
 
     @property
     def _db(self) -> sqlite3.Connection:

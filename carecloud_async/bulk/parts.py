@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
 
-from carecloud_async.bulk.check import CheckedRow
 from carecloud_async.bulk.decide import Plan
 from carecloud_async.bulk.family import BulkTarget, PartResult
-from carecloud_async.bulk.finding import Finder, key_text
+from carecloud_async.bulk.finding import Finder, FoundByKey, key_text
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
+from carecloud_async.bulk.rows import CheckedRow
 
 __all__ = ["PartLook", "has_parts", "part_column", "part_key", "with_parts"]
 
@@ -44,14 +44,13 @@ class PartLook:
     Args:
         target: the family.
         width: look-ups under way at once.
-        on_request: called for each request.
     """
 
-    def __init__(self, target: BulkTarget, *, width: int, on_request: Callable[[int], None]) -> None:
+    def __init__(self, target: BulkTarget, *, width: int) -> None:
         self._target = target
         parts = target.writes.parts
         once = None if parts is None else parts.once
-        self._finder = None if once is None else Finder(target, once, width=width, on_request=on_request)
+        self._finder = None if once is None else Finder(target, once, width=width)
 
     async def judge(
         self, rows: Sequence[tuple[CheckedRow, RowResult | Plan]], *, dry_run: bool
@@ -68,10 +67,9 @@ class PartLook:
             CareCloudError: the server is away or refuses the client.
         """
         keys = [self._key(row, decided) for row, decided in rows]
-        wanted = [(key,) for key in dict.fromkeys(keys) if key is not None]
-        if self._finder is None or self._target.check_part is None or not wanted:
+        if self._target.check_part is None or not any(keys):
             return [*rows]
-        found = await self._finder.find(wanted)
+        found = await self._find(keys)
         judged: list[tuple[CheckedRow, RowResult | Plan]] = []
         for (row, decided), key in zip(rows, keys, strict=True):
             if key is None:
@@ -83,6 +81,18 @@ class PartLook:
                 row = row if part.changed else self._without_part(row)
                 judged.append((row, _judged(decided, part, dry_run=dry_run)))
         return judged
+
+    async def find(self, rows: Sequence[CheckedRow]) -> FoundByKey:
+        """Find the records that have the parts of rows.
+
+        Raises:
+            CareCloudError: the server is away or refuses the client.
+        """
+        return await self._find([part_key(self._target, row) for row in rows])
+
+    async def _find(self, keys: Sequence[str | None]) -> FoundByKey:
+        wanted = [(key,) for key in dict.fromkeys(keys) if key is not None]
+        return FoundByKey() if self._finder is None or not wanted else await self._finder.find(wanted)
 
     def _without_part(self, row: CheckedRow) -> CheckedRow:
         parts = self._target.writes.parts
@@ -106,23 +116,27 @@ def _judged(decided: RowResult | Plan, part: PartResult, *, dry_run: bool) -> Ro
     return attrs.evolve(decided, outcome=Outcome.UPDATED, changed_fields=part.changed)
 
 
-async def with_parts(
-    row: CheckedRow, result: RowResult, *, target: BulkTarget, on_request: Callable[[int], None]
-) -> RowResult:
+async def with_parts(row: CheckedRow, result: RowResult, found: FoundByKey, *, target: BulkTarget) -> RowResult:
     """Write the parts of a row and return its outcome.
 
     Args:
         row: the row.
         result: what became of its record.
+        found: what `PartLook.find` brought just before.
         target: the family.
-        on_request: called for each request.
 
     Raises:
         CareCloudError: the server is away or refuses the client; the next run goes on with the parts.
     """
     if not has_parts(row, result) or target.write_parts is None or result.record_id is None:
         return result
-    parts = await target.write_parts(result.record_id, row.parts, on_request)
+    key = part_key(target, row)
+    reasons = found.refusal(key)
+    parts = (
+        PartResult(refusals=reasons)
+        if reasons
+        else await target.write_parts(result.record_id, row.parts, found.of(key))
+    )
     changed = (*result.changed_fields, *parts.changed)
     if parts.conflicts or parts.refusals:
         outcome = Outcome.CONFLICT if parts.conflicts else Outcome.REFUSED

@@ -3,6 +3,10 @@
 A run claims the key of a record before it creates it. The claim stays after the run was killed, so that the next run,
 of whatever file, waits until a request that may still be on its way has shown itself, and then looks again. Keys are
 kept as digests in one private SQLite file.
+
+The time of day may step, so nothing here depends on it. A counter of writes says which came first. The machine's
+monotonic clock, which all processes share, says how long ago a run ended; it begins at zero when the machine starts, so
+a time that lies ahead of it is from before and counts as now.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import os
 import secrets
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -21,19 +26,24 @@ import filelock
 from attrs import field, frozen
 
 from carecloud_async.bulk.errors import BulkWriteError
+from carecloud_async.bulk.family import BulkTarget
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.durable_files import PRIVATE, claim_folder
 from carecloud_async.runtime.sqlite_files import open_database, transaction
 
-__all__ = ["Claims", "WriteRegistry", "registry_folder"]
+__all__ = ["Claims", "WriteRegistry", "registry_folder", "registry_of"]
 
 #: For how long a finished claim is kept (seconds): no run reads a list for longer before it writes.
 _KEPT: Final = 24 * 3600.0
 
+#: `claims.at` is when a key was claimed, its run was seen to have ended, or its record was written; `claims.writes` is
+#: the counter of writes then.
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS claims (
-    key BLOB PRIMARY KEY, owner TEXT NOT NULL, claimed_at REAL NOT NULL, is_done INTEGER NOT NULL
+    key BLOB PRIMARY KEY, owner TEXT NOT NULL, at REAL NOT NULL, is_done INTEGER NOT NULL, writes INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS total (writes INTEGER NOT NULL);
+INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT * FROM total);
 """
 
 
@@ -44,6 +54,16 @@ def registry_folder() -> Path:
     else:
         root = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return root / "carecloud-async"
+
+
+def registry_of(target: BulkTarget, match: str | None) -> WriteRegistry:
+    """Return the registry of writes to a family by a key."""
+    return WriteRegistry(
+        registry_folder(),
+        scope=f"{target.scope['project']} {target.scope['family']} {match}",
+        clock=target.clock,
+        settle_seconds=target.settle_seconds,
+    )
 
 
 @frozen(kw_only=True)
@@ -76,21 +96,22 @@ class WriteRegistry:
         self._scope = scope
         self._clock = clock
         self._settle = settle_seconds
-        #: When this run noticed that others had ended, by the monotonic clock: the time of day may step.
-        self._noticed: dict[str, float] = {}
         self._owner = secrets.token_hex(8)
         self._lock = filelock.FileLock(self._owner_file(self._owner), timeout=0, mode=PRIVATE, thread_local=False)
         self._database: sqlite3.Connection | None = None
+        #: The groups of a `BulkWriter` use one registry.
+        self._turn = threading.Lock()
 
     def __enter__(self) -> Self:
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             claim_folder(self._folder)
             self._lock.acquire()
-            self._database = open_database(self._folder / "claims.db", timeout=30)
+            self._database = open_database(self._folder / "keys.db", timeout=30)
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
-            self._database.execute("DELETE FROM claims WHERE is_done AND claimed_at < ?", (self._clock.time() - _KEPT,))
+            now = self._clock.monotonic()
+            self._database.execute("DELETE FROM claims WHERE is_done AND (at < ? OR at > ?)", (now - _KEPT, now))
             self._notice_dead_runs()
         except (OSError, sqlite3.Error) as error:
             self.__exit__()
@@ -110,43 +131,44 @@ class WriteRegistry:
             self._lock.release()
             self._owner_file(self._owner).unlink(missing_ok=True)
 
-    def claim(self, keys: Sequence[str], *, looked_at: float) -> Claims:
+    def mark(self) -> int:
+        """Return how many keys were written so far: to be asked before records are looked up."""
+        with self._turn:
+            return int(self._db.execute("SELECT writes FROM total").fetchone()[0])
+
+    def claim(self, keys: Sequence[str], *, looked_at: int) -> Claims:
         """Claim keys that are about to be created.
 
         Args:
             keys: the keys.
-            looked_at: when this run looked them up, in seconds since the epoch: what another run wrote after that has
-                to be looked up again.
+            looked_at: the `mark` before this run looked them up: what another run wrote after it has to be looked up
+                again.
         """
         taken, look_again, busy = set(), set(), set()
-        database, now = self._db, self._clock.time()
+        database, now = self._db, self._clock.monotonic()
         alive: dict[str, bool] = {self._owner: True}
         buried: list[str] = []
-        with transaction(database):
+        with self._turn, transaction(database):
             for key in keys:
                 digest = self._digest(key)
                 found = database.execute(
-                    "SELECT owner, claimed_at, is_done FROM claims WHERE key = ?", (digest,)
+                    "SELECT owner, at, is_done, writes FROM claims WHERE key = ?", (digest,)
                 ).fetchone()
                 if found is not None and found[0] != self._owner:
-                    owner, at, is_done = found
+                    owner, at, is_done, writes = found
                     if not is_done:
                         if owner not in alive:
                             alive[owner] = self._is_alive(owner)
-                            if not alive[owner] and self._owner_file(owner).exists():
+                            if not alive[owner] and (self._owner_file(owner).exists() or at > now):
                                 self._end_claims(database, owner)
                                 buried.append(owner)
-                                at = now
-                        if not alive[owner] and at > now:  # by a clock that was wrong, then or now
-                            self._end_claims(database, owner)
-                            at = now
-                        if alive[owner] or now < at + self._settle or self._is_fresh(owner):
+                        if alive[owner] or owner in buried or now < at + self._settle:
                             busy.add(key)
                             continue
-                    if not is_done or at >= looked_at:
+                    if not is_done or writes > looked_at:
                         look_again.add(key)
                 taken.add(key)
-                database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, 0)", (digest, self._owner, now))
+                database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, 0, 0)", (digest, self._owner, now))
         for owner in buried:
             self._owner_file(owner).unlink(missing_ok=True)
         return Claims(taken=frozenset(taken), look_again=frozenset(look_again), busy=frozenset(busy))
@@ -159,13 +181,16 @@ class WriteRegistry:
             written: whether a record may have been made: other runs then look it up before they create it.
         """
         rows = [(self._digest(key), self._owner) for key in keys]
-        statement = (
-            f"UPDATE claims SET is_done = 1, claimed_at = {self._clock.time()!r} WHERE key = ? AND owner = ?"  # noqa: S608  (a number)
-            if written
-            else "DELETE FROM claims WHERE key = ? AND owner = ?"
-        )
-        with transaction(self._db):
-            self._db.executemany(statement, rows)
+        with self._turn, transaction(self._db):
+            if not written:
+                self._db.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", rows)
+                return
+            self._db.execute("UPDATE total SET writes = writes + 1")
+            self._db.executemany(
+                "UPDATE claims SET is_done = 1, at = ?, writes = (SELECT writes FROM total) "
+                "WHERE key = ? AND owner = ?",
+                [(self._clock.monotonic(), *one) for one in rows],
+            )
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -198,13 +223,6 @@ class WriteRegistry:
                 self._end_claims(self._db, owner)
                 path.unlink(missing_ok=True)
 
-    def _is_fresh(self, owner: str) -> bool:
-        noticed = self._noticed.get(owner)
-        return noticed is not None and self._clock.monotonic() < noticed + self._settle
-
     def _end_claims(self, database: sqlite3.Connection, owner: str) -> None:
         """Note that a run has ended by now. A request may have left long after its key was claimed."""
-        self._noticed.setdefault(owner, self._clock.monotonic())
-        database.execute(
-            "UPDATE claims SET claimed_at = ? WHERE owner = ? AND NOT is_done", (self._clock.time(), owner)
-        )
+        database.execute("UPDATE claims SET at = ? WHERE owner = ? AND NOT is_done", (self._clock.monotonic(), owner))

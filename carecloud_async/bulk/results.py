@@ -1,4 +1,4 @@
-"""The results file (every row with its outcome) and the rejects file (the refused rows)."""
+"""The files of a run: its journal's place, the results (every row with its outcome), the rejects (the refused rows)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TextIO, TypeAlias, cast
@@ -14,13 +15,16 @@ from attrs import frozen
 
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, Outcome, RowResult
+from carecloud_async.bulk.sources import path_of
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats.compression import compressing
+from carecloud_async.export.storage.urls import is_url
 from carecloud_async.runtime.durable_files import create_private, sync_folder
 
-__all__ = ["ResultFile", "write_results"]
+__all__ = ["ResultFile", "RunFiles", "find_files", "write_results"]
 
 #: The columns that follow those of the source in the rejects. `Columns` ignores all of them in a source.
 _REJECT_COLUMNS: Final = ("line", "reasons")
@@ -49,6 +53,72 @@ class ResultFile:
         split_suffix(self.path.name)
         if not self.path.parent.is_dir():
             raise BadSourceError(f"{self.path}: the folder does not exist")
+
+
+@frozen(kw_only=True)
+class RunFiles:
+    """The files of a run.
+
+    Attributes:
+        journal: the journal.
+        folder: a temporary folder that the journal is in, to be removed in any case; `None` for a journal that a later
+            run can go on from.
+        files: the results and the rejects.
+    """
+
+    journal: Path
+    folder: tempfile.TemporaryDirectory[str] | None
+    files: tuple[ResultFile, ...]
+
+
+def find_files(source: Any, options: BulkWriteOptions, *, family: str) -> RunFiles:
+    """Return the files of a run. Blocks.
+
+    Raises:
+        BadSourceError: two files are the same, one cannot be written, or there is no place for a journal that could be
+            resumed.
+    """
+    files = tuple(
+        ResultFile(path=Path(path), only_refused=name == "rejects")
+        for name, path in (("results", options.results), ("rejects", options.rejects))
+        if path is not None
+    )
+    origin = path_of(source)
+    local = None if origin is None or is_url(origin) else Path(origin)
+    for file in files:
+        file.check()
+    _require_different(
+        {"the source": local, "journal": options.journal, "results": options.results, "rejects": options.rejects}
+    )
+    path = _journal_path(local, options, family)
+    if path is None and options.resume:
+        raise BadSourceError("resume needs a place where the earlier run was kept: give journal= or results=")
+    if options.dry_run or path is None:
+        folder = tempfile.TemporaryDirectory(prefix="carecloud-bulk-", ignore_cleanup_errors=True)
+        return RunFiles(journal=Path(folder.name) / "journal.db", folder=folder, files=files)
+    return RunFiles(journal=path, folder=None, files=files)
+
+
+def _journal_path(local: Path | None, options: BulkWriteOptions, family: str) -> Path | None:
+    if options.journal is not None:
+        return Path(options.journal)
+    beside = local or (None if options.results is None else Path(options.results))
+    return None if beside is None else beside.with_name(f".{beside.name}.{family}.bulk.db")
+
+
+def _require_different(paths: dict[str, Any]) -> None:
+    given = {name: Path(path) for name, path in paths.items() if path is not None}
+    for name, path in given.items():
+        for other, second in given.items():
+            if name < other and _is_same(path, second):
+                raise BadSourceError(f"{path}: {name} and {other} are the same file")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.abspath(one) == os.path.abspath(other)
 
 
 def write_results(journal: Journal, columns: Sequence[str], files: Iterable[ResultFile], *, delimiter: str) -> None:

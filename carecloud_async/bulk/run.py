@@ -15,21 +15,18 @@ from attrs import frozen
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import Converter
-from carecloud_async.bulk.counting import RunFigures
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.finding import key_text
 from carecloud_async.bulk.journal import Journal, damaged
 from carecloud_async.bulk.options import BulkWriteOptions
-from carecloud_async.bulk.packing import digest
 from carecloud_async.bulk.parts import part_column, part_key
-from carecloud_async.bulk.place import Place, find_place
-from carecloud_async.bulk.registry import WriteRegistry, registry_folder
-from carecloud_async.bulk.report import BulkWriteReport
-from carecloud_async.bulk.results import write_results
-from carecloud_async.bulk.sources.open import open_source
+from carecloud_async.bulk.registry import registry_of
+from carecloud_async.bulk.report import BulkWriteReport, RunFigures
+from carecloud_async.bulk.results import RunFiles, find_files, write_results
+from carecloud_async.bulk.rows import LoadedRow, digest
+from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.source import RowSource, to_json
-from carecloud_async.bulk.stored_row import LoadedRow
 from carecloud_async.bulk.writing import RunWriter
 from carecloud_async.fixes import COLUMNS, RESUME
 from carecloud_async.runtime.suggestions import did_you_mean
@@ -68,32 +65,28 @@ async def run(target: BulkTarget, source: Any, options: BulkWriteOptions) -> Bul
         CareCloudError: the server is away or refuses the client.
     """
     key = find_key(target, options.match)
-    place = await run_in_thread(partial(find_place, source, options, family=target.name))
-    journal = Journal(place.journal, keep_rows=bool(place.files))
+    files = await run_in_thread(partial(find_files, source, options, family=target.name))
+    journal = Journal(files.journal, keep_rows=bool(files.files))
     figures = RunFigures(target.clock, options.on_progress)
     opened: list[RowSource] = []
     try:
         rows = await run_in_thread(partial(_open_source, source, opened))
-        run_ = _Run(target=target, key=key, options=options, place=place, journal=journal, figures=figures)
+        run_ = _Run(target=target, key=key, options=options, files=files, journal=journal, figures=figures)
         try:
-            return await run_.run(rows)
-        except OSError as error:
-            if error.errno is None:
+            with target.watch(figures):
+                return await run_.run(rows)
+        except (OSError, sqlite3.DatabaseError) as error:
+            report = figures.report(resumed=False, dry_run=options.dry_run)
+            if isinstance(error, OSError) and error.errno is None:
                 raise
-            report = figures.report(resumed=False, dry_run=options.dry_run)
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                raise BulkWriteError(damaged(files.journal, error), report=report) from error
+            problem = error.strerror if isinstance(error, OSError) else error
             raise BulkWriteError(
-                f"{place.journal.parent}: {error.strerror}: nothing is lost", report=report, fix=RESUME
+                f"{files.journal.parent}: {problem}: nothing is lost", report=report, fix=RESUME
             ) from error
-        except sqlite3.OperationalError as error:
-            report = figures.report(resumed=False, dry_run=options.dry_run)
-            raise BulkWriteError(
-                f"{place.journal.parent}: {error}: nothing is lost", report=report, fix=RESUME
-            ) from None
-        except sqlite3.DatabaseError as error:
-            report = figures.report(resumed=False, dry_run=options.dry_run)
-            raise BulkWriteError(damaged(place.journal, error), report=report) from error
     finally:
-        await run_in_thread_regardless(partial(_close, opened, journal, place))
+        await run_in_thread_regardless(partial(_close, opened, journal, files))
 
 
 def _open_source(source: Any, opened: list[RowSource]) -> RowSource:
@@ -102,12 +95,12 @@ def _open_source(source: Any, opened: list[RowSource]) -> RowSource:
     return rows
 
 
-def _close(opened: list[RowSource], journal: Journal, place: Place) -> None:
+def _close(opened: list[RowSource], journal: Journal, files: RunFiles) -> None:
     for one in opened:
         one.close()
     journal.close()
-    if place.folder is not None:
-        place.folder.cleanup()
+    if files.folder is not None:
+        files.folder.cleanup()
 
 
 @frozen(kw_only=True)
@@ -117,7 +110,7 @@ class _Run:
     target: BulkTarget
     key: Key | None
     options: BulkWriteOptions
-    place: Place
+    files: RunFiles
     journal: Journal
     figures: RunFigures
 
@@ -144,8 +137,8 @@ class _Run:
         await figures.tell(always=True)
         columns = json.loads(journal.meta("columns") or "[]")
         delimiter = getattr(rows, "delimiter", ",")
-        await run_in_thread(partial(write_results, journal, columns, self.place.files, delimiter=delimiter))
-        if self.key is None and rows.identity is not None and self.place.folder is None:
+        await run_in_thread(partial(write_results, journal, columns, self.files.files, delimiter=delimiter))
+        if self.key is None and rows.identity is not None and self.files.folder is None:
             # Begun again, the run would make every record a second time: a kill may come before its end is known.
             await run_in_thread(partial(journal.finish_run, dict(figures.outcomes)))
         else:
@@ -173,7 +166,7 @@ class _Run:
             "columns": [dict(options.columns), sorted(options.ignore_columns)],
             "defaults": dict(options.defaults),
             "blank": [options.blank, options.if_unchanged],
-            "files": [bool(self.place.files), options.limit],
+            "files": [bool(self.files.files), options.limit],
         }
         bound = {name: digest(value) for name, value in {**self.target.scope, **what}.items()}
         return bound | ({"source": digest(rows.identity)} if rows.identity is not None else {})
@@ -200,7 +193,7 @@ class _Run:
                     try:
                         checked = checker.check(row)
                     except UnknownColumnError:
-                        await self._look(columns)
+                        await columns.look()
                         checked = checker.check(row)
                     key = None if self.key is None or checked.key is None else key_text(self.key, checked.key)
                     once = part_key(self.target, checked)
@@ -226,7 +219,7 @@ class _Run:
 
     async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:
         options, target = self.options, self.target
-        await self._know(columns, [*(rows.columns or ()), *options.defaults])
+        await _know(columns, [*(rows.columns or ()), *options.defaults])
         converter = Converter(timezone=target.project.timezone, textual=rows.textual)
         checker = RowChecker(columns, key=self.key, options=options, converter=converter, blanks=rows.blanks)
         led: dict[str, str] = {}
@@ -248,16 +241,6 @@ class _Run:
                 )
         return checker
 
-    async def _know(self, columns: Columns, names: Sequence[str]) -> None:
-        """Learn where columns lead; one error names all that lead nowhere."""
-        if _unknown(columns, names):
-            await self._look(columns)
-        if unknown := _unknown(columns, names):
-            raise UnknownColumnError("; ".join(unknown), fix=COLUMNS)
-
-    async def _look(self, columns: Columns) -> None:
-        self.figures.count_requests(await columns.look())
-
     async def _compare(self, rows: RowSource) -> None:
         """Check that the rows are those of the run that is resumed, where only reading them tells."""
         if rows.identity is not None:
@@ -269,7 +252,7 @@ class _Run:
                     seen.update(to_json(row.values))
         if seen.hexdigest() != self.journal.meta("digest"):
             raise BulkWriteError(
-                f"{self.place.journal}: the run that is to be resumed had other rows: give the same ones, or remove "
+                f"{self.files.journal}: the run that is to be resumed had other rows: give the same ones, or remove "
                 "the file to begin again"
             )
 
@@ -277,23 +260,26 @@ class _Run:
         target, options, figures = self.target, self.options, self.figures
         registry = None
         if not options.dry_run:
-            registry = WriteRegistry(
-                registry_folder(),
-                scope=f"{target.scope['project']} {target.scope['family']} {options.match}",
-                clock=target.clock,
-                settle_seconds=target.settle_seconds,
-            )
+            registry = registry_of(target, options.match)
             await run_in_thread(registry.__enter__)
         try:
             writer = RunWriter(target, self.journal, registry, key=self.key, options=options, figures=figures)
             figures.stage = "finding"
             await figures.tell(always=True)
-            await writer.read_list_if_cheaper(self.place.journal.parent)
+            await writer.read_list_if_cheaper(self.files.journal.parent)
             figures.stage = "writing"
             await writer.write_all()
         finally:
             if registry is not None:
                 await run_in_thread_regardless(registry.__exit__)
+
+
+async def _know(columns: Columns, names: Sequence[str]) -> None:
+    """Learn where columns lead; one error names all that lead nowhere."""
+    if _unknown(columns, names):
+        await columns.look()
+    if unknown := _unknown(columns, names):
+        raise UnknownColumnError("; ".join(unknown), fix=COLUMNS)
 
 
 def _unknown(columns: Columns, names: Sequence[str]) -> list[str]:

@@ -2,14 +2,18 @@
 
 A failure is never a row's fault where the same request may succeed later: it is repeated, and in the end it stops the
 run. A lost answer leaves a row in doubt.
+
+How the API names the rows at fault of a refused batch is not documented, so each verdict comes from a request of its
+own: a batch that was taken, or a row that was refused alone. A refused batch is sent again in parts until the rows at
+fault stand alone; what the server says of it only guides the search.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeGuard, TypeVar
 
-from carecloud_async.bulk.batches import send_batch
 from carecloud_async.bulk.decide import Plan
 from carecloud_async.bulk.family import BulkTarget
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -26,9 +30,10 @@ from carecloud_async.errors import (
     ServerError,
 )
 
-__all__ = ["RowSender"]
+__all__ = ["RowSender", "send_batch"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: Attempts at a request that fails without having done anything, and the longest wait between two (seconds).
 ATTEMPTS: Final = 7
@@ -45,13 +50,11 @@ class RowSender:
 
     Args:
         target: the family.
-        on_request: called for each request.
-        on_retry: called for each repeated one.
+        on_retry: called for each repeated request.
     """
 
-    def __init__(self, target: BulkTarget, *, on_request: Callable[[int], None], on_retry: Callable[[], None]) -> None:
+    def __init__(self, target: BulkTarget, *, on_retry: Callable[[], None]) -> None:
         self._target = target
-        self._on_request = on_request
         self._on_retry = on_retry
 
     async def send(self, plan: Plan) -> RowResult | None:
@@ -110,7 +113,6 @@ class RowSender:
     async def _repeated(self, request: Callable[[], Awaitable[T]]) -> T:
         """Make a request; repeat it while it fails for a time and has certainly done nothing."""
         for attempt in range(1, ATTEMPTS + 1):
-            self._on_request(1)
             try:
                 return await request()
             except CareCloudError as error:
@@ -148,3 +150,57 @@ def _judge(error: CareCloudError, plan: Plan) -> RowResult | None:
     else:
         result = refused(f"the server refused it with {error.status} {error.exception or ''}".rstrip())
     return RowResult(outcome=result.outcome, record_id=plan.record_id, reasons=result.reasons)
+
+
+async def send_batch(
+    rows: Mapping[int, R],
+    *,
+    send: Callable[[Sequence[R]], Awaitable[None]],
+    is_refusal: Callable[[CareCloudError], bool],
+    note: Callable[[Sequence[int], CareCloudError | None], None],
+    hinted: bool = True,
+) -> None:
+    """Send a batch, in parts where some of its rows are refused.
+
+    Args:
+        rows: the rows by their numbers.
+        send: sends rows in one request. It must undo a request that is refused.
+        is_refusal: whether an error is about the rows; another one ends the search.
+        note: called for each row once, with the numbers of rows and what became of them: `None` if they are written, an
+            error that `may_have_happened` if the answer was lost, else the refusal of one row.
+        hinted: whether the rows that the server names stand alone next.
+
+    Raises:
+        CareCloudError: an error that is not about the rows. Those that `note` was not called for are not written.
+    """
+    numbers = [*rows]
+    try:
+        await send([*rows.values()])
+    except CareCloudError as error:
+        if error.may_have_happened or (len(rows) == 1 and is_refusal(error)):
+            note(numbers, error)
+            return
+        if not is_refusal(error):
+            raise
+        parts = (_named(error, numbers) if hinted else None) or _halves(numbers)
+    else:
+        note(numbers, None)
+        return
+    for part in parts:
+        some = {number: rows[number] for number in part}
+        await send_batch(some, send=send, is_refusal=is_refusal, note=note, hinted=False)
+
+
+def _named(error: CareCloudError, numbers: Sequence[int]) -> list[Sequence[int]] | None:
+    """Split off the rows whose places stand in the names of invalid parameters, such as `products[3].name`."""
+    params = error.invalid_params if isinstance(error, ApiError) else ()
+    places = {int(text) for one in params for text in re.findall(r"\d{1,4}", one.name)}
+    named = [numbers[place] for place in sorted(places) if place < len(numbers)]
+    if not named or len(named) == len(numbers):
+        return None
+    return [*([number] for number in named), [number for number in numbers if number not in set(named)]]
+
+
+def _halves(numbers: Sequence[int]) -> list[Sequence[int]]:
+    middle = len(numbers) // 2
+    return [numbers[:middle], numbers[middle:]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Final, Self
@@ -12,29 +13,27 @@ import attrs
 from anyio.abc import TaskGroup
 from attrs import define, field
 
-from carecloud_async.bulk.check import CheckedRow, RowChecker
+from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import Converter
-from carecloud_async.bulk.decide import Plan, decide
-from carecloud_async.bulk.doubt import SentRow, intent_of, look_again, outcome_shown
 from carecloud_async.bulk.errors import BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
-from carecloud_async.bulk.finding import Finder, FoundByKey, key_text
+from carecloud_async.bulk.finding import key_text
+from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.parts import PartLook, part_key, with_parts
-from carecloud_async.bulk.registry import WriteRegistry, registry_folder
-from carecloud_async.bulk.sending import RowSender
+from carecloud_async.bulk.parts import part_key
+from carecloud_async.bulk.registry import registry_of
+from carecloud_async.bulk.report import RunFigures
+from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.mapping_source import row_of
-from carecloud_async.errors import CareCloudError
+from carecloud_async.bulk.writing import RunWriter
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
 __all__ = ["BulkWriter"]
 
 #: Most rows that share look-ups.
 _TOGETHER: Final = 450
-#: Seconds between two looks at a key that another run is writing, or at a row whose answer was lost: from, to.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 _CLOSED: Final = "the bulk writer was closed before this row was written: write it again"
 _STOPPED: Final = "the bulk writer was stopped while this row was being written: a row with a key can be written again"
@@ -72,18 +71,8 @@ class BulkWriter:
         self._options = options
         self._columns = Columns(target, renamed=options.columns, ignored=options.ignore_columns)
         self._looking = anyio.Lock()
-        width = options.concurrency or target.width
-        self._slots = anyio.Semaphore(width)
-        self._finder = None if key is None else Finder(target, key, width=width, on_request=lambda _: None)
-        self._parts = PartLook(target, width=width, on_request=lambda _: None)
-        self._sender = RowSender(target, on_request=lambda _: None, on_retry=lambda: None)
-        self._registry = WriteRegistry(
-            registry_folder(),
-            scope=f"{target.scope['project']} {target.scope['family']} {options.match}",
-            clock=target.clock,
-            settle_seconds=target.settle_seconds,
-        )
-        self._database = anyio.Lock()
+        self._slots = anyio.Semaphore(options.concurrency or target.width)
+        self._registry = registry_of(target, options.match)
         self._waiting: list[_Waiting] = []
         self._begun: set[_Waiting] = set()
         self._busy: set[str] = set()
@@ -190,99 +179,37 @@ class BulkWriter:
         return group
 
     async def _write_group(self, group: Sequence[_Waiting]) -> None:
-        try:
-            looked_at = self._target.clock.time()
-            found = await self._find(group)
-        except Exception as error:  # noqa: BLE001  (raised by write())
-            for row in group:
-                self._end(row, error=error)
-            return
-        async with anyio.create_task_group() as tasks:
-            for row in group:
-                tasks.start_soon(self._write_row, row, found, looked_at)
+        rows = dict(enumerate(group, 1))
 
-    async def _write_row(self, row: _Waiting, found: FoundByKey, looked_at: float) -> None:
-        try:
-            reasons = found.refusal(row.key)
-            result = refused(*reasons) if reasons else await self._outcome(row, found.of(row.key), looked_at)
-            result = await self._with_parts(row, result)
-        except Exception as error:  # noqa: BLE001  (raised by write())
-            self._end(row, error=error)
-        else:
-            self._end(row, result=result)
+        def note(results: list[tuple[int, RowResult]]) -> None:
+            for number, result in results:
+                self._end(rows[number], result=result)
 
-    async def _with_parts(self, row: _Waiting, result: RowResult) -> RowResult:
-        try:
-            return await with_parts(row.checked, result, target=self._target, on_request=lambda _: None)
-        except CareCloudError:
-            if row.key is not None:
-                raise
-            # Written again, the row would make a second record.
-            reason = "the record was created, and its card or properties may be missing"
-            return attrs.evolve(result, outcome=Outcome.UNKNOWN, reasons=(reason,))
-
-    async def _outcome(self, row: _Waiting, records: Sequence[bytes], looked_at: float) -> RowResult:
-        pause, tries = _FIRST_PAUSE, 0
-        sent: SentRow | None = None
-        while True:
-            shown = outcome_shown(sent, records, target=self._target)
-            decided = shown or decide(row.checked, records, target=self._target, key=self._key, options=self._options)
-            if not shown:
-                ((_, decided),) = await self._parts.judge([(row.checked, decided)], dry_run=False)
-            if not isinstance(decided, Plan):
-                return decided
-            if decided.base is None and row.key is not None:
-                keys: list[str] = [row.key]
-                claims = await self._db(partial(self._registry.claim, keys, looked_at=looked_at))
-                if row.key not in claims.taken or row.key in claims.look_again:
-                    if row.key in claims.busy:
-                        await self._target.clock.sleep(pause)
-                        pause = min(pause * 2, _LONGEST_PAUSE)
-                    looked_at = self._target.clock.time()
-                    records = (await self._find([row])).of(row.key)
-                    continue
-            tries += 1
-            result = await self._send(decided)
-            if result is None:
-                now = self._target.clock.monotonic()
-                sent = SentRow(checked=row.checked, key=row.key, intent=intent_of(decided), lost_at=now, tries=tries)
-                result = await self._settle(sent)
-            if decided.base is None and row.key is not None and result is not None:
-                written = result.outcome in {Outcome.CREATED, Outcome.UNKNOWN}
-                await self._db(partial(self._registry.release, [row.key], written=written))
-            if result is not None:
-                return result
-            looked_at = self._target.clock.time()
-            records = (await self._find([row])).of(row.key)
-
-    async def _send(self, plan: Plan) -> RowResult | None:
-        async with self._slots:
-            if plan.kind != "batch":
-                return await self._sender.send(plan)
-            sent: dict[int, RowResult | None] = {}
-            await self._sender.send_batch({0: plan}, sent.__setitem__)
-            return sent[0]
-
-    async def _settle(self, row: SentRow) -> RowResult | None:
-        """Look a row up until it is certain what became of it; `None` if it is to be sent again."""
-        if row.key is None or self._finder is None:
-            return RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
-        pause = _FIRST_PAUSE
-        while True:
-            (verdict,) = await look_again([row], finder=self._finder, target=self._target)
-            if verdict.result is not None or verdict.send_again:
-                return verdict.result
-            await self._target.clock.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-
-    async def _find(self, rows: Sequence[_Waiting]) -> FoundByKey:
-        if self._finder is None:
-            return FoundByKey()
-        return await self._finder.find([row.checked.key for row in rows if row.checked.key is not None])
-
-    async def _db(self, work: Any) -> Any:
-        async with self._database:
-            return await run_in_thread(work)
+        with closing(Journal.in_memory()) as journal:
+            writer = RunWriter(
+                self._target,
+                journal,
+                self._registry,
+                key=self._key,
+                options=self._options,
+                figures=RunFigures(self._target.clock, on_results=note),
+                slots=self._slots,
+            )
+            loaded = [
+                LoadedRow(number=number, line=number, source=b"", key=row.key, once=None, checked=row.checked)
+                for number, row in rows.items()
+            ]
+            try:
+                await run_in_thread(partial(journal.load, loaded))
+                await writer.write_all()
+            except Exception as error:  # noqa: BLE001  (raised by write())
+                for one in await run_in_thread(journal.keyless_doubts):
+                    # Written again, the row would make a second record.
+                    reasons = ("the record was created, and its card or properties may be missing",)
+                    unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=one.made, reasons=reasons)
+                    self._end(rows[one.number], result=unknown)
+                for row in self._begun.intersection(group):
+                    self._end(row, error=error)
 
     def _end(self, row: _Waiting, *, result: RowResult | None = None, error: BaseException | None = None) -> None:
         row.result, row.error = result, error

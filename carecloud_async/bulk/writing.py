@@ -10,20 +10,18 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.lowlevel
 
-from carecloud_async.bulk.counting import RunFigures
 from carecloud_async.bulk.decide import Plan
-from carecloud_async.bulk.deciding import ChunkDecider
-from carecloud_async.bulk.doubt import intent_of, look_again, sent_row
+from carecloud_async.bulk.deciding import ChunkDecider, intent_of
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
-from carecloud_async.bulk.finding import Finder
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.parts import PartLook, has_parts, with_parts
+from carecloud_async.bulk.parts import has_parts, with_parts
 from carecloud_async.bulk.registry import WriteRegistry
+from carecloud_async.bulk.report import RunFigures
+from carecloud_async.bulk.rows import StoredRow
 from carecloud_async.bulk.sending import RowSender
-from carecloud_async.bulk.stored_row import StoredRow
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import ALLOW_REFUSED
 from carecloud_async.runtime.parallel import run_all
@@ -52,6 +50,7 @@ class RunWriter:
         key: the key that names a record; `None` if every row is created.
         options: the options.
         figures: the figures of the run.
+        slots: requests under way at once, where several writers share them.
     """
 
     def __init__(
@@ -63,6 +62,7 @@ class RunWriter:
         key: Key | None,
         options: BulkWriteOptions,
         figures: RunFigures,
+        slots: anyio.Semaphore | None = None,
     ) -> None:
         self._target = target
         self._journal = journal
@@ -71,15 +71,12 @@ class RunWriter:
         self._options = options
         self._figures = figures
         self._width = options.concurrency or target.width
-        self._slots = anyio.Semaphore(self._width)
+        self._slots = slots or anyio.Semaphore(self._width)
         self._database = anyio.Lock()
         self._began = target.clock.monotonic()
         self._stops = False
-        count = figures.count_requests
-        self._finder = None if key is None else Finder(target, key, width=self._width, on_request=count)
-        parts = PartLook(target, width=self._width, on_request=count)
-        self._decider = ChunkDecider(target, key=key, options=options, finder=self._finder, parts=parts)
-        self._sender = RowSender(target, on_request=figures.count_requests, on_retry=figures.count_retry)
+        self._decider = ChunkDecider(target, key=key, options=options, width=self._width, mark=self._mark)
+        self._sender = RowSender(target, on_retry=figures.count_retry)
 
     async def read_list_if_cheaper(self, folder: Path) -> None:
         """Read the whole list where that costs fewer requests than look-ups.
@@ -150,7 +147,7 @@ class RunWriter:
             await self._send(plans)
 
     async def _claim(
-        self, plans: list[tuple[StoredRow, Plan]], results: list[tuple[int, RowResult]], *, looked_at: float
+        self, plans: list[tuple[StoredRow, Plan]], results: list[tuple[int, RowResult]], *, looked_at: int
     ) -> list[tuple[StoredRow, Plan]]:
         """Claim the keys that are about to be created; drop those that another run has, look others up again."""
         registry = self._registry
@@ -239,15 +236,14 @@ class RunWriter:
 
     async def _settle_doubts(self) -> int:
         """Look up the rows whose answer was lost; return how many stay in doubt."""
+        if self._key is None:
+            return 0
         left = 0
-        if self._finder is None:
-            return left
         last = 0
         while chunk := await self._db(partial(self._journal.doubtful, CHUNK, after=last)):
             last = chunk[-1].number
             # A killed run may have sent a row long after it was intended, but not after this run began.
-            sent = [sent_row(row, not_before=self._began) for row in chunk]
-            verdicts = await look_again(sent, finder=self._finder, target=self._target)
+            verdicts = await self._decider.look_again(chunk, not_before=self._began)
             judged = list(zip(chunk, verdicts, strict=True))
             results = [(row.number, one.result) for row, one in judged if one.result is not None]
             again = [row.number for row, one in judged if one.send_again]
@@ -285,14 +281,13 @@ class RunWriter:
     async def _write_parts(self, waiting: Mapping[int, RowResult], rows: Sequence[StoredRow]) -> None:
         if not waiting:
             return
-        checked = {row.number: row.checked for row in rows}
+        checked = {row.number: row.checked for row in rows if row.number in waiting}
+        found = await self._decider.find_parts([*checked.values()])
         done: list[tuple[int, RowResult]] = []
 
         async def write(number: int, result: RowResult) -> None:
             async with self._slots:
-                count = self._figures.count_requests
-                written = await with_parts(checked[number], result, target=self._target, on_request=count)
-                done.append((number, written))
+                done.append((number, await with_parts(checked[number], result, found, target=self._target)))
 
         try:
             await run_all([partial(write, number, one) for number, one in waiting.items()], width=self._width)
@@ -304,6 +299,9 @@ class RunWriter:
         if results:
             await self._db(partial(self._journal.finish, results))
             self._figures.note(results)
+
+    async def _mark(self) -> int:
+        return 0 if self._registry is None else await self._db(self._registry.mark)
 
     async def _release(self, keys: set[str], *, written: bool) -> None:
         if self._registry is not None and keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ import attrs
 import msgspec
 
 from carecloud_async import codec
+from carecloud_async.bulk.compare import changed_fields, known_elements, only_fields
 from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, ListSize, Merged, text_at
-from carecloud_async.bulk.merging import changed_fields, known_elements, only_fields
 from carecloud_async.calls.call_request import CallRequest
+from carecloud_async.calls.events import watched
 from carecloud_async.codec.fields import api_names, element_type
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.raw_json import RawJson
@@ -27,6 +29,7 @@ from carecloud_async.resources.merge import MergeRules, merge
 from carecloud_async.resources.signature import MISSING
 
 if TYPE_CHECKING:
+    from carecloud_async.export.report import ExportReport
     from carecloud_async.resources.bulk_writing import BulkWriting
 
 __all__ = ["bulk_target"]
@@ -76,6 +79,7 @@ class _Builder:
             },
             project=context.project,
             clock=context.clock,
+            watch=partial(watched, context),
             writes=family.bulk,
             create_model=self._create_model,
             update_model=model,
@@ -177,10 +181,10 @@ class _Builder:
         # Servers may give fewer records a page than they are asked for.
         return ListSize(records=page.total_items, page=min(max(page.received, 1), _PAGE))
 
-    async def _read_all(self, path: Path) -> tuple[int, bool]:
+    async def _read_all(self, path: Path) -> bool:
         family: Any = self._family
-        report = await family.list(count=_PAGE).export(path, overwrite=True)
-        return report.requests, report.exact
+        report: ExportReport = await family.list(count=_PAGE).export(path, overwrite=True)
+        return report.exact
 
     # writing
 

@@ -1,7 +1,7 @@
 """Products, groups and brands in batches, with the outcome of each row.
 
 A batch is sent with `ErrorProcessing.ROLL_BACK`. A success then means that all rows were written. The other mode keeps
-valid rows, and its success can hide refused ones. `bulk.batches` finds the rows of a refused batch. `bulk_write` does
+valid rows, and its success can hide refused ones. `bulk.sending` finds the rows of a refused batch. `bulk_write` does
 the same for files, looks records up first and survives a kill; here rows are sent without a look-up.
 """
 
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import frozen
 
-from carecloud_async.bulk.batches import send_batch
 from carecloud_async.bulk.family import MAX_BATCH
+from carecloud_async.bulk.sending import send_batch
 from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError, InvalidParam
 from carecloud_async.models.enums import ErrorProcessing
 from carecloud_async.runtime.validators import require_int

@@ -61,7 +61,7 @@ async def test_a_step_after_a_run_was_killed(clock, step):
     async with client_of(server, clock) as client:
         scope = f"{client.project.origin} customers email"
         registry._scope = scope
-        registry.claim(["new0@example.com"], looked_at=clock.time())
+        registry.claim(["new0@example.com"], looked_at=registry.mark())
         registry._lock.release()
         began = clock.monotonic()
         clock.stepped = step
@@ -69,3 +69,33 @@ async def test_a_step_after_a_run_was_killed(clock, step):
     assert counts(report) == {"created": 1}
     assert 30 < clock.monotonic() - began < 60
     registry.__exit__()
+
+
+class OtherRunInBetween(CustomerServer):
+    """A server whose first look-up is answered, and then something happens before the answer arrives."""
+
+    between = None
+
+    async def handle_async_request(self, request):
+        answer = await super().handle_async_request(request)
+        if "/customers" in request.url.path and self.between is not None:
+            between, self.between = self.between, None
+            await between()
+        return answer
+
+
+@pytest.mark.parametrize("step", [7200.0, -7200.0])
+async def test_a_step_between_two_runs(clock, step):
+    """A key that another run wrote after it was looked up is looked up again, though the time of day stepped."""
+    server = OtherRunInBetween(clock)
+    async with client_of(server, clock) as client:
+
+        async def between():
+            clock.stepped = step
+            other = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+            assert counts(other) == {"created": 1}
+
+        server.between = between
+        report = await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+    assert counts(report) == {"unchanged": 1}
+    assert len(server.customers) == 1

@@ -9,7 +9,7 @@ from bulk_tools import SOURCE, counts, outcomes, people, read
 
 from carecloud_async import ConfigurationError
 from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.sources.open import open_source
+from carecloud_async.bulk.sources import open_source
 
 pytestmark = pytest.mark.asyncio
 

@@ -7,7 +7,7 @@ import pytest
 
 from carecloud_async import ConfigurationError
 from carecloud_async.bulk import BulkWriteError
-from carecloud_async.bulk.sources.open import open_source
+from carecloud_async.bulk.sources import open_source
 from carecloud_async.export.formats import zstd
 from carecloud_async.export.formats.compression import compressing
 

@@ -1,1 +1,59 @@
 """Where the rows of a bulk write come from: files, Arrow streams, iterables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any
+
+from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk.sources.arrow_source import ArrowSource
+from carecloud_async.bulk.sources.csv_source import CsvSource
+from carecloud_async.bulk.sources.files import file_identity, open_file, split_suffix
+from carecloud_async.bulk.sources.jsonl_source import JsonlSource
+from carecloud_async.bulk.sources.mapping_source import MappingSource
+from carecloud_async.bulk.sources.source import RowSource
+from carecloud_async.export.storage.urls import mask_url
+
+__all__ = ["open_source", "path_of"]
+
+
+def path_of(source: Any) -> str | None:
+    """Return the path or URL that a source is, or `None` for rows."""
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+
+
+def open_source(source: Any) -> RowSource:
+    """Open a source. Blocks.
+
+    Args:
+        source: a path or URL, an iterable of rows, or an object with `__arrow_c_stream__`.
+
+    Raises:
+        BadSourceError: it cannot be opened, or is none of these.
+    """
+    path = path_of(source)
+    if path is not None:
+        return _open_path(path)
+    if hasattr(source, "__arrow_c_stream__"):
+        return ArrowSource.of_stream(source)
+    if isinstance(source, Mapping) or not isinstance(source, (Iterable, AsyncIterable)):
+        raise BadSourceError(
+            f"the source is a {type(source).__name__}: give a path, an iterable of rows, or a data frame"
+        )
+    return MappingSource(source)
+
+
+def _open_path(path: str) -> RowSource:
+    suffix, packing = split_suffix(path)
+    shown, identity = mask_url(path), file_identity(path)
+    stream = open_file(path, packing=packing)
+    try:
+        if suffix == ".csv":
+            return CsvSource(stream, shown=shown, identity=identity)
+        if suffix == ".jsonl":
+            return JsonlSource(stream, shown=shown, identity=identity)
+        return ArrowSource.of_file(stream, shown=shown, identity=identity)
+    except BaseException:
+        stream.close()
+        raise

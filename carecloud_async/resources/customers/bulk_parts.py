@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from carecloud_async.bulk.family import PartResult
 from carecloud_async.calls.caller import Caller
 from carecloud_async.errors import ApiError, BadRequestError, CareCloudError, ConflictError
+
+if TYPE_CHECKING:
+    from carecloud_async.models import Card
 
 __all__ = ["PROPERTY", "check_card", "write_card", "write_properties"]
 
@@ -40,10 +43,15 @@ def check_card(customer_id: str | None, parts: Mapping[str, Any], found: Sequenc
     return PartResult(changed=("card_number",))
 
 
-async def write_card(
-    caller: Caller, customer_id: str, parts: Mapping[str, Any], on_request: Callable[[int], None]
-) -> PartResult:
-    """Give a customer the card of a row: one that is free, or a new one of `card_type_id`."""
+async def write_card(caller: Caller, customer_id: str, parts: Mapping[str, Any], found: Sequence[bytes]) -> PartResult:
+    """Give a customer the card of a row: one that is free, or a new one of `card_type_id`.
+
+    Args:
+        caller: makes the calls.
+        customer_id: the customer.
+        parts: the parts of the row.
+        found: the cards that had the row's number a moment ago.
+    """
     from carecloud_async.models import CardInput
     from carecloud_async.resources.cards import Cards
 
@@ -51,23 +59,22 @@ async def write_card(
     if not number:
         return PartResult()
     for attempt in range(1, _TRIES + 1):
-        on_request(1)
-        found = [one async for one in cards.list(card_number=number).fresh() if one.card_number == number]
-        free = next((one for one in found if not one.customer_id), None)
+        known: list[Card] = []
+        if found or attempt > 1:
+            known = [one async for one in cards.list(card_number=number).fresh() if one.card_number == number]
+        free = next((one for one in known if not one.customer_id), None)
         try:
-            if any(_is_same(one.customer_id, customer_id) for one in found):
+            if any(_is_same(one.customer_id, customer_id) for one in known):
                 return PartResult() if attempt == 1 else PartResult(changed=("card_number",))
-            if not found:
+            if not known:
                 if not card_type:
                     return PartResult(refusals=(_NO_TYPE,))
-                on_request(1)
                 await cards.create(
                     CardInput(card_number=number, card_type_id=card_type, state=1, customer_id=customer_id)
                 )
             elif free is None:
                 return PartResult(conflicts=(_TAKEN,))
             else:
-                on_request(2)  # the card is read right before it is replaced
                 await cards.update(free.card_id, {"customer_id": customer_id}, if_unchanged=free)
         except (BadRequestError, ConflictError) as error:
             return PartResult(refusals=_reasons("card_number", error))
@@ -80,9 +87,7 @@ async def write_card(
     raise AssertionError  # pragma: no cover  (the last try returns or raises)
 
 
-async def write_properties(
-    caller: Caller, customer_id: str, parts: Mapping[str, Any], on_request: Callable[[int], None]
-) -> PartResult:
+async def write_properties(caller: Caller, customer_id: str, parts: Mapping[str, Any]) -> PartResult:
     """Set the values of properties: those that the customer has are changed, others are added."""
     from carecloud_async.models import PropertyRecordInput
     from carecloud_async.resources.customers.records import CustomerPropertyRecords
@@ -98,14 +103,12 @@ async def write_properties(
     changed: list[str] = []
     refusals: list[str] = []
     for attempt in range(1, _TRIES + 1):
-        on_request(1)
         held = {one.property_id: one async for one in records.list().fresh()}
         try:
             for property_id, value in wanted.items():
                 name, one = f"{PROPERTY}{property_id}", held.get(property_id)
                 if one is not None and str(one.property_value) == str(value):
                     continue
-                on_request(1)
                 record = PropertyRecordInput(property_id=property_id, property_value=value)
                 try:
                     if one is None:

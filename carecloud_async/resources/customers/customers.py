@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
@@ -269,13 +269,11 @@ class Customers(
     def _check_bulk_card(self, customer_id: str | None, parts: Mapping[str, Any], found: Sequence[bytes]) -> PartResult:
         return check_card(customer_id, parts, found)
 
-    async def _write_bulk_parts(
-        self, customer_id: str, parts: Mapping[str, Any], on_request: Callable[[int], None]
-    ) -> PartResult:
-        card = await write_card(self._caller, customer_id, parts, on_request)
+    async def _write_bulk_parts(self, customer_id: str, parts: Mapping[str, Any], found: Sequence[bytes]) -> PartResult:
+        card = await write_card(self._caller, customer_id, parts, found)
         if card.conflicts or card.refusals:
             return card
-        values = await write_properties(self._caller, customer_id, parts, on_request)
+        values = await write_properties(self._caller, customer_id, parts)
         return attrs.evolve(values, changed=(*card.changed, *values.changed))
 
     async def _property_names(self) -> Mapping[str, str]:

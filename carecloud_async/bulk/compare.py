@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 
-__all__ = ["changed_fields", "known_elements", "only_fields"]
+__all__ = ["changed_fields", "drop_equal", "drop_same_key", "holds", "known_elements", "only_fields"]
 
 
 def changed_fields(record: Any, changes: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -68,6 +68,49 @@ def known_elements(record: Any, model: Any) -> Any:
     return made
 
 
+def drop_equal(changes: dict[str, Any], base: Mapping[str, Any], path: str) -> bool:
+    """Drop a change that cannot be converted where the record holds just that; return whether it was dropped."""
+    *objects, name = path.split(".")
+    within: Any = changes
+    record: Any = base
+    trail: list[tuple[dict[str, Any], str]] = []
+    for part in objects:
+        copied = dict(within[part])
+        within[part] = copied
+        trail.append((within, part))
+        within = copied
+        record = record.get(part) if isinstance(record, Mapping) else None
+    now = record.get(name) if isinstance(record, Mapping) else None
+    if now is None or _as_text(now) != _as_text(within[name]):
+        return False
+    del within[name]
+    return True
+
+
+def drop_same_key(changes: dict[str, Any], base: Mapping[str, Any], path: str, normal: Callable[[str], str]) -> None:
+    """Drop a part of the key that the record spells in another way, such as an e-mail address in lower case."""
+    *objects, name = path.split(".")
+    within: Any = changes
+    record: Any = base
+    for part in objects:
+        inner = within.get(part)
+        if not isinstance(inner, Mapping):
+            return
+        within[part] = within = dict(inner)
+        record = record.get(part) if isinstance(record, Mapping) else None
+    now = record.get(name) if isinstance(record, Mapping) else None
+    given = within.get(name)
+    if now is not None and given is not None and normal(str(now)) == normal(str(given)):
+        del within[name]
+
+
+def holds(base: Any, path: str, value: Any) -> bool:
+    """Return whether a record holds a value in a dotted field."""
+    for part in path.split("."):
+        base = base.get(part) if isinstance(base, Mapping) else None
+    return _as_text(base) == _as_text(value)
+
+
 def _is_same(now: Any, value: Any) -> bool:
     if now == value and isinstance(now, bool) == isinstance(value, bool):
         return True
@@ -101,3 +144,7 @@ def _spelled(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
