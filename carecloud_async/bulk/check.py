@@ -65,6 +65,7 @@ class RowChecker:
             reasons = tuple(f"{path}: the row has no key" for path in missing)
         elif key is not None and len(quote("".join(key), errors="replace")) > _LONGEST_KEY:
             key, reasons = None, (f"{self._key_name}: the key is too long to be looked up",)
+        refused = (*reasons, *found.refused)
         return CheckedRow(
             key=key,
             changes=found.changes,
@@ -73,7 +74,7 @@ class RowChecker:
             opaque=found.opaque,
             parts=found.parts,
             last_change=found.last_change,
-            refused=(*reasons, *found.refused),
+            refused=(*refused, *(f"{path}: {reason}" for path, reason in found.faults.items())) if refused else (),
         )
 
     def _take(self, values: Mapping[str, Any], prefix: str, found: _Found) -> None:

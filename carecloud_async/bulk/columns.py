@@ -12,7 +12,7 @@ from attrs import frozen
 from carecloud_async.bulk.convert import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, field_paths
-from carecloud_async.bulk.outcome import OUTCOME_COLUMNS
+from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.errors import PermissionDeniedError
 from carecloud_async.fixes import COLUMNS
@@ -23,7 +23,7 @@ from carecloud_async.runtime.suggestions import nearest
 __all__ = ["Columns", "Place"]
 
 #: Columns of exports, results and rejects that hold nothing an import could write.
-_OUR_OWN: Final = frozenset({"unknown_fields", *OUTCOME_COLUMNS})
+_OUR_OWN: Final = frozenset({"unknown_fields", UNREADABLE, *OUTCOME_COLUMNS})
 
 
 @frozen(kw_only=True)

@@ -61,14 +61,13 @@ def _create(row: CheckedRow, target: BulkTarget, key: Key | None, options: BulkW
         return refused(f"{_name(key)}: no record has this key, and a new record cannot be given it")
     if model is None:
         return refused(f"{_name(key)}: no record has this key, and the API creates none here")
-    if row.faults or row.opaque:
-        return refused(
-            *(f"{path}: {reason}" for path, reason in row.faults.items()),
-            *(f"{path}: {_UNKNOWN}" for path in row.opaque),
-        )
-    missing = [*_missing(row.changes, model, ""), *_missing_beside(row, target)]
-    if missing:
-        return refused(*(f"{path}: required" for path in missing))
+    reasons = [
+        *(f"{path}: {reason}" for path, reason in row.faults.items()),
+        *(f"{path}: {_UNKNOWN}" for path in row.opaque),
+        *(f"{path}: required" for path in (*_missing(row.changes, model, ""), *_missing_beside(row, target))),
+    ]
+    if reasons:
+        return refused(*reasons)
     if target.batch is not None:
         return Plan(kind="batch", body=dict(row.changes))
     return Plan(kind="create", body={"record": dict(row.changes), "beside": _nested(row, target)})

@@ -33,6 +33,7 @@ __all__ = [
     "normal_email",
     "normal_phone",
     "normal_text",
+    "settle_seconds",
     "text_at",
 ]
 
@@ -41,6 +42,11 @@ MAX_BATCH: Final = 1000
 
 #: Records by the key values that they were found for.
 FoundRecords = Sequence[tuple[tuple[str, ...], bytes]]
+
+
+def settle_seconds(read_timeout: float) -> float:
+    """Return the time after which a write whose answer was lost has shown itself, or did not happen."""
+    return read_timeout + 5
 
 
 def normal_text(value: str) -> str:
@@ -137,8 +143,8 @@ class Parts:
     Attributes:
         names: the columns.
         prefixes: what columns begin with whose rest the user chooses, such as `property.`.
-        writer: the name of the family's method that writes the parts of a record: it gets the record's id, the parts, and
-            what was found for the key of `once`. It may be called again after a lost answer or a kill.
+        writer: the name of the family's method that writes the parts of a record: it gets the record's id, the parts,
+            and what was found for the key of `once`. It may be called again after a lost answer or a kill.
         namer: the name of the family's method that returns the ids that may follow a prefix, and their names.
         once: the key of a part that only one record can have, such as a card's number; `None` if there is none.
         checker: the name of the family's method that says what would become of that part: it gets the id of the

@@ -7,10 +7,12 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["OUTCOME_COLUMNS", "Outcome", "RowResult"]
+__all__ = ["OUTCOME_COLUMNS", "UNREADABLE", "Outcome", "RowResult"]
 
 #: The columns of results that follow those of the source; in a source they are ignored.
 OUTCOME_COLUMNS: Final = ("line", "outcome", "record_id", "changed_fields", "reasons")
+#: The column of results and rejects with the text of rows that cannot be read; in a source it is ignored.
+UNREADABLE: Final = "unreadable"
 
 
 class Outcome(StrEnum):

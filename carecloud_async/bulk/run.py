@@ -17,16 +17,18 @@ from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.finding import key_text
 from carecloud_async.bulk.journal import Journal, damaged
 from carecloud_async.bulk.options import BulkWriteOptions
+from carecloud_async.bulk.outcome import UNREADABLE
 from carecloud_async.bulk.parts import part_column, part_key
 from carecloud_async.bulk.registry import registry_of
-from carecloud_async.bulk.report import BulkWriteReport, RunFigures
+from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
 from carecloud_async.bulk.rows import LoadedRow, digest
 from carecloud_async.bulk.sources import open_source
-from carecloud_async.bulk.sources.source import RowSource, to_json
+from carecloud_async.bulk.sources.source import RowSource, SourceRow, to_json
 from carecloud_async.bulk.writing import RunWriter
 from carecloud_async.fixes import COLUMNS, RESUME
 from carecloud_async.runtime.suggestions import did_you_mean
@@ -186,9 +188,11 @@ class _Run:
                 loaded: list[LoadedRow] = []
                 for row in batch:
                     number += 1
-                    source = to_json(row.values)
+                    source = _to_json(row)
                     seen.update(source)
-                    if rows.columns is None and len(names) < _MAX_COLUMNS:
+                    if row.text:
+                        names[UNREADABLE] = None
+                    elif rows.columns is None and len(names) < _MAX_COLUMNS:
                         names.update(dict.fromkeys(row.values))
                     try:
                         checked = checker.check(row)
@@ -249,7 +253,7 @@ class _Run:
         async with aclosing(rows.batches()) as batches:
             async for batch in batches:
                 for row in batch:
-                    seen.update(to_json(row.values))
+                    seen.update(_to_json(row))
         if seen.hexdigest() != self.journal.meta("digest"):
             raise BulkWriteError(
                 f"{self.files.journal}: the run that is to be resumed had other rows: give the same ones, or remove "
@@ -272,6 +276,10 @@ class _Run:
         finally:
             if registry is not None:
                 await run_in_thread_regardless(registry.__exit__)
+
+
+def _to_json(row: SourceRow) -> bytes:
+    return to_json({**row.values, UNREADABLE: row.text} if row.text else row.values)
 
 
 async def _know(columns: Columns, names: Sequence[str]) -> None:

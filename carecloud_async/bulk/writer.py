@@ -18,13 +18,13 @@ from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.errors import BulkWriteError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
+from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.finding import key_text
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
 from carecloud_async.bulk.parts import part_key
 from carecloud_async.bulk.registry import registry_of
-from carecloud_async.bulk.report import RunFigures
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.mapping_source import row_of
 from carecloud_async.bulk.writing import RunWriter

@@ -19,7 +19,7 @@ from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.parts import has_parts, with_parts
 from carecloud_async.bulk.registry import WriteRegistry
-from carecloud_async.bulk.report import RunFigures
+from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.rows import StoredRow
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.errors import CareCloudError
@@ -282,6 +282,10 @@ class RunWriter:
         if not waiting:
             return
         checked = {row.number: row.checked for row in rows if row.number in waiting}
+        if any(row.intent is not None and not row.lost_at for row in rows if row.number in waiting):
+            # A run that was killed may have sent a part at its end, which shows itself by then.
+            settled_at = self._began + self._target.settle_seconds
+            await self._target.clock.sleep(max(0.0, settled_at - self._target.clock.monotonic()))
         found = await self._decider.find_parts([*checked.values()])
         done: list[tuple[int, RowResult]] = []
 

@@ -12,7 +12,7 @@ import msgspec
 
 from carecloud_async import codec
 from carecloud_async.bulk.compare import changed_fields, known_elements, only_fields
-from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, ListSize, Merged, text_at
+from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, ListSize, Merged, settle_seconds, text_at
 from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.events import watched
 from carecloud_async.codec.fields import api_names, element_type
@@ -86,7 +86,7 @@ class _Builder:
             reads=None if model is None else model.reads,
             id_field=id_field,
             width=context.http.max_connections,
-            settle_seconds=timeout.read + 5,
+            settle_seconds=settle_seconds(timeout.read),
             find=self._find,
             sample=self._sample if listing is not None else None,
             measure=self._measure if can_list else None,

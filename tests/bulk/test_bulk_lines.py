@@ -92,3 +92,39 @@ async def test_forms_of_dates(client, tmp_path):
     row, results = {**people(1)[0], "birthdate": "5/31/1990"}, tmp_path / "r.jsonl"
     await client.customers.bulk_write([row], match="email", defaults=SOURCE, results=results)
     assert read(results)[0]["reasons"] == ["personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY"]
+
+
+BROKEN = {
+    "csv": (
+        f'{HEADER}a@example.com,A,en\nb@example.com,B\nc@example.com,"C\n1",en,\n"d',
+        ["b@example.com,B", 'c@example.com,"C\n1",en,', '"d'],
+    ),
+    "jsonl": ('{"email": "a@example.com", "language_id": "en"}\n{"email": \n["b"]\n', ['{"email": ', '["b"]']),
+}
+
+
+@pytest.mark.parametrize("suffix", BROKEN)
+async def test_rejects_have_the_text_of_rows_that_cannot_be_read(client, tmp_path, suffix):
+    """A row that cannot be read stands in the rejects as it does in the file; corrected there, it is imported."""
+    source, rejects = tmp_path / f"c.{suffix}", tmp_path / f"bad.{suffix}"
+    text, unreadable = BROKEN[suffix]
+    source.write_text(text)
+    arguments = {"match": "email", "defaults": SOURCE}
+    report = await client.customers.bulk_write(source, rejects=rejects, **arguments)
+    assert counts(report) == {"created": 1, "refused": len(unreadable)}
+    rows = read(rejects)
+    assert [row["unreadable"] for row in rows] == unreadable
+    corrected = [{**row, "email": f"new{one}@example.com", "language_id": "en"} for one, row in enumerate(rows)]
+    assert counts(await client.customers.bulk_write(corrected, **arguments)) == {"created": len(unreadable)}
+
+
+async def test_all_faults_of_a_row_at_once(client, tmp_path):
+    """A row without a key, and a new one that lacks a required field, name their other faults too."""
+    results = tmp_path / "r.jsonl"
+    rows = [{"email": "", "birthdate": "never"}, {"email": "x@example.com", "birthdate": "never"}]
+    await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    fault = "personal_information.birthdate: not a date: write YYYY-MM-DD or DD.MM.YYYY"
+    assert [row["reasons"] for row in read(results)] == [
+        ["personal_information.email: the row has no key", fault],
+        [fault, "personal_information.language_id: required"],
+    ]

@@ -6,6 +6,8 @@ from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import CareCloudError
 from carecloud_async.bulk.parts import PartLook
+from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -124,7 +126,7 @@ async def test_requests_for_cards_are_counted(sandbox):
         rows = [{**row, "card_number": f"5550{one}"} for one, row in enumerate(people(10))]
         sandbox.forget_requests()
         report = await client.customers.bulk_write(rows, match="email", defaults=defaults)
-        assert report.requests == len([one for one in sandbox.requests if "/login" not in str(one)]) == 2 + 3 * 10
+        assert report.requests == len([one for one in sandbox.requests if "/login" not in str(one)]) == 3 + 2 * 10
         sandbox.forget_requests()
         report = await client.customers.bulk_write(rows, match="email", defaults=defaults)
         assert counts(report) == {"unchanged": 10}
@@ -201,3 +203,77 @@ async def test_a_keyless_row_of_a_writer_whose_card_fails(sandbox):
             result = await writer.write({**people(1)[0], "card_number": "66601"})
     assert result.outcome == "unknown"
     assert result.record_id in sandbox.customers.ids()
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def slow_sandbox(clock):
+    return Sandbox(customers=10, seed=1, clock=clock.time)
+
+
+def late_card(sandbox):
+    """Let the next card be created twenty seconds after its answer was lost."""
+    sandbox.faults.add("POST /cards", status=504, late=20.0)
+
+
+async def cards_of(client, number):
+    """How many cards have a number."""
+    return len([one async for one in client.cards.list(card_number=number)])
+
+
+async def test_a_card_that_is_written_late(slow_sandbox, clock):
+    """A card whose answer was lost is looked up until the settle time has passed, and sent once."""
+    async with connect(slow_sandbox, clock=clock) as client:
+        defaults = {**SOURCE, "card_type_id": await card_type_of(client)}
+        late_card(slow_sandbox)
+        rows = [{**people(1)[0], "card_number": "66601"}]
+        with client.record_calls() as calls:
+            report = await client.customers.bulk_write(rows, match="email", defaults=defaults)
+        assert counts(report) == {"created": 1}
+        assert len([one for one in calls if (one.method, one.path) == ("POST", "/cards")]) == 1
+        clock.advance(100)
+        assert await cards_of(client, "66601") == 1
+
+
+async def test_a_property_that_is_written_late(slow_sandbox, clock):
+    """A value of a property whose answer was lost is looked up until the settle time has passed, and sent once."""
+    async with connect(slow_sandbox, clock=clock) as client:
+        property_id = (await client.customer_properties.list().first()).property_id
+        slow_sandbox.faults.add("POST /customers/{customer_id}/property-records", status=504, late=20.0)
+        rows = [{**people(1)[0], f"property.{property_id}": "5"}]
+        with client.record_calls() as calls:
+            report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+        assert counts(report) == {"created": 1}
+        assert len([one for one in calls if one.method == "POST" and "property" in one.path]) == 1
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+async def test_a_card_that_was_sent_right_before_a_kill(slow_sandbox, clock, tmp_path):
+    """A card that a killed run sent is not sent again before the settle time has passed."""
+    source = tmp_path / "c.jsonl"
+    source.write_text('{"email":"k@example.com","language_id":"en","card_number":"66601"}\n')
+
+    async with connect(slow_sandbox, clock=clock) as client:
+        arguments = {"match": "email", "defaults": {**SOURCE, "card_type_id": await card_type_of(client)}}
+        late_card(slow_sandbox)
+        sleep = clock.sleep
+
+        async def killed(seconds):
+            raise KilledError
+
+        clock.sleep = killed
+        with pytest.raises(BaseException) as caught:  # noqa: PT011  (a group, where the task was one of several)
+            await client.customers.bulk_write(source, **arguments)
+        assert "KilledError" in repr(caught.value)
+        clock.sleep = sleep
+        report = await client.customers.bulk_write(source, resume=True, **arguments)
+        assert counts(report) == {"created": 1}
+        clock.advance(100)
+        assert await cards_of(client, "66601") == 1

@@ -43,7 +43,7 @@ async def test_what_changes_after_the_list_was_read(sandbox):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("carecloud_async.bulk.writing.CHUNK", 5)
             patch.setattr("carecloud_async.bulk.writing.CHUNKS", 1)
-            patch.setattr("carecloud_async.bulk.report._INTERVAL", 0)
+            patch.setattr("carecloud_async.bulk.figures._INTERVAL", 0)
             report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, on_progress=others)
         assert done
         assert counts(report) == {"created": 19, "updated": 11}

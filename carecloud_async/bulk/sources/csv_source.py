@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.files import TOO_LONG, read_lines
-from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
+from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, RowSource, SourceRow
 
 __all__ = ["CsvSource"]
 
@@ -76,7 +76,7 @@ class CsvSource(RowSource):
                     ended = True
                     break
                 if isinstance(cells, str):
-                    batch.append(SourceRow(fault=cells, line=self._begin))
+                    batch.append(SourceRow(fault=cells, line=self._begin, text=self._lines.text))
                 elif cells:
                     batch.append(self._row(cells))
             yield batch
@@ -93,6 +93,7 @@ class CsvSource(RowSource):
                 values=dict(zip(columns, cells, strict=False)),
                 fault=f"line {self._begin}: the row has {len(cells):,} cells where the header has {len(columns):,}",
                 line=self._begin,
+                text=self._lines.text,
             )
         if self._for_spreadsheets:
             cells = [cell[1:] if cell.startswith(_FORMULA) else cell for cell in cells]
@@ -101,7 +102,7 @@ class CsvSource(RowSource):
     def _next(self) -> list[str] | str | None:
         """Return the next row's cells, the fault of a row that cannot be read, or `None` at the end."""
         begin = self._begin = self._lines.number + 1
-        self._lines.has_nul = self._lines.too_long = False
+        self._lines.begin_row()
         try:
             cells = next(self._reader)
         except StopIteration:
@@ -146,6 +147,18 @@ class _Lines:
         self.too_long = False
         self.has_nul = False
         self.starts_too_long = False
+        self._row: list[str] = []
+        self._kept = 0
+
+    @property
+    def text(self) -> str:
+        """The text of the row that was read last, or the begin of it."""
+        return "".join(self._row)[:MAX_TEXT].rstrip("\r\n")
+
+    def begin_row(self) -> None:
+        """Note that the next line begins a row."""
+        self.has_nul = self.too_long = False
+        self._row, self._kept = [], 0
 
     def first(self) -> str:
         """Return the first line that is not blank, which is read again."""
@@ -185,6 +198,9 @@ class _Lines:
         if "\0" in line:
             self.has_nul = True
             line = line.replace("\0", "\ufffd")
+        if self._kept < MAX_TEXT:
+            self._row.append(line)
+            self._kept += len(line)
         return line
 
 

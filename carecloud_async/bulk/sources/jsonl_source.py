@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.files import TOO_LONG, read_lines
-from carecloud_async.bulk.sources.source import BATCH, RowSource, SourceRow
+from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, RowSource, SourceRow
 
 __all__ = ["JsonlSource"]
 
@@ -58,7 +58,12 @@ def _row(line: bytes, number: int) -> SourceRow:
     try:
         values: Any = json.loads(line)
     except (ValueError, RecursionError):
-        return SourceRow(fault=f"line {number}: it is no JSON", line=number)
+        return _unreadable(line, number, "it is no JSON")
     if not isinstance(values, Mapping):
-        return SourceRow(fault=f"line {number}: it is no JSON object", line=number)
+        return _unreadable(line, number, "it is no JSON object")
     return SourceRow(values=values, line=number)
+
+
+def _unreadable(line: bytes, number: int, fault: str) -> SourceRow:
+    text = line[: 4 * MAX_TEXT].decode("utf-8", "replace").rstrip("\r\n")[:MAX_TEXT]
+    return SourceRow(fault=f"line {number}: {fault}", line=number, text=text)

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-__all__ = ["BATCH", "RowSource", "SourceRow", "to_json"]
+__all__ = ["BATCH", "MAX_TEXT", "RowSource", "SourceRow", "to_json"]
 
+#: Most characters of a row that cannot be read: as many as a cell of a spreadsheet holds.
+MAX_TEXT: Final = 32_000
 #: Rows that are read and checked before other tasks run: some milliseconds.
 BATCH: Final = 100
 
@@ -24,11 +26,13 @@ class SourceRow:
         values: column → value; nested objects in JSON.
         fault: why the row cannot be read; `None` if it can.
         line: the line of the file in which it begins; `None` where the source has no lines.
+        text: the text of a row that cannot be read, or the begin of it, as it stands in the file.
     """
 
     values: Mapping[str, Any] = field(factory=dict)
     fault: str | None = None
     line: int | None = None
+    text: str = field(default="", repr=False)
 
 
 class RowSource(ABC):
