@@ -14,12 +14,12 @@ from carecloud_async.bulk.decide import Plan
 from carecloud_async.bulk.deciding import ChunkDecider, intent_of
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
+from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.parts import has_parts, with_parts
 from carecloud_async.bulk.registry import WriteRegistry
-from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.rows import StoredRow
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.errors import CareCloudError
