@@ -22,12 +22,13 @@ def blocks(path, language):
 
 
 def outputs(path):
-    """The outputs that a page shows: its blocks of text that come right after a block of Python."""
-    found = list(_BLOCK.finditer(path.read_text(encoding="utf-8")))
+    """The outputs that a page shows: blocks of text right after a block of Python, or after "It prints:"."""
+    page = path.read_text(encoding="utf-8")
     return [
         block["text"]
-        for before, block in pairwise(found)
+        for before, block in pairwise(_BLOCK.finditer(page))
         if (before["language"], block["language"]) == ("python", "text")
+        and re.fullmatch(r"\s*|.*It prints:\s*", page[before.end() : block.start()], re.DOTALL)
     ]
 
 

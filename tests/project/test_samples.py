@@ -28,11 +28,7 @@ COMMANDS = [
     if not line.startswith("python3 -m venv .venv && ")  # the README's first two have tests of their own
 ]
 #: What the samples of a page print, among other things.
-PRINTED = {
-    path.name: outputs(path)
-    for path in PAGES
-    if path.name in ("README.md", "calls.md", "index.md", "login.md", "paging.md", "quickstart.md", "workflows.md")
-}
+PRINTED = {path: outputs(path) for path in PAGES}
 
 
 class _SandboxClient(carecloud_async.CareCloud):
@@ -89,7 +85,7 @@ def test_python_blocks_run_one_after_another(path, everything_is_the_sandbox, ca
     pytest.importorskip("opentelemetry.instrumentation.httpx", reason="OpenTelemetry is not installed")
     asyncio.run(run_page(path))
     printed = capsys.readouterr().out
-    assert [output for output in PRINTED.get(path.name, []) if output not in printed] == []
+    assert [output for output in PRINTED[path] if output not in printed] == []
     assert "show the login page" not in printed
     assert "nothing was sent" not in printed
 
