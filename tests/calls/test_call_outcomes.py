@@ -1,17 +1,14 @@
 """Every write against every way to lose its answer: nothing is done twice, and no error hides what was done."""
 
-import json
 from contextlib import asynccontextmanager
 
-import attrs
 import httpx
 import pytest
 from every import every
+from write_calls import ERROR, FACTS, HTML, WRITES, connect, success, write
 
 from carecloud_async import (
-    AuthProvider,
     BadRequestError,
-    CareCloud,
     CareCloudError,
     NotFoundError,
     OutcomeUnknownError,
@@ -19,25 +16,13 @@ from carecloud_async import (
     ResponseError,
     RetryPolicy,
     ServerError,
-    Token,
 )
 from carecloud_async.resources import OPERATIONS
-from tests.contract import manifest
-from tests.contract.arguments import call_of
-from tests.sandbox.contract_shapes import body_of, query_of
 
 pytestmark = pytest.mark.anyio
-FACTS = manifest.load().operations
-WRITES = [one.operation_id for one in OPERATIONS.values() if one.writes]
 #: Writes whose answer has no data.
 SILENT = [name for name in WRITES if FACTS[name].answer.kind == "nothing"]
-HTML = b"<html><body>Down for maintenance</body></html>"
-ERROR = b'{"error": {"exception": "maintenance_exception"}}'
 READS = ["getCustomer", "postVoucherGiftCardBalance", "postUserLogin"]
-#: Bodies that need more than the values of required fields.
-BODIES = {
-    "postBulkDeleteProductReservationPrices": {"product_reservation_prices": [{"product_reservation_price_id": "id"}]}
-}
 FAILURES = {
     "reset": httpx.ReadError("connection reset"),
     "timeout": httpx.ReadTimeout("no answer"),
@@ -53,20 +38,6 @@ FAILURES = {
 TWICE = RetryPolicy(attempts=2, base=1e-6)
 
 
-@attrs.frozen
-class Somebody(AuthProvider):
-    """An identity whose token needs no login."""
-
-    interface: str
-
-    @property
-    def identity_key(self):
-        return f"somebody on {self.interface}"
-
-    async def obtain(self, send, previous):
-        return Token("token")
-
-
 class Api:
     """A client of one operation, and a server that fails on order.
 
@@ -79,15 +50,9 @@ class Api:
     """
 
     def __init__(self, operation_id):
-        self.facts = FACTS[operation_id]
-        interface = "customer" if self.facts.interface == "customer" else "enterprise"
-        self.client = CareCloud(
-            "sandbox.example",
-            auth=Somebody(interface),
-            transport=httpx.MockTransport(self.respond),
-            retry=TWICE,
-            rate_limit=None,
-        )
+        self.operation_id = operation_id
+        transport = httpx.MockTransport(self.respond)
+        self.client = connect("sandbox.example", operation_id, transport=transport, retry=TWICE)
 
     async def failed(self, *script):
         """Make the call; return its error, or `None`.
@@ -96,11 +61,8 @@ class Api:
             *script: for each request in turn whether it is applied, and its failure; later ones succeed.
         """
         self.script, self.requests, self.applied = list(script), 0, 0
-        ids = {name: f"id{place}" for place, name in enumerate(self.facts.path_names)}
-        values = {**body_of(self.facts), **query_of(self.facts), **BODIES.get(self.facts.operation_id, {})}
-        call = call_of(self.client, self.facts.operation_id, ids=ids, values=values)
         try:
-            await call.method(**call.arguments)
+            await write(self.client, self.operation_id)
         except CareCloudError as error:
             return error
 
@@ -113,10 +75,8 @@ class Api:
         return httpx.Response(failure.status_code, headers=failure.headers, content=failure.content)
 
     def success(self):
-        if self.facts.answer.kind == "nothing":
-            return httpx.Response(204)
-        data = {field.name: [] if field.many else "text" for field in self.facts.answer.fields}
-        return httpx.Response(200, content=json.dumps({"data": data}).encode())
+        status, body = success(self.operation_id)
+        return httpx.Response(status, content=body)
 
 
 @asynccontextmanager

@@ -1,0 +1,58 @@
+"""Every operation that writes: its call with made-up arguments, and the answer that makes it a success."""
+
+import json
+
+import attrs
+
+from carecloud_async import AuthProvider, CareCloud, Token
+from carecloud_async.resources import OPERATIONS
+from tests.contract import manifest
+from tests.contract.arguments import call_of
+from tests.sandbox.contract_shapes import body_of, query_of
+
+FACTS = manifest.load().operations
+WRITES = [one.operation_id for one in OPERATIONS.values() if one.writes]
+#: Bodies that need more than the values of required fields.
+BODIES = {
+    "postBulkDeleteProductReservationPrices": {"product_reservation_prices": [{"product_reservation_price_id": "id"}]}
+}
+HTML = b"<html><body>Down for maintenance</body></html>"
+ERROR = b'{"error": {"exception": "maintenance_exception"}}'
+
+
+@attrs.frozen
+class Identity(AuthProvider):
+    """One whose token needs no login."""
+
+    interface: str
+
+    @property
+    def identity_key(self):
+        return f"user of {self.interface}"
+
+    async def obtain(self, send, previous):
+        return Token("token")
+
+
+def connect(address, operation_id, **options):
+    """Return a client that may call an operation."""
+    interface = "customer" if FACTS[operation_id].interface == "customer" else "enterprise"
+    return CareCloud(address, auth=Identity(interface), rate_limit=None, **options)
+
+
+async def write(client, operation_id):
+    """Call an operation."""
+    facts = FACTS[operation_id]
+    ids = {name: f"id{place}" for place, name in enumerate(facts.path_names)}
+    values = {**body_of(facts), **query_of(facts), **BODIES.get(operation_id, {})}
+    call = call_of(client, operation_id, ids=ids, values=values)
+    await call.method(**call.arguments)
+
+
+def success(operation_id):
+    """Return status and body of an operation's success."""
+    answer = FACTS[operation_id].answer
+    if answer.kind == "nothing":
+        return 204, b""
+    data = {field.name: [] if field.many else "text" for field in answer.fields}
+    return 200, json.dumps({"data": data}).encode()
