@@ -23,8 +23,6 @@ T = TypeVar("T")
 
 #: The largest page, in bytes, that is decoded at once, in two or three milliseconds: splitting it would add a sixth.
 WHOLE_PAGE = 2**20
-#: The bytes of the records that are decoded in one slice.
-SLICE = 400 * 1024
 #: The largest page, in bytes, that is decoded at once although its records could be read a few at a time.
 SMALL_PAGE = 128 * 1024
 
@@ -74,11 +72,10 @@ def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None
             return found
         yield
     unread = _cut(body, key, into)
-    items: list[T] = []
+    items = unread.records.read()
     while unread.records:
-        if items or len(body) > SLICE:
-            yield
-        items += unread.records.read(SLICE)
+        yield
+        items += unread.records.read()
     return DecodedPage(items=items, total_items=unread.total_items, received=unread.received)
 
 

@@ -1,19 +1,13 @@
 """`UnreadRecords`: the records of a page as unparsed JSON, decoded a few at a time when they are needed.
 
-Records that are decoded on demand are in the processor's cache when they are returned, and freed before the garbage
-collector would examine them: a page of a thousand takes a fifth less time than decoded as a whole. Until then it is the
-server's JSON, which takes a third of the memory.
-
-If the caller keeps the records, small batches would trigger the garbage collector more often; larger batches are
-decoded then.
+A page stays the server's JSON, which takes a third of the memory, until its records are needed. Decoding some of them
+takes a millisecond or two, so that other tasks can run in between.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
-from weakref import ref
 
 import msgspec
 from attrs import define
@@ -24,7 +18,7 @@ from carecloud_async.codec.read import REFUSED
 from carecloud_async.codec.tolerant.warnings import FieldWarning
 from carecloud_async.codec.typed_cache import typed_cache
 
-__all__ = ["BATCH", "UnreadRecords", "history_of"]
+__all__ = ["BATCH", "SLICE", "UnreadRecords", "history_of"]
 
 T = TypeVar("T")
 
@@ -33,27 +27,19 @@ _MISFIT_COST = 4
 
 #: The records that are returned before other tasks run: a checkpoint costs as much as returning fifty.
 BATCH = 250
-#: The bytes of the records that are read at a time: some 400 objects; the garbage collector runs after 700.
-_FEW = 40 * 1024
-#: The same if the caller keeps the records: three milliseconds.
-_MANY = 2**20
-
-
-def _gone() -> None:
-    """Stand in for a reference to a record that was freed."""
+#: The bytes of the records that are read at a time.
+SLICE = 400 * 1024
 
 
 @define
 class ReadHistory:
-    """The history of the last records of a type: whether they had misfits, and whether the caller kept them.
+    """The history of the last records of a type.
 
     Attributes:
         has_misfits: whether the last page held a record with misfits; the next one then most likely does.
-        last: the first record of the last returned batch, while the caller keeps it.
     """
 
     has_misfits: bool = False
-    last: Callable[[], object] = _gone
 
 
 @typed_cache
@@ -94,28 +80,20 @@ class UnreadRecords(Generic[T]):
         Raises:
             Malformed: as `read` does.
         """
-        history = self._history
         if not self._ahead:
-            kept = history.last() is not None
-            self._ahead = self.read(_MANY) if kept else self.read(_FEW, most=BATCH)
+            self._ahead = self.read()
         batch = self._ahead[:BATCH]
         del self._ahead[:BATCH]
-        # The caller usually still holds the last record of a batch when it requests the next one.
-        history.last = ref(batch[0]) if len(batch) > 1 else _gone
         return batch
 
     @gc_paused
-    def read(self, size: int, *, most: int = sys.maxsize) -> list[T]:
-        """Read the next few records; none if all are read. An error does not consume them.
-
-        Args:
-            size: how many bytes of exact records to read; with misfits among them it is less.
-            most: how many records to read at most.
+    def read(self) -> list[T]:
+        """Read the next records, `SLICE` bytes or fewer; none if all are read. An error does not consume them.
 
         Raises:
             Malformed: a record cannot be read, which has not been seen with records of the API.
         """
-        raws = self._raws[self._position : self._position + min(size // self._each + 1, most)]
+        raws = self._raws[self._position : self._position + SLICE // self._each + 1]
         items: list[T] = []
         # Continues after a record that was refused.
         reading = map(_refuse if self._decoder is None else self._decoder.decode, raws)

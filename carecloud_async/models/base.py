@@ -10,7 +10,6 @@ import attrs
 from msgspec import Meta
 
 from carecloud_async.codec import fields
-from carecloud_async.codec.absent import set_before_reading
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.codec.unset import UNSET
@@ -21,7 +20,6 @@ __all__ = [
     "API_NAME",
     "READ_ONLY",
     "SECRET",
-    "SELDOM",
     "Input",
     "LocalDatetime",
     "Model",
@@ -35,9 +33,6 @@ LocalDatetime = Annotated[datetime, Meta(tz=False)]
 
 #: Metadata of a field that the server alone writes.
 READ_ONLY: Final[Mapping[str, bool]] = {"read_only": True}
-
-#: Metadata of a field that most records leave out, whose default is `None`. Reading such records takes less time.
-SELDOM: Final[Mapping[str, bool]] = {"seldom": True}
 
 #: Metadata of a field whose value must not be shown.
 SECRET: Final[Mapping[str, bool]] = {"secret": True}
@@ -76,10 +71,6 @@ class Model:
     def __attrs_init_subclass__(cls) -> None:
         if cls.__doc__ is not None and "__doc__" in vars(cls):
             cls.__doc__ = RecordDoc(cls.__doc__)  # type: ignore[assignment]  # (`type` asks a descriptor)
-        own: Any = attrs.fields(cls)  # type: ignore[arg-type]
-        seldom = [field.name for field in own if field.metadata.get("seldom")]
-        if seldom:
-            set_before_reading(cls, seldom)
 
     def to_dict(self) -> JsonObject:
         """Return the record as plain JSON values under the API's names, dates in the API's spelling."""

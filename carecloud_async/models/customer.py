@@ -6,7 +6,7 @@ from datetime import date
 
 from attrs import field, frozen
 
-from carecloud_async.models.base import READ_ONLY, SELDOM, LocalDatetime, Model, Updatable
+from carecloud_async.models.base import READ_ONLY, LocalDatetime, Model, Updatable
 
 __all__ = ["Address", "Agreement", "Consent", "CustomAgreement", "Customer", "PersonalInformation"]
 
@@ -99,7 +99,7 @@ class PersonalInformation(Model):
     """ISO 639-1 code of the customer's language."""
     store_id: str | None = None
     """Id of the store of registration."""
-    photo_url: str | None = field(default=None, metadata={**READ_ONLY, **SELDOM})
+    photo_url: str | None = field(default=None, metadata=READ_ONLY)
     """Where the photo is, for customers that have one."""
     address: Address = Address()
     """Postal address, empty if unknown."""
@@ -117,9 +117,9 @@ class Customer(Updatable):
     """Id of the customer."""
     personal_information: PersonalInformation = PersonalInformation()
     """Who the customer is, empty if unknown."""
-    doi_email: LocalDatetime | None = field(default=None, metadata={**READ_ONLY, **SELDOM})
+    doi_email: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the e-mail address was confirmed (double opt-in)."""
-    doi_phone: LocalDatetime | None = field(default=None, metadata={**READ_ONLY, **SELDOM})
+    doi_phone: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the phone number was confirmed (double opt-in)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed."""

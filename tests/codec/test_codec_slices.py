@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from carecloud_async import codec
-from carecloud_async.codec import pages, targets
+from carecloud_async.codec import pages, targets, unread
 from carecloud_async.models import Customer, Store
 
 
@@ -44,7 +44,7 @@ def sliced(slices):
 def small_slices(monkeypatch):
     """Cut every page, and end a slice after two or three records."""
     monkeypatch.setattr(pages, "WHOLE_PAGE", 0)
-    monkeypatch.setattr(pages, "SLICE", 2000)
+    monkeypatch.setattr(unread, "SLICE", 2000)
     monkeypatch.setattr(targets, "_SLICE", 100)
 
 
@@ -54,7 +54,7 @@ def test_slices_of_any_size_give_the_page_at_once(records, size):
     body = page_of(records)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pages, "WHOLE_PAGE", 0)
-        patched.setattr(pages, "SLICE", size)
+        patched.setattr(unread, "SLICE", size)
         found, _ = sliced(codec.page_slices(body, key="customers", into=Customer))
     expected = [codec.record(answer(record), Customer) for record in records if record is not None]
     assert (found.items, found.received, found.total_items) == (expected, len(records), len(records))

@@ -13,11 +13,12 @@ from every import every
 import carecloud_async
 from carecloud_async import models
 from carecloud_async.models import field_docs
+from carecloud_async.resources import filters
 
 PACKAGE = Path(carecloud_async.__file__).parent
 FILES = sorted(path for name in ("models", "resources") for path in (PACKAGE / name).rglob("*.py"))
 #: What declarations themselves refer to.
-DECLARING = {"Merging", "Options", "Paging", "Signature", "UnsortedPaging"}
+DECLARING = {"Merging", "Options", "Paging", "Signature", "UnsortedPaging", *filters.__all__}
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
