@@ -16,18 +16,17 @@ import anyio.to_thread
 import httpx
 
 from carecloud_async.sandbox.client_side import ClientIdentities
-from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.server import serving
 from carecloud_async.sandbox.server.app import SandboxApp
 from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RecordedRequest, Recorder
 from carecloud_async.sandbox.server.transport import in_process
-from carecloud_async.sandbox.state.clock import SandboxClock, local_timestamp
+from carecloud_async.sandbox.state.clock import SandboxClock
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.device_tokens import DeviceTokens
 from carecloud_async.sandbox.state.plans import api_plans
-from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
+from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.settings import Overrides, Settings
 from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, Table, Tables
 from carecloud_async.sandbox.state.user_tokens import UserTokens
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-class Sandbox(ClientIdentities):
+class Sandbox(SandboxState, ClientIdentities):
     """A made-up CareCloud: in process through `transport()`, or on a socket through `running()`.
 
     ```python
@@ -62,7 +61,6 @@ class Sandbox(ClientIdentities):
         rate_limit: Requests a second above which the answer is 429.
         rate_limit_retry_after: Seconds in the `Retry-After` of such a 429; `None` leaves it out.
         set_cookies: Whether each answer sets a cookie.
-        keep_rendered: Whether the JSON of each customer is kept once it was written: faster, about 1 kB each.
         keep_requests: Number of the last requests that are kept.
         untidy: Whether some records are as untidy as real ones: zero dates, nulls, unknown fields and values.
         clock: Returns the server's time, in seconds since 1970.
@@ -77,6 +75,8 @@ class Sandbox(ClientIdentities):
         clock: The server's clock.
         user_tokens: Tokens of enterprise logins.
         device_tokens: Device tokens, and the customers logged in on them.
+        password_emails: Bodies of the requests for a password e-mail.
+        on_page: Called with each list page (`ServedPage`) before it is sent; may change the state; may be async.
         connections: Sockets of clients, counted.
     """
 
@@ -98,14 +98,13 @@ class Sandbox(ClientIdentities):
         rate_limit: float | None = None,
         rate_limit_retry_after: float | None = None,
         set_cookies: bool = False,
-        keep_rendered: bool = False,
         keep_requests: int = 2000,
         untidy: bool = True,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Random | None = None,
     ) -> None:
-        self.settings: Settings = Settings(
+        settings = Settings(
             zone=ZoneInfo(timezone),
             token_lifetime=token_lifetime,
             reuse_tokens=reuse_tokens,
@@ -118,30 +117,22 @@ class Sandbox(ClientIdentities):
             rate_limit_retry_after=rate_limit_retry_after,
             set_cookies=set_cookies,
         )
-        self.clock: SandboxClock = SandboxClock(clock)
+        source = random or SystemRandom()
+        own_clock = SandboxClock(clock)
+        store = CustomerStore(customers, seed=seed, timestamp=self.now, untidy=untidy)
+        super().__init__(
+            settings=settings,
+            clock=own_clock,
+            random=source,
+            customers=store,
+            tables=Tables(seed=seed, records=records, customers=store, users=users, timestamp=self.now, untidy=untidy),
+            user_tokens=UserTokens(now=own_clock.now, new_value=lambda: f"{source.getrandbits(160):040x}"),
+            device_tokens=DeviceTokens(new_value=lambda: f"{source.getrandbits(288):072x}"),
+        )
         self.faults: Faults = Faults()
         self.connections: serving.Connections = serving.Connections()
-        self.customers: CustomerStore = CustomerStore(
-            customers, seed=seed, timestamp=self._timestamp, keep_rendered=keep_rendered, untidy=untidy
-        )
         self._recorder = Recorder(keep=keep_requests)
-        self._tables = Tables(
-            seed=seed,
-            records=records,
-            customers=self.customers,
-            users=users,
-            timestamp=self._timestamp,
-            untidy=untidy,
-        )
-        self._state = self._new_state(random or SystemRandom())
-        self.user_tokens: UserTokens = self._state.user_tokens
-        self.device_tokens: DeviceTokens = self._state.device_tokens
-        self._pipeline = Pipeline(
-            state=self._state,
-            recorder=self._recorder,
-            faults=self.faults,
-            sleep=sleep,
-        )
+        self._pipeline = Pipeline(state=self, recorder=self._recorder, faults=self.faults, sleep=sleep)
         self.app: SandboxApp = SandboxApp(self._pipeline)
 
     def __repr__(self) -> str:
@@ -235,11 +226,6 @@ class Sandbox(ClientIdentities):
         """Number of enterprise logins that were asked for, by password or single sign-on, successful or not."""
         return self.count("POST /users/actions/login") + self.count("POST /users/actions/sso-login")
 
-    @property
-    def password_emails(self) -> list[JsonObject]:
-        """Bodies of the requests for a password e-mail."""
-        return self._state.password_emails
-
     def count(self, pattern: str = "*") -> int:
         """Return the number of requests that came in.
 
@@ -270,7 +256,7 @@ class Sandbox(ClientIdentities):
         Raises:
             KeyError: The API has no such list, or its records need a parent, or have none.
         """
-        return self._tables.table(api_plans().named(resource), of)
+        return self.tables.table(api_plans().named(resource), of)
 
     def revoke(self, token: str) -> bool:
         """End a token of a user or a device now, and return whether it was valid."""
@@ -300,7 +286,7 @@ class Sandbox(ClientIdentities):
             password: The new one.
             login: The user's login name.
         """
-        self._state.passwords[login] = password
+        self.passwords[login] = password
 
     def lie(
         self,
@@ -318,18 +304,9 @@ class Sandbox(ClientIdentities):
             repeat_page: Every page is the first one, at any `offset`.
             empty_from: Offset from which pages are empty.
         """
-        self._state.overrides = Overrides(
+        self.overrides = Overrides(
             total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
         )
-
-    @property
-    def on_page(self) -> Callable[[ServedPage], Awaitable[None] | None] | None:
-        """Called with each list page before it is sent; may change the state; may be async."""
-        return self._state.on_page
-
-    @on_page.setter
-    def on_page(self, hook: Callable[[ServedPage], Awaitable[None] | None] | None) -> None:
-        self._state.on_page = hook
 
     @property
     def on_request(self) -> Callable[[RecordedRequest], Awaitable[None] | None] | None:
@@ -339,17 +316,3 @@ class Sandbox(ClientIdentities):
     @on_request.setter
     def on_request(self, hook: Callable[[RecordedRequest], Awaitable[None] | None] | None) -> None:
         self._pipeline.on_request = hook
-
-    def _timestamp(self) -> str:
-        return local_timestamp(self.clock.now(), zone=self.settings.zone)
-
-    def _new_state(self, random: Random) -> SandboxState:
-        return SandboxState(
-            settings=self.settings,
-            clock=self.clock,
-            random=random,
-            customers=self.customers,
-            tables=self._tables,
-            user_tokens=UserTokens(now=self.clock.now, new_value=lambda: f"{random.getrandbits(160):040x}"),
-            device_tokens=DeviceTokens(new_value=lambda: f"{random.getrandbits(288):072x}"),
-        )

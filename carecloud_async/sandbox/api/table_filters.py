@@ -14,11 +14,8 @@ from typing import Any, Final, TypeAlias
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import PAGING, Field, field_names, fields_of, path_to
 
-Test: TypeAlias = Callable[[JsonObject], bool]
-"""Whether a record passes."""
-
-Filter: TypeAlias = Callable[[tuple[str, ...], str], Test]
-"""Makes the test for the values that were sent and the time now, as the API writes it."""
+Filter: TypeAlias = Callable[[JsonObject, tuple[str, ...], str], bool]
+"""Whether a record passes: the record, the values that were sent, and the time now as the API writes it."""
 
 HIDDEN_IDS: Final = "external_ids"
 """Further external ids of a record, which answers do not show."""
@@ -65,21 +62,20 @@ def _filter(schema: str, parameter: Field, noun: str) -> Filter | None:
     name = parameter.name
     names = field_names(schema)
     if name in VALIDITY:
-        return _valid if {"valid_from", "valid_to"} & names else None
+        return _truth(_is_valid) if {"valid_from", "valid_to"} & names else None
     if name == "is_applied":
-        return _truth(lambda record: bool(record.get("applied_date"))) if "applied_date" in names else None
+        return _truth(lambda record, _: bool(record.get("applied_date"))) if "applied_date" in names else None
     if name == "free_only":
-        return _truth(lambda record: (record.get("free_capacity") or 0) > 0) if "free_capacity" in names else None
+        return _truth(lambda record, _: (record.get("free_capacity") or 0) > 0) if "free_capacity" in names else None
     if name.endswith(("_from", "_to")) and parameter.format in ("date", "timestamp"):
         field = _limited(fields_of(schema), name)
         return None if field is None else _limit(field, latest=name.endswith("_to"))
-    for candidate in _candidates(name, noun):
-        path = path_to(schema, candidate)
-        if name == "external_ids" and path is not None:
-            return _any_of(_equals(path), _equals((HIDDEN_IDS,)))
-        if path is not None:
-            return _contains(path) if candidate.endswith(_BY_PART) else _equals(path)
-    return None
+    found = ((one, path) for one in _candidates(name, noun) if (path := path_to(schema, one)) is not None)
+    candidate, path = next(found, ("", None))
+    if path is None:
+        return None
+    paths = (path, (HIDDEN_IDS,)) if name == "external_ids" else (path,)
+    return _compares(*paths, by_part=candidate.endswith(_BY_PART))
 
 
 def _candidates(name: str, noun: str) -> Iterator[str]:
@@ -105,61 +101,29 @@ def _limited(fields: tuple[Field, ...], name: str) -> str | None:
 
 
 def _limit(field: str, *, latest: bool) -> Filter:
-    def made(values: tuple[str, ...], _now: str) -> Test:
+    def passes(record: JsonObject, values: tuple[str, ...], _now: str) -> bool:
         limit = values[-1].replace("T", " ")
+        value = str(record.get(field) or "")[: len(limit)]  # a limit that is a date means the whole day
+        return bool(value) and (value <= limit if latest else value >= limit)
 
-        def passes(record: JsonObject) -> bool:
-            # A limit that is a date means the whole day.
-            value = str(record.get(field) or "")[: len(limit)]
-            return bool(value) and (value <= limit if latest else value >= limit)
-
-        return passes
-
-    return made
+    return passes
 
 
-def _equals(path: tuple[str, ...]) -> Filter:
-    def made(values: tuple[str, ...], _now: str) -> Test:
-        wanted = {_text(value) for value in values}
-        return lambda record: any(_text(value) in wanted for value in values_at(record, path) if value is not None)
-
-    return made
-
-
-def _any_of(*filters: Filter) -> Filter:
-    def made(values: tuple[str, ...], now: str) -> Test:
-        tests = [one(values, now) for one in filters]
-        return lambda record: any(passes(record) for passes in tests)
-
-    return made
-
-
-def _contains(path: tuple[str, ...]) -> Filter:
-    def made(values: tuple[str, ...], _now: str) -> Test:
+def _compares(*paths: tuple[str, ...], by_part: bool) -> Filter:
+    def passes(record: JsonObject, values: tuple[str, ...], _now: str) -> bool:
+        texts = [_text(value) for path in paths for value in values_at(record, path) if value is not None]
         wanted = [_text(value) for value in values]
+        return any(one in text if by_part else one == text for one in wanted for text in texts)
 
-        def passes(record: JsonObject) -> bool:
-            texts = [_text(value) for value in values_at(record, path) if value is not None]
-            return any(part in text for part in wanted for text in texts)
-
-        return passes
-
-    return made
+    return passes
 
 
-def _truth(holds: Test) -> Filter:
-    def made(values: tuple[str, ...], _now: str) -> Test:
-        wanted = _text(values[-1]) in ("true", "1")
-        return lambda record: holds(record) is wanted
-
-    return made
+def _truth(holds: Callable[[JsonObject, str], bool]) -> Filter:
+    return lambda record, values, now: holds(record, now) is (_text(values[-1]) in ("true", "1"))
 
 
-def _valid(values: tuple[str, ...], now: str) -> Test:
-    def holds(record: JsonObject) -> bool:
-        return str(record.get("valid_from") or "") <= now <= str(record.get("valid_to") or "9999")
-
-    return _truth(holds)(values, now)
+def _is_valid(record: JsonObject, now: str) -> bool:
+    return str(record.get("valid_from") or "") <= now <= str(record.get("valid_to") or "9999")
 
 
 def _text(value: Any) -> str:

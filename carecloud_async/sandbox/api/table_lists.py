@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from carecloud_async.sandbox.api.answer import Page
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.listing import places
 from carecloud_async.sandbox.api.parameters import Window, window_of
-from carecloud_async.sandbox.api.table_filters import HIDDEN_IDS, VALIDITY, Test, filters_for, sort_key, values_at
+from carecloud_async.sandbox.api.table_filters import HIDDEN_IDS, VALIDITY, filters_for, sort_key, values_at
 from carecloud_async.sandbox.api.table_request import TableHandler
 from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.draw import hex_id
@@ -74,10 +72,12 @@ class TableList(TableHandler):
         shuffled = always or (state.settings.unstable_ties and sort_field is not None)
 
         def find() -> list[str]:
-            tests = [*self._scope(call), *(self._filters[name](values, now) for name, values in sent.items())]
             ids = [one for number, one in enumerate(table.ids()) if self._shares(call, number, one)]
-            if tests:
-                ids = [one for one in ids if all(passes(table.record(one)) for passes in tests)]
+            scope = self._scope(call)
+            if scope:
+                ids = [one for one in ids if all(owner in values_at(table.record(one), path) for path, owner in scope)]
+            for name, values in sent.items():
+                ids = [one for one in ids if self._filters[name](table.record(one), values, now)]
             if shuffled:
                 state.random.shuffle(ids)
             if sort_field is None or always:
@@ -104,14 +104,16 @@ class TableList(TableHandler):
         one = call.query.one(name)
         return tuple(several) if several else () if one is None else (one,)
 
-    def _scope(self, call: Call) -> Iterator[Test]:
-        own = call.customer_id
-        if own is not None and "customer_id" in field_names(self._schema):
-            yield lambda record: record.get("customer_id") == own
+    def _scope(self, call: Call) -> list[tuple[tuple[str, ...], str]]:
+        """The owners that records must have: where a record says it, and the id."""
+        scope: list[tuple[tuple[str, ...], str]] = []
+        if call.customer_id is not None and "customer_id" in field_names(self._schema):
+            scope.append((("customer_id",), call.customer_id))
         name = self._plan.parent_name
         path = path_to(self._schema, name) if name and self._plan.scope == "field" else None
         if name and path:
-            yield lambda record: call.path[name] in values_at(record, path)
+            scope.append((path, call.path[name]))
+        return scope
 
     def _shares(self, call: Call, number: int, record_id: str) -> bool:
         # Of records that say nothing of the parent, the first and about an eighth of the others are said to be its.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,24 +9,6 @@ import anyio
 
 from carecloud_async.sandbox.server.app import SandboxApp
 from carecloud_async.sandbox.server.fault_effects import ConnectionCutError
-
-NO_ANSWER = "Server disconnected without sending a response."
-HALF_AN_ANSWER = "peer closed connection without sending complete message body"
-
-
-def httpx_message(cut: ConnectionCutError) -> str:
-    """Return httpx's message for a connection that is cut like this."""
-    return NO_ANSWER if cut.answer is None else HALF_AN_ANSWER
-
-
-def read_timeout(extensions: Mapping[str, Any]) -> float | None:
-    """Seconds that the client waits for an answer, or `None`.
-
-    httpx leaves time limits to the transport. Here the whole answer counts as one read; and unlike a real server, the
-    sandbox stops working when the client gives up, so a request that is delayed past the limit is never worked on.
-    """
-    seconds = (extensions.get("timeout") or {}).get("read")
-    return None if seconds is None else float(seconds)
 
 
 def in_process(app: SandboxApp, *, family: str) -> Any:
@@ -46,10 +27,17 @@ def in_process(app: SandboxApp, *, family: str) -> Any:
 
         async def handle_async_request(self, request: Any) -> Any:
             try:
-                with anyio.fail_after(read_timeout(request.extensions)):
+                # httpx leaves time limits to the transport. Here the whole answer counts as one read; and unlike a real
+                # server the sandbox stops when the client gives up: a request delayed past the limit does no work.
+                with anyio.fail_after((request.extensions.get("timeout") or {}).get("read")):
                     return await self._inner.handle_async_request(request)
             except ConnectionCutError as cut:
-                raise module.RemoteProtocolError(httpx_message(cut), request=request) from None
+                message = (
+                    "Server disconnected without sending a response."
+                    if cut.answer is None
+                    else "peer closed connection without sending complete message body"
+                )
+                raise module.RemoteProtocolError(message, request=request) from None
             except TimeoutError:
                 raise module.ReadTimeout("The read operation timed out", request=request) from None
 

@@ -34,13 +34,10 @@ class CustomerStore:
         count: How many customers are seeded.
         seed: Another seed makes other customers.
         timestamp: Gives the time of a change as the API writes it.
-        keep_rendered: Whether the JSON of each record is kept once it was written: faster, about 1 kB each.
         untidy: Whether some seeded records are as untidy as real ones.
     """
 
-    def __init__(
-        self, count: int, *, seed: int, timestamp: Callable[[], str], keep_rendered: bool = False, untidy: bool = True
-    ) -> None:
+    def __init__(self, count: int, *, seed: int, timestamp: Callable[[], str], untidy: bool = True) -> None:
         if count < 0:
             raise ValueError("a sandbox cannot have a negative number of customers")
         self.lock: RLock = RLock()
@@ -55,7 +52,6 @@ class CustomerStore:
         self._changed: dict[int, JsonObject] = {}
         self._accounts: dict[int, Account] = {}
         self._orderings: dict[str, _Ordering] = {}
-        self._rendered: dict[int, bytes] | None = {} if keep_rendered else None
 
     # For tests
 
@@ -138,7 +134,6 @@ class CustomerStore:
             del self._live[bisect_left(self._live, slot)]
             self._changed.pop(slot, None)
             self._accounts.pop(slot, None)
-            self._forget_rendered(slot)
             self.searches.clear()
 
     def update(self, customer_id: str, changes: JsonObject) -> None:
@@ -163,7 +158,6 @@ class CustomerStore:
             self._changed[slot] = {**copy.deepcopy(record), "customer_id": customer_id}
             for ordering in self._orderings.values():
                 ordering.add(slot)
-            self._forget_rendered(slot)
             self.searches.clear()
 
     def set_account(self, customer_id: str, **changes: Any) -> None:
@@ -232,13 +226,8 @@ class CustomerStore:
 
     def rendered(self, slot: int) -> bytes:
         """The compact JSON of a number's record; every eighth is written as PHP servers do."""
-        if self._rendered is not None and slot in self._rendered:
-            return self._rendered[slot]
         record = self.record(slot)
-        text = escaped_json_bytes(record) if slot % 8 == 5 else json_bytes(record)
-        if self._rendered is not None:
-            self._rendered[slot] = text
-        return text
+        return escaped_json_bytes(record) if slot % 8 == 5 else json_bytes(record)
 
     def by_email(self, email: str) -> list[int]:
         """Numbers with this e-mail, in any case of its letters."""
@@ -278,10 +267,6 @@ class CustomerStore:
         if slot is None:
             raise KeyError(customer_id)
         return slot
-
-    def _forget_rendered(self, slot: int) -> None:
-        if self._rendered is not None:
-            self._rendered.pop(slot, None)
 
 
 class _Ordering:

@@ -37,7 +37,7 @@ class ServedPage:
     total_items: int
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, slots=False)
 class SandboxState:
     """The state of a sandbox.
 
