@@ -12,9 +12,7 @@ from carecloud_async import Customer
 from carecloud_async.calls.caller import Answer
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.codec import DecodedPage
-from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.scan import scan
-from carecloud_async.export.report import Counts
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.paging.auto import AUTO, Auto
@@ -112,11 +110,11 @@ async def export(simulation: Simulation, width: int | Auto, count: int | Auto) -
         source,
         Checkpoint(),
         since=None,
-        plan=source.plan(width),
+        concurrency=width,
+        on_progress=None,
         writer=_Writer(),
-        reporter=Reporter(None, clock=simulation.clock, before=Counts(), bounded=True),
         restart=restart,
-        make_deduplicator=_no_deduplicator,
+        open_seen=_no_seen_ids,
     )
     if counts.list_changed or not counts.exact:
         raise ValueError("the scan saw a change where there was none")
@@ -158,5 +156,5 @@ class _Writer:
         """Nothing waits here."""
 
 
-def _no_deduplicator(_: bool) -> Any:
+def _no_seen_ids(_: bool) -> Any:
     raise ValueError("the list was not read in the order of its ids")

@@ -18,12 +18,9 @@ from carecloud_async.changes.state_file import StateFile
 from carecloud_async.changes.values import Change, ChangesOptions, ChangesReport, Kind
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error
-from carecloud_async.export.progress import Reporter
-from carecloud_async.export.reading.changed_scan import ChangedScan, deduplicator_since
-from carecloud_async.export.reading.deduplicator import SeenIds
 from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.export.reading.scan import make_report, scan
-from carecloud_async.export.reading.since import Since, parse_since
+from carecloud_async.export.reading.since import Since, parse_since, require_changes
 from carecloud_async.export.report import Counts
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint
@@ -63,7 +60,7 @@ class Changes(Generic[T]):
         if source.offset:
             raise BadExportError("changes are those of the whole list: leave offset out")
         if options.compare_every is not None:
-            ChangedScan.check(source)
+            require_changes(source)
         self._source = source
         self._path = Path(state)
         self._options = options
@@ -234,24 +231,20 @@ class Changes(Generic[T]):
 
     async def _scan(self, comparison: Comparison, since: Since | None) -> Counts:
         source, options = self._source, self._options
-        start = Checkpoint()
-        reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=since is None)
 
         async def restart() -> None:
             await run_in_thread(comparison.restart)
 
         async with BackgroundTasks() as tasks:
-            with SeenIds() as seen:
-                return await scan(
-                    source,
-                    start,
-                    since=since,
-                    plan=source.plan(options.concurrency),
-                    writer=Writer(_taking(source, comparison), tasks=tasks, clock=source.clock),
-                    reporter=reporter,
-                    restart=restart,
-                    make_deduplicator=lambda _: deduplicator_since(seen, since),
-                )
+            return await scan(
+                source,
+                Checkpoint(),
+                since=since,
+                concurrency=options.concurrency,
+                on_progress=options.on_progress,
+                writer=Writer(_taking(source, comparison), tasks=tasks, clock=source.clock),
+                restart=restart,
+            )
 
     def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
         state, pending = self._state, self._pending

@@ -39,7 +39,7 @@ from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConfigurationError, ExportError
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import shape_of
-from carecloud_async.export.reading.changed_scan import has_changes
+from carecloud_async.export.reading.since import has_changes
 from carecloud_async.export.source import ExportSource
 from carecloud_async.listings.blocking import spool, spool_changes
 from carecloud_async.listings.listing import Listing

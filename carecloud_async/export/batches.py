@@ -31,13 +31,10 @@ from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.schema import SchemaBuilder
 from carecloud_async.export.formats.selection import field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
-from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import NotInOrderError
-from carecloud_async.export.reading.changed_scan import ChangedScan, deduplicator_since
-from carecloud_async.export.reading.deduplicator import SeenIds
 from carecloud_async.export.reading.ranges import IdRange, RangeScan
 from carecloud_async.export.reading.scan import make_report, scan
-from carecloud_async.export.reading.since import parse_since
+from carecloud_async.export.reading.since import parse_since, require_changes
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
 from carecloud_async.export.source import ExportSource, foreign
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
@@ -93,7 +90,7 @@ class RecordBatches:
         self._options = options
         self._since = None if options.changed_since is None else parse_since(options.changed_since, source.project)
         if self._since is not None:
-            ChangedScan.check(source)
+            require_changes(source)
         layout = Layout(
             into=source.into,
             fields=read_fields(options.fields, source.into, also=(UNKNOWN_FIELDS,)),
@@ -199,10 +196,6 @@ class RecordBatches:
     async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
         if self._options.id_range is not None:
             return await self._scan_range(self._options.id_range, _BatchWriter(self._encoder, send))
-        clock = self._source.clock
-        reporter = Reporter(
-            self._options.on_progress, clock=clock, before=self._start.counts, bounded=self._since is None
-        )
         writer = _BatchWriter(self._encoder, send)
 
         async def restart() -> None:
@@ -212,17 +205,15 @@ class RecordBatches:
                     "cannot be taken back: export to a file"
                 )
 
-        with SeenIds() as seen:
-            return await scan(
-                self._source,
-                self._start,
-                since=self._since,
-                plan=self._source.plan(self._options.concurrency),
-                writer=writer,
-                reporter=reporter,
-                restart=restart,
-                make_deduplicator=lambda _: deduplicator_since(seen, self._since),
-            )
+        return await scan(
+            self._source,
+            self._start,
+            since=self._since,
+            concurrency=self._options.concurrency,
+            on_progress=self._options.on_progress,
+            writer=writer,
+            restart=restart,
+        )
 
     async def _scan_range(self, id_range: IdRange, writer: _BatchWriter) -> Counts:
         scan = RangeScan(self._source, id_range, accept=writer.put_lines, width=self._options.concurrency)

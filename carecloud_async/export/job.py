@@ -19,10 +19,9 @@ from carecloud_async.export.formats.selection import Selection, field_names, rea
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.progress import ProgressCallback, Reporter
-from carecloud_async.export.reading.changed_scan import ChangedScan, deduplicator_since
-from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory, SeenIds
+from carecloud_async.export.reading.deduplicator import SeenIds
 from carecloud_async.export.reading.scan import make_report, scan
-from carecloud_async.export.reading.since import Since, parse_since
+from carecloud_async.export.reading.since import Since, parse_since, require_changes
 from carecloud_async.export.report import Counts, ExportReport
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint, read_checkpoint
@@ -31,7 +30,6 @@ from carecloud_async.export.storage.journal import Journal
 from carecloud_async.export.storage.output import Output
 from carecloud_async.export.storage.state import read_state, write_state
 from carecloud_async.export.storage.target import Target, read_target
-from carecloud_async.export.storage.upload import upload
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.export.storage.writer import INTERVAL, Writer
 from carecloud_async.fixes import OVERWRITE, RESTART
@@ -100,7 +98,7 @@ async def run(source: ExportSource, target: str | os.PathLike[str], options: Exp
     destination = await run_in_thread(partial(read_target, target, format=options.format))
     if options.state is None:
         return await _run(source, destination, options)
-    ChangedScan.check(source)
+    require_changes(source)
     state, fingerprints = Path(options.state), source.fingerprints()
     if await run_in_thread(lambda: destination.is_file(state)):
         raise BadExportError(f"the target and state are the same file, {state}: give each a file of its own")
@@ -119,7 +117,7 @@ async def _run(source: ExportSource, target: Target, options: ExportOptions) -> 
     since = None
     if options.changed_since is not None:
         since = parse_since(options.changed_since, source.project)
-        ChangedScan.check(source)
+        require_changes(source)
     special = (UNKNOWN_FIELDS,) if target.format.suffix == ".parquet" else ()
     callback = None if options.on_progress is None else ProgressCallback(options.on_progress)
     job = Job(
@@ -152,16 +150,7 @@ async def _run_direct(job: Job) -> ExportReport:
 
     try:
         await run_in_thread_until_stopped(file.open, stop=file.stop)
-        with SeenIds() as seen:
-            counts = await _read(
-                job,
-                Checkpoint(),
-                commit=file.commit,
-                restart=refuse,
-                make_deduplicator=lambda _: deduplicator_since(seen, job.since),
-                interval=0.0,
-                stop=file.stop,
-            )
+        counts = await _read(job, Checkpoint(), commit=file.commit, restart=refuse, interval=0.0, stop=file.stop)
         await run_in_thread_until_stopped(file.finish, stop=file.stop)
     finally:
         file.close()
@@ -215,7 +204,7 @@ async def _read_file(
         if start is not None and start.complete:
             return start, start.counts, output
         begun = start or Checkpoint(fingerprints=fingerprints)
-        return start, await _read_into(job, begun, workspace, journal, output, resumed=start is not None), output
+        return start, await _read_into(job, begun, workspace, journal, output), output
     except BaseException:
         if output is not None:
             await run_in_thread_regardless(output.close)
@@ -224,46 +213,36 @@ async def _read_file(
         journal.close()
 
 
-async def _read_into(
-    job: Job, start: Checkpoint, workspace: Workspace, journal: Journal, output: Output, *, resumed: bool
-) -> Counts:
+async def _read_into(job: Job, start: Checkpoint, workspace: Workspace, journal: Journal, output: Output) -> Counts:
     """Read the list into the journal and the output; the seen ids are kept in the workspace meanwhile."""
-    opened: list[SeenIds] = []
 
     def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
         journal.commit(lines, checkpoint)
         output.write(lines)
 
-    def make_deduplicator(continued: bool) -> Deduplicator:
-        continued = continued and resumed
+    def open_seen(continued: bool) -> SeenIds:
         if not continued:
             workspace.clear_seen()
         seen = SeenIds(workspace.seen)
-        opened.append(seen)
-        return _resumed_deduplicator(job, seen, start, workspace) if continued else deduplicator_since(seen, job.since)
+        if continued:
+            seen.forget_after(start.step)
+            if len(seen) != start.known:
+                seen.close()
+                raise ExportError(f"cannot resume: {workspace.seen} was changed since", fix=RESTART)
+        return seen
 
     async def restart() -> None:
         await run_in_thread(output.close)
         await run_in_thread(journal.restart)
 
-    try:
-        return await _read(
-            job,
-            start,
-            commit=commit,
-            restart=restart,
-            make_deduplicator=make_deduplicator,
-        )
-    finally:
-        for seen in opened:
-            seen.close()
+    return await _read(job, start, commit=commit, restart=restart, open_seen=open_seen)
 
 
 def _publish(job: Job, workspace: Workspace, file: Path, fingerprints: dict[str, str], report: ExportReport) -> None:
     # Always remembered: if the process is killed after the rename, a new run must not continue from the leftovers.
     workspace.remember(file, fingerprints, report)
     if job.target.url is not None:
-        upload(file, job.target, overwrite=job.options.overwrite)
+        job.target.upload(file, overwrite=job.options.overwrite)
     else:
         workspace.publish(file, overwrite=job.options.overwrite, mode=job.options.mode)
     workspace.clear()
@@ -277,13 +256,6 @@ def _load_checkpoint(workspace: Workspace, journal: Journal, fingerprints: dict[
         checkpoint.require(fingerprints, where=workspace.directory)
         journal.restore(checkpoint)
     return checkpoint
-
-
-def _resumed_deduplicator(job: Job, seen: SeenIds, start: Checkpoint, workspace: Workspace) -> Deduplicator:
-    seen.forget_after(start.step)
-    if len(seen) != start.known:
-        raise ExportError(f"cannot resume: {workspace.seen} was changed since", fix=RESTART)
-    return deduplicator_since(seen, job.since, step=start.step, known=start.known)
 
 
 def _encoder(job: Job) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
@@ -311,12 +283,11 @@ async def _read(
     *,
     commit: Callable[[list[bytes], Checkpoint], None],
     restart: Callable[[], Awaitable[None]],
-    make_deduplicator: DeduplicatorFactory,
+    open_seen: Callable[[bool], SeenIds] = lambda _: SeenIds(),
     interval: float = INTERVAL,
     stop: Callable[[], None] | None = None,
 ) -> Counts:
     source, options = job.source, job.options
-    reporter = Reporter(options.on_progress, clock=source.clock, before=start.counts, bounded=job.since is None)
     tasks = BackgroundTasks()
     writer = Writer(commit, tasks=tasks, clock=source.clock, interval=interval, stop=stop)
     try:
@@ -325,11 +296,11 @@ async def _read(
                 source,
                 start,
                 since=job.since,
-                plan=source.plan(options.concurrency),
+                concurrency=options.concurrency,
+                on_progress=options.on_progress,
                 writer=writer,
-                reporter=reporter,
                 restart=restart,
-                make_deduplicator=make_deduplicator,
+                open_seen=open_seen,
             )
     except BaseException:
         if stop is None:

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from carecloud_async.export.reading.change_times import ChangeTimes
-from carecloud_async.export.reading.changed_scan import ChangedScan
+from carecloud_async.export.reading.change_times import ChangeTimes, SortProbe
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.since import FIELD as LAST_CHANGE
-from carecloud_async.export.reading.since import OVERLAP, Since, parse_since
-from carecloud_async.export.reading.sort_probe import SortProbe
+from carecloud_async.export.reading.since import OVERLAP, Since, parse_since, require_changes
 from carecloud_async.spark.pyspark_api import DataSourceStreamReader, InputPartition  # pyright: ignore[reportAttributeAccessIssue]
 from carecloud_async.spark.reading import ListReader, Partition, run
 
@@ -55,7 +53,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
     async def _find_initial(self) -> Offset:
         async with self.open() as listing:
             source = listing.export_source()
-            ChangedScan.check(source)
+            require_changes(source)
             since = self.settings.changed_since
             return {_BEFORE: None if since is None else parse_since(since, source.project).moment.isoformat()}
 

@@ -8,89 +8,46 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from carecloud_async.codec.fields import field_types, is_model
+from attrs import define, field
+
 from carecloud_async.errors import BadRequestError
-from carecloud_async.export.errors import BadExportError
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.change_times import ChangeTimes
-from carecloud_async.export.reading.deduplicator import Deduplicator, SeenIds
+from carecloud_async.export.reading.change_times import ChangeTimes, SortProbe
+from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.page_sweep import PageSweep
-from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
-from carecloud_async.export.reading.recorder import Recorder
+from carecloud_async.export.reading.pages import RawPage
 from carecloud_async.export.reading.since import FIELD, Since
-from carecloud_async.export.reading.sort_probe import SortProbe
-from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Strategy
-from carecloud_async.fixes import Fix
-from carecloud_async.paging.page_plan import PagePlan
 
-__all__ = ["ChangedScan", "deduplicator_since", "has_changes"]
-
-_ALL = Fix("leave {changed_since} out")
-_NO_ORDER = Fix("leave {sort_field} out")
+__all__ = ["ChangedScan"]
 
 #: Passes over the changes before the whole list is read.
 _SWEEPS = 3
 
 
-def has_changes(source: ExportSource) -> bool:
-    """Return whether the records of a list say when they changed."""
-    return is_model(source.into) and FIELD in field_types(source.into)
-
-
+@define(eq=False, kw_only=True)
 class ChangedScan:
     """Reads the records of a list that changed at or after a time.
 
-    Args:
-        source: the list.
-        fetcher: fetches its pages.
-        recorder: takes the records.
-        plan: the number of requests at once, and their size.
+    Attributes:
+        full_scan: reads the whole list, if necessary; this reads with its parts.
         deduplicator: knows what was written, and selects only what is wanted.
         since: the time.
-        full_scan: reads the whole list, if necessary.
     """
 
-    def __init__(
-        self,
-        source: ExportSource,
-        *,
-        fetcher: RawPageFetcher,
-        recorder: Recorder,
-        plan: PagePlan,
-        deduplicator: Deduplicator,
-        since: Since,
-        full_scan: FullScan,
-    ) -> None:
-        self._source = source
-        self._fetcher = fetcher
-        self._recorder = recorder
-        self._plan = plan
-        self._deduplicator = deduplicator
-        self._since = since
-        self._full_scan = full_scan
-        self._times = ChangeTimes()
-        self._passed: int | None = None
-        self._first: RawPage | None = None
-        self._ends: RawPage | None = None
-        self._ordered = False
-
-    @staticmethod
-    def check(source: ExportSource) -> None:
-        """Raise unless a list can be read by change.
-
-        Raises:
-            BadExportError: its records do not say when they changed, or it has a sort of the user's own.
-        """
-        if not has_changes(source):
-            raise BadExportError(f"the records of {source.name} have no {FIELD}", fix=_ALL)
-        if source.params.get("sort_field") is not None:
-            raise BadExportError("changes are read in the order of their time", fix=_NO_ORDER)
+    _full_scan: FullScan = field(alias="full_scan")
+    _deduplicator: Deduplicator = field(alias="deduplicator")
+    _since: Since = field(alias="since")
+    _times: ChangeTimes = field(factory=ChangeTimes, init=False)
+    _passed: int | None = field(default=None, init=False)
+    _first: RawPage | None = field(default=None, init=False)
+    _ends: RawPage | None = field(default=None, init=False)
+    _ordered: bool = field(default=False, init=False)
 
     async def read(self) -> None:
         """Read the changes.
@@ -98,12 +55,12 @@ class ChangedScan:
         Raises:
             CareCloudError: a page could not be read.
         """
-        if not self._source.operation.paged:
+        if not self._full_scan.source.operation.paged:
             await self._read_one_page()
             return
-        start = self._recorder.start
+        start = self._full_scan.recorder.start
         first = start.counts.passes if start.strategy is Strategy.CHANGED else 1
-        sorts = "sort_field" in self._source.operation.parameters
+        sorts = "sort_field" in self._full_scan.source.operation.parameters
         for number in range(first, max(first, _SWEEPS) + 1) if sorts else ():
             before = self._deduplicator.known
             try:
@@ -115,27 +72,21 @@ class ChangedScan:
             met = self._passed is not None and self._deduplicator.known >= self._passed
             quiet = not sweep.list_changed or (number > 1 and self._deduplicator.known == before)
             done = sweep.exact and met and quiet
-            self._recorder.note(sweep, exact=done and not boundary.ambiguous, passes=number)
+            self._full_scan.recorder.note(sweep, exact=done and not boundary.ambiguous, passes=number)
             if done:
                 return
         await self._full_scan.read_through(self._deduplicator, strategy=Strategy.CHANGED)
 
     async def _read_one_page(self) -> None:
-        page = await self._fetcher.fetch(0, self._source.fixed_count, {})
+        page = await self._full_scan.fetcher.fetch(0, self._full_scan.source.fixed_count, {})
         lines = await self._deduplicator.select_new(page)
-        await self._recorder.record_whole(page, lines, strategy=Strategy.CHANGED)
+        await self._full_scan.recorder.record_whole(page, lines, strategy=Strategy.CHANGED)
 
     async def _sweep(self) -> tuple[PageSweep, Boundary]:
         self._passed = None
         boundary = Boundary()
-        sweep = PageSweep(
-            self._fetcher,
-            params={"sort_field": FIELD, "sort_direction": "DESC"},
-            boundary=boundary,
-            accept=self._accept,
-            plan=self._plan,
-            is_last=lambda page: page is self._ends,
-        )
+        order = {"sort_field": FIELD, "sort_direction": "DESC"}
+        sweep = self._full_scan.sweep(order, boundary, self._accept, is_last=lambda page: page is self._ends)
         await sweep.run()
         if self._passed is None:
             self._passed = sweep.position.end + 1
@@ -156,7 +107,7 @@ class ChangedScan:
         lines = await self._deduplicator.select_new(
             page, end=older, wanted=[time is not None and time >= self._since.local for time in times]
         )
-        await self._recorder.record(
+        await self._full_scan.recorder.record(
             lines,
             strategy=Strategy.CHANGED,
             position=sweep.position,
@@ -176,32 +127,10 @@ class ChangedScan:
             _NotByChangeError: it does not, or there is no proof.
         """
         if not self._ordered:
-            first, probe = self._first, SortProbe(self._fetcher, self._times)
+            first, probe = self._first, SortProbe(self._full_scan.fetcher, self._times)
             self._ordered = first is not None and await probe.is_heeded(first)
         if not self._ordered:
             raise _NotByChangeError
-
-
-def deduplicator_since(seen: SeenIds, since: Since | None, *, step: int = 0, known: int = 0) -> Deduplicator:
-    """Return the memory of seen records that selects those changed at or after a time, or all if there is no time.
-
-    Args:
-        seen: the ids.
-        since: the time.
-        step: the last step in them.
-        known: their number.
-    """
-    return Deduplicator(seen, step=step, known=known, wanted=None if since is None else _is_wanted(since))
-
-
-def _is_wanted(since: Since) -> Callable[[bytes], bool]:
-    times = ChangeTimes()
-
-    def wanted(line: bytes) -> bool:
-        time = times.of(line)
-        return time is not None and time >= since.local
-
-    return wanted
 
 
 class _NotByChangeError(Exception):

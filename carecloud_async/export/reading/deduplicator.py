@@ -22,7 +22,7 @@ from carecloud_async.fixes import RESTART
 from carecloud_async.runtime.durable_files import touch_private
 from carecloud_async.runtime.threads import run_in_thread
 
-__all__ = ["Deduplicator", "DeduplicatorFactory", "SeenIds"]
+__all__ = ["Deduplicator", "SeenIds"]
 
 _TABLE = "CREATE TABLE IF NOT EXISTS seen (id PRIMARY KEY, step INTEGER, rank INTEGER) WITHOUT ROWID"
 _FIND = "SELECT rank FROM seen WHERE id = ?"
@@ -205,7 +205,3 @@ class Deduplicator:
             if index not in fresh and index + 1 not in fresh:
                 self.compared += 1
                 self._inverted += inverted
-
-
-#: Makes the memory of the records seen: continued from a checkpoint, or empty.
-DeduplicatorFactory = Callable[[bool], Deduplicator]

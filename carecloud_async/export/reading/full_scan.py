@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from attrs import frozen
 
 from carecloud_async.errors import BadRequestError
 from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
-from carecloud_async.export.reading.deduplicator import Deduplicator, DeduplicatorFactory
+from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.evidence import sorted_bits
 from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.ordered_passes import MAX_PASSES, read_in_order, shows_order
@@ -25,6 +27,8 @@ __all__ = ["FullScan", "id_sort"]
 #: This many pairs of neighbours seen before are enough to show whether the order is stable.
 _PLENTY = 200
 
+_START = Position()
+
 
 def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
     """Return the sort by id, or `None` if the list has no id, no sort, or a sort of the user's own."""
@@ -37,31 +41,23 @@ def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
     return {"sort_field": name, "sort_direction": params.get("sort_direction") or "ASC"}
 
 
+@frozen(kw_only=True)
 class FullScan:
     """Reads every record of a list.
 
-    Args:
+    Attributes:
         source: the list.
         fetcher: fetches its pages.
         recorder: takes the records.
         plan: the number of requests at once, and their size.
-        make_deduplicator: makes the memory of the records seen.
+        open_deduplicator: opens the memory of the records seen: that of the checkpoint, or an empty one. Blocks.
     """
 
-    def __init__(
-        self,
-        source: ExportSource,
-        *,
-        fetcher: RawPageFetcher,
-        recorder: Recorder,
-        plan: PagePlan,
-        make_deduplicator: DeduplicatorFactory,
-    ) -> None:
-        self._source = source
-        self._fetcher = fetcher
-        self._recorder = recorder
-        self._plan = plan
-        self._make_deduplicator = make_deduplicator
+    source: ExportSource
+    fetcher: RawPageFetcher
+    recorder: Recorder
+    plan: PagePlan
+    open_deduplicator: Callable[[bool], Deduplicator]
 
     async def read(self) -> None:
         """Read the list.
@@ -69,12 +65,12 @@ class FullScan:
         Raises:
             CareCloudError: a page could not be read.
         """
-        start = self._recorder.start
-        if not self._source.operation.paged:
-            page = await self._fetcher.fetch(0, self._source.fixed_count, {})
-            await self._recorder.record_whole(page, page.lines, strategy=Strategy.ORDERED)
+        start = self.recorder.start
+        if not self.source.operation.paged:
+            page = await self.fetcher.fetch(0, self.source.fixed_count, {})
+            await self.recorder.record_whole(page, page.lines, strategy=Strategy.ORDERED)
             return
-        params = id_sort(self._source)
+        params = id_sort(self.source)
         resumed = start.strategy is Strategy.UNORDERED
         if params is not None and start.strategy is Strategy.ORDERED:
             try:
@@ -82,7 +78,7 @@ class FullScan:
             except NotInOrderError as error:
                 await self._begin_anew(by_text=error.ambiguous)
             except BadRequestError as error:
-                if self._recorder.counts.records or not _is_about_sort(error):
+                if self.recorder.counts.records or not _is_about_sort(error):
                     raise
                 params = None
             else:
@@ -96,43 +92,53 @@ class FullScan:
             deduplicator: knows what was written.
             strategy: the other strategy.
         """
-        params = id_sort(self._source)
+        params = id_sort(self.source)
         exact = False
         if params is not None:
             with contextlib.suppress(NotInOrderError):
                 boundary = Boundary(IdOrder())
                 accept = self._accept_new(deduplicator, boundary, strategy=strategy)
-                sweep = self._sweep(params, boundary, accept, position=Position())
+                sweep = self.sweep(params, boundary, accept)
                 await sweep.run()
                 shown = sweep.is_one_page or shows_order(boundary.evidence)
                 exact = sweep.exact and shown and not sweep.falls_short(deduplicator.known)
-                self._recorder.note(sweep, exact=exact)
+                self.recorder.note(sweep, exact=exact)
         if not exact:
             with contextlib.suppress(NotInOrderError):
                 await self._sweep_again(params or {}, deduplicator, strategy=strategy)
 
-    def _sweep(self, params: Mapping[str, Any], boundary: Boundary, accept: Accept, *, position: Position) -> PageSweep:
+    def sweep(
+        self,
+        params: Mapping[str, Any],
+        boundary: Boundary,
+        accept: Accept,
+        *,
+        position: Position = _START,
+        is_last: Callable[[RawPage], bool] = lambda _: False,
+    ) -> PageSweep:
+        """Return a pass over the list; see `PageSweep`."""
         return PageSweep(
-            self._fetcher,
+            self.fetcher,
             params=params,
             boundary=boundary,
             accept=accept,
-            plan=self._plan,
+            plan=self.plan,
             position=position,
+            is_last=is_last,
         )
 
     def _start_position(self) -> Position:
-        start = self._recorder.start
-        same = start.count == self._recorder.count
+        start = self.recorder.start
+        same = start.count == self.recorder.count
         return start.position if same else Position(end=start.position.end, total=start.position.total)
 
     async def _begin_anew(self, *, by_text: bool) -> None:
         """Drop the records written so far: they cannot be relied on."""
-        await self._recorder.begin_anew()
-        self._fetcher.by_text |= by_text
+        await self.recorder.begin_anew()
+        self.fetcher.by_text |= by_text
 
     async def _read_ordered(self, params: Mapping[str, Any]) -> None:
-        start = self._recorder.start
+        start = self.recorder.start
         pages, records = start.counts.pages, start.counts.records
         boundary = Boundary(
             IdOrder(start.orders),
@@ -144,7 +150,7 @@ class FullScan:
 
         async def accept(page: RawPage, new: list[int], sweep: PageSweep) -> None:
             lines = page.lines if len(new) == len(page.lines) else [page.lines[index] for index in new]
-            await self._recorder.record(
+            await self.recorder.record(
                 lines,
                 strategy=Strategy.ORDERED,
                 position=sweep.position,
@@ -153,35 +159,32 @@ class FullScan:
             )
 
         def make_sweep(number: int) -> PageSweep:
-            return self._sweep(params, boundary, accept, position=self._start_position() if number == 1 else Position())
+            return self.sweep(params, boundary, accept, position=self._start_position() if number == 1 else Position())
 
         found = await read_in_order(make_sweep, boundary)
-        exact = found.exact and not found.sweep.falls_short(self._recorder.counts.records)
-        self._recorder.note(found.sweep, exact=exact, passes=found.passes)
+        exact = found.exact and not found.sweep.falls_short(self.recorder.counts.records)
+        self.recorder.note(found.sweep, exact=exact, passes=found.passes)
 
     async def _read_unordered(self, params: Mapping[str, Any], *, resumed: bool) -> None:
         try:
-            deduplicator = await self._open_deduplicator(resumed)
+            deduplicator = await run_in_thread(lambda: self.open_deduplicator(resumed))
             await self._sweep_again(params, deduplicator, strategy=Strategy.UNORDERED, resumed=resumed)
         except NotInOrderError:
             await self._begin_anew(by_text=True)
-            deduplicator = await self._open_deduplicator(False)
+            deduplicator = await run_in_thread(lambda: self.open_deduplicator(False))
             await self._sweep_again(params, deduplicator, strategy=Strategy.UNORDERED)
-
-    async def _open_deduplicator(self, resumed: bool) -> Deduplicator:
-        return await run_in_thread(lambda: self._make_deduplicator(resumed))
 
     async def _sweep_again(
         self, params: Mapping[str, Any], deduplicator: Deduplicator, *, strategy: Strategy, resumed: bool = False
     ) -> None:
-        start = self._recorder.start
+        start = self.recorder.start
         first = start.counts.passes if resumed else 1
         place_bits = 0.0
         for number in range(first, max(first, MAX_PASSES) + 1):
             continued = resumed and number == first and bool(start.recent_ids)
             boundary = Boundary(recent=start.recent_ids if continued else (), forgetful=continued)
             before = deduplicator.known
-            sweep = self._sweep(
+            sweep = self.sweep(
                 params,
                 boundary,
                 self._accept_new(deduplicator, boundary, strategy=strategy),
@@ -192,22 +195,22 @@ class FullScan:
             place_bits = 0.0 if sweep.list_changed else place_bits + sweep.place_bits
             shown = sweep.is_one_page or shows_order(place_bits + deduplicator.order_bits)
             exact = shown and _is_exact(sweep, boundary, deduplicator, fresh=fresh, again=again)
-            self._recorder.note(sweep, exact=exact, passes=number)
+            self.recorder.note(sweep, exact=exact, passes=number)
             if _is_done(sweep, deduplicator, fresh=fresh, again=again) and (shown or deduplicator.compared > _PLENTY):
                 return
 
     def _accept_new(self, deduplicator: Deduplicator, boundary: Boundary, *, strategy: Strategy) -> Accept:
         async def accept(page: RawPage, _: list[int], sweep: PageSweep) -> None:
-            if boundary.ambiguous and not self._fetcher.by_text:
+            if boundary.ambiguous and not self.fetcher.by_text:
                 raise NotInOrderError(ambiguous=True)
             lines = await deduplicator.select_new(page)
             more = boundary_fields(boundary) if strategy is Strategy.UNORDERED else {}
-            await self._recorder.record(
+            await self.recorder.record(
                 lines,
                 strategy=strategy,
                 position=sweep.position,
                 list_changed=sweep.list_changed,
-                by_text=self._fetcher.by_text,
+                by_text=self.fetcher.by_text,
                 step=deduplicator.step,
                 known=deduplicator.known,
                 **more,

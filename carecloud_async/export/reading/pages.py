@@ -14,8 +14,7 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async.calls.wire import server_date
-from carecloud_async.codec.fields import field_types, is_model
-from carecloud_async.export.reading.since import FIELD, parse_last_change
+from carecloud_async.export.reading.since import FIELD, has_changes, parse_last_change
 from carecloud_async.export.source import ExportSource
 from carecloud_async.paging.page_plan import Fetched
 
@@ -158,7 +157,7 @@ class RawPageFetcher:
             # `Date` is written after the list was read: a change in between must not lie before the mark.
             self.began = date - timedelta(seconds=max(clock.monotonic() - sent, 0) + 1)
             return
-        if not self._marks or not is_model(source.into) or FIELD not in field_types(source.into):
+        if not self._marks or not has_changes(source):
             return
         _log.warning(
             "%s: the server sends no Date header, and this computer's clock may differ from its clock: the next "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from attrs import evolve
+from attrs import define, evolve, field
 
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import Boundary
@@ -18,40 +18,31 @@ from carecloud_async.export.storage.writer import RecordWriter
 __all__ = ["Recorder", "boundary_fields"]
 
 
+@define(eq=False, kw_only=True)
 class Recorder:
     """Counts and writes, over all runs of an export.
 
-    Args:
+    Attributes:
         start: the checkpoint to continue from; one with nothing but fingerprints for a new export.
+        count: the page size that is requested; 0 if it is found.
         fetcher: fetches the pages, and counts its requests.
         writer: writes the records.
         reporter: reports progress.
         restart: drops the records written so far.
-        count: the page size that is requested; 0 if it is found.
-
-    Attributes:
-        count: see above.
         counts: the counts so far.
     """
 
-    def __init__(
-        self,
-        start: Checkpoint,
-        *,
-        fetcher: RawPageFetcher,
-        writer: RecordWriter[Checkpoint],
-        reporter: Reporter,
-        restart: Callable[[], Awaitable[None]],
-        count: int,
-    ) -> None:
-        self.start = start
-        self.counts: Counts = start.counts
-        self._fetcher = fetcher
-        self._writer = writer
-        self._reporter = reporter
-        self._restart = restart
-        self.count: int = count
-        self._last = start
+    start: Checkpoint
+    count: int
+    _fetcher: RawPageFetcher = field(alias="fetcher")
+    _writer: RecordWriter[Checkpoint] = field(alias="writer")
+    _reporter: Reporter = field(alias="reporter")
+    _restart: Callable[[], Awaitable[None]] = field(alias="restart")
+    counts: Counts = field(init=False)
+    _last: Checkpoint = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.counts, self._last = self.start.counts, self.start
 
     async def record(
         self, lines: list[bytes], *, strategy: Strategy, position: Position, list_changed: bool, **more: Any

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
 from carecloud_async.export.progress import Reporter
-from carecloud_async.export.reading.changed_scan import ChangedScan, has_changes
-from carecloud_async.export.reading.deduplicator import DeduplicatorFactory
+from carecloud_async.export.reading.change_times import ChangeTimes
+from carecloud_async.export.reading.changed_scan import ChangedScan
+from carecloud_async.export.reading.deduplicator import Deduplicator, SeenIds
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder
-from carecloud_async.export.reading.since import OVERLAP, Since
-from carecloud_async.export.report import Counts, ExportReport
+from carecloud_async.export.reading.since import OVERLAP, Since, has_changes
+from carecloud_async.export.report import Counts, ExportReport, OnProgress
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint, Strategy
 from carecloud_async.export.storage.writer import RecordWriter
-from carecloud_async.paging.auto import AUTO
-from carecloud_async.paging.page_plan import PagePlan
+from carecloud_async.paging.auto import AUTO, Auto
 from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["make_report", "scan"]
@@ -27,11 +28,11 @@ async def scan(
     start: Checkpoint,
     *,
     since: Since | None,
-    plan: PagePlan,
+    concurrency: int | Auto,
+    on_progress: OnProgress | None,
     writer: RecordWriter[Checkpoint],
-    reporter: Reporter,
     restart: Callable[[], Awaitable[None]],
-    make_deduplicator: DeduplicatorFactory,
+    open_seen: Callable[[bool], SeenIds] = lambda _: SeenIds(),
 ) -> Counts:
     """Read a list to its end.
 
@@ -39,35 +40,56 @@ async def scan(
         source: the list.
         start: the checkpoint to continue from; a new export has one with fingerprints only.
         since: the time that changes are wanted from; `None` for everything.
-        plan: pages in flight, and their size.
+        concurrency: pages in flight; `auto` for the fastest.
+        on_progress: gets the progress.
         writer: takes the records.
-        reporter: reports progress.
         restart: drops the records written so far.
-        make_deduplicator: makes the memory of seen ids, continued from `start` or empty.
+        open_seen: opens the ids of the records seen: those of `start`, or none. Needed without an order of ids. Blocks.
 
     Raises:
         CareCloudError: the server cannot be read.
     """
     fetcher = RawPageFetcher(source, by_text=start.by_text, marks=True)
-    count = 0 if source.count == AUTO else source.count
-    recorder = Recorder(start, fetcher=fetcher, writer=writer, reporter=reporter, restart=restart, count=count)
-    full_scan = FullScan(source, fetcher=fetcher, recorder=recorder, plan=plan, make_deduplicator=make_deduplicator)
-    if since is None:
-        await full_scan.read()
-    else:
-        deduplicator = await run_in_thread(lambda: make_deduplicator(start.strategy is Strategy.CHANGED))
-        changed_scan = ChangedScan(
-            source,
+    recorder = Recorder(
+        start=start,
+        count=0 if source.count == AUTO else source.count,
+        fetcher=fetcher,
+        writer=writer,
+        reporter=Reporter(on_progress, clock=source.clock, before=start.counts, bounded=since is None),
+        restart=restart,
+    )
+    with ExitStack() as opened:
+
+        def open_deduplicator(continued: bool) -> Deduplicator:
+            seen = opened.enter_context(open_seen(continued))
+            step, known = (start.step, start.known) if continued else (0, 0)
+            return Deduplicator(seen, step=step, known=known, wanted=None if since is None else _is_wanted(since))
+
+        full_scan = FullScan(
+            source=source,
             fetcher=fetcher,
             recorder=recorder,
-            plan=plan,
-            deduplicator=deduplicator,
-            since=since,
-            full_scan=full_scan,
+            plan=source.plan(concurrency),
+            open_deduplicator=open_deduplicator,
         )
-        await changed_scan.read()
-    await recorder.finish()
+        if since is None:
+            await full_scan.read()
+        else:
+            continued = start.strategy is Strategy.CHANGED
+            deduplicator = await run_in_thread(lambda: open_deduplicator(continued))
+            await ChangedScan(full_scan=full_scan, deduplicator=deduplicator, since=since).read()
+        await recorder.finish()
     return recorder.counts
+
+
+def _is_wanted(since: Since) -> Callable[[bytes], bool]:
+    times = ChangeTimes()
+
+    def wanted(line: bytes) -> bool:
+        time = times.of(line)
+        return time is not None and time >= since.local
+
+    return wanted
 
 
 def make_report(source: ExportSource, counts: Counts, *, target: str, resumed: bool) -> ExportReport:

@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
+from carecloud_async.codec.fields import field_types, is_model
 from carecloud_async.export.errors import BadExportError
+from carecloud_async.export.source import ExportSource
 from carecloud_async.fixes import Fix
 from carecloud_async.project import Project
 
-__all__ = ["FIELD", "OVERLAP", "Since", "parse_last_change", "parse_since"]
+__all__ = ["FIELD", "OVERLAP", "Since", "has_changes", "parse_last_change", "parse_since", "require_changes"]
 
 #: The field that says when a record changed.
 FIELD = "last_change"
@@ -36,6 +38,23 @@ class Since:
 
     moment: datetime
     local: datetime
+
+
+def has_changes(source: ExportSource) -> bool:
+    """Return whether the records of a list say when they changed."""
+    return is_model(source.into) and FIELD in field_types(source.into)
+
+
+def require_changes(source: ExportSource) -> None:
+    """Raise unless a list can be read by change.
+
+    Raises:
+        BadExportError: its records do not say when they changed, or it has a sort of the user's own.
+    """
+    if not has_changes(source):
+        raise BadExportError(f"the records of {source.name} have no {FIELD}", fix=Fix("leave {changed_since} out"))
+    if source.params.get("sort_field") is not None:
+        raise BadExportError("changes are read in the order of their time", fix=Fix("leave {sort_field} out"))
 
 
 def parse_since(value: datetime | str, project: Project) -> Since:

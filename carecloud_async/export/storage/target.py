@@ -16,11 +16,14 @@ from carecloud_async.export.errors import BadExportError, disk_error, missing_ex
 from carecloud_async.export.formats.registry import Format, format_of
 from carecloud_async.export.storage.stoppable_file import StoppableFile
 from carecloud_async.export.storage.urls import find_secrets, is_url, mask_passwords, mask_url, storage_errors
+from carecloud_async.fixes import OVERWRITE
 from carecloud_async.runtime.durable_files import is_same_file
 
 __all__ = ["Target", "read_target"]
 
 _DESCRIPTOR = re.compile(r"/(dev|proc/(self|\d+))/fd/(\d+)")
+#: Storage services where a file appears only when it is complete; elsewhere it is renamed.
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "obs", "r2", "tos", "hf"}
 _STANDARD = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
@@ -90,6 +93,25 @@ class Target:
         import fsspec.core  # an extra; `read_target` made sure of it
 
         return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url))
+
+    def upload(self, file: Path, *, overwrite: bool) -> None:
+        """Upload a finished file to a URL, which gets its final name when it is complete. Blocks.
+
+        Raises:
+            ExportError: the name was taken meanwhile, or the storage refuses.
+        """
+        with storage_errors(self.shown, self.secrets):
+            system, path = self.storage()
+            protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+            if system.exists(path) and not overwrite:
+                raise ExportError(f"{self.shown} exists already", fix=OVERWRITE)
+            if protocols & _OBJECT_STORES:
+                system.put_file(str(file), path)
+                return
+            system.put_file(str(file), f"{path}.partial")
+            if system.exists(path):
+                system.rm_file(path)
+            system.mv(f"{path}.partial", path)
 
     def is_file(self, path: Path) -> bool:
         """Return whether a path names the same file. Blocks."""
