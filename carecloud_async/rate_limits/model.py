@@ -9,7 +9,8 @@ windows when they are full, so that this number is never below the limit, whatev
 above (a full bucket was emptied), the next refusals come within that second and correct it.
 
 **Longer windows** serve more in ten seconds than in the last second before a refusal; the larger number counts. Where
-calls are refused for more than a second, only the ten seconds count from then on, and growth is slower.
+calls are refused for more than a second, or twice after the same number of calls in ten seconds and few in the last,
+only the ten seconds count for a while: growth is slower, and probes are fewer.
 
 Growth stands still while callers want less than they may have.
 `shared_script` says the same in Lua, for a limit that processes share.
@@ -91,6 +92,7 @@ class RateModel:
         asked: seconds that the server asked to pause, at the last refusals.
         window: the seconds that are counted.
         long_until: until when it is a long one (busy time).
+        average: calls per second of the ten seconds before the last refusal.
     """
 
     limit: float | None = None
@@ -106,6 +108,7 @@ class RateModel:
     asked: float = 0.0
     window: float = SECOND
     long_until: float = -inf
+    average: float = 0.0
 
     def rate(self, now: float) -> float:
         """Return the calls per second at this moment; infinity while no limit is known."""
@@ -155,6 +158,8 @@ class RateModel:
         self.pause = FIRST_PAUSE if rate == inf else min(max(1 / rate, TICK), SECOND)
         self.waiting, self.refused, self.asked, self.least = True, sent, asked, None
         self._measure(now, rate)
+        if self.window == LONG_WINDOW:
+            self.pause = SECOND
         return True
 
     def next_pause(self) -> float:
@@ -168,6 +173,9 @@ class RateModel:
         seconds = max(min(max(SECOND, FIRST_CALLS / rate), busy), TICK)
         measured = self.history.count(now, seconds) / seconds
         whole = self.history.count(now, LONG_WINDOW) / LONG_WINDOW
+        if measured < whole * BETA and abs(whole - self.average) < whole / 20:
+            self.long_until = max(self.long_until, busy + LONG_WINDOW)
+        self.average = whole
         self.window = LONG_WINDOW if busy < self.long_until else SECOND
         if self.window == LONG_WINDOW or whole > measured:
             measured = whole

@@ -90,7 +90,7 @@ class SlowStart:
     """The calls under way from a cold start; times are readings of one monotonic clock.
 
     All that are under way at the first refusal may be refused too, so they are few: `FIRST_CALLS`, and one more with
-    each so many answers. They leave spread over a round trip (RFC 9002, 7.7), not all at once.
+    each so many answers. They leave spread over the shortest round trip (RFC 9002, 7.7), not all at once.
 
     Attributes:
         latency: seconds from sending a call to its answer, on the average.
@@ -98,8 +98,9 @@ class SlowStart:
 
     def __init__(self) -> None:
         self.latency: float = 0.0
+        self._shortest = inf
         self._answers = 0
-        self._next = 0.0
+        self._last = -inf
         self._under_way: dict[int, float] = {}
 
     def delay(self, now: float, *, answers: float = 0.0, members: int = 1) -> float:
@@ -123,10 +124,9 @@ class SlowStart:
 
     def on_sent(self, ticket: int, now: float) -> float:
         """Note that a call leaves; return the seconds since it could have."""
-        idle = max(now - self._next, 0.0) if self._next else 0.0
+        idle = max(now - self._next, 0.0) if self._last > -inf else 0.0
         self._under_way[ticket] = now
-        room = FIRST_CALLS + self._answers / FIRST_CALLS
-        self._next = max(now, self._next) + self.latency * BETA / room
+        self._last = max(now, self._next)
         return idle
 
     def on_answer(self, ticket: int, now: float, *, served: bool) -> None:
@@ -134,7 +134,16 @@ class SlowStart:
         self._under_way.pop(ticket, None)
         if served:
             self._answers += 1
-            self.latency += (now - sent_at(ticket) - self.latency) / (8 if self.latency else 1)
+            seconds = now - sent_at(ticket)
+            self.latency += (seconds - self.latency) / (8 if self.latency else 1)
+            self._shortest = min(self._shortest, seconds)
+
+    @property
+    def _next(self) -> float:
+        """Return when the next call may leave."""
+        if self._shortest == inf:
+            return self._last
+        return self._last + self._shortest * BETA / (FIRST_CALLS + self._answers / FIRST_CALLS)
 
 
 class AdaptivePace:

@@ -66,7 +66,7 @@ s.step, s.count = get('step', 0, s.time / STEP, 0), get('count', 0, 1e6, 0)
 s.waiting, s.refused, s.learnt = get('waiting', 0, 1, 0), get('refused', 0, now, now), get('learnt', 0, now, 0)
 s.asked, s.pause = get('asked', 0, 30, 0), get('pause', 0, LONGEST_PAUSE, 0)
 s.probe, s.paused_until = get('probe', 0, now + LONGEST_PAUSE, now), get('paused_until', 0, now + 30, 0)
-s.total = get('total', 0, 1e12, 0)
+s.total, s.average = get('total', 0, 1e12, 0), get('average', 0, 1e7, 0)
 
 redis.call('ZREMRANGEBYSCORE', members, '-inf', text(now - GONE_SECONDS))
 redis.call('ZREMRANGEBYSCORE', members, '(' .. text(now), '+inf')
@@ -93,7 +93,10 @@ end
 local function measure(speed)
   local believed, seconds = s.limit, math.max(math.min(math.max(SECOND, FIRST_CALLS / speed), s.busy), TICK)
   local measured, whole = count(seconds) / seconds, count(LONG_WINDOW) / LONG_WINDOW
-  s.long = s.busy < s.long_until and 1 or 0
+  if measured < whole * BETA and math.abs(whole - s.average) < whole / 20 then
+    s.long_until = math.max(s.long_until, s.busy + LONG_WINDOW)
+  end
+  s.average, s.long = whole, s.busy < s.long_until and 1 or 0
   if s.long == 1 or whole > measured then measured = whole
   elseif s.busy - s.began < SECOND then s.least = math.max(s.busy >= SECOND and believed / 2 or 0, SLOWEST) end
   s.limit = math.max(math.min(measured, math.max(speed, believed)), SLOWEST)
@@ -158,6 +161,7 @@ if refused_age >= 0 then
     s.pause = s.limit > 0 and math.min(math.max(1 / speed, TICK), SECOND) or FIRST_PAUSE
     s.waiting, s.refused, s.asked, s.least = 1, sent, asked, -1
     measure(speed)
+    if s.long == 1 then s.pause = SECOND end
     s.probe, s.pause = now + s.pause, math.min(s.pause * BACKOFF, LONGEST_PAUSE)
   end
 end

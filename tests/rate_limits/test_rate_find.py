@@ -1,14 +1,17 @@
 """How an unknown limit is found in simulated time: from cold, and from whatever was believed."""
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thorough import examples
 
 from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
-from benchmarks.rate_simulation import Callers, Simulation
+from benchmarks.rate_simulation import Callers, Simulation, VirtualClock
 from benchmarks.rates import LONG_WINDOWS, SERVERS, Belief, Case, cases, find, recover, summary, table
 from carecloud_async import RateLimit
+from carecloud_async.rate_limits.rate_limit import RateLimiter
 
 #: A bucket of 1 refuses whatever comes before its turn, be it by a thousandth of a second.
 SPACED = "bucket of 1"
@@ -51,7 +54,33 @@ def test_a_bucket_of_one_is_neither_given_up_nor_drowned(limit):
     assert [found for found in findings if found.served < 0.65 or found.refused > 0.07] == []
 
 
-@settings(max_examples=examples(600), derandomize=True)
+def test_nearly_all_beliefs_end_within_the_bounds():
+    """Of beliefs and servers drawn evenly, 96 % serve 0.85 of the limit and refuse 5 %, or 10 % of five a second."""
+    random, missed, drawn = Random(2), [], examples(1000)
+    for _ in range(drawn):
+        name = random.choice([name for name in (*SERVERS, *LONG_WINDOWS) if name != SPACED])
+        case = Case(
+            server=name,
+            limit=random.choice((10, 40, 200) if name in LONG_WINDOWS else (5, 10, 20, 40, 80, 120, 200)),
+            latency=random.uniform(0.005, 0.1),
+            callers=random.randint(4, 100),
+            jitter=0.1,
+            seed=random.randint(1, 1000),
+        )
+        belief = Belief(
+            part=10 ** random.uniform(-2, 2),
+            grown=random.uniform(0, 8),
+            counted=random.choice((0.0, random.uniform(0, 3))),
+            waiting=random.random() < 0.3,
+            served=random.choice((0, 10**6)),
+        )
+        found = recover(case, belief)
+        if found.served < 0.85 or found.refused > (0.1 if case.limit <= 5 else 0.05):
+            missed.append((case, belief, found))
+    assert len(missed) <= drawn * 0.04, missed
+
+
+@settings(max_examples=examples(300), derandomize=True)
 @given(case=servers([name for name in SERVERS if name != SPACED], [5, 10, 20, 40, 80, 120, 200]), belief=beliefs)
 def test_whatever_was_believed_the_limit_is_found_within_ten_seconds(case, belief):
     """0.7 of the limit and 10 % refused at worst, nearly always 0.85 and 5 %; counters may be impossible."""
@@ -61,7 +90,7 @@ def test_whatever_was_believed_the_limit_is_found_within_ten_seconds(case, belie
     assert found.lost == 0
 
 
-@settings(max_examples=examples(300), derandomize=True)
+@settings(max_examples=examples(100), derandomize=True)
 @given(case=servers(list(LONG_WINDOWS), [10, 40, 200]), belief=beliefs)
 def test_windows_of_ten_seconds_are_found_too(case, belief):
     """0.6 of the limit after three at worst, nearly always 0.85; the pattern of the first window comes again."""
@@ -126,6 +155,17 @@ def test_a_server_without_a_limit_costs_a_cold_client_little():
         assert simulation.limiter.rate is None
     assert seconds[8] < 1.1
     assert seconds[20] < 1.25
+
+
+def test_a_first_call_that_connects_slowly_delays_no_other():
+    """Where one call follows the other, none waits: the first one's latency says nothing of the others."""
+    clock = VirtualClock(100.0)
+    limiter = RateLimiter(RateLimit.adaptive(), clock=clock)
+    for latency in (0.04, *([0.0003] * 30)):
+        ticket = limiter.try_acquire()
+        assert ticket is not None
+        clock.now += latency
+        limiter.on_success(ticket)
 
 
 def test_the_table_names_the_worst_first():
