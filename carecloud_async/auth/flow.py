@@ -50,11 +50,11 @@ class TokenUse:
         Args:
             status: the status of the last answer.
         """
-        if status != UNAUTHORIZED:
-            if self._token is not None:
-                self._manager.on_accepted(lambda: self._operation)
-            return None
-        return await self.renew() if self.may_replay() else None
+        if status == UNAUTHORIZED:
+            return await self.renew() if self.may_replay() else None
+        if self._token is not None:
+            self._manager.on_accepted(self._operation)
+        return None
 
     def may_replay(self) -> bool:
         """Return whether a new token may cure a 401; the refusal of a renewed token is noted, and is final."""
@@ -161,6 +161,6 @@ async def call_with_token(manager: TokenManager, operation: str, call: Callable[
             if error.status != UNAUTHORIZED or not use.may_replay():
                 raise
         else:
-            manager.on_accepted(lambda: operation)
+            manager.on_accepted(operation)
             return result
         token = await use.renew()

@@ -13,7 +13,6 @@ The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none ye
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import anyio
 from attrs import define, evolve, field, frozen
@@ -192,10 +191,10 @@ class TokenManager:
             first = CONFLICT_SECONDS if self._of_device else FIRST_REPLAY_DELAY
             self._replay_backoff.note(self._replay_key(token, operation), token.value, first=first)
 
-    def on_accepted(self, describe: Callable[[], str]) -> None:
+    def on_accepted(self, operation: str) -> None:
         """Note that the server served an operation: its next 401 causes a renewal again."""
         if not self._of_device:
-            self._replay_backoff.on_served(describe())
+            self._replay_backoff.on_served(operation)
 
     async def log_in(self) -> Token:
         """Log in now, even if there is a token: the server checks the credentials.

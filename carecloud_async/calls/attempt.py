@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import anyio
 
@@ -19,7 +19,7 @@ from carecloud_async.calls.failures import TransportFailure, classify, is_librar
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
-from carecloud_async.calls.wire import invalid_response, parse_error
+from carecloud_async.calls.wire import invalid_response, parse_error, transport_error
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -63,14 +63,6 @@ def limiter_timeout(call: PreparedCall, *, seconds: float | None, again: bool) -
     return RateLimitError(status=429, method=operation.method, path=operation.path, retry_after=seconds, hint=hint)
 
 
-def _body(response: Any, http_library: ModuleType) -> bytes | None:
-    """Return a response's body, or `None` if a user's hook took it off the stream."""
-    try:
-        return cast("bytes", response.content)
-    except http_library.ResponseNotRead:
-        return None
-
-
 class Attempt:
     """A request that is ready to be sent.
 
@@ -79,6 +71,7 @@ class Attempt:
         request: the request.
         tokens: the identity's tokens, or `None` for a request that brings its own token or none.
         clock: the clock.
+        number: the number of the attempt, from 1.
         watch: is notified of renewals and replays, if the call is observed.
 
     Attributes:
@@ -87,7 +80,7 @@ class Attempt:
         headers: the headers of the last response, with whatever status.
     """
 
-    __slots__ = ("_call", "_clock", "_sent_at", "_use", "_watch", "headers", "request", "sent")
+    __slots__ = ("_call", "_clock", "_number", "_sent_at", "_use", "_watch", "headers", "request", "sent")
 
     def __init__(
         self,
@@ -96,12 +89,14 @@ class Attempt:
         *,
         tokens: TokenManager | None,
         clock: Clock,
+        number: int = 1,
         watch: TokenWatch | None = None,
     ) -> None:
         self._call = call
-        self._use = None if tokens is None else TokenUse(tokens, call.title, watch=watch)
+        self._use = None if tokens is None else TokenUse(tokens, call.operation.title, watch=watch)
         self._watch = watch
         self._clock = clock
+        self._number = number
         self._sent_at = clock.monotonic()
         self.request: OutgoingRequest = request
         self.sent: bool = False
@@ -135,36 +130,34 @@ class Attempt:
         except anyio.get_cancelled_exc_class():
             if cancellation_requested() or not http.client.is_closed:
                 raise
-            failure = self._no_response(FailureKind.PERMANENT, "the connection pool was closed")
+            return self._no_response(
+                TransportFailure(kind=FailureKind.PERMANENT, sent=self.sent, text="the connection pool was closed")
+            )
         except BodyTooLargeError as error:
-            failure = self._invalid(str(error))
+            return self._invalid(str(error))
         except Exception as error:  # noqa: BLE001  (classified there, and raised if it is not the HTTP library's)
-            failure = self._failed(error, http)
-        else:
-            return self._received(response, http.http_library)
-        return failure
+            return self._failed(error, http)
+        return self._received(response, http.http_library)
 
     def timed_out(self) -> CareCloudError:
         """Return the error of an attempt that used up the time of its call."""
         if not self.sent:
-            operation, page = self._call.operation, self._call.page
-            return RequestTimeoutError(
-                f"{self._call.title}: {NO_LOGIN} (total{page})",
-                method=operation.method,
-                path=operation.path,
-                fix=NOTHING_ANSWERS,
-            )
-        cause = TransportFailure(kind=FailureKind.PERMANENT, sent=self.sent, timeout=True, text="total")
-        return self._transport_error(cause)
+            problem = f"{NO_LOGIN} (total{self._call.page})"
+            return transport_error(RequestTimeoutError, self._call.operation, problem, fix=NOTHING_ANSWERS)
+        return self._error(TransportFailure(kind=FailureKind.PERMANENT, sent=True, timeout=True, text="total"))
 
     def _received(self, response: Any, http_library: ModuleType) -> RawResponse | Failure:
         self.headers = response.headers
-        body = _body(response, http_library)
-        if not response.is_success:
+        try:
+            body: bytes | None = response.content
+        except http_library.ResponseNotRead:
+            body = None
+        status = response.status_code
+        if not 200 <= status <= 299:
             return self._unsuccessful(response, body or b"")
         if body is None:
             return self._invalid("a response hook has consumed the answer: let it read with response.aread()")
-        return RawResponse(response.status_code, response.headers, body, self._sent_at)
+        return RawResponse(status, response.headers, body, self._sent_at, self._number)
 
     def _failed(self, error: Exception, http: HttpClient) -> Failure:
         """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
@@ -175,45 +168,38 @@ class Attempt:
                 error, http_library=http.http_library, sent=True
             ):
                 raise error
-            return Failure(kind=FailureKind.PERMANENT, error=self._login_error(error))
+            problem = f"not sent: the code that fetches the credentials failed ({type(error).__name__})"
+            failed = transport_error(TransportError, self._call.operation, problem)
+            failed.__cause__ = error
+            return Failure(kind=FailureKind.PERMANENT, error=failed)
         cause = classify(error, http_library=http.http_library, sent=sent)
         if cause is None:
             raise error
         if cause.garbled:
             return self._invalid(f"the answer cannot be unpacked ({cause.text})")
-        return Failure(kind=cause.kind, error=self._transport_error(cause), may_have_happened=cause.sent)
+        return self._no_response(cause)
 
-    def _login_error(self, error: Exception) -> TransportError:
+    def _no_response(self, cause: TransportFailure) -> Failure:
+        return Failure(kind=cause.kind, error=self._error(cause), may_have_happened=cause.sent)
+
+    def _error(self, cause: TransportFailure) -> TransportError:
         operation = self._call.operation
-        made = TransportError(
-            f"{self._call.title}: not sent: the code that fetches the credentials failed ({type(error).__name__})",
-            method=operation.method,
-            path=operation.path,
-        )
-        made.__cause__ = error
-        return made
-
-    def _no_response(self, kind: FailureKind, text: str) -> Failure:
-        cause = TransportFailure(kind=kind, sent=self.sent, text=text)
-        return Failure(kind=kind, error=self._transport_error(cause), may_have_happened=cause.sent)
-
-    def _transport_error(self, cause: TransportFailure) -> TransportError:
-        operation, title = self._call.operation, self._call.title
-        where: dict[str, str] = {"method": operation.method, "path": operation.path}
         text = cause.text + self._call.page
         if cause.sent and not operation.safe_to_repeat:
             answer = f"is {NOT_HTTP}" if cause.malformed else "was lost"
-            return OutcomeUnknownError(f"{title}: sent, and the answer {answer} ({text})", fix=LOOK_FIRST, **where)
+            return transport_error(
+                OutcomeUnknownError, operation, f"sent, and the answer {answer} ({text})", fix=LOOK_FIRST
+            )
         if cause.timeout:
             what = "no answer in time" if cause.sent else NO_CONNECTION
             fix = None if cause.sent else NOTHING_ANSWERS
-            return RequestTimeoutError(f"{title}: {what} ({text})", fix=fix, **where)
+            return transport_error(RequestTimeoutError, operation, f"{what} ({text})", fix=fix)
         if cause.malformed:
             what = f"the answer is {NOT_HTTP}"
         else:
             what = "the server hung up" if cause.sent else "the server was not reached"
         fix = NO_HOST if cause.malformed else cause.fix
-        error = ConnectionFailedError(f"{title}: {what} ({text})", fix=fix, **where)
+        error = transport_error(ConnectionFailedError, operation, f"{what} ({text})", fix=fix)
         error.is_retryable = cause.kind is not FailureKind.PERMANENT
         return error
 

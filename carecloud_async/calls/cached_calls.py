@@ -18,6 +18,7 @@ from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.response_cache import AnswerStore, Flight, is_private, is_reference
+from carecloud_async.calls.wire import transport_error
 from carecloud_async.errors import (
     BadRequestError,
     MethodNotAllowedError,
@@ -147,7 +148,7 @@ class CachedCalls:
                 return None
             await self._wait(execution, flight)
             if self._context.closed:
-                raise self._context.closed_error(under_way=f"while {execution.call.title} was under way")
+                raise self._context.closed_error(under_way=f"while {execution.call.operation.title} was under way")
             if flight.generation != self._store.generation:
                 continue
             if flight.response is not None:
@@ -169,12 +170,8 @@ class CachedCalls:
         with anyio.move_on_after(max(execution.seconds_left, 0.0)) as scope:
             await flight.done.wait()
         if scope.cancelled_caught:
-            call = execution.call
-            raise RequestTimeoutError(
-                f"{call.title}: no answer in time (total); an identical read was under way{call.page}",
-                method=call.operation.method,
-                path=call.operation.path,
-            )
+            problem = f"no answer in time (total); an identical read was under way{execution.call.page}"
+            raise transport_error(RequestTimeoutError, execution.call.operation, problem)
 
     def _may_share(self, flight: Flight, response: RawResponse) -> bool:
         return flight.manager is self._manager or not is_private(response.headers)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, NoReturn, TypeVar
 
 import anyio
-from attrs import evolve
 
 from carecloud_async import codec
 from carecloud_async.auth.manager import TokenManager
@@ -29,7 +28,7 @@ from carecloud_async.calls.outcomes import with_unknown_outcome
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import Failure, FailureKind
-from carecloud_async.calls.wire import invalid_response, request_id
+from carecloud_async.calls.wire import invalid_response, request_id, transport_error
 from carecloud_async.codec.malformed import BrokenJson
 from carecloud_async.errors import CareCloudError, NotFoundError, RequestTimeoutError
 from carecloud_async.runtime.event_loops import loop_time
@@ -121,6 +120,7 @@ class CallExecution(Generic[T]):
                             ticket = await self._wait_at_limiter()
                         outcome = await self._next_attempt().send(context.http)
                         if isinstance(outcome, RawResponse):
+                            self.response = outcome
                             if len(outcome.body) < LARGE_BODY:
                                 outcome = self._try_decode(outcome)
                             else:
@@ -173,7 +173,7 @@ class CallExecution(Generic[T]):
         Raises:
             ResponseError: this call's decoder cannot read it.
         """
-        self._cached, self._headers = True, response.headers
+        self._cached, self._headers, self.response = True, response.headers, response
         try:
             is_small = len(response.body) < LARGE_BODY
             outcome = self._try_decode(response) if is_small else await self._try_decode_in_turns(response)
@@ -228,18 +228,21 @@ class CallExecution(Generic[T]):
         if self._start is not None:
             notify(self._observers, "attempt_started", self._start, len(self._statuses), request.headers)
             watch = TokenEvents(self._observers, self._start, len(self._statuses))
-        clock, tokens = self._context.clock, self._tokens
-        attempt = self._attempt = Attempt(self.call, request, tokens=tokens, clock=clock, watch=watch)
+        self._attempt = attempt = Attempt(
+            self.call,
+            request,
+            tokens=self._tokens,
+            clock=self._context.clock,
+            number=len(self._statuses),
+            watch=watch,
+        )
         return attempt
 
     def _no_time_left(self) -> CareCloudError:
         """Return the error of a call that timed out between two attempts: the last attempt's, if there was one."""
         if self._failure is not None:
             return self._failure.error
-        operation = self.call.operation
-        return RequestTimeoutError(
-            f"{self.call.title}: no time left to send it", method=operation.method, path=operation.path
-        )
+        return transport_error(RequestTimeoutError, self.call.operation, "no time left to send it")
 
     def _time_left(self) -> float:
         """Return the rest of `Timeout.total`; waits for the rate limiter have a bound of their own."""
@@ -265,13 +268,14 @@ class CallExecution(Generic[T]):
             return None
         self._may_have_happened |= failure.may_have_happened
         if self._may_have_happened and self._is_gone(failure):
-            self._decode(RawResponse(204, {}, b"", self._context.clock.monotonic()))
+            self.response = RawResponse(204, {}, b"", self._context.clock.monotonic(), len(self._statuses))
+            self._result = self._decoder(b"")
             return None
         return self._wait_before_retry(failure)
 
     def _try_decode(self, response: RawResponse) -> Failure | RawResponse:
         try:
-            self._decode(response)
+            self._result = self._decoder(response.body)
         except codec.Malformed as error:
             return self._unreadable(error, response)
         return response
@@ -282,9 +286,8 @@ class CallExecution(Generic[T]):
         try:
             if self._slices is None or len(response.body) < HUGE_BODY:
                 await computing.turn()
-                self._decode(response)
+                self._result = self._decoder(response.body)
             else:
-                self._store_response(response)
                 self._result = await computing.run(self._slices(response.body))
         except codec.Malformed as error:
             return self._unreadable(error, response)
@@ -296,14 +299,6 @@ class CallExecution(Generic[T]):
         failed = invalid_response(self.call.operation, problem, status=response.status)
         failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat
         return Failure(kind=kind, error=failed, may_have_happened=True)
-
-    def _decode(self, response: RawResponse) -> None:
-        self._store_response(response)
-        self._result = self._decoder(response.body)
-
-    def _store_response(self, response: RawResponse) -> None:
-        """Store the response of the result."""
-        self.response = response if len(self._statuses) < 2 else evolve(response, attempts=len(self._statuses))
 
     def _report_attempt(self, failure: Failure | None, ticket: int) -> None:
         """Report the attempt's outcome to the rate limiter and the observers."""
@@ -362,7 +357,7 @@ class CallExecution(Generic[T]):
         raise self._limiter_error() if self._at_limiter else self._no_time_left()
 
     def _closed_error(self) -> CareCloudError:
-        return self._context.closed_error(under_way=f"while {self.call.title} was under way")
+        return self._context.closed_error(under_way=f"while {self.call.operation.title} was under way")
 
     def _end(self, error: BaseException | None) -> None:
         name = None if error is None else type(error).__name__

@@ -39,6 +39,7 @@ class Operation:
         id_field: the field that names a record of a listing; it never changes.
         authorized: whether a token is sent. If not, one is sent only after a 401.
         takes_credentials: whether it is a login whose 401 means the credentials in its body, and is final.
+        title: the operation as errors name it, such as `GET /customers`.
     """
 
     operation_id: str
@@ -54,6 +55,9 @@ class Operation:
     id_field: str | None = None
     authorized: bool = True
     takes_credentials: bool = False
+    title: str = field(
+        init=False, repr=False, default=Factory(lambda self: f"{self.method} {self.path}", takes_self=True)
+    )
 
     @property
     def lists(self) -> tuple[str, ...]:
@@ -64,8 +68,3 @@ class Operation:
     def writes(self) -> bool:
         """Whether a call may change a record. A POST that may be repeated only searches, or is a login or logout."""
         return not self.safe_to_repeat or self.method not in {"GET", "HEAD", "POST"}
-
-    @property
-    def title(self) -> str:
-        """The operation as errors name it, such as `GET /customers`."""
-        return f"{self.method} {self.path}"

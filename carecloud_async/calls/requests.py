@@ -54,11 +54,6 @@ class PreparedCall:
     count: int | None
 
     @property
-    def title(self) -> str:
-        """The call as errors name it: verb and path template."""
-        return self.operation.title
-
-    @property
     def page(self) -> str:
         """The requested page for error messages; empty for other calls."""
         return "" if self.count is None else f", offset {self.offset or 0}, count {self.count}"

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from carecloud_async.calls.filters import MAX_VALUES
@@ -27,10 +27,12 @@ from carecloud_async.errors import (
     RateLimitError,
     ResponseError,
     ServerError,
+    TransportError,
 )
 from carecloud_async.fixes import INTERFACE, Fix
-from carecloud_async.http.whole_response import unread_names
 from carecloud_async.project import Project
+
+E = TypeVar("E", bound=TransportError | ResponseError)
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 #: Segments that need no escaping in a path, like most ids (RFC 3986, 2.3).
@@ -47,7 +49,6 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 _NO_SUCH_INTERFACE = "interface_not_allowed_exception"
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
-_REQUEST_ID_NAMES = frozenset(name.encode() for name in _REQUEST_ID_HEADERS)
 #: PHP reads this many variables of a query (`max_input_vars`) and silently drops the rest.
 MAX_VARIABLES = 1000
 #: Limits on the parts of an answer that an error keeps.
@@ -235,15 +236,18 @@ def invalid_response(
     operation: Operation, problem: str, *, status: int | None = None, fix: Fix | None = None
 ) -> ResponseError:
     """Return the error of an answer that the API does not allow."""
-    text = f"{operation.title}: {problem}"
-    return ResponseError(text, method=operation.method, path=operation.path, status=status, fix=fix)
+    error = transport_error(ResponseError, operation, problem, fix=fix)
+    error.status = status
+    return error
+
+
+def transport_error(kind: type[E], operation: Operation, problem: str, *, fix: Fix | None = None) -> E:
+    """Return the error of a call without a usable answer; it names the call."""
+    return kind(f"{operation.title}: {problem}", method=operation.method, path=operation.path, fix=fix)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the server's id of a request, if its answer has one that may be shown."""
-    names = unread_names(headers)
-    if names is not None and names.isdisjoint(_REQUEST_ID_NAMES):
-        return None
     return next((found for name in _REQUEST_ID_HEADERS if (found := _code(headers.get(name)))), None)
 
 

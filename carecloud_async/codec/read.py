@@ -106,9 +106,11 @@ def record(body: bytes, into: type[T]) -> T:
     decoder = record_decoder(into)
     if decoder is not None:
         try:
-            return cast("T", decoder.decode(body).data)
+            found: T = decoder.decode(body).data
         except REFUSED:
             pass
+        else:
+            return found
     value = data(body)
     if not isinstance(value, list if element_type(into) is not None else dict):
         wanted = "an object" if element_type(into) is None else "a list"

@@ -49,12 +49,6 @@ class BufferedResponse:
         return 200 <= self.status_code <= 299
 
 
-def unread_names(headers: Any) -> frozenset[bytes] | None:
-    """Return the lower-case names of headers that were not parsed yet; otherwise `None`."""
-    raw = vars(headers).get("_raw") if hasattr(headers, "__dict__") else None
-    return None if raw is None else frozenset([name.lower() for name, _ in raw])
-
-
 @lru_cache(maxsize=2)
 def _whole_class(http_library: ModuleType) -> Any:
     late_headers, nothing_left = _late_headers_class(http_library), http_library.ByteStream(b"")
