@@ -183,30 +183,24 @@ def read_private(path: Path) -> bytes:
         return file.read()
 
 
-def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Write a private file so that a crash leaves either the old file or the new one.
 
     The caller syncs the folder's entry, with `sync_folder`.
 
-    Args:
-        path: the file.
-        data: its new content.
-        durable: wait until the content is on the disk; `False` for a caller that syncs many files together.
-
     Raises:
         OSError: it cannot be written; the old file is unchanged, and no temporary file is left.
     """
-    beside = temporary_path(path)
+    temporary = temporary_path(path)
     try:
-        with create_private(beside) as file:
+        with create_private(temporary) as file:
             file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        beside.replace(path)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
         raise
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from auth_tools import connect, make_sandbox
 
-from carecloud_async.auth.stores import MemoryTokenStore
+from carecloud_async import MemoryTokenStore
 
 
 @pytest.mark.asyncio

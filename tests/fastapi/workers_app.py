@@ -6,8 +6,15 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from carecloud_async import CareCloud, CustomerSession, Device, DeviceSetup, DeviceToken, EnterpriseCredentials
-from carecloud_async.auth.stores import RedisTokenStore
+from carecloud_async import (
+    CareCloud,
+    CustomerSession,
+    Device,
+    DeviceSetup,
+    DeviceToken,
+    EnterpriseCredentials,
+    RedisTokenStore,
+)
 from carecloud_async.fastapi import CareCloudDep, carecloud_lifespan, install_error_handlers
 from carecloud_async.sandbox import (
     CUSTOMER_APPLICATION_ID,

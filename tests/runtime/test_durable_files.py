@@ -41,7 +41,7 @@ def test_a_replaced_file_is_private_at_once(tmp_path):
     path.chmod(0o666)
     before = os.umask(0)
     try:
-        replace_file(path, b"new", durable=False)
+        replace_file(path, b"new")
     finally:
         os.umask(before)
     assert (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) == (0o600, b"new")

@@ -8,7 +8,7 @@ import math
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from filelock import BaseFileLock
@@ -47,8 +47,7 @@ class FileTokenStore(TokenStore):
 
     The folder `<path>.d` (0700) holds one file for each record (0600) and the lock files. A save
     writes one record, in a worker thread because a disk can be slow, and deletes a few that have ended; reads
-    take the same lock as writes, since Windows replaces no file that is open. A file at `path` itself is the single
-    file of an earlier version: its records are taken over and it is removed.
+    take the same lock as writes, since Windows replaces no file that is open.
 
     One operating-system user owns the folder; two users need two paths. A folder or a file of another user is refused,
     and none in the folder is opened through a link.
@@ -77,7 +76,7 @@ class FileTokenStore(TokenStore):
         self._clock: Clock = SystemClock() if clock is None else clock
         self._jitter = jitter
         self._boot = boot
-        self._folder = RecordFolder(self._path, choose=jitter)
+        self._folder = RecordFolder(f"{self._path}.d", choose=jitter)
         self._locks = FileLocks(self._folder)
         self._turn = ThreadLimit(f"token store {self._path}", 1)
 
@@ -96,12 +95,9 @@ class FileTokenStore(TokenStore):
         """See `TokenStore.discard`."""
         await self._alone(lambda: self._discard(key, value))
 
-    def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """See `TokenStore.lock`."""
-        return self._hold(key)
-
     @asynccontextmanager
-    async def _hold(self, key: str) -> AsyncIterator[None]:
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """See `TokenStore.lock`."""
         lock = await self._wait_for(lambda: self._locks.try_key(key), longest=0.05)
         try:
             yield

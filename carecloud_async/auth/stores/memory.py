@@ -6,7 +6,7 @@ import os
 import random
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from attrs import evolve, frozen
 
@@ -87,12 +87,9 @@ class MemoryTokenStore(TokenStore):
             if kept is not None and kept.token.value == value:
                 del self._records[key]
 
-    def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """See `TokenStore.lock`."""
-        return self._hold(key)
-
     @asynccontextmanager
-    async def _hold(self, key: str) -> AsyncIterator[None]:
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """See `TokenStore.lock`."""
         # Polling, because a waiter may be in another event loop or thread than the holder: no event of one async
         # library wakes them all.
         for wait in backoff_delays(first=0.002, longest=0.02, jitter=self._jitter):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from carecloud_async.auth.stores import FileTokenStore, RedisTokenStore, StoredToken
+from carecloud_async import FileTokenStore, RedisTokenStore, StoredToken
 
 
 def make(kind, where):

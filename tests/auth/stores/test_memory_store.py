@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async.auth.stores import MemoryTokenStore, StoredToken
+from carecloud_async import MemoryTokenStore, StoredToken
 
 
 def at_once(coroutine):

@@ -5,7 +5,7 @@ import os
 import pytest
 from clocks import SlowClock
 
-from carecloud_async.auth.stores import RedisTokenStore, StoredToken
+from carecloud_async import RedisTokenStore, StoredToken
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
 

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from redis.asyncio import Redis
 
-from carecloud_async.auth.stores import RedisTokenStore, StoredToken
+from carecloud_async import RedisTokenStore, StoredToken
 from carecloud_async.errors import ConfigurationError, TokenStoreError, WrongEventLoopError
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.runtime.redis_connections import redis_library

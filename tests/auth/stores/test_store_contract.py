@@ -10,7 +10,7 @@ import time
 import anyio
 import pytest
 
-from carecloud_async.auth.stores import FileTokenStore, MemoryTokenStore, RedisTokenStore, StoredToken
+from carecloud_async import FileTokenStore, MemoryTokenStore, RedisTokenStore, StoredToken
 
 pytestmark = pytest.mark.anyio
 
