@@ -25,7 +25,7 @@ from carecloud_async.auth.login_backoff import (
     is_refusal,
 )
 from carecloud_async.auth.provider import AuthProvider, session_over
-from carecloud_async.auth.renewal import CONFLICT_SECONDS, PendingLogouts, TokenRefresher
+from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher
 from carecloud_async.auth.secret import collect_fetched_digests, digest
 from carecloud_async.auth.token import ActiveToken, Token
 from carecloud_async.auth.token_watch import TokenWatch, led_logins
@@ -103,7 +103,8 @@ class TokenManager:
         self._login_backoff = LoginBackoff(clock)
         self._renewal_backoff = RenewalBackoff()
         self._replay_backoff = ReplayBackoff(clock)
-        self._pending_logouts = PendingLogouts(self._log_out_token)
+        #: Tokens whose logout has not been answered yet, oldest first.
+        self._to_log_out: list[Token] = []
 
     @property
     def provider(self) -> AuthProvider:
@@ -227,9 +228,13 @@ class TokenManager:
         elif isinstance(state, ActiveToken):
             self._state = _NoToken()
         token = state.token if isinstance(state, ActiveToken) else await self._refresher.find_token()
-        if token is not None:
-            self._pending_logouts.add(token)
-        await self._pending_logouts.run()
+        if token is not None and token not in self._to_log_out:
+            self._to_log_out.append(token)
+        while self._to_log_out:
+            oldest = self._to_log_out[0]
+            await self._log_out_token(oldest)
+            if oldest in self._to_log_out:  # another `log_out` may have removed it meanwhile
+                self._to_log_out.remove(oldest)
 
     async def forget(self, token: Token) -> None:
         """Discard the stored records of a token that was logged out by other means."""

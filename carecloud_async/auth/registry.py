@@ -38,61 +38,6 @@ class IdentityHandle:
     identity_key: str
 
 
-class DeviceOwners:
-    """Which identity each device of one client serves."""
-
-    def __init__(self) -> None:
-        self._owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
-
-    def check(self, device_key: str | None, identity_key: str) -> None:
-        """Raise if a device serves another identity.
-
-        Raises:
-            ConfigurationError: it does.
-        """
-        owner = None if device_key is None else self._owners.get(device_key)
-        if owner is not None and owner.identity_key != identity_key:
-            raise ConfigurationError(
-                "this device already serves another identity of this client, and a login would take its token over: "
-                "give each customer and each installation its own device_id (Device(device_id=None, …) makes a random "
-                "one), or log the other one out first"
-            )
-
-    def claim(self, handle: IdentityHandle) -> None:
-        """Make an identity the owner of its device; see `check`."""
-        self.check(handle.device_key, handle.identity_key)
-        if handle.device_key is not None:
-            self._owners[handle.device_key] = handle
-
-    def release(self, handle: IdentityHandle) -> None:
-        """Free the device of an identity, if it is the owner."""
-        if handle.device_key is not None and self._owners.get(handle.device_key) is handle:
-            del self._owners[handle.device_key]
-
-
-class ManagerCache:
-    """The managers of idle identities, most recently used last.
-
-    Args:
-        make_manager: makes the manager of an identity that is not cached.
-    """
-
-    def __init__(self, make_manager: Callable[[AuthProvider], TokenManager]) -> None:
-        self._make_manager = make_manager
-        self._managers: OrderedDict[str, TokenManager] = OrderedDict()
-
-    def get(self, key: str, provider: AuthProvider) -> TokenManager:
-        """Return the manager cached under `key`, or a new one."""
-        return self._managers.get(key) or self._make_manager(provider)
-
-    def put(self, key: str, manager: TokenManager) -> None:
-        """Cache a manager that was just used."""
-        self._managers[key] = manager
-        self._managers.move_to_end(key)
-        if len(self._managers) > IDLE_MANAGERS:
-            self._managers.popitem(last=False)
-
-
 class IdentityRegistry:
     """The identities of one client.
 
@@ -101,10 +46,12 @@ class IdentityRegistry:
     """
 
     def __init__(self, make_manager: Callable[[AuthProvider], TokenManager]) -> None:
+        self._make_manager = make_manager
         self._salt = secrets.token_bytes(16)
         self._handles: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
-        self._cache = ManagerCache(make_manager)
-        self._devices = DeviceOwners()
+        self._device_owners: WeakValueDictionary[str, IdentityHandle] = WeakValueDictionary()
+        #: The managers of idle identities too, most recently used last.
+        self._managers: OrderedDict[str, TokenManager] = OrderedDict()
 
     def acquire(self, provider: AuthProvider) -> IdentityHandle:
         """Return the handle of an identity, the same one for equal identities in use.
@@ -112,29 +59,43 @@ class IdentityRegistry:
         Raises:
             ConfigurationError: the identity's device already serves another one.
         """
-        self._devices.check(provider.device_key, provider.identity_key)
+        self._check_device(provider.device_key, provider.identity_key)
         key = self._key(provider)
         handle = self._handles.get(key)
         if handle is None:
-            manager = self._cache.get(key, provider)
-            handle = IdentityHandle(manager, provider.device_key, provider.identity_key)
-            self._handles[key] = handle
-        self._devices.claim(handle)
+            manager = self._managers.get(key) or self._make_manager(provider)
+            handle = self._handles[key] = IdentityHandle(manager, provider.device_key, provider.identity_key)
+        self.claim(handle)
         handle.manager.adopt(provider)
-        self._cache.put(key, handle.manager)
+        self._managers[key] = handle.manager
+        self._managers.move_to_end(key)
+        if len(self._managers) > IDLE_MANAGERS:
+            self._managers.popitem(last=False)
         return handle
 
     def claim(self, handle: IdentityHandle) -> None:
-        """Take the device again, for an identity that logs in after a logout.
+        """Make an identity the owner of its device; again, when it logs in after a logout.
 
         Raises:
-            ConfigurationError: the device serves another one now.
+            ConfigurationError: the device serves another one.
         """
-        self._devices.claim(handle)
+        self._check_device(handle.device_key, handle.identity_key)
+        if handle.device_key is not None:
+            self._device_owners[handle.device_key] = handle
 
     def release(self, handle: IdentityHandle) -> None:
         """Free the device of an identity that was logged out."""
-        self._devices.release(handle)
+        if handle.device_key is not None and self._device_owners.get(handle.device_key) is handle:
+            del self._device_owners[handle.device_key]
+
+    def _check_device(self, device_key: str | None, identity_key: str) -> None:
+        owner = None if device_key is None else self._device_owners.get(device_key)
+        if owner is not None and owner.identity_key != identity_key:
+            raise ConfigurationError(
+                "this device already serves another identity of this client, and a login would take its token over: "
+                "give each customer and each installation its own device_id (Device(device_id=None, …) makes a random "
+                "one), or log the other one out first"
+            )
 
     def _key(self, provider: AuthProvider) -> str:
         # Equal identities with different secrets must not share a token: one of them may be a guess.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -280,31 +280,6 @@ class TokenRefresher:
         except TokenStoreError as error:
             # The token is valid; other processes will not find it.
             _log.warning("token obtained but not saved: %s", error)
-
-
-class PendingLogouts:
-    """Tokens to log out, kept until the server has answered.
-
-    Args:
-        log_out: logs one token out.
-    """
-
-    def __init__(self, log_out: Callable[[Token], Awaitable[None]]) -> None:
-        self._log_out = log_out
-        self._tokens: list[Token] = []
-
-    def add(self, token: Token) -> None:
-        """Log this token out at the next `run`."""
-        if token not in self._tokens:
-            self._tokens.append(token)
-
-    async def run(self) -> None:
-        """Log all of them out, oldest first; those that fail, and those after them, stay for the next run."""
-        while self._tokens:
-            token = self._tokens[0]
-            await self._log_out(token)
-            if token in self._tokens:
-                self._tokens.remove(token)
 
 
 def _looks_like_transport(error: Exception) -> bool:

@@ -9,8 +9,8 @@ way is taken:
   once. Without them, it fails at the end of the call's time.
 - `ResponseHandler._reschedule_timeout`, `_drop_timeout`, `_on_read_timeout`, `_read_timeout`, `_loop`: a connection has
   one timer for its read timeouts. Without them, two timers are made and cancelled for each request.
-- `ResponseHandler.set_response_params`, `start_timeout`, `read`, `StreamReader.on_eof`, `ClientRequest`,
-  `HttpProcessingError`, `ClientSession._request`: exchanges. Without them, `ClientSession.request`.
+- `ResponseHandler.set_response_params`, `start_timeout`, `read`, `ClientRequest`, `HttpProcessingError`,
+  `ClientSession._request`: exchanges. Without them, `ClientSession.request`.
 - `StreamReader.total_bytes`: short bodies are read at once. Without it, they are read in pieces.
 
 An exchange is a plain request and its answer over a connection of aiohttp's pool. `ClientSession.request` looks for
@@ -22,13 +22,13 @@ there.
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 from attrs import frozen
 
 from carecloud_async.http.bodies import read_chunks
+from carecloud_async.http.original_functions import OriginalFunctions
 from carecloud_async.http.outgoing import OutgoingRequest
 
 if TYPE_CHECKING:
@@ -111,7 +111,6 @@ def _has_exchanges(handler: Any) -> bool:
         _parameters(type(handler), "set_response_params").keys() >= _SETTINGS
         and not _parameters(handler, "start_timeout", missing="no function")
         and inspect.iscoroutinefunction(getattr(handler, "read", None))
-        and callable(getattr(aiohttp.StreamReader, "on_eof", None))
         and _parameters(aiohttp.ClientRequest, "__init__").keys() >= _REQUEST
         and _broken_rules() is not None
     )
@@ -261,18 +260,13 @@ class Exchanges:
         self._broken_rules: Any = _broken_rules()
         self._session = session
         self._limit = limit
-        functions = _patched_by_others(aiohttp.ClientSession)
-        self._genuine = functions if parts.exchanges and _is_genuine(functions) else None
+        self._functions = OriginalFunctions(aiohttp.ClientSession, _PATCHED_BY_OTHERS) if parts.exchanges else None
         self._places: dict[str, aiohttp.ClientRequest] = {}
 
     @property
     def may_be_made(self) -> bool:
         """Whether no tracer or test tool could distinguish an exchange from a request of the session."""
-        return (
-            self._genuine is not None
-            and not self._session.trace_configs
-            and _patched_by_others(self._aiohttp.ClientSession) == self._genuine
-        )
+        return self._functions is not None and self._functions.unchanged and not self._session.trace_configs
 
     async def make(self, request: OutgoingRequest, timeout: aiohttp.ClientTimeout) -> tuple[Any, bytes]:
         """Send a plain request; return the head of its answer as aiohttp parsed it, and the body unpacked.
@@ -288,7 +282,6 @@ class Exchanges:
         connection = await self._connect(request.origin, timeout)
         try:
             head, content = await self._head(connection.protocol, request, timeout)
-            content.on_eof(connection.release)
             body = await read_content(content, head.code, head.headers, limit=self._limit)
         except BaseException:
             connection.close()
@@ -371,16 +364,4 @@ async def read_content(content: Any, status: int, headers: Any, *, limit: int) -
         length=None if length is None else int(length),
         encoding=encoding,
         limit=limit,
-    )
-
-
-def _patched_by_others(session_class: Any) -> list[Any]:
-    return [getattr(session_class, name, None) for name in _PATCHED_BY_OTHERS]
-
-
-def _is_genuine(functions: list[Any]) -> bool:
-    """Return whether the functions are aiohttp's own: wrappers copy names, but have code of their own."""
-    return all(
-        type(function) is FunctionType and function.__code__.co_qualname == f"ClientSession.{name}"
-        for name, function in zip(_PATCHED_BY_OTHERS, functions, strict=True)
     )

@@ -62,10 +62,9 @@ class HttpClient:
         Raises:
             BodyTooLargeError: it is larger than `max_response_bytes`.
         """
-        # A plain function: one frame less between the user's line and the HTTP library.
         if self.owned:
-            way: Coroutine[Any, Any, Any] = self.client.send_buffered(request)
-            return way
+            sending: Coroutine[Any, Any, Any] = self.client.send_buffered(request)
+            return sending
         return self._send_through_users(request.to_httpx())
 
     async def _send_through_users(self, request: Any) -> Any:

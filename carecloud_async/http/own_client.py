@@ -1,8 +1,8 @@
-"""The SDK's own client: no cookies, and the shortest way to its transport if no hook or log observes it.
+"""The SDK's own client: it keeps no cookies, and calls its transport directly if no hook or log observes it.
 
-httpx's `send` looks for redirects, cookies, hooks and a stream to close, and logs. That is a tenth of a small call and
-comes to nothing here: our transports return whole responses, no redirect is followed, and there is no jar. Where
-the difference could be seen (a hook, a log, a patched function), requests take httpx's way.
+httpx's `send` looks for redirects, cookies, hooks and a stream to close, and logs. This costs about 10 % of a small
+call, and none of it applies here: our transports return whole responses, and no redirect is followed. Where the
+difference could be observed (a hook, a log, a patched function), httpx sends the request.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine
 from functools import lru_cache
-from operator import attrgetter
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from carecloud_async.http.bodies import untie
+from carecloud_async.http.original_functions import OriginalFunctions
 from carecloud_async.http.outgoing import OutgoingRequest
 
 #: Parts of the names of functions that a request passes in httpx's client. Tracers and test tools patch them, and a
@@ -26,12 +26,11 @@ _PASSED_BY_REQUESTS = ("send", "transport")
 def own_client_class(http_library: ModuleType) -> Any:
     """Return the library's client without cookies: one pool serves many customers.
 
-    An empty jar would do; but httpx translates every answer for it, which is a tenth of a small call.
+    An empty cookie jar would do, but httpx translates every response for it, which costs about 10 % of a small call.
     """
     log = logging.getLogger(http_library.__name__)
-    names = _watched_names(http_library.AsyncClient)
-    functions_of = attrgetter("send", *names)
-    genuine = functions_of(http_library.AsyncClient) if _is_genuine(http_library.AsyncClient, names) else None
+    names = _names_of_passed_functions(http_library.AsyncClient)
+    functions = OriginalFunctions(http_library.AsyncClient, names)
 
     class NoCookies(http_library.Cookies):  # type: ignore[name-defined,misc]
         def extract_cookies(self, response: Any) -> None:
@@ -40,7 +39,7 @@ def own_client_class(http_library: ModuleType) -> Any:
     class OwnClient(http_library.AsyncClient):  # type: ignore[name-defined,misc]
         def __init__(self, transport: Any) -> None:
             super().__init__(transport=transport, trust_env=False)
-            # Found by its value, so that a replaced transport is noticed, wherever httpx keeps it.
+            # The attribute's name is found by its value, so that a replaced transport is noticed in every release.
             self._place = next((name for name, value in vars(self).items() if value is transport), "")
             self._given = transport
 
@@ -54,8 +53,8 @@ def own_client_class(http_library: ModuleType) -> Any:
             send = getattr(self._given, "send_outgoing", None)
             if send is None or self._is_watched():
                 return self._send_watched(request.to_httpx())
-            way: Coroutine[Any, Any, Any] = send(request)
-            return way
+            sending: Coroutine[Any, Any, Any] = send(request)
+            return sending
 
         async def _send_watched(self, request: Any) -> Any:
             response = await self.send(request, auth=None, follow_redirects=False)
@@ -63,7 +62,7 @@ def own_client_class(http_library: ModuleType) -> Any:
             return response
 
         def _is_watched(self) -> bool:
-            """Return whether a hook, a log or a patch could notice which path a request takes."""
+            """Return whether a hook, a log or a patch could notice how a request is sent."""
             hooks, own = self.event_hooks, vars(self)
             return bool(
                 hooks["request"]
@@ -72,25 +71,17 @@ def own_client_class(http_library: ModuleType) -> Any:
                 or log.isEnabledFor(logging.INFO)
                 or own.get(self._place) is not self._given
                 or "handle_async_request" in vars(self._given)
-                or functions_of(http_library.AsyncClient) != genuine
+                or not functions.unchanged
                 or not names.isdisjoint(own)
             )
 
     return OwnClient
 
 
-def _watched_names(client_class: Any) -> frozenset[str]:
+def _names_of_passed_functions(client_class: Any) -> frozenset[str]:
     """Return the names of the functions that a request passes, of whichever release httpx is."""
     return frozenset(
         name
         for name, value in vars(client_class).items()
         if callable(value) and any(part in name for part in _PASSED_BY_REQUESTS)
-    )
-
-
-def _is_genuine(client_class: Any, names: frozenset[str]) -> bool:
-    """Return whether the functions are httpx's own: wrappers copy names, but have code of their own."""
-    return len(names) > 1 and all(
-        type(function) is FunctionType and function.__code__.co_qualname == f"AsyncClient.{name}"
-        for name, function in ((name, vars(client_class)[name]) for name in names)
     )

@@ -20,7 +20,7 @@ from carecloud_async.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 NAMES = (
-    "_factory", "_payload", "_request", "should_close", "set_response_params", "start_timeout", "on_eof", "total_bytes",
+    "_factory", "_payload", "_request", "should_close", "set_response_params", "start_timeout", "total_bytes",
     "HttpProcessingError",
 )  # fmt: skip
 #: Without these, exchanges are made all the same.
@@ -80,7 +80,6 @@ class OtherRequest:
         (ResponseHandler, "set_response_params", without_settings, {"exchanges"}),
         (ResponseHandler, "start_timeout", None, {"exchanges"}),
         (ResponseHandler, "read", plain_read, {"exchanges"}),
-        (aiohttp.StreamReader, "on_eof", None, {"exchanges"}),
         (aiohttp, "ClientRequest", OtherRequest, {"exchanges"}),
     ],
 )
