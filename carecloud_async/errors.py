@@ -32,7 +32,7 @@ and the reasons. What the server wrote in prose (`.detail`) is an attribute only
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from attrs import frozen
 
@@ -67,6 +67,8 @@ __all__ = [
 ]
 
 
+E = TypeVar("E", bound="CareCloudError")
+
 #: How many invalid parameters the text of an error names; all that are kept are in `.invalid_params`.
 MAX_SHOWN_PARAMS = 20
 
@@ -74,7 +76,7 @@ MAX_SHOWN_PARAMS = 20
 _CUSTOMER_LOGIN = ("/tokens/{token_id}/actions/", "login")
 
 
-def _rebuild(cls: type[CareCloudError], args: tuple[Any, ...], state: dict[str, Any]) -> CareCloudError:
+def _rebuild(cls: type[E], args: tuple[Any, ...], state: dict[str, Any]) -> E:
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -116,7 +118,7 @@ class CareCloudError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
 
-    def fresh(self) -> CareCloudError:
+    def fresh(self) -> Self:
         """Return a copy without traceback, for one error that must reach several callers."""
         return _rebuild(type(self), self.args, dict(self.__dict__))
 

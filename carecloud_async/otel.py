@@ -117,10 +117,10 @@ class OpenTelemetry:
         self._instruments = _Instruments(metrics.get_meter("carecloud_async", __version__, meter_provider, _SCHEMA))
         self._propagator = propagator
 
-    def observer(self, project: Project, pace: Callable[[], float | None]) -> CallObserver:
+    def observer(self, project: Project, rate: Callable[[], float | None]) -> CallObserver:
         """Return the observer of one client; see `calls.events.Telemetry`."""
-        observer = _Observer(self._tracer, self._instruments, self._propagator, server=_server(project), pace=pace)
-        self._instruments.paced.add(observer)
+        observer = _Observer(self._tracer, self._instruments, self._propagator, server=_server(project), rate=rate)
+        self._instruments.observers.add(observer)
         return observer
 
 
@@ -137,7 +137,7 @@ class _Instruments:
     """
 
     def __init__(self, meter: Meter) -> None:
-        self.paced: WeakSet[_Observer] = WeakSet()
+        self.observers: WeakSet[_Observer] = WeakSet()
         self.duration = meter.create_histogram(
             "http.client.request.duration",
             unit="s",
@@ -158,19 +158,19 @@ class _Instruments:
         self.misses = _counter(meter, "cache.misses", "{call}", "Reads that the ResponseCache did not answer")
         meter.create_observable_gauge(
             "carecloud.client.pace",
-            [self._observe_pace],
+            [self._observe_rate],
             unit="{call}/s",
             description="Calls per second that the rate limiter allows; nothing while it is unlimited",
         )
 
-    def _observe_pace(self, _: CallbackOptions) -> Iterable[Observation]:
+    def _observe_rate(self, _: CallbackOptions) -> Iterable[Observation]:
         # Clients of one project share its limit: what the process may send is the sum.
         sums: dict[tuple[tuple[str, Any], ...], float] = {}
-        for observer in list(self.paced):
-            pace = observer.pace()
-            if pace is not None:
+        for observer in list(self.observers):
+            rate = observer.rate()
+            if rate is not None:
                 key = tuple(observer.server.items())
-                sums[key] = sums.get(key, 0.0) + pace
+                sums[key] = sums.get(key, 0.0) + rate
         return [Observation(value, dict(key)) for key, value in sums.items()]
 
 
@@ -207,7 +207,7 @@ class _Observer(CallObserver):
         instruments: the metrics.
         propagator: writes the trace into requests, if the user wants that.
         server: the attributes of the project's server.
-        pace: returns the pace of the rate limiter.
+        rate: returns the rate of the rate limiter, in calls per second.
     """
 
     def __init__(
@@ -217,10 +217,10 @@ class _Observer(CallObserver):
         propagator: TextMapPropagator | None,
         *,
         server: Attributes,
-        pace: Callable[[], float | None],
+        rate: Callable[[], float | None],
     ) -> None:
         self.server = server
-        self.pace = pace
+        self.rate = rate
         self._tracer = tracer
         self._metrics = instruments
         self._propagator = propagator

@@ -66,7 +66,7 @@ class LoginBackoff:
         """The end of the delay on the monotonic clock; 0 if no login was refused."""
         return 0.0 if self._refusal is None else self._refusal.until
 
-    def note(self, error: CareCloudError, *, credentials_fingerprint: str | None) -> None:
+    def on_refused(self, error: CareCloudError, *, credentials_fingerprint: str | None) -> None:
         """Remember a refusal, and the credentials' fingerprint (`AuthProvider.credentials_fingerprint`)."""
         last = self._refusal
         repeated = last is not None and last.credentials_fingerprint == credentials_fingerprint
@@ -97,8 +97,8 @@ class LoginBackoff:
         refusal = self._refusal
         if refusal is None or self._clock.monotonic() >= refusal.until:
             return
-        mark = await read_fingerprint()
-        if mark is None or mark == refusal.credentials_fingerprint:
+        fingerprint = await read_fingerprint()
+        if fingerprint in {None, refusal.credentials_fingerprint}:
             raise refusal.error.fresh()
 
 
@@ -109,8 +109,8 @@ class RenewalBackoff:
         self._delay = 0.0
         self.until: float = 0.0
 
-    def note(self, *, now: float, at_least_until: float, at_most_until: float) -> None:
-        """Note a failure.
+    def on_failed(self, *, now: float, at_least_until: float, at_most_until: float) -> None:
+        """Delay the next early renewal.
 
         Args:
             now: the monotonic time.
@@ -153,8 +153,8 @@ class ReplayBackoff:
         pause = self._pauses.get(key)
         return pause is not None and self._clock.monotonic() < pause.until
 
-    def note(self, key: str, token: str, *, first: float = FIRST_REPLAY_DELAY) -> None:
-        """Note that the server refused a fresh token too.
+    def on_refused(self, key: str, token: str, *, first: float = FIRST_REPLAY_DELAY) -> None:
+        """Remember that the server refused a fresh token too.
 
         Args:
             key: what it was refused for.
@@ -174,7 +174,7 @@ class ReplayBackoff:
             self._pauses.popitem(last=False)
 
     def on_served(self, key: str) -> None:
-        """Note that the server served a key, and forget its refusals."""
+        """Remember that the server served a key, and forget its refusals."""
         if self._pauses:
             self._pauses.pop(key, None)
         if len(self._served) < MAX_REPLAY_ENTRIES:

@@ -40,7 +40,7 @@ RETRY_SECONDS = 60.0
 EARLY_SECONDS = 5.0
 EARLY_PART = 0.25
 #: How long a provider may take to return its `credentials_fingerprint` (seconds).
-MARK_SECONDS = 5.0
+FINGERPRINT_SECONDS = 5.0
 
 
 @frozen
@@ -190,7 +190,7 @@ class TokenManager:
         )
         if is_fresh or self._of_device:
             first = CONFLICT_SECONDS if self._of_device else FIRST_REPLAY_DELAY
-            self._replay_backoff.note(self._replay_key(token, operation), token.value, first=first)
+            self._replay_backoff.on_refused(self._replay_key(token, operation), token.value, first=first)
 
     def on_accepted(self, operation: str) -> None:
         """Note that the server served an operation: its next 401 causes a renewal again."""
@@ -295,7 +295,7 @@ class TokenManager:
             raise _copy_for_caller(self._state.error)
 
     async def _read_credentials_fingerprint(self) -> str | None:
-        with anyio.move_on_after(MARK_SECONDS):
+        with anyio.move_on_after(FINGERPRINT_SECONDS):
             try:
                 return await self.provider.credentials_fingerprint()
             except Exception as error:  # noqa: BLE001  (the user's code; the refusal stands)
@@ -353,12 +353,12 @@ class TokenManager:
 
     async def _on_failure(self, error: Exception, digests: list[str], active: ActiveToken | None) -> None:
         if isinstance(error, SessionExpiredError) and not self.provider.renewable:
-            self._state = _Ended(error=_copy_of(error), rejected=self._rejected, device_token=self._device_token)
+            self._state = _Ended(error=error.fresh(), rejected=self._rejected, device_token=self._device_token)
         elif isinstance(error, CareCloudError) and is_refusal(error):
-            mark = digests[-1] if digests else await self._read_credentials_fingerprint()
-            self._login_backoff.note(error, credentials_fingerprint=mark)
+            fingerprint = digests[-1] if digests else await self._read_credentials_fingerprint()
+            self._login_backoff.on_refused(error, credentials_fingerprint=fingerprint)
         if active is not None:
-            self._renewal_backoff.note(
+            self._renewal_backoff.on_failed(
                 now=self._clock.monotonic(), at_least_until=self._login_backoff.until, at_most_until=active.ends_at
             )
             _log.warning("token renewal failed (%s); going on with the old one", type(error).__name__)
@@ -383,12 +383,6 @@ class TokenManager:
 def _early_seconds() -> float:
     left = anyio.current_effective_deadline() - anyio.current_time()
     return min(EARLY_SECONDS, max(left, 0.0) * EARLY_PART)
-
-
-def _copy_of(error: SessionExpiredError) -> SessionExpiredError:
-    copy = error.fresh()
-    assert isinstance(copy, SessionExpiredError)  # noqa: S101  (copies are of the same class)
-    return copy
 
 
 def _copy_for_caller(error: Exception) -> Exception:

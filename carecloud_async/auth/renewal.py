@@ -187,7 +187,7 @@ class TokenRefresher:
 
     async def _is_ours(self, stored: StoredToken) -> bool:
         secret = self.provider.secret
-        return secret is None or await verify_secret(stored.proof, secret)
+        return secret is None or await verify_secret(stored.secret_hash, secret)
 
     def _activate_stored(self, stored: StoredToken) -> ActiveToken:
         token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
@@ -271,7 +271,7 @@ class TokenRefresher:
             value=token.value,
             expires_in=seconds,
             customer_id=token.customer_id,
-            proof=None if secret is None else await hash_secret(secret, shared=self._store.shared),
+            secret_hash=None if secret is None else await hash_secret(secret, shared=self._store.shared),
             keep_for=self._keep_seconds() if seconds is None else None,
         )
         self._index.add(token.value, self._key)

@@ -47,10 +47,6 @@ def secret_setting(value: Secret) -> Secret:
     return value if callable(value) else secret_text(value)
 
 
-def _mask(value: Any) -> Any:
-    return SecretText(value) if isinstance(value, str) else value
-
-
 def require_text(instance: Any, attribute: Any, value: Any) -> None:
     """Raise unless a setting is non-empty text; the message names the setting, not the value."""
     if not isinstance(value, str) or not value.strip():
@@ -77,9 +73,10 @@ async def resolve_secret(secret: Secret) -> str:
     """
     if isinstance(secret, str):
         return secret_text(secret)
-    value = _mask(secret())
+    fetch: Callable[[], Any] = secret
+    value: Any = secret_text(fetch())
     if inspect.isawaitable(value):
-        value = _mask(await value)
+        value = secret_text(await value)
     if not isinstance(value, SecretText) or not value:
         raise ConfigurationError("the callable given for a password must return it as non-empty text")
     digests = _fetched.get()
@@ -109,17 +106,17 @@ def digest(*parts: str) -> str:
 
 
 async def hash_secret(secret: str, *, shared: bool) -> str:
-    """Return a hash that proves knowledge of a secret: slow and salted where other processes can read it."""
+    """Return a hash of a secret: slow and salted where other processes can read it."""
     return await _scrypt(secret, secrets.token_hex(16)) if shared else _keyed(secret)
 
 
-async def verify_secret(proof: str | None, secret: str) -> bool:
-    """Return whether `hash_secret` made the proof from this secret."""
-    if not proof:
+async def verify_secret(secret_hash: str | None, secret: str) -> bool:
+    """Return whether `hash_secret` made the hash from this secret."""
+    if not secret_hash:
         return False
-    kind, _, rest = proof.partition("$")
+    kind, _, rest = secret_hash.partition("$")
     expected = await _scrypt(secret, rest.partition("$")[0]) if kind == "scrypt" else _keyed(secret)
-    return hmac.compare_digest(proof, expected)
+    return hmac.compare_digest(secret_hash, expected)
 
 
 def _keyed(secret: str) -> str:

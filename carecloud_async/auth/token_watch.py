@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-__all__ = ["TokenWatch", "led_logins", "note_login"]
+__all__ = ["TokenWatch", "add_led_login", "led_logins"]
 
 _led: ContextVar[list[object] | None] = ContextVar("carecloud_led_logins", default=None)
 
@@ -16,7 +16,7 @@ class TokenWatch(Protocol):
     """Is notified about one attempt's token, in the task that makes the call."""
 
     def login_awaited(self, logins: Sequence[object]) -> None:
-        """Note that the attempt waited for logins that another call led; see `note_login`."""
+        """Note that the attempt waited for logins that another call led; see `add_led_login`."""
         ...
 
     def resent(self, headers: MutableMapping[str, str]) -> None:
@@ -34,8 +34,8 @@ def led_logins(logins: list[object]) -> Iterator[None]:
         _led.reset(reset)
 
 
-def note_login(login: object) -> None:
-    """Note that a login is sent, for the calls that wait for it.
+def add_led_login(login: object) -> None:
+    """Add a login that is sent now, for the calls that wait for it.
 
     Args:
         login: the login, as observers know it.

@@ -132,45 +132,45 @@ class CallObserver:
     """
 
     def call_started(self, call: CallStart) -> None:
-        """Note that a call began."""
+        """Called when a call begins."""
 
     def call_ended(self, call: CallStart, record: CallRecord) -> None:
-        """Note that a call ended, with a result or an error."""
+        """Called when a call has ended, with a result or an error."""
 
     def attempt_started(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
-        """Note that an attempt begins, the first one being number 1; headers may be added to its request."""
+        """Called when an attempt begins, the first one being number 1; headers may be added to its request."""
 
     def attempt_ended(self, call: CallStart, number: int, status: int | None, error: BaseException | None) -> None:
-        """Note that an attempt ended: the answer's status if one came, and the error if it failed."""
+        """Called when an attempt has ended: with the response's status if one came, and the error if it failed."""
 
     def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
-        """Note that an attempt is sent again with a new token, after a 401; headers may be added to its request."""
+        """Called when an attempt is sent again with a new token after a 401; headers may be added to its request."""
 
     def login_awaited(self, call: CallStart, login: CallStart) -> None:
-        """Note that an attempt waited for a login that another call led."""
+        """Called when an attempt has waited for a login that another call made."""
 
     def limiter_waited(self, call: CallStart, seconds: float) -> None:
-        """Note that a call waited for the rate limiter."""
+        """Called when a call has waited for the rate limiter."""
 
     def retry_scheduled(self, call: CallStart, seconds: float, kind: FailureKind) -> None:
-        """Note that a call will be sent again after some seconds, because of a failure of this kind."""
+        """Called before a call waits to be sent again, because of a failure of this kind."""
 
     def cache_missed(self, call: CallStart) -> None:
-        """Note that a call missed the cache and has to be sent; the record reports a hit."""
+        """Called when a call missed the cache and has to be sent; the record reports a hit."""
 
     def throttled(self, call: CallStart, retry_after: float | None, rate: float | None) -> None:
-        """Note a 429: the wait that the server asks for, and the new rate in calls per second, if it is limited."""
+        """Called after a 429, with the wait that the server asks for and the new rate in calls per second, if any."""
 
 
 class Telemetry(Protocol):
     """Makes an observer for each client that it is given to, such as `carecloud_async.otel.OpenTelemetry`."""
 
-    def observer(self, project: Project, pace: Callable[[], float | None]) -> CallObserver:
+    def observer(self, project: Project, rate: Callable[[], float | None]) -> CallObserver:
         """Return the observer of one client.
 
         Args:
             project: where the client's calls go.
-            pace: returns the rate of its rate limiter in calls per second, `None` while unlimited.
+            rate: returns the rate of its rate limiter in calls per second, `None` while unlimited.
         """
         ...
 

@@ -10,7 +10,7 @@ import anyio
 
 from carecloud_async import codec
 from carecloud_async.auth.manager import TokenManager
-from carecloud_async.auth.token_watch import note_login
+from carecloud_async.auth.token_watch import add_led_login
 from carecloud_async.calls.attempt import Attempt, limiter_timeout
 from carecloud_async.calls.context import ClientContext, ViewOptions, at_limiter
 from carecloud_async.calls.events import (
@@ -150,7 +150,7 @@ class CallExecution(Generic[T]):
         if self._observers and self._start is None:
             self._start = CallStart(operation=self.call.operation, correlation_id=self._id, login=self.call.login)
             if self.call.login:
-                note_login(self._start)
+                add_led_login(self._start)
             notify(self._observers, "call_started", self._start)
 
     def fail(self, error: BaseException) -> None:

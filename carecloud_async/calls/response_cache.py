@@ -45,7 +45,7 @@ _MORE_REFERENCE = frozenset({"/event-types/{event_type_id}/event-properties", "/
 #: The approximate size of an answer without its body (bytes).
 _OVERHEAD = 2048
 #: How long nothing is cached after a write whose answer was lost: the server may carry it out late (seconds).
-SETTLE_SECONDS = 30.0
+LOST_WRITE_SECONDS = 30.0
 
 _DIRECTIVE = re.compile(r'([a-z-]+)(?:\s*=\s*"?([^",]*)"?)?')
 _DIGITS = re.compile(r"[0-9]+")
@@ -92,10 +92,10 @@ def seconds_to_keep(headers: Mapping[str, str], *, at_least: float = 0.0) -> flo
         headers: the answer's headers.
         at_least: the user's setting, which `no-store` and `no-cache` override.
     """
-    said = _directives(headers)
-    if "no-store" in said or "no-cache" in said:
+    directives = _directives(headers)
+    if "no-store" in directives or "no-cache" in directives:
         return 0.0
-    seconds = _seconds(said.get("max-age"))
+    seconds = _seconds(directives.get("max-age"))
     return max(seconds - _seconds(headers.get("age")), at_least, 0.0)
 
 
@@ -152,7 +152,7 @@ class AnswerStore:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._bytes = 0
         self._flights: dict[Hashable, Flight] = {}
-        self._settled_at = -math.inf
+        self._cacheable_from = -math.inf
         self._identities: WeakKeyDictionary[TokenManager, object] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
@@ -181,12 +181,12 @@ class AnswerStore:
         return self._flights.get(key)
 
     def begin_read(self, key: Hashable, manager: TokenManager) -> Flight:
-        """Note a read that others may wait for."""
+        """Register a read that others may wait for."""
         flight = self._flights[key] = Flight(key, manager, self.generation)
         return flight
 
     def end_read(self, flight: Flight) -> None:
-        """Note that a read has ended; its waiters go on."""
+        """End a read; its waiters continue."""
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
         flight.done.set()
@@ -200,10 +200,10 @@ class AnswerStore:
             generation: the number of the writes before it was asked for.
             reference: whether it is reference data.
         """
-        wish = self._settings.reference_seconds if reference else None
-        entry = _Entry(response, response.sent_at + seconds_to_keep(response.headers, at_least=wish or 0.0))
+        at_least = (self._settings.reference_seconds or 0.0) if reference else 0.0
+        entry = _Entry(response, response.sent_at + seconds_to_keep(response.headers, at_least=at_least))
         now = self._clock.monotonic()
-        if generation != self.generation or now < self._settled_at or entry.until <= now:
+        if generation != self.generation or now < self._cacheable_from or entry.until <= now:
             return
         if response.status != 200 or entry.size > self._settings.max_bytes:
             return
@@ -231,7 +231,7 @@ class AnswerStore:
         """
         self.begin_write()
         if lost:
-            self._settled_at = self._clock.monotonic() + SETTLE_SECONDS
+            self._cacheable_from = self._clock.monotonic() + LOST_WRITE_SECONDS
 
     def _drop(self, key: Hashable) -> None:
         entry = self._entries.pop(key, None)

@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any
 
 from carecloud_async.http.bodies import UnpackError, read_body
+from carecloud_async.http.buffered_response import new_response
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import SENDING, TARGET, true_url
-from carecloud_async.http.whole_response import whole_response
 
 
 def adapt_transport(
@@ -54,7 +54,7 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
                 await plain.aread()
                 response = await self._inner.handle_async_request(plain)
                 body = await read_body(response, limit=self._limit)
-            return whole_response(
+            return new_response(
                 http_library,
                 response.status_code,
                 headers=response.headers.raw,

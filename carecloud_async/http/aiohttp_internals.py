@@ -1,7 +1,7 @@
 """Internals of aiohttp: the only file that uses parts of another library that its documentation does not promise.
 
 `find_parts` checks each part when a pool opens: whether it exists and is of the expected kind. Without it, a documented
-way is taken:
+alternative is taken:
 
 - `TCPConnector.connect(req, traces, timeout)`, `Connection.protocol`, `ResponseHandler.should_close`: no connection is
   handed out on which unread bytes wait. Without them, `force_close=True`: each request has a connection of its own.
@@ -146,8 +146,10 @@ def open_connector(parts: Parts, *, limit: int, ssl: ssl.SSLContext | bool) -> a
         limit: the most connections.
         ssl: as aiohttp takes it.
     """
-    kept, closed = _connector_classes()
-    connector: Any = kept(limit=limit, ssl=ssl) if parts.connections else closed(limit=limit, ssl=ssl, force_close=True)
+    clean, closing = _connector_classes()
+    connector: Any = (
+        clean(limit=limit, ssl=ssl) if parts.connections else closing(limit=limit, ssl=ssl, force_close=True)
+    )
     factory = getattr(connector, "_factory", None)
     if isinstance(factory, partial) and (parts.endings or parts.timers):
         original, handler = _handler_classes(parts)
@@ -282,15 +284,16 @@ class Exchanges:
         connection = await self._connect(request.origin, timeout)
         try:
             head, content = await self._head(connection.protocol, request, timeout)
-            body = await read_content(content, head.code, head.headers, limit=self._limit)
         except BaseException:
             connection.close()
             raise
-        if content.at_eof():
-            connection.release()
-        else:
-            connection.close()  # the rest of the body is not read
-        return head, body
+        try:
+            return head, await read_content(content, head.code, head.headers, limit=self._limit)
+        finally:
+            if content.is_eof():
+                connection.release()
+            else:
+                connection.close()  # the rest of the body is not read
 
     async def _head(self, protocol: Any, request: OutgoingRequest, timeout: aiohttp.ClientTimeout) -> tuple[Any, Any]:
         """Send the request and return the head of its answer and the content that follows."""
@@ -355,8 +358,8 @@ async def read_content(content: Any, status: int, headers: Any, *, limit: int) -
     """
     encoding = headers.get("Content-Encoding", "")
     if not encoding and content.is_eof() and getattr(content, "total_bytes", limit + 1) <= min(_SHORT, limit):
-        whole: bytes = content.read_nowait()
-        return whole
+        body: bytes = content.read_nowait()
+        return body
     length = headers.get("Content-Length")
     return await read_chunks(
         content.iter_any(),

@@ -182,7 +182,7 @@ async def read_chunks(
 
 
 async def read_body(response: Any, *, limit: int) -> bytes:
-    """Read a response of httpx or httpx2 that may be on its way still; see `read_chunks`.
+    """Read a response of httpx or httpx2 that may still be arriving; see `read_chunks`.
 
     A connection whose response is not read to its end is dropped.
     """
@@ -229,9 +229,9 @@ async def load(response: Any, http_library: ModuleType, *, limit: int) -> None:
     await response.aread()
 
 
-def untie(response: Any, http_library: ModuleType) -> None:
+def drop_stream(response: Any, http_library: ModuleType) -> None:
     """Remove the stream of a response that was read.
 
-    httpx ties the two into a circle, which would keep every page's body until a full garbage collection.
+    In httpx, response and stream refer to each other: every body would stay in memory until a full garbage collection.
     """
     response.stream = http_library.ByteStream(b"")

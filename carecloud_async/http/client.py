@@ -18,7 +18,7 @@ from attrs import define
 from carecloud_async._version import __version__
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.adapter import adapt_transport
-from carecloud_async.http.bodies import MAX_RESPONSE_BYTES, load, untie
+from carecloud_async.http.bodies import MAX_RESPONSE_BYTES, drop_stream, load
 from carecloud_async.http.network import Verify, check_verify, checks_certificates, choose_proxy
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.own_client import own_client_class
@@ -80,7 +80,7 @@ class HttpClient:
                 await load(response, self.http_library, limit=self.max_response_bytes)
             finally:
                 await response.aclose()
-            untie(response, self.http_library)
+            drop_stream(response, self.http_library)
             return response
         finally:
             SENDING.reset(token)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from carecloud_async.http.bodies import untie
+from carecloud_async.http.bodies import drop_stream
 from carecloud_async.http.original_functions import OriginalFunctions
 from carecloud_async.http.outgoing import OutgoingRequest
 
@@ -58,7 +58,7 @@ def own_client_class(http_library: ModuleType) -> Any:
 
         async def _send_watched(self, request: Any) -> Any:
             response = await self.send(request, auth=None, follow_redirects=False)
-            untie(response, http_library)
+            drop_stream(response, http_library)
             return response
 
         def _is_watched(self) -> bool:

@@ -19,10 +19,10 @@ import httpx
 from carecloud_async.http.adapter import adapt_transport
 from carecloud_async.http.aiohttp_internals import LONGEST_HEADER, Exchanges, find_parts, open_connector, read_content
 from carecloud_async.http.bodies import BodyTooLargeError, UnpackError
+from carecloud_async.http.buffered_response import BufferedResponse, new_response
 from carecloud_async.http.network import Verify, tls_context
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.redaction import true_url
-from carecloud_async.http.whole_response import BufferedResponse, whole_response
 from carecloud_async.runtime.event_loops import on_asyncio
 
 if TYPE_CHECKING:
@@ -51,15 +51,14 @@ class DefaultTransport(httpx.AsyncBaseTransport):
 
     def handle_async_request(self, request: httpx.Request) -> CoroutineType[Any, Any, httpx.Response]:
         """Send one request; see `httpx.AsyncBaseTransport`."""
-        way: CoroutineType[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
-        return way
+        sending: CoroutineType[Any, Any, httpx.Response] = (self._inner or self._opened()).handle_async_request(request)
+        return sending
 
     def send_outgoing(self, request: OutgoingRequest) -> Coroutine[Any, Any, httpx.Response | BufferedResponse]:
         """Send a request of the SDK without observers, and read its answer to the end."""
-        way: Coroutine[Any, Any, httpx.Response | BufferedResponse] = (self._inner or self._opened()).send_outgoing(
-            request
-        )
-        return way
+        transport = self._inner or self._opened()
+        sending: Coroutine[Any, Any, httpx.Response | BufferedResponse] = transport.send_outgoing(request)
+        return sending
 
     async def aclose(self) -> None:
         """Close the pool."""
@@ -178,7 +177,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             if named is error:
                 raise
             raise named from error
-        whole: httpx.Response = whole_response(
+        made: httpx.Response = new_response(
             httpx,
             response.status,
             headers=response.raw_headers,
@@ -186,7 +185,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             extensions={"reason_phrase": (response.reason or "").encode("ascii", "replace")},
             seconds=time.perf_counter() - began,
         )
-        return whole
+        return made
 
     async def send_outgoing(self, request: OutgoingRequest) -> httpx.Response | BufferedResponse:
         """Send a request of the SDK without observers, as an exchange if it is plain."""

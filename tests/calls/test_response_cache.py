@@ -19,7 +19,7 @@ from carecloud_async import (
     RetryPolicy,
     SessionExpiredError,
 )
-from carecloud_async.calls.response_cache import REFERENCE, SETTLE_SECONDS, is_reference, seconds_to_keep
+from carecloud_async.calls.response_cache import LOST_WRITE_SECONDS, REFERENCE, is_reference, seconds_to_keep
 from carecloud_async.resources import OPERATIONS
 
 pytestmark = pytest.mark.anyio
@@ -199,7 +199,7 @@ async def test_a_lost_write_keeps_answers_out_for_a_while(lost):
         for _ in range(3):
             await client.customers.list().page()
         assert len(server.sent) == 3
-        clock.now += SETTLE_SECONDS
+        clock.now += LOST_WRITE_SECONDS
         for _ in range(3):
             await client.customers.list().page()
     assert len(server.sent) == 4

@@ -29,7 +29,7 @@ from carecloud_async.errors import (
     ResponseError,
     ServerError,
 )
-from carecloud_async.http.whole_response import whole_response
+from carecloud_async.http.buffered_response import new_response
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -238,7 +238,7 @@ def test_a_parameter_keeps_name_and_reason_alone():
 def test_the_id_is_found_in_headers_that_nobody_has_read(family, name, read_before):
     """Headers of an answer that are still as they came give the same id as any other mapping."""
     raw = ((b"Date", b"Wed"), (name, b"r-1"), (b"X-Odd", "ř".encode()))
-    late = whole_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
+    late = new_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
     assert not read_before or late["date"] == "Wed"
     assert request_id(late) == request_id(family.Headers(raw)) == (None if name == b"X-Other" else "r-1")
     assert request_id({}) is None

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from carecloud_async import CareCloud
+from carecloud_async.http.buffered_response import new_response
 from carecloud_async.http.outgoing import OutgoingRequest, RequestDefaults
-from carecloud_async.http.whole_response import whole_response
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -127,7 +127,7 @@ def test_headers_that_are_read_late_are_headers(family):
     raw = ((b"Date", b"Wed"), (b"X-Odd", "ř".encode()), (b"x-odd", b"2"))
 
     def headers():
-        return whole_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
+        return new_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
 
     expected = family.Headers(raw)
     assert isinstance(headers(), family.Headers)
@@ -144,7 +144,7 @@ def test_headers_that_are_read_late_are_headers(family):
 def test_a_header_whose_name_is_not_ascii_is_looked_up_by_the_library(family):
     """A name outside ASCII is compared in the encoding that the library finds for all headers."""
     raw = ((b"Date", b"Wed"), ("x-é".encode("latin-1"), b"1"))
-    headers = whole_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
+    headers = new_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
     assert headers.get("x-é") == family.Headers(raw).get("x-é") == "1"
 
 
@@ -154,7 +154,7 @@ def test_a_header_whose_name_is_not_ascii_is_looked_up_by_the_library(family):
 def test_a_header_is_found_without_the_others(family, name, odd):
     """`get` before anything else was asked returns what the family's does, in whatever encoding the others are."""
     raw = ((b"Date", b"Wed"), (b"X-Odd", odd), (b"x-two", b"1"), (b"X-Two", b"2"))
-    headers = whole_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
+    headers = new_response(family, 200, headers=raw, body=b"", extensions={}, seconds=0.1).headers
     assert headers.get(name) == family.Headers(raw).get(name)
     assert headers.get(name, "else") == family.Headers(raw).get(name, "else")
     assert headers == family.Headers(raw)

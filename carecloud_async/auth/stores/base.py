@@ -29,7 +29,7 @@ class StoredToken:
         expires_in: seconds it may still be used, counted from the moment this value was made (when saving) or loaded
             (when loading). `None`: it does not end by time (device tokens).
         customer_id: the customer that the token is bound to, if any.
-        proof: a slow salted hash of the secret that obtained the token, so that a holder of another secret cannot
+        secret_hash: a slow salted hash of the secret that obtained the token, so that a holder of another secret cannot
             use it; `None` if no secret is required.
         keep_for: seconds for which the store keeps the record of a token that does not end by time, counted again from
             each save and each load; then it may drop it. `None`: no such limit.
@@ -38,7 +38,7 @@ class StoredToken:
     value: str = field(repr=_masked)
     expires_in: float | None = None
     customer_id: str | None = None
-    proof: str | None = field(default=None, repr=_masked)
+    secret_hash: str | None = field(default=None, repr=_masked)
     keep_for: float | None = None
 
 

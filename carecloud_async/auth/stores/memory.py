@@ -22,7 +22,7 @@ _SWEEP_EVERY = 256
 
 
 @frozen
-class _Kept:
+class _Record:
     token: StoredToken
     #: When the record ends, on the monotonic clock; `None`: not by time.
     deadline: float | None
@@ -45,7 +45,7 @@ class MemoryTokenStore(TokenStore):
     def __init__(self, *, clock: Clock | None = None, jitter: Callable[[], float] = random.random) -> None:
         self._clock: Clock = SystemClock() if clock is None else clock
         self._jitter = jitter
-        self._records: dict[str, _Kept] = {}
+        self._records: dict[str, _Record] = {}
         self._saves_to_sweep = _SWEEP_EVERY
         self._unlock_all()
 
@@ -56,18 +56,18 @@ class MemoryTokenStore(TokenStore):
         """See `TokenStore.load`."""
         now = self._clock.monotonic()
         with self._guard():
-            kept = self._records.get(key)
-            if kept is None:
+            record = self._records.get(key)
+            if record is None:
                 return None
-            if kept.deadline is None:
-                return kept.token
-            if kept.deadline <= now:
+            if record.deadline is None:
+                return record.token
+            if record.deadline <= now:
                 del self._records[key]
                 return None
-            if kept.keep_for is not None:
-                self._records[key] = evolve(kept, deadline=now + kept.keep_for)
-                return kept.token
-        return evolve(kept.token, expires_in=kept.deadline - now)
+            if record.keep_for is not None:
+                self._records[key] = evolve(record, deadline=now + record.keep_for)
+                return record.token
+        return evolve(record.token, expires_in=record.deadline - now)
 
     async def save(self, key: str, token: StoredToken) -> None:
         """See `TokenStore.save`."""
@@ -75,7 +75,7 @@ class MemoryTokenStore(TokenStore):
         keep = keep_for(token)
         seconds = lifetime_of(token) if keep is None else keep
         with self._guard():
-            self._records[key] = _Kept(token, None if seconds is None else now + seconds, keep)
+            self._records[key] = _Record(token, None if seconds is None else now + seconds, keep)
             self._saves_to_sweep -= 1
             if self._saves_to_sweep <= 0:
                 self._sweep(now)
@@ -83,8 +83,8 @@ class MemoryTokenStore(TokenStore):
     async def discard(self, key: str, value: str) -> None:
         """See `TokenStore.discard`."""
         with self._guard():
-            kept = self._records.get(key)
-            if kept is not None and kept.token.value == value:
+            record = self._records.get(key)
+            if record is not None and record.token.value == value:
                 del self._records[key]
 
     @asynccontextmanager
@@ -100,13 +100,13 @@ class MemoryTokenStore(TokenStore):
             yield
         finally:
             with self._guard():
-                self._held.discard(key)
+                self._locked_keys.discard(key)
 
     def _take(self, key: str) -> bool:
         with self._guard():
-            if key in self._held:
+            if key in self._locked_keys:
                 return False
-            self._held.add(key)
+            self._locked_keys.add(key)
             return True
 
     def _guard(self) -> threading.Lock:
@@ -117,11 +117,11 @@ class MemoryTokenStore(TokenStore):
 
     def _unlock_all(self) -> None:
         self._lock = threading.Lock()
-        self._held: set[str] = set()
+        self._locked_keys: set[str] = set()
         self._pid = os.getpid()
 
     def _sweep(self, now: float) -> None:
-        ended = [key for key, kept in self._records.items() if kept.deadline is not None and kept.deadline <= now]
+        ended = [key for key, record in self._records.items() if record.deadline is not None and record.deadline <= now]
         for key in ended:
             del self._records[key]
         self._saves_to_sweep = max(_SWEEP_EVERY, len(self._records))

@@ -22,7 +22,7 @@ def to_record(token: StoredToken) -> dict[str, Any]:
     fields = {
         "value": token.value,
         "customer_id": token.customer_id,
-        "proof": token.proof,
+        "secret_hash": token.secret_hash,
         "keep_for": keep_for(token),
     }
     return {name: value for name, value in fields.items() if value is not None}
@@ -32,15 +32,15 @@ def from_record(record: object, *, expires_in: float | None) -> StoredToken | No
     """Return the token that `record` holds; `None` if it is not a record of this package."""
     if not isinstance(record, dict):
         return None
-    value, customer_id, proof = (record.get(name) for name in ("value", "customer_id", "proof"))
-    if not isinstance(value, str) or not _is_optional_text(customer_id) or not _is_optional_text(proof):
+    value, customer_id, secret_hash = (record.get(name) for name in ("value", "customer_id", "secret_hash"))
+    if not isinstance(value, str) or not _is_optional_text(customer_id) or not _is_optional_text(secret_hash):
         return None
     keep = record.get("keep_for")
     return StoredToken(
         value=value,
         expires_in=expires_in,
         customer_id=customer_id,
-        proof=proof,
+        secret_hash=secret_hash,
         keep_for=float(keep) if is_finite(keep) else None,
     )
 

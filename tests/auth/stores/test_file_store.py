@@ -116,7 +116,7 @@ async def test_a_file_at_the_path_itself(store, path):
 @pytest.mark.parametrize(
     "record",
     [
-        None, 1, "x", [], {}, {"value": 1}, {"value": "v", "proof": 1}, {"value": "v", "expires_in": "1"},
+        None, 1, "x", [], {}, {"value": 1}, {"value": "v", "secret_hash": 1}, {"value": "v", "expires_in": "1"},
         {"value": "v", "expires_in": 5}, {"value": "v", "expires_in": 5, "saved": {"wall": 1}},
         {"value": "v", "expires_in": 10**400, "saved": {"wall": 1, "monotonic": 1, "boot": "boot"}},
         {"value": "v", "expires_in": 5, "saved": {"wall": 1, "monotonic": 1, "boot": 7}},
@@ -282,8 +282,8 @@ async def test_threads_of_the_program_do_not_hold_it_up(store):
             with anyio.fail_after(60):
                 await store.save("key", TOKEN)
                 assert (await store.load("key")).value == "tok-secret"
-                proof = await hash_secret("secret", shared=True)
-                assert await verify_secret(proof, "secret")
+                secret_hash = await hash_secret("secret", shared=True)
+                assert await verify_secret(secret_hash, "secret")
         finally:
             login.set()
 

@@ -23,7 +23,7 @@ CASES = [
 ]
 _prefixes = itertools.count()
 
-TOKEN = StoredToken(value="tok-secret", expires_in=30.0, customer_id="c1", proof="salt$hash")
+TOKEN = StoredToken(value="tok-secret", expires_in=30.0, customer_id="c1", secret_hash="salt$hash")
 
 
 @pytest.fixture(params=CASES, ids="-".join)
@@ -67,7 +67,7 @@ async def test_saved_is_loaded(store, other):
     """What one saves another loads whole, with no more life than it had."""
     await store.save("key", TOKEN)
     loaded = await other.load("key")
-    assert (loaded.value, loaded.customer_id, loaded.proof) == ("tok-secret", "c1", "salt$hash")
+    assert (loaded.value, loaded.customer_id, loaded.secret_hash) == ("tok-secret", "c1", "salt$hash")
     assert 25 < loaded.expires_in <= 30
 
 
@@ -252,7 +252,7 @@ async def test_other_thread_and_loop(store, make, case):
 
 
 async def test_shows_no_secret(store):
-    """Neither the store nor a loaded token shows a token or a proof."""
+    """Neither the store nor a loaded token shows a token or the hash of a secret."""
     await store.save("key", TOKEN)
     shown = f"{store!r} {store} {await store.load('key')!r}"
     assert "tok-secret" not in shown

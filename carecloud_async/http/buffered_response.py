@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 
-def whole_response(
+def new_response(
     http_library: ModuleType, status: int, *, headers: Any, body: bytes, extensions: dict[str, Any], seconds: float
 ) -> Any:
     """Return a response of an HTTP library with a body that was read and unpacked.
@@ -21,11 +21,11 @@ def whole_response(
         extensions: the library's extensions.
         seconds: how long it took.
     """
-    return _whole_class(http_library)(status, body=body, headers=headers, extensions=extensions, seconds=seconds)
+    return _response_class(http_library)(status, body=body, headers=headers, extensions=extensions, seconds=seconds)
 
 
 class BufferedResponse:
-    """The parts of a whole response that the SDK uses, for requests without observers.
+    """The parts of a response that the SDK uses, for requests without observers.
 
     Args:
         http_library: httpx or httpx2.
@@ -40,7 +40,7 @@ class BufferedResponse:
 
     def __init__(self, http_library: ModuleType, status_code: int, *, headers: Any, content: bytes) -> None:
         self.status_code: int = status_code
-        self.headers: Any = _late_headers_class(http_library)(headers)
+        self.headers: Any = _lazy_headers_class(http_library)(headers)
         self.content: bytes = content
 
     @property
@@ -50,15 +50,15 @@ class BufferedResponse:
 
 
 @lru_cache(maxsize=2)
-def _whole_class(http_library: ModuleType) -> Any:
-    late_headers, nothing_left = _late_headers_class(http_library), http_library.ByteStream(b"")
+def _response_class(http_library: ModuleType) -> Any:
+    lazy_headers, nothing_left = _lazy_headers_class(http_library), http_library.ByteStream(b"")
 
-    class WholeResponse(http_library.Response):  # type: ignore[name-defined,misc]
+    class ReadResponse(http_library.Response):  # type: ignore[name-defined,misc]
         """A response whose body was read already: nothing to read, unpack or close."""
 
         def __init__(self, status: int, *, body: bytes, headers: Any, extensions: Any, seconds: float) -> None:
             super().__init__(status, stream=nothing_left, extensions=extensions)
-            self.headers = late_headers(headers)
+            self.headers = lazy_headers(headers)
             self.elapsed = timedelta(seconds=seconds)  # the library sets it when a stream closes, and here is none
             self._body = body
             self.is_stream_consumed = self.is_closed = True
@@ -78,12 +78,12 @@ def _whole_class(http_library: ModuleType) -> Any:
             for start in range(0, len(self._body), size):
                 yield self._body[start : start + size]
 
-    return WholeResponse
+    return ReadResponse
 
 
 @lru_cache(maxsize=2)
-def _late_headers_class(http_library: ModuleType) -> Any:
-    class LateHeaders(http_library.Headers):  # type: ignore[name-defined,misc]
+def _lazy_headers_class(http_library: ModuleType) -> Any:
+    class LazyHeaders(http_library.Headers):  # type: ignore[name-defined,misc]
         """Headers that the library parses on first access: those of most responses are never read."""
 
         def __init__(self, raw: Any) -> None:
@@ -112,4 +112,4 @@ def _late_headers_class(http_library: ModuleType) -> Any:
         def __reduce__(self) -> Any:
             return http_library.Headers, (self.raw,)
 
-    return LateHeaders
+    return LazyHeaders
