@@ -9,7 +9,7 @@ from typing import Any
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.bulk_writing import BulkWriting
 
-__all__ = ["bulk_families", "open_family"]
+__all__ = ["bind", "bulk_families", "open_family"]
 
 
 @cache
@@ -28,10 +28,14 @@ def bulk_families() -> Mapping[str, type[BulkWriting]]:
 
 def open_family(client: Any, name: str, of: Sequence[str]) -> Any:
     """Return a family of the client, bound to its parents' ids, outermost first."""
-    ids = list(of)
-    family = client
-    for part in name.split("."):
-        family = getattr(family, part)
-        if callable(family):
-            family = family(ids.pop(0))
-    return family
+    return bind(client, name.split("."), list(of))
+
+
+def bind(client: Any, names: Sequence[str], ids: list[str]) -> Any:
+    """Return what the client has under a dotted name, bound to its parents' ids, which are taken off the list."""
+    found = client
+    for name in names:
+        found = getattr(found, name)
+        if callable(found):
+            found = found(ids.pop(0))
+    return found

@@ -9,6 +9,7 @@ from typing import Any
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.listings.listing import Listing
+from carecloud_async.lookup.families import bind
 from carecloud_async.project import Interface
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.resources.declare import declared
@@ -52,13 +53,8 @@ def find_method(client: Any, operation: Operation, *, of: Iterable[str] = ()) ->
         of: the ids of its path, outermost first.
     """
     ids = list(of)
-    method: Any = client
     *owners, last = operation.call.split(".")
-    for owner in owners:
-        method = getattr(method, owner)
-        if callable(method):
-            method = method(ids.pop(0))
-    return getattr(method, last), ids
+    return getattr(bind(client, owners, ids), last), ids
 
 
 def missing_filters(operation: Operation, method: Any, given: Iterable[str]) -> list[str]:

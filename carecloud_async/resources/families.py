@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
 from carecloud_async.calls.caller import Caller
 
@@ -38,7 +38,7 @@ R = TypeVar("R", bound="Resource")
 
 
 class Family(Generic[R]):
-    """An attribute of the client that is a family.
+    """An attribute of the client that is a family, made at its first use.
 
     Args:
         module: its module in `carecloud_async.resources`; small families share one. The class is called as the
@@ -48,10 +48,10 @@ class Family(Generic[R]):
     def __init__(self, module: str) -> None:
         self.module: str = f"carecloud_async.resources.{module}"
         self.name: str = ""
-        self._cls: Any = None
+        self._attribute = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name.title().replace("_", "")
+        self.name, self._attribute = name.title().replace("_", ""), name
 
     @overload
     def __get__(self, client: None, owner: type) -> Self: ...
@@ -62,9 +62,9 @@ class Family(Generic[R]):
     def __get__(self, client: Families | None, owner: type) -> Self | R:
         if client is None:
             return self
-        if self._cls is None:
-            self._cls = getattr(import_module(self.module), self.name)
-        family: R = self._cls(client._caller, acting=client._acting)
+        cls = getattr(import_module(self.module), self.name)
+        family: R = cls(client._caller, acting=client._acting)
+        vars(client)[self._attribute] = family  # found there from now on, without this descriptor
         return family
 
 

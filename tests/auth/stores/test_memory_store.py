@@ -50,8 +50,8 @@ async def test_locks_do_not_pile_up(clock):
     store = MemoryTokenStore(clock=clock)
     for number in range(100):
         async with store.lock(f"key{number}"):
-            assert len(store._held) == 1
-    assert not store._held
+            assert len(store._locked_keys) == 1
+    assert not store._locked_keys
 
 
 @pytest.mark.anyio
