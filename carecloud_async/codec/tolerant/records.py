@@ -10,11 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-import msgspec
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from carecloud_async.codec.envelope import value_decoder
 from carecloud_async.codec.fields import TOLERANT_IDS, api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.malformed import Malformed
 from carecloud_async.codec.tolerant.scalars import SCALARS, Reader
@@ -68,15 +66,8 @@ def _reader(hint: Any) -> Reader:
 
 def _model_reader(into: Any) -> Reader:
     cls: Any = getattr(into, "__origin__", into)
-    known = value_decoder(into) is not None
 
     def read(value: Any, warning: FieldWarning) -> Any:
-        if known and type(value) is dict:
-            # Rarely every object of a record has a misfit; msgspec reads the others in a fifth of the time.
-            try:
-                return msgspec.convert(value, into)
-            except (ValueError, RecursionError):
-                pass
         if isinstance(value, Mapping):
             return _compiled(into)(value)
         if isinstance(value, cls):

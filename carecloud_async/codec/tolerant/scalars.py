@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,22 +16,39 @@ from carecloud_async.codec.tolerant.warnings import FieldWarning
 __all__ = ["SCALARS", "Reader"]
 
 Reader = Callable[[Any, FieldWarning], Any]
+T = TypeVar("T")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
-#: Zero dates as MySQL writes them, nearly all of them; a pattern takes ten times as long.
-_ZERO_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00"})
+#: Zero dates as MySQL writes them.
 _ZERO_DATE = re.compile(r"0000-00-00([T ][0:.]*)?", re.ASCII)
 
-_BOOLEANS: dict[Any, bool] = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
+_BOOLEANS: dict[str, bool] = {"true": True, "false": False, "1": True, "0": False}
+#: What completes a timestamp of that length.
+_REST = {len("YYYY-MM-DD"): " 00:00:00", len("YYYY-MM-DD HH"): ":00:00", len("YYYY-MM-DD HH:MM"): ":00"}
+
+
+def _reader(parse: Callable[[Any], Any], problem: str) -> Reader:
+    """Make the reader of a type: null and blank text are `None`, and so is what `parse` does not know, with a warning.
+
+    Args:
+        parse: returns the intended value, or `None`; text comes without the blanks around it.
+        problem: the warning.
+    """
+
+    def read(value: Any, warning: FieldWarning) -> Any:
+        if isinstance(value, str):
+            value = value.strip() or None
+        found = None if value is None else parse(value)
+        return warning.lost(problem) if found is None and value is not None else found
+
+    return read
 
 
 def read_str(value: Any, warning: FieldWarning) -> Any:
     """Keep text unchanged; write a number in digits, a boolean as `true` or `false`."""
-    if value is None or type(value) is str:
-        return value
-    if isinstance(value, str):
-        return str(value)
+    if value is None or isinstance(value, str):
+        return value if value is None else str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -41,143 +58,80 @@ def read_str(value: Any, warning: FieldWarning) -> Any:
     return warning.lost("not a text")
 
 
-def read_int(value: Any, warning: FieldWarning) -> Any:
+def _int(value: Any) -> int | None:
     """Accept whole numbers, also as text or as a float without fraction."""
-    if value is None or type(value) is int:
-        return value
     if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return None
-        if _INTEGER.fullmatch(text):
-            return int(text.partition(".")[0])
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1:
-        return int(value)
-    return warning.lost("not a whole number")
+        return int(value.partition(".")[0]) if _INTEGER.fullmatch(value) else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return int(value) if is_number and value == value // 1 else None
 
 
-def read_float(value: Any, warning: FieldWarning) -> Any:
+def _float(value: Any) -> float | None:
     """Accept finite numbers, also as text."""
-    if value is None or type(value) is float:
-        return value
-    if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return None
-        number = float(text) if _NUMBER.fullmatch(text) else math.nan
-    elif isinstance(value, int) and not isinstance(value, bool):
-        number = _as_float(value)
-    else:
-        number = math.nan
-    return number if math.isfinite(number) else warning.lost("not a number")
-
-
-def _as_float(value: int) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     try:
-        return float(value)
+        number = float(value) if is_number or (isinstance(value, str) and _NUMBER.fullmatch(value)) else math.nan
     except OverflowError:
-        return math.nan
+        return None
+    return number if math.isfinite(number) else None
 
 
-def read_bool(value: Any, warning: FieldWarning) -> Any:
+def _bool(value: Any) -> bool | None:
     """Accept booleans, 0 and 1, also as text; no other value is True."""
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
-        text = value.strip().lower()
-        if not text:
-            return None
-        if text in _BOOLEANS:
-            return _BOOLEANS[text]
-    elif isinstance(value, (int, float)) and value in {0, 1}:
-        return bool(value)
-    return warning.lost("not a boolean")
+        return _BOOLEANS.get(value.lower())
+    return bool(value) if isinstance(value, (int, float)) and value in {0, 1} else None
+
+
+def _date(value: Any) -> date | None:
+    """Accept `YYYY-MM-DD`; a time after it is dropped."""
+    if isinstance(value, str):
+        value = _converted(value, date) if len(value) == len("YYYY-MM-DD") else _datetime(value)
+    return value.date() if isinstance(value, datetime) else value if isinstance(value, date) else None
+
+
+def _datetime(value: Any) -> datetime | None:
+    """Accept `YYYY-MM-DD HH:MM:SS`; a date alone means midnight."""
+    if isinstance(value, str):
+        return _converted(value + _REST.get(len(value), ""), datetime)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)  # noqa: DTZ001  (project-local, as the API is)
+    return value if isinstance(value, datetime) else None
+
+
+def _time(value: Any) -> time | None:
+    """Accept `HH:MM:SS`, also without seconds."""
+    if isinstance(value, str):
+        return _converted(f"{value}:00" if len(value) == len("HH:MM") else value, time)
+    return value if isinstance(value, time) else None
+
+
+def _converted(text: str, kind: type[T]) -> T | None:
+    try:
+        return msgspec.convert(text, kind)
+    except msgspec.ValidationError:
+        return None
+
+
+_read_date, _read_datetime = _reader(_date, "not a date"), _reader(_datetime, "not a date with time")
 
 
 def read_date(value: Any, warning: FieldWarning) -> Any:
-    """Accept `YYYY-MM-DD`; a time after it is dropped."""
-    if isinstance(value, datetime):
-        return value.date()
-    if value is None or isinstance(value, date):
-        return value
-    if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return None
-        if _is_zero_date(text):
-            return warning.lost("zero date")
-        if len(text) == len("YYYY-MM-DD"):
-            found = _day(text)
-        else:
-            moment = _moment(text)
-            found = None if moment is None else moment.date()
-        if found is not None:
-            return found
-    return warning.lost("not a date")
+    """Read a date; one of zeros is lost."""
+    return warning.lost("zero date") if _is_zero_date(value) else _read_date(value, warning)
 
 
 def read_datetime(value: Any, warning: FieldWarning) -> Any:
-    """Accept `YYYY-MM-DD HH:MM:SS`; a date alone means midnight, an offset is dropped and the local time kept."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return None
-        if _is_zero_date(text):
-            return warning.lost("zero date")
-        found = _moment(text)
-    elif isinstance(value, datetime):
-        found = value
-    elif isinstance(value, date):
-        found = datetime(value.year, value.month, value.day)  # noqa: DTZ001  (project-local, as the API is)
-    else:
-        found = None
-    if found is None:
-        return warning.lost("not a date with time")
-    if found.tzinfo is None:
+    """Read a timestamp; one of zeros is lost, an offset is dropped and the local time kept."""
+    found = warning.lost("zero date") if _is_zero_date(value) else _read_datetime(value, warning)
+    if found is None or found.tzinfo is None:
         return found
     warning.note("a timestamp with an offset, which is dropped: project-local times have none")
     return found.replace(tzinfo=None)
 
 
-def read_time(value: Any, warning: FieldWarning) -> Any:
-    """Accept `HH:MM:SS`, also without seconds."""
-    if value is None or isinstance(value, time):
-        return value
-    if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return None
-        try:
-            return msgspec.convert(f"{text}:00" if len(text) == len("HH:MM") else text, time)
-        except msgspec.ValidationError:
-            pass
-    return warning.lost("not a time of day")
-
-
-def _is_zero_date(text: str) -> bool:
-    return text in _ZERO_DATES or (text.startswith("0000-00-00") and _ZERO_DATE.fullmatch(text) is not None)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return msgspec.convert(text, date)
-    except msgspec.ValidationError:
-        return None
-
-
-def _moment(text: str) -> datetime | None:
-    if len(text) == len("YYYY-MM-DD"):
-        text += " 00:00:00"
-    elif len(text) == len("YYYY-MM-DD HH"):
-        text += ":00:00"
-    elif len(text) == len("YYYY-MM-DD HH:MM"):
-        text += ":00"
-    try:
-        return msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        return None
+def _is_zero_date(value: Any) -> bool:
+    return isinstance(value, str) and _ZERO_DATE.fullmatch(value.strip()) is not None
 
 
 def read_any(value: Any, _warning: FieldWarning) -> Any:
@@ -188,12 +142,12 @@ def read_any(value: Any, _warning: FieldWarning) -> Any:
 #: The reader of each scalar type a model field may have.
 SCALARS: dict[Any, Reader] = {
     str: read_str,
-    int: read_int,
-    float: read_float,
-    bool: read_bool,
+    int: _reader(_int, "not a whole number"),
+    float: _reader(_float, "not a number"),
+    bool: _reader(_bool, "not a boolean"),
     date: read_date,
     datetime: read_datetime,
-    time: read_time,
+    time: _reader(_time, "not a time of day"),
     Any: read_any,
     object: read_any,
 }
