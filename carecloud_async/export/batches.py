@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchOptions", "RecordBatches"]
 
-_VERSION = 1
+_VERSION = 2
 
 #: A batch (`None` if a page brought nothing new) and the mark after it.
 _Made = tuple[Any, str | None]

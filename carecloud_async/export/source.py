@@ -86,19 +86,19 @@ class ExportSource:
         return {name: _digest(value) for name, value in {**self.scope, **more}.items()}
 
 
-def foreign(kept: Mapping[str, str], due: Mapping[str, str], *, kind: str, own: str) -> str | None:
+def foreign(stored: Mapping[str, str], expected: Mapping[str, str], *, kind: str, own: str) -> str | None:
     """Return why a file of an earlier run must not be used; `None` if it may be.
 
     Args:
-        kept: the digests that the file is bound to; see `ExportSource.fingerprints`.
-        due: the digests of this run.
+        stored: the digests that the file is bound to; see `ExportSource.fingerprints`.
+        expected: the digests of this run.
         kind: what it was made for, such as `export`.
         own: what it is, such as `a state file`.
 
     Returns:
         The rest of a sentence that begins with its name, with the fix. It names no identity.
     """
-    differing = [name for name in due if kept.get(name) != due[name]]
+    differing = [name for name in expected if stored.get(name) != expected[name]]
     if IDENTITY in differing:
         return (
             "belongs to another identity: connect as the identity it was made for, or give each identity "

@@ -88,7 +88,7 @@ class ChangesReader(ListReader, DataSourceStreamReader):
         if newest is None or newest >= since.local:  # some servers sort records without a time first
             return False
         if self._sorted is None:
-            self._sorted = await SortProbe(fetcher, times).is_heeded(page)
+            self._sorted = await SortProbe(fetcher, times).is_applied(page)
         return self._sorted
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:

@@ -15,9 +15,9 @@ class ChangeServer:
 
     Args:
         times: see above.
-        sorts: whether `sort_field` is heeded; if not, `default` orders the list, whatever it is asked for.
+        sorts: whether `sort_field` is applied; if not, `default` orders the list, whatever it is asked for.
         default: returns the key of an id in the order without a sort.
-        directed: whether `sort_direction` counts without a sort that is heeded.
+        directed: whether `sort_direction` counts without a sort that is applied.
         nulls_first: whether records without a time come first, the latest change first.
         dated: whether answers have a `Date`.
         cap: the most that it sends at once.

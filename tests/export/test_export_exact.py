@@ -151,7 +151,7 @@ async def test_a_page_repeated_in_step_with_the_search_for_the_end_is_asked_for_
 
 
 async def test_an_order_by_number_needs_no_second_reading(tmp_path):
-    """Ids that are numbers in text are read in one sweep."""
+    """Ids that are numbers in text are read in one pass."""
     server = ListServer([str(one) for one in range(1, 500)], order="number")
     async with server.client() as client:
         report = await client.customers.list(count=50).export(tmp_path / "c.jsonl")

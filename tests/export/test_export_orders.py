@@ -104,7 +104,7 @@ def test_whatever_pages_are_asked_for_who_stays_is_written_once(tmp_path_factory
 )
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_calm_list_is_calm_whatever_pages_are_asked_for(tmp_path_factory, records, most, cap, seed):
-    """Pages of all sizes, cut short by a cap or by the plan, are no change of a list: one sweep brings it whole."""
+    """Pages of all sizes, cut short by a cap or by the plan, are no change of a list: one pass reads it whole."""
     machine = ListMachine(records=[(f"{number:04}", number) for number in range(records)], cap=cap)
     path, plan = tmp_path_factory.mktemp("calm") / "c.jsonl", ErraticPlan(random.Random(seed), most=most)
     report, missing, twice = machine.export(path, count="auto", plan=plan)

@@ -51,6 +51,7 @@ class Boundary:
     Attributes:
         order: see above.
         evidence: how much the pages support the order of ids, see `evidence`; 0 without an order.
+        furthest: the furthest id that is known.
         moved: whether the last accepted page reached beyond the known part.
         doubtful: whether a conclusion rests on the order of ids alone.
         ambiguous: whether a page held two records of the same identity.
@@ -70,30 +71,25 @@ class Boundary:
         self.moved: bool = False
         self.doubtful: bool = False
         self.ambiguous: bool = False
-        self._trail = list(recent)
-        self._edge: Identity | None = recent[-1] if recent else None
+        self._recent = list(recent)
+        self.furthest: Identity | None = recent[-1] if recent else None
         self._forgetful = forgetful
         # Used once all remembered records are deleted: everything up to this id was accepted.
-        self._floor = last if last is not None and last not in self._trail else None
+        self._lower_bound = last if last is not None and last not in self._recent else None
         self._limit = _LEAST
         self._reindex()
 
     @property
-    def edge(self) -> Identity | None:
-        """The furthest id that is known."""
-        return self._edge
-
-    @property
     def recent_ids(self) -> list[Identity]:
         """Ids near the boundary, for a checkpoint."""
-        return self._trail[-_LEAST:]
+        return self._recent[-_LEAST:]
 
     @property
     def last_id(self) -> Identity | None:
         """The id that no accepted record comes after."""
-        if self._floor is None or self._edge is None or self.order is None:
-            return self._edge if self._floor is None else self._floor
-        return self._edge if self.order.compare(self._edge, self._floor) > 0 else self._floor
+        if self._lower_bound is None or self.furthest is None or self.order is None:
+            return self.furthest if self._lower_bound is None else self._lower_bound
+        return self.furthest if self.order.compare(self.furthest, self._lower_bound) > 0 else self._lower_bound
 
     def check(self, page: RawPage) -> None:
         """Check a page before it is used; every page is shown, in any order.
@@ -110,11 +106,11 @@ class Boundary:
 
     def connects(self, page: RawPage) -> bool:
         """Return whether no record can lie between what is known and the end of this page."""
-        if not self._trail and self._floor is None:
+        if not self._recent and self._lower_bound is None:
             return page.offset == 0
         return any(one in self._index for one in page.ids)
 
-    def is_behind(self, page: RawPage) -> bool:
+    def is_within(self, page: RawPage) -> bool:
         """Return whether a page lies wholly within what is known, as all candidates of the order say."""
         last = self.last_id
         if self.order is None or last is None or not page.ids:
@@ -134,9 +130,9 @@ class Boundary:
         Raises:
             NotInOrderError: new records cannot be recognized.
         """
-        before = self._edge
+        before = self.furthest
         new = self._follow(page) if self.connects(page) else self._restart(page)
-        self.moved = self._edge != before
+        self.moved = self.furthest != before
         self._forget(len(page.ids))
         return new
 
@@ -148,37 +144,15 @@ class Boundary:
         """
         if self.connects(page):
             return self.advance(page)
-        if self.order is not None and not self.order.check([*self._trail[-1:], *page.ids]):
+        if self.order is not None and not self.order.check([*self._recent[-1:], *page.ids]):
             raise NotInOrderError
-        self._insert(len(self._trail), page.ids)
-        self._edge, self.moved = page.ids[-1], True
+        self._insert(len(self._recent), page.ids)
+        self.furthest, self.moved = page.ids[-1], True
         self._forget(len(page.ids))
         return list(range(len(page.ids)))
 
     def _follow(self, page: RawPage) -> list[int]:
         """Take a page that holds a remembered record: the records after it that are not remembered are new."""
-        return self._continue(page.ids) or self._merge(page)
-
-    def _continue(self, ids: list[Identity]) -> list[int]:
-        """Take a page that begins with the last remembered records, followed only by new ones.
-
-        Returns:
-            the indexes of the new ones; none for any other page.
-        """
-        place = self._index.get(ids[0])
-        if place is None or self._floor is not None:
-            return []
-        overlap = self._trail[place:]
-        size = len(overlap)
-        beyond = ids[size:]
-        if ids[:size] != overlap or not self._index.keys().isdisjoint(beyond):
-            return []
-        self._insert(len(self._trail), beyond)
-        if beyond:
-            self._edge = ids[-1]
-        return list(range(size, len(ids)))
-
-    def _merge(self, page: RawPage) -> list[int]:
         new: list[int] = []
         run: list[Identity] = []
         place: int | None = None
@@ -188,28 +162,28 @@ class Boundary:
                 # Records before the first remembered one may have been accepted and forgotten.
                 if place is not None or not self._forgetful:
                     run.append(one)
-                    new += self._beyond_floor(index, one)
+                    new += self._if_beyond_bound(index, one)
                 continue
             if run:
                 self._insert(known if place is None else place, run)
                 known, run = self._index[one], []
             place = known + 1
         if run:
-            self._insert(len(self._trail) if place is None else place, run)
+            self._insert(len(self._recent) if place is None else place, run)
         last = page.ids[-1]
         if last in self._index and (
-            self._edge not in self._index or bool(run) or self._index[last] > self._index[self._edge]
+            self.furthest not in self._index or bool(run) or self._index[last] > self._index[self.furthest]
         ):
             self._move_to(last)
         return new
 
     def _move_to(self, last: Identity) -> None:
         # Records inserted among known ones are new, but do not extend the boundary.
-        if self.order is None or self._edge is None or self.order.compare(last, self._edge) >= 0:
-            self._edge = last
+        if self.order is None or self.furthest is None or self.order.compare(last, self.furthest) >= 0:
+            self.furthest = last
 
-    def _beyond_floor(self, index: int, one: Identity) -> list[int]:
-        return [index] if self._floor is None or self._is_beyond(one, self._floor) else []
+    def _if_beyond_bound(self, index: int, one: Identity) -> list[int]:
+        return [index] if self._lower_bound is None or self._is_beyond(one, self._lower_bound) else []
 
     def _restart(self, page: RawPage) -> list[int]:
         """Take a page without a remembered record: the first page, or one that connects by the order of ids."""
@@ -217,13 +191,13 @@ class Boundary:
             new = list(range(len(page.ids)))
         elif not self._forgetful and page.offset == 0:
             self._insert(0, page.ids)
-            self._edge = page.ids[-1]
+            self.furthest = page.ids[-1]
             return list(range(len(page.ids)))
         else:
             self.doubtful = True
-            last = self._floor = self.last_id
+            last = self._lower_bound = self.last_id
             new = [index for index, one in enumerate(page.ids) if last is None or self._is_beyond(one, last)]
-        self._trail, self._edge, self._forgetful = list(page.ids), page.ids[-1], True
+        self._recent, self.furthest, self._forgetful = list(page.ids), page.ids[-1], True
         self._reindex()
         return new
 
@@ -234,19 +208,19 @@ class Boundary:
         return sign > 0
 
     def _insert(self, place: int, ids: Sequence[Identity]) -> None:
-        if place == len(self._trail):
+        if place == len(self._recent):
             self._index.update(zip(ids, range(place, place + len(ids)), strict=True))
-            self._trail += ids
+            self._recent += ids
         else:
-            self._trail[place:place] = ids
+            self._recent[place:place] = ids
             self._reindex()
 
     def _forget(self, size: int) -> None:
         self._limit = max(self._limit, _PAGES * size)
-        if len(self._trail) > 2 * self._limit:
-            del self._trail[: -self._limit]
+        if len(self._recent) > 2 * self._limit:
+            del self._recent[: -self._limit]
             self._forgetful = True
             self._reindex()
 
     def _reindex(self) -> None:
-        self._index = dict(zip(self._trail, range(len(self._trail)), strict=True))
+        self._index = dict(zip(self._recent, range(len(self._recent)), strict=True))

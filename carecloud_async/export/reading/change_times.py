@@ -61,7 +61,7 @@ class SortProbe:
         self._fetcher = fetcher
         self._times = times
 
-    async def is_heeded(self, page: RawPage) -> bool:
+    async def is_applied(self, page: RawPage) -> bool:
         """Return whether the server applies the sort; takes two small requests, in doubtful cases up to four.
 
         Args:

@@ -19,7 +19,7 @@ from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.change_times import ChangeTimes, SortProbe
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
-from carecloud_async.export.reading.page_sweep import PageSweep
+from carecloud_async.export.reading.list_pass import ListPass
 from carecloud_async.export.reading.pages import RawPage
 from carecloud_async.export.reading.since import FIELD, Since
 from carecloud_async.export.storage.checkpoint import Strategy
@@ -27,7 +27,7 @@ from carecloud_async.export.storage.checkpoint import Strategy
 __all__ = ["ChangedScan"]
 
 #: Passes over the changes before the whole list is read.
-_SWEEPS = 3
+_MAX_PASSES = 3
 
 
 @define(eq=False, kw_only=True)
@@ -61,18 +61,18 @@ class ChangedScan:
         start = self._full_scan.recorder.start
         first = start.counts.passes if start.strategy is Strategy.CHANGED else 1
         sorts = "sort_field" in self._full_scan.source.operation.parameters
-        for number in range(first, max(first, _SWEEPS) + 1) if sorts else ():
+        for number in range(first, max(first, _MAX_PASSES) + 1) if sorts else ():
             before = self._deduplicator.known
             try:
-                sweep, boundary = await self._sweep()
+                list_pass, boundary = await self._read_pass()
             except (_NotByChangeError, BadRequestError) as error:
                 if isinstance(error, BadRequestError) and self._deduplicator.known:
                     raise
                 break
             met = self._passed is not None and self._deduplicator.known >= self._passed
-            quiet = not sweep.list_changed or (number > 1 and self._deduplicator.known == before)
-            done = sweep.exact and met and quiet
-            self._full_scan.recorder.note(sweep, exact=done and not boundary.ambiguous, passes=number)
+            quiet = not list_pass.list_changed or (number > 1 and self._deduplicator.known == before)
+            done = list_pass.exact and met and quiet
+            self._full_scan.recorder.end_pass(list_pass, exact=done and not boundary.ambiguous, passes=number)
             if done:
                 return
         await self._full_scan.read_through(self._deduplicator, strategy=Strategy.CHANGED)
@@ -82,17 +82,17 @@ class ChangedScan:
         lines = await self._deduplicator.select_new(page)
         await self._full_scan.recorder.record_whole(page, lines, strategy=Strategy.CHANGED)
 
-    async def _sweep(self) -> tuple[PageSweep, Boundary]:
+    async def _read_pass(self) -> tuple[ListPass, Boundary]:
         self._passed = None
         boundary = Boundary()
         order = {"sort_field": FIELD, "sort_direction": "DESC"}
-        sweep = self._full_scan.sweep(order, boundary, self._accept, is_last=lambda page: page is self._ends)
-        await sweep.run()
+        list_pass = self._full_scan.make_pass(order, boundary, self._accept, is_last=lambda page: page is self._ends)
+        await list_pass.run()
         if self._passed is None:
-            self._passed = sweep.position.end + 1
-        return sweep, boundary
+            self._passed = list_pass.position.end + 1
+        return list_pass, boundary
 
-    async def _accept(self, page: RawPage, _: list[int], sweep: PageSweep) -> None:
+    async def _accept(self, page: RawPage, _: list[int], list_pass: ListPass) -> None:
         times = await self._times.read(page)
         known = [time for time in times if time is not None]
         if any(later > earlier for earlier, later in pairwise(known)):
@@ -110,8 +110,8 @@ class ChangedScan:
         await self._full_scan.recorder.record(
             lines,
             strategy=Strategy.CHANGED,
-            position=sweep.position,
-            list_changed=sweep.list_changed,
+            position=list_pass.position,
+            list_changed=list_pass.list_changed,
             step=self._deduplicator.step,
             known=self._deduplicator.known,
         )
@@ -128,7 +128,7 @@ class ChangedScan:
         """
         if not self._ordered:
             first, probe = self._first, SortProbe(self._full_scan.fetcher, self._times)
-            self._ordered = first is not None and await probe.is_heeded(first)
+            self._ordered = first is not None and await probe.is_applied(first)
         if not self._ordered:
             raise _NotByChangeError
 

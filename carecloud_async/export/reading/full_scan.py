@@ -13,8 +13,8 @@ from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.evidence import sorted_bits
 from carecloud_async.export.reading.id_order import IdOrder
+from carecloud_async.export.reading.list_pass import Accept, ListPass
 from carecloud_async.export.reading.ordered_passes import MAX_PASSES, read_in_order, shows_order
-from carecloud_async.export.reading.page_sweep import Accept, PageSweep
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder, boundary_fields
 from carecloud_async.export.source import ExportSource
@@ -76,7 +76,7 @@ class FullScan:
             try:
                 await self._read_ordered(params)
             except NotInOrderError as error:
-                await self._begin_anew(by_text=error.ambiguous)
+                await self._start_over(by_text=error.ambiguous)
             except BadRequestError as error:
                 if self.recorder.counts.records or not _is_about_sort(error):
                     raise
@@ -98,16 +98,16 @@ class FullScan:
             with contextlib.suppress(NotInOrderError):
                 boundary = Boundary(IdOrder())
                 accept = self._accept_new(deduplicator, boundary, strategy=strategy)
-                sweep = self.sweep(params, boundary, accept)
-                await sweep.run()
-                shown = sweep.is_one_page or shows_order(boundary.evidence)
-                exact = sweep.exact and shown and not sweep.falls_short(deduplicator.known)
-                self.recorder.note(sweep, exact=exact)
+                list_pass = self.make_pass(params, boundary, accept)
+                await list_pass.run()
+                shown = list_pass.is_one_page or shows_order(boundary.evidence)
+                exact = list_pass.exact and shown and not list_pass.falls_short(deduplicator.known)
+                self.recorder.end_pass(list_pass, exact=exact)
         if not exact:
             with contextlib.suppress(NotInOrderError):
-                await self._sweep_again(params or {}, deduplicator, strategy=strategy)
+                await self._repeat_passes(params or {}, deduplicator, strategy=strategy)
 
-    def sweep(
+    def make_pass(
         self,
         params: Mapping[str, Any],
         boundary: Boundary,
@@ -115,9 +115,9 @@ class FullScan:
         *,
         position: Position = _START,
         is_last: Callable[[RawPage], bool] = lambda _: False,
-    ) -> PageSweep:
-        """Return a pass over the list; see `PageSweep`."""
-        return PageSweep(
+    ) -> ListPass:
+        """Return a pass over the list; see `ListPass`."""
+        return ListPass(
             self.fetcher,
             params=params,
             boundary=boundary,
@@ -132,9 +132,9 @@ class FullScan:
         same = start.count == self.recorder.count
         return start.position if same else Position(end=start.position.end, total=start.position.total)
 
-    async def _begin_anew(self, *, by_text: bool) -> None:
+    async def _start_over(self, *, by_text: bool) -> None:
         """Drop the records written so far: they cannot be relied on."""
-        await self.recorder.begin_anew()
+        await self.recorder.start_over()
         self.fetcher.by_text |= by_text
 
     async def _read_ordered(self, params: Mapping[str, Any]) -> None:
@@ -148,33 +148,35 @@ class FullScan:
             evidence=pages * sorted_bits(records / pages) if pages else 0.0,  # equal page sizes give the least evidence
         )
 
-        async def accept(page: RawPage, new: list[int], sweep: PageSweep) -> None:
+        async def accept(page: RawPage, new: list[int], list_pass: ListPass) -> None:
             lines = page.lines if len(new) == len(page.lines) else [page.lines[index] for index in new]
             await self.recorder.record(
                 lines,
                 strategy=Strategy.ORDERED,
-                position=sweep.position,
-                list_changed=sweep.list_changed,
+                position=list_pass.position,
+                list_changed=list_pass.list_changed,
                 **boundary_fields(boundary),
             )
 
-        def make_sweep(number: int) -> PageSweep:
-            return self.sweep(params, boundary, accept, position=self._start_position() if number == 1 else Position())
+        def make_pass(number: int) -> ListPass:
+            return self.make_pass(
+                params, boundary, accept, position=self._start_position() if number == 1 else Position()
+            )
 
-        found = await read_in_order(make_sweep, boundary)
-        exact = found.exact and not found.sweep.falls_short(self.recorder.counts.records)
-        self.recorder.note(found.sweep, exact=exact, passes=found.passes)
+        found = await read_in_order(make_pass, boundary)
+        exact = found.exact and not found.last_pass.falls_short(self.recorder.counts.records)
+        self.recorder.end_pass(found.last_pass, exact=exact, passes=found.passes)
 
     async def _read_unordered(self, params: Mapping[str, Any], *, resumed: bool) -> None:
         try:
             deduplicator = await run_in_thread(lambda: self.open_deduplicator(resumed))
-            await self._sweep_again(params, deduplicator, strategy=Strategy.UNORDERED, resumed=resumed)
+            await self._repeat_passes(params, deduplicator, strategy=Strategy.UNORDERED, resumed=resumed)
         except NotInOrderError:
-            await self._begin_anew(by_text=True)
+            await self._start_over(by_text=True)
             deduplicator = await run_in_thread(lambda: self.open_deduplicator(False))
-            await self._sweep_again(params, deduplicator, strategy=Strategy.UNORDERED)
+            await self._repeat_passes(params, deduplicator, strategy=Strategy.UNORDERED)
 
-    async def _sweep_again(
+    async def _repeat_passes(
         self, params: Mapping[str, Any], deduplicator: Deduplicator, *, strategy: Strategy, resumed: bool = False
     ) -> None:
         start = self.recorder.start
@@ -184,23 +186,25 @@ class FullScan:
             continued = resumed and number == first and bool(start.recent_ids)
             boundary = Boundary(recent=start.recent_ids if continued else (), forgetful=continued)
             before = deduplicator.known
-            sweep = self.sweep(
+            list_pass = self.make_pass(
                 params,
                 boundary,
                 self._accept_new(deduplicator, boundary, strategy=strategy),
                 position=self._start_position() if continued else Position(),
             )
-            await sweep.run()
+            await list_pass.run()
             fresh, again = deduplicator.known - before, number > 1
-            place_bits = 0.0 if sweep.list_changed else place_bits + sweep.place_bits
-            shown = sweep.is_one_page or shows_order(place_bits + deduplicator.order_bits)
-            exact = shown and _is_exact(sweep, boundary, deduplicator, fresh=fresh, again=again)
-            self.recorder.note(sweep, exact=exact, passes=number)
-            if _is_done(sweep, deduplicator, fresh=fresh, again=again) and (shown or deduplicator.compared > _PLENTY):
+            place_bits = 0.0 if list_pass.list_changed else place_bits + list_pass.place_bits
+            shown = list_pass.is_one_page or shows_order(place_bits + deduplicator.order_bits)
+            exact = shown and _is_exact(list_pass, boundary, deduplicator, fresh=fresh, again=again)
+            self.recorder.end_pass(list_pass, exact=exact, passes=number)
+            if _is_done(list_pass, deduplicator, fresh=fresh, again=again) and (
+                shown or deduplicator.compared > _PLENTY
+            ):
                 return
 
     def _accept_new(self, deduplicator: Deduplicator, boundary: Boundary, *, strategy: Strategy) -> Accept:
-        async def accept(page: RawPage, _: list[int], sweep: PageSweep) -> None:
+        async def accept(page: RawPage, _: list[int], list_pass: ListPass) -> None:
             if boundary.ambiguous and not self.fetcher.by_text:
                 raise NotInOrderError(ambiguous=True)
             lines = await deduplicator.select_new(page)
@@ -208,8 +212,8 @@ class FullScan:
             await self.recorder.record(
                 lines,
                 strategy=strategy,
-                position=sweep.position,
-                list_changed=sweep.list_changed,
+                position=list_pass.position,
+                list_changed=list_pass.list_changed,
                 by_text=self.fetcher.by_text,
                 step=deduplicator.step,
                 known=deduplicator.known,
@@ -219,28 +223,28 @@ class FullScan:
         return accept
 
 
-def _is_done(sweep: PageSweep, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
+def _is_done(list_pass: ListPass, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
     """Return whether another pass would find nothing."""
-    total, known = sweep.position.total, deduplicator.known
-    if not sweep.list_changed and known == total:
+    total, known = list_pass.position.total, deduplicator.known
+    if not list_pass.list_changed and known == total:
         return True
     if not again or fresh:
         return False
-    return not sweep.list_changed or total is None or known >= total
+    return not list_pass.list_changed or total is None or known >= total
 
 
-def _is_exact(sweep: PageSweep, boundary: Boundary, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
+def _is_exact(list_pass: ListPass, boundary: Boundary, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
     """Return whether every record that stayed in the list was read.
 
     A pass without a gap proves it if the order of the records is stable. If records appear in another order than
     before, the server shuffles them, and nothing proves it: the records counted may have come and gone.
     """
-    if not sweep.exact or boundary.ambiguous or sweep.falls_short(deduplicator.known):
+    if not list_pass.exact or boundary.ambiguous or list_pass.falls_short(deduplicator.known):
         return False
-    allowed = deduplicator.pairs // 4 if sweep.list_changed else 0
+    allowed = deduplicator.pairs // 4 if list_pass.list_changed else 0
     if deduplicator.inversions > allowed:
         return False
-    if not sweep.list_changed and deduplicator.known == sweep.position.total:
+    if not list_pass.list_changed and deduplicator.known == list_pass.position.total:
         return True
     return again and not fresh
 

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.evidence import ENOUGH
-from carecloud_async.export.reading.page_sweep import PageSweep
+from carecloud_async.export.reading.list_pass import ListPass
 
 __all__ = ["MAX_PASSES", "OrderedPasses", "read_in_order", "shows_order"]
 
@@ -21,30 +21,30 @@ class OrderedPasses:
     """What passes in the order of ids showed.
 
     Attributes:
-        sweep: the last pass.
+        last_pass: the last pass.
         passes: their number.
         list_changed: whether the list was seen to change in one of them.
         exact: whether no gap was left, and the order of the records is shown to be stable.
     """
 
-    sweep: PageSweep
+    last_pass: ListPass
     passes: int
     list_changed: bool
     exact: bool
 
 
 async def read_in_order(
-    make_sweep: Callable[[int], PageSweep],
+    make_pass: Callable[[int], ListPass],
     boundary: Boundary,
     *,
-    is_one_page: Callable[[PageSweep], bool] = lambda sweep: sweep.is_one_page,
+    is_one_page: Callable[[ListPass], bool] = lambda list_pass: list_pass.is_one_page,
 ) -> OrderedPasses:
     """Read a list, or a range of it, as often as it takes to show that its order is stable.
 
     A few short pages may be sorted by chance. Such a list is read again before it is reported as exact.
 
     Args:
-        make_sweep: makes a pass; gets its number, from 1.
+        make_pass: makes a pass; gets its number, from 1.
         boundary: the boundary of all passes.
         is_one_page: returns whether one page held the whole list, so that its order does not matter.
 
@@ -54,13 +54,15 @@ async def read_in_order(
     """
     place_bits, number, changed = 0.0, 1, False
     while True:
-        sweep = make_sweep(number)
-        await sweep.run()
-        changed |= sweep.list_changed
-        place_bits = 0.0 if sweep.list_changed else place_bits + sweep.place_bits
-        shown = is_one_page(sweep) or shows_order(boundary.evidence + place_bits)
-        if shown or not sweep.exact or number == MAX_PASSES:
-            return OrderedPasses(sweep=sweep, passes=number, list_changed=changed, exact=sweep.exact and shown)
+        list_pass = make_pass(number)
+        await list_pass.run()
+        changed |= list_pass.list_changed
+        place_bits = 0.0 if list_pass.list_changed else place_bits + list_pass.place_bits
+        shown = is_one_page(list_pass) or shows_order(boundary.evidence + place_bits)
+        if shown or not list_pass.exact or number == MAX_PASSES:
+            return OrderedPasses(
+                last_pass=list_pass, passes=number, list_changed=changed, exact=list_pass.exact and shown
+            )
         number += 1
 
 

@@ -45,7 +45,7 @@ class EndProbe(Probe):
     repeats: int = 0
     _shown: list[Identity] = field(factory=list, init=False)
 
-    def note(self, page: RawPage) -> None:
-        """Note the page that was found at this offset."""
+    def observe(self, page: RawPage) -> None:
+        """Take the page that was found at this offset into account."""
         self.repeats = self.repeats + 1 if page.ids and page.ids == self._shown else 0
         self._shown = page.ids

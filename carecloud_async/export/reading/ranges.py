@@ -28,8 +28,8 @@ from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.evidence import ENOUGH, sorted_bits
 from carecloud_async.export.reading.full_scan import id_sort
 from carecloud_async.export.reading.id_order import IdOrder
+from carecloud_async.export.reading.list_pass import ListPass
 from carecloud_async.export.reading.ordered_passes import read_in_order
-from carecloud_async.export.reading.page_sweep import PageSweep
 from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async.export.reading.probe import Probe
 from carecloud_async.export.source import ExportSource
@@ -154,8 +154,8 @@ class RangeScan:
             raise NotInOrderError
         boundary, position = await self._find_start(params)
 
-        def make_sweep(_: int) -> PageSweep:
-            return PageSweep(
+        def make_pass(_: int) -> ListPass:
+            return ListPass(
                 self._fetcher,
                 params=params,
                 boundary=boundary,
@@ -165,7 +165,7 @@ class RangeScan:
                 is_last=self._reaches_end,
             )
 
-        found = await read_in_order(make_sweep, boundary, is_one_page=_is_whole_list)
+        found = await read_in_order(make_pass, boundary, is_one_page=_is_whole_list)
         self.list_changed, self.exact = found.list_changed, found.exact
 
     async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
@@ -206,7 +206,7 @@ class RangeScan:
         until = self._range.until
         return until is not None and (page.ids[-1] == until or self._is_beyond(page.ids[-1], until))
 
-    async def _accept(self, page: RawPage, new: list[int], _: PageSweep) -> None:
+    async def _accept(self, page: RawPage, new: list[int], _: ListPass) -> None:
         after, until = self._range.after, self._range.until
         lines = [
             page.lines[index]
@@ -219,6 +219,6 @@ class RangeScan:
             await self._take(lines)
 
 
-def _is_whole_list(sweep: PageSweep) -> bool:
-    position = sweep.position
-    return sweep.is_one_page and position.total is not None and position.end + 1 >= position.total
+def _is_whole_list(list_pass: ListPass) -> bool:
+    position = list_pass.position
+    return list_pass.is_one_page and position.total is not None and position.end + 1 >= position.total

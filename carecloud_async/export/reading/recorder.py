@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.page_sweep import PageSweep
+from carecloud_async.export.reading.list_pass import ListPass
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.report import Counts
 from carecloud_async.export.storage.checkpoint import Checkpoint, Position, Strategy
@@ -52,7 +52,7 @@ class Recorder:
         Args:
             lines: the records.
             strategy: the way the list is read.
-            position: the position of the sweep.
+            position: the position of the pass.
             list_changed: whether the list was seen to change.
             **more: other fields of the checkpoint.
         """
@@ -84,16 +84,16 @@ class Recorder:
         await self.record(lines, strategy=strategy, position=Position(total=page.total), list_changed=False)
         self._count_up(exact=page.total is None or page.total <= page.received)
 
-    def note(self, sweep: PageSweep, *, exact: bool, passes: int | None = None) -> None:
-        """Note the result of a sweep."""
+    def end_pass(self, list_pass: ListPass, *, exact: bool, passes: int | None = None) -> None:
+        """Count in the result of a pass."""
         self._count_up(
-            list_changed=self.counts.list_changed or sweep.list_changed,
+            list_changed=self.counts.list_changed or list_pass.list_changed,
             exact=exact,
             passes=self.counts.passes if passes is None else passes,
-            total=sweep.position.total,
+            total=list_pass.position.total,
         )
 
-    async def begin_anew(self) -> None:
+    async def start_over(self) -> None:
         """Drop everything written so far: it cannot be relied on."""
         await self._writer.drain()
         await self._restart()

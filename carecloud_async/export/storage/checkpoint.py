@@ -21,7 +21,7 @@ __all__ = ["Checkpoint", "Position", "Strategy", "read_checkpoint", "read_durabl
 
 T = TypeVar("T")
 
-_VERSION = 2
+_VERSION = 3
 
 
 class Strategy(StrEnum):
@@ -38,21 +38,21 @@ class Strategy(StrEnum):
 
 @frozen(kw_only=True)
 class Position:
-    """The position of a sweep in the list, from which a later run can continue.
+    """The position of a pass in the list, from which a later run can continue.
 
     Attributes:
         end: the offset of the last record that is known, -1 at the beginning.
         page_size: the number of records the server sends at most; 0 while unknown.
         total: the length of the list, as the server said last.
         least_total: the smallest of its totals.
-        shift: by how many places known records were seen to move, in total.
+        explained_missing: the number of records that observed deletions account for.
     """
 
     end: int = -1
     page_size: int = 0
     total: int | None = None
     least_total: int | None = None
-    shift: int = 0
+    explained_missing: int = 0
 
 
 @frozen(kw_only=True)
@@ -62,7 +62,7 @@ class Checkpoint:
     Attributes:
         fingerprints: digests of what is exported, see `ExportSource.fingerprints`.
         strategy: the way the list is read.
-        position: the position of the sweep.
+        position: the position of the pass.
         count: the page size that was requested; 0 if it was found.
         by_text: whether records are identified by their whole text, because their ids are not unique.
         orders: the orders of ids that all pages agreed with, by name; `None` before the first page.

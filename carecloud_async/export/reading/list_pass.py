@@ -14,19 +14,18 @@ from typing import Any
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.boundary import Boundary
-from carecloud_async.export.reading.overlap import compare
+from carecloud_async.export.reading.change_evidence import Totals, compare
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.probe import EndProbe, Probe
-from carecloud_async.export.reading.totals import Totals
 from carecloud_async.export.storage.checkpoint import Position
 from carecloud_async.paging.page_plan import Fetched, PagePlan
 from carecloud_async.paging.read_ahead import ListPart, ReadAhead, divided
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 
-__all__ = ["Accept", "PageSweep"]
+__all__ = ["Accept", "ListPass"]
 
-#: Takes a page, the indexes of its records that are new to the boundary, and the sweep it belongs to.
-Accept = Callable[[RawPage, list[int], "PageSweep"], Awaitable[None]]
+#: Takes a page, the indexes of its records that are new to the boundary, and the pass it belongs to.
+Accept = Callable[[RawPage, list[int], "ListPass"], Awaitable[None]]
 
 _START = Position()
 
@@ -37,7 +36,7 @@ _PATIENCE = 6
 _IDLE = 32
 
 
-class PageSweep:
+class ListPass:
     """Reads a list once.
 
     Args:
@@ -76,7 +75,7 @@ class PageSweep:
         self._end = position.end
         self._known = min(position.page_size, self._count) if plan.is_fixed else 0
         self._least = sys.maxsize
-        self._totals = Totals(last=position.total, least=position.least_total, shift=position.shift)
+        self._totals = Totals(position.total, position.least_total, position.explained_missing)
         self._largest = self._known
         self._next = max(position.end, 0)
         self._overlap = 1
@@ -104,13 +103,13 @@ class PageSweep:
 
     @property
     def position(self) -> Position:
-        """The position of the sweep."""
+        """The position of the pass."""
         return Position(
             end=self._end,
             page_size=self._known,
             total=self._totals.last,
             least_total=self._totals.least,
-            shift=self._totals.shift,
+            explained_missing=self._totals.explained_missing,
         )
 
     @property
@@ -120,7 +119,7 @@ class PageSweep:
 
     def falls_short(self, records: int) -> bool:
         """Return whether records are missing by the totals, beyond those that observed changes account for."""
-        return self._totals.exceed(records)
+        return self._totals.falls_short(records)
 
     async def run(self) -> None:
         """Read the list.
@@ -134,7 +133,7 @@ class PageSweep:
             if not self._known:
                 page = await self._fetch(max(self._end, 0))
                 self._learn(page)
-                await self._settle(page)
+                await self._handle_page(page)
                 self._next = self._end + 1 - self._overlap
             while not self._done:
                 await self._read_ahead(tasks)
@@ -157,7 +156,7 @@ class PageSweep:
     async def _read_ahead(self, tasks: BackgroundTasks) -> None:
         ahead = ReadAhead(self._fetch_part, next_part=self._next_part, tasks=tasks, plan=self._plan)
         while not self._done and (page := await ahead.take()) is not None:
-            await self._settle(page)
+            await self._handle_page(page)
 
     def _next_part(self) -> ListPart | None:
         promised = self._totals.last if self._trusting else None
@@ -196,25 +195,25 @@ class PageSweep:
 
         return (await self._plan.request(wanted, send))[1]
 
-    def _note(self, page: RawPage) -> None:
+    def _observe(self, page: RawPage) -> None:
         self._boundary.check(page)
-        self.list_changed |= self._totals.note(page.total, at_least=page.end if page.received else 0)
+        self.list_changed |= self._totals.observe(page.total, at_least=page.end if page.received else 0)
         self._largest = max(self._largest, page.received)
         if not page.received and self._ended_at is None:
             self._ended_at = page.offset
         if page.received and not page.ids:
-            self._note_idle("pages without a single record: its list does not end")
+            self._count_idle("pages without a single record: its list does not end")
 
-    def _note_idle(self, problem: str, *, certain: bool = True) -> None:
+    def _count_idle(self, problem: str, *, certain: bool = True) -> None:
         self._idle += 1
         if self._idle > _IDLE + self._plan.width + 2 * self._moves:
             if certain:
                 raise ExportError(f"the server sends {problem}; the last offset was {self._next}")
             self._give_up()
 
-    async def _settle(self, page: RawPage) -> None:
+    async def _handle_page(self, page: RawPage) -> None:
         """Take the next page after closing the gap before it."""
-        self._note(page)
+        self._observe(page)
         if not page.ids:
             # No record is there (any more), in spite of the total: the end of the list is found sequentially.
             self._ahead = self._ahead and page.received > 0
@@ -223,7 +222,7 @@ class PageSweep:
             self._known = page.received
         if self._connects(page):
             await self._take(page)
-        elif self._boundary.is_behind(page):
+        elif self._boundary.is_within(page):
             self._pass_over(page)
         elif await self._bridge(page):
             await self._take(page)
@@ -233,7 +232,7 @@ class PageSweep:
         found = compare(self._before, page)
         self.list_changed |= found.changed
         self.place_bits += found.bits
-        self._totals.shift += page.received - len(page.ids) + found.shift
+        self._totals.explained_missing += page.received - len(page.ids) + found.moved_by
 
     def _connects(self, page: RawPage) -> bool:
         if self._boundary.connects(page):
@@ -255,7 +254,7 @@ class PageSweep:
             self._moves += 1
         else:
             same = before is not None and before.ids == page.ids
-            self._note_idle("the same page again and again: it does not heed `offset`", certain=same)
+            self._count_idle("the same page again and again: it ignores `offset`", certain=same)
         await self._accept(page, new, self)
         self._done = self._done or self._is_last(page)
 
@@ -276,9 +275,9 @@ class PageSweep:
         overshot = False
         while self._may_go_on():
             found = await self._fetch(probe.at)
-            self._note(found)
+            self._observe(found)
             connected = bool(found.ids) and self._connects(found)
-            if not connected and self._boundary.is_behind(found) and found.end - 1 > probe.at:
+            if not connected and self._boundary.is_within(found) and found.end - 1 > probe.at:
                 probe.at, overshot = found.end - 1, True
             elif connected or ((overshot or probe.back > 1) and self._boundary.connects_by_order(found)):
                 await self._take(found)
@@ -302,8 +301,8 @@ class PageSweep:
         probe = EndProbe(max(self._end, 0))
         while self._may_go_on():
             page = await self._fetch(probe.at)
-            self._note(page)
-            probe.note(page)
+            self._observe(page)
+            probe.observe(page)
             if not page.ids:
                 if await self._ends_with_nothing(page, probe):
                     return
@@ -336,7 +335,7 @@ class PageSweep:
     def _is_next_by_order(self, page: RawPage, probe: EndProbe) -> bool:
         """Return whether the order of ids shows that a page without a known record is next; if not, move the probe."""
         self.list_changed = True
-        if self._boundary.is_behind(page):
+        if self._boundary.is_within(page):
             self._pass_over(page)
             probe.move_to(max(page.end - 1, probe.at + 1))
             return False
@@ -358,7 +357,7 @@ class PageSweep:
         if not self._boundary.moved:
             if probe.repeats > _PATIENCE:
                 where = f"up to record {probe.at}"
-                raise ExportError(f"the server sends the same page again and again, {where}: it does not heed `offset`")
+                raise ExportError(f"the server sends the same page again and again, {where}: it ignores `offset`")
             if probe.repeats != 1:  # perhaps the answer to the previous request: it is requested once more
                 probe.at = page.offset + max(page.received - 1, 1)
             return False
@@ -376,13 +375,13 @@ class PageSweep:
         if at == 0 or self._largest > 1 or not self.exact:
             return
         page = await self._fetch(self._end)
-        self._note(page)
+        self._observe(page)
         self.exact = self._before is not None and page.lines == self._before.lines
 
     def _is_short_end(self, page: RawPage) -> bool:
         """Return whether a page is shorter than others, ends where the total says, and reaches the boundary."""
-        at_edge = bool(page.ids) and page.ids[-1] == self._boundary.edge
-        return at_edge and page.received < min(self._largest, page.asked) and self._ends_list(page)
+        at_end = bool(page.ids) and page.ids[-1] == self._boundary.furthest
+        return at_end and page.received < min(self._largest, page.asked) and self._ends_list(page)
 
     def _ends_list(self, page: RawPage) -> bool:
         return page.total is not None and page.end == page.total

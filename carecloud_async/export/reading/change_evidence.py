@@ -1,0 +1,87 @@
+"""What pages show of a list that changes while it is read: by their totals, and where two pages overlap."""
+
+from __future__ import annotations
+
+from attrs import define, frozen
+
+from carecloud_async.export.reading.evidence import place_bits
+from carecloud_async.export.reading.pages import RawPage
+
+__all__ = ["Overlap", "Totals", "compare"]
+
+
+@define(eq=False)
+class Totals:
+    """The length of a list, as the pages of a pass report it.
+
+    Attributes:
+        first: the first total; that of an earlier run if the pass continues one. `None` if the server gave none.
+        least: the smallest one.
+        explained_missing: the number of records that observed deletions account for.
+        last: the last one.
+        contradicted: whether a page held more records than its own total.
+    """
+
+    first: int | None
+    least: int | None
+    explained_missing: int
+    last: int | None = None
+    contradicted: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.last = self.first
+
+    @property
+    def length(self) -> int | None:
+        """The length of the list at first; `None` if the server did not report it, or a wrong one."""
+        return None if self.contradicted else self.first
+
+    def observe(self, total: int | None, *, at_least: int = 0) -> bool:
+        """Take the total of a page into account; return whether it differs from the total of the page before.
+
+        Args:
+            total: the total.
+            at_least: the length that the page itself proves.
+        """
+        if total is None:
+            return False
+        self.contradicted |= total < at_least
+        differs = self.last not in {None, total}
+        self.last = total
+        self.least = total if self.least is None else min(self.least, total)
+        if self.first is None:
+            self.first = total
+        return differs
+
+    def falls_short(self, records: int) -> bool:
+        """Return whether records are missing by the totals, beyond those that observed changes account for."""
+        return self.least is not None and records + self.explained_missing < self.least
+
+
+@frozen
+class Overlap:
+    """The result of a comparison.
+
+    Attributes:
+        changed: whether the list was seen to change.
+        moved_by: by how many places records were seen to move.
+        bits: how strongly the same record in the same place shows a stable order; see `evidence`.
+    """
+
+    changed: bool = False
+    moved_by: int = 0
+    bits: float = 0.0
+
+
+def compare(before: RawPage | None, page: RawPage) -> Overlap:
+    """Compare a page with the one before it; pages with nulls or without an overlap give no evidence."""
+    if before is None or len(before.ids) != before.received or len(page.ids) != page.received:
+        return Overlap()
+    index = page.offset - before.offset
+    if not 0 <= index < len(before.ids):
+        return Overlap()
+    if before.ids[index] == page.ids[0]:
+        return Overlap(bits=place_bits(page.end))
+    places = {one: before.offset + place for place, one in enumerate(before.ids)}
+    moved = (abs(places[one] - page.offset - place) for place, one in enumerate(page.ids) if one in places)
+    return Overlap(changed=True, moved_by=next(moved, page.received))
