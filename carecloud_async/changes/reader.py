@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
+from attrs import frozen
+
 from carecloud_async import codec
 from carecloud_async.changes.comparison import Comparison
 from carecloud_async.changes.pending import PendingChanges
@@ -40,6 +42,14 @@ UNFINISHED = "pending"
 _NO_CHANGES: Mapping[str, int] = {"created": 0, "updated": 0, "deleted": 0}
 
 
+@frozen
+class _Files:
+    """The open files of a run."""
+
+    state: StateFile
+    pending: PendingChanges
+
+
 class Changes(Generic[T]):
     """The changes of a list; use it in `async with`, then iterate.
 
@@ -64,8 +74,7 @@ class Changes(Generic[T]):
         self._source = source
         self._path = Path(state)
         self._options = options
-        self._state: StateFile | None = None
-        self._pending: PendingChanges | None = None
+        self._opened: _Files | None = None
         self._report: ChangesReport | None = None
         self._batch: list[Change[T]] = []
         self._earlier = _NO_CHANGES
@@ -97,7 +106,7 @@ class Changes(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if kind is None and self._state is not None:
+            if kind is None and self._opened is not None:
                 if self._taken:
                     await run_in_thread(self._commit)
                 else:
@@ -107,9 +116,7 @@ class Changes(Generic[T]):
 
     async def hand_over(self, take: Callable[[PendingChanges], None]) -> None:
         """Hand all changes to a function, in a worker thread, in place of iterating."""
-        pending = self._pending
-        assert pending is not None  # noqa: S101  (open in the block)
-        await run_in_thread(lambda: take(pending))
+        await run_in_thread(lambda: take(self._files.pending))
         self._taken = True
 
     def commit_with(
@@ -122,8 +129,7 @@ class Changes(Generic[T]):
             note: makes it.
             work: what is to be done once the state lasts.
         """
-        state = self._state
-        assert state is not None  # noqa: S101  (open in the block)
+        state = self._files.state
         state.set(name, note(self.report))
         state.set(UNFINISHED, None)
         state.commit_and_go_on()
@@ -140,8 +146,6 @@ class Changes(Generic[T]):
         return self._batch.pop()
 
     async def _read_on(self) -> None:
-        if self._pending is None:
-            raise ExportError("use changes in a block: async with listing.changes(…) as changes")
         into, rows = self._source.into, await run_in_thread(self._read_rows)
         if not rows:
             self._taken = True
@@ -158,9 +162,7 @@ class Changes(Generic[T]):
         ]
 
     def _read_rows(self) -> list[tuple[str, str, tuple[str, ...], bytes | None]]:
-        state, pending = self._state, self._pending
-        assert state is not None  # noqa: S101  (open in the block)
-        assert pending is not None  # noqa: S101  (as above)
+        state, pending = self._files.state, self._files.pending
         if not self._secured and any(self.report.counts.values()):
             with disk_errors(self._path):
                 state.set(UNFINISHED, {"size": pending.secure(), **self.report.counts})
@@ -170,35 +172,40 @@ class Changes(Generic[T]):
         return pending.read()
 
     def _commit(self) -> None:
-        assert self._state is not None  # noqa: S101  (open in the block)
-        self._state.set(UNFINISHED, None)
-        self._state.commit()
+        self._files.state.set(UNFINISHED, None)
+        self._files.state.commit()
         self._noted = False
 
+    @property
+    def _files(self) -> _Files:
+        if self._opened is None:
+            raise ExportError("use changes in a block: async with listing.changes(…) as changes")
+        return self._opened
+
     def _open(self) -> None:
-        # Stored at once: whatever happens next, `_close` finds them.
-        self._state = StateFile(self._path, self._source.fingerprints())
-        note = self._state.get(UNFINISHED)
-        self._noted, self._earlier = note is not None, note or _NO_CHANGES
-        with disk_errors(self._path):
-            path = self._path.with_name(f"{self._path.name}-pending")
-            self._pending = PendingChanges(path, size=None if note is None else note["size"])
+        state = StateFile(self._path, self._source.fingerprints())
+        try:
+            note = state.get(UNFINISHED)
+            self._noted, self._earlier = note is not None, note or _NO_CHANGES
+            with disk_errors(self._path):
+                path = self._path.with_name(f"{self._path.name}-pending")
+                pending = PendingChanges(path, size=None if note is None else note["size"])
+        except BaseException:
+            state.close()
+            raise
+        self._opened = _Files(state, pending)
 
     def _close(self) -> None:
-        pending, self._pending = self._pending, None
-        state, self._state = self._state, None
-        try:
-            # Before the state, whose lock keeps other runs from it.
-            if pending is not None:
-                pending.close(keep=self._noted)
-        finally:
-            if state is not None:
-                state.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            try:
+                # Before the state, whose lock keeps other runs from it.
+                opened.pending.close(keep=self._noted)
+            finally:
+                opened.state.close()
 
     async def _compare(self) -> None:
-        source, state, pending = self._source, self._state, self._pending
-        assert state is not None  # noqa: S101  (opened before)
-        assert pending is not None  # noqa: S101  (as above)
+        source, state, pending = self._source, self._files.state, self._files.pending
         since = await run_in_thread(lambda: self._since(state))
         comparison = await run_in_thread(lambda: Comparison(state, pending, keep=self._options.keep))
         with disk_errors(self._path):
@@ -247,9 +254,7 @@ class Changes(Generic[T]):
             )
 
     def _finish(self, comparison: Comparison, counts: Counts, since: Since | None, mark: datetime | None) -> None:
-        state, pending = self._state, self._pending
-        assert state is not None  # noqa: S101  (opened before)
-        assert pending is not None  # noqa: S101  (as above)
+        state = self._files.state
         if counts.exact and since is None:
             left = counts.total if counts.list_changed else None
             comparison.find_deleted(name=self._source.name, left=left, allow_shrink=self._options.allow_shrink)
@@ -257,7 +262,7 @@ class Changes(Generic[T]):
         if counts.exact:
             state.set("changed_since", None if mark is None else mark.astimezone(UTC).isoformat())
         comparison.finish()
-        pending.rewind()
+        self._files.pending.rewind()
 
 
 def _taking(source: ExportSource, comparison: Comparison) -> Callable[[list[bytes], Checkpoint], None]:

@@ -24,7 +24,7 @@ _FIX: Final = "compare the records yourself after filtering, and tell the projec
 async def filter_findings(
     probe: Probe, families: Sequence[FamilyReply], target: ListProbe | None, random: Random
 ) -> list[CheckFinding]:
-    """Return which filters are honoured.
+    """Return which filters are applied.
 
     Args:
         probe: sends the requests.
@@ -33,13 +33,13 @@ async def filter_findings(
         random: where values come from that no record has.
     """
     ignored: list[str] = []
-    heeded: list[str] = []
+    applied: list[str] = []
     wrong_totals: list[str] = []
     for family, params in _empty_filters(families, random):
         reply = await probe.ask(family.operation, count=5, **params)
         label = f"{family.name} by {', '.join(params)}"
         if reply.is_page:
-            (ignored if reply.length else heeded).append(label)
+            (ignored if reply.length else applied).append(label)
             if not reply.length and reply.count:
                 wrong_totals.append(label)
     found = []
@@ -47,8 +47,8 @@ async def filter_findings(
         found.append(
             problem("filters", f"filters that must find nothing found records: {'; '.join(ignored)}", _MEANS, _FIX)
         )
-    elif heeded:
-        found.append(good("filters", f"filters that must find nothing found nothing: {'; '.join(heeded)}", "as asked"))
+    elif applied:
+        found.append(good("filters", f"filters that must find nothing found nothing: {'; '.join(applied)}", "as asked"))
     if wrong_totals:
         found.append(
             warning(

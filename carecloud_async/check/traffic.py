@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from statistics import median
 from typing import Final
 
@@ -75,7 +75,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _compression(large: Reply) -> CheckFinding:
-    encoding = {name.lower(): value for name, value in _pairs(large)}.get("content-encoding", "").lower()
+    encoding = {name.lower(): value for name, value in large.headers.items()}.get("content-encoding", "").lower()
     names = [one for one in ("gzip", "br", "zstd", "deflate") if one in encoding]
     if names:
         return good("compression", f"large answers are compressed ({names[0]})", "exports save most of the traffic")
@@ -84,7 +84,3 @@ def _compression(large: Reply) -> CheckFinding:
         "no compression of large answers was seen",
         "exports transfer several times as much; the administrator can turn gzip on",
     )
-
-
-def _pairs(reply: Reply) -> Iterable[tuple[str, str]]:
-    return reply.headers.items()

@@ -7,12 +7,13 @@ is separate, and ends when the iterator is closed.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anyio.from_thread import start_blocking_portal
+from attrs import frozen
 
 from carecloud_async.export.batches import RecordBatches
 from carecloud_async.export.report import ExportReport
@@ -35,33 +36,29 @@ _BATCH = 2000
 Report = TypeVar("Report")
 
 
+@frozen
 class Spooled(Generic[Report]):
     """A list that was read into a temporary file.
 
-    Args:
+    Attributes:
         path: the Parquet file.
         report: the report of the reading.
-
-    Attributes:
-        report: as given.
     """
 
-    def __init__(self, path: Path, report: Report) -> None:
-        self._path = path
-        self.report: Report = report
+    path: Path
+    report: Report
 
     def batches(self) -> Iterator[pyarrow.RecordBatch]:
         """Yield the records, with the model's columns."""
         import pyarrow.parquet  # an extra
 
-        with pyarrow.parquet.ParquetFile(self._path) as file:
+        with pyarrow.parquet.ParquetFile(self.path) as file:
             yield from file.iter_batches(batch_size=_BATCH)
 
 
-@contextmanager
 def spool(
     open_listing: OpenListing, *, changed_since: str | None = None, concurrency: int = 8
-) -> Iterator[Spooled[ExportReport]]:
+) -> AbstractContextManager[Spooled[ExportReport]]:
     """Read a whole list into a temporary file.
 
     The list is exact in any order of the server, and this is certain before the first record is returned. The file is
@@ -76,20 +73,16 @@ def spool(
         ExportError: the list cannot be read exactly.
         CareCloudError: the server cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="carecloud-") as folder:
-        path = Path(folder, "records.parquet")
 
-        async def read() -> ExportReport:
-            async with open_listing() as listing:
-                return await listing.export(path, changed_since=changed_since, concurrency=concurrency)
+    async def export(listing: Listing[Any], path: Path) -> ExportReport:
+        return await listing.export(path, changed_since=changed_since, concurrency=concurrency)
 
-        with start_blocking_portal() as portal:
-            report = portal.call(read)
-        yield Spooled(path, report)
+    return _spooled(open_listing, export)
 
 
-@contextmanager
-def spool_changes(open_listing: OpenListing, state: Path, *, concurrency: int = 8) -> Iterator[Spooled[ChangesReport]]:
+def spool_changes(
+    open_listing: OpenListing, state: Path, *, concurrency: int = 8
+) -> AbstractContextManager[Spooled[ChangesReport]]:
     """Read what changed in a list since the state's last run into a temporary file, with a first column `_change`.
 
     Args:
@@ -104,13 +97,23 @@ def spool_changes(open_listing: OpenListing, state: Path, *, concurrency: int = 
     from carecloud_async.changes.file import ChangesFileOptions, write_changes  # few programs compare
     from carecloud_async.changes.values import ChangesOptions
 
-    with tempfile.TemporaryDirectory(prefix="carecloud-") as folder:
-        path = Path(folder, "changes.parquet")
+    async def compare(listing: Listing[Any], path: Path) -> ChangesReport:
+        options = ChangesOptions(concurrency=concurrency)
+        return await write_changes(listing.export_source(), path, state, options, ChangesFileOptions())
 
-        async def read() -> ChangesReport:
+    return _spooled(open_listing, compare)
+
+
+@contextmanager
+def _spooled(
+    open_listing: OpenListing, write: Callable[[Listing[Any], Path], Awaitable[Report]]
+) -> Iterator[Spooled[Report]]:
+    with tempfile.TemporaryDirectory(prefix="carecloud-") as folder:
+        path = Path(folder, "records.parquet")
+
+        async def read() -> Report:
             async with open_listing() as listing:
-                options = ChangesOptions(concurrency=concurrency)
-                return await write_changes(listing.export_source(), path, state, options, ChangesFileOptions())
+                return await write(listing, path)
 
         with start_blocking_portal() as portal:
             report = portal.call(read)

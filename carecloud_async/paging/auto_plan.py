@@ -183,10 +183,10 @@ class AutoPlan:
             else:
                 trusted.on_page(asked, found.received, at_end=found.at_end)
                 if found.received:
-                    self._note(flight, asked, began, found)
+                    self._observe(flight, asked, began, found)
                 return asked, found.page
 
-    def _note(self, flight: _Flight | None, asked: int, began: float, found: Fetched[P]) -> None:
+    def _observe(self, flight: _Flight | None, asked: int, began: float, found: Fetched[P]) -> None:
         # Large records bound pages at once; when smaller ones follow, pages grow again.
         self._record_bytes = max(found.size / found.received, 0.9 * self._record_bytes)
         self._page_seconds = seconds = max(self._now() - max(began, found.sent_at or began), _SHORTEST)

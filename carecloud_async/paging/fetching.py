@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 _Found = codec.DecodedPage[T] | codec.UnreadPage[T]
 _Decode = Callable[[bytes], _Found[T]]
-_Slices = Callable[[bytes], Generator[None, None, _Found[T]]]
+_Slicer = Callable[[bytes], Generator[None, None, R]]
 
 
 @frozen(kw_only=True, repr=False)
@@ -81,16 +81,8 @@ class PageFetcher(Generic[T]):
             page = await self.unread(offset, count)
             return Fetched(page=page, received=page.received)
         decode, slices = self._unread_decoder()
-        answer = await (self.caller.fail_fast if fail_fast else self.caller).execute(
-            CallRequest(
-                self.operation,
-                decode=decode,
-                path_params=self.path_params,
-                params=self._query(offset, count),
-                json=self.json,
-                slices=slices,
-            )
-        )
+        caller = self.caller.fail_fast if fail_fast else self.caller
+        answer = await caller.execute(self._request(offset, count, decode, slices))
         page = self._received(answer.data, offset)
         return Fetched(
             page=page,
@@ -100,7 +92,7 @@ class PageFetcher(Generic[T]):
             sent_at=answer.response.sent_at,
         )
 
-    def _unread_decoder(self) -> tuple[_Decode[T], _Slices[T] | None]:
+    def _unread_decoder(self) -> tuple[_Decode[T], _Slicer[_Found[T]] | None]:
         key, into = self.operation.result_key, self.into
         if key is None or not is_read_model(into):
             return partial(any_page, key=key, into=into), partial(any_page_slices, key=key, into=into)
@@ -146,26 +138,22 @@ class PageFetcher(Generic[T]):
         return codec.encode(item, zone=self.caller.context.project.timezone)
 
     def _call(
-        self,
-        offset: int,
-        count: int,
-        decode: Callable[[bytes], R],
-        *,
-        slices: Callable[[bytes], Generator[None, None, R]] | None = None,
+        self, offset: int, count: int, decode: Callable[[bytes], R], *, slices: _Slicer[R] | None = None
     ) -> Coroutine[Any, Any, R]:
-        return self.caller.call(
-            CallRequest(
-                self.operation,
-                decode=decode,
-                path_params=self.path_params,
-                params=self._query(offset, count),
-                json=self.json,
-                slices=slices,
-            )
-        )
+        return self.caller.call(self._request(offset, count, decode, slices))
 
-    def _query(self, offset: int, count: int) -> dict[str, Any]:
-        return {**self.params, "count": count, "offset": offset} if self.operation.paged else dict(self.params)
+    def _request(
+        self, offset: int, count: int, decode: Callable[[bytes], R], slices: _Slicer[R] | None
+    ) -> CallRequest[R]:
+        query = {**self.params, "count": count, "offset": offset} if self.operation.paged else dict(self.params)
+        return CallRequest(
+            self.operation,
+            decode=decode,
+            path_params=self.path_params,
+            params=query,
+            json=self.json,
+            slices=slices,
+        )
 
 
 def raw_keys(page: ReceivedPage[T]) -> Iterator[T]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 import anyio
+from attrs import define, field
 
 from carecloud_async.errors import ExportError
 from carecloud_async.runtime.background_tasks import BackgroundTasks
@@ -38,10 +39,11 @@ class RecordWriter(Protocol[State_contra]):
         ...
 
 
+@define(eq=False)
 class Writer(Generic[State]):
     """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
 
-    Args:
+    Attributes:
         commit: writes records and the state that includes them; blocks.
         tasks: where the work runs.
         clock: the clock.
@@ -50,28 +52,22 @@ class Writer(Generic[State]):
             it, a commit is awaited even if it is cancelled.
     """
 
-    def __init__(
-        self,
-        commit: Callable[[list[bytes], State], None],
-        *,
-        tasks: BackgroundTasks,
-        clock: Clock,
-        interval: float = INTERVAL,
-        stop: Callable[[], None] | None = None,
-    ) -> None:
-        self._commit = commit
-        self._stop = stop
-        self._clock = clock
-        self._interval = interval
-        self._next = clock.monotonic()
-        self._lines: list[bytes] = []
-        self._state: State | None = None
-        self._pages = 0
-        self._busy = False
-        self._draining = False
-        self._error: Exception | None = None
-        self._changed = anyio.Event()
-        self._tasks = tasks
+    _commit: Callable[[list[bytes], State], None] = field(alias="commit")
+    _tasks: BackgroundTasks = field(alias="tasks", kw_only=True)
+    _clock: Clock = field(alias="clock", kw_only=True)
+    _interval: float = field(default=INTERVAL, alias="interval", kw_only=True)
+    _stop: Callable[[], None] | None = field(default=None, alias="stop", kw_only=True)
+    _next: float = field(init=False)
+    _lines: list[bytes] = field(factory=list, init=False)
+    _state: State | None = field(default=None, init=False)
+    _pages: int = field(default=0, init=False)
+    _busy: bool = field(default=False, init=False)
+    _draining: bool = field(default=False, init=False)
+    _error: Exception | None = field(default=None, init=False)
+    _changed: anyio.Event = field(factory=anyio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._next = self._clock.monotonic()
 
     async def put(self, lines: list[bytes], state: State) -> None:
         """Hand over a page; waits while the disk is slower.
@@ -140,12 +136,12 @@ class Writer(Generic[State]):
         try:
             while self._is_due() and (state := self._state) is not None:
                 lines, self._lines, self._pages = self._lines, [], 0
-                self._tell()
+                self._notify()
                 self._next = self._clock.monotonic() + self._interval
                 await self._work_on(lines, state)
         finally:
             self._busy = False
-            self._tell()
+            self._notify()
 
     async def _work_on(self, lines: list[bytes], state: State) -> None:
         committed = False
@@ -168,6 +164,6 @@ class Writer(Generic[State]):
                 self._error = ExportError("the writing was stopped")
             raise
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
