@@ -2,7 +2,7 @@
 
 The script is what one writes today: asyncio, httpx, twenty workers, a GET by e-mail and a POST for each row; it keeps
 no journal and makes doubles when an answer is lost. Printed are the seconds of each run, the ratio of the medians, the
-requests, and the peak of the SDK's memory.
+requests, the calls of each second where the server limits them, and the peak of the SDK's memory.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bulk_server import person
 from benchmarks.records import BASE_PATH
@@ -64,12 +65,14 @@ async def by_script(url: str, number: int) -> None:
         await asyncio.gather(*(work() for _ in range(WORKERS)))
 
 
-async def by_sdk(url: str, number: int, kind: str, *, told: float = 0.0) -> dict[str, object]:
+async def by_sdk(url: str, number: int, kind: str, *, configured: float = 0.0) -> dict[str, object]:
     """Write rows by `bulk_write`; return its figures."""
     from carecloud_async import CareCloud, EnterpriseCredentials, RateLimit
 
     auth = EnterpriseCredentials(external_application_id="89d1a6111b3fb6e74665d948", login="u", password="p")
-    limit = RateLimit(requests_per_second=told) if told else None
+    limit = (
+        RateLimit.adaptive() if configured < 0 else RateLimit(requests_per_second=configured) if configured else None
+    )
     async with CareCloud(url, auth=auth, rate_limit=limit) as client:
         family, match = (client.cards, "card_number") if kind == "cards" else (client.customers, "email")
         defaults = {} if kind == "cards" else SOURCE
@@ -81,10 +84,25 @@ async def by_sdk(url: str, number: int, kind: str, *, told: float = 0.0) -> dict
     return {"seconds": round(seconds, 1), **counts, "mb": round(peak)}
 
 
-def answered(url: str) -> object:
-    """Return the requests that a server answered, by verb and path."""
-    with urllib.request.urlopen(f"{url}{BASE_PATH}/requests") as answer:
+def ask(url: str, what: str) -> Any:
+    """Return what a server says of its `requests`, or of those that it `served`."""
+    with urllib.request.urlopen(f"{url}{BASE_PATH}/{what}") as answer:
         return json.load(answer)["data"]
+
+
+def at_a_limit(rows_of_a_limit: int) -> None:
+    """Print the calls of each second at a limit of 40: configured, and found by the client."""
+    for configured in ("40", "-1"):
+        with serving(rate=40) as url:
+            figures = child(["sdk", url, str(rows_of_a_limit), "customers", configured])
+            served = ask(url, "served")
+        whole = served["seconds"][1:-1] or served["seconds"]
+        print(
+            f"{rows_of_a_limit} customers at 40 a second, {'configured' if configured == '40' else 'found'}: "
+            f"{figures['requests'] / figures['seconds']:.1f} calls a second (whole seconds: median "
+            f"{statistics.median(whole)}, least {min(whole)}); {served['refused']} refused; {figures}"
+        )
+        print(f"  {served['seconds']}")
 
 
 def child(arguments: list[str]) -> dict[str, float]:
@@ -100,14 +118,22 @@ def child(arguments: list[str]) -> dict[str, float]:
     return figures
 
 
-def run_child(who: str, url: str, number: int, kind: str, told: float) -> None:
+def run_child(who: str, url: str, number: int, kind: str, configured: float) -> None:
     """Print the figures of one contestant."""
     began = time.monotonic()
     if who == "script":
         asyncio.run(by_script(url, number))
         print(json.dumps({"seconds": time.monotonic() - began}))
     else:
-        print(json.dumps(asyncio.run(by_sdk(url, number, kind, told=told))))
+        print(json.dumps(asyncio.run(by_sdk(url, number, kind, configured=configured))))
+
+
+def in_memory(number: int) -> None:
+    """Print the peak of the memory for so many new cards, and as many known customers."""
+    with serving() as url:
+        print(f"memory, new cards: {child(['sdk', url, str(number), 'cards', '0'])}")
+    with serving(customers=number) as url:
+        print(f"memory, known customers: {child(['sdk', url, str(number), 'customers', '0'])}")
 
 
 def main() -> None:
@@ -115,12 +141,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--limited", type=int, default=1200, help="rows at a limit of 40 calls a second")
+    parser.add_argument("--only", choices=("limit", "memory"), help="only this part")
     parser.add_argument("--memory", type=int, default=0, help="rows of a run that shows the memory alone")
     parser.add_argument("--child", nargs=5)
     options = parser.parse_args()
     if options.child:
-        who, url, number, kind, told = options.child
-        run_child(who, url, int(number), kind, float(told))
+        who, url, number, kind, configured = options.child
+        run_child(who, url, int(number), kind, float(configured))
+        return
+    if options.only == "limit":
+        at_a_limit(options.limited)
+        return
+    if options.only == "memory":
+        in_memory(options.memory)
         return
     number = str(options.rows)
     ours, theirs = [], []
@@ -138,17 +172,10 @@ def main() -> None:
     for total in (120_000, 5_000_000):
         with serving(customers=total) as url:
             figures = child(["sdk", url, "100000", "customers", "0"])
-            print(f"100,000 known customers, a list of {total:,}: {figures}; {answered(url)}")
-    with serving(rate=40) as url:
-        figures = child(["sdk", url, "600", "customers", "40"])
-        print(
-            f"600 customers at 40 a second: {figures['requests'] / figures['seconds']:.1f} requests a second; {figures}"
-        )
+            print(f"100,000 known customers, a list of {total:,}: {figures}; {ask(url, 'requests')}")
+    at_a_limit(options.limited)
     if options.memory:
-        with serving() as url:
-            print(f"memory, new cards: {child(['sdk', url, str(options.memory), 'cards', '0'])}")
-        with serving(customers=options.memory) as url:
-            print(f"memory, known customers: {child(['sdk', url, str(options.memory), 'customers', '0'])}")
+        in_memory(options.memory)
 
 
 if __name__ == "__main__":

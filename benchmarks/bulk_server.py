@@ -4,7 +4,8 @@ The customers that are there at the begin are made of arithmetic, so that there 
 memory.
 
 It runs in its own process (`python -m benchmarks.bulk_server`), prints its port, and ends when its standard input
-closes. `GET /requests` counts the requests by verb and path; `--rate` limits them in a bucket of ten.
+closes. `GET /requests` counts the requests by verb and path, `GET /served` counts those that were served by second;
+`--rate` limits them in a bucket of ten.
 """
 
 import argparse
@@ -50,15 +51,21 @@ class Project:
         self._cards: dict[str, dict[str, object]] = {}
         self._rate, self._tokens, self._at = rate, 10.0, time.monotonic()
         self.requests: Counter[str] = Counter()
+        self.refused = 0
+        self.served: Counter[int] = Counter()
 
     def answer(self, verb: str, target: str, body: bytes) -> tuple[int, object]:
         """Return the status and the data of an answer."""
         path, _, query = target.removeprefix(BASE_PATH).partition("?")
         if path == "/requests":
             return 200, self.requests
+        if path == "/served":
+            return 200, {"refused": self.refused, "seconds": [self.served[one] for one in sorted(self.served)]}
         self.requests[f"{verb} {path}"] += 1
         if not self._admits():
+            self.refused += 1
             return 429, None
+        self.served[int(time.monotonic())] += 1
         if path == "/users/actions/login":
             end = datetime.now(ZoneInfo("Europe/Prague")) + timedelta(hours=7)
             return 200, {"bearer_token": "token", "valid_to": f"{end:%Y-%m-%d %H:%M:%S}", "user": {"user_id": "u"}}
