@@ -10,7 +10,7 @@ from carecloud_async.fixes import Fix
 if TYPE_CHECKING:
     from carecloud_async.bulk.report import BulkWriteReport
 
-__all__ = ["BadSourceError", "BulkWriteError", "UnknownColumnError"]
+__all__ = ["BadSourceError", "BulkWriteError", "TooManyRefusedError", "UnknownColumnError"]
 
 
 class BulkWriteError(CareCloudError):
@@ -32,3 +32,7 @@ class BadSourceError(BulkWriteError, ConfigurationError):
 
 class UnknownColumnError(BadSourceError):
     """A column leads to no field that the SDK knows."""
+
+
+class TooManyRefusedError(BulkWriteError):
+    """More rows are refused than `max_refused` allows; results and rejects hold the rows until then."""

@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from carecloud_async.bulk.errors import TooManyRefusedError
+from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
 from carecloud_async.bulk.report import BulkProgress, BulkWriteReport, OnBulkProgress
 from carecloud_async.calls.events import CallObserver, CallRecord, CallStart
+from carecloud_async.fixes import ALLOW_REFUSED
 from carecloud_async.runtime.clock import Clock
 
 __all__ = ["RunFigures"]
@@ -84,6 +87,26 @@ class RunFigures(CallObserver):
     def done(self) -> int:
         """Rows with an outcome."""
         return sum(self.outcomes.values())
+
+    def check_refused(self, options: BulkWriteOptions, *, rows: int, sent: str) -> None:
+        """Check that no more rows are refused than the options allow.
+
+        Args:
+            options: the options.
+            rows: rows that were looked at.
+            sent: what the error says of the rows that were not sent.
+
+        Raises:
+            TooManyRefusedError: more are.
+        """
+        if options.too_many(self.refused, rows):
+            file = options.rejects or options.results
+            see = "" if file is None else f" (see {file})"
+            raise TooManyRefusedError(
+                f"{self.refused:,} of {rows:,} rows are refused, more than allowed, and {sent}{see}",
+                report=self.report(resumed=False, dry_run=options.dry_run),
+                fix=ALLOW_REFUSED,
+            )
 
     def report(
         self, *, resumed: bool, dry_run: bool, results: str | None = None, rejects: str | None = None

@@ -330,8 +330,9 @@ class Journal:
             yield key, tuple(json.loads(packed)["key"])
 
     def results(self, *, only: Outcome | None = None) -> Iterator[tuple[int, bytes, RowResult]]:
-        """Yield the line of each row, the row and its outcome, in the order of the source."""
-        query = "SELECT number, line, source, outcome, record_id, changed, reasons FROM rows WHERE number > ? "
+        """Yield the line of each row that has an outcome, the row and its outcome, in the order of the source."""
+        query = "SELECT number, line, source, outcome, record_id, changed, reasons FROM rows "
+        query += "WHERE state = 2 AND number > ? "
         query += "" if only is None else f"AND outcome = '{only.value}' "
         last = 0
         while True:
@@ -341,7 +342,7 @@ class Journal:
                     line,
                     source,
                     RowResult(
-                        outcome=Outcome(outcome or "unknown"),
+                        outcome=Outcome(outcome),
                         record_id=record_id,
                         changed_fields=tuple(json.loads(changed)) if changed else (),
                         reasons=tuple(json.loads(reasons)) if reasons else (),

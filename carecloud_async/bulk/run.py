@@ -15,7 +15,7 @@ from attrs import frozen
 from carecloud_async.bulk.check import RowChecker
 from carecloud_async.bulk.columns import Columns
 from carecloud_async.bulk.convert import Converter
-from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, UnknownColumnError
+from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.finding import key_text
@@ -124,28 +124,30 @@ class _Run:
         if resumed and (finished := journal.meta("finished")) is not None:
             self._take_over(json.loads(finished))
             return self._report(resumed=True)
-        if resumed and journal.meta("loaded") is not None:
-            await self._compare(rows)
-            self._take_over(await run_in_thread(journal.counts))
-        else:
-            await self._load(rows)
         try:
+            if resumed and journal.meta("loaded") is not None:
+                await self._compare(rows)
+                self._take_over(await run_in_thread(journal.counts))
+            else:
+                await self._load(rows)
             await self._write()
-        finally:
-            await run_in_thread_regardless(
-                partial(journal.keep, requests=figures.requests, retries=figures.retries, seconds=figures.seconds)
-            )
+        except TooManyRefusedError:
+            await self._write_files(rows)
+            raise
         figures.stage = "finishing"
         await figures.tell(always=True)
-        columns = json.loads(journal.meta("columns") or "[]")
-        delimiter = getattr(rows, "delimiter", ",")
-        await run_in_thread(partial(write_results, journal, columns, self.files.files, delimiter=delimiter))
+        await self._write_files(rows)
         if self.key is None and rows.identity is not None and self.files.folder is None:
             # Begun again, the run would make every record a second time: a kill may come before its end is known.
             await run_in_thread(partial(journal.finish_run, dict(figures.outcomes)))
         else:
             await run_in_thread(journal.remove)
         return self._report(resumed=resumed)
+
+    async def _write_files(self, rows: RowSource) -> None:
+        columns = json.loads(self.journal.meta("columns") or "[]")
+        delimiter = getattr(rows, "delimiter", ",")
+        await run_in_thread(partial(write_results, self.journal, columns, self.files.files, delimiter=delimiter))
 
     def _take_over(self, counts: Mapping[str, int]) -> None:
         meta = {name: self.journal.meta(name) for name in ("requests", "retries", "seconds")}
@@ -208,12 +210,9 @@ class _Run:
                 refused = await run_in_thread(partial(journal.load, loaded, once=part_column(self.target)))
                 figures.rows = number
                 figures.outcomes["refused"] += refused
-                if self.options.too_many(figures.refused, number):
-                    raise BulkWriteError(
-                        f"{figures.refused:,} of {number:,} rows are refused, more than max_refused allows: nothing "
-                        "was sent. Correct the rows, or allow more",
-                        report=figures.report(resumed=False, dry_run=self.options.dry_run),
-                    )
+                if options.too_many(figures.refused, number):
+                    await run_in_thread(partial(journal.keep, columns=json.dumps(list(names))))
+                figures.check_refused(options, rows=number, sent="none was sent")
                 await figures.tell()
                 if number == options.limit:
                     break
@@ -274,6 +273,9 @@ class _Run:
             figures.stage = "writing"
             await writer.write_all()
         finally:
+            await run_in_thread_regardless(
+                partial(self.journal.keep, requests=figures.requests, retries=figures.retries, seconds=figures.seconds)
+            )
             if registry is not None:
                 await run_in_thread_regardless(registry.__exit__)
 

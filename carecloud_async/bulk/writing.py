@@ -12,7 +12,6 @@ import anyio.lowlevel
 
 from carecloud_async.bulk.decide import Plan
 from carecloud_async.bulk.deciding import ChunkDecider, intent_of
-from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
@@ -23,7 +22,6 @@ from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.rows import StoredRow
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.errors import CareCloudError
-from carecloud_async.fixes import ALLOW_REFUSED
 from carecloud_async.runtime.parallel import run_all
 from carecloud_async.runtime.threads import run_in_thread
 
@@ -106,7 +104,7 @@ class RunWriter:
             await self._target.clock.sleep(pause)
 
     async def _write_pending(self) -> None:
-        turn, last, size = anyio.Lock(), 0, self._chunk_size
+        turn, last, size, figures = anyio.Lock(), 0, self._chunk_size, self._figures
 
         async def work() -> None:
             nonlocal last
@@ -118,8 +116,8 @@ class RunWriter:
                     last = rows[-1].number
                 try:
                     await self._write_chunk(rows)
-                    self._check_refused()
-                    await self._figures.tell()
+                    figures.check_refused(self._options, rows=max(figures.done, 1), sent="no more were sent")
+                    await figures.tell()
                 except BaseException:
                     self._stops = True
                     raise
@@ -314,15 +312,6 @@ class RunWriter:
     async def _db(self, work: Callable[[], T]) -> T:
         async with self._database:
             return await run_in_thread(work)
-
-    def _check_refused(self) -> None:
-        figures = self._figures
-        if self._options.too_many(figures.refused, max(figures.done, 1)):
-            raise BulkWriteError(
-                f"{figures.refused:,} of {figures.done:,} rows were refused, more than allowed, and no more were sent",
-                report=figures.report(resumed=False, dry_run=self._options.dry_run),
-                fix=ALLOW_REFUSED,
-            )
 
 
 def _would_be(plan: Plan) -> RowResult:

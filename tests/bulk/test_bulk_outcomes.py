@@ -140,6 +140,23 @@ async def test_max_refused_stops_before_anything_is_sent(client):
     assert not [call for call in calls if call.method == "POST" and "login" not in call.path]
 
 
+@pytest.mark.parametrize("by_server", [False, True])
+async def test_rejects_of_a_run_that_max_refused_stopped(client, tmp_path, by_server):
+    """A run that stops since too many rows are refused has written its rejects, and the error names the file."""
+    rows, rejects = people(4, phone="+420 600" if by_server else None), tmp_path / "bad.jsonl"
+    with pytest.raises(
+        Exception, match=r"rows are refused, more than allowed, and .* sent \(see .*bad.jsonl"
+    ) as caught:
+        await client.customers.bulk_write(
+            rows if by_server else [{**row, "email": ""} for row in rows],
+            match="email",
+            defaults=SOURCE,
+            max_refused=1,
+            rejects=rejects,
+        )
+    assert len(read(rejects)) == caught.value.report.refused == 4
+
+
 async def test_an_unknown_key_names_those_that_work(client):
     """An unknown `match=` is refused with the keys of the family."""
     with pytest.raises(ConfigurationError, match="keys: customer_id, email, phone, external_id, card_number"):
