@@ -65,6 +65,10 @@ class RowChecker:
             reasons = tuple(f"{path}: the row has no key" for path in missing)
         elif key is not None and len(quote("".join(key), errors="replace")) > _LONGEST_KEY:
             key, reasons = None, (f"{self._key_name}: the key is too long to be looked up",)
+        for part in self._columns.parts_beside:
+            values = {path: found.beside.get(path) for path in part.paths}
+            if part.name != self._key_name and all(values.values()):
+                found.parts |= values  # of a known record; a create has them beside the record
         refused = (*reasons, *found.refused)
         return CheckedRow(
             key=key,

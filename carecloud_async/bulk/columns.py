@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from attrs import frozen
 
 from carecloud_async.bulk.convert import ENUMERATIONS
 from carecloud_async.bulk.errors import BadSourceError, UnknownColumnError
-from carecloud_async.bulk.family import BulkTarget, field_paths
+from carecloud_async.bulk.family import BulkTarget, Key, field_paths
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.errors import PermissionDeniedError
@@ -107,6 +108,12 @@ class Columns:
             # Without the right to read them columns name parts by their ids, which nothing here can check.
             with contextlib.suppress(PermissionDeniedError):
                 self._part_names = await target.part_names()
+
+    @cached_property
+    def parts_beside(self) -> Sequence[Key]:
+        """The keys of parts whose fields stand beside the record in a create."""
+        parts = self._target.writes.parts
+        return () if parts is None else [key for key in parts.keys if self._beside.keys() >= set(key.paths)]
 
     def is_object(self, path: str) -> bool:
         """Return whether a dotted name is an object with fields of its own."""

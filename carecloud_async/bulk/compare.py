@@ -8,7 +8,7 @@ from typing import Any
 
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 
-__all__ = ["changed_fields", "drop_equal", "drop_same_key", "holds", "known_elements", "only_fields"]
+__all__ = ["as_text", "changed_fields", "drop_if_held", "holds", "known_elements", "only_fields"]
 
 
 def changed_fields(record: Any, changes: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -68,47 +68,32 @@ def known_elements(record: Any, model: Any) -> Any:
     return made
 
 
-def drop_equal(changes: dict[str, Any], base: Mapping[str, Any], path: str) -> bool:
-    """Drop a change that cannot be converted where the record holds just that; return whether it was dropped."""
+def drop_if_held(changes: dict[str, Any], base: Any, path: str, spell: Callable[[Any], str]) -> bool:
+    """Drop a change of a field whose value the record holds already, as `spell` writes both; return whether it did."""
+    now = _value_at(base, path)
     *objects, name = path.split(".")
     within: Any = changes
-    record: Any = base
-    trail: list[tuple[dict[str, Any], str]] = []
     for part in objects:
-        copied = dict(within[part])
-        within[part] = copied
-        trail.append((within, part))
-        within = copied
-        record = record.get(part) if isinstance(record, Mapping) else None
-    now = record.get(name) if isinstance(record, Mapping) else None
-    if now is None or _as_text(now) != _as_text(within[name]):
+        inner = within.get(part)
+        if not isinstance(inner, Mapping):
+            return False
+        within[part] = within = dict(inner)
+    given = within.get(name)
+    if now is None or given is None or spell(now) != spell(given):
         return False
     del within[name]
     return True
 
 
-def drop_same_key(changes: dict[str, Any], base: Mapping[str, Any], path: str, normal: Callable[[str], str]) -> None:
-    """Drop a part of the key that the record spells in another way, such as an e-mail address in lower case."""
-    *objects, name = path.split(".")
-    within: Any = changes
-    record: Any = base
-    for part in objects:
-        inner = within.get(part)
-        if not isinstance(inner, Mapping):
-            return
-        within[part] = within = dict(inner)
-        record = record.get(part) if isinstance(record, Mapping) else None
-    now = record.get(name) if isinstance(record, Mapping) else None
-    given = within.get(name)
-    if now is not None and given is not None and normal(str(now)) == normal(str(given)):
-        del within[name]
-
-
 def holds(base: Any, path: str, value: Any) -> bool:
     """Return whether a record holds a value in a dotted field."""
+    return as_text(_value_at(base, path)) == as_text(value)
+
+
+def _value_at(record: Any, path: str) -> Any:
     for part in path.split("."):
-        base = base.get(part) if isinstance(base, Mapping) else None
-    return _as_text(base) == _as_text(value)
+        record = record.get(part) if isinstance(record, Mapping) else None
+    return record
 
 
 def _is_same(now: Any, value: Any) -> bool:
@@ -146,5 +131,6 @@ def _spelled(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value as text; what is no text as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)

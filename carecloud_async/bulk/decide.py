@@ -10,7 +10,7 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from carecloud_async.bulk.compare import drop_equal, drop_same_key, holds
+from carecloud_async.bulk.compare import as_text, drop_if_held, holds
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -84,9 +84,13 @@ def _change(
         )
     changes = dict(row.changes)
     if key is not None:
+        normal = key.normal
         for path in key.paths:
-            drop_same_key(changes, base, path, key.normal)
-    faults = [f"{path}: {reason}" for path, reason in row.faults.items() if not drop_equal(changes, base, path)]
+            # The record may spell its key in another way, such as an e-mail address in lower case.
+            drop_if_held(changes, base, path, lambda value: normal(str(value)))
+    faults = [
+        f"{path}: {reason}" for path, reason in row.faults.items() if not drop_if_held(changes, base, path, as_text)
+    ]
     faults += [f"{path}: {_UNKNOWN}" for path, value in row.opaque.items() if not holds(base, path, value)]
     if faults:
         return attrs.evolve(refused(*faults), record_id=record_id)

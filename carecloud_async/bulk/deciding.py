@@ -5,9 +5,9 @@ A row whose answer was lost is looked up again, and is sent again only if it cer
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio.lowlevel
 import attrs
@@ -20,7 +20,7 @@ from carecloud_async.bulk.finding import Finder, FoundByKey
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.parts import PartLook
+from carecloud_async.bulk.parts import FoundForRow, PartLook
 from carecloud_async.bulk.rows import CheckedRow, Intent, StoredRow
 from carecloud_async.bulk.sources.source import BATCH
 
@@ -120,7 +120,7 @@ class ChunkDecider:
                 verdicts.append(_judge(row, found.of(row.key), target, is_settled=is_settled))
         return verdicts
 
-    async def find_parts(self, rows: Sequence[CheckedRow]) -> FoundByKey:
+    async def find_parts(self, rows: Sequence[Mapping[str, Any]]) -> list[FoundForRow]:
         """Find the records that have the parts of rows; see `PartLook.find`."""
         return await self._parts.find(rows)
 

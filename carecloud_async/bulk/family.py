@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BulkTarget",
     "BulkWrites",
+    "FoundParts",
     "FoundRecords",
     "Key",
     "ListSize",
@@ -42,6 +43,8 @@ MAX_BATCH: Final = 1000
 
 #: Records by the key values that they were found for.
 FoundRecords = Sequence[tuple[tuple[str, ...], bytes]]
+#: Records that were found for the parts of one row, by the names of the parts' keys.
+FoundParts = Mapping[str, Sequence[bytes]]
 
 
 def settle_seconds(read_timeout: float) -> float:
@@ -141,22 +144,23 @@ class Parts:
     """What a row may carry more than its record.
 
     Attributes:
-        names: the columns.
+        names: the columns of parts that no create writes.
         prefixes: what columns begin with whose rest the user chooses, such as `property.`.
         writer: the name of the family's method that writes the parts of a record: it gets the record's id, the parts,
-            and what was found for the key of `once`. It may be called again after a lost answer or a kill.
+            and what was found for their keys. It may be called again after a lost answer or a kill.
         namer: the name of the family's method that returns the ids that may follow a prefix, and their names.
-        once: the key of a part that only one record can have, such as a card's number; `None` if there is none.
-        checker: the name of the family's method that says what would become of that part: it gets the id of the
-            record (`None` for a new one), the parts, and what was found for the key.
+        keys: the parts that are looked up, many at a time, before anything is written. Only one row of a source can
+            have the first one. One whose fields stand beside the record in a create is a part of known records alone.
+        checker: the name of the family's method that says what would become of these parts: it gets the id of the
+            record (`None` for a new one), the parts, and what was found for each key, by the key's name.
     """
 
     names: frozenset[str]
     prefixes: tuple[str, ...]
     writer: str
     namer: str
-    once: Key | None = None
-    checker: str = ""
+    keys: tuple[Key, ...]
+    checker: str
 
 
 @frozen(kw_only=True)
@@ -203,9 +207,9 @@ class BulkTarget:
         create: creates a record, with what stands beside it, and returns its id.
         update: replaces the record of an id by a body.
         batch: sends records to the batch endpoint, which takes all or none.
-        write_parts: writes the parts of a record, with what was found just before for the part that only one record can
-            have; `None` where rows have none.
-        check_part: says what would become of the part that only one record can have; `None` where rows have none.
+        write_parts: writes the parts of a record, with what was found for their keys just before; `None` where rows
+            have none.
+        check_parts: says what would become of the parts that have keys; `None` where rows have none.
         part_names: returns the ids that may follow a prefix of parts, with their names.
         merge: merges a row's changes into a record and returns the body of the PUT.
     """
@@ -229,8 +233,8 @@ class BulkTarget:
     create: Callable[[JsonObject, JsonObject], Awaitable[str | None]] | None
     update: Callable[[str, Any], Awaitable[None]] | None
     batch: Callable[[Sequence[JsonObject]], Awaitable[None]] | None
-    write_parts: Callable[[str, Mapping[str, Any], Sequence[bytes]], Awaitable[PartResult]] | None
-    check_part: Callable[[str | None, Mapping[str, Any], Sequence[bytes]], PartResult] | None
+    write_parts: Callable[[str, Mapping[str, Any], FoundParts], Awaitable[PartResult]] | None
+    check_parts: Callable[[str | None, Mapping[str, Any], FoundParts], PartResult] | None
     part_names: Callable[[], Awaitable[Mapping[str, str]]] | None
     merge: Callable[[bytes, Mapping[str, Any]], Merged]
 

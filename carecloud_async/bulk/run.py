@@ -22,7 +22,7 @@ from carecloud_async.bulk.finding import key_text
 from carecloud_async.bulk.journal import Journal, damaged
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
-from carecloud_async.bulk.parts import part_column, part_key
+from carecloud_async.bulk.parts import once_column, once_key
 from carecloud_async.bulk.registry import registry_of
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
@@ -202,12 +202,12 @@ class _Run:
                         await columns.look()
                         checked = checker.check(row)
                     key = None if self.key is None or checked.key is None else key_text(self.key, checked.key)
-                    once = part_key(self.target, checked)
+                    once = once_key(self.target, checked)
                     line = row.line or number
                     loaded.append(
                         LoadedRow(number=number, line=line, source=source, key=key, once=once, checked=checked)
                     )
-                refused = await run_in_thread(partial(journal.load, loaded, once=part_column(self.target)))
+                refused = await run_in_thread(partial(journal.load, loaded, once=once_column(self.target)))
                 figures.rows = number
                 figures.outcomes["refused"] += refused
                 if options.too_many(figures.refused, number):

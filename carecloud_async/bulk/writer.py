@@ -23,7 +23,7 @@ from carecloud_async.bulk.finding import key_text
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.parts import part_key
+from carecloud_async.bulk.parts import once_key
 from carecloud_async.bulk.registry import registry_of
 from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.mapping_source import row_of
@@ -127,7 +127,7 @@ class BulkWriter:
         if checked.refused:
             return refused(*checked.refused)
         key = None if self._key is None or checked.key is None else key_text(self._key, checked.key)
-        once = part_key(self._target, checked)
+        once = once_key(self._target, checked)
         names = frozenset(f"{kind}:{text}" for kind, text in (("key", key), ("once", once)) if text is not None)
         waiting = _Waiting(checked, key, names)
         self._waiting.append(waiting)

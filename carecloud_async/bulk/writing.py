@@ -17,7 +17,7 @@ from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.parts import has_parts, with_parts
+from carecloud_async.bulk.parts import parts_left, with_parts
 from carecloud_async.bulk.registry import WriteRegistry
 from carecloud_async.bulk.rows import StoredRow
 from carecloud_async.bulk.sending import RowSender
@@ -272,7 +272,7 @@ class RunWriter:
         self, results: list[tuple[int, RowResult]], rows: Sequence[StoredRow]
     ) -> dict[int, RowResult]:
         checked = {row.number: row.checked for row in rows}
-        waiting = {n: one for n, one in results if n in checked and has_parts(checked[n], one)}
+        waiting = {n: one for n, one in results if n in checked and parts_left(checked[n], one)}
         await self._keep([(number, one) for number, one in results if number not in waiting])
         return waiting
 
@@ -284,12 +284,13 @@ class RunWriter:
             # A run that was killed may have sent a part at its end, which shows itself by then.
             settled_at = self._began + self._target.settle_seconds
             await self._target.clock.sleep(max(0.0, settled_at - self._target.clock.monotonic()))
-        found = await self._decider.find_parts([*checked.values()])
+        parts = [parts_left(checked[number], one) for number, one in waiting.items()]
+        found = dict(zip(waiting, await self._decider.find_parts(parts), strict=True))
         done: list[tuple[int, RowResult]] = []
 
         async def write(number: int, result: RowResult) -> None:
             async with self._slots:
-                done.append((number, await with_parts(checked[number], result, found, target=self._target)))
+                done.append((number, await with_parts(checked[number], result, found[number], target=self._target)))
 
         try:
             await run_all([partial(write, number, one) for number, one in waiting.items()], width=self._width)

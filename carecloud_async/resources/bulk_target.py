@@ -95,9 +95,7 @@ class _Builder:
             update=None if self._replace is None else self._update,
             batch=None if self._batch is None else self._send_batch,
             write_parts=None if family.bulk.parts is None else getattr(family, family.bulk.parts.writer),
-            check_part=getattr(family, family.bulk.parts.checker)
-            if family.bulk.parts and family.bulk.parts.once
-            else None,
+            check_parts=None if family.bulk.parts is None else getattr(family, family.bulk.parts.checker),
             part_names=None if family.bulk.parts is None else getattr(family, family.bulk.parts.namer),
             merge=self._merge,
         )

@@ -277,3 +277,42 @@ async def test_a_card_that_was_sent_right_before_a_kill(slow_sandbox, clock, tmp
         assert counts(report) == {"created": 1}
         clock.advance(100)
         assert await cards_of(client, "66601") == 1
+
+
+async def source_ids(client, email):
+    """The external ids of a customer."""
+    customer = await client.customers.list(email=email).first()
+    return [one.external_id async for one in client.customers.customer_source_records(customer.customer_id).list()]
+
+
+async def test_a_known_customer_gets_an_external_id(sandbox, tmp_path):
+    """The external id of a row is added to a customer who lacks it; one of another customer is a conflict."""
+    rows = [{**row, "external_id": f"E{one}"} for one, row in enumerate(people(3))]
+    arguments, results = {"match": "email", "defaults": SOURCE}, tmp_path / "r.jsonl"
+    async with connect(sandbox) as client:
+        await client.customers.bulk_write([rows[0], *people(3)[1:]], **arguments)
+        rows[2]["external_id"] = "E0"
+        trial = await client.customers.bulk_write(rows, dry_run=True, **arguments)
+        assert counts(trial) == {"unchanged": 1, "updated": 1, "conflict": 1}
+        report = await client.customers.bulk_write(rows, results=results, **arguments)
+        assert counts(report) == {"unchanged": 1, "updated": 1, "conflict": 1}
+        found = read(results)
+        assert found[1]["changed_fields"] == ["external_id"]
+        assert found[2]["reasons"] == ["external_id: another customer of this source has it"]
+        assert "E1" in await source_ids(client, "new1@example.com")
+        sandbox.forget_requests()
+        assert counts(await client.customers.bulk_write(rows[:2], **arguments)) == {"unchanged": 2}
+        assert len(sandbox.requests) == 2
+
+
+async def test_an_external_id_whose_answer_was_lost(slow_sandbox, clock):
+    """An external id whose answer was lost is looked up until the settle time has passed, and sent once."""
+    async with connect(slow_sandbox, clock=clock) as client:
+        await client.customers.bulk_write(people(1), match="email", defaults=SOURCE)
+        path = "/customers/{customer_id}/customer-source-records"
+        slow_sandbox.faults.add(f"POST {path}", status=504, late=20.0)
+        row = {**people(1)[0], "external_id": "E1"}
+        with client.record_calls() as calls:
+            report = await client.customers.bulk_write([row], match="email", defaults=SOURCE)
+        assert counts(report) == {"updated": 1}
+        assert len([one for one in calls if (one.method, one.path) == ("POST", path)]) == 1

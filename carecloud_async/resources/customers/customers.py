@@ -10,14 +10,30 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 import attrs
 import msgspec
 
-from carecloud_async.bulk.family import BulkWrites, FoundRecords, Key, PartResult, Parts, normal_email, normal_phone
+from carecloud_async.bulk.family import (
+    BulkWrites,
+    FoundParts,
+    FoundRecords,
+    Key,
+    PartResult,
+    Parts,
+    normal_email,
+    normal_phone,
+)
 from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.listings.listing import Listing, listing
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources.customers.actions import CustomerActions
-from carecloud_async.resources.customers.bulk_parts import PROPERTY, check_card, write_card, write_properties
+from carecloud_async.resources.customers.bulk_parts import (
+    PROPERTY,
+    check_parts,
+    source_holders,
+    write_card,
+    write_external_id,
+    write_properties,
+)
 from carecloud_async.resources.customers.loyalty import (
     CustomerCards,
     CustomerPoints,
@@ -111,8 +127,18 @@ class Customers(
             prefixes=(PROPERTY,),
             writer="_write_bulk_parts",
             namer="_property_names",
-            once=Key(name="card_number", filter="card_number_list", many=True, in_record=False, finder="_find_cards"),
-            checker="_check_bulk_card",
+            keys=(
+                Key(name="card_number", filter="card_number_list", many=True, in_record=False, finder="_find_cards"),
+                Key(
+                    name="external_id",
+                    fields=("customer_source_id", "external_id"),
+                    filter="external_ids",
+                    many=True,
+                    in_record=False,
+                    finder="_find_source_holders",
+                ),
+            ),
+            checker="_check_bulk_parts",
         ),
     )
 
@@ -223,32 +249,32 @@ class Customers(
         """
 
     async def _find_by_external_ids(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-        """Find customers by one source and their ids there, for bulk writes; two requests.
+        """Find customers by one source and their ids there, for bulk writes; two requests."""
+        return await self._of_holders(await self._source_holders(keys))
+
+    async def _find_source_holders(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+        """Find who has ids in one source, for bulk writes; one request."""
+        holders = await self._source_holders(keys)
+        return [(key, msgspec.json.encode({"customer_id": customer_id})) for key, customer_id in holders]
+
+    async def _source_holders(self, keys: Sequence[tuple[str, ...]]) -> Sequence[tuple[tuple[str, ...], str]]:
+        """Return who has ids in one source.
 
         A source record may hold several ids and show one of them. Where a record shows none of the ids that were asked
         for, those without a record are asked for one by one.
         """
         source = keys[0][0]
         wanted = {external_id.strip() for _, external_id in keys}
-        shown = await self._source_holders(source, sorted(wanted))
+        shown = await source_holders(self._caller, source, sorted(wanted))
         holders = [(external_id, one) for external_id, one in shown if external_id in wanted]
         if len(wanted) > 1 and any(external_id not in wanted for external_id, _ in shown):
             for external_id in sorted(wanted - {found for found, _ in holders}):
-                found_now = await self._source_holders(source, [external_id])
+                found_now = await source_holders(self._caller, source, [external_id])
                 holders += [(external_id, customer_id) for _, customer_id in found_now]
         elif len(wanted) == 1:
             (external_id,) = wanted
             holders = [(external_id, customer_id) for _, customer_id in shown]
-        return await self._of_holders([((source, external_id), one) for external_id, one in holders])
-
-    async def _source_holders(self, source: str, external_ids: Sequence[str]) -> Sequence[tuple[str, str]]:
-        from carecloud_async.resources.customer_settings import CustomerSourceRecords  # few programs ask for it
-
-        records = CustomerSourceRecords(self._caller).list(
-            customer_source_id=source, external_ids=external_ids, count=1000
-        )
-        found = records.fresh()
-        return [(one.external_id or "", one.customer_id) async for one in found if one.customer_id]
+        return [((source, external_id), one) for external_id, one in holders]
 
     async def _find_by_card_numbers(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
         """Find customers by the numbers of their cards, for bulk writes; two requests."""
@@ -266,15 +292,17 @@ class Customers(
         lines = Cards(self._caller).list(card_number_list=[number.strip() for (number,) in keys], count=1000)
         return [((str(msgspec.json.decode(one).get("card_number")),), one) async for one in lines.fresh().raw()]
 
-    def _check_bulk_card(self, customer_id: str | None, parts: Mapping[str, Any], found: Sequence[bytes]) -> PartResult:
-        return check_card(customer_id, parts, found)
+    def _check_bulk_parts(self, customer_id: str | None, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
+        return check_parts(customer_id, parts, found)
 
-    async def _write_bulk_parts(self, customer_id: str, parts: Mapping[str, Any], found: Sequence[bytes]) -> PartResult:
-        card = await write_card(self._caller, customer_id, parts, found)
-        if card.conflicts or card.refusals:
-            return card
-        values = await write_properties(self._caller, customer_id, parts)
-        return attrs.evolve(values, changed=(*card.changed, *values.changed))
+    async def _write_bulk_parts(self, customer_id: str, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
+        done = PartResult()
+        for write in (write_external_id, write_card, write_properties):
+            part = await write(self._caller, customer_id, parts, found)
+            done = attrs.evolve(part, changed=(*done.changed, *part.changed))
+            if part.conflicts or part.refusals:
+                return done
+        return done
 
     async def _property_names(self) -> Mapping[str, str]:
         from carecloud_async.resources.customer_settings import CustomerProperties  # few programs ask for it
