@@ -8,7 +8,7 @@ from carecloud_async import AuthProvider, CareCloud, Token
 from carecloud_async.resources import OPERATIONS
 from tests.contract import manifest
 from tests.contract.arguments import call_of
-from tests.sandbox.contract_shapes import body_of, query_of
+from tests.sandbox.contract_shapes import body_of, query_of, sample
 
 FACTS = manifest.load().operations
 WRITES = [one.operation_id for one in OPERATIONS.values() if one.writes]
@@ -54,5 +54,4 @@ def success(operation_id):
     answer = FACTS[operation_id].answer
     if answer.kind == "nothing":
         return 204, b""
-    data = {field.name: [] if field.many else "text" for field in answer.fields}
-    return 200, json.dumps({"data": data}).encode()
+    return 200, json.dumps({"data": {field.name: sample(field) for field in answer.fields}}).encode()

@@ -1,0 +1,41 @@
+"""What error reporters print of a call's own objects."""
+
+import pytest
+
+from carecloud_async.auth.enterprise import EnterpriseCredentials, SsoCredentials
+from carecloud_async.auth.token import Token
+from carecloud_async.calls.call_request import CallRequest
+from carecloud_async.calls.raw_response import RawResponse
+from carecloud_async.calls.requests import PreparedCall
+from carecloud_async.models import User
+from carecloud_async.resources import OPERATIONS
+
+SECRET = "jane-4711"
+CARDS = OPERATIONS["getCards"]
+NAMED = {"name": SECRET}
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        CallRequest(CARDS, decode=bytes, path_params=NAMED, params=NAMED, json=NAMED, bearer=SECRET, headers=NAMED),
+        PreparedCall(
+            operation=CARDS,
+            target=SECRET,
+            body=SECRET.encode(),
+            bearer=SECRET,
+            headers=NAMED,
+            login=False,
+            offset=None,
+            count=None,
+        ),
+        RawResponse(200, NAMED, SECRET.encode(), 0.0),
+        Token(SECRET, user=User(user_id="1", last_name=SECRET)),
+        SsoCredentials(external_application_id="a", sso_token=SECRET, subject=SECRET),
+        EnterpriseCredentials(external_application_id="a", login=SECRET, password=SECRET),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_no_repr_holds_a_token_or_a_personal_datum(thing):
+    """Tokens, headers, ids, filters, bodies and logins are in no repr of a call, its response or its identity."""
+    assert SECRET not in repr(thing)
