@@ -47,6 +47,7 @@ def compiled(text, name):
 #: What a page leaves out to be short: imports, and parts of the reader's own application. It is run before the samples.
 PRELUDES = {
     "testing.md": "import pytest",
+    "changes.md": "async def save(kind, id, record): ...",
     "deploying.md": """
 from fastapi import FastAPI, Response
 from carecloud_async.fastapi import CareCloudDep
