@@ -36,7 +36,7 @@ _EPILOG = (
 app: typer.Typer = typer.Typer(
     name="carecloud",
     cls=Group,
-    help="Get data out of a CareCloud project, and into it.\n\nTry it without one:\n\n"
+    help="Read and write the data of a CareCloud project.\n\nTry it without a project:\n\n"
     "carecloud export customers -o customers.jsonl --sandbox 1000",
     epilog=_EPILOG,
     no_args_is_help=True,
@@ -44,15 +44,15 @@ app: typer.Typer = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(cls=Command, short_help="Write all records of a list to a file.")(export)
-app.command("import", cls=Command, short_help="Write the rows of a file.")(import_rows)
-app.command(cls=Command, short_help="Write what changed in a list since the last run to a file.")(changes)
+app.command("import", cls=Command, short_help="Create and update records from the rows of a file.")(import_rows)
+app.command(cls=Command, short_help="Write what changed in a list since the last run.")(changes)
 app.command("list", cls=Command, short_help="Print records, one JSON record a line.")(records.list_)
 app.command(cls=Command, short_help="Print one record as JSON.")(records.get)
 app.command(cls=Command, short_help="Print how many records there are.")(records.total)
 app.command(cls=Command, short_help="Write all data of one customer into a folder.")(dossier)
-app.command(cls=Command, short_help="Make any call of the API.")(request)
-app.command(cls=Command, short_help="Look at a project before trusting it.")(check)
-app.command(cls=Command, short_help="Check the credentials; print who you are and until when.")(login)
+app.command(cls=Command, short_help="Send any request to the API; print JSON.")(request)
+app.command(cls=Command, short_help="Check how a project behaves before you rely on it.")(check)
+app.command(cls=Command, short_help="Check the credentials; print the user and the end of the token.")(login)
 app.command(cls=Command, short_help="Serve a made-up CareCloud on this machine.")(sandbox)
 
 
@@ -73,10 +73,10 @@ def _root(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; every failure is one line on stderr.
+    """Run one command line and return its exit code; each failure is one line on stderr.
 
     Args:
-        arguments: the words behind `carecloud`.
+        arguments: the words after `carecloud`.
     """
     try:
         with warnings_as_lines(), sigterm_as_ctrl_c():
@@ -99,10 +99,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _wrong_usage(error: Any) -> int:
-    """Print what is wrong with the command line, and where its help is."""
+    """Print what is wrong with the command line, and the command that prints its help."""
     message = " ".join(error.format_message().split())
     if not message or type(error).__name__ == "NoArgsIsHelpError":
-        return UsageError.code  # the error has printed the help as it was made
+        return UsageError.code  # the error printed the help when it was made
     where = error.ctx.command_path if getattr(error, "ctx", None) else "carecloud"
     say(f"{message if message.endswith(('.', '?')) else message + '.'} See {where} --help")
     return UsageError.code

@@ -1,13 +1,11 @@
-"""`carecloud changes`: what was created, updated and deleted in a list since the last run, into a file."""
+"""`carecloud changes`: what was created, updated and deleted in a list since the last run, in a file."""
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Annotated
 
 import anyio
-import attrs
 import typer
 
 from carecloud_async.changes import ChangesReport
@@ -39,29 +37,30 @@ def changes(
         str,
         typer.Option(
             metavar="FILE",
-            help="Keeps what the list held; the first run makes it, and every record is created.",
-            show_default=False,
+            help="Remember the list in FILE. The first run makes FILE, and writes every record as created.",
         ),
     ],
     keep_records: Annotated[
-        bool, typer.Option("--keep-records", help="Keep the records in the state too: changed fields are named.")
+        bool,
+        typer.Option(
+            "--keep-records", help="Keep the records in the state file, so that an update names its changed fields."
+        ),
     ] = False,
     compare_every: Annotated[
         float | None,
         typer.Option(
             metavar="DAYS",
-            help="Compare the whole list, and find deletions, so often; in between read what changed.",
-            show_default=False,
+            help="Compare the whole list, which finds deletions, every DAYS days; otherwise read what changed.",
         ),
     ] = None,
     allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Take it that more than half of the records are gone.")
+        bool, typer.Option("--allow-shrink", help="Accept that more than half of the records are gone.")
     ] = False,
 ) -> int:
     """Write what was created, updated and deleted since the last run.
 
-    Lines are {"change": …, "id": …, "record": …}; tables have a first column _change. The file appears when it is
-    whole, and the state moves with it: a run that was killed loses nothing and brings nothing twice.
+    Each line is a JSON object with change, id and record; tables have a first column _change. The file appears when it
+    is complete, and the state file is updated with it: after a run that was killed, no change is lost or written twice.
 
     For example:
 
@@ -73,7 +72,7 @@ def changes(
     source.check(operation, target, state)
     arguments = file.arguments(target)
     if target.is_stdout:
-        raise UsageError("-o needs a file: the state moves when it is whole")
+        raise UsageError("-o must be a file: the state is updated when it is complete")
     if compare_every is not None and not compare_every > 0:
         raise UsageError(f"--compare-every must be greater than 0 days, not {compare_every:g}")
     tell_of_values()
@@ -81,7 +80,7 @@ def changes(
     async def work() -> ChangesReport:
         async with source.open(connection, operation) as (client, listing):
             await client.login()
-            with show_progress(resource, quiet=False) as on_progress:
+            with show_progress(resource) as on_progress:
                 return await write_changes(
                     listing.export_source(),
                     target.name,
@@ -99,8 +98,7 @@ def changes(
     done = anyio.run(work)
     say(_summary(resource, done, source.output))
     if source.report is not None:
-        values = {"resource": resource, "target": source.output, **attrs.asdict(done)}
-        write_report(source.report, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+        write_report(source.report, resource, done, target=source.output)
     return 0
 
 

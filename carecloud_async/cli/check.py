@@ -23,14 +23,15 @@ def check(
     connection: Connection,
     report: Annotated[
         str | None,
-        typer.Option("--report", metavar="FILE", help="Write the findings as JSON, to attach to an issue."),
+        typer.Option("--report", metavar="FILE", help="Write the findings to FILE as JSON, to attach to an issue."),
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", metavar="N", help="The longest time.")] = 120.0,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="N", help="Stop after N seconds.")] = 120.0,
 ) -> int:
-    """Look at a project before trusting it: does it behave as this tool assumes?
+    """Check how a project behaves before you rely on it.
 
-    Reading only, at most sixty requests. Each finding is ok, a warning or a problem, with what it means and the fix.
-    The report holds no id, name or value of a record, no address and no credentials. The exit code is 1 with a problem.
+    The check only reads, with at most sixty requests. Each finding is ok, a warning or a problem, with what it means
+    and the fix. The report holds no id, name or value of a record, no address and no credentials. The exit code is 1
+    if there is a problem.
 
     Example: carecloud check --report check.json --sandbox 1000
     """

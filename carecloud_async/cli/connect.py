@@ -1,4 +1,4 @@
-"""The project to ask and the API user: the options that every command shares, and the client they make."""
+"""The project and the API user: the options that all commands share, and the client that they make."""
 
 from __future__ import annotations
 
@@ -33,14 +33,10 @@ MAX_CONNECTIONS = 20
 
 Rate = Annotated[
     float | None,
-    typer.Option(
-        metavar="N",
-        help="Requests per second at most. Without it the server's own limit is found.",
-        show_default=False,
-    ),
+    typer.Option(metavar="N", help="Requests per second at most. By default the limit of the server is found."),
 ]
 
-#: Someone is waiting at the keyboard: a wrong address shows within seconds. An export, once it runs, has more patience.
+#: A user waits: a wrong address must show within seconds. An export, once it runs, retries for longer.
 _INTERACTIVE_RETRY = RetryPolicy(attempts=3, max_wait=3)
 _INTERACTIVE_TIMEOUT = Timeout(connect=5, read=30, total=60)
 
@@ -72,7 +68,7 @@ class Connection:
         _option(
             "--sandbox",
             "N",
-            "Ask a made-up CareCloud with N records in every list inside this command; needs no settings.",
+            "Use a made-up CareCloud with N records in every list in place of a project; needs no settings.",
         ),
     ] = None
     project_url: Annotated[
@@ -89,7 +85,7 @@ class Connection:
         _option(
             "--login",
             "NAME",
-            "Login of the API user. The password comes from CARECLOUD_PASSWORD, or is asked for on a terminal.",
+            "Login of the API user. The password comes from CARECLOUD_PASSWORD, or from a prompt on a terminal.",
             envvar="CARECLOUD_LOGIN",
         ),
     ] = ""
@@ -105,11 +101,12 @@ class Connection:
     timezone: Annotated[
         str, _option("--timezone", "ZONE", "Time zone of the project.", envvar="CARECLOUD_TIMEZONE")
     ] = "Europe/Prague"
-    language: Annotated[str, _option("--language", "TAGS", "Language of the answers.", envvar="CARECLOUD_LANGUAGE")] = (
-        "cs, en-gb;q=0.8"
-    )
+    language: Annotated[
+        str,
+        _option("--language", "TAGS", "Languages of the answers, as in Accept-Language.", envvar="CARECLOUD_LANGUAGE"),
+    ] = "cs, en-gb;q=0.8"
     allow_http: Annotated[
-        bool, _option("--allow-http", "", "Take an http:// address: a sandbox in a private network.")
+        bool, _option("--allow-http", "", "Allow an http:// address, for a sandbox in a private network.")
     ] = False
 
     def __attrs_post_init__(self) -> None:

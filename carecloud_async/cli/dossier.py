@@ -25,21 +25,19 @@ def dossier(
     customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The customer's id.")],
     output: Annotated[
         str,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="A new folder, which only you can read.", show_default=False
-        ),
+        typer.Option("--output", "-o", metavar="FOLDER", help="The folder to make; only you can read it."),
     ],
 ) -> int:
     """Write all data of one customer into a folder: JSON and CSV of every list, and an index (GDPR, articles 15, 20).
 
-    The index says what was asked, what this user may not read, and what the API cannot give. The exit code is 1 if
-    something could not be read.
+    The index names what was read, what this user may not read, and what the API does not offer. The exit code is 1 if
+    a part could not be read.
 
     Example: carecloud dossier 8ea6abece4cd0a4ded0a29f093 -o dossier --sandbox 10
     """
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{output} is there and not empty: name a new folder")
+        raise UsageError(f"{output} exists and is not empty: name a new folder")
 
     async def work() -> Dossier:
         async with connection.open() as client:

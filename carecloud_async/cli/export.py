@@ -11,7 +11,7 @@ import typer
 
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import INTERRUPTED, ReaderGoneError, say
-from carecloud_async.cli.failures import StoppedExportError, UsageError
+from carecloud_async.cli.failures import StoppedError, UsageError
 from carecloud_async.cli.file_options import FileOptions
 from carecloud_async.cli.filters import check_fields, split_fields
 from carecloud_async.cli.list_to_file import ListToFile
@@ -21,7 +21,7 @@ from carecloud_async.cli.progress import show_progress
 from carecloud_async.cli.records import AllowUnknown, Fields, Resource
 from carecloud_async.cli.resources import find_list
 from carecloud_async.cli.signals import exits_at_once
-from carecloud_async.cli.summary import report_json, summary, write_report
+from carecloud_async.cli.summary import summary, write_report
 from carecloud_async.errors import CareCloudError
 from carecloud_async.export import ExportReport
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
@@ -43,24 +43,23 @@ def export(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Only what changed since then, such as 2026-11-01T00:00, in the project's time zone.",
-            show_default=False,
+            help="Only records that changed since TIME, such as 2026-11-01T00:00, in the project's time zone.",
         ),
     ] = None,
     state: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Keeps when the last run began: the first writes everything, each later one what changed.",
-            show_default=False,
+            help="Remember in FILE when a run began: the first run writes all records, each later one those that "
+            "changed since.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an earlier run that was stopped.")] = False,
 ) -> int:
     """Write all records of a list to a file.
 
-    Every record that exists from start to end is in the file once, whatever changes meanwhile. The file appears under
-    its name when it is whole; a run that was stopped, by Ctrl-C or SIGTERM too, goes on with --resume. -o - is stdout.
+    Each record that exists from start to end is in the file once, even if the list changes meanwhile. The file appears
+    when it is complete. A run that was stopped, also by Ctrl-C or SIGTERM, continues with --resume. -o - is stdout.
 
     For example:
 
@@ -110,11 +109,11 @@ def export(
         if target.is_stdout and isinstance(error.__cause__, BrokenPipeError):
             raise ReaderGoneError from None
         if not isinstance(error, UsageError) and target.has_partial():
-            raise StoppedExportError from error
+            raise StoppedError from error
         raise
     say(summary(resource, done, state=state))
     if source.report is not None:
-        write_report(source.report, report_json(resource, done))
+        write_report(source.report, resource, done)
     return 0
 
 

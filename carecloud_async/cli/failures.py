@@ -58,12 +58,8 @@ class MissingExtraError(CareCloudError):
     """Something that is not installed; the message has the command that installs it."""
 
 
-class StoppedExportError(CareCloudError):
-    """An export failed, and what it had fetched is kept; `__cause__` is the failure."""
-
-
-class StoppedImportError(CareCloudError):
-    """An import failed, and what it had done is kept; `__cause__` is the failure."""
+class StoppedError(CareCloudError):
+    """An export or import failed, and `--resume` continues it; `__cause__` is the failure."""
 
 
 class MissingRecordError(CareCloudError):
@@ -72,7 +68,7 @@ class MissingRecordError(CareCloudError):
 
 def explain(error: BaseException) -> tuple[str, int]:
     """Return the line to print for an error, and the exit code."""
-    if isinstance(error, StoppedExportError | StoppedImportError):
+    if isinstance(error, StoppedError):
         cause = error.__cause__ or error
         line, code = explain(cause)
         if isinstance(cause, CareCloudError) and cause.fix is not None and "resume" in cause.fix.settings:

@@ -19,7 +19,7 @@ _TAB = {"tab", "\\t"}
 
 
 def _option(name: str, metavar: str, help: str) -> Any:  # noqa: A002  (as Typer calls it)
-    return typer.Option(name, metavar=metavar, help=help, show_default=False, rich_help_panel="File")
+    return typer.Option(name, metavar=metavar, help=help, rich_help_panel="File")
 
 
 @frozen(kw_only=True)
@@ -34,23 +34,30 @@ class FileOptions:
 
     format: Annotated[
         Literal["jsonl", "csv", "jsonl.gz", "csv.gz", "jsonl.zst", "csv.zst", "parquet"] | None,
-        _option("--format", "NAME", "Format where FILE has no suffix, such as jsonl or csv for stdout."),
+        _option("--format", "NAME", "Format of FILE if its suffix does not name one, such as csv for stdout."),
     ] = None
-    excel: Annotated[
-        bool, _option("--excel", "", "CSV that spreadsheets open: delimiter ;, byte order mark, formulas stay text.")
-    ] = False
-    delimiter: Annotated[str | None, _option("--delimiter", "CHAR", "Character between CSV fields, or tab.")] = None
+    excel: Annotated[bool, _option("--excel", "", "CSV for spreadsheets: --delimiter ';' --bom --escape-formulas.")] = (
+        False
+    )
+    delimiter: Annotated[
+        str | None, _option("--delimiter", "CHAR", "Character between the fields of CSV; the word tab for a tab.")
+    ] = None
     bom: Annotated[bool, _option("--bom", "", "Begin CSV with a byte order mark.")] = False
     escape_formulas: Annotated[
-        bool, _option("--escape-formulas", "", "Keep text such as =SUM(A1) from being a formula in a spreadsheet.")
+        bool,
+        _option("--escape-formulas", "", "Write text such as =SUM(A1) to CSV so that a spreadsheet does not run it."),
     ] = False
     columns: Annotated[
         Literal["model", "found"] | None,
-        _option("--columns", "NAME", "Columns of Parquet: model (the same every night) or found (what came)."),
+        _option(
+            "--columns",
+            "NAME",
+            "Columns of Parquet. model: the same in every file; found: those that the records have.",
+        ),
     ] = None
     timestamps: Annotated[
         Literal["utc", "project"] | None,
-        _option("--timestamps", "NAME", "Timestamps of Parquet: utc, or project for those that the API sends."),
+        _option("--timestamps", "NAME", "Timestamps of Parquet. utc, or project: local times, as the API sends them."),
     ] = None
 
     def arguments(self, output: Output) -> dict[str, Any]:

@@ -6,24 +6,24 @@ import json
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import anyio
 import attrs
 import typer
 
 from carecloud_async.bulk import BulkWriteReport
-from carecloud_async.cli.bulk_families import check_family
-from carecloud_async.cli.bulk_progress import count_outcomes, show_bulk_progress
 from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, Rate
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
-from carecloud_async.cli.failures import FAILED, StoppedImportError, UsageError
+from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, nearest
 from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.progress import count_outcomes, show_progress
 from carecloud_async.cli.records import Of
 from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
-from carecloud_async.lookup.families import open_family
+from carecloud_async.lookup.families import bulk_families, open_family
 
 __all__ = ["import_rows"]
 
@@ -40,57 +40,67 @@ class ImportOptions:
     match: Annotated[
         str,
         typer.Option(
-            metavar="KEY",
-            help="The column that names a record, such as email; none creates a record for every row.",
-            show_default=False,
+            metavar="KEY", help="The column that identifies a record, such as email; none: each row creates a record."
         ),
     ]
-    mode: Annotated[str, typer.Option(help="upsert, create (a known key is a conflict) or update.")] = "upsert"
+    mode: Annotated[
+        Literal["upsert", "create", "update"],
+        typer.Option(metavar="NAME", help="upsert, create (a known key is a conflict), or update."),
+    ] = "upsert"
     column: Annotated[
         list[str] | None,
         typer.Option(
-            "--column", metavar="COLUMN=FIELD", help="Where a column leads; may be repeated.", show_default=False
+            "--column",
+            metavar="COLUMN=FIELD",
+            help="The field that a column is written to, if it has another name; may be repeated.",
         ),
     ] = None
     ignore_column: Annotated[
         list[str] | None,
-        typer.Option(
-            "--ignore-column", metavar="COLUMN", help="A column to pass over; may be repeated.", show_default=False
-        ),
+        typer.Option("--ignore-column", metavar="COLUMN", help="A column that is not imported; may be repeated."),
     ] = None
     default: Annotated[
         list[str] | None,
         typer.Option(
-            "--default",
-            metavar="FIELD=VALUE",
-            help="A value for rows that lack it; may be repeated.",
-            show_default=False,
+            "--default", metavar="FIELD=VALUE", help="The value of a field in rows that have none; may be repeated."
         ),
     ] = None
-    blank: Annotated[str, typer.Option(help="An empty cell: keep leaves the field, clear empties it.")] = "keep"
+    blank: Annotated[
+        Literal["keep", "clear"],
+        typer.Option(metavar="NAME", help="What an empty cell does to the field: keep it, or clear it."),
+    ] = "keep"
     if_unchanged: Annotated[
-        bool, typer.Option("--if-unchanged", help="A row older than its record (last_change) is a conflict.")
+        bool,
+        typer.Option(
+            "--if-unchanged", help="A row with an older last_change than its record is a conflict, and not written."
+        ),
     ] = False
     results: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="All rows with their outcome: .csv, .jsonl, .parquet.", show_default=False),
+        typer.Option(metavar="FILE", help="Write all rows with their outcomes to FILE: .csv, .jsonl or .parquet."),
     ] = None
     rejects: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The refused rows with their reasons, to be corrected.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Write the refused rows with the reasons to FILE, to correct and import them again."
+        ),
     ] = None
     journal: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Where the run is kept while it lasts; beside FILE.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Where the progress of the run is kept, for --resume; by default beside the rows."
+        ),
     ] = None
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide everything and write nothing.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an earlier run that was stopped.")] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Find the outcome of each row, but write nothing to the project.")
+    ] = False
     max_refused: Annotated[
         float | None,
-        typer.Option(metavar="N", help="Stop when more rows are refused; below 1 a part of them.", show_default=False),
+        typer.Option(metavar="N", help="Stop when more than N rows are refused; below 1, N is a share of the rows."),
     ] = None
     concurrency: Annotated[
-        int | None, typer.Option(metavar="N", help="Requests under way at once; 20.", show_default=False, min=1)
+        int | None, typer.Option(metavar="N", help="Requests in flight at once; by default 20.", min=1)
     ] = None
 
     def arguments(self) -> dict[str, Any]:
@@ -128,14 +138,14 @@ def import_rows(
     rate: Rate = None,
     report: Annotated[
         str | None,
-        typer.Option("--report", metavar="FILE", help="Write the outcome as JSON; - is stdout.", show_default=False),
+        typer.Option("--report", metavar="FILE", help="Write the outcome to FILE as JSON; - is stdout."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
 ) -> int:
-    """Write the rows of a file: each row has one outcome, and a row with a key makes one record at most.
+    """Create and update records from the rows of a file.
 
-    On a terminal it first shows what it would do with the first hundred rows, and asks. A run that was stopped goes on
-    with --resume.
+    Each row has one outcome, and a row with a key makes one record at most. On a terminal the command first shows what
+    it would do with the first hundred rows, and asks. A run that was stopped continues with --resume.
 
     For example:
 
@@ -143,7 +153,7 @@ def import_rows(
 
     - carecloud import cards cards.csv --match card_number --results results.csv --yes
     """
-    check_family(resource, of or [])
+    _check_family(resource, of or [])
     arguments = options.arguments()
     asks = not (yes or options.resume or options.dry_run) and is_terminal() and sys.stdin.isatty()
 
@@ -153,7 +163,7 @@ def import_rows(
             await client.login()
             if asks and not await _confirmed(family, file, arguments):
                 return None
-            with show_bulk_progress(resource) as on_progress:
+            with show_progress(resource) as on_progress:
                 done: BulkWriteReport = await family.bulk_write(file, **arguments, on_progress=on_progress)
                 return done
 
@@ -165,15 +175,13 @@ def import_rows(
     except (ConfigurationError, UsageError):
         raise
     except CareCloudError as error:
-        raise StoppedImportError from error
+        raise StoppedError from error
     if done is None:
         say("nothing was written")
         return FAILED
     say(describe(resource, done))
     if report is not None:
-        write_report(
-            report, json.dumps({"resource": resource, **attrs.asdict(done)}, ensure_ascii=False, indent=2) + "\n"
-        )
+        write_report(report, resource, done)
     return 0 if done.complete else FAILED
 
 
@@ -204,6 +212,20 @@ async def _confirmed(family: Any, file: str, arguments: dict[str, Any]) -> bool:
         if most:
             say(f"{title}: " + ", ".join(f"{text} ({count:,})" for text, count in most))
     return typer.confirm("Write all rows?", err=True)
+
+
+def _check_family(resource: str, of: Sequence[str]) -> None:
+    """Check that a family can be written in bulk, and that the ids of its parents are given.
+
+    Raises:
+        UsageError: it cannot, or they are not.
+    """
+    if resource not in bulk_families():
+        raise UsageError(f"{resource} cannot be written in bulk: {nearest(resource, bulk_families())}")
+    wanted = resource.count(".")
+    if len(of) != wanted:
+        what = f"the ids of its {wanted} parents" if wanted > 1 else "the id of its parent" if wanted else "no --of"
+        raise UsageError(f"{resource} takes {what}" + (" with --of" if wanted else ""))
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -38,7 +38,7 @@ class ListToFile:
         output: the target: a path, a URL, or `-` for stdout.
         of: ids of the parents.
         filters: `NAME=VALUE` each.
-        count, concurrency: records per request, and requests under way; `auto` or a number.
+        count, concurrency: records per request, and requests in flight; `auto` or a number.
         rate: requests per second at most.
         overwrite: whether a target that exists is replaced.
         report: the file for the report as JSON; `-` is stdout.
@@ -50,8 +50,8 @@ class ListToFile:
             "--output",
             "-o",
             metavar="FILE",
-            help="The suffix is the format: .jsonl (.ndjson), .csv, .parquet; .gz or .zst may follow the first two.",
-            show_default=False,
+            help="The file to write. Its suffix gives the format: .jsonl (.ndjson), .csv, .parquet; .gz or .zst may "
+            "follow the first two.",
         ),
     ]
     of: Of = None
@@ -60,27 +60,22 @@ class ListToFile:
         str,
         typer.Option(
             metavar="N",
-            help="Records per request, which does not limit the file; auto finds what is fastest, as far as 5000.",
+            help="Records per request; all records are written. auto finds the fastest number up to 5000.",
         ),
     ] = AUTO
     concurrency: Annotated[
-        str, typer.Option(metavar="N", help="Requests under way at once; auto finds what is fastest, as far as 20.")
+        str, typer.Option(metavar="N", help="Requests in flight at once; auto finds the fastest number up to 20.")
     ] = AUTO
     rate: Rate = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False
     report: Annotated[
         str | None,
-        typer.Option(
-            "--report",
-            metavar="FILE",
-            help="Write the outcome as JSON when it is done; - is stdout.",
-            show_default=False,
-        ),
+        typer.Option("--report", metavar="FILE", help="Write the outcome to FILE as JSON; - is stdout."),
     ] = None
 
     @property
     def width(self) -> int | Auto:
-        """Requests under way at once."""
+        """Requests in flight at once."""
         return _read_number("--concurrency", self.concurrency)
 
     def check(self, operation: Operation, target: Output, state: str | None) -> None:
@@ -106,7 +101,7 @@ class ListToFile:
     async def open(
         self, connection: Connection, operation: Operation, *, allow_unknown: bool = False
     ) -> AsyncIterator[tuple[CareCloud, Listing[Any]]]:
-        """Open a client and the list, with the patience of a job that runs at night.
+        """Open a client and the list, with the retries and timeouts of a job that runs unattended.
 
         Args:
             connection: the project.
@@ -147,7 +142,7 @@ def _check_distinct(target: Output, report: str | None, state: str | None) -> No
 
 
 def _check_report(report: str | None) -> None:
-    """Check where the report goes, and remove that of an earlier run: one that is there is of a run that succeeded."""
+    """Check where the report goes, and remove an earlier one: a report exists only after a run that succeeded."""
     if report is None or report == "-":
         return
     path = Path(report)

@@ -15,9 +15,9 @@ from carecloud_async.cli.options import expands_options
 
 @expands_options
 def login(connection: Connection) -> None:
-    """Check the credentials at the server; print who you are and until when the login is good.
+    """Log in to check the credentials, and print the user and the end of the token.
 
-    Nothing is kept: every command logs in by itself.
+    The token is not kept: each command logs in by itself.
 
     Example: carecloud login --project-url acme.crmcarecloud.com --login api_user
     """
@@ -31,7 +31,7 @@ def login(connection: Connection) -> None:
 
 
 def who(logged_in: LoggedIn) -> str:
-    """Return the user who is logged in, as far as the server said it."""
+    """Return the user who is logged in, as far as the server names it."""
     user = logged_in.user
     if user is None:
         return "logged in"
@@ -41,7 +41,7 @@ def who(logged_in: LoggedIn) -> str:
 
 
 def until(end: datetime | None, *, zone: ZoneInfo, now: datetime | None = None) -> str:
-    """Return how long a token is good, in words."""
+    """Return until when a token is valid, in words."""
     if end is None:
         return "for as long as the server likes"
     hours = (end - (now or datetime.now(UTC))).total_seconds() / 3600

@@ -1,4 +1,4 @@
-"""Progress of an export on stderr: a bar on a terminal, a plain line every few seconds elsewhere."""
+"""Progress on stderr: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -11,65 +11,62 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from carecloud_async.bulk import BulkProgress, Outcome
+from carecloud_async.bulk.report import BulkFigures
 from carecloud_async.cli.console import is_terminal, say
 from carecloud_async.export import Progress
+
+__all__ = ["count_outcomes", "retries", "show_progress"]
 
 #: Seconds between two plain lines.
 INTERVAL = 5.0
 
 
 @contextmanager
-def show_progress(resource: str, *, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+def show_progress(
+    resource: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[Progress | BulkProgress], None]]:
     """Show progress while the block runs.
 
     Args:
-        resource: the list's name.
+        resource: the name of the list or family.
         quiet: whether to draw no bar, since records on the same terminal would break it.
+        clock: a monotonic clock.
 
     Yields:
-        the function to call with each `Progress`.
+        the function to call with each `Progress` or `BulkProgress`.
     """
     if quiet or not is_terminal():
-        yield Lines(resource)
+        due = clock() + INTERVAL
+
+        def line(progress: Progress | BulkProgress) -> None:
+            nonlocal due
+            if clock() >= due:
+                due = clock() + INTERVAL
+                say(f"{resource}: {describe(progress)}")
+
+        yield line
         return
-    with Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[state]}"),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(resource, total=None, state="")
 
-        def update(progress: Progress) -> None:
-            bar.update(task, total=progress.total, completed=progress.records, state=describe(progress))
+        def update(progress: Progress | BulkProgress) -> None:
+            if isinstance(progress, Progress):
+                total, done = progress.total, progress.records
+            else:
+                total, done = (None if progress.stage == "reading" else progress.rows), progress.done
+            bar.update(task, total=total, completed=done, state=describe(progress))
 
         yield update
 
 
-class Lines:
-    """Prints a line now and then.
-
-    Args:
-        resource: the list's name.
-        clock: a monotonic clock.
-    """
-
-    def __init__(self, resource: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._resource = resource
-        self._clock = clock
-        self._next = clock() + INTERVAL
-
-    def __call__(self, progress: Progress) -> None:
-        """Print, unless a line was printed within the interval."""
-        now = self._clock()
-        if now >= self._next:
-            self._next = now + INTERVAL
-            say(f"{self._resource}: {describe(progress)}")
-
-
-def describe(progress: Progress) -> str:
-    """Return records so far, rate and time left in a few words."""
+def describe(progress: Progress | BulkProgress) -> str:
+    """Return what is done so far in a few words: records, rate and time left, or rows and their outcomes."""
+    if isinstance(progress, BulkProgress):
+        if progress.stage == "reading":
+            return f"{progress.rows:,} rows read"
+        return f"{progress.done:,} of {progress.rows:,} rows, {count_outcomes(progress) or progress.stage}"
     if progress.stage != "reading":
         return f"{progress.records:,}, {progress.stage} the file"
     words = f"{progress.records:,}" + (f" of {progress.total:,}" if progress.total is not None else "")
@@ -84,3 +81,8 @@ def describe(progress: Progress) -> str:
 def retries(count: int) -> str:
     """Return a number of retries in words."""
     return "1 retry" if count == 1 else f"{count:,} retries"
+
+
+def count_outcomes(figures: BulkFigures) -> str:
+    """Return the outcomes that rows had, such as `3 created, 1 refused`."""
+    return ", ".join(f"{getattr(figures, one.value):,} {one.value}" for one in Outcome if getattr(figures, one.value))

@@ -33,9 +33,7 @@ Resource = Annotated[
 ]
 Of = Annotated[
     list[str] | None,
-    typer.Option(
-        "--of", metavar="ID", help="Id of the parent, such as the customer of customers.cards.", show_default=False
-    ),
+    typer.Option("--of", metavar="ID", help="Id of the parent, such as the customer of customers.cards."),
 ]
 Filters = Annotated[
     list[str] | None,
@@ -44,20 +42,16 @@ Filters = Annotated[
         metavar="NAME=VALUE",
         help="Only records that match, such as last_name=Smith; may be repeated.",
         autocompletion=complete_filter,
-        show_default=False,
     ),
 ]
 Fields = Annotated[
     str | None,
     typer.Option(
-        "--fields",
-        metavar="A,B",
-        help="Only these fields; nested ones with a dot: customer_id,contact.email.",
-        show_default=False,
+        "--fields", metavar="A,B", help="Only these fields; nested ones with a dot: customer_id,contact.email."
     ),
 ]
 AllowUnknown = Annotated[
-    bool, typer.Option("--allow-unknown", help="Send filters, and take fields, that the SDK does not know.")
+    bool, typer.Option("--allow-unknown", help="Accept filters and fields that the SDK does not know.")
 ]
 
 
@@ -107,10 +101,10 @@ def list_(
     ] = None,
     of: Of = None,
     count: Annotated[int, typer.Option(min=1, metavar="N", help="Print at most N records.")] = 100,
-    offset: Annotated[int, typer.Option(min=0, metavar="N", help="How many to skip.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, metavar="N", help="Skip the first N records.")] = 0,
     filters: Filters = None,
     sort_field: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A first-level field, such as last_change.", show_default=False)
+        str | None, typer.Option(metavar="NAME", help="A first-level field, such as last_change.")
     ] = None,
     sort_direction: Annotated[
         Literal["ASC", "DESC"] | None,

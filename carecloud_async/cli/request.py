@@ -38,21 +38,18 @@ def request(
     params: Annotated[
         list[str] | None,
         typer.Option(
-            "--param",
-            metavar="NAME=VALUE",
-            help="Query parameter; repeat it for a list.",
-            show_default=False,
+            "--param", metavar="NAME=VALUE", help="Query parameter; may be repeated, also for several values."
         ),
     ] = None,
     body: Annotated[
         str | None,
-        typer.Option("--body", metavar="FILE", help="File with the JSON body; - reads stdin.", show_default=False),
+        typer.Option("--body", metavar="FILE", help="File with the JSON body; - reads stdin."),
     ] = None,
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Send query parameters that the SDK does not know.")
     ] = False,
 ) -> None:
-    """Make any call of the API and print what is under data as JSON.
+    """Send any request to the API, and print the data of the answer as JSON.
 
     Example: carecloud request GET cards --param count=5 --sandbox 10
     """
@@ -78,7 +75,7 @@ def _read_params(operation: Operation, params: Iterable[str], *, allow_unknown: 
     """Read the query.
 
     Raises:
-        UsageError: a known operation does not have a parameter, which the API would ignore.
+        UsageError: a known operation does not have a parameter; the API would ignore it.
     """
     query: dict[str, Any] = {}
     for name, texts in read_pairs(params, option="--param", example="count=5").items():

@@ -15,16 +15,16 @@ def sandbox(
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 chooses a free one.")
     ] = 8000,
     customers: Annotated[
         int, typer.Option(min=0, metavar="N", help="Number of made-up customers, and of records in every other list.")
     ] = 10_000,
 ) -> int:
-    """Serve a made-up CareCloud until Ctrl-C or SIGTERM, and print the settings that reach it.
+    """Serve a made-up CareCloud until Ctrl-C or SIGTERM, and print the settings for clients.
 
-    Logins, customers and errors behave as the real API's do, every other list has made-up records; nothing leaves this
-    machine.
+    Logins, customers and errors behave like those of the real API; the other lists have made-up records. Nothing leaves
+    this machine.
 
     Example: carecloud sandbox --port 8000 --customers 500
     """

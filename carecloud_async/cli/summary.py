@@ -1,4 +1,4 @@
-"""The report of an export: as one line for people, as JSON for schedulers."""
+"""The outcome of a command: of an export as one line for people, of any as JSON for schedulers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carecloud_async.cli.progress import retries
 from carecloud_async.export import ExportReport
 from carecloud_async.runtime.durable_files import replace_file
 
-__all__ = ["report_json", "summary", "write_report"]
+__all__ = ["summary", "write_report"]
 
 #: Fields with nulls that the line names; the report has all.
 _FIELDS_SHOWN = 5
@@ -57,27 +57,30 @@ def _nulls(report: ExportReport) -> str:
     return ", ".join(shown)
 
 
-def report_json(resource: str, report: ExportReport) -> str:
-    """Return the report as JSON: its attributes under their names, times with their offset."""
-    values = {"resource": resource, **attrs.asdict(report, value_serializer=_plain)}
-    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+def write_report(name: str, resource: str, report: Any, **more: str) -> None:
+    """Write a report as JSON: its attributes under their names, times with their offset.
 
+    A file is written completely or not at all; a pipe or a device is written to.
 
-def _plain(_: object, __: object, value: Any) -> Any:
-    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
-
-
-def write_report(name: str, text: str) -> None:
-    """Write the report to a file, whole or not at all; to stdout for `-`, and into a pipe or a device as it is there.
+    Args:
+        name: the file; `-` is stdout.
+        resource: the list or family.
+        report: the report, an attrs class.
+        **more: more values.
 
     Raises:
         OSError: it cannot be written.
     """
-    if name == "-":
-        put(text.encode())
-        return
+    values = {"resource": resource, **more, **attrs.asdict(report, value_serializer=_plain)}
+    text = f"{json.dumps(values, ensure_ascii=False, indent=2)}\n".encode()
     path = Path(name).absolute()
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")  # `replace_file` would put a file in its place
+    if name == "-":
+        put(text)
+    elif path.exists() and not path.is_file():
+        path.write_bytes(text)  # `replace_file` would put a file in its place
     else:
-        replace_file(path, text.encode())
+        replace_file(path, text)
+
+
+def _plain(_: object, __: object, value: Any) -> Any:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value

@@ -13,7 +13,7 @@ from cli_process import wait_until
 from carecloud_async import fixes
 from carecloud_async.cli.failures import _OPTIONS, _STEPS, explain
 from carecloud_async.cli.output import Output
-from carecloud_async.cli.progress import Lines, describe
+from carecloud_async.cli.progress import describe, show_progress
 from carecloud_async.cli.resources import listable
 from carecloud_async.cli.summary import summary
 from carecloud_async.errors import ConfigurationError, ConnectionFailedError, ExportError
@@ -263,12 +263,12 @@ def test_ctrl_c_is_one_line_and_130(start, project, tmp_path):
 
 
 def test_progress_lines_come_every_few_seconds(capfd):
-    """Off a terminal a plain line comes now and then, not with every page."""
+    """Without a terminal a plain line is printed every few seconds, not for each page."""
     now = [0.0]
-    lines = Lines("customers", clock=lambda: now[0])
-    for second in range(12):
-        now[0] = float(second)
-        lines(progress(records=1000 * second))
+    with show_progress("customers", clock=lambda: now[0]) as on_progress:
+        for second in range(12):
+            now[0] = float(second)
+            on_progress(progress(records=1000 * second))
     assert capfd.readouterr().err.splitlines() == [
         "carecloud: customers: 5,000 of 20,000, 1,000 a second, 0:00:15 left",
         "carecloud: customers: 10,000 of 20,000, 1,000 a second, 0:00:15 left",

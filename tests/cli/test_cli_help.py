@@ -12,7 +12,20 @@ from cli_process import PROGRAM
 from carecloud_async.cli.app import run
 from carecloud_async.cli.options import expands_options
 
-COMMANDS = ["", "export", "list", "get", "total", "request", "login", "sandbox"]
+COMMANDS = [
+    "",
+    "export",
+    "import",
+    "changes",
+    "list",
+    "get",
+    "total",
+    "dossier",
+    "request",
+    "check",
+    "login",
+    "sandbox",
+]
 CONNECTION = {
     "--sandbox",
     "--project-url",
@@ -36,9 +49,9 @@ def test_help_at_eighty_columns(carecloud, monkeypatch, command):
     assert "..." not in done.out.replace("COMMAND [ARGS]...", "")
 
 
-@pytest.mark.parametrize("command", ["export", "list", "get", "total", "request", "login"])
+@pytest.mark.parametrize("command", COMMANDS[1:-1])
 def test_every_command_takes_the_connection(carecloud, command):
-    """The options of the connection are the same wherever the project is asked."""
+    """The options of the connection are the same in each command that uses a project."""
     shown = carecloud(command, "--help").out
     assert [option for option in CONNECTION if option not in shown] == []
 

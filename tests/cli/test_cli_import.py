@@ -53,7 +53,10 @@ def test_refused_rows_are_exit_code_1(carecloud, project, tmp_path):
         (("customer", "c.csv", "--match", "email"), "did you mean customers?"),
         (("customers", "missing.csv", "--match", "email"), "No such file"),
         (("customers", "c.csv", "--match", "email", "--column", "x"), "write it as NAME=VALUE"),
-        (("customers", "c.csv", "--match", "email", "--mode", "both"), "mode is one of upsert, create, update"),
+        (
+            ("customers", "c.csv", "--match", "email", "--mode", "both"),
+            "'both' is not one of 'upsert', 'create', 'update'",
+        ),
         (("customers.addresses", "c.csv", "--match", "none"), "takes the id of its parent with --of"),
         (("customers", "bad.csv", "--match", "email"), "the column 'nickname' leads nowhere"),
         (("customers", "c.csv", "--match", "email", "--results", "c.csv"), "are the same file"),
