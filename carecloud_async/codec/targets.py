@@ -6,17 +6,16 @@ structs, TypedDicts, pydantic models, lists of all these) are read exactly: a mi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, get_args, get_origin
 
 import msgspec
 
-from carecloud_async.codec.envelope import raw_page_decoder
 from carecloud_async.codec.fields import TOLERANT_IDS
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, json_kind
 from carecloud_async.codec.raw import raw_page_slices
-from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_sound, data, record, structure, total
+from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_sound, cut, data, record, structure, total
 from carecloud_async.codec.slices import exhaust
 from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.codec.typed_cache import typed_cache
@@ -122,14 +121,12 @@ def any_page_slices(body: bytes, *, key: str | None, into: Any) -> Generator[Non
         None: at the end of each slice but the last.
     """
     value_reader(into)  # refuses a type that nothing can be read into
-    found = _cut(body, key) if len(body) > _SLICE else None
-    if found is None:
-        return _page_at_once(body, key, into)
-    raws, total_items = found
+    raws, total_items = cut(body, _list_name(body) if key is None else key)
     items: list[Any] = []
-    size = len(raws) * _SLICE // len(body) + 1
+    size = len(raws) * _SLICE // max(len(body), 1) + 1
     for first in range(0, len(raws), size):
-        yield
+        if first:
+            yield
         items += _read_raws(raws[first : first + size], into)
     return DecodedPage(items=items, total_items=total(total_items), received=len(raws))
 
@@ -162,33 +159,6 @@ def _list_name(body: bytes) -> str:
     return only_list(data(body))
 
 
-def _page_at_once(body: bytes, key: str | None, into: Any) -> DecodedPage[Any]:
-    read = value_reader(into)
-    found = data(body)
-    name = only_list(found) if key is None else key
-    if not isinstance(found, dict) or name not in found:
-        raise Malformed(f"`data` has no `{name}`")
-    records = found[name]
-    if isinstance(records, dict):  # PHP turns a list with gaps into an object
-        records = list(records.values())
-    if not isinstance(records, list):
-        raise Malformed(f"`{name}` is {json_kind(records)}, not a list")
-    items = [read(value) for value in records if value is not None]
-    return DecodedPage(items=items, total_items=total(found.get("total_items")), received=len(records))
-
-
-def _cut(body: bytes, key: str | None) -> tuple[list[msgspec.Raw], Any] | None:
-    """Split a page into its records without parsing them; `None` if more than its text is broken."""
-    for sound in body_then_sound(body):
-        try:
-            name = _only_list_name(sound) if key is None else key
-            found = None if name is None else raw_page_decoder(name).decode(sound).data
-        except REFUSED:
-            continue
-        return None if found is None else (found.items, found.total_items)
-    return None
-
-
 def _only_list_name(body: bytes) -> str | None:
     members: dict[str, msgspec.Raw] = _members_decoder().decode(body).data
     lists = [name for name, raw in members.items() if bytes(memoryview(raw)[:1]) == b"["]
@@ -203,7 +173,7 @@ def _members_decoder() -> msgspec.json.Decoder[Any]:
 
 
 @gc_paused
-def _read_raws(raws: list[msgspec.Raw], into: Any) -> list[Any]:
+def _read_raws(raws: Sequence[bytes | msgspec.Raw], into: Any) -> list[Any]:
     as_it_is, without_zero_dates = _declared_reader(into), value_reader(into)
     items = []
     for raw in raws:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from carecloud_async.listings.listing import Listing
@@ -12,6 +13,8 @@ from carecloud_async.resources.declare import Resource, lists
 if TYPE_CHECKING:
     from carecloud_async.models import RecommendedProduct
 
+recommends = partial(lists, list_key="recommended_products_list", id_field="product_id", method="POST", paged=False)
+
 
 class ProductRecommendationEngine(Resource, call="recommendation_engine.product"):
     """Recommendations for a customer, whose purchases are looked at. Reading only: all may be repeated.
@@ -19,40 +22,19 @@ class ProductRecommendationEngine(Resource, call="recommendation_engine.product"
     `product_id_list` holds the ids of the products to choose from, `count` is how many products may come.
     """
 
-    @lists(
-        "postRecommendationProductEliminate",
-        "/recommendation-engine/product/actions/eliminate",
-        "recommended_products_list",
-        id_field="product_id",
-        method="POST",
-        paged=False,
-    )
+    @recommends("postRecommendationProductEliminate", "/recommendation-engine/product/actions/eliminate")
     def eliminate(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None
     ) -> Listing[RecommendedProduct]:
         """Keep the products that suit a customer (`POST /recommendation-engine/product/actions/eliminate`)."""
 
-    @lists(
-        "postRecommendationProductOrder",
-        "/recommendation-engine/product/actions/order",
-        "recommended_products_list",
-        id_field="product_id",
-        method="POST",
-        paged=False,
-    )
+    @recommends("postRecommendationProductOrder", "/recommendation-engine/product/actions/order")
     def order(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
         """Sort products for a customer, best first (`POST /recommendation-engine/product/actions/order`)."""
 
-    @lists(
-        "postRecommendationProductCombine",
-        "/recommendation-engine/product/actions/combine",
-        "recommended_products_list",
-        id_field="product_id",
-        method="POST",
-        paged=False,
-    )
+    @recommends("postRecommendationProductCombine", "/recommendation-engine/product/actions/combine")
     def combine(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
@@ -65,14 +47,7 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
     `cart_product_ids` are in the cart, `product_id_list` holds the ids to choose from, `count` is how many may come.
     """
 
-    @lists(
-        "postRecommendationCartEliminate",
-        "/recommendation-engine/shopping-cart/actions/eliminate",
-        "recommended_products_list",
-        id_field="product_id",
-        method="POST",
-        paged=False,
-    )
+    @recommends("postRecommendationCartEliminate", "/recommendation-engine/shopping-cart/actions/eliminate")
     def eliminate(
         self,
         *,
@@ -82,27 +57,13 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
     ) -> Listing[RecommendedProduct]:
         """Keep the products that suit a cart (`POST /recommendation-engine/shopping-cart/actions/eliminate`)."""
 
-    @lists(
-        "postRecommendationCartOrder",
-        "/recommendation-engine/shopping-cart/actions/order",
-        "recommended_products_list",
-        id_field="product_id",
-        method="POST",
-        paged=False,
-    )
+    @recommends("postRecommendationCartOrder", "/recommendation-engine/shopping-cart/actions/order")
     def order(
         self, *, cart_product_ids: Sequence[str], product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
         """Sort products for a cart, best first (`POST /recommendation-engine/shopping-cart/actions/order`)."""
 
-    @lists(
-        "postRecommendationCartCombine",
-        "/recommendation-engine/shopping-cart/actions/combine",
-        "recommended_products_list",
-        id_field="product_id",
-        method="POST",
-        paged=False,
-    )
+    @recommends("postRecommendationCartCombine", "/recommendation-engine/shopping-cart/actions/combine")
     def combine(
         self,
         *,
