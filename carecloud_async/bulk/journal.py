@@ -68,10 +68,15 @@ class Journal:
     Args:
         path: its file.
         keep_rows: whether rows are kept as the source has them, for results and rejects.
+
+    Attributes:
+        path: its file.
+        is_in_memory: whether it has no file: its methods take microseconds and need no thread.
     """
 
     def __init__(self, path: Path, *, keep_rows: bool) -> None:
         self.path = path
+        self.is_in_memory = False
         self._keep_rows = keep_rows
         self._lock = filelock.FileLock(f"{path}.lock", timeout=0, mode=PRIVATE, thread_local=False)
         self._database: sqlite3.Connection | None = None
@@ -80,6 +85,7 @@ class Journal:
     def in_memory(cls) -> Journal:
         """Return an open journal for rows that nothing can resume."""
         journal = cls(Path(), keep_rows=False)
+        journal.is_in_memory = True
         journal._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         journal._db.executescript(_SCHEMA)
         return journal

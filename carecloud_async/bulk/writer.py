@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from functools import cached_property, partial
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -36,6 +36,8 @@ __all__ = ["BulkWriter"]
 _TOGETHER: Final = 450
 
 _CLOSED: Final = "the bulk writer was closed before this row was written: write it again"
+_LOST: Final = "the answer was lost, and the row has no key"
+_MADE: Final = "the record was created, and its card or properties may be missing"
 _STOPPED: Final = "the bulk writer was stopped while this row was being written: a row with a key can be written again"
 
 
@@ -200,13 +202,13 @@ class BulkWriter:
                 for number, row in rows.items()
             ]
             try:
-                await run_in_thread(partial(journal.load, loaded))
+                journal.load(loaded)
                 await writer.write_all()
             except Exception as error:  # noqa: BLE001  (raised by write())
-                for one in await run_in_thread(journal.keyless_doubts):
+                for one in journal.keyless_doubts():
                     # Written again, the row would make a second record.
-                    reasons = ("the record was created, and its card or properties may be missing",)
-                    unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=one.made, reasons=reasons)
+                    reason = _LOST if one.made is None else _MADE
+                    unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=one.made, reasons=(reason,))
                     self._end(rows[one.number], result=unknown)
                 for row in self._begun.intersection(group):
                     self._end(row, error=error)

@@ -152,7 +152,7 @@ class RunWriter:
         new = {row.key: row for row, plan in plans if plan.base is None and row.key is not None}
         if registry is None or not new:
             return plans
-        claims = await self._db(partial(registry.claim, list(new), looked_at=looked_at))
+        claims = await run_in_thread(partial(registry.claim, list(new), looked_at=looked_at))
         ready = [(row, plan) for row, plan in plans if row.key not in claims.busy and row.key not in claims.look_again]
         again = [row for row, _ in plans if row.key in claims.look_again]
         if again:
@@ -304,15 +304,15 @@ class RunWriter:
             self._figures.note(results)
 
     async def _mark(self) -> int:
-        return 0 if self._registry is None else await self._db(self._registry.mark)
+        return 0 if self._registry is None else await run_in_thread(self._registry.mark)
 
     async def _release(self, keys: set[str], *, written: bool) -> None:
         if self._registry is not None and keys:
-            await self._db(partial(self._registry.release, keys, written=written))
+            await run_in_thread(partial(self._registry.release, keys, written=written))
 
     async def _db(self, work: Callable[[], T]) -> T:
         async with self._database:
-            return await run_in_thread(work)
+            return work() if self._journal.is_in_memory else await run_in_thread(work)
 
 
 def _would_be(plan: Plan) -> RowResult:
