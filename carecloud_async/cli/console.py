@@ -18,7 +18,7 @@ def say(line: str) -> None:
 
 
 class ReaderGoneError(Exception):
-    """Nobody reads our output any more, as after `| head`; Typer would make a failure of the plain `OSError`."""
+    """The reader of stdout has closed it, as `head` does; Typer would report the plain `OSError` as a failure."""
 
 
 def put(data: bytes) -> None:

@@ -83,7 +83,7 @@ def export(
         async with source.open(connection, operation, allow_unknown=allow_unknown) as (client, listing):
             if wanted is not None and not allow_unknown:
                 _check_fields(wanted, listing.export_source().into, target)
-            await client.login()  # credentials are checked before the export puts anything beside the target
+            await client.login()  # credentials are checked before the export creates a file
             if not resume:
                 target.warn_of_discarding(overwrite=source.overwrite)
             with show_progress(resource, quiet=target.is_stdout) as on_progress:

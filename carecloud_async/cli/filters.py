@@ -74,7 +74,7 @@ def check_fields(fields: Iterable[str], known: Iterable[str]) -> None:
         name = field.partition(".")[0]
         if name not in names:
             hint = did_you_mean(name, names)
-            raise UsageError(f"--fields: there is no field {name}{hint}; --allow-unknown takes it all the same")
+            raise UsageError(f"--fields: there is no field {name}{hint}; --allow-unknown accepts it")
 
 
 def read_pairs(pairs: Iterable[str], *, option: str, example: str) -> dict[str, list[str]]:

@@ -88,7 +88,8 @@ class ImportOptions:
     journal: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Where the progress of the run is kept, for --resume; by default beside the rows."
+            metavar="FILE",
+            help="Where the progress of the run is kept, for --resume; by default in the folder of the rows.",
         ),
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Continue an earlier run that was stopped.")] = False
@@ -192,7 +193,7 @@ def describe(resource: str, report: BulkWriteReport) -> str:
     outcomes = count_outcomes(report) or "none"
     words = [f"{report.rows:,} rows of {resource}: {outcomes}{would} ({report.seconds:.1f} s, {requests})"]
     if not report.complete:
-        where = f"see {report.results}" if report.results else "--results FILE tells the reasons"
+        where = f"see {report.results}" if report.results else "--results FILE gives the reasons"
         words.append(where)
     if report.rejects and report.refused:
         words.append(f"{report.rejects} holds the refused rows")

@@ -1,4 +1,4 @@
-"""`-o`: the target of an export, checked before anything is sent, and what an earlier run left beside it."""
+"""`-o`: the target of an export, checked before anything is sent, and the partial result of an earlier run."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Output:
 
     @property
     def is_stdout(self) -> bool:
-        """Whether records go to stdout, so that nothing else may."""
+        """Whether records go to stdout, so that nothing else may be printed there."""
         return self.name in {"-", "/dev/stdout", "/dev/fd/1"}
 
     @property
     def is_direct(self) -> bool:
-        """Whether records are written as they come, so that nothing can be resumed."""
+        """Whether records are written as they arrive, so that the export cannot be resumed."""
         path = Path(self.name)
         return self.is_stdout or self.name.startswith("/dev/") or (path.exists() and not path.is_file())
 

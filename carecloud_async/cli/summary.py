@@ -40,7 +40,7 @@ def summary(resource: str, report: ExportReport, *, state: str | None = None) ->
     if not report.exact:
         words.append("the list kept changing until the end: run it again for certainty")
     elif report.list_changed:
-        words.append("the list changed meanwhile: everything that stayed is there once")
+        words.append("the list changed during the export: each record that stayed is in it once")
     if state is not None:
         kept = report.exact and report.next_changed_since is not None
         words.append(f"{state} keeps the time for the next run" if kept else f"{state} is left as it was")

@@ -15,7 +15,7 @@ class _Lines(logging.Handler):
     """Prints warnings; the record of a failed call is left out, since its error is printed or was repaired.
 
     Attributes:
-        about_values: whether to tell of values that could not be read.
+        about_values: whether to print warnings about values that could not be read.
     """
 
     about_values = False

@@ -50,7 +50,7 @@ __all__ = ["carecloud_source"]
 
 _log = logging.getLogger("carecloud_async.dlt")
 
-#: The column that says that a row is to be deleted; always null in the table.
+#: The column that marks a row as deleted; always null in the table.
 _DELETED = "carecloud_deleted"
 
 _TYPES = {"int": "bigint", "float": "double", "bool": "bool", "date": "date", "datetime": "timestamp"}
@@ -209,7 +209,7 @@ def _say_inexact(name: str, *, fails: bool, replaces: bool) -> None:
             f"{doubt}. The table stays as it was: run again when the list is calmer, or pass allow_inexact=True"
         )
     _log.warning(
-        "%s: the table is replaced all the same" if replaces else "%s: the next run repeats its changes", doubt
+        "%s: the table is replaced nevertheless" if replaces else "%s: the next run repeats its changes", doubt
     )
 
 

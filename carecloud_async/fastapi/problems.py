@@ -82,17 +82,17 @@ NOT_FOUND = Problem(status=404, code="not_found", detail="There is no such recor
 INVALID = Problem(status=422, code="invalid_request", detail="The request was refused; see errors.")
 SESSION_EXPIRED = Problem(status=401, code="session_expired", detail="The session is over: log in again.")
 LOGIN_REFUSED = Problem(status=401, code="login_refused", detail="The login was refused.")
-CONFLICT = Problem(status=409, code="conflict", detail="The record changed meanwhile: read it again.")
+CONFLICT = Problem(status=409, code="conflict", detail="The record was changed: read it again.")
 NO_SESSION = Problem(status=401, code="not_logged_in", detail="No customer is logged in.")
-BUSY = Problem(status=503, code="upstream_busy", detail="Too much to do at the moment: try again later.")
+BUSY = Problem(status=503, code="upstream_busy", detail="Too many requests at the moment: try again later.")
 UNAVAILABLE = Problem(status=503, code="unavailable", detail="Not available at the moment: try again later.")
-TIMEOUT = Problem(status=504, code="upstream_timeout", detail="The server behind did not answer in time.")
+TIMEOUT = Problem(status=504, code="upstream_timeout", detail="The upstream server did not answer in time.")
 UNKNOWN = Problem(
     status=504,
     code="outcome_unknown",
     detail="It may have happened: look before you send it again.",
 )
-FAILED = Problem(status=502, code="upstream_failed", detail="The server behind failed.")
+FAILED = Problem(status=502, code="upstream_failed", detail="The upstream server failed.")
 BROKEN = Problem(status=500, code="internal_error", detail="Something is wrong here.")
 
 #: Every status that a problem may have, with its meaning for the OpenAPI document.
@@ -100,9 +100,9 @@ STATUSES = {
     401: "The session is over, or no customer is logged in",
     404: "No such record",
     422: "Refused input, with the reasons",
-    502: "The server behind failed",
+    502: "The upstream server failed",
     503: "Busy or not available; see Retry-After",
-    504: "The server behind did not answer in time",
+    504: "The upstream server did not answer in time",
 }
 
 

@@ -45,7 +45,7 @@ class MemoryRepeats:
     Args:
         max_entries: how many handled deliveries are remembered; the oldest one is forgotten first.
         seconds: for how long one is remembered.
-        clock: tells the time.
+        clock: gives the time.
 
     Raises:
         ConfigurationError: a number is out of range.

@@ -18,10 +18,9 @@ from carecloud_async.client import CareCloud
 from carecloud_async.errors import NotFoundError
 from carecloud_async.fastapi.dependencies import carecloud_dep
 from carecloud_async.fastapi.lifespan import DEFAULT_NAME
-from carecloud_async.fastapi.webhook_body import read_body, record_id, text_field
 from carecloud_async.fastapi.webhook_problems import NO_STORE, UNDER_WAY, WebhookRefusedError, WebhookRepeatedError
 from carecloud_async.fastapi.webhook_repeats import Claim, RepeatStore
-from carecloud_async.fastapi.webhook_secret import check_secret
+from carecloud_async.fastapi.webhook_request import check_secret, read_body, record_id, text_field
 from carecloud_async.fastapi.webhook_settings import WebhookSettings
 
 T = TypeVar("T")

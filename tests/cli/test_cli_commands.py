@@ -105,7 +105,7 @@ def test_login_says_who_and_until_when(carecloud, project):
 
 
 def test_what_the_server_left_unsaid_is_left_out():
-    """A login without user, names or end is told as it is."""
+    """A login without user, names or end is printed without them."""
     zone = ZoneInfo("Europe/Prague")
     assert who(LoggedIn(token_id="t")) == "logged in"
     assert who(LoggedIn(token_id="t", user=User(user_id="u1"))) == "logged in as u1"
@@ -185,7 +185,7 @@ def test_a_reader_that_goes_away(start):
 
 
 def test_a_closed_stderr_harms_nothing(tmp_path):
-    """Progress and summary that nobody can read do not stop the export."""
+    """An export goes on if progress and summary cannot be written."""
     script = "import sys, os; os.close(2); from carecloud_async.cli import main; main()"
     arguments = ["export", "customers", "-o", str(tmp_path / "c.jsonl"), "--sandbox", "5"]
     done = subprocess.run([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, check=False)

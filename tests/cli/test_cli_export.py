@@ -47,7 +47,7 @@ def test_a_project_from_the_environment(carecloud, project, tmp_path):
 
 
 def test_numbers_may_be_found(carecloud, project, tmp_path):
-    """`--count auto --concurrency auto` is what is done without them: nobody says how large a page is."""
+    """`--count auto --concurrency auto` are the defaults: no page size is needed."""
     done = carecloud("export", "customers", "-o", tmp_path / "c.jsonl", "--count", "auto", "--concurrency", "auto")
     assert done.code == 0, done.err
     with_auto = project.count("GET /customers")

@@ -152,7 +152,7 @@ def test_servers_that_lie(carecloud, project, tmp_path, lie):
 
 
 def test_a_server_that_is_not_there(carecloud, project):
-    """A refused connection is told within seconds, with the setting to check."""
+    """A refused connection is reported within seconds, with the setting to check."""
     refused = carecloud("login", "--project-url", "http://127.0.0.1:9")
     assert refused.code == 1
     assert "CARECLOUD_PROJECT_URL" in refused.line

@@ -31,7 +31,7 @@ def test_dialects_of_csv(carecloud, tmp_path, options, delimiter, bom):
 
 
 def test_a_formula_stays_text(carecloud, project, tmp_path):
-    """A name that a spreadsheet would run is written behind an apostrophe with `--excel`."""
+    """A name that a spreadsheet would run is written after an apostrophe with `--excel`."""
     first = project.customers.id_at(0)
     project.customers.update(first, {"personal_information": {"last_name": "=HYPERLINK(1)"}})
     fields = ("--fields", "customer_id,personal_information.last_name")

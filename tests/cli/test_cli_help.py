@@ -83,14 +83,14 @@ def complete(capfd, monkeypatch):
 
 
 def test_the_command_completes():
-    """The command itself, as the shell starts it, prints what it offers and nothing besides."""
+    """The command itself, as the shell starts it, prints the completions and nothing else."""
     environment = os.environ | asked("get", "wallet.points_o")
     done = subprocess.run(PROGRAM, env=environment, capture_output=True, text=True, check=True, timeout=240)
     assert (done.stdout.split(), done.stderr) == (["wallet.points_overview"], "")
 
 
 def test_completion_of_resources(complete):
-    """Names of lists, of records and of paths are completed, each where it is due."""
+    """Names of lists, of records and of paths are completed, each in its place."""
     assert complete("export", "booking_t") == [
         "booking_ticket_properties",
         "booking_tickets",

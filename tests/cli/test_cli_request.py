@@ -29,7 +29,7 @@ def test_a_list_of_values_in_a_query(carecloud, project):
 
 
 def test_ids_in_the_path(carecloud):
-    """A path with an id in it is taken as it is."""
+    """A path with an id in it is accepted."""
     done = carecloud("request", "GET", f"customers/{FIRST_CUSTOMER_ID}", "--sandbox", 3)
     assert json.loads(done.out)["customer_id"] == FIRST_CUSTOMER_ID
 

@@ -112,7 +112,7 @@ def test_the_ids_of_parents_reach_the_path(carecloud, project):
 
 
 def test_a_parent_that_is_not_there(carecloud, project):
-    """An unknown id in a path is told as such."""
+    """An unknown id in a path is reported as such."""
     refused = carecloud("list", TIME_SLOTS, "--of", "nobody")
     assert refused.code == 1
     assert refused.line.endswith(": check the ids")

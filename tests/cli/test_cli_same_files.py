@@ -29,7 +29,7 @@ def name_by_second_name(folder):
     ids=["same", "path", "link", "inode"],
 )
 def test_the_target_and_another_file(carecloud, project, tmp_path, option, other):
-    """A report or a state that is the target, by whatever name, is refused; what stood there is as it was."""
+    """A report or a state that is the target, by any name, is refused, and the file is unchanged."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.jsonl").write_text("mine")
     refused = carecloud("export", "customers", "-o", "a.jsonl", "--overwrite", option, other(tmp_path))

@@ -130,7 +130,7 @@ def test_sigterm_belongs_to_others_afterwards():
 
 @posix
 def test_a_port_that_does_not_answer(carecloud, project, monkeypatch):
-    """A connection that is never made is told as such, with what to check, and not as a slow page."""
+    """A connection that cannot be made is reported as such, with what to check, not as a slow page."""
     from carecloud_async import RetryPolicy, Timeout
     from carecloud_async.cli import connect
 

@@ -156,7 +156,7 @@ async def test_overrides_swap_in_the_sandbox(make, enter):
 
 
 async def test_without_a_lifespan(enter, caplog):
-    """A client that nobody opened is a mistake of the application: 500, and the log says what to do."""
+    """A client that was not opened is a mistake of the application: 500, and the log says what to do."""
     async with enter(six_lines(None)) as http:
         answer = await http.get("/customers/x")
     assert answer.status_code == 500

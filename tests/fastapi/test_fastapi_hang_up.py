@@ -74,7 +74,7 @@ def hang_up_in_the_middle(address, sandbox, browsers):
 
 
 def test_five_hundred_browsers_hang_up(sandbox, app, serve):
-    """The next five hundred are served at once; no task and no connection is left behind, and no login is lost."""
+    """The next five hundred are served at once; no task or connection remains, and no login is lost."""
     with serve(app) as address:
         base = "http://{}:{}".format(*address)
         target = f"/customers/{FIRST_CUSTOMER_ID}"

@@ -1,4 +1,4 @@
-"""Errors as problem documents: which status, what is told, and what is not."""
+"""Errors as problem documents: their status, and what they reveal."""
 
 import json
 import pickle
@@ -51,7 +51,7 @@ CASES = [
 
 @pytest.mark.parametrize(("error", "status", "code"), CASES, ids=lambda value: type(value).__name__)
 def test_the_table(error, status, code):
-    """Each error of the SDK has its status and code, and nothing of its text is told."""
+    """Each error of the SDK has its status and code, and reveals nothing of its text."""
     problem = problem_of(pickle.loads(pickle.dumps(error)))
     assert (problem.status, problem.code) == (status, code)
     body = json.dumps(problem.body())
@@ -61,7 +61,7 @@ def test_the_table(error, status, code):
 
 @pytest.mark.parametrize(("asked", "told"), [(None, "5"), (0, "1"), (0.2, "1"), (17.4, "18"), (120, "120")])
 def test_retry_after(asked, told):
-    """What the server behind asks for is passed on in whole seconds; without it there is a default."""
+    """CareCloud's `Retry-After` is passed on in whole seconds; without it there is a default."""
     error = api_error(errors.RateLimitError, 429, retry_after=asked)
     assert problem_of(error).headers()["Retry-After"] == told
 
@@ -138,7 +138,7 @@ async def test_refused_input(app, enter):
     ids=str,
 )
 async def test_faults_of_the_server_behind(sandbox, make, enter, app, fault, status, retry_after, caplog):
-    """What goes wrong behind is answered by the table, with the call's id, and logged with the route's template."""
+    """A failure of CareCloud is answered by the table, with the call's id, and logged with the route's template."""
     app.router.lifespan_context = carecloud_lifespan(lambda: make(timeout=0.2))
     sandbox.faults.add("GET /customers/{customer_id}", **fault)
     async with enter(app) as http:
@@ -188,7 +188,7 @@ async def test_own_handlers_win(app, enter):
 
 
 async def test_the_openapi_document(app, enter):
-    """Problems are declared on the operations that use a client, beside FastAPI's own, whichever came first."""
+    """Problems are declared on the operations that use a client, in addition to FastAPI's own, in any order."""
 
     @app.get("/late/{customer_id}", responses={404: {"description": "Mine"}})
     async def late(customer_id: str, carecloud: CareCloudDep) -> None: ...

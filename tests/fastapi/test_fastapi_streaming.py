@@ -108,7 +108,7 @@ async def test_a_route_that_yields_records(sandbox, typed_app, enter):
 
 @pytest.mark.parametrize("after", [0, 2])
 def test_a_route_that_yields_breaks_on_the_wire(sandbox, typed_app, serve, after):
-    """Whatever fails in such a route, at once or later, the client sees that the answer is not complete."""
+    """If such a route fails, at once or later, the client sees that the answer is not complete."""
     sandbox.faults.add("GET /customers", status=403, after=after)
     with serve(typed_app) as (host, port), pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
         httpx.get(f"http://{host}:{port}/customers")

@@ -1,4 +1,4 @@
-"""The guard of the pytest plugin: nothing but loopback, unless told."""
+"""The guard of the pytest plugin: loopback only, unless configured."""
 
 import asyncio
 import socket

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.carecloud_sandbox(customers=12)]
 
 @pytest.mark.carecloud_fault("GET /customers", status=429, retry_after=30)
 async def test_a_limited_project(carecloud_client, carecloud_sandbox, carecloud_clock, carecloud_calls):
-    """A fault by mark strikes, the wait for it takes no time, and sandbox and client tell the same story."""
+    """A fault by mark applies, waiting takes no real time, and sandbox and client agree on the calls."""
     assert await carecloud_client.customers.list().total() == 12
     assert carecloud_sandbox.count("GET /customers") == 2
     assert carecloud_clock.sleeps == [pytest.approx(30, abs=10)]

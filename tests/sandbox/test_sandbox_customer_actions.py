@@ -1,4 +1,4 @@
-"""Actions on customers that tell right from wrong."""
+"""Actions on customers that check what they get."""
 
 import pytest
 
@@ -20,7 +20,7 @@ async def act(api, bearer, action, **body):
 
 @pytest.mark.parametrize(("kind", "value"), [("email", FIRST_CUSTOMER_EMAIL), ("card", "2700000000000")])
 async def test_credentials_are_verified(enterprise, token, kind, value):
-    """The right password tells the customer's id, a wrong one and another kind of login are refused."""
+    """The right password gives the customer's id; a wrong one and another kind of login are refused."""
     login = {"login_type": kind, "login_value": value}
     right = await act(enterprise, token, "verify-credentials", **login, password=CUSTOMER_PASSWORD)
     assert right.json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}
@@ -30,7 +30,7 @@ async def test_credentials_are_verified(enterprise, token, kind, value):
 
 
 async def test_social_networks_are_verified(enterprise, token):
-    """The token of a social network tells the customer's id, an unknown one is refused."""
+    """The token of a social network gives the customer's id; an unknown one is refused."""
     social = {"social_network_id": SOCIAL_NETWORK_IDS[0]}
     social["social_network_token"] = SOCIAL_TOKEN_PREFIX + FIRST_CUSTOMER_ID
     action = "verify-social-network-credentials"
@@ -50,7 +50,7 @@ async def test_social_networks_are_verified(enterprise, token):
     ],
 )
 async def test_taken_identifiers_cannot_register(enterprise, token, kind, value, free):
-    """An e-mail or phone that somebody has cannot be registered again."""
+    """An e-mail or phone of a customer cannot be registered again."""
     answer = await act(enterprise, token, "check-registration-ability", type=kind, value=value)
     assert answer.json()["data"] == {"registration_ability": free}
 
@@ -71,7 +71,7 @@ async def test_passwords_and_referral_codes_are_validated(enterprise, kind, valu
 
 
 async def test_an_authentication_token_is_good_once(enterprise, token):
-    """A token for another application tells its customer once, there and nowhere else."""
+    """A token for another application gives its customer once, and only there."""
     goal = {"external_application_id": OTHER_CUSTOMER_APPLICATION_ID, "token_type": 2}
     issued = (await act(enterprise, token, "auth-token", customer_id=FIRST_CUSTOMER_ID, **goal)).json()["data"]
     assert issued["authentication_token"].isdigit()
@@ -87,7 +87,7 @@ async def test_an_authentication_token_is_good_once(enterprise, token):
 
 
 async def test_the_search_takes_all_that_is_given(sandbox, enterprise, token):
-    """Name, date of birth and card number narrow the search down; without any of them nobody is found."""
+    """Name, date of birth and card number narrow the search; without any of them no customer is found."""
     path = "/customers/actions/search-customers"
     smiths = (await enterprise.get(path, token=token, last_name="smith")).json()["data"]["strict"]
     expected = [one for one in sandbox.customers if one["personal_information"].get("last_name") == "Smith"]

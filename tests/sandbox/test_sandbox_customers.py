@@ -199,7 +199,7 @@ async def test_a_new_customer_is_found_by_its_external_id(enterprise, token, new
     ],
 )
 async def test_create_refuses(sandbox, enterprise, token, new_customer, changes, name, reason):
-    """What is missing or malformed is named with its reason, and nobody is created."""
+    """Missing and malformed fields are named with their reasons, and no customer is created."""
     answer = await enterprise.call("POST", "/customers", token=token, json=new_customer(**changes))
     (param,) = answer.json()["error"]["error_data"]["invalid_params"]
     assert (answer.status_code, param["name"], param["reason"]) == (400, name, reason)
@@ -217,7 +217,7 @@ async def test_names_of_parameters_are_uneven_now_and_then(enterprise, token):
 
 
 async def test_autologin_logs_the_device_in(customer, new_customer):
-    """On the customer interface a device may register somebody and be that customer at once."""
+    """On the customer interface a device may register a customer and act as this customer at once."""
     device = await customer.device_token()
     body = new_customer(autologin=True, password="Correct-Horse-8")
     created = (await customer.call("POST", "/customers", token=device, json=body)).json()["data"]["customer_id"]

@@ -198,7 +198,7 @@ async def test_a_request_can_be_held(sandbox, enterprise, token):
 
 
 async def test_customers_come_and_go_between_pages(sandbox, enterprise, token):
-    """`on_page` sees each page as it was written and may change the world behind it."""
+    """`on_page` sees each page as it was written, and may change the records before it is sent."""
     seen = []
 
     def change(page):

@@ -1,4 +1,4 @@
-"""The sandbox stands apart: what its files import."""
+"""The sandbox is independent of the client: what its files import."""
 
 import ast
 from pathlib import Path

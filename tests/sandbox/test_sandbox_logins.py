@@ -1,4 +1,4 @@
-"""Who gets a token, how long it is good, and what it opens."""
+"""Logins: who gets a token, how long it is valid, and what it gives access to."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -116,7 +116,7 @@ async def test_a_new_device_token_kills_the_old_one(customer):
 
 
 async def test_a_login_binds_the_device_token(sandbox, customer):
-    """After the login the token is the customer; after the logout it is nobody, yet still good."""
+    """After the login the token acts as the customer; after the logout it is valid without a customer."""
     token = await customer.device_token()
     assert (await customer.get("/customers", token=token)).status_code == 401
     assert (await customer.customer_login(token)).json()["data"] == {"customer_id": FIRST_CUSTOMER_ID}

@@ -324,7 +324,7 @@ def test_the_facts_are_read_when_they_are_needed():
 
 
 async def test_the_cap_is_for_pages(sandbox, enterprise, token):
-    """A list without paging comes whole, whatever the cap; one with paging is cut."""
+    """The cap on pages does not apply to a list without paging."""
     sandbox.settings.max_count = 2
     path = f"/customers/{FIRST_CUSTOMER_ID}"
     whole = (await enterprise.get(f"{path}/interest-records", token=token)).json()["data"]

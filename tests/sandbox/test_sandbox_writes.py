@@ -19,7 +19,7 @@ async def reasons(answer):
 
 
 async def test_a_customer_gets_one_card_of_a_type(sandbox, enterprise, token):
-    """A free card of the type is assigned, then a second one is refused, whatever became of the first."""
+    """A free card of the type is assigned, then a second one is refused, even if the first one has changed."""
     cards = sandbox.records("cards")
     blocked = cards.insert({"card_type_id": "t", "card_number": "6", "customer_id": None, "state": 0})
     free = cards.insert({"card_type_id": "t", "card_number": "7", "customer_id": None, "state": 1})
@@ -82,7 +82,7 @@ async def test_a_customer_assigns_to_nobody_else(sandbox, customer):
     [(None, True, 400, 0), (1, True, 400, 0), (2, True, 400, 2), (2, False, 204, 2)],
 )
 async def test_a_batch_keeps_its_valid_rows_on_request(enterprise, token, sandbox, mode, report, status, kept):
-    """One row at fault undoes a batch; with mode 2 the others are kept, and whether the answer tells is a setting."""
+    """One invalid row undoes a batch; with mode 2 the others are kept, and a setting decides whether it is named."""
     sandbox.settings.batch_report = report
     rows = [{"name": name, "plu_ids": [{"list_code": "G", "code": "1"}]} for name in ("a", "", "b")]
     body = {"products": rows, **({} if mode is None else {"error_processing": mode})}
@@ -101,7 +101,7 @@ async def test_a_batch_has_bounds(enterprise, token, rows, reason):
 
 
 async def test_source_records_hold_several_ids(sandbox, enterprise, token, new_customer):
-    """`external_ids[]` matches any id of a record, `external_id` the one that is shown and nothing beside the other."""
+    """`external_ids[]` matches any id of a record, `external_id` the one that is shown, unless both are given."""
     source = {"customer_source_id": "86e05affc7a7abefcd513ab400", "external_ids": ["A", "B"]}
     answer = await enterprise.call("POST", "/customers", token=token, json=new_customer(customer_source=source))
     made = answer.json()["data"]["customer_id"]

@@ -116,7 +116,7 @@ class TableList(TableHandler):
         return scope
 
     def _shares(self, call: Call, number: int, record_id: str) -> bool:
-        # Of records that say nothing of the parent, the first and about an eighth of the others are said to be its.
+        # Records that do not name their parent: a parent has the first one and about an eighth of the others.
         name = self._plan.parent_name
         if self._plan.scope != "share" or name is None:
             return True

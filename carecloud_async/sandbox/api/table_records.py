@@ -92,11 +92,11 @@ class TableRecord(TableHandler):
     def batch(self, state: SandboxState, call: Call) -> None:
         """Create or change each record of a batch; one without an id is known by its external id or code.
 
-        One row at fault undoes everything, unless the body asks to keep the valid rows.
+        One invalid row undoes the whole batch, unless the body asks to keep the valid rows.
 
         Raises:
-            RefusalError: 404 or 403 for a parent as for `read`, 400 for a body that is not valid, or for rows at fault
-                beside the valid ones that were kept.
+            RefusalError: 404 or 403 for a parent as for `read`, 400 for a body that is not valid, or for invalid rows
+                where the valid ones were kept.
         """
         self.check_path(state, call)
         call, faults = self._valid_rows(call)

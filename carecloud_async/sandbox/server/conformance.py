@@ -54,7 +54,7 @@ def _broken_by_body(request: RecordedRequest, operation: Operation) -> Iterator[
 
 
 def _read_only_sent(fields: tuple[Field, ...], value: dict[str, Any]) -> Iterator[str]:
-    """Dotted names of fields that only the server sets; a few are required all the same, and may be sent."""
+    """Dotted names of fields that only the server sets; a few are also required, and may be sent."""
     for field in fields:
         if field.name not in value:
             continue

@@ -1,4 +1,4 @@
-"""The server's clock: the one that was handed in, moved on by hand."""
+"""The server's clock: the one that was handed in, with an offset that tests change."""
 
 from __future__ import annotations
 

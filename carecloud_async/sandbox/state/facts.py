@@ -168,7 +168,7 @@ def field_names(schema: str) -> frozenset[str]:
 
 
 def read_only_names(schema: str) -> frozenset[str]:
-    """The names of the fields that only the server sets; a few are required all the same, and may be sent."""
+    """The names of the fields that only the server sets; a few are also required, and may be sent."""
     return frozenset(field.name for field in fields_of(schema) if field.read_only and not field.required)
 
 

@@ -1,7 +1,9 @@
-"""The body of a webhook: bounded while it is read, a JSON object, with the ids that the settings name."""
+"""The request of a webhook: its shared secret, and its body, which is bounded while it is read."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -11,13 +13,46 @@ from typing import Any
 from attrs import evolve
 from starlette.requests import ClientDisconnect, Request
 
+from carecloud_async.auth.secret import resolve_secret
 from carecloud_async.errors import InvalidParam
 from carecloud_async.fastapi.disconnect import ClientDisconnectedError
-from carecloud_async.fastapi.webhook_problems import INVALID_ID, NO_OBJECT, TOO_LARGE, WebhookRefusedError
+from carecloud_async.fastapi.webhook_problems import (
+    INVALID_ID,
+    NO_OBJECT,
+    TOO_LARGE,
+    WRONG_SECRET,
+    WebhookRefusedError,
+)
+from carecloud_async.fastapi.webhook_settings import WebhookSettings
 
 #: An id as the API makes them; anything else must not become part of a path.
 _RECORD_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _DIGITS = re.compile(r"[0-9]{1,20}")
+
+
+async def check_secret(request: Request, settings: WebhookSettings) -> None:
+    """Refuse a request that does not hold the secret exactly once.
+
+    Raises:
+        WebhookRefusedError: it does not. A missing secret and a wrong one are answered alike.
+    """
+    expected = await resolve_secret(settings.secret)
+    # Digests have one length: not even the length of the secret changes the time of the comparison.
+    if not hmac.compare_digest(_digest(_given(request, settings)), _digest(expected.encode())):
+        raise WebhookRefusedError(WRONG_SECRET)
+
+
+def _given(request: Request, settings: WebhookSettings) -> bytes:
+    if settings.header is not None:
+        # Starlette reads headers as Latin-1, so this gives back the bytes that were sent.
+        values = [value.encode("latin-1") for value in request.headers.getlist(settings.header)]
+    else:
+        values = [value.encode() for value in request.query_params.getlist(settings.query or "")]
+    return values[0] if len(values) == 1 else b""
+
+
+def _digest(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()
 
 
 async def read_body(request: Request, *, max_bytes: int) -> Mapping[str, Any]:
