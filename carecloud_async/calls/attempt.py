@@ -15,18 +15,18 @@ from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
 from carecloud_async.auth.token_watch import TokenWatch
+from carecloud_async.calls.call_errors import invalid_response, transport_error
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.retry import Failure, FailureKind
-from carecloud_async.calls.wire import invalid_response, parse_error, transport_error
+from carecloud_async.calls.wire import parse_error
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
     CareCloudError,
     ConnectionFailedError,
     OutcomeUnknownError,
-    RateLimitError,
     RequestTimeoutError,
     ServerError,
     TransportError,
@@ -48,19 +48,6 @@ NO_LOGIN = "no token in time, the login or the token store did not answer"
 NOT_HTTP = "not valid HTTP"
 
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
-
-
-def limiter_timeout(call: PreparedCall, *, seconds: float | None, again: bool) -> RateLimitError:
-    """Return the error of a call that would wait too long for the client's own rate limiter.
-
-    Args:
-        call: the call.
-        seconds: the wait from now on.
-        again: whether it was sent before.
-    """
-    hint = f"not sent{' again' if again else ''}: the wait at the rate limiter is longer than Timeout(limiter=…) allows"
-    operation = call.operation
-    return RateLimitError(status=429, method=operation.method, path=operation.path, retry_after=seconds, hint=hint)
 
 
 class Attempt:
@@ -232,7 +219,7 @@ class Attempt:
         return "the server refuses the token, and has just refused a new one for the same call"
 
     def _api_error(self, response: Any, status: int, body: bytes) -> ApiError:
-        refused_login = self._call.login and refuses_login(status)
+        refused_login = self._call.request.login and refuses_login(status)
         hint = None
         if refused_login:
             hint = "the login was refused"

@@ -12,13 +12,13 @@ import anyio
 import anyio.lowlevel
 
 from carecloud_async.auth.manager import TokenManager
+from carecloud_async.calls.call_errors import transport_error
 from carecloud_async.calls.context import ClientContext
 from carecloud_async.calls.execution import CallExecution
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.response_cache import AnswerStore, Flight, is_private, is_reference
-from carecloud_async.calls.wire import transport_error
 from carecloud_async.errors import (
     BadRequestError,
     MethodNotAllowedError,
@@ -44,8 +44,8 @@ def is_write(operation: Operation) -> bool:
 
 def is_cacheable(call: PreparedCall) -> bool:
     """Return whether a call may be cached: its answer depends on its identity, target and language only."""
-    operation = call.operation
-    plain = call.body is None and call.bearer is None and call.headers is None
+    operation, request = call.operation, call.request
+    plain = request.json is None and request.bearer is None and request.headers is None
     known_read = bool(operation.operation_id) and operation.method == "GET" and operation.safe_to_repeat
     return plain and known_read and operation.authorized
 

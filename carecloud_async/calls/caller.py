@@ -105,39 +105,23 @@ class Caller:
         return Answer(data, execution.response)
 
     def _prepare(self, request: CallRequest[T]) -> CallExecution[T]:
-        operation, params, bearer = request.operation, request.params, request.bearer
+        operation, params = request.operation, request.params
         if self.interface not in operation.interfaces:
             name = f"{operation.call} ({operation.title})"
             raise InterfaceError(f"{name} does not exist on the {self.interface} interface of this identity")
         context = self.context
         context.check()
+        if request.headers is not None:
+            check_headers(request.headers)
         # Bodies and queries hold passwords and personal data, paths tokens; error reporters capture local variables.
         body = None if request.json is None else SecretBytes(codec.encode(request.json, zone=context.project.timezone))
-        headers = check_headers(request.headers)
         target = SecretText(expand_path(operation.path, request.path_params or {}))
-        query = SecretText(encode_query(params, project=context.project)) if params else ""
-        if query:
-            check_request_line(operation, f"{self._base_path}{target}?{query}")
-        call = PreparedCall(
-            operation=operation,
-            target=f"{target}?{query}" if query else target,
-            body=body,
-            bearer=bearer,
-            headers=headers,
-            login=request.login,
-            offset=_number(params, "offset") if params else None,
-            count=_number(params, "count") if params else None,
-        )
-        tokens = None if bearer is not None or operation.takes_credentials else self.manager
-        return CallExecution(
-            context,
-            self.options,
-            call,
-            builder=self._builder,
-            tokens=tokens,
-            decode=request.decode,
-            slices=request.slices,
-        )
+        if params and (query := SecretText(encode_query(params, project=context.project))):
+            target = SecretText(f"{target}?{query}")
+            check_request_line(operation, f"{self._base_path}{target}")
+        call = PreparedCall(request=request, operation=operation, target=target, body=body)
+        tokens = None if request.bearer is not None or operation.takes_credentials else self.manager
+        return CallExecution(context, self.options, call, builder=self._builder, tokens=tokens)
 
     def request_size(
         self, operation: Operation, *, path_params: Mapping[str, Any], params: Mapping[str, Any]
@@ -154,8 +138,3 @@ class Caller:
     def with_options(self, options: ViewOptions, manager: TokenManager | None) -> Caller:
         """Return a caller for the same context with other options."""
         return Caller(self.context, interface=self.interface, options=options, manager=manager)
-
-
-def _number(params: Mapping[str, Any], name: str) -> int | None:
-    value = params.get(name)
-    return value if type(value) is int else None

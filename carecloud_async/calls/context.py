@@ -162,8 +162,7 @@ class ClientContext:
             RequestTimeoutError: it took longer.
             ClientClosedError: the client was closed meanwhile.
         """
-        with anyio.CancelScope(deadline=anyio.current_time() + timeout.total) as scope:
-            self.running.add(scope)
+        with self.running.begin(seconds=timeout.total) as scope:
             token = _block.set(_Block(scope, timeout.limiter_seconds))
             try:
                 yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
 
 import anyio
@@ -11,7 +11,13 @@ import anyio
 from carecloud_async import codec
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token_watch import add_led_login
-from carecloud_async.calls.attempt import Attempt, limiter_timeout
+from carecloud_async.calls.attempt import Attempt
+from carecloud_async.calls.call_errors import (
+    invalid_response,
+    limiter_timeout,
+    transport_error,
+    with_unknown_outcome,
+)
 from carecloud_async.calls.context import ClientContext, ViewOptions, at_limiter
 from carecloud_async.calls.events import (
     AnswerHeaders,
@@ -24,11 +30,10 @@ from carecloud_async.calls.events import (
     notify,
     observers_now,
 )
-from carecloud_async.calls.outcomes import with_unknown_outcome
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall, RequestBuilder
 from carecloud_async.calls.retry import Failure, FailureKind
-from carecloud_async.calls.wire import invalid_response, request_id, transport_error
+from carecloud_async.calls.wire import request_id
 from carecloud_async.codec.malformed import BrokenJson
 from carecloud_async.errors import CareCloudError, NotFoundError, RequestTimeoutError
 from carecloud_async.runtime.event_loops import loop_time
@@ -50,8 +55,6 @@ class CallExecution(Generic[T]):
         call: the call.
         builder: builds a new request for each attempt.
         tokens: the identity's tokens, or `None` for a call that carries none of the identity's.
-        decode: turns a response's body into the result; raises `codec.Malformed`.
-        slices: does the same in slices, for large bodies; `None` if one slice is enough.
 
     Attributes:
         call: the call.
@@ -59,8 +62,8 @@ class CallExecution(Generic[T]):
     """
 
     __slots__ = (
-        "_at_limiter", "_attempt", "_builder", "_cached", "_context", "_decoder", "_failure", "_headers",
-        "_id", "_limiter_seconds", "_may_have_happened", "_observers", "_options", "_result", "_scope", "_slices",
+        "_at_limiter", "_attempt", "_builder", "_cached", "_context", "_decode", "_failure", "_headers",
+        "_id", "_limiter_seconds", "_may_have_happened", "_observers", "_options", "_result", "_scope",
         "_start", "_started", "_statuses", "_tokens", "_waited", "call", "response",
     )  # fmt: skip
 
@@ -75,16 +78,13 @@ class CallExecution(Generic[T]):
         *,
         builder: RequestBuilder,
         tokens: TokenManager | None,
-        decode: Callable[[bytes], T],
-        slices: Callable[[bytes], Generator[None, None, T]] | None = None,
     ) -> None:
         self._context = context
         self._options = options
         self.call: PreparedCall = call
         self._builder = builder
         self._tokens = tokens
-        self._decoder = decode
-        self._slices = slices
+        self._decode: Callable[[bytes], T] = call.request.decode
         self._at_limiter = False
         self._cached = False
         self._attempt: Attempt | None = None
@@ -148,8 +148,10 @@ class CallExecution(Generic[T]):
     def begin(self) -> None:
         """Notify the observers, once, that the call begins."""
         if self._observers and self._start is None:
-            self._start = CallStart(operation=self.call.operation, correlation_id=self._id, login=self.call.login)
-            if self.call.login:
+            self._start = CallStart(
+                operation=self.call.operation, correlation_id=self._id, login=self.call.request.login
+            )
+            if self._start.login:
                 add_led_login(self._start)
             notify(self._observers, "call_started", self._start)
 
@@ -203,7 +205,7 @@ class CallExecution(Generic[T]):
         try:
             with at_limiter(self._options.timeout.limiter_seconds - self._limiter_seconds) as left:
                 self._scope.deadline = loop_time() + max(left, 0.0)
-                ticket = await context.rate_limiter.acquire(ahead=self.call.login, seconds=max(left, 0.0))
+                ticket = await context.rate_limiter.acquire(ahead=self.call.request.login, seconds=max(left, 0.0))
         finally:
             waited = context.clock.monotonic() - before
             self._limiter_seconds += waited
@@ -217,7 +219,9 @@ class CallExecution(Generic[T]):
     def _limiter_error(self) -> CareCloudError:
         if self._failure is not None and self._failure.kind is FailureKind.THROTTLED:
             return self._failure.error  # the server's own message
-        return limiter_timeout(self.call, seconds=self._context.rate_limiter.delay(), again=bool(self._statuses))
+        return limiter_timeout(
+            self.call.operation, seconds=self._context.rate_limiter.delay(), again=bool(self._statuses)
+        )
 
     def _next_attempt(self) -> Attempt:
         if self._waited:  # otherwise the deadline stays the one of the call's beginning
@@ -269,13 +273,13 @@ class CallExecution(Generic[T]):
         self._may_have_happened |= failure.may_have_happened
         if self._may_have_happened and self._is_gone(failure):
             self.response = RawResponse(204, {}, b"", self._context.clock.monotonic(), len(self._statuses))
-            self._result = self._decoder(b"")
+            self._result = self._decode(b"")
             return None
         return self._wait_before_retry(failure)
 
     def _try_decode(self, response: RawResponse) -> Failure | RawResponse:
         try:
-            self._result = self._decoder(response.body)
+            self._result = self._decode(response.body)
         except codec.Malformed as error:
             return self._unreadable(error, response)
         return response
@@ -284,11 +288,12 @@ class CallExecution(Generic[T]):
         """Decode a large body, alternating with other tasks that compute."""
         computing = self._context.computing
         try:
-            if self._slices is None or len(response.body) < HUGE_BODY:
+            slices = self.call.request.slices
+            if slices is None or len(response.body) < HUGE_BODY:
                 await computing.turn()
-                self._result = self._decoder(response.body)
+                self._result = self._decode(response.body)
             else:
-                self._result = await computing.run(self._slices(response.body))
+                self._result = await computing.run(slices(response.body))
         except codec.Malformed as error:
             return self._unreadable(error, response)
         return response

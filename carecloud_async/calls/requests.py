@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
@@ -35,23 +36,26 @@ class PreparedCall:
     """A call that is ready to be sent, once or several times.
 
     Attributes:
+        request: its arguments, which were checked.
         operation: the operation; its path is all that logs and errors show.
         target: the path and query below the version.
-        body: the body, if any.
-        bearer: a token to send instead of the identity's.
-        headers: the caller's own headers.
-        login: whether it is sent for a login: any refusal is then about the credentials.
-        offset, count: the requested page of a list.
+        body: the encoded body, if any.
     """
 
+    request: CallRequest[Any]
     operation: Operation
     target: str = field(repr=False)
     body: bytes | None = field(repr=False)
-    bearer: str | None = field(repr=False)
-    headers: Mapping[str, str] | None = field(repr=False)
-    login: bool
-    offset: int | None
-    count: int | None
+
+    @property
+    def offset(self) -> int | None:
+        """The first record of the requested page of a list."""
+        return _number(self.request.params, "offset")
+
+    @property
+    def count(self) -> int | None:
+        """The size of the requested page of a list."""
+        return _number(self.request.params, "count")
 
     @property
     def page(self) -> str:
@@ -59,14 +63,17 @@ class PreparedCall:
         return "" if self.count is None else f", offset {self.offset or 0}, count {self.count}"
 
 
-def check_headers(headers: Any) -> Mapping[str, str] | None:
-    """Return the headers that a caller adds, or `None` if there are none.
+def _number(params: Mapping[str, Any] | None, name: str) -> int | None:
+    value = None if params is None else params.get(name)
+    return value if type(value) is int else None
+
+
+def check_headers(headers: Any) -> None:
+    """Check the headers that a caller adds to a request.
 
     Raises:
         ConfigurationError: they are not a dict of text, cannot be sent, or are the SDK's own to set.
     """
-    if headers is None:
-        return None
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers: {expected('a dict of names and values', headers)}")
     for name, value in headers.items():
@@ -76,7 +83,6 @@ def check_headers(headers: Any) -> Mapping[str, str] | None:
             raise ConfigurationError(f"headers: {name} is set by the SDK")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise ConfigurationError(f"headers: the value of {name} must be text in ASCII, without line breaks")
-    return dict(headers)
 
 
 class RequestBuilder:
@@ -130,11 +136,10 @@ class RequestBuilder:
         operation = call.operation
         url = self._template(operation) if self._http.owned else self._redacted(call.target, operation)
         request = OutgoingRequest(self._defaults, operation.method, url, self._base_path + call.target, call.body)
-        if call.bearer is not None:
-            request.set_bearer(call.bearer)
-        if call.headers is not None:
-            for name, value in call.headers.items():
-                request.add_header(name, value)
+        if call.request.bearer is not None:
+            request.set_bearer(call.request.bearer)
+        for name, value in (call.request.headers or {}).items():
+            request.add_header(name, value)
         return request
 
     def _template(self, operation: Operation) -> Any:

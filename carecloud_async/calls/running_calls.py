@@ -24,12 +24,8 @@ class RunningCalls:
         self._scopes.add(scope)
         return scope
 
-    def add(self, scope: anyio.CancelScope) -> None:
-        """Note the cancel scope of a call that begins."""
-        self._scopes.add(scope)
-
     def remove(self, scope: anyio.CancelScope) -> None:
-        """Note that a call has ended."""
+        """Forget the scope of a call that has ended."""
         self._scopes.discard(scope)
         if self._empty is not None and not self._scopes:
             self._empty.set()

@@ -10,11 +10,11 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from functools import lru_cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from carecloud_async.calls.filters import MAX_VALUES
-from carecloud_async.calls.operation import PAGING, Operation
+from carecloud_async.calls.operation import PAGING
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -25,14 +25,10 @@ from carecloud_async.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
-    ResponseError,
     ServerError,
-    TransportError,
 )
 from carecloud_async.fixes import INTERFACE, Fix
 from carecloud_async.project import Project
-
-E = TypeVar("E", bound=TransportError | ResponseError)
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 #: Segments that need no escaping in a path, like most ids (RFC 3986, 2.3).
@@ -230,20 +226,6 @@ def parse_error(
         hint=hint,
         fix=fix,
     )
-
-
-def invalid_response(
-    operation: Operation, problem: str, *, status: int | None = None, fix: Fix | None = None
-) -> ResponseError:
-    """Return the error of an answer that the API does not allow."""
-    error = transport_error(ResponseError, operation, problem, fix=fix)
-    error.status = status
-    return error
-
-
-def transport_error(kind: type[E], operation: Operation, problem: str, *, fix: Fix | None = None) -> E:
-    """Return the error of a call without a usable answer; it names the call."""
-    return kind(f"{operation.title}: {problem}", method=operation.method, path=operation.path, fix=fix)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from carecloud_async.calls.wire import invalid_response
+from carecloud_async.calls.call_errors import invalid_response
 from carecloud_async.errors import ApiError
 from carecloud_async.listings.filter_parts import FilterParts, Params
 from carecloud_async.listings.parted_pages import URI_TOO_LONG, PartedPages

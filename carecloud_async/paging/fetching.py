@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from carecloud_async import codec
+from carecloud_async.calls.call_errors import invalid_response
 from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
-from carecloud_async.calls.wire import invalid_response
 from carecloud_async.codec.envelope import key_decoder
 from carecloud_async.codec.targets import (
     any_page,
