@@ -97,12 +97,12 @@ class CareCloud(Families, AnyCall):
         max_connections: the size of the pool.
         proxy: a proxy's URL; the environment's (`HTTPS_PROXY`, `NO_PROXY`) if left out.
         verify: `False`, a CA bundle's path or an `ssl.SSLContext` in place of the usual certificate checks.
-        transport: an httpx or httpx2 async transport to send through. No caching one: a cache below the SDK (hishel and
-            the like) does not tell identities apart, and can hand one customer the record of another.
+        transport: an httpx or httpx2 async transport to send through, but not one that caches: a cache below the SDK
+            (hishel and the like) does not distinguish identities, and can return one customer's record to another.
         http_client: a whole `httpx.AsyncClient` or `httpx2.AsyncClient`; it stays the caller's to close, and cannot be
-            combined with transport, timeout, proxy, verify or max_connections. No caching one, as with `transport`.
-            Bytes that a server sends behind an answer can be read as the next one there; the default transport drops
-            such connections.
+            combined with transport, timeout, proxy, verify or max_connections. It must not cache either. Bytes that a
+            server sends after a response may be read as the next response; the default transport closes such
+            connections.
         max_response_bytes: the largest answer, unpacked; beyond it `ResponseError`. A hook of a given `http_client`
             that reads an answer itself reads it without this bound.
         app_name: the application's product for the `User-Agent`, such as `acme-portal/2.1`.
@@ -196,7 +196,7 @@ class CareCloud(Families, AnyCall):
         required, `CARECLOUD_TIMEZONE` and `CARECLOUD_LANGUAGE` are not.
 
         Args:
-            **settings: any argument of `CareCloud`, in place of the variable or beside them.
+            **settings: any argument of `CareCloud`; it takes precedence over the variable.
 
         Raises:
             ConfigurationError: variables are missing; the message names them.
@@ -216,7 +216,7 @@ class CareCloud(Families, AnyCall):
         self._parts.context.check()
         return self
 
-    if not TYPE_CHECKING:  # type checkers shall go on refusing what says here what to write
+    if not TYPE_CHECKING:  # hidden from type checkers, which must still reject `with CareCloud(…)`
 
         def __enter__(self):  # noqa: ANN204  (as above)
             raise ConfigurationError(
@@ -239,7 +239,7 @@ class CareCloud(Families, AnyCall):
         return f"<CareCloud {parts.context.project.host} {parts.caller.interface} {provider.__name__}>"
 
     async def aclose(self) -> None:
-        """Close the pool. Nobody is logged out. On a view it does nothing: the pool belongs to the client."""
+        """Close the connections; no identity is logged out. On a view it does nothing: the client owns the pool."""
         await self._parts.context.aclose()
 
     @property
@@ -282,7 +282,7 @@ class CareCloud(Families, AnyCall):
         return _View(evolve(self._parts, options=options))
 
     def fresh(self) -> CareCloud:
-        """Return a view whose reads all go to the server, past the cache; later reads get what it read."""
+        """Return a view whose reads bypass the cache and replace the answers in it."""
         return _View(evolve(self._parts, options=evolve(self._parts.options, reuses=False)))
 
     @property
@@ -345,7 +345,7 @@ class CareCloud(Families, AnyCall):
     async def ping(self) -> None:
         """Check that the project answers and takes this identity's token; one small request.
 
-        What a device token is worth shows only where a customer is logged in on it; without one, any answer will do.
+        A device token can be checked only while a customer is logged in on it; otherwise any answer counts.
 
         Raises:
             CareCloudError: it does not.
@@ -355,7 +355,7 @@ class CareCloud(Families, AnyCall):
         await ping(self._caller)
 
     async def check(self, *, seconds: float = 120.0) -> ProjectCheck:
-        """Look at the project before trusting it: does it behave as this SDK assumes?
+        """Check whether the project behaves as this SDK assumes.
 
         Reading only, at most sixty requests: settings, TLS and proxy, login and token, time zone and clocks, which
         families may be read, pages, order, sorts, filters, totals, unknown fields and values, rate limit, latency. What
@@ -382,7 +382,7 @@ class CareCloud(Families, AnyCall):
 
 
 class _View(CareCloud):
-    """A client on the pool of another; what it holds is in its parts, so that making one costs no checks.
+    """A client that shares another client's pool; the settings of that client were checked already.
 
     Args:
         parts: the parts of the view.

@@ -90,7 +90,7 @@ def _read(variable: str) -> str:
 
 
 def check_combination(http_client: Any | None, **given_ones: bool) -> None:
-    """Raise where settings are given that a client of the user's own brings with it.
+    """Raise if settings are given together with an HTTP client that has its own.
 
     Args:
         http_client: that client, if any.
@@ -146,7 +146,7 @@ def check_telemetry(telemetry: Any) -> None:
 
 
 def check_store(store: Any) -> TokenStore:
-    """Raise unless `store` is a token store; whatever has its methods is one.
+    """Raise unless `store` is a token store: an object with its methods.
 
     Raises:
         ConfigurationError: it is not.

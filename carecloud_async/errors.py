@@ -12,7 +12,7 @@ CareCloudError
 │   └── OutcomeUnknownError     a write was sent, and whether it happened is not known
 ├── ResponseError               the answer is not what the API promises
 ├── TokenStoreError             the token store cannot be reached or used
-├── DeviceTokenConflictError    two holders recreate one device's token in turns
+├── DeviceTokenConflictError    two programs keep invalidating each other's token of one device
 ├── ExportError                 an export cannot start or go on
 ├── ConflictError               the record changed since it was read
 └── ApiError                    the server refused: status, type, reasons
@@ -206,7 +206,7 @@ class TokenStoreError(CareCloudError):
 
 
 class DeviceTokenConflictError(CareCloudError):
-    """Something else keeps creating tokens for the same device, and each new one kills ours."""
+    """Another program keeps creating tokens for the same device, and each new one invalidates ours."""
 
 
 class ExportError(CareCloudError):

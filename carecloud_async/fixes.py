@@ -1,4 +1,4 @@
-"""Fixes: what mends an error, as data that Python and the command word each in their own way."""
+"""Fixes: what to do about an error, as data that Python and the command put into words in their own way."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PYTHON: Final = {
 
 @frozen
 class Fix:
-    """A step that mends an error.
+    """What to do about an error.
 
     Attributes:
         step: what to do, its settings in braces: `check {project_url} and {proxy}`.
@@ -41,7 +41,7 @@ class Fix:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The names of the settings that mend it; none where the step changes no setting."""
+        """The names of the settings to change; none if the step changes no setting."""
         return tuple(_SETTING.findall(self.step))
 
     def worded(self, names: Mapping[str, str]) -> str:

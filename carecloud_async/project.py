@@ -17,7 +17,7 @@ from carecloud_async.fixes import Fix
 __all__ = ["Interface", "Project"]
 
 VERSION = "v1.0"
-_CREDENTIALS_APART = Fix("pass credentials in {auth} instead")
+_CREDENTIALS_ELSEWHERE = Fix("pass credentials in {auth} instead")
 _HTTPS = Fix("use https://, or {allow_http} for a sandbox in a private network")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]+")
@@ -31,7 +31,7 @@ class Interface(StrEnum):
 
     @property
     def segment(self) -> str:
-        """The interface as it stands in a URL."""
+        """The interface as a part of a URL's path."""
         return f"{self.value}-interface"
 
     @classmethod
@@ -55,7 +55,7 @@ class Project:
 
     @classmethod
     def parse(cls, project_url: str, *, timezone: str | ZoneInfo, language: str, allow_http: bool = False) -> Project:
-        """Read and check what the user typed.
+        """Parse and check the user's settings.
 
         Raises:
             ConfigurationError: the address, the zone or the language cannot work; the message says why.
@@ -115,7 +115,7 @@ def _parse_origin(project_url: str, *, allow_http: bool) -> str:
             f"the project URL starts with {parts.scheme}://: CareCloud is reached by https:// only"
         )
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("the project URL holds a user name or password", fix=_CREDENTIALS_APART)
+        raise ConfigurationError("the project URL holds a user name or password", fix=_CREDENTIALS_ELSEWHERE)
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ConfigurationError(
             "the project URL has a path or query: give the domain alone, the SDK adds /webservice/rest-api/… itself"
@@ -161,7 +161,7 @@ def check_language(language: str) -> str:
     """Return an `Accept-Language` value if it can be one.
 
     Raises:
-        ConfigurationError: it cannot stand in a header.
+        ConfigurationError: it is not valid in a header.
     """
     if not isinstance(language, str) or not _HEADER_VALUE.fullmatch(language):
         raise ConfigurationError('language must be an Accept-Language value in ASCII, such as "cs, en-gb;q=0.8"')

@@ -68,8 +68,8 @@ class CustomerLogin(AuthProvider):
             try:
                 return await self._log_in(send, previous)
             except AuthenticationError as error:
-                # A 401 here is either a dead device token or a refused customer: only a new token can tell. Any other
-                # status is about the customer. A token that still serves a customer is not killed for a wrong password.
+                # A 401 is either a dead device token or a refused customer: only a new token can tell. Any other status
+                # is about the customer. A token that still serves a customer is not replaced for a wrong password.
                 if error.status != 401 or await customer_served(send, previous) is not None:
                     raise
         return await self._log_in(send, await self.device.create(send))

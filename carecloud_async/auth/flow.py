@@ -57,7 +57,7 @@ class TokenUse:
         return None
 
     def may_replay(self) -> bool:
-        """Return whether a new token may cure a 401; the refusal of a renewed token is noted, and is final."""
+        """Return whether a new token may cure a 401; the refusal of a renewed token is remembered and final."""
         if self._token is None:
             return True
         if self.renewed:

@@ -181,7 +181,7 @@ class TokenManager:
         return self._replay_backoff.blocks(self._replay_key(token, operation))
 
     def on_fresh_token_refused(self, token: Token, operation: str) -> None:
-        """Note that the server refused the token of a replay; if that token was fresh, the next one would not help."""
+        """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""
         state = self._state
         is_fresh = (
             isinstance(state, ActiveToken)
@@ -193,7 +193,7 @@ class TokenManager:
             self._replay_backoff.on_refused(self._replay_key(token, operation), token.value, first=first)
 
     def on_accepted(self, operation: str) -> None:
-        """Note that the server served an operation: its next 401 causes a renewal again."""
+        """Remember that the server served an operation: its next 401 causes a renewal again."""
         if not self._of_device:
             self._replay_backoff.on_served(operation)
 
@@ -266,7 +266,7 @@ class TokenManager:
         return token.value if self._of_device else operation
 
     def _invalidate(self, value: str) -> None:
-        """Note that the server refused a token, unless it was replaced already."""
+        """Remember that the server refused a token, unless it was replaced already."""
         state = self._state
         if isinstance(state, ActiveToken):
             if state.token.value == value:

@@ -40,7 +40,7 @@ class Send(Protocol):
 
 
 class Login(Send, Protocol):
-    """Sends the requests of one login or logout, and notes when the last answer was made.
+    """Sends the requests of one login or logout, and records when the last answer was made.
 
     Attributes:
         sent_at: when the last request was sent, on the monotonic clock; `None` before the first answer.

@@ -27,16 +27,16 @@ MIN_LIFETIME_LEFT = 1.0
 #: How long saving a new token may take after its caller was cancelled, in seconds.
 SAVE_SECONDS = 5.0
 #: How long the store keeps an unused token that does not end by time, in seconds: a customer's session, and a device's
-#: token. A client in use renews that time.
+#: token. A client that is in use renews that time.
 SESSION_KEEP_SECONDS = 30 * 24 * 3600.0
 DEVICE_KEEP_SECONDS = 365 * 24 * 3600.0
 #: After this part of it a client in use renews the time, so that three failures in a row lose nothing.
 KEEP_ALIVE_PART = 0.25
 
 _CONFLICT = (
-    "this device's token was killed twice within a minute: something else creates tokens for the same device_id and "
-    "application. Share one token store (FileTokenStore, RedisTokenStore) between the processes, or give each its own "
-    "device_id"
+    "this device's token was invalidated twice within a minute: another program creates tokens for the same device_id "
+    "and application. Share one token store (FileTokenStore, RedisTokenStore) between the processes, or give each its "
+    "own device_id"
 )
 #: The message for a random device, whose id no other process can know.
 _REVOKED = (
@@ -63,7 +63,7 @@ class StoredTokenIndex:
         self._keys: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     def add(self, value: str, key: str) -> None:
-        """Note that the record under `key` holds the token `value`."""
+        """Remember that the record under `key` holds the token `value`."""
         name = digest(value)
         self._keys[name] = self._keys.get(name, frozenset()) | {key}
         self._keys.move_to_end(name)
@@ -71,7 +71,7 @@ class StoredTokenIndex:
             self._keys.popitem(last=False)
 
     def pop(self, value: str) -> frozenset[str]:
-        """Return the keys noted for a token and forget them."""
+        """Return the keys of a token's records, and forget them."""
         return self._keys.pop(digest(value), frozenset())
 
 

@@ -64,8 +64,8 @@ class RetryPolicy:
         attempts: the largest number of times one call is sent; 1 never repeats.
         base: the upper bound of the first wait, in seconds; it doubles each time.
         max_wait: the longest wait, in seconds. A `Retry-After` above it raises at once.
-        budget_ratio: repeats that each call earns the whole client.
-        budget_per_second: repeats that each second earns it.
+        budget_ratio: repeats that each call adds to the client's budget.
+        budget_per_second: repeats that each second adds to it.
         budget_reserve: the most repeats that can be saved up, and the number that the client starts with.
     """
 
@@ -114,7 +114,7 @@ class RetryBudget:
     """Repeats that a client may still make; shared by its views.
 
     Args:
-        policy: how repeats are earned.
+        policy: how the budget grows.
         clock: the clock.
     """
 
@@ -125,7 +125,7 @@ class RetryBudget:
         self._counted_at = clock.monotonic()
 
     def deposit(self) -> None:
-        """Add the share of a repeat that a new call earns."""
+        """Add a new call's share of a repeat."""
         self._left = min(self._left + self._policy.budget_ratio, self._policy.budget_reserve)
 
     def try_withdraw(self) -> bool:

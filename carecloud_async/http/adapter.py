@@ -71,7 +71,7 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
 
 @contextmanager
 def _sending() -> Iterator[None]:
-    """Tell the logs of the HTTP libraries that the request is the SDK's."""
+    """Mark the request as the SDK's for the logs of the HTTP libraries."""
     token = SENDING.set(True)
     try:
         yield

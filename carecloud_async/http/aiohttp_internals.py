@@ -15,8 +15,8 @@ alternative is taken:
 
 An exchange is a plain request and its answer over a connection of aiohttp's pool. `ClientSession.request` looks for
 redirects, cookies, proxies, credentials in URLs, traces, middlewares and bodies that stream: half of what a small
-request costs. A plain request has none of them. The pool, TLS, the parser and the exceptions are aiohttp's here as
-there.
+request costs. A plain request has none of them. The pool, TLS, the parser and the exceptions are aiohttp's in both
+cases.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-#: The most bytes of a header: proxies and policies write long ones; aiohttp's bound of 8 KB would make a failure of an
-#: answer.
+#: The most bytes of a header: proxies and policies write long ones, which aiohttp's bound of 8 KB would refuse.
 LONGEST_HEADER = 64 * 1024
 #: Bodies up to this size are read at once, in bytes.
 _SHORT = 256 * 1024
@@ -182,7 +181,7 @@ def _handler_classes(parts: Parts) -> tuple[Any, Any]:
 class _TimerMixin:
     """Keeps the timer of a connection when a response has come: aiohttp makes and cancels two for each request.
 
-    That takes a tenth of the time of a small call. A timer that fires too early is set again.
+    Two timers for each request take 10 % of the time of a small call. A timer that fires too early is set again.
     """
 
     _loop: Any

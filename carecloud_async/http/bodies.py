@@ -22,12 +22,12 @@ MAX_RESPONSE_BYTES = 256 * 2**20
 MAX_ERROR_BYTES = 2**20
 
 _PIECE = 64 * 1024
-#: So much is unpacked before others run, in bytes: a tenth of a millisecond of JSON, at worst (hexadecimal noise) under
-#: one, since as many do it in one pass of the loop as there are pages in flight.
+#: Bytes that are unpacked before other tasks run: 0.1 ms of JSON, less than 1 ms at worst (hexadecimal noise). Every
+#: page in flight may take that long in one pass of the loop.
 _YIELD_AFTER = 128 * 1024
 _YIELD_AFTER_STEPS = 64
 _MAX_LAYERS = 3
-#: Chunks that a closed response may still yield out of its buffer.
+#: The most chunks that a closed response may still yield from its buffer.
 _MOST_LEFT_CHUNKS = 1000
 _GZIP, _ZLIB, _RAW_DEFLATE = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _WBITS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}

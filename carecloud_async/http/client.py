@@ -91,7 +91,7 @@ class HttpClient:
             await self.client.aclose()
 
     def _forget_cookies(self, response: Any) -> None:
-        """Take an answer's cookies out of a jar that is not ours; our own jar refuses them."""
+        """Remove a response's cookies from the jar of a user's client; the SDK's own client keeps none."""
         if "set-cookie" in response.headers:
             jar = self.client.cookies.jar
             ours = {(cookie.domain, cookie.path, cookie.name) for cookie in response.cookies.jar}

@@ -17,13 +17,13 @@ from carecloud_async.http.redaction import TARGET
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 #: Verbs whose requests and answers have no rules of their own on the wire, as HEAD has.
 _PLAIN_VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-#: Bodies from here on, in bytes, are written in turns with the server's reading.
+#: Larger bodies, in bytes, are written as fast as the server reads.
 _LARGE = 64 * 1024
-#: Paths and queries that every library writes as they are.
+#: Paths and queries that every library writes unchanged.
 _PLAIN_TARGET = re.compile(r"/[A-Za-z0-9/_.~%&=+:@,;!$'()*-]*(?:\?[A-Za-z0-9/_.~%&=+:@,;!$'()*?-]+)?")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-#: Headers that change how a request is written, or that are not to be added twice.
+#: Headers that change how a request is written, or that must not be added twice.
 _FRAMING = {
     "authorization", "connection", "content-encoding", "content-length", "cookie", "expect", "host", "te", "trailer",
     "transfer-encoding", "upgrade",
@@ -78,7 +78,7 @@ class OutgoingRequest:
         self.url: Any = url
         self.extensions: dict[str, Any] = {"timeout": defaults.phases}
         if defaults.origin is not None:
-            # Our own transports read the true URL there; parsing one for each call would cost a tenth of it.
+            # Our own transports read the true URL there; parsing one for each call would take 10 % of a small call.
             self.extensions[TARGET] = defaults.origin + target
         self._defaults = defaults
         self._target = target

@@ -32,8 +32,8 @@ class CooperativeScheduler:
     async def turn(self, *, passes: int = 1) -> None:
         """Wait until this task may compute, for a millisecond or two and at most until it awaits again.
 
-        Turns are given in the order of asking. A turn ends by itself when the loop has passed on, so there is nothing
-        to give back; one that is free comes without letting other tasks run.
+        Turns are granted in the order of the requests. A turn ends by itself in a later pass of the loop, so nothing
+        has to be released. A free turn is granted at once, before other tasks run.
 
         Args:
             passes: the passes of the loop until the next turn. A consumer of a long slice's results needs several:
@@ -47,11 +47,11 @@ class CooperativeScheduler:
         if not passes:
             self._free.release()
         elif on_asyncio():
-            import asyncio  # what runs
+            import asyncio  # loaded already
 
             asyncio.get_running_loop().call_soon(self._end_after, passes - 1)
         else:
-            import trio  # what runs, if not asyncio
+            import trio  # loaded already
 
             trio.lowlevel.current_trio_token().run_sync_soon(self._end_after, passes - 1)
 

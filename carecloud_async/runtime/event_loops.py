@@ -13,7 +13,7 @@ from carecloud_async.errors import WrongEventLoopError
 
 def on_asyncio() -> bool:
     """Return whether asyncio runs here; otherwise it is trio."""
-    import asyncio  # asyncio would add a sixth to the client's import time; programs have loaded it by now
+    import asyncio  # not with this module: it would add 17 % to the client's import time; here it is loaded already
 
     try:
         asyncio.get_running_loop()
@@ -48,7 +48,7 @@ def loop_time() -> float:
     import asyncio  # as above
 
     try:
-        return asyncio.get_running_loop().time()  # `anyio.current_time` takes eight times as long, a part of each call
+        return asyncio.get_running_loop().time()  # `anyio.current_time` takes eight times as long
     except RuntimeError:
         return anyio.current_time()
 

@@ -42,7 +42,7 @@ class PooledClient:
 
     @classmethod
     def of(cls, client: Redis) -> PooledClient:
-        """Return the client with a limit that its pool can serve."""
+        """Return the client with a limit on requests that its pool can serve."""
         most = getattr(client.connection_pool, "max_connections", MOST_AT_ONCE)
         return cls(client, anyio.CapacityLimiter(min(most, MOST_AT_ONCE)))
 
@@ -162,10 +162,10 @@ def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
 
 
 async def ask(client: PooledClient, work: Callable[[Any], Awaitable[T]], *, timeout: float) -> T:
-    """Run `work` with a client and a timeout, without losing a cancellation. Waits for its turn before.
+    """Run `work` with a client and a timeout, without losing a cancellation. Waits first if too many requests run.
 
-    On Python 3.11 `asyncio.wait_for`, by which redis-py waits, returns an answer in place of a cancellation that came
-    in the same moment.
+    On Python 3.11 `asyncio.wait_for`, which redis-py uses, returns a response instead of a cancellation that arrives
+    at the same moment.
 
     Raises:
         TimeoutError: the server did not answer in time.

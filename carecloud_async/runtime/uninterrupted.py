@@ -32,7 +32,7 @@ async def await_uninterrupted(work: Callable[[], Awaitable[None]], *, seconds: f
     if not on_asyncio():
         await bounded()
         return
-    import asyncio  # what runs
+    import asyncio  # loaded already
 
     task = asyncio.create_task(bounded())
     cancelled: BaseException | None = None
