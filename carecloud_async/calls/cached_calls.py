@@ -117,7 +117,7 @@ class CachedCalls:
         """Send a read and replace the cached answer, so that later reads do not get an older one."""
         generation, token = self._store.generation, self._manager.token_digest
         result = await execution.run()
-        self._keep(execution.call, execution.response, generation=generation, token=token)
+        self._cache(execution.call, execution.response, generation=generation, token=token)
         return result
 
     def _key(self, call: PreparedCall) -> Hashable:
@@ -140,7 +140,7 @@ class CachedCalls:
         """
         for _ in range(_MOST_WAITS):
             key = self._key(execution.call)
-            response = self._kept(execution.call, key)
+            response = self._stored(execution.call, key)
             if response is not None:
                 return response
             flight = self._store.flight(key)
@@ -161,7 +161,7 @@ class CachedCalls:
                 return None
         return None
 
-    def _kept(self, call: PreparedCall, key: Hashable) -> RawResponse | None:
+    def _stored(self, call: PreparedCall, key: Hashable) -> RawResponse | None:
         if not self._manager.has_token:
             return None  # the identity has to prove itself first
         return self._store.get(key) or self._store.get(self._own_key(call, self._manager.token_digest))
@@ -188,10 +188,10 @@ class CachedCalls:
             flight.response = execution.response
         finally:
             self._store.end_read(flight)
-        self._keep(execution.call, flight.response, generation=flight.generation, token=token)
+        self._cache(execution.call, flight.response, generation=flight.generation, token=token)
         return result
 
-    def _keep(self, call: PreparedCall, response: RawResponse | None, *, generation: int, token: str | None) -> None:
+    def _cache(self, call: PreparedCall, response: RawResponse | None, *, generation: int, token: str | None) -> None:
         """Cache an answer.
 
         Args:
@@ -206,4 +206,4 @@ class CachedCalls:
         reference = is_reference(call.operation.path)
         shared = reference and self._common is not None and not is_private(response.headers)
         key = (self._common, call.target) if shared else self._own_key(call, now)
-        self._store.keep(key, response, generation=generation, reference=reference)
+        self._store.put(key, response, generation=generation, reference=reference)

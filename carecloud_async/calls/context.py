@@ -30,14 +30,6 @@ from carecloud_async.runtime.keyed_lock import KeyedLock
 CLOSING_SECONDS = 2.0
 
 
-def _language(_: Any, __: Any, value: Any) -> None:
-    check_language(value)
-
-
-def _policy(_: Any, __: Any, value: Any) -> None:
-    check_policy(value)
-
-
 @define(eq=False)
 class _Block:
     """A block of several calls with one time limit, which is paused while they wait for the rate limiter.
@@ -205,7 +197,7 @@ class ViewOptions:
         reuses: whether a cached answer will do, where the client has a cache.
     """
 
-    language: str = field(validator=_language)
+    language: str = field(validator=lambda _, __, value: check_language(value))
     timeout: Timeout
-    retry: RetryPolicy = field(validator=_policy)
+    retry: RetryPolicy = field(validator=lambda _, __, value: check_policy(value))
     reuses: bool = True

@@ -61,12 +61,16 @@ class CallExecution(Generic[T]):
         response: the response of the result; `None` until it is received.
     """
 
-    __slots__ = (
-        "_at_limiter", "_attempt", "_builder", "_cached", "_context", "_decode", "_failure", "_headers",
-        "_id", "_limiter_seconds", "_may_have_happened", "_observers", "_options", "_result", "_scope",
-        "_start", "_started", "_statuses", "_tokens", "_waited", "call", "response",
-    )  # fmt: skip
-
+    response: RawResponse | None = None
+    _at_limiter = False
+    _cached = False
+    _attempt: Attempt | None = None
+    _failure: Failure | None = None
+    _headers: Any = None
+    _limiter_seconds = 0.0
+    _may_have_happened = False
+    _start: CallStart | None = None
+    _waited = False
     _result: T
     _scope: anyio.CancelScope
 
@@ -85,20 +89,10 @@ class CallExecution(Generic[T]):
         self._builder = builder
         self._tokens = tokens
         self._decode: Callable[[bytes], T] = call.request.decode
-        self._at_limiter = False
-        self._cached = False
-        self._attempt: Attempt | None = None
-        self._failure: Failure | None = None
-        self._headers: Any = None
-        self._limiter_seconds = 0.0
-        self._may_have_happened = False
         self._statuses: list[int | None] = []
-        self._waited = False
         self._started = context.clock.monotonic()
         self._id = f"{context.random.getrandbits(64):016x}"
         self._observers: tuple[CallObserver, ...] = observers_now(context, context.observers)
-        self._start: CallStart | None = None
-        self.response: RawResponse | None = None
 
     async def run(self) -> T:
         """Make the call and return its result. One record describes it, however it ends.

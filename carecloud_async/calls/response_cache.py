@@ -191,7 +191,7 @@ class AnswerStore:
             del self._flights[flight.key]
         flight.done.set()
 
-    def keep(self, key: Hashable, response: RawResponse, *, generation: int, reference: bool) -> None:
+    def put(self, key: Hashable, response: RawResponse, *, generation: int, reference: bool) -> None:
         """Store an answer as long as it may be kept, unless a write began meanwhile.
 
         Args:

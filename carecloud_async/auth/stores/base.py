@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 
 from attrs import field, frozen
 
@@ -91,39 +91,34 @@ class BestEffortStore(TokenStore):
 
     async def load(self, key: str) -> StoredToken | None:
         """Load the record; return `None` if the store fails."""
-        try:
+        with self._ignoring_failures():
             return await self._store.load(key)
-        except TokenStoreError as error:
-            self._warn(error)
-            return None
+        return None
 
     async def save(self, key: str, token: StoredToken) -> None:
         """Save the record; ignore a failure of the store."""
-        try:
+        with self._ignoring_failures():
             await self._store.save(key, token)
-        except TokenStoreError as error:
-            self._warn(error)
 
     async def discard(self, key: str, value: str) -> None:
         """Discard the record; ignore a failure of the store."""
-        try:
+        with self._ignoring_failures():
             await self._store.discard(key, value)
-        except TokenStoreError as error:
-            self._warn(error)
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
         """Lock the key; continue without a lock if the store fails."""
         async with AsyncExitStack() as stack:
-            try:
+            with self._ignoring_failures():
                 await stack.enter_async_context(self._store.lock(key))
-            except TokenStoreError as error:
-                self._warn(error)
             yield
 
-    @staticmethod
-    def _warn(error: TokenStoreError) -> None:
-        _log.warning("token store unusable, logging in without it: %s", error)
+    @contextmanager
+    def _ignoring_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except TokenStoreError as error:
+            _log.warning("token store unusable, logging in without it: %s", error)
 
 
 def backoff_delays(*, first: float, longest: float, jitter: Callable[[], float]) -> Iterator[float]:
