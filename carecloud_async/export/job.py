@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import BadExportError, disk_error, nesting_errors
-from carecloud_async.export.formats.compression import frame_maker
-from carecloud_async.export.formats.jsonl import join_lines
-from carecloud_async.export.formats.pieces import pieces
+from carecloud_async.export.errors import BadExportError, disk_error
+from carecloud_async.export.formats.jsonl import line_encoder
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS
 from carecloud_async.export.formats.selection import Selection, field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
@@ -37,10 +35,6 @@ from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless, run_in_thread_until_stopped
 
 __all__ = ["run"]
-
-#: Bytes that are joined and written at a time. Each write releases the interpreter lock, and a busy event loop takes a
-#: while to give it back: with small pieces, commits were slow enough to make the reader wait.
-_PIECE = 4 << 20
 
 
 @frozen(kw_only=True)
@@ -71,6 +65,12 @@ class Job:
             changed_since=None if self.since is None else self.since.moment.isoformat(),
             format=[kind.suffix + kind.compression, *self.options.dialect],
         )
+
+    @property
+    def encode(self) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
+        """Turns records into the bytes of the journal: of the file itself where the format is JSON Lines."""
+        kind = self.target.format
+        return line_encoder(self.fields, kind.compression) if kind.sink is None else line_encoder({}, "")
 
     @property
     def layout(self) -> Layout:
@@ -140,7 +140,7 @@ async def _run(source: ExportSource, target: Target, options: ExportOptions) -> 
 async def _run_direct(job: Job) -> ExportReport:
     if job.options.resume:
         raise BadExportError(f"{job.target.shown} is not a regular file: an export to it cannot be resumed")
-    file = DirectFile(job.target, layout=job.layout, encode=_encoder(job))
+    file = DirectFile(job.target, layout=job.layout, encode=job.encode)
 
     async def refuse() -> None:
         raise ExportError(
@@ -194,7 +194,7 @@ async def _read_file(
     job: Job, workspace: Workspace, fingerprints: dict[str, str]
 ) -> tuple[Checkpoint | None, Counts, Output]:
     """Read the list into the journal, from the checkpoint of an earlier run if it is to be continued."""
-    journal = Journal(workspace, encode=_encoder(job))
+    journal = Journal(workspace, encode=job.encode)
     output: Output | None = None
     try:
         start = None
@@ -256,25 +256,6 @@ def _load_checkpoint(workspace: Workspace, journal: Journal, fingerprints: dict[
         checkpoint.require(fingerprints, where=workspace.directory)
         journal.restore(checkpoint)
     return checkpoint
-
-
-def _encoder(job: Job) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
-    """Return a function that turns records into the bytes of their file, a piece at a time."""
-    native = job.target.format.sink is None
-    fields = job.fields if native else {}
-    compression = job.target.format.compression if native else ""
-    frame = frame_maker(compression)
-
-    def encode(lines: Sequence[bytes]) -> Iterator[bytes]:
-        for piece in pieces(lines, size=_PIECE):
-            with nesting_errors():
-                data = join_lines(piece, fields)
-            yield data
-
-    def compress(lines: Sequence[bytes]) -> Iterator[bytes]:
-        yield frame(b"".join(encode(lines)))  # as one frame: small frames compress worse
-
-    return compress if compression else encode
 
 
 async def _read(

@@ -11,11 +11,10 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from carecloud_async.calls.caller import Caller
-from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.request_bounds import MAX_REQUEST_LINE, RequestSize
 from carecloud_async.calls.wire import MAX_VARIABLES
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.paging.fetching import PageFetcher
 from carecloud_async.runtime.secret_text import conceal
 
 __all__ = ["FilterParts", "Params"]
@@ -31,18 +30,17 @@ class FilterParts:
     """The filters of one listing, which may be split.
 
     Attributes:
-        caller: makes the calls.
-        operation: the list operation.
-        path_params: values of the path's placeholders.
-        params: filters and order.
+        fetcher: gets the pages; has the operation, filters and order.
         offset: records to skip.
     """
 
-    caller: Caller
-    operation: Operation
-    path_params: Params
-    params: Params
+    fetcher: PageFetcher[Any]
     offset: int
+
+    @property
+    def params(self) -> Params:
+        """Filters and order."""
+        return self.fetcher.params
 
     @property
     def has_lists(self) -> bool:
@@ -89,8 +87,10 @@ class FilterParts:
         return [params] if halves is None else [part for half in halves for part in self._cut(half)]
 
     def _size(self, params: Params) -> RequestSize:
-        paging = _PAGING if self.operation.paged else {}
-        return self.caller.request_size(self.operation, path_params=self.path_params, params={**params, **paging})
+        fetcher = self.fetcher
+        paging = _PAGING if fetcher.operation.paged else {}
+        query = {**params, **paging}
+        return fetcher.caller.request_size(fetcher.operation, path_params=fetcher.path_params, params=query)
 
     def _halved(self, params: Params) -> tuple[Params, Params] | None:
         lists = self._lists(params)
@@ -103,7 +103,7 @@ class FilterParts:
 
     def _lists(self, params: Params) -> dict[str, list[Any]]:
         """Return the filters with several alternative values, duplicates removed."""
-        known = self.operation.lists
+        known = self.fetcher.operation.lists
         found = {name: _different(params[name]) for name in params if name.removesuffix("[]") in known}
         return {name: values for name, values in found.items() if len(values) > 1}
 
@@ -111,8 +111,8 @@ class FilterParts:
         fewest = {name: min(len(part[name]) for part in parts) for name in self._lists(self.params)}
         name = min(fewest, key=lambda name: fewest[name] / len(self.params[name]))
         return ConfigurationError(
-            f"{self.operation.call}: {name} makes {self._size(self.params)}, and servers take {MAX_REQUEST_LINE:,} "
-            f"bytes and {MAX_VARIABLES:,} variables; {what} cannot be put together from parts. "
+            f"{self.fetcher.operation.call}: {name} makes {self._size(self.params)}, and servers take "
+            f"{MAX_REQUEST_LINE:,} bytes and {MAX_VARIABLES:,} variables; {what} cannot be put together from parts. "
             f"Give some {fewest[name]} values at a time, or iterate the listing from its start without an order, which "
             "asks in parts"
         )

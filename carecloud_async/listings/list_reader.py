@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
 from carecloud_async.calls.call_errors import invalid_response
 from carecloud_async.errors import ApiError
-from carecloud_async.listings.filter_parts import FilterParts, Params
+from carecloud_async.listings.filter_parts import FilterParts
 from carecloud_async.listings.parted_pages import URI_TOO_LONG, PartedPages
 from carecloud_async.paging.fetching import PageFetcher, raw_keys
 from carecloud_async.paging.iterators import (
@@ -29,6 +30,8 @@ P = TypeVar("P", bound=ReceivedPage[Any])
 
 #: A way to read pages (decoded later, decoded at once, or raw): returns the functions for a page and its identities.
 _Way: TypeAlias = Callable[[PageFetcher[T]], tuple[Fetch[P], IdentityKeys[P]]]
+
+_Ids: TypeAlias = Callable[[PageFetcher[Any], Page[Any]], Iterator[Any]]
 
 #: The page size for records that are only counted.
 _COUNTED_PAGE = 1000
@@ -51,26 +54,19 @@ class ListReader(Generic[T]):
     @property
     def filters(self) -> FilterParts:
         """The filters, which may have to be split."""
-        fetcher = self.fetcher
-        return FilterParts(
-            caller=fetcher.caller,
-            operation=fetcher.operation,
-            path_params=fetcher.path_params,
-            params=fetcher.params,
-            offset=self.offset,
-        )
+        return FilterParts(fetcher=self.fetcher, offset=self.offset)
 
     def unread(self) -> ClosableIterator[ReceivedPage[T]]:
         """Return the pages; their records are decoded when they are returned."""
-        return self._pages(_unread)
+        return self._pages(lambda fetcher: (fetcher.unread, fetcher.keys), PageFetcher.keys)
 
     def read(self) -> ClosableIterator[Page[T]]:
         """Return the pages with their records."""
-        return self._pages(_read)
+        return self._pages(lambda fetcher: (fetcher.read, fetcher.keys), PageFetcher.keys)
 
     def raw(self) -> ClosableIterator[ReceivedPage[bytes]]:
         """Return the pages with each record as one line of JSON."""
-        return self._pages(_raw)
+        return self._pages(lambda fetcher: (fetcher.raw, raw_keys), PageFetcher.raw_ids)
 
     async def first(self) -> T | None:
         """Return the first record; see `Listing.first`."""
@@ -102,16 +98,21 @@ class ListReader(Generic[T]):
             return page.received
         raise invalid_response(operation, "the answer has no total_items")
 
-    def _pages(self, way: _Way[T, P]) -> ClosableIterator[P]:
+    def _pages(self, way: _Way[T, P], ids: _Ids) -> ClosableIterator[P]:
+        """Return the pages.
+
+        Args:
+            way: how they are read.
+            ids: returns the ids of a page's records, by which those of another part are recognized.
+        """
         filters, fetcher = self.filters, self.fetcher
         if not filters.has_lists:
             return self._pages_of(way, fetcher)
-
-        def open_part(params: Params) -> ClosableIterator[P]:
-            return self._pages_of(way, evolve(fetcher, params=params))
-
-        ids: IdentityKeys[Page[Any]] = fetcher.raw_ids if way is _raw else fetcher.keys
-        return PartedPages(filters, open_part=open_part, ids=ids)
+        return PartedPages(
+            filters,
+            open_part=lambda params: self._pages_of(way, evolve(fetcher, params=params)),
+            ids=partial(ids, fetcher),
+        )
 
     def _pages_of(self, way: _Way[T, P], fetcher: PageFetcher[T]) -> ClosableIterator[P]:
         fetch, keys = way(fetcher)
@@ -119,15 +120,3 @@ class ListReader(Generic[T]):
         if not operation.paged:
             return OnePage(lambda: fetch(self.offset, self.count))
         return Pages(fetch, identity_keys=keys, offset=self.offset, count=self.count, name=operation.call)
-
-
-def _unread(fetcher: PageFetcher[T]) -> tuple[Fetch[ReceivedPage[T]], IdentityKeys[ReceivedPage[T]]]:
-    return fetcher.unread, fetcher.keys
-
-
-def _read(fetcher: PageFetcher[T]) -> tuple[Fetch[Page[T]], IdentityKeys[Page[T]]]:
-    return fetcher.read, fetcher.keys
-
-
-def _raw(fetcher: PageFetcher[T]) -> tuple[Fetch[ReceivedPage[bytes]], IdentityKeys[ReceivedPage[bytes]]]:
-    return fetcher.raw, raw_keys

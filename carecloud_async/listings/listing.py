@@ -43,17 +43,12 @@ class Listing(Generic[T]):
     `async for record in listing` yields every record, one page in memory at a time.
     """
 
-    _caller: Caller = field(alias="caller")
-    _operation: Operation = field(alias="operation")
-    _into: type[T] = field(alias="into")
-    _path_params: Mapping[str, Any] = field(alias="path_params")
-    _params: Mapping[str, Any] = field(alias="params")
+    _fetcher: PageFetcher[T] = field(alias="fetcher")
     _count: int | Auto = field(alias="count")
     _offset: int = field(alias="offset")
-    _json: Any = field(alias="json", default=None)
 
     def __repr__(self) -> str:
-        return f"<Listing {self._operation.call}>"
+        return f"<Listing {self._fetcher.operation.call}>"
 
     def __aiter__(self) -> AsyncIterator[T]:
         return Records(self._reader.unread())
@@ -68,7 +63,7 @@ class Listing(Generic[T]):
 
     def fresh(self) -> Listing[T]:
         """Return the same listing bypassing the client's `ResponseCache`: every page is requested, and cached again."""
-        return evolve(self, caller=self._caller.fresh)
+        return evolve(self, fetcher=evolve(self._fetcher, caller=self._fetcher.caller.fresh))
 
     async def page(self) -> Page[T]:
         """Return the one page at `offset`.
@@ -122,10 +117,10 @@ class Listing(Generic[T]):
         return Prefetch(
             fetcher.unread_measured,
             identity_keys=fetcher.keys,
-            paged=self._operation.paged,
+            paged=fetcher.operation.paged,
             offset=self._offset,
             plan=self._plan(pages),
-            name=self._operation.call,
+            name=fetcher.operation.call,
         )
 
     def _plan(self, width: int | Auto) -> PagePlan:
@@ -133,7 +128,7 @@ class Listing(Generic[T]):
             return FixedPlan(width=width, count=self._count)
         from carecloud_async.paging.auto_plan import AutoPlan  # most programs never use it
 
-        context = self._caller.context
+        context = self._fetcher.caller.context
         return AutoPlan(
             width=width,
             count=self._count,
@@ -307,17 +302,6 @@ class Listing(Generic[T]):
         return export_source(self._fetcher, count=self._count, offset=self._offset)
 
     @property
-    def _fetcher(self) -> PageFetcher[T]:
-        return PageFetcher(
-            caller=self._caller,
-            operation=self._operation,
-            into=self._into,
-            path_params=self._path_params,
-            params=self._params,
-            json=self._json,
-        )
-
-    @property
     def _reader(self) -> ListReader[T]:
         return ListReader(fetcher=self._fetcher, offset=self._offset, count=fixed_count(self._count))
 
@@ -365,13 +349,7 @@ def listing(
     params = dict(check_count(operation.kinds, conceal(params or {})))
     count, offset = params.pop("count", AUTO), params.pop("offset", 0)
     require_int("offset", offset, least=0)
-    return Listing(
-        caller=caller,
-        operation=operation,
-        into=into,
-        path_params=path_params or {},
-        params=params,
-        count=count,
-        offset=offset,
-        json=json,
+    fetcher = PageFetcher(
+        caller=caller, operation=operation, into=into, path_params=path_params or {}, params=params, json=json
     )
+    return Listing(fetcher=fetcher, count=count, offset=offset)

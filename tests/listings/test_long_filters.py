@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from carecloud_async import ApiError, CareCloud, ConfigurationError
 from carecloud_async.calls.request_bounds import RequestSize
 from carecloud_async.listings.filter_parts import FilterParts
+from carecloud_async.paging.fetching import PageFetcher
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -193,11 +194,12 @@ async def test_parts_hold_each_combination_of_values_once(anyio_backend, custome
     params = {"customer_ids": customers, "email_list": emails, "last_name": "x"}
     size = SimpleNamespace(request_size=lambda _, *, path_params, params: RequestSize(0, weight(params)))
     operation = SimpleNamespace(lists=("customer_ids", "email_list"), paged=False, call="customers.list")
+    fetcher = PageFetcher(caller=size, operation=operation, into=None, path_params={}, params=params, json=None)
 
     def weight(params):
         return 0 if len(params["customer_ids"]) + len(params["email_list"]) <= bound else math.inf
 
-    filters = FilterParts(caller=size, operation=operation, path_params={}, params=params, offset=0)
+    filters = FilterParts(fetcher=fetcher, offset=0)
     parts = filters.parts()
     pairs = [pair for part in parts for pair in product(part["customer_ids"], part["email_list"])]
     if len(parts) > 1:
