@@ -17,10 +17,10 @@ from carecloud_async.fixes import Fix
 
 __all__ = ["Comparison"]
 
-#: Bytes of a digest. A changed record passes for one of the thousands near it once in 10 ** 15.
+#: Bytes of a digest. A changed record has the digest of one of a thousand neighbours once in 10 ** 16.
 _DIGEST = 8
 
-#: More numbers than twice the records, and so many more, are too many: they take memory.
+#: Each number takes a byte. The records are renumbered once there are twice as many numbers, and this many more.
 _SPARE_NUMBERS = 100_000
 
 Identify: TypeAlias = Callable[[list[bytes]], list[Identity]]
@@ -49,7 +49,7 @@ class Comparison:
         if self._state.next_number > 2 * self._known + _SPARE_NUMBERS:
             self._state.renumber()
         self._next = self._first_new = self._state.next_number
-        # A byte for each record that is known: a calm run writes nothing.
+        # A byte for each known record: a run without changes writes nothing.
         self._met = bytearray(self._next)
         self.created: int = 0
         self.updated: int = 0
@@ -57,7 +57,7 @@ class Comparison:
         self.unchanged: int = 0
 
     def restart(self) -> None:
-        """Drop everything that was taken: the list is read in another way."""
+        """Drop everything that was taken: the list is read with another strategy."""
         self._state.restart()
         self._pending.clear()
         self._begin()
@@ -70,8 +70,8 @@ class Comparison:
             identify: returns their ids.
         """
         texts = list(map(_digest, lines))
-        # Most records have the text that they had. Where a page is a range of ids, the digests of that range show it,
-        # without looking at the id of each: it is a part of the text.
+        # The text of most records is unchanged. Where a page is a range of ids, the digests of that range show it
+        # without a look at each id, which is a part of the text.
         ends = list(map(_key, identify([lines[0], lines[-1]])))
         known = self._state.find_texts(min(ends, key=_order), max(ends, key=_order), len(lines), kept=self._keeps)
         others: list[int] = []
@@ -132,8 +132,8 @@ class Comparison:
 
         Args:
             name: the list's name.
-            left: the length that a list which changed while it was read has now, as the server says; `None` otherwise.
-                A right that is taken away meanwhile hides only the end of the list.
+            left: the current length of a list that changed while it was read, as the server reports it; `None` for
+                other lists. A right that is taken away meanwhile hides only the end of the list.
             allow_shrink: whether more than half may be gone.
 
         Raises:
@@ -144,7 +144,7 @@ class Comparison:
         if unmet and 2 * gone > self._known and not allow_shrink:
             raise ExportError(
                 f"{name}: {gone:,} of {self._known:,} records are gone, more than half; a filter, a right of this user "
-                "or the server may be at fault, so the state is as it was",
+                "or the server may be at fault, so the state is unchanged",
                 fix=Fix("if they were really deleted, pass {allow_shrink}"),
             )
         met = self._met + b"\1" * (self._next - self._first_new)
@@ -156,7 +156,7 @@ class Comparison:
             self.deleted += len(keys)
 
     def finish(self) -> None:
-        """Note in the state what numbers are taken."""
+        """Store the next free number in the state."""
         self._state.set("next_number", self._next)
 
 
@@ -185,7 +185,7 @@ _encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="sorted").encode
 
 
 def _canonical(line: bytes) -> bytes:
-    """Return the same text for the same value, whatever the order of its fields."""
+    """Return the same text for the same value, independent of the order of its fields."""
     try:
         return _encode(_decode(line))
     except (ValueError, RecursionError):

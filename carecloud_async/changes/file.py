@@ -1,8 +1,8 @@
 """The changes of a list as a file, which appears whole and with which the state moves.
 
-The steps: the file is written beside the target and synced; the state is committed with a note of the file; the file
-gets its name; the note is removed. A run that was killed after the commit left a note: the next one gives the file its
-name, if it has none yet, and that file is its result. So nothing is lost, and nothing comes twice.
+The steps: the file is written next to the target and synced; the state is committed with a record of the file; the file
+gets its name; the record is removed. If a run is killed after the commit, the next one finds the record and gives the
+file its name, if necessary; that file is its result. So nothing is lost or returned twice.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardl
 
 __all__ = ["CHANGE", "ChangesFileOptions", "write_changes"]
 
-#: The first column of tables.
+#: The name of the first column of tables.
 CHANGE = "_change"
 
-#: What the state keeps of a file that is to get its name.
+#: The state's record of a file that does not have its name yet.
 _NOTE = "publishing"
 
 
@@ -66,11 +66,11 @@ async def write_changes(
         source: the list.
         target: the file; its suffix is the format.
         state: the state file.
-        options: how it is read and compared.
-        file_options: what the file looks like.
+        options: how the list is read and compared.
+        file_options: the file's format and layout.
 
     Raises:
-        ExportError: it cannot start or go on; the state and the target are as they were.
+        ExportError: it cannot start or continue; the state and the target are unchanged.
         CareCloudError: the server cannot be read.
     """
     destination = await run_in_thread(partial(read_target, target, format=file_options.format))
@@ -117,7 +117,7 @@ class _ChangesFile:
         )
 
     def write(self, pending: PendingChanges) -> None:
-        """Write it beside the target."""
+        """Write it next to the target."""
         with create_private(self._partial) as file:
             if self._target.format.sink is None:
                 stream = compressing(file, self._target.format.compression)
@@ -145,7 +145,7 @@ class _ChangesFile:
         return head + (b"}" if line == b"{}" else b"," + line[1:])
 
     def note(self, report: ChangesReport) -> Mapping[str, Any]:
-        """Return what the next run must know, should this one be killed: from now on the file is needed."""
+        """Return what the next run must know if this one is killed; from then on the file is kept."""
         self._noted = True
         return {
             "partial": str(self._partial),
@@ -160,7 +160,7 @@ class _ChangesFile:
         _publish(self._partial, self._target.path, overwrite=self._overwrite)
 
     def discard(self) -> None:
-        """Remove a file that no note names."""
+        """Remove the file unless the state has a record of it."""
         if not self._noted:
             self._partial.unlink(missing_ok=True)
 
@@ -180,7 +180,7 @@ def _line(row: tuple[str, str, tuple[str, ...], bytes | None]) -> bytes:
 
 
 def _with_change(into: Any) -> Any:
-    """Return the model of a record with its change in front."""
+    """Return the model of a record, with its change as the first field."""
     if not is_model(into):
         return into
     names, types = api_names(into), field_types(into)
@@ -213,7 +213,7 @@ def _publish(partial_path: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _finish_earlier(path: Path, fingerprints: Mapping[str, str], target: Path) -> ChangesReport | None:
-    """Finish what a run that was killed left; return its report if its file has this run's target."""
+    """Finish the work of a run that was killed; return its report if it wrote to this run's target."""
     if not path.exists():
         return None
     state = StateFile(path, fingerprints)

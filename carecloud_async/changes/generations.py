@@ -1,4 +1,4 @@
-"""States by generation, for pipelines that say which one lasts: a run that is taken back leaves the one before."""
+"""States by generation, for pipelines that may roll a run back: the previous state then counts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def begin_generation(folder: Path, name: str, *, last: int | None) -> tuple[Path
     """Return the state file of a run, and its generation: a copy of the last one that counts.
 
     Args:
-        folder: where the states lie.
+        folder: the folder of the states.
         name: the list's name.
         last: the generation that the pipeline remembers; `None` to begin with an empty state.
 
     Raises:
-        ExportError: that generation is gone, or the disk refuses.
+        ExportError: that generation is missing, or the disk refuses.
     """
     generation = (last or 0) + 1
     new, old = _path(folder, name, generation), _path(folder, name, last or 0)

@@ -1,9 +1,9 @@
 """The changes of a run on their way to the user: a private file, which stays until the user has taken all of them.
 
-A run that is killed after the user took a change must bring that change again, also if the server has taken it back
-since: a record that was created and deleted meanwhile would stay in the user's copy for ever. So the file is made
-durable and noted in the state before the first change is handed out. The next run hands out the same changes, then its
-own.
+If a run is killed after the user took a change, the next run must return that change again, even if the server has
+undone it: otherwise a record that was created and deleted meanwhile would stay in the user's copy forever. So the file
+is made durable and recorded in the state before the first change is returned. The next run returns the same changes,
+then its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from carecloud_async.runtime.durable_files import create_private, open_private, 
 
 __all__ = ["PendingChanges"]
 
-#: What is read at a time.
+#: Changes that are read at a time.
 _BATCH = 500
 
 
@@ -35,10 +35,10 @@ class PendingChanges:
 
     Args:
         path: the file: it holds personal data and may grow as large as the list.
-        size: how much of it earlier runs noted; `None` for a new file.
+        size: its size as an earlier run recorded it; `None` for a new file.
 
     Raises:
-        ExportError: the file that was noted is gone.
+        ExportError: the recorded file is missing or too short.
         OSError: the disk refuses.
     """
 
@@ -65,7 +65,7 @@ class PendingChanges:
         self._file.truncate()
 
     def secure(self) -> int:
-        """Make the file durable; return its size, for a note."""
+        """Make the file durable; return its size."""
         self._file.flush()
         os.fsync(self._file.fileno())
         sync_folder(self._path.absolute().parent)
@@ -92,7 +92,7 @@ class PendingChanges:
         """Close the file.
 
         Args:
-            keep: whether the state notes it; otherwise it is removed.
+            keep: whether the state has a record of it; otherwise it is removed.
         """
         self._file.close()
         if not keep:
@@ -101,6 +101,6 @@ class PendingChanges:
 
 def _gone(path: Path) -> ExportError:
     return ExportError(
-        f"{path} is gone or cut off, and with it changes that an earlier run handed out and did not finish: delete the "
-        "state to begin again"
+        f"{path} is missing or truncated, and it held changes that an earlier run returned and did not finish: delete "
+        "the state to begin again"
     )

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger("carecloud_async.changes")
 
-#: What the state keeps of changes that were handed out and not all taken.
+#: The state's record of changes that were returned but not all taken.
 UNFINISHED = "pending"
 _NO_CHANGES: Mapping[str, int] = {"created": 0, "updated": 0, "deleted": 0}
 
@@ -54,7 +54,7 @@ class Changes(Generic[T]):
     """The changes of a list; use it in `async with`, then iterate.
 
     The list is read and compared when the block begins. If the block ends with an error, or before all changes were
-    taken, the next run brings them again, and then what changed since; see `pending`.
+    taken, the next run returns them again, and then what changed since; see `pending`.
 
     Args:
         source: the list.
@@ -62,7 +62,7 @@ class Changes(Generic[T]):
         options: see `Listing.changes`.
 
     Raises:
-        BadExportError: the list cannot be compared so.
+        BadExportError: the list cannot be compared with these options.
     """
 
     def __init__(self, source: ExportSource, state: str | os.PathLike[str], options: ChangesOptions) -> None:
@@ -110,24 +110,24 @@ class Changes(Generic[T]):
                 if self._taken:
                     await run_in_thread(self._commit)
                 else:
-                    _log.warning("%s: not all changes were taken: they come again", self._source.name)
+                    _log.warning("%s: not all changes were taken: the next run returns them again", self._source.name)
         finally:
             await run_in_thread_regardless(self._close)
 
     async def hand_over(self, take: Callable[[PendingChanges], None]) -> None:
-        """Hand all changes to a function, in a worker thread, in place of iterating."""
+        """Pass all changes to a function in a worker thread, instead of iterating."""
         await run_in_thread(lambda: take(self._files.pending))
         self._taken = True
 
     def commit_with(
         self, name: str, note: Callable[[ChangesReport], Mapping[str, Any]], work: Callable[[], None]
     ) -> None:
-        """Make the state last together with a note of work; then do that work, and remove the note. Blocks.
+        """Commit the state with a record of pending work; then do that work, and remove the record. Blocks.
 
         Args:
-            name: what the note is kept under.
-            note: makes it.
-            work: what is to be done once the state lasts.
+            name: the name of the record.
+            note: returns the record.
+            work: the work to do after the commit.
         """
         state = self._files.state
         state.set(name, note(self.report))
@@ -228,12 +228,12 @@ class Changes(Generic[T]):
         )
 
     def _since(self, state: StateFile) -> Since | None:
-        """Return the time that changes are wanted from, in a run between two comparisons."""
+        """Return the time that changes are wanted from; `None` to compare the whole list."""
         every, compared, mark = self._options.compare_every, state.get("compared_at"), state.get("changed_since")
         if every is None or compared is None or mark is None:
             return None
         age = self._source.clock.time() - compared
-        # A clock that was set back is no reason to wait longer.
+        # If the clock was set back, compare now.
         return parse_since(mark, self._source.project) if 0 <= age < every.total_seconds() else None
 
     async def _scan(self, comparison: Comparison, since: Since | None) -> Counts:
@@ -278,7 +278,7 @@ def _taking(source: ExportSource, comparison: Comparison) -> Callable[[list[byte
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Make a clear error of a disk that refuses."""
+    """Turn an error of the disk into an `ExportError`."""
     try:
         yield
     except OSError as error:

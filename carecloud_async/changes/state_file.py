@@ -1,6 +1,6 @@
 """The state of a comparison: an SQLite file with the id and two digests of each record, and what it belongs to.
 
-A whole run is one transaction, which SQLite takes back when the process is killed or the disk is full.
+A run is one transaction, which SQLite rolls back if the process is killed or the disk is full.
 """
 
 from __future__ import annotations
@@ -108,22 +108,22 @@ class StateFile:
         return int(self.get("next_number") or 0)
 
     def get(self, name: str) -> Any:
-        """Return what is kept under a name; `None` if nothing is."""
+        """Return the value stored under a name; `None` if there is none."""
         found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if found is None else msgspec.json.decode(found[0])
 
     def set(self, name: str, value: Any) -> None:
-        """Keep a value of JSON under a name."""
+        """Store a JSON value under a name."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
 
     def find_texts(self, low: str | bytes, high: str | bytes, count: int, *, kept: bool) -> dict[bytes, int]:
-        """Return the numbers of the records whose ids lie in a range, by the digests of their texts.
+        """Return the numbers of the records in a range of ids, by the digests of their texts.
 
         Args:
             low: the smallest id.
             high: the largest id.
             count: about the number of records; of many more, only the first are returned.
-            kept: of those that are kept, or of those that are not.
+            kept: whether to look at the records that are stored, or at those with digests alone.
         """
         query = f"SELECT text, number FROM records WHERE id BETWEEN ? AND ? AND record IS {_KEPT[kept]} LIMIT ?"  # noqa: S608  (no value)
         with self._using():
@@ -140,7 +140,7 @@ class StateFile:
         return found
 
     def record(self, key: str | bytes) -> bytes | None:
-        """Return the record that is kept of an id, compressed."""
+        """Return the stored record of an id, compressed."""
         with self._using():
             found = self._db.execute("SELECT record FROM records WHERE id = ?", (key,)).fetchone()
         return None if found is None else found[0]
@@ -151,7 +151,7 @@ class StateFile:
             self._db.executemany(_ADD, records)
 
     def numbers(self) -> Iterator[list[tuple[str | bytes, int]]]:
-        """Yield the ids and numbers of all records, some at a time; those may be removed meanwhile."""
+        """Yield the ids and numbers of all records in batches; the records of a batch may be removed."""
         last: list[Any] = []
         while True:
             with self._using():
@@ -179,28 +179,28 @@ class StateFile:
             self._db.executemany("DELETE FROM records WHERE id = ?", [(key,) for key in keys])
 
     def restart(self) -> None:
-        """Take back what this run did: the list must be read in another way."""
+        """Undo what this run did: the list must be read with another strategy."""
         with self._using():
             self._db.execute("ROLLBACK TO run")
 
     def commit(self) -> None:
-        """Make this run last.
+        """Commit this run.
 
         Raises:
-            ExportError: the disk refuses; the state is as it was.
+            ExportError: the disk refuses; the state is unchanged.
         """
         with self._using():
             self._db.execute("COMMIT")
 
     def commit_and_go_on(self) -> None:
-        """Make this run last, and begin another transaction."""
+        """Commit this run, and begin another transaction."""
         with self._using():
             self._db.execute("COMMIT")
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("SAVEPOINT run")
 
     def close(self) -> None:
-        """Close the file; what was not committed is taken back."""
+        """Close the file; what was not committed is rolled back."""
         with self._lock:
             self._db.close()
 

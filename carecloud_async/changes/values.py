@@ -1,4 +1,4 @@
-"""`Change` and `ChangesReport`: what a comparison brings."""
+"""`Change` and `ChangesReport`: the results of a comparison."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Change(Generic[T]):
         id: the record's id. A record without an id, or whose id is not unique, has a digest of its whole text: it is
             deleted and created instead of updated.
         record: the current record; `None` of a deleted one.
-        fields: the dotted fields of an updated record that differ, where the state keeps records; empty otherwise.
+        fields: the dotted fields of an updated record that differ, where the state stores records; empty otherwise.
         raw: the record as the server sent it, as one line of JSON; `None` of a deleted one.
     """
 
@@ -44,12 +44,12 @@ class ChangesReport:
     """The result of a comparison.
 
     Attributes:
-        created, updated, deleted: the number of changes of each kind, with those of a run that was not finished.
-        unchanged: the number of records that were read and are as they were.
+        created, updated, deleted: the number of changes of each kind, including those of an unfinished run.
+        unchanged: the number of records that were read and are unchanged.
         exact: whether the reading was exact. If not, deletions wait for a later run.
         compared: whether the whole list was compared; `False` for a run between two comparisons (`compare_every`).
         requests, retries, seconds, passes, list_changed, total: see `ExportReport`.
-        finished_before: whether the file is that of an earlier run, which was stopped before it could report it.
+        finished_before: whether the file is from an earlier run that was killed before it could report it.
     """
 
     created: int = 0

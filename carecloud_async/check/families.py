@@ -169,12 +169,12 @@ _WHY: Final[Mapping[Outcome, tuple[bool, str, str, str]]] = {
     Outcome.REFUSED: (
         True,
         "the first page of {names} is refused (4xx)",
-        "these cannot be listed so",
+        "these cannot be listed",
         "report the names: the request is as the vendor describes it",
     ),
     Outcome.RATE_LIMITED: (
         True,
-        "only 429 came for {names}",
+        "every request for {names} was refused with 429",
         "these could not be examined",
         "see the finding on the rate limit, and run it again when the server is quiet",
     ),

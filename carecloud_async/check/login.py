@@ -34,7 +34,7 @@ _SHORT_LIFE: Final = 300.0
 
 @frozen(kw_only=True)
 class LoginResult:
-    """What a login came to.
+    """The result of a login.
 
     Attributes:
         finding: the finding.
@@ -50,7 +50,7 @@ class LoginResult:
 
 
 async def log_in(caller: Caller, login: Login) -> LoginResult:
-    """Log in, and return what it came to; a refusal is a finding.
+    """Log in, and return the result; a refusal is a finding.
 
     Args:
         caller: the caller whose identity logs in.

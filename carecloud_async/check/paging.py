@@ -127,7 +127,7 @@ async def totals(target: ListProbe, page: LargePage) -> CheckFinding:
     if reply.count < reply.length:
         return problem("totals", "total_items is smaller than the number of records in one page", meaning, fix)
     total, length = reply.count, 0
-    for _ in range(2):  # records may come and go meanwhile: the second look goes by the new total
+    for _ in range(2):  # records may be created or deleted meanwhile: the second look uses the new total
         last = await target.by_id(count=2, offset=max(total - 1, 0))
         if not last.is_page or last.count is None:
             return warning("totals", "the page at the end of the list could not be read", meaning, fix)

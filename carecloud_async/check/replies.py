@@ -1,4 +1,4 @@
-"""What came back for one list request of a check, whatever the server wrote."""
+"""The result of one list request of a check; the server may have sent anything."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Reply:
         outcome: what became of the request.
         records: the records of the page that are objects.
         length: the number of entries of the page, objects or not.
-        total: what stands under `total_items`; `None` if nothing does.
+        total: the value of `total_items`; `None` if it is absent.
         size: the bytes of the body, unpacked.
         headers: the headers of the answer.
         retry_after: the seconds that a 429 asks to wait.
@@ -119,6 +119,6 @@ _OUTCOMES: tuple[tuple[type[CareCloudError], Outcome], ...] = (
 
 
 def failed_reply(error: CareCloudError) -> Reply:
-    """Return what an error stands for; its text is left out, since a server can write anything into it."""
+    """Return the outcome that an error means; its text is dropped, since a server can write anything into it."""
     outcome = next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.NO_ANSWER)
     return Reply(outcome=outcome, retry_after=getattr(error, "retry_after", None))

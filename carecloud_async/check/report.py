@@ -16,7 +16,7 @@ __all__ = ["CheckFinding", "CheckStatus", "ProjectCheck"]
 
 
 class CheckStatus(StrEnum):
-    """How a finding is to be taken."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"

@@ -82,7 +82,7 @@ class _Survey:
     large: LargePage | None = None
 
     async def look(self) -> None:
-        """Take the stages; where one cannot be taken, the others are."""
+        """Run the stages; if one fails, the others still run."""
         self.findings += connection_findings(self.probe.caller)
         result = await log_in(self.probe.caller, self.login)
         self.findings.append(result.finding)
@@ -106,7 +106,7 @@ class _Survey:
     async def _stage(self, name: str, work: Callable[[], Awaitable[Iterable[CheckFinding]]]) -> None:
         try:
             self.findings += await work()
-        except Exception as error:  # noqa: BLE001  (whatever a strange server sent, the other stages are taken)
+        except Exception as error:  # noqa: BLE001  (the other stages run even if a strange server breaks this one)
             self.findings.append(
                 problem(
                     "unexamined",

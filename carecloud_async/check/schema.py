@@ -1,4 +1,4 @@
-"""Fields and values in records that the models do not know; of the records themselves nothing is kept."""
+"""Fields and values in records that the models do not know; nothing of the records themselves is stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carecloud_async.codec.fields import api_names, core_type, element_type, fie
 
 __all__ = ["Schema"]
 
-#: Names that are shown: words, as the API's fields have. An id or a name of a person as a key is not one.
+#: Keys that are shown: words, like the API's field names. An id or a person's name as a key is hidden.
 _WORDS: Final = re.compile(r"[a-z]{1,20}(_[a-z0-9]{1,20}){0,7}")
 _DIGITS: Final = re.compile(r"[0-9]{3}")
 _MOST_SHOWN: Final = 20
@@ -68,7 +68,7 @@ class Schema:
                 self._inner(one, element, path)
 
     def findings(self) -> list[CheckFinding]:
-        """Return what it comes to."""
+        """Return the findings."""
         if not self.lists:
             return []
         found = []

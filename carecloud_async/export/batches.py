@@ -139,7 +139,7 @@ class RecordBatches:
             ExportError: the stream has not ended.
         """
         if self._report is None:
-            raise ExportError("the stream has not ended: its report is known when all batches were taken")
+            raise ExportError("the stream has not ended: the report is available after the last batch")
         return self._report
 
     async def __aenter__(self) -> Self:
@@ -188,7 +188,7 @@ class RecordBatches:
                 make_report(self._source, counts, target="arrow", resumed=self._options.after is not None),
                 nulls=dict(self._encoder.nulls),
             )
-        except Exception as error:  # noqa: BLE001  (handed to the consumer, who raises it)
+        except Exception as error:  # noqa: BLE001  (raised by the consumer)
             self._error = error
         finally:
             send.close()
@@ -244,7 +244,7 @@ class _BatchWriter:
         await self._send.send((await run_in_thread(lambda: self._encode(lines)), None))
 
     async def drain(self) -> None:
-        """Nothing waits here: each batch is sent before the next page is taken."""
+        """Do nothing: each batch is sent before the next page is taken."""
 
     def _encode(self, lines: list[bytes]) -> Any:
         with nesting_errors():
@@ -269,7 +269,7 @@ def _read_mark(mark: str, fingerprints: Mapping[str, str]) -> tuple[Checkpoint, 
         data = zlib.decompressobj().decompress(base64.urlsafe_b64decode(mark), 1 << 20)
         found = msgspec.json.decode(data, type=_Mark)
     except (ValueError, TypeError, zlib.error):
-        raise BadExportError("after is not a mark of a stream: pass what batches.mark was") from None
+        raise BadExportError("after is not a mark of a stream: pass a value of batches.mark") from None
     problem = foreign(found.checkpoint.fingerprints, fingerprints, kind="stream", own="a mark")
     if found.version != _VERSION:
         problem = "was made by another version of this package"

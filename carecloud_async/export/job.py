@@ -44,7 +44,7 @@ class Job:
     Attributes:
         source: the list.
         target: the destination.
-        options: the options as they were given.
+        options: the options that the user gave.
         fields: the wanted fields; empty for all.
         since: the time that changes are wanted from; `None` for everything.
     """
@@ -170,7 +170,7 @@ async def _run_file(job: Job) -> ExportReport:
     try:
         await run_in_thread(workspace.open)
         if finished is not None:
-            # The process was killed after its file got the final name: nothing is left to continue.
+            # The process was killed after its file got the final name: there is nothing to continue.
             await run_in_thread(workspace.clear)
         return await _run_in(job, workspace, fingerprints)
     finally:
@@ -193,7 +193,7 @@ async def _run_in(job: Job, workspace: Workspace, fingerprints: dict[str, str]) 
 async def _read_file(
     job: Job, workspace: Workspace, fingerprints: dict[str, str]
 ) -> tuple[Checkpoint | None, Counts, Output]:
-    """Read the list into the journal, from the checkpoint of an earlier run if it is to be continued."""
+    """Read the list into the journal, continuing from the checkpoint of an earlier run with `resume`."""
     journal = Journal(workspace, encode=job.encode)
     output: Output | None = None
     try:
@@ -285,5 +285,5 @@ async def _read(
             )
     except BaseException:
         if stop is None:
-            await writer.leave()  # what was accepted is kept for a resume
+            await writer.leave()  # keeps what was accepted for a resume
         raise

@@ -51,8 +51,8 @@ class ExportOptions:
         resume: continue an earlier run to the same target, if there is one.
         overwrite: replace the target if it exists.
         changed_since: write only what changed at or after this time; naive means project-local.
-        state: a file that keeps the mark of the last whole run: the first run writes everything, each later one what
-            changed since the one before.
+        state: a file that stores the mark of the last complete run: the first run writes everything, each later run
+            what changed since the previous one.
         fields: the fields to write, nested ones dotted; `None` for all.
         on_progress: called with a `Progress`; may be async.
         format: the format of a target whose name does not say it, such as `csv`.

@@ -74,7 +74,7 @@ class ExportReport:
             records were found than the server reports.
         passes: how often the list was read; 1 wherever it can be read in the order of its ids.
         resumed: whether an earlier run was continued.
-        finished_before: whether an earlier run had finished it: nothing was requested, and the file is as it was.
+        finished_before: whether an earlier run had finished it: nothing was requested, and the file is unchanged.
         total: the number of records in the list, as the server said last.
         next_changed_since: the `changed_since` of the next run. `None` if there is none, and the next run exports the
             whole list: for lists without `last_change`, and if the server's time is not known, because it sends no

@@ -37,9 +37,9 @@ class ExportSource:
         count: records per page; `auto` for the fastest.
         offset: records to skip.
         scope: everything that decides which records the list holds, by its name in messages.
-        fetch: sends the operation with query parameters and returns the records of the page, each as it was sent; a
-            truncated page is requested again.
-        fetch_fail_fast: does so without repeating it for long, see `page_plan.Send`; `None` for `fetch`.
+        fetch: sends the operation with query parameters and returns the records of the page as the server sent
+            them; a truncated page is requested again.
+        fetch_fail_fast: the same with one retry at most, see `page_plan.Send`; `None` to use `fetch`.
         project: the project; its time zone is that of the records.
         clock: the clock.
         most_requests: the largest number of requests at once that `auto` may find.
@@ -66,7 +66,7 @@ class ExportSource:
 
     @property
     def fixed_count(self) -> int:
-        """Records per page where nothing is measured."""
+        """Records per page when the size is not measured."""
         return fixed_count(self.count)
 
     def plan(self, width: int | Auto) -> PagePlan:
@@ -93,7 +93,7 @@ def foreign(stored: Mapping[str, str], expected: Mapping[str, str], *, kind: str
         stored: the digests that the file is bound to; see `ExportSource.fingerprints`.
         expected: the digests of this run.
         kind: what it was made for, such as `export`.
-        own: what it is, such as `a state file`.
+        own: the kind of file, such as `a state file`.
 
     Returns:
         The rest of a sentence that begins with its name, with the fix. It names no identity.

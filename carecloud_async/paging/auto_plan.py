@@ -45,7 +45,7 @@ _LEAST_STEP = 1.25
 _PATIENCE = 16
 #: Requests beyond those that keep the rate limiter busy (Little's law) would only wait.
 _AMPLE = 1.5
-#: The seconds of a page at least: a clock that a test moves may stand still while one comes.
+#: The least seconds of a page: a clock that a test moves may not advance during a request.
 _SHORTEST = 1e-6
 
 
@@ -88,7 +88,7 @@ class _Flight:
         self.seconds += seconds
 
     def throughput(self, rate: float | None) -> float:
-        """Return records a second (Little's law), at most those that the rate limiter lets pass."""
+        """Return records a second (Little's law), at most those that the rate limiter allows."""
         throughput = self.setting.width * self.records / self.seconds
         return throughput if rate is None else min(throughput, rate * self.setting.count)
 
@@ -101,7 +101,7 @@ class AutoPlan:
         count: the user's page size, or `auto`.
         most_requests: the largest width that is found.
         now: returns the time of the monotonic clock.
-        rate: returns the requests a second that the rate limiter lets pass; `None` while it holds none back.
+        rate: returns the requests a second that the rate limiter allows; `None` while it delays none.
     """
 
     def __init__(

@@ -93,7 +93,7 @@ class Page(ReceivedPage[T]):
 
 @frozen(kw_only=True, repr=False)
 class LazyPage(ReceivedPage[T]):
-    """A page of a list whose records are decoded as they are handed out.
+    """A page of a list whose records are decoded when they are returned.
 
     Attributes:
         records: the records, in the server's order.
@@ -296,7 +296,7 @@ class Batches(Generic[T]):
     """The records of some pages, in batches; other tasks run between them.
 
     Attributes:
-        batch: the records to hand out before other tasks run.
+        batch: the records to return before other tasks run.
     """
 
     __slots__ = ("_left", "_rest", "batch")
@@ -305,7 +305,7 @@ class Batches(Generic[T]):
         self.begin(())
 
     def __len__(self) -> int:
-        """Return the number of records not yet handed out."""
+        """Return the number of records not yet returned."""
         return self._left + length_hint(self.batch)
 
     def begin(self, pages: Sequence[ReceivedPage[T]]) -> None:

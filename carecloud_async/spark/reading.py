@@ -120,8 +120,8 @@ class ListReader:
         if not report.exact and not self.settings.allow_inexact:
             name = self.settings.operation.call.removesuffix(".list")
             raise ExportError(
-                f"{name} changed too much to vouch for every record: read again when the list is calmer, with more "
-                "partitions or larger pages, or take it with allow_inexact=true"
+                f"{name} changed too much for an exact read: read again when the list changes less, with more "
+                "partitions or larger pages, or accept it with allow_inexact=true"
             )
 
 

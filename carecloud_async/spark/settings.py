@@ -39,7 +39,7 @@ class ReadSettings:
         count: records per page.
         concurrency: pages in flight in each task.
         changed_since: the time that changes are wanted since; everything if `None`.
-        allow_inexact: whether to take what cannot be vouched for.
+        allow_inexact: whether to accept a range that is not known to be exact.
     """
 
     operation: Operation
@@ -130,8 +130,8 @@ def _check_names(options: Mapping[str, str]) -> None:
         if name in _SECRETS:
             variable = "CARECLOUD_PASSWORD" if name == "password" else "CARECLOUD_REDIS_URL"
             raise ConfigurationError(
-                f"{name} is no option, since options stand in plans and event logs: set {variable} in the environment "
-                "of the driver and of the executors"
+                f"{name} is not an option, because options appear in plans and event logs: set {variable} in the "
+                "environment of the driver and of the executors"
             )
         if name == "path":
             raise ConfigurationError('load() takes no path here: name the list with .option("resource", "customers")')

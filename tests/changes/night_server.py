@@ -34,7 +34,7 @@ class Nights:
         machine.requests = 0
         machine.churn = None
         self.change(4)
-        self.gone = set()  # what left before the first page may be told as deleted
+        self.gone = set()  # records deleted before the first page may be reported as deleted
         machine.churn = (lambda _: machine.requests < 40 and self.change(churn)) if churn else None
         return [one for one, _ in machine.records]
 

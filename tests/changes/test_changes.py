@@ -87,7 +87,7 @@ async def test_changed_fields_are_named_where_records_are_kept(sandbox, state):
 
 
 async def test_the_state_moves_when_the_block_ends(sandbox, state):
-    """After an error in the block, and after one that was left early, the same changes come again."""
+    """After an error in the block, and after one that was left early, the next run returns the same changes."""
     async with connect(sandbox) as client:
         listing = client.customers.list()
         with pytest.raises(LookupError):
@@ -190,7 +190,7 @@ async def test_a_list_that_does_not_say_when_it_changed_is_compared_each_time(sa
 
 
 async def test_two_runs_with_one_state_are_refused(sandbox, state):
-    """The second is told that another run uses the file; the first goes on."""
+    """The second fails, because another run uses the file; the first continues."""
     async with connect(sandbox) as client:
         listing = client.customers.list()
         async with listing.changes(state=state) as changes:
@@ -222,7 +222,7 @@ async def test_a_file_that_is_no_state_is_refused_and_left_alone(sandbox, state,
 
 
 async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state, monkeypatch):
-    """No room for the state: an error, the state is as it was, and the next run brings the same changes."""
+    """If the disk is full, it is an error, the state is unchanged, and the next run returns the same changes."""
     async with connect(sandbox) as client:
         listing = client.customers.list()
         await take(listing, state)
@@ -296,7 +296,7 @@ async def test_a_list_that_is_not_paged_is_compared(sandbox, state):
 
 
 async def test_a_comparison_can_be_cancelled_at_any_time(sandbox, state):
-    """However the task is cancelled, the state is as it was, and the next run works."""
+    """After any kind of cancellation, the state is unchanged and the next run works."""
     async with connect(sandbox) as client:
         listing = client.customers.list(count=20)
         for steps in range(0, 60, 3):

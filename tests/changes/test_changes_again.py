@@ -1,4 +1,4 @@
-"""Changes that a run handed out and did not finish come again, whatever the list has become."""
+"""Changes that a run returned and did not finish are returned again, even if the list has changed back."""
 
 import json
 import random
@@ -76,7 +76,7 @@ async def test_an_error_of_the_server_keeps_what_comes_again(machine, state):
 
 
 async def test_changes_that_are_lost_are_an_error(machine, state):
-    """Without the file of the changes that must come again nothing is certain: the state is refused."""
+    """Without the file of the unfinished changes the state is refused."""
     with pytest.raises(LookupError):
         await mirror_changes(machine, state, {}, fails=True)
     pending = state.with_name("list.state-pending")

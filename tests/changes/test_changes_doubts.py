@@ -76,7 +76,7 @@ async def test_a_right_that_is_taken_away_while_a_list_is_read_deletes_nothing(m
 
 
 async def test_a_page_that_is_forbidden_ends_the_run(sandbox, state):
-    """403 from the third page on: the error comes through, and the state is as it was."""
+    """403 from the third page on: the error is raised, and the state is unchanged."""
     async with connect(sandbox) as client:
         listing = client.customers.list(count=10)
         await take(listing, state)
@@ -157,7 +157,7 @@ async def test_a_record_that_does_not_say_when_it_changed_waits_for_the_comparis
 
 @pytest.mark.parametrize("kind", ["version", "truncated"])
 async def test_a_state_that_is_not_whole_is_refused(machine, state, kind):
-    """A state of another version, and one that was cut off, are errors with their fix, never deletions."""
+    """A state of another version and a truncated one are errors with a fix, never deletions."""
     await read(machine, state)
     if kind == "version":
         one = StateFile(state, machine.source(count=50).fingerprints())

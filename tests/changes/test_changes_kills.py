@@ -91,7 +91,7 @@ class Nights:
         changes = self._changes(mirror, old)
         own = next((index for index, one in enumerate(changes) if one[0] == "night"), len(changes))
         deleted = {one for change, one, _ in changes[own:] if change == "deleted"}
-        # What left since the last night that was finished may be told again, also if it has come back.
+        # Deletions since the last finished night may be returned again, even if the record is back.
         self.left |= (self.seen - before) | set(end["gone"])
         self.seen = {one for one, _ in end["list"]}
         assert not deleted & (before - self.left)

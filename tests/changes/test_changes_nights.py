@@ -35,7 +35,7 @@ class Nights:
                 self.machine.records[index] = (one, next(self.next))
 
     def night(self, *, churn, fails, count, concurrency):
-        """Read once; return whether it was exact, and what stayed and was told deleted."""
+        """Read once; return whether it was exact, and the records that stayed but were reported as deleted."""
         machine = self.machine
         before = {one for one, _ in machine.records}
         gone = set()
@@ -97,7 +97,7 @@ def seeds(draw):
 )
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_mirror_equals_the_list_after_a_calm_exact_night(tmp_path_factory, seed, cap, total, count, concurrency):
-    """Creations, updates, deletions, records that come back, failures: nothing that stayed is ever told deleted."""
+    """Creations, updates, deletions, returning records, failures: no record that stayed is reported as deleted."""
     seed, order = seed
     dice = random.Random(seed)
     records = [(f"{dice.getrandbits(40):010x}", -index) for index in range(dice.randint(0, 60))]

@@ -45,7 +45,7 @@ async def test_an_order_that_is_not_kept_is_named():
 
 
 async def test_a_sort_that_is_ignored_is_named():
-    """A server that sends its own order whatever it is asked for is a problem."""
+    """A server that ignores the requested order is a problem."""
     sandbox = make()
     sandbox.settings.sorts = False
     found = await check(sandbox)

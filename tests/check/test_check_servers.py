@@ -67,7 +67,7 @@ async def test_a_missing_date_is_named():
 
 @pytest.mark.parametrize("status", [None, 407, 502])
 async def test_a_page_of_a_proxy_at_the_login_is_named(status):
-    """HTML in place of the login's answer is a problem of the login, whatever its status."""
+    """HTML in place of the login's answer is a problem of the login, with any status."""
     sandbox = make()
     sandbox.faults.add("POST *", html=True, status=status, times=None)
     async with CareCloud("a.example", auth=sandbox.credentials(), transport=sandbox.transport()) as client:

@@ -40,7 +40,7 @@ class ListServer:
         self.names = list(names)
         self.gone = set()
         self.requests = 0
-        # Fewer than the total says are found: that is a doubt, whatever else was proved.
+        # Fewer records than the total: the export cannot be exact.
         self.misleads = total == "high" or (total == "low" and not self.names)
         self._order = order
         self.cap = cap

@@ -72,7 +72,7 @@ def lines_of(found):
 
 @given(st.lists(records, min_size=1, max_size=3), st.sampled_from(TIMESTAMPS))
 def test_both_ways_agree(found, timestamps):
-    """What pyarrow's reader accepts, the lenient rules read the same, whatever the records hold."""
+    """What pyarrow's reader accepts, the tolerant rules read with the same result."""
     lines = lines_of(found)
     made = encoder(timestamps=timestamps)
     fast = made.read_tidy(lines)
@@ -114,7 +114,7 @@ assert "pandas" not in sys.modules
 
 
 def test_tidy_records_do_not_bring_pandas_in():
-    """A tenth of a second and tens of megabytes are saved where pandas is installed and nobody asked for it."""
+    """A tenth of a second and tens of megabytes are saved if pandas is installed but not used."""
     pytest.importorskip("pandas", reason="pandas is not installed")
     subprocess.run([sys.executable, "-c", WITHOUT_PANDAS], check=True)
 

@@ -100,7 +100,7 @@ async def test_a_stream_is_continued_by_its_mark():
 
 
 async def test_a_mark_of_another_stream_is_refused():
-    """The message says what differs; what is not a mark at all is told as such, before anything is sent."""
+    """The message says what differs; another text is refused as no mark, before anything is sent."""
     sandbox = Sandbox(customers=50, seed=1)
     async with connect(sandbox) as client:
         _, batches = await take(client.customers.list())
@@ -159,7 +159,7 @@ async def test_an_order_that_ends_halfway_is_told():
 
 
 async def test_mistakes_say_what_to_do():
-    """A stream outside its block, a report too early, an offset and zero pages are told."""
+    """A stream outside its block, a report too early, an offset and zero pages are errors."""
     sandbox = Sandbox(customers=10, seed=1)
     async with connect(sandbox) as client:
         with pytest.raises(ExportError, match="async with"):

@@ -1,4 +1,4 @@
-"""Changed since: exactly what changed, whatever the clocks and the sort do."""
+"""Changed since: exactly what changed, with any clock and any sort."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -227,7 +227,7 @@ async def test_a_failed_run_leaves_the_state_as_it_was(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["damaged", "other list", "both"])
 async def test_a_state_that_does_not_fit_is_refused(tmp_path, wrong):
-    """A damaged state, that of another list, and one beside `changed_since` are errors before anything is written."""
+    """A damaged state, that of another list, and one with `changed_since` are errors before anything is written."""
     sandbox = Sandbox(customers=10, seed=1)
     state, path = tmp_path / "state.json", tmp_path / "c.jsonl"
     filters = {"last_name": "Smith"} if wrong == "other list" else {}

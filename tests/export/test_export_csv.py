@@ -1,4 +1,4 @@
-"""CSV: one row whatever way a record is read, and the dialects of spreadsheets."""
+"""CSV: the same row from every way to read a record, and the dialects of spreadsheets."""
 
 import csv
 import io
@@ -99,7 +99,7 @@ def write_slowly(lines, layout, *, at_a_time):
     st.sampled_from([{}, {"customer_id": {}}, {"state": {}}, {"personal_information": {"consents": {}, "email": {}}}]),
 )
 def test_slots_and_values_give_the_same_rows(found, delimiter, escape, fields):
-    """Decoded straight into slots or taken apart value by value, a record is the same row, whatever the dialect."""
+    """Decoded straight into slots or read value by value, a record is the same row in every dialect."""
     lines = lines_of(found)
     fast, sink = write(lines, fields=fields, delimiter=delimiter, escape_formulas=escape)
     assert not sink.outdated
@@ -137,7 +137,7 @@ tidy_records = st.fixed_dictionaries(
     st.sampled_from([{}, {"personal_information": {"address": {"zip": {}, "city": {}}}, "state": {}}]),
 )
 def test_no_text_makes_a_tidy_record_untidy(found, delimiter, escape, fields):
-    """Whatever its texts hold, a record that is what the model says is not taken apart, and its row is the same."""
+    """With any text, a record that matches the model is not read value by value, and its row is the same."""
     lines = lines_of(found)
     _, sink = write([], fields=fields, delimiter=delimiter, escape_formulas=escape)
     sink._slow_row = None
@@ -148,7 +148,7 @@ def test_no_text_makes_a_tidy_record_untidy(found, delimiter, escape, fields):
 
 @given(st.lists(records, min_size=1, max_size=4))
 def test_cells_are_what_the_server_sent(found):
-    """Text stands as it was sent, and anything else as JSON."""
+    """Text is written as the server sent it, and anything else as JSON."""
     lines = lines_of(found)
     rows = rows_of(write(lines)[0])
     assert [row["customer_id"] for row in rows] == [as_sent(json.loads(line).get("customer_id")) for line in lines]
@@ -161,7 +161,7 @@ def as_sent(value):
 
 
 def test_tidy_records_take_no_dict():
-    """A record that is what the model says is not taken apart value by value."""
+    """A record that matches the model is not read value by value."""
     person = {
         "email": "a@b.cz",
         "gender": 1,
@@ -178,7 +178,7 @@ def test_tidy_records_take_no_dict():
 
 
 def test_untidy_records_keep_their_place():
-    """Records that are taken apart value by value stand among the others in the order of the list."""
+    """Records that are read value by value keep their place in the order of the list."""
     found = [{"customer_id": str(number), "state": number if number % 3 else [number]} for number in range(300)]
     text, _ = write(lines_of(found))
     assert [row["customer_id"] for row in rows_of(text)] == [str(number) for number in range(300)]

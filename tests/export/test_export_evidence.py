@@ -1,4 +1,4 @@
-"""What a report vouches for is shown by what the server sent: the sort, the end of the list, its order, the time."""
+"""An exact report rests on what the server sent: the sort, the end of the list, its order, the time."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -134,7 +134,7 @@ class EndsEarly(ListServer):
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_a_total_that_is_too_low_where_a_page_ends_loses_nobody(tmp_path, concurrency):
-    """Short pages whose totals end with them: the end of the list is looked for behind them."""
+    """Short pages whose totals end with them: the export looks for the end of the list after them."""
     server = EndsEarly(hexes(500))
     async with server.client() as client:
         report = await client.customers.list(count=100).export(tmp_path / "c.jsonl", concurrency=concurrency)
@@ -142,8 +142,8 @@ async def test_a_total_that_is_too_low_where_a_page_ends_loses_nobody(tmp_path, 
     assert report.records == 500
 
 
-def test_a_short_list_dealt_for_every_page_is_not_vouched_for(tmp_path):
-    """Lists of 2 to 12 records, dealt for each page of two or three: no report vouches for one that lacks a record."""
+def test_a_short_list_shuffled_for_every_page_is_not_exact(tmp_path):
+    """Lists of 2 to 12 records, dealt for each page of two or three: no report with a missing record is exact."""
     for seed in range(examples(60)):
         dice = random.Random(seed)
         machine = ListMachine(
@@ -164,7 +164,7 @@ def test_a_short_list_dealt_for_every_page_is_not_vouched_for(tmp_path):
 
 @pytest.mark.parametrize("order", ["text", "shuffled"])
 def test_a_short_list_in_tiny_pages_is_read_until_its_order_is_shown(tmp_path, order):
-    """Five records in pages of two: they are read some times, and then vouched for."""
+    """Five records in pages of two: they are read several times, and then reported as exact."""
     machine = ListMachine(records=[(one, 0) for one in hexes(5)], order=(order,), cap=2)
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=2)
     assert not missing

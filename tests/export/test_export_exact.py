@@ -76,7 +76,7 @@ async def test_lists_of_every_length_are_whole(tmp_path, customers):
 @given(data=st.data())
 @settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_guarantee_holds_on_any_server(tmp_path_factory, data):
-    """Whatever comes, goes, is capped, lied about or repeated: who stays is there, nobody is twice."""
+    """With creations, deletions, caps, wrong totals and repeats, a record that stays is in the file exactly once."""
     draw = data.draw
     names = hexes(draw(st.integers(0, 300), label="records"), seed=draw(st.integers(0, 5)))
     most = draw(st.integers(0, 12), label="changes a page")
@@ -161,7 +161,7 @@ async def test_an_order_by_number_needs_no_second_reading(tmp_path):
 
 
 async def test_ties_dealt_anew_are_found_in_the_end(tmp_path):
-    """A server that deals ties anew for each page is read until the count is met."""
+    """If the server shuffles ties for each page, the list is read until the count is met."""
     names = hexes(300)
     server = ListServer([f"{index:x}" for index, _ in enumerate(names)], order="ties")
     async with server.client() as client:
@@ -242,7 +242,7 @@ async def test_pretty_answers_give_one_line_a_record(tmp_path):
 
 @pytest.mark.parametrize("customers", [1, 30])
 async def test_a_server_that_sends_one_record_at_a_time_proves_nothing(tmp_path, customers):
-    """Such a list is read to its end, but the report does not vouch for it."""
+    """Such a list is read to its end, but the report is not exact."""
     sandbox = Sandbox(customers=customers, seed=1, max_count=1)
     async with connect(sandbox) as client:
         report = await client.customers.list(count=100).export(tmp_path / "c.jsonl")

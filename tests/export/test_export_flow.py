@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_progress_tells_how_far_it_is(tmp_path, monkeypatch, kind):
-    """A plain or an async function is told; the last call knows everything."""
+    """A plain or an async function gets the progress; the last call has the final figures."""
     monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
     sandbox = Sandbox(customers=1000, seed=1)
     told = []

@@ -1,4 +1,4 @@
-"""Exports of lists in orders of any kind: nobody who stays is missing, or the report does not vouch for it."""
+"""Exports of lists in any order: no record that stays is missing, or the report is not exact."""
 
 import random
 
@@ -76,12 +76,12 @@ def machines(draw):
 )
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machine, count, concurrency):
-    """Whatever the order, the cap, the total and the changes: a report that vouches for the guarantee is right."""
+    """With any order, cap, total and changes, an exact report is right."""
     path, start = tmp_path_factory.mktemp("orders") / "c.jsonl", set(machine.records)
     try:
         report, missing, twice = machine.export(path, count=count, concurrency=concurrency)
     except ExportError:
-        return  # as good as a report that does not vouch for it
+        return  # as good as a report that is not exact
     assert not report.exact or (missing, twice) == (set(), set())
     assert not twice & (start - machine.gone)
 
@@ -89,12 +89,12 @@ def test_who_stays_is_written_once_or_the_report_says_so(tmp_path_factory, machi
 @given(machine=machines(), most=st.sampled_from([2, 5, 12, 60]))
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_pages_are_asked_for_who_stays_is_written_once(tmp_path_factory, machine, most):
-    """Width and page size may change at every request: a report that vouches for the guarantee is right."""
+    """If width and page size change at every request, an exact report is right."""
     path, start = tmp_path_factory.mktemp("orders") / "c.jsonl", set(machine.records)
     try:
         report, missing, twice = machine.export(path, count="auto", plan=ErraticPlan(machine.dice, most=most))
     except ExportError:
-        return  # as good as a report that does not vouch for it
+        return  # as good as a report that is not exact
     assert not report.exact or (missing, twice) == (set(), set())
     assert not twice & (start - machine.gone)
 
@@ -147,8 +147,8 @@ def test_an_order_that_ignores_case_loses_nobody(tmp_path):
 
 @pytest.mark.parametrize("total", ["true", "none", "low", "high"])
 @pytest.mark.parametrize("order", ["text", "shuffled"])
-def test_one_record_a_page_is_read_whole_and_not_vouched_for(tmp_path, order, total):
-    """A calm list of 50 whose server sends one record at a time, whatever it says of its length."""
+def test_one_record_a_page_is_read_whole_and_not_exact(tmp_path, order, total):
+    """A calm list of 50 whose server sends one record at a time, with any total."""
     machine = ListMachine(records=[(f"{index:03}", 0) for index in range(50)], order=(order,), cap=1, total=total)
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=20, concurrency=8)
     assert not missing
@@ -156,8 +156,8 @@ def test_one_record_a_page_is_read_whole_and_not_vouched_for(tmp_path, order, to
 
 
 @pytest.mark.parametrize("total", ["true", "none"])
-def test_a_list_of_one_record_is_vouched_for(tmp_path, total):
-    """It was there before and after the place behind it was seen to be empty."""
+def test_a_list_of_one_record_is_exact(tmp_path, total):
+    """It was there before and after the place after it was seen to be empty."""
     report, missing, _ = ListMachine(records=[("a", 0)], total=total).export(tmp_path / "c.jsonl", count=20)
     assert not missing
     assert report.exact
@@ -165,7 +165,7 @@ def test_a_list_of_one_record_is_vouched_for(tmp_path, total):
 
 
 def test_fewer_records_than_the_total_says_are_a_doubt(tmp_path):
-    """A calm list that ends before its promised end is exported, and the report does not vouch for it."""
+    """A calm list that ends before its reported end is exported, and the report is not exact."""
     machine = ListMachine(records=[(f"{index:03}", 0) for index in range(50)], total="high")
     report, missing, _ = machine.export(tmp_path / "c.jsonl", count=20)
     assert not missing
@@ -190,7 +190,7 @@ def test_records_of_one_id_side_by_side_are_told_apart(tmp_path):
 
 @pytest.mark.parametrize("total", ["true", "none"])
 def test_records_of_one_id_far_apart_are_told_of(tmp_path, total):
-    """Two hundred records with a hundred ids in no order: all are written, or the report does not vouch for it."""
+    """Two hundred records with a hundred ids in no order: all are written, or the report is not exact."""
     machine = ListMachine(
         records=[(str(100 + index // 2), index) for index in range(200)], order=("shuffled",), total=total
     )
@@ -219,7 +219,7 @@ class Nulls(Endless):
 @pytest.mark.parametrize("total", [10**9, None])
 @pytest.mark.parametrize("kind", [Endless, Nulls])
 def test_lists_without_an_end_are_an_error(tmp_path, kind, total):
-    """The same page for ever, and pages of nulls for ever, end an export before long, whatever the total says."""
+    """An endless run of the same page, or of pages of nulls, soon ends the export with an error, with any total."""
     machine = kind(records=[], total=total)
     with pytest.raises(ExportError, match="the server sends"):
         machine.export(tmp_path / "c.jsonl", count=50, concurrency=8)

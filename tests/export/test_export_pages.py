@@ -54,7 +54,7 @@ def test_a_page_that_continues_the_list_moves_the_boundary_to_its_end():
 
 
 def test_records_that_come_in_between_do_not_move_the_boundary():
-    """A page far behind that ends with new records adds these, and what was known beyond them stays known."""
+    """An earlier page that ends with new records adds them; later records stay known."""
     known = [f"{number:02}" for number in range(10, 60)]
     between = _page(["11", "12", "12+", "12++"], 1)
     boundary = Boundary(IdOrder())

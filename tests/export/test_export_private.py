@@ -50,7 +50,7 @@ def every_page(monkeypatch):
 
 @pytest.mark.parametrize("name", ["checkpoint.json.new", "checkpoint.json", "records", "output", "seen.db"])
 async def test_a_link_in_the_working_folder_is_not_followed(tmp_path, name):
-    """A link in place of a file of the export is refused; what it points to is as it was."""
+    """A link in place of a file of the export is refused; its target is unchanged."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     work = tmp_path / "c.csv.partial"
@@ -139,7 +139,7 @@ async def test_personal_data_is_private(tmp_path, name):
     ],
 )
 async def test_a_tampered_checkpoint_is_refused(tmp_path, change):
-    """Whatever was changed in it is an ExportError that says how to begin anew."""
+    """Any change in it is an ExportError that says how to start over."""
     path = tmp_path / "c.jsonl"
     await stop_early(path)
     checkpoint = tmp_path / "c.jsonl.partial" / "checkpoint.json"
@@ -196,7 +196,7 @@ async def test_a_password_in_a_url_is_not_in_the_report(tmp_path, monkeypatch):
 
 
 async def test_bad_urls_tell_no_password():
-    """A suffix or a protocol that is unknown is told without it."""
+    """The error for an unknown suffix or protocol does not contain it."""
     for url in (f"nope://user:{SECRET}@host/c.jsonl", f"ftp://user:{SECRET}@host/c.xlsx"):
         with pytest.raises(ExportError) as caught:
             await export(url)
@@ -204,7 +204,7 @@ async def test_bad_urls_tell_no_password():
 
 
 async def test_a_storage_that_refuses_is_an_export_error():
-    """A connection that is refused is told as an error of the export, with its cause."""
+    """A refused connection is an error of the export, with its cause."""
     with pytest.raises(ExportError, match=r"ftp://127\.0\.0\.1:1/c\.jsonl: ConnectionRefusedError"):
         await export("ftp://127.0.0.1:1/c.jsonl")
 

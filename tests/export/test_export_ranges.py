@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def read_all(machine, ranges, *, count, width=1):
-    """Read the ranges side by side; return the keys that were met, and whether every range vouches for itself."""
+    """Read the ranges side by side; return the ids that were found, and whether every range was exact."""
     source, found, scans = machine.source(count=count), [], []
 
     async def accept(lines):
@@ -78,7 +78,7 @@ async def test_ranges_of_short_pages_are_read_until_they_show_an_order():
 
 
 async def test_a_range_that_is_sorted_by_chance_is_not_exact():
-    """A server that deals the records of each page out by chance: no range vouches for what it does not have."""
+    """If the server draws the records of each page at random, no range with a missing record is exact."""
     split = 0
     for seed in range(examples(600)):
         machine = ListMachine(

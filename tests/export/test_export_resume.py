@@ -29,7 +29,7 @@ def leftovers(path):
 
 
 def test_killed_four_times_and_complete(tmp_path):
-    """20,000 customers, kill -9 four times: complete, no broken line, and not read anew after each kill."""
+    """20,000 customers, kill -9 four times: complete, no broken line, and not read from the start after each kill."""
     sandbox = Sandbox(customers=20_000, seed=1, keep_requests=100, latency=0.002)
     kills, due, counter = [20, 60, 110, 150], threading.Event(), iter(range(10**6))
 
@@ -61,13 +61,13 @@ def test_killed_four_times_and_complete(tmp_path):
         assert sandbox.count("GET /customers") == requests
     found = ids(target)
     assert found == sorted(sandbox.customers.ids())
-    # Read anew after each kill it would take 540; how far the last commit lies back depends on the disk.
+    # From the start after each kill it would take 540; the age of the last commit depends on the disk.
     assert requests <= 203 + 4 * 40
     assert leftovers(tmp_path) == [".c.jsonl.done", "c.jsonl"]
 
 
 class Crash(BaseException):
-    """A process that is gone: nothing catches it."""
+    """A killed process: nothing catches it."""
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -120,7 +120,7 @@ async def stop_after(listing, path, pages, **more):
 
 @pytest.fixture
 def every_page(monkeypatch):
-    """Progress is told for every page."""
+    """Progress is reported for every page."""
     monkeypatch.setattr("carecloud_async.export.progress._EVERY", 0)
 
 
@@ -187,7 +187,7 @@ async def test_a_resumed_scan_counts_its_passes_on(tmp_path):
         report = await client.customers.list(count=30).export(path, resume=True, concurrency=1)
     assert (report.passes, report.exact) == (10, False)
     assert set(names) <= set(ids(path))
-    assert len(starts) < 10 + 4  # beside the passes, the ends of the list are looked at for its order
+    assert len(starts) < 10 + 4  # in addition to the passes, two pages show the order at the ends of the list
 
 
 @pytest.mark.usefixtures("every_page")
@@ -230,7 +230,7 @@ async def test_a_checkpoint_of_another_query_is_refused(tmp_path, change, reason
 @pytest.mark.usefixtures("every_page")
 @pytest.mark.parametrize("damage", ["changed", "short", "gone", "checkpoint"])
 async def test_changed_files_are_refused(tmp_path, damage):
-    """Records or a checkpoint that are not what was written are refused; without resume, the export begins anew."""
+    """Records or a checkpoint that are not what was written are refused; without resume, the export starts over."""
     sandbox = Sandbox(customers=600, seed=1)
     path, place = tmp_path / "c.jsonl", tmp_path / "c.jsonl.partial"
     async with connect(sandbox) as client:
@@ -320,7 +320,7 @@ def no_retry():
 
 
 async def test_two_exports_to_one_file_are_refused(tmp_path):
-    """The second is told that another is running; the first is not disturbed."""
+    """The second fails, because another is running; the first is not disturbed."""
     sandbox = Sandbox(customers=500, seed=1)
     path = tmp_path / "c.jsonl"
     refused = []

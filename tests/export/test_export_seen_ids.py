@@ -22,7 +22,7 @@ def every_page(monkeypatch):
 
 
 def test_the_file_is_private(tmp_path):
-    """No other user may read the ids, nor the journal that SQLite puts beside them."""
+    """No other user may read the ids, nor SQLite's journal next to them."""
     with SeenIds(tmp_path / "seen.db") as seen:
         seen.add(["a"], step=1)
         seen._db.execute("BEGIN")
@@ -89,7 +89,7 @@ def test_closing_waits_for_a_thread(tmp_path):
 
 @pytest.mark.anyio
 async def test_damaged_ids_on_resume_are_refused(tmp_path):
-    """A resume whose ids are damaged says so; without resume, the export begins anew."""
+    """A resume whose ids are damaged says so; without resume, the export starts over."""
     server = ListServer([f"{one:04x}" for one in range(500)], order="shuffled")
     path, seen = tmp_path / "c.jsonl", tmp_path / "c.jsonl.partial" / "seen.db"
     async with server.client() as client:

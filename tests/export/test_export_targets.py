@@ -77,7 +77,7 @@ async def test_overwrite_replaces_at_the_end(tmp_path):
 
 
 async def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
-    """Without `overwrite`, a file made by somebody else during the export is not replaced; the records are kept."""
+    """Without `overwrite`, a file that another process made during the export is not replaced; the records are kept."""
     path = tmp_path / "c.jsonl"
     sandbox = Sandbox(customers=100, seed=1)
     sandbox.on_page = lambda _: path.write_text("theirs")
@@ -160,7 +160,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout on this system")
 def test_standard_output_is_written_after_what_is_there(tmp_path):
-    """Also where it is a regular file: nothing is cut off or renamed over."""
+    """Also if it is a regular file: nothing is truncated or replaced."""
     with (tmp_path / "out.jsonl").open("wb") as out:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         subprocess.run([sys.executable, "-c", STDOUT], stdout=out, check=True, env=environment)

@@ -1,4 +1,4 @@
-"""The writer of an export: which pages are committed together, and that nothing is written behind a failure."""
+"""The writer of an export: which pages are committed together, and that nothing is written after a failure."""
 
 import pytest
 from clocks import FakeClock
@@ -32,7 +32,7 @@ async def _rest(writer):
 
 
 async def test_pages_that_come_fast_are_committed_together():
-    """Within the interval of a commit, the pages behind it wait until there are four."""
+    """Within the interval of a commit, the pages after it wait until there are four."""
     clock, disk = FakeClock(), _Disk()
     async with BackgroundTasks() as tasks:
         writer = Writer(disk, tasks=tasks, clock=clock)
@@ -56,7 +56,7 @@ async def test_pages_that_come_slowly_are_committed_each():
 
 
 async def test_a_page_of_many_records_is_committed_at_once():
-    """Thousands of records do not wait, however fast they come."""
+    """Thousands of records do not wait, even if they come fast."""
     clock, disk = FakeClock(), _Disk()
     async with BackgroundTasks() as tasks:
         writer = Writer(disk, tasks=tasks, clock=clock)
@@ -91,8 +91,8 @@ async def test_an_export_that_ends_early_keeps_what_waits():
     assert disk.commits == [(1, 0), (2, 1)]
 
 
-async def test_nothing_is_written_behind_a_commit_that_failed():
-    """Pages that wait behind a failure are never committed, and whoever brings more is told."""
+async def test_nothing_is_written_after_a_commit_that_failed():
+    """Pages that wait after a failure are never committed, and the next `put` raises it."""
     clock, disk = FakeClock(), _Disk()
 
     def refuse(lines, state):

@@ -50,7 +50,7 @@ def test_a_damaged_file_is_an_error(packed, error):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("packed", [frames(1)[:-5], b"no Zstandard"])
 async def test_rows_of_a_damaged_file_are_refused(tmp_path, packed):
-    """A source that is cut off or damaged stops the bulk write: it must not pass for one with fewer rows."""
+    """A truncated or damaged source stops the bulk write: it must not be taken for one with fewer rows."""
     path = tmp_path / "rows.jsonl.zst"
     path.write_bytes(packed)
     source = open_source(path)

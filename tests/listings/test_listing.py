@@ -144,7 +144,7 @@ async def test_a_page_pushed_back_by_inserts_is_no_circle(count):
 
 @pytest.mark.parametrize("moments", [{4, 8}, {8, 16, 32}, set(range(2, 60, 2))], ids=str)
 async def test_pages_pushed_back_at_different_times_are_no_circle(moments):
-    """Inserts that repeat a page now and then are passed over each time, however often they come."""
+    """Inserts that repeat a page now and then are skipped each time."""
     people = [{"customer_id": f"{number:03}"} for number in range(60)]
     wanted = {one["customer_id"] for one in people}
     served_ids = set()
@@ -240,7 +240,7 @@ async def test_a_server_without_paging_that_sends_the_whole_list_is_read(way):
 
 
 async def test_pretty_printed_answers_are_one_line_a_record_when_raw():
-    """Raw records are compact JSON without a line break, whatever the server's style."""
+    """Raw records are compact JSON without a line break, for any style of the server."""
     sandbox = Sandbox(customers=30, seed=1, pretty=True)
     async with connect(sandbox) as client:
         lines = [line async for line in client.customers.list().raw()]

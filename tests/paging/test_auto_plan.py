@@ -91,7 +91,7 @@ def test_it_keeps_to_its_bounds(server):
 @given(server=servers())
 @settings(max_examples=examples(10), deadline=None, derandomize=True)
 def test_it_is_no_slower_than_pages_of_a_hundred(server):
-    """On whatever server that stays as it is, the search costs little of the time of 8 pages of 100."""
+    """On a server that does not change, the search costs little compared with 8 pages of 100."""
     server = replace(server, records=LONG)
     assert seconds(server, prefetch, "auto", "auto") <= 1.3 * seconds(server, prefetch, WIDTH, 100)
 

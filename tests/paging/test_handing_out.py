@@ -82,7 +82,7 @@ async def test_other_tasks_run_between_batches_of_a_page(kind, count):
 
 @pytest.mark.parametrize("kind", ["records", "raw", "prefetch"])
 async def test_a_reader_cancelled_between_batches_loses_no_record(kind):
-    """One reader is cancelled over and over; what is read before and behind is every record once, in order."""
+    """One reader is cancelled over and over; before and after it, every record is read once, in order."""
     seen = []
 
     async def read(records):
@@ -177,7 +177,7 @@ async def test_the_one_page_of_a_list_without_paging_can_be_closed():
 
 @pytest.mark.parametrize("kind", ["records", "prefetch"])
 async def test_a_record_that_cannot_be_read_is_an_error_again_and_again(kind, monkeypatch):
-    """The error names the operation, and reading on does not pass over the records behind it."""
+    """The error names the operation, and reading on does not skip the records after it."""
 
     def refuse(raw):
         del raw

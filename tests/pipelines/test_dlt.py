@@ -254,7 +254,7 @@ def test_it_runs_where_a_loop_runs(sandbox, pipeline, night):
     ],
 )
 def test_mistakes_are_told_before_anything_is_sent(sandbox, night, lists, options, words):
-    """A wrong name, a filter of no list and a missing one are told with what to write."""
+    """A wrong name, a filter of no list and a missing one are errors that say what to write."""
     with pytest.raises(ConfigurationError, match=words):
         night(*lists, **options)
     assert sandbox.count() == 0

@@ -1,4 +1,4 @@
-"""CareCloud as a destination of dlt: rows are written once, whatever dlt tries again."""
+"""CareCloud as a destination of dlt: rows are written once, even if dlt tries again."""
 
 import pytest
 

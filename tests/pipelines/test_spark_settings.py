@@ -107,7 +107,7 @@ async def test_a_setting_that_is_nowhere_is_named(monkeypatch):
 
 
 def test_without_pyspark_the_extra_is_named():
-    """Whoever has no PySpark is told what to install."""
+    """Without PySpark, the error says what to install."""
     script = (
         "import sys; sys.modules['pyspark'] = None\n"
         "try: from carecloud_async.spark import CareCloudDataSource\n"

@@ -44,9 +44,9 @@ def read_times(columns: Sequence[Any], kinds: Sequence[Any], zone: tzinfo | None
 
     Args:
         columns: arrays of the staged types.
-        kinds: the types they are to have.
-        zone: the zone that moments are converted to UTC from, the earlier where an hour repeats; `None` leaves them as
-            they are.
+        kinds: their final types.
+        zone: the zone that moments are converted to UTC from, the earlier where an hour repeats; `None` leaves them
+            naive.
 
     Returns:
         the columns; `None` if a text is neither, or of a year that needs care.
@@ -68,7 +68,7 @@ def read_times(columns: Sequence[Any], kinds: Sequence[Any], zone: tzinfo | None
 
 
 def _leaves(array: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the arrays of text at any depth that are to be times, each with its kind."""
+    """Yield the arrays of text, at any depth, whose final type is a date or a timestamp, each with that type."""
     import pyarrow as pa
 
     if pa.types.is_struct(kind):

@@ -1,8 +1,8 @@
 """CSV (RFC 4180): UTF-8, a header, dotted columns.
 
-Columns are the model's fields in its order and then whatever else the server sends. Nested objects become columns such
-as `personal_information.email`; a list is JSON in one column. Values are written as the server sent them; null and
-absent are both empty. A text or a number in the place of an object has no column: it is counted as lost.
+Columns are the model's fields in its order, followed by other fields that the server sends. Nested objects become
+columns such as `personal_information.email`; a list is JSON in one column. Values are written as the server sent them;
+null and absent are both empty. A text or a number in the place of an object has no column: it is counted as lost.
 
 Most records match the model: they are decoded straight into slots, without a dict. The others are read value by value,
 with the same result.

@@ -23,7 +23,7 @@ _Int: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 #: The kinds of fields that are text.
 _TEXTS = ("str", "date", "datetime")
-#: The types of fields that are cells as they are.
+#: The types of fields whose values are cells without a conversion.
 _SIMPLE: dict[str, Any] = {
     **dict.fromkeys(_TEXTS, str | None),
     "int": _Int | None,

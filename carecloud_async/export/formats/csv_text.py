@@ -31,7 +31,7 @@ def to_cell(value: Any) -> Any:
 
 
 class _Number(str):
-    """The text of a number as the server sent it: never a formula, whatever sign it begins with."""
+    """The text of a number as the server sent it: never a formula, even with a leading sign."""
 
     __slots__ = ()
 

@@ -86,7 +86,7 @@ class Boundary:
 
     @property
     def last_id(self) -> Identity | None:
-        """The id that no accepted record comes after."""
+        """The last id in the order of the list: no accepted record comes after it."""
         if self._lower_bound is None or self.furthest is None or self.order is None:
             return self.furthest if self._lower_bound is None else self._lower_bound
         return self.furthest if self.order.compare(self.furthest, self._lower_bound) > 0 else self._lower_bound
@@ -105,7 +105,7 @@ class Boundary:
             self.evidence += sorted_bits(len(page.ids))
 
     def connects(self, page: RawPage) -> bool:
-        """Return whether no record can lie between what is known and the end of this page."""
+        """Return whether the page continues what is known, so that no record can be missing before its end."""
         if not self._recent and self._lower_bound is None:
             return page.offset == 0
         return any(one in self._index for one in page.ids)

@@ -126,7 +126,7 @@ def _failure(error: sqlite3.Error, path: Path | None) -> ExportError:
         return full_disk_error(where)
     if code in _DAMAGED:
         return ExportError(f"cannot resume: {where} is damaged", fix=RESTART)
-    return ExportError(f"{where}: the ids of records cannot be kept there: {error}")
+    return ExportError(f"{where}: the ids of records cannot be stored there: {error}")
 
 
 def _key(one: Identity) -> str | bytes:
@@ -143,7 +143,7 @@ class Deduplicator:
         seen: the ids.
         step: the last step in them.
         known: their number.
-        wanted: returns whether a record is to be written; all are, if left out.
+        wanted: returns whether to write a record; by default all are written.
 
     Attributes:
         known: the number of records seen, wanted or not.
@@ -173,12 +173,12 @@ class Deduplicator:
     async def select_new(
         self, page: RawPage, *, end: int | None = None, wanted: Sequence[bool] | None = None
     ) -> list[bytes]:
-        """Return the records of a page that are to be written.
+        """Return the records of a page to write.
 
         Args:
             page: the page.
             end: the index after the last record to look at; `None` for the whole page.
-            wanted: whether each record is to be written, if known already.
+            wanted: whether to write each record, if known already.
         """
         ids, lines = page.ids[:end], page.lines[:end]
         self.step += 1

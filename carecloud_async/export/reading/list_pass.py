@@ -388,7 +388,7 @@ class ListPass:
 
     def _may_go_on(self) -> bool:
         """Return whether to continue; the limit is four times the requests of an unchanged list, and some more."""
-        # A list without a total whose end never comes cannot be distinguished from a long one.
+        # Without a total, an endless list cannot be distinguished from a long one.
         length = self._totals.length
         if length is None:
             length = self._end + 1 if self._ended_at is None else self._ended_at

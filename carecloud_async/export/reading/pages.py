@@ -154,7 +154,7 @@ class RawPageFetcher:
     ) -> None:
         clock, source = self._source.clock, self._source
         if date is not None:
-            # `Date` is written after the list was read: a change in between must not lie before the mark.
+            # The server writes `Date` after it has read the list: the mark must not be later than a change in between.
             self.began = date - timedelta(seconds=max(clock.monotonic() - sent, 0) + 1)
             return
         if not self._marks or not has_changes(source):

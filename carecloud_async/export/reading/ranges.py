@@ -5,8 +5,9 @@
     await scan.read()
 
 **How the bounds are found.** One request each asks for the record at N offsets of the list, in the order of its ids;
-the ids found there are the bounds. Between them lie about equally many records. The bounds are ids, not offsets: they
-mean the same however the list changes afterwards, and a task that is repeated reads the same range.
+the ids found there are the bounds. Each range between two bounds has about the same number of records. The bounds are
+ids, not offsets: they mean the same however the list changes afterwards, and a task that is repeated reads the same
+range.
 
 **What holds.** The ranges are disjoint and cover every id, so each record that is in the list all the time is in
 exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list, in the same passes

@@ -23,7 +23,7 @@ _log = logging.getLogger("carecloud_async.export")
 
 
 class DirectFile:
-    """Writes straight to a target. Methods block, perhaps for ever (a pipe may have no reader), until `stop` is called.
+    """Writes straight to a target. A method can block forever (a pipe may have no reader); `stop` ends it.
 
     Args:
         target: the target.

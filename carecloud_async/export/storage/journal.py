@@ -54,7 +54,7 @@ class Journal:
         try:
             file = open_private(records)
         except FileNotFoundError:
-            raise ExportError(f"cannot resume: {records} is gone", fix=RESTART) from None
+            raise ExportError(f"cannot resume: {records} is missing", fix=RESTART) from None
         except PermissionError as error:
             raise ExportError(f"cannot resume: {error.strerror}", fix=RESTART) from error
         while left and (chunk := file.read(min(left, _CHUNK))):

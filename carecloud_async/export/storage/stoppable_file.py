@@ -1,7 +1,7 @@
 """A pipe, terminal or device that is written by a worker thread, and whose blocked writes can be stopped.
 
-A write to a pipe that is not read blocks for ever. A thread that blocks so cannot be ended from outside, and Python
-waits for it at exit. This file therefore waits with `poll` until the descriptor takes bytes, and looks now and then
+A write to a pipe without a reader blocks forever. Such a thread cannot be ended from outside, and Python waits for it
+at exit. This file therefore waits with `poll` until the descriptor takes bytes, and looks now and then
 whether it was stopped.
 """
 

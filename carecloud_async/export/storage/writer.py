@@ -47,8 +47,8 @@ class Writer(Generic[State]):
         commit: writes records and the state that includes them; blocks.
         tasks: where the work runs.
         clock: the clock.
-        interval: how long after the beginning of a commit a few pages wait for others, in seconds.
-        stop: ends a commit that blocks for ever (a pipe without a reader); called when the commit is cancelled. Without
+        interval: the least seconds between the beginnings of two commits, while only a few pages wait.
+        stop: ends a commit that blocks forever (a pipe without a reader); called when the commit is cancelled. Without
             it, a commit is awaited even if it is cancelled.
     """
 
@@ -74,7 +74,7 @@ class Writer(Generic[State]):
 
         Args:
             lines: its records.
-            state: what holds once they are written.
+            state: the state to commit with them.
 
         Raises:
             Exception: what an earlier commit raised.
@@ -106,7 +106,7 @@ class Writer(Generic[State]):
     async def leave(self) -> None:
         """Commit the waiting pages if the disk allows it; for an export that has failed or was cancelled.
 
-        The tasks have ended: the commit under way is done, or its failure is noted.
+        The tasks have ended: the commit under way is done, or its failure is known.
         """
         state = self._state
         if self._error is None and self._pages and state is not None:
@@ -157,7 +157,7 @@ class Writer(Generic[State]):
             else:
                 # In any case: later pages must never be committed without these.
                 await run_in_thread_regardless(commit)
-        except Exception as error:  # noqa: BLE001  (handed to the reader, who raises it)
+        except Exception as error:  # noqa: BLE001  (raised by the reader)
             self._error = error
         except BaseException:
             if not committed:  # how much it has written is unknown: nothing may be written after it
