@@ -48,7 +48,7 @@ class BookingTicket(Model):
     valid_to: LocalDatetime | None = None
     """When the booking ticket ceases to be valid."""
     state: int | None = None
-    """See `BlockableState`."""
+    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
 
@@ -78,7 +78,7 @@ class BookingItem(Model):
     created_at: LocalDatetime | None = None
     """When the item was booked, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
 
@@ -104,7 +104,7 @@ class Booking(Updatable):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -124,7 +124,7 @@ class TimeSlot(Model):
     free_capacity: int | None = field(default=None, metadata=READ_ONLY)
     """Places left."""
     state: int | None = None
-    """See `BlockableState`."""
+    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
 
@@ -140,7 +140,7 @@ class BookingStatus(Model):
     created_at: LocalDatetime | None = None
     """When the booking status was created, in project-local time."""
     state: int | None = None
-    """See `BlockableState`."""
+    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
 

@@ -67,7 +67,7 @@ class Card(Updatable):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = None
-    """See `BlockableState`."""
+    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -101,7 +101,7 @@ class Entrance(Updatable):
     entrance_id: str
     """Id of the entrance."""
     pos_id: int | None = None
-    """See `PosSystem`."""
+    """System that sold the entrance: 3 epos, 6 skidata, 9 axess, 11 base (`PosSystem`)."""
     name: str | None = field(default=None, metadata=READ_ONLY)
     """Name of the entrance."""
     customer_id: str | None = field(default=None, metadata=READ_ONLY)
@@ -117,7 +117,7 @@ class Entrance(Updatable):
     external_turnstile_permission_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the external turnstile permission."""
     entrance_type_id: int | None = None
-    """See `EntranceType`."""
+    """Kind of entrance: 0 season, 1 one day, 2 multiple days (`EntranceType`)."""
     order_item_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the order item."""
     card_id: str | None = field(default=None, metadata=READ_ONLY)
@@ -139,7 +139,7 @@ class Entrance(Updatable):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = None
-    """See `EntranceState`."""
+    """Whether the entrance is valid: 0 cancelled, 1 active (`EntranceState`)."""
 
 
 @frozen(kw_only=True, repr=False)

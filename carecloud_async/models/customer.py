@@ -44,7 +44,7 @@ class CustomAgreement(Model):
     agreement_id: str | None = None
     """Id of the consent."""
     agreement_value: int | None = None
-    """See `AgreementValue`."""
+    """Whether the consent was given: 0 no, 1 yes, 2 not set (`AgreementValue`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -68,7 +68,7 @@ class Consent(Model):
     consent_id: str | None = None
     """Id of the consent."""
     consent_value: int | None = None
-    """See `AgreementValue`."""
+    """Whether the consent was given: 0 no, 1 yes, 2 not set (`AgreementValue`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the answer last changed, in project-local time."""
 
@@ -80,7 +80,7 @@ class PersonalInformation(Model):
     salutation: str | None = None
     """How the customer is addressed."""
     gender: int | None = None
-    """See `Gender`."""
+    """Gender: 1 male, 2 female, 3 miss, 4 private, 5 other (`Gender`)."""
     first_name: str | None = None
     """Given name."""
     last_name: str | None = None
@@ -124,4 +124,4 @@ class Customer(Updatable):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `CustomerState`."""
+    """Whether the customer is active: 0 deleted, 1 active, 2 not active (`CustomerState`)."""

@@ -57,7 +57,7 @@ class Event(Model):
     secondary_external_id: str | None = None
     """A second id, where the first does not tell events apart."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
     """Values of the project's own properties."""
 
@@ -73,7 +73,7 @@ class EventGroup(Model):
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the event group, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -93,7 +93,7 @@ class EventType(Model):
     icon_name: str | None = None
     """Name of the icon (Google Fonts Icons)."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -113,7 +113,7 @@ class Campaign(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -147,7 +147,7 @@ class CampaignProduct(Model):
     value: float | None = None
     """Percentage or price, as `value_type_id` says."""
     value_type_id: int | None = None
-    """See `DiscountValueType`."""
+    """What the value is: 1 percentage, 2 final price (`DiscountValueType`)."""
     valid_from: LocalDatetime | None = None
     """When the campaign product begins to be valid."""
     valid_to: LocalDatetime | None = None
@@ -163,7 +163,7 @@ class CampaignProduct(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `BlockableState`."""
+    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -186,7 +186,7 @@ class EventInput(Input, reads=Event):
     external_id: str
     customer_id: str | Unset | None = UNSET
     customer_identifier_type: str | Unset | None = UNSET
-    """See `CustomerIdentifierType`."""
+    """What names the customer: `email`, `phone`, `external_id` (`CustomerIdentifierType`)."""
     customer_identifier_value: str | CustomerSourceInput | Unset | None = UNSET
     """Value of that identifier."""
     data: JsonValue | Unset = UNSET

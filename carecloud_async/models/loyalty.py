@@ -39,7 +39,7 @@ class Credit(Model):
     currency_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the currency."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     note: str | None = field(default=None, metadata=READ_ONLY)
     """Free text."""
 
@@ -97,7 +97,7 @@ class Point(Model):
     valid_to: LocalDatetime | None = None
     """When the points expire."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     created_at: LocalDatetime | None = None
     """When the points were given, in project-local time."""
     note: str | None = None
@@ -141,7 +141,7 @@ class PointReservation(Model):
     quantity: float | None = None
     """The quantity."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     expiration: LocalDatetime | None = None
     """When the reservation ends."""
 
@@ -193,7 +193,7 @@ class StatusRecord(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -223,7 +223,7 @@ class Status(Model):
     payment_points: bool | None = None
     """Whether points can be used to pay."""
     qualification_type: int | None = None
-    """See `QualificationType`."""
+    """How the status is reached: 0 on registration, 1 manual, 2 by conditions (`QualificationType`)."""
     discount: int | None = None
     """Discount in percent."""
     overall_discount_on_discounted_purchase_items: bool | None = field(default=None, metadata=READ_ONLY)

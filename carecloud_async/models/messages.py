@@ -70,7 +70,7 @@ class Audience(Model):
     communication_channel_id: str | None = None
     """Id of the communication channel."""
     state: int | None = None
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     created_by: str | None = field(default=None, metadata=READ_ONLY)
@@ -106,7 +106,7 @@ class Attachment(Model):
     """A file to send with a message."""
 
     upload_method: str | None = None
-    """See `UploadMethod`."""
+    """How the file is given: `url`, `base64` (`UploadMethod`)."""
     file_data: str | None = None
     """An address, or the file in base64."""
     cache_for: int | None = None
@@ -120,7 +120,7 @@ class Message(Model):
     message_id: str = field(metadata=READ_ONLY)
     """Id of the message."""
     status: int | None = field(default=None, metadata=READ_ONLY)
-    """See `MessageStatus`."""
+    """What became of the message, a `MessageStatus`."""
     message_template_id: str | None = None
     """Id of the message template."""
     customer_id: str | None = None
@@ -138,7 +138,7 @@ class Message(Model):
     mail_client_language: str | None = field(default=None, metadata=READ_ONLY)
     """Language of the mail program that opened the message."""
     communication_channel_id: int | None = None
-    """See `ChannelNumber`."""
+    """Communication channel: 1 email, 2 sms, 4 push, 5 internal, 9 viber (`ChannelNumber`)."""
     message_data: tuple[MessageParameter, ...] = ()
     """Parameters that the template takes."""
     attachments: tuple[Attachment, ...] = ()
@@ -188,9 +188,9 @@ class MessageTemplate(Model):
     icon_url: str | None = field(default=None, metadata=READ_ONLY)
     """Address of the icon."""
     message_template_group_id: int | None = field(default=None, metadata=READ_ONLY)
-    """See `MessageTemplateGroup`."""
+    """Group of the template: 1 newsletter, 2 system, 3 transactional (`MessageTemplateGroup`)."""
     communication_channel_id: int | None = field(default=None, metadata=READ_ONLY)
-    """See `ChannelNumber`."""
+    """Communication channel: 1 email, 2 sms, 4 push, 5 internal, 9 viber (`ChannelNumber`)."""
     template_data: tuple[MessageParameter, ...] = ()
     """Parameters that the template takes."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

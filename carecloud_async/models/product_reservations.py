@@ -106,7 +106,7 @@ class ProductReservation(Model):
     utm: Utm = Utm()
     """Where the visit came from."""
     actual_state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `ReservationState`."""
+    """State of the reservation, a `ReservationState`."""
     reservation_progress_history: tuple[ProductReservationProgress, ...] = field(default=(), metadata=READ_ONLY)
     """Progress of the reservation, newest first."""
     comments: tuple[ProductReservationComment, ...] = field(default=(), metadata=READ_ONLY)
@@ -114,7 +114,7 @@ class ProductReservation(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -128,7 +128,7 @@ class ProductReservationSource(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -195,7 +195,7 @@ class ProductReservationPrice(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

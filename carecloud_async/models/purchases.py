@@ -336,7 +336,7 @@ class FinalBillInput(BillInput):
     canceled: bool
     """Whether this cancels the purchase."""
     payment_type: str
-    """See `CheckoutPaymentType`."""
+    """Which benefits the checkout may use: `S` standard, `A` all discounts, `C` credits (`CheckoutPaymentType`)."""
     fiscal: bool | Unset | None = UNSET
     """Whether it is a fiscal bill."""
     payment_recap: PaymentRecapInput | Unset | None = UNSET

@@ -52,7 +52,7 @@ class RewardProductRelationCondition(Model):
     """What a reward asks of the products in the cart."""
 
     related_to: str | None = None
-    """See `RelationTarget`."""
+    """What the condition or bonus is about: `product`, `product_group`, `product_brand` (`RelationTarget`)."""
     count: int | None = None
     """How many the cart must hold."""
     min_price: float | None = None
@@ -66,7 +66,7 @@ class RewardProductRelationBonus(Model):
     """What a reward gives on products."""
 
     related_to: str | None = None
-    """See `RelationTarget`."""
+    """What the condition or bonus is about: `product`, `product_group`, `product_brand` (`RelationTarget`)."""
     count: int | None = None
     """How many the bonus takes."""
     min_price: float | None = None
@@ -96,7 +96,7 @@ class Reward(Model):
     valid_time_to: time | None = None
     """Time of day until which it may be used."""
     reward_group: int | None = None
-    """See `RewardGroup`."""
+    """Group of the reward: 0 party time, 1 catalog, 2 campaign, 4 simple, 5 gift (`RewardGroup`)."""
     reward_type_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the reward type."""
     store_list: tuple[Store, ...] = ()
@@ -134,7 +134,7 @@ class Reward(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -180,7 +180,7 @@ class RewardProductSyncInput(Input):
     """A product to be tied to a reward."""
 
     reward_product_relation_type: int
-    """See `RewardProductRole`."""
+    """Whether it is a condition or a bonus: 0 condition, 1 bonus (`RewardProductRole`)."""
     product_id: str | Unset | None = UNSET
     """Id of the product."""
     plu_id: PluIdInput | Unset | None = UNSET

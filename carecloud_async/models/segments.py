@@ -106,7 +106,7 @@ class StamperCampaign(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = None
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -130,7 +130,7 @@ class StamperStamp(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = None
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -154,4 +154,4 @@ class StamperCard(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = None
-    """See `BlockableState`."""
+    """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""

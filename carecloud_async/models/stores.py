@@ -75,7 +75,7 @@ class Store(Updatable):
     image_urls: tuple[str, ...] = field(default=(), metadata=READ_ONLY)
     """Addresses of the images."""
     visibility_for_customer: int | None = field(default=None, metadata=READ_ONLY)
-    """See `Visibility`."""
+    """Whether customers see it: 0 invisible, 1 visible (`Visibility`)."""
     short_description: str | None = None
     """Short description."""
     description: str | None = None
@@ -85,7 +85,7 @@ class Store(Updatable):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -133,7 +133,7 @@ class Partner(Model):
     phone: str | None = None
     """Number with the international prefix, without `+`."""
     state: int | None = None
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

@@ -38,13 +38,13 @@ class Task(Updatable):
     task_title: str | None = None
     """Title of the task."""
     task_priority: int | None = None
-    """See `TaskPriority`."""
+    """Priority of the task: 1 critical, 2 major, 3 normal, 4 minor (`TaskPriority`)."""
     due_date: date | None = None
     """Day by which it is due."""
     created_at: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the task was created, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -74,7 +74,7 @@ class TaskComment(Model):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -88,7 +88,7 @@ class TaskType(Model):
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the task type, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -102,7 +102,7 @@ class TaskState(Model):
     text_id: str | None = field(default=None, metadata=READ_ONLY)
     """Fixed text id of the task state, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)

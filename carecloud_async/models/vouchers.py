@@ -51,7 +51,7 @@ class Voucher(Updatable):
     valid_to: LocalDatetime | None = None
     """When the voucher ceases to be valid."""
     reward_group: str | None = field(default=None, metadata=READ_ONLY)
-    """See `RewardGroup`."""
+    """Group of the reward: 0 party time, 1 catalog, 2 campaign, 4 simple, 5 gift (`RewardGroup`)."""
     note: str | None = None
     """Free text."""
     reward: Reward | None = field(default=None, metadata=READ_ONLY)
@@ -61,7 +61,7 @@ class Voucher(Updatable):
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = field(default=None, metadata=READ_ONLY)
-    """See `RecordState`."""
+    """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -149,11 +149,11 @@ class SimpleRewardInput(Input):
     global_reward: bool
     """Whether all partners have the reward."""
     voucher_validity: str
-    """See `VoucherValidity`."""
+    """How long the vouchers are valid: `interval`, `end_of_time_unit`, `reward_validity` (`VoucherValidity`)."""
     voucher_code_generation_preference: str
     """Whether codes are made (`A`) or given by the caller."""
     state: int
-    """See `SimpleRewardState`."""
+    """Whether the reward is active: 1 active, 2 inactive (`SimpleRewardState`)."""
     notes: Sequence[TextTranslationInput] | Unset | None = UNSET
     """Notes by language."""
     subtitles: Sequence[TextTranslationInput] | Unset | None = UNSET

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
-    """Bookings."""
+    """Customers' bookings of time slots."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="booking_id", by_id=True),))
 
@@ -112,9 +112,10 @@ class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
 
 
 class BookingTickets(Resource, call="booking_tickets"):
-    """Booking tickets."""
+    """The tickets that customers book, with their time slots."""
 
     time_slots: SubResource[BookingTicketTimeSlots] = SubResource(BookingTicketTimeSlots)
+    """The time slots of one booking ticket."""
 
     @lists("getBookingTickets", "/booking-tickets", id_field="ticket_id")
     def list(
@@ -145,7 +146,7 @@ class BookingTickets(Resource, call="booking_tickets"):
 
 
 class BookingTicketProperties(Resource, call="booking_ticket_properties"):
-    """Booking ticket properties."""
+    """The properties of booking tickets that the project has defined."""
 
     @lists("getBookingTicketProperties", "/booking-ticket-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
@@ -157,7 +158,7 @@ class BookingTicketProperties(Resource, call="booking_ticket_properties"):
 
 
 class BookingStatuses(Resource, call="booking_statuses"):
-    """Booking statuses."""
+    """The states that bookings can be in; each project defines its own."""
 
     @lists("getBookingStatuses", "/booking-statuses", id_field="booking_status_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[BookingStatus]:

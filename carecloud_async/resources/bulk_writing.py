@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BulkWriting"]
 
-_Path = str | os.PathLike[str]
-
 
 class BulkWriting(Resource):
     """A family that can be written in bulk. It says how in `bulk`: the keys that name its records."""
@@ -26,7 +24,7 @@ class BulkWriting(Resource):
 
     async def bulk_write(
         self,
-        source: _Path | Iterable[Any] | AsyncIterable[Any] | Any,
+        source: str | os.PathLike[str] | Iterable[Any] | AsyncIterable[Any] | Any,
         *,
         match: str | None,
         mode: Literal["upsert", "create", "update"] = "upsert",
@@ -35,9 +33,9 @@ class BulkWriting(Resource):
         defaults: Mapping[str, Any] | None = None,
         blank: Literal["keep", "clear"] = "keep",
         if_unchanged: bool = False,
-        results: _Path | None = None,
-        rejects: _Path | None = None,
-        journal: _Path | None = None,
+        results: str | os.PathLike[str] | None = None,
+        rejects: str | os.PathLike[str] | None = None,
+        journal: str | os.PathLike[str] | None = None,
         resume: bool = False,
         dry_run: bool = False,
         limit: int | None = None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Cards(Updating["CardChanges", "Card"], call="cards"):
-    """Cards."""
+    """Customers' cards, and cards that are still free."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="card_id", by_id=True), Key(name="card_number", filter="card_number_list", many=True))
@@ -117,7 +117,7 @@ class CardTypeCards(Resource, call="card_types.cards"):
 
 
 class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
-    """Card types."""
+    """The kinds of cards, such as a loyalty card."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(
@@ -128,6 +128,7 @@ class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
     )
 
     cards: SubResource[CardTypeCards] = SubResource(CardTypeCards)
+    """The cards of one card type."""
 
     @lists("getCardTypes", "/card-types", id_field="card_type_id")
     def list(
@@ -149,7 +150,7 @@ class CardTypes(Updating["CardTypeChanges", "CardType"], call="card_types"):
 
 
 class Entrances(Updating["EntranceChanges", "Entrance"], call="entrances", ids_in_record=("entrance_id",)):
-    """Entrances."""
+    """Customers' entrances to resorts."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="entrance_id", by_id=True), Key(name="external_entrance_id", filter="external_entrance_id"))

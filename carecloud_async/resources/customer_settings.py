@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CustomerAddressTypes(Resource, call="customer_address_types"):
-    """Customer address types."""
+    """The kinds of customers' additional addresses."""
 
     @lists("getCustomerAddressTypes", "/customer-address-types", id_field="address_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerAddressType]:
@@ -26,7 +26,7 @@ class CustomerAddressTypes(Resource, call="customer_address_types"):
 
 
 class CustomerEngagementSetups(Resource, call="customer_engagement_setups"):
-    """Customer engagement setups."""
+    """The setups of customer engagement for applications."""
 
     @lists("getCustomerEngagementSetups", "/customer-engagement-setups", id_field="setup_id", authorized=False)
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerEngagementSetup]:
@@ -41,7 +41,7 @@ class CustomerEngagementSetups(Resource, call="customer_engagement_setups"):
 
 
 class CustomerExternalApplications(Resource, call="customer_external_applications"):
-    """Customer external applications."""
+    """The applications that use the Customer API."""
 
     @lists(
         "getCustomerExternalApps",
@@ -68,7 +68,7 @@ class CustomerExternalApplications(Resource, call="customer_external_application
 
 
 class CustomerProperties(Resource, call="customer_properties"):
-    """Customer properties."""
+    """The properties of customers that the project has defined."""
 
     @lists("getCustomerProperties", "/customer-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
@@ -80,7 +80,7 @@ class CustomerProperties(Resource, call="customer_properties"):
 
 
 class CustomerRelationTypes(Resource, call="customer_relation_types"):
-    """Customer relation types."""
+    """The kinds of relations between customers."""
 
     @lists("getCustomerRelationTypes", "/customer-relation-types", id_field="customer_relation_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerRelationType]:
@@ -92,7 +92,7 @@ class CustomerRelationTypes(Resource, call="customer_relation_types"):
 
 
 class CustomerSources(Resource, call="customer_sources"):
-    """Customer sources."""
+    """The systems that customers come from, such as a shop."""
 
     @lists("getCustomerSources", "/customer-sources", id_field="customer_source_id")
     def list(self, *, customer_source_text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[CustomerSource]:
@@ -104,7 +104,7 @@ class CustomerSources(Resource, call="customer_sources"):
 
 
 class CustomerSourceRecords(Resource, call="customer_source_records"):
-    """Customer source records."""
+    """The links between customers and their accounts in other systems."""
 
     @lists("getCustomerSourceRecords", "/customer-source-records", id_field="customer_source_record_id")
     def list(
@@ -127,7 +127,7 @@ class CustomerSourceRecords(Resource, call="customer_source_records"):
 
 
 class CustomerTypes(Resource, call="customer_types"):
-    """Customer types."""
+    """The kinds of customers."""
 
     @lists("getCustomerTypes", "/customer-types", id_field="type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CustomerType]:

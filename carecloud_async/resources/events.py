@@ -25,11 +25,12 @@ class EventPropertyRecords(Resource, call="events.property_records"):
 
 
 class Events(BulkWriting, call="events"):
-    """Events."""
+    """The marketing events of customers, such as an abandoned cart."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
 
     property_records: SubResource[EventPropertyRecords] = SubResource(EventPropertyRecords)
+    """The property records of one event."""
 
     @lists("getEvents", "/events", id_field="event_id")
     def list(
@@ -66,7 +67,7 @@ class Events(BulkWriting, call="events"):
 
 
 class EventGroups(Resource, call="event_groups"):
-    """Event groups."""
+    """The groups of event types."""
 
     @lists("getEventGroups", "/event-groups", id_field="event_group_id")
     def list(
@@ -80,7 +81,7 @@ class EventGroups(Resource, call="event_groups"):
 
 
 class EventProperties(Resource, call="event_properties"):
-    """Event properties."""
+    """The properties of events that the project has defined."""
 
     @lists("getEventProperties", "/event-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
@@ -100,9 +101,10 @@ class EventTypeEventProperties(Resource, call="event_types.event_properties"):
 
 
 class EventTypes(Resource, call="event_types"):
-    """Event types."""
+    """The kinds of events."""
 
     event_properties: SubResource[EventTypeEventProperties] = SubResource(EventTypeEventProperties)
+    """The event properties of one event type."""
 
     @lists("getEventTypes", "/event-types", id_field="event_type_id")
     def list(
@@ -127,7 +129,7 @@ class EventTypes(Resource, call="event_types"):
 
 
 class Campaigns(BulkWriting, call="campaigns"):
-    """Campaigns."""
+    """The project's marketing campaigns."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id", filter="external_id"),))
 
@@ -172,9 +174,10 @@ class CampaignProductStoreRecords(BulkWriting, call="campaign_products.campaign_
 
 
 class CampaignProducts(BulkWriting, call="campaign_products"):
-    """Campaign products."""
+    """The products of campaigns, with their prices in stores."""
 
     campaign_product_store_records: SubResource[CampaignProductStoreRecords] = SubResource(CampaignProductStoreRecords)
+    """The campaign product store records of one campaign product."""
 
     @lists("getCampaignProducts", "/campaign-products", id_field="campaign_product_id")
     def list(

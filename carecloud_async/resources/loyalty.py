@@ -30,9 +30,10 @@ class CreditPurchases(Resource, call="credits.purchases"):
 
 
 class Credits(Resource, call="credits"):
-    """Credits."""
+    """The credits that customers earned."""
 
     purchases: SubResource[CreditPurchases] = SubResource(CreditPurchases)
+    """The purchases of one credit."""
 
     @lists("getCredits", "/credits", id_field="credit_id")
     def list(
@@ -135,7 +136,7 @@ class Credits(Resource, call="credits"):
 
 
 class CreditHistory(Resource, call="credit_history"):
-    """Credit history."""
+    """The operations on customers' credits: earned, spent, expired."""
 
     @lists("getCreditHistory", "/credit-history", id_field=None)
     def list(
@@ -164,7 +165,7 @@ class CreditHistory(Resource, call="credit_history"):
 
 
 class CreditTypes(Resource, call="credit_types"):
-    """Credit types."""
+    """The kinds of credits."""
 
     @lists("getCreditTypes", "/credit-types", id_field="credit_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[CreditType]:
@@ -176,7 +177,7 @@ class CreditTypes(Resource, call="credit_types"):
 
 
 class Statuses(Resource, call="statuses"):
-    """Statuses."""
+    """The loyalty statuses that customers can have."""
 
     @lists("getStatuses", "/statuses", id_field="status_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[Status]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Agreements(Resource, call="agreements"):
-    """Agreements."""
+    """The consents that the project asks customers for."""
 
     @lists("getConsents", "/agreements", id_field="agreement_id")
     def list(
@@ -30,7 +30,7 @@ class Agreements(Resource, call="agreements"):
 
 
 class Audiences(Resource, call="audiences"):
-    """Audiences."""
+    """The target groups of campaigns."""
 
     @lists("getAudiences", "/audiences", id_field="audience_id", interfaces=ENTERPRISE_ONLY)
     def list(
@@ -44,7 +44,7 @@ class Audiences(Resource, call="audiences"):
 
 
 class CommunicationChannels(Resource, call="communication_channels"):
-    """Communication channels."""
+    """The channels that reach customers, such as e-mail."""
 
     @lists("getCommunicationChannels", "/communication-channels", id_field="communication_channel_id", authorized=False)
     def list(self, **paging: Unpack[Paging]) -> Listing[CommunicationChannel]:
@@ -59,7 +59,7 @@ class CommunicationChannels(Resource, call="communication_channels"):
 
 
 class Messages(Resource, call="messages"):
-    """Messages."""
+    """The messages that were sent to customers; sends new ones."""
 
     @lists("getMessages", "/messages", id_field="message_id")
     def list(
@@ -102,7 +102,7 @@ class Messages(Resource, call="messages"):
 
 
 class MessageTemplates(Resource, call="message_templates"):
-    """Message templates."""
+    """The templates of messages."""
 
     @lists("getMessageTemplates", "/message-templates", id_field="message_template_id")
     def list(
@@ -116,7 +116,7 @@ class MessageTemplates(Resource, call="message_templates"):
 
 
 class OneTimePassword(Resource, call="one_time_password"):
-    """One time password."""
+    """One-time passwords that are sent to customers."""
 
     @posts("postSendOtp", "/one-time-password/actions/send", unwrap="request_id")
     async def send(

@@ -36,9 +36,10 @@ class PointPurchases(Resource, call="points.purchases"):
 
 
 class Points(Resource, call="points"):
-    """Points."""
+    """The points that customers earned."""
 
     purchases: SubResource[PointPurchases] = SubResource(PointPurchases)
+    """The purchases of one point."""
 
     @lists("getPoints", "/points", id_field="point_id")
     def list(
@@ -138,7 +139,7 @@ class Points(Resource, call="points"):
 
 
 class PointHistory(Resource, call="point_history"):
-    """Point history."""
+    """The operations on customers' points: earned, spent, expired."""
 
     @lists("getPointHistory", "/point-history", id_field=None)
     def list(
@@ -169,7 +170,7 @@ class PointHistory(Resource, call="point_history"):
 
 
 class PointReservations(Resource, call="point_reservations"):
-    """Point reservations."""
+    """Points of customers that are set aside."""
 
     @lists("getPointReservations", "/point-reservations", id_field="points_reservation_id")
     def list(
@@ -200,7 +201,7 @@ class PointReservations(Resource, call="point_reservations"):
 
 
 class PointTypes(Resource, call="point_types"):
-    """Point types."""
+    """The kinds of points."""
 
     @lists("getPointsTypes", "/point-types", id_field="point_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PointType]:

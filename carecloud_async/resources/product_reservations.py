@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ProductReservations(BulkWriting, call="product_reservations"):
-    """Product reservations."""
+    """Customers' reservations of products."""
 
     @lists("getProductReservations", "/product-reservations", id_field="product_reservation_id")
     def list(
@@ -80,7 +80,7 @@ class ProductReservations(BulkWriting, call="product_reservations"):
 
 
 class ProductReservationSources(Resource, call="product_reservation_sources"):
-    """Product reservation sources."""
+    """The systems that reservations of products come from."""
 
     @lists("getProductReservationSources", "/product-reservation-sources", id_field="product_reservation_source_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[ProductReservationSource]:
@@ -92,7 +92,7 @@ class ProductReservationSources(Resource, call="product_reservation_sources"):
 
 
 class ProductReservationExternalListTypes(Resource, call="product_reservation_external_list_types"):
-    """Product reservation external list types."""
+    """The lists of product codes of other systems."""
 
     @lists(
         "getProductReservationExternalListTypes",
@@ -111,7 +111,7 @@ class ProductReservationExternalListTypes(Resource, call="product_reservation_ex
 
 
 class ReservableProducts(Resource, call="reservable_products"):
-    """Reservable products."""
+    """The products that can be reserved."""
 
     @lists("getReservableProducts", "/reservable-products", id_field="product_id")
     def list(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Products(BulkWriting, call="products"):
-    """Products."""
+    """The catalogue of products."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(
@@ -70,7 +70,7 @@ class Products(BulkWriting, call="products"):
 
 
 class ProductBrands(BulkWriting, call="product_brands"):
-    """Product brands."""
+    """The brands of products."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="external_id"),))
 
@@ -92,7 +92,7 @@ class ProductBrands(BulkWriting, call="product_brands"):
 
 
 class ProductGroups(BulkWriting, call="product_groups"):
-    """Product groups."""
+    """The groups of products."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="external_id", filter="external_id"), Key(name="code", filter="code")), batch_updates=True
@@ -133,7 +133,7 @@ class ProductGroups(BulkWriting, call="product_groups"):
 
 
 class ProductProperties(Resource, call="product_properties"):
-    """Product properties."""
+    """The properties of products that the project has defined."""
 
     @lists("getProductProperties", "/product-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
@@ -145,7 +145,7 @@ class ProductProperties(Resource, call="product_properties"):
 
 
 class Recommendations(Resource, call="recommendations"):
-    """Recommendations."""
+    """Recommendations for customers."""
 
     @lists("getRecommendations", "/recommendations", id_field="recommendation_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Recommendation]:
@@ -157,7 +157,7 @@ class Recommendations(Resource, call="recommendations"):
 
 
 class ThirdPartyRecommendations(BulkWriting, call="third_party_recommendations"):
-    """Third party recommendations."""
+    """Recommendations that another system made; CareCloud stores them."""
 
     @batches("postBulkThirdPartyRecommendations", "/third-party-recommendations/batch")
     async def batch(

@@ -42,15 +42,18 @@ class PurchasePoints(Resource, call="purchases.points"):
 
 
 class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
-    """Purchases."""
+    """Customers' purchases; calculates and sends new ones."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="purchase_id", by_id=True), Key(name="external_purchase_id", filter="external_purchase_id"))
     )
 
     purchase_items: SubResource[PurchaseItems] = SubResource(PurchaseItems)
+    """The purchase items of one purchase."""
     vouchers: SubResource[PurchaseVouchers] = SubResource(PurchaseVouchers)
+    """The vouchers of one purchase."""
     points: SubResource[PurchasePoints] = SubResource(PurchasePoints)
+    """The points of one purchase."""
 
     @lists("getPurchases", "/purchases", id_field="purchase_id")
     def list(
@@ -182,7 +185,7 @@ class Purchases(Updating["PurchaseChanges", "Purchase"], call="purchases"):
 
 
 class PurchaseItemTypes(Resource, call="purchase_item_types"):
-    """Purchase item types."""
+    """The kinds of purchase items."""
 
     @lists("getPurchaseItemTypes", "/purchase-item-types", id_field="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseItemType]:
@@ -190,7 +193,7 @@ class PurchaseItemTypes(Resource, call="purchase_item_types"):
 
 
 class PurchaseTypes(Resource, call="purchase_types"):
-    """Purchase types."""
+    """The kinds of purchases."""
 
     @lists("getPurchaseTypes", "/purchase-types", id_field="type_id")
     def list(self, *, text_id: str | None = None, **paging: Unpack[Paging]) -> Listing[PurchaseType]:
@@ -198,7 +201,7 @@ class PurchaseTypes(Resource, call="purchase_types"):
 
 
 class PurchaseProperties(Resource, call="purchase_properties"):
-    """Purchase properties."""
+    """The properties of purchases that the project has defined."""
 
     @lists("getPurchaseProperties", "/purchase-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
@@ -210,7 +213,7 @@ class PurchaseProperties(Resource, call="purchase_properties"):
 
 
 class PurchaseItemProperties(Resource, call="purchase_item_properties"):
-    """Purchase item properties."""
+    """The properties of purchase items that the project has defined."""
 
     @lists("getPurchaseItemProperties", "/purchase-item-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Countries(Resource, call="countries"):
-    """Countries."""
+    """The countries of addresses, with their codes."""
 
     @lists("getCountries", "/countries", id_field="country_id")
     def list(
@@ -24,7 +24,7 @@ class Countries(Resource, call="countries"):
 
 
 class Currencies(Resource, call="currencies"):
-    """Currencies."""
+    """The currencies of prices."""
 
     @lists("getCurrencies", "/currencies", id_field="currency_id")
     def list(
@@ -38,7 +38,7 @@ class Currencies(Resource, call="currencies"):
 
 
 class Languages(Resource, call="languages"):
-    """Languages."""
+    """The languages of customers and texts."""
 
     @lists("getLanguages", "/languages", id_field="language_id", paged=False, authorized=False)
     def list(self, *, language_list_type: str | None = None, default_language: bool | None = None) -> Listing[Language]:
@@ -46,7 +46,7 @@ class Languages(Resource, call="languages"):
 
 
 class PaymentTypes(Resource, call="payment_types"):
-    """Payment types."""
+    """The ways to pay for a purchase."""
 
     @lists("getPaymentTypes", "/payment-types", id_field="payment_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[PaymentType]:
@@ -58,7 +58,7 @@ class PaymentTypes(Resource, call="payment_types"):
 
 
 class Tests(Resource, call="tests"):
-    """Tests."""
+    """A test of the connection."""
 
     @gets("getTestsConnection", "/tests/connection", unwrap="test_string", authorized=False)
     async def connection(self, *, test_string: str | None = None) -> str:
@@ -69,7 +69,7 @@ class Tests(Resource, call="tests"):
 
 
 class Orders(BulkWriting, call="orders"):
-    """Orders."""
+    """Customers' orders."""
 
     @lists("getOrders", "/orders", id_field="order_id")
     def list(
@@ -87,7 +87,7 @@ class Orders(BulkWriting, call="orders"):
 
 
 class Interests(Resource, call="interests"):
-    """Interests."""
+    """The interests that customers can have."""
 
     @lists("getInterests", "/interests", id_field="interest_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Interest]:

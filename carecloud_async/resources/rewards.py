@@ -64,13 +64,18 @@ class RewardStores(Resource, call="rewards.stores"):
 
 
 class Rewards(Resource, call="rewards"):
-    """Rewards."""
+    """What customers can redeem: discounts, products, vouchers."""
 
     vouchers: SubResource[RewardVouchers] = SubResource(RewardVouchers)
+    """The vouchers of one reward."""
     products: SubResource[RewardProducts] = SubResource(RewardProducts)
+    """The products of one reward."""
     product_groups: SubResource[RewardProductGroups] = SubResource(RewardProductGroups)
+    """The product groups of one reward."""
     product_brands: SubResource[RewardProductBrands] = SubResource(RewardProductBrands)
+    """The product brands of one reward."""
     stores: SubResource[RewardStores] = SubResource(RewardStores)
+    """The stores of one reward."""
 
     @lists("getRewards", "/rewards", id_field="reward_id")
     def list(
@@ -174,7 +179,7 @@ class Rewards(Resource, call="rewards"):
 
 
 class RewardProperties(Resource, call="reward_properties"):
-    """Reward properties."""
+    """The properties of rewards that the project has defined."""
 
     @lists("getRewardProperties", "/reward-properties", "rewards_properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
@@ -186,7 +191,7 @@ class RewardProperties(Resource, call="reward_properties"):
 
 
 class RewardTypes(Resource, call="reward_types"):
-    """Reward types."""
+    """The kinds of rewards."""
 
     @lists("getRewardTypes", "/reward-types", id_field="reward_type_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[RewardType]:

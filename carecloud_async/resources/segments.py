@@ -23,9 +23,10 @@ class SegmentRecords(Resource, call="segments.segment_records"):
 
 
 class Segments(Resource, call="segments"):
-    """Segments."""
+    """The segments that customers are in."""
 
     segment_records: SubResource[SegmentRecords] = SubResource(SegmentRecords)
+    """The segment records of one segment."""
 
     @lists("getSegments", "/segments", id_field="segment_id")
     def list(self, *, segment_group_ids: Sequence[str] | None = None, **paging: Unpack[Paging]) -> Listing[Segment]:
@@ -49,7 +50,7 @@ class Segments(Resource, call="segments"):
 
 
 class SegmentGroups(Resource, call="segment_groups"):
-    """Segment groups."""
+    """The groups of segments."""
 
     @lists("getSegmentGroups", "/segment-groups", id_field="segment_group_id")
     def list(
@@ -63,7 +64,7 @@ class SegmentGroups(Resource, call="segment_groups"):
 
 
 class StamperCampaigns(Resource, call="stamper_campaigns"):
-    """Stamper campaigns."""
+    """The campaigns in which customers collect stamps."""
 
     @lists("getStamperCampaigns", "/stamper-campaigns", id_field="stamper_campaign_id")
     def list(
@@ -92,7 +93,7 @@ class StamperCampaigns(Resource, call="stamper_campaigns"):
 
 
 class StamperCards(Resource, call="stamper_cards"):
-    """Stamper cards."""
+    """Customers' cards for stamps."""
 
     @lists("getStamperCards", "/stamper-cards", id_field="stamper_card_id")
     def list(
@@ -119,7 +120,7 @@ class StamperCards(Resource, call="stamper_cards"):
 
 
 class Stamps(Resource, call="stamps"):
-    """Stamps."""
+    """The stamps that customers collected."""
 
     @lists("getStamperStamps", "/stamps", "stamper_stamps", id_field="stamp_id")
     def list(

@@ -51,14 +51,16 @@ class StoreGroupRecords(Resource, call="stores.store_group_records"):
 
 
 class Stores(Updating["StoreChanges", "Store"], call="stores"):
-    """Stores."""
+    """The stores of the project."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(
         keys=(Key(name="store_id", by_id=True), Key(name="system_id", filter="system_id"))
     )
 
     property_records: SubResource[StorePropertyRecords] = SubResource(StorePropertyRecords)
+    """The property records of one store."""
     store_group_records: SubResource[StoreGroupRecords] = SubResource(StoreGroupRecords)
+    """The store group records of one store."""
 
     @lists("getStores", "/stores", id_field="store_id")
     def list(
@@ -93,7 +95,7 @@ class Stores(Updating["StoreChanges", "Store"], call="stores"):
 
 
 class StoreGroups(Resource, call="store_groups"):
-    """Store groups."""
+    """The groups of stores."""
 
     @lists("getStoreGroups", "/store-groups", id_field="store_group_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[StoreGroup]:
@@ -105,7 +107,7 @@ class StoreGroups(Resource, call="store_groups"):
 
 
 class StoreProperties(Resource, call="store_properties"):
-    """Store properties."""
+    """The properties of stores that the project has defined."""
 
     @lists("getStoreProperties", "/store-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:
@@ -127,9 +129,10 @@ class PartnerPropertyRecords(Resource, call="partners.property_records"):
 
 
 class Partners(Resource, call="partners"):
-    """Partners."""
+    """The partner companies of the project."""
 
     property_records: SubResource[PartnerPropertyRecords] = SubResource(PartnerPropertyRecords)
+    """The property records of one partner."""
 
     @lists("getPartners", "/partners", id_field="partner_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[Partner]:
@@ -141,7 +144,7 @@ class Partners(Resource, call="partners"):
 
 
 class PartnerProperties(Resource, call="partner_properties"):
-    """Partner properties."""
+    """The properties of partners that the project has defined."""
 
     @lists("getPartnerProperties", "/partner-properties", id_field="property_id", interfaces=ENTERPRISE_ONLY)
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:

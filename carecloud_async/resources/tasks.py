@@ -63,13 +63,16 @@ class TaskPropertyRecords(Resource, call="tasks.property_records"):
 
 
 class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
-    """Tasks."""
+    """Tasks for the project's users."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="task_id", by_id=True),))
 
     task_comments: SubResource[TaskComments] = SubResource(TaskComments)
+    """The task comments of one task."""
     assignees: SubResource[TaskAssignees] = SubResource(TaskAssignees)
+    """The assignees of one task."""
     property_records: SubResource[TaskPropertyRecords] = SubResource(TaskPropertyRecords)
+    """The property records of one task."""
 
     @lists("getTasks", "/tasks", id_field="task_id")
     def list(
@@ -116,7 +119,7 @@ class Tasks(Updating["TaskChanges", "Task"], call="tasks"):
 
 
 class TaskTypes(Resource, call="task_types"):
-    """Task types."""
+    """The kinds of tasks."""
 
     @lists("getTaskTypes", "/task-types", id_field="task_type_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskType]:
@@ -128,7 +131,7 @@ class TaskTypes(Resource, call="task_types"):
 
 
 class TaskStates(Resource, call="task_states"):
-    """Task states."""
+    """The states that tasks can be in."""
 
     @lists("getTaskStates", "/task-states", id_field="task_state_id")
     def list(self, **paging: Unpack[Paging]) -> Listing[TaskState]:
@@ -140,7 +143,7 @@ class TaskStates(Resource, call="task_states"):
 
 
 class TaskProperties(Resource, call="task_properties"):
-    """Task properties."""
+    """The properties of tasks that the project has defined."""
 
     @lists("getTaskProperties", "/task-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:

@@ -52,7 +52,7 @@ class Updating(BulkWriting, Generic[Changes, Record]):
     async def update(
         self, record_id: str, /, changes: Changes, *, if_unchanged: Record | None = None, allow_unknown: bool = False
     ) -> None:
-        """Change what is named of a record and nothing else: a GET, then a PUT of the whole record.
+        """Change the fields that you name, and keep all others: a GET, then a PUT of the whole record.
 
         The record is read from the server (from the list, where it has no GET of its own) and sent back with the
         changes merged in. Dicts merge deeply, lists are replaced whole, `None` sends null. All other fields go back as

@@ -90,7 +90,7 @@ class Users(Resource, call="users"):
 
 
 class UserRoles(Resource, call="user_roles"):
-    """User roles."""
+    """The roles of users."""
 
     @lists("getUserRoles", "/user-roles", id_field="user_role_id", interfaces=ENTERPRISE_ONLY)
     def list(self, **paging: Unpack[Paging]) -> Listing[UserRole]:

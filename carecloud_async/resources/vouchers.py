@@ -30,11 +30,12 @@ class VoucherPropertyRecords(Resource, call="vouchers.property_records"):
 
 
 class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
-    """Vouchers."""
+    """Customers' vouchers."""
 
     bulk: ClassVar[BulkWrites] = BulkWrites(keys=(Key(name="voucher_id", by_id=True), Key(name="code", filter="code")))
 
     property_records: SubResource[VoucherPropertyRecords] = SubResource(VoucherPropertyRecords)
+    """The property records of one voucher."""
 
     @lists("getVouchers", "/vouchers", id_field="voucher_id")
     def list(
@@ -92,7 +93,7 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
 
 
 class VoucherProperties(Resource, call="voucher_properties"):
-    """Voucher properties."""
+    """The properties of vouchers that the project has defined."""
 
     @lists("getVoucherProperties", "/voucher-properties", id_field="property_id")
     def list(self, *, name: str | None = None, **paging: Unpack[Paging]) -> Listing[Property]:

@@ -112,7 +112,7 @@ def named_in(kind):
     found = {}
     for one, doc in pairwise(body):
         text = doc.value.value if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) else ""
-        name = re.match(r"See `(\w+)`", str(text))
+        name = re.search(r"(?:, a |\()`(\w+)`\)?\.$", str(text))
         if isinstance(one, ast.AnnAssign) and name:
             found[one.target.id] = name[1]
     return found

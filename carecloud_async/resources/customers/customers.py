@@ -143,22 +143,39 @@ class Customers(
     )
 
     purchases: SubResource[CustomerPurchases] = SubResource(CustomerPurchases)
+    """The purchases of one customer."""
     points: SubResource[CustomerPoints] = SubResource(CustomerPoints)
+    """The points of one customer."""
     vouchers: SubResource[CustomerVouchers] = SubResource(CustomerVouchers)
+    """The vouchers of one customer."""
     rewards: SubResource[CustomerRewards] = SubResource(CustomerRewards)
+    """The rewards of one customer."""
     reward_recommendations: SubResource[CustomerRewardRecommendations] = SubResource(CustomerRewardRecommendations)
+    """The reward recommendations of one customer."""
     cards: SubResource[CustomerCards] = SubResource(CustomerCards)
+    """The cards of one customer."""
     segment_records: SubResource[CustomerSegmentRecords] = SubResource(CustomerSegmentRecords)
+    """The segment records of one customer."""
     status_records: SubResource[CustomerStatusRecords] = SubResource(CustomerStatusRecords)
+    """The status records of one customer."""
     recommendation_records: SubResource[CustomerRecommendationRecords] = SubResource(CustomerRecommendationRecords)
+    """The recommendation records of one customer."""
     customer_source_records: SubResource[CustomerSourceRecords] = SubResource(CustomerSourceRecords)
+    """The customer source records of one customer."""
     property_records: SubResource[CustomerPropertyRecords] = SubResource(CustomerPropertyRecords)
+    """The property records of one customer."""
     interest_records: SubResource[CustomerInterestRecords] = SubResource(CustomerInterestRecords)
+    """The interest records of one customer."""
     addresses: SubResource[CustomerAddresses] = SubResource(CustomerAddresses)
+    """The addresses of one customer."""
     events: SubResource[CustomerEvents] = SubResource(CustomerEvents)
+    """The events of one customer."""
     related_customers: SubResource[CustomerRelatedCustomers] = SubResource(CustomerRelatedCustomers)
+    """The related customers of one customer."""
     referrals: SubResource[CustomerReferrals] = SubResource(CustomerReferrals)
+    """The referrals of one customer."""
     partner_records: SubResource[CustomerPartnerRecords] = SubResource(CustomerPartnerRecords)
+    """The partner records of one customer."""
 
     @lists("getCustomers", "/customers", id_field="customer_id")
     def list(
@@ -327,11 +344,16 @@ class Customers(
         if_unchanged: Customer | None = None,
         allow_unknown: bool = False,
     ) -> None:
-        """Change what is named of a customer and nothing else (`GET`, then `PUT /customers/{customer_id}`).
+        """Change the fields that you name, and keep all others (`GET`, then `PUT /customers/{customer_id}`).
 
-        Arguments and errors are those of `Updating.update`. `password`, `social_network_credentials` and
-        `property_records` are sent only if named; left out, the API keeps the first two, and the third is not
-        promised either way.
+        `password`, `social_network_credentials` and `property_records` are sent only if named. If they are omitted, the
+        API keeps the first two; it promises nothing for the third. All errors: `Updating.update`.
+
+        Args:
+            customer_id: id of the customer.
+            changes: the new values. Dicts are merged, lists are replaced, `None` sends null.
+            if_unchanged: the customer as it was read; if it has changed, `ConflictError` and nothing is sent.
+            allow_unknown: send names that the SDK does not know.
         """
         changes = conceal(changes)
         await super().update(customer_id, changes, if_unchanged=if_unchanged, allow_unknown=allow_unknown)
