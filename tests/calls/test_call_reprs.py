@@ -13,22 +13,14 @@ from carecloud_async.resources import OPERATIONS
 SECRET = "jane-4711"
 CARDS = OPERATIONS["getCards"]
 NAMED = {"name": SECRET}
+REQUEST = CallRequest(CARDS, decode=bytes, path_params=NAMED, params=NAMED, json=NAMED, bearer=SECRET, headers=NAMED)
 
 
 @pytest.mark.parametrize(
     "thing",
     [
-        CallRequest(CARDS, decode=bytes, path_params=NAMED, params=NAMED, json=NAMED, bearer=SECRET, headers=NAMED),
-        PreparedCall(
-            operation=CARDS,
-            target=SECRET,
-            body=SECRET.encode(),
-            bearer=SECRET,
-            headers=NAMED,
-            login=False,
-            offset=None,
-            count=None,
-        ),
+        REQUEST,
+        PreparedCall(request=REQUEST, operation=CARDS, target=SECRET, body=SECRET.encode()),
         RawResponse(200, NAMED, SECRET.encode(), 0.0),
         Token(SECRET, user=User(user_id="1", last_name=SECRET)),
         SsoCredentials(external_application_id="a", sso_token=SECRET, subject=SECRET),
