@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 __all__ = ["gc_paused"]
 
 #: Whether a thread is decoding with the collector paused; a child forked at that moment must enable it again.
-_resting = False
+_paused = False
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,22 +30,22 @@ def gc_paused(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         if not gc.isenabled():
             return function(*args, **kwargs)
-        global _resting
+        global _paused
         gc.disable()
-        _resting = True
+        _paused = True
         try:
             return function(*args, **kwargs)
         finally:
-            _resting = False
+            _paused = False
             gc.enable()
 
     return run
 
 
-def _wake() -> None:
-    if _resting:
+def _resume_in_child() -> None:
+    if _paused:
         gc.enable()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_wake)
+    os.register_at_fork(after_in_child=_resume_in_child)

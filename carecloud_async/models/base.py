@@ -1,4 +1,4 @@
-"""`Model` and `Input`: what all read models and all input classes have in common."""
+"""`Model` and `Input`: the base classes of read models and input classes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ READ_ONLY: Final[Mapping[str, bool]] = {"read_only": True}
 SECRET: Final[Mapping[str, bool]] = {"secret": True}
 
 
-def API_NAME(name: str) -> Mapping[str, str]:  # noqa: N802  (read as the constants beside it)
-    """Return the metadata of a field that the API calls otherwise: `from_` with `API_NAME("from")`."""
+def API_NAME(name: str) -> Mapping[str, str]:  # noqa: N802  (used like the constants above)
+    """Return the metadata of a field with another name in the API: `from_` with `API_NAME("from")`."""
     return {fields.API_NAME: name}
 
 
@@ -104,7 +104,7 @@ def source_of(record: Model) -> bytes | None:
 
 
 class Input(Model):
-    """Base of the input classes: no read-only fields; what is not named is `UNSET` and is not sent.
+    """Base of the input classes: no read-only fields; omitted fields are `UNSET` and are not sent.
 
     `None` sends null, `""` an empty string. The repr shows ids, or else the names of the fields that have a value.
     """

@@ -46,7 +46,7 @@ class BookingTicket(Model):
     valid_from: LocalDatetime | None = None
     """When the booking ticket begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the booking ticket ceases to be valid."""
+    """When the booking ticket stops being valid."""
     state: int | None = None
     """Whether it is blocked: 0 blocked, 1 active (`BlockableState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

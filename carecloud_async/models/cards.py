@@ -61,7 +61,7 @@ class Card(Updatable):
     valid_from: LocalDatetime | None = None
     """When the card begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the card ceases to be valid."""
+    """When the card stops being valid."""
     store_id: str | None = None
     """Id of the store."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
@@ -135,7 +135,7 @@ class Entrance(Updatable):
     valid_from: date | None = field(default=None, metadata=READ_ONLY)
     """When the entrance begins to be valid."""
     valid_to: date | None = field(default=None, metadata=READ_ONLY)
-    """When the entrance ceases to be valid."""
+    """When the entrance stops being valid."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
     """When the record last changed, in project-local time."""
     state: int | None = None

@@ -34,11 +34,11 @@ def merge_changes(
     record are kept. Neither argument is changed, and nothing in the result is shared with them.
 
     Args:
-        record: the record as the server has it, plain JSON values; of what the changes do not name any others, too.
+        record: the record as the server has it, plain JSON values. Values that no change names may be of any type.
         changes: the parts to change; nested dicts or input models.
         model: the input class of the record.
-        allow_unknown: let names by that the model does not know.
-        leaf: makes what stands in the result for a value of the changes that is not merged further.
+        allow_unknown: accept names that the model does not know.
+        leaf: converts a value of the changes that is not merged further.
 
     Returns:
         plain values, except dates and input models inside lists, which the codec writes.

@@ -22,13 +22,13 @@ class Address(Model):
     address3: str | None = None
     """House number."""
     address4: str | None = None
-    """Further lines, whose use each project decides."""
+    """Further address line; each project decides its use."""
     address5: str | None = None
-    """Further lines, whose use each project decides."""
+    """Further address line; each project decides its use."""
     address6: str | None = None
-    """Further lines, whose use each project decides."""
+    """Further address line; each project decides its use."""
     address7: str | None = None
-    """Further lines, whose use each project decides."""
+    """Further address line; each project decides its use."""
     zip: str | None = None
     """Postal code."""
     city: str | None = None

@@ -65,7 +65,7 @@ class CustomAgreementInput(Input, reads=CustomAgreement):
 
 @frozen(kw_only=True, repr=False)
 class AgreementInput(Input, reads=Agreement):
-    """Consents in the older structure, ignored by the API beside `consents`; the fields are those of `Agreement`."""
+    """Consents in the older structure, ignored if `consents` are sent; the fields are those of `Agreement`."""
 
     agreement_gtc: int | Unset | None = UNSET
     agreement_profiling: int | Unset | None = UNSET
@@ -115,7 +115,7 @@ class CustomerInput(Input, reads=Customer):
 
 @frozen(kw_only=True, repr=False)
 class CustomerUpdateInput(Input, reads=Customer):
-    """Every name that an update of a customer may hold: the record's own, and what stands beside it in the PUT."""
+    """Every field that an update of a customer may name: those of the record, and the others of the PUT's body."""
 
     personal_information: PersonalInformationInput | Unset = UNSET
     """Who the customer is."""

@@ -73,7 +73,7 @@ class RelatedCustomer(Model):
 
 @frozen(kw_only=True, repr=False)
 class Referral(Model):
-    """A code by which a customer recruits others."""
+    """A code with which a customer refers others."""
 
     referral_id: str = field(metadata=READ_ONLY)
     """Id of the referral."""
@@ -84,7 +84,7 @@ class Referral(Model):
     referral_campaign_id: str | None = field(default=None, metadata=READ_ONLY)
     """Id of the referral campaign."""
     valid_to: LocalDatetime | None = field(default=None, metadata=READ_ONLY)
-    """When the referral ceases to be valid."""
+    """When the referral stops being valid."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -180,7 +180,7 @@ class CustomerSource(Model):
     name: str | None = None
     """Name of the customer source."""
     customer_source_text_id: str | None = field(default=None, metadata=READ_ONLY)
-    """Id of the customer source text."""
+    """Fixed text id of the customer source, the same in all languages."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     last_change: LocalDatetime | None = field(default=None, metadata=READ_ONLY)

@@ -55,7 +55,7 @@ class Event(Model):
     created_at: LocalDatetime | None = None
     """When the event was created, in project-local time."""
     secondary_external_id: str | None = None
-    """A second id, where the first does not tell events apart."""
+    """A second id, for events that share the first."""
     state: int | None = field(default=None, metadata=READ_ONLY)
     """Whether the record is active: 0 deleted, 1 active, 2 inactive (`RecordState`)."""
     property_records: tuple[PropertyRecord, ...] = field(default=(), metadata=READ_ONLY)
@@ -151,7 +151,7 @@ class CampaignProduct(Model):
     valid_from: LocalDatetime | None = None
     """When the campaign product begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the campaign product ceases to be valid."""
+    """When the campaign product stops being valid."""
     display_in: tuple[str, ...] = ()
     """Where it is shown; see `DisplayPlace`."""
     type_id: str | None = None

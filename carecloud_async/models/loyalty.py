@@ -130,7 +130,7 @@ class PointHistoryRecord(Model):
 
 @frozen(kw_only=True, repr=False)
 class PointReservation(Model):
-    """Points that are set aside."""
+    """Reserved points."""
 
     points_reservation_id: str = field(metadata=READ_ONLY)
     """Id of the points reservation."""

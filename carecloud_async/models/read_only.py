@@ -45,7 +45,7 @@ def without_read_only(record: Any, model: type[Model], *, keep: Collection[str] 
     Args:
         record: plain JSON values; anything but an object is returned unchanged.
         model: the read model of the record.
-        keep: fields of the record itself that are kept all the same.
+        keep: read-only fields of the record itself that are kept.
     """
     if not isinstance(record, dict):
         return record

@@ -34,7 +34,7 @@ class RelationTarget(StrEnum):
 
 
 class RewardProductRelationType(StrEnum):
-    """The part that a product plays in a reward."""
+    """The role of a product in a reward."""
 
     CONDITION = "condition"
     BONUS = "bonus"

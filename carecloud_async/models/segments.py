@@ -96,7 +96,7 @@ class StamperCampaign(Model):
     valid_from: LocalDatetime | None = None
     """When the stamper campaign begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the stamper campaign ceases to be valid."""
+    """When the stamper campaign stops being valid."""
     count_of_campaign_repetitions: int | None = None
     """How many cards of the campaign a customer can fill."""
     stamper_conditions: tuple[StamperCondition, ...] = ()

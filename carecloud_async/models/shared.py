@@ -151,7 +151,7 @@ class TagInput(Input, reads=Tag):
 
 @frozen(kw_only=True, repr=False)
 class UtmInput(Input, reads=Utm):
-    """A utm to be written; the fields are those of `Utm`."""
+    """A UTM to be written; the fields are those of `Utm`."""
 
     utm_source: str | Unset | None = UNSET
     utm_medium: str | Unset | None = UNSET
@@ -160,7 +160,7 @@ class UtmInput(Input, reads=Utm):
 
 @frozen(kw_only=True, repr=False)
 class PluIdInput(Input, reads=PluId):
-    """A plu id to be written; the fields are those of `PluId`."""
+    """A PLU id to be written; the fields are those of `PluId`."""
 
     list_code: str
     code: str

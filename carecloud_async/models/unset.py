@@ -1,6 +1,6 @@
 """`UNSET`, the default of every optional input field: not named, as opposed to null and to empty.
 
-It is defined one floor below, in the codec, which leaves it out of what it writes.
+It is defined in the codec, which omits it when it writes.
 """
 
 from carecloud_async.codec.unset import UNSET, Unset

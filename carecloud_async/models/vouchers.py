@@ -49,7 +49,7 @@ class Voucher(Updatable):
     valid_from: LocalDatetime | None = None
     """When the voucher begins to be valid."""
     valid_to: LocalDatetime | None = None
-    """When the voucher ceases to be valid."""
+    """When the voucher stops being valid."""
     reward_group: str | None = field(default=None, metadata=READ_ONLY)
     """Group of the reward: 0 party time, 1 catalog, 2 campaign, 4 simple, 5 gift (`RewardGroup`)."""
     note: str | None = None

@@ -1,4 +1,4 @@
-"""The families of the API, and the one table of all their operations, which loads when it is first looked at."""
+"""The families of the API, and the one table of all their operations, which loads on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of the bodies that methods send: inputs where inputs belong, and never what was read."""
+"""Checks of the bodies that methods send: inputs where inputs belong, and no read models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carecloud_async.models.base import Input, Model
 
 
 def require_input(value: Any, wanted: type[Input]) -> None:
-    """Raise unless a value is an input; above all a read model is not: it would delete what it does not show.
+    """Raise unless a value is an input. A read model is none: sending it would delete what it does not show.
 
     Raises:
         ConfigurationError: naming what to do instead.
@@ -28,7 +28,7 @@ def refuse_read_models(value: Any, where: str) -> None:
 
     Args:
         value: the body or a part of it.
-        where: what the part is called.
+        where: the name of the part.
 
     Raises:
         ConfigurationError: there is one.

@@ -73,14 +73,14 @@ class Bookings(Updating["BookingChanges", "Booking"], call="bookings"):
     ) -> BookingBusyTimes:
         """Return how busy bookings are over a period (`POST /bookings/actions/average-booking-busy-times`).
 
-        The period and the filters decide which past bookings are averaged. Reading only: it may be repeated.
+        The period and the filters decide which past bookings are averaged. It only reads, and may be repeated.
 
         Args:
             booking_date: the day in question.
             time_period: the period to look at; see `TimePeriod`.
             booking_ticket_id: only this ticket; all of them if left out.
-            booking_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
-            booking_property_value: value of that property; ignored without the id beside it.
+            booking_property_id: id of a property of tickets, to filter by; ignored without the value.
+            booking_property_value: value of that property; ignored without the id.
         """
 
 
@@ -103,10 +103,10 @@ class BookingTicketTimeSlots(Resource, call="booking_tickets.time_slots"):
 
         Args:
             free_only: only those with places left.
-            time_from: from when on.
-            time_to: until when.
-            booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
-            booking_ticket_property_value: value of that property; ignored without the id beside it.
+            time_from: from this time on.
+            time_to: until this time.
+            booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value.
+            booking_ticket_property_value: value of that property; ignored without the id.
             customer_id: id of the customer.
         """
 
@@ -136,8 +136,8 @@ class BookingTickets(Resource, call="booking_tickets"):
             valid_from: start of the validity to look for.
             valid_to: end of the validity to look for.
             valid_only: only those valid now.
-            booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value beside it.
-            booking_ticket_property_value: value of that property; ignored without the id beside it.
+            booking_ticket_property_id: id of a property of tickets, to filter by; ignored without the value.
+            booking_ticket_property_value: value of that property; ignored without the id.
         """
 
     @gets("getBookingTicket", "/booking-tickets/{booking_ticket_id}")

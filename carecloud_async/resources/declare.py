@@ -56,7 +56,7 @@ L = TypeVar("L", bound=Callable[..., Listing[Any]])
 R = TypeVar("R", bound="Resource")
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
-#: Looks at the bound arguments before anything is sent; what it raises, the method raises.
+#: Checks the bound arguments before anything is sent; the method raises its errors.
 Check = Callable[[Any, Mapping[str, Any]], None]
 
 
@@ -84,10 +84,10 @@ class Options(TypedDict, total=False):
 
     Attributes:
         unwrap: the name under `data` that alone is returned.
-        check: looks at the resource and the arguments before anything is sent.
+        check: checks the resource and the arguments before anything is sent.
         has_body: whether the arguments that are not in the path are a body.
         path_params_in_body: path parameters that the body repeats.
-        rename: arguments that the API calls otherwise, and how.
+        rename: arguments that have another name in the API, with that name.
         interfaces: where the operation exists; on both if left out.
         safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
         authorized: whether a token is sent; if not, one is sent after a 401.

@@ -53,8 +53,8 @@ class Events(BulkWriting, call="events"):
             external_id: the id in another system.
             event_type_ids: any of these ids, up to 1,000.
             include_property_records: whether each record comes with its property records.
-            time_from: from when on.
-            time_to: until when.
+            time_from: from this time on.
+            time_to: until this time.
         """
 
     @posts("postEvent", "/events", unwrap="event_id")

@@ -47,7 +47,7 @@ class RewardFilters(UnsortedPaging, total=False):
     customer_type_id: Sequence[str] | None
     """Any of these customer types, up to 1,000."""
     without_stores: bool | None
-    """Leave out the stores; if omitted, the server leaves them out too."""
+    """Leave out the stores; the server does so by default."""
     tag_ids: Sequence[str] | None
     """Any of these ids, up to 1,000."""
 
@@ -68,6 +68,6 @@ class VoucherFilters(Paging, total=False):
     is_applied: bool | None
     """Only applied or reserved ones, or only those that are neither."""
     without_stores: bool | None
-    """Leave out the stores; if omitted, the server leaves them out too."""
+    """Leave out the stores; the server does so by default."""
     reward_id: str | Sequence[str] | None
     """The reward, or several."""

@@ -51,8 +51,8 @@ class Credits(Resource, call="credits"):
         Args:
             customer_id: id of the customer.
             credit_type_id: the credit type, or several.
-            create_credit_time_from: from when on.
-            create_credit_time_to: until when.
+            create_credit_time_from: from this time on.
+            create_credit_time_to: until this time.
             note: part of the note.
         """
 
@@ -151,14 +151,14 @@ class CreditHistory(Resource, call="credit_history"):
         credit_operation_note: str | None = None,
         **paging: Unpack[Paging],
     ) -> Listing[CreditHistoryRecord]:
-        """List credit history that match all filters (`GET /credit-history`).
+        """List credit history that matches all filters (`GET /credit-history`).
 
         Args:
             customer_id: id of the customer.
             store_id: id of the store.
             partner_id: id of the partner.
-            time_from: from when on.
-            time_to: until when.
+            time_from: from this time on.
+            time_to: until this time.
             credit_operation_type: kind of the operation or a part of it.
             credit_operation_note: note or a part of it.
         """

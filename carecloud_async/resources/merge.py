@@ -21,7 +21,7 @@ from carecloud_async.models.changes import merge_changes
 
 __all__ = ["MergeRules", "Merged", "Tree", "differences", "merge", "tree_of"]
 
-#: A record whose objects are taken apart as far as a model knows them; all else is what the server wrote.
+#: A record as nested mappings, as far as a model knows its objects; any other value is the JSON that the server wrote.
 Tree: TypeAlias = Mapping[str, Any]
 
 #: What servers write in place of an object that is empty.
@@ -35,7 +35,7 @@ class MergeRules:
     Attributes:
         part: the name of the record in the body.
         model: the input class that knows the fields of record and changes.
-        extra_fields: fields that stand beside the record in the body, are never read back, and are sent only if named.
+        extra_fields: fields of the body next to the record; they are never read back and are sent only if named.
         ids_in_record: ids of the path that the record repeats.
     """
 
@@ -51,7 +51,7 @@ class Merged:
 
     Attributes:
         body: the body of the PUT, for `json=` of a call.
-        changed: the fields whose value the PUT changes, nested ones dotted; none if the record has all values already.
+        changed: the fields that the PUT changes, nested ones dotted; empty if the record has all values already.
             A field that is never read back counts as changed.
         base: the record without the changes, as it would be sent.
         sent: the record with them.
@@ -64,8 +64,8 @@ class Merged:
     _record_of: Callable[[RawJson], Tree] = field(alias="record_of")
 
     @property
-    def shows(self) -> bool:
-        """Whether reading the record tells if it was stored: not if nothing changes but what is never read back."""
+    def is_visible(self) -> bool:
+        """Whether reading the record shows that it was stored: not if only unreadable fields change."""
         return any(differences(self.sent, self.base)) or not self.changed
 
     def is_sent(self, record: RawJson) -> bool:
@@ -97,25 +97,25 @@ def merge(
     number that the server wrote for a known text is sent as the text that it means.
 
     Args:
-        record: the record, as `codec.raw_data` or `listing.raw()` has it: `RawJson(line)`.
+        record: the record, as from `codec.raw_data` or `listing.raw()`: `RawJson(line)`.
         changes: the new values by the API's names; objects merge deeply, lists are replaced whole, `None` is null.
         rules: of the family: `type(client.customers).merge_rules()`.
         ids: the ids in the path of the PUT, by its names.
         zone: the project's time zone, needed for a datetime with an offset.
-        allow_unknown: let names by that the SDK does not know.
+        allow_unknown: accept names that the SDK does not know.
 
     Raises:
         ConfigurationError: a name is unknown or read-only, or a value cannot be sent; values are never quoted.
         Malformed: the record is no JSON object.
     """
     encode = partial(_encoded, zone=zone)
-    inside = {name: encode(ids[name]) for name in rules.ids_in_record}
+    path_ids = {name: encode(ids[name]) for name in rules.ids_in_record}
 
     def record_of(raw: RawJson) -> dict[str, Any]:
-        return {**tree_of(raw, rules.model), **inside}
+        return {**tree_of(raw, rules.model), **path_ids}
 
     base = record_of(record)
-    merged = merge_changes(base, changes, model=rules.model, allow_unknown=allow_unknown, leaf=encode) | inside
+    merged = merge_changes(base, changes, model=rules.model, allow_unknown=allow_unknown, leaf=encode) | path_ids
     more = {name: merged.pop(name) for name in rules.extra_fields if name in changes and name in merged}
     return Merged(
         body={rules.part: merged, **more},
@@ -127,7 +127,7 @@ def merge(
 
 
 def tree_of(record: RawJson, model: type[Model]) -> dict[str, Any]:
-    """Take a record apart as far as a model knows its objects.
+    """Split a record into nested mappings, as far as a model knows its objects.
 
     Left out are the nulls of known fields, and with an input class the fields of its read model that it does not have:
     those are not sent. Numbers of known texts become texts.
@@ -163,8 +163,8 @@ def differences(one: Tree, other: Tree, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def _is_tree(value: Any, beside: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(beside, Mapping) and value in _EMPTY)
+def _is_tree(value: Any, other: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(other, Mapping) and value in _EMPTY)
 
 
 def _as_tree(value: Any) -> Tree:
@@ -176,7 +176,7 @@ def _encoded(value: Any, zone: tzinfo | None = None) -> RawJson:
 
 
 def _known(value: RawJson, hint: Any) -> Any:
-    """Return what stands for the value of a known field."""
+    """Return a known field's value as it is sent."""
     if hint is str:
         return value.as_text() if value.is_number else value
     if is_model(hint):
@@ -184,7 +184,7 @@ def _known(value: RawJson, hint: Any) -> Any:
     element = core_type(element_type(hint))
     if not is_model(element) or not value.is_list:
         return value
-    # Lists are replaced as a whole, so they are one value again.
+    # A list is replaced as a whole, so it becomes one value again.
     return _encoded([_known(item, element) for item in elements(value) if item != NULL])
 
 

@@ -78,8 +78,8 @@ class Messages(Resource, call="messages"):
             customer_id: id of the customer.
             contact: the e-mail address or phone number it was sent to.
             communication_channel_id: id of the communication channel.
-            send_time_from: from when on.
-            send_time_to: until when.
+            send_time_from: from this time on.
+            send_time_to: until this time.
         """
 
     @gets("getMessage", "/messages/{message_id}")

@@ -56,8 +56,8 @@ class Points(Resource, call="points"):
         Args:
             customer_id: id of the customer.
             point_type_id: id of the point type.
-            create_point_time_from: from when on.
-            create_point_time_to: until when.
+            create_point_time_from: from this time on.
+            create_point_time_to: until this time.
         """
 
     @gets("getPoint", "/points/{point_id}")
@@ -155,14 +155,14 @@ class PointHistory(Resource, call="point_history"):
         point_type_id: str | None = None,
         **paging: Unpack[Paging],
     ) -> Listing[PointHistoryRecord]:
-        """List point history that match all filters (`GET /point-history`).
+        """List point history that matches all filters (`GET /point-history`).
 
         Args:
             customer_id: id of the customer.
             store_id: id of the store.
             partner_id: id of the partner.
-            time_from: from when on.
-            time_to: until when.
+            time_from: from this time on.
+            time_to: until this time.
             point_operation_type: kind of the operation or a part of it.
             point_operation_note: note or a part of it.
             point_type_id: id of the point type.
@@ -186,7 +186,7 @@ class PointReservations(Resource, call="point_reservations"):
     async def reserve_points(
         self, *, external_id: str, customer_id: str, amount: float, expiration_time: datetime | str | None = None
     ) -> None:
-        """Set points aside until redeemed, freed or expired (`POST /point-reservations/actions/reserve-points`).
+        """Reserve points until redeemed, freed or expired (`POST /point-reservations/actions/reserve-points`).
 
         Args:
             external_id: id of the record in another system.
@@ -197,7 +197,7 @@ class PointReservations(Resource, call="point_reservations"):
 
     @posts("postPointReservationRelease", "/point-reservations/actions/free-points")
     async def free_points(self, *, external_id: str) -> None:
-        """Free points set aside under this `external_id` (`POST /point-reservations/actions/free-points`)."""
+        """Free the points reserved under this `external_id` (`POST /point-reservations/actions/free-points`)."""
 
 
 class PointTypes(Resource, call="point_types"):

@@ -39,7 +39,7 @@ class ProductReservations(BulkWriting, call="product_reservations"):
             reservation_state: see `ReservationState`.
             external_reservation_list_type_id: id of the external reservation list type.
             external_reservation_code: code of the reservation in another system.
-            include_reservation_progress_history: whether the history of the progress comes along.
+            include_reservation_progress_history: whether the history of the progress is included.
         """
 
     @posts("postProductReservation", "/product-reservations", unwrap="product_reservation_id")

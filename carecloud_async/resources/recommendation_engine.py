@@ -13,28 +13,28 @@ from carecloud_async.resources.declare import Resource, lists
 if TYPE_CHECKING:
     from carecloud_async.models import RecommendedProduct
 
-recommends = partial(lists, list_key="recommended_products_list", id_field="product_id", method="POST", paged=False)
+_recommends = partial(lists, list_key="recommended_products_list", id_field="product_id", method="POST", paged=False)
 
 
 class ProductRecommendationEngine(Resource, call="recommendation_engine.product"):
-    """Recommendations for a customer, whose purchases are looked at. Reading only: all may be repeated.
+    """Recommendations for a customer, whose purchases are looked at. All only read, and may be repeated.
 
     `product_id_list` holds the ids of the products to choose from, `count` is how many products may come.
     """
 
-    @recommends("postRecommendationProductEliminate", "/recommendation-engine/product/actions/eliminate")
+    @_recommends("postRecommendationProductEliminate", "/recommendation-engine/product/actions/eliminate")
     def eliminate(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None
     ) -> Listing[RecommendedProduct]:
         """Keep the products that suit a customer (`POST /recommendation-engine/product/actions/eliminate`)."""
 
-    @recommends("postRecommendationProductOrder", "/recommendation-engine/product/actions/order")
+    @_recommends("postRecommendationProductOrder", "/recommendation-engine/product/actions/order")
     def order(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
         """Sort products for a customer, best first (`POST /recommendation-engine/product/actions/order`)."""
 
-    @recommends("postRecommendationProductCombine", "/recommendation-engine/product/actions/combine")
+    @_recommends("postRecommendationProductCombine", "/recommendation-engine/product/actions/combine")
     def combine(
         self, *, customer_id: str, product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
@@ -42,12 +42,12 @@ class ProductRecommendationEngine(Resource, call="recommendation_engine.product"
 
 
 class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.shopping_cart"):
-    """Recommendations for what is in a cart. Reading only: all may be repeated.
+    """Recommendations for what is in a cart. All only read, and may be repeated.
 
     `cart_product_ids` are in the cart, `product_id_list` holds the ids to choose from, `count` is how many may come.
     """
 
-    @recommends("postRecommendationCartEliminate", "/recommendation-engine/shopping-cart/actions/eliminate")
+    @_recommends("postRecommendationCartEliminate", "/recommendation-engine/shopping-cart/actions/eliminate")
     def eliminate(
         self,
         *,
@@ -57,13 +57,13 @@ class ShoppingCartRecommendationEngine(Resource, call="recommendation_engine.sho
     ) -> Listing[RecommendedProduct]:
         """Keep the products that suit a cart (`POST /recommendation-engine/shopping-cart/actions/eliminate`)."""
 
-    @recommends("postRecommendationCartOrder", "/recommendation-engine/shopping-cart/actions/order")
+    @_recommends("postRecommendationCartOrder", "/recommendation-engine/shopping-cart/actions/order")
     def order(
         self, *, cart_product_ids: Sequence[str], product_id_list: Sequence[str] | None = None, count: int | None = None
     ) -> Listing[RecommendedProduct]:
         """Sort products for a cart, best first (`POST /recommendation-engine/shopping-cart/actions/order`)."""
 
-    @recommends("postRecommendationCartCombine", "/recommendation-engine/shopping-cart/actions/combine")
+    @_recommends("postRecommendationCartCombine", "/recommendation-engine/shopping-cart/actions/combine")
     def combine(
         self,
         *,

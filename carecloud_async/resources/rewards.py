@@ -129,20 +129,20 @@ class Rewards(Resource, call="rewards"):
         Args:
             reward_id: id of the reward.
             customer_id: id of the customer.
-            value: what the voucher is worth.
+            value: value of the voucher.
             code: code of the voucher.
             note: free text on the voucher.
         """
 
     @posts("postRewardSynchronizeProducts", "/rewards/{reward_id}/actions/set-products", interfaces=ENTERPRISE_ONLY)
     async def set_products(self, reward_id: str, products: Sequence[RewardProductSyncInput]) -> None:
-        """Tie products to a reward in place of those tied before (`POST /rewards/{reward_id}/actions/set-products`).
+        """Set the products of a reward in place of earlier ones (`POST /rewards/{reward_id}/actions/set-products`).
 
         Enterprise API only.
 
         Args:
             reward_id: id of the reward.
-            products: the products, with the part that each plays.
+            products: the products, each with its role.
         """
 
     @lists("getRewardRecommendations", "/rewards/actions/reward-recommendations", "rewards", id_field="reward_id")

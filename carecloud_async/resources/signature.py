@@ -51,7 +51,7 @@ class Signature:
         Args:
             function: the method.
             path: the path template.
-            rename: arguments that the API calls otherwise, and how.
+            rename: arguments that have another name in the API, with that name.
         """
         code = function.__code__
         names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
@@ -132,7 +132,7 @@ class Signature:
         return self.model(self.function.__annotations__[name])
 
     def model(self, annotation: str) -> Any:
-        """Evaluate what an annotation of the method would say."""
+        """Evaluate a text as an annotation of the method."""
         return evaluate(self.function, annotation)
 
 

@@ -1,4 +1,4 @@
-"""A PUT whose lost answer is looked into: a blind repeat could revert what another writer has stored meanwhile."""
+"""A PUT that is checked after a lost answer: a blind repeat could revert what another writer stored meanwhile."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SurePut:
         began = self.caller.context.clock.monotonic()
         lost = await self._attempt(self.caller)
         if lost is not None:
-            await self._look_and_repeat(lost, began=began)
+            await self._check_and_repeat(lost, began=began)
 
     async def _attempt(self, caller: Caller) -> CareCloudError | None:
         """Send it once, and again only if it certainly was not sent; return the error of a lost answer."""
@@ -59,7 +59,7 @@ class SurePut:
             return error
         return None
 
-    async def _look_and_repeat(self, lost: CareCloudError, *, began: float) -> None:
+    async def _check_and_repeat(self, lost: CareCloudError, *, began: float) -> None:
         context, options = self.caller.context, self.caller.options
         ends, sent = began + options.timeout.total, 1
         while True:
@@ -92,10 +92,10 @@ class SurePut:
         return None if wait is None or wait >= left else wait
 
     async def _is_stored(self, error: CareCloudError) -> bool:
-        """Read the record again, and return whether it is what was sent; if not, it is what it was before.
+        """Read the record again, and return whether it is the one that was sent (else it is unchanged).
 
         Args:
-            error: what is raised if the record cannot be read.
+            error: raised if the record cannot be read.
 
         Raises:
             ConflictError: the record is neither, or gone.
@@ -104,7 +104,7 @@ class SurePut:
             record = await self.read()
         except CareCloudError as unreadable:
             raise error from unreadable
-        if record is not None and self.merged.shows and self.merged.is_sent(record):
+        if record is not None and self.merged.is_visible and self.merged.is_sent(record):
             return True
         if record is not None and self.merged.is_base(record):
             return False

@@ -1,9 +1,8 @@
 # pyright: reportReturnType=false
-"""`client.tokens`: what can be done with a device token of the customer interface.
+"""`client.tokens`: operations on device tokens of the customer interface.
 
-Creating a client's own token and binding it to a customer is the business of its identity (`DeviceToken`,
-`CustomerSession`); what does so here takes the token by name. The rest acts on the client's own token unless given
-otherwise.
+A client's own token is created, and bound to a customer, by its identity (`DeviceToken`, `CustomerSession`); the
+methods here that do so take the token as an argument. The others use the client's own token by default.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Tokens(Resource, call="tokens"):
     async def create(
         self, *, device: Device, setup: DeviceSetup, external_application_id: str, push_token: str | None = None
     ) -> str:
-        """Create a device token and return it (`POST /tokens`). It kills the device's last one."""
+        """Create a device token and return it (`POST /tokens`). The device's previous token becomes invalid."""
 
     @puts("putToken", "/tokens/{token_id}", interfaces=CUSTOMER_ONLY)
     async def replace(self, *, setup: DeviceSetup, push_token: str | None = None, token_id: str | None = None) -> None:

@@ -39,7 +39,7 @@ def require_unchanged(record: RawJson, before: Model, operation: Operation) -> N
     Args:
         record: the current record.
         before: the record as it was read.
-        operation: what would be sent, for the message.
+        operation: the PUT that would follow, for the message.
 
     Raises:
         ConflictError: it differs; the error names the fields.

@@ -30,11 +30,11 @@ class Merging(TypedDict, total=False):
     model: str
     """The name of the input class that knows all names, if it is not the one that `replace` takes."""
     extra_fields: Collection[str]
-    """Names that stand beside the record in the PUT, and are sent only if they are in the changes."""
+    """Fields of the PUT's body next to the record; sent only if the changes name them."""
     id_field: str
     """The field that names a record in the list, where there is no `get`."""
     ids_in_record: Collection[str]
-    """The path's ids that the API wants inside the record as well."""
+    """Ids of the path that the record repeats."""
 
 
 class Updating(BulkWriting, Generic[Changes, Record]):
@@ -129,16 +129,16 @@ class Updating(BulkWriting, Generic[Changes, Record]):
 
     async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
         """Read the current record, not the cached one: it is sent back."""
-        key = self._merging.get("id_field")
-        if key is not None:
-            return await self._find(record_id, key)
+        id_field = self._merging.get("id_field")
+        if id_field is not None:
+            return await self._find(record_id, id_field)
         operation = _method(self, "get").operation
         return await self._caller.fresh.call(CallRequest(operation, decode=codec.raw_data, path_params=ids))
 
-    async def _find(self, record_id: str, key: str) -> RawJson | None:
+    async def _find(self, record_id: str, id_field: str) -> RawJson | None:
         async for line in self.list().fresh().raw():  # type: ignore[attr-defined]
             record = RawJson(line)
-            if record.is_object and members(record).get(key) == codec.encode(record_id):
+            if record.is_object and members(record).get(id_field) == codec.encode(record_id):
                 return record
         return None
 

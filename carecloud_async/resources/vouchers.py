@@ -49,7 +49,7 @@ class Vouchers(Updating["VoucherChanges", "Voucher"], call="vouchers"):
 
         Args:
             customer_id: id of the customer.
-            include_service_vouchers: whether internal service vouchers come along.
+            include_service_vouchers: whether internal service vouchers are included.
             **filters: see `VoucherFilters`.
         """
 

@@ -63,7 +63,7 @@ async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str)
             with the first request, after five minutes if you do not know how long it may take; it looks first.
     """
     async with one_write(client, "cards of", customer_id.casefold(), card_type_id.casefold()):
-        card = await _held(client, customer_id, card_type_id)
+        card = await _active_card(client, customer_id, card_type_id)
         if card is not None:
             return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD)
         try:
@@ -74,7 +74,7 @@ async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str)
             refused = isinstance(error, BadRequestError)
             if not refused and not error.may_have_happened:
                 raise
-            card = await looked_up(_held(client, customer_id, card_type_id))
+            card = await looked_up(_active_card(client, customer_id, card_type_id))
             if card is None:
                 raise
             return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD if refused else CardOrigin.ASSIGNED)
@@ -115,7 +115,7 @@ async def assign_card_number(
         card = await _by_number(client, card_number)
         if card is not None and card.card_type_id and not same_id(card.card_type_id, card_type_id):
             raise ConflictError("the card is of another type: nothing was assigned")
-        if _is_held(card, customer_id):
+        if _belongs_to(card, customer_id):
             return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD)
         if card is not None and card.state == BlockableState.BLOCKED:
             raise ConflictError("the card is not free to use, it is blocked: nothing was assigned")
@@ -123,20 +123,22 @@ async def assign_card_number(
         is_free = card is not None or await client.cards.validate_free_card(card_number=card_number)
         new = CardInput(card_type_id=card_type_id, card_number=card_number, customer_id=customer_id, state=_ACTIVE)
         try:
-            card_id = await _give(client, card, new, customer_id=customer_id, is_free=is_free)
+            card_id = await _assign_or_create(client, card, new, customer_id=customer_id, is_free=is_free)
         except CareCloudError as error:
             # Lost, or refused because another process was quicker: the card says whose it is now.
             if not isinstance(error, BadRequestError | ConflictError) and not error.may_have_happened:
                 raise
             card = await looked_up(_by_number(client, card_number))
-            if not _is_held(card, customer_id):
+            if not _belongs_to(card, customer_id):
                 raise
             card_id = card.card_id
         return AssignedCard(card_id=card_id, origin=CardOrigin.ASSIGNED if is_free else CardOrigin.CREATED)
 
 
-async def _give(client: CareCloud, card: Card | None, new: CardInput, *, customer_id: str, is_free: bool) -> str:
-    """Assign a card that is seen, one that is not seen but free, or a new one; return its id."""
+async def _assign_or_create(
+    client: CareCloud, card: Card | None, new: CardInput, *, customer_id: str, is_free: bool
+) -> str:
+    """Assign the given card, a free one that this client cannot see, or a new one; return its id."""
     if card is not None:
         await client.cards.update(card.card_id, {"customer_id": customer_id}, if_unchanged=card)
         return card.card_id
@@ -147,7 +149,7 @@ async def _give(client: CareCloud, card: Card | None, new: CardInput, *, custome
     return await client.cards.create(new)
 
 
-async def _held(client: CareCloud, customer_id: str, card_type_id: str) -> Card | None:
+async def _active_card(client: CareCloud, customer_id: str, card_type_id: str) -> Card | None:
     now = datetime.fromtimestamp(client._caller.context.clock.time(), UTC)
     async for card in client.cards.list(customer_id=customer_id, card_type_id=card_type_id).fresh():
         mine = same_id(card.customer_id, customer_id) and same_id(card.card_type_id, card_type_id)
@@ -164,7 +166,7 @@ async def _by_number(client: CareCloud, card_number: str) -> Card | None:
     return None
 
 
-def _is_held(card: Card | None, customer_id: str) -> TypeGuard[Card]:
+def _belongs_to(card: Card | None, customer_id: str) -> TypeGuard[Card]:
     """Return whether the card is there and the customer's.
 
     Raises:

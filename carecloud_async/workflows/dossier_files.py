@@ -64,7 +64,7 @@ class Dossier:
 
 
 def _write(dossier: Dossier, folder: Path) -> None:
-    """Write a dossier beside its folder, and rename it when it is complete; blocks.
+    """Write a dossier into a temporary folder next to its own, and rename it when it is complete; blocks.
 
     Raises:
         ConfigurationError: the folder is not empty, or cannot be written.
@@ -74,19 +74,19 @@ def _write(dossier: Dossier, folder: Path) -> None:
             raise ConfigurationError(f"{folder.name} is there and not empty: name a new folder")
         parent = folder.absolute().parent
         parent.mkdir(parents=True, exist_ok=True)
-        whole = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
+        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
         try:
             for name, content in _files(dossier):
-                with create_private(whole / name) as file:
+                with create_private(stage / name) as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
             if folder.exists():
                 folder.rmdir()
-            whole.rename(folder)
+            stage.rename(folder)
             sync_folder(parent)
         finally:
-            shutil.rmtree(whole, ignore_errors=True)
+            shutil.rmtree(stage, ignore_errors=True)
     except OSError as error:
         raise ConfigurationError(f"{folder.name} cannot be written: {error.strerror or type(error).__name__}") from None
 

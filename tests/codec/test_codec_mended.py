@@ -75,7 +75,7 @@ def outcome(read):
 
 def told(read, caplog):
     """Return what a reading warns of, and its result."""
-    warnings._told.clear()
+    warnings._reported.clear()
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="carecloud_async.codec"):
         found = read()

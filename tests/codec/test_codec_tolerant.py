@@ -40,7 +40,7 @@ class Sample:
 
 @pytest.fixture(autouse=True)
 def fresh_reports(monkeypatch):
-    monkeypatch.setattr(trouble, "_told", set())
+    monkeypatch.setattr(trouble, "_reported", set())
 
 
 def read(field, value):

@@ -133,7 +133,7 @@ def test_what_is_never_read_back_counts_as_changed():
     found = merged(b"{}", {"password": None})
     assert found.changed == ("password",)
     assert set(found.body) == {"customer", "password"}
-    assert not found.shows
+    assert not found.is_visible
 
 
 def test_objects_in_lists_are_like_others():

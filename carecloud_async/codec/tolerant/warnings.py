@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["FieldWarning"]
 
 _logger = logging.getLogger("carecloud_async.codec")
-_told: set[tuple[str, str]] = set()
+_reported: set[tuple[str, str]] = set()
 
 
 class FieldWarning:
@@ -30,12 +30,12 @@ class FieldWarning:
         Args:
             problem: the misfit and how it was read, in a few words.
         """
-        if self._key not in _told:
-            _told.add(self._key)
+        if self._key not in _reported:
+            _reported.add(self._key)
             _logger.warning("%s.%s: %s (reported once)", *self._key, problem)
 
     def lost(self, problem: str) -> Any:
         """Note that the value could not be read; return `None`, which replaces it."""
-        if self._key not in _told:
+        if self._key not in _reported:
             self.note(f"{problem}, read as None")
         return None

@@ -55,7 +55,7 @@ class CustomerActions(Resource, call="customers"):
     async def auth_token(
         self, *, customer_id: str, external_application_id: str, token_type: int
     ) -> AuthenticationToken:
-        """Return a token by which another application knows the customer (`POST /customers/actions/auth-token`).
+        """Return a token that hands a customer over to an application (`POST /customers/actions/auth-token`).
 
         Enterprise API only.
 
@@ -72,7 +72,7 @@ class CustomerActions(Resource, call="customers"):
         interfaces=ENTERPRISE_ONLY,
     )
     async def verify_auth_token(self, *, application_id: str, token: str, token_request_id: str) -> str:
-        """Return whose authentication token this is (`POST /customers/actions/verify-auth-token`). Enterprise API only.
+        """Return an authentication token's customer (`POST /customers/actions/verify-auth-token`). Enterprise API only.
 
         Never repeated after a lost answer: a token that may be used once would be refused the second time.
 
@@ -111,7 +111,7 @@ class CustomerActions(Resource, call="customers"):
         card_number: str | None = None,
         mode: str | None = None,
     ) -> CustomerSearchResult:
-        """Search customers by what is known of them (`GET /customers/actions/search-customers`). Enterprise API only.
+        """Search customers by name, birthdate or card (`GET /customers/actions/search-customers`). Enterprise API only.
 
         Args:
             first_name: the given name.
@@ -152,7 +152,7 @@ class CustomerActions(Resource, call="customers"):
         valid_from: datetime | str | None = None,
         valid_to: datetime | str | None = None,
     ) -> str:
-        """End the loyalty status, give another, return its record's id (`POST /customers/actions/set-status-record`).
+        """Replace the loyalty status and return the record's id (`POST /customers/actions/set-status-record`).
 
         Enterprise API only.
 
@@ -160,7 +160,7 @@ class CustomerActions(Resource, call="customers"):
             status_id: id of the status.
             customer_id: id of the customer.
             valid_from: when the status begins to be valid.
-            valid_to: when the status ceases to be valid.
+            valid_to: when the status stops being valid.
         """
 
     @posts("postCustomerNewslettersSignUp", "/customers/actions/newsletters-sign-up")
@@ -173,7 +173,7 @@ class CustomerActions(Resource, call="customers"):
         language_id: str | None = None,
         partner_records: Sequence[PartnerRecordInput] | None = None,
     ) -> None:
-        """Sign anybody up for the newsletter (`POST /customers/actions/newsletters-sign-up`).
+        """Sign a contact up for the newsletter (`POST /customers/actions/newsletters-sign-up`).
 
         Args:
             contact: e-mail address or phone number.

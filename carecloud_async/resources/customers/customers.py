@@ -73,7 +73,7 @@ def _check_autologin(customers: Customers, values: Mapping[str, Any]) -> None:
     if not customers.acting:
         raise ConfigurationError(
             "autologin binds the calling token to the new customer: use it on client.acting_as(another device), "
-            "the client's own is everyone's"
+            "all callers share the client's own"
         )
     if not values["password"]:
         raise ConfigurationError("autologin needs the new customer's password")
@@ -197,7 +197,7 @@ class Customers(
         Args:
             email: the exact e-mail.
             phone: the phone number with its international prefix.
-            customer_source_id: the source the customer came by.
+            customer_source_id: id of the customer source.
             first_name: the first name.
             last_name: the last name.
             birthdate: a date, `YYYY-MM-DD` or `DD.MM.YYYY`.
@@ -254,7 +254,7 @@ class Customers(
             password: the customer's password; required with `autologin`.
             property_records: values of the project's own properties.
             social_network_credentials: a login through a social network.
-            referral_code: the code of the customer who sent this one.
+            referral_code: the code of the customer who referred this one.
             autologin: log the calling device token in as the new customer. Only on a view made by `acting_as` for
                 another device than the client's own, which would turn everyone's token into this customer's.
 

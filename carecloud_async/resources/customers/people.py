@@ -108,7 +108,7 @@ class CustomerReferrals(Resource, call="customers.referrals"):
         Args:
             is_valid: only valid ones, or only those that are not.
             referral_campaign_id: id of the referral campaign.
-            referral_code: code of the customer who sent this one.
+            referral_code: code of the customer who referred this one.
         """
 
 
@@ -134,6 +134,6 @@ class CustomerEvents(Resource, call="customers.events"):
             external_id: the id in another system.
             event_type_ids: any of these ids, up to 1,000.
             include_property_records: whether each record comes with its property records.
-            time_from: from when on.
-            time_to: until when.
+            time_from: from this time on.
+            time_to: until this time.
         """
