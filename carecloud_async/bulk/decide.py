@@ -14,7 +14,7 @@ from carecloud_async.bulk.compare import as_text, drop_if_held, holds
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.rows import CheckedRow
+from carecloud_async.bulk.rows import CheckedRow, Intent
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 
@@ -24,22 +24,14 @@ _UNKNOWN = "a field that the SDK does not know cannot be changed"
 
 
 @frozen(kw_only=True)
-class Plan:
-    """A write that a row asks for.
+class Plan(Intent):
+    """A write that a row asks for: what the journal remembers of it, and its body.
 
     Attributes:
-        kind: `create`, `update`, or `batch` for records that the batch endpoint alone writes.
         body: the body, or the record for the batch endpoint.
-        record_id: the record of an update.
-        changed: the dotted fields that an update changes.
-        base: the record that an update was made from.
     """
 
-    kind: str
     body: Any = attrs.field(repr=False)
-    record_id: str | None = None
-    changed: tuple[str, ...] = ()
-    base: bytes | None = attrs.field(default=None, repr=False)
 
 
 def decide(

@@ -24,7 +24,7 @@ from carecloud_async.bulk.parts import FoundForRow, PartLook
 from carecloud_async.bulk.rows import CheckedRow, Intent, StoredRow
 from carecloud_async.bulk.sources.source import BATCH
 
-__all__ = ["ChunkDecider", "Decided", "Verdict", "intent_of"]
+__all__ = ["ChunkDecider", "Decided", "Verdict"]
 
 #: For how long the whole list stands for the look-ups of new rows (seconds): as long as rows of a chunk may wait
 #: between their look-up and their write where a server allows some ten writes a second.
@@ -192,11 +192,6 @@ def _without_look_up(row: StoredRow, reasons: tuple[str, ...]) -> RowResult:
 def _from_list(rows: Sequence[StoredRow]) -> FoundByKey:
     found = {row.key: (row.base,) * max(row.found, 1) for row in rows if row.key is not None and row.base is not None}
     return FoundByKey(records=found)
-
-
-def intent_of(plan: Plan) -> Intent:
-    """Return what is to be remembered of a write before it is sent."""
-    return Intent(kind=plan.kind, record_id=plan.record_id, changed=plan.changed, base=plan.base)
 
 
 def _outcome_shown(row: StoredRow, found: Sequence[bytes], *, target: BulkTarget) -> RowResult | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -88,7 +88,8 @@ class Finder:
                     records.append(record)
 
         wanted = {key_text(self._key, values) for values in keys}
-        await run_all([partial(look, part) for part in self._parts(keys)], width=self._width)
+        in_groups = sorted(keys, key=lambda values: values[:-1])
+        await run_all([partial(look, part) for part in self._parts(in_groups)], width=self._width)
         return FoundByKey(records={key: one for key, one in found.items() if key in wanted}, refusals=refusals)
 
     async def _look_up(
@@ -116,18 +117,16 @@ class Finder:
         reasons = dict.fromkeys(one.reason for one in error.invalid_params)
         return tuple(f"{column}: {one}" for one in reasons) or (f"{column}: the server refuses to look it up",)
 
-    def _parts(self, keys: Sequence[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
-        if not self._key.many:
-            yield from ([one] for one in keys)
-            return
+    def _parts(self, keys: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+        """Cut keys into look-ups; those of one group, such as a source, have to stand together."""
+        most = MAX_VALUES if self._key.many else 1
         part: list[tuple[str, ...]] = []
-        size, group = 0, None
-        for one in sorted(keys, key=lambda values: values[:-1]):
+        size = 0
+        for one in keys:
             cost = self._cost(one)
-            if part and (size + cost > URL_BYTES or len(part) >= MAX_VALUES or one[:-1] != group):
+            if part and (size + cost > URL_BYTES or len(part) >= most or one[:-1] != part[0][:-1]):
                 yield part
                 part, size = [], 0
-            group = one[:-1]
             part.append(one)
             size += cost
         if part:
@@ -165,16 +164,7 @@ class Finder:
         return exact  # a list that may lack a record is no ground for creating one
 
     def _count_lookups(self, journal: Journal) -> int:
-        if not self._key.many:
-            return sum(1 for _ in journal.pending_keys())
-        size = values = lookups = 0
-        for _, given in journal.pending_keys():
-            cost = self._cost(given)
-            if lookups == 0 or size + cost > URL_BYTES or values >= MAX_VALUES:
-                size, values, lookups = 0, 0, lookups + 1
-            size += cost
-            values += 1
-        return lookups
+        return sum(1 for _ in self._parts(journal.pending_keys()))
 
     def _note_list(self, journal: Journal, path: Path) -> None:
         journal.forget_found()

@@ -330,10 +330,10 @@ class Journal:
         found = self._db.execute("SELECT coalesce(outcome, ''), count(*) FROM rows GROUP BY 1")
         return Counter(dict(found))
 
-    def pending_keys(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield the keys of the rows that wait: as compared, and as given."""
-        for key, packed in self._db.execute("SELECT key, row FROM rows WHERE state = 0 AND key IS NOT NULL"):
-            yield key, tuple(json.loads(packed)["key"])
+    def pending_keys(self) -> Iterator[tuple[str, ...]]:
+        """Yield the keys of the rows that wait, as given."""
+        for (packed,) in self._db.execute("SELECT row FROM rows WHERE state = 0 AND key IS NOT NULL"):
+            yield tuple(json.loads(packed)["key"])
 
     def results(self, *, only: Outcome | None = None) -> Iterator[tuple[int, bytes, RowResult]]:
         """Yield the line of each row that has an outcome, the row and its outcome, in the order of the source."""

@@ -44,7 +44,7 @@ class Intent:
     """What was about to be sent for a row.
 
     Attributes:
-        kind: `create` or `update`.
+        kind: `create`, `update`, or `batch` for records that the batch endpoint alone writes.
         record_id: the record that an update is about.
         changed: the dotted fields that it changes.
         base: the record that the update was made from, as the server sent it.

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from carecloud_async.bulk.decide import Plan
-from carecloud_async.bulk.deciding import ChunkDecider, intent_of
+from carecloud_async.bulk.deciding import ChunkDecider
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
@@ -164,7 +164,7 @@ class RunWriter:
         return ready
 
     async def _send(self, plans: Sequence[tuple[StoredRow, Plan]]) -> None:
-        intents = [(row.number, intent_of(plan)) for row, plan in plans]
+        intents = [(row.number, plan) for row, plan in plans]
         await self._db(partial(self._journal.intend, intents, now=self._target.clock.monotonic()))
         outcomes: dict[int, RowResult | None] = {}
         under_way: set[int] = set()
