@@ -1,9 +1,8 @@
-"""The sandbox's public class: settings, ways in, recorded requests, changes of the state."""
+"""The sandbox's public class: its settings, the ways to reach it, and changes of its state."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime
@@ -20,7 +19,7 @@ from carecloud_async.sandbox.server import serving
 from carecloud_async.sandbox.server.app import SandboxApp
 from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.pipeline import Pipeline
-from carecloud_async.sandbox.server.recording import RecordedRequest, Recorder
+from carecloud_async.sandbox.server.recording import RequestLog
 from carecloud_async.sandbox.server.transport import in_process
 from carecloud_async.sandbox.state.clock import SandboxClock
 from carecloud_async.sandbox.state.customer_store import CustomerStore
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-class Sandbox(SandboxState, ClientIdentities):
+class Sandbox(SandboxState, RequestLog, ClientIdentities):
     """A made-up CareCloud: in process through `transport()`, or on a socket through `running()`.
 
     ```python
@@ -120,7 +119,9 @@ class Sandbox(SandboxState, ClientIdentities):
         source = random or SystemRandom()
         own_clock = SandboxClock(clock)
         store = CustomerStore(customers, seed=seed, timestamp=self.now, untidy=untidy)
-        super().__init__(
+        RequestLog.__init__(self, keep=keep_requests)
+        SandboxState.__init__(
+            self,
             settings=settings,
             clock=own_clock,
             random=source,
@@ -131,9 +132,7 @@ class Sandbox(SandboxState, ClientIdentities):
         )
         self.faults: Faults = Faults()
         self.connections: serving.Connections = serving.Connections()
-        self._recorder = Recorder(keep=keep_requests)
-        self._pipeline = Pipeline(state=self, recorder=self._recorder, faults=self.faults, sleep=sleep)
-        self.app: SandboxApp = SandboxApp(self._pipeline)
+        self.app: SandboxApp = SandboxApp(Pipeline(state=self, log=self, faults=self.faults, sleep=sleep))
 
     def __repr__(self) -> str:
         return f"<Sandbox of {len(self.customers)} customers>"
@@ -188,55 +187,6 @@ class Sandbox(SandboxState, ClientIdentities):
             OSError: The address is not available.
         """
         serving.serve_in_foreground(self.app, host=host, port=port, connections=self.connections, on_ready=on_ready)
-
-    # Recorded requests
-
-    @property
-    def requests(self) -> deque[RecordedRequest]:
-        """The last requests, oldest first."""
-        return self._recorder.requests
-
-    @property
-    def violations(self) -> list[str]:
-        """Rules of the API that requests broke, as texts without secrets; empty for a correct client."""
-        return self._recorder.violations
-
-    @property
-    def cookies_received(self) -> list[str]:
-        """`Cookie` headers of requests; empty for a correct client."""
-        return self._recorder.cookies
-
-    @property
-    def statuses(self) -> Counter[int]:
-        """Number of answers by status."""
-        return self._recorder.statuses()
-
-    @property
-    def in_flight(self) -> int:
-        """Number of requests in progress."""
-        return self._recorder.in_flight
-
-    @property
-    def max_in_flight(self) -> int:
-        """Highest number of requests in progress at once."""
-        return self._recorder.max_in_flight
-
-    @property
-    def logins(self) -> int:
-        """Number of enterprise logins that were asked for, by password or single sign-on, successful or not."""
-        return self.count("POST /users/actions/login") + self.count("POST /users/actions/sso-login")
-
-    def count(self, pattern: str = "*") -> int:
-        """Return the number of requests that came in.
-
-        Args:
-            pattern: Verb and path template, such as `GET /customers/{customer_id}`; `*` matches anything.
-        """
-        return self._recorder.count(pattern)
-
-    def forget_requests(self) -> None:
-        """Reset the counts and the recorded requests."""
-        self._recorder.clear()
 
     # Changing the state
 
@@ -307,12 +257,3 @@ class Sandbox(SandboxState, ClientIdentities):
         self.overrides = Overrides(
             total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
         )
-
-    @property
-    def on_request(self) -> Callable[[RecordedRequest], Awaitable[None] | None] | None:
-        """Called with each request before it is handled; may be async, which delays the request."""
-        return self._pipeline.on_request
-
-    @on_request.setter
-    def on_request(self, hook: Callable[[RecordedRequest], Awaitable[None] | None] | None) -> None:
-        self._pipeline.on_request = hook

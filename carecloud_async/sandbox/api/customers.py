@@ -61,11 +61,13 @@ def read(state: SandboxState, call: Call) -> Answer:
 
 def _text(state: SandboxState, slot: int, *, short: bool) -> bytes:
     """The JSON of a customer, on request with a short salutation."""
-    record = state.customers.record(slot)
-    person = record.get("personal_information") or {}
-    if not short or not person.get("first_name"):
-        return state.customers.rendered(slot)
-    return json_bytes({**record, "personal_information": {**person, "salutation": f"Dear {person['first_name']}"}})
+    if short:
+        record = state.customers.record(slot)
+        person = record.get("personal_information") or {}
+        if person.get("first_name"):
+            person = {**person, "salutation": f"Dear {person['first_name']}"}
+            return json_bytes({**record, "personal_information": person})
+    return state.customers.rendered(slot)
 
 
 def create(state: SandboxState, call: Call) -> JsonObject:

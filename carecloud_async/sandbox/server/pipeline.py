@@ -21,7 +21,7 @@ from carecloud_async.sandbox.json_text import indented_json_bytes
 from carecloud_async.sandbox.server.conformance import broken_rules
 from carecloud_async.sandbox.server.fault_effects import answer_instead, damaged
 from carecloud_async.sandbox.server.faults import Faults
-from carecloud_async.sandbox.server.recording import RecordedRequest, Recorder
+from carecloud_async.sandbox.server.recording import RecordedRequest, RequestLog
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
 
@@ -38,7 +38,7 @@ class Pipeline:
 
     Args:
         state: The state of the sandbox.
-        recorder: Records requests.
+        log: Where requests are recorded.
         faults: The faults that were added.
         sleep: Waits for a number of seconds.
     """
@@ -47,13 +47,12 @@ class Pipeline:
         self,
         *,
         state: SandboxState,
-        recorder: Recorder,
+        log: RequestLog,
         faults: Faults,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self.on_request: Callable[[RecordedRequest], Awaitable[None] | None] | None = None
         self._state = state
-        self._recorder = recorder
+        self._log = log
         self._faults = faults
         self._sleep = sleep
         self._limiter = _RateLimiter()
@@ -68,19 +67,19 @@ class Pipeline:
             ConnectionCutError: A fault cuts the connection.
         """
         request = arrival.request
-        self._recorder.begin(request)
+        self._log.begin_request(request)
         status = None
         try:
-            self._note_violations(arrival)
+            self._record_violations(arrival)
             answer = self._with_headers(await self._answered(arrival))
             status = answer.status
             return answer
         finally:
-            self._recorder.end(request, status=status)
+            self._log.end_request(request, status=status)
 
     async def _answered(self, arrival: Arrival) -> Answer:
-        if self.on_request is not None:
-            waiting = self.on_request(arrival.request)
+        if self._log.on_request is not None:
+            waiting = self._log.on_request(arrival.request)
             if inspect.isawaitable(waiting):
                 await waiting
         await self._work_late()
@@ -138,10 +137,10 @@ class Pipeline:
             await call_page_hook(state, api, result)
         return answer
 
-    def _note_violations(self, arrival: Arrival) -> None:
+    def _record_violations(self, arrival: Arrival) -> None:
         operation = arrival.route.by_method.get(arrival.request.method)
         for text in broken_rules(arrival.request, operation):
-            self._recorder.violation(arrival.request, text)
+            self._log.add_violation(arrival.request, text)
 
     def _too_many(self) -> Answer:
         after = self._state.settings.rate_limit_retry_after

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from threading import Lock
 from typing import Any
 
@@ -53,67 +53,83 @@ class RecordedRequest:
         return json.loads(self.body)
 
 
-class Recorder:
-    """Counts everything, keeps the last requests.
+class RequestLog:
+    """Requests as they were received: the last ones, their counts, and the rules of the API that they broke.
 
     Args:
         keep: Number of requests that are kept.
+
+    Attributes:
+        requests: The last requests, oldest first.
+        violations: Rules of the API that requests broke, as texts without secrets; empty for a correct client.
+        cookies_received: `Cookie` headers of requests; empty for a correct client.
+        in_flight: Number of requests in progress.
+        max_in_flight: Highest number of requests in progress at once.
+        on_request: Called with each request before it is handled; may be async, which delays the request.
     """
 
     def __init__(self, *, keep: int) -> None:
         self.requests: deque[RecordedRequest] = deque(maxlen=keep)
         self.violations: list[str] = []
-        self.cookies: list[str] = []
+        self.cookies_received: list[str] = []
         self.in_flight: int = 0
         self.max_in_flight: int = 0
+        self.on_request: Callable[[RecordedRequest], Awaitable[None] | None] | None = None
         self._keep = keep
         self._counts: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
-        self._lock = Lock()
+        self._log_lock = Lock()
 
-    def begin(self, request: RecordedRequest) -> None:
-        """Record a request."""
-        with self._lock:
+    @property
+    def statuses(self) -> Counter[int]:
+        """Number of answers by status."""
+        with self._log_lock:
+            return Counter(self._statuses)
+
+    @property
+    def logins(self) -> int:
+        """Number of enterprise logins that were asked for, by password or single sign-on, successful or not."""
+        return self.count("POST /users/actions/login") + self.count("POST /users/actions/sso-login")
+
+    def count(self, pattern: str = "*") -> int:
+        """Return the number of requests that came in.
+
+        Args:
+            pattern: Verb and path template, such as `GET /customers/{customer_id}`; `*` matches anything.
+        """
+        with self._log_lock:
+            return sum(number for name, number in self._counts.items() if matches(pattern, name))
+
+    def forget_requests(self) -> None:
+        """Reset the counts and the recorded requests."""
+        with self._log_lock:
+            for kept in (self.requests, self.violations, self.cookies_received, self._counts, self._statuses):
+                kept.clear()
+            self.max_in_flight = self.in_flight
+
+    def begin_request(self, request: RecordedRequest) -> None:
+        """Record a request; the server calls it."""
+        with self._log_lock:
             self.requests.append(request)
             self._counts[request.name] += 1
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
             if "cookie" in request.headers:
-                self._add(self.cookies, request.headers["cookie"])
+                self._add(self.cookies_received, request.headers["cookie"])
 
-    def end(self, request: RecordedRequest, *, status: int | None) -> None:
-        """Record the status of its answer; `None` if there is none."""
-        with self._lock:
+    def end_request(self, request: RecordedRequest, *, status: int | None) -> None:
+        """Record the status of an answer, `None` if there is none; the server calls it."""
+        with self._log_lock:
             request.status = status
             self.in_flight -= 1
             if status is not None:
                 self._statuses[status] += 1
 
-    def violation(self, request: RecordedRequest, text: str) -> None:
-        """Record that a request broke a rule of the API; the text must hold no secret."""
-        with self._lock:
+    def add_violation(self, request: RecordedRequest, text: str) -> None:
+        """Record that a request broke a rule of the API; the text must hold no secret. The server calls it."""
+        with self._log_lock:
             self._add(self.violations, f"{request.name}: {text}")
 
-    def count(self, pattern: str) -> int:
-        """Return the number of requests whose method and template match; `*` matches anything."""
-        with self._lock:
-            return sum(number for name, number in self._counts.items() if matches(pattern, name))
-
-    def statuses(self) -> Counter[int]:
-        """Return the number of answers by status."""
-        with self._lock:
-            return Counter(self._statuses)
-
-    def clear(self) -> None:
-        """Reset everything except the number of requests in flight."""
-        with self._lock:
-            self.requests.clear()
-            self.violations.clear()
-            self.cookies.clear()
-            self._counts.clear()
-            self._statuses.clear()
-            self.max_in_flight = self.in_flight
-
-    def _add(self, notes: list[str], text: str) -> None:
-        if len(notes) < self._keep:
-            notes.append(text)
+    def _add(self, texts: list[str], text: str) -> None:
+        if len(texts) < self._keep:
+            texts.append(text)
