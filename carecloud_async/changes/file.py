@@ -39,7 +39,7 @@ __all__ = ["CHANGE", "ChangesFileOptions", "write_changes"]
 CHANGE = "_change"
 
 #: The state's record of a file that does not have its name yet.
-_NOTE = "publishing"
+_PUBLISHING = "publishing"
 
 
 @frozen(kw_only=True)
@@ -88,7 +88,7 @@ async def write_changes(
     try:
         async with changes:
             await changes.hand_over(file.write)
-            await run_in_thread_regardless(lambda: changes.commit_with(_NOTE, file.note, file.publish))
+            await run_in_thread_regardless(lambda: changes.commit_with(_PUBLISHING, file.publication, file.publish))
     except OSError as error:
         if error.errno is None:
             raise
@@ -105,7 +105,7 @@ class _ChangesFile:
         self._id_field = source.operation.id_field or "id"
         self._target = target
         self._overwrite = options.overwrite
-        self._noted = False
+        self._recorded = False
         self._partial = target.path.with_name(f".{target.path.name}.changes")
         self._layout = Layout(
             into=_with_change(source.into),
@@ -144,9 +144,9 @@ class _ChangesFile:
             return head + b"," + msgspec.json.encode({self._id_field: record_id})[1:]
         return head + (b"}" if line == b"{}" else b"," + line[1:])
 
-    def note(self, report: ChangesReport) -> Mapping[str, Any]:
+    def publication(self, report: ChangesReport) -> Mapping[str, Any]:
         """Return what the next run must know if this one is killed; from then on the file is kept."""
-        self._noted = True
+        self._recorded = True
         return {
             "partial": str(self._partial),
             "target": str(self._target.path),
@@ -161,7 +161,7 @@ class _ChangesFile:
 
     def discard(self) -> None:
         """Remove the file unless the state has a record of it."""
-        if not self._noted:
+        if not self._recorded:
             self._partial.unlink(missing_ok=True)
 
 
@@ -223,17 +223,17 @@ def _finish_earlier(path: Path, fingerprints: Mapping[str, str], target: Path) -
                 f"{path} has changes that a program took and did not finish: run that program again, or give this file "
                 "a state of its own"
             )
-        note = state.get(_NOTE)
-        if note is None:
+        found = state.get(_PUBLISHING)
+        if found is None:
             return None
-        waiting, named = Path(note["partial"]), Path(note["target"])
-        if _is_file(waiting, note["file"]):
-            _publish(waiting, named, overwrite=note["overwrite"])
-        delivered = _is_file(named, note["file"])
-        state.set(_NOTE, None)
+        waiting, named = Path(found["partial"]), Path(found["target"])
+        if _is_file(waiting, found["file"]):
+            _publish(waiting, named, overwrite=found["overwrite"])
+        delivered = _is_file(named, found["file"])
+        state.set(_PUBLISHING, None)
         state.commit()
     except OSError as error:
         raise disk_error(path, error) from error
     finally:
         state.close()
-    return ChangesReport(**note["report"]) if delivered and named == target else None
+    return ChangesReport(**found["report"]) if delivered and named == target else None

@@ -42,7 +42,7 @@ UNFINISHED = "pending"
 _NO_CHANGES: Mapping[str, int] = {"created": 0, "updated": 0, "deleted": 0}
 
 
-@frozen
+@frozen(repr=False)
 class _Files:
     """The open files of a run."""
 
@@ -78,7 +78,7 @@ class Changes(Generic[T]):
         self._report: ChangesReport | None = None
         self._batch: list[Change[T]] = []
         self._earlier = _NO_CHANGES
-        self._noted = False
+        self._recorded = False
         self._secured = False
         self._taken = False
 
@@ -120,20 +120,20 @@ class Changes(Generic[T]):
         self._taken = True
 
     def commit_with(
-        self, name: str, note: Callable[[ChangesReport], Mapping[str, Any]], work: Callable[[], None]
+        self, name: str, record: Callable[[ChangesReport], Mapping[str, Any]], work: Callable[[], None]
     ) -> None:
         """Commit the state with a record of pending work; then do that work, and remove the record. Blocks.
 
         Args:
             name: the name of the record.
-            note: returns the record.
+            record: returns its value.
             work: the work to do after the commit.
         """
         state = self._files.state
-        state.set(name, note(self.report))
+        state.set(name, record(self.report))
         state.set(UNFINISHED, None)
         state.commit_and_go_on()
-        self._noted = False
+        self._recorded = False
         work()
         state.set(name, None)
 
@@ -167,14 +167,14 @@ class Changes(Generic[T]):
             with disk_errors(self._path):
                 state.set(UNFINISHED, {"size": pending.secure(), **self.report.counts})
             state.commit_and_go_on()
-            self._noted = True
+            self._recorded = True
         self._secured = True
         return pending.read()
 
     def _commit(self) -> None:
         self._files.state.set(UNFINISHED, None)
         self._files.state.commit()
-        self._noted = False
+        self._recorded = False
 
     @property
     def _files(self) -> _Files:
@@ -185,11 +185,11 @@ class Changes(Generic[T]):
     def _open(self) -> None:
         state = StateFile(self._path, self._source.fingerprints())
         try:
-            note = state.get(UNFINISHED)
-            self._noted, self._earlier = note is not None, note or _NO_CHANGES
+            unfinished = state.get(UNFINISHED)
+            self._recorded, self._earlier = unfinished is not None, unfinished or _NO_CHANGES
             with disk_errors(self._path):
                 path = self._path.with_name(f"{self._path.name}-pending")
-                pending = PendingChanges(path, size=None if note is None else note["size"])
+                pending = PendingChanges(path, size=unfinished and unfinished["size"])
         except BaseException:
             state.close()
             raise
@@ -200,7 +200,7 @@ class Changes(Generic[T]):
         if opened is not None:
             try:
                 # Before the state, whose lock keeps other runs from it.
-                opened.pending.close(keep=self._noted)
+                opened.pending.close(keep=self._recorded)
             finally:
                 opened.state.close()
 

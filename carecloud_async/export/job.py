@@ -30,7 +30,7 @@ from carecloud_async.export.storage.state import read_state, write_state
 from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.export.storage.writer import INTERVAL, Writer
-from carecloud_async.fixes import OVERWRITE, RESTART
+from carecloud_async.fixes import OVERWRITE
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless, run_in_thread_until_stopped
 
@@ -221,15 +221,10 @@ async def _read_into(job: Job, start: Checkpoint, workspace: Workspace, journal:
         output.write(lines)
 
     def open_seen(continued: bool) -> SeenIds:
-        if not continued:
-            workspace.clear_seen()
-        seen = SeenIds(workspace.seen)
         if continued:
-            seen.forget_after(start.step)
-            if len(seen) != start.known:
-                seen.close()
-                raise ExportError(f"cannot resume: {workspace.seen} was changed since", fix=RESTART)
-        return seen
+            return SeenIds.resume(workspace.seen, step=start.step, known=start.known)
+        workspace.clear_seen()
+        return SeenIds(workspace.seen)
 
     async def restart() -> None:
         await run_in_thread(output.close)

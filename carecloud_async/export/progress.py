@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 
+from attrs import define, field
+
 from carecloud_async.export.report import Counts, OnProgress, Progress
 from carecloud_async.runtime.clock import Clock
 
@@ -37,23 +39,26 @@ class ProgressCallback:
             raise
 
 
+@define(eq=False, repr=False)
 class Reporter:
     """Calls the user's function in the export's own task: an exception it raises ends the export, unchanged.
 
-    Args:
+    Attributes:
         on_progress: the function; `None` for none.
         clock: the clock.
         before: the counts of earlier runs.
         bounded: whether the server's total is what will be written.
     """
 
-    def __init__(self, on_progress: OnProgress | None, *, clock: Clock, before: Counts, bounded: bool) -> None:
-        self._on_progress = on_progress
-        self._clock = clock
-        self._before = before
-        self._bounded = bounded
-        self._started = clock.monotonic()
-        self._reported_at = -1.0
+    _on_progress: OnProgress | None = field(alias="on_progress")
+    _clock: Clock = field(alias="clock", kw_only=True)
+    _before: Counts = field(alias="before", kw_only=True)
+    _bounded: bool = field(alias="bounded", kw_only=True)
+    _started: float = field(init=False)
+    _reported_at: float = field(default=-1.0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._started = self._clock.monotonic()
 
     @property
     def seconds(self) -> float:

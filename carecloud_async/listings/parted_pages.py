@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from typing import Any, Generic, Self, TypeVar, cast
 
 import anyio
+from attrs import define, field
 
 from carecloud_async.errors import ApiError
 from carecloud_async.listings.filter_parts import FilterParts, Params
@@ -20,36 +22,30 @@ R = TypeVar("R", bound=ReceivedPage[Any])
 URI_TOO_LONG = 414
 
 
+@define(eq=False, repr=False)
 class PartedPages(ClosableIterator[R], Generic[R]):
     """The pages of each part of the filters in turn; a record of an earlier part does not come again.
 
     If the filters fit one request, its pages are unchanged. A part that the server finds too long (414) is halved.
 
-    Args:
+    Attributes:
         filters: the filters.
         open_part: returns the pages of a part.
         ids: returns the identities of a page's records.
     """
 
-    def __init__(
-        self,
-        filters: FilterParts,
-        *,
-        open_part: Callable[[Params], ClosableIterator[R]],
-        ids: Callable[[Page[Any]], Iterable[Hashable]],
-    ) -> None:
-        self._filters = filters
-        self._open_part = open_part
-        self._ids = ids
-        self._waiting: deque[Params] | None = None
-        self._part: Params = {}
-        self._pages: ClosableIterator[R] | None = None
-        self._is_begun = False
-        self._is_cut = False
-        self._yielded = 0
-        self._earlier: set[Hashable] = set()
-        self._current: set[Hashable] = set()
-        self._turn = anyio.Lock(fast_acquire=True)
+    _filters: FilterParts = field(alias="filters")
+    _open_part: Callable[[Params], ClosableIterator[R]] = field(alias="open_part", kw_only=True)
+    _ids: Callable[[Page[Any]], Iterable[Hashable]] = field(alias="ids", kw_only=True)
+    _waiting: deque[Params] | None = field(default=None, init=False)
+    _part: Params = field(factory=dict, init=False)
+    _pages: ClosableIterator[R] | None = field(default=None, init=False)
+    _is_begun: bool = field(default=False, init=False)
+    _is_cut: bool = field(default=False, init=False)
+    _yielded: int = field(default=0, init=False)
+    _earlier: set[Hashable] = field(factory=set, init=False)
+    _current: set[Hashable] = field(factory=set, init=False)
+    _turn: anyio.Lock = field(factory=partial(anyio.Lock, fast_acquire=True), init=False)
 
     def __aiter__(self) -> Self:
         return self

@@ -61,10 +61,11 @@ class PendingPage(Generic[P]):
     error: Exception | None = None
 
 
+@define(eq=False, repr=False)
 class ReadAhead(Generic[P]):
     """Fetches pages before a consumer needs them, a bounded number ahead.
 
-    Args:
+    Attributes:
         fetch: gets the page of a part, and the pieces that are missing from it.
         next_part: returns the next part, or `None` while there is nothing to fetch ahead.
         tasks: the group that the fetching runs in.
@@ -72,21 +73,13 @@ class ReadAhead(Generic[P]):
             response does not stop the others.
     """
 
-    def __init__(
-        self,
-        fetch: Callable[[ListPart], Awaitable[tuple[P, Sequence[ListPart]]]],
-        *,
-        next_part: Callable[[], ListPart | None],
-        tasks: BackgroundTasks,
-        plan: PagePlan,
-    ) -> None:
-        self._fetch = fetch
-        self._next_part = next_part
-        self._tasks = tasks
-        self._plan = plan
-        self._pending: deque[PendingPage[P]] = deque()
-        self._lacking: deque[tuple[PendingPage[P], ListPart]] = deque()
-        self._in_flight = 0
+    _fetch: Callable[[ListPart], Awaitable[tuple[P, Sequence[ListPart]]]] = field(alias="fetch")
+    _next_part: Callable[[], ListPart | None] = field(alias="next_part", kw_only=True)
+    _tasks: BackgroundTasks = field(alias="tasks", kw_only=True)
+    _plan: PagePlan = field(alias="plan", kw_only=True)
+    _pending: deque[PendingPage[P]] = field(factory=deque, init=False)
+    _lacking: deque[tuple[PendingPage[P], ListPart]] = field(factory=deque, init=False)
+    _in_flight: int = field(default=0, init=False)
 
     def __len__(self) -> int:
         """Return the number of pages that are in flight or waiting to be taken."""

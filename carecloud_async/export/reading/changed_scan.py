@@ -30,7 +30,7 @@ __all__ = ["ChangedScan"]
 _MAX_PASSES = 3
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)
 class ChangedScan:
     """Reads the records of a list that changed at or after a time.
 

@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
+from attrs import define, field
+
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error, full_disk_error
 from carecloud_async.export.reading.evidence import agreeing_bits
@@ -63,6 +65,30 @@ class SeenIds:
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def resume(cls, path: Path, *, step: int, known: int) -> Self:
+        """Open the ids of an earlier run, without those added after a step.
+
+        Args:
+            path: their file.
+            step: the step.
+            known: their number after this step.
+
+        Raises:
+            ExportError: the file cannot be opened, is damaged, or has another number of ids.
+        """
+        seen = cls(path)
+        try:
+            seen.forget_after(step)
+            found = len(seen)
+        except BaseException:
+            seen.close()
+            raise
+        if found != known:
+            seen.close()
+            raise ExportError(f"cannot resume: {path} was changed since", fix=RESTART)
+        return seen
 
     def __enter__(self) -> Self:
         return self
@@ -136,34 +162,28 @@ def _key(one: Identity) -> str | bytes:
     return f"#{one}" if isinstance(one, int) else f"${one}"
 
 
+@define(eq=False, repr=False, kw_only=True)
 class Deduplicator:
     """Remembers every record by its identity.
 
-    Args:
-        seen: the ids.
-        step: the last step in them.
-        known: their number.
-        wanted: returns whether to write a record; by default all are written.
-
     Attributes:
+        seen: their ids.
+        wanted: returns whether to write a record; by default all are written.
+        step: the last step in which ids were added.
         known: the number of records seen, wanted or not.
-        step: the last step.
         pairs: the number of pairs of neighbours that were compared.
         inversions: the number of these whose order was reversed.
         compared: the number of pairs whose two records had been seen before.
     """
 
-    def __init__(
-        self, seen: SeenIds, *, step: int = 0, known: int = 0, wanted: Callable[[bytes], bool] | None = None
-    ) -> None:
-        self._seen = seen
-        self._wanted = wanted
-        self.step: int = step
-        self.known: int = known
-        self.pairs: int = 0
-        self.inversions: int = 0
-        self.compared: int = 0
-        self._inverted = 0
+    _seen: SeenIds = field(alias="seen")
+    _wanted: Callable[[bytes], bool] | None = field(default=None, alias="wanted")
+    step: int = 0
+    known: int = 0
+    pairs: int = field(default=0, init=False)
+    inversions: int = field(default=0, init=False)
+    compared: int = field(default=0, init=False)
+    _inverted: int = field(default=0, init=False)
 
     @property
     def order_bits(self) -> float:

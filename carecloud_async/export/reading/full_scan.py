@@ -41,7 +41,7 @@ def id_sort(source: ExportSource) -> Mapping[str, Any] | None:
     return {"sort_field": name, "sort_direction": params.get("sort_direction") or "ASC"}
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class FullScan:
     """Reads every record of a list.
 

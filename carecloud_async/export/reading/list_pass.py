@@ -72,22 +72,22 @@ class ListPass:
         self._accept = accept
         self._plan = plan
         self._is_last = is_last
-        self._end = position.end
-        self._known = min(position.page_size, self._count) if plan.is_fixed else 0
-        self._least = sys.maxsize
+        self._end = position.end  # the offset of the last known record
+        self._page_size = min(position.page_size, self._count) if plan.is_fixed else 0  # 0 while unknown
+        self._least = sys.maxsize  # the smallest page size that was requested
         self._totals = Totals(position.total, position.least_total, position.explained_missing)
-        self._largest = self._known
-        self._next = max(position.end, 0)
-        self._overlap = 1
-        self._before: RawPage | None = None
+        self._largest = self._page_size  # the most records that a page had
+        self._next = max(position.end, 0)  # the offset of the next page to read ahead
+        self._overlap = 1  # the records that a page shares with the one before
+        self._before: RawPage | None = None  # the last page that was taken
         self._done = False
-        self._trusting = True
-        self._ahead = True
-        self._spent = 0
-        self._heads = 0
-        self._idle = 0
-        self._moves = 0
-        self._ended_at: int | None = None
+        self._trusts_total = True
+        self._reads_ahead = True
+        self._requests = 0
+        self._unknown_starts = 0  # first pages in a row without a known record
+        self._idle_pages = 0  # pages since the last one with a new record
+        self._new_pages = 0  # pages with a new record
+        self._ended_at: int | None = None  # the offset of the first page without entries
         self.list_changed: bool = False
         self.exact: bool = True
         self.place_bits: float = 0.0
@@ -99,14 +99,14 @@ class ListPass:
     @property
     def _full(self) -> int:
         """The number of records of a page that the server does not cut short."""
-        return self._known or self._count
+        return self._page_size or self._count
 
     @property
     def position(self) -> Position:
         """The position of the pass."""
         return Position(
             end=self._end,
-            page_size=self._known,
+            page_size=self._page_size,
             total=self._totals.last,
             least_total=self._totals.least,
             explained_missing=self._totals.explained_missing,
@@ -130,7 +130,7 @@ class ListPass:
             CareCloudError: a page could not be read.
         """
         async with BackgroundTasks() as tasks:
-            if not self._known:
+            if not self._page_size:
                 page = await self._fetch(max(self._end, 0))
                 self._learn(page)
                 await self._handle_page(page)
@@ -146,12 +146,12 @@ class ListPass:
         """Learn from the first page how many records the server sends: it may cap `count`."""
         if page.received == 1:
             # One record at a time shows no overlap: fetch sequentially.
-            self._known, self._ahead = 2, False
+            self._page_size, self._reads_ahead = 2, False
             return
         if not self._plan.is_fixed:
             return  # the plan learns the page size
         capped = 1 < page.received < self._count and (page.total or 0) > page.end
-        self._known = page.received if capped else self._count
+        self._page_size = page.received if capped else self._count
 
     async def _read_ahead(self, tasks: BackgroundTasks) -> None:
         ahead = ReadAhead(self._fetch_part, next_part=self._next_part, tasks=tasks, plan=self._plan)
@@ -159,8 +159,8 @@ class ListPass:
             await self._handle_page(page)
 
     def _next_part(self) -> ListPart | None:
-        promised = self._totals.last if self._trusting else None
-        if self._done or not self._ahead or not self._may_go_on():
+        promised = self._totals.last if self._trusts_total else None
+        if self._done or not self._reads_ahead or not self._may_go_on():
             return None
         if promised is not None and self._next + self._overlap >= promised:
             return None
@@ -186,7 +186,7 @@ class ListPass:
         return page, tuple(divided(at, end, size=self._count, overlap=overlap))
 
     async def _fetch(self, offset: int, size: int | None = None) -> RawPage:
-        self._spent += 1
+        self._requests += 1
         wanted = max(size or self._count, 2)
         self._least = min(self._least, self._full)
 
@@ -205,8 +205,8 @@ class ListPass:
             self._count_idle("pages without a single record: its list does not end")
 
     def _count_idle(self, problem: str, *, certain: bool = True) -> None:
-        self._idle += 1
-        if self._idle > _IDLE + self._plan.width + 2 * self._moves:
+        self._idle_pages += 1
+        if self._idle_pages > _IDLE + self._plan.width + 2 * self._new_pages:
             if certain:
                 raise ExportError(f"the server sends {problem}; the last offset was {self._next}")
             self._give_up()
@@ -216,10 +216,10 @@ class ListPass:
         self._observe(page)
         if not page.ids:
             # No record is there (any more), in spite of the total: the end of the list is found sequentially.
-            self._ahead = self._ahead and page.received > 0
+            self._reads_ahead = self._reads_ahead and page.received > 0
             return
         if self._plan.is_fixed and 1 < page.received < self._full and not self._ends_list(page):
-            self._known = page.received
+            self._page_size = page.received
         if self._connects(page):
             await self._take(page)
         elif self._boundary.is_within(page):
@@ -236,12 +236,12 @@ class ListPass:
 
     def _connects(self, page: RawPage) -> bool:
         if self._boundary.connects(page):
-            self._heads = 0
+            self._unknown_starts = 0
             return True
         if page.offset == 0 and page.ids:
             # All known records may be deleted. Or the server sent a wrong page, which it rarely does twice.
-            self._heads += 1
-            return self._heads > 1
+            self._unknown_starts += 1
+            return self._unknown_starts > 1
         return False
 
     async def _take(self, page: RawPage, *, connected: bool = True) -> None:
@@ -250,8 +250,8 @@ class ListPass:
         before, self._before = self._before, page
         self._end = page.last
         if self._boundary.moved:
-            self._idle = 0
-            self._moves += 1
+            self._idle_pages = 0
+            self._new_pages += 1
         else:
             same = before is not None and before.ids == page.ids
             self._count_idle("the same page again and again: it ignores `offset`", certain=same)
@@ -362,9 +362,9 @@ class ListPass:
                 probe.at = page.offset + max(page.received - 1, 1)
             return False
         # More records than the total: ignore the total if it is less than the records seen.
-        self._trusting = self._trusting and (page.total or 0) > self._end
+        self._trusts_total = self._trusts_total and (page.total or 0) > self._end
         if page.received > 1:
-            self._ahead = True
+            self._reads_ahead = True
             self._next = self._end + 1 - self._overlap
             return True
         probe.at = self._end + (self._largest < 2)
@@ -392,7 +392,7 @@ class ListPass:
         length = self._totals.length
         if length is None:
             length = self._end + 1 if self._ended_at is None else self._ended_at
-        return self._spent < 64 + 4 * math.ceil(length / max(min(self._full, self._least) - 1, 1))
+        return self._requests < 64 + 4 * math.ceil(length / max(min(self._full, self._least) - 1, 1))
 
     def _give_up(self) -> None:
         self.exact = False

@@ -18,7 +18,7 @@ from carecloud_async.export.storage.writer import RecordWriter
 __all__ = ["Recorder", "boundary_fields"]
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)
 class Recorder:
     """Counts and writes, over all runs of an export.
 

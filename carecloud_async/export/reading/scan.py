@@ -63,7 +63,7 @@ async def scan(
         def open_deduplicator(continued: bool) -> Deduplicator:
             seen = opened.enter_context(open_seen(continued))
             step, known = (start.step, start.known) if continued else (0, 0)
-            return Deduplicator(seen, step=step, known=known, wanted=None if since is None else _is_wanted(since))
+            return Deduplicator(seen=seen, step=step, known=known, wanted=None if since is None else _is_wanted(since))
 
         full_scan = FullScan(
             source=source,

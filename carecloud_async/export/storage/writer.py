@@ -39,7 +39,7 @@ class RecordWriter(Protocol[State_contra]):
         ...
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Writer(Generic[State]):
     """Commits pages in their order, several at a time if they arrive faster than the disk can write them.
 
