@@ -54,17 +54,17 @@ class ServedCalls:
     """Counts of the calls that were served in each `STEP` of the last ten seconds."""
 
     def __init__(self) -> None:
-        self._steps: deque[tuple[int, int]] = deque(maxlen=round(LONG_WINDOW / STEP))
+        self._steps: deque[tuple[int, float]] = deque(maxlen=round(LONG_WINDOW / STEP))
         self._step = 0
-        self._count = 0
+        self._count = 0.0
 
-    def add(self, now: float, number: int = 1) -> None:
+    def add(self, now: float, number: float = 1) -> None:
         """Count calls that were served now."""
         step = int(now / STEP)
         if step != self._step:
             if self._count:
                 self._steps.append((self._step, self._count))
-            self._step, self._count = step, 0
+            self._step, self._count = step, 0.0
         self._count += number
 
     def count(self, now: float, seconds: float) -> float:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from math import inf
 from typing import Protocol
 
-from carecloud_async.rate_limits.model import BETA, FIRST_CALLS, LONGEST_PAUSE, SECOND, SLOWEST, TICK, K, RateModel
+from carecloud_async.rate_limits.model import (
+    BETA,
+    FIRST_CALLS,
+    LONG_WINDOW,
+    LONGEST_PAUSE,
+    SECOND,
+    SLOWEST,
+    STEP,
+    TICK,
+    K,
+    RateModel,
+)
 from carecloud_async.runtime.clock import Clock
 
 #: Seconds of a configured rate that may be caught up at once: a late wake-up must not slow the calls down.
@@ -159,7 +170,12 @@ class AdaptivePace:
         self._clock = clock
         self._most = most
         now = clock.monotonic()
-        self.model: RateModel = RateModel(limit=most, origin=now, began=-K if most else 0.0)
+        self.model: RateModel = RateModel(limit=most, origin=now)
+        if most:
+            # As if it had called at that rate: a refusal at the start must not look like a limit of nothing.
+            self.model.origin, self.model.began = now - LONG_WINDOW, LONG_WINDOW - K
+            for step in range(round(LONG_WINDOW / STEP)):
+                self.model.history.add(now - LONG_WINDOW + step * STEP, most * STEP)
         self._slow_start = SlowStart()
         self._next = self._last = now
         self._paused_until = now + paused

@@ -6,7 +6,9 @@ import pytest
 from rate_simulation import simulate
 
 from benchmarks.rate_servers import Bucket, FixedWindow, SlidingWindow
+from benchmarks.rate_simulation import VirtualClock
 from carecloud_async import RateLimit
+from carecloud_async.rate_limits.pacing import AdaptivePace
 
 SERVERS = {
     "windows": FixedWindow,
@@ -93,3 +95,21 @@ def test_a_server_that_spaces_calls_out_is_not_hammered():
     result = simulate(Bucket(40, 1), RateLimit.adaptive(), workers=8, latency=0.01, retry_after=1.0)
     assert result.share_refused < 0.1
     assert result.pace() > 5
+
+
+@pytest.mark.parametrize("refused_after", [0, 1, 5])
+def test_a_process_alone_goes_on_near_its_part_after_an_early_refusal(refused_after):
+    """Where Redis went away with the server's bucket empty, one refused call at the start costs a sixth of the part."""
+    clock = VirtualClock(100.0)
+    pace = AdaptivePace(clock=clock, most=10.0)
+    for number in range(refused_after + 1):
+        pace.take(ticket := int(clock.now * 1e6))
+        clock.now += 0.1
+        if number < refused_after:
+            pace.on_success(ticket)
+    pace.on_throttled(ticket, retry_after=None)
+    clock.now += max(pace.delay(), 0.0)
+    pace.take(ticket := int(clock.now * 1e6))
+    clock.now += 0.03
+    pace.on_success(ticket)
+    assert pace.rate == pytest.approx(8.5, rel=0.05)
