@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeVar
 
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
-from carecloud_async.auth.token_watch import TokenWatch
 from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.http.bodies import MAX_ERROR_BYTES, load
 
@@ -24,24 +23,30 @@ class TokenUse:
     Args:
         manager: the identity's tokens.
         operation: the method and path template of the call.
-        watch: is notified of what the call waits for, if it is observed.
+        on_wait: see `TokenManager.get`.
 
     Attributes:
         renewed: whether a token was renewed after a 401.
     """
 
-    __slots__ = ("_manager", "_operation", "_token", "_watch", "renewed")
+    __slots__ = ("_manager", "_on_wait", "_operation", "_token", "renewed")
 
-    def __init__(self, manager: TokenManager, operation: str, *, watch: TokenWatch | None = None) -> None:
+    def __init__(
+        self,
+        manager: TokenManager,
+        operation: str,
+        *,
+        on_wait: Callable[[Sequence[object]], None] | None = None,
+    ) -> None:
         self._manager = manager
         self._operation = operation
         self._token: Token | None = None
-        self._watch = watch
+        self._on_wait = on_wait
         self.renewed: bool = False
 
     async def first(self) -> Token:
         """Return the token of the first request."""
-        self._token = self._manager.current() or await self._manager.get(watch=self._watch)
+        self._token = self._manager.current() or await self._manager.get(on_wait=self._on_wait)
         return self._token
 
     async def after(self, status: int) -> Token | None:
@@ -68,7 +73,7 @@ class TokenUse:
     async def renew(self) -> Token:
         """Return the token of the next request."""
         self.renewed = self._token is not None
-        self._token = await self._manager.get(rejected=self._token, watch=self._watch)
+        self._token = await self._manager.get(rejected=self._token, on_wait=self._on_wait)
         return self._token
 
 

@@ -13,10 +13,12 @@ The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none ye
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 
 import anyio
 from attrs import define, evolve, field, frozen
 
+from carecloud_async.auth.led_logins import led_logins
 from carecloud_async.auth.login_backoff import (
     FIRST_REPLAY_DELAY,
     LoginBackoff,
@@ -28,7 +30,6 @@ from carecloud_async.auth.provider import AuthProvider, session_over
 from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher
 from carecloud_async.auth.secret import collect_fetched_digests, digest
 from carecloud_async.auth.token import ActiveToken, Token
-from carecloud_async.auth.token_watch import TokenWatch, led_logins
 from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
 from carecloud_async.runtime.clock import Clock
 
@@ -140,12 +141,14 @@ class TokenManager:
             return state.token
         return None
 
-    async def get(self, *, rejected: Token | None = None, watch: TokenWatch | None = None) -> Token:
+    async def get(
+        self, *, rejected: Token | None = None, on_wait: Callable[[Sequence[object]], None] | None = None
+    ) -> Token:
         """Return a token that is believed to be valid.
 
         Args:
             rejected: a token that the server answered with 401. If the current one differs already, no login is sent.
-            watch: notified of other calls' logins that this call waited for.
+            on_wait: called with the logins of another call that this call waited for; see `led_logins`.
 
         Raises:
             SessionExpiredError: the session cannot be renewed.
@@ -163,8 +166,8 @@ class TokenManager:
             if refresh is None:
                 return (await self._run_as_leader(active)).token
             await self._wait_for(refresh, active)
-            if watch is not None and refresh.logins:
-                watch.login_awaited(refresh.logins)
+            if on_wait is not None and refresh.logins:
+                on_wait(refresh.logins)
             if refresh.result is not None and refresh.result.token.value != self._rejected:
                 return refresh.result.token
             if active is not None and self._active() is active:

@@ -14,8 +14,8 @@ from carecloud_async.auth.flow import UNAUTHORIZED, TokenUse
 from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
-from carecloud_async.auth.token_watch import TokenWatch
 from carecloud_async.calls.call_errors import invalid_response, transport_error
+from carecloud_async.calls.events import TokenEvents
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
@@ -59,7 +59,7 @@ class Attempt:
         tokens: the identity's tokens, or `None` for a request that brings its own token or none.
         clock: the clock.
         number: the number of the attempt, from 1.
-        watch: is notified of renewals and replays, if the call is observed.
+        events: notifies the observers of logins and replays, if the call is observed.
 
     Attributes:
         request: the request.
@@ -67,7 +67,7 @@ class Attempt:
         headers: the headers of the last response, with whatever status.
     """
 
-    __slots__ = ("_call", "_clock", "_number", "_sent_at", "_use", "_watch", "headers", "request", "sent")
+    __slots__ = ("_call", "_clock", "_events", "_number", "_sent_at", "_use", "headers", "request", "sent")
 
     def __init__(
         self,
@@ -77,11 +77,12 @@ class Attempt:
         tokens: TokenManager | None,
         clock: Clock,
         number: int = 1,
-        watch: TokenWatch | None = None,
+        events: TokenEvents | None = None,
     ) -> None:
         self._call = call
-        self._use = None if tokens is None else TokenUse(tokens, call.operation.title, watch=watch)
-        self._watch = watch
+        on_wait = None if events is None else events.login_awaited
+        self._use = None if tokens is None else TokenUse(tokens, call.operation.title, on_wait=on_wait)
+        self._events = events
         self._clock = clock
         self._number = number
         self._sent_at = clock.monotonic()
@@ -112,8 +113,8 @@ class Attempt:
                 token = await use.after(response.status_code)
                 if token is None:
                     break
-                if self._watch is not None:
-                    self._watch.resent(request.headers)
+                if self._events is not None:
+                    self._events.resent(request.headers)
         except anyio.get_cancelled_exc_class():
             if cancellation_requested() or not http.client.is_closed:
                 raise

@@ -176,7 +176,7 @@ class Telemetry(Protocol):
 
 
 class TokenEvents:
-    """Notifies a call's observers of an attempt's logins and replays; see `TokenWatch`.
+    """Notifies a call's observers of an attempt's logins and replays.
 
     Args:
         observers: the observers.
@@ -192,12 +192,12 @@ class TokenEvents:
         self._number = number
 
     def login_awaited(self, logins: Sequence[object]) -> None:
-        """See `TokenWatch.login_awaited`."""
+        """Notify them that the attempt waited for logins that another call made."""
         for login in logins:
             notify(self._observers, "login_awaited", self._call, login)
 
     def resent(self, headers: MutableMapping[str, str]) -> None:
-        """See `TokenWatch.resent`."""
+        """Notify them that the request is about to be sent again with a new token; headers may be added."""
         notify(self._observers, "attempt_resent", self._call, self._number, headers)
 
 

@@ -9,8 +9,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 import anyio
 
 from carecloud_async import codec
+from carecloud_async.auth.led_logins import add_led_login
 from carecloud_async.auth.manager import TokenManager
-from carecloud_async.auth.token_watch import add_led_login
 from carecloud_async.calls.attempt import Attempt
 from carecloud_async.calls.call_errors import (
     invalid_response,
@@ -222,17 +222,17 @@ class CallExecution(Generic[T]):
             self._scope.deadline = loop_time() + self._require_time()
         request = self._builder.build(self.call)
         self._statuses.append(None)
-        watch: TokenEvents | None = None
+        events: TokenEvents | None = None
         if self._start is not None:
             notify(self._observers, "attempt_started", self._start, len(self._statuses), request.headers)
-            watch = TokenEvents(self._observers, self._start, len(self._statuses))
+            events = TokenEvents(self._observers, self._start, len(self._statuses))
         self._attempt = attempt = Attempt(
             self.call,
             request,
             tokens=self._tokens,
             clock=self._context.clock,
             number=len(self._statuses),
-            watch=watch,
+            events=events,
         )
         return attempt
 

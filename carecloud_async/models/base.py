@@ -24,7 +24,6 @@ __all__ = [
     "LocalDatetime",
     "Model",
     "Updatable",
-    "keep_source",
     "source_of",
 ]
 
@@ -93,13 +92,8 @@ class Updatable(Model):
     __slots__ = ("_source",)
 
 
-def keep_source(record: Updatable, body: bytes) -> None:
-    """Note the answer that a record was made of."""
-    object.__setattr__(record, "_source", body)
-
-
 def source_of(record: Model) -> bytes | None:
-    """Return the answer that a record was made of, if it was noted."""
+    """Return the answer that a record was made of, if it was kept."""
     return getattr(record, "_source", None)
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from carecloud_async import codec
 from carecloud_async.codec.fields import core_type
-from carecloud_async.models.base import Updatable, keep_source
+from carecloud_async.models.base import Updatable
 
 __all__ = ["decoder_of", "no_content"]
 
@@ -45,7 +45,7 @@ def no_content(body: bytes) -> None:
 
 def _updatable(body: bytes, into: type[R]) -> R:
     record = codec.record(body, into)
-    keep_source(record, body)
+    object.__setattr__(record, "_source", body)  # the class is frozen
     return record
 
 
