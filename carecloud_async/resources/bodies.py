@@ -9,6 +9,7 @@ import attrs
 
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
+from carecloud_async.runtime.validators import expected
 
 
 def require_input(value: Any, wanted: type[Input]) -> None:
@@ -20,7 +21,7 @@ def require_input(value: Any, wanted: type[Input]) -> None:
     if isinstance(value, Model) and not isinstance(value, Input):
         raise _read_model(wanted.__name__, value)
     if not isinstance(value, wanted):
-        raise ConfigurationError(f"expected {wanted.__name__}, got {type(value).__name__}")
+        raise ConfigurationError(expected(wanted.__name__, value))
 
 
 def refuse_read_models(value: Any, where: str) -> None:

@@ -58,6 +58,8 @@ F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 #: Checks the bound arguments before anything is sent; the method raises its errors.
 Check = Callable[[Any, Mapping[str, Any]], None]
+#: Changes the values of a body before it is sent, such as a file into base64.
+Prepare = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
 
 class UnsortedPaging(TypedDict, total=False):
@@ -85,6 +87,7 @@ class Options(TypedDict, total=False):
     Attributes:
         unwrap: the name under `data` that alone is returned.
         check: checks the resource and the arguments before anything is sent.
+        prepare: changes the values of the body before it is sent.
         has_body: whether the arguments that are not in the path are a body.
         path_params_in_body: path parameters that the body repeats.
         rename: arguments that have another name in the API, with that name.
@@ -96,6 +99,7 @@ class Options(TypedDict, total=False):
 
     unwrap: str
     check: Check
+    prepare: Prepare
     has_body: bool
     path_params_in_body: tuple[str, ...]
     rename: Mapping[str, str]
@@ -186,6 +190,7 @@ class Declared:
         self.has_body: bool = options.get("has_body", facts["method"] in {"POST", "PUT"})
         self.unwrap: str | None = options.get("unwrap")
         self.check: Check | None = options.get("check")
+        self.prepare: Prepare | None = options.get("prepare")
         self.path_params_in_body: tuple[str, ...] = options.get("path_params_in_body", ())
         signature, known = self.signature, {"interfaces", "safe_to_repeat", "authorized", "takes_credentials"}
         query = signature.unpacked if self.has_body else signature.kinds
@@ -320,6 +325,8 @@ def _verb(method: str) -> DeclaresOne:
             async def ask(self: Resource, *args: Any, **kwargs: Any) -> Any:
                 args = conceal_body(args) if one.has_body else args
                 path_params, query, body = one.bind(self, args, kwargs)
+                if one.prepare is not None and body is not None:
+                    await one.prepare(body)
                 params = check_filters(one.operation.kinds, query)
                 return await self._call(
                     CallRequest(one.operation, decode=one.decode, path_params=path_params, params=params, json=body)

@@ -52,59 +52,33 @@ async def encoded(file: Any, *, name: str, most: int) -> str:
 
 def uploads(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
     """Declare a POST whose argument `data` is a photo."""
-
-    async def prepare(kwargs: dict[str, Any]) -> None:
-        if "data" in kwargs:
-            kwargs["data"] = await encoded(kwargs["data"], name="data", most=MAX_PHOTO_BYTES)
-
-    return _prepared(prepare, operation_id, path, options)
+    options["prepare"] = _encode_photo
+    return posts(operation_id, path, **options)
 
 
 def sends_attachments(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
     """Declare a POST whose argument `message` may have attachments."""
-
-    async def prepare(kwargs: dict[str, Any]) -> None:
-        message = kwargs.get("message")
-        if isinstance(message, MessageInput) and message.attachments:
-            kwargs["message"] = await _with_attachments(message)
-
-    return _prepared(prepare, operation_id, path, options)
+    options["prepare"] = _encode_attachments
+    return posts(operation_id, path, **options)
 
 
-def _prepared(
-    prepare: Callable[[dict[str, Any]], Coroutine[Any, Any, None]], operation_id: str, path: str, options: Options
-) -> Callable[[F], F]:
-    post = posts(operation_id, path, **options)
-
-    def declare(function: F) -> F:
-        ask = post(function)
-        positional: tuple[str, ...] = ask.declared.signature.positional  # type: ignore[attr-defined]
-
-        @functools.wraps(ask)
-        async def upload(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if len(args) <= len(positional) and not set(positional[: len(args)]) & kwargs.keys():
-                kwargs |= dict(zip(positional, args, strict=False))
-                args = ()
-            await prepare(kwargs)
-            return await ask(self, *args, **kwargs)
-
-        return upload  # type: ignore[return-value]
-
-    return declare
+async def _encode_photo(body: dict[str, Any]) -> None:
+    body["data"] = await encoded(body["data"], name="data", most=MAX_PHOTO_BYTES)
 
 
-async def _with_attachments(message: MessageInput) -> MessageInput:
+async def _encode_attachments(body: dict[str, Any]) -> None:
+    message: MessageInput = body["message"]
+    if not message.attachments:
+        return
     attachments = []
-    for number, one in enumerate(message.attachments or ()):
+    for number, one in enumerate(message.attachments):
         name = f"attachments[{number}].file_data"
         if one.upload_method == UploadMethod.BASE64:
-            data = await encoded(one.file_data, name=name, most=MAX_ATTACHMENT_BYTES)
-            attachments.append(evolve(one, file_data=data))
-        elif isinstance(one.file_data, str):
-            attachments.append(one)
-        else:
+            one = evolve(one, file_data=await encoded(one.file_data, name=name, most=MAX_ATTACHMENT_BYTES))
+        elif not isinstance(one.file_data, str):
             raise ConfigurationError(f"{name} is a file: its upload_method must be UploadMethod.BASE64")
-    return evolve(message, attachments=attachments)
+        attachments.append(one)
+    body["message"] = evolve(message, attachments=attachments)
 
 
 async def _content(file: Any, *, name: str, size: int) -> bytes:

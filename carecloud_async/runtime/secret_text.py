@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-__all__ = ["SecretBytes", "SecretText", "conceal", "conceal_body", "secret_text"]
+__all__ = ["SecretBytes", "SecretText", "conceal", "conceal_body", "kind_name", "secret_text"]
 
 
 class SecretText(str):
@@ -86,6 +86,12 @@ _SECRET: dict[type, Callable[[Any], Any]] = {
     datetime: lambda value: _SecretDateTime.combine(value.date(), value.timetz()),
     time: lambda value: _SecretTime.fromisoformat(value.isoformat()),
 }
+
+
+def kind_name(value: Any) -> str:
+    """Return the name of a value's type for messages; a concealed value has that of the original one."""
+    kind = type(value)
+    return kind.__mro__[1].__name__ if kind.__module__ == __name__ else kind.__name__
 
 
 def secret_text(value: str) -> str:

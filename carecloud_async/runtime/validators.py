@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.runtime.secret_text import kind_name
 
 #: A value that is quoted in an error is cut to this length.
 MAX_QUOTED = 60
@@ -65,4 +66,4 @@ def expected(what: str, got: Any) -> str:
     """Return the text "expected X, got Y", where Y is the type of the value; the value is not shown."""
     if isinstance(got, type):
         return f"expected {what}, got the class {got.__name__}"
-    return f"expected {what}, got {'None' if got is None else type(got).__name__}"
+    return f"expected {what}, got {'None' if got is None else kind_name(got)}"

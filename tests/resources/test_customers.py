@@ -166,6 +166,13 @@ async def test_replace_deletes_what_is_absent(client, sandbox):
     assert not information.get("email")
 
 
+@pytest.mark.parametrize(("value", "kind"), [("text", "str"), (7, "int"), (None, "None")])
+async def test_what_is_no_input_is_named_by_its_own_type(client, value, kind):
+    """An argument that is no input is refused with the name of its type, not of the one that conceals it."""
+    with pytest.raises(ConfigurationError, match=f"expected CustomerInput, got {kind}$"):
+        await client.customers.replace(FIRST_CUSTOMER_ID, value)
+
+
 async def test_a_read_model_cannot_be_written(client, sandbox):
     """A record as read is refused by `replace` and `create`, which name `update`."""
     john = await client.customers.get(FIRST_CUSTOMER_ID)
