@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from carecloud_async.auth.secret import masked
 from carecloud_async.errors import ConfigurationError, ResponseError
+from carecloud_async.models.field_docs import with_field_docs
 
 if TYPE_CHECKING:
     from carecloud_async.models import User
@@ -128,21 +129,19 @@ def activate(token: Token, *, seconds: float | None, start: float, windows: Rene
     return ActiveToken(token=token, since=start, renew_at=renew_at, require_at=require_at, ends_at=ends_at)
 
 
+@with_field_docs
 @frozen(kw_only=True)
 class LoggedIn:
-    """The result of `login()`.
-
-    Attributes:
-        token_id: the token: a customer's bound device token, or a user's bearer token. Keep it like a password.
-        customer_id: the customer, on the customer interface.
-        user: the user, on the enterprise interface.
-        valid_to: the end of the token, in UTC; `None` if it does not end by time.
-    """
+    """The result of `login()`."""
 
     token_id: str = field(repr=masked)
+    """The token: a customer's bound device token, or a user's bearer token. Keep it like a password."""
     customer_id: str | None = None
+    """The customer, on the customer interface."""
     user: User | None = field(default=None, repr=False)
+    """The user, on the enterprise interface."""
     valid_to: datetime | None = None
+    """The end of the token, in UTC; `None` if it does not end by time."""
 
 
 def logged_in(token: Token, *, zone: ZoneInfo) -> LoggedIn:

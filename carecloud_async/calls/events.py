@@ -17,6 +17,7 @@ from attrs import field, frozen
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.retry import FailureKind
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.models.field_docs import with_field_docs
 from carecloud_async.project import Project
 
 __all__ = ["CallRecord"]
@@ -62,45 +63,45 @@ class AnswerHeaders(Mapping[str, str]):
         return f"<headers {', '.join(self)}>"
 
 
+@with_field_docs
 @frozen(kw_only=True)
 class CallRecord:
-    """Outcome of one call.
-
-    Attributes:
-        method: the HTTP method.
-        path: the path template.
-        status: the last HTTP status, `None` if no answer came.
-        seconds: its whole duration, including the rate limiter, login, retries and waits.
-        attempts: the number of times it was sent; the second sending after a 401, with a new token, belongs to the
-            first.
-        correlation_id: 16 hex digits, also on the error.
-        error: the class name of the error that was raised, if any; a cancelled call has one too.
-        operation: the dotted name of the method that was called, such as `customers.list`; empty for calls that the
-            SDK has no method for.
-        headers: the last answer's headers, without cookies and credentials; names in any case.
-        request_id: the server's id of the request, where it sends one.
-        limiter_seconds: the part of `seconds` that was spent waiting for the rate limiter.
-        attempt_statuses: the HTTP status of each attempt, `None` for one without an answer.
-        offset, count: the page that was asked for, of a list.
-        cached: whether the answer is from the `ResponseCache`, or from an identical call under way: nothing was
-            sent, `attempts` is 0, and `status`, `headers` and `request_id` are those of the original answer.
-    """
+    """Outcome of one call."""
 
     method: str
+    """The HTTP method."""
     path: str
+    """The path template."""
     status: int | None
+    """The last HTTP status, `None` if no answer came."""
     seconds: float
+    """Its whole duration, including the rate limiter, login, retries and waits."""
     attempts: int
+    """The number of times it was sent; the second sending after a 401, with a new token, belongs to the first."""
     correlation_id: str
+    """16 hex digits, also on the error."""
     error: str | None = None
+    """The class name of the error that was raised, if any; a cancelled call has one too."""
     operation: str = ""
+    """The dotted name of the method that was called, such as `customers.list`; empty for calls that the SDK has no
+    method for.
+    """
     headers: Mapping[str, str] = field(factory=dict, repr=False)
+    """The last answer's headers, without cookies and credentials; names in any case."""
     request_id: str | None = None
+    """The server's id of the request, where it sends one."""
     limiter_seconds: float = 0.0
+    """The part of `seconds` that was spent waiting for the rate limiter."""
     attempt_statuses: tuple[int | None, ...] = ()
+    """The HTTP status of each attempt, `None` for one without an answer."""
     offset: int | None = None
+    """The offset of the page that was asked for, of a list."""
     count: int | None = None
+    """The number of records that the page was asked for, of a list."""
     cached: bool = False
+    """Whether the answer is from the `ResponseCache`, or from an identical call under way: nothing was sent, `attempts`
+    is 0, and `status`, `headers` and `request_id` are those of the original answer.
+    """
 
 
 OnCall = Callable[[CallRecord], None]

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from carecloud_async.models.field_docs import with_field_docs
+
 __all__ = ["Counts", "ExportReport", "OnProgress", "Progress"]
 
 
@@ -30,73 +32,72 @@ class Counts:
     began: datetime | None = None
 
 
+@with_field_docs
 @frozen(kw_only=True)
 class Progress:
-    """The progress of an export.
-
-    Attributes:
-        records: records accepted so far, those of earlier runs of a resumed export included.
-        total: the number of records in the list, as the server says; `None` if it does not, or with `changed_since`.
-        requests: pages requested in this run.
-        retries: requests of this run that had to be repeated.
-        pages: pages that brought records.
-        seconds: duration of this run.
-        rate: records per second in this run.
-        remaining: estimated seconds left at this rate; `None` if unknown.
-        stage: `reading` from the server, or `writing` the finished file (formats that are converted at the end).
-    """
+    """The progress of an export."""
 
     records: int
+    """Records accepted so far, those of earlier runs of a resumed export included."""
     total: int | None
+    """The number of records in the list, as the server says; `None` if it does not, or with `changed_since`."""
     requests: int
+    """Pages requested in this run."""
     pages: int
+    """Pages that brought records."""
     seconds: float
+    """Duration of this run."""
     rate: float
+    """Records per second in this run."""
     remaining: float | None
+    """Estimated seconds left at this rate; `None` if unknown."""
     stage: str = "reading"
+    """`reading` from the server, or `writing` the finished file (formats that are converted at the end)."""
     retries: int = 0
+    """Requests of this run that had to be repeated."""
 
 
+@with_field_docs
 @frozen(kw_only=True)
 class ExportReport:
-    """The result of an export.
-
-    Attributes:
-        target: the file or URL that holds the records.
-        records: the number of records written.
-        pages: pages that brought records.
-        requests: pages requested, those of earlier runs of a resumed export included.
-        retries: requests that had to be repeated, earlier runs included.
-        seconds: duration, earlier runs included.
-        list_changed: whether the list was seen to change meanwhile.
-        exact: whether the guarantee is known to hold. False if the list kept changing until the export gave up
-            following it, if the server sends one record at a time or shuffles records between pages, or if fewer
-            records were found than the server reports.
-        passes: how often the list was read; 1 wherever it can be read in the order of its ids.
-        resumed: whether an earlier run was continued.
-        finished_before: whether an earlier run had finished it: nothing was requested, and the file is unchanged.
-        total: the number of records in the list, as the server said last.
-        next_changed_since: the `changed_since` of the next run. `None` if there is none, and the next run exports the
-            whole list: for lists without `last_change`, and if the server's time is not known, because it sends no
-            `Date` header and no record has a `last_change`.
-        nulls: the number of values that the format could not hold and wrote as null, by dotted field name. JSONL holds
-            everything, CSV everything but a scalar in the place of an object.
-    """
+    """The result of an export."""
 
     target: str
+    """The file or URL that holds the records."""
     records: int
+    """The number of records written."""
     pages: int
+    """Pages that brought records."""
     requests: int
+    """Pages requested, those of earlier runs of a resumed export included."""
     seconds: float
+    """Duration, earlier runs included."""
     list_changed: bool
+    """Whether the list was seen to change meanwhile."""
     exact: bool = True
+    """Whether the guarantee is known to hold. False if the list kept changing until the export gave up following it, if
+    the server sends one record at a time or shuffles records between pages, or if fewer records were found than the
+    server reports.
+    """
     passes: int = 1
+    """How often the list was read; 1 wherever it can be read in the order of its ids."""
     resumed: bool = False
+    """Whether an earlier run was continued."""
     total: int | None = None
+    """The number of records in the list, as the server said last."""
     next_changed_since: datetime | None = None
+    """The `changed_since` of the next run. `None` if there is none, and the next run exports the whole list: for lists
+    without `last_change`, and if the server's time is not known, because it sends no `Date` header and no record has
+    a `last_change`.
+    """
     retries: int = 0
+    """Requests that had to be repeated, earlier runs included."""
     finished_before: bool = False
+    """Whether an earlier run had finished it: nothing was requested, and the file is unchanged."""
     nulls: Mapping[str, int] = field(factory=dict)
+    """The number of values that the format could not hold and wrote as null, by dotted field name. JSONL holds
+    everything, CSV everything but a scalar in the place of an object.
+    """
 
 
 OnProgress = Callable[[Progress], Awaitable[object] | object]

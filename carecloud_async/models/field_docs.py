@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 from textwrap import indent
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ["RecordDoc"]
+__all__ = ["RecordDoc", "with_field_docs"]
+
+C = TypeVar("C", bound=type)
 
 
 class RecordDoc:
@@ -38,6 +40,13 @@ class RecordDoc:
             if field.name in documented
         ]
         return f"{self.text}\n\nAttributes:\n{indent(chr(10).join(lines), '    ')}" if lines else self.text
+
+
+def with_field_docs(cls: C) -> C:
+    """Add the meaning of its fields to the docstring of a frozen class that is no record: a report, say."""
+    if cls.__doc__ is not None:
+        cls.__doc__ = RecordDoc(cls.__doc__)  # type: ignore[assignment]  # (`type` asks a descriptor)
+    return cls
 
 
 def _documented(cls: type) -> dict[str, str]:

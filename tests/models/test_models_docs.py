@@ -7,6 +7,7 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import attrs
 import pytest
 from every import every
 
@@ -75,6 +76,13 @@ def test_help_of_an_input_has_the_meaning_of_its_record():
     """An input's fields are those of the record that it becomes."""
     assert "    card_number: Number of the card.\n" in models.CardInput.__doc__
     assert "Read-only" not in models.CardInput.__doc__
+
+
+def test_help_says_what_a_field_of_a_report_means():
+    """`help(ExportReport)` has a line for each field, from the literal that an editor's hover shows."""
+    for kind in (carecloud_async.ExportReport, carecloud_async.CallRecord, carecloud_async.LoggedIn):
+        documented = re.findall(r"^    (\w+): [A-Z`1]", kind.__doc__.partition("Attributes:")[2], re.MULTILINE)
+        assert documented == [field.name for field in attrs.fields(kind)]
 
 
 def test_help_needs_no_source(monkeypatch):
