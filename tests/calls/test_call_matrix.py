@@ -96,10 +96,12 @@ async def check(server, number, http_client):
     fault = server.cells[name][0]
     operation = OPERATIONS[server.operation_id]
     policy = RetryPolicy(attempts=2, base=1e-6)
-    async with connect(server.url, server.operation_id, retry=policy, app_name=name, http_client=http_client) as client:
+    # Nothing ends by time where that is not the fault, however busy the machine is.
+    options = {"retry": policy, "timeout": Timeout(connect=60, read=60), "http_client": http_client}
+    async with connect(server.url, server.operation_id, app_name=name, **options) as client:
         await write(client, server.operation_id)
         before = server.applied[name]
-        view = client.with_options(timeout=Timeout(read=0.05)) if fault == "timeout" else client
+        view = client.with_options(timeout=Timeout(connect=60, read=0.05)) if fault == "timeout" else client
         try:
             await write(view, server.operation_id)
         except CareCloudError as failed:
