@@ -25,6 +25,7 @@ KINDS = [
 ]
 STATUSES = {500: ERROR, 502: HTML, 503: b"", 504: HTML}
 BODIES = {"unreadable": b'{"data": {"', "a page": HTML, "an error": ERROR}
+TWICE = RetryPolicy(attempts=2, base=1e-6)
 FAULTS = ["reset", "timeout", "cut", *STATUSES, *BODIES]
 
 
@@ -90,15 +91,12 @@ async def serving(operation_id):
         yield server
 
 
-async def check(server, number, http_client):
+async def check(server, number, options):
     """Make one cell's call, on a connection that served another call before; see the test."""
     name = f"cell-{number}"
     fault = server.cells[name][0]
     operation = OPERATIONS[server.operation_id]
-    policy = RetryPolicy(attempts=2, base=1e-6)
-    # Nothing ends by time where that is not the fault, however busy the machine is.
-    options = {"retry": policy, "timeout": Timeout(connect=60, read=60), "http_client": http_client}
-    async with connect(server.url, server.operation_id, app_name=name, **options) as client:
+    async with connect(server.url, server.operation_id, app_name=name, retry=TWICE, **options) as client:
         await write(client, server.operation_id)
         before = server.applied[name]
         view = client.with_options(timeout=Timeout(connect=60, read=0.05)) if fault == "timeout" else client
@@ -138,8 +136,9 @@ async def test_a_write_on_a_kept_connection_is_never_doubled_nor_hidden(operatio
         ]
         for number, cell in enumerate(cells):
             server.cells[f"cell-{number}"] = cell
+            # Nothing ends by time where that is not the fault, however busy the machine is.
             if library is None:
-                await check(server, number, None)
+                await check(server, number, {"timeout": Timeout(connect=60, read=60)})
             else:
-                async with library.AsyncClient() as http_client:
-                    await check(server, number, http_client)
+                async with library.AsyncClient(timeout=60) as http_client:
+                    await check(server, number, {"http_client": http_client})

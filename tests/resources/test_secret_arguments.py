@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from carecloud_async import CareCloud, CareCloudError, ResponseError, RetryPolicy, codec
-from carecloud_async.models import PersonalInformationInput
+from carecloud_async.models import CustomerInput, PersonalInformationInput
 from carecloud_async.runtime.secret_text import conceal_body
 from carecloud_async.sandbox import Sandbox
 from carecloud_async.workflows import (
@@ -134,6 +134,32 @@ async def test_a_password_among_the_arguments_prints_as_stars(sandbox, name):
     if name == "password link":
         sandbox.faults.add("GET /customers", status=400)
     assert await fails(sandbox, CALLS[name]) == []
+
+
+async def test_an_address_that_is_looked_up_prints_as_stars(sandbox):
+    """The look-up after a lost sign-up ends in a bug of the transport: no frame shows the address."""
+    sandbox.faults.add("POST /customers", cut="after")
+    inner = sandbox.transport()
+
+    async def broken(request):
+        if request.url.path.endswith("verify-credentials"):
+            raise RuntimeError("a bug")
+        return await inner.handle_async_request(request)
+
+    person = PersonalInformationInput(email=SECRET, language_id="en")
+    transport = httpx.MockTransport(broken)
+    async with CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=transport) as one:
+        with pytest.raises(RuntimeError, match="a bug") as caught:
+            await sign_up(
+                one,
+                customer=CustomerInput(personal_information=person),
+                customer_source=source(),
+                password="Password-4711",
+                consents={},
+            )
+    shown = list(variables_of(caught.value))
+    assert len(shown) > 2
+    assert [line for line in shown if SECRET in line] == []
 
 
 WRITES = {
