@@ -3,7 +3,14 @@
 import pytest
 from attrs import evolve
 
-from carecloud_async import AuthenticationError, CareCloud, CustomerSession, SessionExpiredError
+from carecloud_async import (
+    ApiError,
+    AuthenticationError,
+    CareCloud,
+    CustomerSession,
+    RetryPolicy,
+    SessionExpiredError,
+)
 from carecloud_async.sandbox import FIRST_CUSTOMER_EMAIL, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -41,3 +48,16 @@ async def test_a_session_that_ended(sandbox):
     error = await refusal(sandbox, CustomerSession.resume(token_id="ended"))
     assert isinstance(error, SessionExpiredError)
     assert not error.login_refused
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 503])
+async def test_a_busy_server_refuses_no_credentials(sandbox, status):
+    """A login that is answered with 408, 425, 429 or 503 fails one call, and the next call logs in at once."""
+    sandbox.faults.add("POST /users/actions/login", status=status)
+    once = {"retry": RetryPolicy(attempts=1), "rate_limit": None}
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport(), **once) as client:
+        with pytest.raises(ApiError) as caught:
+            await client.ping()
+        assert not isinstance(caught.value, AuthenticationError)
+        await client.ping()
+    assert sandbox.count("POST /users/actions/login") == 2
