@@ -176,7 +176,7 @@ class AuthenticationTokenSession(CustomerLogin):
 
     device: DeviceToken = field(validator=_require_device)
     token: str = field(kw_only=True, converter=secret_text, validator=require_text, repr=masked)
-    token_request_id: str = field(kw_only=True, validator=require_text)
+    token_request_id: str = field(kw_only=True, validator=require_text, repr=masked)
     destination_application_id: str | None = field(kw_only=True, default=None)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from carecloud_async.errors import CareCloudError
 from carecloud_async.runtime.clock import Clock
@@ -127,7 +127,7 @@ class RenewalBackoff:
 
 @define
 class _Pause:
-    token: str
+    token: str = field(repr=False)
     delay: float
     until: float
 

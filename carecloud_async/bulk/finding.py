@@ -29,7 +29,7 @@ FEW_LOOKUPS: Final = 3
 _SEPARATOR: Final = "\x1f"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class FoundByKey:
     """What look-ups brought, by keys as they are compared.
 

@@ -12,7 +12,7 @@ from attrs import field, frozen
 __all__ = ["CheckedRow", "Intent", "LoadedRow", "StoredRow", "digest", "pack", "unpack"]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class CheckedRow:
     """A row as the server-less check leaves it.
 
@@ -94,7 +94,7 @@ class StoredRow:
     """
 
     number: int
-    key: str | None
+    key: str | None = field(repr=False)
     checked: CheckedRow = field(repr=False)
     base: bytes | None = field(default=None, repr=False)
     found: int = 0

@@ -46,7 +46,7 @@ class _Waiting:
     """A row that waits for its outcome."""
 
     checked: CheckedRow
-    key: str | None
+    key: str | None = field(repr=False)
     names: frozenset[str]
     done: anyio.Event = field(factory=anyio.Event)
     result: RowResult | None = None

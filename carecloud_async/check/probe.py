@@ -79,7 +79,7 @@ class Probe(CallObserver):
     """
 
     caller: Caller
-    bearer: str | None = None
+    bearer: str | None = field(default=None, repr=False)
     sent: list[SentRequest] = field(factory=list)
     requests: int = 0
     throttled_bare: int = 0

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-from attrs import frozen
+from attrs import field, frozen
 from dlt.sources import DltResource, DltSource
 
 from carecloud_async.auth.stores.memory import MemoryTokenStore
@@ -118,7 +118,7 @@ class _List:
 
     operation: Operation
     make_client: Callable[[], CareCloud]
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(repr=False)
     concurrency: int
 
     @asynccontextmanager

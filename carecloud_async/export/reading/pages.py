@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async.calls.wire import server_date
 from carecloud_async.export.reading.since import FIELD, has_changes, parse_last_change
@@ -44,8 +44,8 @@ class RawPage:
     """
 
     offset: int
-    lines: list[bytes]
-    ids: list[Identity]
+    lines: list[bytes] = field(repr=False)
+    ids: list[Identity] = field(repr=False)
     received: int
     last: int
     total: int | None
