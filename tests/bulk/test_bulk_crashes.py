@@ -1,0 +1,96 @@
+"""A machine that crashes: what was committed when a request left is enough to go on from."""
+
+import shutil
+
+import httpx
+import pytest
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, counts, outcomes, people
+
+from carecloud_async.bulk.journal import Journal
+from carecloud_async.bulk.registry import registry_folder
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+
+class CrashError(BaseException):
+    """The machine is off."""
+
+
+class CrashingServer(httpx.AsyncBaseTransport):
+    """A server during whose work on a POST the client's machine crashes: what was written later is lost.
+
+    Args:
+        server: the server.
+        folders: the folders of the client.
+        saved: where they are copied when the POST arrives.
+        at: the number of that POST.
+        is_done: whether the server does its work.
+    """
+
+    def __init__(self, server, folders, saved, *, at, is_done):
+        self._server, self._folders, self._saved, self._at, self._is_done = server, folders, saved, at, is_done
+        self._posts = 0
+        self.is_off = False
+
+    async def handle_async_request(self, request):
+        is_create = request.method == "POST" and request.url.path.endswith("/customers")
+        self._posts += is_create
+        if self.is_off or (is_create and self._posts == self._at):
+            if not self.is_off:
+                for number, folder in enumerate(self._folders):
+                    shutil.copytree(folder, self._saved / str(number))
+                self.is_off = True
+                if self._is_done:
+                    await self._server.handle_async_request(request)
+            raise CrashError
+        return await self._server.handle_async_request(request)
+
+    def restart(self):
+        """Bring the client's folders back to what they held when the machine crashed."""
+        for number, folder in enumerate(self._folders):
+            shutil.rmtree(folder)
+            shutil.copytree(self._saved / str(number), folder)
+
+
+@pytest.mark.parametrize("match", ["email", None])
+@pytest.mark.parametrize(("at", "is_done"), [(1, True), (7, False), (23, True)])
+async def test_a_crash_loses_what_was_written_after_the_request_left(tmp_path, match, at, is_done):
+    """Rows with a key are made once, those without at most once, from the journal as it was when a request left."""
+    clock = FakeClock()
+    server, rows = CustomerServer(clock), people(30)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    source, results = folder / "c.csv", folder / "r.csv"
+    names = list(rows[0])
+    source.write_text("\n".join([",".join(names), *(",".join(row.values()) for row in rows), ""]))
+    registry_folder().mkdir(parents=True, mode=0o700)
+    crashing = CrashingServer(server, [folder, registry_folder()], tmp_path / "saved", at=at, is_done=is_done)
+    arguments = {"match": match, "defaults": SOURCE, "results": results, "concurrency": 4}
+    async with client_of(crashing, clock) as client:
+        with pytest.raises(BaseException) as caught:  # noqa: PT011  (a group, where the task was one of several)
+            await client.customers.bulk_write(source, **arguments)
+    assert "CrashError" in repr(caught.value)
+    crashing.restart()
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(source, resume=True, **arguments)
+    made = server.emails()
+    found = dict(zip((row["email"] for row in rows), outcomes(results), strict=True))
+    if match is not None:
+        assert counts(report) == {"created": 30}
+        assert all(made[email] == 1 for email in found)
+        return
+    assert report.created + report.unknown == 30
+    assert report.unknown <= 4
+    assert all(made[email] == 1 if outcome == "created" else made[email] <= 1 for email, outcome in found.items())
+
+
+def test_a_commit_of_the_journal_is_on_the_disk(tmp_path):
+    """When rows are sent, each commit of the journal is synced before it returns."""
+    journal = Journal(tmp_path / "j.db", keep_rows=False)
+    journal.open({}, resume=False)
+    journal.finish_loading(loaded=1)
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal.close()
