@@ -76,8 +76,8 @@ def find_customers(store: CustomerStore, filters: CustomerFilters, *, sort_field
     def search() -> array[int]:
         candidates = filters.candidates(store)
         passed = [slot for slot in (everyone if candidates is None else candidates) if filters.matches(store, slot)]
-        if candidates is not None and sort_field is not None:
-            passed.sort(key=lambda slot: (store.sort_value(slot, sort_field), slot))
+        if candidates is not None and (field := sort_field) is not None:
+            passed.sort(key=lambda slot: (store.sort_value(slot, field), slot))
         return array("I", passed)
 
     return store.searches.get((filters, sort_field), search)
