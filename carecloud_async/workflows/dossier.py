@@ -31,8 +31,7 @@ from carecloud_async.errors import (
 from carecloud_async.lookup.lists import find_method, listable, missing_filters
 from carecloud_async.resources.declare import declared
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
-from carecloud_async.workflows.dossier_files import Dossier
-from carecloud_async.workflows.dossier_parts import DossierPart, PartStatus
+from carecloud_async.workflows.dossier_files import Dossier, DossierPart, PartStatus
 from carecloud_async.workflows.safe_writes import same_id
 
 if TYPE_CHECKING:
