@@ -44,37 +44,9 @@ def compiled(text, name):
     return compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-#: What a page leaves out to be short: imports, and parts of the reader's own application. It is run before the samples.
-PRELUDES = {
-    "testing.md": "import pytest",
-    "changes.md": "async def save(kind, id, record): ...",
-    "deploying.md": """
-from fastapi import FastAPI, Response
-from carecloud_async.fastapi import CareCloudDep
-app = FastAPI()
-""",
-    "fastapi.md": """
-import os
-from collections.abc import AsyncIterable
-from contextlib import asynccontextmanager
-from typing import Annotated
-
-import httpx
-import pytest
-from fastapi import Depends, Query, Request
-from pydantic import BaseModel, ConfigDict
-
-from carecloud_async import CustomerSession, RedisTokenStore, ResumedSession
-from carecloud_async.fastapi import NdjsonResponse, carecloud_dep, customer_dep, ndjson
-
-my_own_lifespan = None
-shop = CareCloud.from_env
-""",
-}
 #: Put above the samples of a page that are tests of the reader's.
 TEST_PRELUDES = {
     "fastapi.md": """
-import httpx
 import pytest
 from fastapi import FastAPI
 

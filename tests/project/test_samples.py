@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
-from doc_samples import PAGES, PRELUDES, TEST_PRELUDES, blocks, compiled, outputs
+from doc_samples import PAGES, TEST_PRELUDES, blocks, compiled, outputs
 from project_files import ROOT
 
 import carecloud_async
@@ -79,7 +79,7 @@ def test_python_blocks_compile_and_name_what_exists(path, block):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("path", [path for path in PAGES if blocks(path, "python")], ids=page_id)
 def test_python_blocks_run_one_after_another(path, everything_is_the_sandbox, capsys):
-    """Read from top to bottom, as one program against the sandbox, each page does what it shows."""
+    """Read from top to bottom, as one program against the sandbox, each page imports all and does what it shows."""
     pytest.importorskip("fastapi", reason="the fastapi extra is not installed")
     pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
     pytest.importorskip("opentelemetry.instrumentation.httpx", reason="OpenTelemetry is not installed")
@@ -92,8 +92,6 @@ def test_python_blocks_run_one_after_another(path, everything_is_the_sandbox, ca
 
 async def run_page(path):
     names = vars(sys.modules["sample"])
-    exec("from carecloud_async import CareCloud, Customer, EnterpriseCredentials, CareCloudError\n", names)
-    exec(PRELUDES.get(path.name, ""), names)
     names["credentials"] = _SandboxClient.sandbox.credentials()
     async with _SandboxClient("sandbox.crmcarecloud.com", auth=names["credentials"]) as client:
         names["client"] = client
