@@ -327,7 +327,7 @@ def _verb(method: str) -> DeclaresOne:
                 path_params, query, body = one.bind(self, args, kwargs)
                 if one.prepare is not None and body is not None:
                     await one.prepare(body)
-                params = check_filters(one.operation.kinds, query)
+                params = check_filters(one.operation.kinds, query) if query else None
                 return await self._call(
                     CallRequest(one.operation, decode=one.decode, path_params=path_params, params=params, json=body)
                 )
