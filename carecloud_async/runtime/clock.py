@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import anyio
 
@@ -29,8 +29,8 @@ class SystemClock:
 
     __slots__ = ()
 
-    monotonic = staticmethod(time.monotonic)
-    time = staticmethod(time.time)
+    monotonic: ClassVar[staticmethod[[], float]] = staticmethod(time.monotonic)
+    time: ClassVar[staticmethod[[], float]] = staticmethod(time.time)
 
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""
