@@ -103,15 +103,18 @@ class SlowStart:
     All that are under way at the first refusal may be refused too, so they are few: `FIRST_CALLS`, and one more with
     each so many answers. They leave spread over the shortest round trip (RFC 9002, 7.7), not all at once.
 
+    Args:
+        now: the time.
+
     Attributes:
         latency: seconds from sending a call to its answer, on the average.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
         self.latency: float = 0.0
         self._shortest = inf
         self._answers = 0
-        self._last = -inf
+        self._last = now
         self._under_way: dict[int, float] = {}
 
     def delay(self, now: float, *, answers: float = 0.0, members: int = 1) -> float:
@@ -135,7 +138,7 @@ class SlowStart:
 
     def on_sent(self, ticket: int, now: float) -> float:
         """Note that a call leaves; return the seconds since it could have."""
-        idle = max(now - self._next, 0.0) if self._last > -inf else 0.0
+        idle = max(now - self._next, 0.0)
         self._under_way[ticket] = now
         self._last = max(now, self._next)
         return idle
@@ -176,7 +179,7 @@ class AdaptivePace:
             self.model.origin, self.model.began = now - LONG_WINDOW, LONG_WINDOW - K
             for step in range(round(LONG_WINDOW / STEP)):
                 self.model.history.add(now - LONG_WINDOW + step * STEP, most * STEP)
-        self._slow_start = SlowStart()
+        self._slow_start = SlowStart(now)
         self._next = self._last = now
         self._paused_until = now + paused
 

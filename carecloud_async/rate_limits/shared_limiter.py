@@ -70,7 +70,7 @@ class SharedRateLimiter:
         self._waiting = 0
         self._queue: anyio.Lock | None = None
         self._sleeping: set[anyio.CancelScope] = set()
-        self._slow_start = SlowStart()
+        self._slow_start = SlowStart(clock.monotonic())
         self._served = 0
         self._served_sent = -1.0
         self._refused_sent = -1.0

@@ -157,6 +157,17 @@ def test_a_server_without_a_limit_costs_a_cold_client_little():
     assert seconds[20] < 1.25
 
 
+@pytest.mark.parametrize("idle", [0.6, 3600.0])
+def test_a_client_that_first_waited_finds_the_limit_as_soon(idle):
+    """The time between the client's beginning and its first call does not make its first calls look slow."""
+    simulation = Simulation(SERVERS["bucket of 10"](40), RateLimit.adaptive(), Callers(number=20, latency=0.01))
+    simulation.clock.now += idle
+    simulation._start += idle
+    outcome = simulation.run(requests=600)
+    assert outcome.rate >= 0.9 * 40
+    assert outcome.share_refused < 0.05
+
+
 def test_a_first_call_that_connects_slowly_delays_no_other():
     """Where one call follows the other, none waits: the first one's latency says nothing of the others."""
     clock = VirtualClock(100.0)
