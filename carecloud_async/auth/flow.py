@@ -18,7 +18,10 @@ UNAUTHORIZED = 401
 
 
 class TokenUse:
-    """The tokens of one attempt: the identity's current one and, after a 401 that a renewal may cure, a new one, once.
+    """The tokens of one attempt, which sends its request twice at most.
+
+    The first request carries the identity's current token, or none if the operation needs none. After a 401 that
+    another token may cure, the second carries a new token, or the current one if the first carried none.
 
     Args:
         manager: the identity's tokens.
@@ -27,9 +30,10 @@ class TokenUse:
 
     Attributes:
         renewed: whether a token was renewed after a 401.
+        replayed: whether the request was sent again after a 401.
     """
 
-    __slots__ = ("_manager", "_on_wait", "_operation", "_token", "renewed")
+    __slots__ = ("_manager", "_on_wait", "_operation", "_token", "renewed", "replayed")
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class TokenUse:
         self._token: Token | None = None
         self._on_wait = on_wait
         self.renewed: bool = False
+        self.replayed: bool = False
 
     async def first(self) -> Token:
         """Return the token of the first request."""
@@ -62,16 +67,17 @@ class TokenUse:
         return None
 
     def may_replay(self) -> bool:
-        """Return whether a new token may cure a 401; the refusal of a renewed token is remembered and final."""
+        """Return whether another token may cure a 401; the second 401 of an attempt is remembered and final."""
         if self._token is None:
             return True
-        if self.renewed:
-            self._manager.on_fresh_token_refused(self._token, self._operation)
+        if self.replayed:
+            self._manager.on_replay_refused(self._token, self._operation, renewed=self.renewed)
             return False
         return not self._manager.renewal_is_useless(self._token, self._operation)
 
     async def renew(self) -> Token:
-        """Return the token of the next request."""
+        """Return the token of the second request."""
+        self.replayed = True
         self.renewed = self._token is not None
         self._token = await self._manager.get(rejected=self._token, on_wait=self._on_wait)
         return self._token

@@ -67,7 +67,7 @@ class Attempt:
         headers: the headers of the last response, with whatever status.
     """
 
-    __slots__ = ("_call", "_clock", "_events", "_number", "_sent_at", "_use", "headers", "request", "sent")
+    __slots__ = ("_began", "_call", "_clock", "_events", "_number", "_use", "headers", "request", "sent")
 
     def __init__(
         self,
@@ -85,13 +85,13 @@ class Attempt:
         self._events = events
         self._clock = clock
         self._number = number
-        self._sent_at = clock.monotonic()
+        self._began = clock.monotonic()
         self.request: OutgoingRequest = request
         self.sent: bool = False
         self.headers: Mapping[str, str] | None = None
 
     async def send(self, http: HttpClient) -> RawResponse | Failure:
-        """Send the request, and once more with a new token after a 401 that a renewal may cure.
+        """Send the request, and once more with another token after a 401 that one may cure; see `TokenUse`.
 
         Raises:
             CareCloudError: its login failed.
@@ -102,7 +102,7 @@ class Attempt:
         try:
             if use is not None and self._call.operation.authorized:
                 token = await use.first()
-            while True:
+            while True:  # twice at most: the second 401 is final
                 if token is not None:
                     request.set_bearer(token.value)
                 self.sent = True  # from here on, a missing response may mean that a write succeeded
@@ -145,7 +145,7 @@ class Attempt:
             return self._unsuccessful(response, body or b"")
         if body is None:
             return self._invalid("a response hook has consumed the answer: let it read with response.aread()")
-        return RawResponse(status, response.headers, body, self._sent_at, self._number)
+        return RawResponse(status, response.headers, body, self._began, self._number)
 
     def _failed(self, error: Exception, http: HttpClient) -> Failure:
         """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
@@ -217,7 +217,9 @@ class Attempt:
             return "the server refuses the token that the call was made with"
         if self._use.renewed:
             return "the server refuses a token that was just renewed"
-        return "the server refuses the token, and has just refused a new one for the same call"
+        if self._use.replayed:
+            return "the server refuses the call without a token, and with the current token too"
+        return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
     def _api_error(self, response: Any, status: int, body: bytes) -> ApiError:
         refused_login = self._call.request.login and refuses_login(status)

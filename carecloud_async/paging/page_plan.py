@@ -27,7 +27,7 @@ class Fetched(Generic[P]):
         received: the number of entries that the server sent.
         at_end: whether it ends at the total that the server reports.
         size: the bytes of its body; 0 if unknown.
-        sent_at: when its last attempt was sent, on the monotonic clock; `None` if unknown.
+        sent_at: when its last attempt began, on the monotonic clock; `None` if unknown.
     """
 
     page: P
