@@ -184,14 +184,7 @@ class TokenManager:
         return self._replay_backoff.blocks(self._replay_key(token, operation))
 
     def on_replay_refused(self, token: Token, operation: str, *, renewed: bool) -> None:
-        """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help.
-
-        Args:
-            token: the token.
-            operation: the method and path template of the call.
-            renewed: whether it was renewed for the replay. If not, the request was sent without a token first, and
-                the next one renews a token that is not fresh.
-        """
+        """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""
         state = self._state
         is_fresh = (
             isinstance(state, ActiveToken)
@@ -202,7 +195,7 @@ class TokenManager:
             first = CONFLICT_SECONDS if self._of_device else FIRST_REPLAY_DELAY
             self._replay_backoff.on_refused(self._replay_key(token, operation), token.value, first=first)
         elif not renewed and not self.renewal_is_useless(token, operation):
-            self._invalidate(token.value)
+            self._invalidate(token.value)  # the next call renews it
 
     def on_accepted(self, operation: str) -> None:
         """Remember that the server served an operation: its next 401 causes a renewal again."""

@@ -16,7 +16,7 @@ __all__ = ["AuthProvider", "Send", "digest"]
 
 
 class Send(Protocol):
-    """Sends one request of a login, without the identity's token; retries it if that is safe."""
+    """Sends one request of a login, with no token unless `bearer` is given; retries it if that is safe."""
 
     async def __call__(
         self,
@@ -34,16 +34,16 @@ class Send(Protocol):
             path: the operation's path template, such as `/tokens/{token_id}/actions/login`.
             json: the body.
             path_params: the values of the placeholders.
-            bearer: a token for the `Authorization` header; none is sent without it.
+            bearer: a token for the `Authorization` header; without it, the request carries no token.
         """
         ...
 
 
 class Login(Send, Protocol):
-    """Sends the requests of one login or logout, and records when the last answer was made.
+    """Sends the requests of one login or logout, and records when the last answered one was sent.
 
     Attributes:
-        sent_at: when the last request was sent, on the monotonic clock; `None` before the first answer.
+        sent_at: when the last answered request was sent, on the monotonic clock; `None` before the first answer.
         server_date: the `Date` of the last answer, in UTC; `None` if it is missing or unreadable.
     """
 
@@ -128,7 +128,7 @@ class AuthProvider(ABC):
 
     @property
     def device_key(self) -> str | None:
-        """The key of the device whose current token a new token would invalidate; `None` without a device."""
+        """The key of the device whose current token ends when a new one is created; `None` without a device."""
         return None
 
     @property

@@ -39,13 +39,13 @@ from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import cancellation_requested
 
 #: The message of a call that timed out before anything was sent.
-NO_CONNECTION = "no connection in time"
+_NO_CONNECTION = "no connection in time"
 
 #: The message of a call that timed out while it waited for its token.
-NO_LOGIN = "no token in time, the login or the token store did not answer"
+_NO_LOGIN = "no token in time, the login or the token store did not answer"
 
 #: The message for an answer that no HTTP library can parse.
-NOT_HTTP = "not valid HTTP"
+_NOT_HTTP = "not valid HTTP"
 
 _KIND_OF_STATUS = dict.fromkeys((500, 502, 503, 504), FailureKind.SERVER_ERROR) | {429: FailureKind.THROTTLED}
 
@@ -63,7 +63,7 @@ class Attempt:
 
     Attributes:
         request: the request.
-        sent: whether the request may have left, and was not refused for its token.
+        sent: whether the request may have had an effect: true from the moment of sending, false again after a 401.
         headers: the headers of the last response, with whatever status.
     """
 
@@ -130,7 +130,7 @@ class Attempt:
     def timed_out(self) -> CareCloudError:
         """Return the error of an attempt that used up the time of its call."""
         if not self.sent:
-            problem = f"{NO_LOGIN} (total{self._call.page})"
+            problem = f"{_NO_LOGIN} (total{self._call.page})"
             return transport_error(RequestTimeoutError, self._call.operation, problem, fix=NOTHING_ANSWERS)
         return self._error(TransportFailure(kind=FailureKind.PERMANENT, sent=True, timeout=True, text="total"))
 
@@ -151,7 +151,8 @@ class Attempt:
         """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
         sent = self.sent
         if self._use is not None and not sent and not http.client.is_closed:
-            # The SDK had sent nothing: the login's own code failed, at another server.
+            # Nothing was sent: the user's code that fetches the credentials failed, perhaps at another server.
+            # `sent=True` also recognizes an `OSError`, and an error of an HTTP library that other code raises.
             if isinstance(error, CareCloudError) or not is_library_error(
                 error, http_library=http.http_library, sent=True
             ):
@@ -174,16 +175,16 @@ class Attempt:
         operation = self._call.operation
         text = cause.text + self._call.page
         if cause.sent and not operation.safe_to_repeat:
-            answer = f"is {NOT_HTTP}" if cause.malformed else "was lost"
+            answer = f"is {_NOT_HTTP}" if cause.malformed else "was lost"
             return transport_error(
                 OutcomeUnknownError, operation, f"sent, and the answer {answer} ({text})", fix=LOOK_FIRST
             )
         if cause.timeout:
-            what = "no answer in time" if cause.sent else NO_CONNECTION
+            what = "no answer in time" if cause.sent else _NO_CONNECTION
             fix = None if cause.sent else NOTHING_ANSWERS
             return transport_error(RequestTimeoutError, operation, f"{what} ({text})", fix=fix)
         if cause.malformed:
-            what = f"the answer is {NOT_HTTP}"
+            what = f"the answer is {_NOT_HTTP}"
         else:
             what = "the server hung up" if cause.sent else "the server was not reached"
         fix = NO_HOST if cause.malformed else cause.fix
@@ -192,7 +193,7 @@ class Attempt:
         return error
 
     def _invalid(self, problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
-        """Return the failure of an unexpected answer; redirects other than 303 have no effect."""
+        """Return the failure of an unexpected answer. Of redirects, only a 303 may follow a write that was done."""
         done = status is None or status == HTTPStatus.SEE_OTHER
         error = invalid_response(self._call.operation, problem, status=status, fix=fix)
         return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=done)

@@ -15,7 +15,6 @@ from carecloud_async.auth.manager import TokenManager
 from carecloud_async.calls.call_errors import transport_error
 from carecloud_async.calls.context import ClientContext
 from carecloud_async.calls.execution import CallExecution
-from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
 from carecloud_async.calls.response_cache import AnswerStore, Flight, is_private, is_reference
@@ -35,11 +34,6 @@ _SHARED_ERRORS = (BadRequestError, MethodNotAllowedError, NotFoundError, ServerE
 _MOST_WAITS = 3
 #: The application of an identity without one; see `AuthProvider.application_id`.
 _NO_APPLICATION = "-"
-
-
-def is_write(operation: Operation) -> bool:
-    """Return whether an operation may change a record. Every POST may, unless it is a list."""
-    return operation.method not in {"GET", "HEAD"} and operation.result_key is None
 
 
 def is_cacheable(call: PreparedCall) -> bool:
@@ -81,7 +75,7 @@ class CachedCalls:
     def run(self, execution: CallExecution[T]) -> Coroutine[Any, Any, T]:
         """Make a call, or use a cached answer; to be awaited."""
         call = execution.call
-        if is_write(call.operation):
+        if call.operation.clears_cache:
             return self._write(execution)
         if is_cacheable(call):
             return self._read(execution) if self._reuses else self._read_fresh(execution)

@@ -54,7 +54,7 @@ def with_unknown_outcome(error: CareCloudError, operation: Operation) -> CareClo
         For a write that must not be repeated, an `OutcomeUnknownError` with the error as its cause; otherwise the same
         error, marked as a write that may have happened.
     """
-    if not operation.writes or isinstance(error, OutcomeUnknownError):
+    if not operation.outcome_matters or isinstance(error, OutcomeUnknownError):
         return error
     if not operation.safe_to_repeat:
         unknown = OutcomeUnknownError(error.problem, method=operation.method, path=operation.path, fix=LOOK_FIRST)

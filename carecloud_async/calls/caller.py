@@ -76,7 +76,7 @@ class Caller:
 
     @property
     def fail_fast(self) -> Caller:
-        """A caller that retries once at most, for requests that can be replaced by another one."""
+        """A caller that retries once at most, for pages that can be requested again in smaller pieces."""
         retry = self.options.retry
         options = evolve(self.options, retry=evolve(retry, attempts=min(retry.attempts, 2)))
         return self.with_options(options, self.manager)
@@ -113,11 +113,13 @@ class Caller:
         context.check()
         if request.headers is not None:
             check_headers(request.headers)
-        # Bodies and queries hold passwords and personal data, paths tokens; error reporters capture local variables.
+        # Bodies and queries hold passwords and personal data, paths tokens. Error reporters record local variables, so
+        # these are SecretText and SecretBytes, whose reprs hide them.
         body = None if request.json is None else SecretBytes(codec.encode(request.json, zone=context.project.timezone))
         target = SecretText(expand_path(operation.path, request.path_params or {}))
         if params and (query := SecretText(encode_query(params, project=context.project))):
             target = SecretText(f"{target}?{query}")
+            # Without a query the line is short: a path holds ids.
             check_request_line(operation, f"{self._base_path}{target}")
         call = PreparedCall(request=request, operation=operation, target=target, body=body)
         tokens = None if request.bearer is not None or operation.takes_credentials else self.manager

@@ -30,7 +30,7 @@ class Operation:
         path: the path template below the version, such as `/customers/{customer_id}`. Logs and errors show it.
         call: the dotted name from the client, such as `customers.list`.
         parameters: the query names that the operation takes.
-        kinds: what each of them takes; see `carecloud_async.calls.filters`.
+        kinds: the kind of value that each parameter takes; see `carecloud_async.calls.filters`.
         interfaces: where it exists.
         safe_to_repeat: whether sending it twice is the same as once. Reads, PUT and DELETE are; a POST is only when it
             merely searches; a GET that issues credentials is not.
@@ -38,7 +38,8 @@ class Operation:
         result_key: the name of the list inside `data`, for listings.
         id_field: the field that names a record of a listing; it never changes.
         authorized: whether a token is sent. If not, one is sent only after a 401.
-        takes_credentials: whether it is a login whose 401 means the credentials in its body, and is final.
+        takes_credentials: whether it is a login. Its 401 means wrong credentials: the token is not renewed, and
+            the call is not repeated.
         title: the operation as errors name it, such as `GET /customers`.
     """
 
@@ -60,11 +61,19 @@ class Operation:
     )
 
     @property
-    def lists(self) -> tuple[str, ...]:
+    def multi_value_parameters(self) -> tuple[str, ...]:
         """The query names that take several values."""
         return tuple(name for name, kind in self.kinds.items() if kind.several)
 
     @property
-    def writes(self) -> bool:
-        """Whether a call may change a record. A POST that may be repeated only searches, or is a login or logout."""
+    def outcome_matters(self) -> bool:
+        """Whether a lost answer leaves in doubt what the call did.
+
+        A POST that may be repeated only searches, or is a login or logout. A GET that issues credentials may not be.
+        """
         return not self.safe_to_repeat or self.method not in {"GET", "HEAD", "POST"}
+
+    @property
+    def clears_cache(self) -> bool:
+        """Whether cached reads may be outdated after a call: after every one but a GET, unless it reads a list."""
+        return self.method not in {"GET", "HEAD"} and self.result_key is None

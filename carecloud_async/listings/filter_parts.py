@@ -103,7 +103,7 @@ class FilterParts:
 
     def _lists(self, params: Params) -> dict[str, list[Any]]:
         """Return the filters with several alternative values, duplicates removed."""
-        known = self.fetcher.operation.lists
+        known = self.fetcher.operation.multi_value_parameters
         found = {name: _different(params[name]) for name in params if name.removesuffix("[]") in known}
         return {name: values for name, values in found.items() if len(values) > 1}
 

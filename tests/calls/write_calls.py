@@ -11,7 +11,7 @@ from tests.contract.arguments import call_of
 from tests.sandbox.contract_shapes import body_of, query_of, sample
 
 FACTS = manifest.load().operations
-WRITES = [one.operation_id for one in OPERATIONS.values() if one.writes]
+WRITES = [one.operation_id for one in OPERATIONS.values() if one.outcome_matters]
 #: Bodies that need more than the values of required fields.
 BODIES = {
     "postBulkDeleteProductReservationPrices": {"product_reservation_prices": [{"product_reservation_price_id": "id"}]}

@@ -193,7 +193,9 @@ async def test_parts_hold_each_combination_of_values_once(anyio_backend, custome
     del anyio_backend
     params = {"customer_ids": customers, "email_list": emails, "last_name": "x"}
     size = SimpleNamespace(request_size=lambda _, *, path_params, params: RequestSize(0, weight(params)))
-    operation = SimpleNamespace(lists=("customer_ids", "email_list"), paged=False, call="customers.list")
+    operation = SimpleNamespace(
+        multi_value_parameters=("customer_ids", "email_list"), paged=False, call="customers.list"
+    )
     fetcher = PageFetcher(caller=size, operation=operation, into=None, path_params={}, params=params, json=None)
 
     def weight(params):
