@@ -71,13 +71,13 @@ def test_small_pages_are_read_at_once_again_after_an_exact_one():
 
 
 def test_steps_are_short():
-    """At most 400 KiB of records are decoded at a time, fewer with misfits, and at most 250 are handed out."""
+    """At most 40 KiB of records are decoded at a time, fewer with misfits, and at most 250 are handed out."""
     sizes = {}
     for phone in ("420", 420):
         records = unread_page(page_of([customer(phone=phone)] * 3000)).records
         sizes[phone] = len(records.read())
     record = len(json.dumps(customer(phone="420")))
-    assert 250 < sizes["420"] <= unread.SLICE / record + 1
+    assert 40 < sizes["420"] <= unread.SLICE / record + 1
     assert sizes[420] <= sizes["420"] / 4 + 1
     assert max(read_all(unread_page(page_of([{"customer_id": "1"}] * 3000)).records)[1]) == 250
 
