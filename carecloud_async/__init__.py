@@ -108,10 +108,16 @@ if not TYPE_CHECKING:  # type checkers read the imports
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:
+            _refuse_models_name(name)
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
+
+    def _refuse_models_name(name: str) -> None:
+        """Say where a model is. It is no `AttributeError`: a `from … import` would replace the text of that."""
+        if name[:1].isupper() and name in import_module(f"{__name__}.models").HOMES:
+            raise ImportError(f"{name} is in carecloud_async.models: write `from carecloud_async.models import {name}`")
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

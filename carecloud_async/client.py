@@ -108,8 +108,8 @@ class CareCloud(Families, AnyCall):
         app_name: the application's product for the `User-Agent`, such as `acme-portal/2.1`.
         allow_http: take an `http://` URL that is not loopback (a sandbox in a private network).
         windows: when tokens are renewed before their end.
-        cache: keeps answers of reads; none if left out. See docs/caching.md.
-        telemetry: `OpenTelemetry()` from `carecloud_async.otel`: spans and metrics. See docs/telemetry.md.
+        cache: keeps answers of reads; none if left out. See `ResponseCache`.
+        telemetry: `OpenTelemetry()` from `carecloud_async.otel`: spans and metrics.
         on_call: called with a `CallRecord` after each call, for metrics. It must be quick; what it raises is logged.
         clock: the clock, for tests.
         random: the source of randomness, for tests.

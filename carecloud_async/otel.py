@@ -6,7 +6,7 @@ from carecloud_async.otel import OpenTelemetry
 client = CareCloud(…, telemetry=OpenTelemetry())
 ```
 One span for each call, spans below it for its attempts and for a login that it makes; the histogram of durations that
-dashboards for HTTP know, and what only the SDK knows under `carecloud.client.*`. See docs/telemetry.md.
+dashboards for HTTP know, and what only the SDK knows under `carecloud.client.*`.
 
 No attribute is secret or personal: paths are templates, errors are class names, no header and no body is looked at.
 """

@@ -102,6 +102,9 @@ def _known_login_type(_: Any, __: Any, value: str) -> None:
 class CustomerSession(CustomerLogin):
     """A customer who logs in with a password (`POST /tokens/{token_id}/actions/login`).
 
+    It renews itself: if its token expires or is revoked, the call that finds out logs in again with the password. A
+    session that `resume` makes has no password, so that such a call raises `SessionExpiredError`.
+
     Attributes:
         device: the installation the customer uses. The login binds it: it serves this customer alone until logout.
         login_type: `email`, `phone` or `card`.

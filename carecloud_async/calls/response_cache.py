@@ -58,13 +58,13 @@ class ResponseCache:
     """Settings of a client's cache. Each client has its own, in memory.
 
     Answers of reads are kept as long as their `Cache-Control: max-age` says (RFC 9111), and identical reads under way
-    become one. After a write by this client, no call gets an answer that was requested before it. See docs/caching.md.
+    become one. After a write by this client, no call gets an answer that was requested before it.
 
     Attributes:
         max_entries: the most answers that are kept; the least recently used one is removed first.
         max_bytes: the most memory that they take, approximately.
-        reference_seconds: how long reference data (currencies, stores, product groups …; see docs/caching.md) is kept,
-            in seconds, if the server does not ask for longer; as the server says if left out.
+        reference_seconds: how long reference data (currencies, stores, product groups …) is kept, in seconds,
+            if the server does not ask for longer; as the server says if left out.
     """
 
     max_entries: int = field(default=1000, validator=whole_number(least=1))

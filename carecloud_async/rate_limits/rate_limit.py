@@ -51,10 +51,7 @@ class RateLimit:
 
     @staticmethod
     def adaptive() -> AdaptiveRateLimit:
-        """Return the limit that finds the server's: few calls under way in the beginning, no pace until a 429.
-
-        See `docs/rate_limits.md` for how the limit is found then.
-        """
+        """Return the limit that finds the server's: few calls under way in the beginning, no pace until a 429."""
         return AdaptiveRateLimit()
 
 

@@ -33,7 +33,9 @@ from carecloud_async.sandbox.sandbox import Sandbox
 from carecloud_async.sandbox.server.faults import ArmedFault, Fault, Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest
 from carecloud_async.sandbox.state.accounts import Account
+from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.sandbox_state import ServedPage
+from carecloud_async.sandbox.state.tables import Table
 
 __all__ = [
     "CUSTOMER_APPLICATION_ID",
@@ -53,9 +55,11 @@ __all__ = [
     "USER_PASSWORD",
     "Account",
     "ArmedFault",
+    "CustomerStore",
     "Fault",
     "Faults",
     "RecordedRequest",
     "Sandbox",
     "ServedPage",
+    "Table",
 ]

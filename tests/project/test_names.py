@@ -43,6 +43,24 @@ def test_all_is_complete():
         carecloud_async.nonsense  # noqa: B018
 
 
+def test_a_model_that_is_imported_from_the_package_is_found():
+    """An import of a model that is not on the package names the module that has it."""
+    with pytest.raises(ImportError, match=r"from carecloud_async\.models import PointsOverview"):
+        from carecloud_async import PointsOverview  # noqa: F401  (the import is what is tested)
+
+
+def test_help_names_no_file_of_the_repository(package):
+    """A docstring names no page by its path, which is not installed with the package."""
+    found = {
+        name
+        for name, tree in package.items()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        and "docs/" in (ast.get_docstring(node) or "")
+    }
+    assert found == set()
+
+
 def test_every_error_is_public():
     """Whatever can be raised can be caught by its name on the package."""
     from carecloud_async import errors

@@ -113,7 +113,9 @@ class Plans:
         for template, plan in self.lists.items():
             if re.sub(r"/\{[^}]+\}", "", template).strip("/") == wanted:
                 return plan.table
-        raise KeyError(f"no list of tables is called {wanted!r}; customers are not among them: see Sandbox.customers")
+        if wanted == "customers":
+            raise KeyError("customers have a store of their own: use sandbox.customers")
+        raise KeyError(f"no list is called {wanted!r}; the names are paths such as 'cards' or 'customers/addresses'")
 
     def known_by(self, id_field: str) -> Iterator[TablePlan]:
         """The tables whose records are known by this field."""
