@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.bulk_server import person
 from benchmarks.records import BASE_PATH
 
-SOURCE = {"customer_source_id": "8fdd651ff3f615bcebebad87ce"}
+SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
 WORKERS = 20
 
 

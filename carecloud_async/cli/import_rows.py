@@ -150,7 +150,7 @@ def import_rows(
 
     For example:
 
-    - carecloud import customers new.csv --match email --default customer_source_id=8fdd651ff3f615bcebebad87ce
+    - carecloud import customers new.csv --match email --default customer_source_id=86e05affc7a7abefcd513ab400
 
     - carecloud import cards cards.csv --match card_number --results results.csv --yes
     """

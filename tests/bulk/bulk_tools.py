@@ -27,7 +27,7 @@ def people(number, **more):
     ]
 
 
-SOURCE = {"customer_source_id": "8fdd651ff3f615bcebebad87ce"}
+SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
 
 
 def outcomes(path):

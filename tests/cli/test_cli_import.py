@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-SOURCE = ("--default", "customer_source_id=8fdd651ff3f615bcebebad87ce")
+SOURCE = ("--default", "customer_source_id=86e05affc7a7abefcd513ab400")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from carecloud_async.sandbox import Sandbox
 dlt = pytest.importorskip("dlt")
 carecloud_destination = pytest.importorskip("carecloud_async.dlt").carecloud_destination
 
-SOURCE = {"customer_source_id": "8fdd651ff3f615bcebebad87ce"}
+SOURCE = {"customer_source_id": "86e05affc7a7abefcd513ab400"}
 
 
 @pytest.fixture
