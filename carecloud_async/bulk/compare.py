@@ -12,7 +12,7 @@ __all__ = ["as_text", "changed_fields", "drop_if_held", "holds", "known_elements
 
 
 def changed_fields(record: Any, changes: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """List the dotted fields of `changes` in which a record differs, however either spells its values.
+    """List the dotted fields of `changes` in which a record differs; `1`, `"1"` and `true` count as equal.
 
     Args:
         record: the record, without its read-only fields.
@@ -42,10 +42,10 @@ def only_fields(changes: Mapping[str, Any], names: Sequence[str], prefix: str = 
 
 
 def known_elements(record: Any, model: Any) -> Any:
-    """Return a record whose lists hold, of each object, the fields that its model knows.
+    """Return a record without the unknown fields of the elements of its lists.
 
-    A list is replaced whole. A row that repeats all that the SDK knows of its elements changes nothing, though formats
-    such as Parquet do not hold the rest.
+    A list is replaced whole, and formats such as Parquet do not hold the unknown fields. A row that repeats the known
+    fields counts as unchanged.
     """
     if not isinstance(record, Mapping):
         return record
@@ -69,7 +69,14 @@ def known_elements(record: Any, model: Any) -> Any:
 
 
 def drop_if_held(changes: dict[str, Any], base: Any, path: str, spell: Callable[[Any], str]) -> bool:
-    """Drop a change of a field whose value the record holds already, as `spell` writes both; return whether it did."""
+    """Remove from `changes` a change that would write the value already there; return whether it was removed.
+
+    Args:
+        changes: the changes; edited.
+        base: the record.
+        path: the dotted field.
+        spell: writes a value as it is compared.
+    """
     now = _value_at(base, path)
     *objects, name = path.split(".")
     within: Any = changes
@@ -77,7 +84,9 @@ def drop_if_held(changes: dict[str, Any], base: Any, path: str, spell: Callable[
         inner = within.get(part)
         if not isinstance(inner, Mapping):
             return False
-        within[part] = within = dict(inner)
+        copy = dict(inner)  # the row keeps its own
+        within[part] = copy
+        within = copy
     given = within.get(name)
     if now is None or given is None or spell(now) != spell(given):
         return False
@@ -97,7 +106,7 @@ def _value_at(record: Any, path: str) -> Any:
 
 
 def _is_same(now: Any, value: Any) -> bool:
-    if now == value and isinstance(now, bool) == isinstance(value, bool):
+    if now == value:
         return True
     if value is None or now is None:
         return value is None and now is None
@@ -123,7 +132,7 @@ def _is_same_element(old: Any, new: Any) -> bool:
 
 
 def _spelled(value: Any) -> str:
-    """Return a scalar as the API might write it elsewhere: `1`, `"1"` and `true` are one flag to it."""
+    """Return a scalar as text for comparing: `1`, `"1"` and `true` count as equal, since the API mixes them."""
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float) and value.is_integer():

@@ -26,10 +26,10 @@ from carecloud_async.bulk.sources.source import BATCH
 
 __all__ = ["ChunkDecider", "Decided", "Verdict"]
 
-#: For how long the whole list stands for the look-ups of new rows (seconds): as long as rows of a chunk may wait
-#: between their look-up and their write where a server allows some ten writes a second.
+#: A reading of the whole list that is older than this (seconds) no longer proves that a row is new: as long as rows of
+#: a chunk may wait between their look-up and their write where a server allows some ten writes a second.
 LIST_SECONDS: Final = 30.0
-#: How often a row is sent that never gets an answer. A kill counts too, so it is more often than one run would try.
+#: A row is given up after it was sent so often without an answer. A kill counts too, so one run tries less.
 MOST_TRIES: Final = 20
 
 
@@ -40,7 +40,7 @@ class Decided:
     Attributes:
         results: the outcomes of rows that need no write.
         plans: the writes that the others ask for.
-        rows: rows of which a part is written already, without that part.
+        rows: rows again, less the part that is already written.
         looked_at: the mark of the registry before records were looked up.
     """
 
@@ -56,7 +56,8 @@ class Verdict:
 
     Attributes:
         result: its outcome, if that is certain now.
-        send_again: whether it certainly did not happen, so that it can be sent again. Neither: look again later.
+        send_again: whether it certainly did not happen, so that it can be sent again. If both are unset, look
+            again later.
     """
 
     result: RowResult | None = None
@@ -109,7 +110,7 @@ class ChunkDecider:
             CareCloudError: the server is away or refuses the client.
         """
         target = self._target
-        now = target.clock.monotonic()  # what is looked up later may show more, never less
+        now = target.clock.monotonic()  # taken before the look-up, so that is_settled is never true too early
         found = await self._find(rows)
         verdicts = []
         for row in rows:
@@ -134,15 +135,15 @@ class ChunkDecider:
             return await self.look_up(rows)
         listed = [row for row in rows if row.intent is None]
         decided = await self._decide(listed, _from_list(listed), looked_at=self._list_mark)
-        sent_before = [row for row in rows if row.intent is not None]
         if self._options.dry_run:
             return decided
+        sent_before = [row for row in rows if row.intent is not None]
         if self._target.clock.monotonic() < self._list_ends:
-            # What a PUT replaces is read right before; a create has nothing to lose but a double.
+            # What a PUT replaces is read right before; a create can at worst make a duplicate.
             unsure = [row for row, plan in decided.plans if plan.base is not None]
             plans = [(row, plan) for row, plan in decided.plans if plan.base is None]
         else:
-            # By now tills and other programs may have written: the list tells only what needs no write.
+            # By now tills and other programs may have written: the list shows only what needs no write.
             unsure, plans = [row for row, _ in decided.plans], []
         more = await self.look_up([*unsure, *sent_before])
         looked_at = decided.looked_at if plans else more.looked_at
@@ -190,6 +191,7 @@ def _without_look_up(row: StoredRow, reasons: tuple[str, ...]) -> RowResult:
 
 
 def _from_list(rows: Sequence[StoredRow]) -> FoundByKey:
+    """Return what the reading of the whole list found; the journal keeps one record of a key, and their number."""
     found = {row.key: (row.base,) * max(row.found, 1) for row in rows if row.key is not None and row.base is not None}
     return FoundByKey(records=found)
 
@@ -211,7 +213,7 @@ def _judge(row: StoredRow, found: Sequence[bytes], target: BulkTarget, *, is_set
     if intent.base is None:
         verdict = _judge_create(found, target, is_settled=is_settled)
     else:
-        verdict = _judge_update(row.checked, intent, found, target, is_settled=is_settled)
+        verdict = _judge_update(row.checked, intent, intent.base, found, target, is_settled=is_settled)
     if verdict.send_again and row.tries >= MOST_TRIES:
         reason = f"sent {row.tries} times, and each time the answer was lost"
         return Verdict(result=RowResult(outcome=Outcome.UNKNOWN, record_id=intent.record_id, reasons=(reason,)))
@@ -219,13 +221,16 @@ def _judge(row: StoredRow, found: Sequence[bytes], target: BulkTarget, *, is_set
 
 
 def _judge_create(found: Sequence[bytes], target: BulkTarget, *, is_settled: bool) -> Verdict:
+    if len(found) > 1:
+        reason = f"the answer was lost, and {len(found)} records have this key now"
+        return Verdict(result=RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,)))
     if found:
         return Verdict(result=RowResult(outcome=Outcome.CREATED, record_id=_id_of(found[0], target)))
     return Verdict(send_again=is_settled)
 
 
 def _judge_update(
-    row: CheckedRow, intent: Intent, found: Sequence[bytes], target: BulkTarget, *, is_settled: bool
+    row: CheckedRow, intent: Intent, base: bytes, found: Sequence[bytes], target: BulkTarget, *, is_settled: bool
 ) -> Verdict:
     gone = "the record is gone or its key is another one now"
     if len(found) != 1:
@@ -235,7 +240,7 @@ def _judge_update(
     if not {*target.merge(found[0], row.changes).changed} & {*intent.changed}:
         result = RowResult(outcome=Outcome.UPDATED, record_id=intent.record_id, changed_fields=intent.changed)
         return Verdict(result=result)
-    if msgspec.json.decode(found[0]) == msgspec.json.decode(intent.base or b"null"):
+    if msgspec.json.decode(found[0]) == msgspec.json.decode(base):
         return Verdict(send_again=True)
     if not is_settled:
         return Verdict()

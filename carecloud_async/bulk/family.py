@@ -41,6 +41,9 @@ __all__ = [
 #: Most rows of one request to a batch endpoint, as the API has it.
 MAX_BATCH: Final = 1000
 
+#: For how long a server may still work on a request that the client does not wait for any more (seconds).
+_WORKS_LONGER: Final = 5.0
+
 #: Records by the key values that they were found for.
 FoundRecords = Sequence[tuple[tuple[str, ...], bytes]]
 #: Records that were found for the parts of one row, by the names of the parts' keys.
@@ -48,8 +51,13 @@ FoundParts = Mapping[str, Sequence[bytes]]
 
 
 def settle_seconds(read_timeout: float) -> float:
-    """Return the time after which a write whose answer was lost has shown itself, or did not happen."""
-    return read_timeout + 5
+    """Return the seconds after which a write whose answer was lost can no longer take effect.
+
+    Args:
+        read_timeout: the seconds for which the client waits for an answer. A server that works on a request for longer
+            is expected to give up soon after the client.
+    """
+    return read_timeout + _WORKS_LONGER
 
 
 def normal_text(value: str) -> str:
@@ -64,7 +72,7 @@ def normal_email(value: str) -> str:
 
 def normal_phone(value: str) -> str:
     """Return a phone number as it is compared: digits alone, without the international prefix's `+` or `00`."""
-    digits = "".join(one for one in value if one.isdigit())
+    digits = "".join(one for one in value if one.isdecimal())
     return digits.removeprefix("00")
 
 
@@ -84,7 +92,7 @@ class Key:
     """
 
     name: str
-    fields: tuple[str, ...] = field(default=())
+    fields: tuple[str, ...] = ()
     filter: str | None = None
     many: bool = False
     in_record: bool = True
@@ -144,13 +152,13 @@ class Parts:
     """What a row may carry more than its record.
 
     Attributes:
-        names: the columns of parts that no create writes.
-        prefixes: what columns begin with whose rest the user chooses, such as `property.`.
+        names: the columns that only the writer of parts writes, never a create.
+        prefixes: prefixes of columns whose rest the user chooses, such as `property.`.
         writer: the name of the family's method that writes the parts of a record: it gets the record's id, the parts,
             and what was found for their keys. It may be called again after a lost answer or a kill.
         namer: the name of the family's method that returns the ids that may follow a prefix, and their names.
-        keys: the parts that are looked up, many at a time, before anything is written. Only one row of a source can
-            have the first one. One whose fields stand beside the record in a create is a part of known records alone.
+        keys: the parts that are looked up, many at a time, before anything is written. Two rows of a source may not
+            share the first one. A key that a create sends itself is a part only if the record exists already.
         checker: the name of the family's method that says what would become of these parts: it gets the id of the
             record (`None` for a new one), the parts, and what was found for each key, by the key's name.
     """
@@ -199,7 +207,7 @@ class BulkTarget:
         reads: the read model.
         id_field: the name of a record's id.
         width: how many requests may be under way at once.
-        settle_seconds: the time after which a write whose answer was lost has shown itself, or did not happen.
+        settle_seconds: the seconds after which a write whose answer was lost can no longer take effect.
         find: finds records by a key's values; one request.
         sample: returns the first records of the list; one request.
         measure: returns the size of the list; `None` if the server does not tell.
@@ -249,7 +257,7 @@ class BulkTarget:
         """Return whether a new record gets the key of its row; else the next run would not find it."""
         return set(key.paths) <= self.settable
 
-    @property
+    @cached_property
     def keys(self) -> Mapping[str, Key]:
         """The keys by name."""
         return {key.name: key for key in self.writes.keys}

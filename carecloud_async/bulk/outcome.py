@@ -29,7 +29,8 @@ class Outcome(StrEnum):
     CONFLICT = "conflict"
     """The record is in another state than the row relies on; nothing was written."""
     UNKNOWN = "unknown"
-    """The answer was lost and the row has no key to look it up by. It is never sent again by itself."""
+    """The answer was lost, and no single record shows what became of the row: it has no key, or several records
+    have it. It is never sent again by itself."""
 
 
 @frozen(kw_only=True)

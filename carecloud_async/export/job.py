@@ -63,7 +63,7 @@ class Job:
         return self.source.fingerprints(
             fields=field_names(self.fields),
             changed_since=None if self.since is None else self.since.moment.isoformat(),
-            format=[kind.suffix + kind.compression, *self.options.dialect],
+            format=[kind.suffix + kind.compression, *self.options.content_options],
         )
 
     @property

@@ -1,4 +1,4 @@
-"""`ExportOptions`: the options of one export, written once."""
+"""`ExportOptions`: the options of one export, checked."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ class ExportOptions:
     mode: int = field(default=PRIVATE, validator=_permissions)
 
     @property
-    def dialect(self) -> list[object]:
-        """The options that change what a file holds: a checkpoint is bound to them as well."""
+    def content_options(self) -> list[object]:
+        """The options of CSV and Parquet that change what a file holds; a resume is refused if they differ."""
         csv = self.csv
         return [self.columns, self.timestamps, csv.delimiter, csv.bom, csv.escape_formulas]
 

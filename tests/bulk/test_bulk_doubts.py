@@ -16,8 +16,9 @@ from bulk_tools import (
     read,
 )
 
-from carecloud_async import CareCloudError
+from carecloud_async import CareCloudError, CustomerInput
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.models import CustomerSourceInput, PersonalInformationInput
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
@@ -83,6 +84,25 @@ async def test_a_row_without_a_key_is_unknown_after_a_lost_answer(sandbox):
         assert counts(report) == {"created": 3, "unknown": 2}
         found = await emails(client)
     assert [found[row["email"]] for row in people(5)] == [1] * 5
+
+
+async def test_a_lost_create_whose_key_several_records_have_is_unknown(sandbox):
+    """If another program created the same key while the answer was lost, the row is not said to have made either."""
+    person = PersonalInformationInput(email="till@example.com", language_id="en")
+    origin = CustomerSourceInput(**SOURCE, external_id="E1")
+    async with connect(sandbox) as client, connect(sandbox) as till:
+
+        async def create_too(request):
+            if request.method == "GET" and sandbox.count("POST /customers"):
+                sandbox.on_request = None
+                await till.customers.create(CustomerInput(personal_information=person), customer_source=origin)
+
+        sandbox.on_request = create_too
+        sandbox.faults.add("POST /customers", status=504, worked=True)
+        async with client.customers.bulk_writer(match="external_id", defaults=SOURCE) as writer:
+            result = await writer.write(people(1, external_id="E1")[0])
+    assert (result.outcome, result.record_id) == ("unknown", None)
+    assert result.reasons == ("the answer was lost, and 2 records have this key now",)
 
 
 async def test_failures_that_did_nothing_are_repeated(sandbox):

@@ -1,15 +1,24 @@
 """Files as they come: every row is read or refused with a reason, and what cannot be read says how to mend it."""
 
+import errno
 import gzip
+import io
 import re
 
 import anyio
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bulk_tools import SOURCE, counts, outcomes, people, read
 
 from carecloud_async import ConfigurationError
 from carecloud_async.bulk import BulkWriteError
+from carecloud_async.bulk.errors import BadSourceError
+from carecloud_async.bulk.family import normal_phone
 from carecloud_async.bulk.sources import open_source
+from carecloud_async.bulk.sources.arrow_source import ArrowSource
+from carecloud_async.bulk.sources.mapping_source import row_of
+from carecloud_async.models import UNSET, PersonalInformationInput
 
 pytestmark = pytest.mark.asyncio
 
@@ -103,6 +112,40 @@ async def test_files_that_cannot_be_taken(tmp_path, name, content, message):
         await rows_of(path)
 
 
+async def test_a_damaged_page_of_a_parquet_file_says_where(tmp_path):
+    """A Parquet file whose end is sound and whose pages are damaged names itself and the row."""
+    path = tmp_path / "c.parquet"
+    pq.write_table(pa.table({"a": ["x" * 50] * 3000}), path, compression="none", use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[1000:2000] = b"\xff" * 1000
+    path.write_bytes(content)
+    with pytest.raises(BadSourceError, match=r"c\.parquet: after row 0 it cannot be read"):
+        await rows_of(path)
+
+
+async def test_a_parquet_file_that_may_not_be_read_is_not_called_damaged():
+    """The system's refusal is named, and is not taken for a file of another format."""
+
+    class Refused(io.BytesIO):
+        def read(self, size=-1):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.raises(BadSourceError, match=r"c\.parquet: it cannot be read: Permission denied"):
+        ArrowSource.of_file(Refused(b"x" * 100), shown="c.parquet", identity=None)
+
+
+async def test_what_is_unset_is_absent_at_any_depth():
+    """`UNSET` and inputs within dicts are taken as at the top of a row."""
+    person = PersonalInformationInput(email="a@example.com", language_id="en")
+    row = row_of({"a": UNSET, "b": {"c": UNSET, "d": person, "e": [{"f": UNSET}]}})
+    assert row.values == {"b": {"d": {"email": "a@example.com", "language_id": "en"}, "e": [{}]}}
+
+
+async def test_a_phone_number_is_compared_by_its_digits():
+    """Signs between the digits, and superscript figures, are no digits."""
+    assert normal_phone("+420 777-123 456\u00b2") == normal_phone("00420777123456")
+
+
 async def test_spreadsheet_escapes_are_taken_back(tmp_path):
     """The apostrophe before a formula in a spreadsheet's file is taken off; elsewhere it stays."""
     path = tmp_path / "c.csv"
@@ -130,7 +173,6 @@ async def test_frames_and_async_rows(client):
 async def test_inputs_are_rows_and_records_are_not(client):
     """Inputs of the family are rows; a record that was read is refused: it cannot tell absent from null."""
     from carecloud_async import CustomerInput
-    from carecloud_async.models import PersonalInformationInput
 
     one = await client.customers.list().first()
     row = CustomerInput(personal_information=PersonalInformationInput(email="i@example.com", language_id="en"))

@@ -22,7 +22,7 @@ class ArrowSource(RowSource):
         names: the names of the columns.
         shown: its name.
         identity: see `RowSource`.
-        stream: what is to be closed.
+        stream: the file, closed by `close`; `None` for what a program hands out.
     """
 
     blanks = True
@@ -47,28 +47,45 @@ class ArrowSource(RowSource):
         """Return the rows of a Parquet file.
 
         Raises:
-            BadSourceError: it is none.
+            BadSourceError: it cannot be read, or is no Parquet file.
         """
-        parquet = _pyarrow("parquet")
+        pyarrow = _pyarrow()
         try:
-            file = parquet.ParquetFile(stream)
+            file = pyarrow.parquet.ParquetFile(stream)
         except Exception as error:
-            raise BadSourceError(f"{shown}: it is no Parquet file") from error
+            # pyarrow's own errors have no number: what has one, the system or a storage service raised.
+            if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
+                raise BadSourceError(f"{shown}: it is no Parquet file") from error
+            raise BadSourceError(f"{shown}: it cannot be read: {_reason(error)}") from error
         batches = file.iter_batches(batch_size=BATCH)
         return cls(batches, file.schema_arrow.names, shown=shown, identity=identity, stream=stream)
 
     @classmethod
     def of_stream(cls, source: Any) -> ArrowSource:
         """Return the rows of an object with `__arrow_c_stream__`."""
-        reader = _pyarrow("").RecordBatchReader.from_stream(source)
+        reader = _pyarrow().RecordBatchReader.from_stream(source)
         return cls(iter(reader), reader.schema.names, shown=type(source).__name__)
 
     async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
-        for batch in self._batches:
-            for begin in range(0, len(batch), BATCH):
-                yield [SourceRow(values=values) for values in batch.slice(begin, BATCH).to_pylist()]
-                await anyio.lowlevel.checkpoint()
+        for rows in self._read():
+            yield [SourceRow(values=values) for values in rows]
+            await anyio.lowlevel.checkpoint()
+
+    def _read(self) -> Iterator[list[dict[str, Any]]]:
+        number = 0
+        try:
+            for batch in self._batches:
+                for begin in range(0, len(batch), BATCH):
+                    rows = batch.slice(begin, BATCH).to_pylist()
+                    yield rows
+                    number += len(rows)
+        except (OSError, ValueError, _pyarrow().ArrowException) as error:
+            if self._stream is None:
+                raise  # of the program's own code
+            # Errors of values may quote them.
+            cause = error if isinstance(error, OSError) else None
+            raise BadSourceError(f"{self.shown}: after row {number} it cannot be read: {_reason(error)}") from cause
 
     def close(self) -> None:
         """See `RowSource.close`."""
@@ -76,10 +93,14 @@ class ArrowSource(RowSource):
             self._stream.close()
 
 
-def _pyarrow(module: str) -> Any:
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+
+
+def _pyarrow() -> Any:
     try:
         import pyarrow  # an extra
         import pyarrow.parquet
     except ImportError:
         raise missing_extra("Parquet and data frames", "parquet") from None
-    return pyarrow.parquet if module else pyarrow
+    return pyarrow

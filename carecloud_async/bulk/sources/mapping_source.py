@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import anyio.lowlevel
 import attrs
@@ -15,6 +15,10 @@ from carecloud_async.models.base import Input, Model
 from carecloud_async.models.unset import UNSET
 
 __all__ = ["MappingSource", "row_of"]
+
+_RECORD: Final = (
+    "a record that was read from the API shows null also where nothing is set: give a dict of the fields to change"
+)
 
 
 class MappingSource(RowSource):
@@ -51,22 +55,25 @@ async def _each(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any,
 
 
 def row_of(row: Any) -> SourceRow:
-    """Return a mapping, an input or a record as a row."""
+    """Return a mapping or an input as a row; anything else, such as a record that was read, as a fault."""
     if isinstance(row, Mapping):
-        return SourceRow(values={str(name): _plain(value) for name, value in row.items() if value is not UNSET})
+        return SourceRow(values=_plain(row))
     if isinstance(row, Input):
         return SourceRow(values=_plain(row))
     if isinstance(row, Model):
-        return SourceRow(fault="a record that was read cannot tell absent from null: name the changed fields in a dict")
+        return SourceRow(fault=_RECORD)
     return SourceRow(fault=f"a row is a mapping or an input, not a {type(row).__name__}")
 
 
 def _plain(value: Any) -> Any:
+    """Return a value with its inputs as dicts, without what is `UNSET`."""
     if attrs.has(type(value)):
         names = api_names(type(value))
         return {
             name: _plain(getattr(value, field)) for field, name in names.items() if getattr(value, field) is not UNSET
         }
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items() if one is not UNSET}
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
     return value
