@@ -1,4 +1,9 @@
-"""Compare what a row says with what a record holds."""
+"""Compare what a row says with what a record holds.
+
+Values of known fields are equal if the API takes them for the same (`1`, `"1"`, `true`). Values that cannot be
+converted, or that the SDK does not know, are equal only if their text is (`as_text`). Keys are compared as their
+`Key.normal` writes them.
+"""
 
 from __future__ import annotations
 

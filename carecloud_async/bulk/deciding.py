@@ -1,6 +1,7 @@
 """Find the records of a chunk of rows, and decide what each row does to its record.
 
-A row whose answer was lost is looked up again, and is sent again only if it certainly did not happen.
+A row whose answer was lost is looked up again, and is sent again only if it certainly did not happen. To decide is to
+say what a row does; to judge is to say what became of a row that was sent.
 """
 
 from __future__ import annotations
