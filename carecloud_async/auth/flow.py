@@ -18,10 +18,9 @@ UNAUTHORIZED = 401
 
 
 class TokenUse:
-    """The tokens of one attempt, which sends its request twice at most.
+    """The tokens of one attempt: the identity's current one and, after a 401 that a renewal may cure, a new one, once.
 
-    The first request carries the identity's current token, or none if the operation needs none. After a 401 that
-    another token may cure, the second carries a new token, or the current one if the first carried none.
+    An operation that needs no token is sent without one first, so that it may be sent three times.
 
     Args:
         manager: the identity's tokens.
@@ -30,10 +29,9 @@ class TokenUse:
 
     Attributes:
         renewed: whether a token was renewed after a 401.
-        replayed: whether the request was sent again after a 401.
     """
 
-    __slots__ = ("_manager", "_on_wait", "_operation", "_token", "renewed", "replayed")
+    __slots__ = ("_manager", "_on_wait", "_operation", "_token", "renewed")
 
     def __init__(
         self,
@@ -47,7 +45,6 @@ class TokenUse:
         self._token: Token | None = None
         self._on_wait = on_wait
         self.renewed: bool = False
-        self.replayed: bool = False
 
     async def first(self) -> Token:
         """Return the token of the first request."""
@@ -67,17 +64,16 @@ class TokenUse:
         return None
 
     def may_replay(self) -> bool:
-        """Return whether another token may cure a 401; the second 401 of an attempt is remembered and final."""
+        """Return whether a new token may cure a 401; the refusal of a renewed token is remembered and final."""
         if self._token is None:
             return True
-        if self.replayed:
-            self._manager.on_replay_refused(self._token, self._operation, renewed=self.renewed)
+        if self.renewed:
+            self._manager.on_fresh_token_refused(self._token, self._operation)
             return False
         return not self._manager.renewal_is_useless(self._token, self._operation)
 
     async def renew(self) -> Token:
-        """Return the token of the second request."""
-        self.replayed = True
+        """Return the token of the next request."""
         self.renewed = self._token is not None
         self._token = await self._manager.get(rejected=self._token, on_wait=self._on_wait)
         return self._token

@@ -183,7 +183,7 @@ class TokenManager:
         """
         return self._replay_backoff.blocks(self._replay_key(token, operation))
 
-    def on_replay_refused(self, token: Token, operation: str, *, renewed: bool) -> None:
+    def on_fresh_token_refused(self, token: Token, operation: str) -> None:
         """Remember that the server refused the token of a replay; if that was fresh, a newer one would not help."""
         state = self._state
         is_fresh = (
@@ -191,11 +191,9 @@ class TokenManager:
             and state.token.value == token.value
             and self._clock.monotonic() - state.since < CONFLICT_SECONDS
         )
-        if is_fresh or (renewed and self._of_device):
+        if is_fresh or self._of_device:
             first = CONFLICT_SECONDS if self._of_device else FIRST_REPLAY_DELAY
             self._replay_backoff.on_refused(self._replay_key(token, operation), token.value, first=first)
-        elif not renewed and not self.renewal_is_useless(token, operation):
-            self._invalidate(token.value)  # the next call renews it
 
     def on_accepted(self, operation: str) -> None:
         """Remember that the server served an operation: its next 401 causes a renewal again."""

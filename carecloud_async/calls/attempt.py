@@ -91,7 +91,7 @@ class Attempt:
         self.headers: Mapping[str, str] | None = None
 
     async def send(self, http: HttpClient) -> RawResponse | Failure:
-        """Send the request, and once more with another token after a 401 that one may cure; see `TokenUse`.
+        """Send the request, and once more after a 401 that another token may cure; see `TokenUse`.
 
         Raises:
             CareCloudError: its login failed.
@@ -102,7 +102,7 @@ class Attempt:
         try:
             if use is not None and self._call.operation.authorized:
                 token = await use.first()
-            while True:  # twice at most: the second 401 is final
+            while True:  # until an answer that no other token would change: see `TokenUse`
                 if token is not None:
                     request.set_bearer(token.value)
                 self.sent = True  # from here on, a missing response may mean that a write succeeded
@@ -218,8 +218,6 @@ class Attempt:
             return "the server refuses the token that the call was made with"
         if self._use.renewed:
             return "the server refuses a token that was just renewed"
-        if self._use.replayed:
-            return "the server refuses the call without a token, and with the current token too"
         return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
     def _api_error(self, response: Any, status: int, body: bytes) -> ApiError:

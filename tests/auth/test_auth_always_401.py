@@ -112,7 +112,7 @@ async def test_a_refusal_of_an_old_token_is_no_reason_to_hold_back():
         sandbox.on_request = revoke
         manager = client._parts.handle.manager
         token = await manager.get()
-        manager.on_replay_refused(token, "GET /customers", renewed=True)
+        manager.on_fresh_token_refused(token, "GET /customers")
         assert not manager.renewal_is_useless(token, "GET /customers")
         sandbox.on_request = None
         sandbox.revoke_all()
