@@ -18,6 +18,7 @@ _PYTHON: Final = {
     "auth": "auth=",
     "columns": "columns=",
     "credentials": "the credentials",
+    "defaults": "defaults=",
     "ignore_columns": "ignore_columns=",
     "journal": "journal=",
     "no_resume": "with resume=False",
@@ -54,6 +55,7 @@ class Fix:
 
 ADDRESS = Fix("check {project_url} and the network")
 ALLOW_REFUSED = Fix("correct the rows, or go on with {resume} and a higher {max_refused}")
+DEFAULTS = Fix("name a field in {defaults}")
 CREDENTIALS = Fix("check {credentials}, {external_application_id} and {project_url}")
 COLUMNS = Fix("name its field in {columns}, or the column in {ignore_columns}")
 GO_ON = Fix("go on with {resume}, or remove the file to begin again")

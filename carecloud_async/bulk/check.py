@@ -42,7 +42,9 @@ class RowChecker:
         self._blanks = blanks
         self._clear = options.blank == "clear"
         self._if_unchanged = options.if_unchanged
-        self._defaults = {name: (columns.place(name), value) for name, value in options.defaults.items()}
+        self._defaults = {
+            name: (columns.place(name, is_default=True), value) for name, value in options.defaults.items()
+        }
 
     def check(self, row: SourceRow) -> CheckedRow:
         """Check one row.

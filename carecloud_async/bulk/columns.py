@@ -16,7 +16,7 @@ from carecloud_async.bulk.family import BulkTarget, Key, field_paths
 from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, UNREADABLE
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.errors import PermissionDeniedError
-from carecloud_async.fixes import COLUMNS
+from carecloud_async.fixes import COLUMNS, DEFAULTS
 from carecloud_async.models.base import Input
 from carecloud_async.models.read_only import read_only_paths
 from carecloud_async.runtime.suggestions import nearest
@@ -80,15 +80,19 @@ class Columns:
             if not self._is_part(name) and self._find(name) is None:
                 raise BadSourceError(f"columns: {column!r} leads to {name!r}, which {self._no_field(name)}")
 
-    def place(self, column: str) -> Place:
+    def place(self, column: str, *, is_default: bool = False) -> Place:
         """Return where a column leads.
+
+        Args:
+            column: its name.
+            is_default: whether it is a default value that names it, and no column of the source.
 
         Raises:
             BadSourceError: nowhere; the message has the nearest name.
         """
         place = self._places.get(column)
         if place is None:
-            place = self._places[column] = self._resolve(column)
+            place = self._places[column] = self._resolve(column, is_default=is_default)
         return place
 
     async def look(self) -> None:
@@ -123,12 +127,14 @@ class Columns:
         """Return whether a dotted name is a field that the key of a row may be."""
         return path in self._leaves or path in self._beside or path in self._keys
 
-    def _resolve(self, column: str) -> Place:
+    def _resolve(self, column: str, *, is_default: bool) -> Place:
         if column in self._ignored:
             return Place(role="ignored")
         place = self._find(self._renamed.get(column, column))
         if place is None and self._renamed.get(column, column) in self._shown:
             return Place(path=self._renamed.get(column, column), role="opaque")
+        if place is None and is_default:
+            raise UnknownColumnError(f"the default {column[:100]!r} {self._no_field(column)}", fix=DEFAULTS)
         if place is None:
             raise UnknownColumnError(
                 f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}",

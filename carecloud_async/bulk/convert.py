@@ -133,6 +133,8 @@ class Converter:
             member = None if enumeration is None else _member_of(enumeration, value)
             if member is not None:
                 return member
+        if enumeration is not None:
+            raise ConversionError(f"neither a whole number nor one of {', '.join(_members(enumeration))}")
         raise ConversionError("not a whole number")
 
     def number(self, value: Any, _enumeration: str | None) -> float | int:
@@ -238,8 +240,13 @@ def _parsed(text: str, what: str) -> Any:
 
 def _member_of(enumeration: str, word: str) -> int | None:
     """Return the value of a member by its name, in any case and with blanks for underscores; `None` for no member."""
+    wanted = "_".join(word.split()).casefold()
+    return next((int(one) for name, one in _members(enumeration).items() if name.casefold() == wanted), None)
+
+
+def _members(enumeration: str) -> Mapping[str, IntEnum]:
+    """Return the members of an enumeration by their names."""
     from carecloud_async import models  # loads the table of names
 
     kind: type[IntEnum] = getattr(models, enumeration)
-    wanted = "_".join(word.split()).casefold()
-    return next((int(one) for one in kind if one.name.casefold() == wanted), None)
+    return kind.__members__

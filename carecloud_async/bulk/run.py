@@ -30,7 +30,7 @@ from carecloud_async.bulk.rows import LoadedRow, digest
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, to_json
 from carecloud_async.bulk.writing import RunWriter
-from carecloud_async.fixes import COLUMNS, RESUME
+from carecloud_async.fixes import COLUMNS, DEFAULTS, RESUME
 from carecloud_async.runtime.suggestions import did_you_mean
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
@@ -222,7 +222,7 @@ class _Run:
 
     async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:
         options, target = self.options, self.target
-        await _know(columns, [*(rows.columns or ()), *options.defaults])
+        await _know(columns, rows.columns or (), defaults=tuple(options.defaults))
         converter = Converter(timezone=target.project.timezone, textual=rows.textual)
         checker = RowChecker(columns, key=self.key, options=options, converter=converter, blanks=rows.blanks)
         led: dict[str, str] = {}
@@ -284,20 +284,21 @@ def _to_json(row: SourceRow) -> bytes:
     return to_json({**row.values, UNREADABLE: row.text} if row.text else row.values)
 
 
-async def _know(columns: Columns, names: Sequence[str]) -> None:
-    """Learn where columns lead; one error names all that lead nowhere."""
-    if _unknown(columns, names):
-        await columns.look()
-    if unknown := _unknown(columns, names):
-        raise UnknownColumnError("; ".join(unknown), fix=COLUMNS)
+async def _know(columns: Columns, names: Sequence[str], *, defaults: Sequence[str]) -> None:
+    """Learn where columns and defaults lead; one error names all columns, or all defaults, that lead nowhere."""
+    for group, is_default in ((names, False), (defaults, True)):
+        if _unknown(columns, group, is_default=is_default):
+            await columns.look()
+        if unknown := _unknown(columns, group, is_default=is_default):
+            raise UnknownColumnError("; ".join(unknown), fix=DEFAULTS if is_default else COLUMNS)
 
 
-def _unknown(columns: Columns, names: Sequence[str]) -> list[str]:
-    """Say of each column that leads nowhere that it does."""
+def _unknown(columns: Columns, names: Sequence[str], *, is_default: bool) -> list[str]:
+    """Say of each name that leads nowhere that it does."""
     found = []
     for name in names:
         try:
-            columns.place(name)
+            columns.place(name, is_default=is_default)
         except UnknownColumnError as error:
             found.append(error.problem)
     return found

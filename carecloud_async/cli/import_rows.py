@@ -191,7 +191,8 @@ def describe(resource: str, report: BulkWriteReport) -> str:
     would = " (dry run: nothing was written)" if report.dry_run else ""
     requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
     outcomes = count_outcomes(report) or "none"
-    words = [f"{report.rows:,} rows of {resource}: {outcomes}{would} ({report.seconds:.1f} s, {requests})"]
+    rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
+    words = [f"{rows} of {resource}: {outcomes}{would} ({report.seconds:.1f} s, {requests})"]
     if not report.complete:
         where = f"see {report.results}" if report.results else "--results FILE gives the reasons"
         words.append(where)

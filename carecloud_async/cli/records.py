@@ -24,6 +24,7 @@ from carecloud_async.export.formats.selection import read_fields
 __all__ = ["AllowUnknown", "Fields", "Filters", "Of", "Resource", "get", "list_", "print_json", "total"]
 
 _PAGE = 1000
+_PRINTED = 100
 
 Resource = Annotated[
     str,
@@ -100,7 +101,7 @@ def list_(
         ),
     ] = None,
     of: Of = None,
-    count: Annotated[int, typer.Option(min=1, metavar="N", help="Print at most N records.")] = 100,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="Print at most N records.")] = _PRINTED,
     offset: Annotated[int, typer.Option(min=0, metavar="N", help="Skip the first N records.")] = 0,
     filters: Filters = None,
     sort_field: Annotated[
@@ -153,6 +154,8 @@ def list_(
         printed = anyio.run(work)
     if not printed:
         say("no record matches")
+    elif printed == count == _PRINTED:
+        say(f"stopped after {_PRINTED} records: --count N prints up to N, and carecloud total says how many there are")
 
 
 @expands_options

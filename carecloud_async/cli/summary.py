@@ -32,7 +32,8 @@ def summary(resource: str, report: ExportReport, *, state: str | None = None) ->
     if report.retries:
         requests += f", {retries(report.retries)}"
     target = "stdout" if report.target == "-" else report.target
-    words = [f"{report.records:,} {resource} in {target} ({report.seconds:.1f} s, {requests})"]
+    records = f"1 record of {resource}" if report.records == 1 else f"{report.records:,} {resource}"
+    words = [f"{records} in {target} ({report.seconds:.1f} s, {requests})"]
     if report.finished_before:
         words.append("an earlier run had finished it: --overwrite asks again")
     if report.nulls:

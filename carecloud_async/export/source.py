@@ -105,7 +105,8 @@ def foreign(stored: Mapping[str, str], expected: Mapping[str, str], *, kind: str
             f"{own} of its own"
         )
     if differing:
-        return f"belongs to another {kind} (its {' and '.join(differing)} differ): give each list {own} of its own"
+        verb = "differs" if len(differing) == 1 else "differ"
+        return f"belongs to another {kind} (its {' and '.join(differing)} {verb}): give each list {own} of its own"
     return None
 
 

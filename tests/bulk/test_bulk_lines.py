@@ -21,7 +21,7 @@ async def test_results_and_rejects_name_lines_and_reasons(client, tmp_path):
         ("5", "the key stands in line 3 already"),
         ("6", "personal_information.email: the row has no key"),
         ("7", "line 7: it has a NUL byte"),
-        ("8", "a quotation mark opened in line 8 is not closed: lines 8 to 8 are one row"),
+        ("8", "a quotation mark opened in line 8 is not closed"),
     ]
 
 

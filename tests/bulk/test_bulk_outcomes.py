@@ -172,6 +172,16 @@ async def test_an_unknown_column_is_an_error_before_anything_is_sent(client):
     assert counts(report) == {"created": 1}
 
 
+async def test_an_unknown_default_is_no_column(client):
+    """A default that names no field is an error about the default, with the nearest field."""
+    rows, defaults = people(1), {**SOURCE, "langage_id": "en"}
+    with pytest.raises(
+        ConfigurationError, match=r"the default 'langage_id' is no field of customers .*language_id"
+    ) as failed:
+        await client.customers.bulk_write(rows, match="email", defaults=defaults)
+    assert str(failed.value).endswith("name a field in defaults=")
+
+
 async def test_columns_lead_to_fields(client, tmp_path):
     """`columns=` says which field a column of another name leads to."""
     rows = [{"Mail": "z@example.com", "Jmeno": "Z", "language_id": "cs"}]
@@ -192,7 +202,7 @@ async def test_wrong_values_are_refused_with_column_and_reason(client, tmp_path)
     reasons = read(results)[0]["reasons"]
     assert sorted(reasons) == [
         "personal_information.birthdate: not a day of the calendar",
-        "personal_information.gender: not a whole number",
+        "personal_information.gender: neither a whole number nor one of MALE, FEMALE, MISS, PRIVATE, OTHER",
     ]
     assert outcomes(results)[1] == "created"
 

@@ -49,6 +49,14 @@ def test_customers_one_a_line(carecloud):
     assert ids == sorted(ids)
 
 
+def test_a_list_that_stops_at_its_default_says_so(carecloud):
+    """`list` prints a hundred records unless `--count` asks for more, and says on stderr that it stopped."""
+    stopped = carecloud("list", "cards", "--sandbox", 101)
+    assert (stopped.code, stopped.out.count("\n")) == (0, 100)
+    assert stopped.line.startswith("stopped after 100 records: --count N")
+    assert carecloud("list", "cards", "--count", 101, "--sandbox", 101).err == ""
+
+
 def test_list_alone_prints_the_names_of_resources(carecloud):
     """Without a resource `list` prints all names, with the option for a parent's id, and needs no settings."""
     printed = carecloud("list")

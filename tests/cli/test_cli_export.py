@@ -286,9 +286,11 @@ def test_progress_without_a_total():
 def test_the_summary_tells_of_changes():
     """A list that changed, or never came to rest, is said so."""
     report = ExportReport(target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=True)
-    assert summary("customers", report).startswith("1 customers in c.csv (1.0 s, 1 request); the list changed")
+    assert summary("customers", report).startswith(
+        "1 record of customers in c.csv (1.0 s, 1 request); the list changed"
+    )
     again = ExportReport(target="c.csv", records=1, pages=1, requests=1, retries=2, seconds=1.0, list_changed=False)
-    assert summary("customers", again) == "1 customers in c.csv (1.0 s, 1 request, 2 retries)"
+    assert summary("customers", again) == "1 record of customers in c.csv (1.0 s, 1 request, 2 retries)"
     done = ExportReport(
         target="c.csv", records=1, pages=1, requests=1, seconds=1.0, list_changed=False, finished_before=True
     )

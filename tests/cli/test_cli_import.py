@@ -59,6 +59,7 @@ def test_refused_rows_are_exit_code_1(carecloud, project, tmp_path):
         ),
         (("customers.addresses", "c.csv", "--match", "none"), "takes the id of its parent with --of"),
         (("customers", "bad.csv", "--match", "email"), "the column 'nickname' leads nowhere"),
+        (("customers", "c.csv", "--match", "email", "--default", "nosuch=1"), "name a field in --default"),
         (("customers", "c.csv", "--match", "email", "--results", "c.csv"), "are the same file"),
     ],
 )

@@ -331,3 +331,15 @@ async def test_the_cap_is_for_pages(sandbox, enterprise, token):
     assert len(whole["interest_records"]) == whole["total_items"] > 2
     paged = (await enterprise.get(f"{path}/addresses", token=token)).json()["data"]
     assert len(next(value for value in paged.values() if isinstance(value, list))) == 2
+
+
+def test_no_customer_has_more_points_than_were_assigned():
+    """The points that are left of a record are at most those that were assigned."""
+    points = Sandbox(customers=1).records("points")
+    assert all(point["available_points"] <= point["assigned_points"] for point in points)
+
+
+def test_customers_are_no_table():
+    """Asking for the table of customers says where they are."""
+    with pytest.raises(KeyError, match=r"sandbox\.customers"):
+        Sandbox(customers=1).records("customers")

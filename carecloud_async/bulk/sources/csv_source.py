@@ -123,10 +123,9 @@ class CsvSource(RowSource):
 
     @property
     def _not_closed(self) -> str:
-        begin = self._begin
-        return (
-            f"a quotation mark opened in line {begin} is not closed: lines {begin} to {self._lines.number} are one row"
-        )
+        begin, end = self._begin, self._lines.number
+        problem = f"a quotation mark opened in line {begin} is not closed"
+        return problem if begin == end else f"{problem}: lines {begin} to {end} are one row"
 
     def _has_rows(self, cell: str) -> bool:
         """Return whether a cell is rows that a stray quotation mark joined: most lines have the header's delimiters."""

@@ -43,6 +43,8 @@ class RecordMaker:
         draw = self._draw(f"{plan.name}:{number}:{':'.join(parent.values())}")
         own = {} if plan.id_field is None else {plan.id_field: record_id}
         made = self._object(plan.schema, draw, number, table=plan.name, level=0, given={**parent, **own})
+        if "available_points" in made:  # a customer has at most the points that were assigned
+            made["available_points"] = min(made["available_points"], made["assigned_points"])
         if not self._untidy:
             return made
         return untidied_record(made, self._free_fields(plan), number=number)
