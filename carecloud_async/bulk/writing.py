@@ -111,7 +111,7 @@ class RunWriter:
             while not self._stops:
                 async with turn:
                     rows = await self._db(partial(self._journal.pending, size, after=last))
-                    if not rows:
+                    if not rows or self._stops:
                         return
                     last = rows[-1].number
                 try:
@@ -196,6 +196,9 @@ class RunWriter:
         rest: dict[int, RowResult] = {}
         try:
             await run_all(jobs, width=self._width)
+        except Exception:
+            self._stops = True  # at once: no chunk may begin while this one is noted
+            raise
         finally:
             with anyio.CancelScope(shield=True):
                 rest = await self._note(plans, outcomes)
