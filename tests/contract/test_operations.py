@@ -44,7 +44,7 @@ def test_query_names(operation_id):
     known, row = pair(operation_id)
     assert set(row.parameters) == {value.name for value in known.query}
     several = {value.name for value in known.query if value.many} | SEVERAL.get(known.operation_id, set())
-    assert set(row.lists) == several
+    assert set(row.multi_value_parameters) == several
 
 
 @each

@@ -148,8 +148,7 @@ def test_an_inexact_reading_replaces_no_table(sandbox, pipeline, night, monkeypa
     @contextmanager
     def doubtful(*arguments, **options):
         with spool(*arguments, **options) as spooled:
-            spooled.report = evolve(spooled.report, exact=False)
-            yield spooled
+            yield evolve(spooled, report=evolve(spooled.report, exact=False))
 
     monkeypatch.setattr(module, "spool", doubtful)
     with pytest.raises(Exception, match="allow_inexact=True"):
