@@ -169,7 +169,7 @@ def test_nights(carecloud, project, tmp_path):
     assert calm.line.startswith("0 customers in c.jsonl"), calm.err
     changed = project.customers.id_at(7)
     project.customers.update(changed, {"personal_information": {"last_name": "Changed"}})
-    assert carecloud(*command).line.startswith("1 customers in c.jsonl")
+    assert carecloud(*command).line.startswith("1 record of customers in c.jsonl")
     assert json.loads((tmp_path / "c.jsonl").read_bytes())["customer_id"] == changed
 
 
