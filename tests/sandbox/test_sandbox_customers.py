@@ -169,37 +169,6 @@ async def test_create(sandbox, enterprise, token, new_customer):
     assert len(sandbox.customers) == 301
 
 
-async def test_unknown_languages_sources_and_genders_are_refused(sandbox, enterprise, token, new_customer):
-    """A new customer has a language and a source that exist and a known gender; the answer names each that is not."""
-    body = new_customer()
-    body["customer"]["personal_information"] |= {"language_id": "klingon", "gender": 9}
-    body["customer_source"]["customer_source_id"] = "nonsense"
-    answer = await enterprise.call("POST", "/customers", token=token, json=body)
-    assert answer.status_code == 400
-    assert {one["name"]: one["reason"] for one in answer.json()["error"]["error_data"]["invalid_params"]} == {
-        "customer.personal_information.language_id": "not_found",
-        "customer.personal_information.gender": "not_allowed_value",
-        "customer_source.customer_source_id": "not_found",
-    }
-    body["customer"]["personal_information"] |= {"gender": 2}
-    body["customer"]["personal_information"]["language_id"] = sandbox.records("languages").insert({"name": "Klingon"})
-    body["customer_source"]["customer_source_id"] = sandbox.records("customer-sources").insert()
-    assert (await enterprise.call("POST", "/customers", token=token, json=body)).status_code == 201
-
-
-async def test_values_that_a_replaced_customer_had_are_not_checked(sandbox, enterprise, token):
-    """A record may keep the unknown language and gender that the server sent, and take no other."""
-    sandbox.customers.update(FIRST_CUSTOMER_ID, {"personal_information": {"language_id": "xx", "gender": 9}})
-    body = {"customer": sandbox.customers.get(FIRST_CUSTOMER_ID)}
-    path = f"/customers/{FIRST_CUSTOMER_ID}"
-    assert (await enterprise.call("PUT", path, token=token, json=body)).status_code == 204
-    body["customer"]["personal_information"]["language_id"] = "yy"
-    (fault,) = (await enterprise.call("PUT", path, token=token, json=body)).json()["error"]["error_data"][
-        "invalid_params"
-    ]
-    assert (fault["name"], fault["reason"]) == ("customer.personal_information.language_id", "not_found")
-
-
 async def test_a_new_customer_is_found_by_its_external_id(enterprise, token, new_customer):
     """The source that a customer was created with is among the source records from then on."""
     body = new_customer()

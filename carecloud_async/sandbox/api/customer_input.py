@@ -9,8 +9,6 @@ from typing import Any, Final
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.constants import SOCIAL_NETWORK_IDS
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.facts import fields_of, known_values
-from carecloud_async.sandbox.state.tables import Tables
 
 _EMAIL: Final = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
 _DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
@@ -26,39 +24,6 @@ def check_customer(customer: Any) -> None:
     faults = list(_faults_of_customer(customer))
     if faults:
         raise bad_request(*faults)
-
-
-def check_known(tables: Tables, body: JsonObject, *, before: JsonObject | None = None) -> None:
-    """Check that the language and the source of a valid body exist, and that the gender is one of the API's.
-
-    Args:
-        tables: The tables of languages and sources.
-        body: The body.
-        before: The personal information that is replaced: values that stay are not checked, since records that servers
-            send are untidy.
-
-    Raises:
-        RefusalError: 400 that names every field at fault.
-    """
-    faults = []
-    person, old = body["customer"]["personal_information"], before or {}
-    prefix = "customer.personal_information"
-    language, gender = person["language_id"], person.get("gender")
-    if language != old.get("language_id") and not tables.knows("/languages", language):
-        faults.append(InvalidParam(name=f"{prefix}.language_id", reason="not_found", value=str(language)))
-    if gender not in (None, "", old.get("gender")) and str(gender) not in _genders():
-        faults.append(InvalidParam(name=f"{prefix}.gender", reason="not_allowed_value", value=str(gender)))
-    source = (body.get("customer_source") or {}).get("customer_source_id")
-    if source is not None and not tables.knows("/customer-sources", source):
-        faults.append(InvalidParam(name="customer_source.customer_source_id", reason="not_found", value=str(source)))
-    if faults:
-        raise bad_request(*faults)
-
-
-def _genders() -> frozenset[str]:
-    """The genders; as texts, because PHP servers take numbers in either form."""
-    field = next(field for field in fields_of("PersonalInformation") if field.name == "gender")
-    return frozenset(map(str, known_values(field)))
 
 
 def _faults_of_customer(customer: Any) -> Iterator[InvalidParam]:

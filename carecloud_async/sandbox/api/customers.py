@@ -10,7 +10,7 @@ from carecloud_async.sandbox.api.answer import Answer, Page
 from carecloud_async.sandbox.api.body_checks import check_body
 from carecloud_async.sandbox.api.calls import Call, Handler
 from carecloud_async.sandbox.api.customer_filters import CustomerFilters, find_customers
-from carecloud_async.sandbox.api.customer_input import check_customer, check_known, checked_password, checked_social
+from carecloud_async.sandbox.api.customer_input import check_customer, checked_password, checked_social
 from carecloud_async.sandbox.api.listing import places
 from carecloud_async.sandbox.api.parameters import Window, window_of
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, forbidden, not_found
@@ -73,7 +73,6 @@ def _text(state: SandboxState, slot: int, *, short: bool) -> bytes:
 def create(state: SandboxState, call: Call) -> JsonObject:
     """`POST /customers`: refuses an e-mail that another customer has; with `autologin` logs the calling device in."""
     body = _checked_body(call)
-    check_known(state.tables, body)
     customer = body["customer"]
     account = Account(
         password=checked_password(body, required=body["autologin"]),
@@ -97,8 +96,6 @@ def replace(state: SandboxState, call: Call) -> None:
     """`PUT /customers/{customer_id}`: deletes omitted fields, except read-only ones, password and social network."""
     slot, customer_id = _own_slot(state, call), call.path["customer_id"]
     body = _checked_body(call)
-    before = state.customers.record(slot)
-    check_known(state.tables, body, before=before.get("personal_information"))
     customer = body["customer"]
     account = {
         "property_records": tuple(body.get("property_records") or ()),
@@ -107,6 +104,7 @@ def replace(state: SandboxState, call: Call) -> None:
     }
     _refuse_taken_email(state, customer, except_slot=slot)
     read_only = read_only_names("Customer")
+    before = state.customers.record(slot)
     after = {name: before[name] for name in before if name in read_only}
     after |= {name: value for name, value in customer.items() if name not in read_only}
     after["personal_information"] = _dated_consents(

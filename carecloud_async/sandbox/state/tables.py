@@ -225,14 +225,6 @@ class Tables:
         """Whether a collection has a record: a table, or the customers."""
         return record_id in (self._customers if collection == CUSTOMERS else self.table(collection))
 
-    def knows(self, name: str, record_id: object) -> bool:
-        """Whether a table has a record, or the sandbox names it itself: few records are no reason to refuse those.
-
-        Ids of the sandbox have small letters, and a body may write them in any case.
-        """
-        wanted = str(record_id).casefold()
-        return wanted in _FIRST_IDS.get(name, ()) or wanted in self.table(name)
-
     def _build(self, plan: TablePlan, parent_id: str | None) -> Table:
         if (plan.parent_name is None) != (parent_id is None):
             raise KeyError(f"{plan.name} needs the id of its parent" if parent_id is None else plan.name)
