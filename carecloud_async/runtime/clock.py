@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import anyio
 
@@ -27,10 +27,13 @@ class Clock(Protocol):
 class SystemClock:
     """The real clock; see `Clock`."""
 
-    __slots__ = ()
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return time.monotonic()
 
-    monotonic: ClassVar[staticmethod[[], float]] = staticmethod(time.monotonic)
-    time: ClassVar[staticmethod[[], float]] = staticmethod(time.time)
+    def time(self) -> float:
+        """See `Clock.time`."""
+        return time.time()
 
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""
