@@ -4,7 +4,7 @@ Columns are the model's fields in its order, followed by other fields that the s
 columns such as `personal_information.email`; a list is JSON in one column. Values are written as the server sent them;
 null and absent are both empty. A text or a number in the place of an object has no column: it is counted as lost.
 
-Most records match the model: they are decoded straight into slots, without a dict. The others are read value by value,
+Most records match the model: they are decoded without dicts, a batch at a time. The others are read value by value,
 with the same result.
 """
 
@@ -16,9 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from carecloud_async.codec.tolerant.broken_json import load
-from carecloud_async.export.formats.csv_lines import LineMaker
-from carecloud_async.export.formats.csv_rows import Path, RowDecoder
-from carecloud_async.export.formats.csv_text import Row, RowText, to_cell
+from carecloud_async.export.formats.csv_columns import Path, RecordDecoder, join_columns
 from carecloud_async.export.formats.pieces import pieces
 from carecloud_async.export.formats.rows import LostValues, is_blank
 from carecloud_async.export.formats.schema import SchemaBuilder
@@ -38,8 +36,7 @@ class CsvSink(IncrementalSink):
         self._columns: list[Path] = []
         self._objects: dict[Path, LostValues] = {}
         self._nulls: Counter[str] = Counter()
-        self._text: RowText | None = None
-        self._maker: LineMaker | None = None
+        self._decoder: RecordDecoder | None = None
 
     @property
     def nulls(self) -> Mapping[str, int]:
@@ -54,58 +51,54 @@ class CsvSink(IncrementalSink):
 
     def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink.write`."""
-        text, maker = self._begin()
+        decoder = self._begin()
         for piece in pieces(lines):
             try:
-                self.file.write(maker.lines(piece))
+                columns = decoder.columns(decoder.decode(piece))
             except (ValueError, RecursionError):
-                self._write_untidy(piece, text, maker)
+                columns = self._read_one_by_one(piece, decoder)
+            self._write_columns(columns)
             self._yielder.rest()
 
     def close(self) -> None:
         """See `Sink.close`."""
         self._begin()
 
-    def _begin(self) -> tuple[RowText, LineMaker]:
-        if self._text is not None and self._maker is not None:
-            return self._text, self._maker
-        shape, dialect = self._builder.shape, self.layout.csv
-        self._columns = self._found_columns()
-        objects = dict.fromkeys(path[:size] for path in self._columns for size in range(1, len(path)))
-        self._objects = {path: LostValues(".".join(path), self._nulls) for path in objects}
-        self._text = text = RowText(len(self._columns), delimiter=dialect.delimiter, escape=dialect.escape_formulas)
-        decoder = RowDecoder(shape, shape.select(self.layout.fields))
-        self._maker = LineMaker(decoder, text, delimiter=dialect.delimiter, escape=dialect.escape_formulas)
-        if dialect.bom:
-            self.file.write(codecs.BOM_UTF8)
-        self.file.write(text.write([".".join(path) for path in self._columns]))
-        return text, self._maker
+    def _begin(self) -> RecordDecoder:
+        """Return the decoder; the first call fixes the columns and writes the header."""
+        if self._decoder is None:
+            self._columns = self._found_columns()
+            objects = dict.fromkeys(path[:size] for path in self._columns for size in range(1, len(path)))
+            self._objects = {path: LostValues(".".join(path), self._nulls) for path in objects}
+            self._decoder = RecordDecoder(self._builder.shape, self._columns)
+            if self.layout.csv.bom:
+                self.file.write(codecs.BOM_UTF8)
+            self._write_columns([[".".join(path)] for path in self._columns])
+        return self._decoder
 
     def _found_columns(self) -> list[Path]:
         return [path for path, _ in self._builder.shape.select(self.layout.fields).leaves()]
 
-    def _write_untidy(self, lines: Sequence[bytes], text: RowText, maker: LineMaker) -> None:
-        """Write records of which some do not match the model."""
-        tidy: list[bytes] = []
-        read: list[Any] = []
-        for line in self._yielder.each(lines):
-            record = maker.read(line)
-            if record is not None:
-                tidy.append(line)
-                read.append(record)
-                continue
-            self.file.write(self._run(tidy, read, text, maker) + text.write(self._slow_row(line)))
-            tidy, read = [], []
-        self.file.write(self._run(tidy, read, text, maker))
+    def _write_columns(self, columns: Sequence[list[Any]]) -> None:
+        self.file.write(join_columns(columns, self.layout.csv))
 
-    def _run(self, lines: Sequence[bytes], read: Sequence[Any], text: RowText, maker: LineMaker) -> bytes:
-        """Return the lines of records that all match the model."""
-        try:
-            return maker.lines(lines, read) if lines else b""
-        except (ValueError, RecursionError):
-            return b"".join([text.write(self._slow_row(line)) for line in lines])
+    def _read_one_by_one(self, lines: Sequence[bytes], decoder: RecordDecoder) -> list[list[Any]]:
+        """Return the columns of records of which some do not match the model."""
+        matching: list[Any] = []
+        others: dict[int, list[Any]] = {}
+        for index, line in enumerate(self._yielder.each(lines)):
+            try:
+                matching += decoder.decode([line])
+            except (ValueError, RecursionError):
+                others[index] = self._slow_row(line)
+        columns = decoder.columns(matching) if matching else [[] for _ in self._columns]
+        for index, row in others.items():
+            for column, value in zip(columns, row, strict=True):
+                column.insert(index, value)
+        return columns
 
-    def _slow_row(self, line: bytes) -> Row:
+    def _slow_row(self, line: bytes) -> list[Any]:
+        """Return the values of a record of any form; a field without a column makes the file outdated."""
         record = load(line)
         if not self._builder.knows(line):
             self._builder.shape.learn(record)
@@ -114,7 +107,7 @@ class CsvSink(IncrementalSink):
             value = _value(record, path)
             if not (isinstance(value, dict) or is_blank(value) or value == []):
                 lost.lost("not an object")
-        return [to_cell(_value(record, path)) for path in self._columns]
+        return [_value(record, path) for path in self._columns]
 
 
 def _value(record: Any, path: Path) -> Any:
