@@ -88,7 +88,7 @@ class Key:
         in_record: whether the record shows these fields, so that the whole list can be read in place of look-ups.
         by_id: whether it is the id of the record.
         normal: brings a value into the form in which values are compared.
-        finder: the name of the family's method that finds records where a filter alone cannot.
+        finder: finds the records of a family by values of the key, where a filter alone cannot.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Key:
     in_record: bool = True
     by_id: bool = False
     normal: Callable[[str], str] = normal_text
-    finder: str | None = None
+    finder: Callable[[Any, Sequence[tuple[str, ...]]], Awaitable[FoundRecords]] | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -154,21 +154,21 @@ class Parts:
     Attributes:
         names: the columns that only the writer of parts writes, never a create.
         prefixes: prefixes of columns whose rest the user chooses, such as `property.`.
-        writer: the name of the family's method that writes the parts of a record: it gets the record's id, the parts,
-            and what was found for their keys. It may be called again after a lost answer or a kill.
-        namer: the name of the family's method that returns the ids that may follow a prefix, and their names.
+        writer: writes the parts of a record: it gets the family, the record's id, the parts, and what was found for
+            their keys. It may be called again after a lost answer or a kill.
+        namer: returns the ids of a family that may follow a prefix, and their names.
         keys: the parts that are looked up, many at a time, before anything is written. Two rows of a source may not
             share the first one. A key that a create sends itself is a part only if the record exists already.
-        checker: the name of the family's method that says what would become of these parts: it gets the id of the
-            record (`None` for a new one), the parts, and what was found for each key, by the key's name.
+        checker: says what would become of these parts: it gets the id of the record (`None` for a new one), the parts,
+            and what was found for each key, by the key's name.
     """
 
     names: frozenset[str]
     prefixes: tuple[str, ...]
-    writer: str
-    namer: str
+    writer: Callable[[Any, str, Mapping[str, Any], FoundParts], Awaitable[PartResult]]
+    namer: Callable[[Any], Awaitable[Mapping[str, str]]]
     keys: tuple[Key, ...]
-    checker: str
+    checker: Callable[[str | None, Mapping[str, Any], FoundParts], PartResult]
 
 
 @frozen(kw_only=True)

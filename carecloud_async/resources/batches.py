@@ -9,16 +9,14 @@ from typing import Any, Final, TypeVar, Unpack
 
 from attrs import frozen
 
+from carecloud_async.bulk.family import MAX_BATCH
 from carecloud_async.errors import BadRequestError, ConfigurationError, InvalidParam
 from carecloud_async.models.enums import ErrorProcessing
-from carecloud_async.resources.declare import Options, deletes, posts
+from carecloud_async.resources.declare import Options, posts
 
-__all__ = ["MAX_ROWS", "BatchReport", "batches", "deletes_batch"]
+__all__ = ["BatchReport", "batches", "check_rows"]
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
-
-#: Most rows of one request, as the API has it.
-MAX_ROWS: Final = 1000
 
 #: The number of a row in the name of an invalid parameter, such as `products.3.name` or `products[3]`.
 _ROW: Final = re.compile(r"(?:^|[.\[])(\d{1,4})(?=$|[.\]])")
@@ -42,12 +40,12 @@ class BatchReport:
 
 def batches(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
     """Declare a batch: a POST of 1 to 1,000 rows, which are the method's first argument."""
-    options["check"] = _check_rows
+    options["check"] = check_rows
     post = posts(operation_id, path, **options)
 
     def declare(function: F) -> F:
         ask = post(function)
-        rows_name = next(iter(ask.declared.signature.required))  # type: ignore[attr-defined]
+        rows_name = ask.declared.signature.record_argument  # type: ignore[attr-defined]
 
         @functools.wraps(ask)
         async def batch(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -64,18 +62,17 @@ def batches(operation_id: str, path: str, **options: Unpack[Options]) -> Callabl
     return declare
 
 
-def deletes_batch(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
-    """Declare a DELETE of 1 to 1,000 rows, which are the method's first argument."""
-    options["check"], options["has_body"] = _check_rows, True
-    return deletes(operation_id, path, **options)
+def check_rows(_: Any, values: Mapping[str, Any]) -> None:
+    """Check that the first argument holds 1 to 1,000 rows; for `check=` of an operation.
 
-
-def _check_rows(_: Any, values: Mapping[str, Any]) -> None:
+    Raises:
+        ConfigurationError: it does not.
+    """
     name, rows = next(iter(values.items()))
     if not isinstance(rows, Sized) or isinstance(rows, str | bytes | Mapping):
         raise ConfigurationError(f"{name} must be a list of rows")
-    if not 1 <= len(rows) <= MAX_ROWS:
-        raise ConfigurationError(f"{name} must hold 1 to {MAX_ROWS:,} rows, not {len(rows):,}: send them in parts")
+    if not 1 <= len(rows) <= MAX_BATCH:
+        raise ConfigurationError(f"{name} must hold 1 to {MAX_BATCH:,} rows, not {len(rows):,}: send them in parts")
 
 
 def _report(error: BadRequestError, *, rows: int) -> BatchReport:

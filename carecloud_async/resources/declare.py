@@ -34,7 +34,7 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from types import MethodType
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, cast, get_args, overload
+from typing import Any, ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast, get_args, overload
 
 import attrs
 
@@ -52,6 +52,7 @@ from carecloud_async.runtime.secret_text import conceal, conceal_body
 
 __all__ = ["Declared", "Paging", "Resource", "UnsortedPaging", "declared", "deletes", "gets", "lists", "posts", "puts"]
 
+T = TypeVar("T")
 L = TypeVar("L", bound=Callable[..., Listing[Any]])
 R = TypeVar("R", bound="Resource")
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
@@ -122,7 +123,6 @@ class Resource:
 
     def __init__(self, caller: Caller, *, acting: bool = False, **bound: str) -> None:
         self._caller = caller
-        self._call: Callable[..., Coroutine[Any, Any, Any]] = caller.call
         self._acting = acting
         self._bound = bound
 
@@ -135,10 +135,9 @@ class Resource:
         if cls.__module__.startswith("carecloud_async."):  # a user's own families are not the API's
             REGISTRY.update({operation.operation_id: operation for operation in cls.operations})
 
-    @property
-    def acting(self) -> bool:
-        """Whether the client is a view of another identity than its own; for checks."""
-        return self._acting
+    def _call(self, request: CallRequest[T]) -> Coroutine[Any, Any, T]:
+        """Make the call of an operation that is no list."""
+        return self._caller.call(request)
 
 
 class SubResource(Generic[R]):
@@ -186,7 +185,7 @@ class Declared:
     """
 
     def __init__(self, function: Any, facts: Mapping[str, Any], options: Options) -> None:
-        self.signature: Signature = Signature.read(function, facts["path"], options.get("rename", {}))
+        self.signature: Signature = Signature(function, facts["path"], options.get("rename", {}))
         self.has_body: bool = options.get("has_body", facts["method"] in {"POST", "PUT"})
         self.unwrap: str | None = options.get("unwrap")
         self.check: Check | None = options.get("check")
@@ -222,13 +221,13 @@ class Declared:
         if self.check is not None:
             self.check(resource, values)
         path_params = signature.path_params(resource._bound, values)
-        rest = signature.take_rest(values)
+        rest = signature.query_or_body(values)
         if not self.has_body:
             return path_params, rest | values, None
         return path_params, values, self._body(path_params, rest)
 
     def _body(self, path_params: Mapping[str, Any], rest: dict[str, Any]) -> dict[str, Any] | None:
-        if not self.signature.elsewhere and not self.path_params_in_body:
+        if not self.signature.outside_path and not self.path_params_in_body:
             return None
         body = {name: path_params[name] for name in self.path_params_in_body} | rest
         for name, wanted in self.inputs:
@@ -240,9 +239,9 @@ class Declared:
     def inputs(self) -> tuple[tuple[str, Any], ...]:
         """The required arguments that are one input each, by the API's names, with their classes."""
         signature, hints = self.signature, self.signature.function.__annotations__
-        required = [name for name in signature.elsewhere if name in signature.required]
+        required = [name for name in signature.outside_path if name in signature.required]
         single = [name for name in required if hints[name].endswith("Input") and hints[name].isidentifier()]
-        return tuple((signature.elsewhere[name], signature.hint(name)) for name in single)
+        return tuple((signature.outside_path[name], signature.hint(name)) for name in single)
 
     @functools.cached_property
     def into(self) -> Any:
@@ -308,39 +307,42 @@ def lists(
     return declare
 
 
-class DeclaresOne(Protocol):
-    """Declare an operation: the vendor's name, the path template, and `Options`."""
-
-    def __call__(self, operation_id: str, path: str, /, **options: Unpack[Options]) -> Callable[[F], F]: ...
-
-
-def _verb(method: str) -> DeclaresOne:
-    def declaring(operation_id: str, path: str, /, **options: Unpack[Options]) -> Callable[[F], F]:
-        facts = {"operation_id": operation_id, "method": method, "path": path}
-
-        def declare(function: F) -> F:
-            one = Declared(function, facts, options)
-
-            @functools.wraps(function)
-            async def ask(self: Resource, *args: Any, **kwargs: Any) -> Any:
-                args = conceal_body(args) if one.has_body else args
-                path_params, query, body = one.bind(self, args, kwargs)
-                if one.prepare is not None and body is not None:
-                    await one.prepare(body)
-                params = check_filters(one.operation.kinds, query) if query else None
-                return await self._call(
-                    CallRequest(one.operation, decode=one.decode, path_params=path_params, params=params, json=body)
-                )
-
-            ask.declared = one  # type: ignore[attr-defined]
-            return cast("F", ask)
-
-        return declare
-
-    return declaring
+def gets(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
+    """Declare a GET; the arguments are the vendor's name, the path template, and `Options`."""
+    return _declares("GET", operation_id, path, options)
 
 
-gets: DeclaresOne = _verb("GET")
-posts: DeclaresOne = _verb("POST")
-puts: DeclaresOne = _verb("PUT")
-deletes: DeclaresOne = _verb("DELETE")
+def posts(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
+    """Declare a POST; see `gets`."""
+    return _declares("POST", operation_id, path, options)
+
+
+def puts(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
+    """Declare a PUT; see `gets`."""
+    return _declares("PUT", operation_id, path, options)
+
+
+def deletes(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
+    """Declare a DELETE; see `gets`."""
+    return _declares("DELETE", operation_id, path, options)
+
+
+def _declares(method: str, operation_id: str, path: str, options: Options) -> Callable[[F], F]:
+    def declare(function: F) -> F:
+        one = Declared(function, {"operation_id": operation_id, "method": method, "path": path}, options)
+
+        @functools.wraps(function)
+        async def ask(self: Resource, *args: Any, **kwargs: Any) -> Any:
+            args = conceal_body(args) if one.has_body else args
+            path_params, query, body = one.bind(self, args, kwargs)
+            if one.prepare is not None and body is not None:
+                await one.prepare(body)
+            params = check_filters(one.operation.kinds, query) if query else None
+            return await self._call(
+                CallRequest(one.operation, decode=one.decode, path_params=path_params, params=params, json=body)
+            )
+
+        ask.declared = one  # type: ignore[attr-defined]
+        return cast("F", ask)
+
+    return declare

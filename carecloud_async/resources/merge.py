@@ -19,7 +19,7 @@ from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Input, Model
 from carecloud_async.models.changes import merge_changes
 
-__all__ = ["MergeRules", "Merged", "Tree", "differences", "merge", "tree_of"]
+__all__ = ["MergeRules", "MergedRecord", "Tree", "differences", "merge", "tree_of"]
 
 #: A record as nested mappings, as far as a model knows its objects; any other value is the JSON that the server wrote.
 Tree: TypeAlias = Mapping[str, Any]
@@ -46,7 +46,7 @@ class MergeRules:
 
 
 @frozen(kw_only=True, repr=False)
-class Merged:
+class MergedRecord:
     """A record with changes merged in.
 
     Attributes:
@@ -89,7 +89,7 @@ def merge(
     ids: Mapping[str, str],
     zone: tzinfo | None = None,
     allow_unknown: bool = False,
-) -> Merged:
+) -> MergedRecord:
     """Merge changes into a record as the server wrote it.
 
     The named fields change; every other one goes back byte for byte, those included that this SDK does not know. Left
@@ -117,7 +117,7 @@ def merge(
     base = record_of(record)
     merged = merge_changes(base, changes, model=rules.model, allow_unknown=allow_unknown, leaf=encode) | path_ids
     more = {name: merged.pop(name) for name in rules.extra_fields if name in changes and name in merged}
-    return Merged(
+    return MergedRecord(
         body={rules.part: merged, **more},
         changed=(*differences(merged, base), *more),
         base=base,

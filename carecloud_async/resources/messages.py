@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
 from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
-from carecloud_async.resources.uploads import sends_attachments
+from carecloud_async.resources.uploads import encode_attachments
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -90,7 +90,7 @@ class Messages(Resource, call="messages"):
     async def detail(self, message_id: str) -> MessageDetail:
         """Return the content of the message with this id (`GET /messages/{message_id}/detail`)."""
 
-    @sends_attachments("postMessageSend", "/messages/actions/send-message", interfaces=ENTERPRISE_ONLY)
+    @posts("postMessageSend", "/messages/actions/send-message", interfaces=ENTERPRISE_ONLY, prepare=encode_attachments)
     async def send_message(self, message: MessageInput) -> None:
         """Send a message to a customer (`POST /messages/actions/send-message`). Enterprise API only.
 

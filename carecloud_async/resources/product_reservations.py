@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Unpack
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.listings.listing import Listing
-from carecloud_async.resources.batches import batches, deletes_batch
+from carecloud_async.resources.batches import batches, check_rows
 from carecloud_async.resources.bulk_writing import BulkWriting
-from carecloud_async.resources.declare import Paging, Resource, gets, lists, posts
+from carecloud_async.resources.declare import Paging, Resource, deletes, gets, lists, posts
 
 if TYPE_CHECKING:
     from carecloud_async.models import *
@@ -181,10 +181,12 @@ class ProductReservationPrices(BulkWriting, call="product_reservation_prices"):
         does not prove that every row was written; the `report` of a `BadRequestError` says which ones were refused.
         """
 
-    @deletes_batch(
+    @deletes(
         "postBulkDeleteProductReservationPrices",
         "/product-reservation-prices/batch",
         interfaces=ENTERPRISE_ONLY,
+        check=check_rows,
+        has_body=True,
     )
     async def delete_batch(
         self,

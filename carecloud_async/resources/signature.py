@@ -6,9 +6,8 @@ import functools
 import inspect
 import re
 from collections.abc import Mapping
+from inspect import Parameter
 from typing import Any, Final
-
-from attrs import Factory, define, field
 
 from carecloud_async.calls.filters import Kind, kind_of
 from carecloud_async.runtime.suggestions import nearest
@@ -16,71 +15,56 @@ from carecloud_async.runtime.suggestions import nearest
 __all__ = ["MISSING", "Signature"]
 
 #: Stands for an argument that has no default and was not given.
-MISSING: Final[Any] = object()
+MISSING: Final[Any] = Parameter.empty
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
-@define(eq=False)
 class Signature:
     """The arguments of a method: their names, defaults and places in the request.
 
-    Attributes:
+    Args:
         function: the method as it was written; it is never run but to raise Python's own `TypeError`.
-        positional: the arguments that may be given by position.
+        path: the path template.
+        rename: arguments that have another name in the API, with that name.
+
+    Attributes:
+        unpacked: the query arguments that `**paging: Unpack[Paging]` or the like stands for, with their kinds.
         defaults: argument → its default, or `MISSING`; the names in `unpacked` among them.
+        positional: the arguments that may be given by position.
         required: the arguments without a default.
         in_path: argument → the path's placeholder.
-        elsewhere: argument → the API's name in the query or the body.
-        unpacked: the query arguments that `**paging: Unpack[Paging]` or the like stands for, with their kinds.
+        outside_path: argument → the API's name in the query or the body.
     """
 
-    function: Any
-    positional: tuple[str, ...]
-    defaults: Mapping[str, Any]
-    required: tuple[str, ...]
-    in_path: Mapping[str, str]
-    elsewhere: Mapping[str, str]
-    unpacked: Mapping[str, Kind]
-    optional: frozenset[str] = field(init=False, default=Factory(lambda self: self._optional(), takes_self=True))
-
-    @classmethod
-    def read(cls, function: Any, path: str, rename: Mapping[str, str]) -> Signature:
-        """Read a method.
-
-        Args:
-            function: the method.
-            path: the path template.
-            rename: arguments that have another name in the API, with that name.
-        """
-        code = function.__code__
-        names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-        positional = names[: code.co_argcount - 1]
-        own = dict.fromkeys(names, MISSING) | _defaults(function, positional)
-        api = {name: rename.get(name, name) for name in names}
+    def __init__(self, function: Any, path: str, rename: Mapping[str, str]) -> None:
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        named = [one for one in parameters if one.kind is not Parameter.VAR_KEYWORD]
         placeholders = _PLACEHOLDER.findall(path)
-        unpacked = _unpacked(function)
-        return cls(
-            function=function,
-            positional=positional,
-            defaults=own | dict.fromkeys(unpacked, MISSING),
-            required=tuple(name for name in names if own[name] is MISSING),
-            in_path={name: place for name, place in api.items() if place in placeholders},
-            elsewhere={name: place for name, place in api.items() if place not in placeholders},
-            unpacked=unpacked,
-        )
-
-    def _optional(self) -> frozenset[str]:
-        return frozenset(name for name in self.elsewhere if self.defaults[name] is None)
+        places = {one.name: rename.get(one.name, one.name) for one in named}
+        defaults = {one.name: one.default for one in named}
+        self.function: Any = function
+        self.unpacked: Mapping[str, Kind] = {} if len(named) == len(parameters) else _unpacked(parameters[-1], function)
+        self.defaults: Mapping[str, Any] = defaults | dict.fromkeys(self.unpacked, MISSING)
+        self.positional = tuple(one.name for one in named if one.kind is Parameter.POSITIONAL_OR_KEYWORD)
+        self.required = tuple(name for name, default in defaults.items() if default is MISSING)
+        self.in_path = {name: place for name, place in places.items() if place in placeholders}
+        self.outside_path = {name: place for name, place in places.items() if place not in placeholders}
+        self._left_out_if_none = frozenset(name for name in self.outside_path if defaults[name] is None)
 
     @property
     def kinds(self) -> dict[str, Kind]:
         """The kinds of the arguments that are a query, by the API's names; those of the paging first."""
         hints = self.function.__annotations__
-        return {**self.unpacked, **{place: kind_of(hints[name]) for name, place in self.elsewhere.items()}}
+        return {**self.unpacked, **{place: kind_of(hints[name]) for name, place in self.outside_path.items()}}
+
+    @property
+    def record_argument(self) -> str:
+        """The first argument that is not in the path: the record, or the rows, that a write takes."""
+        return next(iter(self.outside_path))
 
     def bind(self, resource: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Bind arguments as Python would.
+        """Bind arguments as Python would, in a fraction of the time that `inspect.Signature.bind` takes.
 
         Returns:
             every argument with its value or default; those in `unpacked` only where they were given.
@@ -88,13 +72,13 @@ class Signature:
         Raises:
             TypeError: they do not fit; in Python's own words, with the nearest name to an unknown one.
         """
-        values = {**self.defaults, **kwargs}
-        fits = len(values) == len(self.defaults) and len(args) <= len(self.positional)
-        for name, value in zip(self.positional, args, strict=False):
-            fits = fits and name not in kwargs
-            values[name] = value
-        for name in self.required:
-            fits = fits and values[name] is not MISSING
+        values = {**self.defaults, **kwargs, **dict(zip(self.positional, args, strict=False))}
+        fits = (
+            len(values) == len(self.defaults)
+            and len(args) <= len(self.positional)
+            and kwargs.keys().isdisjoint(self.positional[: len(args)])
+            and all(values[name] is not MISSING for name in self.required)
+        )
         if not fits:
             self._refuse(resource, args, kwargs)
         for name in self.unpacked:
@@ -115,17 +99,16 @@ class Signature:
         """Take the arguments that belong in the path out of `values`; `bound` are the parents' ids."""
         if not self.in_path:
             return bound
-        own = {place: values.pop(name) for name, place in self.in_path.items()}
-        return {**bound, **own} if bound else own
+        return {**bound, **{place: values.pop(name) for name, place in self.in_path.items()}}
 
-    def take_rest(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Take the arguments of the query or body out of `values`, by the API's names, without those not given."""
-        rest = {}
-        for name, place in self.elsewhere.items():
+    def query_or_body(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Take the arguments outside the path out of `values`, by the API's names, without those not given."""
+        found = {}
+        for name, place in self.outside_path.items():
             value = values.pop(name)
-            if value is not None or name not in self.optional:
-                rest[place] = value
-        return rest
+            if value is not None or name not in self._left_out_if_none:
+                found[place] = value
+        return found
 
     def hint(self, name: str) -> Any:
         """Evaluate one annotation. Resources do not import models: these load when they are needed."""
@@ -136,18 +119,9 @@ class Signature:
         return evaluate(self.function, annotation)
 
 
-def _defaults(function: Any, positional: tuple[str, ...]) -> dict[str, Any]:
-    late = function.__defaults__ or ()
-    found = dict(zip(positional[len(positional) - len(late) :], late, strict=True))
-    return found | (function.__kwdefaults__ or {})
-
-
-def _unpacked(function: Any) -> dict[str, Kind]:
-    code = function.__code__
-    if not code.co_flags & inspect.CO_VARKEYWORDS:
-        return {}
-    annotation = function.__annotations__[code.co_varnames[code.co_argcount + code.co_kwonlyargcount]]
-    options = function.__globals__[annotation.removeprefix("Unpack[").removesuffix("]")]
+def _unpacked(parameter: Parameter, function: Any) -> dict[str, Kind]:
+    """Return the arguments in the TypedDict of `**paging: Unpack[Paging]`."""
+    options = function.__globals__[parameter.annotation.removeprefix("Unpack[").removesuffix("]")]
     return {name: kind_of(hint.__forward_arg__) for name, hint in options.__annotations__.items()}
 
 

@@ -13,7 +13,7 @@ from carecloud_async.calls.retry import Failure, FailureKind
 from carecloud_async.codec.raw_json import RawJson
 from carecloud_async.errors import CareCloudError, ConflictError
 from carecloud_async.resources.answers import no_content
-from carecloud_async.resources.merge import Merged
+from carecloud_async.resources.merge import MergedRecord
 
 __all__ = ["SurePut"]
 
@@ -33,7 +33,7 @@ class SurePut:
     caller: Caller
     operation: Operation
     path_params: Mapping[str, str]
-    merged: Merged
+    merged: MergedRecord
     read: Callable[[], Awaitable[RawJson | None]]
 
     async def send(self) -> None:

@@ -14,7 +14,6 @@ from attrs import evolve
 from carecloud_async.auth.flow import call_with_token
 from carecloud_async.auth.token import Token
 from carecloud_async.calls.call_request import CallRequest
-from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources.declare import Resource, gets, posts, puts
@@ -31,10 +30,6 @@ _LOGOUT = "postTokenLogout"
 
 class Tokens(Resource, call="tokens"):
     """Device tokens."""
-
-    def __init__(self, caller: Caller, *, acting: bool = False) -> None:
-        super().__init__(caller, acting=acting)
-        self._call = self._act
 
     @posts("postToken", "/tokens", unwrap="token_id", interfaces=CUSTOMER_ONLY, safe_to_repeat=True, authorized=False)
     async def create(
@@ -138,7 +133,7 @@ class Tokens(Resource, call="tokens"):
             token_id: the device token; the client's own if left out.
         """
 
-    async def _act(self, request: CallRequest[T]) -> T:
+    async def _call(self, request: CallRequest[T]) -> T:
         """Make a call; a token in its path must be the one in the header."""
         operation, path_params = request.operation, request.path_params or {}
 

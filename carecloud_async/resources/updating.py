@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 from carecloud_async import codec
@@ -13,7 +12,7 @@ from carecloud_async.errors import ConfigurationError, NotFoundError
 from carecloud_async.models.base import Model
 from carecloud_async.resources.bulk_writing import BulkWriting
 from carecloud_async.resources.declare import Declared, Resource, declared
-from carecloud_async.resources.merge import MergeRules, merge
+from carecloud_async.resources.merge import MergedRecord, MergeRules, merge
 from carecloud_async.resources.sure_put import SurePut
 from carecloud_async.resources.unchanged import require_record, require_unchanged
 from carecloud_async.runtime.secret_text import conceal
@@ -82,16 +81,13 @@ class Updating(BulkWriting, Generic[Changes, Record]):
         if if_unchanged is not None:
             require_record(if_unchanged)
         write, rules = declared(type(self).replace).operation, self.merge_rules()  # type: ignore[attr-defined]
-        ids = {**self._bound, self._id_name(): record_id}
-        merged_into = partial(
-            merge,
-            changes=changes,
-            rules=rules,
-            ids=ids,
-            zone=self._caller.context.project.timezone,
-            allow_unknown=allow_unknown,
-        )
-        merged_into(RawJson(b"{}"))  # what is wrong with the changes should show before anything is sent
+        ids = self.path_ids(record_id)
+
+        def merge_into(record: RawJson) -> MergedRecord:
+            zone = self._caller.context.project.timezone
+            return merge(record, changes, rules=rules, ids=ids, zone=zone, allow_unknown=allow_unknown)
+
+        merge_into(RawJson(b"{}"))  # what is wrong with the changes should show before anything is sent
         record = await self._read(ids, record_id)
         if record is None:
             id_field = self._merging.get("id_field")
@@ -106,14 +102,14 @@ class Updating(BulkWriting, Generic[Changes, Record]):
                 return None
 
         await SurePut(
-            caller=self._caller, operation=write, path_params=ids, merged=merged_into(record), read=read_again
+            caller=self._caller, operation=write, path_params=ids, merged=merge_into(record), read=read_again
         ).send()
 
     @classmethod
     def merge_rules(cls) -> MergeRules:
         """Return how records and changes of this family become the body of its PUT; see `resources.merge`."""
         how, signature = cls._merging, declared(cls.replace).signature  # type: ignore[attr-defined]
-        part = next(iter(signature.elsewhere))
+        part = signature.record_argument
         return MergeRules(
             part=part,
             model=signature.model(how["model"]) if "model" in how else signature.hint(part),
@@ -121,11 +117,10 @@ class Updating(BulkWriting, Generic[Changes, Record]):
             ids_in_record=how.get("ids_in_record", ()),
         )
 
-    @classmethod
-    def _id_name(cls) -> str:
-        """Return the name that the path of the PUT has for the record's own id."""
-        (name,) = declared(cls.replace).signature.in_path.values()  # type: ignore[attr-defined]
-        return str(name)
+    def path_ids(self, record_id: str) -> dict[str, str]:
+        """Return the ids in the path of the PUT: those of the parents, and the record's own."""
+        (name,) = declared(type(self).replace).signature.in_path.values()  # type: ignore[attr-defined]
+        return {**self._bound, name: record_id}
 
     async def _read(self, ids: Mapping[str, str], record_id: str) -> RawJson | None:
         """Read the current record, not the cached one: it is sent back."""

@@ -6,23 +6,19 @@ import binascii
 import functools
 import inspect
 from base64 import b64encode
-from collections.abc import Callable, Coroutine
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeVar, Unpack
+from typing import Any, Final
 
 from attrs import evolve
 
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.messages import MessageInput, UploadMethod
-from carecloud_async.resources.declare import Options, posts
 from carecloud_async.runtime.secret_text import SecretText
 from carecloud_async.runtime.threads import run_in_thread
 from carecloud_async.runtime.validators import expected
 
-__all__ = ["encoded", "sends_attachments", "uploads"]
-
-F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
+__all__ = ["encode_attachments", "encode_photo"]
 
 _MEGABYTE: Final = 1024 * 1024
 #: The API's limits.
@@ -30,7 +26,7 @@ MAX_PHOTO_BYTES: Final = 2 * _MEGABYTE
 MAX_ATTACHMENT_BYTES: Final = _MEGABYTE
 
 
-async def encoded(file: Any, *, name: str, most: int) -> str:
+async def _encoded(file: Any, *, name: str, most: int) -> str:
     """Read a file, check its size, and return it in base64; the text prints as stars.
 
     Args:
@@ -50,23 +46,13 @@ async def encoded(file: Any, *, name: str, most: int) -> str:
     return SecretText(b64encode(content).decode("ascii"))
 
 
-def uploads(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
-    """Declare a POST whose argument `data` is a photo."""
-    options["prepare"] = _encode_photo
-    return posts(operation_id, path, **options)
+async def encode_photo(body: dict[str, Any]) -> None:
+    """Encode the photo that a body has under `data`; for `prepare=` of an operation."""
+    body["data"] = await _encoded(body["data"], name="data", most=MAX_PHOTO_BYTES)
 
 
-def sends_attachments(operation_id: str, path: str, **options: Unpack[Options]) -> Callable[[F], F]:
-    """Declare a POST whose argument `message` may have attachments."""
-    options["prepare"] = _encode_attachments
-    return posts(operation_id, path, **options)
-
-
-async def _encode_photo(body: dict[str, Any]) -> None:
-    body["data"] = await encoded(body["data"], name="data", most=MAX_PHOTO_BYTES)
-
-
-async def _encode_attachments(body: dict[str, Any]) -> None:
+async def encode_attachments(body: dict[str, Any]) -> None:
+    """Encode the attachments of the `message` in a body; for `prepare=` of an operation."""
     message: MessageInput = body["message"]
     if not message.attachments:
         return
@@ -74,7 +60,7 @@ async def _encode_attachments(body: dict[str, Any]) -> None:
     for number, one in enumerate(message.attachments):
         name = f"attachments[{number}].file_data"
         if one.upload_method == UploadMethod.BASE64:
-            one = evolve(one, file_data=await encoded(one.file_data, name=name, most=MAX_ATTACHMENT_BYTES))
+            one = evolve(one, file_data=await _encoded(one.file_data, name=name, most=MAX_ATTACHMENT_BYTES))
         elif not isinstance(one.file_data, str):
             raise ConfigurationError(f"{name} is a file: its upload_method must be UploadMethod.BASE64")
         attachments.append(one)

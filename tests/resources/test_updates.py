@@ -78,7 +78,7 @@ class Case:
 
     def __init__(self, family):
         how, write = family._merging, declared(family.replace)
-        part = next(iter(write.signature.elsewhere))
+        part = next(iter(write.signature.outside_path))
         self.family, self.write, self.part, self.how = family, write, part, how
         self.input = write.signature.model(how["model"]) if "model" in how else write.signature.hint(part)
         self.model = self.input.reads

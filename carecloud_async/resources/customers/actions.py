@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from carecloud_async.calls.operation import ENTERPRISE_ONLY
 from carecloud_async.resources.declare import Resource, gets, posts
-from carecloud_async.resources.uploads import uploads
+from carecloud_async.resources.uploads import encode_photo
 
 if TYPE_CHECKING:
     from carecloud_async.auth.device import Device
@@ -121,7 +121,7 @@ class CustomerActions(Resource, call="customers"):
             mode: see `SearchMode`.
         """
 
-    @uploads("postCustomersUploadPhoto", "/customers/actions/upload-customer-photo")
+    @posts("postCustomersUploadPhoto", "/customers/actions/upload-customer-photo", prepare=encode_photo)
     async def upload_customer_photo(self, *, customer_id: str, data: Upload) -> None:
         """Replace the customer's photo (`POST /customers/actions/upload-customer-photo`).
 

@@ -1,25 +1,32 @@
-"""Parts of a customer's row in a bulk write, the card and the values of properties: looked at, then written."""
+"""Parts of a customer's row in a bulk write that are written after its record.
+
+These are the id in another system of a known customer, the card, and the values of properties. Each part is looked at
+before it is written, and again after a lost answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+import attrs
 import msgspec
 
 from carecloud_async.bulk.family import FoundParts, PartResult, settle_seconds
-from carecloud_async.calls.caller import Caller
 from carecloud_async.errors import ApiError, BadRequestError, CareCloudError, ConflictError
+from carecloud_async.models.ids import same_id
+from carecloud_async.resources.customers.bulk_lookups import source_holders
+from carecloud_async.resources.customers.records import CustomerPropertyRecords, CustomerSourceRecords
 
 if TYPE_CHECKING:
+    from carecloud_async.calls.caller import Caller
     from carecloud_async.models import Card, PropertyRecord
+    from carecloud_async.resources.customers.customers import Customers
 
-__all__ = ["PROPERTY", "check_parts", "source_holders", "write_card", "write_external_id", "write_properties"]
+__all__ = ["PROPERTY", "check_parts", "write_parts"]
 
 T = TypeVar("T")
-#: The property records of a customer, by the ids of their properties.
-Held: TypeAlias = "Mapping[str | None, PropertyRecord]"
 
 #: What the columns of properties begin with; the property's id follows.
 PROPERTY: Final = "property."
@@ -28,9 +35,9 @@ _TRIES: Final = 3
 #: Longest pause between two looks at such a part (seconds).
 _LONGEST_PAUSE: Final = 15.0
 
-_TAKEN: Final = "card_number: the card belongs to another customer"
-_HELD: Final = "external_id: another customer of this source has it"
-_NO_TYPE: Final = "card_number: a new card needs card_type_id"
+_CARD_TAKEN: Final = "card_number: the card belongs to another customer"
+_CARD_WITHOUT_TYPE: Final = "card_number: a new card needs card_type_id"
+_ID_TAKEN: Final = "external_id: another customer of this source has it"
 
 
 def check_parts(customer_id: str | None, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
@@ -41,218 +48,240 @@ def check_parts(customer_id: str | None, parts: Mapping[str, Any], found: FoundP
         parts: the parts of the row.
         found: the cards that have the row's number, and who has its external id.
     """
-    results = []
-    if "card_number" in found:
-        results.append(_check_card(customer_id, parts, found["card_number"]))
-    if "external_id" in found:
-        results.append(_check_external_id(customer_id, found["external_id"]))
-    return _together(results)
-
-
-def _check_external_id(customer_id: str | None, found: Sequence[bytes]) -> PartResult:
-    holders = [msgspec.json.decode(one)["customer_id"] for one in found]
-    if any(customer_id is not None and _is_same(one, customer_id) for one in holders):
-        return PartResult()
-    return PartResult(conflicts=(_HELD,)) if holders else PartResult(changed=("external_id",))
-
-
-def _check_card(customer_id: str | None, parts: Mapping[str, Any], found: Sequence[bytes]) -> PartResult:
-    holders = [msgspec.json.decode(one).get("customer_id") for one in found]
-    if any(customer_id is not None and _is_same(one, customer_id) for one in holders):
-        return PartResult()
-    if found and all(holders):
-        return PartResult(conflicts=(_TAKEN,))
-    if not found and not parts.get("card_type_id"):
-        return PartResult(refusals=(_NO_TYPE,))
-    return PartResult(changed=("card_number",))
-
-
-async def source_holders(caller: Caller, source: str, external_ids: Sequence[str]) -> Sequence[tuple[str, str]]:
-    """Return the ids in a source that records show, each with its customer."""
-    from carecloud_async.resources.customer_settings import CustomerSourceRecords  # few programs ask for it
-
-    found = CustomerSourceRecords(caller).list(customer_source_id=source, external_ids=external_ids, count=1000).fresh()
-    return [(one.external_id or "", one.customer_id) async for one in found if one.customer_id]
-
-
-async def write_external_id(
-    caller: Caller, customer_id: str, parts: Mapping[str, Any], found: FoundParts
-) -> PartResult:
-    """Give a known customer the row's id in its source; arguments as for `write_card`."""
-    from carecloud_async.models import CustomerSourceInput
-    from carecloud_async.resources.customers.records import CustomerSourceRecords
-
-    source, external_id = str(parts.get("customer_source_id") or ""), str(parts.get("external_id") or "").strip()
-    if not source or not external_id:
-        return PartResult()
-
-    async def look() -> list[str]:
-        return [one for _, one in await source_holders(caller, source, [external_id])]
-
-    async def write(holders: list[str]) -> PartResult | None:
-        if holders:
-            return PartResult(conflicts=(_HELD,))
-        record = CustomerSourceInput(customer_source_id=source, external_id=external_id)
-        await CustomerSourceRecords(caller, customer_id=customer_id).create(record)
-        return None
-
-    return await _write_once(
-        caller,
-        "external_id",
-        await look() if found.get("external_id") else [],
-        look=look,
-        has_it=lambda holders: any(_is_same(one, customer_id) for one in holders),
-        write=write,
-    )
-
-
-async def write_card(caller: Caller, customer_id: str, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
-    """Give a customer the card of a row: one that is free, or a new one of `card_type_id`.
-
-    Args:
-        caller: makes the calls.
-        customer_id: the customer.
-        parts: the parts of the row.
-        found: what the keys of the parts found a moment ago.
-    """
-    from carecloud_async.models import CardInput
-    from carecloud_async.resources.cards import Cards
-
-    number, card_type, cards = str(parts.get("card_number") or "").strip(), parts.get("card_type_id"), Cards(caller)
-    if not number:
-        return PartResult()
-
-    async def look() -> list[Card]:
-        return [one async for one in cards.list(card_number=number).fresh() if one.card_number == number]
-
-    async def write(known: list[Card]) -> PartResult | None:
-        free = next((one for one in known if not one.customer_id), None)
-        if free is not None:
-            await cards.update(free.card_id, {"customer_id": customer_id}, if_unchanged=free)
-        elif known:
-            return PartResult(conflicts=(_TAKEN,))
-        elif not card_type:
-            return PartResult(refusals=(_NO_TYPE,))
-        else:
-            await cards.create(CardInput(card_number=number, card_type_id=card_type, state=1, customer_id=customer_id))
-        return None
-
-    return await _write_once(
-        caller,
-        "card_number",
-        await look() if found.get("card_number") else [],
-        look=look,
-        has_it=lambda known: any(_is_same(one.customer_id, customer_id) for one in known),
-        write=write,
-    )
-
-
-async def write_properties(caller: Caller, customer_id: str, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
-    """Set the values of properties: those that the customer has are changed, others are added."""
-    del found  # properties have no key
-    from carecloud_async.models import PropertyRecordInput
-    from carecloud_async.resources.customers.records import CustomerPropertyRecords
-
-    wanted = {
-        name.removeprefix(PROPERTY): value
-        for name, value in parts.items()
-        if name.startswith(PROPERTY) and value is not None
+    holders = {
+        name: [msgspec.json.decode(one).get("customer_id") for one in records] for name, records in found.items()
     }
-    if not wanted:
-        return PartResult()
-    records = CustomerPropertyRecords(caller, customer_id=customer_id)
-
-    async def look() -> Held:
-        return {one.property_id: one async for one in records.list().fresh()}
-
-    async def write(property_id: str, value: Any, held: Held) -> None:
-        record, one = PropertyRecordInput(property_id=property_id, property_value=value), held.get(property_id)
-        if one is None:
-            await records.create(record)
+    result = PartResult()
+    for name, ids in holders.items():
+        if any(same_id(one, customer_id) for one in ids):
+            continue
+        if name == "external_id":
+            checked = PartResult(conflicts=(_ID_TAKEN,)) if ids else PartResult(changed=(name,))
+        elif ids and all(ids):
+            checked = PartResult(conflicts=(_CARD_TAKEN,))
+        elif not ids and not parts.get("card_type_id"):
+            checked = PartResult(refusals=(_CARD_WITHOUT_TYPE,))
         else:
-            await records.replace(one.property_record_id, record)
-
-    held = await look()
-    results = [
-        await _write_once(
-            caller,
-            f"{PROPERTY}{property_id}",
-            held,
-            look=look,
-            has_it=partial(_holds, property_id, value),
-            write=partial(write, property_id, value),
-        )
-        for property_id, value in wanted.items()
-    ]
-    return _together(results)
+            checked = PartResult(changed=(name,))
+        result = _joined(result, checked)
+    return result
 
 
-def _holds(property_id: str, value: Any, held: Held) -> bool:
-    one = held.get(property_id)
-    return one is not None and str(one.property_value) == str(value)
-
-
-def _together(results: Sequence[PartResult]) -> PartResult:
-    return PartResult(
-        changed=tuple(name for one in results for name in one.changed),
-        conflicts=tuple(text for one in results for text in one.conflicts),
-        refusals=tuple(text for one in results for text in one.refusals),
-    )
-
-
-async def _write_once(
-    caller: Caller,
-    name: str,
-    known: T,
-    *,
-    look: Callable[[], Awaitable[T]],
-    has_it: Callable[[T], bool],
-    write: Callable[[T], Awaitable[PartResult | None]],
+async def write_parts(
+    customers: Customers, customer_id: str, parts: Mapping[str, Any], found: FoundParts
 ) -> PartResult:
-    """Write a part of a customer's row; after a lost answer it is sent again only if it certainly did not happen.
+    """Write the parts of a row; a conflict or a refusal ends it.
 
     Args:
-        caller: makes the calls.
-        name: the part, as results name it.
-        known: what `look` returned a moment ago.
-        look: returns what is there.
-        has_it: whether the customer has the part by that.
-        write: writes the part, or says why it cannot be written.
+        customers: the family.
+        customer_id: the row's customer.
+        parts: the parts of the row.
+        found: the cards that have the row's number, and who has its external id, as of a moment ago.
 
     Raises:
         CareCloudError: the server is away or refuses the client.
     """
-    for attempt in range(1, _TRIES + 1):
-        if has_it(known):
-            return PartResult() if attempt == 1 else PartResult(changed=(name,))
-        try:
-            return await write(known) or PartResult(changed=(name,))
-        except (BadRequestError, ConflictError) as error:
-            return PartResult(refusals=_reasons(name, error))
-        except CareCloudError as error:
-            if not error.may_have_happened or attempt == _TRIES:
-                raise
-        known = await _until_shown(caller, look, has_it)
-    raise AssertionError  # pragma: no cover  (the last try returns or raises)
+    done = PartResult()
+    for write in (_write_external_id, _write_card, _write_properties):
+        done = _joined(done, await write(customers._caller, customer_id, parts, found))
+        if done.conflicts or done.refusals:
+            break
+    return done
 
 
-async def _until_shown(caller: Caller, look: Callable[[], Awaitable[T]], is_shown: Callable[[T], bool]) -> T:
-    """Look until a write whose answer was lost has shown itself, or certainly did not happen; return what is there."""
-    clock, pause = caller.context.clock, 1.0
-    settled_at = clock.monotonic() + settle_seconds(caller.options.timeout.read)
-    while True:
-        now = clock.monotonic()
-        found = await look()
-        if is_shown(found) or now >= settled_at:
-            return found
-        await clock.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+async def _write_external_id(
+    caller: Caller, customer_id: str, parts: Mapping[str, Any], found: FoundParts
+) -> PartResult:
+    source, external_id = _text(parts, "customer_source_id"), _text(parts, "external_id")
+    if not source or not external_id:
+        return PartResult()
+    part = _ExternalId(name="external_id", caller=caller, customer_id=customer_id, source=source, value=external_id)
+    return await part.write_once(await part.look() if found.get(part.name) else [])
 
 
-def _reasons(name: str, error: CareCloudError) -> tuple[str, ...]:
-    params = error.invalid_params if isinstance(error, ApiError) else ()
-    return tuple(f"{name}: {one.reason}" for one in params) or (f"{name}: {type(error).__name__}",)
+async def _write_card(caller: Caller, customer_id: str, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
+    number, card_type_id = _text(parts, "card_number"), parts.get("card_type_id")
+    if not number:
+        return PartResult()
+    part = _Card(name="card_number", caller=caller, customer_id=customer_id, number=number, card_type_id=card_type_id)
+    return await part.write_once(await part.look() if found.get(part.name) else [])
 
 
-def _is_same(one: str | None, other: str) -> bool:
-    return one is not None and one.casefold() == other.casefold()
+async def _write_properties(caller: Caller, customer_id: str, parts: Mapping[str, Any], _: FoundParts) -> PartResult:
+    wanted = [
+        _Property(name=name, caller=caller, customer_id=customer_id, value=value)
+        for name, value in parts.items()
+        if name.startswith(PROPERTY) and value is not None
+    ]
+    done = PartResult()
+    records = await wanted[0].look() if wanted else {}
+    for part in wanted:
+        done = _joined(done, await part.write_once(records))
+    return done
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class _Part(ABC, Generic[T]):
+    """A part of a customer's row, and the means to look at it and to write it.
+
+    Attributes:
+        name: the part, as results name it.
+        caller: makes the calls.
+        customer_id: the row's customer.
+    """
+
+    name: str
+    caller: Caller
+    customer_id: str
+
+    @abstractmethod
+    async def look(self) -> T:
+        """Return what the server has now."""
+
+    @abstractmethod
+    def is_written(self, found: T) -> bool:
+        """Return whether the customer has the part by what was found."""
+
+    @abstractmethod
+    async def write(self, found: T) -> PartResult | None:
+        """Write the part, or return why it cannot be written."""
+
+    async def write_once(self, found: T) -> PartResult:
+        """Write the part; after a lost answer it is written again only if it certainly was not.
+
+        Args:
+            found: what `look` returned a moment ago.
+        """
+        for attempt in range(1, _TRIES + 1):
+            if self.is_written(found):
+                return PartResult() if attempt == 1 else PartResult(changed=(self.name,))
+            try:
+                return await self.write(found) or PartResult(changed=(self.name,))
+            except (BadRequestError, ConflictError) as error:
+                return PartResult(refusals=self._reasons(error))
+            except CareCloudError as error:
+                if not error.may_have_happened or attempt == _TRIES:
+                    raise
+            found = await self._look_until_settled()
+        raise AssertionError  # pragma: no cover  (the last try returns or raises)
+
+    async def _look_until_settled(self) -> T:
+        """Look until a write whose answer was lost has shown itself, or can no longer happen."""
+        clock, pause = self.caller.context.clock, 1.0
+        settled_at = clock.monotonic() + settle_seconds(self.caller.options.timeout.read)
+        while True:
+            now = clock.monotonic()
+            found = await self.look()
+            if self.is_written(found) or now >= settled_at:
+                return found
+            await clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _reasons(self, error: CareCloudError) -> tuple[str, ...]:
+        params = error.invalid_params if isinstance(error, ApiError) else ()
+        return tuple(f"{self.name}: {one.reason}" for one in params) or (f"{self.name}: {type(error).__name__}",)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class _ExternalId(_Part[Sequence[str]]):
+    """The customer's id in another system; found are the customers who have it."""
+
+    source: str
+    value: str
+
+    async def look(self) -> Sequence[str]:
+        return [holder for _, holder in await source_holders(self.caller, self.source, [self.value])]
+
+    def is_written(self, found: Sequence[str]) -> bool:
+        return any(same_id(holder, self.customer_id) for holder in found)
+
+    async def write(self, found: Sequence[str]) -> PartResult | None:
+        from carecloud_async.models import CustomerSourceInput
+
+        if found:
+            return PartResult(conflicts=(_ID_TAKEN,))
+        record = CustomerSourceInput(customer_source_id=self.source, external_id=self.value)
+        await CustomerSourceRecords(self.caller, customer_id=self.customer_id).create(record)
+        return None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class _Card(_Part["Sequence[Card]"]):
+    """The customer's card: one that is free, or a new one; found are the cards with its number."""
+
+    number: str
+    card_type_id: str | None
+
+    async def look(self) -> Sequence[Card]:
+        from carecloud_async.resources.cards import Cards
+
+        cards = Cards(self.caller).list(card_number=self.number).fresh()
+        return [one async for one in cards if one.card_number == self.number]
+
+    def is_written(self, found: Sequence[Card]) -> bool:
+        return any(same_id(one.customer_id, self.customer_id) for one in found)
+
+    async def write(self, found: Sequence[Card]) -> PartResult | None:
+        from carecloud_async.models import CardInput
+        from carecloud_async.resources.cards import Cards
+
+        cards, free = Cards(self.caller), next((one for one in found if not one.customer_id), None)
+        if free is not None:
+            await cards.update(free.card_id, {"customer_id": self.customer_id}, if_unchanged=free)
+        elif found:
+            return PartResult(conflicts=(_CARD_TAKEN,))
+        elif not self.card_type_id:
+            return PartResult(refusals=(_CARD_WITHOUT_TYPE,))
+        else:
+            new = CardInput(
+                card_number=self.number, card_type_id=self.card_type_id, state=1, customer_id=self.customer_id
+            )
+            await cards.create(new)
+        return None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class _Property(_Part["Mapping[str | None, PropertyRecord]"]):
+    """The value of a property; found are all property records of the customer, by the ids of their properties."""
+
+    value: Any
+
+    @property
+    def property_id(self) -> str:
+        return self.name.removeprefix(PROPERTY)
+
+    async def look(self) -> Mapping[str | None, PropertyRecord]:
+        return {one.property_id: one async for one in self._records.list().fresh()}
+
+    def is_written(self, found: Mapping[str | None, PropertyRecord]) -> bool:
+        record = found.get(self.property_id)
+        return record is not None and str(record.property_value) == str(self.value)
+
+    async def write(self, found: Mapping[str | None, PropertyRecord]) -> PartResult | None:
+        from carecloud_async.models import PropertyRecordInput
+
+        new, old = (
+            PropertyRecordInput(property_id=self.property_id, property_value=self.value),
+            found.get(self.property_id),
+        )
+        if old is None:
+            await self._records.create(new)
+        else:
+            await self._records.replace(old.property_record_id, new)
+        return None
+
+    @property
+    def _records(self) -> CustomerPropertyRecords:
+        return CustomerPropertyRecords(self.caller, customer_id=self.customer_id)
+
+
+def _text(parts: Mapping[str, Any], name: str) -> str:
+    return str(parts.get(name) or "").strip()
+
+
+def _joined(one: PartResult, other: PartResult) -> PartResult:
+    return PartResult(
+        changed=(*one.changed, *other.changed),
+        conflicts=(*one.conflicts, *other.conflicts),
+        refusals=(*one.refusals, *other.refusals),
+    )

@@ -8,32 +8,22 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 import attrs
-import msgspec
 
-from carecloud_async.bulk.family import (
-    BulkWrites,
-    FoundParts,
-    FoundRecords,
-    Key,
-    PartResult,
-    Parts,
-    normal_email,
-    normal_phone,
-)
+from carecloud_async.bulk.family import BulkWrites, Key, Parts, normal_email, normal_phone
 from carecloud_async.calls.operation import CUSTOMER_ONLY
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.listings.listing import Listing, listing
 from carecloud_async.models.customer import Customer
 from carecloud_async.resources.customers.actions import CustomerActions
-from carecloud_async.resources.customers.bulk_parts import (
-    PROPERTY,
-    check_parts,
-    source_holders,
-    write_card,
-    write_external_id,
-    write_properties,
+from carecloud_async.resources.customers.bulk_lookups import (
+    find_by_card_numbers,
+    find_by_external_ids,
+    find_cards,
+    find_source_holders,
+    property_names,
 )
+from carecloud_async.resources.customers.bulk_parts import PROPERTY, check_parts, write_parts
 from carecloud_async.resources.customers.loyalty import (
     CustomerCards,
     CustomerPoints,
@@ -70,7 +60,7 @@ if TYPE_CHECKING:
 def _check_autologin(customers: Customers, values: Mapping[str, Any]) -> None:
     if not values["autologin"]:
         return
-    if not customers.acting:
+    if not customers._acting:
         raise ConfigurationError(
             "autologin binds the calling token to the new customer: use it on client.acting_as(another device), "
             "all callers share the client's own"
@@ -105,14 +95,14 @@ class Customers(
                 filter="external_ids",
                 many=True,
                 in_record=False,
-                finder="_find_by_external_ids",
+                finder=find_by_external_ids,
             ),
             Key(
                 name="card_number",
                 filter="card_number_list",
                 many=True,
                 in_record=False,
-                finder="_find_by_card_numbers",
+                finder=find_by_card_numbers,
             ),
         ),
         beside={
@@ -125,20 +115,20 @@ class Customers(
         parts=Parts(
             names=frozenset({"card_number", "card_type_id"}),
             prefixes=(PROPERTY,),
-            writer="_write_bulk_parts",
-            namer="_property_names",
+            writer=write_parts,
+            namer=property_names,
             keys=(
-                Key(name="card_number", filter="card_number_list", many=True, in_record=False, finder="_find_cards"),
+                Key(name="card_number", filter="card_number_list", many=True, in_record=False, finder=find_cards),
                 Key(
                     name="external_id",
                     fields=("customer_source_id", "external_id"),
                     filter="external_ids",
                     many=True,
                     in_record=False,
-                    finder="_find_source_holders",
+                    finder=find_source_holders,
                 ),
             ),
-            checker="_check_bulk_parts",
+            checker=check_parts,
         ),
     )
 
@@ -264,77 +254,6 @@ class Customers(
             ConfigurationError: `autologin` on the client's own device or without a password, or a read model as
                 input.
         """
-
-    async def _find_by_external_ids(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-        """Find customers by one source and their ids there, for bulk writes; two requests."""
-        return await self._of_holders(await self._source_holders(keys))
-
-    async def _find_source_holders(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-        """Find who has ids in one source, for bulk writes; one request."""
-        holders = await self._source_holders(keys)
-        return [(key, msgspec.json.encode({"customer_id": customer_id})) for key, customer_id in holders]
-
-    async def _source_holders(self, keys: Sequence[tuple[str, ...]]) -> Sequence[tuple[tuple[str, ...], str]]:
-        """Return who has ids in one source.
-
-        A source record may hold several ids and show one of them. Where a record shows none of the ids that were asked
-        for, those without a record are asked for one by one.
-        """
-        source = keys[0][0]
-        wanted = {external_id.strip() for _, external_id in keys}
-        shown = await source_holders(self._caller, source, sorted(wanted))
-        holders = [(external_id, one) for external_id, one in shown if external_id in wanted]
-        if len(wanted) > 1 and any(external_id not in wanted for external_id, _ in shown):
-            for external_id in sorted(wanted - {found for found, _ in holders}):
-                found_now = await source_holders(self._caller, source, [external_id])
-                holders += [(external_id, customer_id) for _, customer_id in found_now]
-        elif len(wanted) == 1:
-            (external_id,) = wanted
-            holders = [(external_id, customer_id) for _, customer_id in shown]
-        return [((source, external_id), one) for external_id, one in holders]
-
-    async def _find_by_card_numbers(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-        """Find customers by the numbers of their cards, for bulk writes; two requests."""
-        from carecloud_async.resources.cards import Cards  # as above
-
-        cards = Cards(self._caller).list(card_number_list=[number.strip() for (number,) in keys], count=1000)
-        return await self._of_holders(
-            [((one.card_number or "",), one.customer_id or "") async for one in cards.fresh()]
-        )
-
-    async def _find_cards(self, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
-        """Find cards by their numbers, for bulk writes."""
-        from carecloud_async.resources.cards import Cards  # as above
-
-        lines = Cards(self._caller).list(card_number_list=[number.strip() for (number,) in keys], count=1000)
-        return [((str(msgspec.json.decode(one).get("card_number")),), one) async for one in lines.fresh().raw()]
-
-    def _check_bulk_parts(self, customer_id: str | None, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
-        return check_parts(customer_id, parts, found)
-
-    async def _write_bulk_parts(self, customer_id: str, parts: Mapping[str, Any], found: FoundParts) -> PartResult:
-        done = PartResult()
-        for write in (write_external_id, write_card, write_properties):
-            part = await write(self._caller, customer_id, parts, found)
-            done = attrs.evolve(part, changed=(*done.changed, *part.changed))
-            if part.conflicts or part.refusals:
-                return done
-        return done
-
-    async def _property_names(self) -> Mapping[str, str]:
-        from carecloud_async.resources.customer_settings import CustomerProperties  # few programs ask for it
-
-        properties = CustomerProperties(self._caller).list(count=1000).fresh()
-        return {one.property_id: one.name or "" async for one in properties}
-
-    async def _of_holders(self, holders: Sequence[tuple[tuple[str, ...], str]]) -> FoundRecords:
-        ids = sorted({one for _, one in holders if one})
-        if not ids:
-            return []
-        found = {}
-        async for line in self.list(customer_ids=ids, count=1000).fresh().raw():
-            found[str(msgspec.json.decode(line).get("customer_id"))] = line
-        return [(key, found[one]) for key, one in holders if one in found]
 
     async def update(
         self,
