@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from attrs import frozen
@@ -11,8 +12,9 @@ from attrs import frozen
 from carecloud_async.errors import BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.cards import CardInput
 from carecloud_async.models.enums import BlockableState
+from carecloud_async.models.ids import same_id
 from carecloud_async.runtime.secret_text import conceal
-from carecloud_async.workflows.safe_writes import looked_up, one_write, same_id
+from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -72,11 +74,8 @@ async def assign_card(client: CareCloud, *, customer_id: str, card_type_id: str)
         except CareCloudError as error:
             # Refused, perhaps because another process gave the customer a card at the same moment.
             refused = isinstance(error, BadRequestError)
-            if not refused and not error.may_have_happened:
-                raise
-            card = await looked_up(_active_card(client, customer_id, card_type_id))
-            if card is None:
-                raise
+            search = partial(_active_card, client, customer_id, card_type_id)
+            card = await found_after(error, search, refused=refused)
             return AssignedCard(card_id=card.card_id, origin=CardOrigin.HELD if refused else CardOrigin.ASSIGNED)
 
 
@@ -126,12 +125,9 @@ async def assign_card_number(
             card_id = await _assign_or_create(client, card, new, customer_id=customer_id, is_free=is_free)
         except CareCloudError as error:
             # Lost, or refused because another process was quicker: the card says whose it is now.
-            if not isinstance(error, BadRequestError | ConflictError) and not error.may_have_happened:
-                raise
-            card = await looked_up(_by_number(client, card_number))
-            if not _belongs_to(card, customer_id):
-                raise
-            card_id = card.card_id
+            refused = isinstance(error, BadRequestError | ConflictError)
+            search = partial(_own_card, client, customer_id, card_number)
+            card_id = (await found_after(error, search, refused=refused)).card_id
         return AssignedCard(card_id=card_id, origin=CardOrigin.ASSIGNED if is_free else CardOrigin.CREATED)
 
 
@@ -164,6 +160,11 @@ async def _by_number(client: CareCloud, card_number: str) -> Card | None:
         if card.card_number == card_number:
             return card
     return None
+
+
+async def _own_card(client: CareCloud, customer_id: str, card_number: str) -> Card | None:
+    card = await _by_number(client, card_number)
+    return card if _belongs_to(card, customer_id) else None
 
 
 def _belongs_to(card: Card | None, customer_id: str) -> TypeGuard[Card]:

@@ -6,12 +6,14 @@ up; `resend_purchase` looks it up first, which is what to do with the bills of a
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 from attrs import evolve, field, frozen
 
 from carecloud_async.errors import CareCloudError, ConfigurationError
+from carecloud_async.models.ids import same_id
 from carecloud_async.models.purchases import (
     BillInput,
     DiscountItemInput,
@@ -20,7 +22,7 @@ from carecloud_async.models.purchases import (
     PaymentVoucherInput,
 )
 from carecloud_async.models.unset import UNSET, Unset
-from carecloud_async.workflows.safe_writes import looked_up, one_write, same_id
+from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,12 +209,8 @@ async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> 
             bill=bill,
         )
     except CareCloudError as error:
-        if not error.may_have_happened:
-            raise
-        found = await looked_up(find_purchase(client, store_id=checkout.store_id, bill_id=bill.bill_id))
-        if found is None:
-            raise
-        return found
+        search = partial(find_purchase, client, store_id=checkout.store_id, bill_id=bill.bill_id)
+        return await found_after(error, search)
     return SentPurchase(purchase_id=purchase_id, bill_id=bill.bill_id)
 
 

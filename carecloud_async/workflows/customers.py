@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from attrs import frozen
@@ -11,7 +12,8 @@ from attrs import frozen
 from carecloud_async.errors import BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_source import CustomerSourceInput
-from carecloud_async.workflows.safe_writes import looked_up, one_write, same_id
+from carecloud_async.models.ids import same_id
+from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -161,11 +163,7 @@ async def _find_or_create(
     except CareCloudError as error:
         # Refused, perhaps because another process created the customer at the same moment.
         refused = isinstance(error, BadRequestError) and error.has_reason("already_exists")
-        if not refused and not error.may_have_happened:
-            raise
-        customer_id = await looked_up(find_customer(client, **ids))
-        if customer_id is None:
-            raise
+        customer_id = await found_after(error, partial(find_customer, client, **ids), refused=refused)
         return SyncedCustomer(customer_id=customer_id, created=not refused)
 
 
@@ -192,10 +190,8 @@ async def link_customer(client: CareCloud, *, customer_id: str, customer_source_
         try:
             await client.customers.customer_source_records(customer_id).create(CustomerSourceInput(**ids))
         except CareCloudError as error:
-            if not isinstance(error, BadRequestError) and not error.may_have_happened:
-                raise
-            if not await looked_up(_is_linked(client, customer_id, ids)):
-                raise
+            refused = isinstance(error, BadRequestError)
+            await found_after(error, partial(_is_linked, client, customer_id, ids), refused=refused)
 
 
 def _one_write(client: CareCloud, *, customer_source_id: str, external_id: str) -> AbstractAsyncContextManager[None]:

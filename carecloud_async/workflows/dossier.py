@@ -29,10 +29,10 @@ from carecloud_async.errors import (
     PermissionDeniedError,
 )
 from carecloud_async.lookup.lists import find_method, listable, missing_filters
+from carecloud_async.models.ids import same_id
 from carecloud_async.resources.declare import declared
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 from carecloud_async.workflows.dossier_files import Dossier, DossierPart, PartStatus
-from carecloud_async.workflows.safe_writes import same_id
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -113,7 +113,7 @@ async def _read_customer(client: CareCloud, customer_id: str) -> DossierPart:
     from carecloud_async.resources.customers import Customers
 
     caller, operation = client._caller.fresh, declared(Customers.get).operation
-    request = CallRequest(operation, decode=_raw_data, path_params={"customer_id": customer_id})
+    request = CallRequest(operation, decode=_on_one_line, path_params={"customer_id": customer_id})
     record = await caller.call(request)
     return DossierPart(
         name="customer",
@@ -125,14 +125,10 @@ async def _read_customer(client: CareCloud, customer_id: str) -> DossierPart:
     )
 
 
-class _Answer(msgspec.Struct):
-    data: msgspec.Raw
-
-
-def _raw_data(body: bytes) -> bytes:
-    """Return the record in an answer as the server wrote it, on one line."""
+def _on_one_line(body: bytes) -> bytes:
+    """Return the record in an answer as the server wrote it, without line ends."""
     try:
-        return msgspec.json.format(bytes(msgspec.json.decode(body, type=_Answer).data), indent=-1)
+        return msgspec.json.format(codec.raw_data(body), indent=-1)
     except msgspec.DecodeError:
         raise codec.Malformed("the answer has no data") from None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from carecloud_async.errors import BadRequestError, CareCloudError, ConfigurationError
-from carecloud_async.workflows.safe_writes import looked_up, same_id
+from carecloud_async.models.ids import same_id
+from carecloud_async.workflows.safe_writes import found_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,11 +57,7 @@ async def record_event(
     try:
         event_id = await client.events.create(event, property_records=property_records)
     except CareCloudError as error:
-        if not _exists(error) and not error.may_have_happened:
-            raise
-        found = await looked_up(_find(client, event))
-        if found is None:
-            raise
+        found = await found_after(error, partial(_find, client, event), refused=_exists(error))
         return RecordedEvent(event_id=found.event_id, was_there=True)
     return RecordedEvent(event_id=event_id, was_there=False)
 

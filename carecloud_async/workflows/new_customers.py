@@ -10,9 +10,10 @@ from attrs import evolve, field, frozen
 from carecloud_async.errors import CareCloudError
 from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_records import InterestRecordInput
+from carecloud_async.models.ids import same_id
 from carecloud_async.workflows.cards import AssignedCard, assign_card, assign_card_number
 from carecloud_async.workflows.customers import find_or_create
-from carecloud_async.workflows.safe_writes import looked_up, one_write, same_id
+from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -122,5 +123,4 @@ async def _add_interest(client: CareCloud, customer_id: str, interest_id: str) -
         try:
             await records.create(InterestRecordInput(interest_id=interest_id, customer_id=customer_id))
         except CareCloudError as error:
-            if not error.may_have_happened or not await looked_up(is_there()):
-                raise
+            await found_after(error, is_there)

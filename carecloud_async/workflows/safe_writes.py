@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from carecloud_async.errors import ApiError, ResponseError, TransportError
+from carecloud_async.errors import ApiError, CareCloudError, ResponseError, TransportError
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
 
-__all__ = ["looked_up", "one_write", "same_id"]
+__all__ = ["found_after", "one_write"]
 
 T = TypeVar("T")
 
@@ -34,21 +34,26 @@ async def one_write(client: CareCloud, *key: str) -> AsyncIterator[None]:
         yield
 
 
-async def looked_up(search: Awaitable[T | None]) -> T | None:
-    """Return the result of a search, or `None` if the search fails.
+async def found_after(error: CareCloudError, search: Callable[[], Awaitable[T | None]], *, refused: bool = False) -> T:
+    """Return what a failed write made all the same, or raise its error.
 
-    The connection that lost an answer is likely to fail again. If that error were raised, it would hide that the write
-    may have happened, and its `is_retryable` would invite a second write: the caller raises the first error instead.
+    Args:
+        error: the error of the write.
+        search: looks for what the write makes. If it fails, the error of the write is raised: the connection that lost
+            an answer is likely to fail again, and the second error would hide that the write may have happened, and
+            invite another one.
+        refused: whether to look although the server refused the write: another process may have been quicker.
 
     Raises:
+        CareCloudError: the write did nothing, or what it makes was not found.
         ConflictError: the search found a record of another customer.
     """
+    if not refused and not error.may_have_happened:
+        raise error
     try:
-        return await search
+        found = await search()
     except (TransportError, ApiError, ResponseError):
-        return None
-
-
-def same_id(one: str | None, other: str | None) -> bool:
-    """Return whether two ids of the server are the same; a server may write its ids in another case."""
-    return one is not None and other is not None and one.casefold() == other.casefold()
+        found = None
+    if not found:
+        raise error
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
@@ -13,7 +14,7 @@ from carecloud_async.models.customer_records import PartnerRecordInput
 from carecloud_async.models.customer_source import CustomerSourceInput
 from carecloud_async.models.enums import AgreementValue, CustomerDataType, LoginType, RegistrationIdentifier
 from carecloud_async.runtime.secret_text import conceal, secret_text
-from carecloud_async.workflows.safe_writes import looked_up
+from carecloud_async.workflows.safe_writes import found_after
 
 if TYPE_CHECKING:
     from carecloud_async.client import CareCloud
@@ -136,18 +137,16 @@ async def sign_up(
             autologin=autologin,
         )
     except CareCloudError as error:
-        if not person.email or not error.may_have_happened:
+        if not person.email:
             raise
-        customer_id = await _account_of(client, conceal(person.email), password)
-        if customer_id is None:
-            raise
-        return customer_id
+        return await found_after(error, partial(_account_of, client, conceal(person.email), password))
 
 
 async def _account_of(client: CareCloud, email: str, password: str) -> str | None:
-    search = client.customers.verify_credentials(login_type=LoginType.EMAIL, login_value=email, password=password)
     try:
-        return await looked_up(search)
+        return await client.customers.verify_credentials(
+            login_type=LoginType.EMAIL, login_value=email, password=password
+        )
     except InterfaceError:  # the Customer API cannot verify credentials
         return None
 
