@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+import attrs
+
 from carecloud_async.bulk.columns import Columns, Place
 from carecloud_async.bulk.convert import ConversionError, Converter
-from carecloud_async.bulk.family import Key
+from carecloud_async.bulk.errors import UnknownColumnError
+from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.options import BulkWriteOptions
-from carecloud_async.bulk.rows import CheckedRow
+from carecloud_async.bulk.rows import CheckedRow, LoadedRow
 from carecloud_async.bulk.sources.source import SourceRow
 
-__all__ = ["RowChecker"]
+__all__ = ["RowChecker", "check_row"]
 
-#: Bytes of a key in a URL; servers take lines of 8 kB by default.
+#: Most bytes of a key in a URL; servers take lines of 8 kB by default.
 _LONGEST_KEY: Final = 4000
 _TO_THE_MINUTE: Final = re.compile(r"[\d. -]+[ T]\d{1,2}:\d{2}")
 
@@ -26,152 +29,161 @@ class RowChecker:
     """Checks the rows of one source.
 
     Args:
+        target: the family.
         columns: where columns lead.
         key: the key that names a record; `None` if every row is created.
         options: the options.
-        converter: converts values.
+        textual: whether every value is the text of a cell, as in CSV.
         blanks: whether an empty value is a blank cell, as in files of columns; in JSON null is null.
     """
 
     def __init__(
-        self, columns: Columns, *, key: Key | None, options: BulkWriteOptions, converter: Converter, blanks: bool
+        self,
+        target: BulkTarget,
+        columns: Columns,
+        *,
+        key: Key | None,
+        options: BulkWriteOptions,
+        textual: bool,
+        blanks: bool,
     ) -> None:
         self._columns = columns
         self._key = key
-        self._converter = converter
+        self._unique_part = None if target.writes.parts is None else target.writes.parts.keys[0]
+        self._converter = Converter(timezone=target.project.timezone, textual=textual)
         self._blanks = blanks
         self._clear = options.blank == "clear"
         self._if_unchanged = options.if_unchanged
-        self._defaults = {
-            name: (columns.place(name, is_default=True), value) for name, value in options.defaults.items()
-        }
+        self._defaults = [(columns.place(name, is_default=True), value) for name, value in options.defaults.items()]
 
-    def check(self, row: SourceRow) -> CheckedRow:
+    def check(self, row: SourceRow) -> LoadedRow:
         """Check one row.
 
         Raises:
-            BadSourceError: it names a column that leads nowhere.
+            UnknownColumnError: it names a column that leads to no field.
         """
-        if row.fault is not None:
-            return CheckedRow(refused=(row.fault,))
-        found = _Found()
-        self._take(row.values, "", found)
-        for place, value in self._defaults.values():
-            if place.path not in found.given:
-                self._set(place, value, found)
-        key = self._key_of(found)
-        reasons: tuple[str, ...] = ()
-        if self._key is not None and key is None:
-            normal = self._key.normal
-            missing = [path for path in self._key.paths if not normal(_text(found.given.get(path)))]
-            reasons = tuple(f"{path}: the row has no key" for path in missing)
-        elif key is not None and len(quote("".join(key), errors="replace")) > _LONGEST_KEY:
-            key, reasons = None, (f"{self._key_name}: the key is too long to be looked up",)
-        for part in self._columns.parts_beside:
-            values = {path: found.beside.get(path) for path in part.paths}
-            if part.name != self._key_name and all(values.values()):
-                found.parts |= values  # of a known record; a create has them beside the record
-        refused = (*reasons, *found.refused)
-        return CheckedRow(
-            key=key,
-            changes=found.changes,
-            beside=found.beside,
-            faults=found.faults,
-            opaque=found.opaque,
-            parts=found.parts,
-            last_change=found.last_change,
-            refused=(*refused, *(f"{path}: {reason}" for path, reason in found.faults.items())) if refused else (),
-        )
+        checked = CheckedRow(refused=(row.fault,)) if row.fault is not None else self._check(row.values)
+        key = None if self._key is None or checked.key is None else self._key.text(checked.key)
+        part = None if self._unique_part is None else self._unique_part.values_in(checked.parts)
+        unique_part = None if self._unique_part is None or part is None else self._unique_part.text(part)
+        return LoadedRow(key=key, unique_part=unique_part, checked=checked)
 
-    def _take(self, values: Mapping[str, Any], prefix: str, found: _Found) -> None:
+    def _check(self, values: Mapping[str, Any]) -> CheckedRow:
+        fields = _Fields()
+        self._add(values, "", fields)
+        for place, value in self._defaults:
+            if place.path not in fields.given:
+                self._set(place, value, fields)
+        row, key, reasons = fields.row, None, []
+        if self._key is not None:
+            key = self._key.values_in(fields.given)
+            if key is None:
+                missing = [path for path in self._key.paths if not self._key.normal(_text(fields.given.get(path)))]
+                reasons = [f"{path}: the row has no key" for path in missing]
+            elif len(quote("".join(key), errors="replace")) > _LONGEST_KEY:
+                reasons = [f"{self._key.paths[-1]}: the key is too long to be looked up"]
+        for part in self._columns.parts_beside:
+            given = {path: row.beside.get(path) for path in part.paths}
+            if (self._key is None or part.name != self._key.paths[-1]) and all(given.values()):
+                row.parts.update(given)  # for a known record; a create sends them itself
+        reasons += fields.refused
+        if not reasons:
+            return attrs.evolve(row, key=key, last_change=fields.last_change)
+        return CheckedRow(refused=(*reasons, *(f"{path}: {reason}" for path, reason in row.faults.items())))
+
+    def _add(self, values: Mapping[str, Any], prefix: str, fields: _Fields) -> None:
         for column, value in values.items():
             name = f"{prefix}{column}"
             if isinstance(value, Mapping) and self._columns.is_object(name):
-                self._take(value, f"{name}.", found)
+                self._add(value, f"{name}.", fields)
                 continue
             place = self._columns.place(name)
             if place.path == "last_change" and self._if_unchanged:
-                self._keep_last_change(value, found)
+                self._set_last_change(value, fields)
             if place.role != "ignored":
-                self._set(place, value, found)
+                self._set(place, value, fields)
 
-    def _keep_last_change(self, value: Any, found: _Found) -> None:
+    def _set_last_change(self, value: Any, fields: _Fields) -> None:
         if value is None or value == "":
             return
         try:
             moment = self._converter.moment(value, None)
         except ConversionError as error:
-            found.refused.append(f"last_change: {error}")
+            fields.refused.append(f"last_change: {error}")
             return
         has_no_seconds = isinstance(value, str) and _TO_THE_MINUTE.fullmatch(value.strip())
-        found.last_change = moment[: len("YYYY-MM-DD HH:MM")] if has_no_seconds else moment
+        fields.last_change = moment[: len("YYYY-MM-DD HH:MM")] if has_no_seconds else moment
 
-    def _set(self, place: Place, value: Any, found: _Found) -> None:
-        if place.role == "opaque":
+    def _set(self, place: Place, value: Any, fields: _Fields) -> None:
+        if place.role == "unknown":
             if value is not None and value != "":
-                found.opaque[place.path] = _as_json(value)
+                fields.row.unknown[place.path] = _as_json(value)
             return
+        # Only fields of the record can be cleared.
         if (value is None or value == "") and (self._blanks or place.role != "field"):
             if not self._clear or place.role != "field":
                 return
             value = None
-        if value is None:
-            found.put(place, None)
-            return
-        try:
-            made = self._converter.convert(value, place.hint, enumeration=place.enumeration)
-        except ConversionError as error:
-            found.faults[place.path] = str(error)
-            made = _as_json(value)
-        found.put(place, made)
-
-    @property
-    def _key_name(self) -> str:
-        return "" if self._key is None else self._key.paths[-1]
-
-    def _key_of(self, found: _Found) -> tuple[str, ...] | None:
-        if self._key is None:
-            return None
-        values = tuple(_text(found.given.get(path)) for path in self._key.paths)
-        return values if all(map(self._key.normal, values)) else None
+        if value is not None:
+            try:
+                value = self._converter.convert(value, place.hint, enumeration=place.enumeration)
+            except ConversionError as error:
+                fields.row.faults[place.path] = str(error)
+                value = _as_json(value)
+        fields.add(place, value)
 
 
-class _Found:
-    """What was found in a row."""
+async def check_row(checker: RowChecker, columns: Columns, row: SourceRow) -> LoadedRow:
+    """Check a row; an unknown column may be one that only the server knows."""
+    try:
+        return checker.check(row)
+    except UnknownColumnError:
+        await columns.fetch_names()
+    return checker.check(row)
+
+
+class _Fields:
+    """The fields of a row that is being checked.
+
+    Attributes:
+        row: takes the values.
+        given: the values by dotted field, those of keys too.
+        last_change: see `CheckedRow`.
+        refused: why the row cannot be written at all.
+    """
 
     def __init__(self) -> None:
-        self.changes: dict[str, Any] = {}
-        self.beside: dict[str, Any] = {}
-        self.faults: dict[str, str] = {}
-        self.opaque: dict[str, Any] = {}
-        self.parts: dict[str, Any] = {}
+        self.row = CheckedRow()
         self.given: dict[str, Any] = {}
         self.last_change: str | None = None
         self.refused: list[str] = []
 
-    def put(self, place: Place, value: Any) -> None:
-        if place.path in self.given and self.given[place.path] != value:
-            self.refused.append(f"{place.path}: two columns of the row lead to it")
-        self.given[place.path] = value
+    def add(self, place: Place, value: Any) -> None:
+        """Add a value."""
+        path = place.path
+        if path in self.given and self.given[path] != value:
+            self.refused.append(f"{path}: two columns of the row lead to it")
+        self.given[path] = value
         if place.role == "beside":
-            self.beside[place.path] = value
+            self.row.beside[path] = value
         elif place.role == "part":
-            self.parts[place.path] = value
+            self.row.parts[path] = value
         elif place.role == "field":
-            *objects, name = place.path.split(".")
-            within = self.changes
+            *objects, name = path.split(".")
+            parent = self.row.changes
             for part in objects:
-                inner = within.setdefault(part, {})
-                within = inner if isinstance(inner, dict) else within.setdefault(part, {})
-            within[name] = value
+                if not isinstance(parent.get(part), dict):
+                    parent[part] = {}
+                parent = parent[part]
+            parent[name] = value
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else value if isinstance(value, str) else str(value)
+    return "" if value is None else str(value)
 
 
 def _as_json(value: Any) -> Any:
-    """Return what cannot be converted as plain JSON, to be compared with what the record holds."""
+    """Return what cannot be converted as plain JSON, to be compared with the value of the record."""
     if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
             return json.loads(value)

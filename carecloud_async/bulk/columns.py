@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import anyio
 import msgspec
 from attrs import frozen
 
@@ -32,17 +33,17 @@ class Place:
     """Where a column's values go.
 
     Attributes:
-        path: the dotted field; empty for a column that is passed over.
+        path: the dotted field; empty for a column of `ignore_columns=`.
         hint: the field's type.
         role: `field` of the record, `beside` it in the body of a create, a `part` written after it, `key` alone,
-            `ignored`, or `opaque`: a field that the server shows and the SDK does not know; a row may repeat it and
-            not change it.
+            `ignored`, or `unknown`: a field that the server shows and the SDK does not know. A row may repeat the value
+            of such a field and not change it.
         enumeration: the enumeration whose names the field takes.
     """
 
     path: str = ""
     hint: Any = Any
-    role: str = "field"
+    role: Literal["field", "beside", "part", "key", "ignored", "unknown"] = "field"
     enumeration: str | None = None
 
 
@@ -51,30 +52,29 @@ class Columns:
 
     Args:
         target: the family.
-        renamed: column → field, as the user says.
-        ignored: columns to pass over.
+        renamed: column → field, as the user gives it.
+        ignored: columns to ignore.
     """
 
     def __init__(self, target: BulkTarget, *, renamed: Mapping[str, str], ignored: Iterable[str]) -> None:
-        self._leaves: dict[str, Place] = {}
+        self._target = target
+        self._fields: dict[str, Place] = {}
         self._objects: set[str] = set()
         for model in (target.create_model, target.update_model):
             if model is not None:
-                self._learn(model, "", only=None if model is target.create_model else _readable(target))
-        self._beside: Mapping[str, tuple[str, ...]] = target.writes.beside
-        self._keys = {path for key in target.writes.keys for path in key.paths}
-        if target.id_field is not None:
-            self._keys.add(target.id_field)
-        self._read_only: set[str] = set()
-        if target.reads is not None:
-            self._read_only |= read_only_paths(target.reads) | field_paths(target.reads)
+                self._add_fields(model, "", only=None if model is target.create_model else _readable(target))
+        self._beside = target.writes.beside
+        self._keys = {target.id_field, *(path for key in target.writes.keys for path in key.paths)}
+        reads = target.reads
+        self._read_only = frozenset() if reads is None else read_only_paths(reads) | field_paths(reads)
+        self._short_names = self._find_short_names()
         self._ignored = frozenset(ignored)
-        self._shown: set[str] = set()
-        self._part_names: Mapping[str, str] | None = None
-        self.has_looked: bool = False
         self._places: dict[str, Place] = {}
-        self._target = target
-        self._short = self._short_names()
+        # What `fetch_names` reads.
+        self._fetching = anyio.Lock()
+        self._has_fetched = False
+        self._shown_by_server: set[str] = set()
+        self._part_names: Mapping[str, str] | None = None
         self._renamed = dict(renamed)
         for column, name in self._renamed.items():
             if not self._is_part(name) and self._find(name) is None:
@@ -88,34 +88,34 @@ class Columns:
             is_default: whether it is a default value that names it, and no column of the source.
 
         Raises:
-            BadSourceError: nowhere; the message has the nearest name.
+            UnknownColumnError: nowhere, or that is not known before `fetch_names`; the message has the nearest name.
         """
         place = self._places.get(column)
         if place is None:
             place = self._places[column] = self._resolve(column, is_default=is_default)
         return place
 
-    async def look(self) -> None:
-        """Learn from the server what the SDK cannot know.
+    async def fetch_names(self) -> None:
+        """Read from the server, once, which fields its records show, and the names of parts.
 
-        The fields that records show, since exports hold those too that the SDK does not know, and the names of parts,
-        such as customers' properties.
+        Exports have those fields too that the SDK does not know. Parts with names are customers' properties.
         """
-        if self.has_looked:
-            return
-        self.has_looked = True
         target = self._target
-        if target.sample is not None:
-            for record in await target.sample():
-                _collect(msgspec.json.decode(record), "", self._shown)
-        if target.part_names is not None:
-            # Without the right to read them columns name parts by their ids, which nothing here can check.
-            with contextlib.suppress(PermissionDeniedError):
-                self._part_names = await target.part_names()
+        async with self._fetching:
+            if self._has_fetched:
+                return
+            if target.sample is not None:
+                for record in await target.sample():
+                    _collect(msgspec.json.decode(record), "", self._shown_by_server)
+            if target.part_names is not None:
+                # Without the right to read them, columns name parts by their ids, which cannot be checked here.
+                with contextlib.suppress(PermissionDeniedError):
+                    self._part_names = await target.part_names()
+            self._has_fetched = True
 
     @cached_property
     def parts_beside(self) -> Sequence[Key]:
-        """The keys of parts whose fields stand beside the record in a create."""
+        """The keys of parts whose fields a create sends itself."""
         parts = self._target.writes.parts
         return () if parts is None else [key for key in parts.keys if self._beside.keys() >= set(key.paths)]
 
@@ -123,38 +123,32 @@ class Columns:
         """Return whether a dotted name is an object with fields of its own."""
         return path in self._objects
 
-    def knows(self, path: str) -> bool:
-        """Return whether a dotted name is a field that the key of a row may be."""
-        return path in self._leaves or path in self._beside or path in self._keys
-
     def _resolve(self, column: str, *, is_default: bool) -> Place:
         if column in self._ignored:
             return Place(role="ignored")
-        place = self._find(self._renamed.get(column, column))
-        if place is None and self._renamed.get(column, column) in self._shown:
-            return Place(path=self._renamed.get(column, column), role="opaque")
-        if place is None and is_default:
+        name = self._renamed.get(column, column)
+        place = self._find(name)
+        if place is not None:
+            return place
+        if name in self._shown_by_server:
+            return Place(path=name, role="unknown")
+        if is_default:
             raise UnknownColumnError(f"the default {column[:100]!r} {self._no_field(column)}", fix=DEFAULTS)
-        if place is None:
-            raise UnknownColumnError(
-                f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}",
-                fix=COLUMNS,
-            )
-        return place
+        raise UnknownColumnError(f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}", fix=COLUMNS)
 
     def _find(self, name: str) -> Place | None:
         if name in self._beside:
             return Place(path=name, hint=str, role="beside")
-        if name in self._leaves:
-            return self._leaves[name]
+        if name in self._fields:
+            return self._fields[name]
         if self._is_part(name):
             return Place(path=self._part_path(name), hint=str, role="part")
         if name in self._keys:
             return Place(path=name, hint=str, role="key")
         if name in _OUR_OWN or self._is_read_only(name):
             return Place(path=name, role="ignored")
-        if name in self._short:
-            return self._leaves[self._short[name]]
+        if name in self._short_names:
+            return self._fields[self._short_names[name]]
         return None
 
     def _is_part(self, name: str) -> bool:
@@ -162,21 +156,22 @@ class Columns:
         return parts is not None and (name in parts.names or name.startswith(parts.prefixes))
 
     def _part_path(self, name: str) -> str:
-        """Return the path of a part: its prefix and an id, where the column has the name that belongs to the id."""
+        """Return the path of a part: its prefix and an id, also where the column has the name of that id."""
         parts = self._target.writes.parts
         prefix = next((one for one in (() if parts is None else parts.prefixes) if name.startswith(one)), "")
-        rest, known = name.removeprefix(prefix), self._part_names
-        if not prefix or (self.has_looked and known is None) or (known is not None and rest in known):
+        if not prefix:
             return name
-        if known is None:
+        if not self._has_fetched:
             raise UnknownColumnError(f"the column {name[:100]!r} has to be looked up")
-        wanted = rest.strip().casefold()
-        ids = [one for one, text in known.items() if text.strip().casefold() == wanted]
+        wanted, names = name.removeprefix(prefix), self._part_names
+        if names is None or wanted in names:
+            return name
+        ids = [one for one, text in names.items() if text.strip().casefold() == wanted.strip().casefold()]
         if len(ids) == 1:
             return f"{prefix}{ids[0]}"
         what = f"{len(ids)} of them have that name: write {prefix}ID" if ids else "none has that id or name"
         raise UnknownColumnError(
-            f"the column {name[:100]!r} leads nowhere: {what}{_hint(rest, known.values())}", fix=COLUMNS
+            f"the column {name[:100]!r} leads nowhere: {what}{_hint(wanted, names.values())}", fix=COLUMNS
         )
 
     def _is_read_only(self, name: str) -> bool:
@@ -184,9 +179,9 @@ class Columns:
         return any(".".join(parts[:size]) in self._read_only for size in range(1, len(parts) + 1))
 
     def _no_field(self, name: str) -> str:
-        return f"is no field of {self._target.name}{_hint(name, [*self._leaves, *self._beside, *self._short])}"
+        return f"is no field of {self._target.name}{_hint(name, [*self._fields, *self._beside, *self._short_names])}"
 
-    def _learn(self, model: type[Input], prefix: str, *, only: frozenset[str] | None = None) -> None:
+    def _add_fields(self, model: type[Input], prefix: str, *, only: frozenset[str] | None = None) -> None:
         names, types = api_names(model), field_types(model)
         for field, hint in types.items():
             path, core = prefix + names[field], core_type(hint)
@@ -194,17 +189,17 @@ class Columns:
                 continue
             if is_model(core) and issubclass(core, Input):
                 self._objects.add(path)
-                self._learn(core, f"{path}.")
+                self._add_fields(core, f"{path}.")
             else:
                 enumeration = ENUMERATIONS.get((model.__name__, field))
-                self._leaves[path] = Place(path=path, hint=hint, enumeration=enumeration)
+                self._fields[path] = Place(path=path, hint=hint, enumeration=enumeration)
 
-    def _short_names(self) -> dict[str, str]:
-        found: dict[str, str | None] = {}
-        for path in self._leaves:
-            short = path.rpartition(".")[2]
-            found[short] = path if found.setdefault(short, path) == path else None
-        return {short: path for short, path in found.items() if path is not None}
+    def _find_short_names(self) -> dict[str, str]:
+        """Return the fields by the last parts of their names, where only one has it."""
+        fields: dict[str, list[str]] = {}
+        for path in self._fields:
+            fields.setdefault(path.rpartition(".")[2], []).append(path)
+        return {short: paths[0] for short, paths in fields.items() if len(paths) == 1}
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
@@ -214,7 +209,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 
 def _readable(target: BulkTarget) -> frozenset[str] | None:
-    """Name the fields that a record shows: what an update could not compare would be sent every time."""
+    """Name the fields that a record shows: a field that an update cannot compare would be sent every time."""
     if target.reads is None or target.create_model is None:
         return None
     return frozenset(api_names(target.reads).values())

@@ -1,8 +1,7 @@
-"""Compare what a row says with what a record holds.
+"""Compare the values of a row with those of a record.
 
-Values of known fields are equal if the API takes them for the same (`1`, `"1"`, `true`). Values that cannot be
-converted, or that the SDK does not know, are equal only if their text is (`as_text`). Keys are compared as their
-`Key.normal` writes them.
+Values of known fields are equal if the API treats them as equal (`1`, `"1"`, `true`). Values that cannot be converted,
+and those of unknown fields, are equal only if their texts are (`as_text`). Keys are compared by `Key.normal`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 
-__all__ = ["as_text", "changed_fields", "drop_if_held", "holds", "known_elements", "only_fields"]
+__all__ = ["as_text", "changed_fields", "drop_if_equal", "has_value", "known_elements", "only_fields", "value_at"]
 
 
 def changed_fields(record: Any, changes: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -73,38 +72,35 @@ def known_elements(record: Any, model: Any) -> Any:
     return made
 
 
-def drop_if_held(changes: dict[str, Any], base: Any, path: str, spell: Callable[[Any], str]) -> bool:
+def drop_if_equal(changes: dict[str, Any], base: Any, path: str, normal: Callable[[Any], str]) -> bool:
     """Remove from `changes` a change that would write the value already there; return whether it was removed.
 
     Args:
         changes: the changes; edited.
         base: the record.
         path: the dotted field.
-        spell: writes a value as it is compared.
+        normal: brings a value into the form in which values are compared.
     """
-    now = _value_at(base, path)
-    *objects, name = path.split(".")
-    within: Any = changes
-    for part in objects:
-        inner = within.get(part)
-        if not isinstance(inner, Mapping):
-            return False
-        copy = dict(inner)  # the row keeps its own
-        within[part] = copy
-        within = copy
-    given = within.get(name)
-    if now is None or given is None or spell(now) != spell(given):
+    now, given = value_at(base, path), value_at(changes, path)
+    if now is None or given is None or normal(now) != normal(given):
         return False
-    del within[name]
+    *objects, name = path.split(".")
+    parent = changes
+    for part in objects:
+        copy = dict(parent[part])  # the row keeps its own
+        parent[part] = copy
+        parent = copy
+    del parent[name]
     return True
 
 
-def holds(base: Any, path: str, value: Any) -> bool:
-    """Return whether a record holds a value in a dotted field."""
-    return as_text(_value_at(base, path)) == as_text(value)
+def has_value(base: Any, path: str, value: Any) -> bool:
+    """Return whether a record has a value in a dotted field."""
+    return as_text(value_at(base, path)) == as_text(value)
 
 
-def _value_at(record: Any, path: str) -> Any:
+def value_at(record: Any, path: str) -> Any:
+    """Return the value of a dotted field; `None` if the record has none."""
     for part in path.split("."):
         record = record.get(part) if isinstance(record, Mapping) else None
     return record
@@ -119,7 +115,7 @@ def _is_same(now: Any, value: Any) -> bool:
         return isinstance(now, list) and _is_same_list(now, value)
     if isinstance(now, (Mapping, list)):
         return False
-    return _spelled(now) == _spelled(value)
+    return _scalar_text(now) == _scalar_text(value)
 
 
 def _is_same_list(now: Sequence[Any], value: Sequence[Any]) -> bool:
@@ -136,7 +132,7 @@ def _is_same_element(old: Any, new: Any) -> bool:
     return isinstance(old, Mapping) and not left_out and not changed_fields(old, new)
 
 
-def _spelled(value: Any) -> str:
+def _scalar_text(value: Any) -> str:
     """Return a scalar as text for comparing: `1`, `"1"` and `true` count as equal, since the API mixes them."""
     if isinstance(value, bool):
         return str(int(value))

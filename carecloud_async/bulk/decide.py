@@ -1,4 +1,4 @@
-"""Decide what a row does: create a record, change one, nothing, or that it cannot be taken."""
+"""Decide what a row does: create a record, change one, or nothing; or why it is refused or in conflict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from carecloud_async.bulk.compare import as_text, drop_if_held, holds
+from carecloud_async.bulk.compare import as_text, drop_if_equal, has_value
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -28,64 +28,73 @@ class Plan(Intent):
     """A write that a row asks for: what the journal remembers of it, and its body.
 
     Attributes:
-        body: the body, or the record for the batch endpoint.
+        body: the body of the PUT or the record for the batch endpoint; of a create `record`, and `beside`, the fields
+            next to it.
     """
 
     body: Any = attrs.field(repr=False)
+
+    @property
+    def result(self) -> RowResult:
+        """The outcome of the row if the write succeeds."""
+        outcome = Outcome.CREATED if self.base is None else Outcome.UPDATED
+        return RowResult(outcome=outcome, record_id=self.record_id, changed_fields=self.changed)
 
 
 def decide(
     row: CheckedRow, found: Sequence[bytes], *, target: BulkTarget, key: Key | None, options: BulkWriteOptions
 ) -> RowResult | Plan:
     """Return what a row does to the records that were found for its key."""
+    if not found:
+        return _create(row, target, key, options)
+    assert key is not None  # noqa: S101  (records are found by keys)
     if len(found) > 1:
-        return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{_name(key)}: {len(found)} records have this key",))
-    return _change(row, found[0], target, key, options) if found else _create(row, target, key, options)
+        return RowResult(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: {len(found)} records have this key",))
+    return _change(row, found[0], target, key, options)
 
 
 def _create(row: CheckedRow, target: BulkTarget, key: Key | None, options: BulkWriteOptions) -> RowResult | Plan:
-    if key is not None and options.mode == "update":
-        return refused(f"{_name(key)}: no record has this key")
-    if key is not None and key.by_id:
-        return refused(f"{_name(key)}: no record has this id; the server gives ids itself")
     model = target.create_model
-    if key is not None and model is not None and not target.can_set(key):
-        return refused(f"{_name(key)}: no record has this key, and a new record cannot be given it")
-    if model is None:
-        return refused(f"{_name(key)}: no record has this key, and the API creates none here")
+    if key is not None:
+        if options.mode == "update":
+            return refused(f"{key.name}: no record has this key")
+        if key.by_id:
+            return refused(f"{key.name}: no record has this id; the server gives ids itself")
+        if model is None:
+            return refused(f"{key.name}: no record has this key, and the API creates none here")
+        if not target.can_set(key):
+            return refused(f"{key.name}: no record has this key, and a new record cannot be given it")
+    missing = _missing(row.changes, model, "")
+    missing += [name for name in target.writes.required_beside if not row.beside.get(name)]
     reasons = [
         *(f"{path}: {reason}" for path, reason in row.faults.items()),
-        *(f"{path}: {_UNKNOWN}" for path in row.opaque),
-        *(f"{path}: required" for path in (*_missing(row.changes, model, ""), *_missing_beside(row, target))),
+        *(f"{path}: {_UNKNOWN}" for path in row.unknown),
+        *(f"{path}: required" for path in missing),
     ]
     if reasons:
         return refused(*reasons)
     if target.batch is not None:
-        return Plan(kind="batch", body=dict(row.changes))
-    return Plan(kind="create", body={"record": dict(row.changes), "beside": _nested(row, target)})
+        return Plan(kind="batch", body=row.changes)
+    return Plan(kind="create", body={"record": row.changes, "beside": _nested(row, target)})
 
 
 def _change(
-    row: CheckedRow, record: bytes, target: BulkTarget, key: Key | None, options: BulkWriteOptions
+    row: CheckedRow, record: bytes, target: BulkTarget, key: Key, options: BulkWriteOptions
 ) -> RowResult | Plan:
     base = msgspec.json.decode(record)
-    record_id = _text(base.get(target.id_field)) if target.id_field else None
+    record_id = target.id_of(base)
     if options.mode == "create":
-        return RowResult(
-            outcome=Outcome.CONFLICT, record_id=record_id, reasons=(f"{_name(key)}: a record has this key already",)
-        )
+        reason = f"{key.name}: a record has this key already"
+        return RowResult(outcome=Outcome.CONFLICT, record_id=record_id, reasons=(reason,))
     changes = dict(row.changes)
-    if key is not None:
-        normal = key.normal
-        for path in key.paths:
-            # The record may spell its key in another way, such as an e-mail address in lower case.
-            drop_if_held(changes, base, path, lambda value: normal(str(value)))
-    faults = [
-        f"{path}: {reason}" for path, reason in row.faults.items() if not drop_if_held(changes, base, path, as_text)
-    ]
-    faults += [f"{path}: {_UNKNOWN}" for path, value in row.opaque.items() if not holds(base, path, value)]
+    for path in key.paths:
+        # The record may spell its key in another way, such as an e-mail address in lower case.
+        drop_if_equal(changes, base, path, lambda value: key.normal(str(value)))
+    faults = {path: why for path, why in row.faults.items() if not drop_if_equal(changes, base, path, as_text)}
+    faults |= {path: _UNKNOWN for path, value in row.unknown.items() if not has_value(base, path, value)}
     if faults:
-        return attrs.evolve(refused(*faults), record_id=record_id)
+        reasons = [f"{path}: {why}" for path, why in faults.items()]
+        return attrs.evolve(refused(*reasons), record_id=record_id)
     try:
         merged = target.merge(record, changes)
     except ValueError as error:
@@ -93,12 +102,18 @@ def _change(
     if not merged.changed:
         return RowResult(outcome=Outcome.UNCHANGED, record_id=record_id)
     if options.if_unchanged:
-        conflict = _conflict(row, base, record_id, merged.changed)
-        if conflict is not None:
-            return conflict
+        if row.last_change is None:
+            return refused("last_change: if_unchanged needs it in the row")
+        if _is_newer(base.get("last_change"), row.last_change):
+            return RowResult(
+                outcome=Outcome.CONFLICT,
+                record_id=record_id,
+                changed_fields=merged.changed,
+                reasons=("last_change: the record changed since the row was read",),
+            )
     if target.update is not None and record_id:
         return Plan(kind="update", body=merged.body, record_id=record_id, changed=merged.changed, base=record)
-    if target.writes.batch_updates and key is not None and target.can_set(key):
+    if target.writes.batch_updates and target.can_set(key):
         body = {**_required(base, target.create_model), **changes}
         return Plan(kind="batch", body=body, record_id=record_id, changed=merged.changed, base=record)
     return RowResult(
@@ -109,35 +124,22 @@ def _change(
     )
 
 
-def _conflict(
-    row: CheckedRow, base: Mapping[str, Any], record_id: str | None, changed: tuple[str, ...]
-) -> RowResult | None:
-    if row.last_change is None:
-        return refused("last_change: if_unchanged needs it in the row")
-    now = _moment(base.get("last_change"))
-    # A row without seconds tells no difference within its minute.
-    if now is not None and row.last_change < now[: len(row.last_change)]:
-        return RowResult(
-            outcome=Outcome.CONFLICT,
-            record_id=record_id,
-            changed_fields=changed,
-            reasons=("last_change: the record changed since the row was read",),
-        )
-    return None
+def _is_newer(last_change: Any, than: str) -> bool:
+    """Return whether the server's `last_change` is newer than a row's, which is compared to the minute without seconds.
 
-
-def _moment(value: Any) -> str | None:
-    """Return the server's time in the form that rows have; `None` for none, or a zero date."""
+    A record without a time, or with a zero date, is not newer.
+    """
     try:
-        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S}"
+        changed_at = f"{datetime.fromisoformat(last_change):%Y-%m-%d %H:%M:%S}"
     except (TypeError, ValueError):
-        return None
+        return False
+    return than < changed_at[: len(than)]
 
 
 def _missing(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:
     """List the required fields that a new record lacks."""
     found = []
-    for name, is_required, inner in _shape(model):
+    for name, is_required, inner in _required_fields(model):
         value = values.get(name)
         if is_required and value is None:
             found += [f"{prefix}{name}"] if inner is None else _missing({}, inner, f"{prefix}{name}.")
@@ -147,43 +149,32 @@ def _missing(values: Mapping[str, Any], model: Any, prefix: str) -> list[str]:
 
 
 @typed_cache
-def _shape(model: Any) -> tuple[tuple[str, bool, Any], ...]:
-    """Return the fields that have to be looked at: name, whether it is required, and the model of an object."""
+def _required_fields(model: Any) -> tuple[tuple[str, bool, Any], ...]:
+    """Return the required fields and the objects of a model: name, whether it is required, and the object's model."""
     names, types = api_names(model), field_types(model)
     found = []
     for one in attrs.fields(model):
         core = core_type(types[one.name])
         inner = core if is_model(core) else None
-        if one.default is attrs.NOTHING or inner is not None:
-            found.append((names[one.name], one.default is attrs.NOTHING, inner))
+        is_required = one.default is attrs.NOTHING
+        if is_required or inner is not None:
+            found.append((names[one.name], is_required, inner))
     return tuple(found)
 
 
 def _required(record: Mapping[str, Any], model: Any) -> dict[str, Any]:
-    """Return the fields of a record that the batch endpoint wants in every row."""
-    names = api_names(model)
-    required = [names[one.name] for one in attrs.fields(model) if one.default is attrs.NOTHING]
+    """Return the fields of a record that the batch endpoint requires in every row."""
+    required = [name for name, is_required, _ in _required_fields(model) if is_required]
     return {name: record[name] for name in required if record.get(name) is not None}
 
 
-def _missing_beside(row: CheckedRow, target: BulkTarget) -> list[str]:
-    return [name for name in target.writes.required_beside if not row.beside.get(name)]
-
-
 def _nested(row: CheckedRow, target: BulkTarget) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    """Return the fields that a create sends next to the record, as they stand in its body."""
+    body: dict[str, Any] = {}
     for name, value in row.beside.items():
         *objects, last = target.writes.beside[name]
-        within = made
+        parent = body
         for part in objects:
-            within = within.setdefault(part, {})
-        within[last] = value
-    return made
-
-
-def _name(key: Key | None) -> str:
-    return "row" if key is None else key.name
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+            parent = parent.setdefault(part, {})
+        parent[last] = value
+    return body

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.calls.events import CallObserver
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
 from carecloud_async.codec.json_value import JsonObject
@@ -43,6 +44,8 @@ MAX_BATCH: Final = 1000
 
 #: For how long a server may still work on a request that the client does not wait for any more (seconds).
 _WORKS_LONGER: Final = 5.0
+
+_SEPARATOR: Final = "\x1f"
 
 #: Records by the key values that they were found for.
 FoundRecords = Sequence[tuple[tuple[str, ...], bytes]]
@@ -105,6 +108,15 @@ class Key:
         """The dotted fields that make the key."""
         return self.fields or (self.name,)
 
+    def values_in(self, fields: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the values of the key in a row, whose fields are given by dotted name; `None` if one is missing."""
+        values = tuple(_text(fields.get(path)) for path in self.paths)
+        return values if all(map(self.normal, values)) else None
+
+    def text(self, values: Sequence[str]) -> str:
+        """Return the values of a key as one text, in the form in which keys are compared."""
+        return _SEPARATOR.join(map(self.normal, values))
+
 
 @frozen(kw_only=True)
 class ListSize:
@@ -145,6 +157,16 @@ class PartResult:
     changed: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+
+    @property
+    def failure(self) -> Outcome | None:
+        """`conflict` or `refused`; `None` if the part was written, or can be."""
+        return Outcome.CONFLICT if self.conflicts else Outcome.REFUSED if self.refusals else None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it failed."""
+        return (*self.conflicts, *self.refusals)
 
 
 @frozen(kw_only=True)
@@ -246,6 +268,11 @@ class BulkTarget:
     part_names: Callable[[], Awaitable[Mapping[str, str]]] | None
     merge: Callable[[bytes, Mapping[str, Any]], Merged]
 
+    def id_of(self, record: Mapping[str, Any]) -> str | None:
+        """Return the id of a record; `None` if it has none."""
+        record_id = record.get(self.id_field) if self.id_field else None
+        return None if record_id is None else str(record_id)
+
     @cached_property
     def settable(self) -> frozenset[str]:
         """The dotted fields that a create can set."""
@@ -277,4 +304,8 @@ def text_at(record: object, path: Sequence[str]) -> str:
     """Return the text of a field of a record; empty if it has none."""
     for name in path:
         record = record.get(name) if isinstance(record, dict) else None
-    return "" if record is None else str(record)
+    return _text(record)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else str(value)

@@ -59,14 +59,14 @@ class RunFigures(CallObserver):
         """Count a repeated call."""
         self.retries += 1
 
-    def note(self, results: list[tuple[int, RowResult]]) -> None:
-        """Count outcomes."""
+    def add_results(self, results: list[tuple[int, RowResult]]) -> None:
+        """Count outcomes, and pass them on."""
         self.outcomes.update(result.outcome.value for _, result in results)
         if self._on_results is not None:
             self._on_results(results)
 
     def resume(self, outcomes: Mapping[str, int], meta: Mapping[str, str | None]) -> None:
-        """Take over the figures of an earlier run."""
+        """Continue the figures of an earlier run."""
         self.outcomes = Counter({name: count for name, count in outcomes.items() if name})
         self.rows = sum(outcomes.values())
         self.requests += int(meta["requests"] or 0)
@@ -116,8 +116,8 @@ class RunFigures(CallObserver):
             **self._figures(), retries=self.retries, resumed=resumed, dry_run=dry_run, results=results, rejects=rejects
         )
 
-    async def tell(self, *, always: bool = False) -> None:
-        """Report the progress, if it is time."""
+    async def report_progress(self, *, always: bool = False) -> None:
+        """Report the progress, at most ten times a second unless `always`."""
         now = self._clock.monotonic()
         if self._on_progress is None or (not always and now - self._reported < _INTERVAL):
             return

@@ -17,7 +17,7 @@ from carecloud_async.errors import ApiError, BadRequestError
 from carecloud_async.runtime.parallel import run_all
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
-__all__ = ["Finder", "FoundByKey", "key_text"]
+__all__ = ["Finder", "FoundByKey"]
 
 #: Bytes of a URL's values: servers take lines of 8 kB by default, and the path and other parameters are in it too.
 URL_BYTES: Final = 7000
@@ -25,8 +25,6 @@ URL_BYTES: Final = 7000
 MAX_VALUES: Final = 900
 #: Look-ups up to which the size of the list is not asked for.
 FEW_LOOKUPS: Final = 3
-
-_SEPARATOR: Final = "\x1f"
 
 
 @frozen(kw_only=True, repr=False)
@@ -50,13 +48,8 @@ class FoundByKey:
         return () if key is None else self.refusals.get(key, ())
 
 
-def key_text(key: Key, values: Sequence[str]) -> str:
-    """Return a key as keys are compared."""
-    return _SEPARATOR.join(map(key.normal, values))
-
-
 class Finder:
-    """Finds the records of one run.
+    """Finds records by one key.
 
     Args:
         target: the family.
@@ -66,7 +59,7 @@ class Finder:
 
     def __init__(self, target: BulkTarget, key: Key, *, width: int) -> None:
         self._target = target
-        self._key = key
+        self.key = key
         self._width = width
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
@@ -83,11 +76,11 @@ class Finder:
 
         async def look(values: Sequence[tuple[str, ...]]) -> None:
             for one, record in await self._look_up(values, refusals):
-                records = found.setdefault(key_text(self._key, one), [])
+                records = found.setdefault(self.key.text(one), [])
                 if record not in records:
                     records.append(record)
 
-        wanted = {key_text(self._key, values) for values in keys}
+        wanted = {self.key.text(values) for values in keys}
         in_groups = sorted(keys, key=lambda values: values[:-1])
         await run_all([partial(look, part) for part in self._parts(in_groups)], width=self._width)
         return FoundByKey(records={key: one for key, one in found.items() if key in wanted}, refusals=refusals)
@@ -96,30 +89,30 @@ class Finder:
         self, values: Sequence[tuple[str, ...]], refusals: dict[str, tuple[str, ...]]
     ) -> Sequence[tuple[tuple[str, ...], bytes]]:
         try:
-            return await self._target.find(self._key, values)
+            return await self._target.find(self.key, values)
         except BadRequestError as error:
             # One malformed value is enough for a server to refuse the whole look-up.
             if len(values) == 1:
-                refusals[key_text(self._key, values[0])] = self._reasons(error)
+                refusals[self.key.text(values[0])] = self._reasons(error)
                 return ()
         except ApiError as error:
             if error.status != 414:
                 raise
             if len(values) == 1:
-                refusals[key_text(self._key, values[0])] = (f"{self._key.paths[-1]}: too long to be looked up",)
+                refusals[self.key.text(values[0])] = (f"{self.key.paths[-1]}: too long to be looked up",)
                 return ()
         middle = len(values) // 2
         first = await self._look_up(values[:middle], refusals)
         return [*first, *await self._look_up(values[middle:], refusals)]
 
     def _reasons(self, error: BadRequestError) -> tuple[str, ...]:
-        column = self._key.paths[-1]
+        column = self.key.paths[-1]
         reasons = dict.fromkeys(one.reason for one in error.invalid_params)
         return tuple(f"{column}: {one}" for one in reasons) or (f"{column}: the server refuses to look it up",)
 
     def _parts(self, keys: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
         """Cut keys into look-ups; those of one group, such as a source, have to stand together."""
-        most = MAX_VALUES if self._key.many else 1
+        most = MAX_VALUES if self.key.many else 1
         part: list[tuple[str, ...]] = []
         size = 0
         for one in keys:
@@ -133,7 +126,7 @@ class Finder:
             yield part
 
     def _cost(self, values: Sequence[str]) -> int:
-        return len(self._key.filter or "") + 8 + len(quote(values[-1], safe=""))
+        return len(self.key.filter or "") + 8 + len(quote(values[-1], safe=""))
 
     # the whole list
 
@@ -144,7 +137,7 @@ class Finder:
             journal: the rows; the records that are found are noted there.
             folder: where the list is kept meanwhile.
         """
-        target, key = self._target, self._key
+        target, key = self._target, self.key
         if not key.in_record or target.measure is None or target.read_all is None:
             return False
         lookups = await run_in_thread(partial(self._count_lookups, journal))
@@ -167,16 +160,16 @@ class Finder:
         return sum(1 for _ in self._parts(journal.pending_keys()))
 
     def _note_list(self, journal: Journal, path: Path) -> None:
-        journal.forget_found()
-        paths = [one.split(".") for one in self._key.paths]
+        journal.clear_listed()
+        paths = [one.split(".") for one in self.key.paths]
         batch: list[tuple[str, bytes]] = []
         with path.open("rb") as lines:
             for line in lines:
                 record = msgspec.json.decode(line)
                 values = [text_at(record, parts) for parts in paths]
                 if all(values):
-                    batch.append((key_text(self._key, values), line.rstrip(b"\n")))
+                    batch.append((self.key.text(values), line.rstrip(b"\n")))
                 if len(batch) >= 1000:
-                    journal.found(batch)
+                    journal.add_listed(batch)
                     batch = []
-        journal.found(batch)
+        journal.add_listed(batch)

@@ -25,9 +25,10 @@ from carecloud_async.runtime.sqlite_files import open_database, transaction
 
 __all__ = ["Journal", "damaged"]
 
-_LOADED, _INTENDED, _DONE = 0, 1, 2
 _VERSION: Final = "1"
 
+#: `state` is 0 for a row that waits, 1 for one that was intended and has no outcome, and 2 for one with its outcome.
+#: `base` is the record that an update is made from, or one that the whole list has; `listed_count` counts the latter.
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rows (
@@ -35,7 +36,7 @@ CREATE TABLE IF NOT EXISTS rows (
     line INTEGER NOT NULL,
     source BLOB,
     key TEXT,
-    once TEXT,
+    unique_part TEXT,
     row BLOB,
     state INTEGER NOT NULL,
     outcome TEXT,
@@ -43,13 +44,13 @@ CREATE TABLE IF NOT EXISTS rows (
     changed TEXT,
     reasons TEXT,
     base BLOB,
-    found INTEGER NOT NULL DEFAULT 0,
+    listed_count INTEGER NOT NULL DEFAULT 0,
     intent BLOB,
     lost_at REAL,
     tries INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON rows (key) WHERE key IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS by_once ON rows (once) WHERE once IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS by_unique_part ON rows (unique_part) WHERE unique_part IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_state ON rows (state, number) WHERE state < 2;
 """
 
@@ -128,13 +129,15 @@ class Journal:
         # While rows are loaded nothing has been sent that must be remembered.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
-        before = {name[5:]: value for name, value in self._all_meta().items() if name.startswith("bind:")}
+        meta = self._db.execute("SELECT name, value FROM meta WHERE name LIKE 'bind:%'")
+        before = {name.removeprefix("bind:"): value for name, value in meta}
         if not before or self.meta("loaded") is None:  # nothing was sent before all rows were loaded
             self._begin(binding)
             return False
         finished = self.meta("finished") is not None
         if not resume or (finished and before != dict(binding)):
-            if not finished and self._count("state <> 0 AND outcome IS NOT 'refused'"):
+            begun = "SELECT 1 FROM rows WHERE state <> 0 AND outcome IS NOT 'refused' LIMIT 1"
+            if not finished and self._db.execute(begun).fetchone() is not None:
                 raise BulkWriteError(f"{self.path}: an earlier run was not finished", fix=GO_ON)
             self._begin(binding)
             return False
@@ -158,9 +161,9 @@ class Journal:
             )
 
     def finish_loading(self, **values: object) -> None:
-        """Keep values of a source whose rows are all loaded. From here on a commit returns when it is on the disk."""
+        """Store values when all rows are loaded. From now on a commit returns only when it is on the disk."""
         self._db.execute("PRAGMA synchronous=FULL")
-        self.keep(**values)
+        self.set_meta(**values)
 
     def close(self) -> None:
         """Close the file and give up its lock."""
@@ -191,54 +194,50 @@ class Journal:
     # meta
 
     def meta(self, name: str) -> str | None:
-        """Return a value that was kept."""
+        """Return a stored value; `None` if there is none."""
         found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if found is None else str(found[0])
 
-    def keep(self, **values: object) -> None:
-        """Keep values, durably."""
+    def set_meta(self, **values: object) -> None:
+        """Store values by name, durably."""
         with transaction(self._db):
             self._db.executemany(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, str(value)) for name, value in values.items()]
             )
 
-    def _all_meta(self) -> dict[str, str]:
-        return dict(self._db.execute("SELECT name, value FROM meta"))
-
     # loading
 
-    def load(self, rows: Sequence[LoadedRow], *, once: str = "") -> int:
+    def load(self, rows: Sequence[LoadedRow], *, unique_part: str = "") -> int:
         """Add rows of the source; return how many of them are refused.
 
         Args:
             rows: the rows.
-            once: the column of the part that only one record can have.
+            unique_part: the column of the part that only one record can have.
         """
         refused = 0
         with transaction(self._db):
             for row in rows:
-                kept = row.source if self._keep_rows else None
-                reasons = row.checked.refused or self._repeated(row, once)
+                reasons = row.checked.refused or self._repeated(row, unique_part)
+                values: tuple[object, ...] = (row.key, row.unique_part, pack(row.checked), 0, None, None)
                 if reasons:
                     refused += 1
-                    self._db.execute(
-                        "INSERT INTO rows (number, line, source, state, outcome, reasons) VALUES (?, ?, ?, ?, ?, ?)",
-                        (row.number, row.line, kept, _DONE, Outcome.REFUSED.value, json.dumps(reasons)),
-                    )
-                else:
-                    self._db.execute(
-                        "INSERT INTO rows (number, line, source, key, once, row, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        (row.number, row.line, kept, row.key, row.once, pack(row.checked), _LOADED),
-                    )
+                    values = (None, None, None, 2, Outcome.REFUSED.value, json.dumps(reasons))
+                self._db.execute(
+                    "INSERT INTO rows (number, line, source, key, unique_part, row, state, outcome, reasons) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (row.number, row.line, row.source if self._keep_rows else None, *values),
+                )
         return refused
 
-    def _repeated(self, row: LoadedRow, once: str) -> tuple[str, ...]:
+    def _repeated(self, row: LoadedRow, unique_part: str) -> tuple[str, ...]:
         """Say which earlier line has the row's key, or its part that only one record can have."""
         first = self._db.execute("SELECT line FROM rows WHERE key = ?", (row.key,)).fetchone()
         if first is not None:
             return (f"the key stands in line {first[0]} already",)
-        first = self._db.execute("SELECT line FROM rows WHERE once = ?", (row.once,)).fetchone()
-        return () if first is None else (f"{once}: the {once.replace('_', ' ')} stands in line {first[0]} already",)
+        first = self._db.execute("SELECT line FROM rows WHERE unique_part = ?", (row.unique_part,)).fetchone()
+        if first is not None:
+            return (f"{unique_part}: the {unique_part.replace('_', ' ')} stands in line {first[0]} already",)
+        return ()
 
     # writing
 
@@ -246,82 +245,77 @@ class Journal:
         """Return the next rows that wait to be written."""
         return self._rows("state = 0 AND number > ? ORDER BY number LIMIT ?", (after, limit))
 
-    def doubtful(self, limit: int, *, after: int = 0) -> list[StoredRow]:
+    def in_doubt(self, limit: int, *, after: int = 0) -> list[StoredRow]:
         """Return the next rows that were intended and have no outcome."""
         return self._rows("state = 1 AND number > ? ORDER BY number LIMIT ?", (after, limit))
 
-    def keyless_doubts(self) -> list[StoredRow]:
-        """Return the intended rows without a key."""
+    def in_doubt_without_key(self) -> list[StoredRow]:
+        """Return all rows without a key that were intended and have no outcome."""
         return self._rows("state = 1 AND key IS NULL ORDER BY number", ())
 
     def intend(self, intents: Iterable[tuple[int, Intent]], *, now: float) -> None:
         """Note what is about to be sent, durably."""
-        with transaction(self._db):
-            self._db.executemany(
-                "UPDATE rows SET state = 1, intent = ?, base = coalesce(?, base), lost_at = ?, tries = tries + 1 "
-                "WHERE number = ?",
-                [
-                    (json.dumps([one.kind, one.record_id, one.changed]), one.base, now, number)
-                    for number, one in intents
-                ],
-            )
+        self._update(
+            "state = 1, intent = ?, base = coalesce(?, base), lost_at = ?, tries = tries + 1",
+            [(json.dumps([one.kind, one.record_id, one.changed]), one.base, now, number) for number, one in intents],
+        )
 
-    def made(self, records: Iterable[tuple[int, str | None]]) -> None:
-        """Note the records of rows without a key whose parts are still to be written."""
-        with transaction(self._db):
-            self._db.executemany("UPDATE rows SET record_id = ? WHERE number = ?", [(one, n) for n, one in records])
+    def set_created_ids(self, ids: Iterable[tuple[int, str | None]]) -> None:
+        """Note the ids of records that rows without a key created, while their parts are still to be written."""
+        self._update("record_id = ?", [(record_id, number) for number, record_id in ids])
 
-    def lose(self, numbers: Iterable[int], *, now: float) -> None:
-        """Note when answers were lost: a row may have left long after it was intended."""
-        with transaction(self._db):
-            self._db.executemany("UPDATE rows SET lost_at = ? WHERE number = ?", [(now, one) for one in numbers])
+    def set_lost(self, numbers: Iterable[int], *, now: float) -> None:
+        """Note when answers were lost: a row may have been sent long after it was intended."""
+        self._update("lost_at = ?", [(now, number) for number in numbers])
 
-    def withdraw(self, numbers: Iterable[int]) -> None:
-        """Make rows pending again whose request certainly did nothing, though it was sent."""
-        with transaction(self._db):
-            self._db.executemany("UPDATE rows SET state = 0 WHERE number = ?", [(number,) for number in numbers])
+    def send_again(self, numbers: Iterable[int]) -> None:
+        """Let rows wait again whose request was sent and certainly did nothing."""
+        self._update("state = 0", [(number,) for number in numbers])
 
     def take_back(self, numbers: Iterable[int]) -> None:
-        """Make rows pending again whose request never did anything: those never sent before are as if not intended."""
-        with transaction(self._db):
-            self._db.executemany(
-                "UPDATE rows SET state = 0, tries = tries - 1, intent = iif(tries > 1, intent, NULL), "
-                "base = iif(tries > 1, base, NULL), found = 0 WHERE number = ?",
-                [(number,) for number in numbers],
-            )
+        """Let rows wait again that were intended and then not sent; without an earlier try, as if never intended."""
+        self._update(
+            "state = 0, tries = tries - 1, intent = iif(tries > 1, intent, NULL), base = iif(tries > 1, base, NULL), "
+            "listed_count = 0",
+            [(number,) for number in numbers],
+        )
 
     def finish(self, results: Iterable[tuple[int, RowResult]]) -> None:
         """Note outcomes, durably."""
+        self._update(
+            "state = 2, outcome = ?, record_id = ?, changed = ?, reasons = ?, row = NULL, base = NULL, intent = NULL",
+            [
+                (
+                    one.outcome.value,
+                    one.record_id,
+                    json.dumps(one.changed_fields) if one.changed_fields else None,
+                    json.dumps(one.reasons) if one.reasons else None,
+                    number,
+                )
+                for number, one in results
+            ],
+        )
+
+    def _update(self, assignments: str, values: list[tuple[Any, ...]]) -> None:
+        """Change rows in one transaction; the last value of each is the number of its row."""
         with transaction(self._db):
-            self._db.executemany(
-                "UPDATE rows SET state = 2, outcome = ?, record_id = ?, changed = ?, reasons = ?, row = NULL, "
-                "base = NULL, intent = NULL WHERE number = ?",
-                [
-                    (
-                        one.outcome.value,
-                        one.record_id,
-                        json.dumps(one.changed_fields) if one.changed_fields else None,
-                        json.dumps(one.reasons) if one.reasons else None,
-                        number,
-                    )
-                    for number, one in results
-                ],
-            )
+            self._db.executemany(f"UPDATE rows SET {assignments} WHERE number = ?", values)  # noqa: S608  (constants)
 
     # the whole list
 
-    def found(self, records: Iterable[tuple[str, bytes]]) -> None:
-        """Note the records that the reading of the whole list brought, by their keys."""
+    def add_listed(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """Note records of the whole list, with their keys, for the rows that have these keys."""
         with transaction(self._db):
             self._db.executemany(
-                "UPDATE rows SET base = ?, found = found + 1 WHERE key = ? AND state = 0 AND intent IS NULL",
+                "UPDATE rows SET base = ?, listed_count = listed_count + 1 "
+                "WHERE key = ? AND state = 0 AND intent IS NULL",
                 [(record, key) for key, record in records],
             )
 
-    def forget_found(self) -> None:
-        """Drop what an earlier reading of the whole list brought."""
+    def clear_listed(self) -> None:
+        """Drop the records of an earlier reading of the whole list."""
         with transaction(self._db):
-            self._db.execute("UPDATE rows SET base = NULL, found = 0 WHERE state = 0 AND intent IS NULL")
+            self._db.execute("UPDATE rows SET base = NULL, listed_count = 0 WHERE state = 0 AND intent IS NULL")
 
     # counting and results
 
@@ -337,49 +331,43 @@ class Journal:
 
     def results(self, *, only: Outcome | None = None) -> Iterator[tuple[int, bytes, RowResult]]:
         """Yield the line of each row that has an outcome, the row and its outcome, in the order of the source."""
-        query = "SELECT number, line, source, outcome, record_id, changed, reasons FROM rows "
-        query += "WHERE state = 2 AND number > ? "
-        query += "" if only is None else f"AND outcome = '{only.value}' "
+        query = (
+            "SELECT number, line, source, outcome, record_id, changed, reasons FROM rows "
+            "WHERE state = 2 AND number > ? AND (? IS NULL OR outcome = ?) ORDER BY number LIMIT 1000"
+        )
         last = 0
-        while True:
-            batch = self._db.execute(f"{query} ORDER BY number LIMIT 1000", (last,)).fetchall()
-            for _, line, source, outcome, record_id, changed, reasons in batch:
-                yield (
-                    line,
-                    source,
-                    RowResult(
-                        outcome=Outcome(outcome),
-                        record_id=record_id,
-                        changed_fields=tuple(json.loads(changed)) if changed else (),
-                        reasons=tuple(json.loads(reasons)) if reasons else (),
-                    ),
+        while batch := self._db.execute(query, (last, only, only)).fetchall():
+            for number, line, source, outcome, record_id, changed, reasons in batch:
+                last = number
+                result = RowResult(
+                    outcome=Outcome(outcome),
+                    record_id=record_id,
+                    changed_fields=tuple(json.loads(changed)) if changed else (),
+                    reasons=tuple(json.loads(reasons)) if reasons else (),
                 )
-            if not batch:
-                return
-            last = batch[-1][0]
+                yield line, source, result
 
     def _rows(self, where: str, values: tuple[Any, ...]) -> list[StoredRow]:
-        columns = "number, key, row, base, found, intent, lost_at, tries, record_id"
+        columns = "number, key, row, base, listed_count, intent, lost_at, tries, record_id"
         query = f"SELECT {columns} FROM rows WHERE {where}"  # noqa: S608  (constants)
-        made = []
-        for number, key, packed, base, found, intent, lost_at, tries, made_id in self._db.execute(query, values):
-            kind, record_id, changed = json.loads(intent) if intent else (None, None, ())
-            made.append(
-                StoredRow(
-                    number=number,
-                    key=key,
-                    checked=unpack(packed),
-                    base=base,
-                    found=found,
-                    intent=None
-                    if kind is None
-                    else Intent(kind=kind, record_id=record_id, changed=tuple(changed), base=base),
-                    lost_at=lost_at or 0.0,
-                    tries=tries,
-                    made=made_id,
-                )
+        return [
+            StoredRow(
+                number=number,
+                key=key,
+                checked=unpack(packed),
+                listed=base,
+                listed_count=listed_count,
+                intent=None if intent is None else _intent(json.loads(intent), base),
+                lost_at=lost_at or 0.0,
+                tries=tries,
+                created_id=created_id,
             )
-        return made
+            for number, key, packed, base, listed_count, intent, lost_at, tries, created_id in self._db.execute(
+                query, values
+            )
+        ]
 
-    def _count(self, where: str) -> int:
-        return int(self._db.execute(f"SELECT count(*) FROM rows WHERE {where}").fetchone()[0])  # noqa: S608  (constants)
+
+def _intent(stored: list[Any], base: bytes | None) -> Intent:
+    kind, record_id, changed = stored
+    return Intent(kind=kind, record_id=record_id, changed=tuple(changed), base=base)

@@ -1,12 +1,12 @@
 """Keys that runs on this machine are writing: no key is created by two of them, and none twice after a kill.
 
-A run claims the key of a record before it creates it. The claim stays after the run was killed, so that the next run,
-of whatever file, waits until a request that may still be on its way has shown itself, and then looks again. Keys are
-kept as digests in one private SQLite file.
+A run claims the key of a record before it creates the record. If the run is killed, the claim stays: the next run, of
+whatever file, waits until a request that may still be on its way has taken effect, and then looks the key up again.
+Keys are kept as digests in one private SQLite file.
 
-The time of day may step, so nothing here depends on it. A counter of writes says which came first. The machine's
-monotonic clock, which all processes share, says how long ago a run ended; it begins at zero when the machine starts, so
-a time that lies ahead of it is from before and counts as now.
+The time of day may be set, so nothing here depends on it. The order of writes is known from a counter. How long ago a
+run ended is known from the machine's monotonic clock, which all processes share. It begins at zero when the machine
+starts: a time ahead of it is from before the start, and counts as now.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self, TypeAlias
 
 import filelock
-from attrs import field, frozen
+from attrs import frozen
 
 from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import BulkTarget
@@ -47,6 +47,9 @@ INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT * FROM total);
 """
 
 
+_RunState: TypeAlias = Literal["alive", "just ended", "ended"]
+
+
 def registry_folder() -> Path:
     """Return the folder of this user's registries."""
     if sys.platform == "win32":
@@ -68,17 +71,16 @@ def registry_of(target: BulkTarget, match: str | None) -> WriteRegistry:
 
 @frozen(kw_only=True)
 class Claims:
-    """The outcome of claiming keys.
+    """The outcome of claiming keys; those that are not `busy` are claimed.
 
     Attributes:
-        taken: keys that are this run's now.
-        look_again: those of them that another run wrote meanwhile, or may have: look them up before creating.
+        outdated: claimed keys that another run wrote, or may have written, since they were looked up: look them up
+            again before creating.
         busy: keys that another run is writing, or that a killed one may have written just now.
     """
 
-    taken: frozenset[str] = field(factory=frozenset)
-    look_again: frozenset[str] = field(factory=frozenset)
-    busy: frozenset[str] = field(factory=frozenset)
+    outdated: frozenset[str]
+    busy: frozenset[str]
 
 
 class WriteRegistry:
@@ -95,7 +97,7 @@ class WriteRegistry:
         self._folder = folder
         self._scope = scope
         self._clock = clock
-        self._settle = settle_seconds
+        self._settle_seconds = settle_seconds
         self._owner = secrets.token_hex(8)
         self._lock = filelock.FileLock(self._owner_file(self._owner), timeout=0, mode=PRIVATE, thread_local=False)
         self._database: sqlite3.Connection | None = None
@@ -131,23 +133,21 @@ class WriteRegistry:
             self._lock.release()
             self._owner_file(self._owner).unlink(missing_ok=True)
 
-    def mark(self) -> int:
-        """Return how many keys were written so far: to be asked before records are looked up."""
+    def count_writes(self) -> int:
+        """Return how many times runs have noted that they wrote keys: ask before records are looked up."""
         with self._turn:
             return int(self._db.execute("SELECT writes FROM total").fetchone()[0])
 
-    def claim(self, keys: Sequence[str], *, looked_at: int) -> Claims:
+    def claim(self, keys: Sequence[str], *, writes_before: int) -> Claims:
         """Claim keys that are about to be created.
 
         Args:
             keys: the keys.
-            looked_at: the `mark` before this run looked them up: what another run wrote after it has to be looked up
-                again.
+            writes_before: what `count_writes` returned before this run looked them up.
         """
-        taken, look_again, busy = set(), set(), set()
+        outdated, busy = set(), set()
         database, now = self._db, self._clock.monotonic()
-        alive: dict[str, bool] = {self._owner: True}
-        buried: list[str] = []
+        states: dict[str, _RunState] = {}
         with self._turn, transaction(database):
             for key in keys:
                 digest = self._digest(key)
@@ -157,28 +157,39 @@ class WriteRegistry:
                 if found is not None and found[0] != self._owner:
                     owner, at, is_done, writes = found
                     if not is_done:
-                        if owner not in alive:
-                            alive[owner] = self._is_alive(owner)
-                            if not alive[owner] and (self._owner_file(owner).exists() or at > now):
-                                self._end_claims(database, owner)
-                                buried.append(owner)
-                        if alive[owner] or owner in buried or now < at + self._settle:
+                        if owner not in states:
+                            states[owner] = self._state_of(owner, is_from_other_boot=at > now)
+                        if states[owner] != "ended" or now < at + self._settle_seconds:
                             busy.add(key)
                             continue
-                    if not is_done or writes > looked_at:
-                        look_again.add(key)
-                taken.add(key)
+                    if not is_done or writes > writes_before:
+                        outdated.add(key)
                 database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, 0, 0)", (digest, self._owner, now))
-        for owner in buried:
-            self._owner_file(owner).unlink(missing_ok=True)
-        return Claims(taken=frozenset(taken), look_again=frozenset(look_again), busy=frozenset(busy))
+        for owner, state in states.items():
+            if state == "just ended":
+                self._owner_file(owner).unlink(missing_ok=True)
+        return Claims(outdated=frozenset(outdated), busy=frozenset(busy))
+
+    def _state_of(self, owner: str, *, is_from_other_boot: bool) -> _RunState:
+        """Return the state of another run; if its end was not noted yet, note it.
+
+        Args:
+            owner: the run.
+            is_from_other_boot: whether it claimed its keys before the machine started.
+        """
+        if self._is_alive(owner):
+            return "alive"
+        if not is_from_other_boot and not self._owner_file(owner).exists():
+            return "ended"
+        self._end_claims(self._db, owner)
+        return "just ended"
 
     def release(self, keys: Iterable[str], *, written: bool) -> None:
-        """Give keys free.
+        """Release claimed keys.
 
         Args:
             keys: the keys.
-            written: whether a record may have been made: other runs then look it up before they create it.
+            written: whether a record may have been made: other runs then look keys up before they create them.
         """
         rows = [(self._digest(key), self._owner) for key in keys]
         with self._turn, transaction(self._db):

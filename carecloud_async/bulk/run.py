@@ -5,28 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import attrs
 from attrs import frozen
 
-from carecloud_async.bulk.check import RowChecker
+from carecloud_async.bulk.check import RowChecker, check_row
 from carecloud_async.bulk.columns import Columns
-from carecloud_async.bulk.convert import Converter
 from carecloud_async.bulk.errors import BadSourceError, BulkWriteError, TooManyRefusedError, UnknownColumnError
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.figures import RunFigures
-from carecloud_async.bulk.finding import key_text
 from carecloud_async.bulk.journal import Journal, damaged
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import UNREADABLE
-from carecloud_async.bulk.parts import once_column, once_key
 from carecloud_async.bulk.registry import registry_of
 from carecloud_async.bulk.report import BulkWriteReport
 from carecloud_async.bulk.results import RunFiles, find_files, write_results
-from carecloud_async.bulk.rows import LoadedRow, digest
+from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.source import RowSource, SourceRow, to_json
 from carecloud_async.bulk.writing import RunWriter
@@ -73,25 +72,32 @@ async def run(target: BulkTarget, source: Any, options: BulkWriteOptions) -> Bul
     opened: list[RowSource] = []
     try:
         rows = await run_in_thread(partial(_open_source, source, opened))
-        run_ = _Run(target=target, key=key, options=options, files=files, journal=journal, figures=figures)
-        try:
-            with target.watch(figures):
-                return await run_.run(rows)
-        except (OSError, sqlite3.DatabaseError) as error:
-            report = figures.report(resumed=False, dry_run=options.dry_run)
-            if isinstance(error, OSError) and error.errno is None:
-                raise
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-                raise BulkWriteError(damaged(files.journal, error), report=report) from error
-            problem = error.strerror if isinstance(error, OSError) else error
-            raise BulkWriteError(
-                f"{files.journal.parent}: {problem}: nothing is lost", report=report, fix=RESUME
-            ) from error
+        one = _Run(target=target, key=key, options=options, files=files, journal=journal, figures=figures)
+        report = partial(figures.report, resumed=False, dry_run=options.dry_run)
+        with _disk_errors(files.journal, report), target.watch(figures):
+            return await one.run(rows)
     finally:
         await run_in_thread_regardless(partial(_close, opened, journal, files))
 
 
+@contextmanager
+def _disk_errors(path: Path, report: Callable[[], BulkWriteReport]) -> Iterator[None]:
+    """Turn errors of the disk and of the journal into a `BulkWriteError`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise BulkWriteError(f"{path.parent}: {error}: nothing is lost", report=report(), fix=RESUME) from error
+    except sqlite3.DatabaseError as error:
+        raise BulkWriteError(damaged(path, error), report=report()) from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        problem = f"{path.parent}: {error.strerror}: nothing is lost"
+        raise BulkWriteError(problem, report=report(), fix=RESUME) from error
+
+
 def _open_source(source: Any, opened: list[RowSource]) -> RowSource:
+    """Open the source; `opened` has it also if the waiting task is cancelled meanwhile."""
     rows = open_source(source)
     opened.append(rows)
     return rows
@@ -122,12 +128,12 @@ class _Run:
         binding = self._binding(rows)
         resumed = await run_in_thread(partial(journal.open, binding, resume=options.resume and not options.dry_run))
         if resumed and (finished := journal.meta("finished")) is not None:
-            self._take_over(json.loads(finished))
+            self._continue_figures(json.loads(finished))
             return self._report(resumed=True)
         try:
             if resumed and journal.meta("loaded") is not None:
                 await self._compare(rows)
-                self._take_over(await run_in_thread(journal.counts))
+                self._continue_figures(await run_in_thread(journal.counts))
             else:
                 await self._load(rows)
             await self._write()
@@ -135,7 +141,7 @@ class _Run:
             await self._write_files(rows)
             raise
         figures.stage = "finishing"
-        await figures.tell(always=True)
+        await figures.report_progress(always=True)
         await self._write_files(rows)
         if self.key is None and rows.identity is not None and self.files.folder is None:
             # Begun again, the run would make every record a second time: a kill may come before its end is known.
@@ -149,7 +155,7 @@ class _Run:
         delimiter = getattr(rows, "delimiter", ",")
         await run_in_thread(partial(write_results, self.journal, columns, self.files.files, delimiter=delimiter))
 
-    def _take_over(self, counts: Mapping[str, int]) -> None:
+    def _continue_figures(self, counts: Mapping[str, int]) -> None:
         meta = {name: self.journal.meta(name) for name in ("requests", "retries", "seconds")}
         self.figures.resume(counts, meta)
 
@@ -172,16 +178,18 @@ class _Run:
             "blank": [options.blank, options.if_unchanged],
             "files": [bool(self.files.files), options.limit],
         }
-        bound = {name: digest(value) for name, value in {**self.target.scope, **what}.items()}
-        return bound | ({"source": digest(rows.identity)} if rows.identity is not None else {})
+        bound = {name: _digest(value) for name, value in {**self.target.scope, **what}.items()}
+        return bound | ({"source": _digest(rows.identity)} if rows.identity is not None else {})
 
     async def _load(self, rows: RowSource) -> None:
         """Read and check all rows, without the server, into the journal."""
         journal, figures, options = self.journal, self.figures, self.options
-        columns = Columns(self.target, renamed=self.options.columns, ignored=self.options.ignore_columns)
+        columns = Columns(self.target, renamed=options.columns, ignored=options.ignore_columns)
         checker = await self._checker(rows, columns)
         names: dict[str, None] = dict.fromkeys(rows.columns or ())
         seen = hashlib.sha256()
+        parts = self.target.writes.parts
+        add = partial(journal.load, unique_part="" if parts is None else parts.keys[0].name)
         number = 0
         async with aclosing(rows.batches()) as batches:
             async for batch in batches:
@@ -192,28 +200,15 @@ class _Run:
                     number += 1
                     source = _to_json(row)
                     seen.update(source)
-                    if row.text:
-                        names[UNREADABLE] = None
-                    elif rows.columns is None and len(names) < _MAX_COLUMNS:
-                        names.update(dict.fromkeys(row.values))
-                    try:
-                        checked = checker.check(row)
-                    except UnknownColumnError:
-                        await columns.look()
-                        checked = checker.check(row)
-                    key = None if self.key is None or checked.key is None else key_text(self.key, checked.key)
-                    once = once_key(self.target, checked)
-                    line = row.line or number
-                    loaded.append(
-                        LoadedRow(number=number, line=line, source=source, key=key, once=once, checked=checked)
-                    )
-                refused = await run_in_thread(partial(journal.load, loaded, once=once_column(self.target)))
+                    _add_names(names, row, rows)
+                    checked = await check_row(checker, columns, row)
+                    loaded.append(attrs.evolve(checked, number=number, line=row.line or number, source=source))
                 figures.rows = number
-                figures.outcomes["refused"] += refused
+                figures.outcomes["refused"] += await run_in_thread(partial(add, loaded))
                 if options.too_many(figures.refused, number):
-                    await run_in_thread(partial(journal.keep, columns=json.dumps(list(names))))
+                    await run_in_thread(partial(journal.set_meta, columns=json.dumps(list(names))))
                 figures.check_refused(options, rows=number, sent="none was sent")
-                await figures.tell()
+                await figures.report_progress()
                 if number == options.limit:
                     break
         await run_in_thread(
@@ -221,28 +216,26 @@ class _Run:
         )
 
     async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:
-        options, target = self.options, self.target
-        await _know(columns, rows.columns or (), defaults=tuple(options.defaults))
-        converter = Converter(timezone=target.project.timezone, textual=rows.textual)
-        checker = RowChecker(columns, key=self.key, options=options, converter=converter, blanks=rows.blanks)
-        led: dict[str, str] = {}
-        for name in rows.columns or ():
+        options, names = self.options, rows.columns or ()
+        await _require_known(columns, names, defaults=tuple(options.defaults))
+        first: dict[str, str] = {}
+        for name in names:
             place = columns.place(name)
-            first = led.setdefault(place.path, name)
-            if first != name and place.role != "ignored":
+            other = first.setdefault(place.path, name)
+            if other != name and place.role != "ignored":
                 raise BadSourceError(
-                    f"{rows.shown}: the columns {first!r} and {name!r} both lead to {place.path}: name one of them in "
+                    f"{rows.shown}: the columns {other!r} and {name!r} both lead to {place.path}: name one of them in "
                     "ignore_columns="
                 )
         if self.key is not None and rows.columns is not None:
-            led |= {columns.place(name).path: name for name in options.defaults}
-            missing = [path for path in self.key.paths if path not in led]
+            given = {*first, *(columns.place(name).path for name in options.defaults)}
+            missing = [path for path in self.key.paths if path not in given]
             if missing:
                 raise BadSourceError(
                     f"{rows.shown}: match={self.key.name!r} needs the column {missing[0]}: there is none; name the "
                     "column in columns="
                 )
-        return checker
+        return RowChecker(self.target, columns, key=self.key, options=options, textual=rows.textual, blanks=rows.blanks)
 
     async def _compare(self, rows: RowSource) -> None:
         """Check that the rows are those of the run that is resumed, where only reading them tells."""
@@ -268,33 +261,48 @@ class _Run:
         try:
             writer = RunWriter(target, self.journal, registry, key=self.key, options=options, figures=figures)
             figures.stage = "finding"
-            await figures.tell(always=True)
+            await figures.report_progress(always=True)
             await writer.read_list_if_cheaper(self.files.journal.parent)
             figures.stage = "writing"
             await writer.write_all()
         finally:
             await run_in_thread_regardless(
-                partial(self.journal.keep, requests=figures.requests, retries=figures.retries, seconds=figures.seconds)
+                partial(
+                    self.journal.set_meta, requests=figures.requests, retries=figures.retries, seconds=figures.seconds
+                )
             )
             if registry is not None:
                 await run_in_thread_regardless(registry.__exit__)
+
+
+def _digest(value: object) -> str:
+    """Return a digest of something that a journal is bound to."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def _to_json(row: SourceRow) -> bytes:
     return to_json({**row.values, UNREADABLE: row.text} if row.text else row.values)
 
 
-async def _know(columns: Columns, names: Sequence[str], *, defaults: Sequence[str]) -> None:
-    """Learn where columns and defaults lead; one error names all columns, or all defaults, that lead nowhere."""
+def _add_names(names: dict[str, None], row: SourceRow, rows: RowSource) -> None:
+    """Add the names of a row to the columns of the results."""
+    if row.text:
+        names[UNREADABLE] = None
+    elif rows.columns is None and len(names) < _MAX_COLUMNS:
+        names.update(dict.fromkeys(row.values))
+
+
+async def _require_known(columns: Columns, names: Sequence[str], *, defaults: Sequence[str]) -> None:
+    """Raise one error that names all columns, or all defaults, that lead to no field."""
     for group, is_default in ((names, False), (defaults, True)):
         if _unknown(columns, group, is_default=is_default):
-            await columns.look()
+            await columns.fetch_names()
         if unknown := _unknown(columns, group, is_default=is_default):
             raise UnknownColumnError("; ".join(unknown), fix=DEFAULTS if is_default else COLUMNS)
 
 
 def _unknown(columns: Columns, names: Sequence[str], *, is_default: bool) -> list[str]:
-    """Say of each name that leads nowhere that it does."""
+    """Return a message for each name that leads to no field."""
     found = []
     for name in names:
         try:

@@ -14,6 +14,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeGuard, TypeVar
 
+import attrs
+
 from carecloud_async.bulk.decide import Plan
 from carecloud_async.bulk.family import BulkTarget
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
@@ -57,41 +59,28 @@ class RowSender:
         self._target = target
         self._on_retry = on_retry
 
-    async def send(self, plan: Plan) -> RowResult | None:
-        """Send one write; return what became of the row, or `None` if that is in doubt.
-
-        Raises:
-            CareCloudError: the server is away or refuses the client.
-        """
-        try:
-            return await self._repeated(lambda: self._send(plan))
-        except CareCloudError as error:
-            if error.may_have_happened:
-                return None
-            outcome = _judge(error, plan)
-            if outcome is None:
-                raise
-            return outcome
-
-    async def send_batch(self, plans: Mapping[int, Plan], note: Callable[[int, RowResult | None], None]) -> None:
-        """Send records to the batch endpoint, in parts where some are refused.
+    async def send(self, plans: Mapping[int, Plan], note: Callable[[int, RowResult | None], None]) -> None:
+        """Send one write, or records to the batch endpoint, these in parts if some are refused.
 
         Args:
-            plans: what is sent, by the number of the row.
-            note: called for each row with what became of it, `None` if that is in doubt. Rows that it was not called
-                for when this raises were certainly not written.
+            plans: what is sent, by the number of the row: one plan, or plans for the batch endpoint.
+            note: called for each row with its outcome, `None` if that is in doubt. If this raises a `CareCloudError`,
+                rows for which it was not called were certainly not written.
 
         Raises:
             CareCloudError: the server is away or refuses the client.
         """
         batch = self._target.batch
-        assert batch is not None  # noqa: S101  (plans for a batch are made only where there is one)
+        if batch is None or any(plan.kind != "batch" for plan in plans.values()):
+            for number, plan in plans.items():
+                note(number, await self._send_one(plan))
+            return
 
         def note_rows(numbers: Sequence[int], error: CareCloudError | None) -> None:
             for number in numbers:
                 plan = plans[number]
                 in_doubt = error is not None and error.may_have_happened
-                note(number, None if in_doubt else _done(plan) if error is None else _judge(error, plan))
+                note(number, None if in_doubt else plan.result if error is None else _refusal(error, plan))
 
         await send_batch(
             {number: plan.body for number, plan in plans.items()},
@@ -100,33 +89,39 @@ class RowSender:
             note=note_rows,
         )
 
-    async def _send(self, plan: Plan) -> RowResult:
+    async def _send_one(self, plan: Plan) -> RowResult | None:
+        try:
+            return await self._repeated(lambda: self._request(plan))
+        except CareCloudError as error:
+            if error.may_have_happened:
+                return None
+            result = _refusal(error, plan)
+            if result is None:
+                raise
+            return result
+
+    async def _request(self, plan: Plan) -> RowResult:
         target = self._target
         if plan.kind == "create" and target.create is not None:
             record_id = await target.create(plan.body["record"], plan.body["beside"])
-            return RowResult(outcome=Outcome.CREATED, record_id=record_id)
+            return attrs.evolve(plan.result, record_id=record_id)
         assert target.update is not None  # noqa: S101  (plans for updates are made only where there is a PUT)
         assert plan.record_id is not None  # noqa: S101  (as above)
         await target.update(plan.record_id, plan.body)
-        return _done(plan)
+        return plan.result
 
     async def _repeated(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Make a request; repeat it while it fails for a time and has certainly done nothing."""
+        """Make a request; repeat it after failures that pass, if it certainly did nothing."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await request()
             except CareCloudError as error:
-                passes = error.is_retryable and not error.may_have_happened and not _is_about_the_row(error)
-                if not passes or attempt == ATTEMPTS:
+                may_repeat = error.is_retryable and not error.may_have_happened and not _is_about_the_row(error)
+                if not may_repeat or attempt == ATTEMPTS:
                     raise
             self._on_retry()
             await self._target.clock.sleep(min(2.0 ** (attempt - 1), LONGEST_WAIT))
         raise AssertionError  # pragma: no cover  (the last attempt returns or raises)
-
-
-def _done(plan: Plan) -> RowResult:
-    outcome = Outcome.UPDATED if plan.base is not None else Outcome.CREATED
-    return RowResult(outcome=outcome, record_id=plan.record_id, changed_fields=plan.changed)
 
 
 def _is_about_the_row(error: CareCloudError) -> TypeGuard[ApiError]:
@@ -139,7 +134,7 @@ def _reason(param: InvalidParam) -> str:
     return f"the server does not name the field: {param.reason}" if param.name.isdecimal() else named
 
 
-def _judge(error: CareCloudError, plan: Plan) -> RowResult | None:
+def _refusal(error: CareCloudError, plan: Plan) -> RowResult | None:
     """Return the outcome of a row that the server refused, or `None` if the failure is not about the row."""
     if not _is_about_the_row(error):
         return None
@@ -149,7 +144,7 @@ def _judge(error: CareCloudError, plan: Plan) -> RowResult | None:
         result = RowResult(outcome=Outcome.CONFLICT, reasons=("the record is gone",))
     else:
         result = refused(f"the server refused it with {error.status} {error.exception or ''}".rstrip())
-    return RowResult(outcome=result.outcome, record_id=plan.record_id, reasons=result.reasons)
+    return attrs.evolve(result, record_id=plan.record_id)
 
 
 async def send_batch(

@@ -13,19 +13,16 @@ import attrs
 from anyio.abc import TaskGroup
 from attrs import define, field
 
-from carecloud_async.bulk.check import RowChecker
+from carecloud_async.bulk.check import RowChecker, check_row
 from carecloud_async.bulk.columns import Columns
-from carecloud_async.bulk.convert import Converter
-from carecloud_async.bulk.errors import BulkWriteError, UnknownColumnError
+from carecloud_async.bulk.errors import BulkWriteError
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.figures import RunFigures
-from carecloud_async.bulk.finding import key_text
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult, refused
-from carecloud_async.bulk.parts import once_key
 from carecloud_async.bulk.registry import registry_of
-from carecloud_async.bulk.rows import CheckedRow, LoadedRow
+from carecloud_async.bulk.rows import LoadedRow
 from carecloud_async.bulk.sources.mapping_source import row_of
 from carecloud_async.bulk.writing import RunWriter
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
@@ -37,17 +34,24 @@ _TOGETHER: Final = 450
 
 _CLOSED: Final = "the bulk writer was closed before this row was written: write it again"
 _LOST: Final = "the answer was lost, and the row has no key"
-_MADE: Final = "the record was created, and its card or properties may be missing"
+_CREATED: Final = "the record was created, and its card or properties may be missing"
 _STOPPED: Final = "the bulk writer was stopped while this row was being written: a row with a key can be written again"
 
 
 @define(eq=False)
 class _Waiting:
-    """A row that waits for its outcome."""
+    """A row that waits for its outcome.
 
-    checked: CheckedRow
-    key: str | None = field(repr=False)
-    names: frozenset[str]
+    Attributes:
+        row: the row.
+        claims: its key and its unique part: two rows with the same one are not written at once.
+        done: set when it has its outcome.
+        result: its outcome.
+        error: why it has none.
+    """
+
+    row: LoadedRow
+    claims: frozenset[tuple[str, str]] = field(repr=False)
     done: anyio.Event = field(factory=anyio.Event)
     result: RowResult | None = None
     error: BaseException | None = None
@@ -72,12 +76,11 @@ class BulkWriter:
         self._key = key
         self._options = options
         self._columns = Columns(target, renamed=options.columns, ignored=options.ignore_columns)
-        self._looking = anyio.Lock()
         self._slots = anyio.Semaphore(options.concurrency or target.width)
         self._registry = registry_of(target, options.match)
         self._waiting: list[_Waiting] = []
         self._begun: set[_Waiting] = set()
-        self._busy: set[str] = set()
+        self._claimed: set[tuple[str, str]] = set()
         self._changed = anyio.Event()
         self._closing = False
         self._tasks: TaskGroup | None = None
@@ -125,13 +128,11 @@ class BulkWriter:
         """
         if self._tasks is None or self._closing:
             raise BulkWriteError("the bulk writer is not open: write inside its `async with` block")
-        checked = await self._check(row)
-        if checked.refused:
-            return refused(*checked.refused)
-        key = None if self._key is None or checked.key is None else key_text(self._key, checked.key)
-        once = once_key(self._target, checked)
-        names = frozenset(f"{kind}:{text}" for kind, text in (("key", key), ("once", once)) if text is not None)
-        waiting = _Waiting(checked, key, names)
+        loaded = await check_row(self._checker, self._columns, row_of(row))
+        if loaded.checked.refused:
+            return refused(*loaded.checked.refused)
+        names = {"key": loaded.key, "part": loaded.unique_part}
+        waiting = _Waiting(loaded, frozenset((kind, name) for kind, name in names.items() if name is not None))
         self._waiting.append(waiting)
         self._changed.set()
         await waiting.done.wait()
@@ -140,18 +141,11 @@ class BulkWriter:
         assert waiting.result is not None  # noqa: S101  (done without an error)
         return waiting.result
 
-    async def _check(self, row: Any) -> CheckedRow:
-        try:
-            return self._checker.check(row_of(row))
-        except UnknownColumnError:
-            async with self._looking:
-                await self._columns.look()
-        return self._checker.check(row_of(row))
-
     @cached_property
     def _checker(self) -> RowChecker:
-        converter = Converter(timezone=self._target.project.timezone, textual=False)
-        return RowChecker(self._columns, key=self._key, options=self._options, converter=converter, blanks=False)
+        return RowChecker(
+            self._target, self._columns, key=self._key, options=self._options, textual=False, blanks=False
+        )
 
     async def _collect(self) -> None:
         """Take rows that wait, and begin a group of them whenever some can be written."""
@@ -171,10 +165,10 @@ class BulkWriter:
         group: list[_Waiting] = []
         rest: list[_Waiting] = []
         for row in self._waiting:
-            if len(group) < _TOGETHER and self._busy.isdisjoint(row.names):
+            if len(group) < _TOGETHER and self._claimed.isdisjoint(row.claims):
                 group.append(row)
                 self._begun.add(row)
-                self._busy |= row.names
+                self._claimed |= row.claims
             else:
                 rest.append(row)
         self._waiting = rest
@@ -197,18 +191,14 @@ class BulkWriter:
                 figures=RunFigures(self._target.clock, on_results=note),
                 slots=self._slots,
             )
-            loaded = [
-                LoadedRow(number=number, line=number, source=b"", key=row.key, once=None, checked=row.checked)
-                for number, row in rows.items()
-            ]
             try:
-                journal.load(loaded)
+                journal.load([attrs.evolve(one.row, number=number, line=number) for number, one in rows.items()])
                 await writer.write_all()
             except Exception as error:  # noqa: BLE001  (raised by write())
-                for one in journal.keyless_doubts():
+                for one in journal.in_doubt_without_key():
                     # Written again, the row would make a second record.
-                    reason = _LOST if one.made is None else _MADE
-                    unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=one.made, reasons=(reason,))
+                    reason = _LOST if one.created_id is None else _CREATED
+                    unknown = RowResult(outcome=Outcome.UNKNOWN, record_id=one.created_id, reasons=(reason,))
                     self._end(rows[one.number], result=unknown)
                 for row in self._begun.intersection(group):
                     self._end(row, error=error)
@@ -216,7 +206,7 @@ class BulkWriter:
     def _end(self, row: _Waiting, *, result: RowResult | None = None, error: BaseException | None = None) -> None:
         row.result, row.error = result, error
         self._begun.discard(row)
-        self._busy -= row.names
+        self._claimed -= row.claims
         row.done.set()
         self._changed.set()
 

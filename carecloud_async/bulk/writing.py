@@ -1,25 +1,25 @@
-"""Write the rows of a journal: chunk by chunk, find, decide, intend, send, note."""
+"""Write the rows of a journal chunk by chunk: find their records, decide, note intents, send, note outcomes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
 
+from carecloud_async.bulk.chunk_decider import ChunkDecider, Decided
 from carecloud_async.bulk.decide import Plan
-from carecloud_async.bulk.deciding import ChunkDecider
 from carecloud_async.bulk.family import MAX_BATCH, BulkTarget, Key
 from carecloud_async.bulk.figures import RunFigures
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
 from carecloud_async.bulk.outcome import Outcome, RowResult
-from carecloud_async.bulk.parts import parts_left, with_parts
+from carecloud_async.bulk.parts import FoundForRow, parts_left, write_parts
 from carecloud_async.bulk.registry import WriteRegistry
-from carecloud_async.bulk.rows import StoredRow
+from carecloud_async.bulk.rows import RowResults, StoredRow
 from carecloud_async.bulk.sending import RowSender
 from carecloud_async.errors import CareCloudError
 from carecloud_async.runtime.parallel import run_all
@@ -28,7 +28,7 @@ from carecloud_async.runtime.threads import run_in_thread
 __all__ = ["RunWriter"]
 
 T = TypeVar("T")
-
+Plans: TypeAlias = Sequence[tuple[StoredRow, Plan]]
 
 #: Rows of a chunk. The look-ups of some 150 e-mail addresses fit in a URL.
 CHUNK: Final = 450
@@ -36,6 +36,11 @@ CHUNK: Final = 450
 CHUNKS: Final = 3
 #: Seconds between two looks at rows that another run is writing, or whose answer was lost: from, to.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+
+_LOST: Final = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
+_STOPPED: Final = RowResult(
+    outcome=Outcome.UNKNOWN, reasons=("the run was stopped while it was being sent, and the row has no key",)
+)
 
 
 class RunWriter:
@@ -73,7 +78,9 @@ class RunWriter:
         self._database = anyio.Lock()
         self._began = target.clock.monotonic()
         self._stops = False
-        self._decider = ChunkDecider(target, key=key, options=options, width=self._width, mark=self._mark)
+        self._decider = ChunkDecider(
+            target, key=key, options=options, width=self._width, count_writes=self._count_writes
+        )
         self._sender = RowSender(target, on_retry=figures.count_retry)
 
     async def read_list_if_cheaper(self, folder: Path) -> None:
@@ -85,23 +92,31 @@ class RunWriter:
         await self._decider.read_list_if_cheaper(self._journal, folder)
 
     async def write_all(self) -> None:
-        """Write all rows that wait, and settle those in doubt, until none is left.
+        """Write the rows that wait, and look up those in doubt, until every row has its outcome.
 
         Raises:
             BulkWriteError: more rows were refused than `max_refused` allows.
             CareCloudError: the server is away or refuses the client.
         """
-        await self._give_up_keyless()
+        await self._end_rows_without_key()
         pause = FIRST_PAUSE
         while True:
             before = self._figures.done
             await self._write_pending()
-            left = await self._settle_doubts()
+            left = await self._judge_doubts()
             left += len(await self._db(partial(self._journal.pending, 1)))
             if not left:
                 return
             pause = FIRST_PAUSE if self._figures.done > before else min(pause * 2, LONGEST_PAUSE)
             await self._target.clock.sleep(pause)
+
+    async def _end_rows_without_key(self) -> None:
+        """End the rows without a key that an earlier run sent: they are never sent again, but their parts may be."""
+        results: RowResults = []
+        for row in await self._db(self._journal.in_doubt_without_key):
+            created = RowResult(outcome=Outcome.CREATED, record_id=row.created_id)
+            results.append((row, _STOPPED if row.created_id is None else created))
+        await self._finish(results)
 
     async def _write_pending(self) -> None:
         turn, last, size, figures = anyio.Lock(), 0, self._chunk_size, self._figures
@@ -117,12 +132,12 @@ class RunWriter:
                 try:
                     await self._write_chunk(rows)
                     figures.check_refused(self._options, rows=max(figures.done, 1), sent="no more were sent")
-                    await figures.tell()
+                    await figures.report_progress()
                 except BaseException:
                     self._stops = True
                     raise
 
-        # A kill leaves every intended row without a key unknown: as few as can be are intended at a time.
+        # A kill makes every intended row without a key unknown, so as few as possible are intended at a time.
         chunks = 1 if self._key is None else CHUNKS
         await run_all([work] * chunks, width=chunks)
 
@@ -134,180 +149,146 @@ class RunWriter:
 
     async def _write_chunk(self, rows: Sequence[StoredRow]) -> None:
         decided = await self._decider.decide_chunk(rows)
-        results, plans = decided.results, decided.plans
         if self._options.dry_run:
-            await self._finish([*results, *((row.number, _would_be(plan)) for row, plan in plans)], ())
+            await self._store([*decided.results, *((row, plan.result) for row, plan in decided.plans)])
             return
-        plans = await self._claim(plans, results, looked_at=decided.looked_at)
-        if results:
-            await self._finish(results, [*rows, *decided.rows])
-        if plans:
-            await self._send(plans)
+        decided = await self._claim(decided)
+        await self._finish(decided.results)
+        if decided.plans:
+            await self._send(decided.plans)
 
-    async def _claim(
-        self, plans: list[tuple[StoredRow, Plan]], results: list[tuple[int, RowResult]], *, looked_at: int
-    ) -> list[tuple[StoredRow, Plan]]:
-        """Claim the keys that are about to be created; drop those that another run has, look others up again."""
+    async def _claim(self, decided: Decided) -> Decided:
+        """Claim the keys that are about to be created.
+
+        Rows whose keys another run has are left out: they wait. Rows whose keys another run wrote are decided again.
+        """
         registry = self._registry
-        new = {row.key: row for row, plan in plans if plan.base is None and row.key is not None}
+        new = [row.key for row, plan in decided.plans if plan.base is None and row.key is not None]
         if registry is None or not new:
-            return plans
-        claims = await run_in_thread(partial(registry.claim, list(new), looked_at=looked_at))
-        ready = [(row, plan) for row, plan in plans if row.key not in claims.busy and row.key not in claims.look_again]
-        again = [row for row, _ in plans if row.key in claims.look_again]
-        if again:
-            decided = await self._decider.look_up(again)
-            results += decided.results
-            ready += decided.plans
-            creating = {row.key for row, plan in decided.plans if plan.base is None}
-            await self._release({row.key for row in again if row.key is not None} - creating, written=False)
-        return ready
+            return decided
+        claims = await run_in_thread(partial(registry.claim, new, writes_before=decided.writes_before))
+        ready = [(row, plan) for row, plan in decided.plans if row.key not in claims.busy | claims.outdated]
+        outdated = [row for row, _ in decided.plans if row.key in claims.outdated]
+        if not outdated:
+            return Decided(results=decided.results, plans=ready)
+        again = await self._decider.look_up(outdated)
+        creating = {row.key for row, plan in again.plans if plan.base is None}
+        await self._release({row.key for row in outdated if row.key is not None} - creating, written=False)
+        return Decided(results=decided.results + again.results, plans=ready + again.plans)
 
-    async def _send(self, plans: Sequence[tuple[StoredRow, Plan]]) -> None:
+    async def _send(self, plans: Plans) -> None:
+        """Note intents, send them and note the outcomes; then write the parts of the rows."""
         intents = [(row.number, plan) for row, plan in plans]
         await self._db(partial(self._journal.intend, intents, now=self._target.clock.monotonic()))
         outcomes: dict[int, RowResult | None] = {}
-        under_way: set[int] = set()
+        unsent = {row.number for row, _ in plans}
+        waiting: RowResults = []
 
-        async def send(row: StoredRow, plan: Plan) -> None:
+        async def send(part: dict[int, Plan]) -> None:
             async with self._slots:
-                under_way.add(row.number)
+                unsent.difference_update(part)
                 try:
-                    outcomes[row.number] = await self._sender.send(plan)
+                    await self._sender.send(part, outcomes.__setitem__)
                 except CareCloudError:
-                    under_way.discard(row.number)  # what the sender raises has certainly done nothing
+                    unsent.update(part.keys() - outcomes.keys())
                     raise
 
-        async def send_batch(part: Sequence[tuple[StoredRow, Plan]]) -> None:
-            numbers = {row.number for row, _ in part}
-            async with self._slots:
-                under_way.update(numbers)
-                try:
-                    await self._sender.send_batch({row.number: plan for row, plan in part}, outcomes.__setitem__)
-                except CareCloudError:
-                    under_way.difference_update(numbers)
-                    raise
-
-        batch = [(row, plan) for row, plan in plans if plan.kind == "batch"]
-        jobs: list[Callable[[], Any]] = [
-            partial(send_batch, batch[begin : begin + MAX_BATCH]) for begin in range(0, len(batch), MAX_BATCH)
-        ]
-        jobs += [partial(send, row, plan) for row, plan in plans if plan.kind != "batch"]
-        rest: dict[int, RowResult] = {}
         try:
-            await run_all(jobs, width=self._width)
+            await run_all([partial(send, part) for part in _requests(plans)], width=self._width)
         except Exception:
             self._stops = True  # at once: no chunk may begin while this one is noted
             raise
         finally:
             with anyio.CancelScope(shield=True):
-                rest = await self._note(plans, outcomes)
-                touched = outcomes.keys() | under_way
-                unsent = [(row.number, row.key) for row, _ in plans if row.number not in touched]
-                if unsent:
-                    await self._db(partial(self._journal.take_back, [number for number, _ in unsent]))
-                    await self._release({key for _, key in unsent if key is not None}, written=False)
+                waiting = await self._note(plans, outcomes)
+                await self._take_back([row for row, _ in plans if row.number in unsent])
         # Not where the run ends: those rows stay intended, and the next run finds their records.
-        await self._write_parts(rest, [row for row, _ in plans])
+        await self._write_parts(waiting)
 
-    async def _note(
-        self, plans: Sequence[tuple[StoredRow, Plan]], outcomes: Mapping[int, RowResult | None]
-    ) -> dict[int, RowResult]:
-        """Note what became of rows; return those whose parts are still to be written."""
-        results = [(number, one) for number, one in outcomes.items() if one is not None]
+    async def _note(self, plans: Plans, outcomes: Mapping[int, RowResult | None]) -> RowResults:
+        """Note the outcomes of rows that were sent; return the rows whose parts must still be written."""
+        sent = [(row, outcomes[row.number]) for row, _ in plans if row.number in outcomes]
+        results = [(row, one) for row, one in sent if one is not None]
+        lost = [row for row, one in sent if one is None]
         if self._key is None:
-            lost = RowResult(outcome=Outcome.UNKNOWN, reasons=("the answer was lost, and the row has no key",))
-            results += [(number, lost) for number, one in outcomes.items() if one is None]
-        else:
-            in_doubt = [number for number, one in outcomes.items() if one is None]
-            if in_doubt:
-                await self._db(partial(self._journal.lose, in_doubt, now=self._target.clock.monotonic()))
-        done = dict(results)
-        waiting = await self._keep_without_parts(results, [row for row, _ in plans])
+            results += [(row, _LOST) for row in lost]
+        elif lost:
+            numbers = [row.number for row in lost]
+            await self._db(partial(self._journal.set_lost, numbers, now=self._target.clock.monotonic()))
+        waiting = await self._store_without_parts(results)
         if self._key is None and waiting:
-            await self._db(partial(self._journal.made, [(number, one.record_id) for number, one in waiting.items()]))
-        new = {row.key: done.get(row.number) for row, plan in plans if plan.base is None and row.key is not None}
-        await self._release(
-            {key for key, one in new.items() if one is not None and one.outcome is Outcome.CREATED}, written=True
-        )
-        await self._release(
-            {key for key, one in new.items() if one is not None and one.outcome is not Outcome.CREATED}, written=False
-        )
+            ids = [(row.number, one.record_id) for row, one in waiting]
+            await self._db(partial(self._journal.set_created_ids, ids))
+        new = {row.key for row, plan in plans if plan.base is None and row.key is not None}
+        done = {row.key: one.outcome is Outcome.CREATED for row, one in results}
+        await self._release({key for key in new if done.get(key) is True}, written=True)
+        await self._release({key for key in new if done.get(key) is False}, written=False)
         return waiting
 
-    async def _settle_doubts(self) -> int:
+    async def _take_back(self, rows: Sequence[StoredRow]) -> None:
+        if rows:
+            await self._db(partial(self._journal.take_back, [row.number for row in rows]))
+            await self._release({row.key for row in rows if row.key is not None}, written=False)
+
+    async def _judge_doubts(self) -> int:
         """Look up the rows whose answer was lost; return how many stay in doubt."""
         if self._key is None:
             return 0
-        left = 0
-        last = 0
-        while chunk := await self._db(partial(self._journal.doubtful, CHUNK, after=last)):
+        left = last = 0
+        while chunk := await self._db(partial(self._journal.in_doubt, CHUNK, after=last)):
             last = chunk[-1].number
             # A killed run may have sent a row long after it was intended, but not after this run began.
-            verdicts = await self._decider.look_again(chunk, not_before=self._began)
+            verdicts = await self._decider.judge_lost(chunk, not_before=self._began)
             judged = list(zip(chunk, verdicts, strict=True))
-            results = [(row.number, one.result) for row, one in judged if one.result is not None]
+            results = [(row, one.result) for row, one in judged if one.result is not None]
             again = [row.number for row, one in judged if one.send_again]
             left += len(chunk) - len(results) - len(again)
-            await self._finish(results, chunk)
+            await self._finish(results)
             if again:
-                await self._db(partial(self._journal.withdraw, again))
-            done = {number for number, _ in results}
-            await self._release({row.key for row in chunk if row.key and row.number in done}, written=True)
+                await self._db(partial(self._journal.send_again, again))
+            await self._release({row.key for row, _ in results if row.key}, written=True)
         return left
 
-    async def _give_up_keyless(self) -> None:
-        """End the rows without a key that an earlier run sent: they are never sent again, but their parts may be."""
-        reason = "the run was stopped while it was being sent, and the row has no key"
-        lost = RowResult(outcome=Outcome.UNKNOWN, reasons=(reason,))
-        rows = await self._db(self._journal.keyless_doubts)
-        results = [
-            (row.number, lost if row.made is None else RowResult(outcome=Outcome.CREATED, record_id=row.made))
-            for row in rows
-        ]
-        await self._finish(results, rows)
+    async def _finish(self, results: RowResults) -> None:
+        """Note outcomes, those of rows with parts after the parts are written."""
+        await self._write_parts(await self._store_without_parts(results))
 
-    async def _finish(self, results: list[tuple[int, RowResult]], rows: Sequence[StoredRow]) -> None:
-        """Note outcomes; those of rows with parts when their parts are written."""
-        await self._write_parts(await self._keep_without_parts(results, rows), rows)
-
-    async def _keep_without_parts(
-        self, results: list[tuple[int, RowResult]], rows: Sequence[StoredRow]
-    ) -> dict[int, RowResult]:
-        checked = {row.number: row.checked for row in rows}
-        waiting = {n: one for n, one in results if n in checked and parts_left(checked[n], one)}
-        await self._keep([(number, one) for number, one in results if number not in waiting])
+    async def _store_without_parts(self, results: RowResults) -> RowResults:
+        """Note the outcomes of rows that have no parts left; return the other rows."""
+        waiting = [(row, one) for row, one in results if parts_left(row.checked, one)]
+        numbers = {row.number for row, _ in waiting}
+        await self._store([(row, one) for row, one in results if row.number not in numbers])
         return waiting
 
-    async def _write_parts(self, waiting: Mapping[int, RowResult], rows: Sequence[StoredRow]) -> None:
+    async def _write_parts(self, waiting: RowResults) -> None:
         if not waiting:
             return
-        checked = {row.number: row.checked for row in rows if row.number in waiting}
-        if any(row.intent is not None and not row.lost_at for row in rows if row.number in waiting):
-            # A run that was killed may have sent a part at its end, which shows itself by then.
+        if any(row.intent is not None and not row.lost_at for row, _ in waiting):
+            # A run that was killed may have sent a part at its end, which takes effect by then if at all.
             settled_at = self._began + self._target.settle_seconds
             await self._target.clock.sleep(max(0.0, settled_at - self._target.clock.monotonic()))
-        parts = [parts_left(checked[number], one) for number, one in waiting.items()]
-        found = dict(zip(waiting, await self._decider.find_parts(parts), strict=True))
-        done: list[tuple[int, RowResult]] = []
+        found = await self._decider.parts.find([parts_left(row.checked, one) for row, one in waiting])
+        done: RowResults = []
 
-        async def write(number: int, result: RowResult) -> None:
+        async def write(row: StoredRow, result: RowResult, records: FoundForRow) -> None:
             async with self._slots:
-                done.append((number, await with_parts(checked[number], result, found[number], target=self._target)))
+                done.append((row, await write_parts(row.checked, result, records, target=self._target)))
 
+        jobs = [partial(write, row, one, records) for (row, one), records in zip(waiting, found, strict=True)]
         try:
-            await run_all([partial(write, number, one) for number, one in waiting.items()], width=self._width)
+            await run_all(jobs, width=self._width)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._keep(done)
+                await self._store(done)
 
-    async def _keep(self, results: list[tuple[int, RowResult]]) -> None:
+    async def _store(self, results: RowResults) -> None:
         if results:
-            await self._db(partial(self._journal.finish, results))
-            self._figures.note(results)
+            numbered = [(row.number, one) for row, one in results]
+            await self._db(partial(self._journal.finish, numbered))
+            self._figures.add_results(numbered)
 
-    async def _mark(self) -> int:
-        return 0 if self._registry is None else await run_in_thread(self._registry.mark)
+    async def _count_writes(self) -> int:
+        return 0 if self._registry is None else await run_in_thread(self._registry.count_writes)
 
     async def _release(self, keys: set[str], *, written: bool) -> None:
         if self._registry is not None and keys:
@@ -318,6 +299,8 @@ class RunWriter:
             return work() if self._journal.is_in_memory else await run_in_thread(work)
 
 
-def _would_be(plan: Plan) -> RowResult:
-    outcome = Outcome.CREATED if plan.base is None else Outcome.UPDATED
-    return RowResult(outcome=outcome, record_id=plan.record_id, changed_fields=plan.changed)
+def _requests(plans: Plans) -> list[dict[int, Plan]]:
+    """Divide writes into requests: batches of a thousand, and the others one by one."""
+    batch = [(row.number, plan) for row, plan in plans if plan.kind == "batch"]
+    batches = [dict(batch[begin : begin + MAX_BATCH]) for begin in range(0, len(batch), MAX_BATCH)]
+    return batches + [{row.number: plan} for row, plan in plans if plan.kind != "batch"]

@@ -61,7 +61,7 @@ def claim_of_a_killed_run(client, clock):
         registry_folder(), scope=f"{client.project.origin} customers email", clock=clock, settle_seconds=35.0
     )
     with registry:
-        registry.claim(["new0@example.com"], looked_at=registry.mark())
+        registry.claim(["new0@example.com"], writes_before=registry.count_writes())
         registry._lock.release()
         yield
 

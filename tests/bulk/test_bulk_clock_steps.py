@@ -61,7 +61,7 @@ async def test_a_step_after_a_run_was_killed(clock, step):
     async with client_of(server, clock) as client:
         scope = f"{client.project.origin} customers email"
         registry._scope = scope
-        registry.claim(["new0@example.com"], looked_at=registry.mark())
+        registry.claim(["new0@example.com"], writes_before=registry.count_writes())
         registry._lock.release()
         began = clock.monotonic()
         clock.stepped = step

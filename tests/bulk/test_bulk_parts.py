@@ -5,7 +5,7 @@ import pytest
 from bulk_tools import SOURCE, connect, counts, people, read
 
 from carecloud_async import CareCloudError
-from carecloud_async.bulk.parts import PartLook
+from carecloud_async.bulk.parts import PartLookups
 from carecloud_async.pytest_plugin.clock import FakeClock
 from carecloud_async.sandbox import Sandbox
 
@@ -102,10 +102,10 @@ async def test_cards_are_looked_up_before_customers_are_created(sandbox, tmp_pat
 async def test_a_card_that_is_lost_in_a_race(sandbox, tmp_path, monkeypatch):
     """A card that another program takes after the look-up: the reason says that the record was created."""
 
-    async def judge(self, rows, *, dry_run):
+    async def check(self, rows, *, dry_run):
         return rows
 
-    monkeypatch.setattr(PartLook, "judge", judge)
+    monkeypatch.setattr(PartLookups, "check", check)
     async with connect(sandbox) as client:
         taken = next(one.card_number for one in [one async for one in client.cards.list()] if one.customer_id)
         rows, results = [{**people(1)[0], "card_number": taken}], tmp_path / "r.jsonl"
