@@ -247,12 +247,12 @@ async def test_respx_sees_the_numbers_that_a_user_gives():
         customers = mock.get("/customers").mock(side_effect=server.answer)
         async with (
             httpx.AsyncClient() as http,
-            CareCloud("sandbox.crmcarecloud.com", auth=AUTH, http_client=http) as client,
+            CareCloud("sandbox.crmcarecloud.com", auth=AUTH, http_client=http, rate_limit=None) as client,
             client.customers.list(count=70).prefetch(4) as found,
         ):
             assert [customer.customer_id async for customer in found] == EVERYBODY[:900]
         assert {call.request.url.params["count"] for call in customers.calls} == {"70"}
-    assert 2 <= server.most_at_once <= 4  # on a busy machine one may end before the fourth begins
+    assert 2 <= server.most_at_once <= 4  # one may end before the fourth begins
 
 
 async def test_what_reads_one_page_after_another_asks_for_a_hundred():
