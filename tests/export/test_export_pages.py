@@ -1,5 +1,8 @@
 """What an export reads of a page at once is what it would read record by record."""
 
+import random
+from bisect import bisect_left
+
 import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -63,3 +66,22 @@ def test_records_that_come_in_between_do_not_move_the_boundary():
     assert boundary.advance(between) == [2, 3]
     assert (boundary.furthest, boundary.moved) == ("59", False)
     assert boundary.recent_ids == ["10", "11", "12", "12+", "12++", *known[3:]]
+
+
+@given(st.integers(0, 10_000))
+@example(128)
+def test_no_record_is_new_twice_whatever_old_pages_a_server_sends(seed):
+    """Pages of several versions of a list, every fifth from anywhere: an accepted record is never new again."""
+    dice = random.Random(seed)
+    names = [f"{number:03}" for number in range(200)]
+    versions = [[one for one in names if dice.random() > 0.1] for _ in range(4)]
+    boundary, accepted = Boundary(IdOrder()), []
+    boundary._limit = 6
+    for _ in range(100):
+        version = dice.choice(versions)
+        offset = bisect_left(version, boundary.furthest or "") if dice.random() < 0.8 else dice.randrange(150)
+        page = _page(version[offset : offset + 3], offset)
+        boundary.check(page)
+        if page.ids and boundary.connects(page):
+            accepted += [page.ids[index] for index in boundary.advance(page)]
+    assert len(accepted) == len(set(accepted))

@@ -211,9 +211,18 @@ class Boundary:
         if place == len(self._recent):
             self._index.update(zip(ids, range(place, place + len(ids)), strict=True))
             self._recent += ids
-        else:
-            self._recent[place:place] = ids
-            self._reindex()
+            return
+        for one in ids:
+            # A remembered record that the page does not show was deleted, or the page is old. It keeps its place in the
+            # order, so that the first ids are forgotten first: a later page could show it before forgotten records.
+            while self._comes_before(place, one):
+                place += 1
+            self._recent.insert(place, one)
+            place += 1
+        self._reindex()
+
+    def _comes_before(self, place: int, one: Identity) -> bool:
+        return self.order is not None and place < len(self._recent) and self.order.compare(self._recent[place], one) < 0
 
     def _forget(self, size: int) -> None:
         self._limit = max(self._limit, _PAGES * size)
