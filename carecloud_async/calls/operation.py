@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from attrs import Factory, field, frozen
 
 from carecloud_async.calls.filters import Kind
 from carecloud_async.project import Interface
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 BOTH = frozenset(Interface)
 ENTERPRISE_ONLY = frozenset({Interface.ENTERPRISE})
@@ -59,6 +62,11 @@ class Operation:
     title: str = field(
         init=False, repr=False, default=Factory(lambda self: f"{self.method} {self.path}", takes_self=True)
     )
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """The names of the path's placeholders, outermost first."""
+        return tuple(_PLACEHOLDER.findall(self.path))
 
     @property
     def multi_value_parameters(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -29,8 +28,6 @@ __all__ = [
     "record_path_values",
 ]
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
-
 
 @cache
 def readable() -> Mapping[str, Operation]:
@@ -45,7 +42,7 @@ def readable() -> Mapping[str, Operation]:
 def list_names() -> list[str]:
     """Return the name of each list, with the option for the id of its parent if it has one."""
     return [
-        " ".join([name, *(f"--of {parent.upper()}" for parent in _PLACEHOLDER.findall(operation.path))])
+        " ".join([name, *(f"--of {parent.upper()}" for parent in operation.placeholders)])
         for name, operation in sorted(listable().items())
     ]
 
@@ -86,7 +83,7 @@ def list_path_values(operation: Operation, of: Sequence[str]) -> dict[str, str]:
     Raises:
         UsageError: there are too few or too many; the message has the option to give or to leave out.
     """
-    return _path_values(_short(operation), _PLACEHOLDER.findall(operation.path), of)
+    return _path_values(_short(operation), operation.placeholders, of)
 
 
 def record_path_values(operation: Operation, of: Sequence[str], record_id: str | None) -> dict[str, str]:
@@ -98,7 +95,7 @@ def record_path_values(operation: Operation, of: Sequence[str], record_id: str |
         record_id: the id of the record; `None` where there is only one.
     """
     name = _short(operation)
-    *parents, last = [*_PLACEHOLDER.findall(operation.path)] or [""]
+    *parents, last = [*operation.placeholders] or [""]
     if last and record_id is None:
         raise UsageError(f"give the id of the record: carecloud get {name} ID")
     if not last and record_id is not None:

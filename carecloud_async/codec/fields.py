@@ -16,6 +16,7 @@ __all__ = [
     "TOLERANT_IDS",
     "api_names",
     "core_type",
+    "core_types",
     "element_type",
     "field_types",
     "has_renamed_fields",
@@ -58,6 +59,13 @@ def api_names(into: Any) -> types.MappingProxyType[str, str]:
     return types.MappingProxyType(
         {field.name: field.metadata.get(API_NAME, field.name) for field in attrs.fields(origin)}
     )
+
+
+@typed_cache
+def core_types(into: Any) -> types.MappingProxyType[str, Any]:
+    """Map the fields of an attrs class, by their names in the API, to their types without `None` and `Unset`."""
+    hints = field_types(into)
+    return types.MappingProxyType({name: core_type(hints[field]) for field, name in api_names(into).items()})
 
 
 @typed_cache

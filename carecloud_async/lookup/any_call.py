@@ -101,16 +101,8 @@ class AnyCall:
         if not allow_unknown:
             check_query(operation, query)
         read = _json_or_nothing if into is None else target_reader(into)
-        return await self._caller.call(
-            CallRequest(
-                operation,
-                decode=read,
-                path_params=values,
-                params=query,
-                json=json,
-                headers=headers,
-            )
-        )
+        request = CallRequest(operation, decode=read, path_params=values, params=query, json=json, headers=headers)
+        return await self._caller.call(request)
 
     @overload
     def listing(
@@ -179,7 +171,9 @@ class AnyCall:
         if not allow_unknown:
             check_query(operation, params, paged=True)
         for name, value, default in (("count", count, AUTO), ("offset", offset, 0)):
-            if params.setdefault(name, value) != value != default:
+            if name not in params:
+                params[name] = value
+            elif value not in (default, params[name]):
                 raise ConfigurationError(f"{name} is {value!r} as an argument and another in params: give it once")
         return listing(self._caller, operation, into or dict, path_params=values, params=params)
 

@@ -74,7 +74,7 @@ def open_list(client: Any, operation: Operation, **params: Any) -> Listing[Any]:
         ConfigurationError: an argument is unknown, missing or of the wrong kind; the message says which.
     """
     name = operation.call.removesuffix(".list")
-    if "{" in operation.path:
+    if operation.placeholders:
         raise ConfigurationError(f"{name} belong to a parent: they can be listed only for one of them")
     method, _ = find_method(client, operation)
     missing = missing_filters(operation, method, params)

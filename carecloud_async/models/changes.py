@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import api_names, core_types, element_type, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.models.base import Input, Model
@@ -59,7 +59,7 @@ class _Merge:
 
     def into_object(self, base: Any, changes: Any, model: type[Input], path: str) -> dict[str, Any]:
         merged = dict(base) if isinstance(base, dict) else {}
-        types, converters = _types(model), _converters(model)
+        types, converters = core_types(model), _converters(model)
         for name, change in _named(changes, path):
             where = f"{path}.{name}" if path else str(name)
             self.check(name, model, where)
@@ -68,7 +68,7 @@ class _Merge:
         return merged
 
     def check(self, name: Any, model: type[Input], where: str) -> None:
-        known = _types(model)
+        known = core_types(model)
         if name in known:
             return
         if model.reads is not None and name in read_only_names(model.reads):
@@ -79,12 +79,11 @@ class _Merge:
             raise ConfigurationError(f"{where} is not a field of this record{hint}")
 
     def value(self, base: Any, change: Any, hint: Any, where: str) -> Any:
-        core = core_type(hint)
         if change is None:
             return self.leaf(None)
-        if _is_input(core):
-            return self.into_object(base, change, core, where)
-        element = element_type(core)
+        if _is_input(hint):
+            return self.into_object(base, change, hint, where)
+        element = element_type(hint)
         if element is not None and _is_input(element):
             return self.leaf(self.whole_list(change, element, where))
         if isinstance(change, Model) and not isinstance(change, Input):
@@ -111,12 +110,6 @@ def _named(changes: Any, path: str) -> list[tuple[Any, Any]]:
 
 
 @typed_cache
-def _types(model: Any) -> dict[str, Any]:
-    types = field_types(model)
-    return {name: types[field] for field, name in api_names(model).items()}
-
-
-@typed_cache
 def _converters(model: Any) -> dict[str, Any]:
     names = api_names(model)
     return {names[field.name]: field.converter for field in attrs.fields(model) if field.converter is not None}
@@ -124,8 +117,8 @@ def _converters(model: Any) -> dict[str, Any]:
 
 def _paths_to(name: str, model: Any) -> list[str]:
     """Return the dotted paths of the objects within a record that have a field of this name, such as `address`."""
-    objects = {field: core_type(hint) for field, hint in _types(model).items() if _is_input(core_type(hint))}
-    own = [field for field, inner in objects.items() if name in _types(inner)]
+    objects = {field: inner for field, inner in core_types(model).items() if _is_input(inner)}
+    own = [field for field, inner in objects.items() if name in core_types(inner)]
     return own + [f"{field}.{path}" for field, inner in objects.items() for path in _paths_to(name, inner)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import api_names, core_type, core_types, element_type, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Model
 
@@ -65,11 +65,11 @@ def _without(value: Any, model: type[Model], is_list: bool) -> Any:
 
 @typed_cache
 def _inner_models(model: type[Model]) -> dict[str, tuple[type[Model], bool]]:
-    found, names = {}, api_names(model)
-    for name, hint in field_types(model).items():
-        core = core_type(hint)
-        element = element_type(core)
-        inner = core_type(element) if element is not None else core
+    """Return the objects and lists of objects in a record: their models, and whether it is a list."""
+    found = {}
+    for name, hint in core_types(model).items():
+        element = element_type(hint)
+        inner = hint if element is None else core_type(element)
         if is_model(inner):
-            found[names[name]] = (inner, element is not None)
+            found[name] = (inner, element is not None)
     return found

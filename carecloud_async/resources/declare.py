@@ -148,7 +148,7 @@ class SubResource(Generic[R]):
     """
 
     def __init__(self, resource: type[R]) -> None:
-        name = resource.operations[0].path.partition("{")[2].partition("}")[0]
+        name = resource.operations[0].placeholders[0]
 
         def bind(family: Resource, parent_id: str, /) -> R:
             return resource(family._caller, acting=family._acting, **{name: parent_id})

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from carecloud_async import codec
-from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import api_names, core_type, core_types, element_type, is_model
 from carecloud_async.codec.raw_json import NULL, RawJson, elements, exact, members
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Input, Model
@@ -21,7 +21,7 @@ from carecloud_async.models.changes import merge_changes
 
 __all__ = ["MergeRules", "MergedRecord", "Tree", "differences", "merge", "tree_of"]
 
-#: A record as nested mappings, as far as a model knows its objects; any other value is the JSON that the server wrote.
+#: A record as nested mappings: an object that a model knows is a mapping, any other value the server's JSON.
 Tree: TypeAlias = Mapping[str, Any]
 
 #: What servers write in place of an object that is empty.
@@ -51,7 +51,7 @@ class MergedRecord:
 
     Attributes:
         body: the body of the PUT, for `json=` of a call.
-        changed: the fields that the PUT changes, nested ones dotted; empty if the record has all values already.
+        changed: the fields that the PUT changes, nested ones dotted; empty if the record already has all values.
             A field that is never read back counts as changed.
         base: the record without the changes, as it would be sent.
         sent: the record with them.
@@ -92,9 +92,9 @@ def merge(
 ) -> MergedRecord:
     """Merge changes into a record as the server wrote it.
 
-    The named fields change; every other one goes back byte for byte, those included that this SDK does not know. Left
-    out are the fields that the PUT does not take, and nulls of known fields: to leave a field out is to send null. A
-    number that the server wrote for a known text is sent as the text that it means.
+    The named fields change; all others are sent byte for byte as the server wrote them, unknown ones included. Fields
+    that the PUT does not take are omitted, and so are nulls of known fields: the API reads an omitted field as null. A
+    number that the server wrote for a known text is sent as text.
 
     Args:
         record: the record, as from `codec.raw_data` or `listing.raw()`: `RawJson(line)`.
@@ -127,10 +127,10 @@ def merge(
 
 
 def tree_of(record: RawJson, model: type[Model]) -> dict[str, Any]:
-    """Split a record into nested mappings, as far as a model knows its objects.
+    """Split a record into nested mappings, one for each object that a model knows.
 
-    Left out are the nulls of known fields, and with an input class the fields of its read model that it does not have:
-    those are not sent. Numbers of known texts become texts.
+    Nulls of known fields are omitted. With an input class, fields that only its read model has are omitted too. Numbers
+    of known texts become texts.
 
     Args:
         record: one record.
@@ -154,16 +154,17 @@ def differences(one: Tree, other: Tree, prefix: str = "") -> Iterator[str]:
     Numbers are compared by value, to the last digit, and objects whatever the order of their fields.
     """
     for name in {**other, **one}:
-        mine, its = one.get(name, NULL), other.get(name, NULL)
-        if mine == its:
+        first, second = one.get(name, NULL), other.get(name, NULL)
+        if first == second:
             continue
-        if _is_tree(mine, its) and _is_tree(its, mine):
-            yield from differences(_as_tree(mine), _as_tree(its), f"{prefix}{name}.")
-        elif isinstance(mine, Mapping) or isinstance(its, Mapping) or exact(mine) != exact(its):
+        if _is_tree(first, second) and _is_tree(second, first):
+            yield from differences(_as_tree(first), _as_tree(second), f"{prefix}{name}.")
+        elif isinstance(first, Mapping) or isinstance(second, Mapping) or exact(first) != exact(second):
             yield f"{prefix}{name}"
 
 
 def _is_tree(value: Any, other: Any) -> bool:
+    """Return whether a value is an object; what servers write for an empty object is one where the other value is."""
     return isinstance(value, Mapping) or (isinstance(other, Mapping) and value in _EMPTY)
 
 
@@ -190,8 +191,7 @@ def _known(value: RawJson, hint: Any) -> Any:
 
 @typed_cache
 def _shape(model: Any) -> tuple[frozenset[str], Mapping[str, Any]]:
-    """Return the names that are left out of a record, and what the known fields hold."""
-    names, types = api_names(model), field_types(model)
-    reads = getattr(model, "reads", None)
-    left_out = frozenset() if reads is None else frozenset(api_names(reads).values()) - set(names.values())
-    return left_out, {name: core_type(types[field]) for field, name in names.items()}
+    """Return the names of fields that are not sent, and the types of the known fields."""
+    types, reads = core_types(model), getattr(model, "reads", None)
+    left_out = frozenset() if reads is None else frozenset(api_names(reads).values()) - types.keys()
+    return left_out, types

@@ -1,4 +1,4 @@
-"""A PUT that is checked after a lost answer: a blind repeat could revert what another writer stored meanwhile."""
+"""A PUT that is repeated only after the record was read again: a blind repeat could revert another writer's change."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SurePut:
     read: Callable[[], Awaitable[RawJson | None]]
 
     async def send(self) -> None:
-        """Send it; after a lost answer, read the record again before it is sent once more.
+        """Send the PUT; after a lost answer read the record, and send again if it is unchanged.
 
         Raises:
             ConflictError: an answer was lost, and the record is neither what was sent nor what it was before.
@@ -49,7 +49,7 @@ class SurePut:
             await self._check_and_repeat(lost, began=began)
 
     async def _attempt(self, caller: Caller) -> CareCloudError | None:
-        """Send it once, and again only if it certainly was not sent; return the error of a lost answer."""
+        """Send the PUT, and repeat it only if it certainly was not sent; return the error of a lost answer."""
         once = evolve(self.operation, safe_to_repeat=False)
         try:
             await caller.call(CallRequest(once, decode=no_content, path_params=self.path_params, json=self.merged.body))
@@ -74,7 +74,7 @@ class SurePut:
             try:
                 again = await self._attempt(self.caller.with_options(bounded, self.caller.manager))
             except CareCloudError as refused:
-                # The first one may be stored all the same.
+                # This one was refused, but the first one may be stored.
                 refused.may_have_happened = True
                 if await self._is_stored(refused):
                     return
@@ -84,7 +84,7 @@ class SurePut:
             lost, sent = again, sent + 1
 
     def _wait(self, lost: CareCloudError, sent: int, *, left: float) -> float | None:
-        """Return the seconds to wait before it is sent again, or `None` if it is not: there is too little time left."""
+        """Return the seconds to wait before the next attempt, or `None` if there is too little time for another."""
         retry_after = getattr(lost.__cause__ or lost, "retry_after", None)
         failure = Failure(kind=FailureKind.SERVER_ERROR, error=lost, retry_after=retry_after)
         context, policy = self.caller.context, self.caller.options.retry
@@ -92,13 +92,13 @@ class SurePut:
         return None if wait is None or wait >= left else wait
 
     async def _is_stored(self, error: CareCloudError) -> bool:
-        """Read the record again, and return whether it is the one that was sent (else it is unchanged).
+        """Read the record, and return whether it is as it was sent; otherwise it is unchanged.
 
         Args:
             error: raised if the record cannot be read.
 
         Raises:
-            ConflictError: the record is neither, or gone.
+            ConflictError: the record is neither as it was sent nor unchanged, or it is gone.
         """
         try:
             record = await self.read()

@@ -33,8 +33,8 @@ def require_record(value: Any) -> None:
 def require_unchanged(record: RawJson, before: Model, operation: Operation) -> None:
     """Raise unless a record is the same as before.
 
-    A record of `get` is compared with all that the server wrote, unknown fields and unreadable values included; one of
-    a list by the fields of its model.
+    A record of `get` is compared with everything that the server wrote, unknown fields and unreadable values included;
+    a record of a list is compared by the fields of its model.
 
     Args:
         record: the current record.

@@ -88,7 +88,7 @@ def _lists() -> Iterator[tuple[str, Operation]]:
     """Yield the lists under a customer, then those that can be filtered by one."""
     known = sorted(listable().items())
     yield from ((name, one) for name, one in known if one.path.startswith(_UNDER))
-    yield from ((name, one) for name, one in known if "{" not in one.path and "customer_id" in one.parameters)
+    yield from ((name, one) for name, one in known if not one.placeholders and "customer_id" in one.parameters)
 
 
 def _open(client: CareCloud, operation: Operation, customer_id: str) -> Listing[Any] | None:

@@ -89,6 +89,9 @@ async def write_parts(
     return done
 
 
+# What the keys of the parts did not find a moment ago is not looked for again before the first write.
+
+
 async def _write_external_id(
     caller: Caller, customer_id: str, parts: Mapping[str, Any], found: FoundParts
 ) -> PartResult:

@@ -69,6 +69,19 @@ def _check_autologin(customers: Customers, values: Mapping[str, Any]) -> None:
         raise ConfigurationError("autologin needs the new customer's password")
 
 
+_EXTERNAL_ID: Final = Key(
+    name="external_id",
+    fields=("customer_source_id", "external_id"),
+    filter="external_ids",
+    many=True,
+    in_record=False,
+    finder=find_by_external_ids,
+)
+_CARD_NUMBER: Final = Key(
+    name="card_number", filter="card_number_list", many=True, in_record=False, finder=find_by_card_numbers
+)
+
+
 class Customers(
     CustomerActions,
     Updating["CustomerChanges", "Customer"],
@@ -89,21 +102,8 @@ class Customers(
                 normal=normal_email,
             ),
             Key(name="phone", fields=("personal_information.phone",), filter="phone", normal=normal_phone),
-            Key(
-                name="external_id",
-                fields=("customer_source_id", "external_id"),
-                filter="external_ids",
-                many=True,
-                in_record=False,
-                finder=find_by_external_ids,
-            ),
-            Key(
-                name="card_number",
-                filter="card_number_list",
-                many=True,
-                in_record=False,
-                finder=find_by_card_numbers,
-            ),
+            _EXTERNAL_ID,
+            _CARD_NUMBER,
         ),
         beside={
             "customer_source_id": ("customer_source", "customer_source_id"),
@@ -118,15 +118,8 @@ class Customers(
             writer=write_parts,
             namer=property_names,
             keys=(
-                Key(name="card_number", filter="card_number_list", many=True, in_record=False, finder=find_cards),
-                Key(
-                    name="external_id",
-                    fields=("customer_source_id", "external_id"),
-                    filter="external_ids",
-                    many=True,
-                    in_record=False,
-                    finder=find_source_holders,
-                ),
+                attrs.evolve(_CARD_NUMBER, finder=find_cards),
+                attrs.evolve(_EXTERNAL_ID, finder=find_source_holders),
             ),
             checker=check_parts,
         ),
