@@ -1,8 +1,8 @@
 """Products, groups and brands in batches, with the outcome of each row.
 
-A batch is sent with `ErrorProcessing.ROLL_BACK`. A success then means that all rows were written. The other mode keeps
-valid rows, and its success can hide refused ones. `bulk.sending` finds the rows of a refused batch. `bulk_write` does
-the same for files, looks records up first and survives a kill; here rows are sent without a look-up.
+Batches are sent with `ErrorProcessing.ROLL_BACK`, so that a success means that all rows were written; in the other mode
+a success can hide refused rows. `bulk.sending.send_batch` finds the rows at fault in a refused batch. Rows are sent
+without a look-up; `bulk_write` looks records up first, reads files, and survives a kill.
 """
 
 from __future__ import annotations
@@ -197,23 +197,19 @@ class _Catalogue(Generic[R]):
         reasons = error.invalid_params if isinstance(error, BadRequestError) else ()
         self._results += [RowResult(index=one, row=batch[one], status=status, reasons=reasons) for one in numbers]
 
-    async def _post(self, rows: Sequence[R]) -> None:
+    async def _post(self, rows: Sequence[R], *, is_repeat: bool = False) -> None:
+        """Send a batch, and once more after a lost answer where the API allows it."""
         self._requests += 1
         try:
             await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
         except CareCloudError as error:
+            if is_repeat:
+                # The first request may have written the rows, unless the server now refuses them.
+                error.may_have_happened |= not _is_refusal(error)
+                raise
             if not self._may_resend or not error.may_have_happened:
                 raise
-            await self._resend(rows)
-
-    async def _resend(self, rows: Sequence[R]) -> None:
-        self._requests += 1
-        try:
-            await self._send(rows, error_processing=ErrorProcessing.ROLL_BACK)
-        except CareCloudError as error:
-            # The first request may have written the rows, unless the server now refuses them.
-            error.may_have_happened |= not _is_refusal(error)
-            raise
+            await self._post(rows, is_repeat=True)
 
 
 def _is_refusal(error: CareCloudError) -> bool:

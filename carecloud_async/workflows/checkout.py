@@ -106,10 +106,7 @@ async def accept_payment(
 
     async def ask() -> AcceptedPayment:
         return await client.purchases.accept_payment(
-            store_id=checkout.store_id,
-            cashdesk_number=checkout.cashdesk_number,
-            card_number=checkout.card_number,
-            customer_id=checkout.customer_id,
+            **attrs.asdict(checkout),
             payment_type=payment_type,
             bill=bill,
             max_points=max_points,
@@ -201,13 +198,7 @@ async def send_purchase(client: CareCloud, *, checkout: Checkout, bill: FinalBil
 
 async def _send(client: CareCloud, checkout: Checkout, bill: FinalBillInput) -> SentPurchase:
     try:
-        purchase_id = await client.purchases.send_purchase(
-            store_id=checkout.store_id,
-            cashdesk_number=checkout.cashdesk_number,
-            card_number=checkout.card_number,
-            customer_id=checkout.customer_id,
-            bill=bill,
-        )
+        purchase_id = await client.purchases.send_purchase(**attrs.asdict(checkout), bill=bill)
     except CareCloudError as error:
         search = partial(find_purchase, client, store_id=checkout.store_id, bill_id=bill.bill_id)
         return await found_after(error, search)

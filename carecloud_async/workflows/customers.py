@@ -26,7 +26,7 @@ __all__ = ["SyncedCustomer", "find_customer", "link_customer", "sync_customer"]
 _NO_SUCH_ID: Final = "carecloud-async.no-such-external-id"
 
 
-class _SourceIds(TypedDict):
+class SourceIds(TypedDict):
     """The ids of a customer in another system."""
 
     customer_source_id: str
@@ -121,9 +121,9 @@ async def sync_customer(
         OutcomeUnknownError: the answer was lost and no such customer shows up. Call again when the server can no longer
             be busy with the first request, after five minutes if you do not know how long it may take; it looks first.
     """
-    ids = _SourceIds(customer_source_id=customer_source_id, external_id=external_id)
-    async with _one_write(client, **ids):
-        found = await _find_or_create(client, ids, customer, property_records)
+    ids = SourceIds(customer_source_id=customer_source_id, external_id=external_id)
+    async with one_write_of(client, **ids):
+        found = await find_or_create(client, ids, customer, property_records)
         if not found.created:
             changes: CustomerChanges = {"personal_information": customer.personal_information}
             if property_records is not None:
@@ -134,24 +134,11 @@ async def sync_customer(
 
 async def find_or_create(
     client: CareCloud,
-    *,
-    customer_source_id: str,
-    external_id: str,
+    ids: SourceIds,
     customer: CustomerInput,
     property_records: Sequence[PropertyRecordInput] | None,
 ) -> SyncedCustomer:
-    """Return the customer with this external id, or create one; a customer who is there is not changed."""
-    ids = _SourceIds(customer_source_id=customer_source_id, external_id=external_id)
-    async with _one_write(client, **ids):
-        return await _find_or_create(client, ids, customer, property_records)
-
-
-async def _find_or_create(
-    client: CareCloud,
-    ids: _SourceIds,
-    customer: CustomerInput,
-    property_records: Sequence[PropertyRecordInput] | None,
-) -> SyncedCustomer:
+    """Return the customer with this external id, unchanged, or create one; call it within `one_write_of`."""
     customer_id = await find_customer(client, **ids)
     if customer_id is not None:
         return SyncedCustomer(customer_id=customer_id, created=False)
@@ -183,8 +170,8 @@ async def link_customer(client: CareCloud, *, customer_id: str, customer_source_
         OutcomeUnknownError: the answer was lost and no such link shows up. Call again when the server can no longer be
             busy with the first request, as for `sync_customer`; it looks first.
     """
-    ids = _SourceIds(customer_source_id=customer_source_id, external_id=external_id)
-    async with _one_write(client, **ids):
+    ids = SourceIds(customer_source_id=customer_source_id, external_id=external_id)
+    async with one_write_of(client, **ids):
         if await _is_linked(client, customer_id, ids):
             return
         try:
@@ -194,11 +181,12 @@ async def link_customer(client: CareCloud, *, customer_id: str, customer_source_
             await found_after(error, partial(_is_linked, client, customer_id, ids), refused=refused)
 
 
-def _one_write(client: CareCloud, *, customer_source_id: str, external_id: str) -> AbstractAsyncContextManager[None]:
+def one_write_of(client: CareCloud, *, customer_source_id: str, external_id: str) -> AbstractAsyncContextManager[None]:
+    """Let tasks of a client that look up and write the same external id take turns."""
     return one_write(client, "external id", customer_source_id.casefold(), external_id)
 
 
-async def _is_linked(client: CareCloud, customer_id: str, ids: _SourceIds) -> bool:
+async def _is_linked(client: CareCloud, customer_id: str, ids: SourceIds) -> bool:
     holder = await find_customer(client, **ids)
     if holder is not None and not same_id(holder, customer_id):
         raise ConflictError("the external id belongs to another customer: nothing was linked")

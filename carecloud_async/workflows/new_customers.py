@@ -12,7 +12,7 @@ from carecloud_async.models.customer_input import CustomerInput
 from carecloud_async.models.customer_records import InterestRecordInput
 from carecloud_async.models.ids import same_id
 from carecloud_async.workflows.cards import AssignedCard, assign_card, assign_card_number
-from carecloud_async.workflows.customers import find_or_create
+from carecloud_async.workflows.customers import SourceIds, find_or_create, one_write_of
 from carecloud_async.workflows.safe_writes import found_after, one_write
 
 if TYPE_CHECKING:
@@ -83,13 +83,9 @@ async def create_customer(
         CareCloudError: `error.report` is the `CreatedCustomer` with the steps that were taken; `None` if the customer
             was not created.
     """
-    made = await find_or_create(
-        client,
-        customer_source_id=customer_source_id,
-        external_id=external_id,
-        customer=customer,
-        property_records=property_records,
-    )
+    ids = SourceIds(customer_source_id=customer_source_id, external_id=external_id)
+    async with one_write_of(client, **ids):
+        made = await find_or_create(client, ids, customer, property_records)
     done = CreatedCustomer(customer_id=made.customer_id, created=made.created)
     try:
         if card is not None:
