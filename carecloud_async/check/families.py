@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
@@ -48,7 +48,7 @@ _ASKED: Final = (
     "customer_properties",
 )
 #: The records of a first page.
-FIRST_PAGE: Final = 5
+_FIRST_PAGE: Final = 5
 _AT_ONCE: Final = 6
 
 
@@ -85,7 +85,7 @@ async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyReply]:
         operation = known[name]
         method, _ = find_method(client, operation)
         async with slots:
-            reply = await probe.ask(operation, count=FIRST_PAGE)
+            reply = await probe.ask(operation, count=_FIRST_PAGE)
         into = method().export_source().into
         found[name] = FamilyReply(name=name, operation=operation, into=into, reply=reply)
 
@@ -96,7 +96,7 @@ async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyReply]:
 
 
 def family_findings(families: Sequence[FamilyReply]) -> list[CheckFinding]:
-    """Return which families can be read, and why the others cannot."""
+    """Return which families can be read, why the others cannot, and which send longer pages than they are asked for."""
     names = {outcome: [one.name for one in families if one.reply.outcome is outcome] for outcome in Outcome}
     readable = names[Outcome.READ]
     found = []
@@ -124,68 +124,65 @@ def family_findings(families: Sequence[FamilyReply]) -> list[CheckFinding]:
                 "run it again when the server is quiet; each 429 costs a repeat",
             )
         )
+    long = [one.name for one in families if one.operation.paged and one.reply.length > _FIRST_PAGE]
+    if long:
+        found.append(
+            problem(
+                "page_size",
+                f"{', '.join(long)} sent more records than count asked for",
+                "pages are not what was asked: exports read more than they need, and memory is not bounded by a page",
+                "tell the project's administrator; set a larger max_response_bytes if lists are long",
+            )
+        )
     return found
 
 
-def count_finding(families: Sequence[FamilyReply]) -> CheckFinding | None:
-    """Return a finding on lists whose pages are longer than was asked for."""
-    names = [one.name for one in families if one.operation.paged and one.reply.length > FIRST_PAGE]
-    if not names:
-        return None
-    return problem(
-        "page_size",
-        f"{', '.join(names)} sent more records than count asked for",
-        "pages are not what was asked: exports read more than they need, and memory is not bounded by a page",
-        "tell the project's administrator; set a larger max_response_bytes if lists are long",
-    )
-
-
-#: What is wrong with families that cannot be read: the status, what was seen, what it means, the fix.
-_WHY: Final[Mapping[Outcome, tuple[bool, str, str, str]]] = {
+#: The finding on families that cannot be read: its severity, what was seen, what it means, the fix.
+_WHY: Final[Mapping[Outcome, tuple[Callable[..., CheckFinding], str, str, str]]] = {
     Outcome.FORBIDDEN: (
-        False,
+        warning,
         "this user may not read {names} (403)",
         "exports of these fail; bulk writes that look records up there fail as well",
         "ask the administrator for the rights, if they are needed",
     ),
     Outcome.UNAUTHORIZED: (
-        True,
+        problem,
         "a fresh token is refused for {names} (401)",
         "each call logs in again and fails",
         "ask the administrator; another client may end the token, or the proxy may remove the Authorization header",
     ),
     Outcome.HTML: (
-        True,
+        problem,
         "a page of HTML came in place of {names}: a proxy, a firewall or a login form answered",
         "exports and bulk writes stop at such an answer; after a write it is not known whether it happened",
         "let the proxy or firewall pass requests to the project (NO_PROXY), and check project_url",
     ),
     Outcome.NOT_THE_API: (
-        True,
+        problem,
         "the answer is not the API's for {names}: broken JSON, or no list of that name under data",
         "these cannot be read",
         "check project_url; if it is right, update carecloud-async and report the names",
     ),
     Outcome.REFUSED: (
-        True,
+        problem,
         "the first page of {names} is refused (4xx)",
         "these cannot be listed",
         "report the names: the request is as the vendor describes it",
     ),
     Outcome.RATE_LIMITED: (
-        True,
+        problem,
         "every request for {names} was refused with 429",
         "these could not be examined",
         "see the finding on the rate limit, and run it again when the server is quiet",
     ),
     Outcome.FAILED: (
-        True,
+        problem,
         "the server fails for {names} (5xx)",
         "exports of these stop after the repeats",
         "try later; if it stays, tell the project's administrator",
     ),
     Outcome.NO_ANSWER: (
-        True,
+        problem,
         "no answer came for {names}, or not in time",
         "exports of these stop after the repeats",
         "check the network and the proxy; ask for smaller pages",
@@ -194,7 +191,6 @@ _WHY: Final[Mapping[Outcome, tuple[bool, str, str, str]]] = {
 
 
 def _unread(outcome: Outcome, names: Sequence[str]) -> CheckFinding:
-    is_problem, seen, meaning, fix = _WHY[outcome]
+    finding, seen, meaning, fix = _WHY[outcome]
     name = "answers" if outcome in {Outcome.HTML, Outcome.NOT_THE_API} else "families"
-    make = problem if is_problem else warning
-    return make(name, seen.format(names=", ".join(names)), meaning, fix)
+    return finding(name, seen.format(names=", ".join(names)), meaning, fix)

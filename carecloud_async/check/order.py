@@ -34,11 +34,10 @@ async def order_findings(target: ListProbe, page: LargePage) -> list[CheckFindin
         target: the list.
         page: its largest page.
     """
-    rows = min(page.count, _ROWS)
     if page.reply.length < 3:
         short = f"{target.name} are too few to show it"
         return [good("order", short, "nothing is known"), good("sort", short, "nothing is known")]
-    rows = min(rows, max(page.reply.length * 2 // 3, 2))
+    rows = min(page.count, _ROWS, max(page.reply.length * 2 // 3, 2))
     first = await target.by_id(count=rows)
     if not first.is_page:
         return [_refused(target.id_field)]
@@ -57,9 +56,9 @@ async def order_findings(target: ListProbe, page: LargePage) -> list[CheckFindin
 
 
 async def _kept(target: ListProbe, first: Reply, *, rows: int) -> CheckFinding:
-    """Read two pages that overlap; records may come and go meanwhile, so a misfit is looked at once more."""
+    """Read a page that overlaps the first one, and the first one again; twice, since records may come and go."""
+    step = max(rows // 2, 1)
     for _ in range(2):
-        step = max(rows // 2, 1)
         second = await target.by_id(count=rows, offset=step)
         again = await target.by_id(count=rows)
         if not (second.is_page and again.is_page):
@@ -73,16 +72,19 @@ async def _kept(target: ListProbe, first: Reply, *, rows: int) -> CheckFinding:
                 "tell the project's administrator; ask for all in one page (count=) where lists are short",
             )
         if one == three and one[step:] == two[: len(one) - step]:
-            break
+            return _in_order([*one, *(other for other in two if other not in one)])
         first = again
-    else:
-        return problem(
-            "order",
-            "the order of the records changes from page to page, though sort_field asks for that of the ids",
-            _ORDER_MEANS,
-            "look at report.exact after exports, and export when the project is quiet",
-        )
-    if IdOrder().check(_joined(one, two)):
+    return problem(
+        "order",
+        "the order of the records changes from page to page, though sort_field asks for that of the ids",
+        _ORDER_MEANS,
+        "look at report.exact after exports, and export when the project is quiet",
+    )
+
+
+def _in_order(ids: Sequence[str | int]) -> CheckFinding:
+    """Return whether the ids of pages that fit together are in order."""
+    if IdOrder().check(ids):
         return good("order", "pages come in the order of the ids, and fit together", "exports are exact in one pass")
     return warning(
         "order",
@@ -129,11 +131,6 @@ def _refused(field: str) -> CheckFinding:
         _SORT_MEANS,
         "export whole lists, without changed_since= and state=; look at report.exact",
     )
-
-
-def _joined(one: Sequence[str | int], two: Sequence[str | int]) -> Sequence[str | int]:
-    seen = set(one)
-    return [*one, *(other for other in two if other not in seen)]
 
 
 def _is_reversed(rising: Sequence[str | int], falling: Sequence[str | int]) -> bool:

@@ -25,13 +25,14 @@ __all__ = ["MAX_REQUESTS", "Probe", "SentRequest", "ServerTime"]
 MAX_REQUESTS: Final = 60
 #: What one question can send: the request, a login after a 401, and the request again.
 _MOST_PER_QUESTION: Final = 3
-#: A 429 is waited out this often, for at least and at most so many seconds.
-_PATIENCE: Final = 2
-#: After so many of these in a row the rest is taken to end alike: each 401 costs a login, each 429 seconds.
-_ENOUGH: Final = 3
-_ALIKE: Final = frozenset({Outcome.UNAUTHORIZED, Outcome.RATE_LIMITED})
+#: How often a question is repeated after a 429.
+_REPEATS: Final = 2
+#: The least and the longest wait before a repeat (seconds); a longer `Retry-After` ends the question.
 _LEAST_WAIT: Final = 1.0
 _MOST_WAIT: Final = 5.0
+#: After so many of these outcomes in a row, nothing more is sent: each 401 costs a login, each 429 seconds.
+_MOST_IN_A_ROW: Final = 3
+_COSTLY: Final = frozenset({Outcome.UNAUTHORIZED, Outcome.RATE_LIMITED})
 _TIMEOUT: Final = Timeout(connect=5, read=20, total=30, limiter=20)
 
 
@@ -106,8 +107,8 @@ class Probe(CallObserver):
             **params: the query.
         """
         reply = Reply(outcome=Outcome.NOT_SENT)
-        for _ in range(1 + _PATIENCE):
-            if self._in_a_row >= _ENOUGH and self._last in _ALIKE:
+        for _ in range(1 + _REPEATS):
+            if self._in_a_row >= _MOST_IN_A_ROW and self._last in _COSTLY:
                 return Reply(outcome=self._last)
             if self.requests + _MOST_PER_QUESTION * (self._under_way + 1) > MAX_REQUESTS:
                 return reply

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
+import attrs
 from attrs import frozen
 
 from carecloud_async._version import __version__
@@ -44,12 +44,9 @@ class CheckFinding:
     def __str__(self) -> str:
         parts = [f"{self.status:<8} {self.name}: {self.seen}."]
         if self.status is not CheckStatus.OK:
-            parts += [f"         {label}: {text}." for label, text in self._more() if text]
+            more = (("Means", self.meaning), ("Fix", self.fix))
+            parts += [f"         {label}: {text}." for label, text in more if text]
         return "\n".join(parts)
-
-    def _more(self) -> Iterator[tuple[str, str]]:
-        yield "Means", self.meaning
-        yield "Fix", self.fix
 
 
 @frozen(kw_only=True)
@@ -95,16 +92,7 @@ class ProjectCheck:
             "ok": self.ok,
             "requests": self.requests,
             "seconds": round(self.seconds, 1),
-            "findings": [
-                {
-                    "name": one.name,
-                    "status": one.status.value,
-                    "seen": one.seen,
-                    "meaning": one.meaning,
-                    "fix": one.fix,
-                }
-                for one in self.findings
-            ],
+            "findings": [{**attrs.asdict(one), "status": one.status.value} for one in self.findings],
         }
 
     def to_json(self) -> str:

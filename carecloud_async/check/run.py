@@ -13,13 +13,12 @@ from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.events import watched
 from carecloud_async.check.clock import clock_findings, newest_change, server_now, zone_finding
 from carecloud_async.check.connection import connection_findings
-from carecloud_async.check.families import FamilyReply, ask_families, count_finding, family_findings
+from carecloud_async.check.families import FamilyReply, ask_families, family_findings
 from carecloud_async.check.filters import filter_findings
 from carecloud_async.check.login import Login, LoginResult, log_in, login_unfinished, token_life
 from carecloud_async.check.order import order_findings
 from carecloud_async.check.paging import LargePage, ListProbe, choose_list, page_cap, totals
 from carecloud_async.check.probe import MAX_REQUESTS, Probe
-from carecloud_async.check.replies import Outcome
 from carecloud_async.check.report import CheckFinding, ProjectCheck, good, problem
 from carecloud_async.check.schema import Schema
 from carecloud_async.check.traffic import traffic_findings
@@ -119,13 +118,13 @@ class _Survey:
     async def _families(self) -> list[CheckFinding]:
         self.families += await ask_families(self.client, self.probe)
         self.target = choose_list(self.families, self.probe)
-        sizes = count_finding(self.families)
-        return [*family_findings(self.families), *([sizes] if sizes else [])]
+        return family_findings(self.families)
 
     async def _pages(self) -> list[CheckFinding]:
         if self.target is None:
             empty = "no list with records can be read: pages, order and filters cannot be seen"
-            return [good("pages", empty, "run it again when there are records")] if self._any_readable() else []
+            is_readable = any(one.reply.is_page for one in self.families)
+            return [good("pages", empty, "run it again when there are records")] if is_readable else []
         self.large = await page_cap(self.target)
         if not self.large.reply.is_page:
             return []
@@ -169,6 +168,3 @@ class _Survey:
 
     async def _traffic(self) -> list[CheckFinding]:
         return list(traffic_findings(self.probe, None if self.large is None else self.large.reply))
-
-    def _any_readable(self) -> bool:
-        return any(one.reply.outcome is Outcome.READ for one in self.families)
