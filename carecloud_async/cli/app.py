@@ -21,7 +21,6 @@ from carecloud_async.cli.import_rows import import_rows
 from carecloud_async.cli.login import login
 from carecloud_async.cli.request import request
 from carecloud_async.cli.sandbox import sandbox
-from carecloud_async.cli.signals import sigterm_as_ctrl_c
 from carecloud_async.cli.warnings import warnings_as_lines
 
 #: Typer brings its own copy of click; its errors are known by the one that it exports.
@@ -79,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
         arguments: the words after `carecloud`.
     """
     try:
-        with warnings_as_lines(), sigterm_as_ctrl_c():
+        with warnings_as_lines():
             code = typer.main.get_command(app).main(list(arguments), prog_name="carecloud", standalone_mode=False)
     except ReaderGoneError:
         discard_output()

@@ -17,12 +17,10 @@ from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.file_options import FileOptions
 from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.output import Output
+from carecloud_async.cli.parameters import Resource
 from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.records import Resource
-from carecloud_async.cli.resources import find_list
 from carecloud_async.cli.summary import write_report
-from carecloud_async.cli.warnings import tell_of_values
+from carecloud_async.cli.warnings import warn_of_values
 
 __all__ = ["changes"]
 
@@ -68,14 +66,12 @@ def changes(
 
     - carecloud changes customers -o changes.csv --overwrite --state customers.state --compare-every 7
     """
-    operation, target = find_list(resource), Output(source.output, file.format)
-    source.check(operation, target, state)
-    arguments = file.arguments(target)
+    operation, target, arguments = source.prepare(resource, file, state)
     if target.is_stdout:
         raise UsageError("-o must be a file: the state is updated when it is complete")
     if compare_every is not None and not compare_every > 0:
         raise UsageError(f"--compare-every must be greater than 0 days, not {compare_every:g}")
-    tell_of_values()
+    warn_of_values()
 
     async def work() -> ChangesReport:
         async with source.open(connection, operation) as (client, listing):

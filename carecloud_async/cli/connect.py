@@ -7,15 +7,16 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
-import typer
 from attrs import frozen
 
 from carecloud_async.auth.enterprise import EnterpriseCredentials
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli.failures import MissingExtraError, UsageError
+from carecloud_async.cli.parameters import option_of
 from carecloud_async.client import CareCloud
 from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.fixes import Fix
@@ -26,15 +27,10 @@ from carecloud_async.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
 
-__all__ = ["MAX_CONNECTIONS", "Connection", "Rate", "embedded_sandbox"]
+__all__ = ["MAX_CONNECTIONS", "Connection", "embedded_sandbox"]
 
 #: The size of the connection pool.
 MAX_CONNECTIONS = 20
-
-Rate = Annotated[
-    float | None,
-    typer.Option(metavar="N", help="Requests per second at most. By default the limit of the server is found."),
-]
 
 #: A user waits: a wrong address must show within seconds. An export, once it runs, retries for longer.
 _INTERACTIVE_RETRY = RetryPolicy(attempts=3, max_wait=3)
@@ -48,8 +44,7 @@ _SETTINGS = {
 }
 
 
-def _option(name: str, metavar: str, help: str, *, envvar: str | None = None) -> Any:  # noqa: A002  (as Typer calls it)
-    return typer.Option(name, metavar=metavar, help=help, envvar=envvar, rich_help_panel="Connection")
+_option = partial(option_of, "Connection")
 
 
 @frozen(kw_only=True)

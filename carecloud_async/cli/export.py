@@ -17,9 +17,8 @@ from carecloud_async.cli.filters import check_fields, split_fields
 from carecloud_async.cli.list_to_file import ListToFile
 from carecloud_async.cli.options import expands_options
 from carecloud_async.cli.output import Output
+from carecloud_async.cli.parameters import AllowUnknown, Fields, Resource, Resume
 from carecloud_async.cli.progress import show_progress
-from carecloud_async.cli.records import AllowUnknown, Fields, Resource
-from carecloud_async.cli.resources import find_list
 from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.cli.summary import summary, write_report
 from carecloud_async.errors import CareCloudError
@@ -54,7 +53,7 @@ def export(
             "changed since.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an earlier run that was stopped.")] = False,
+    resume: Resume = False,
 ) -> int:
     """Write all records of a list to a file.
 
@@ -71,9 +70,7 @@ def export(
 
     - carecloud export cards -o - --sandbox 1000 | head -3
     """
-    operation, target = find_list(resource), Output(source.output, file.format)
-    source.check(operation, target, state)
-    arguments = file.arguments(target)
+    operation, target, arguments = source.prepare(resource, file, state)
     if state is not None and changed_since is not None:
         raise UsageError("give either --state or --changed-since: the state file holds the time to begin from")
     since = None if changed_since is None else _moment(changed_since)

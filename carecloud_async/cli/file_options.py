@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import attrs
-import typer
 from attrs import frozen
 
 from carecloud_async.cli.failures import UsageError
 from carecloud_async.cli.output import Output
+from carecloud_async.cli.parameters import option_of
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.export import CsvOptions
 
@@ -18,8 +19,7 @@ __all__ = ["FileOptions"]
 _TAB = {"tab", "\\t"}
 
 
-def _option(name: str, metavar: str, help: str) -> Any:  # noqa: A002  (as Typer calls it)
-    return typer.Option(name, metavar=metavar, help=help, rich_help_panel="File")
+_option = partial(option_of, "File")
 
 
 @frozen(kw_only=True)

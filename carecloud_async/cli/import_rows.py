@@ -15,12 +15,12 @@ import attrs
 import typer
 
 from carecloud_async.bulk import BulkWriteReport
-from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, Rate
+from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.console import INTERRUPTED, is_terminal, say
 from carecloud_async.cli.failures import FAILED, StoppedError, UsageError, nearest
 from carecloud_async.cli.options import expands_options
-from carecloud_async.cli.progress import count_outcomes, show_progress
-from carecloud_async.cli.records import Of
+from carecloud_async.cli.parameters import Of, Rate, Report, Resume
+from carecloud_async.cli.progress import count_outcomes, counted, show_progress
 from carecloud_async.cli.summary import write_report
 from carecloud_async.errors import CareCloudError, ConfigurationError
 from carecloud_async.lookup.families import bulk_families, open_family
@@ -92,7 +92,7 @@ class ImportOptions:
             help="Where the progress of the run is kept, for --resume; by default in the folder of the rows.",
         ),
     ] = None
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an earlier run that was stopped.")] = False
+    resume: Resume = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Find the outcome of each row, but write nothing to the project.")
     ] = False
@@ -106,22 +106,14 @@ class ImportOptions:
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `bulk_write`."""
-        most = self.max_refused
-        return {
+        values, most = attrs.asdict(self), self.max_refused
+        columns, ignored, defaults = (values.pop(name) or [] for name in ("column", "ignore_column", "default"))
+        return values | {
             "match": None if self.match == "none" else self.match,
-            "mode": self.mode,
-            "columns": dict(_pair("--column", one) for one in self.column or []),
-            "ignore_columns": self.ignore_column or [],
-            "defaults": dict(_pair("--default", one) for one in self.default or []),
-            "blank": self.blank,
-            "if_unchanged": self.if_unchanged,
-            "results": self.results,
-            "rejects": self.rejects,
-            "journal": self.journal,
-            "resume": self.resume,
-            "dry_run": self.dry_run,
+            "columns": dict(_pair("--column", one) for one in columns),
+            "ignore_columns": ignored,
+            "defaults": dict(_pair("--default", one) for one in defaults),
             "max_refused": int(most) if most is not None and most >= 1 else most,
-            "concurrency": self.concurrency,
         }
 
 
@@ -137,10 +129,7 @@ def import_rows(
     ],
     of: Of = None,
     rate: Rate = None,
-    report: Annotated[
-        str | None,
-        typer.Option("--report", metavar="FILE", help="Write the outcome to FILE as JSON; - is stdout."),
-    ] = None,
+    report: Report = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
 ) -> int:
     """Create and update records from the rows of a file.
@@ -189,13 +178,11 @@ def import_rows(
 def describe(resource: str, report: BulkWriteReport) -> str:
     """Return the outcome of an import as one line."""
     would = " (dry run: nothing was written)" if report.dry_run else ""
-    requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
+    requests, rows = counted(report.requests, "request", "requests"), counted(report.rows, "row", "rows")
     outcomes = count_outcomes(report) or "none"
-    rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
     words = [f"{rows} of {resource}: {outcomes}{would} ({report.seconds:.1f} s, {requests})"]
     if not report.complete:
-        where = f"see {report.results}" if report.results else "--results FILE gives the reasons"
-        words.append(where)
+        words.append(f"see {report.results}" if report.results else "--results FILE gives the reasons")
     if report.rejects and report.refused:
         words.append(f"{report.rejects} holds the refused rows")
     return "; ".join(words)

@@ -13,11 +13,12 @@ from attrs import frozen
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.retry import RetryPolicy
-from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection, Rate
+from carecloud_async.cli.connect import MAX_CONNECTIONS, Connection
 from carecloud_async.cli.failures import UsageError
+from carecloud_async.cli.file_options import FileOptions
 from carecloud_async.cli.output import Output
-from carecloud_async.cli.records import Filters, Of
-from carecloud_async.cli.resources import list_path_values, open_listing
+from carecloud_async.cli.parameters import Filters, Of, Rate, Report
+from carecloud_async.cli.resources import find_list, list_path_values, open_listing
 from carecloud_async.client import CareCloud
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.listings.listing import Listing
@@ -68,34 +69,36 @@ class ListToFile:
     ] = AUTO
     rate: Rate = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False
-    report: Annotated[
-        str | None,
-        typer.Option("--report", metavar="FILE", help="Write the outcome to FILE as JSON; - is stdout."),
-    ] = None
+    report: Report = None
 
     @property
     def width(self) -> int | Auto:
         """Requests in flight at once."""
         return _read_number("--concurrency", self.concurrency)
 
-    def check(self, operation: Operation, target: Output, state: str | None) -> None:
-        """Check what needs no request, and remove the report of an earlier run.
+    def prepare(self, resource: str, file: FileOptions, state: str | None) -> tuple[Operation, Output, dict[str, Any]]:
+        """Check everything that needs no request, and remove the report of an earlier run.
 
         Args:
-            operation: the list operation.
-            target: the target of `output`.
+            resource: the name of the list.
+            file: the format of the file.
             state: the file that keeps what the next run needs, if there is one.
+
+        Returns:
+            the list operation, the target, and the arguments of an export that describe its format.
 
         Raises:
             UsageError: an option cannot work, or two files are one.
             ExportError: nothing can be written to the target.
         """
+        operation, target = find_list(resource), Output(self.output, file.format)
         list_path_values(operation, self.of or [])
         target.check()
         _check_distinct(target, self.report, state)
         _check_report(self.report)
         _read_number("--count", self.count)
         _read_number("--concurrency", self.concurrency)
+        return operation, target, file.arguments(target)
 
     @asynccontextmanager
     async def open(
@@ -128,10 +131,11 @@ class ListToFile:
 
 def _check_distinct(target: Output, report: str | None, state: str | None) -> None:
     """Refuse two files that are one: each would overwrite the other."""
-    files: dict[str, str | int] = {"-o": 1 if target.is_stdout else target.name}
+    stdout = 1  # its descriptor
+    files: dict[str, str | int] = {"-o": stdout if target.is_stdout else target.name}
     if report is not None:
-        files["--report"] = 1 if report == "-" else report
-        if files["--report"] == files["-o"] == 1:
+        files["--report"] = stdout if report == "-" else report
+        if files["--report"] == files["-o"] == stdout:
             raise UsageError("-o - and --report - would mix on stdout: give --report a file")
     if state is not None:
         files["--state"] = state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_type_hints
@@ -32,12 +31,11 @@ def expands_options(command: Callable[..., R]) -> Callable[..., R]:
         plain = own.replace(annotation=hints[own.name], kind=inspect.Parameter.KEYWORD_ONLY)
         parameters += members.get(own.name, [plain])
 
-    @functools.wraps(command)
     def run(**values: Any) -> R:
         made = {name: group(**_take(values, members[name])) for name, group in groups.items()}
         return command(**values, **made)
 
-    del run.__dict__["__wrapped__"]  # its signature is not the one that is offered
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run

@@ -15,16 +15,8 @@ __all__ = ["SUFFIXES", "Output"]
 
 #: The formats, as the export knows them by the end of the file's name.
 SUFFIXES = (
-    ".jsonl",
-    ".ndjson",
-    ".csv",
-    ".parquet",
-    ".jsonl.gz",
-    ".jsonl.zst",
-    ".ndjson.gz",
-    ".ndjson.zst",
-    ".csv.gz",
-    ".csv.zst",
+    *(".jsonl", ".ndjson", ".csv", ".parquet"),
+    *(f"{suffix}{packed}" for suffix in (".jsonl", ".ndjson", ".csv") for packed in (".gz", ".zst")),
 )
 
 

@@ -16,7 +16,7 @@ from carecloud_async.bulk.report import BulkFigures
 from carecloud_async.cli.console import is_terminal, say
 from carecloud_async.export import Progress
 
-__all__ = ["count_outcomes", "retries", "show_progress"]
+__all__ = ["count_outcomes", "counted", "show_progress"]
 
 #: Seconds between two plain lines.
 INTERVAL = 5.0
@@ -72,15 +72,15 @@ def describe(progress: Progress | BulkProgress) -> str:
     words = f"{progress.records:,}" + (f" of {progress.total:,}" if progress.total is not None else "")
     words += f", {progress.rate:,.0f} a second"
     if progress.retries:
-        words += f", {retries(progress.retries)}"
+        words += f", {counted(progress.retries, 'retry', 'retries')}"
     if progress.remaining is not None:
         words += f", {timedelta(seconds=round(progress.remaining))} left"
     return words
 
 
-def retries(count: int) -> str:
-    """Return a number of retries in words."""
-    return "1 retry" if count == 1 else f"{count:,} retries"
+def counted(count: int, one: str, several: str) -> str:
+    """Return a number with its word, such as `1 retry` or `1,200 retries`."""
+    return f"1 {one}" if count == 1 else f"{count:,} {several}"
 
 
 def count_outcomes(figures: BulkFigures) -> str:

@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterable
 from typing import Annotated, Literal
 
 import anyio
 import typer
 
-from carecloud_async.cli.completion import complete_filter, complete_list, complete_record
+from carecloud_async.cli.completion import complete_list, complete_record
 from carecloud_async.cli.connect import Connection
 from carecloud_async.cli.console import put, say
 from carecloud_async.cli.failures import MissingRecordError
 from carecloud_async.cli.filters import check_fields, split_fields
 from carecloud_async.cli.options import expands_options
+from carecloud_async.cli.parameters import AllowUnknown, Fields, Filters, Of, Resource
 from carecloud_async.cli.resources import find_list, find_record, list_names, open_listing, record_path_values
 from carecloud_async.cli.signals import exits_at_once
 from carecloud_async.errors import NotFoundError
 from carecloud_async.export.formats.jsonl import join_lines
 from carecloud_async.export.formats.schema import shape_of
-from carecloud_async.export.formats.selection import read_fields
+from carecloud_async.export.formats.selection import Selection, read_fields
 
-__all__ = ["AllowUnknown", "Fields", "Filters", "Of", "Resource", "get", "list_", "print_json", "total"]
+__all__ = ["get", "list_", "print_json", "total"]
 
 _PAGE = 1000
 _PRINTED = 100
-
-Resource = Annotated[
-    str,
-    typer.Argument(
-        metavar="RESOURCE", help="Such as cards, or customers.cards with --of.", autocompletion=complete_list
-    ),
-]
-Of = Annotated[
-    list[str] | None,
-    typer.Option("--of", metavar="ID", help="Id of the parent, such as the customer of customers.cards."),
-]
-Filters = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--filter",
-        metavar="NAME=VALUE",
-        help="Only records that match, such as last_name=Smith; may be repeated.",
-        autocompletion=complete_filter,
-    ),
-]
-Fields = Annotated[
-    str | None,
-    typer.Option(
-        "--fields", metavar="A,B", help="Only these fields; nested ones with a dot: customer_id,contact.email."
-    ),
-]
-AllowUnknown = Annotated[
-    bool, typer.Option("--allow-unknown", help="Accept filters and fields that the SDK does not know.")
-]
 
 
 @expands_options
@@ -128,7 +101,6 @@ def list_(
     selection = read_fields(wanted, None)
 
     async def work() -> int:
-        printed = 0
         async with connection.open() as client:
             listing = open_listing(
                 client,
@@ -143,12 +115,7 @@ def list_(
             )
             if wanted is not None and not allow_unknown:
                 check_fields(wanted, shape_of(listing.export_source().into).children)
-            async for record in listing.raw():
-                put(join_lines([record], selection))
-                printed += 1
-                if printed == count:
-                    break
-        return printed
+            return await _print_records(listing.raw(), count, selection)
 
     with exits_at_once("interrupted"):
         printed = anyio.run(work)
@@ -178,6 +145,17 @@ def total(
             return await listing.total()
 
     put(b"%d\n" % anyio.run(work))
+
+
+async def _print_records(records: AsyncIterable[bytes], most: int, fields: Selection) -> int:
+    """Print at most so many records, one a line, and return how many there were."""
+    printed = 0
+    async for record in records:
+        put(join_lines([record], fields))
+        printed += 1
+        if printed == most:
+            break
+    return printed
 
 
 def print_json(value: object) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from carecloud_async.cli.console import put
-from carecloud_async.cli.progress import retries
+from carecloud_async.cli.progress import counted
 from carecloud_async.export import ExportReport
 from carecloud_async.runtime.durable_files import replace_file
 
@@ -28,11 +28,11 @@ def summary(resource: str, report: ExportReport, *, state: str | None = None) ->
         report: the outcome.
         state: the file that keeps the time for the next run, if there is one.
     """
-    requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
+    requests = counted(report.requests, "request", "requests")
     if report.retries:
-        requests += f", {retries(report.retries)}"
+        requests += f", {counted(report.retries, 'retry', 'retries')}"
     target = "stdout" if report.target == "-" else report.target
-    records = f"1 record of {resource}" if report.records == 1 else f"{report.records:,} {resource}"
+    records = counted(report.records, f"record of {resource}", resource)
     words = [f"{records} in {target} ({report.seconds:.1f} s, {requests})"]
     if report.finished_before:
         words.append("an earlier run had finished it: --overwrite asks again")

@@ -1,0 +1,53 @@
+"""Parameters that several commands share, each with its help."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from carecloud_async.cli.completion import complete_filter, complete_list
+
+__all__ = ["AllowUnknown", "Fields", "Filters", "Of", "Rate", "Report", "Resource", "Resume", "option_of"]
+
+Resource = Annotated[
+    str,
+    typer.Argument(
+        metavar="RESOURCE", help="Such as cards, or customers.cards with --of.", autocompletion=complete_list
+    ),
+]
+Of = Annotated[
+    list[str] | None,
+    typer.Option("--of", metavar="ID", help="Id of the parent, such as the customer of customers.cards."),
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="NAME=VALUE",
+        help="Only records that match, such as last_name=Smith; may be repeated.",
+        autocompletion=complete_filter,
+    ),
+]
+Fields = Annotated[
+    str | None,
+    typer.Option(
+        "--fields", metavar="A,B", help="Only these fields; nested ones with a dot: customer_id,contact.email."
+    ),
+]
+AllowUnknown = Annotated[
+    bool, typer.Option("--allow-unknown", help="Accept filters and fields that the SDK does not know.")
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(metavar="N", help="Requests per second at most. By default the limit of the server is found."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an earlier run that was stopped.")]
+Report = Annotated[
+    str | None, typer.Option("--report", metavar="FILE", help="Write the outcome to FILE as JSON; - is stdout.")
+]
+
+
+def option_of(panel: str, name: str, metavar: str, help: str, *, envvar: str | None = None) -> Any:  # noqa: A002
+    """Return an option that the help shows in a panel; the arguments are Typer's."""
+    return typer.Option(name, metavar=metavar, help=help, envvar=envvar, rich_help_panel=panel)
