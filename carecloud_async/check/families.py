@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
-from attrs import frozen
+from attrs import field, frozen
 
 from carecloud_async.calls.operation import Operation
 from carecloud_async.check.probe import Probe
@@ -14,7 +14,7 @@ from carecloud_async.check.replies import Outcome, Reply
 from carecloud_async.check.report import CheckFinding, good, problem, warning
 from carecloud_async.lookup.lists import find_method, listable
 
-__all__ = ["FamilyReply", "ask_families", "family_findings"]
+__all__ = ["FamilyList", "ask_families", "family_findings"]
 
 #: The families that are asked, as far as the requests of a check go; the others hold settings and lists of types.
 _ASKED: Final = (
@@ -53,30 +53,45 @@ _AT_ONCE: Final = 6
 
 
 @frozen(kw_only=True)
-class FamilyReply:
-    """A family's list, and its first page.
+class FamilyList:
+    """The list of a family, and its first page.
 
     Attributes:
         name: the name of the family.
         operation: the list.
         into: the model of a record.
+        probe: sends the requests.
         reply: its first page, or why there is none.
     """
 
     name: str
     operation: Operation
     into: Any
+    probe: Probe = field(repr=False)
     reply: Reply
 
+    @property
+    def id_field(self) -> str:
+        """The field that names a record."""
+        return self.operation.id_field or ""
 
-async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyReply]:
+    async def ask(self, **params: Any) -> Reply:
+        """Ask for a page."""
+        return await self.probe.ask(self.operation, **params)
+
+    async def by_id(self, *, count: int, offset: int = 0, direction: str = "ASC") -> Reply:
+        """Ask for a page in the order of the ids."""
+        return await self.ask(count=count, offset=offset, sort_field=self.id_field, sort_direction=direction)
+
+
+async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyList]:
     """Ask each family for its first records, a few at once.
 
     Args:
         client: the client, for the models of its lists.
         probe: sends the requests.
     """
-    found: dict[str, FamilyReply] = {}
+    found: dict[str, FamilyList] = {}
     slots = anyio.Semaphore(_AT_ONCE)
     known = listable()
     names = [name for name in _ASKED if probe.caller.interface in known[name].interfaces]
@@ -87,7 +102,7 @@ async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyReply]:
         async with slots:
             reply = await probe.ask(operation, count=_FIRST_PAGE)
         into = method().export_source().into
-        found[name] = FamilyReply(name=name, operation=operation, into=into, reply=reply)
+        found[name] = FamilyList(name=name, operation=operation, into=into, probe=probe, reply=reply)
 
     async with anyio.create_task_group() as tasks:
         for name in names:
@@ -95,7 +110,7 @@ async def ask_families(client: Any, probe: Probe) -> Sequence[FamilyReply]:
     return [found[name] for name in names]
 
 
-def family_findings(families: Sequence[FamilyReply]) -> list[CheckFinding]:
+def family_findings(families: Sequence[FamilyList]) -> list[CheckFinding]:
     """Return which families can be read, why the others cannot, and which send longer pages than they are asked for."""
     names = {outcome: [one.name for one in families if one.reply.outcome is outcome] for outcome in Outcome}
     readable = names[Outcome.READ]

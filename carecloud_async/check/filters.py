@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
-from carecloud_async.check.families import FamilyReply
-from carecloud_async.check.paging import ListProbe
-from carecloud_async.check.probe import Probe
+from carecloud_async.check.families import FamilyList
 from carecloud_async.check.report import CheckFinding, good, problem, warning
 
 __all__ = ["filter_findings"]
@@ -22,12 +20,11 @@ _FIX: Final = "compare the records yourself after filtering, and tell the projec
 
 
 async def filter_findings(
-    probe: Probe, families: Sequence[FamilyReply], target: ListProbe | None, random: Random
+    families: Sequence[FamilyList], target: FamilyList | None, random: Random
 ) -> list[CheckFinding]:
     """Return which filters are applied.
 
     Args:
-        probe: sends the requests.
         families: the families and their first pages.
         target: the list that is looked at closely.
         random: where values come from that no record has.
@@ -36,7 +33,7 @@ async def filter_findings(
     applied: list[str] = []
     wrong_totals: list[str] = []
     for family, params in _empty_filters(families, random):
-        reply = await probe.ask(family.operation, count=5, **params)
+        reply = await family.ask(count=5, **params)
         label = f"{family.name} by {', '.join(params)}"
         if reply.is_page:
             (ignored if reply.length else applied).append(label)
@@ -63,11 +60,11 @@ async def filter_findings(
     return found
 
 
-def _empty_filters(families: Sequence[FamilyReply], random: Random) -> list[tuple[FamilyReply, Mapping[str, Any]]]:
+def _empty_filters(families: Sequence[FamilyList], random: Random) -> list[tuple[FamilyList, Mapping[str, Any]]]:
     """Return filters with values that no record has."""
     nowhere = f"{random.getrandbits(104):026x}"
     readable = [one for one in families if one.reply.records]
-    wanted: list[tuple[FamilyReply, Mapping[str, Any]]] = []
+    wanted: list[tuple[FamilyList, Mapping[str, Any]]] = []
     for one in readable:
         if one.name == "customers":
             wanted += [
@@ -79,7 +76,7 @@ def _empty_filters(families: Sequence[FamilyReply], random: Random) -> list[tupl
     return wanted + [(one, {"customer_id": nowhere}) for one in with_owner[:_MOST_FAMILIES]]
 
 
-async def _by_ids(target: ListProbe) -> list[CheckFinding]:
+async def _by_ids(target: FamilyList) -> list[CheckFinding]:
     first = await target.by_id(count=2)
     ids = first.ids(target.id_field)
     if not ids:

@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from carecloud_async.check.paging import LargePage, ListProbe
+from carecloud_async.check.families import FamilyList
+from carecloud_async.check.paging import LargePage
 from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, good, problem, warning
 from carecloud_async.codec.fields import api_names
@@ -27,7 +28,7 @@ _ORDER_MEANS: Final = (
 _SORT_MEANS: Final = "changed_since and state= exports have to read whole lists, or cannot vouch for what they found"
 
 
-async def order_findings(target: ListProbe, page: LargePage) -> list[CheckFinding]:
+async def order_findings(target: FamilyList, page: LargePage) -> list[CheckFinding]:
     """Return whether the order of ids is kept between pages, and whether sorts are honoured.
 
     Args:
@@ -55,7 +56,7 @@ async def order_findings(target: ListProbe, page: LargePage) -> list[CheckFindin
     return found
 
 
-async def _kept(target: ListProbe, first: Reply, *, rows: int) -> CheckFinding:
+async def _kept(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
     """Read a page that overlaps the first one, and the first one again; twice, since records may come and go."""
     step = max(rows // 2, 1)
     for _ in range(2):
@@ -94,7 +95,7 @@ def _in_order(ids: Sequence[str | int]) -> CheckFinding:
     )
 
 
-async def _honoured(target: ListProbe, first: Reply, *, rows: int) -> CheckFinding:
+async def _honoured(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
     last = await target.by_id(count=rows, direction="DESC")
     if not last.is_page:
         return _refused(target.id_field)
@@ -108,7 +109,7 @@ async def _honoured(target: ListProbe, first: Reply, *, rows: int) -> CheckFindi
     return problem("sort", seen, _SORT_MEANS, "export whole lists, without changed_since= and state=")
 
 
-async def _by_change(target: ListProbe, *, rows: int) -> CheckFinding:
+async def _by_change(target: FamilyList, *, rows: int) -> CheckFinding:
     page = await target.ask(count=rows, sort_field=_CHANGED, sort_direction="DESC")
     if not page.is_page:
         return _refused(_CHANGED)

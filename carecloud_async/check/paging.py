@@ -3,62 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
-from carecloud_async.calls.operation import Operation
-from carecloud_async.check.families import FamilyReply
-from carecloud_async.check.probe import Probe
+from carecloud_async.check.families import FamilyList
 from carecloud_async.check.replies import Outcome, Reply
 from carecloud_async.check.report import CheckFinding, good, problem, warning
 
-__all__ = ["LargePage", "ListProbe", "choose_list", "page_cap", "totals"]
+__all__ = ["LargePage", "choose_list", "page_cap", "totals"]
 
 #: The page that shows a cap; exports ask for pages of this size, and for larger ones.
 LARGE: Final = 1000
 _USUAL: Final = 100
 
 
-@frozen(kw_only=True)
-class ListProbe:
-    """The one list on which pages, order, sorts and filters are looked at.
-
-    Attributes:
-        name: its name.
-        operation: the list.
-        into: the model of a record.
-        probe: sends the requests.
-    """
-
-    name: str
-    operation: Operation
-    into: Any
-    probe: Probe
-
-    @property
-    def id_field(self) -> str:
-        """The field that names a record."""
-        return self.operation.id_field or ""
-
-    async def ask(self, **params: Any) -> Reply:
-        """Ask for a page."""
-        return await self.probe.ask(self.operation, **params)
-
-    async def by_id(self, *, count: int, offset: int = 0, direction: str = "ASC") -> Reply:
-        """Ask for a page in the order of the ids."""
-        return await self.ask(count=count, offset=offset, sort_field=self.id_field, sort_direction=direction)
-
-
-def choose_list(families: Sequence[FamilyReply], probe: Probe) -> ListProbe | None:
-    """Return the customers, or the longest list that can be read; `None` if there is none with records."""
+def choose_list(families: Sequence[FamilyList]) -> FamilyList | None:
+    """Return the list to look at closely: the customers, or the longest one with records; `None` if there is none."""
     usable = [
         one for one in families if one.reply.records and one.operation.paged and one.operation.id_field is not None
     ]
-    if not usable:
-        return None
-    best = max(usable, key=lambda one: (one.name == "customers", one.reply.count or one.reply.length))
-    return ListProbe(name=best.name, operation=best.operation, into=best.into, probe=probe)
+    return max(usable, key=lambda one: (one.name == "customers", one.reply.count or one.reply.length), default=None)
 
 
 @frozen(kw_only=True)
@@ -76,7 +41,7 @@ class LargePage:
     findings: tuple[CheckFinding, ...]
 
 
-async def page_cap(target: ListProbe) -> LargePage:
+async def page_cap(target: FamilyList) -> LargePage:
     """Ask for a large page, and find out whether the server cuts it."""
     asked, reply = LARGE, await target.ask(count=LARGE)
     refused = reply.outcome in {Outcome.REFUSED, Outcome.FAILED, Outcome.NO_ANSWER, Outcome.NOT_THE_API}
@@ -108,7 +73,7 @@ async def page_cap(target: ListProbe) -> LargePage:
     return LargePage(reply=reply, count=max(min(size, asked), 1), findings=(finding,))
 
 
-async def totals(target: ListProbe, page: LargePage) -> CheckFinding:
+async def totals(target: FamilyList, page: LargePage) -> CheckFinding:
     """Return whether `total_items` is given and true."""
     meaning = (
         "total(), progress and the end of exports go by it; exports look for the end themselves where it is doubted"

@@ -13,11 +13,11 @@ from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.events import watched
 from carecloud_async.check.clock import clock_findings, newest_change, server_now, zone_finding
 from carecloud_async.check.connection import connection_findings
-from carecloud_async.check.families import FamilyReply, ask_families, family_findings
+from carecloud_async.check.families import FamilyList, ask_families, family_findings
 from carecloud_async.check.filters import filter_findings
 from carecloud_async.check.login import Login, LoginResult, log_in, login_unfinished, token_life
 from carecloud_async.check.order import order_findings
-from carecloud_async.check.paging import LargePage, ListProbe, choose_list, page_cap, totals
+from carecloud_async.check.paging import LargePage, choose_list, page_cap, totals
 from carecloud_async.check.probe import MAX_REQUESTS, Probe
 from carecloud_async.check.report import CheckFinding, ProjectCheck, good, problem
 from carecloud_async.check.schema import Schema
@@ -76,8 +76,8 @@ class _Survey:
     login: Login
     findings: list[CheckFinding] = field(factory=list)
     logged_in: bool | None = None
-    families: list[FamilyReply] = field(factory=list)
-    target: ListProbe | None = None
+    families: list[FamilyList] = field(factory=list)
+    target: FamilyList | None = None
     large: LargePage | None = None
 
     async def look(self) -> None:
@@ -117,7 +117,7 @@ class _Survey:
 
     async def _families(self) -> list[CheckFinding]:
         self.families += await ask_families(self.client, self.probe)
-        self.target = choose_list(self.families, self.probe)
+        self.target = choose_list(self.families)
         return family_findings(self.families)
 
     async def _pages(self) -> list[CheckFinding]:
@@ -136,7 +136,7 @@ class _Survey:
         return await order_findings(self.target, self.large)
 
     async def _filters(self) -> list[CheckFinding]:
-        return await filter_findings(self.probe, self.families, self.target, self.probe.caller.context.random)
+        return await filter_findings(self.families, self.target, self.probe.caller.context.random)
 
     async def _clock(self, result: LoginResult) -> list[CheckFinding]:
         probe = self.probe
@@ -145,7 +145,7 @@ class _Survey:
         pages = [one.reply.records for one in self.families]
         for one in self.families:
             if one.name in {"customers", "purchases"} and one.reply.records:
-                latest = await probe.ask(one.operation, count=5, sort_field=_CHANGED, sort_direction="DESC")
+                latest = await one.ask(count=5, sort_field=_CHANGED, sort_direction="DESC")
                 pages.append(latest.records)
         now = server_now(probe)
         zoned = zone_finding(

@@ -148,14 +148,9 @@ class Connection:
                 rate_limit=limit,
                 transport=sandbox.transport(),
             )
-        password = self._require_settings()
         return CareCloud(
             self.project_url.strip(),
-            auth=EnterpriseCredentials(
-                external_application_id=self.external_application_id.strip(),
-                login=self.login.strip(),
-                password=password,
-            ),
+            auth=self._credentials(),
             timezone=self.timezone,
             language=self.language,
             rate_limit=limit,
@@ -165,8 +160,8 @@ class Connection:
             allow_http=self.allow_http,
         )
 
-    def _require_settings(self) -> str:
-        """Return the password; raise if it or another setting is missing."""
+    def _credentials(self) -> EnterpriseCredentials:
+        """Return the API user's credentials; raise if one of them or the project is missing."""
         missing = [
             f"{variable} (or {option})"
             for name, (variable, option) in _SETTINGS.items()
@@ -175,9 +170,11 @@ class Connection:
         password = _password(ask=not missing)
         if password is None:
             missing.append("CARECLOUD_PASSWORD")
-        if missing:
+        if missing or password is None:
             raise UsageError(f"set {', '.join(missing)}; or try a made-up CareCloud with --sandbox 1000")
-        return password or ""
+        return EnterpriseCredentials(
+            external_application_id=self.external_application_id.strip(), login=self.login.strip(), password=password
+        )
 
 
 def embedded_sandbox(size: int) -> Sandbox:

@@ -99,14 +99,15 @@ def check_query(operation: Operation, params: Mapping[str, Any], *, paged: bool 
 
 
 def _merged(values: Mapping[str, str], path_params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the values of all placeholders: those that the path fills, and those of `path_params`."""
     given = path_params or {}
     for name in values:
         if name in given:
-            raise ConfigurationError(_filled(name))
+            raise ConfigurationError(_filled_twice(name))
     return {**values, **given}
 
 
-def _filled(name: str) -> str:
+def _filled_twice(name: str) -> str:
     return (
         f"the path fills the placeholder {name} already: give its value once, in the path or in path_params, and use "
         "another name for another placeholder"
@@ -123,6 +124,7 @@ def _segments(path: str) -> list[str]:
 
 
 def _known(verb: str, segments: list[str]) -> Operation | None:
+    """Return the operation of the table that a path means; an id or the placeholder itself stands for a placeholder."""
     rows = _by_shape().get((verb, len(segments)), ())
     return next((operation for template, operation in rows if _fits(template, segments)), None)
 
@@ -145,6 +147,7 @@ def _fits(template: list[str], segments: list[str]) -> bool:
 
 
 def _values(template: str, segments: list[str]) -> dict[str, str]:
+    """Return the placeholders of a template that the path fills, with their values."""
     parts = template.strip("/").split("/")
     return {
         part[1:-1]: segment
@@ -173,7 +176,7 @@ def _mask(segments: list[str]) -> tuple[str, dict[str, str]]:
         else:
             name = f"id{number}"
             if f"{{{name}}}" in segments:
-                raise ConfigurationError(_filled(name))
+                raise ConfigurationError(_filled_twice(name))
             values[name] = segment
             template.append(f"{{{name}}}")
     return "/" + "/".join(template), values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,15 +15,14 @@ __all__ = ["bind", "bulk_families", "open_family"]
 @cache
 def bulk_families() -> Mapping[str, type[BulkWriting]]:
     """Return the families that can be written in bulk by their names from the client, such as `customers.addresses`."""
-    assert OPERATIONS  # noqa: S101  (loads all families)
-    found: dict[str, type[BulkWriting]] = {}
-    waiting = list(BulkWriting.__subclasses__())
-    while waiting:
-        cls = waiting.pop()
-        waiting += cls.__subclasses__()
-        if cls.operations:
-            found[cls.operations[0].call.rpartition(".")[0]] = cls
-    return found
+    len(OPERATIONS)  # imports all families
+    return {cls.operations[0].call.rpartition(".")[0]: cls for cls in _subclasses(BulkWriting) if cls.operations}
+
+
+def _subclasses(cls: type[BulkWriting]) -> Iterator[type[BulkWriting]]:
+    for one in cls.__subclasses__():
+        yield one
+        yield from _subclasses(one)
 
 
 def open_family(client: Any, name: str, of: Sequence[str]) -> Any:

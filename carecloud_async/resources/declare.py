@@ -9,7 +9,7 @@
         async def create(self, card: CardInput) -> str:
             '''Create a card and return its id (`POST /cards`).'''
 
-The row of `OPERATIONS` is read off the same signature, so nothing is written twice:
+The row of `OPERATIONS` is made from the same signature, so nothing is written twice:
 
 - An argument is a path parameter where the path has a placeholder of its name. The rest is the query of a GET or
   DELETE, and the body of a POST or PUT (and of a DELETE with `has_body=True`).
@@ -22,10 +22,8 @@ The row of `OPERATIONS` is read off the same signature, so nothing is written tw
 - The return annotation is a model (`Card`), `None` for an answer without a body, or with `unwrap=` the one thing under
   `data` that is returned: `str`, `bool`, `int`, a model, `tuple[Model, ...]`. With `| None` the value may be missing.
 
-To add a field: a line in the read model with its docstring below it, and where it is written also in the input and the
-changes; `tests/models` holds these equal. To add an operation: a method like those above. To add a family: a module
-with its class, a line in `families.py`, and its models in the table of `models/__init__.py`. A sub-resource is a class
-that its parent names: `cards: SubResource[CustomerCards] = SubResource(CustomerCards)`.
+A sub-resource is a class that its parent names: `cards: SubResource[CustomerCards] = SubResource(CustomerCards)`.
+CONTRIBUTING.md says how to add a field, an operation or a family.
 """
 
 from __future__ import annotations
@@ -95,7 +93,7 @@ class Options(TypedDict, total=False):
         interfaces: where the operation exists; on both if left out.
         safe_to_repeat: whether sending it twice is the same as once; follows from the verb if left out.
         authorized: whether a token is sent; if not, one is sent after a 401.
-        takes_credentials: whether a 401 means the credentials in the body.
+        takes_credentials: whether it is a login: its 401 means that the credentials in the body are wrong.
     """
 
     unwrap: str
@@ -180,7 +178,7 @@ class Declared:
 
     Args:
         function: the method as it was written.
-        facts: the operation's fields that the signature does not give.
+        facts: the fields of the `Operation` that the signature does not give.
         options: see `Options`.
     """
 
@@ -206,8 +204,7 @@ class Declared:
     ) -> tuple[Mapping[str, Any], dict[str, Any], dict[str, Any] | None]:
         """Bind arguments as Python would, check them, and return the values of the path, the query and the body.
 
-        What makes a body or a query prints as stars from here on: in `kwargs`, which the caller's frame holds, and in
-        the values.
+        Values of the query and the body print as stars from here on, also in `kwargs`, which the caller's frame holds.
 
         Raises:
             TypeError: the arguments do not fit; see `Signature.bind`.
