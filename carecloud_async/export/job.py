@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -217,8 +218,13 @@ async def _read_into(job: Job, start: Checkpoint, workspace: Workspace, journal:
     """Read the list into the journal and the output; the seen ids are kept in the workspace meanwhile."""
 
     def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
-        journal.commit(lines, checkpoint)
-        output.write(lines)
+        journal.begin()  # which removes an earlier run's output, before a new one is opened
+        # In two threads, because the journal mostly waits for the disk. What the journal lacks does not count.
+        with ThreadPoolExecutor(1) as threads:
+            writing = threads.submit(output.write, lines) if output.is_live else None
+            journal.commit(lines, checkpoint)
+        if writing is not None:
+            writing.result()
 
     def open_seen(continued: bool) -> SeenIds:
         if continued:

@@ -67,13 +67,27 @@ class Journal:
         file.seek(checkpoint.size)
         self._file, self._size, self._crc = file, checkpoint.size, crc
 
+    def begin(self) -> BufferedRandom:
+        """Begin the file, unless it is open; an earlier run's files are removed.
+
+        Called at the first commit and no earlier: a run that fails before its first page must not touch them.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        if self._file is None:
+            self._workspace.clear()
+            self._workspace.forget()
+            self._file = create_private(self._workspace.records)
+        return self._file
+
     def commit(self, lines: Sequence[bytes], checkpoint: Checkpoint) -> None:
         """Append records and write the checkpoint that includes them.
 
         Raises:
             OSError: the disk refuses; the last checkpoint still holds.
         """
-        file = self._file or self._begin()
+        file = self.begin()
         if lines or (checkpoint.complete and not self._size):  # without any record the file must still be valid
             for data in self._encode(lines):
                 file.write(data)
@@ -83,13 +97,6 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         write_durably(self._workspace.checkpoint, checkpoint.sealed(size=self._size, crc=self._crc))
-
-    def _begin(self) -> BufferedRandom:
-        # Not earlier: a run that fails before its first page must not touch an earlier run's records.
-        self._workspace.clear()
-        self._workspace.forget()
-        self._file = create_private(self._workspace.records)
-        return self._file
 
     def restart(self) -> None:
         """Drop all records: the list must be read with another strategy."""

@@ -33,6 +33,7 @@ class Output:
         live: whether all records will be seen by `write`.
 
     Attributes:
+        is_live: whether `write` writes the records.
         nulls: the number of values that the format wrote as null, by dotted field name; known when it is finished.
     """
 
@@ -42,18 +43,18 @@ class Output:
         self._workspace = workspace
         self._format = target.format
         self._layout = layout
-        self._live = live and isinstance(make, type) and issubclass(make, IncrementalSink)
+        self.is_live: bool = live and isinstance(make, type) and issubclass(make, IncrementalSink)
         self._file: BufferedRandom | None = None
         self._sink: SinkStream | None = None
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Write records that were just committed to the journal, if the format allows it. Blocks.
+        """Write records that are committed to the journal, if the format allows it. Blocks.
 
         Raises:
             ExportError: one of them is nested too deeply for the format.
             OSError: the disk refuses.
         """
-        if not self._live or not lines:
+        if not self.is_live or not lines:
             return
         sink = self._sink
         if sink is None:
@@ -62,7 +63,7 @@ class Output:
         if not sink.outdated:
             sink.write(lines)
         if sink.outdated:
-            self._live = False
+            self.is_live = False
             self.close()
 
     async def finish(self, report: Callable[[], Awaitable[None]]) -> Path:
