@@ -15,11 +15,11 @@ from carecloud_async.codec import DecodedPage
 from carecloud_async.export.reading.scan import scan
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint
-from carecloud_async.paging.auto import AUTO, Auto
-from carecloud_async.paging.auto_plan import AutoPlan
+from carecloud_async.paging.auto import Auto
+from carecloud_async.paging.auto_plan import plan_for
 from carecloud_async.paging.fetching import raw_keys
 from carecloud_async.paging.iterators import Page
-from carecloud_async.paging.page_plan import Fetched, FixedPlan, PagePlan
+from carecloud_async.paging.page_plan import Fetched
 from carecloud_async.paging.prefetch import Prefetch
 from carecloud_async.project import Project
 from carecloud_async.resources import OPERATIONS
@@ -53,17 +53,14 @@ async def prefetch(simulation: Simulation, width: int | Auto, count: int | Auto)
             sent_at=found.sent_at,
         )
 
-    plan: PagePlan
-    if width != AUTO and count != AUTO:
-        plan = FixedPlan(width=width, count=count, spare=max(width // 5, 1))
-    else:
-        plan = AutoPlan(
-            width=width,
-            count=count,
-            most_requests=MOST_REQUESTS,
-            now=anyio.current_time,
-            rate=lambda: simulation.limiter.rate,
-        )
+    plan = plan_for(
+        width,
+        count,
+        has_spare=True,
+        most_requests=MOST_REQUESTS,
+        now=anyio.current_time,
+        rate=lambda: simulation.limiter.rate,
+    )
     expected = 0
     async with Prefetch[int](
         fetch, identity_keys=raw_keys, paged=True, offset=0, plan=plan, name="simulated"

@@ -10,9 +10,9 @@ import msgspec
 from attrs import frozen
 
 from carecloud_async.calls.operation import Operation
-from carecloud_async.paging.auto import AUTO, Auto, fixed_count
-from carecloud_async.paging.auto_plan import AutoPlan
-from carecloud_async.paging.page_plan import SPARE_PART, FixedPlan, PagePlan
+from carecloud_async.paging.auto import Auto, fixed_count
+from carecloud_async.paging.auto_plan import plan_for
+from carecloud_async.paging.page_plan import PagePlan
 from carecloud_async.project import Project
 from carecloud_async.runtime.clock import Clock
 
@@ -75,10 +75,13 @@ class ExportSource:
         Args:
             width: pages in flight.
         """
-        if width != AUTO and self.count != AUTO:
-            return FixedPlan(width=width, count=self.count, spare=max(width // SPARE_PART, 1))
-        return AutoPlan(
-            width=width, count=self.count, most_requests=self.most_requests, now=self.clock.monotonic, rate=self.rate
+        return plan_for(
+            width,
+            self.count,
+            has_spare=True,
+            most_requests=self.most_requests,
+            now=self.clock.monotonic,
+            rate=self.rate,
         )
 
     def fingerprints(self, **more: Any) -> dict[str, str]:

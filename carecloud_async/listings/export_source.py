@@ -7,9 +7,7 @@ from functools import partial
 from typing import Any
 
 from carecloud_async import codec
-from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Answer, Caller
-from carecloud_async.codec.targets import any_raw_page, any_raw_page_slices
 from carecloud_async.export.source import IDENTITY, ExportSource
 from carecloud_async.paging.auto import Auto
 from carecloud_async.paging.fetching import PageFetcher
@@ -26,14 +24,9 @@ def export_source(fetcher: PageFetcher[Any], *, count: int | Auto, offset: int) 
         offset: where the list begins.
     """
     caller, operation = fetcher.caller, fetcher.operation
-    key = operation.result_key
-    decode, slices = partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)
 
     async def fetch(caller: Caller, params: Mapping[str, Any]) -> Answer[codec.DecodedPage[bytes]]:
-        request = CallRequest(
-            operation, decode=decode, path_params=fetcher.path_params, params=params, json=fetcher.json, slices=slices
-        )
-        return await caller.execute(request)
+        return await caller.execute(fetcher.raw_request(params))
 
     context = caller.context
     body = {} if fetcher.json is None else {"body": codec.unstructure(fetcher.json, zone=context.project.timezone)}

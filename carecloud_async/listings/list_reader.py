@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import evolve, frozen
 
 from carecloud_async.calls.call_errors import invalid_response
 from carecloud_async.errors import ApiError
-from carecloud_async.listings.filter_parts import FilterParts
+from carecloud_async.listings.filter_parts import FilterParts, Params
 from carecloud_async.listings.parted_pages import URI_TOO_LONG, PartedPages
-from carecloud_async.paging.fetching import PageFetcher, raw_keys
-from carecloud_async.paging.iterators import (
-    ClosableIterator,
-    Fetch,
-    IdentityKeys,
-    OnePage,
-    Page,
-    Pages,
-    ReceivedPage,
-)
+from carecloud_async.paging.fetching import PageFetcher
+from carecloud_async.paging.iterators import ClosableIterator, OnePage, Page, Pages, ReceivedPage
 
 __all__ = ["ListReader"]
 
 T = TypeVar("T")
 P = TypeVar("P", bound=ReceivedPage[Any])
-
-#: A way to read pages (decoded later, decoded at once, or raw): returns the functions for a page and its identities.
-_Way: TypeAlias = Callable[[PageFetcher[T]], tuple[Fetch[P], IdentityKeys[P]]]
-
-_Ids: TypeAlias = Callable[[PageFetcher[Any], Page[Any]], Iterator[Any]]
 
 #: The page size for records that are only counted.
 _COUNTED_PAGE = 1000
@@ -58,15 +45,15 @@ class ListReader(Generic[T]):
 
     def unread(self) -> ClosableIterator[ReceivedPage[T]]:
         """Return the pages; their records are decoded when they are returned."""
-        return self._pages(lambda fetcher: (fetcher.unread, fetcher.keys), PageFetcher.keys)
+        return self._pages(PageFetcher.unread, PageFetcher.keys)
 
     def read(self) -> ClosableIterator[Page[T]]:
         """Return the pages with their records."""
-        return self._pages(lambda fetcher: (fetcher.read, fetcher.keys), PageFetcher.keys)
+        return self._pages(PageFetcher.read, PageFetcher.keys)
 
     def raw(self) -> ClosableIterator[ReceivedPage[bytes]]:
         """Return the pages with each record as one line of JSON."""
-        return self._pages(lambda fetcher: (fetcher.raw, raw_keys), PageFetcher.raw_ids)
+        return self._pages(PageFetcher.raw, PageFetcher.raw_ids)
 
     async def first(self) -> T | None:
         """Return the first record; see `Listing.first`."""
@@ -98,25 +85,27 @@ class ListReader(Generic[T]):
             return page.received
         raise invalid_response(operation, "the answer has no total_items")
 
-    def _pages(self, way: _Way[T, P], ids: _Ids) -> ClosableIterator[P]:
+    def _pages(
+        self,
+        fetch: Callable[[PageFetcher[T], int, int], Awaitable[P]],
+        identify: Callable[[PageFetcher[Any], Any], Iterator[Any]],
+    ) -> ClosableIterator[P]:
         """Return the pages.
 
         Args:
-            way: how they are read.
-            ids: returns the ids of a page's records, by which those of another part are recognized.
+            fetch: gets a page by offset and count.
+            identify: returns the identities of a page's records.
         """
-        filters, fetcher = self.filters, self.fetcher
-        if not filters.has_lists:
-            return self._pages_of(way, fetcher)
-        return PartedPages(
-            filters,
-            open_part=lambda params: self._pages_of(way, evolve(fetcher, params=params)),
-            ids=partial(ids, fetcher),
-        )
+        filters, operation = self.filters, self.fetcher.operation
 
-    def _pages_of(self, way: _Way[T, P], fetcher: PageFetcher[T]) -> ClosableIterator[P]:
-        fetch, keys = way(fetcher)
-        operation = fetcher.operation
-        if not operation.paged:
-            return OnePage(lambda: fetch(self.offset, self.count))
-        return Pages(fetch, identity_keys=keys, offset=self.offset, count=self.count, name=operation.call)
+        def open_part(params: Params) -> ClosableIterator[P]:
+            fetcher = evolve(self.fetcher, params=params)
+            get = partial(fetch, fetcher)
+            if not operation.paged:
+                return OnePage(lambda: get(self.offset, self.count))
+            keys = partial(identify, fetcher)
+            return Pages(get, identity_keys=keys, offset=self.offset, count=self.count, name=operation.call)
+
+        if not filters.has_lists:
+            return open_part(filters.params)
+        return PartedPages(filters, open_part=open_part, ids=partial(identify, self.fetcher))

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import (
-    AsyncIterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -19,7 +15,6 @@ from carecloud_async.listings.list_reader import ListReader
 from carecloud_async.paging.auto import AUTO, Auto, check_count, fixed_count, require_int_or_auto
 from carecloud_async.paging.fetching import PageFetcher
 from carecloud_async.paging.iterators import ClosableIterator, Page, Records
-from carecloud_async.paging.page_plan import FixedPlan, PagePlan
 from carecloud_async.runtime.secret_text import conceal
 from carecloud_async.runtime.validators import require_int
 
@@ -109,32 +104,26 @@ class Listing(Generic[T]):
         Raises:
             ConfigurationError: `pages` is not such a number, or the filters are too long for one request.
         """
-        from carecloud_async.paging.prefetch import Prefetch  # most programs never use it
+        from carecloud_async.paging.auto_plan import plan_for  # most programs never use it
+        from carecloud_async.paging.prefetch import Prefetch
 
         require_int_or_auto("pages", pages)
         self._reader.filters.require_one("prefetch()")
         fetcher = self.fresh()._fetcher  # cached pages of different ages would not be consistent
+        context = fetcher.caller.context
         return Prefetch(
             fetcher.unread_measured,
             identity_keys=fetcher.keys,
             paged=fetcher.operation.paged,
             offset=self._offset,
-            plan=self._plan(pages),
+            plan=plan_for(
+                pages,
+                self._count,
+                most_requests=context.http.max_connections,
+                now=context.clock.monotonic,
+                rate=lambda: context.rate_limiter.rate,
+            ),
             name=fetcher.operation.call,
-        )
-
-    def _plan(self, width: int | Auto) -> PagePlan:
-        if width != AUTO and self._count != AUTO:
-            return FixedPlan(width=width, count=self._count)
-        from carecloud_async.paging.auto_plan import AutoPlan  # most programs never use it
-
-        context = self._fetcher.caller.context
-        return AutoPlan(
-            width=width,
-            count=self._count,
-            most_requests=context.http.max_connections,
-            now=context.clock.monotonic,
-            rate=lambda: context.rate_limiter.rate,
         )
 
     async def export(

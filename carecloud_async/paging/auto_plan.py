@@ -16,10 +16,10 @@ from attrs import define, evolve, frozen
 
 from carecloud_async.errors import CareCloudError, RateLimitError
 from carecloud_async.paging.auto import AUTO, DEFAULT_COUNT, Auto
-from carecloud_async.paging.page_plan import SPARE_PART, Fetched, Send
+from carecloud_async.paging.page_plan import SPARE_PART, Fetched, FixedPlan, PagePlan, Send
 from carecloud_async.paging.trusted_count import TrustedCount, may_be_too_large
 
-__all__ = ["BUDGET", "FIRST", "PAGE_BYTES", "TOO_LONG", "WIDTH", "AutoPlan"]
+__all__ = ["BUDGET", "FIRST", "PAGE_BYTES", "TOO_LONG", "WIDTH", "AutoPlan", "plan_for"]
 
 P = TypeVar("P")
 
@@ -270,3 +270,27 @@ class AutoPlan:
         self._setting = setting
         self._flight = _Flight(_Setting(width=self.width, count=self.count))
         return self._flight
+
+
+def plan_for(
+    width: int | Auto,
+    count: int | Auto,
+    *,
+    has_spare: bool = False,
+    most_requests: int,
+    now: Callable[[], float],
+    rate: Callable[[], float | None],
+) -> PagePlan:
+    """Return the plan for a reading: the user's numbers if there are two, otherwise an `AutoPlan`; see there.
+
+    Args:
+        width: the number of requests at once.
+        count: the page size.
+        has_spare: whether pages may wait in addition to those in flight, if both numbers are the user's.
+        most_requests: see `AutoPlan`.
+        now: see `AutoPlan`.
+        rate: see `AutoPlan`.
+    """
+    if width != AUTO and count != AUTO:
+        return FixedPlan(width=width, count=count, spare=max(width // SPARE_PART, 1) if has_spare else 0)
+    return AutoPlan(width=width, count=count, most_requests=most_requests, now=now, rate=rate)

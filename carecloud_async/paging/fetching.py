@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from typing import Any, Generic, TypeVar
@@ -31,8 +31,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _Found = codec.DecodedPage[T] | codec.UnreadPage[T]
-_Decode = Callable[[bytes], _Found[T]]
-_Slicer = Callable[[bytes], Generator[None, None, R]]
+
+
+@frozen
+class _Decoding(Generic[R]):
+    """How a page is decoded: at once, and in slices if it is large; see `CallRequest`."""
+
+    decode: Callable[[bytes], R]
+    slices: Callable[[bytes], Generator[None, None, R]] | None = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -57,17 +63,13 @@ class PageFetcher(Generic[T]):
 
     async def read(self, offset: int, count: int) -> Page[T]:
         """Get one page of records."""
-        key, into = self.operation.result_key, self.into
-        if key is None or not is_read_model(into):
-            decode, slices = partial(any_page, key=key, into=into), partial(any_page_slices, key=key, into=into)
-            return _page(await self._call(offset, count, decode, slices=slices), offset)
-        sliced = partial(codec.page_slices, key=key, into=into)
-        return _page(await self._call(offset, count, partial(codec.page, key=key, into=into), slices=sliced), offset)
+        slices = partial(codec.page_slices if self._has_models else any_page_slices, **self._target)
+        decode = partial(codec.page if self._has_models else any_page, **self._target)
+        return _page(await self.caller.call(self._request(offset, count, _Decoding(decode, slices))), offset)
 
     async def unread(self, offset: int, count: int) -> ReceivedPage[T]:
         """Get one page whose records are decoded when they are returned, if that is faster."""
-        decode, slices = self._unread_decoder()
-        return self._received(await self._call(offset, count, decode, slices=slices), offset)
+        return self._received(await self.caller.call(self._request(offset, count, self._unread_decoding())), offset)
 
     async def unread_measured(self, offset: int, count: int, fail_fast: bool) -> Fetched[ReceivedPage[T]]:
         """Get such a page, bypassing the cache, with its measurements.
@@ -80,9 +82,8 @@ class PageFetcher(Generic[T]):
         if self.operation.result_key is None:  # the cache must see an unknown POST: it may be a write
             page = await self.unread(offset, count)
             return Fetched(page=page, received=page.received)
-        decode, slices = self._unread_decoder()
         caller = self.caller.fail_fast if fail_fast else self.caller
-        answer = await caller.execute(self._request(offset, count, decode, slices))
+        answer = await caller.execute(self._request(offset, count, self._unread_decoding()))
         page = self._received(answer.data, offset)
         return Fetched(
             page=page,
@@ -92,11 +93,19 @@ class PageFetcher(Generic[T]):
             sent_at=answer.response.sent_at,
         )
 
-    def _unread_decoder(self) -> tuple[_Decode[T], _Slicer[_Found[T]] | None]:
-        key, into = self.operation.result_key, self.into
-        if key is None or not is_read_model(into):
-            return partial(any_page, key=key, into=into), partial(any_page_slices, key=key, into=into)
-        return partial(codec.unread_page, key=key, into=into), None
+    def _unread_decoding(self) -> _Decoding[_Found[T]]:
+        if self._has_models:
+            return _Decoding(partial(codec.unread_page, **self._target))
+        return _Decoding(partial(any_page, **self._target), partial(any_page_slices, **self._target))
+
+    @property
+    def _has_models(self) -> bool:
+        """Whether the records are read models under a known key, which the faster decoders read."""
+        return self.operation.result_key is not None and is_read_model(self.into)
+
+    @property
+    def _target(self) -> dict[str, Any]:
+        return {"key": self.operation.result_key, "into": self.into}
 
     def _received(self, found: _Found[T], offset: int) -> ReceivedPage[T]:
         if isinstance(found, codec.DecodedPage):
@@ -111,9 +120,16 @@ class PageFetcher(Generic[T]):
 
     async def raw(self, offset: int, count: int) -> Page[bytes]:
         """Get one page of raw records."""
+        return _page(await self.caller.call(self.raw_request(self._query(offset, count))), offset)
+
+    def raw_request(self, query: Mapping[str, Any]) -> CallRequest[codec.DecodedPage[bytes]]:
+        """Return the request for one page of raw records.
+
+        Args:
+            query: filters, order and paging.
+        """
         key = self.operation.result_key
-        decode, slices = partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)
-        return _page(await self._call(offset, count, decode, slices=slices), offset)
+        return self._make(query, _Decoding(partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)))
 
     def keys(self, page: ReceivedPage[T]) -> Iterator[Any]:
         """Return the identities of a page's records: their ids, or else their whole content."""
@@ -137,22 +153,20 @@ class PageFetcher(Generic[T]):
     def _content(self, item: T) -> bytes:
         return codec.encode(item, zone=self.caller.context.project.timezone)
 
-    def _call(
-        self, offset: int, count: int, decode: Callable[[bytes], R], *, slices: _Slicer[R] | None = None
-    ) -> Coroutine[Any, Any, R]:
-        return self.caller.call(self._request(offset, count, decode, slices))
+    def _request(self, offset: int, count: int, decoding: _Decoding[R]) -> CallRequest[R]:
+        return self._make(self._query(offset, count), decoding)
 
-    def _request(
-        self, offset: int, count: int, decode: Callable[[bytes], R], slices: _Slicer[R] | None
-    ) -> CallRequest[R]:
-        query = {**self.params, "count": count, "offset": offset} if self.operation.paged else dict(self.params)
+    def _query(self, offset: int, count: int) -> Mapping[str, Any]:
+        return {**self.params, "count": count, "offset": offset} if self.operation.paged else self.params
+
+    def _make(self, query: Mapping[str, Any], decoding: _Decoding[R]) -> CallRequest[R]:
         return CallRequest(
             self.operation,
-            decode=decode,
+            decode=decoding.decode,
             path_params=self.path_params,
             params=query,
             json=self.json,
-            slices=slices,
+            slices=decoding.slices,
         )
 
 

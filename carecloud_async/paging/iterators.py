@@ -292,54 +292,69 @@ class OnePage(ClosableIterator[R], Generic[R]):
         self._fetch = None
 
 
-class Batches(Generic[T]):
-    """The records of some pages, in batches; other tasks run between them.
+class RecordIterator(AsyncIterator[T]):
+    """The records of pages, one by one. A page is read in batches; other tasks run between them.
 
-    Attributes:
-        batch: the records to return before other tasks run.
+    Several tasks may share one: each record goes to one of them.
     """
 
-    __slots__ = ("_left", "_rest", "batch")
-
     def __init__(self) -> None:
-        self.begin(())
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._begin(())
 
-    def __len__(self) -> int:
-        """Return the number of records not yet returned."""
-        return self._left + length_hint(self.batch)
+    @abstractmethod
+    async def _next_pages(self) -> Sequence[ReceivedPage[T]]:
+        """Return the next pages of the list.
 
-    def begin(self, pages: Sequence[ReceivedPage[T]]) -> None:
-        """Begin with the first batch of pages.
+        Raises:
+            StopAsyncIteration: there are no more.
+        """
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._batch:
+                return item
+            await self._go_on(self._batch)
+
+    async def _go_on(self, used_up: Iterator[T]) -> None:
+        """Begin the next batch or page, unless another task that shares the iterator has done so."""
+        async with self._turn:
+            if self._batch is not used_up:
+                return
+            if self._unread:
+                await checkpoint()
+                self._take()
+            else:
+                self._begin(await self._next_pages())
+
+    def _begin(self, pages: Sequence[ReceivedPage[T]]) -> None:
+        """Begin with the first batch of pages, in place of what is left of earlier ones.
 
         Raises:
             ResponseError: it cannot be read.
         """
-        self._rest = chain.from_iterable(page.batches() for page in pages)
-        self._left = sum(map(len, pages))
-        self.batch: Iterator[T] = iter(())
-        if self._left:
+        self._batches = chain.from_iterable(page.batches() for page in pages)
+        self._unread = sum(map(len, pages))  # the records of the batches that have not begun
+        self._batch: Iterator[T] = iter(())
+        if self._unread:
             self._take()
 
-    async def advance(self) -> bool:
-        """Let other tasks run, then begin the next batch; return whether there is one.
-
-        Raises:
-            ResponseError: it cannot be read.
-        """
-        if not self._left:
-            return False
-        await checkpoint()
-        self._take()
-        return True
-
     def _take(self) -> None:
-        items = next(self._rest)
-        self._left -= len(items)
+        items = next(self._batches)
+        self._unread -= len(items)
         # An iterator, so that a second reader continues where the first one stopped.
-        self.batch = iter(items)
+        self._batch = iter(items)
+
+    @property
+    def _has_records(self) -> bool:
+        """Whether there are records of pages that arrived and were not returned."""
+        return bool(self._unread or length_hint(self._batch))
 
 
-class Records(ClosableIterator[T], Generic[T]):
+class Records(RecordIterator[T], ClosableIterator[T]):
     """The records of pages, one by one.
 
     Args:
@@ -347,26 +362,13 @@ class Records(ClosableIterator[T], Generic[T]):
     """
 
     def __init__(self, pages: ClosableIterator[ReceivedPage[T]]) -> None:
+        super().__init__()
         self._pages = pages
-        self._batches: Batches[T] = Batches()
-        self._turn = anyio.Lock(fast_acquire=True)
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> T:
-        while True:
-            for item in self._batches.batch:
-                return item
-            await self._go_on(self._batches.batch)
-
-    async def _go_on(self, used_up: Iterator[T]) -> None:
-        """Begin the next batch or page, unless another task that shares the iterator has done so."""
-        async with self._turn:
-            if self._batches.batch is used_up and not await self._batches.advance():
-                self._batches.begin([await anext(self._pages)])
+    async def _next_pages(self) -> Sequence[ReceivedPage[T]]:
+        return [await anext(self._pages)]
 
     async def aclose(self) -> None:
         """End the iterator; nothing is open."""
-        self._batches.begin(())
+        self._begin(())
         await self._pages.aclose()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from anyio import Lock
 from attrs import frozen
 
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.paging.iterators import Batches, CycleDetector, IdentityKeys, ReceivedPage, check_whole
+from carecloud_async.paging.iterators import CycleDetector, IdentityKeys, ReceivedPage, RecordIterator, check_whole
 from carecloud_async.paging.page_plan import Fetched, PagePlan
 from carecloud_async.paging.read_ahead import ListPart, ReadAhead, divided
 from carecloud_async.runtime.background_tasks import BackgroundTasks
@@ -31,7 +30,7 @@ class _Piece(Generic[T]):
     ends_list: bool
 
 
-class Prefetch(Generic[T]):
+class Prefetch(RecordIterator[T]):
     """An async iterator to be used in `async with`. Several tasks may share it: each record goes to one of them.
 
     Args:
@@ -53,6 +52,7 @@ class Prefetch(Generic[T]):
         plan: PagePlan,
         name: str,
     ) -> None:
+        super().__init__()
         self._fetch = fetch
         self._watch = CycleDetector(identity_keys)
         self._name = name
@@ -63,9 +63,7 @@ class Prefetch(Generic[T]):
         self._read_ahead: ReadAhead[_Piece[T]] = ReadAhead(
             self._fetch_part, next_part=self._next_part, tasks=self._background, plan=plan
         )
-        self._pages: list[ReceivedPage[T]] = []
-        self._batches: Batches[T] = Batches()
-        self._turn = Lock(fast_acquire=True)
+        self._arrived: list[ReceivedPage[T]] = []
         self._begun = False
         self._step = 0
         self._total: int | None = None
@@ -86,9 +84,9 @@ class Prefetch(Generic[T]):
     ) -> None:
         self._open = False
         # Iterating after the block must not look like the end of the list.
-        self._cut_short = not self._done or len(self._batches) > 0
+        self._cut_short = not self._done or self._has_records
         self._done = True
-        self._batches.begin(())
+        self._begin(())
         self._read_ahead.clear()
         await self._background.__aexit__(kind, error, traceback)
 
@@ -100,26 +98,15 @@ class Prefetch(Generic[T]):
         def __exit__(self, *_):  # noqa: ANN002, ANN204  (Python looks for it before it calls __enter__)
             """Do nothing."""
 
-    def __aiter__(self) -> AsyncIterator[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        while True:
-            for item in self._batches.batch:
-                return item
-            await self._go_on(self._batches.batch)
-
-    async def _go_on(self, used_up: Iterator[T]) -> None:
-        """Begin the next batch or page, unless another task that shares the iterator has done so."""
-        async with self._turn:
-            if self._batches.batch is not used_up or await self._batches.advance():
-                return
-            self._check_block()
-            if self._done:
-                raise StopAsyncIteration
-            pages = await self._next_pages()
-            self._check_block()  # the block may have ended while this task waited
-            self._batches.begin(pages)
+    async def _next_pages(self) -> list[ReceivedPage[T]]:
+        self._check_block()
+        if self._done:
+            raise StopAsyncIteration
+        if not self._open:
+            raise ConfigurationError("use prefetch in a block: async with listing.prefetch(8) as records")
+        pages = await self._next_new_pages()
+        self._check_block()  # the block may have ended while this task waited
+        return pages
 
     def _check_block(self) -> None:
         if self._cut_short:
@@ -127,9 +114,8 @@ class Prefetch(Generic[T]):
                 "prefetch() was iterated after its `async with` block ended: iterate inside the block"
             )
 
-    async def _next_pages(self) -> list[ReceivedPage[T]]:
-        if not self._open:
-            raise ConfigurationError("use prefetch in a block: async with listing.prefetch(8) as records")
+    async def _next_new_pages(self) -> list[ReceivedPage[T]]:
+        """Return the pages of the next part; none if they repeat, or at the end of the list."""
         pages = await self._next_whole_part()
         if not pages:
             self._done = True
@@ -158,13 +144,13 @@ class Prefetch(Generic[T]):
             if piece is None:
                 break
             page, part_ended = piece.page, piece.ends_part
-            self._pages.append(page)
+            self._arrived.append(page)
             self._total = page.total_items if page.total_items is not None else self._total
             self._done = piece.ends_list or not self._paged
             if not self._step:
                 self._step = page.received or 1
                 self._offset += page.received
-        pages, self._pages = self._pages, []
+        pages, self._arrived = self._arrived, []
         return pages
 
     def _next_part(self) -> ListPart | None:
