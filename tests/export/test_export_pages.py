@@ -7,9 +7,10 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from carecloud_async.codec.envelope import key_decoder
 from carecloud_async.export.reading.boundary import Boundary
 from carecloud_async.export.reading.id_order import IdOrder, _casefold
-from carecloud_async.export.reading.pages import RawPage, _identity, _leading_ids, field_decoder
+from carecloud_async.export.reading.pages import RawPage, _identity, _leading_ids
 
 IDS = st.one_of(
     st.text(st.sampled_from('abcAB09é\\"{}:,ß/\n '), max_size=6), st.integers(-5, 5), st.none(), st.booleans()
@@ -29,7 +30,7 @@ RECORDS = st.one_of(
 def test_leading_ids_are_those_that_a_decoder_reads(records):
     """Ids read at once equal those read one by one; records of another kind are left to the decoder."""
     lines = [msgspec.json.encode(one) for one in records]
-    decoder = field_decoder("customer_id")
+    decoder = key_decoder("customer_id")
     found = _leading_ids(lines, "customer_id")
     if found is not None:
         assert found == [_identity(decoder, line) for line in lines]

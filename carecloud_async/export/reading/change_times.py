@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
-import msgspec
-
+from carecloud_async.codec.envelope import key_decoder
 from carecloud_async.errors import BadRequestError
-from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher, field_decoder
+from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async.export.reading.since import FIELD, parse_last_change
 from carecloud_async.runtime.threads import run_in_thread
 
@@ -31,7 +30,7 @@ class ChangeTimes:
     """Reads when records changed: once for each page, in a worker thread."""
 
     def __init__(self) -> None:
-        self._decoder = field_decoder(FIELD)
+        self._decoder = key_decoder(FIELD)
         self._last: tuple[RawPage | None, list[datetime | None]] = (None, [])
 
     async def read(self, page: RawPage) -> list[datetime | None]:
@@ -44,8 +43,8 @@ class ChangeTimes:
     def of(self, line: bytes) -> datetime | None:
         """Return when a record changed; `None` if it does not say."""
         try:
-            return None if self._decoder is None else parse_last_change(self._decoder.decode(line).value)
-        except (msgspec.MsgspecError, RecursionError):
+            return parse_last_change(self._decoder.decode(line).key)
+        except (ValueError, RecursionError):
             return None
 
 

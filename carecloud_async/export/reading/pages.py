@@ -14,11 +14,12 @@ import msgspec
 from attrs import field, frozen
 
 from carecloud_async.calls.wire import server_date
+from carecloud_async.codec.envelope import key_decoder
 from carecloud_async.export.reading.since import FIELD, has_changes, parse_last_change
 from carecloud_async.export.source import ExportSource
 from carecloud_async.paging.page_plan import Fetched
 
-__all__ = ["Identity", "RawPage", "RawPageFetcher", "field_decoder"]
+__all__ = ["Identity", "RawPage", "RawPageFetcher"]
 
 _log = logging.getLogger("carecloud_async.export")
 
@@ -82,7 +83,6 @@ class RawPageFetcher:
         self._source = source
         self._marks = marks
         self._id_field = source.operation.id_field
-        self._decoder = field_decoder(self._id_field)
         self.by_text = by_text
         self.requests: int = 0
         self.retries: int = 0
@@ -141,12 +141,13 @@ class RawPageFetcher:
 
     def identify(self, lines: list[bytes]) -> list[Identity]:
         """Return the identities of records."""
-        decoder = self._decoder
-        if decoder is None or self.by_text:
+        name = self._id_field
+        if name is None or self.by_text:
             return [_digest(line) for line in lines]
-        leading = _leading_ids(lines, self._id_field or "")
+        leading = _leading_ids(lines, name)
         if leading is not None:
             return leading
+        decoder = key_decoder(name)
         return [_identity(decoder, line) for line in lines]
 
     async def _note_time(
@@ -172,24 +173,15 @@ class RawPageFetcher:
 
     def _newest(self, lines: list[bytes]) -> datetime | None:
         """Return the newest change of records; times in the future are ignored as mistakes."""
-        decoder, zone = field_decoder(FIELD), self._source.project.timezone
-        assert decoder is not None  # noqa: S101  (there is a field)
+        decoder, zone = key_decoder(FIELD), self._source.project.timezone
         now = datetime.fromtimestamp(self._source.clock.time(), UTC)
         found: list[datetime] = []
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError, OverflowError):
-                local = parse_last_change(decoder.decode(line).value)
+                local = parse_last_change(decoder.decode(line).key)
                 if local is not None:
                     found.append(local.replace(tzinfo=zone).astimezone(UTC))
         return max((one for one in found if one <= now), default=None)
-
-
-def field_decoder(name: str | None) -> msgspec.json.Decoder[Any] | None:
-    """Return a decoder that reads one field of a record as `.value` and skips the rest; `None` for no field."""
-    if name is None:
-        return None
-    fields: list[Any] = [("value", Any, None)]
-    return msgspec.json.Decoder(msgspec.defstruct("OneField", fields, rename={"value": name}, gc=False))
 
 
 def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
@@ -214,10 +206,10 @@ def _leading_ids(lines: list[bytes], name: str) -> list[Identity] | None:
 
 def _identity(decoder: msgspec.json.Decoder[Any], line: bytes) -> Identity:
     try:
-        found = decoder.decode(line).value
+        found: str | int | None = decoder.decode(line).key
     except (ValueError, RecursionError):
-        return _digest(line)
-    return found if isinstance(found, str) or type(found) is int else _digest(line)
+        found = None
+    return _digest(line) if found is None else found
 
 
 def _last_index(items: Sequence[bytes]) -> int:
