@@ -10,6 +10,8 @@ from call_doors import ManualClock
 
 from carecloud_async import CareCloud, EnterpriseCredentials, ResponseCache, ResponseError, RetryPolicy, Timeout
 from carecloud_async.calls import execution
+from carecloud_async.calls.call_request import CallRequest
+from carecloud_async.calls.operation import Operation
 from carecloud_async.codec import pages, unread
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +109,30 @@ async def test_a_large_answer_without_its_list_is_an_error_of_the_call():
         with pytest.raises(ResponseError, match=r"`data` has no `customers` \(status 200.*id [0-9a-f]{16}"):
             await client.customers.list(count=5000).page()
     assert len(sent) == 1
+
+
+@pytest.mark.parametrize(("size", "in_slices"), [(256 * 1024 - 1, False), (256 * 1024, True), (300 * 1024, True)])
+async def test_an_answer_of_256_kib_is_decoded_in_slices(size, in_slices):
+    """Below, it is decoded as a whole; from there on in slices, if the call has any."""
+    head, tail = b'{"data":"', b'"}'
+    client, _ = connect([head + b"x" * (size - len(head) - len(tail)) + tail])
+    used = []
+
+    def whole(body):
+        used.append("whole")
+        return len(body)
+
+    def slices(body):
+        used.append("slices")
+        yield
+        return len(body)
+
+    operation = Operation(operation_id="", method="GET", path="/things", call="")
+    async with client:
+        await client.login()
+        for request in (CallRequest(operation, decode=whole, slices=slices), CallRequest(operation, decode=whole)):
+            assert await client._caller.call(request) == size
+    assert used == ["slices" if in_slices else "whole", "whole"]
 
 
 async def test_decoding_is_not_cut_off_by_the_calls_deadline(monkeypatch):

@@ -8,8 +8,9 @@ import httpx
 import httpx2
 import pytest
 from call_doors import create
+from clocks import FakeClock
 
-from carecloud_async import CareCloud, NotFoundError, ResponseError, RetryPolicy
+from carecloud_async import CareCloud, NotFoundError, RateLimit, ResponseError, RetryPolicy
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +46,26 @@ async def test_each_call_writes_one_record(sandbox, records):
     assert (ping.levelno, ping.carecloud_status, ping.carecloud_error) == (logging.INFO, 200, None)
     assert login.carecloud_path == "/users/actions/login"
     assert SECRET not in "".join(record.getMessage() for record in records())
+
+
+async def test_the_log_has_the_milliseconds_of_the_call_and_of_its_wait_at_the_limiter(records):
+    """1.5 seconds for the answer and 1 second at the limiter are 2500.0 ms, of which 1000 at the limiter."""
+    clock = FakeClock()
+
+    def handle(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "t", "valid_to": "2999-01-01 00:00:00"}})
+        clock.advance(1.5)
+        return httpx.Response(200, json={"data": {"customers": [], "total_items": 0}})
+
+    options = {"clock": clock, "rate_limit": RateLimit(requests_per_second=1)}
+    auth, transport = Sandbox(1).credentials(), httpx.MockTransport(handle)
+    async with CareCloud("x.example.com", auth=auth, transport=transport, **options) as client:
+        await client.login()
+        await client.ping()
+    ping = records()[-1]
+    assert "-> 200 in 2500.0 ms, attempts 1" in ping.getMessage()
+    assert (ping.carecloud_milliseconds, ping.carecloud_limiter_milliseconds) == (2500, 1000)
 
 
 async def test_an_answer_that_cannot_be_decoded_is_a_failed_call(sandbox, records):

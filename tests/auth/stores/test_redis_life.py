@@ -1,11 +1,13 @@
-"""RedisTokenStore: how long a record lives, as a host with a slow connection sees it."""
+"""RedisTokenStore: how long a record lives, as a host with a slow connection sees it, and how a lock is kept alive."""
 
 import os
 
+import anyio
 import pytest
 from clocks import SlowClock
 
 from carecloud_async import RedisTokenStore, StoredToken
+from carecloud_async.runtime.clock import SystemClock
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
 
@@ -25,3 +27,33 @@ async def test_a_record_that_ended_on_its_way_is_no_token(redis_server, anyio_ba
     else:
         assert found.value == TOKEN.value
         assert left - 60 < found.expires_in <= left
+
+
+class Sleeps(SystemClock):
+    """A clock that notes how long each sleep is, and sleeps a moment."""
+
+    def __init__(self):
+        self.noted = []
+        self.slept_thrice = anyio.Event()
+
+    async def sleep(self, seconds):
+        self.noted.append(seconds)
+        if len(self.noted) == 3:
+            self.slept_thrice.set()
+        await anyio.sleep(0.001)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+@pytest.mark.parametrize("lock_life", [60.0, 1.5])
+async def test_a_lock_is_extended_every_third_of_its_life(redis_server, anyio_backend, lock_life, caplog):
+    """Not sooner, which would load the server, and not later, when one failed extension would lose the lock."""
+    del anyio_backend
+    clock = Sleeps()
+    store = RedisTokenStore(redis_server.url, prefix=f"third{os.getpid()}:", lock_life=lock_life, clock=clock)
+    async with store.lock("key"):
+        with anyio.fail_after(60):
+            await clock.slept_thrice.wait()
+    await store.aclose()
+    assert set(clock.noted) == {lock_life / 3}
+    assert not caplog.records
