@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeVar
@@ -38,7 +38,7 @@ class TokenUse:
         manager: TokenManager,
         operation: str,
         *,
-        on_wait: Callable[[Sequence[object]], None] | None = None,
+        on_wait: Callable[[object], None] | None = None,
     ) -> None:
         self._manager = manager
         self._operation = operation

@@ -13,12 +13,11 @@ The token is in one of three states: `ActiveToken` (in use), `_NoToken` (none ye
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import anyio
 from attrs import define, evolve, field, frozen
 
-from carecloud_async.auth.led_logins import led_logins
 from carecloud_async.auth.login_backoff import (
     FIRST_REPLAY_DELAY,
     LoginBackoff,
@@ -28,12 +27,16 @@ from carecloud_async.auth.login_backoff import (
 )
 from carecloud_async.auth.provider import AuthProvider, session_over
 from carecloud_async.auth.renewal import CONFLICT_SECONDS, TokenRefresher
-from carecloud_async.auth.secret import collect_fetched_digests, digest
+from carecloud_async.auth.secret import digest, fetched_digests
 from carecloud_async.auth.token import ActiveToken, Token
 from carecloud_async.errors import ApiError, CareCloudError, RequestTimeoutError, SessionExpiredError
 from carecloud_async.runtime.clock import Clock
+from carecloud_async.runtime.collector import Collector
 
 _log = logging.getLogger("carecloud_async.auth")
+
+#: The logins that a refresh sends, as observers know them; they are told which calls waited for which logins.
+sent_logins: Collector[object] = Collector("sent_logins")
 
 #: The longest duration of a refresh, in seconds: without a valid token, and with one. In the second case it takes at
 #: most a part of its caller's own time.
@@ -141,14 +144,12 @@ class TokenManager:
             return state.token
         return None
 
-    async def get(
-        self, *, rejected: Token | None = None, on_wait: Callable[[Sequence[object]], None] | None = None
-    ) -> Token:
+    async def get(self, *, rejected: Token | None = None, on_wait: Callable[[object], None] | None = None) -> Token:
         """Return a token that is believed to be valid.
 
         Args:
             rejected: a token that the server answered with 401. If the current one differs already, no login is sent.
-            on_wait: called with the logins of another call that this call waited for; see `led_logins`.
+            on_wait: called with each login of another call that this call waited for; see `sent_logins`.
 
         Raises:
             SessionExpiredError: the session cannot be renewed.
@@ -166,8 +167,9 @@ class TokenManager:
             if refresh is None:
                 return (await self._run_as_leader(active)).token
             await self._wait_for(refresh, active)
-            if on_wait is not None and refresh.logins:
-                on_wait(refresh.logins)
+            if on_wait is not None:
+                for login in refresh.logins:
+                    on_wait(login)
             if refresh.result is not None and refresh.result.token.value != self._rejected:
                 return refresh.result.token
             if active is not None and self._active() is active:
@@ -310,7 +312,7 @@ class TokenManager:
     async def _run_as_leader(self, active: ActiveToken | None, *, forced: bool = False) -> ActiveToken:
         refresh = self._refresh = _Refresh(forced=forced, retry=active is None, rejected=self._rejected)
         try:
-            with led_logins(refresh.logins):
+            with sent_logins.collect() as refresh.logins:
                 await self._run(refresh, active)
         finally:
             self._refresh = None
@@ -323,7 +325,7 @@ class TokenManager:
         raise refresh.error
 
     async def _run(self, refresh: _Refresh, active: ActiveToken | None) -> None:
-        with collect_fetched_digests() as digests:
+        with fetched_digests.collect() as digests:
             try:
                 refresh.result = await self._obtain(refresh, active)
             except Exception as error:  # noqa: BLE001  (a provider may raise anything; each waiter gets it)

@@ -11,18 +11,19 @@ import hmac
 import inspect
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from carecloud_async.errors import ConfigurationError
+from carecloud_async.runtime.collector import Collector
 from carecloud_async.runtime.secret_text import SecretText, secret_text
 from carecloud_async.runtime.threads import ThreadLimit, run_in_thread
 
 Secret = str | Callable[[], str | Awaitable[str]]
 
-_fetched: ContextVar[list[str] | None] = ContextVar("carecloud_fetched_secrets", default=None)
+#: The digests of secrets that callables returned. A refusal is remembered for the refused password: called again, a
+#: callable may return another.
+fetched_digests: Collector[str] = Collector("fetched_digests")
 
 _PROCESS_KEY = secrets.token_bytes(32)
 # A shared store outlives the process and may be stolen: its hash of a person's password must be slow to compute.
@@ -79,24 +80,8 @@ async def resolve_secret(secret: Secret) -> str:
         value = secret_text(await value)
     if not isinstance(value, SecretText) or not value:
         raise ConfigurationError("the callable given for a password must return it as non-empty text")
-    digests = _fetched.get()
-    if digests is not None:
-        digests.append(digest(value))
+    fetched_digests.add(digest(value))
     return value
-
-
-@contextmanager
-def collect_fetched_digests() -> Iterator[list[str]]:
-    """Collect the digests of the secrets that callables return inside the block.
-
-    A refusal must be remembered for the refused password: called again, a callable may return another.
-    """
-    digests: list[str] = []
-    reset = _fetched.set(digests)
-    try:
-        yield digests
-    finally:
-        _fetched.reset(reset)
 
 
 def digest(*parts: str) -> str:

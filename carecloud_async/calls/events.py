@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -174,32 +174,6 @@ class Telemetry(Protocol):
             rate: returns the rate of its rate limiter in calls per second, `None` while unlimited.
         """
         ...
-
-
-class TokenEvents:
-    """Notifies a call's observers of an attempt's logins and replays.
-
-    Args:
-        observers: the observers.
-        call: the call.
-        number: the attempt.
-    """
-
-    __slots__ = ("_call", "_number", "_observers")
-
-    def __init__(self, observers: tuple[CallObserver, ...], call: CallStart, number: int) -> None:
-        self._observers = observers
-        self._call = call
-        self._number = number
-
-    def login_awaited(self, logins: Sequence[object]) -> None:
-        """Notify them that the attempt waited for logins that another call made."""
-        for login in logins:
-            notify(self._observers, "login_awaited", self._call, login)
-
-    def resent(self, headers: MutableMapping[str, str]) -> None:
-        """Notify them that the request is about to be sent again with a new token; headers may be added."""
-        notify(self._observers, "attempt_resent", self._call, self._number, headers)
 
 
 class _HookObserver(CallObserver):

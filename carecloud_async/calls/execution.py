@@ -9,8 +9,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import anyio
 
 from carecloud_async import codec
-from carecloud_async.auth.led_logins import add_led_login
-from carecloud_async.auth.manager import TokenManager
+from carecloud_async.auth.manager import TokenManager, sent_logins
 from carecloud_async.calls.attempt import Attempt
 from carecloud_async.calls.call_errors import (
     invalid_response,
@@ -24,7 +23,6 @@ from carecloud_async.calls.events import (
     CallObserver,
     CallRecord,
     CallStart,
-    TokenEvents,
     is_logged,
     log_call,
     notify,
@@ -62,15 +60,15 @@ class CallExecution(Generic[T]):
     """
 
     response: RawResponse | None = None
-    _at_limiter = False
+    _attempt: Attempt | None = None  # the attempt under way, or the last one
+    _failure: Failure | None = None  # the last failed attempt that is followed by another
+    _headers: Any = None  # those of the last answer
+    _start: CallStart | None = None  # what the observers got, if there are any
     _cached = False
-    _attempt: Attempt | None = None
-    _failure: Failure | None = None
-    _headers: Any = None
+    _at_limiter = False
     _limiter_seconds = 0.0
     _may_have_happened = False
-    _start: CallStart | None = None
-    _waited = False
+    _waited = False  # since the scope got its deadline
     _result: T
     _scope: anyio.CancelScope
 
@@ -108,19 +106,19 @@ class CallExecution(Generic[T]):
             with context.running.begin(seconds=self._require_time()) as scope:
                 self._scope = scope
                 try:
+                    # The loop is not a function of its own: every frame stands in the user's tracebacks.
                     while True:
                         ticket = context.rate_limiter.try_acquire()
                         if ticket is None:
                             ticket = await self._wait_at_limiter()
                         outcome = await self._next_attempt().send(context.http)
-                        if isinstance(outcome, RawResponse):
-                            self.response = outcome
-                            if len(outcome.body) < LARGE_BODY:
-                                outcome = self._try_decode(outcome)
-                            else:
+                        if isinstance(outcome, Failure):
+                            failure: Failure | None = outcome
+                        else:
+                            if len(outcome.body) >= LARGE_BODY:
                                 scope.deadline = math.inf  # the answer came in time
-                                outcome = await self._try_decode_in_turns(outcome)
-                        wait = self._handle_outcome(outcome, ticket)
+                            failure = await self._try_decode(outcome)
+                        wait = self._handle_outcome(failure, ticket)
                         if wait is None:
                             break
                         self._waited = True
@@ -146,8 +144,8 @@ class CallExecution(Generic[T]):
                 operation=self.call.operation, correlation_id=self._id, login=self.call.request.login
             )
             if self._start.login:
-                add_led_login(self._start)
-            notify(self._observers, "call_started", self._start)
+                sent_logins.add(self._start)
+            self._notify("call_started")
 
     def fail(self, error: BaseException) -> None:
         """Report that the call ended with an error."""
@@ -158,8 +156,7 @@ class CallExecution(Generic[T]):
 
     def missed(self) -> None:
         """Notify the observers of a cache miss."""
-        if self._start is not None:
-            notify(self._observers, "cache_missed", self._start)
+        self._notify("cache_missed")
 
     async def conclude(self, response: RawResponse) -> T:
         """Return the result of another call's response, and report this call.
@@ -169,16 +166,15 @@ class CallExecution(Generic[T]):
         Raises:
             ResponseError: this call's decoder cannot read it.
         """
-        self._cached, self._headers, self.response = True, response.headers, response
+        self._cached, self._headers = True, response.headers
         try:
-            is_small = len(response.body) < LARGE_BODY
-            outcome = self._try_decode(response) if is_small else await self._try_decode_in_turns(response)
+            failure = await self._try_decode(response)
         except BaseException as error:
             self.fail(error)
             raise
-        if isinstance(outcome, Failure):
-            self.fail(outcome.error)
-            raise outcome.error
+        if failure is not None:
+            self.fail(failure.error)
+            raise failure.error
         self._end(None)
         return self._result
 
@@ -203,8 +199,7 @@ class CallExecution(Generic[T]):
         finally:
             waited = context.clock.monotonic() - before
             self._limiter_seconds += waited
-            if self._start is not None:
-                notify(self._observers, "limiter_waited", self._start, waited)
+            self._notify("limiter_waited", waited)
         self._at_limiter = False  # not if it was interrupted
         if ticket is None:
             raise self._limiter_error()
@@ -222,17 +217,16 @@ class CallExecution(Generic[T]):
             self._scope.deadline = loop_time() + self._require_time()
         request = self._builder.build(self.call)
         self._statuses.append(None)
-        events: TokenEvents | None = None
+        number = len(self._statuses)
         if self._start is not None:
-            notify(self._observers, "attempt_started", self._start, len(self._statuses), request.headers)
-            events = TokenEvents(self._observers, self._start, len(self._statuses))
+            self._notify("attempt_started", number, request.headers)
         self._attempt = attempt = Attempt(
             self.call,
             request,
             tokens=self._tokens,
             clock=self._context.clock,
-            number=len(self._statuses),
-            events=events,
+            number=number,
+            notify=None if self._start is None else self._notify,
         )
         return attempt
 
@@ -254,13 +248,8 @@ class CallExecution(Generic[T]):
             raise self._no_time_left()
         return left
 
-    def _handle_outcome(self, outcome: RawResponse | Failure, ticket: int) -> float | None:
-        """Return the seconds to wait before the next attempt, or `None` if there is a result.
-
-        Raises:
-            CareCloudError: the call has failed for good.
-        """
-        failure = outcome if isinstance(outcome, Failure) else None
+    def _handle_outcome(self, failure: Failure | None, ticket: int) -> float | None:
+        """Report the attempt; return the seconds to wait before the next one, or `None` if there is a result."""
         self._report_attempt(failure, ticket)
         if failure is None:
             return None
@@ -271,26 +260,25 @@ class CallExecution(Generic[T]):
             return None
         return self._wait_before_retry(failure)
 
-    def _try_decode(self, response: RawResponse) -> Failure | RawResponse:
+    async def _try_decode(self, response: RawResponse) -> Failure | None:
+        """Decode a response into the result; return a failure if it cannot be read."""
+        self.response = response
         try:
-            self._result = self._decode(response.body)
-        except codec.Malformed as error:
-            return self._unreadable(error, response)
-        return response
-
-    async def _try_decode_in_turns(self, response: RawResponse) -> Failure | RawResponse:
-        """Decode a large body, alternating with other tasks that compute."""
-        computing = self._context.computing
-        try:
-            slices = self.call.request.slices
-            if slices is None or len(response.body) < HUGE_BODY:
-                await computing.turn()
+            if len(response.body) < LARGE_BODY:
                 self._result = self._decode(response.body)
             else:
-                self._result = await computing.run(slices(response.body))
+                self._result = await self._decode_in_turns(response.body)
         except codec.Malformed as error:
             return self._unreadable(error, response)
-        return response
+        return None
+
+    async def _decode_in_turns(self, body: bytes) -> T:
+        """Decode a large body, alternating with other tasks that compute."""
+        slices = self.call.request.slices
+        if slices is None or len(body) < HUGE_BODY:
+            await self._context.computing.turn()
+            return self._decode(body)
+        return await self._context.computing.run(slices(body))
 
     def _unreadable(self, error: codec.Malformed, response: RawResponse) -> Failure:
         kind = FailureKind.INVALID_RESPONSE if isinstance(error, BrokenJson) else FailureKind.PERMANENT
@@ -308,16 +296,14 @@ class CallExecution(Generic[T]):
             status = getattr(failure.error, "status", None)
         self._statuses[-1] = status
         self._headers = None if attempt is None else attempt.headers
-        throttled = failure is not None and failure.kind is FailureKind.THROTTLED
-        if throttled:
-            limiter.on_throttled(ticket, retry_after=failure.retry_after if failure else None)
+        throttled = failure if failure is not None and failure.kind is FailureKind.THROTTLED else None
+        if throttled is not None:
+            limiter.on_throttled(ticket, retry_after=throttled.retry_after)
         elif status is not None:
             limiter.on_success(ticket)
-        if self._start is not None:
-            error = None if failure is None else failure.error
-            notify(self._observers, "attempt_ended", self._start, len(self._statuses), status, error)
-            if throttled and failure is not None:
-                notify(self._observers, "throttled", self._start, failure.retry_after, limiter.rate)
+        self._notify("attempt_ended", len(self._statuses), status, None if failure is None else failure.error)
+        if throttled is not None:
+            self._notify("throttled", throttled.retry_after, limiter.rate)
 
     def _is_gone(self, failure: Failure) -> bool:
         """Return whether a DELETE finds its record gone. With a body it does not count: an id may be a mistake."""
@@ -336,8 +322,7 @@ class CallExecution(Generic[T]):
         )
         if wait is None or wait >= self._time_left() or not context.budget.try_withdraw():
             raise failure.error
-        if self._start is not None:
-            notify(self._observers, "retry_scheduled", self._start, wait, failure.kind)
+        self._notify("retry_scheduled", wait, failure.kind)
         self._failure, self._attempt = failure, None
         return wait
 
@@ -358,6 +343,11 @@ class CallExecution(Generic[T]):
     def _closed_error(self) -> CareCloudError:
         return self._context.closed_error(under_way=f"while {self.call.operation.title} was under way")
 
+    def _notify(self, event: str, *args: Any) -> None:
+        """Call a method of each observer, if there are any; see `CallObserver`."""
+        if self._start is not None:
+            notify(self._observers, event, self._start, *args)
+
     def _end(self, error: BaseException | None) -> None:
         name = None if error is None else type(error).__name__
         if not self._observers and not is_logged(name):
@@ -365,8 +355,7 @@ class CallExecution(Generic[T]):
         record = self._record(name)
         if is_logged(name):
             log_call(record, sent=self._attempt is not None and self._attempt.sent)
-        if self._start is not None:
-            notify(self._observers, "call_ended", self._start, record)
+        self._notify("call_ended", record)
 
     def _record(self, error: str | None) -> CallRecord:
         call, headers = self.call, self._headers

@@ -141,14 +141,14 @@ async def test_decoding_is_not_cut_off_by_the_calls_deadline(monkeypatch):
     client, _ = connect([body(1000)], clock=clock, timeout=Timeout(total=5))
     async with client:
         await client.login()
-        turn = execution.CallExecution._try_decode_in_turns
+        turn = execution.CallExecution._decode_in_turns
 
-        async def late(self, response):
+        async def late(self, body):
             clock.now += 60
             assert self._scope.deadline == float("inf")
-            return await turn(self, response)
+            return await turn(self, body)
 
-        monkeypatch.setattr(execution.CallExecution, "_try_decode_in_turns", late)
+        monkeypatch.setattr(execution.CallExecution, "_decode_in_turns", late)
         assert len((await client.customers.list(count=1000).page()).items) == 1000
 
 

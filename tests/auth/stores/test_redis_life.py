@@ -7,6 +7,7 @@ import pytest
 from clocks import SlowClock
 
 from carecloud_async import RedisTokenStore, StoredToken
+from carecloud_async.auth.stores import redis_lock
 from carecloud_async.runtime.clock import SystemClock
 
 TOKEN = StoredToken(value="tok-secret", expires_in=100.0)
@@ -27,6 +28,20 @@ async def test_a_record_that_ended_on_its_way_is_no_token(redis_server, anyio_ba
     else:
         assert found.value == TOKEN.value
         assert left - 60 < found.expires_in <= left
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_a_block_that_a_cancel_scope_ends_has_given_its_lock_back(redis_server, anyio_backend):
+    """The release is waited for in spite of the cancelled scope: what follows the block finds the lock free."""
+    del anyio_backend
+    store = RedisTokenStore(redis_server.url, prefix=f"scope{os.getpid()}:")
+    with anyio.CancelScope() as scope:
+        async with store.lock("key"):
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert all(release.done() for release in redis_lock._releases)
+    await store.aclose()
 
 
 class Sleeps(SystemClock):
