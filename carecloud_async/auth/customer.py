@@ -10,8 +10,8 @@ from attrs import evolve, field, frozen
 from carecloud_async.auth.device import DEVICE_EXAMPLE, SETUP_EXAMPLE, DeviceToken
 from carecloud_async.auth.provider import AuthProvider, Send, digest, require_instance, session_over
 from carecloud_async.auth.secret import masked, require_text
-from carecloud_async.auth.token import Token
-from carecloud_async.errors import AuthenticationError, ConfigurationError, ResponseError
+from carecloud_async.auth.token import Token, read_text
+from carecloud_async.errors import AuthenticationError, ConfigurationError
 from carecloud_async.project import Interface
 from carecloud_async.runtime.secret_text import secret_text
 
@@ -20,9 +20,7 @@ __all__ = ["AuthenticationTokenSession", "CustomerSession", "ResumedSession", "S
 LOGIN_TYPES = ("email", "phone", "card")
 DEVICE_TOKEN_EXAMPLE = f'DeviceToken(external_application_id="…", device={DEVICE_EXAMPLE}, setup={SETUP_EXAMPLE})'
 
-
-def _require_device(instance: Any, attribute: Any, value: Any) -> None:
-    require_instance(instance, attribute, value, kind=DeviceToken, example=DEVICE_TOKEN_EXAMPLE)
+_require_device = require_instance(DeviceToken, example=DEVICE_TOKEN_EXAMPLE)
 
 
 class CustomerLogin(AuthProvider):
@@ -83,10 +81,7 @@ class CustomerLogin(AuthProvider):
             json=body,
             bearer=device_token.value,
         )
-        customer_id = data.get("customer_id")
-        if not isinstance(customer_id, str) or not customer_id:
-            raise ResponseError("the customer login's response holds no customer_id")
-        return evolve(device_token, customer_id=customer_id)
+        return evolve(device_token, customer_id=read_text(data, "customer_id", where="the customer login's response"))
 
     async def revoke(self, send: Send, token: Token) -> None:
         """Log the customer out; the device token stays valid (`POST /tokens/{token_id}/actions/logout`)."""

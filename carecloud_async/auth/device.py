@@ -9,8 +9,7 @@ from attrs import asdict, field, frozen
 
 from carecloud_async.auth.provider import AuthProvider, Send, digest, require_instance
 from carecloud_async.auth.secret import masked, optional_secret_text, require_text
-from carecloud_async.auth.token import Token, require_header_safe
-from carecloud_async.errors import ResponseError
+from carecloud_async.auth.token import Token, read_token_value
 from carecloud_async.project import Interface
 
 __all__ = ["Device", "DeviceSetup", "DeviceToken"]
@@ -27,14 +26,6 @@ class _RandomId(str):
 
 def _device_id(value: str | None) -> str:
     return _RandomId(secrets.token_hex(16)) if value is None else value
-
-
-def _require_device(instance: Any, attribute: Any, value: Any) -> None:
-    require_instance(instance, attribute, value, kind=Device, example=DEVICE_EXAMPLE)
-
-
-def _require_setup(instance: Any, attribute: Any, value: Any) -> None:
-    require_instance(instance, attribute, value, kind=DeviceSetup, example=SETUP_EXAMPLE)
 
 
 @frozen(kw_only=True)
@@ -86,8 +77,8 @@ class DeviceToken(AuthProvider):
     """
 
     external_application_id: str = field(validator=require_text)
-    device: Device = field(validator=_require_device)
-    setup: DeviceSetup = field(validator=_require_setup)
+    device: Device = field(validator=require_instance(Device, example=DEVICE_EXAMPLE))
+    setup: DeviceSetup = field(validator=require_instance(DeviceSetup, example=SETUP_EXAMPLE))
     push_token: str | None = field(default=None, converter=optional_secret_text, repr=masked)
     remember: bool | None = None
 
@@ -135,7 +126,4 @@ class DeviceToken(AuthProvider):
         if self.push_token is not None:
             body["push_token"] = self.push_token
         data = await send("POST", "/tokens", json=body)
-        value = data.get("token_id")
-        if not isinstance(value, str) or not value:
-            raise ResponseError("the response to POST /tokens holds no token_id")
-        return Token(require_header_safe(value, where="the response to POST /tokens"))
+        return Token(read_token_value(data, "token_id", where="the response to POST /tokens"))

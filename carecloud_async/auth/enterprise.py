@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from attrs import field, frozen
@@ -16,14 +17,12 @@ from carecloud_async.auth.secret import (
     secret_setting,
     static_secret,
 )
-from carecloud_async.auth.token import Token, require_header_safe
+from carecloud_async.auth.token import Token, read_token_value
 from carecloud_async.codec import convert
-from carecloud_async.errors import ResponseError
 from carecloud_async.project import Interface
+from carecloud_async.runtime.secret_text import secret_text
 
 __all__ = ["EnterpriseCredentials", "SsoCredentials"]
-
-_LOGOUT = "/users/actions/logout"
 
 
 class _EnterpriseUser(AuthProvider):
@@ -39,10 +38,21 @@ class _EnterpriseUser(AuthProvider):
     def application_id(self) -> str:
         return self.external_application_id
 
+    @abstractmethod
+    async def _login_request(self) -> tuple[str, dict[str, Any]]:
+        """Return the action below `/users/actions/`, and its body without the application; its texts print as stars."""
+
+    async def obtain(self, send: Send, previous: Token | None) -> Token:
+        """Log the user in; see `AuthProvider.obtain`."""
+        del previous  # an enterprise login does not depend on the previous token
+        action, body = await self._login_request()
+        body = {"user_external_application_id": self.external_application_id, **body}
+        return user_token(await send("POST", f"/users/actions/{action}", json=body))
+
     async def revoke(self, send: Send, token: Token) -> None:
         await send(
             "POST",
-            _LOGOUT,
+            "/users/actions/logout",
             json={"user_external_application_id": self.external_application_id, "bearer_token": token.value},
             bearer=token.value,
         )
@@ -73,20 +83,8 @@ class EnterpriseCredentials(_EnterpriseUser):
         """A password given as text, required to use this user's stored token; `None` for a fetched password."""
         return static_secret(self.password)
 
-    async def obtain(self, send: Send, previous: Token | None) -> Token:
-        """Log the user in; see `AuthProvider.obtain`."""
-        del previous  # an enterprise login does not depend on the previous token
-        return user_token(
-            await send(
-                "POST",
-                "/users/actions/login",
-                json={
-                    "user_external_application_id": self.external_application_id,
-                    "login": self.login,
-                    "password": await resolve_secret(self.password),
-                },
-            )
-        )
+    async def _login_request(self) -> tuple[str, dict[str, Any]]:
+        return "login", {"login": secret_text(self.login), "password": await resolve_secret(self.password)}
 
     async def credentials_fingerprint(self) -> str | None:
         """Return a digest of the password that the callable returns now."""
@@ -112,19 +110,8 @@ class SsoCredentials(_EnterpriseUser):
         """See `AuthProvider.identity_key`: the digest of a fixed token, or `subject` for a callable."""
         return digest("sso", self.external_application_id, self.subject, static_secret(self.sso_token) or "")
 
-    async def obtain(self, send: Send, previous: Token | None) -> Token:
-        """Exchange the single sign-on token; see `AuthProvider.obtain`."""
-        del previous
-        return user_token(
-            await send(
-                "POST",
-                "/users/actions/sso-login",
-                json={
-                    "user_external_application_id": self.external_application_id,
-                    "sso_token": await resolve_secret(self.sso_token),
-                },
-            )
-        )
+    async def _login_request(self) -> tuple[str, dict[str, Any]]:
+        return "sso-login", {"sso_token": await resolve_secret(self.sso_token)}
 
     async def credentials_fingerprint(self) -> str | None:
         """Return a digest of the token that the callable returns now."""
@@ -139,13 +126,11 @@ def user_token(data: dict[str, Any]) -> Token:
     """
     from carecloud_async.models import User  # a model, imported when one is read
 
-    value = data.get("bearer_token")
-    if not isinstance(value, str) or not value:
-        raise ResponseError("the login's response holds no bearer_token")
+    value = read_token_value(data, "bearer_token", where="the login's response")
     valid_to = data.get("valid_to")
     user = data.get("user")
     return Token(
-        require_header_safe(value, where="the login's response"),
+        value,
         valid_to=valid_to if isinstance(valid_to, str) else "",
         user=convert(user, User) if isinstance(user, dict) else None,
     )

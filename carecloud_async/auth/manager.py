@@ -173,9 +173,10 @@ class TokenManager:
             if refresh.result is not None and refresh.result.token.value != self._rejected:
                 return refresh.result.token
             if active is not None and self._active() is active:
-                return active.token
+                return active.token  # the renewal failed or takes long: the old token is still good
             if refresh.error is not None and refresh.retry and self._active() is None:
                 raise _copy_for_caller(refresh.error)
+            # The leader was cancelled, or its single attempt failed and no token is left: begin again.
 
     def renewal_is_useless(self, token: Token, operation: str) -> bool:
         """Return whether a fresh token was refused for this operation recently, so that a renewal would not help.
@@ -350,8 +351,8 @@ class TokenManager:
         raise RequestTimeoutError(f"the login took longer than {seconds:.1f} seconds")
 
     def _install(self, refresh: _Refresh, obtained: ActiveToken) -> None:
-        if obtained.token.value == self._rejected != refresh.rejected:
-            return  # refused while the refresh was under way
+        if obtained.token.value == self._rejected and self._rejected != refresh.rejected:
+            return  # the server refused it for another call while this refresh was under way
         self._state = obtained
         self._login_backoff.clear()
         self._renewal_backoff.clear()
@@ -369,11 +370,11 @@ class TokenManager:
             _log.warning("token renewal failed (%s); going on with the old one", type(error).__name__)
 
     def _as_expired(self, error: Exception, refresh: _Refresh) -> Exception:
-        """Return a SessionExpiredError instead of the refusal of a customer whose session had ended."""
-        died = refresh.rejected is not None and not refresh.forced and self.provider.requires_relogin
-        if not died or isinstance(error, SessionExpiredError) or not isinstance(error, ApiError):
+        """Return a SessionExpiredError in place of the refusal of a customer whose session had ended."""
+        session_ended = refresh.rejected is not None and not refresh.forced and self.provider.requires_relogin
+        if not session_ended or not isinstance(error, ApiError) or not is_refusal(error):
             return error
-        if not is_refusal(error):
+        if isinstance(error, SessionExpiredError):
             return error
         return SessionExpiredError(
             status=error.status,

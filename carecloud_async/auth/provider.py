@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -171,18 +171,20 @@ class AuthProvider(ABC):
         return None
 
 
-def require_instance(instance: Any, attribute: Any, value: Any, *, kind: type, example: str) -> None:
-    """Raise unless an attribute of an identity is an object of `kind`; the message says what to write.
+def require_instance(kind: type, *, example: str) -> Callable[[Any, Any, Any], None]:
+    """Return an attrs validator: the attribute of an identity must be an object of `kind`.
 
-    Raises:
-        ConfigurationError: it is something else, or the class itself.
+    Its `ConfigurationError` says what to write, also if the class itself was given.
     """
-    if isinstance(value, kind):
-        return
-    given = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
-    raise ConfigurationError(
-        f"{type(instance).__name__}: {attribute.name} must be a {kind.__name__} object, not {given}: write {example}"
-    )
+
+    def validate(instance: Any, attribute: Any, value: Any) -> None:
+        if isinstance(value, kind):
+            return
+        given = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        where = f"{type(instance).__name__}: {attribute.name}"
+        raise ConfigurationError(f"{where} must be a {kind.__name__} object, not {given}: write {example}")
+
+    return validate
 
 
 def session_over(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -154,12 +155,25 @@ def logged_in(token: Token, *, zone: ZoneInfo) -> LoggedIn:
     )
 
 
-def require_header_safe(value: str, *, where: str) -> str:
-    """Return a token's value as the server sent it.
+def read_text(data: Mapping[str, Any], name: str, *, where: str) -> str:
+    """Return a text of a login's response.
 
     Raises:
-        ResponseError: it is not valid in a header.
+        ResponseError: it is missing or empty.
     """
+    value = data.get(name)
+    if not isinstance(value, str) or not value:
+        raise ResponseError(f"{where} holds no {name}")
+    return value
+
+
+def read_token_value(data: Mapping[str, Any], name: str, *, where: str) -> str:
+    """Return the token in a login's response.
+
+    Raises:
+        ResponseError: it is missing, or not valid in a header.
+    """
+    value = read_text(data, name, where=where)
     if not _HEADER_SAFE.fullmatch(value):
         raise ResponseError(f"{where} holds a token that no header can carry")
     return value
