@@ -149,22 +149,20 @@ class Attempt:
 
     def _failed(self, error: Exception, http: HttpClient) -> Failure:
         """Return the failure of an attempt that ended with an exception; raise it if it is a user's own."""
-        sent = self.sent
-        if self._use is not None and not sent and not http.client.is_closed:
-            # Nothing was sent: the user's code that fetches the credentials failed, perhaps at another server.
-            # `sent=True` also recognizes an `OSError`, and an error of an HTTP library that other code raises.
-            if isinstance(error, CareCloudError) or not is_library_error(
-                error, http_library=http.http_library, sent=True
-            ):
+        if self._use is not None and not self.sent and not http.client.is_closed:
+            # The token was not there yet: the code that fetches it failed, perhaps at another server. `sent=True` also
+            # recognizes an `OSError`, and an error of an HTTP library that a user's own code raises.
+            own = isinstance(error, CareCloudError)
+            if own or not is_library_error(error, http_library=http.http_library, sent=True):
                 raise error
             problem = f"not sent: the code that fetches the credentials failed ({type(error).__name__})"
             failed = transport_error(TransportError, self._call.operation, problem)
             failed.__cause__ = error
             return Failure(kind=FailureKind.PERMANENT, error=failed)
-        cause = classify(error, http_library=http.http_library, sent=sent)
+        cause = classify(error, http_library=http.http_library, sent=self.sent)
         if cause is None:
             raise error
-        if cause.garbled:
+        if cause.cannot_unpack:
             return self._invalid(f"the answer cannot be unpacked ({cause.text})")
         return self._no_response(cause)
 
@@ -193,10 +191,10 @@ class Attempt:
         return error
 
     def _invalid(self, problem: str, *, status: int | None = None, fix: Fix | None = None) -> Failure:
-        """Return the failure of an unexpected answer. Of redirects, only a 303 may follow a write that was done."""
-        done = status is None or status == HTTPStatus.SEE_OTHER
+        """Return the failure of an unexpected answer; of redirects, only a 303 may follow a write that happened."""
+        may_have_happened = status is None or status == HTTPStatus.SEE_OTHER
         error = invalid_response(self._call.operation, problem, status=status, fix=fix)
-        return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=done)
+        return Failure(kind=FailureKind.PERMANENT, error=error, may_have_happened=may_have_happened)
 
     def _unsuccessful(self, response: Any, body: bytes) -> Failure:
         status = response.status_code
@@ -207,8 +205,8 @@ class Attempt:
         kind = _KIND_OF_STATUS.get(status, FailureKind.PERMANENT)
         if kind is FailureKind.SERVER_ERROR and not self._call.operation.safe_to_repeat:
             error.is_retryable = False
-        done = isinstance(error, ServerError)
-        return Failure(kind=kind, error=error, may_have_happened=done, retry_after=error.retry_after)
+        may_have_happened = isinstance(error, ServerError)
+        return Failure(kind=kind, error=error, may_have_happened=may_have_happened, retry_after=error.retry_after)
 
     def _refusal(self) -> str:
         """Return the message for a 401."""

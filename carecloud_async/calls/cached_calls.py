@@ -70,7 +70,8 @@ class CachedCalls:
         self._reuses = reuses
         self._scope = scope
         application = manager.provider.application_id
-        self._common = None if application == _NO_APPLICATION else (application, *scope)
+        #: The part of the keys that identities of one application share; `None` without an application.
+        self._application = None if application == _NO_APPLICATION else (application, *scope)
 
     def run(self, execution: CallExecution[T]) -> Coroutine[Any, Any, T]:
         """Make a call, or use a cached answer; to be awaited."""
@@ -115,15 +116,19 @@ class CachedCalls:
         return result
 
     def _key(self, call: PreparedCall) -> Hashable:
-        """Return the key of a call: that of the application for reference data, of the identity for the rest.
+        """Return the key under which a call's answer is looked up.
 
-        An identity without a token has not proved itself yet, and gets no answer that another one requested.
+        Reference data is shared by the application's identities, other answers belong to one identity. An identity
+        without a token has not proved itself yet, and gets no answer that another one requested.
         """
-        shared = self._common is not None and self._manager.has_token and is_reference(call.operation.path)
-        return (self._common, call.target) if shared else self._own_key(call, self._manager.token_digest)
+        shares = self._application is not None and self._manager.has_token and is_reference(call.operation.path)
+        return (self._application, call.target) if shares else self._own_key(call, self._manager.token_digest)
 
     def _own_key(self, call: PreparedCall, token: str | None) -> Hashable:
-        # The key includes the token: a device token may serve another customer later, who must not find these answers.
+        """Return the key of an answer that belongs to this identity alone.
+
+        It includes the token: a device token may serve another customer later, who must not find these answers.
+        """
         return (self._store.identity(self._manager), token, *self._scope, call.target)
 
     async def _find(self, execution: CallExecution[T]) -> RawResponse | None:
@@ -198,6 +203,6 @@ class CachedCalls:
         if response is None or now is None or token not in {None, now}:
             return  # the token changed meanwhile: it is unknown which one the request was sent with
         reference = is_reference(call.operation.path)
-        shared = reference and self._common is not None and not is_private(response.headers)
-        key = (self._common, call.target) if shared else self._own_key(call, now)
+        shares = reference and self._application is not None and not is_private(response.headers)
+        key = (self._application, call.target) if shares else self._own_key(call, now)
         self._store.put(key, response, generation=generation, reference=reference)

@@ -32,32 +32,21 @@ CLOSING_SECONDS = 2.0
 
 @define(eq=False)
 class _Block:
-    """A block of several calls with one time limit, which is paused while they wait for the rate limiter.
+    """A block of several calls with one time limit, which stands still while any of them waits for the rate limiter.
 
     Attributes:
         scope: ends the block.
         limiter_left: the remaining time for the rate limiter, in seconds.
+        waiting: how many of its calls wait.
+        waiting_since: when the first of these began to wait.
+        total_left: the rest of the time limit, to go on with when none waits.
     """
 
     scope: anyio.CancelScope
     limiter_left: float
-    _waiting: int = 0
-    _total_left: float = 0.0
-
-    @contextmanager
-    def at_limiter(self) -> Iterator[None]:
-        began = anyio.current_time()
-        if not self._waiting:
-            self._total_left, self.scope.deadline = self.scope.deadline - began, math.inf
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                now = anyio.current_time()
-                self.limiter_left -= now - began
-                self.scope.deadline = now + self._total_left
+    waiting: int = 0
+    waiting_since: float = 0.0
+    total_left: float = 0.0
 
 
 _block: ContextVar[_Block | None] = ContextVar("carecloud_block", default=None)
@@ -76,9 +65,20 @@ def at_limiter(seconds: float) -> Iterator[float]:
     block = _block.get()
     if block is None:
         yield seconds
-    else:
-        with block.at_limiter():
-            yield min(seconds, block.limiter_left)
+        return
+    if not block.waiting:
+        block.waiting_since = anyio.current_time()
+        block.total_left = block.scope.deadline - block.waiting_since
+        block.scope.deadline = math.inf
+    block.waiting += 1
+    try:
+        yield min(seconds, block.limiter_left)
+    finally:
+        block.waiting -= 1
+        if not block.waiting:
+            now = anyio.current_time()
+            block.limiter_left -= now - block.waiting_since
+            block.scope.deadline = now + block.total_left
 
 
 @define(eq=False, kw_only=True)

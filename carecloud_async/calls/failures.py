@@ -30,7 +30,8 @@ _AIOHTTP_NOT_SENT = {
 }  # fmt: skip
 
 #: TLS failures that mean a closed connection, not a permanent incompatibility.
-_PASSING_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+_TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+#: The most links of a chain of exceptions that are read.
 _CHAIN = 8
 
 
@@ -42,7 +43,7 @@ class TransportFailure:
         kind: whether the request may have been sent, and whether a retry can help.
         sent: whether the request may have been sent.
         timeout: whether it was a timeout.
-        garbled: whether the answer's body cannot be decompressed.
+        cannot_unpack: whether the answer's body cannot be decompressed.
         malformed: whether the answer is not valid HTTP.
         text: the part of the message that may be shown.
         fix: the remedy, if it is known.
@@ -51,7 +52,7 @@ class TransportFailure:
     kind: FailureKind
     sent: bool
     timeout: bool = False
-    garbled: bool = False
+    cannot_unpack: bool = False
     malformed: bool = False
     text: str
     fix: Fix | None = None
@@ -73,29 +74,28 @@ def classify(error: Exception, *, http_library: ModuleType, sent: bool) -> Trans
     chain = list(_chain(error))
     names = {cls.__name__ for cls in type(error).__mro__}
     if "DecodingError" in names:
-        return TransportFailure(kind=FailureKind.PERMANENT, sent=True, garbled=True, text=type(error).__name__)
+        return TransportFailure(kind=FailureKind.PERMANENT, sent=True, cannot_unpack=True, text=type(error).__name__)
     if names & _UNSENDABLE or isinstance(error, ValueError | TypeError):
         return TransportFailure(
             kind=FailureKind.PERMANENT, sent=False, text=f"it cannot be sent: {type(error).__name__}"
         )
+    # aiohttp's own exception, where there is one, says more than those around it.
     origin = next((link for link in chain if _root(type(link)) == "aiohttp"), None)
-    if origin is not None:
-        names = {cls.__name__ for cls in type(origin).__mro__}
-        left = names.isdisjoint(_AIOHTTP_NOT_SENT)
+    if origin is None:
+        sent = sent and names.isdisjoint(_NOT_SENT)
+        timeout = "TimeoutException" in names
     else:
-        left = names.isdisjoint(_NOT_SENT)
-    timeout = "TimeoutException" in names if origin is None else isinstance(origin, TimeoutError)
-    left = left and sent
-    hopeless = None if left else _hopeless(chain)
-    if hopeless is not None:
-        text, fix = hopeless
+        sent = sent and _AIOHTTP_NOT_SENT.isdisjoint(cls.__name__ for cls in type(origin).__mro__)
+        timeout = isinstance(origin, TimeoutError)
+    cause = None if sent else _permanent_cause(chain)
+    if cause is not None:
+        text, fix = cause
         return TransportFailure(kind=FailureKind.PERMANENT, sent=False, text=text, fix=fix)
-    kind = FailureKind.NO_RESPONSE if left else FailureKind.NOT_SENT
     return TransportFailure(
-        kind=kind,
-        sent=left,
+        kind=FailureKind.NO_RESPONSE if sent else FailureKind.NOT_SENT,
+        sent=sent,
         timeout=timeout,
-        malformed=left and any(_breaks_http(link) for link in chain),
+        malformed=sent and any(_is_not_http(link) for link in chain),
         text=_text(origin or error, chain),
     )
 
@@ -130,7 +130,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def _hopeless(chain: list[BaseException]) -> tuple[str, Fix] | None:
+def _permanent_cause(chain: list[BaseException]) -> tuple[str, Fix] | None:
     """Return why connecting again cannot help, with the remedy; `None` if it can."""
     for link in chain:
         status = _proxy_status(link)
@@ -141,14 +141,14 @@ def _hopeless(chain: list[BaseException]) -> tuple[str, Fix] | None:
         if isinstance(link, ssl.SSLCertVerificationError):
             reason = link.verify_message or "no trust"
             return f"its certificate cannot be verified, {reason.rstrip('.')}", fixes.PRIVATE_CA
-        if isinstance(link, ssl.SSLError) and not isinstance(link, _PASSING_TLS):
+        if isinstance(link, ssl.SSLError) and not isinstance(link, _TRANSIENT_TLS):
             return f"TLS failed, {link.reason or type(link).__name__}", fixes.TLS
         if isinstance(link, socket.gaierror) and link.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
             return "there is no such host", fixes.NO_HOST
     return None
 
 
-def _breaks_http(link: BaseException) -> bool:
+def _is_not_http(link: BaseException) -> bool:
     """Return whether a library could not parse the answer; a truncated answer does not count."""
     name = type(link).__name__
     match _root(type(link)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
@@ -21,7 +21,7 @@ from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.dates import day_of
 from carecloud_async.runtime.suggestions import did_you_mean
 
-__all__ = ["MAX_VALUES", "Kind", "check_filters", "check_names", "kind_of"]
+__all__ = ["MAX_VALUES", "Kind", "check_count", "check_filters", "check_names", "kind_of"]
 
 #: The API takes no more values in one filter.
 MAX_VALUES: Final = 1000
@@ -125,14 +125,7 @@ class Kind:
             raise ConfigurationError(f"{name} takes {self.wanted}, not several: the API would drop the filter")
         if not isinstance(values, (list, tuple, set, frozenset)) and not hasattr(values, "__len__"):
             raise ConfigurationError(f"{name} takes a list, not a {type(values).__name__}, which can be read only once")
-        if not values:
-            raise ConfigurationError(
-                f"{name} is empty, which the API would read as no filter at all: leave it out, or ask for nothing"
-            )
-        if len(values) > MAX_VALUES:
-            raise ConfigurationError(
-                f"{name} has {len(values)} values, the API takes {MAX_VALUES}: split the list into several requests"
-            )
+        check_count(name, values)
         if not all(map(self._takes, values)):
             raise ConfigurationError(f"each value of {name} must be {self.wanted}")
 
@@ -145,6 +138,22 @@ class Kind:
     def wanted(self) -> str:
         """A description of one value for messages."""
         return " or ".join(self.choices) or _TAKES[self.of][1]
+
+
+def check_count(name: str, values: Sized) -> None:
+    """Raise unless the API takes as many values of one parameter.
+
+    Raises:
+        ConfigurationError: there is none, or too many; the message names the parameter.
+    """
+    if not values:
+        raise ConfigurationError(
+            f"{name} is empty, which the API would read as no filter at all: leave it out, or ask for nothing"
+        )
+    if len(values) > MAX_VALUES:
+        raise ConfigurationError(
+            f"{name} has {len(values)} values, the API takes {MAX_VALUES}: split the list into several requests"
+        )
 
 
 def _described(value: Any) -> str:

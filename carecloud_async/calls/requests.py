@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,13 @@ from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.operation import Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.bodies import ACCEPT_ENCODING
-from carecloud_async.http.outgoing import OutgoingRequest, RequestDefaults
+from carecloud_async.http.outgoing import (
+    HEADER_NAME,
+    HEADER_VALUE,
+    RESERVED_HEADERS,
+    OutgoingRequest,
+    RequestDefaults,
+)
 from carecloud_async.http.redaction import redacted_url
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
@@ -23,12 +28,8 @@ from carecloud_async.runtime.validators import expected
 _NOT_OURS = ("Authorization", "Cookie", "Host")
 #: Bounds the table of URLs, which ad-hoc paths could make grow without end.
 _MOST_URLS = 1000
-#: Headers that a caller cannot add: they belong to the identity, the connection or the body.
-_RESERVED = {
-    "authorization", "connection", "content-length", "cookie", "host", "te", "trailer", "transfer-encoding", "upgrade",
-}  # fmt: skip
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
+#: The most characters of the name and the value of a header that a caller adds.
+_MOST_NAME, _MOST_VALUE = 100, 8000
 
 
 @frozen(kw_only=True, eq=False)
@@ -77,11 +78,11 @@ def check_headers(headers: Any) -> None:
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers: {expected('a dict of names and values', headers)}")
     for name, value in headers.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not HEADER_NAME.fullmatch(name) or len(name) > _MOST_NAME:
             raise ConfigurationError("headers: a name must be an HTTP token, such as X-Trace-Id")
-        if name.lower() in _RESERVED:
+        if name.lower() in RESERVED_HEADERS:
             raise ConfigurationError(f"headers: {name} is set by the SDK")
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+        if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value) or len(value) > _MOST_VALUE:
             raise ConfigurationError(f"headers: the value of {name} must be text in ASCII, without line breaks")
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from carecloud_async.calls.filters import MAX_VALUES
+from carecloud_async.calls.filters import check_count
 from carecloud_async.calls.operation import PAGING
 from carecloud_async.errors import (
     ApiError,
@@ -127,21 +127,12 @@ def query_pairs(params: Mapping[str, Any], *, project: Project) -> list[tuple[st
             continue
         if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
             values = list(value)
-            _check_list(name, values)
+            check_count(name, values)
             key = name if name.endswith("[]") else f"{name}[]"
             pairs += [(key, _scalar(name, item, project)) for item in values]
         else:
             pairs.append((name, _scalar(name, value, project)))
     return pairs
-
-
-def _check_list(name: str, values: list[Any]) -> None:
-    if not values:
-        raise ConfigurationError(f"{name} is empty, which the API would read as no filter at all: leave it out")
-    if len(values) > MAX_VALUES:
-        raise ConfigurationError(
-            f"{name} has {len(values)} values, the API takes {MAX_VALUES}: split the list into several requests"
-        )
 
 
 def _scalar(name: str, value: Any, project: Project) -> str:

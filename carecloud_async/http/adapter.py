@@ -12,7 +12,7 @@ from typing import Any
 from carecloud_async.http.bodies import UnpackError, read_body
 from carecloud_async.http.buffered_response import new_response
 from carecloud_async.http.outgoing import OutgoingRequest
-from carecloud_async.http.redaction import SENDING, TARGET, true_url
+from carecloud_async.http.redaction import TARGET, sending, true_url
 
 
 def adapt_transport(
@@ -43,7 +43,7 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
 
         async def handle_async_request(self, request: Any) -> Any:
             began = time.perf_counter()
-            with _sending(), _translated_errors(http_library, inner_library, request):
+            with sending(), _translated_errors(http_library, inner_library, request):
                 plain = inner_library.Request(
                     request.method,
                     true_url(request),
@@ -67,16 +67,6 @@ def _adapter_class(http_library: ModuleType, inner_library: ModuleType) -> Any:
             await self._inner.aclose()
 
     return AdaptedTransport
-
-
-@contextmanager
-def _sending() -> Iterator[None]:
-    """Mark the request as the SDK's for the logs of the HTTP libraries."""
-    token = SENDING.set(True)
-    try:
-        yield
-    finally:
-        SENDING.reset(token)
 
 
 @contextmanager

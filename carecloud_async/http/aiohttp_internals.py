@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 LONGEST_HEADER = 64 * 1024
 #: Bodies up to this size are read at once, in bytes.
 _SHORT = 256 * 1024
-#: How often a connection is closed because unread bytes wait on it.
-_MOST_UNSOUND = 100
+#: The most connections that are closed for one request because unread bytes wait on them.
+_MAX_UNREAD = 100
 #: What tracers and test tools patch; a patched one has to be called.
-_PATCHED_BY_OTHERS = ("request", "_request")
+_PATCHED_BY_TRACERS = ("request", "_request")
 _SETTINGS = {"read_until_eof", "auto_decompress", "read_timeout", "max_line_size", "max_field_size"}
 _TIMERS = ("_reschedule_timeout", "_drop_timeout", "_on_read_timeout")
 _CONNECT = ["self", "req", "traces", "timeout"]
@@ -111,7 +111,7 @@ def _has_exchanges(handler: Any) -> bool:
         and not _parameters(handler, "start_timeout", missing="no function")
         and inspect.iscoroutinefunction(getattr(handler, "read", None))
         and _parameters(aiohttp.ClientRequest, "__init__").keys() >= _REQUEST
-        and _broken_rules() is not None
+        and _protocol_error() is not None
     )
 
 
@@ -125,8 +125,8 @@ def _parameters(owner: Any, name: str, *, missing: str = "") -> dict[str, Any]:
         return {missing: None} if missing else {}
 
 
-def _broken_rules() -> Any:
-    """Return what aiohttp's parser raises if an answer breaks the rules of HTTP."""
+def _protocol_error() -> Any:
+    """Return the exception of aiohttp's parser for an answer that is not valid HTTP; `None` if it was moved."""
     try:
         from aiohttp.http_exceptions import HttpProcessingError
     except ImportError:
@@ -179,9 +179,9 @@ def _handler_classes(parts: Parts) -> tuple[Any, Any]:
 
 
 class _TimerMixin:
-    """Keeps the timer of a connection when a response has come: aiohttp makes and cancels two for each request.
+    """Keeps one timer for each connection; one that fires too early is set again.
 
-    Two timers for each request take 10 % of the time of a small call. A timer that fires too early is set again.
+    aiohttp makes and cancels two timers for each request, which take 10 % of the time of a small call.
     """
 
     _loop: Any
@@ -210,9 +210,9 @@ class _TimerMixin:
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._look)
+        self._timer = self._loop.call_at(when, self._on_timer)
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         if self._read_by is None:
             return
@@ -234,8 +234,8 @@ def _connector_classes() -> tuple[Any, Any]:
 
     class CleanConnector(ClosingConnector):
         async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-            """Return a connection that is at rest."""
-            for _ in range(_MOST_UNSOUND):
+            """Return a connection without unread bytes."""
+            for _ in range(_MAX_UNREAD):
                 connection = await super().connect(req, traces, timeout)
                 if connection.protocol is not None and not connection.protocol.should_close:
                     return connection
@@ -258,11 +258,11 @@ class Exchanges:
         import aiohttp
 
         self._aiohttp = aiohttp
-        self._broken_rules: Any = _broken_rules()
+        self._protocol_error: Any = _protocol_error()
         self._session = session
         self._limit = limit
-        self._functions = OriginalFunctions(aiohttp.ClientSession, _PATCHED_BY_OTHERS) if parts.exchanges else None
-        self._places: dict[str, aiohttp.ClientRequest] = {}
+        self._functions = OriginalFunctions(aiohttp.ClientSession, _PATCHED_BY_TRACERS) if parts.exchanges else None
+        self._targets: dict[str, aiohttp.ClientRequest] = {}
 
     @property
     def may_be_made(self) -> bool:
@@ -312,8 +312,8 @@ class Exchanges:
             head, content = await protocol.read()
             while 100 <= head.code <= 199 and head.code != 101:
                 head, content = await protocol.read()
-        except self._broken_rules as error:
-            info = self._place(request.origin).request_info
+        except self._protocol_error as error:
+            info = self._target(request.origin).request_info
             raise self._aiohttp.ClientResponseError(
                 info, (), status=error.code, message=error.message, headers=error.headers
             ) from error
@@ -324,7 +324,7 @@ class Exchanges:
         if connector is None or self._session.closed:
             raise RuntimeError("Session is closed")
         try:
-            return await connector.connect(self._place(origin), [], timeout)
+            return await connector.connect(self._target(origin), [], timeout)
         except TimeoutError as error:
             raise self._aiohttp.ConnectionTimeoutError(f"Connection timeout to host {origin}") from error
         except self._aiohttp.ClientError:
@@ -332,18 +332,18 @@ class Exchanges:
         except OSError as error:
             raise self._aiohttp.ClientOSError(*error.args) from error
 
-    def _place(self, origin: str) -> aiohttp.ClientRequest:
+    def _target(self, origin: str) -> aiohttp.ClientRequest:
         """Return a request that tells the connector the server to connect to."""
-        place = self._places.get(origin)
-        if place is None:
+        target = self._targets.get(origin)
+        if target is None:
             import asyncio
 
             from yarl import URL
 
             loop = asyncio.get_running_loop()
-            place = self._aiohttp.ClientRequest("GET", URL(origin), loop=loop, session=self._session)
-            self._places[origin] = place
-        return place
+            target = self._aiohttp.ClientRequest("GET", URL(origin), loop=loop, session=self._session)
+            self._targets[origin] = target
+        return target
 
 
 async def read_content(content: Any, status: int, headers: Any, *, limit: int) -> bytes:

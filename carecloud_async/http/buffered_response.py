@@ -21,7 +21,11 @@ def new_response(
         extensions: the library's extensions.
         seconds: how long it took.
     """
-    return _response_class(http_library)(status, body=body, headers=headers, extensions=extensions, seconds=seconds)
+    response = http_library.Response(status, content=body, extensions=extensions)
+    # Set afterwards: the library would unpack a body whose headers have a `Content-Encoding`.
+    response.headers = _lazy_headers_class(http_library)(headers)
+    response.elapsed = timedelta(seconds=seconds)  # the library sets it when a stream closes, and here is none
+    return response
 
 
 class BufferedResponse:
@@ -47,38 +51,6 @@ class BufferedResponse:
     def is_success(self) -> bool:
         """Whether the status is one of 200 to 299."""
         return 200 <= self.status_code <= 299
-
-
-@lru_cache(maxsize=2)
-def _response_class(http_library: ModuleType) -> Any:
-    lazy_headers, nothing_left = _lazy_headers_class(http_library), http_library.ByteStream(b"")
-
-    class ReadResponse(http_library.Response):  # type: ignore[name-defined,misc]
-        """A response whose body was read already: nothing to read, unpack or close."""
-
-        def __init__(self, status: int, *, body: bytes, headers: Any, extensions: Any, seconds: float) -> None:
-            super().__init__(status, stream=nothing_left, extensions=extensions)
-            self.headers = lazy_headers(headers)
-            self.elapsed = timedelta(seconds=seconds)  # the library sets it when a stream closes, and here is none
-            self._body = body
-            self.is_stream_consumed = self.is_closed = True
-
-        @property
-        def content(self) -> bytes:
-            return self._body
-
-        def read(self) -> bytes:
-            return self._body
-
-        async def aread(self) -> bytes:
-            return self._body
-
-        async def aiter_bytes(self, chunk_size: int | None = None) -> Any:
-            size = chunk_size or len(self._body) or 1
-            for start in range(0, len(self._body), size):
-                yield self._body[start : start + size]
-
-    return ReadResponse
 
 
 @lru_cache(maxsize=2)

@@ -22,7 +22,7 @@ from carecloud_async.http.bodies import MAX_RESPONSE_BYTES, drop_stream, load
 from carecloud_async.http.network import Verify, check_verify, checks_certificates, choose_proxy
 from carecloud_async.http.outgoing import OutgoingRequest
 from carecloud_async.http.own_client import own_client_class
-from carecloud_async.http.redaction import SENDING
+from carecloud_async.http.redaction import sending
 from carecloud_async.http.transport import DefaultTransport
 from carecloud_async.project import Project
 
@@ -63,13 +63,12 @@ class HttpClient:
             BodyTooLargeError: it is larger than `max_response_bytes`.
         """
         if self.owned:
-            sending: Coroutine[Any, Any, Any] = self.client.send_buffered(request)
-            return sending
+            response: Coroutine[Any, Any, Any] = self.client.send_buffered(request)
+            return response
         return self._send_through_users(request.to_httpx())
 
     async def _send_through_users(self, request: Any) -> Any:
-        token = SENDING.set(True)
-        try:
+        with sending():
             try:
                 response = await self.client.send(request, auth=None, follow_redirects=False, stream=True)
             except self.http_library.HTTPStatusError as error:
@@ -82,8 +81,6 @@ class HttpClient:
                 await response.aclose()
             drop_stream(response, self.http_library)
             return response
-        finally:
-            SENDING.reset(token)
 
     async def aclose(self) -> None:
         """Close the client, if it is ours."""

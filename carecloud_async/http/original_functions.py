@@ -13,7 +13,7 @@ class OriginalFunctions:
 
     Args:
         owner: the class.
-        names: the names of its functions; at least two.
+        names: the names of its functions, at least two; fewer are not found in another release of the library.
     """
 
     def __init__(self, owner: type[Any], names: Iterable[str]) -> None:
@@ -21,7 +21,7 @@ class OriginalFunctions:
         self._owner = owner
         self._read = attrgetter(*names)
         own = vars(owner)
-        # Wrappers copy names, but have code of their own.
+        # A wrapper may copy the name of a function, but the name in its code stays its own.
         are_own = len(names) > 1 and all(
             type(own.get(name)) is FunctionType and own[name].__code__.co_qualname == f"{owner.__name__}.{name}"
             for name in names

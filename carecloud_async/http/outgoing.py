@@ -21,13 +21,15 @@ _PLAIN_VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _LARGE = 64 * 1024
 #: Paths and queries that every library writes unchanged.
 _PLAIN_TARGET = re.compile(r"/[A-Za-z0-9/_.~%&=+:@,;!$'()*-]*(?:\?[A-Za-z0-9/_.~%&=+:@,;!$'()*?-]+)?")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+#: A header's name and value that can be sent as they are (RFC 9110, 5.1 and 5.5).
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+#: Headers that a caller cannot add: they belong to the identity, the connection or the body.
+RESERVED_HEADERS = frozenset({
+    "authorization", "connection", "content-length", "cookie", "host", "te", "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
 #: Headers that change how a request is written, or that must not be added twice.
-_FRAMING = {
-    "authorization", "connection", "content-encoding", "content-length", "cookie", "expect", "host", "te", "trailer",
-    "transfer-encoding", "upgrade",
-}  # fmt: skip
+_FRAMING = RESERVED_HEADERS | {"content-encoding", "expect"}
 
 
 class RequestDefaults:
@@ -103,7 +105,7 @@ class OutgoingRequest:
         """Set a header."""
         key = name.lower()
         is_new = key not in self._defaults.names and key not in _FRAMING
-        if self._httpx is None and is_new and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
+        if self._httpx is None and is_new and HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value):
             self._added[key] = (name, value)
         else:
             self.to_httpx().headers[name] = value
@@ -181,7 +183,7 @@ class _OutgoingHeaders(MutableMapping[str, str]):
 
 def _lines(headers: list[tuple[str, str]]) -> str | None:
     """Return headers as they are written, the host first as every library has it."""
-    if not all(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value) for name, value in headers):
+    if not all(HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value) for name, value in headers):
         return None
     if [name for name, _ in headers[:1]] != ["Host"]:
         return None

@@ -40,7 +40,7 @@ def own_client_class(http_library: ModuleType) -> Any:
         def __init__(self, transport: Any) -> None:
             super().__init__(transport=transport, trust_env=False)
             # The attribute's name is found by its value, so that a replaced transport is noticed in every release.
-            self._place = next((name for name, value in vars(self).items() if value is transport), "")
+            self._transport_attribute = next((name for name, value in vars(self).items() if value is transport), "")
             self._given = transport
 
         @property
@@ -67,12 +67,12 @@ def own_client_class(http_library: ModuleType) -> Any:
             return bool(
                 hooks["request"]
                 or hooks["response"]
-                or self.is_closed
+                or self.is_closed  # httpx raises the error
                 or log.isEnabledFor(logging.INFO)
-                or own.get(self._place) is not self._given
-                or "handle_async_request" in vars(self._given)
+                or own.get(self._transport_attribute) is not self._given  # the transport was replaced
+                or "handle_async_request" in vars(self._given)  # or patched
                 or not functions.unchanged
-                or not names.isdisjoint(own)
+                or not names.isdisjoint(own)  # patched on this client alone
             )
 
     return OwnClient

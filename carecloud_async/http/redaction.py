@@ -7,6 +7,8 @@ responses, and a redirect repeats a URL there. Records of the host application's
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from types import ModuleType
@@ -15,15 +17,14 @@ from typing import Any
 #: The request's extension under which our own clients keep the true URL.
 TARGET = "carecloud_url"
 
-#: Set while a request of the SDK is under way in the running task.
-SENDING: ContextVar[bool] = ContextVar("carecloud_sending", default=False)
+_sending: ContextVar[bool] = ContextVar("carecloud_sending", default=False)
 
 _LOGS_HEADERS = "receive_response_headers"
 
 
 def _redact_headers(record: logging.LogRecord) -> bool:
     """Reduce a record of httpcore that prints a response's headers to its event name."""
-    if SENDING.get() and isinstance(record.msg, str) and record.msg.startswith(_LOGS_HEADERS):
+    if _sending.get() and isinstance(record.msg, str) and record.msg.startswith(_LOGS_HEADERS):
         record.msg, record.args = record.msg.partition(" ")[0], ()
     return True
 
@@ -31,6 +32,16 @@ def _redact_headers(record: logging.LogRecord) -> bool:
 for _library in ("httpcore", "httpcore2"):
     for _part in ("http11", "http2", "proxy", "socks"):
         logging.getLogger(f"{_library}.{_part}").addFilter(_redact_headers)
+
+
+@contextmanager
+def sending() -> Iterator[None]:
+    """Send a request of the SDK in the block: what the HTTP libraries log there is redacted."""
+    token = _sending.set(True)
+    try:
+        yield
+    finally:
+        _sending.reset(token)
 
 
 @lru_cache(maxsize=2)

@@ -170,13 +170,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise
         except _SentOnceError as sent:
             error = sent.error
-            raise self._named(error, request) from error
+            raise self._to_httpx(error, request) from error
         except Exception as error:
             self._remove_request(error)
-            named = self._named(error, request)
-            if named is error:
+            translated = self._to_httpx(error, request)
+            if translated is error:
                 raise
-            raise named from error
+            raise translated from error
         made: httpx.Response = new_response(
             httpx,
             response.status,
@@ -196,10 +196,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except BodyTooLargeError:
             raise
         except Exception as error:
-            named = self._named(error, request.to_httpx())
-            if named is error:
+            translated = self._to_httpx(error, request.to_httpx())
+            if translated is error:
                 raise
-            raise named from error
+            raise translated from error
         return BufferedResponse(httpx, head.code, headers=head.raw_headers, content=body)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
@@ -234,16 +234,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             error.request_info = aiohttp.RequestInfo(url, error.request_info.method, headers, url)
             error.args = (error.request_info, error.history)
 
-    def _named(self, error: Exception, request: httpx.Request) -> Exception:
-        """Return the exception of httpx that says the same, about the request."""
+    def _to_httpx(self, error: Exception, request: httpx.Request) -> Exception:
+        """Return the exception of httpx that says the same, about the request; nothing else leaves this transport."""
         if isinstance(error, UnpackError):
             return httpx.DecodingError(str(error), request=request)
-        named = error if isinstance(error, httpx.TransportError) else self._map(error)
-        named.request = request
-        return named
+        translated = error if isinstance(error, httpx.TransportError) else self._translated(error)
+        translated.request = request
+        return translated
 
-    def _map(self, error: Exception) -> httpx.TransportError:
-        """Name the httpx exception that says the same; nothing else leaves this transport."""
+    def _translated(self, error: Exception) -> httpx.TransportError:
         aiohttp = self._aiohttp
         text = type(error).__name__
         match error:

@@ -29,52 +29,40 @@ class SecretBytes(bytes):
         return "b'***'"
 
 
+def _stars(_: object) -> str:
+    return "***"
+
+
 class _SecretInt(int):
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __str__(self) -> str:
-        return int.__repr__(self)
+    __repr__ = _stars
+    __str__ = int.__repr__
 
 
 class _SecretFloat(float):
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __str__(self) -> str:
-        return float.__repr__(self)
+    __repr__ = _stars
+    __str__ = float.__repr__
 
 
 class _SecretDecimal(Decimal):
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "***"
+    __repr__ = _stars
 
 
 class _SecretDate(date):
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "***"
+    __repr__ = _stars
 
 
 class _SecretDateTime(datetime):
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "***"
+    __repr__ = _stars
 
 
 class _SecretTime(time):
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "***"
+    __repr__ = _stars
 
 
 #: The secret types for numbers and times of a body. Booleans and enums reveal little, and stay unchanged.

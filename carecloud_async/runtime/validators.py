@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from carecloud_async.errors import ConfigurationError
@@ -37,20 +38,16 @@ def require_number(name: str, value: Any, *, least: float | None = None) -> None
 
 def whole_number(*, least: int) -> Callable[[Any, Any, Any], None]:
     """Return an attrs validator that applies `require_int`; the error names the class and the attribute."""
-
-    def validate(instance: Any, attribute: Any, value: Any) -> None:
-        require_int(f"{type(instance).__name__}: {attribute.name}", value, least=least)
-
-    return validate
+    return _validator(partial(require_int, least=least))
 
 
 def number(*, least: float | None = None) -> Callable[[Any, Any, Any], None]:
     """Return an attrs validator that applies `require_number`; the error names the class and the attribute."""
+    return _validator(partial(require_number, least=least))
 
-    def validate(instance: Any, attribute: Any, value: Any) -> None:
-        require_number(f"{type(instance).__name__}: {attribute.name}", value, least=least)
 
-    return validate
+def _validator(require: Callable[[str, Any], None]) -> Callable[[Any, Any, Any], None]:
+    return lambda instance, attribute, value: require(f"{type(instance).__name__}: {attribute.name}", value)
 
 
 def quoted(value: Any) -> str:
