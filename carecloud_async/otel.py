@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from attrs import define, frozen
 
 from carecloud_async._version import __version__
+from carecloud_async.auth.flow import UNAUTHORIZED
 from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.calls.events import CallObserver, CallRecord, CallStart, is_cancellation
 from carecloud_async.calls.operation import Operation
@@ -46,7 +47,6 @@ _SCHEMA = "https://opentelemetry.io/schemas/1.40.0"
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _LIMITER_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _PORTS = {"http": 80, "https": 443}
-_UNAUTHORIZED = 401
 #: Paths that the user makes up could let the table of operations grow without end.
 _MOST_OPERATIONS = 1000
 
@@ -253,7 +253,7 @@ class _Observer(CallObserver):
     def attempt_resent(self, call: CallStart, number: int, headers: MutableMapping[str, str]) -> None:
         """End the attempt's span with the 401, and begin one for its replay."""
         del number
-        self._end_attempt(call, _UNAUTHORIZED, AuthenticationError.__name__)
+        self._end_attempt(call, UNAUTHORIZED, AuthenticationError.__name__)
         self._send(call, headers)
 
     def login_awaited(self, call: CallStart, login: CallStart) -> None:

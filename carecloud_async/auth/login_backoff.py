@@ -133,11 +133,13 @@ class _Pause:
 
 
 class ReplayBackoff:
-    """Remembers what a fresh token was refused for, so that it is not renewed again for the same refusal.
+    """Remembers the operations that refused even a fresh token: for some time, their 401 causes no renewal.
 
     Otherwise a path that always answers 401 would cause a login with every call, and for a device a new token, which
-    ends the token of concurrent calls. If an operation was served before, the fresh token was more likely revoked as
-    well: one call then fails, and the next one renews again.
+    ends the token of concurrent calls. An operation that was served before has more likely met a second revocation:
+    its call fails, and the next one renews again.
+
+    Keys are operations; for a device they are tokens, see `TokenManager.renewal_is_useless`.
 
     Args:
         clock: the clock.
@@ -149,7 +151,7 @@ class ReplayBackoff:
         self._served: set[str] = set()
 
     def blocks(self, key: str) -> bool:
-        """Return whether a renewal for this key would not help at present."""
+        """Return whether a renewal for a key would not help at present."""
         pause = self._pauses.get(key)
         return pause is not None and self._clock.monotonic() < pause.until
 
@@ -157,7 +159,7 @@ class ReplayBackoff:
         """Remember that the server refused a fresh token too.
 
         Args:
-            key: what it was refused for.
+            key: the key.
             token: the token. If concurrent calls are refused with the same token, it counts once.
             first: the first delay in seconds, for a key that was never served.
         """

@@ -25,7 +25,7 @@ IDLE_MANAGERS = 1024
 
 @define(eq=False, weakref_slot=True)
 class IdentityHandle:
-    """A view's hold on its identity. While one view has it, the identity owns its device.
+    """Shared by the views of one identity: as long as one of them lives, the identity owns its device.
 
     Attributes:
         manager: the identity's tokens.

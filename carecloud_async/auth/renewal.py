@@ -76,7 +76,7 @@ class StoredTokenIndex:
 
 
 class TokenRefresher:
-    """Obtains tokens for one identity.
+    """Obtains tokens for one identity: from the store, or by a login.
 
     Args:
         provider: the identity.

@@ -147,7 +147,7 @@ class CachedCalls:
                 return None
             await self._wait(execution, flight)
             if self._context.closed:
-                raise self._context.closed_error(under_way=f"while {execution.call.operation.title} was under way")
+                raise execution.closed_error()
             if flight.generation != self._store.generation:
                 continue
             if flight.response is not None:

@@ -313,7 +313,7 @@ class CallExecution(Generic[T]):
     def _wait_before_retry(self, failure: Failure) -> float:
         context = self._context
         if context.closed or context.http.client.is_closed:
-            raise self._closed_error()
+            raise self.closed_error()
         wait = self._options.retry.decide(
             failure,
             attempt=len(self._statuses),
@@ -335,12 +335,13 @@ class CallExecution(Generic[T]):
         attempt = self._attempt
         self._may_have_happened |= attempt is not None and attempt.sent
         if self._context.closed:
-            raise self._closed_error()
+            raise self.closed_error()
         if attempt is not None:
             raise attempt.timed_out()
         raise self._limiter_error() if self._at_limiter else self._no_time_left()
 
-    def _closed_error(self) -> CareCloudError:
+    def closed_error(self) -> CareCloudError:
+        """Return the error of a call that the closing of the client ended."""
         return self._context.closed_error(under_way=f"while {self.call.operation.title} was under way")
 
     def _notify(self, event: str, *args: Any) -> None:

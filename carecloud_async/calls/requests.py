@@ -103,11 +103,11 @@ class RequestBuilder:
         self._defaults = RequestDefaults(
             context.http.http_library,
             origin=context.project.origin if context.http.owned else None,
-            headers=self._own_headers(context.project.host, options.language),
-            phases=self._own_phases(options.timeout),
+            headers=self._default_headers(context.project.host, options.language),
+            phases=self._default_timeouts(options.timeout),
         )
 
-    def _own_headers(self, host: str, language: str) -> Any:
+    def _default_headers(self, host: str, language: str) -> Any:
         headers = self._http.http_library.Headers(self._http.client.headers)
         for name in _NOT_OURS:
             headers.pop(name, None)
@@ -121,7 +121,7 @@ class RequestBuilder:
         headers.update(ours)
         return self._http.http_library.Headers([("Host", host), *headers.multi_items()])
 
-    def _own_phases(self, timeout: Timeout) -> dict[str, float | None]:
+    def _default_timeouts(self, timeout: Timeout) -> dict[str, float | None]:
         """Return the timeouts of connecting and reading: those of the user's client, unless a view sets others."""
         if not self._http.owned and timeout == Timeout():
             phases: dict[str, float | None] = self._http.client.timeout.as_dict()

@@ -47,11 +47,6 @@ class BufferedResponse:
         self.headers: Any = _lazy_headers_class(http_library)(headers)
         self.content: bytes = content
 
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is one of 200 to 299."""
-        return 200 <= self.status_code <= 299
-
 
 @lru_cache(maxsize=2)
 def _lazy_headers_class(http_library: ModuleType) -> Any:

@@ -20,7 +20,7 @@ from carecloud_async.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.rate_limits.shared_script import GONE_SECONDS, SCRIPT, Turn
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.event_loops import on_asyncio
-from carecloud_async.runtime.redis_connections import OwnClients, ask, own_clients, redis_library, running_loop
+from carecloud_async.runtime.redis_connections import RedisClients, ask, own_clients, redis_library, running_loop
 
 _log = logging.getLogger("carecloud_async.rate_limit")
 
@@ -55,7 +55,7 @@ class SharedRateLimiter:
         self._configured = configured
         self._clock = clock
         self._random = random
-        self._clients: OwnClients = own_clients(url, timeout=TIMEOUT_SECONDS, owner=NAME)
+        self._clients: RedisClients = own_clients(url, timeout=TIMEOUT_SECONDS, owner=NAME)
         exceptions = redis_library(NAME).exceptions
         self._failures = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
         # Braces: in a cluster all keys of one script live in one slot.

@@ -47,18 +47,20 @@ class PooledClient:
         return cls(client, anyio.CapacityLimiter(min(most, MOST_AT_ONCE)))
 
 
-class OwnClients:
-    """Clients made from a URL; a connection of one event loop never meets another loop.
+class RedisClients:
+    """A client for each event loop; a connection of one loop never meets another loop.
 
     Args:
         make: makes a client; called inside the loop that will use it.
         label: the server's name in messages; holds no password.
         owner: the class that a user knows, for messages.
+        given: whether `make` returns the caller's own client: it works in one loop alone, and the caller closes it.
     """
 
-    def __init__(self, *, make: Callable[[], Redis], label: str, owner: str) -> None:
+    def __init__(self, *, make: Callable[[], Redis], label: str, owner: str, given: bool = False) -> None:
         self._make = make
         self._owner = owner
+        self._given = given
         self.label = label
         self._clients: dict[asyncio.AbstractEventLoop, PooledClient] = {}
 
@@ -67,62 +69,38 @@ class OwnClients:
 
         Raises:
             ConfigurationError: no asyncio loop runs here.
+            WrongEventLoopError: a given client was used in another loop before, to which its connections belong.
         """
         loop = running_loop(self._owner)
-        if loop not in self._clients:
+        client = self._clients.get(loop)
+        if client is None:
+            if self._given and self._clients:
+                raise WrongEventLoopError(
+                    f"the Redis client given to {self._owner} was used in another event loop: give the URL instead of "
+                    f"a client, or make one {self._owner} for each loop"
+                )
             for other in list(self._clients):
                 if other.is_closed():
                     self._clients.pop(other, None)
-            self._clients[loop] = PooledClient.of(self._make())
-        return self._clients[loop]
+            client = self._clients[loop] = PooledClient.of(self._make())
+        return client
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; those of other loops can only be closed there."""
-        client = self._clients.pop(running_loop(self._owner), None)
+        """Close the connections of the running loop; those of other loops can only be closed there.
+
+        Those of a given client stay open.
+        """
+        client = None if self._given else self._clients.pop(running_loop(self._owner), None)
         if client is not None:
             await client.redis.aclose()
 
 
-class GivenClient:
-    """A client that belongs to the caller, who closes it.
-
-    Args:
-        client: the caller's client.
-        owner: the class that a user knows, for messages.
-    """
-
-    label = "the given client"
-
-    def __init__(self, client: Redis, *, owner: str) -> None:
-        self._redis = client
-        self._client: PooledClient | None = None
-        self._owner = owner
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def client(self) -> PooledClient:
-        """Return the client.
-
-        Raises:
-            ConfigurationError: no asyncio loop runs here.
-            WrongEventLoopError: it was used in another loop before, to which its connections belong.
-        """
-        loop = running_loop(self._owner)
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
-            raise WrongEventLoopError(
-                f"the Redis client given to {self._owner} was used in another event loop: give the URL instead of a "
-                f"client, or make one {self._owner} for each loop"
-            )
-        if self._client is None:
-            self._client = PooledClient.of(self._redis)
-        return self._client
-
-    async def aclose(self) -> None:
-        """Do nothing."""
+def given_client(client: Redis, *, owner: str) -> RedisClients:
+    """Return the caller's own client as the only one; see `RedisClients`."""
+    return RedisClients(make=lambda: client, label="the given client", owner=owner, given=True)
 
 
-def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
+def own_clients(url: str, *, timeout: float, owner: str) -> RedisClients:
     """Return the clients for `url`.
 
     Args:
@@ -158,7 +136,7 @@ def own_clients(url: str, *, timeout: float, owner: str) -> OwnClients:
             f"{owner} cannot read this URL: it looks like redis://:password@host:6379/0, rediss:// (TLS) or "
             "unix:///path/to/socket"
         )
-    return OwnClients(make=make, label=label, owner=owner)
+    return RedisClients(make=make, label=label, owner=owner)
 
 
 async def ask(client: PooledClient, work: Callable[[Any], Awaitable[T]], *, timeout: float) -> T:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from attrs import evolve, frozen
 
 from carecloud_async.auth.stores.base import StoredToken, TokenStore, backoff_delays
-from carecloud_async.auth.stores.records import keep_for, lifetime_of
+from carecloud_async.auth.stores.records import keep_for, seconds_to_live
 from carecloud_async.runtime.clock import Clock, SystemClock
 
 __all__ = ["MemoryTokenStore"]
@@ -72,10 +72,9 @@ class MemoryTokenStore(TokenStore):
     async def save(self, key: str, token: StoredToken) -> None:
         """See `TokenStore.save`."""
         now = self._clock.monotonic()
-        keep = keep_for(token)
-        seconds = lifetime_of(token) if keep is None else keep
+        seconds = seconds_to_live(token)
         with self._guard():
-            self._records[key] = _Record(token, None if seconds is None else now + seconds, keep)
+            self._records[key] = _Record(token, None if seconds is None else now + seconds, keep_for(token))
             self._saves_to_sweep -= 1
             if self._saves_to_sweep <= 0:
                 self._sweep(now)

@@ -1,8 +1,4 @@
-"""Records: a token as plain JSON values with the clock reading of its save, and back.
-
-A record's time also counts while no process runs. Within one boot of the host (on Linux, which has an id for each boot)
-the monotonic clock counts it, so wrong clocks and jumps do not matter; otherwise the wall clock does.
-"""
+"""Records: a token as plain JSON values, and back; those of files have the clock reading of their save."""
 
 from __future__ import annotations
 
@@ -59,6 +55,12 @@ def keep_for(token: StoredToken) -> float | None:
     if lifetime_of(token) is not None or not is_finite(token.keep_for) or token.keep_for <= 0:
         return None
     return float(token.keep_for)
+
+
+def seconds_to_live(token: StoredToken) -> float | None:
+    """Return the seconds until the record of `token` ends unless it is loaded before; `None` if it never does."""
+    lifetime = lifetime_of(token)
+    return keep_for(token) if lifetime is None else lifetime
 
 
 @frozen(kw_only=True)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import evolve
 
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
-from carecloud_async.auth.stores.records import from_record, keep_for, lifetime_of, to_record
+from carecloud_async.auth.stores.records import from_record, seconds_to_live, to_record
 from carecloud_async.auth.stores.redis_lock import RedisLock
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
-from carecloud_async.runtime.redis_connections import GivenClient, OwnClients, ask, own_clients, redis_library
+from carecloud_async.runtime.redis_connections import RedisClients, ask, given_client, own_clients, redis_library
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -81,11 +81,11 @@ class RedisTokenStore(TokenStore):
         exceptions = redis_library(_NAME).exceptions
         self._failures = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
         self._unreached = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
-        self._clients: OwnClients | GivenClient
+        self._clients: RedisClients
         if isinstance(url_or_client, str):
             self._clients = own_clients(url_or_client, timeout=timeout, owner=_NAME)
         else:
-            self._clients = GivenClient(url_or_client, owner=_NAME)
+            self._clients = given_client(url_or_client, owner=_NAME)
 
     def __repr__(self) -> str:
         return f"<RedisTokenStore: {self._clients.label}, prefix {self._prefix!r}>"
@@ -113,8 +113,7 @@ class RedisTokenStore(TokenStore):
     async def save(self, key: str, token: StoredToken) -> None:
         """See `TokenStore.save`."""
         name = self._prefix + key
-        keep = keep_for(token)
-        seconds = lifetime_of(token) if keep is None else keep
+        seconds = seconds_to_live(token)
         milliseconds = None if seconds is None else _milliseconds(seconds)
         if milliseconds == 0:
             await self._ask(lambda client: client.delete(name))

@@ -51,6 +51,8 @@ class RedisLock(AbstractAsyncContextManager[None]):
         jitter: numbers in [0, 1) that scatter the attempts.
     """
 
+    _extender: asyncio.Task[None]  # while it is held
+
     def __init__(self, *, ask: Ask, name: str, time_to_live: float, clock: Clock, jitter: Callable[[], float]) -> None:
         self._ask = ask
         self._name = name
@@ -60,7 +62,6 @@ class RedisLock(AbstractAsyncContextManager[None]):
         # Chosen here and not by redis-py, so that a lock can be released even if the answer to its request was lost.
         self._token = secrets.token_hex(16).encode()
         self._asked = False
-        self._extender: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
         try:
@@ -95,11 +96,10 @@ class RedisLock(AbstractAsyncContextManager[None]):
                 return
 
     async def _release(self) -> None:
-        lost_already = False
-        if self._extender is not None:
-            lost_already = self._extender.done()
-            self._extender.cancel()
-            await asyncio.wait([self._extender])
+        extender = self._extender
+        lost_already = extender.done()  # it ends by itself only when the lock is lost
+        extender.cancel()
+        await asyncio.wait([extender])
         try:
             ours = await self._ask(self._free)
         except TokenStoreError as error:
