@@ -5,8 +5,9 @@ import os
 import anyio
 import pytest
 from clocks import SlowClock
+from redis.asyncio import Redis
 
-from carecloud_async import RedisTokenStore, StoredToken
+from carecloud_async import RedisTokenStore, StoredToken, TokenStoreError
 from carecloud_async.auth.stores import redis_lock
 from carecloud_async.runtime.clock import SystemClock
 
@@ -72,3 +73,63 @@ async def test_a_lock_is_extended_every_third_of_its_life(redis_server, anyio_ba
     await store.aclose()
     assert set(clock.noted) == {lock_life / 3}
     assert not caplog.records
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_a_lock_is_extended_again_after_an_extension_that_failed(redis_server, anyio_backend):
+    """A server that does not answer once does not cost the lock: the next extension is tried all the same."""
+    del anyio_backend
+    clock = Sleeps()
+
+    class Failing(RedisTokenStore):
+        asked = 0
+
+        async def _ask(self, work):
+            self.asked += 1
+            if self.asked == 2:  # the first was the request for the lock
+                raise TokenStoreError("no answer")
+            return await super()._ask(work)
+
+    store = Failing(redis_server.url, prefix=f"again{os.getpid()}:", clock=clock)
+    async with store.lock("key"):
+        with anyio.fail_after(60):
+            await clock.slept_thrice.wait()
+    assert store.asked >= 4
+    await store.aclose()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_a_lock_is_waited_for_in_short_requests(redis_server, anyio_backend):
+    """Each attempt at a lock that another holds returns at once, so that no wait outlasts the server's timeout."""
+    del anyio_backend
+    clock, prefix = Sleeps(), f"short{os.getpid()}:"
+    holder = RedisTokenStore(redis_server.url, prefix=prefix)
+    waiter = RedisTokenStore(redis_server.url, prefix=prefix, clock=clock)
+
+    async def wait():
+        async with waiter.lock("key"):
+            pass
+
+    async with anyio.create_task_group() as group, holder.lock("key"):
+        group.start_soon(wait)
+        with anyio.fail_after(60):
+            await clock.slept_thrice.wait()
+    await holder.aclose()
+    await waiter.aclose()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_a_lost_lock_is_a_warning_at_the_next_extension(redis_server, anyio_backend, monkeypatch):
+    """The holder need not leave the block first."""
+    del anyio_backend
+    prefix, warned = f"lost{os.getpid()}:", anyio.Event()
+    monkeypatch.setattr(redis_lock._log, "warning", lambda *_: warned.set())
+    store = RedisTokenStore(redis_server.url, prefix=prefix, clock=Sleeps())
+    async with Redis.from_url(redis_server.url) as redis, store.lock("key"):
+        await redis.set(f"{prefix}key:lock", "another")
+        with anyio.fail_after(60):
+            await warned.wait()
+    await store.aclose()
