@@ -301,9 +301,10 @@ class CallExecution(Generic[T]):
             limiter.on_throttled(ticket, retry_after=throttled.retry_after)
         elif status is not None:
             limiter.on_success(ticket)
-        self._notify("attempt_ended", len(self._statuses), status, None if failure is None else failure.error)
-        if throttled is not None:
-            self._notify("throttled", throttled.retry_after, limiter.rate)
+        if self._start is not None:
+            self._notify("attempt_ended", len(self._statuses), status, None if failure is None else failure.error)
+            if throttled is not None:
+                self._notify("throttled", throttled.retry_after, limiter.rate)
 
     def _is_gone(self, failure: Failure) -> bool:
         """Return whether a DELETE finds its record gone. With a body it does not count: an id may be a mistake."""
