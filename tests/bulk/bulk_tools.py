@@ -15,8 +15,9 @@ from carecloud_async.pytest_plugin.clock import FakeClock
 
 def connect(sandbox, **settings):
     """A client of the sandbox whose time passes when it sleeps."""
-    settings = {"clock": FakeClock(), "rate_limit": None, "retry": RetryPolicy(attempts=2), **settings}
-    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), transport=sandbox.transport(), **settings)
+    defaults = {"clock": FakeClock(), "rate_limit": None, "retry": RetryPolicy(attempts=2)}
+    settings = {**defaults, "transport": sandbox.transport(), **settings}
+    return CareCloud("sandbox.crmcarecloud.com", auth=sandbox.credentials(), **settings)
 
 
 def people(number, **more):

@@ -204,14 +204,6 @@ async def test_a_writer_gives_each_row_its_outcome(sandbox):
     assert len([call for call in calls if call.method == "GET"]) < 30
 
 
-async def test_a_closed_writer_refuses_rows(sandbox):
-    """A writer outside its block raises and says where to write."""
-    async with connect(sandbox) as client:
-        writer = client.customers.bulk_writer(match="email", defaults=SOURCE)
-        with pytest.raises(BulkWriteError, match="async with"):
-            await writer.write({"email": "a@example.com"})
-
-
 async def test_a_write_that_comes_late_makes_no_double(anyio_backend):
     """A 504 whose write happens a second later is found by the look-up after it, and is not sent again."""
     clock = FakeClock()

@@ -1,0 +1,59 @@
+"""Rows that are given to a writer outside its block, and while the block ends."""
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, people
+
+from carecloud_async.bulk import BulkWriteError
+from carecloud_async.pytest_plugin.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+#: A row that the writer took would wait for ever (seconds).
+SECONDS = 30
+
+
+@pytest.mark.parametrize("entered", [False, True])
+async def test_a_writer_outside_its_block_refuses_rows(entered):
+    """A writer raises before its block and after it, and says where to write."""
+    clock = FakeClock()
+    async with client_of(CustomerServer(clock), clock) as client:
+        writer = client.customers.bulk_writer(match="email", defaults=SOURCE)
+        if entered:
+            async with writer:
+                pass
+        with anyio.fail_after(SECONDS), pytest.raises(BulkWriteError, match="async with"):
+            await writer.write(people(1)[0])
+
+
+async def test_a_writer_whose_block_ends_takes_no_more_rows():
+    """A row that is given while the block waits for earlier rows is an error; the earlier rows have their outcomes."""
+    clock = FakeClock()
+    server, first, second = CustomerServer(clock), *people(2)
+    outcomes, errors, posted = [], [], anyio.Event()
+
+    async def write_second(request):
+        if request.method == "POST" and request.url.path.endswith("/customers"):
+            posted.set()
+            await wait_all_tasks_blocked()  # the block has ended and waits for this row
+            try:
+                with anyio.fail_after(SECONDS):
+                    await writer.write(second)
+            except (BulkWriteError, TimeoutError) as error:
+                errors.append(str(error))
+
+    server.arrived = write_second
+    async with client_of(server, clock) as client, anyio.create_task_group() as tasks:
+
+        async def write_first():
+            outcomes.append((await writer.write(first)).outcome)
+
+        writer = client.customers.bulk_writer(match="email", defaults=SOURCE)
+        async with writer:
+            tasks.start_soon(write_first)
+            await posted.wait()
+    assert outcomes == ["created"]
+    assert errors == ["the bulk writer is not open: write inside its `async with` block"]
+    assert list(server.emails()) == [first["email"]]
