@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TextIO, TypeAlias, cast
 
@@ -16,13 +17,13 @@ from attrs import frozen
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.bulk.options import BulkWriteOptions
-from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, Outcome, RowResult
+from carecloud_async.bulk.outcome import OUTCOME_COLUMNS, Outcome
 from carecloud_async.bulk.sources import path_of
 from carecloud_async.bulk.sources.files import split_suffix
 from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats.compression import compressing
 from carecloud_async.export.storage.urls import is_url
-from carecloud_async.runtime.durable_files import create_private, sync_folder
+from carecloud_async.runtime.durable_files import create_private, is_same_file, sync_folder
 
 __all__ = ["ResultFile", "RunFiles", "find_files", "write_results"]
 
@@ -102,23 +103,15 @@ def find_files(source: Any, options: BulkWriteOptions, *, family: str) -> RunFil
 def _journal_path(local: Path | None, options: BulkWriteOptions, family: str) -> Path | None:
     if options.journal is not None:
         return Path(options.journal)
-    beside = local or (None if options.results is None else Path(options.results))
-    return None if beside is None else beside.with_name(f".{beside.name}.{family}.bulk.db")
+    file = local or (None if options.results is None else Path(options.results))
+    return None if file is None else file.with_name(f".{file.name}.{family}.bulk.db")
 
 
 def _require_different(paths: dict[str, Any]) -> None:
-    given = {name: Path(path) for name, path in paths.items() if path is not None}
-    for name, path in given.items():
-        for other, second in given.items():
-            if name < other and _is_same(path, second):
-                raise BadSourceError(f"{path}: {name} and {other} are the same file")
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return os.path.abspath(one) == os.path.abspath(other)
+    given = [(name, Path(path)) for name, path in paths.items() if path is not None]
+    for (name, path), (other, second) in combinations(sorted(given), 2):
+        if is_same_file(path, second):
+            raise BadSourceError(f"{path}: {name} and {other} are the same file")
 
 
 def write_results(journal: Journal, columns: Sequence[str], files: Iterable[ResultFile], *, delimiter: str) -> None:
@@ -157,20 +150,16 @@ def write_results(journal: Journal, columns: Sequence[str], files: Iterable[Resu
 def _rows(journal: Journal, *, only_refused: bool) -> _Rows:
     only = Outcome.REFUSED if only_refused else None
     for line, source, result in journal.results(only=only):
-        values = json.loads(source.decode("utf-8", "surrogatepass")) if source else {}
-        outcome = _outcome(line, result)
+        values = json.loads(source) if source else {}
+        outcome = {
+            "line": line,
+            "outcome": result.outcome.value,
+            "record_id": result.record_id,
+            "changed_fields": list(result.changed_fields),
+            "reasons": list(result.reasons),
+        }
         kept = {name: value for name, value in values.items() if name not in OUTCOME_COLUMNS}
         yield kept, {name: outcome[name] for name in _REJECT_COLUMNS} if only_refused else outcome
-
-
-def _outcome(line: int, result: RowResult) -> dict[str, Any]:
-    return {
-        "line": line,
-        "outcome": result.outcome.value,
-        "record_id": result.record_id,
-        "changed_fields": list(result.changed_fields),
-        "reasons": list(result.reasons),
-    }
 
 
 def _write_csv(stream: BinaryIO, rows: _Rows, names: Sequence[str], delimiter: str) -> None:

@@ -152,8 +152,7 @@ class _Run:
 
     async def _write_files(self, rows: RowSource) -> None:
         columns = json.loads(self.journal.meta("columns") or "[]")
-        delimiter = getattr(rows, "delimiter", ",")
-        await run_in_thread(partial(write_results, self.journal, columns, self.files.files, delimiter=delimiter))
+        await run_in_thread(partial(write_results, self.journal, columns, self.files.files, delimiter=rows.delimiter))
 
     def _continue_figures(self, counts: Mapping[str, int]) -> None:
         meta = {name: self.journal.meta(name) for name in ("requests", "retries", "seconds")}

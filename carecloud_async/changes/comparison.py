@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from carecloud_async.changes.pending import PendingChanges
-from carecloud_async.changes.state_file import Known, StateFile
+from carecloud_async.changes.state_file import KnownRecord, NewRecord, StateFile
 from carecloud_async.errors import ExportError
 from carecloud_async.export.reading.pages import Identity
 from carecloud_async.fixes import Fix
@@ -50,7 +50,7 @@ class Comparison:
             self._state.renumber()
         self._next = self._first_new = self._state.next_number
         # A byte for each known record: a run without changes writes nothing.
-        self._met = bytearray(self._next)
+        self._seen = bytearray(self._next)
         self.created: int = 0
         self.updated: int = 0
         self.deleted: int = 0
@@ -75,13 +75,13 @@ class Comparison:
         ends = list(map(_key, identify([lines[0], lines[-1]])))
         known = self._state.find_texts(min(ends, key=_order), max(ends, key=_order), len(lines), kept=self._keeps)
         others: list[int] = []
-        met, first_new = self._met, self._first_new
+        seen, first_new = self._seen, self._first_new
         for index, text in enumerate(texts):
             number = known.get(text)
             if number is None or number >= first_new:
                 others.append(index)
             else:
-                met[number] = 1
+                seen[number] = 1
         self.unchanged += len(lines) - len(others)
         if others:
             rest = [lines[index] for index in others]
@@ -89,46 +89,42 @@ class Comparison:
 
     def _take_each(self, lines: Sequence[bytes], texts: Sequence[bytes], keys: Sequence[str | bytes]) -> None:
         known = self._state.find(keys)
-        changed: list[tuple[str | bytes, int, bytes, bytes, bytes | None]] = []
+        changed: list[NewRecord] = []
         for key, line, text in zip(keys, lines, texts, strict=True):
             before = known.get(key)
             if before is None:
                 changed.append(self._create(key, line, text))
                 continue
-            _, number, text_before, _, is_kept = before
-            if number < self._first_new:
-                self._met[number] = 1
-            if text_before == text and is_kept == self._keeps:
+            if before.number < self._first_new:
+                self._seen[before.number] = 1
+            if before.text == text and before.is_kept == self._keeps:
                 self.unchanged += 1
             else:
                 changed.append(self._compare(line, text, before))
         if changed:
             self._state.put(changed)
 
-    def _create(
-        self, key: str | bytes, line: bytes, text: bytes
-    ) -> tuple[str | bytes, int, bytes, bytes, bytes | None]:
+    def _create(self, key: str | bytes, line: bytes, text: bytes) -> NewRecord:
         number, self._next = self._next, self._next + 1
         self.created += 1
         self._pending.add("created", _shown(key), line)
-        return key, number, text, _digest(_canonical(line)), self._kept(line)
+        return NewRecord(key, number, text, _digest(_canonical(line)), self._kept(line))
 
-    def _compare(self, line: bytes, text: bytes, before: Known) -> tuple[str | bytes, int, bytes, bytes, bytes | None]:
-        key, number, _, value_before, is_kept = before
-        value = _digest(_canonical(line))
-        if value == value_before:
+    def _compare(self, line: bytes, text: bytes, before: KnownRecord) -> NewRecord:
+        key, value = before.key, _digest(_canonical(line))
+        if value == before.value:
             self.unchanged += 1
         else:
             self.updated += 1
-            record = self._state.record(key) if is_kept else None
+            record = self._state.record(key) if before.is_kept else None
             self._pending.add("updated", _shown(key), line, () if record is None else tuple(_differing(record, line)))
-        return key, number, text, value, self._kept(line)
+        return NewRecord(key, before.number, text, value, self._kept(line))
 
     def _kept(self, line: bytes) -> bytes | None:
         return zlib.compress(line, 6) if self._keeps else None
 
     def find_deleted(self, *, name: str, left: int | None, allow_shrink: bool) -> None:
-        """Collect the records that were not met by an exact reading of the whole list.
+        """Collect the records that an exact reading of the whole list did not find.
 
         Args:
             name: the list's name.
@@ -139,17 +135,17 @@ class Comparison:
         Raises:
             ExportError: more than half of the list is gone, and that is not allowed.
         """
-        unmet = self._known - self._met.count(1)
-        gone = unmet if left is None else max(unmet, self._known - left)
-        if unmet and 2 * gone > self._known and not allow_shrink:
+        unseen = self._known - self._seen.count(1)
+        gone = unseen if left is None else max(unseen, self._known - left)
+        if unseen and 2 * gone > self._known and not allow_shrink:
             raise ExportError(
                 f"{name}: {gone:,} of {self._known:,} records are gone, more than half; a filter, a right of this user "
                 "or the server may be at fault, so the state is unchanged",
                 fix=Fix("if they were really deleted, pass {allow_shrink}"),
             )
-        met = self._met + b"\1" * (self._next - self._first_new)
-        for rows in self._state.numbers() if unmet else ():
-            keys = [key for key, number in rows if not met[number]]
+        seen = self._seen + b"\1" * (self._next - self._first_new)
+        for rows in self._state.numbers() if unseen else ():
+            keys = [key for key, number in rows if not seen[number]]
             for key in keys:
                 self._pending.add("deleted", _shown(key), None)
             self._state.remove(keys)

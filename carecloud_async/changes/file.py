@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 from attrs import asdict, evolve, field, frozen, make_class
 
-from carecloud_async.changes.pending import PendingChanges
+from carecloud_async.changes.pending import PendingChange, PendingChanges
 from carecloud_async.changes.reader import UNFINISHED, Changes
 from carecloud_async.changes.state_file import StateFile
 from carecloud_async.changes.values import ChangesOptions, ChangesReport
@@ -137,12 +137,10 @@ class _ChangesFile:
             sink.write([self._row(row) for row in rows])
         sink.finish()
 
-    def _row(self, row: tuple[str, str, tuple[str, ...], bytes | None]) -> bytes:
-        kind, record_id, _, line = row
-        head = b'{"' + CHANGE.encode() + b'":"' + kind.encode() + b'"'
-        if line is None:
-            return head + b"," + msgspec.json.encode({self._id_field: record_id})[1:]
-        return head + (b"}" if line == b"{}" else b"," + line[1:])
+    def _row(self, change: PendingChange) -> bytes:
+        head = b'{"' + CHANGE.encode() + b'":"' + change.kind.encode() + b'"'
+        record = msgspec.json.encode({self._id_field: change.id}) if change.line is None else change.line
+        return head + (b"}" if record == b"{}" else b"," + record[1:])
 
     def publication(self, report: ChangesReport) -> Mapping[str, Any]:
         """Return what the next run must know if this one is killed; from then on the file is kept."""
@@ -165,18 +163,17 @@ class _ChangesFile:
             self._partial.unlink(missing_ok=True)
 
 
-def _batches(pending: PendingChanges) -> Iterator[list[tuple[str, str, tuple[str, ...], bytes | None]]]:
+def _batches(pending: PendingChanges) -> Iterator[list[PendingChange]]:
     pending.rewind()
     while rows := pending.read():
         yield rows
 
 
-def _line(row: tuple[str, str, tuple[str, ...], bytes | None]) -> bytes:
-    kind, record_id, fields, line = row
-    head: dict[str, Any] = {"change": kind, "id": record_id}
-    if fields:
-        head["fields"] = fields
-    return msgspec.json.encode(head)[:-1] + b',"record":' + (line or b"null") + b"}\n"
+def _line(change: PendingChange) -> bytes:
+    head: dict[str, Any] = {"change": change.kind, "id": change.id}
+    if change.fields:
+        head["fields"] = change.fields
+    return msgspec.json.encode(head)[:-1] + b',"record":' + (change.line or b"null") + b"}\n"
 
 
 def _with_change(into: Any) -> Any:
@@ -226,14 +223,14 @@ def _finish_earlier(path: Path, fingerprints: Mapping[str, str], target: Path) -
         found = state.get(_PUBLISHING)
         if found is None:
             return None
-        waiting, named = Path(found["partial"]), Path(found["target"])
-        if _is_file(waiting, found["file"]):
-            _publish(waiting, named, overwrite=found["overwrite"])
-        delivered = _is_file(named, found["file"])
+        partial_path, published = Path(found["partial"]), Path(found["target"])
+        if _is_file(partial_path, found["file"]):
+            _publish(partial_path, published, overwrite=found["overwrite"])
+        is_published = _is_file(published, found["file"])
         state.set(_PUBLISHING, None)
         state.commit()
     except OSError as error:
         raise disk_error(path, error) from error
     finally:
         state.close()
-    return ChangesReport(**found["report"]) if delivered and named == target else None
+    return ChangesReport(**found["report"]) if is_published and published == target else None

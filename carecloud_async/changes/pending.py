@@ -9,25 +9,34 @@ then its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
+from carecloud_async.changes.values import Kind
 from carecloud_async.errors import ExportError
 from carecloud_async.runtime.durable_files import create_private, open_private, sync_folder
 
-__all__ = ["PendingChanges"]
+__all__ = ["PendingChange", "PendingChanges"]
 
 #: Changes that are read at a time.
 _BATCH = 500
 
 
-class _Head(msgspec.Struct, array_like=True):
-    kind: Any
+class PendingChange(NamedTuple):
+    """One change: see `Change`.
+
+    Attributes:
+        kind, id, fields: as there.
+        line: the record as one line of JSON; `None` of a deleted one.
+    """
+
+    kind: Kind
     id: str
-    fields: tuple[str, ...] = ()
+    fields: tuple[str, ...]
+    line: bytes | None
 
 
 class PendingChanges:
@@ -54,9 +63,9 @@ class PendingChanges:
             raise _gone(path)
         self.clear()
 
-    def add(self, kind: str, record_id: str, line: bytes | None, fields: tuple[str, ...] = ()) -> None:
+    def add(self, kind: Kind, record_id: str, line: bytes | None, fields: tuple[str, ...] = ()) -> None:
         """Add a change; `line` is `None` for a deleted record."""
-        self._file.write(msgspec.json.encode(_Head(kind, record_id, fields)))
+        self._file.write(msgspec.json.encode((kind, record_id, fields)))
         self._file.write(b"\n" + (line or b"") + b"\n")
 
     def clear(self) -> None:
@@ -76,17 +85,13 @@ class PendingChanges:
         self._file.flush()
         self._file.seek(0)
 
-    def read(self) -> list[tuple[str, str, tuple[str, ...], bytes | None]]:
+    def read(self) -> list[PendingChange]:
         """Return the next changes; an empty list at the end."""
-        return list(self._read())
-
-    def _read(self) -> Iterator[tuple[str, str, tuple[str, ...], bytes | None]]:
-        for _ in range(_BATCH):
-            head = self._file.readline()
-            if not head:
-                return
-            found = msgspec.json.decode(head, type=_Head)
-            yield found.kind, found.id, found.fields, self._file.readline()[:-1] or None
+        changes = []
+        for head in islice(iter(self._file.readline, b""), _BATCH):
+            kind, record_id, fields = msgspec.json.decode(head)
+            changes.append(PendingChange(kind, record_id, tuple(fields), self._file.readline()[:-1] or None))
+        return changes
 
     def close(self, *, keep: bool) -> None:
         """Close the file.

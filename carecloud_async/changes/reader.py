@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar
 
 from attrs import frozen
 
 from carecloud_async import codec
 from carecloud_async.changes.comparison import Comparison
-from carecloud_async.changes.pending import PendingChanges
+from carecloud_async.changes.pending import PendingChange, PendingChanges
 from carecloud_async.changes.state_file import StateFile
-from carecloud_async.changes.values import Change, ChangesOptions, ChangesReport, Kind
+from carecloud_async.changes.values import Change, ChangesOptions, ChangesReport
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error
 from carecloud_async.export.reading.pages import RawPageFetcher
@@ -152,16 +152,16 @@ class Changes(Generic[T]):
             raise StopAsyncIteration
         self._batch = [
             Change(
-                kind=cast("Kind", kind),
-                id=record_id,
-                record=None if line is None else codec.record(b'{"data":' + line + b"}", into),
-                fields=fields,
-                raw=line,
+                kind=one.kind,
+                id=one.id,
+                record=None if one.line is None else codec.record(b'{"data":' + one.line + b"}", into),
+                fields=one.fields,
+                raw=one.line,
             )
-            for kind, record_id, fields, line in reversed(rows)
+            for one in reversed(rows)
         ]
 
-    def _read_rows(self) -> list[tuple[str, str, tuple[str, ...], bytes | None]]:
+    def _read_rows(self) -> list[PendingChange]:
         state, pending = self._files.state, self._files.pending
         if not self._secured and any(self.report.counts.values()):
             with disk_errors(self._path):

@@ -11,16 +11,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error, full_disk_error
 from carecloud_async.export.source import foreign
-from carecloud_async.runtime.durable_files import create_private, open_private, sync_folder
+from carecloud_async.runtime.durable_files import sync_folder, touch_private
 
-__all__ = ["Known", "StateFile"]
+__all__ = ["KnownRecord", "NewRecord", "StateFile"]
 
 #: Tells the file from other SQLite databases.
 _APPLICATION = 0x43434348
@@ -39,9 +39,32 @@ _ROWS = 500
 _NOT_OURS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-#: A record as the state knows it: its id, its number (which no other record had), the digest of its text, that of its
-#: value, whatever its text, and whether the record itself is kept.
-Known: TypeAlias = tuple["str | bytes", int, bytes, bytes, bool]
+class KnownRecord(NamedTuple):
+    """A record as the state knows it.
+
+    Attributes:
+        key: its id; a digest of its text if it has none.
+        number: a number that no other record had.
+        text: the digest of its text.
+        value: the digest of its value: the same for any order of its fields.
+        is_kept: whether the state stores the record itself.
+    """
+
+    key: str | bytes
+    number: int
+    text: bytes
+    value: bytes
+    is_kept: bool
+
+
+class NewRecord(NamedTuple):
+    """A record that is added, or replaces what was known of it: see `KnownRecord`; `record` is compressed."""
+
+    key: str | bytes
+    number: int
+    text: bytes
+    value: bytes
+    record: bytes | None
 
 
 class StateFile:
@@ -59,7 +82,11 @@ class StateFile:
         self._path = path
         self._fingerprints = dict(fingerprints)
         self._lock = threading.Lock()
-        self._make_private()
+        try:
+            touch_private(path)
+        except OSError as error:
+            raise disk_error(path, error) from error
+        sync_folder(path.parent)
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0)
         try:
             with self._using():
@@ -67,16 +94,6 @@ class StateFile:
         except BaseException:
             self.close()
             raise
-
-    def _make_private(self) -> None:
-        try:
-            if self._path.exists() or self._path.is_symlink():
-                open_private(self._path).close()
-            else:
-                create_private(self._path).close()
-                sync_folder(self._path.parent)
-        except OSError as error:
-            raise disk_error(self._path, error) from error
 
     def _open(self) -> None:
         execute = self._db.execute
@@ -129,14 +146,14 @@ class StateFile:
         with self._using():
             return dict(self._db.execute(query, (low, high, count + _ROWS)).fetchall())
 
-    def find(self, keys: Sequence[str | bytes]) -> dict[str | bytes, Known]:
+    def find(self, keys: Sequence[str | bytes]) -> dict[str | bytes, KnownRecord]:
         """Return the records that are known of some ids."""
-        found: dict[str | bytes, Known] = {}
+        found: dict[str | bytes, KnownRecord] = {}
         with self._using():
             for begin in range(0, len(keys), _ROWS):
                 part = keys[begin : begin + _ROWS]
                 rows = self._db.execute(f"{_FIND} WHERE id IN ({','.join('?' * len(part))})", part)
-                found.update((row[0], row) for row in rows)
+                found.update((row[0], KnownRecord(*row)) for row in rows)
         return found
 
     def record(self, key: str | bytes) -> bytes | None:
@@ -145,8 +162,8 @@ class StateFile:
             found = self._db.execute("SELECT record FROM records WHERE id = ?", (key,)).fetchone()
         return None if found is None else found[0]
 
-    def put(self, records: Sequence[tuple[str | bytes, int, bytes, bytes, bytes | None]]) -> None:
-        """Add records, or replace what was known of them: id, number, digests and the record, compressed."""
+    def put(self, records: Sequence[NewRecord]) -> None:
+        """Add records, or replace what was known of them."""
         with self._using():
             self._db.executemany(_ADD, records)
 

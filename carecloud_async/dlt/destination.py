@@ -1,7 +1,7 @@
 """CareCloud as a destination of dlt: each load package is a bulk write, exact after dlt's own retries.
 
-Each file of a load package has a journal under its own name. When dlt tries a file again, the bulk write of before goes
-on, and a file that was written is not written again.
+Each file of a load package has a journal under its own name. If dlt tries a file again, the earlier bulk write is
+resumed; a file that was written is not written again.
 """
 
 from __future__ import annotations
@@ -112,13 +112,8 @@ class _Writer:
         report = anyio.run(self._write, file, folder / f"{name}.db", name)
         replace_file(done, b"")
         if not report.complete:
-            _log.warning(
-                "%s: %d rows were refused, %d in conflict, %d unknown",
-                table,
-                report.refused,
-                report.conflict,
-                report.unknown,
-            )
+            counts = report.refused, report.conflict, report.unknown
+            _log.warning("%s: %d rows were refused, %d in conflict, %d unknown", table, *counts)
 
     async def _write(self, file: Path, journal: Path, name: str) -> BulkWriteReport:
         rejects = None if self.rejects is None else self.rejects / f"{name}.jsonl"
@@ -131,7 +126,7 @@ class _Writer:
 
 
 def _stable_name(file: Path) -> str:
-    """Return what stays the same when dlt tries a file again: its load package, table and file id, not the attempt."""
+    """Return a name that is the same for all attempts at a file: its load package, its table and its id."""
     package = next((part for part in reversed(file.parts[:-1]) if re.fullmatch(r"\d+\.\d+", part)), "")
     table, file_id, *_ = *file.name.split("."), ""
     return re.sub(r"[^\w.-]", "_", f"{package}.{table}.{file_id}")

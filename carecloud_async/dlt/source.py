@@ -3,15 +3,15 @@
     pipeline = dlt.pipeline("carecloud", destination="duckdb", dataset_name="crm")
     pipeline.run(carecloud_source("customers", "cards"))
 
-The first run loads everything. Each later one loads what changed since (`last_change`, with an overlap of two minutes
-before the run that came before) and merges it by id. The mark lies in dlt's state, so it moves when the load does. A
-record that was deleted shows in no list of changes: `full=True` reads everything and replaces the table, weekly say.
-Lists whose records have no id or no `last_change` are read whole and replaced in every run. A table is replaced only by
-an exact reading; `allow_inexact=True` takes one that is not.
+The first run loads everything. Each later run loads the records that changed since two minutes before the previous run
+began (by `last_change`) and merges them by id. The time is kept in dlt's state and committed with the load. Deleted
+records are not among the changes: run with `full=True`, weekly for example, which reads everything and replaces the
+table. Lists whose records have no id or no `last_change` are read whole and replaced in every run. A table is replaced
+only by an exact reading, unless `allow_inexact=True` is given.
 
-`deletions=True` compares each list with what the last run saw (`carecloud_async.changes`) and merges creations, updates
-and deletions: deleted rows leave the table by dlt's `hard_delete` hint. The states lie in `state_folder`, in the
-pipeline's working folder if left out, and move with dlt's own state.
+`deletions=True` compares each list with the last run (`carecloud_async.changes`) and merges creations, updates and
+deletions; deleted rows leave the table by dlt's `hard_delete` hint. The state files are in `state_folder` or the
+pipeline's working folder, and are committed with dlt's own state.
 
 Each list is read to its end into a temporary file before its first row is handed to dlt: rows are exact, as those of an
 export are (`carecloud_async.export`), and no event loop is left open between them.
@@ -121,6 +121,11 @@ class _List:
     params: Mapping[str, Any] = field(repr=False)
     concurrency: int
 
+    @property
+    def table(self) -> str:
+        """The name of its table."""
+        return self.operation.call.removesuffix(".list").replace(".", "_")
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Listing[Any]]:
         async with self.make_client() as client:
@@ -130,64 +135,60 @@ class _List:
         """Return the list as exports read it; nothing is sent."""
         return open_list(self.make_client(), self.operation, **self.params).export_source()
 
+    def resource(self, rows: Callable[[], Iterator[Any]], *, replaces: bool, columns: Any) -> DltResource:
+        """Return the dlt resource of these rows, which replace the table or are merged into it."""
+        made: DltResource = dlt.resource(
+            rows,
+            name=self.table,
+            primary_key=self.operation.id_field or (),
+            write_disposition="replace" if replaces else "merge",
+            columns=columns,
+        )()
+        return made
+
 
 def _resource(the_list: _List, *, full: bool, allow_inexact: bool) -> DltResource:
     source = the_list.source()
-    key = the_list.operation.id_field
-    incremental = key is not None and has_changes(source) and the_list.operation.paged
-    mark, replaces = source.fingerprints(), full or not incremental
+    incremental = the_list.operation.id_field is not None and has_changes(source) and the_list.operation.paged
+    fingerprints, replaces = source.fingerprints(), full or not incremental
 
     def rows() -> Iterator[Any]:
         state = dlt.current.resource_state() if incremental else {}
-        since = None if full or state.get("list") != mark else state.get("changed_since")
+        since = None if full or state.get("list") != fingerprints else state.get("changed_since")
         with spool(the_list.open, changed_since=since, concurrency=the_list.concurrency) as spooled:
             report = spooled.report
             if not report.exact:
-                _say_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
+                _report_inexact(source.name, fails=replaces and not allow_inexact, replaces=replaces)
             if not report.records and since is None:
                 yield dlt.mark.materialize_table_schema()
             for batch in spooled.batches():
                 yield [_without_nulls(row) for row in batch.to_pylist()]
         if report.exact and report.next_changed_since is not None and incremental:
-            state.update(changed_since=report.next_changed_since.isoformat(), list=mark)
+            state.update(changed_since=report.next_changed_since.isoformat(), list=fingerprints)
 
-    resource: DltResource = dlt.resource(
-        rows,
-        name=the_list.operation.call.removesuffix(".list").replace(".", "_"),
-        primary_key=key or (),
-        write_disposition="replace" if replaces else "merge",
-        columns=_columns(source),
-    )()
-    return resource
+    return the_list.resource(rows, replaces=replaces, columns=_columns(source))
 
 
 def _changes_resource(the_list: _List, *, full: bool, folder: Path | None) -> DltResource:
     source = the_list.source()
-    name, key = the_list.operation.call.removesuffix(".list").replace(".", "_"), the_list.operation.id_field
-    if key is None:
+    if the_list.operation.id_field is None:
         raise ConfigurationError(f"{source.name} has no ids, by which deleted rows could be found: leave deletions out")
-    mark = source.fingerprints()
+    fingerprints = source.fingerprints()
 
     def rows() -> Iterator[Any]:
-        remembered = dlt.current.resource_state()
-        last = None if full or remembered.get("compared") != mark else remembered.get("generation")
+        state = dlt.current.resource_state()
+        last = None if full or state.get("compared") != fingerprints else state.get("generation")
         states = folder or Path(dlt.current.pipeline().working_dir, "carecloud")
-        path, generation = begin_generation(states, name, last=last)
+        path, generation = begin_generation(states, the_list.table, last=last)
         with spool_changes(the_list.open, path, concurrency=the_list.concurrency) as spooled:
             if not spooled.report.exact:
-                _say_inexact(source.name, fails=full, replaces=full)
+                _report_inexact(source.name, fails=full, replaces=full)
             for batch in spooled.batches():
                 yield [_changed_row(row) for row in batch.to_pylist()]
-        remembered.update(generation=generation, compared=mark)
+        state.update(generation=generation, compared=fingerprints)
 
-    resource: DltResource = dlt.resource(
-        rows,
-        name=name,
-        primary_key=key,
-        write_disposition="replace" if full else "merge",
-        columns=_columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}},
-    )()
-    return resource
+    columns = _columns(source) | {_DELETED: {"data_type": "bool", "hard_delete": True}}
+    return the_list.resource(rows, replaces=full, columns=columns)
 
 
 def _changed_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -196,13 +197,13 @@ def _changed_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Drop what is null, at any depth: dlt would make a column of its own for an object that is."""
+    """Remove nulls, at any depth: dlt would add a column for an object that is null."""
     if isinstance(value, dict):
         return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
     return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
 
 
-def _say_inexact(name: str, *, fails: bool, replaces: bool) -> None:
+def _report_inexact(name: str, *, fails: bool, replaces: bool) -> None:
     doubt = f"{name}: the reading is not exact, and records may be missing from it"
     if fails:
         raise ExportError(

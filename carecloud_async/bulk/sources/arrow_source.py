@@ -20,9 +20,7 @@ class ArrowSource(RowSource):
     Args:
         batches: the record batches.
         names: the names of the columns.
-        shown: its name.
-        identity: see `RowSource`.
-        stream: the file, closed by `close`; `None` for what a program hands out.
+        shown, identity, stream: see `RowSource`; without a stream, a program made the batches.
     """
 
     blanks = True
@@ -36,11 +34,9 @@ class ArrowSource(RowSource):
         identity: str | None = None,
         stream: BinaryIO | None = None,
     ) -> None:
-        self.columns: tuple[str, ...] | None = tuple(names)
-        self.shown = shown
-        self.identity = identity
+        super().__init__(stream, shown=shown, identity=identity)
+        self.columns = tuple(names)
         self._batches = batches
-        self._stream = stream
 
     @classmethod
     def of_file(cls, stream: BinaryIO, *, shown: str, identity: str | None) -> ArrowSource:
@@ -82,15 +78,10 @@ class ArrowSource(RowSource):
                     number += len(rows)
         except (OSError, ValueError, _pyarrow().ArrowException) as error:
             if self._stream is None:
-                raise  # of the program's own code
+                raise  # an error of the program
             # Errors of values may quote them.
             cause = error if isinstance(error, OSError) else None
             raise BadSourceError(f"{self.shown}: after row {number} it cannot be read: {_reason(error)}") from cause
-
-    def close(self) -> None:
-        """See `RowSource.close`."""
-        if self._stream is not None:
-            self._stream.close()
 
 
 def _reason(error: Exception) -> str:

@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import AsyncGenerator, Iterator
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import anyio.lowlevel
 
 from carecloud_async.bulk.errors import BadSourceError
-from carecloud_async.bulk.sources.files import TOO_LONG, read_lines
+from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
 from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, RowSource, SourceRow
 
 __all__ = ["CsvSource"]
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
-#: Line breaks of a cell from which it is looked at whether a stray quotation mark joined rows.
+#: A cell with more lines may be rows that a stray quotation mark joined: it is examined.
 _MANY_LINES: Final = 20
-#: What spreadsheets take for the begin of a formula, and `CsvOptions(escape_formulas=True)` puts an apostrophe before.
+#: The beginnings of formulas in spreadsheets, with the apostrophe that `CsvOptions(escape_formulas=True)` puts before.
 _FORMULA: Final = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 
 
 class CsvSource(RowSource):
-    """A CSV file.
-
-    Args:
-        stream: its bytes, unpacked.
-        shown: its name.
-        identity: see `RowSource`.
-    """
+    """A CSV file; arguments as for `RowSource`."""
 
     textual = True
     blanks = True
 
     def __init__(self, stream: BinaryIO, *, shown: str, identity: str | None) -> None:
-        self.shown = shown
-        self.identity = identity
-        head = stream.read(4)
-        utf16 = head[:2] in {b"\xff\xfe", b"\xfe\xff"}
-        encoding = "utf-16" if utf16 else "utf-8-sig"
-        rest = io.BufferedReader(_Prefixed(head, stream))
-        self._stream = stream
-        self._text = io.TextIOWrapper(rest, encoding=encoding, newline="")
-        self._lines = _Lines(self._text, shown)
+        buffered = io.BufferedReader(cast("io.RawIOBase", stream))
+        try:
+            head = buffered.peek(3)
+        except (EOFError, OSError) as error:
+            raise read_error(shown, 0, error) from error
+        utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = io.TextIOWrapper(buffered, encoding="utf-16" if utf16 else "utf-8-sig", newline="")
+        super().__init__(text, shown=shown, identity=identity)
+        self._lines = _Lines(text, shown)
         first = self._lines.first()
-        self.delimiter: str = max(_DELIMITERS, key=lambda one: _outside_quotes(first, one))
-        #: What a spreadsheet wrote, or what is written for one.
-        self._for_spreadsheets = head.startswith(b"\xef\xbb\xbf") or utf16 or self.delimiter == ";"
+        self.delimiter = max(_DELIMITERS, key=lambda one: _outside_quotes(first, one))
+        #: Whether a spreadsheet wrote the file, or it was written for one.
+        self._for_spreadsheets = head.startswith(codecs.BOM_UTF8) or utf16 or self.delimiter == ";"
         self._begin = 0
         self._reader = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
         if self._lines.has_nul:
@@ -63,7 +58,7 @@ class CsvSource(RowSource):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise BadSourceError(f"{shown}: the column {twice[0][:100]!r} stands twice in the header")
-        self.columns: tuple[str, ...] | None = tuple(names)
+        self.columns = tuple(names)
 
     async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
@@ -81,10 +76,6 @@ class CsvSource(RowSource):
                     batch.append(self._row(cells))
             yield batch
             await anyio.lowlevel.checkpoint()
-
-    def close(self) -> None:
-        """See `RowSource.close`."""
-        self._stream.close()
 
     def _row(self, cells: list[str]) -> SourceRow:
         columns = self.columns or ()
@@ -151,7 +142,7 @@ class _Lines:
 
     @property
     def text(self) -> str:
-        """The text of the row that was read last, or the begin of it."""
+        """The text of the row that was read last, or the beginning of it."""
         return "".join(self._row)[:MAX_TEXT].rstrip("\r\n")
 
     def begin_row(self) -> None:
@@ -187,9 +178,7 @@ class _Lines:
                     f"{self._shown}: line {line_number} is not UTF-8: save it as CSV UTF-8 and try again"
                 ) from None
             except (EOFError, OSError) as error:
-                raise BadSourceError(
-                    f"{self._shown}: after line {self.number} it cannot be read: {type(error).__name__}"
-                ) from error
+                raise read_error(self._shown, self.number, error) from error
         self.number += 1
         if line is TOO_LONG:
             self.too_long = True
@@ -201,23 +190,6 @@ class _Lines:
             self._row.append(line)
             self._kept += len(line)
         return line
-
-
-class _Prefixed(io.RawIOBase):
-    """A stream of which some bytes were read already."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head = head
-        self._rest = rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._head[: len(buffer)] if self._head else self._rest.read(len(buffer))
-        self._head = self._head[len(data) :] if self._head else b""
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def _outside_quotes(line: str, delimiter: str) -> int:

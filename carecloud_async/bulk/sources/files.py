@@ -14,11 +14,11 @@ from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats import zstd
 from carecloud_async.export.storage.urls import find_secrets, is_url, mask_url, storage_errors
 
-__all__ = ["TOO_LONG", "file_identity", "open_file", "read_lines", "split_suffix"]
+__all__ = ["TOO_LONG", "file_identity", "open_file", "read_error", "read_lines", "split_suffix"]
 
 #: Most bytes of one line.
 MAX_LINE: Final = 16 * 1024 * 1024
-#: Stands for a line that is longer.
+#: Takes the place of a line that is longer.
 TOO_LONG: Final = object()
 
 _PACKED: Final = (".gz", ".zst")
@@ -81,7 +81,7 @@ def open_file(path: str, *, packing: str = "") -> BinaryIO:
 
 
 class _Gzip(gzip.GzipFile):
-    """A gzip file that closes what it reads from."""
+    """A gzip file that closes the file that it reads."""
 
     def close(self) -> None:
         source: Any = self.fileobj
@@ -90,8 +90,13 @@ class _Gzip(gzip.GzipFile):
             source.close()
 
 
+def read_error(shown: str, line: int, error: Exception) -> BadSourceError:
+    """Make the error of a source that breaks off after a line."""
+    return BadSourceError(f"{shown}: after line {line} it cannot be read: {type(error).__name__}")
+
+
 def read_lines(stream: Any) -> Iterator[Any]:
-    """Yield the lines of a binary or text stream with their ends; `TOO_LONG` stands for one that is too long."""
+    """Yield the lines of a binary or text stream with their ends, and `TOO_LONG` in place of one that is too long."""
     newline: Any = "\n" if isinstance(stream, io.TextIOBase) else b"\n"
     while line := stream.readline(MAX_LINE):
         if len(line) < MAX_LINE or line.endswith(newline):

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import anyio.lowlevel
 
-from carecloud_async.bulk.errors import BadSourceError
-from carecloud_async.bulk.sources.files import TOO_LONG, read_lines
+from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
 from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, RowSource, SourceRow
 
 __all__ = ["JsonlSource"]
 
 
 class JsonlSource(RowSource):
-    """A JSON Lines file.
-
-    Args:
-        stream: its bytes, unpacked.
-        shown: its name.
-        identity: see `RowSource`.
-    """
-
-    def __init__(self, stream: BinaryIO, *, shown: str, identity: str | None) -> None:
-        self.shown = shown
-        self.identity = identity
-        self._stream = stream
+    """A JSON Lines file; arguments as for `RowSource`."""
 
     async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
@@ -44,14 +32,8 @@ class JsonlSource(RowSource):
                     batch = []
                     await anyio.lowlevel.checkpoint()
         except (EOFError, OSError) as error:
-            raise BadSourceError(
-                f"{self.shown}: after line {number} it cannot be read: {type(error).__name__}"
-            ) from error
+            raise read_error(self.shown, number, error) from error
         yield batch
-
-    def close(self) -> None:
-        """See `RowSource.close`."""
-        self._stream.close()
 
 
 def _row(line: bytes, number: int) -> SourceRow:

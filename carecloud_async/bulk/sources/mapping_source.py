@@ -29,6 +29,7 @@ class MappingSource(RowSource):
     """
 
     def __init__(self, rows: Iterable[Any] | AsyncIterable[Any]) -> None:
+        super().__init__()
         self._rows = rows
 
     async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
@@ -56,9 +57,7 @@ async def _each(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any,
 
 def row_of(row: Any) -> SourceRow:
     """Return a mapping or an input as a row; anything else, such as a record that was read, as a fault."""
-    if isinstance(row, Mapping):
-        return SourceRow(values=_plain(row))
-    if isinstance(row, Input):
+    if isinstance(row, (Mapping, Input)):
         return SourceRow(values=_plain(row))
     if isinstance(row, Model):
         return SourceRow(fault=_RECORD)

@@ -1,4 +1,4 @@
-"""`RowSource`: rows in batches, each with its number and what it said."""
+"""`RowSource`: the rows of a source, in batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from datetime import date, datetime
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from attrs import field, frozen
 
@@ -26,7 +26,7 @@ class SourceRow:
         values: column → value; nested objects in JSON.
         fault: why the row cannot be read; `None` if it can.
         line: the line of the file in which it begins; `None` where the source has no lines.
-        text: the text of a row that cannot be read, or the begin of it, as it stands in the file.
+        text: the text of a row that cannot be read, or the beginning of it, as it stands in the file.
     """
 
     values: Mapping[str, Any] = field(factory=dict)
@@ -36,28 +36,39 @@ class SourceRow:
 
 
 class RowSource(ABC):
-    """The rows of a source, read once from its begin to its end.
+    """The rows of a source, read once from its beginning to its end.
+
+    Args:
+        stream: a file, unpacked; closed by `close`.
+        shown: the name of the source in messages.
+        identity: what changes when the source changes; `None` if only its rows tell.
 
     Attributes:
-        shown: the source as messages name it.
+        shown, identity: as given.
         columns: the names of the columns; `None` where each row has names of its own.
         textual: whether every value is the text of a cell.
         blanks: whether an empty value is a blank cell.
-        identity: what changes when the source changes; `None` if only its rows tell.
+        delimiter: the delimiter of CSV files of results.
     """
 
-    shown: str = "rows"
-    columns: tuple[str, ...] | None = None
     textual: bool = False
     blanks: bool = False
-    identity: str | None = None
+
+    def __init__(self, stream: IO[Any] | None = None, *, shown: str = "rows", identity: str | None = None) -> None:
+        self.shown = shown
+        self.identity = identity
+        self.columns: tuple[str, ...] | None = None
+        self.delimiter: str = ","
+        self._stream = stream
 
     @abstractmethod
     def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """Yield the rows in batches."""
 
-    def close(self) -> None:  # noqa: B027  (most sources hold nothing)
-        """Close what is open."""
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
 
 
 def to_json(values: Mapping[str, Any]) -> bytes:
