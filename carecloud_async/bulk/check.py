@@ -82,8 +82,8 @@ class RowChecker:
                 reasons = [f"{path}: the row has no key" for path in missing]
             elif len(quote("".join(key), errors="replace")) > _LONGEST_KEY:
                 reasons = [f"{self._key.paths[-1]}: the key is too long to be looked up"]
-        for part in self._columns.parts_beside:
-            given = {path: row.beside.get(path) for path in part.paths}
+        for part in self._columns.created_parts:
+            given = {path: row.create_fields.get(path) for path in part.paths}
             if (self._key is None or part.name != self._key.paths[-1]) and all(given.values()):
                 row.parts.update(given)  # for a known record; a create sends them itself
         reasons += fields.refused
@@ -164,8 +164,8 @@ class _Fields:
         if path in self.given and self.given[path] != value:
             self.refused.append(f"{path}: two columns of the row lead to it")
         self.given[path] = value
-        if place.role == "beside":
-            self.row.beside[path] = value
+        if place.role == "create":
+            self.row.create_fields[path] = value
         elif place.role == "part":
             self.row.parts[path] = value
         elif place.role == "field":

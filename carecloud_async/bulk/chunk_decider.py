@@ -49,7 +49,7 @@ class ChunkDecider:
         target: the family.
         key: the key that names a record; `None` if every row is created.
         options: the options.
-        width: look-ups under way at once.
+        concurrency: look-ups under way at once.
         count_writes: returns how many writes the registry has counted.
 
     Attributes:
@@ -62,14 +62,14 @@ class ChunkDecider:
         *,
         key: Key | None,
         options: BulkWriteOptions,
-        width: int,
+        concurrency: int,
         count_writes: Callable[[], Awaitable[int]],
     ) -> None:
-        self.parts = PartLookups(target, width=width)
+        self.parts = PartLookups(target, concurrency=concurrency)
         self._target = target
         self._key = key
         self._options = options
-        self._finder = None if key is None else Finder(target, key, width=width)
+        self._finder = None if key is None else Finder(target, key, concurrency=concurrency)
         self._count_writes = count_writes
         self._has_list = False
         self._writes_before_list, self._list_expires_at = 0, 0.0

@@ -35,15 +35,15 @@ class Place:
     Attributes:
         path: the dotted field; empty for a column of `ignore_columns=`.
         hint: the field's type.
-        role: `field` of the record, `beside` it in the body of a create, a `part` written after it, `key` alone,
-            `ignored`, or `unknown`: a field that the server shows and the SDK does not know. A row may repeat the value
-            of such a field and not change it.
+        role: `field` of the record; `create` for a field that a create sends outside it; `part` for one that is written
+            after it; `key` for one that only names it; `ignored`; or `unknown` for a field that the server shows and
+            the SDK does not know. A row may repeat the value of such a field and not change it.
         enumeration: the enumeration whose names the field takes.
     """
 
     path: str = ""
     hint: Any = Any
-    role: Literal["field", "beside", "part", "key", "ignored", "unknown"] = "field"
+    role: Literal["field", "create", "part", "key", "ignored", "unknown"] = "field"
     enumeration: str | None = None
 
 
@@ -63,7 +63,7 @@ class Columns:
         for model in (target.create_model, target.update_model):
             if model is not None:
                 self._add_fields(model, "", only=None if model is target.create_model else _readable(target))
-        self._beside = target.writes.beside
+        self._create_fields = target.writes.create_fields
         self._keys = {target.id_field, *(path for key in target.writes.keys for path in key.paths)}
         reads = target.reads
         self._read_only = frozenset() if reads is None else read_only_paths(reads) | field_paths(reads)
@@ -114,10 +114,10 @@ class Columns:
             self._has_fetched = True
 
     @cached_property
-    def parts_beside(self) -> Sequence[Key]:
+    def created_parts(self) -> Sequence[Key]:
         """The keys of parts whose fields a create sends itself."""
         parts = self._target.writes.parts
-        return () if parts is None else [key for key in parts.keys if self._beside.keys() >= set(key.paths)]
+        return () if parts is None else [key for key in parts.keys if self._create_fields.keys() >= set(key.paths)]
 
     def is_object(self, path: str) -> bool:
         """Return whether a dotted name is an object with fields of its own."""
@@ -137,8 +137,8 @@ class Columns:
         raise UnknownColumnError(f"the column {column[:100]!r} leads nowhere: it {self._no_field(column)}", fix=COLUMNS)
 
     def _find(self, name: str) -> Place | None:
-        if name in self._beside:
-            return Place(path=name, hint=str, role="beside")
+        if name in self._create_fields:
+            return Place(path=name, hint=str, role="create")
         if name in self._fields:
             return self._fields[name]
         if self._is_part(name):
@@ -179,7 +179,8 @@ class Columns:
         return any(".".join(parts[:size]) in self._read_only for size in range(1, len(parts) + 1))
 
     def _no_field(self, name: str) -> str:
-        return f"is no field of {self._target.name}{_hint(name, [*self._fields, *self._beside, *self._short_names])}"
+        known = [*self._fields, *self._create_fields, *self._short_names]
+        return f"is no field of {self._target.name}{_hint(name, known)}"
 
     def _add_fields(self, model: type[Input], prefix: str, *, only: frozenset[str] | None = None) -> None:
         names, types = api_names(model), field_types(model)

@@ -28,8 +28,8 @@ class Plan(Intent):
     """A write that a row asks for: what the journal remembers of it, and its body.
 
     Attributes:
-        body: the body of the PUT or the record for the batch endpoint; of a create `record`, and `beside`, the fields
-            next to it.
+        body: the body of the PUT or the record for the batch endpoint; of a create `record` and
+            `create_fields`, the fields outside the record.
     """
 
     body: Any = attrs.field(repr=False)
@@ -65,7 +65,7 @@ def _create(row: CheckedRow, target: BulkTarget, key: Key | None, options: BulkW
         if not target.can_set(key):
             return refused(f"{key.name}: no record has this key, and a new record cannot be given it")
     missing = _missing(row.changes, model, "")
-    missing += [name for name in target.writes.required_beside if not row.beside.get(name)]
+    missing += [name for name in target.writes.required_create_fields if not row.create_fields.get(name)]
     reasons = [
         *(f"{path}: {reason}" for path, reason in row.faults.items()),
         *(f"{path}: {_UNKNOWN}" for path in row.unknown),
@@ -75,7 +75,7 @@ def _create(row: CheckedRow, target: BulkTarget, key: Key | None, options: BulkW
         return refused(*reasons)
     if target.batch is not None:
         return Plan(kind="batch", body=row.changes)
-    return Plan(kind="create", body={"record": row.changes, "beside": _nested(row, target)})
+    return Plan(kind="create", body={"record": row.changes, "create_fields": _nested(row, target)})
 
 
 def _change(
@@ -171,8 +171,8 @@ def _required(record: Mapping[str, Any], model: Any) -> dict[str, Any]:
 def _nested(row: CheckedRow, target: BulkTarget) -> dict[str, Any]:
     """Return the fields that a create sends next to the record, as they stand in its body."""
     body: dict[str, Any] = {}
-    for name, value in row.beside.items():
-        *objects, last = target.writes.beside[name]
+    for name, value in row.create_fields.items():
+        *objects, last = target.writes.create_fields[name]
         parent = body
         for part in objects:
             parent = parent.setdefault(part, {})

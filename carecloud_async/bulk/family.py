@@ -1,4 +1,4 @@
-"""What a family says of its bulk writes, and `BulkTarget`: the same with the means to read and write."""
+"""`BulkWrites`: how a family is written in bulk, as it declares it; `BulkTarget`: that, with functions that do it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from carecloud_async.bulk.compare import value_at
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.calls.events import CallObserver
 from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
@@ -35,14 +36,13 @@ __all__ = [
     "normal_email",
     "normal_phone",
     "normal_text",
-    "settle_seconds",
-    "text_at",
+    "time_to_settle",
 ]
 
 #: Most rows of one request to a batch endpoint, as the API has it.
 MAX_BATCH: Final = 1000
 
-#: For how long a server may still work on a request that the client does not wait for any more (seconds).
+#: For how long a server may still work on a request after the client stopped waiting (seconds).
 _WORKS_LONGER: Final = 5.0
 
 _SEPARATOR: Final = "\x1f"
@@ -53,7 +53,7 @@ FoundRecords = Sequence[tuple[tuple[str, ...], bytes]]
 FoundParts = Mapping[str, Sequence[bytes]]
 
 
-def settle_seconds(read_timeout: float) -> float:
+def time_to_settle(read_timeout: float) -> float:
     """Return the seconds after which a write whose answer was lost can no longer take effect.
 
     Args:
@@ -64,34 +64,34 @@ def settle_seconds(read_timeout: float) -> float:
 
 
 def normal_text(value: str) -> str:
-    """Return a key as it is compared: without blanks around it."""
+    """Return a key in the form in which keys are compared: without surrounding spaces."""
     return value.strip()
 
 
 def normal_email(value: str) -> str:
-    """Return an e-mail address as it is compared: servers ignore case and blanks around it."""
+    """Return an e-mail address in the form in which keys are compared: servers ignore case and surrounding spaces."""
     return value.strip().casefold()
 
 
 def normal_phone(value: str) -> str:
-    """Return a phone number as it is compared: digits alone, without the international prefix's `+` or `00`."""
+    """Return a phone number in the form in which keys are compared: its digits, without `+` or `00` before them."""
     digits = "".join(one for one in value if one.isdecimal())
     return digits.removeprefix("00")
 
 
 @frozen(kw_only=True)
 class Key:
-    """A way to name a record.
+    """A field, or several, whose values name a record.
 
     Attributes:
         name: the name that `match=` takes.
-        fields: the dotted fields of a row that make the key; the last one bears the name.
-        filter: the list filter that finds a record by it; `None` if only `get` or the whole list does.
+        fields: the dotted fields of a row that make the key; the last one has the key's name. Left out: the name.
+        filter: the list filter that finds a record by it; `None` if only `get` or the whole list finds it.
         many: whether the filter takes several values.
-        in_record: whether the record shows these fields, so that the whole list can be read in place of look-ups.
+        in_record: whether the record has these fields, so that the whole list can be read instead of look-ups.
         by_id: whether it is the id of the record.
         normal: brings a value into the form in which values are compared.
-        finder: finds the records of a family by values of the key, where a filter alone cannot.
+        find: finds the records of a family by values of the key, where a filter alone cannot.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Key:
     in_record: bool = True
     by_id: bool = False
     normal: Callable[[str], str] = normal_text
-    finder: Callable[[Any, Sequence[tuple[str, ...]]], Awaitable[FoundRecords]] | None = None
+    find: Callable[[Any, Sequence[tuple[str, ...]]], Awaitable[FoundRecords]] | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -112,6 +112,10 @@ class Key:
         """Return the values of the key in a row, whose fields are given by dotted name; `None` if one is missing."""
         values = tuple(_text(fields.get(path)) for path in self.paths)
         return values if all(map(self.normal, values)) else None
+
+    def values_of(self, record: object) -> tuple[str, ...]:
+        """Return the values of the key in a record; a missing one is empty."""
+        return tuple(_text(value_at(record, path)) for path in self.paths)
 
     def text(self, values: Sequence[str]) -> str:
         """Return the values of a key as one text, in the form in which keys are compared."""
@@ -133,11 +137,11 @@ class ListSize:
 
 @frozen(kw_only=True)
 class Merged:
-    """A record with a row's changes.
+    """A record into which the changes of a row are merged.
 
     Attributes:
         body: the body of the PUT.
-        changed: the dotted fields that differ from the record; empty if nothing does.
+        changed: the dotted fields in which the row differs from the record.
     """
 
     body: Any = field(repr=False)
@@ -146,10 +150,10 @@ class Merged:
 
 @frozen(kw_only=True)
 class PartResult:
-    """What became of a part of a row that is written after its record, such as a card.
+    """What became, or would become, of parts of a row, such as a card.
 
     Attributes:
-        changed: the parts that were written.
+        changed: the parts that are written.
         conflicts: why a part is in conflict.
         refusals: why the server refused a part.
     """
@@ -171,51 +175,51 @@ class PartResult:
 
 @frozen(kw_only=True)
 class Parts:
-    """What a row may carry more than its record.
+    """What a row may have that is written after its record.
 
     Attributes:
-        names: the columns that only the writer of parts writes, never a create.
-        prefixes: prefixes of columns whose rest the user chooses, such as `property.`.
-        writer: writes the parts of a record: it gets the family, the record's id, the parts, and what was found for
-            their keys. It may be called again after a lost answer or a kill.
-        namer: returns the ids of a family that may follow a prefix, and their names.
+        names: the columns that are always written as parts, never by a create.
+        prefixes: the prefixes of such columns whose rest the user chooses, such as `property.`.
         keys: the parts that are looked up, many at a time, before anything is written. Two rows of a source may not
-            share the first one. A key that a create sends itself is a part only if the record exists already.
-        checker: says what would become of these parts: it gets the id of the record (`None` for a new one), the parts,
+            have the same first one. A key whose fields a create sends itself is a part only of a known record.
+        check: returns what would become of these parts. It gets the id of the record (`None` for a new one), the parts,
             and what was found for each key, by the key's name.
+        write: writes the parts of a record. It gets the family, the record's id, the parts, and what was found for
+            their keys. It may be called again after a lost answer or a kill.
+        fetch_names: returns the ids of a family that may follow a prefix, with their names.
     """
 
     names: frozenset[str]
     prefixes: tuple[str, ...]
-    writer: Callable[[Any, str, Mapping[str, Any], FoundParts], Awaitable[PartResult]]
-    namer: Callable[[Any], Awaitable[Mapping[str, str]]]
     keys: tuple[Key, ...]
-    checker: Callable[[str | None, Mapping[str, Any], FoundParts], PartResult]
+    check: Callable[[str | None, Mapping[str, Any], FoundParts], PartResult]
+    write: Callable[[Any, str, Mapping[str, Any], FoundParts], Awaitable[PartResult]]
+    fetch_names: Callable[[Any], Awaitable[Mapping[str, str]]]
 
 
 @frozen(kw_only=True)
 class BulkWrites:
-    """What a family declares of its bulk writes, beside its operations.
+    """What a family declares of its bulk writes, next to its operations.
 
     Attributes:
         keys: the ways to name a record.
-        beside: names of a row that stand beside the record in the body of a create, and where: `external_id` →
+        create_fields: fields that a create sends outside the record, and their place in its body: `external_id` →
             `("customer_source", "external_id")`. An update does not send them.
-        required_beside: those of them that a create cannot do without.
-        parts: what rows may carry more than the record.
+        required_create_fields: those that every create needs.
+        parts: what rows may have that is written after the record.
         batch_updates: whether the batch endpoint also updates records that it knows.
     """
 
     keys: tuple[Key, ...] = ()
-    beside: Mapping[str, tuple[str, ...]] = field(factory=dict)
-    required_beside: tuple[str, ...] = ()
+    create_fields: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    required_create_fields: tuple[str, ...] = ()
     parts: Parts | None = None
     batch_updates: bool = False
 
 
 @frozen(kw_only=True)
 class BulkTarget:
-    """A family with the means to write to it in bulk; made by `resources`.
+    """A family and the functions that read and write it; made by `resources`.
 
     Attributes:
         name: the family's name from the client.
@@ -228,19 +232,17 @@ class BulkTarget:
         update_model: the input class that knows the names of an update; `None` if records cannot be updated.
         reads: the read model.
         id_field: the name of a record's id.
-        width: how many requests may be under way at once.
+        concurrency: how many requests may be under way at once.
         settle_seconds: the seconds after which a write whose answer was lost can no longer take effect.
         find: finds records by a key's values; one request.
         sample: returns the first records of the list; one request.
-        measure: returns the size of the list; `None` if the server does not tell.
+        measure: returns the size of the list; `None` if the server does not report it.
         read_all: writes the whole list to a JSONL file; returns whether it is exact.
-        create: creates a record, with what stands beside it, and returns its id.
+        create: creates a record, with its `create_fields` as they stand in the body, and returns its id.
         update: replaces the record of an id by a body.
         batch: sends records to the batch endpoint, which takes all or none.
-        write_parts: writes the parts of a record, with what was found for their keys just before; `None` where rows
-            have none.
-        check_parts: says what would become of the parts that have keys; `None` where rows have none.
-        part_names: returns the ids that may follow a prefix of parts, with their names.
+        write_parts, check_parts, part_names: `write`, `check` and `fetch_names` of the family's `Parts`; `None` where
+            rows have no parts.
         merge: merges a row's changes into a record and returns the body of the PUT.
     """
 
@@ -254,7 +256,7 @@ class BulkTarget:
     update_model: type[Input] | None
     reads: type[Model] | None
     id_field: str | None
-    width: int
+    concurrency: int
     settle_seconds: float
     find: Callable[[Key, Sequence[tuple[str, ...]]], Awaitable[FoundRecords]]
     sample: Callable[[], Awaitable[Sequence[bytes]]] | None
@@ -278,7 +280,7 @@ class BulkTarget:
         """The dotted fields that a create can set."""
         own = frozenset[str]() if self.create_model is None else field_paths(self.create_model)
         parts = frozenset[str]() if self.writes.parts is None else self.writes.parts.names
-        return own | self.writes.beside.keys() | parts
+        return own | self.writes.create_fields.keys() | parts
 
     def can_set(self, key: Key) -> bool:
         """Return whether a new record gets the key of its row; else the next run would not find it."""
@@ -298,13 +300,6 @@ def field_paths(model: Any) -> frozenset[str]:
         core, path = core_type(hint), names[name]
         found |= {f"{path}.{inner}" for inner in field_paths(core)} if is_model(core) else {path}
     return frozenset(found)
-
-
-def text_at(record: object, path: Sequence[str]) -> str:
-    """Return the text of a field of a record; empty if it has none."""
-    for name in path:
-        record = record.get(name) if isinstance(record, dict) else None
-    return _text(record)
 
 
 def _text(value: object) -> str:

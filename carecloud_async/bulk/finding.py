@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 from attrs import field, frozen
 
-from carecloud_async.bulk.family import BulkTarget, Key, text_at
+from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.journal import Journal
 from carecloud_async.errors import ApiError, BadRequestError
 from carecloud_async.runtime.parallel import run_all
@@ -54,13 +54,13 @@ class Finder:
     Args:
         target: the family.
         key: the key that names a record.
-        width: look-ups under way at once.
+        concurrency: look-ups under way at once.
     """
 
-    def __init__(self, target: BulkTarget, key: Key, *, width: int) -> None:
+    def __init__(self, target: BulkTarget, key: Key, *, concurrency: int) -> None:
         self._target = target
         self.key = key
-        self._width = width
+        self._concurrency = concurrency
 
     async def find(self, keys: Sequence[tuple[str, ...]]) -> FoundByKey:
         """Look records up.
@@ -82,7 +82,7 @@ class Finder:
 
         wanted = {self.key.text(values) for values in keys}
         in_groups = sorted(keys, key=lambda values: values[:-1])
-        await run_all([partial(look, part) for part in self._parts(in_groups)], width=self._width)
+        await run_all([partial(look, part) for part in self._parts(in_groups)], width=self._concurrency)
         return FoundByKey(records={key: one for key, one in found.items() if key in wanted}, refusals=refusals)
 
     async def _look_up(
@@ -161,12 +161,10 @@ class Finder:
 
     def _note_list(self, journal: Journal, path: Path) -> None:
         journal.clear_listed()
-        paths = [one.split(".") for one in self.key.paths]
         batch: list[tuple[str, bytes]] = []
         with path.open("rb") as lines:
             for line in lines:
-                record = msgspec.json.decode(line)
-                values = [text_at(record, parts) for parts in paths]
+                values = self.key.values_of(msgspec.json.decode(line))
                 if all(values):
                     batch.append((self.key.text(values), line.rstrip(b"\n")))
                 if len(batch) >= 1000:

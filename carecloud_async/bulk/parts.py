@@ -42,7 +42,7 @@ def parts_left(row: CheckedRow, result: RowResult) -> Mapping[str, Any]:
 
 def _parts_of(row: CheckedRow, *, is_new: bool) -> Mapping[str, Any]:
     """Return the parts of a row that the write of its record leaves; a create writes the fields next to the record."""
-    return {name: value for name, value in row.parts.items() if not (is_new and name in row.beside)}
+    return {name: value for name, value in row.parts.items() if not (is_new and name in row.create_fields)}
 
 
 class PartLookups:
@@ -50,13 +50,13 @@ class PartLookups:
 
     Args:
         target: the family.
-        width: look-ups under way at once.
+        concurrency: look-ups under way at once.
     """
 
-    def __init__(self, target: BulkTarget, *, width: int) -> None:
+    def __init__(self, target: BulkTarget, *, concurrency: int) -> None:
         self._target = target
         parts = target.writes.parts
-        self._finders = [Finder(target, key, width=width) for key in (parts.keys if parts else ())]
+        self._finders = [Finder(target, key, concurrency=concurrency) for key in (parts.keys if parts else ())]
 
     async def find(self, rows: Sequence[Mapping[str, Any]]) -> list[FoundForRow]:
         """Find the records that have the parts of rows.

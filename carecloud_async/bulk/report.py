@@ -38,7 +38,7 @@ class BulkFigures:
 
 @frozen(kw_only=True)
 class BulkWriteReport(BulkFigures):
-    """The result of a bulk write, beside its `BulkFigures`. Its outcomes add up to `rows`.
+    """The result of a bulk write, with its `BulkFigures`. Its outcomes add up to `rows`.
 
     Attributes:
         retries: requests repeated by the bulk write after a failure.
@@ -62,7 +62,7 @@ class BulkWriteReport(BulkFigures):
 
 @frozen(kw_only=True)
 class BulkProgress(BulkFigures):
-    """The progress of a bulk write, beside its `BulkFigures`.
+    """The progress of a bulk write, with its `BulkFigures`.
 
     Attributes:
         stage: `reading` the source, `finding` records, `writing` rows, or `finishing` the files.

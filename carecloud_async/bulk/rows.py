@@ -21,7 +21,7 @@ class CheckedRow:
     Attributes:
         key: the values of its key as they were given; `None` without one.
         changes: the fields of the record that it names, nested, as plain JSON values.
-        beside: the fields that a create sends next to the record.
+        create_fields: the fields that a create sends next to the record.
         parts: the fields that are written after the record.
         faults: dotted field → reason, of values that cannot be converted. The values are kept in `changes`: a record
             that already has such a value is left unchanged.
@@ -33,7 +33,7 @@ class CheckedRow:
 
     key: tuple[str, ...] | None = None
     changes: dict[str, Any] = field(factory=dict)
-    beside: dict[str, Any] = field(factory=dict)
+    create_fields: dict[str, Any] = field(factory=dict)
     parts: dict[str, Any] = field(factory=dict)
     faults: dict[str, str] = field(factory=dict)
     unknown: dict[str, Any] = field(factory=dict)

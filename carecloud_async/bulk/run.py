@@ -223,7 +223,7 @@ class _Run:
             other = first.setdefault(place.path, name)
             if other != name and place.role != "ignored":
                 raise BadSourceError(
-                    f"{rows.shown}: the columns {other!r} and {name!r} both lead to {place.path}: name one of them in "
+                    f"{rows.label}: the columns {other!r} and {name!r} both lead to {place.path}: name one of them in "
                     "ignore_columns="
                 )
         if self.key is not None and rows.columns is not None:
@@ -231,7 +231,7 @@ class _Run:
             missing = [path for path in self.key.paths if path not in given]
             if missing:
                 raise BadSourceError(
-                    f"{rows.shown}: match={self.key.name!r} needs the column {missing[0]}: there is none; name the "
+                    f"{rows.label}: match={self.key.name!r} needs the column {missing[0]}: there is none; name the "
                     "column in columns="
                 )
         return RowChecker(self.target, columns, key=self.key, options=options, textual=rows.textual, blanks=rows.blanks)

@@ -103,7 +103,7 @@ class RowSender:
     async def _request(self, plan: Plan) -> RowResult:
         target = self._target
         if plan.kind == "create" and target.create is not None:
-            record_id = await target.create(plan.body["record"], plan.body["beside"])
+            record_id = await target.create(plan.body["record"], plan.body["create_fields"])
             return attrs.evolve(plan.result, record_id=record_id)
         assert target.update is not None  # noqa: S101  (plans for updates are made only where there is a PUT)
         assert plan.record_id is not None  # noqa: S101  (as above)

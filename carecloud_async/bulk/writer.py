@@ -76,7 +76,7 @@ class BulkWriter:
         self._key = key
         self._options = options
         self._columns = Columns(target, renamed=options.columns, ignored=options.ignore_columns)
-        self._slots = anyio.Semaphore(options.concurrency or target.width)
+        self._slots = anyio.Semaphore(options.concurrency or target.concurrency)
         self._registry = registry_of(target, options.match)
         self._waiting: list[_Waiting] = []
         self._begun: set[_Waiting] = set()

@@ -73,13 +73,13 @@ class RunWriter:
         self._key = key
         self._options = options
         self._figures = figures
-        self._width = options.concurrency or target.width
-        self._slots = slots or anyio.Semaphore(self._width)
+        self._concurrency = options.concurrency or target.concurrency
+        self._slots = slots or anyio.Semaphore(self._concurrency)
         self._database = anyio.Lock()
         self._began = target.clock.monotonic()
         self._stops = False
         self._decider = ChunkDecider(
-            target, key=key, options=options, width=self._width, count_writes=self._count_writes
+            target, key=key, options=options, concurrency=self._concurrency, count_writes=self._count_writes
         )
         self._sender = RowSender(target, on_retry=figures.count_retry)
 
@@ -145,7 +145,7 @@ class RunWriter:
     def _chunk_size(self) -> int:
         if self._target.batch is not None:
             return MAX_BATCH
-        return self._width if self._key is None else CHUNK
+        return self._concurrency if self._key is None else CHUNK
 
     async def _write_chunk(self, rows: Sequence[StoredRow]) -> None:
         decided = await self._decider.decide_chunk(rows)
@@ -194,7 +194,7 @@ class RunWriter:
                     raise
 
         try:
-            await run_all([partial(send, part) for part in _requests(plans)], width=self._width)
+            await run_all([partial(send, part) for part in _requests(plans)], width=self._concurrency)
         except Exception:
             self._stops = True  # at once: no chunk may begin while this one is noted
             raise
@@ -276,7 +276,7 @@ class RunWriter:
 
         jobs = [partial(write, row, one, records) for (row, one), records in zip(waiting, found, strict=True)]
         try:
-            await run_all(jobs, width=self._width)
+            await run_all(jobs, width=self._concurrency)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._store(done)

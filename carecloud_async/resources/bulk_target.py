@@ -12,7 +12,7 @@ import msgspec
 
 from carecloud_async import codec
 from carecloud_async.bulk.compare import changed_fields, known_elements, only_fields
-from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, ListSize, Merged, settle_seconds, text_at
+from carecloud_async.bulk.family import BulkTarget, FoundRecords, Key, ListSize, Merged, time_to_settle
 from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.events import watched
 from carecloud_async.codec.fields import api_names, element_type
@@ -67,8 +67,8 @@ def bulk_target(family: BulkWriting) -> BulkTarget:
         update_model=update_model,
         reads=None if update_model is None else update_model.reads,
         id_field=id_field,
-        width=context.http.max_connections,
-        settle_seconds=settle_seconds(caller.options.timeout.read),
+        concurrency=context.http.max_connections,
+        settle_seconds=time_to_settle(caller.options.timeout.read),
         find=partial(_find, family),
         sample=None if listing is None else partial(_sample, family),
         measure=partial(_measure, family) if can_list else None,
@@ -76,9 +76,9 @@ def bulk_target(family: BulkWriting) -> BulkTarget:
         create=None if create is None else partial(_create, family, create),
         update=None if replace is None else partial(_update, cast("Updating[Any, Any]", family), replace),
         batch=None if batch is None else partial(_send_batch, family, batch),
-        write_parts=None if parts is None else partial(parts.writer, family),
-        check_parts=None if parts is None else parts.checker,
-        part_names=None if parts is None else partial(parts.namer, family),
+        write_parts=None if parts is None else partial(parts.write, family),
+        check_parts=None if parts is None else parts.check,
+        part_names=None if parts is None else partial(parts.fetch_names, family),
         merge=partial(_merge, family, update_model, rules),
     )
 
@@ -100,8 +100,8 @@ def _create_model(create: Declared | None, batch: Declared | None) -> Any:
 
 async def _find(family: Any, key: Key, values: Sequence[tuple[str, ...]]) -> FoundRecords:
     """Find records by a key's values; see `BulkTarget.find`."""
-    if key.finder is not None:
-        return await key.finder(family, values)
+    if key.find is not None:
+        return await key.find(family, values)
     get = _method(family, "get")
     if key.by_id and key.filter is None and get is not None:
         return [(one, record) for one in values if (record := await _read(family, get, one[-1])) is not None]
@@ -110,12 +110,8 @@ async def _find(family: Any, key: Key, values: Sequence[tuple[str, ...]]) -> Fou
         texts = [one[-1].strip() for one in values]
         filters = {key.filter: texts if key.many else texts[0]}
         filters |= dict(zip(key.paths[:-1], values[0][:-1], strict=True))
-    paths = [path.split(".") for path in key.paths]
-    records = []
-    async for line in family.list(**filters, **_large_page(family)).fresh().raw():
-        record = msgspec.json.decode(line)
-        records.append((tuple(text_at(record, parts) for parts in paths), line))
-    return records
+    lines = family.list(**filters, **_large_page(family)).fresh().raw()
+    return [(key.values_of(msgspec.json.decode(line)), line) async for line in lines]
 
 
 async def _read(family: BulkWriting, get: Declared, record_id: str) -> bytes | None:
@@ -156,7 +152,7 @@ def _large_page(family: Any) -> Mapping[str, int]:
 # Writing
 
 
-async def _create(family: BulkWriting, create: Declared, record: JsonObject, beside: JsonObject) -> str | None:
+async def _create(family: BulkWriting, create: Declared, record: JsonObject, create_fields: JsonObject) -> str | None:
     signature, (name, _) = create.signature, create.inputs[0]
     fixed = {
         place: signature.defaults[argument]
@@ -167,7 +163,7 @@ async def _create(family: BulkWriting, create: Declared, record: JsonObject, bes
         create.operation,
         decode=create.decode,
         path_params=family._bound,
-        json={**fixed, name: record, **beside},
+        json={**fixed, name: record, **create_fields},
     )
     made: str | None = await family._call(request)
     return made

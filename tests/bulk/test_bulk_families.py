@@ -53,8 +53,8 @@ def test_the_keys_of_a_family_exist(cls):
         known.add(target.id_field)
     for key in family.bulk.keys:
         own = [path for path in key.paths if path not in known]
-        assert key.finder or not own, (key.name, own)
-        if key.filter is not None and key.finder is None:
+        assert key.find or not own, (key.name, own)
+        if key.filter is not None and key.find is None:
             assert key.filter in family.list.declared.operation.parameters
 
 

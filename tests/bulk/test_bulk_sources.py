@@ -131,7 +131,7 @@ async def test_a_parquet_file_that_may_not_be_read_is_not_called_damaged():
             raise PermissionError(errno.EACCES, "Permission denied")
 
     with pytest.raises(BadSourceError, match=r"c\.parquet: it cannot be read: Permission denied"):
-        ArrowSource.of_file(Refused(b"x" * 100), shown="c.parquet", identity=None)
+        ArrowSource.of_file(Refused(b"x" * 100), label="c.parquet", identity=None)
 
 
 async def test_what_is_unset_is_absent_at_any_depth():

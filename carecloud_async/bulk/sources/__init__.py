@@ -46,14 +46,14 @@ def open_source(source: Any) -> RowSource:
 
 def _open_path(path: str) -> RowSource:
     suffix, packing = split_suffix(path)
-    shown, identity = mask_url(path), file_identity(path)
+    label, identity = mask_url(path), file_identity(path)
     stream = open_file(path, packing=packing)
     try:
         if suffix == ".csv":
-            return CsvSource(stream, shown=shown, identity=identity)
+            return CsvSource(stream, label=label, identity=identity)
         if suffix == ".jsonl":
-            return JsonlSource(stream, shown=shown, identity=identity)
-        return ArrowSource.of_file(stream, shown=shown, identity=identity)
+            return JsonlSource(stream, label=label, identity=identity)
+        return ArrowSource.of_file(stream, label=label, identity=identity)
     except BaseException:
         stream.close()
         raise

@@ -20,7 +20,7 @@ class ArrowSource(RowSource):
     Args:
         batches: the record batches.
         names: the names of the columns.
-        shown, identity, stream: see `RowSource`; without a stream, a program made the batches.
+        label, identity, stream: see `RowSource`; without a stream, a program made the batches.
     """
 
     blanks = True
@@ -30,16 +30,16 @@ class ArrowSource(RowSource):
         batches: Iterator[Any],
         names: list[str],
         *,
-        shown: str,
+        label: str,
         identity: str | None = None,
         stream: BinaryIO | None = None,
     ) -> None:
-        super().__init__(stream, shown=shown, identity=identity)
+        super().__init__(stream, label=label, identity=identity)
         self.columns = tuple(names)
         self._batches = batches
 
     @classmethod
-    def of_file(cls, stream: BinaryIO, *, shown: str, identity: str | None) -> ArrowSource:
+    def of_file(cls, stream: BinaryIO, *, label: str, identity: str | None) -> ArrowSource:
         """Return the rows of a Parquet file.
 
         Raises:
@@ -51,16 +51,16 @@ class ArrowSource(RowSource):
         except Exception as error:
             # pyarrow's own errors have no number: what has one, the system or a storage service raised.
             if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
-                raise BadSourceError(f"{shown}: it is no Parquet file") from error
-            raise BadSourceError(f"{shown}: it cannot be read: {_reason(error)}") from error
+                raise BadSourceError(f"{label}: it is no Parquet file") from error
+            raise BadSourceError(f"{label}: it cannot be read: {_reason(error)}") from error
         batches = file.iter_batches(batch_size=BATCH)
-        return cls(batches, file.schema_arrow.names, shown=shown, identity=identity, stream=stream)
+        return cls(batches, file.schema_arrow.names, label=label, identity=identity, stream=stream)
 
     @classmethod
     def of_stream(cls, source: Any) -> ArrowSource:
         """Return the rows of an object with `__arrow_c_stream__`."""
         reader = _pyarrow().RecordBatchReader.from_stream(source)
-        return cls(iter(reader), reader.schema.names, shown=type(source).__name__)
+        return cls(iter(reader), reader.schema.names, label=type(source).__name__)
 
     async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
@@ -81,7 +81,7 @@ class ArrowSource(RowSource):
                 raise  # an error of the program
             # Errors of values may quote them.
             cause = error if isinstance(error, OSError) else None
-            raise BadSourceError(f"{self.shown}: after row {number} it cannot be read: {_reason(error)}") from cause
+            raise BadSourceError(f"{self.label}: after row {number} it cannot be read: {_reason(error)}") from cause
 
 
 def _reason(error: Exception) -> str:

@@ -29,16 +29,16 @@ class CsvSource(RowSource):
     textual = True
     blanks = True
 
-    def __init__(self, stream: BinaryIO, *, shown: str, identity: str | None) -> None:
+    def __init__(self, stream: BinaryIO, *, label: str, identity: str | None) -> None:
         buffered = io.BufferedReader(cast("io.RawIOBase", stream))
         try:
             head = buffered.peek(3)
         except (EOFError, OSError) as error:
-            raise read_error(shown, 0, error) from error
+            raise read_error(label, 0, error) from error
         utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         text = io.TextIOWrapper(buffered, encoding="utf-16" if utf16 else "utf-8-sig", newline="")
-        super().__init__(text, shown=shown, identity=identity)
-        self._lines = _Lines(text, shown)
+        super().__init__(text, label=label, identity=identity)
+        self._lines = _Lines(text, label)
         first = self._lines.first()
         self.delimiter = max(_DELIMITERS, key=lambda one: _outside_quotes(first, one))
         #: Whether a spreadsheet wrote the file, or it was written for one.
@@ -47,17 +47,17 @@ class CsvSource(RowSource):
         self._reader = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
         if self._lines.has_nul:
             raise BadSourceError(
-                f"{shown}: it has NUL bytes and no byte order mark: save it as CSV UTF-8 and try again"
+                f"{label}: it has NUL bytes and no byte order mark: save it as CSV UTF-8 and try again"
             )
         if self._lines.starts_too_long:
-            raise BadSourceError(f"{shown}: the header line is longer than 16 MiB")
+            raise BadSourceError(f"{label}: the header line is longer than 16 MiB")
         header = self._next()
         if header is None or isinstance(header, str) or not any(header):
-            raise BadSourceError(f"{shown}: there is no header line with the names of the columns")
+            raise BadSourceError(f"{label}: there is no header line with the names of the columns")
         names = [name.strip() for name in header]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise BadSourceError(f"{shown}: the column {twice[0][:100]!r} stands twice in the header")
+            raise BadSourceError(f"{label}: the column {twice[0][:100]!r} stands twice in the header")
         self.columns = tuple(names)
 
     async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
@@ -129,9 +129,9 @@ class CsvSource(RowSource):
 class _Lines:
     """The lines of a text, counted."""
 
-    def __init__(self, text: Any, shown: str) -> None:
+    def __init__(self, text: Any, label: str) -> None:
         self._lines = read_lines(text)
-        self._shown = shown
+        self._label = label
         self._held: str | None = None
         self.number = 0
         self.too_long = False
@@ -175,10 +175,10 @@ class _Lines:
                 # What could not be decoded is a block of the file that begins in the line that is being read.
                 line_number = self.number + 1 + error.object[: error.start].count(b"\n")
                 raise BadSourceError(
-                    f"{self._shown}: line {line_number} is not UTF-8: save it as CSV UTF-8 and try again"
+                    f"{self._label}: line {line_number} is not UTF-8: save it as CSV UTF-8 and try again"
                 ) from None
             except (EOFError, OSError) as error:
-                raise read_error(self._shown, self.number, error) from error
+                raise read_error(self._label, self.number, error) from error
         self.number += 1
         if line is TOO_LONG:
             self.too_long = True

@@ -90,9 +90,9 @@ class _Gzip(gzip.GzipFile):
             source.close()
 
 
-def read_error(shown: str, line: int, error: Exception) -> BadSourceError:
+def read_error(label: str, line: int, error: Exception) -> BadSourceError:
     """Make the error of a source that breaks off after a line."""
-    return BadSourceError(f"{shown}: after line {line} it cannot be read: {type(error).__name__}")
+    return BadSourceError(f"{label}: after line {line} it cannot be read: {type(error).__name__}")
 
 
 def read_lines(stream: Any) -> Iterator[Any]:

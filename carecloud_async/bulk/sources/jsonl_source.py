@@ -32,7 +32,7 @@ class JsonlSource(RowSource):
                     batch = []
                     await anyio.lowlevel.checkpoint()
         except (EOFError, OSError) as error:
-            raise read_error(self.shown, number, error) from error
+            raise read_error(self.label, number, error) from error
         yield batch
 
 

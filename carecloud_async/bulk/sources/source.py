@@ -40,11 +40,11 @@ class RowSource(ABC):
 
     Args:
         stream: a file, unpacked; closed by `close`.
-        shown: the name of the source in messages.
+        label: the name of the source in messages.
         identity: what changes when the source changes; `None` if only its rows tell.
 
     Attributes:
-        shown, identity: as given.
+        label, identity: as given.
         columns: the names of the columns; `None` where each row has names of its own.
         textual: whether every value is the text of a cell.
         blanks: whether an empty value is a blank cell.
@@ -54,8 +54,8 @@ class RowSource(ABC):
     textual: bool = False
     blanks: bool = False
 
-    def __init__(self, stream: IO[Any] | None = None, *, shown: str = "rows", identity: str | None = None) -> None:
-        self.shown = shown
+    def __init__(self, stream: IO[Any] | None = None, *, label: str = "rows", identity: str | None = None) -> None:
+        self.label = label
         self.identity = identity
         self.columns: tuple[str, ...] | None = None
         self.delimiter: str = ","

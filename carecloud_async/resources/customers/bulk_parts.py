@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import attrs
 import msgspec
 
-from carecloud_async.bulk.family import FoundParts, PartResult, settle_seconds
+from carecloud_async.bulk.family import FoundParts, PartResult, time_to_settle
 from carecloud_async.errors import ApiError, BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.ids import same_id
 from carecloud_async.resources.customers.bulk_lookups import source_holders
@@ -171,7 +171,7 @@ class _Part(ABC, Generic[T]):
     async def _look_until_settled(self) -> T:
         """Look until a write whose answer was lost has shown itself, or can no longer happen."""
         clock, pause = self.caller.context.clock, 1.0
-        settled_at = clock.monotonic() + settle_seconds(self.caller.options.timeout.read)
+        settled_at = clock.monotonic() + time_to_settle(self.caller.options.timeout.read)
         while True:
             now = clock.monotonic()
             found = await self.look()

@@ -75,10 +75,10 @@ _EXTERNAL_ID: Final = Key(
     filter="external_ids",
     many=True,
     in_record=False,
-    finder=find_by_external_ids,
+    find=find_by_external_ids,
 )
 _CARD_NUMBER: Final = Key(
-    name="card_number", filter="card_number_list", many=True, in_record=False, finder=find_by_card_numbers
+    name="card_number", filter="card_number_list", many=True, in_record=False, find=find_by_card_numbers
 )
 
 
@@ -105,23 +105,23 @@ class Customers(
             _EXTERNAL_ID,
             _CARD_NUMBER,
         ),
-        beside={
+        create_fields={
             "customer_source_id": ("customer_source", "customer_source_id"),
             "external_id": ("customer_source", "external_id"),
             "password": ("password",),
             "referral_code": ("referral_code",),
         },
-        required_beside=("customer_source_id",),
+        required_create_fields=("customer_source_id",),
         parts=Parts(
             names=frozenset({"card_number", "card_type_id"}),
             prefixes=(PROPERTY,),
-            writer=write_parts,
-            namer=property_names,
+            write=write_parts,
+            fetch_names=property_names,
             keys=(
-                attrs.evolve(_CARD_NUMBER, finder=find_cards),
-                attrs.evolve(_EXTERNAL_ID, finder=find_source_holders),
+                attrs.evolve(_CARD_NUMBER, find=find_cards),
+                attrs.evolve(_EXTERNAL_ID, find=find_source_holders),
             ),
-            checker=check_parts,
+            check=check_parts,
         ),
     )
 
