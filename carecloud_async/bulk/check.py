@@ -74,22 +74,25 @@ class RowChecker:
         for place, value in self._defaults:
             if place.path not in fields.given:
                 self._set(place, value, fields)
-        row, key, reasons = fields.row, None, []
-        if self._key is not None:
-            key = self._key.values_in(fields.given)
-            if key is None:
-                missing = [path for path in self._key.paths if not self._key.normal(_text(fields.given.get(path)))]
-                reasons = [f"{path}: the row has no key" for path in missing]
-            elif len(quote("".join(key), errors="replace")) > _LONGEST_KEY:
-                reasons = [f"{self._key.paths[-1]}: the key is too long to be looked up"]
+        row, key = fields.row, None if self._key is None else self._key.values_in(fields.given)
         for part in self._columns.created_parts:
             given = {path: row.create_fields.get(path) for path in part.paths}
             if (self._key is None or part.name != self._key.paths[-1]) and all(given.values()):
                 row.parts.update(given)  # for a known record; a create sends them itself
-        reasons += fields.refused
+        reasons = [*self._refuse_key(key, fields.given), *fields.refused]
         if not reasons:
             return attrs.evolve(row, key=key, last_change=fields.last_change)
         return CheckedRow(refused=(*reasons, *(f"{path}: {reason}" for path, reason in row.faults.items())))
+
+    def _refuse_key(self, key: tuple[str, ...] | None, given: Mapping[str, Any]) -> list[str]:
+        """Return why a row cannot be written because of its key."""
+        if self._key is None:
+            return []
+        if key is None:
+            missing = [path for path in self._key.paths if not self._key.normal(_text(given.get(path)))]
+            return [f"{path}: the row has no key" for path in missing]
+        is_too_long = len(quote("".join(key), errors="replace")) > _LONGEST_KEY
+        return [f"{self._key.paths[-1]}: the key is too long to be looked up"] if is_too_long else []
 
     def _add(self, values: Mapping[str, Any], prefix: str, fields: _Fields) -> None:
         for column, value in values.items():

@@ -22,8 +22,8 @@ from carecloud_async.bulk.sources.source import BATCH
 
 __all__ = ["ChunkDecider", "Decided"]
 
-#: A reading of the whole list that is older than this (seconds) no longer proves that a row is new: as long as rows of
-#: a chunk may wait between their look-up and their write where a server allows some ten writes a second.
+#: A reading of the whole list that is older than this (seconds) no longer proves that a row is new: as long as
+#: rows of a chunk may wait between look-up and write if a server allows some ten writes a second.
 LIST_SECONDS: Final = 30.0
 
 

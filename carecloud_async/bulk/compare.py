@@ -21,7 +21,7 @@ def changed_fields(record: Any, changes: Mapping[str, Any], prefix: str = "") ->
     Args:
         record: the record, without its read-only fields.
         changes: the fields that a row names.
-        prefix: what stands before the names.
+        prefix: put before the names.
     """
     found = []
     for name, value in changes.items():
@@ -127,9 +127,11 @@ def _is_same_list(now: Sequence[Any], value: Sequence[Any]) -> bool:
 def _is_same_element(old: Any, new: Any) -> bool:
     if not isinstance(new, Mapping):
         return _is_same(old, new)
-    # A list is replaced whole: what an element leaves out would be gone.
-    left_out = isinstance(old, Mapping) and any(value is not None for name, value in old.items() if name not in new)
-    return isinstance(old, Mapping) and not left_out and not changed_fields(old, new)
+    if not isinstance(old, Mapping):
+        return False
+    # A list is replaced whole: fields that an element omits would be deleted.
+    omits = any(value is not None for name, value in old.items() if name not in new)
+    return not omits and not changed_fields(old, new)
 
 
 def _scalar_text(value: Any) -> str:

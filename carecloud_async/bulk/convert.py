@@ -1,6 +1,6 @@
-"""Cells become values: text or JSON into what the API takes in a field, or a reason why it cannot.
+"""Convert values of rows, text or JSON, to what the API takes in a field, or say why that is impossible.
 
-Reasons name the kind that is due and never the value.
+Reasons name the expected kind of value and never the value itself.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FALSE: Final = frozenset({"false", "0", "no"})
 
 
 class ConversionError(ValueError):
-    """A value that cannot stand in a field; the text is the reason, without the value."""
+    """A value that a field cannot take; the text is the reason, without the value."""
 
 
 @frozen(kw_only=True)
@@ -58,7 +58,7 @@ class Converter:
 
     Attributes:
         timezone: the project's zone; aware times are converted to it, naive ones are taken as they are.
-        textual: whether every value is the text of a cell, as in CSV: `12` is then a number where one is due.
+        textual: whether every value is the text of a cell, as in CSV: then `12` is a number in a field of numbers.
     """
 
     timezone: ZoneInfo
@@ -68,7 +68,7 @@ class Converter:
         """Return the plain JSON value of a field.
 
         Args:
-            value: what stands in the row; not `None`.
+            value: the value of the row; not `None`.
             hint: the field's type.
             enumeration: the enumeration whose names the field takes.
 
@@ -190,7 +190,7 @@ class Converter:
         return f"{value:%Y-%m-%d %H:%M:%S}"
 
 
-#: The first of these that is among the kinds of a field decides.
+#: The first type among those that a field allows decides.
 _MAKERS: Final[Mapping[Any, Any]] = {
     datetime: Converter.moment,
     date: Converter.day,
@@ -203,7 +203,7 @@ _MAKERS: Final[Mapping[Any, Any]] = {
 
 @frozen(kw_only=True)
 class _Kind:
-    """What a field holds: a list of elements, an object, or what a function makes of it."""
+    """How the values of a field are converted: as a list of elements, as an object, or by a function."""
 
     element: Any = None
     model: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import attrs
@@ -83,9 +84,9 @@ def _change(
 ) -> RowResult | Plan:
     base = msgspec.json.decode(record)
     record_id = target.id_of(base)
+    result = partial(RowResult, record_id=record_id)
     if options.mode == "create":
-        reason = f"{key.name}: a record has this key already"
-        return RowResult(outcome=Outcome.CONFLICT, record_id=record_id, reasons=(reason,))
+        return result(outcome=Outcome.CONFLICT, reasons=(f"{key.name}: a record has this key already",))
     changes = dict(row.changes)
     for path in key.paths:
         # The record may spell its key in another way, such as an e-mail address in lower case.
@@ -93,35 +94,27 @@ def _change(
     faults = {path: why for path, why in row.faults.items() if not drop_if_equal(changes, base, path, as_text)}
     faults |= {path: _UNKNOWN for path, value in row.unknown.items() if not has_value(base, path, value)}
     if faults:
-        reasons = [f"{path}: {why}" for path, why in faults.items()]
-        return attrs.evolve(refused(*reasons), record_id=record_id)
+        return result(outcome=Outcome.REFUSED, reasons=tuple(f"{path}: {why}" for path, why in faults.items()))
     try:
         merged = target.merge(record, changes)
     except ValueError as error:
-        return attrs.evolve(refused(str(error)), record_id=record_id)
+        return result(outcome=Outcome.REFUSED, reasons=(str(error),))
     if not merged.changed:
-        return RowResult(outcome=Outcome.UNCHANGED, record_id=record_id)
+        return result(outcome=Outcome.UNCHANGED)
+    result = partial(result, changed_fields=merged.changed)
     if options.if_unchanged:
         if row.last_change is None:
             return refused("last_change: if_unchanged needs it in the row")
         if _is_newer(base.get("last_change"), row.last_change):
-            return RowResult(
-                outcome=Outcome.CONFLICT,
-                record_id=record_id,
-                changed_fields=merged.changed,
-                reasons=("last_change: the record changed since the row was read",),
-            )
+            reason = "last_change: the record changed since the row was read"
+            return result(outcome=Outcome.CONFLICT, reasons=(reason,))
     if target.update is not None and record_id:
         return Plan(kind="update", body=merged.body, record_id=record_id, changed=merged.changed, base=record)
     if target.writes.batch_updates and target.can_set(key):
         body = {**_required(base, target.create_model), **changes}
         return Plan(kind="batch", body=body, record_id=record_id, changed=merged.changed, base=record)
-    return RowResult(
-        outcome=Outcome.REFUSED,
-        record_id=record_id,
-        changed_fields=merged.changed,
-        reasons=("the record exists and differs, and the API has no way to change it",),
-    )
+    reason = "the record exists and differs, and the API has no way to change it"
+    return result(outcome=Outcome.REFUSED, reasons=(reason,))
 
 
 def _is_newer(last_change: Any, than: str) -> bool:

@@ -14,7 +14,7 @@ __all__ = ["BadSourceError", "BulkWriteError", "TooManyRefusedError", "UnknownCo
 
 
 class BulkWriteError(CareCloudError):
-    """A bulk write cannot start or go on; what was done is kept, and `resume=True` goes on.
+    """A bulk write cannot start or continue; finished rows are kept, and `resume=True` continues.
 
     Attributes:
         fix: the step that mends it, as data.
@@ -27,7 +27,7 @@ class BulkWriteError(CareCloudError):
 
 
 class BadSourceError(BulkWriteError, ConfigurationError):
-    """The source cannot be taken; nothing was sent."""
+    """The source cannot be used; nothing was sent."""
 
 
 class UnknownColumnError(BadSourceError):
@@ -35,4 +35,4 @@ class UnknownColumnError(BadSourceError):
 
 
 class TooManyRefusedError(BulkWriteError):
-    """More rows are refused than `max_refused` allows; results and rejects hold the rows until then."""
+    """More rows are refused than `max_refused` allows; results and rejects have the rows until then."""

@@ -19,17 +19,17 @@ from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardl
 
 __all__ = ["Finder", "FoundByKey"]
 
-#: Bytes of a URL's values: servers take lines of 8 kB by default, and the path and other parameters are in it too.
+#: Most bytes of the values in a URL: servers take lines of 8 kB by default, with the path and other parameters.
 URL_BYTES: Final = 7000
 #: Most values of one filter; the schema's 1,000, less the paging, since PHP drops the variables after the thousandth.
 MAX_VALUES: Final = 900
-#: Look-ups up to which the size of the list is not asked for.
+#: For so few look-ups the size of the list is not asked for.
 FEW_LOOKUPS: Final = 3
 
 
 @frozen(kw_only=True, repr=False)
 class FoundByKey:
-    """What look-ups brought, by keys as they are compared.
+    """What look-ups found, by keys in the form in which they are compared.
 
     Attributes:
         records: the records; keys without one are left out.
@@ -111,7 +111,7 @@ class Finder:
         return tuple(f"{column}: {one}" for one in reasons) or (f"{column}: the server refuses to look it up",)
 
     def _parts(self, keys: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
-        """Cut keys into look-ups; those of one group, such as a source, have to stand together."""
+        """Divide keys into look-ups, each with keys of one group, such as one source."""
         most = MAX_VALUES if self.key.many else 1
         part: list[tuple[str, ...]] = []
         size = 0

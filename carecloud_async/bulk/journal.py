@@ -1,8 +1,8 @@
-"""The journal of a bulk write: one SQLite file that holds the rows, what was intended, and the outcome of each.
+"""The journal of a bulk write: one private SQLite file with the rows, what was intended for each, and its outcome.
 
-A row is loaded, intended and done. An intent is durable before its request leaves, so that after a kill every row
-whose request may have left is known. SQLite in WAL mode with `synchronous=FULL` makes each commit durable; one
-transaction serves many rows. The file is private: it holds the rows.
+A row is loaded, intended and done. An intent is durable before its request is sent, so that every row whose request may
+have been sent is known after a kill. SQLite in WAL mode with `synchronous=FULL` makes each commit durable; one
+transaction serves many rows.
 """
 
 from __future__ import annotations
@@ -100,12 +100,12 @@ class Journal:
         """Open the journal, or begin one; return whether an earlier run is continued.
 
         Args:
-            binding: digests of what decides what is written, by the names that messages give them.
-            resume: whether to go on where an earlier run stopped.
+            binding: digests of the arguments on which the run depends, by the names that messages give them.
+            resume: whether to continue an earlier run.
 
         Raises:
-            BulkWriteError: another run uses it, an earlier run's is there and `resume` is not given, or it is of
-                something else.
+            BulkWriteError: another run uses it, it has an unfinished run and `resume` is not given, or it belongs to
+                another run.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -126,7 +126,7 @@ class Journal:
 
     def _open(self, binding: Mapping[str, str], *, resume: bool) -> bool:
         self._database = open_database(self.path)
-        # While rows are loaded nothing has been sent that must be remembered.
+        # While rows are loaded, nothing has been sent yet that must survive a crash.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
         meta = self._db.execute("SELECT name, value FROM meta WHERE name LIKE 'bind:%'")
@@ -173,7 +173,7 @@ class Journal:
         self._lock.release()
 
     def finish_run(self, counts: Mapping[str, int]) -> None:
-        """Drop the rows and remember how the run ended: repeated with `resume`, it is not begun again."""
+        """Drop the rows and store the counts: the same run with `resume` then returns them and does not begin again."""
         with transaction(self._db):
             self._db.execute("DELETE FROM rows")
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('finished', ?)", (json.dumps(counts),))
@@ -242,7 +242,7 @@ class Journal:
     # writing
 
     def pending(self, limit: int, *, after: int = 0) -> list[StoredRow]:
-        """Return the next rows that wait to be written."""
+        """Return the next rows that wait."""
         return self._rows("state = 0 AND number > ? ORDER BY number LIMIT ?", (after, limit))
 
     def in_doubt(self, limit: int, *, after: int = 0) -> list[StoredRow]:

@@ -23,11 +23,11 @@ class Outcome(StrEnum):
     UPDATED = "updated"
     """The row changed its record."""
     UNCHANGED = "unchanged"
-    """The record already held what the row says; nothing was sent."""
+    """The record already had the values of the row; nothing was sent."""
     REFUSED = "refused"
     """The row cannot be read, has no key, repeats one, or the server refused it; the reasons say which."""
     CONFLICT = "conflict"
-    """The record is in another state than the row relies on; nothing was written."""
+    """The record is not in the state that the row expects; nothing was written."""
     UNKNOWN = "unknown"
     """The answer was lost, and no single record shows what became of the row: it has no key, or several records
     have it. It is never sent again by itself."""

@@ -17,9 +17,9 @@ class BulkFigures:
         rows: rows of the source read so far.
         created: rows that made a record.
         updated: rows that changed their record.
-        unchanged: rows whose record held everything already.
+        unchanged: rows whose record already had their values.
         refused: rows that cannot be read, have no key, repeat one, or that the server refused.
-        conflict: rows whose record is in another state than the row relies on.
+        conflict: rows whose record is not in the state that they expect.
         unknown: rows without a key whose answer was lost.
         requests: requests made, those of earlier runs of a resumed write included.
         seconds: duration, earlier runs included.

@@ -1,4 +1,4 @@
-"""The files of a run: its journal's place, the results (every row with its outcome), the rejects (the refused rows)."""
+"""The files of a run: where its journal is, the results (all rows with outcomes) and the rejects (the refused rows)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ResultFile:
 
     Attributes:
         path: its final name.
-        only_refused: whether it holds the refused rows alone, with their reasons.
+        only_refused: whether it has only the refused rows, with their reasons.
     """
 
     path: Path
@@ -62,8 +62,7 @@ class RunFiles:
 
     Attributes:
         journal: the journal.
-        folder: a temporary folder that the journal is in, to be removed in any case; `None` for a journal that a later
-            run can go on from.
+        folder: the temporary folder of a journal that cannot be resumed, to be removed in any case; `None` otherwise.
         files: the results and the rejects.
     """
 

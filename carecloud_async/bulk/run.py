@@ -62,7 +62,7 @@ async def run(target: BulkTarget, source: Any, options: BulkWriteOptions) -> Bul
     """Write the rows of a source; see `bulk_write`.
 
     Raises:
-        BulkWriteError: it cannot start or go on.
+        BulkWriteError: it cannot start or continue.
         CareCloudError: the server is away or refuses the client.
     """
     key = find_key(target, options.match)

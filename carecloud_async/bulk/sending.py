@@ -1,11 +1,11 @@
-"""Send what rows ask for, one request or one batch at a time, and say what became of each row.
+"""Send the writes of rows, one request or one batch at a time, and return the outcome of each row.
 
-A failure is never a row's fault where the same request may succeed later: it is repeated, and in the end it stops the
-run. A lost answer leaves a row in doubt.
+A failure after which the same request may succeed is not the fault of a row: the request is repeated, and the last
+failure stops the run. A lost answer leaves a row in doubt.
 
-How the API names the rows at fault of a refused batch is not documented, so each verdict comes from a request of its
-own: a batch that was taken, or a row that was refused alone. A refused batch is sent again in parts until the rows at
-fault stand alone; what the server says of it only guides the search.
+The API does not document how it names the rows at fault of a refused batch, so each outcome comes from a request of its
+own: a batch that was accepted, or a row that was refused alone. A refused batch is sent again in parts until the rows
+at fault are alone; the names in the server's answer only guide the search.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ async def send_batch(
         is_refusal: whether an error is about the rows; another one ends the search.
         note: called for each row once, with the numbers of rows and what became of them: `None` if they are written, an
             error that `may_have_happened` if the answer was lost, else the refusal of one row.
-        hinted: whether the rows that the server names stand alone next.
+        hinted: whether the rows that the server names are sent alone next.
 
     Raises:
         CareCloudError: an error that is not about the rows. Those that `note` was not called for are not written.
@@ -187,10 +187,10 @@ async def send_batch(
 
 
 def _named(error: CareCloudError, numbers: Sequence[int]) -> list[Sequence[int]] | None:
-    """Split off the rows whose places stand in the names of invalid parameters, such as `products[3].name`."""
+    """Split off the rows whose positions the names of invalid parameters have, such as `products[3].name`."""
     params = error.invalid_params if isinstance(error, ApiError) else ()
-    places = {int(text) for one in params for text in re.findall(r"\d{1,4}", one.name)}
-    named = [numbers[place] for place in sorted(places) if place < len(numbers)]
+    positions = {int(text) for one in params for text in re.findall(r"\d{1,4}", one.name)}
+    named = [numbers[one] for one in sorted(positions) if one < len(numbers)]
     if not named or len(named) == len(numbers):
         return None
     return [*([number] for number in named), [number for number in numbers if number not in set(named)]]

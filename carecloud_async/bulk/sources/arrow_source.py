@@ -1,4 +1,4 @@
-"""Parquet files, and whatever hands out an Arrow stream (polars, pandas, pyarrow, DuckDB), as rows."""
+"""Parquet files, and objects with an Arrow stream (polars, pandas, pyarrow, DuckDB), as rows."""
 
 from __future__ import annotations
 
