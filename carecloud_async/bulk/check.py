@@ -54,13 +54,13 @@ class RowChecker:
         self._blanks = blanks
         self._clear = options.blank == "clear"
         self._if_unchanged = options.if_unchanged
-        self._defaults = [(columns.place(name, is_default=True), value) for name, value in options.defaults.items()]
+        self._defaults = options.defaults
 
     def check(self, row: SourceRow) -> LoadedRow:
         """Check one row.
 
         Raises:
-            UnknownColumnError: it names a column that leads to no field.
+            UnknownColumnError: a column or a default leads to no field.
         """
         checked = CheckedRow(refused=(row.fault,)) if row.fault is not None else self._check(row.values)
         key = None if self._key is None or checked.key is None else self._key.text(checked.key)
@@ -71,7 +71,8 @@ class RowChecker:
     def _check(self, values: Mapping[str, Any]) -> CheckedRow:
         fields = _Fields()
         self._add(values, "", fields)
-        for place, value in self._defaults:
+        for name, value in self._defaults.items():
+            place = self._columns.place(name, is_default=True)
             if place.path not in fields.given:
                 self._set(place, value, fields)
         row, key = fields.row, None if self._key is None else self._key.values_in(fields.given)

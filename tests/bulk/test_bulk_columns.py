@@ -35,7 +35,7 @@ async def values_of(client, email, property_id):
 
 
 async def test_a_property_by_its_name(sandbox, properties, tmp_path):
-    """`property.NAME` is the property with that name, in files, mappings, `columns=` and writers."""
+    """`property.NAME` is the property with that name, in files, mappings, `columns=`, writers and their defaults."""
     source = tmp_path / "c.csv"
     source.write_text("email,language_id,property.Shoe size,Second\na@example.com,en,42,\n")
     async with connect(sandbox) as client:
@@ -47,8 +47,11 @@ async def test_a_property_by_its_name(sandbox, properties, tmp_path):
         assert counts(await client.customers.bulk_write([row], match="email", defaults=SOURCE, columns=columns))
         async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
             await writer.write({**people(2)[1], "property.Shoe size": "44"})
-        sizes = [await values_of(client, f"{one}@example.com", properties[0]) for one in ("a", "new0", "new1")]
-    assert sizes == [["42"], ["43"], ["44"]]
+        defaults = {**SOURCE, "property.Shoe size": "45"}
+        async with client.customers.bulk_writer(match="email", defaults=defaults) as writer:
+            await writer.write(people(3)[2])
+        sizes = [await values_of(client, f"{one}@example.com", properties[0]) for one in ("a", "new0", "new1", "new2")]
+    assert sizes == [["42"], ["43"], ["44"], ["45"]]
 
 
 @pytest.mark.parametrize(
