@@ -30,7 +30,7 @@ from carecloud_async.sandbox.constants import (
     USER_PASSWORD,
 )
 from carecloud_async.sandbox.sandbox import Sandbox
-from carecloud_async.sandbox.server.faults import ArmedFault, Fault, Faults
+from carecloud_async.sandbox.server.faults import ArmedFault, Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest
 from carecloud_async.sandbox.state.accounts import Account
 from carecloud_async.sandbox.state.customer_store import CustomerStore
@@ -56,7 +56,6 @@ __all__ = [
     "Account",
     "ArmedFault",
     "CustomerStore",
-    "Fault",
     "Faults",
     "RecordedRequest",
     "Sandbox",

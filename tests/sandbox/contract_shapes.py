@@ -106,7 +106,7 @@ def first_id(sandbox, collection, parents, token):
         return known[collection]
     plan = api_plans().lists[collection]
     name = collection.replace("{" + str(plan.parent_name) + "}/", "")
-    return sandbox.records(name, of=parents[plan.parent_name] if plan.scope == "own" else None).ids()[0]
+    return sandbox.records(name, of=parents[plan.parent_name] if plan.is_parents_table else None).ids()[0]
 
 
 def wrong_in_answer(operation, answer):

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from carecloud_async.sandbox import FIRST_CUSTOMER_ID, OTHER_CUSTOMER_APPLICATION_ID
-from carecloud_async.sandbox.api.calls import Access
-from carecloud_async.sandbox.api.operations import HANDLERS, api_operations
+from carecloud_async.sandbox.api.operations import HANDLERS
+from carecloud_async.sandbox.state.facts import api_facts
 from carecloud_async.sandbox.state.untidy import RULES
 
 VENDOR = Path(__file__).parents[2].parent / "shared/api/openapi.yaml"
-OPERATIONS = {one.api.name: one for one in api_operations()}
+OPERATIONS = {one.name: one for one in api_facts().operations}
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 # The quickstart shows the login's user with a number and a name that the description does not have.
 QUICKSTART_USER = {".data.user.phone", ".data.user.user_role_id"}
@@ -61,8 +61,8 @@ def differences(vendor, schema, value, place=""):
 
 def found(vendor, operation, answer):
     """What is wrong with an answer, by the description."""
-    responses = vendor["paths"][operation.api.template][operation.api.method.lower()]["responses"]
-    assert str(answer.status_code) in responses, (operation.api.name, answer.status_code)
+    responses = vendor["paths"][operation.template][operation.method.lower()]["responses"]
+    assert str(answer.status_code) in responses, (operation.name, answer.status_code)
     response = resolved(vendor, responses[str(answer.status_code)])
     if "content" not in response:
         assert not answer.content
@@ -72,24 +72,24 @@ def found(vendor, operation, answer):
 
 
 @pytest.mark.parametrize(
-    "one", [one for one in OPERATIONS.values() if one.api.operation_id in HANDLERS], ids=lambda one: one.api.name
+    "one", [one for one in OPERATIONS.values() if one.operation_id in HANDLERS], ids=lambda one: one.name
 )
 def test_operations_are_the_vendors(vendor, one):
     """Verb, path, query parameters, interface and need of a token are as described."""
-    described = vendor["paths"][one.api.template][one.api.method.lower()]
+    described = vendor["paths"][one.template][one.method.lower()]
     parameters = [resolved(vendor, parameter) for parameter in described.get("parameters", ())]
     names = {
         parameter["name"] + ("[]" if parameter["schema"].get("type") == "array" else "")
         for parameter in parameters
         if parameter["in"] == "query"
     }
-    assert set(one.api.query_names) == names
-    assert (one.access is Access.OPEN) == (described.get("security") == [])
+    assert set(one.query_names) == names
+    assert one.authorized == (described.get("security") != [])
     text = described["description"]
     if "only in Customer API" in text:
-        assert one.api.interface == "customer"
+        assert one.interface == "customer"
     if "only in Enterprise API" in text and "(Enterprise API only)" not in text:
-        assert one.api.interface == "enterprise"
+        assert one.interface == "enterprise"
 
 
 def test_no_operation_is_left_out(vendor):
@@ -120,10 +120,10 @@ async def test_enterprise_answers_have_the_described_form(vendor, sandbox, enter
     good = await enterprise.user_token()
     for name, options in calls:
         one = OPERATIONS[name]
-        for token in [None] if one.access is Access.OPEN else [good, None]:
+        for token in [None] if not one.authorized else [good, None]:
             settings = dict(options)
-            path = settings.pop("path", one.api.template)
-            answer = await enterprise.call(one.api.method, path, token=token, **settings)
+            path = settings.pop("path", one.template)
+            answer = await enterprise.call(one.method, path, token=token, **settings)
             assert found(vendor, one, answer) == [], name
 
 
@@ -183,6 +183,6 @@ async def test_customer_interface_answers_have_the_described_form(vendor, custom
     ]
     for method, path, options in calls:
         one = OPERATIONS[f"{method} /tokens{path}"]
-        sent = None if one.access is Access.OPEN else token
-        answer = await customer.call(method, one.api.template.format(token_id=token), token=sent, **options)
-        assert found(vendor, one, answer) == [], one.api.name
+        sent = None if not one.authorized else token
+        answer = await customer.call(method, one.template.format(token_id=token), token=sent, **options)
+        assert found(vendor, one, answer) == [], one.name

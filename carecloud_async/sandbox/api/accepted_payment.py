@@ -5,15 +5,12 @@ from __future__ import annotations
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.tables import Tables
 
-#: What a point and a credit are worth in the bill's currency.
-_WORTH = 1.0
-
 
 def accepted_payment(tables: Tables, arguments: JsonObject) -> JsonObject:
     """Return the fields of the answer that depend on the request.
 
     Vouchers count first, then points, then credits; together they never exceed the price. Any customer has enough
-    points and credits. A code of no voucher is left out.
+    points and credits, each worth one unit of the bill's currency. A code of no voucher is left out.
 
     Args:
         tables: The tables.
@@ -21,8 +18,10 @@ def accepted_payment(tables: Tables, arguments: JsonObject) -> JsonObject:
     """
     bill = arguments["bill"]
     left = float(bill["total_price"])
+    codes = arguments.get("benefit_codes") or ()
+    known = [one for _, one in tables.table("/vouchers").items() if one.get("code") in codes] if codes else []
     vouchers = []
-    for voucher in _vouchers(tables, set(arguments.get("benefit_codes") or ())):
+    for voucher in known:
         discount = min(left, float(voucher.get("value") or 0))
         left -= discount
         name = (voucher.get("reward") or {}).get("name")
@@ -30,22 +29,13 @@ def accepted_payment(tables: Tables, arguments: JsonObject) -> JsonObject:
         vouchers.append(
             {"code": voucher["code"], "name": name, "discount_value": round(discount, 2), "bill_item_id": item}
         )
-    points = min(left / _WORTH, float(arguments.get("max_points") or 0))
-    left -= points * _WORTH
-    credit = min(left / _WORTH, float(arguments.get("max_credit") or 0))
+    points = min(left, float(arguments.get("max_points") or 0))
+    credit = min(left - points, float(arguments.get("max_credit") or 0))
     return {
         "recommended_discounts": [],
         "vouchers": vouchers,
         "credit_points": round(points, 2),
-        "price_of_credit_points": round(points * _WORTH, 2),
+        "price_of_credit_points": round(points, 2),
         "credit": round(credit, 2),
         "messages": [],
     }
-
-
-def _vouchers(tables: Tables, codes: set[str]) -> list[JsonObject]:
-    if not codes:
-        return []
-    table = tables.table("/vouchers")
-    records = (table.record(record_id) for record_id in table.ids())
-    return [record for record in records if record.get("code") in codes]

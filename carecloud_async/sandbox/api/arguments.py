@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from typing import Any, Final
 
-from carecloud_async.sandbox.api.body_checks import check_body, wrapper_of
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.facts import field_names
-from carecloud_async.sandbox.state.sandbox_state import SandboxState
+from carecloud_async.sandbox.state.facts import Field, field_names, fields_of, known_values
+
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "object": (dict,),
+}
 
 
-def arguments(state: SandboxState, call: Call) -> JsonObject:
+def arguments(call: Call) -> JsonObject:
     """Return the body, or the query of a GET.
 
     An id that the path or the login says may be left out of the body.
@@ -29,25 +36,83 @@ def arguments(state: SandboxState, call: Call) -> JsonObject:
     else:
         sent = call.json() if call.body or call.api.body else {}
         found = _with_own(sent, own, {field.name for field in call.api.body})
-        wrapper = wrapper_of(call.api.body)
+        wrapper = call.api.record_field
         if wrapper is not None and isinstance(found.get(wrapper.name), dict):
             found[wrapper.name] = _with_own(found[wrapper.name], own | call.path, field_names(wrapper.item))
         check_body(call.api.body, found)
         if wrapper is not None:
-            _check_customer(state, call, f"{wrapper.name}.customer_id", found[wrapper.name])
-    _check_customer(state, call, "customer_id", found)
+            _check_customer(call, f"{wrapper.name}.customer_id", found[wrapper.name])
+    _check_customer(call, "customer_id", found)
     return found
+
+
+def sent_record(call: Call, body: JsonObject) -> JsonObject:
+    """The record in a body: a field of it, or the body itself."""
+    wrapper = call.api.record_field
+    record = body if wrapper is None else body.get(wrapper.name)
+    return dict(record) if isinstance(record, dict) else {}
+
+
+def check_body(fields: tuple[Field, ...], body: JsonObject) -> None:
+    """Check a body: required fields, types, known values; lists item by item.
+
+    Raises:
+        RefusalError: 400 that names every field at fault.
+    """
+    faults = list(_faults(fields, body, prefix=""))
+    if faults:
+        raise bad_request(*faults)
+
+
+def faults_of_rows(field: Field, rows: list[Any]) -> list[list[InvalidParam]]:
+    """What is at fault in each row of a batch.
+
+    Args:
+        field: The field of the body that holds the rows.
+        rows: The rows.
+    """
+    return [list(_faults_of_value(field, row, name=f"{field.name}.{number}")) for number, row in enumerate(rows)]
 
 
 def _with_own(record: JsonObject, own: dict[str, str], names: Set[str]) -> JsonObject:
     return {**{name: value for name, value in own.items() if name in names}, **record}
 
 
-def _check_customer(state: SandboxState, call: Call, name: str, record: JsonObject) -> None:
+def _check_customer(call: Call, name: str, record: JsonObject) -> None:
     customer_id = record.get("customer_id")
     if not customer_id:
         return
     if call.customer_id is not None and customer_id != call.customer_id:
         raise bad_request(InvalidParam(name=name, reason="not_belong_to_logged_in_customer", value=str(customer_id)))
-    if call.api.method != "GET" and customer_id not in state.customers:
+    if call.api.method != "GET" and customer_id not in call.state.customers:
         raise bad_request(InvalidParam(name=name, reason="not_found", value=str(customer_id)))
+
+
+def _faults(fields: tuple[Field, ...], body: JsonObject, *, prefix: str) -> Iterator[InvalidParam]:
+    for field in fields:
+        if "." in field.name or field.read_only:
+            continue
+        value = body.get(field.name)
+        name = prefix + field.name
+        if value is None or value == "":
+            if field.required:
+                yield InvalidParam(name=name, reason="required" if value is None else "empty")
+        elif not field.many:
+            yield from _faults_of_value(field, value, name=name)
+        elif isinstance(value, list):
+            for number, item in enumerate(value):
+                yield from _faults_of_value(field, item, name=f"{name}.{number}")
+        else:
+            yield InvalidParam(name=name, reason="invalid_value_format")
+
+
+def _faults_of_value(field: Field, value: Any, *, name: str) -> Iterator[InvalidParam]:
+    inner = fields_of(field.item)
+    known = known_values(field)
+    types = (dict,) if inner else _TYPES.get(field.item)
+    if types is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
+        yield InvalidParam(name=name, reason="invalid_value_format")
+    elif known and value not in known:
+        yield InvalidParam(name=name, reason="not_allowed_value", value=str(value))
+    elif inner and isinstance(value, dict):
+        yield from _faults(inner, value, prefix=f"{name}.")

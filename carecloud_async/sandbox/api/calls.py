@@ -1,11 +1,10 @@
-"""A request as a handler sees it, and an operation: what the API declares, who may call it, and its handler."""
+"""A request as a handler sees it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -16,21 +15,7 @@ from carecloud_async.sandbox.state.device_tokens import DeviceRecord
 from carecloud_async.sandbox.state.facts import ApiOperation
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
-
-class Interface(Enum):
-    """The two interfaces of the API; the value is the path segment."""
-
-    ENTERPRISE = "enterprise-interface"
-    CUSTOMER = "customer-interface"
-
-
-class Access(Enum):
-    """The token that a caller must show; on the enterprise interface a user's token, except where none is needed."""
-
-    OPEN = "no Authorization header at all"
-    DEVICE = "a device token on the customer interface"
-    CUSTOMER = "a device token with a logged-in customer on the customer interface"
-    OWN_TOKEN = "a device token that is also the one in the path"  # noqa: S105 - no password
+Interface: TypeAlias = Literal["enterprise", "customer"]
 
 
 @attrs.frozen(kw_only=True)
@@ -38,6 +23,7 @@ class Call:
     """A request that found its operation and whose token is good.
 
     Attributes:
+        state: The state of the sandbox.
         api: What the API declares of the operation.
         path: Values of the path template.
         query: Its query.
@@ -45,6 +31,7 @@ class Call:
         device: The device token it showed, on the customer interface.
     """
 
+    state: SandboxState = attrs.field(repr=False)
     api: ApiOperation
     path: dict[str, str] = attrs.field(repr=False)
     query: Query = attrs.field(repr=False)
@@ -71,20 +58,5 @@ class Call:
         return value
 
 
-Handler: TypeAlias = Callable[[SandboxState, Call], Any]
+Handler: TypeAlias = Callable[[Call], Any]
 """Returns the data of the answer, a `Page`, a whole `Answer`, or anything where the API declares no body."""
-
-
-@attrs.frozen(kw_only=True)
-class Operation:
-    """One operation of the API.
-
-    Attributes:
-        api: What the API declares of it.
-        access: The token that it needs.
-        handler: Does its work.
-    """
-
-    api: ApiOperation
-    access: Access
-    handler: Handler

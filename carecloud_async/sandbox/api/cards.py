@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call, Handler
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.tables import Table
 
 _ACTIVE: Final = 1
 
 
-def assign_free_card(state: SandboxState, call: Call) -> JsonObject:
+def assign_free_card(call: Call) -> JsonObject:
     """`POST /cards/actions/assign-free-card`: one card of a type for each customer.
 
     Without a number, the first free card is assigned; if none is free, one is created.
     """
-    body = arguments(state, call)
+    body = arguments(call)
     customer_id, card_type_id, number = body["customer_id"], body["card_type_id"], body.get("card_number")
-    cards = state.tables.table("/cards")
-    of_type = [(one, card) for one, card in _records(cards) if card.get("card_type_id") == card_type_id]
+    cards = call.state.tables.table("/cards")
+    of_type = [(one, card) for one, card in cards.items() if card.get("card_type_id") == card_type_id]
     if any(card.get("customer_id") == customer_id for _, card in of_type):
         raise bad_request(InvalidParam(name="card_type_id", reason="relation_already_exists"))
     free = [one for one, card in of_type if _is_free(card) and number in (None, card.get("card_number"))]
     if number is not None and not free:
         raise bad_request(InvalidParam(name="card_number", reason="not_found"))
     card_id = free[0] if free else _new_card(cards, card_type_id)
-    cards.update(card_id, {"customer_id": customer_id, "last_change": state.now()})
+    cards.update(card_id, {"customer_id": customer_id, "last_change": call.state.now()})
     return {"card_id": card_id}
 
 
-def validate_free_card(state: SandboxState, call: Call) -> JsonObject:
+def validate_free_card(call: Call) -> JsonObject:
     """`POST /cards/actions/validate-free-card`: whether there is a card of this number, active and not assigned."""
-    number = arguments(state, call)["card_number"]
-    cards = _records(state.tables.table("/cards"))
+    number = arguments(call)["card_number"]
+    cards = call.state.tables.table("/cards").items()
     return {"is_free_to_use": any(card.get("card_number") == number and _is_free(card) for _, card in cards)}
-
-
-def _records(cards: Table) -> list[tuple[str, JsonObject]]:
-    return [(card_id, cards.record(card_id)) for card_id in cards.ids()]
 
 
 def _is_free(card: JsonObject) -> bool:
@@ -50,11 +45,11 @@ def _is_free(card: JsonObject) -> bool:
 
 
 def _new_card(cards: Table, card_type_id: str) -> str:
-    taken = {card.get("card_number") for _, card in _records(cards)}
+    taken = {card.get("card_number") for _, card in cards.items()}
     numbers = (f"99{place:011d}" for place in count(len(cards)))
     number = next(one for one in numbers if one not in taken)
-    new: dict[str, Any] = {"card_type_id": card_type_id, "card_number": number, "customer_id": None, "state": _ACTIVE}
-    return cards.insert({**new, "last_change": None})
+    card = {"card_type_id": card_type_id, "card_number": number, "customer_id": None, "state": _ACTIVE}
+    return cards.insert({**card, "last_change": None})
 
 
 HANDLERS: Final[dict[str, Handler]] = {

@@ -2,82 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call, Handler
-from carecloud_async.sandbox.api.customer_filters import CustomerFilters, find_customers
-from carecloud_async.sandbox.api.customer_input import is_strong
-from carecloud_async.sandbox.api.tokens import (
+from carecloud_async.sandbox.api.credentials import (
     LOOK_UPS,
     customer_of_login,
     customer_of_social,
     customer_of_token,
-    new_handover,
+    new_authentication_token,
 )
+from carecloud_async.sandbox.api.customer_filters import CustomerFilters, find_customers
+from carecloud_async.sandbox.api.customer_input import is_strong
 from carecloud_async.sandbox.constants import REFERRAL_CODE
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
-_REFUSED: Final = 403
-"""Status of wrong credentials, where the settings name none."""
 _SEARCHED: Final = ("first_name", "last_name", "birthdate", "card_number")
 
 
-def verify_credentials(state: SandboxState, call: Call) -> JsonObject:
+def verify_credentials(call: Call) -> JsonObject:
     """`POST …/verify-credentials`: the customer with this e-mail or card and this password."""
-    return {"customer_id": customer_of_login(state, call, refusal=_REFUSED)}
+    return {"customer_id": customer_of_login(call)}
 
 
-def verify_social_network(state: SandboxState, call: Call) -> JsonObject:
+def verify_social_network(call: Call) -> JsonObject:
     """`POST …/verify-social-network-credentials`: the customer with this token at this network."""
-    return {"customer_id": customer_of_social(state, call, refusal=_REFUSED)}
+    return {"customer_id": customer_of_social(call)}
 
 
-def check_registration_ability(state: SandboxState, call: Call) -> JsonObject:
+def check_registration_ability(call: Call) -> JsonObject:
     """`POST …/check-registration-ability`: whether this e-mail or phone is still free."""
-    body = arguments(state, call)
-    return {"registration_ability": not LOOK_UPS[body["type"]](state.customers, body["value"])}
+    body = arguments(call)
+    return {"registration_ability": not LOOK_UPS[body["type"]](call.state.customers, body["value"])}
 
 
-def validate_customer_data(state: SandboxState, call: Call) -> JsonObject:
+def validate_customer_data(call: Call) -> JsonObject:
     """`POST …/validate-customer-data`: whether a password is strong enough, or a referral code known."""
-    body = arguments(state, call)
+    body = arguments(call)
     checks = {"password": is_strong(body["value"]), "referral_code": body["value"] == REFERRAL_CODE}
     return {"is_valid": checks[body["type"]]}
 
 
-def issue_auth_token(state: SandboxState, call: Call) -> JsonObject:
+def issue_auth_token(call: Call) -> JsonObject:
     """`POST …/auth-token`: a token that takes a customer to another application."""
-    body = arguments(state, call)
+    body = arguments(call)
     kind, application = str(body["token_type"]), body["external_application_id"]
-    return new_handover(state, kind=kind, application_id=application, customer_id=body["customer_id"])
+    return new_authentication_token(call, kind=kind, application_id=application, customer_id=body["customer_id"])
 
 
-def verify_auth_token(state: SandboxState, call: Call) -> JsonObject:
+def verify_auth_token(call: Call) -> JsonObject:
     """`POST …/verify-auth-token`: whose token it is; uses it up."""
-    return {"customer_id": customer_of_token(state, call, refusal=_REFUSED)}
+    return {"customer_id": customer_of_token(call)}
 
 
-def search_customers(state: SandboxState, call: Call) -> JsonObject:
+def search_customers(call: Call) -> JsonObject:
     """`GET …/search-customers`: the customers that match all of name, date of birth and card number that are given."""
+    customers = call.state.customers
     given = [name for name in _SEARCHED if call.query.one(name) is not None]
     if not given:
         return {"strict": []}
-    slots = list(find_customers(state.customers, CustomerFilters.of(call.query), sort_field=None))
-    card = call.query.one("card_number")
-    if card is not None:
-        holders = {*state.customers.by_card(card), *_holders(state, card)}
+    slots = list(find_customers(customers, CustomerFilters.of(call.query), sort_field=None))
+    number = call.query.one("card_number")
+    if number is not None:
+        cards = (card for _, card in call.state.tables.table("/cards").items() if card.get("card_number") == number)
+        holders = {*customers.by_card(number), *(customers.slot(str(card.get("customer_id"))) for card in cards)}
         slots = [slot for slot in slots if slot in holders]
-    return {"strict": [{"customer_id": state.customers.id_of(slot), "match": len(given)} for slot in slots]}
-
-
-def _holders(state: SandboxState, card_number: str) -> Iterator[int]:
-    for card in state.tables.table("/cards"):
-        slot = state.customers.slot(str(card.get("customer_id") or ""))
-        if card.get("card_number") == card_number and slot is not None:
-            yield slot
+    return {"strict": [{"customer_id": customers.id_of(slot), "match": len(given)} for slot in slots]}
 
 
 HANDLERS: Final[dict[str, Handler]] = {

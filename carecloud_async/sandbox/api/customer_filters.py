@@ -8,11 +8,11 @@ from typing import Final
 
 import attrs
 
+from carecloud_async.sandbox.api.customer_input import ISO_DATE
 from carecloud_async.sandbox.api.parameters import Query
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 
-_ISO_DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
 _CZECH_DATE: Final = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{1,4})$")
 
 
@@ -84,7 +84,7 @@ def find_customers(store: CustomerStore, filters: CustomerFilters, *, sort_field
 
 
 def _birthdate(text: str | None) -> str | None:
-    if text is None or _ISO_DATE.match(text):
+    if text is None or ISO_DATE.match(text):
         return text
     czech = _CZECH_DATE.match(text)
     if czech is None:

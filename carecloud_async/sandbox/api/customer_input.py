@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
-from carecloud_async.sandbox.constants import SOCIAL_NETWORK_IDS
+from carecloud_async.sandbox.constants import REFERRAL_CODE, SOCIAL_NETWORK_IDS
 from carecloud_async.sandbox.json_text import JsonObject
 
 _EMAIL: Final = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
-_DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
+ISO_DATE: Final = re.compile(r"^\d{1,4}-\d{1,2}-\d{1,2}$")
 _COMMON_PASSWORDS: Final = frozenset({"password", "passw0rd", "password1", "12345678", "abc12345", "qwerty123"})
 
 
@@ -37,7 +37,7 @@ def _faults_of_customer(customer: Any) -> Iterator[InvalidParam]:
         return
     if not person.get("language_id"):
         yield InvalidParam(name=f"{prefix}.language_id", reason="empty" if "language_id" in person else "required")
-    for name, pattern in (("email", _EMAIL), ("birthdate", _DATE)):
+    for name, pattern in (("email", _EMAIL), ("birthdate", ISO_DATE)):
         value = person.get(name)
         if value not in (None, "") and not (isinstance(value, str) and pattern.match(value)):
             yield InvalidParam(name=f"{prefix}.{name}", reason="invalid_value_format", value=str(value))
@@ -79,8 +79,20 @@ def checked_social(body: JsonObject) -> tuple[str, str] | None:
         RefusalError: 400 if the network is unknown.
     """
     social = body.get("social_network_credentials")
-    if social is None:
+    if not social:
         return None
     if social["social_network_id"] not in SOCIAL_NETWORK_IDS:
         raise bad_request(InvalidParam(name="social_network_credentials.social_network_id", reason="not_found"))
     return str(social["social_network_id"]), str(social["social_network_token"])
+
+
+def checked_referral(body: JsonObject) -> str | None:
+    """The `referral_code` of a body.
+
+    Raises:
+        RefusalError: 400 if it is unknown.
+    """
+    code: str | None = body.get("referral_code")
+    if code not in (None, REFERRAL_CODE):
+        raise bad_request(InvalidParam(name="referral_code", reason="not_found", value=str(code)))
+    return code

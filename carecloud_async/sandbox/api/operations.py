@@ -1,21 +1,25 @@
-"""The operations of the API: each with its handler, and the access that it needs.
-
-What the API declares of them is in the facts. An operation without a handler of its own is served from tables.
-"""
+"""The handler of each operation, and who may call it. What the API declares of an operation is in the facts."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Final
 
-from carecloud_async.sandbox.api import cards, customer_actions, customers, tokens, user_actions
-from carecloud_async.sandbox.api.body_checks import wrapper_of
-from carecloud_async.sandbox.api.calls import Access, Handler, Interface, Operation
+from carecloud_async.sandbox.api import (
+    cards,
+    customer_actions,
+    customers,
+    table_actions,
+    table_batches,
+    table_lists,
+    table_records,
+    tokens,
+    user_actions,
+)
+from carecloud_async.sandbox.api.calls import Handler, Interface
 from carecloud_async.sandbox.api.problems import forbidden, unauthorized, wrong_interface
-from carecloud_async.sandbox.api.table_lists import TableList
-from carecloud_async.sandbox.api.table_records import TableRecord
 from carecloud_async.sandbox.state.device_tokens import DeviceRecord
-from carecloud_async.sandbox.state.facts import ApiOperation, api_facts, field_names
+from carecloud_async.sandbox.state.facts import ApiOperation, field_names
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
 HANDLERS: Final[dict[str, Handler]] = {
@@ -25,54 +29,31 @@ HANDLERS: Final[dict[str, Handler]] = {
     **tokens.HANDLERS,
     **user_actions.HANDLERS,
 }
-"""Handlers by operation id."""
+"""Handlers by operation id. All other operations are served from tables."""
 
 
-@cache
-def api_operations() -> tuple[Operation, ...]:
-    """All operations; made once in a process."""
-    return tuple(
-        Operation(api=api, access=_access(api), handler=HANDLERS.get(api.operation_id) or _table_handler(api))
-        for api in api_facts().operations
-    )
-
-
-def _table_handler(api: ApiOperation) -> Handler:
-    made = cache(lambda: _made(api))  # working out the tables takes a moment, which most sandboxes do not need
-    return lambda state, call: made()(state, call)
-
-
-def _made(api: ApiOperation) -> Handler:
+def handler_of(api: ApiOperation) -> Handler:
+    """The function that does the work of an operation."""
+    own = HANDLERS.get(api.operation_id)
+    if own is not None:
+        return own
     if api.key:
-        return TableList(api).page
-    record = TableRecord(api)
+        return table_lists.page
     if api.template.endswith("/batch"):
-        return record.delete_batch if api.method == "DELETE" else record.batch
+        return table_batches.delete if api.method == "DELETE" else table_batches.write
     if "/actions/" in api.template or (api.method == "GET" and not api.template.endswith("}")):
-        return record.act
-    return {"GET": record.read, "POST": record.create, "PUT": record.replace, "DELETE": record.delete}[api.method]
-
-
-def _access(api: ApiOperation) -> Access:
-    if not api.authorized:
-        return Access.OPEN
-    if api.template.startswith("/tokens/"):
-        return Access.OWN_TOKEN
-    wrapper = wrapper_of(api.body)
-    names = {field.name for field in (*api.query, *api.body)} | set(api.path_names)
-    names |= field_names(api.result) | field_names("" if wrapper is None else wrapper.item)
-    needs_customer = "customer_id" in names and api.operation_id != "postCustomer"
-    return Access.CUSTOMER if needs_customer else Access.DEVICE
+        return table_actions.act
+    return table_records.HANDLERS[api.method]
 
 
 def admit(
-    state: SandboxState, operation: Operation, *, interface: Interface, token: str | None, path: dict[str, str]
+    state: SandboxState, api: ApiOperation, *, interface: Interface, token: str | None, path: dict[str, str]
 ) -> DeviceRecord | None:
     """Check that a request may call an operation.
 
     Args:
         state: The state, which knows the valid tokens.
-        operation: The operation.
+        api: The operation.
         interface: The interface.
         token: The bearer token that came along.
         path: Values of the path template.
@@ -84,21 +65,30 @@ def admit(
         RefusalError: 403 for an operation that this interface does not have; 401 for a token that is missing, expired
             or revoked, 403 for one that is good but not for this.
     """
-    only = "customer" if operation.access is Access.OWN_TOKEN else operation.api.interface
-    if only not in ("both", interface.name.lower()):
-        raise wrong_interface(resource=operation.api.template.split("/")[1], interface=interface.name.title())
-    if operation.access is Access.OPEN:
+    needs_own_token = api.authorized and api.template.startswith("/tokens/")
+    if ("customer" if needs_own_token else api.interface) not in ("both", interface):
+        raise wrong_interface(resource=api.template.split("/")[1], interface=interface.title())
+    if not api.authorized:
         return None
     if token is None:
         raise unauthorized("The bearer token is missing")
-    found = (state.user_tokens if interface is Interface.ENTERPRISE else state.device_tokens).find(token)
+    found = (state.user_tokens if interface == "enterprise" else state.device_tokens).find(token)
     if found is None:
         raise unauthorized("The bearer token is not valid")
     if not isinstance(found, DeviceRecord):
         return None
-    if operation.access is Access.OWN_TOKEN and path["token_id"] != token:
-        raise forbidden("The token in the path is not the token of the request")
-    if operation.access is Access.CUSTOMER and found.customer_id is None:
+    if needs_own_token:
+        if path["token_id"] != token:
+            raise forbidden("The token in the path is not the token of the request")
+    elif found.customer_id is None and _needs_customer(api):
         detail = "No customer is logged in on this token"
         raise forbidden(detail) if state.settings.unbound_status == 403 else unauthorized(detail)
     return found
+
+
+@cache
+def _needs_customer(api: ApiOperation) -> bool:
+    """Whether a customer must be logged in on a device's token: where a request or its answer says whose it is."""
+    fields = {field.name for field in (*api.query, *api.body)}
+    inner = field_names(api.result) | (field_names(api.record_field.item) if api.record_field else frozenset())
+    return "customer_id" in fields | inner | {*api.path_names} and api.operation_id != "postCustomer"

@@ -87,13 +87,14 @@ class Window:
     sort_field: str | None
     descending: bool
 
-    def as_served(self, *, sorts: bool) -> Window:
-        """The window that is cut; where sorts are not honoured, from the list as it came."""
-        return self if sorts else attrs.evolve(self, sort_field=None, descending=False)
 
-
-def window_of(query: Query, *, sortable: Iterable[str]) -> Window:
+def window_of(query: Query, *, sortable: Iterable[str], sorts: bool) -> Window:
     """Read the parameters that every list has: `count`, `offset`, `sort_field`, `sort_direction`.
+
+    Args:
+        query: The query.
+        sortable: Fields that `sort_field` may name.
+        sorts: Whether the order is honoured; if not, the list comes as it is.
 
     Raises:
         RefusalError: 400 if one of them is not valid.
@@ -107,12 +108,6 @@ def window_of(query: Query, *, sortable: Iterable[str]) -> Window:
     return Window(
         count=query.integer("count", default=DEFAULT_COUNT, minimum=1),
         offset=query.integer("offset", default=0, minimum=0),
-        sort_field=field,
-        descending=direction == "DESC",
+        sort_field=field if sorts else None,
+        descending=sorts and direction == "DESC",
     )
-
-
-def unknown_names(query: Query, known: Iterable[str]) -> list[str]:
-    """Names of parameters that the operation does not have, brackets included."""
-    allowed = set(known)
-    return sorted({name for name, _ in query.pairs} - allowed)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.api.calls import Interface, Operation
-from carecloud_async.sandbox.api.operations import api_operations
+from carecloud_async.sandbox.api.calls import Interface
+from carecloud_async.sandbox.state.facts import ApiOperation, api_facts
 
-_PATH: Final = re.compile(r"/webservice/rest-api/(enterprise-interface|customer-interface)/v1\.0/(.*)", re.DOTALL)
+_PATH: Final = re.compile(r"/webservice/rest-api/(enterprise|customer)-interface/v1\.0/(.*)", re.DOTALL)
 
 
 @attrs.frozen(kw_only=True)
@@ -29,13 +30,14 @@ class Route:
     interface: Interface | None
     template: str
     values: dict[str, str] = attrs.field(factory=dict, repr=False)
-    by_method: dict[str, Operation] = attrs.field(factory=dict, repr=False)
+    by_method: Mapping[str, ApiOperation] = attrs.field(factory=dict, repr=False)
 
 
 def route_of(path: str) -> Route:
     """Find the operations of a path, such as `/webservice/rest-api/enterprise-interface/v1.0/customers`."""
     matched = _PATH.fullmatch(path)
-    interface, resource = (Interface(matched[1]), matched[2]) if matched else (None, path)
+    interface: Any = matched[1] if matched else None
+    resource = matched[2] if matched else path
     parts = resource.split("/")
     for template, by_method in _templates().get((parts[0], len(parts)), ()) if matched else ():
         pairs = list(zip(template.split("/")[1:], parts, strict=True))
@@ -47,11 +49,11 @@ def route_of(path: str) -> Route:
 
 
 @cache
-def _templates() -> dict[tuple[str, int], list[tuple[str, dict[str, Operation]]]]:
+def _templates() -> dict[tuple[str, int], list[tuple[str, dict[str, ApiOperation]]]]:
     """The path templates and their operations, by first segment and number of segments."""
-    operations: dict[str, dict[str, Operation]] = defaultdict(dict)
-    for operation in api_operations():
-        operations[operation.api.template][operation.api.method] = operation
+    operations: dict[str, dict[str, ApiOperation]] = defaultdict(dict)
+    for api in api_facts().operations:
+        operations[api.template][api.method] = api
     found = defaultdict(list)
     # Templates with fewer placeholders come first: `/customers/actions` is never a customer id.
     for template in sorted(operations, key=lambda one: one.count("{")):

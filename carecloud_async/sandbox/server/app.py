@@ -9,10 +9,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from carecloud_async.sandbox.api.answer import Answer
+from carecloud_async.sandbox.api.answers import Answer
 from carecloud_async.sandbox.api.routes import route_of
 from carecloud_async.sandbox.server.fault_effects import ConnectionCutError
-from carecloud_async.sandbox.server.pipeline import Arrival, Pipeline
+from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RecordedRequest
 
 DISCONNECT: Final = "carecloud.sandbox.disconnect"
@@ -42,29 +42,27 @@ class SandboxApp:
         if scope["type"] != "http":
             raise ValueError("the sandbox speaks HTTP only")
         try:
-            arrival = await self._arrival(Request(scope, receive))
+            request = await _received(Request(scope, receive))
         except ClientDisconnect:
             return
         try:
-            answer = await self._pipeline.answer(arrival)
+            answer = await self._pipeline.answer(request)
         except ConnectionCutError as cut:
             await _cut(cut, scope, receive, send)
             return
         await _response(answer)(scope, receive, send)
 
-    async def _arrival(self, request: Request) -> Arrival:
-        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-        route = route_of(path)
-        recorded = RecordedRequest(
-            method=request.method,
-            template=route.template,
-            interface=route.interface.value if route.interface else "",
-            path=path,
-            query=tuple(request.query_params.multi_items()),
-            headers=dict(request.headers.items()),
-            body=await request.body(),
-        )
-        return Arrival(request=recorded, route=route)
+
+async def _received(request: Request) -> RecordedRequest:
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    return RecordedRequest(
+        method=request.method,
+        route=route_of(path),
+        path=path,
+        query=tuple(request.query_params.multi_items()),
+        headers=dict(request.headers.items()),
+        body=await request.body(),
+    )
 
 
 def _response(answer: Answer) -> Response:

@@ -6,14 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from carecloud_async.sandbox.api.body_checks import wrapper_of
-from carecloud_async.sandbox.api.calls import Access, Operation
-from carecloud_async.sandbox.api.parameters import Query, unknown_names
 from carecloud_async.sandbox.server.recording import RecordedRequest
-from carecloud_async.sandbox.state.facts import Field, fields_of
+from carecloud_async.sandbox.state.facts import ApiOperation, Field, fields_of
 
 
-def broken_rules(request: RecordedRequest, operation: Operation | None) -> Iterator[str]:
+def broken_rules(request: RecordedRequest) -> Iterator[str]:
     """Yield the rules that a request broke, as texts without secrets."""
     headers = request.headers
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -24,20 +21,21 @@ def broken_rules(request: RecordedRequest, operation: Operation | None) -> Itera
         yield "User-Agent is missing"
     if "cookie" in headers:
         yield "a cookie was sent"
-    if operation is None:
+    api = request.operation
+    if api is None:
         yield "no such operation"
         return
-    if operation.access is Access.OPEN:
+    if not api.authorized:
         if "authorization" in headers:
             yield "Authorization was sent where no login is needed"
     elif request.token is None:
         yield "Authorization is missing or no bearer token"
-    for name in unknown_names(Query(request.query), operation.api.query_names):
+    for name in sorted({name for name, _ in request.query} - set(api.query_names)):
         yield f"unknown query parameter {name[:40]!r}"
-    yield from _broken_by_body(request, operation)
+    yield from _broken_by_body(request, api)
 
 
-def _broken_by_body(request: RecordedRequest, operation: Operation) -> Iterator[str]:
+def _broken_by_body(request: RecordedRequest, api: ApiOperation) -> Iterator[str]:
     if request.method == "GET" and request.body:
         yield "a GET came with a body"
     if request.method not in ("POST", "PUT"):
@@ -47,8 +45,7 @@ def _broken_by_body(request: RecordedRequest, operation: Operation) -> Iterator[
     except ValueError:
         return
     if isinstance(body, dict):
-        wrapper = wrapper_of(operation.api.body)
-        fields = () if wrapper is None else (wrapper,)
+        fields = () if api.record_field is None else (api.record_field,)
         for name in dict.fromkeys(_read_only_sent(fields, body)):
             yield f"read-only field {name} was sent"
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import attrs
 
-from carecloud_async.sandbox.api.answer import Answer, json_answer
+from carecloud_async.sandbox.api.answers import Answer, json_answer
 from carecloud_async.sandbox.api.problems import server_error
-from carecloud_async.sandbox.server.faults import Fault
+from carecloud_async.sandbox.server.faults import ArmedFault
 
 HTML: Final = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>nginx</h1></body></html>"
 _WITHOUT_DOCUMENTED_BODY: Final = frozenset({429, 502, 503, 504})
@@ -26,7 +26,7 @@ class ConnectionCutError(Exception):
         self.answer = answer
 
 
-def answer_instead(fault: Fault) -> Answer:
+def answer_instead(fault: ArmedFault) -> Answer:
     """The answer of a fault that does no work.
 
     Raises:
@@ -41,7 +41,7 @@ def answer_instead(fault: Fault) -> Answer:
     return damaged(plain, fault)
 
 
-def damaged(answer: Answer, fault: Fault) -> Answer:
+def damaged(answer: Answer, fault: ArmedFault) -> Answer:
     """The answer after the work, changed by the fault.
 
     Raises:
@@ -54,7 +54,8 @@ def damaged(answer: Answer, fault: Fault) -> Answer:
     body, content_type = _damaged_body(answer, fault)
     headers = list(fault.headers)
     if fault.retry_after is not None:
-        headers.append(("retry-after", _seconds(fault.retry_after)))
+        after = fault.retry_after
+        headers.append(("retry-after", after if isinstance(after, str) else f"{after:g}"))
     # A 204 cannot have the body that the fault adds.
     status = 200 if answer.status == 204 and body else answer.status
     return attrs.evolve(
@@ -66,7 +67,7 @@ def damaged(answer: Answer, fault: Fault) -> Answer:
     )
 
 
-def _damaged_body(answer: Answer, fault: Fault) -> tuple[bytes, str | None]:
+def _damaged_body(answer: Answer, fault: ArmedFault) -> tuple[bytes, str | None]:
     if fault.body is not None:
         return fault.body, answer.content_type or "application/json"
     if fault.html:
@@ -76,7 +77,3 @@ def _damaged_body(answer: Answer, fault: Fault) -> tuple[bytes, str | None]:
     if fault.no_data:
         return b'{"result":"ok"}', "application/json"
     return answer.body, answer.content_type
-
-
-def _seconds(retry_after: float | str) -> str:
-    return retry_after if isinstance(retry_after, str) else f"{retry_after:g}"

@@ -19,11 +19,14 @@ Cut: TypeAlias = Literal[False, True, "before", "after", "half"]
 _CUTS: Final = (False, True, "before", "after", "half")
 
 
-@attrs.frozen(kw_only=True)
-class Fault:
-    """How a request fails.
+@attrs.define(kw_only=True, eq=False)
+class ArmedFault:
+    """A fault that was added to a sandbox: which requests fail, how often, and how.
 
     Attributes:
+        pattern: Which requests fail: method and path template, with `*` for anything.
+        times: Number of requests that fail; `None`: all.
+        after: Number of matching requests that pass first.
         status: Answer with this status instead of doing the work; `None` does the work.
         retry_after: Value of `Retry-After`: seconds, or any text.
         delay: Seconds to wait before anything else happens.
@@ -35,52 +38,38 @@ class Fault:
         no_data: Whether the body is JSON without `data`.
         body: The body of the answer.
         headers: Further headers of the answer.
-    """
-
-    status: int | None = None
-    retry_after: float | str | None = None
-    delay: float = 0.0
-    cut: Cut = False
-    worked: bool = False
-    late: float = 0.0
-    garbage: bool = False
-    html: bool = False
-    no_data: bool = False
-    body: bytes | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def instead_of_work(self) -> bool:
-        """Whether the request is never worked on."""
-        if self.cut in (True, "before"):
-            return True
-        return self.status is not None and not self.worked
-
-
-class ArmedFault:
-    """A fault that was added to a sandbox.
-
-    Attributes:
-        fault: How requests fail.
-        pattern: Which requests fail.
         seen: Number of requests that matched.
         hits: Number of requests that failed.
     """
 
-    def __init__(self, fault: Fault, *, pattern: str, times: int | None, after: int) -> None:
-        self.fault = fault
-        self.pattern = pattern
-        self.seen: int = 0
-        self.hits = 0
-        self._times = times
-        self._after = after
+    pattern: str
+    times: int | None
+    after: int
+    status: int | None
+    retry_after: float | str | None
+    delay: float
+    cut: Cut
+    worked: bool
+    late: float
+    garbage: bool
+    html: bool
+    no_data: bool
+    body: bytes | None
+    headers: tuple[tuple[str, str], ...]
+    seen: int = 0
+    hits: int = 0
+
+    @property
+    def instead_of_work(self) -> bool:
+        """Whether the request is never worked on."""
+        return self.cut in (True, "before") or (self.status is not None and not self.worked)
 
     def ready(self, name: str) -> bool:
         """Count a request, and return whether it fails."""
         if not matches(self.pattern, name):
             return False
         self.seen += 1
-        return self.seen > self._after and (self._times is None or self.hits < self._times)
+        return self.seen > self.after and (self.times is None or self.hits < self.times)
 
 
 class Faults:
@@ -139,7 +128,10 @@ class Faults:
         _check_pattern(pattern)
         if cut not in _CUTS:
             raise ValueError(f"cut is one of {_CUTS}")
-        fault = Fault(
+        fault = ArmedFault(
+            pattern=pattern,
+            times=times,
+            after=after,
             status=status,
             retry_after=retry_after,
             delay=delay,
@@ -154,10 +146,9 @@ class Faults:
         )
         if late and not fault.instead_of_work:
             raise ValueError("late needs a status or cut=True, without worked: otherwise the work would be done twice")
-        armed = ArmedFault(fault, pattern=pattern, times=times, after=after)
         with self._lock:
-            self._armed.append(armed)
-        return armed
+            self._armed.append(fault)
+        return fault
 
     def remove(self, fault: ArmedFault) -> None:
         """Remove a fault."""
@@ -185,7 +176,7 @@ class Faults:
         if unused:
             raise AssertionError(f"faults that no request got: {', '.join(unused)}")
 
-    def take(self, name: str) -> Fault | None:
+    def take(self, name: str) -> ArmedFault | None:
         """Return the fault of a request, if it has one, and count the request.
 
         Args:
@@ -196,7 +187,7 @@ class Faults:
             if not ready:
                 return None
             ready[0].hits += 1
-            return ready[0].fault
+            return ready[0]
 
 
 def matches(pattern: str, name: str) -> bool:

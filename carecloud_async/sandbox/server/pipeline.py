@@ -10,27 +10,17 @@ from threading import Lock
 
 import attrs
 
-from carecloud_async.sandbox.api.answer import Answer, Page, json_answer
+from carecloud_async.sandbox.api.answers import Answer, Page, answer_of, call_page_hook, json_answer
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.listing import answer_of, call_page_hook
-from carecloud_async.sandbox.api.operations import admit
+from carecloud_async.sandbox.api.operations import admit, handler_of
 from carecloud_async.sandbox.api.parameters import Query
 from carecloud_async.sandbox.api.problems import RefusalError, method_not_allowed, not_found, uneven
-from carecloud_async.sandbox.api.routes import Route
 from carecloud_async.sandbox.json_text import indented_json_bytes
 from carecloud_async.sandbox.server.conformance import broken_rules
 from carecloud_async.sandbox.server.fault_effects import answer_instead, damaged
 from carecloud_async.sandbox.server.faults import Faults
 from carecloud_async.sandbox.server.recording import RecordedRequest, RequestLog
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
-
-
-@attrs.frozen(kw_only=True)
-class Arrival:
-    """A request that was read, and its route."""
-
-    request: RecordedRequest
-    route: Route
 
 
 class Pipeline:
@@ -58,28 +48,29 @@ class Pipeline:
         self._limiter = _RateLimiter()
         self._serial = 0
         self._refused = 0
-        self._late: list[tuple[float, Arrival]] = []
+        self._late: list[tuple[float, RecordedRequest]] = []
 
-    async def answer(self, arrival: Arrival) -> Answer:
-        """Work on a request.
+    async def answer(self, request: RecordedRequest) -> Answer:
+        """Record a request and answer it.
 
         Raises:
             ConnectionCutError: A fault cuts the connection.
         """
-        request = arrival.request
         self._log.begin_request(request)
         status = None
         try:
-            self._record_violations(arrival)
-            answer = self._with_headers(await self._answered(arrival))
+            for text in broken_rules(request):
+                self._log.add_violation(request, text)
+            answer = self._with_headers(await self._answer_or_fail(request))
             status = answer.status
             return answer
         finally:
             self._log.end_request(request, status=status)
 
-    async def _answered(self, arrival: Arrival) -> Answer:
+    async def _answer_or_fail(self, request: RecordedRequest) -> Answer:
+        """Apply what comes before the work: hooks, late work, latency, the rate limit, faults."""
         if self._log.on_request is not None:
-            waiting = self._log.on_request(arrival.request)
+            waiting = self._log.on_request(request)
             if inspect.isawaitable(waiting):
                 await waiting
         await self._work_late()
@@ -89,58 +80,53 @@ class Pipeline:
         limit = settings.rate_limit
         if limit is not None and not self._limiter.admits(self._state.clock.now(), limit=limit):
             return self._too_many()
-        fault = self._faults.take(arrival.request.name)
+        fault = self._faults.take(request.name)
         if fault is None:
-            return await self._worked(arrival)
+            return await self._work(request)
         if fault.delay > 0:
             await self._sleep(fault.delay)
         if fault.late > 0:
-            self._late.append((self._state.clock.now() + fault.late, arrival))
-        return answer_instead(fault) if fault.instead_of_work else damaged(await self._worked(arrival), fault)
+            self._late.append((self._state.clock.now() + fault.late, request))
+        return answer_instead(fault) if fault.instead_of_work else damaged(await self._work(request), fault)
 
     async def _work_late(self) -> None:
         """Do work that a fault delayed and that is now due."""
         now = self._state.clock.now()
-        due = [arrival for at, arrival in self._late if at <= now]
-        self._late = [(at, arrival) for at, arrival in self._late if at > now]
-        for arrival in due:
-            await self._worked(arrival)
+        due = [request for at, request in self._late if at <= now]
+        self._late = [(at, request) for at, request in self._late if at > now]
+        for request in due:
+            await self._work(request)
 
-    async def _worked(self, arrival: Arrival) -> Answer:
+    async def _work(self, request: RecordedRequest) -> Answer:
+        """Do what a request asks for; refusals are answers."""
         try:
-            answer = await self._handled(arrival)
-        except RefusalError as problem:
-            error = problem.error
-            if self._state.settings.uneven_names and problem.status == 400:
+            answer = await self._call_handler(request)
+        except RefusalError as refusal:
+            error = refusal.error
+            if self._state.settings.uneven_names and refusal.status == 400:
                 self._refused += 1
                 turn, fourth = divmod(self._refused, 4)
                 error = uneven(error, serial=turn) if fourth == 0 else error
-            answer = json_answer({"error": error}, status=problem.status)
+            answer = json_answer({"error": error}, status=refusal.status)
         if self._state.settings.pretty and answer.body:
             return attrs.evolve(answer, body=indented_json_bytes(answer.body))
         return answer
 
-    async def _handled(self, arrival: Arrival) -> Answer:
-        request, route, state = arrival.request, arrival.route, self._state
+    async def _call_handler(self, request: RecordedRequest) -> Answer:
+        route, api, state = request.route, request.operation, self._state
         if route.interface is None or not route.by_method:
             raise not_found(resource=route.template.split("/")[1], resource_id="")
-        operation = route.by_method.get(request.method)
-        if operation is None:
+        if api is None:
             raise method_not_allowed(request.method)
-        device = admit(state, operation, interface=route.interface, token=request.token, path=route.values)
-        api, query = operation.api, Query(request.query)
-        call = Call(api=api, path=route.values, query=query, body=request.body, device=device)
+        device = admit(state, api, interface=route.interface, token=request.token, path=route.values)
+        query = Query(request.query)
+        call = Call(state=state, api=api, path=route.values, query=query, body=request.body, device=device)
         with state.customers.lock:
-            result = operation.handler(state, call)
+            result = handler_of(api)(call)
             answer = answer_of(state, api, result)
         if isinstance(result, Page):
             await call_page_hook(state, api, result)
         return answer
-
-    def _record_violations(self, arrival: Arrival) -> None:
-        operation = arrival.route.by_method.get(arrival.request.method)
-        for text in broken_rules(arrival.request, operation):
-            self._log.add_violation(arrival.request, text)
 
     def _too_many(self) -> Answer:
         after = self._state.settings.rate_limit_retry_after

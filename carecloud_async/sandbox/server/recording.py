@@ -10,7 +10,9 @@ from typing import Any
 
 import attrs
 
+from carecloud_async.sandbox.api.routes import Route
 from carecloud_async.sandbox.server.faults import matches
+from carecloud_async.sandbox.state.facts import ApiOperation
 
 
 @attrs.define(kw_only=True)
@@ -19,8 +21,7 @@ class RecordedRequest:
 
     Attributes:
         method: HTTP verb.
-        template: Path template; where no operation has the path, its first segment.
-        interface: `enterprise-interface` or `customer-interface`; empty where the path is not the API's.
+        route: What the path leads to.
         path: The path as it was sent.
         query: Names and values in order.
         headers: Headers with lower-case names; of repeated ones the last.
@@ -29,13 +30,27 @@ class RecordedRequest:
     """
 
     method: str
-    template: str
-    interface: str = attrs.field(repr=False)
+    route: Route
     path: str = attrs.field(repr=False)
     query: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     status: int | None = None
+
+    @property
+    def template(self) -> str:
+        """Path template; where no operation has the path, its first segment."""
+        return self.route.template
+
+    @property
+    def interface(self) -> str:
+        """`enterprise-interface` or `customer-interface`; empty where the path is not the API's."""
+        return f"{self.route.interface}-interface" if self.route.interface else ""
+
+    @property
+    def operation(self) -> ApiOperation | None:
+        """What the API declares of the operation, or `None` if there is none."""
+        return self.route.by_method.get(self.method)
 
     @property
     def name(self) -> str:

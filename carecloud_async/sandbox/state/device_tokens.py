@@ -33,7 +33,7 @@ class DeviceRecord:
 
 
 @attrs.frozen(kw_only=True)
-class Handover:
+class AuthenticationToken:
     """An authentication token that takes a logged-in customer to another application.
 
     Attributes:
@@ -62,7 +62,7 @@ class DeviceTokens:
         self._new_value = new_value
         self._tokens: dict[str, DeviceRecord] = {}
         self._by_device: dict[tuple[str, str], str] = {}
-        self._handovers: dict[tuple[str, str], Handover] = {}
+        self._authentication_tokens: dict[tuple[str, str], AuthenticationToken] = {}
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -104,17 +104,17 @@ class DeviceTokens:
         """Log a customer in on a token, or with `None` out; the token itself stays good."""
         self._tokens[token_id] = attrs.evolve(self._tokens[token_id], customer_id=customer_id)
 
-    def hand_over(self, handover: Handover) -> None:
+    def add_authentication_token(self, token: AuthenticationToken) -> None:
         """Remember an authentication token."""
-        self._handovers[handover.value, handover.request_id] = handover
+        self._authentication_tokens[token.value, token.request_id] = token
 
     def redeem(self, value: str, *, request_id: str, application_id: str, now: float) -> str | None:
         """Use an authentication token up: the customer it logs in, or `None` if it is not good."""
-        handover = self._handovers.get((value, request_id))
-        if handover is None or handover.application_id != application_id or handover.ends <= now:
+        token = self._authentication_tokens.get((value, request_id))
+        if token is None or token.application_id != application_id or token.ends <= now:
             return None
-        del self._handovers[value, request_id]
-        return handover.customer_id
+        del self._authentication_tokens[value, request_id]
+        return token.customer_id
 
     def revoke(self, token_id: str) -> bool:
         """End a token now; says whether there was one."""

@@ -79,7 +79,7 @@ class Field:
 _FIELD_NAMES: Final = frozenset(attrs.fields_dict(Field))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class ApiOperation:
     """One operation.
 
@@ -115,9 +115,15 @@ class ApiOperation:
         return f"{self.method} {self.template}"
 
     @property
+    def path_records(self) -> tuple[tuple[str, str], ...]:
+        """Names in the path template, in order, each with the path of the list that has such records."""
+        names = re.finditer(r"/\{([^}]+)\}", self.template)
+        return tuple((name[1], self.template[: name.start()]) for name in names)
+
+    @property
     def path_names(self) -> tuple[str, ...]:
         """Names in the path template, in order."""
-        return tuple(re.findall(r"\{([^}]+)\}", self.template))
+        return tuple(name for name, _ in self.path_records)
 
     @property
     def query_names(self) -> tuple[str, ...]:
@@ -128,6 +134,17 @@ class ApiOperation:
             for name, sent in ((one.name, not one.many), (f"{one.name}[]", "[]" in one.type))
             if sent
         )
+
+    @property
+    def record_field(self) -> Field | None:
+        """The field of the body that holds the record, or `None` if the body itself is the record."""
+        objects = (one for one in self.body if not one.many and (fields_of(one.item) or one.type == "object"))
+        return next((one for one in objects if one.required), None)
+
+    @property
+    def rows_field(self) -> Field | None:
+        """The field of a batch's body that holds the records."""
+        return next((one for one in self.body if one.many and one.required and "." not in one.name), None)
 
 
 @attrs.frozen(kw_only=True)

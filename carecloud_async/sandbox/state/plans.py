@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 
@@ -13,7 +13,9 @@ from carecloud_async.sandbox.state.facts import ApiOperation, api_facts, fields_
 
 CUSTOMERS: Final = "/customers"
 USERS: Final = "/users"
-_ALIASES: Final = {
+_WITHOUT_ID: Final = frozenset({"CreditHistoryRecord", "PointHistoryRecord", "SegmentRecord"})
+"""Schemas of records that have no id of their own; their first id is the customer's or the segment's."""
+_REFERENCES: Final = {
     "address_type": "/customer-address-types",
     "booking_item_status": "/booking-statuses",
     "booking_status": "/booking-statuses",
@@ -22,6 +24,7 @@ _ALIASES: Final = {
     "parent_group_id": "/segment-groups",
     "previous_status": "/statuses",
 }
+"""Fields that hold an id of a table, although they are not named after it."""
 _TYPES_OF: Final = {
     "Customer": "/customer-types",
     "Purchase": "/purchase-types",
@@ -52,29 +55,37 @@ class TablePlan:
 
 @attrs.frozen(kw_only=True)
 class ListPlan:
-    """The part of a table that a list shows.
+    """The part of a table that a list shows: the table of the parent, the records of the parent, or all.
 
     Attributes:
         table: Name of the table.
-        scope: `all` records; those of the parent by a `field` of theirs; a `share` of a table whose records say nothing
-            of the parent; or the parent's `own` table.
         parent_name: Name of the parent's id in the path, or `None`.
+        parent_path: Where a record holds its parent's id; `None` if it does not.
     """
 
     table: str
-    scope: Literal["all", "field", "share", "own"]
-    parent_name: str | None = None
+    parent_name: str | None
+    parent_path: tuple[str, ...] | None
+
+    @property
+    def is_parents_table(self) -> bool:
+        """Whether each parent has a table of its own."""
+        return "{" in self.table
 
 
+@attrs.frozen(kw_only=True)
 class Plans:
-    """All tables."""
+    """All tables.
 
-    def __init__(self) -> None:
-        self.tables: dict[str, TablePlan] = {}
-        self.lists: dict[str, ListPlan] = {}
-        self._known_by: dict[str, str] = dict(_ALIASES)
-        self._lay_out()
-        self._note_references()
+    Attributes:
+        tables: The tables by name.
+        lists: What each list shows, by its path template.
+        table_of_id: The table whose ids a field of this name holds.
+    """
+
+    tables: Mapping[str, TablePlan]
+    lists: Mapping[str, ListPlan]
+    table_of_id: Mapping[str, str]
 
     def referred(self, name: str, *, schema: str, table: str) -> str | None:
         """The table whose ids a field holds, or `None`.
@@ -89,19 +100,11 @@ class Plans:
         if name == "property_id":
             properties = f"/{table.split('/')[1].removesuffix('s')}-properties"
             return properties if properties in self.tables else None
-        known = self._known_by.get(name)
+        known = self.table_of_id.get(name)
         if known is not None or name.startswith("external_"):
             return known
-        _, _, rest = name.partition("_")
-        return self.referred(rest, schema="", table=table) if rest.count("_") and rest != "type_id" else None
-
-    def collection(self, template: str) -> str:
-        """The table, or `/customers`, of a collection's path.
-
-        Raises:
-            KeyError: No list has this path.
-        """
-        return template if template == CUSTOMERS else self.lists[template].table
+        _, _, rest = name.partition("_")  # `main_store_id` is a `store_id`
+        return self.referred(rest, schema="", table=table) if "_" in rest and rest != "type_id" else None
 
     def named(self, resource: str) -> str:
         """The table of a list, named by its path without the parent's id, such as `customers/addresses`.
@@ -117,82 +120,52 @@ class Plans:
             raise KeyError("customers have a store of their own: use sandbox.customers")
         raise KeyError(f"no list is called {wanted!r}; the names are paths such as 'cards' or 'customers/addresses'")
 
-    def known_by(self, id_field: str) -> Iterator[TablePlan]:
-        """The tables whose records are known by this field."""
-        return (plan for plan in self.tables.values() if plan.id_field == id_field)
-
-    def _lay_out(self) -> None:
-        lists = [one for one in api_facts().operations if one.key and one.template != CUSTOMERS]
-        tops = [one for one in lists if one.method == "GET" and not re.search(r"\{|/actions/", one.template)]
-        shown: dict[tuple[str, str], str] = {}
-        for one in tops:
-            name = shown.setdefault((one.key, one.result), one.template)
-            shown.setdefault((_last(one.template), one.result), one.template)
-            self._add(one, table=name, scope="all")
-        for one in lists:
-            if one not in tops:
-                self._lay_out_below(one, shown)
-
-    def _lay_out_below(self, one: ApiOperation, shown: Mapping[tuple[str, str], str]) -> None:
-        parent = one.path_names[0] if one.path_names else None
-        table = None
-        if one.method == "GET":
-            table = shown.get((one.key, one.result)) or shown.get((_last(one.template), one.result))
-        if table is None:
-            self._add(one, table=one.template, scope="all" if parent is None else "own")
-        elif parent is None:
-            self._add(one, table=table, scope="all")
-        else:
-            known = path_to(one.result, parent) is not None
-            self._add(one, table=table, scope="field" if known else "share")
-
-    def _add(self, one: ApiOperation, *, table: str, scope: Literal["all", "field", "share", "own"]) -> None:
-        parent = one.path_names[0] if one.path_names else None
-        self.lists[one.template] = ListPlan(table=table, scope=scope, parent_name=parent)
-        if table == one.template:
-            self.tables[table] = TablePlan(name=table, schema=one.result, id_field=self._id_field(one))
-
-    def _id_field(self, one: ApiOperation) -> str | None:
-        fields = fields_of(one.result)
-        names = {field.name for field in fields}
-        read = [other.path_names[-1] for other in api_facts().operations if _reads_one_of(other, one.template)]
-        created = [
-            other.fields[0].name
-            for other in api_facts().operations
-            if (other.method, other.template) == ("POST", one.template) and len(other.fields) == 1
-        ]
-        guesses = [f"{_snake(one.result)}_id", f"{_snake(_last(one.template)).removesuffix('s')}_id"]
-        for name in (*read, *created, *guesses):
-            if name in names:
-                return name
-        first = next((field for field in fields if field.name.endswith("_id")), None)
-        if first is None or one.method == "POST":
-            return None
-        top = {other.path_names[-1] for other in api_facts().operations if other.path_names}
-        return first.name if read or (first.read_only and first.name not in top) else None
-
-    def _note_references(self) -> None:
-        for one in api_facts().operations:
-            if one.method == "GET" and one.template.endswith("}") and one.template.count("/") == 2:
-                self._known_by.setdefault(one.path_names[0], one.template.rpartition("/")[0])
-        for plan in self.tables.values():
-            if plan.id_field not in (None, "type_id", "property_id") and plan.parent_name is None:
-                self._known_by.setdefault(plan.id_field, plan.name)
-
 
 @cache
 def api_plans() -> Plans:
     """The tables of the API; worked out once in a process."""
-    return Plans()
+    tables: dict[str, TablePlan] = {}
+    lists: dict[str, ListPlan] = {}
+    # Lists of the same records share a table, which the first list without a parent names.
+    shared: dict[tuple[str, str], str] = {}
+    for api in sorted(_lists(), key=_is_below):
+        names = [(api.key, api.result), (api.template.rpartition("/")[2], api.result)]
+        table = api.template
+        if api.method == "GET":
+            table = next((shared[name] for name in names if name in shared), table)
+        if not _is_below(api):
+            shared |= dict.fromkeys(names, table)
+        parent = api.path_names[0] if api.path_names else None
+        lists[api.template] = ListPlan(
+            table=table, parent_name=parent, parent_path=path_to(api.result, parent) if parent else None
+        )
+        if table == api.template:
+            tables[table] = TablePlan(name=table, schema=api.result, id_field=_id_field(api))
+    return Plans(tables=tables, lists=lists, table_of_id=_references(tables))
 
 
-def _reads_one_of(one: ApiOperation, template: str) -> bool:
-    return one.template.rpartition("/")[0] == template and one.template.endswith("}")
+def _lists() -> list[ApiOperation]:
+    return [api for api in api_facts().operations if api.key and api.template != CUSTOMERS]
 
 
-def _last(template: str) -> str:
-    return template.rpartition("/")[2]
+def _is_below(api: ApiOperation) -> bool:
+    """Whether a list is that of a parent, or the answer to an action."""
+    return api.method == "POST" or "{" in api.template or "/actions/" in api.template
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("-", "_").lower()
+def _id_field(api: ApiOperation) -> str | None:
+    if api.method == "POST" or api.result in _WITHOUT_ID:
+        return None
+    return next((field.name for field in fields_of(api.result) if field.name.endswith("_id")), None)
+
+
+def _references(tables: Mapping[str, TablePlan]) -> dict[str, str]:
+    """The table that each id belongs to; the name of an id in a path counts before that in a record."""
+    found = dict(_REFERENCES)
+    for api in api_facts().operations:
+        if api.method == "GET" and api.template.endswith("}") and api.template.count("/") == 2:
+            found.setdefault(*api.path_records[0])
+    for plan in tables.values():
+        if plan.id_field not in (None, "type_id", "property_id") and plan.parent_name is None:
+            found.setdefault(plan.id_field, plan.name)
+    return found

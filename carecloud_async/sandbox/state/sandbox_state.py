@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from random import Random
 
 import attrs
@@ -16,8 +15,6 @@ from carecloud_async.sandbox.state.device_tokens import DeviceTokens
 from carecloud_async.sandbox.state.settings import Overrides, Settings
 from carecloud_async.sandbox.state.tables import Tables
 from carecloud_async.sandbox.state.user_tokens import UserTokens
-
-HANDOVER_LIFETIME = timedelta(minutes=5).total_seconds()
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +76,6 @@ class SandboxState:
         """The time now as this project writes it."""
         return self.local(self.clock.now())
 
-    def hex(self, digits: int) -> str:
+    def random_hex(self, digits: int) -> str:
         """Return random hex digits."""
         return f"{self.random.getrandbits(4 * digits):0{digits}x}"

@@ -80,6 +80,10 @@ class Table:
         """The ids of all records, oldest first; of records without an id in the API, the sandbox's own."""
         return list(self._numbers)
 
+    def items(self) -> Iterator[tuple[str, JsonObject]]:
+        """The ids of all records and the records themselves, not to be changed; oldest first."""
+        return ((record_id, self.record(record_id)) for record_id in self.ids())
+
     def get(self, record_id: str) -> JsonObject:
         """A copy of a record.
 
@@ -222,8 +226,10 @@ class Tables:
             return found
 
     def exists(self, collection: str, record_id: str) -> bool:
-        """Whether a collection has a record: a table, or the customers."""
-        return record_id in (self._customers if collection == CUSTOMERS else self.table(collection))
+        """Whether the list with this path has a record."""
+        if collection == CUSTOMERS:
+            return record_id in self._customers
+        return record_id in self.table(api_plans().lists[collection].table)
 
     def _build(self, plan: TablePlan, parent_id: str | None) -> Table:
         if (plan.parent_name is None) != (parent_id is None):

@@ -1,18 +1,60 @@
-"""How any list is cut into pages and written, overrides included."""
+"""Answers: what a handler may return, how a list is cut into pages, and how both are written."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from carecloud_async.sandbox.api.answer import Answer, Page, json_answer
+import attrs
+
 from carecloud_async.sandbox.api.parameters import Window
 from carecloud_async.sandbox.json_text import json_bytes
 from carecloud_async.sandbox.state.facts import ApiOperation
 from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
 
 
-def places(state: SandboxState, window: Window, *, total: int, capped: bool = True) -> range:
-    """Places of the records that a page shows.
+@attrs.frozen(kw_only=True)
+class Answer:
+    """Status, body and headers of one answer.
+
+    Attributes:
+        status: HTTP status.
+        body: The bytes as they go out.
+        headers: Headers that only this answer has, lower-case names.
+        content_type: Media type, or `None` for no `Content-Type`.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        ids: Gives the ids of its records.
+        texts: Gives its records as compact JSON.
+        offset: As it was asked for.
+        total: Number of records that the list has.
+    """
+
+    ids: Callable[[], Sequence[str]]
+    texts: Callable[[], Sequence[bytes]]
+    offset: int
+    total: int
+
+
+def json_answer(value: Any, *, status: int = 200) -> Answer:
+    """An answer whose body is this JSON."""
+    return Answer(status=status, body=json_bytes(value), content_type="application/json")
+
+
+def page_range(state: SandboxState, window: Window, *, total: int, capped: bool = True) -> range:
+    """Indexes of the records that a page shows.
 
     Args:
         state: Its cap on `count` and its overrides apply.

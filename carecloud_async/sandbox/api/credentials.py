@@ -1,0 +1,118 @@
+"""Customers by their credentials, and tokens that take a customer to another application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from carecloud_async.sandbox.api.arguments import arguments
+from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.customer_input import checked_social
+from carecloud_async.sandbox.api.problems import InvalidParam, RefusalError, bad_request, refused_login
+from carecloud_async.sandbox.constants import CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.customer_store import CustomerStore
+from carecloud_async.sandbox.state.device_tokens import AuthenticationToken
+
+LOOK_UPS: Final[Mapping[str, Callable[[CustomerStore, str], list[int]]]] = {
+    "email": CustomerStore.by_email,
+    "phone": CustomerStore.by_phone,
+    "card": CustomerStore.by_card,
+}
+"""How customers are found, by the type of a login."""
+_ALPHABETS: Final = {"1": "ABCDEFGHJKLMNPQRSTUVWXYZ23456789", "2": "0123456789"}
+"""The characters of an authentication token, by its type."""
+_LIFETIME: Final = timedelta(minutes=5).total_seconds()
+"""Of an authentication token."""
+
+
+def refused(call: Call) -> RefusalError:
+    """The refusal of wrong credentials: 401 where a customer logs in on a token, otherwise 403."""
+    status = 401 if call.api.template.startswith("/tokens/") else 403
+    return refused_login(call.state.settings.login_refusal or status)
+
+
+def customer_of_login(call: Call) -> str:
+    """The customer with this e-mail, phone or card and this password.
+
+    Raises:
+        RefusalError: There is none, or the body is not valid.
+    """
+    body, customers = arguments(call), call.state.customers
+    for slot in LOOK_UPS[body["login_type"]](customers, body["login_value"]):
+        if customers.account_at(slot).password == body["password"]:
+            return customers.id_of(slot)
+    raise refused(call)
+
+
+def customer_of_social(call: Call) -> str:
+    """The customer with this token at this social network.
+
+    Raises:
+        RefusalError: There is none, or the body is not valid.
+    """
+    social = checked_social(arguments(call))
+    slot = None if social is None else call.state.customers.by_social(*social)
+    if slot is None:
+        raise refused(call)
+    return call.state.customers.id_of(slot)
+
+
+def customer_of_token(call: Call) -> str:
+    """The customer of this authentication token, which is used up.
+
+    Raises:
+        RefusalError: There is no such token, or the body is not valid.
+    """
+    body, state = arguments(call), call.state
+    customer_id = state.device_tokens.redeem(
+        body["token"],
+        request_id=body["token_request_id"],
+        application_id=body["application_id"],
+        now=state.clock.now(),
+    )
+    if customer_id is None:
+        raise refused(call)
+    return customer_id
+
+
+def new_authentication_token(call: Call, *, kind: str, application_id: str, customer_id: str) -> JsonObject:
+    """Make an authentication token, and return the data of the answer.
+
+    Args:
+        call: The request.
+        kind: `1` for letters and digits, `2` for digits alone.
+        application_id: The application that the customer goes to.
+        customer_id: The customer.
+
+    Raises:
+        RefusalError: 400 for another kind or application.
+    """
+    check_application(application_id)
+    if kind not in _ALPHABETS:
+        raise bad_request(InvalidParam(name="token_type", reason="not_allowed_value"))
+    state = call.state
+    token = AuthenticationToken(
+        value="".join(state.random.choice(_ALPHABETS[kind]) for _ in range(6)),
+        request_id=state.random_hex(72),
+        application_id=application_id,
+        customer_id=customer_id,
+        ends=state.clock.now() + _LIFETIME,
+    )
+    state.device_tokens.add_authentication_token(token)
+    return {
+        "authentication_token": token.value,
+        "token_request_id": token.request_id,
+        "valid_to": state.local(token.ends),
+    }
+
+
+def check_application(application_id: str) -> None:
+    """Check the id of a customers' application.
+
+    Raises:
+        RefusalError: 400 if there is no such application.
+    """
+    if application_id not in (CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID):
+        raise bad_request(InvalidParam(name="external_application_id", reason="not_found", value=application_id))

@@ -1,0 +1,144 @@
+"""Actions on tables. Those in `EFFECTS` change or look up records; the others create one, or only answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from carecloud_async.sandbox.api.accepted_payment import accepted_payment
+from carecloud_async.sandbox.api.arguments import arguments, sent_record
+from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.table_path import check_path
+from carecloud_async.sandbox.api.table_records import created, new_record
+from carecloud_async.sandbox.json_text import JsonObject
+from carecloud_async.sandbox.state.facts import field_names, path_to
+from carecloud_async.sandbox.state.plans import api_plans
+from carecloud_async.sandbox.state.tables import Table
+
+Effect: TypeAlias = Callable[[Call, JsonObject], JsonObject | None]
+"""Takes the request and its arguments; what it returns takes the place of made-up fields of the answer."""
+
+_CANCELLED: Final = 0
+_SENT_AS: Final = {"bill_id": "external_purchase_id"}
+"""Fields of actions that their records have under another name."""
+
+
+def act(call: Call) -> JsonObject | None:
+    """Do an action, if it changes a table, and return data of the declared form.
+
+    Raises:
+        RefusalError: 404 or 403 for a record in the path, 400 for arguments that are not valid.
+    """
+    check_path(call)
+    sent = arguments(call)
+    effect = EFFECTS.get(call.api.operation_id)
+    given = effect(call, sent) if effect else None
+    if call.api.status == 204:
+        return None
+    record_id = _create(call, sent)
+    if record_id is not None:
+        return created(call, record_id)
+    key = ":".join([call.api.template, *call.path.values(), str(sent.get("customer_id", ""))])
+    data = call.state.tables.maker.answer(call.api.result, call.api.fields, given={**sent, **call.path}, place=key)
+    return {**data, **(given or {})}
+
+
+def _create(call: Call, sent: JsonObject) -> str | None:
+    """Create the record of an action that answers an id and nothing else."""
+    if call.api.method != "POST" or len(call.api.fields) != 1:
+        return None
+    for plan in api_plans().tables.values():
+        if plan.id_field != call.api.fields[0].name or plan.parent_name not in (None, "customer_id"):
+            continue
+        wrapped = sent_record(call, sent) if call.api.record_field else {}
+        record = new_record(call, plan.schema, {**sent, **wrapped})
+        for name, value in call.path.items():
+            path = path_to(plan.schema, name) or (name,)
+            if len(path) == 2:  # a voucher has its reward's id in an object
+                record[path[0]] = {path[1]: value}
+        record |= {known: record[other] for other, known in _SENT_AS.items() if other in record}
+        table = call.state.tables.table(plan.name, plan.parent_name and str(sent.get("customer_id", "")))
+        return table.insert({name: value for name, value in record.items() if name in field_names(plan.schema)})
+    return None
+
+
+def _apply_voucher(call: Call, body: JsonObject) -> None:
+    changes = {"applied_date": body["date_applied"]}
+    if body.get("store_id"):
+        changes["store_id"] = body["store_id"]
+    call.state.tables.table("/vouchers").update(call.path["voucher_id"], changes)
+
+
+def _changes_reservation(changes: Callable[[JsonObject], JsonObject]) -> Effect:
+    def effect(call: Call, body: JsonObject) -> None:
+        reservations = call.state.tables.table("/product-reservations")
+        reservation_id = body.get("product_reservation_id")
+        if reservation_id in reservations:
+            reservations.update(str(reservation_id), changes(body))
+
+    return effect
+
+
+def _reserve_points(call: Call, body: JsonObject) -> None:
+    reservation = {
+        "customer_id": body["customer_id"],
+        "external_id": body["external_id"],
+        "quantity": body["amount"],
+        "state": 1,
+        "expiration": body.get("expiration_time") or "",
+    }
+    call.state.tables.table("/point-reservations").insert(reservation)
+
+
+def _release_points(call: Call, body: JsonObject) -> None:
+    _delete_where(call.state.tables.table("/point-reservations"), "external_id", body["external_id"])
+
+
+def _send_message(call: Call, body: JsonObject) -> None:
+    now = call.state.now()
+    call.state.tables.table("/messages").insert({**body["message"], "status": 1, "send_time": now, "last_change": now})
+
+
+def _add_to_segment(call: Call, body: JsonObject) -> None:
+    _remove_from_segment(call, body)
+    now = call.state.now()
+    record = {"segment_id": call.path["segment_id"], "customer_id": body["customer_id"]}
+    _segment_records(call).insert({**record, "created_at": now, "last_change": now})
+
+
+def _remove_from_segment(call: Call, body: JsonObject) -> None:
+    _delete_where(_segment_records(call), "customer_id", body["customer_id"])
+
+
+def _set_partners(call: Call, body: JsonObject) -> None:
+    records = call.state.tables.table("/customers/{customer_id}/partner-records", str(body["customer_id"]))
+    now = call.state.now()
+    records.refill({**record, "last_change": now} for record in body["partner_records"])
+
+
+def _segment_records(call: Call) -> Table:
+    return call.state.tables.table("/segments/{segment_id}/segment-records", call.path["segment_id"])
+
+
+def _delete_where(table: Table, field: str, value: object) -> None:
+    for record_id, record in table.items():
+        if record.get(field) == value:
+            table.delete(record_id)
+
+
+EFFECTS: Final[Mapping[str, Effect]] = {
+    "postMessageSend": _send_message,
+    "postPointReservationCreate": _reserve_points,
+    "postPointReservationRelease": _release_points,
+    "postProductReservationCancel": _changes_reservation(lambda _: {"actual_state": _CANCELLED}),
+    "postProductReservationChangeState": _changes_reservation(lambda body: {"actual_state": body["state"]}),
+    "postProductReservationSetExternalReservationCode": _changes_reservation(
+        lambda body: {"external_reservation_codes": body["external_reservation_codes"]}
+    ),
+    "postPurchaseAcceptPayment": lambda call, body: accepted_payment(call.state.tables, body),
+    "postSegmentAddCustomer": _add_to_segment,
+    "postSegmentRemoveCustomer": _remove_from_segment,
+    "postSubCustomerSetPartners": _set_partners,
+    "postVoucherApply": _apply_voucher,
+}
+"""By operation id."""
