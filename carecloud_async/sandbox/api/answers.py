@@ -1,17 +1,20 @@
-"""Answers: what a handler may return, how a list is cut into pages, and how both are written."""
+"""Answers: what a handler may return, which part of a list a page shows, and how both are written."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.api.parameters import Window
+from carecloud_async.sandbox.api.calls import Query
+from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.json_text import json_bytes
 from carecloud_async.sandbox.state.facts import ApiOperation
 from carecloud_async.sandbox.state.sandbox_state import SandboxState, ServedPage
+
+DEFAULT_COUNT: Final = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -36,14 +39,14 @@ class Page:
     """One page of a list.
 
     Attributes:
-        ids: Gives the ids of its records.
-        texts: Gives its records as compact JSON.
+        ids: Returns the ids of its records, which only a test's hook asks for.
+        texts: Its records as compact JSON.
         offset: As it was asked for.
         total: Number of records that the list has.
     """
 
     ids: Callable[[], Sequence[str]]
-    texts: Callable[[], Sequence[bytes]]
+    texts: Sequence[bytes]
     offset: int
     total: int
 
@@ -51,6 +54,48 @@ class Page:
 def json_answer(value: Any, *, status: int = 200) -> Answer:
     """An answer whose body is this JSON."""
     return Answer(status=status, body=json_bytes(value), content_type="application/json")
+
+
+@attrs.frozen(kw_only=True)
+class Window:
+    """A part of a list, and its order.
+
+    Attributes:
+        count: Most records wanted.
+        offset: Records to skip.
+        sort_field: Field to sort by, or `None` for the order in which the records came.
+        descending: Whether the order is turned round.
+    """
+
+    count: int
+    offset: int
+    sort_field: str | None
+    descending: bool
+
+
+def window_of(query: Query, *, sortable: Iterable[str], sorts: bool) -> Window:
+    """Read the parameters that every list has: `count`, `offset`, `sort_field`, `sort_direction`.
+
+    Args:
+        query: The query.
+        sortable: Fields that `sort_field` may name.
+        sorts: Whether the order is honoured; if not, the list comes as it is.
+
+    Raises:
+        RefusalError: 400 if one of them is not valid.
+    """
+    field = query.one("sort_field")
+    if field is not None and field not in sortable:
+        raise bad_request(InvalidParam(name="sort_field", reason="not_allowed_value", value=field))
+    direction = query.one("sort_direction")
+    if direction not in (None, "ASC", "DESC"):
+        raise bad_request(InvalidParam(name="sort_direction", reason="not_allowed_value", value=direction))
+    return Window(
+        count=query.integer("count", default=DEFAULT_COUNT, minimum=1),
+        offset=query.integer("offset", default=0, minimum=0),
+        sort_field=field if sorts else None,
+        descending=sorts and direction == "DESC",
+    )
 
 
 def page_range(state: SandboxState, window: Window, *, total: int, capped: bool = True) -> range:
@@ -80,7 +125,7 @@ def answer_of(state: SandboxState, api: ApiOperation, result: object) -> Answer:
 
 
 def _page_answer(state: SandboxState, key: str, page: Page) -> Answer:
-    parts = [json_bytes(key) + b":[" + b",".join(page.texts()) + b"]"]
+    parts = [json_bytes(key) + b":[" + b",".join(page.texts) + b"]"]
     if state.settings.totals:
         parts.append(b'"total_items":%d' % _total_items(state, page))
     if state.settings.total_items_first:

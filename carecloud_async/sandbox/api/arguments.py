@@ -22,7 +22,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 def arguments(call: Call) -> JsonObject:
     """Return the body, or the query of a GET.
 
-    An id that the path or the login says may be left out of the body.
+    The body may omit an id that the path or the login gives.
 
     Raises:
         RefusalError: 400 that names the fields at fault, or a customer that does not exist or is not the caller.

@@ -1,21 +1,81 @@
-"""A request as a handler sees it."""
+"""A request as a handler sees it: its query, its body, and what the API declares of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from carecloud_async.sandbox.api.parameters import Query
-from carecloud_async.sandbox.api.problems import broken_body
+from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, broken_body
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.device_tokens import DeviceRecord
 from carecloud_async.sandbox.state.facts import ApiOperation
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 
+MOST_VALUES: Final = 1000
+"""Values of a list parameter that the API takes at most."""
+
 Interface: TypeAlias = Literal["enterprise", "customer"]
+
+
+@attrs.frozen
+class Query:
+    """The query of a request.
+
+    Attributes:
+        pairs: Name and value as they were sent, brackets included, in order.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def one(self, name: str) -> str | None:
+        """The last value of a parameter, as PHP reads it, or `None`."""
+        return next((value for key, value in reversed(self.pairs) if key == name), None)
+
+    def many(self, name: str) -> list[str] | None:
+        """The values of a list parameter, which is sent as `name[]=a&name[]=b`, or `None`.
+
+        Raises:
+            RefusalError: 400 for the form without brackets, and for more values than the API takes.
+        """
+        if self.one(name) is not None:
+            raise bad_request(InvalidParam(name=name, reason="invalid_value_format", message="An array is expected"))
+        values = [value for key, value in self.pairs if key == f"{name}[]"]
+        if len(values) > MOST_VALUES:
+            raise bad_request(InvalidParam(name=name, reason="not_allowed_value", message="Too many values"))
+        return values or None
+
+    def integer(self, name: str, *, default: int, minimum: int) -> int:
+        """Return an integer of at least `minimum`.
+
+        Raises:
+            RefusalError: 400 if it is not one.
+        """
+        text = self.one(name)
+        if text is None:
+            return default
+        try:
+            number = int(text)
+        except ValueError:
+            raise bad_request(InvalidParam(name=name, reason="invalid_value_format", value=text)) from None
+        if number < minimum:
+            raise bad_request(InvalidParam(name=name, reason="not_allowed_value", value=text))
+        return number
+
+    def boolean(self, name: str) -> bool:
+        """Return a boolean; false if absent.
+
+        Raises:
+            RefusalError: 400 if it is neither `true`, `false`, `1` nor `0`.
+        """
+        text = self.one(name)
+        if text in (None, "false", "0"):
+            return False
+        if text in ("true", "1"):
+            return True
+        raise bad_request(InvalidParam(name=name, reason="invalid_value_format", value=text))
 
 
 @attrs.frozen(kw_only=True)

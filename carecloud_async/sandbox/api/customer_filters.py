@@ -8,8 +8,8 @@ from typing import Final
 
 import attrs
 
+from carecloud_async.sandbox.api.calls import Query
 from carecloud_async.sandbox.api.customer_input import ISO_DATE
-from carecloud_async.sandbox.api.parameters import Query
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import Final
 
-from carecloud_async.sandbox.api.answers import Answer, Page, page_range
+from carecloud_async.sandbox.api.answers import Answer, Page, page_range, window_of
 from carecloud_async.sandbox.api.arguments import check_body
 from carecloud_async.sandbox.api.calls import Call, Handler
 from carecloud_async.sandbox.api.customer_filters import CustomerFilters, find_customers
@@ -16,7 +16,6 @@ from carecloud_async.sandbox.api.customer_input import (
     checked_referral,
     checked_social,
 )
-from carecloud_async.sandbox.api.parameters import window_of
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request, forbidden, not_found
 from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.accounts import Account
@@ -36,7 +35,7 @@ def list_(call: Call) -> Page:
     shown = [slots[last - index] if window.descending else slots[index] for index in indexes]
     return Page(
         ids=lambda: [store.id_of(slot) for slot in shown],
-        texts=lambda: [_text(store, slot, short=short) for slot in shown],
+        texts=[_text(store, slot, short=short) for slot in shown],
         offset=window.offset,
         total=len(slots),
     )
@@ -70,7 +69,7 @@ def _text(store: CustomerStore, slot: int, *, short: bool) -> bytes:
         if person.get("first_name"):
             person = {**person, "salutation": f"Dear {person['first_name']}"}
             return json_bytes({**record, "personal_information": person})
-    return store.rendered(slot)
+    return store.json(slot)
 
 
 def create(call: Call) -> JsonObject:

@@ -12,40 +12,52 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.facts import PAGING, Field, field_names, fields_of, path_to
+from carecloud_async.sandbox.state.facts import PAGING, Field, field_names, path_to
 
 Filter: TypeAlias = Callable[[JsonObject, tuple[str, ...], str], bool]
 """Whether a record passes: the record, the values that were sent, and the time now as the API writes it."""
 
 HIDDEN_IDS: Final = "external_ids"
 """Further external ids of a record, which answers do not show."""
-_BY_PART: Final = ("name", "title", "note", "text")
-_ALIASES: Final = {"reservation_state": "actual_state", "visible_for_customer": "visibility_for_customer"}
 VALIDITY: Final = ("is_valid", "valid_only", "valid_now")
 """Filters that depend on the time."""
+_BY_PART: Final = ("name", "title", "note", "text")
+_FIELDS: Final = {
+    "booking_statuses": "booking_status",
+    "country_name": "name",
+    "currency_code": "code",
+    "currency_name": "name",
+    "filled_up": "is_filled_up",
+    "priority": "task_priority",
+    "referral_code": "code",
+    "reservation_state": "actual_state",
+    "task_comment_text": "text",
+    "visible_for_customer": "visibility_for_customer",
+}
+"""Fields that filters of another name compare."""
+_TIMES: Final = ("created_at", "credit_history_record_time", "point_history_record_time")
+"""Fields that `time_from` and `time_to` compare."""
 
 
-def filters_for(schema: str, parameters: Iterable[Field], *, noun: str) -> dict[str, Filter]:
+def filters_for(schema: str, parameters: Iterable[Field]) -> dict[str, Filter]:
     """The filters of a list, by parameter; those that a record says nothing of are left out.
 
     Args:
         schema: Schema of the records.
         parameters: The list's parameters.
-        noun: Name of a record in the singular, such as `task_comment`.
     """
-    found = ((one.name, _filter(schema, one, noun)) for one in parameters if one.name not in PAGING)
+    found = ((one.name, _filter(schema, one)) for one in parameters if one.name not in PAGING)
     return {name: made for name, made in found if made is not None}
 
 
 def values_at(record: JsonObject, path: tuple[str, ...]) -> Iterator[Any]:
     """The values that a record has at a path, through one list on the way and one at its end."""
     value = record.get(path[0])
-    if len(path) == 1:
-        yield from value if isinstance(value, list) else (value,)
-        return
-    for inner in value if isinstance(value, list) else (value,):
-        if isinstance(inner, dict):
-            yield inner.get(path[1])
+    for one in value if isinstance(value, list) else (value,):
+        if len(path) == 1:
+            yield one
+        elif isinstance(one, dict):
+            yield one.get(path[1])
 
 
 def sort_key(record: JsonObject, field: str) -> tuple[int, float, str]:
@@ -58,9 +70,8 @@ def sort_key(record: JsonObject, field: str) -> tuple[int, float, str]:
     return 2, 0.0, str(value)
 
 
-def _filter(schema: str, parameter: Field, noun: str) -> Filter | None:
-    name = parameter.name
-    names = field_names(schema)
+def _filter(schema: str, parameter: Field) -> Filter | None:
+    name, names = parameter.name, field_names(schema)
     if name in VALIDITY:
         return _truth(_is_valid) if {"valid_from", "valid_to"} & names else None
     if name == "is_applied":
@@ -68,36 +79,17 @@ def _filter(schema: str, parameter: Field, noun: str) -> Filter | None:
     if name == "free_only":
         return _truth(lambda record, _: (record.get("free_capacity") or 0) > 0) if "free_capacity" in names else None
     if name.endswith(("_from", "_to")) and parameter.format in ("date", "timestamp"):
-        field = _limited(fields_of(schema), name)
-        return None if field is None else _limit(field, latest=name.endswith("_to"))
-    found = ((one, path) for one in _candidates(name, noun) if (path := path_to(schema, one)) is not None)
-    candidate, path = next(found, ("", None))
-    if path is None:
-        return None
-    paths = (path, (HIDDEN_IDS,)) if name == "external_ids" else (path,)
-    return _compares(*paths, by_part=candidate.endswith(_BY_PART))
-
-
-def _candidates(name: str, noun: str) -> Iterator[str]:
-    yield _ALIASES.get(name, name)
-    yield name.removesuffix("_list")
-    yield name.removesuffix("s")
-    yield name.removesuffix("es")
-    yield name.removeprefix(f"{noun}_")
-    yield f"{noun}_{name}"
-    yield f"is_{name}"
-    yield f"{name}s"
-
-
-def _limited(fields: tuple[Field, ...], name: str) -> str | None:
-    names = [field.name for field in fields]
-    if name in names:
-        return name
-    base, _, end = name.rpartition("_")
-    guesses = [base, *(["created_at"] if "time" in base else [])]
-    guesses += [one for one in names if one.endswith("_time")] if base == "time" else []
-    guesses += [f"valid_{end}"] if base == "time" else []
-    return next((guess for guess in guesses if guess in names), None)
+        base, _, end = name.rpartition("_")
+        times = (*_TIMES, f"valid_{end}") if base in ("time", "create_point_time") else ()
+        limited = next((one for one in (name, base, *times) if one in names), None)
+        return None if limited is None else _limit(limited, latest=end == "to")
+    # `card_number_list` compares `card_number`, `tag_ids` the `tag_id`, `product_id` one of the `product_ids`.
+    for one in (name, _FIELDS.get(name, name), name.removesuffix("_list"), name.removesuffix("s"), f"{name}s"):
+        path = path_to(schema, one)
+        if path is not None:
+            paths = (path, (HIDDEN_IDS,)) if name == "external_ids" else (path,)
+            return _compares(*paths, by_part=one.endswith(_BY_PART))
+    return None
 
 
 def _limit(field: str, *, latest: bool) -> Filter:

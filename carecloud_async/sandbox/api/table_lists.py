@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from carecloud_async.sandbox.api.answers import Page, page_range
+from carecloud_async.sandbox.api.answers import Page, Window, page_range, window_of
 from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call
-from carecloud_async.sandbox.api.parameters import Window, window_of
 from carecloud_async.sandbox.api.table_filters import HIDDEN_IDS, VALIDITY, Filter, filters_for, sort_key, values_at
-from carecloud_async.sandbox.api.table_path import check_path, table_of
+from carecloud_async.sandbox.api.table_records import check_path, table_of
 from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.draw import hex_id
 from carecloud_async.sandbox.state.facts import ApiOperation, field_names
@@ -40,7 +39,7 @@ def page(call: Call) -> Page:
     shown = [found[index] for index in page_range(call.state, window, total=len(found), capped=paged)]
     return Page(
         ids=lambda: shown if table.plan.id_field is not None else (),
-        texts=lambda: [json_bytes(_visible(table.record(record_id))) for record_id in shown],
+        texts=[json_bytes(_visible(table.record(record_id))) for record_id in shown],
         offset=window.offset,
         total=len(found),
     )
@@ -48,8 +47,7 @@ def page(call: Call) -> Page:
 
 @cache
 def _filters(api: ApiOperation) -> Mapping[str, Filter]:
-    noun = api.key.removesuffix("ies") + "y" if api.key.endswith("ies") else api.key.removesuffix("s")
-    return filters_for(api.result, (*api.query, *api.body), noun=noun)
+    return filters_for(api.result, (*api.query, *api.body))
 
 
 def _filter_values(call: Call, sent: JsonObject) -> dict[str, tuple[str, ...]]:

@@ -11,9 +11,8 @@ from threading import Lock
 import attrs
 
 from carecloud_async.sandbox.api.answers import Answer, Page, answer_of, call_page_hook, json_answer
-from carecloud_async.sandbox.api.calls import Call
+from carecloud_async.sandbox.api.calls import Call, Query
 from carecloud_async.sandbox.api.operations import admit, handler_of
-from carecloud_async.sandbox.api.parameters import Query
 from carecloud_async.sandbox.api.problems import RefusalError, method_not_allowed, not_found, uneven
 from carecloud_async.sandbox.json_text import indented_json_bytes
 from carecloud_async.sandbox.server.conformance import broken_rules

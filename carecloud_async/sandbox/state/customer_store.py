@@ -1,6 +1,7 @@
-"""The customers: seeded ones worked out on demand, changed ones kept, deleted ones remembered.
+"""The customers. Seeded ones are worked out on demand, those that were changed or added are kept.
 
-A hundred thousand customers take half a megabyte until they are changed.
+Each customer has a number, its slot, in the order in which customers came. A hundred thousand customers take half a
+megabyte until they are changed.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class CustomerStore:
         Raises:
             KeyError: There is no such customer.
         """
-        return self.rendered(self._known(customer_id))
+        return self.json(self._known(customer_id))
 
     def account(self, customer_id: str) -> Account:
         """Return the hidden side of a customer.
@@ -111,14 +112,11 @@ class CustomerStore:
             slot = self._next
             self._next += 1
             customer_id = self._ids.id_of(slot)
-            record = person(slot, seed=self._seed, customer_id=customer_id) if customer is None else dict(customer)
+            record = person(slot, seed=self._seed, customer_id=customer_id) if customer is None else customer
             fixed = {"customer_id": customer_id, "last_change": self._timestamp()}
-            self._changed[slot] = {"customer_id": customer_id, "state": 1, **copy.deepcopy(record), **fixed}
             self._accounts[slot] = account or seeded_account(slot, customer_id=customer_id)
+            self._store(slot, {"customer_id": customer_id, "state": 1, **record, **fixed})
             self._live.append(slot)
-            for ordering in self._orderings.values():
-                ordering.add(slot)
-            self.searches.clear()
             return customer_id
 
     def delete(self, customer_id: str) -> None:
@@ -129,8 +127,7 @@ class CustomerStore:
         """
         with self.lock:
             slot = self._known(customer_id)
-            for ordering in self._orderings.values():
-                ordering.remove(slot)
+            self._unsort(slot)
             del self._live[bisect_left(self._live, slot)]
             self._changed.pop(slot, None)
             self._accounts.pop(slot, None)
@@ -153,12 +150,8 @@ class CustomerStore:
         """
         with self.lock:
             slot = self._known(customer_id)
-            for ordering in self._orderings.values():
-                ordering.remove(slot)
-            self._changed[slot] = {**copy.deepcopy(record), "customer_id": customer_id}
-            for ordering in self._orderings.values():
-                ordering.add(slot)
-            self.searches.clear()
+            self._unsort(slot)
+            self._store(slot, {**record, "customer_id": customer_id})
 
     def set_account(self, customer_id: str, **changes: Any) -> None:
         """Change the hidden side of a customer: the fields of `Account`.
@@ -168,6 +161,16 @@ class CustomerStore:
         """
         slot = self._known(customer_id)
         self._accounts[slot] = attrs.evolve(self.account_at(slot), **changes)
+
+    def _unsort(self, slot: int) -> None:
+        for ordering in self._orderings.values():
+            ordering.remove(slot)
+
+    def _store(self, slot: int, record: JsonObject) -> None:
+        self._changed[slot] = copy.deepcopy(record)
+        for ordering in self._orderings.values():
+            ordering.add(slot)
+        self.searches.clear()
 
     # For the handlers: customers by number
 
@@ -221,10 +224,9 @@ class CustomerStore:
 
     def account_at(self, slot: int) -> Account:
         """The hidden side of a number."""
-        account = self._accounts.get(slot)
-        return account or seeded_account(slot, customer_id=self._ids.id_of(slot))
+        return self._accounts.get(slot) or seeded_account(slot, customer_id=self._ids.id_of(slot))
 
-    def rendered(self, slot: int) -> bytes:
+    def json(self, slot: int) -> bytes:
         """The compact JSON of a number's record; every eighth is written as PHP servers do."""
         record = self.record(slot)
         return escaped_json_bytes(record) if slot % 8 == 5 else json_bytes(record)

@@ -43,7 +43,7 @@ _CITIES: Final = (
     ("Berlin", "12043", "de"),
     ("Zürich", "8001", "ch"),
 )
-_LANGUAGES: Final = ("cs", "en", "de", "sk")
+LANGUAGES: Final = ("cs", "en", "de", "sk")
 STORE_IDS: Final = ("8bed991c68a4", "86e05affc7a7abecd513ab400", "81eaeea13b8984a169c490a325")
 CONSENT_IDS: Final = (
     "8fd73167342d06899c4c015320",
@@ -121,7 +121,7 @@ def _personal(slot: int, draw: bytes, customer_id: str) -> JsonObject:
         "birthdate": f"{1930 + draw[4] % 80}-{1 + draw[5] % 12:02}-{1 + draw[6] % 28:02}",
         "email": f"{first_ascii}.{last_ascii}.{slot}@example.com",
         "phone": str(_FIRST_PHONE + slot),
-        "language_id": _LANGUAGES[draw[7] % len(_LANGUAGES)],
+        "language_id": LANGUAGES[draw[7] % len(LANGUAGES)],
         "store_id": STORE_IDS[draw[13] % len(STORE_IDS)],
         "photo_url": f"https://photos.example.com/{customer_id}.jpg" if draw[14] & 1 else "",
         "address": _address(draw),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
+
+import attrs
 
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.draw import Draw, hex_id
@@ -14,6 +17,15 @@ from carecloud_async.sandbox.state.untidy import untidied_record
 
 _DEEPEST: Final = 2
 """Level at which objects hold no further objects; the record is level 0."""
+
+
+@attrs.frozen
+class _Source:
+    """What the values of one record are worked out from: its table, its number there, and random choices."""
+
+    table: str
+    number: int
+    draw: Draw
 
 
 class RecordMaker:
@@ -29,7 +41,6 @@ class RecordMaker:
         self._seed = seed
         self._refer = refer
         self._untidy = untidy
-        self._free: dict[str, list[Field]] = {}
 
     def record(self, plan: TablePlan, number: int, *, record_id: str, parent: Mapping[str, str]) -> JsonObject:
         """Make a record.
@@ -40,14 +51,12 @@ class RecordMaker:
             record_id: Its id.
             parent: Name and id of its parent, or nothing.
         """
-        draw = self._draw(f"{plan.name}:{number}:{':'.join(parent.values())}")
+        source = _Source(plan.name, number, Draw(f"{self._seed}:{plan.name}:{number}:{':'.join(parent.values())}"))
         own = {} if plan.id_field is None else {plan.id_field: record_id}
-        made = self._object(plan.schema, draw, number, table=plan.name, level=0, given={**parent, **own})
+        made = self._object(plan.schema, source, level=0, given={**parent, **own})
         if "available_points" in made:  # a customer has at most the points that were assigned
             made["available_points"] = min(made["available_points"], made["assigned_points"])
-        if not self._untidy:
-            return made
-        return untidied_record(made, self._free_fields(plan), number=number)
+        return untidied_record(made, _plain_fields(plan), number=number) if self._untidy else made
 
     def answer(self, schema: str, fields: tuple[Field, ...], *, given: JsonObject, place: str) -> JsonObject:
         """Make the data of an answer that is not a record of a table.
@@ -56,74 +65,60 @@ class RecordMaker:
             schema: Its schema, or "" if it has only fields.
             fields: Its fields, if it has no schema.
             given: Fields of this name get these values.
-            place: The text that the values are worked out from.
+            place: The path template, and the text that the values are worked out from.
         """
-        draw = self._draw(place)
-        fields = fields or fields_of(schema)
-        table = f"/{place.split('/')[1]}"
+        source = _Source(f"/{place.split('/')[1]}", 0, Draw(f"{self._seed}:{place}"))
+        made: JsonObject = {}
+        for field in fields or fields_of(schema):
+            if "." in field.name:
+                continue
+            if field.name in given:
+                value = given[field.name]
+                made[field.name] = str(value) if field.type == "string" else value
+            else:
+                made[field.name] = field.type == "boolean" or self._value(field, schema, source, level=0)
+        return made
+
+    def _object(self, schema: str, source: _Source, *, level: int, given: Mapping[str, str]) -> JsonObject:
         return {
-            field.name: self._given(field, given)
-            if field.name in given
-            else field.type == "boolean" or self._value(field, draw, 0, schema=schema, table=table, level=0)
-            for field in fields
-            if "." not in field.name
-        }
-
-    def _free_fields(self, plan: TablePlan) -> list[Field]:
-        free = self._free.get(plan.name)
-        if free is None:
-            fields = fields_of(plan.schema)
-            referred = {one.name: api_plans().referred(one.name, schema=plan.schema, table=plan.name) for one in fields}
-            free = self._free[plan.name] = [one for one in fields if referred[one.name] is None]
-        return free
-
-    def _draw(self, place: str) -> Draw:
-        return Draw(f"{self._seed}:{place}")
-
-    @staticmethod
-    def _given(field: Field, given: JsonObject) -> Any:
-        value = given[field.name]
-        return value if field.item != "string" or field.many else str(value)
-
-    def _object(
-        self, schema: str, draw: Draw, number: int, *, table: str, level: int, given: Mapping[str, str]
-    ) -> JsonObject:
-        return {
-            field.name: given[field.name]
-            if field.name in given
-            else self._value(field, draw, number, schema=schema, table=table, level=level)
+            field.name: given[field.name] if field.name in given else self._value(field, schema, source, level=level)
             for field in fields_of(schema)
             if "." not in field.name and (level < _DEEPEST or field.many or not fields_of(field.item))
         }
 
-    def _value(self, field: Field, draw: Draw, number: int, *, schema: str, table: str, level: int) -> Any:
+    def _value(self, field: Field, schema: str, source: _Source, *, level: int) -> Any:
         if not field.many:
-            return self._single(field, draw, number, schema=schema, table=table, level=level)
+            return self._item(field, schema, source, level=level)
         if level >= _DEEPEST and fields_of(field.item):
             return []
         # The first record of a table shows an item of every list.
-        length = 1 if number == 0 else draw.below(3)
-        return [self._single(field, draw, number, schema=schema, table=table, level=level) for _ in range(length)]
+        length = 1 if source.number == 0 else source.draw.below(3)
+        return [self._item(field, schema, source, level=level) for _ in range(length)]
 
-    def _single(self, field: Field, draw: Draw, number: int, *, schema: str, table: str, level: int) -> Any:
+    def _item(self, field: Field, schema: str, source: _Source, *, level: int) -> Any:
+        draw = source.draw
         kind = field.item.split("|")[0].removesuffix("[]")
         if fields_of(kind):
-            return self._object(kind, draw, number, table=table, level=level + 1, given={})
+            return self._object(kind, source, level=level + 1, given={})
         known = known_values(field)
         if known:
             return 1 if field.name == "state" and 1 in known and draw.below(8) else draw.pick(known)
-        if kind == "string":
-            referred = api_plans().referred(field.name, schema=schema, table=table)
-            if referred is not None:
-                return self._refer(referred, draw, number)
-            if field.name.endswith(("_id", "_ids")) and not field.name.endswith(("text_id", "external_id")):
-                return hex_id(f"{self._seed}:{field.name}:{draw.below(1 << 32)}")
-            return text(field, draw, number)
-        return (_BY_NAME.get(field.name) or _SCALARS.get(kind, _empty))(draw)
+        if kind != "string":
+            make = _BY_NAME.get(field.name) or _SCALARS.get(kind)
+            return make(draw) if make else {}
+        referred = api_plans().referred(field.name, schema=schema, table=source.table)
+        if referred is not None:
+            return self._refer(referred, draw, source.number)
+        if field.name.endswith(("_id", "_ids")) and not field.name.endswith(("text_id", "external_id")):
+            return hex_id(f"{self._seed}:{field.name}:{draw.below(1 << 32)}")
+        return text(field, draw, source.number)
 
 
-def _empty(_: Draw) -> JsonObject:
-    return {}
+@cache
+def _plain_fields(plan: TablePlan) -> list[Field]:
+    """The fields of a table's records that hold no id of another record."""
+    referred = api_plans().referred
+    return [field for field in fields_of(plan.schema) if not referred(field.name, schema=plan.schema, table=plan.name)]
 
 
 _BY_NAME: Final[dict[str, Callable[[Draw], Any]]] = {

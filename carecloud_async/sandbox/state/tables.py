@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import RLock
-from typing import Final
+from typing import Any, Final
 
 from carecloud_async.sandbox.constants import (
     CUSTOMER_APPLICATION_ID,
@@ -15,7 +15,7 @@ from carecloud_async.sandbox.constants import (
 from carecloud_async.sandbox.json_text import JsonObject, merged
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.draw import Draw, hex_id
-from carecloud_async.sandbox.state.people import CONSENT_IDS, STORE_IDS
+from carecloud_async.sandbox.state.people import CONSENT_IDS, LANGUAGES, STORE_IDS
 from carecloud_async.sandbox.state.plans import CUSTOMERS, USERS, TablePlan, api_plans
 from carecloud_async.sandbox.state.record_maker import RecordMaker
 from carecloud_async.sandbox.state.searches import Searches
@@ -26,7 +26,7 @@ _FIRST_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "/agreements": CONSENT_IDS,
     "/customer-external-applications": (CUSTOMER_APPLICATION_ID, OTHER_CUSTOMER_APPLICATION_ID),
     "/customer-sources": CUSTOMER_SOURCE_IDS,
-    "/languages": ("cs", "en", "de", "sk", "pl", "fr", "es", "it", "hu", "uk"),
+    "/languages": (*LANGUAGES, "pl", "fr", "es", "it", "hu", "uk"),
     "/stores": STORE_IDS,
     "/user-roles": ROLE_IDS,
 }
@@ -37,6 +37,14 @@ class Table:
     """The records of one list; tests use it to change the state without the client.
 
     A record is made when it is first asked for. Safe to use from another thread than the server's.
+
+    Args:
+        plan: Its list, schema and id.
+        ids: The ids of the records at the start.
+        make: Makes the record with this number and id.
+        new_id: Returns the id of the record with this number.
+        timestamp: Returns the time of a change as the API writes it.
+        lock: Held while a record is changed.
 
     Attributes:
         plan: Its list, schema and id.
@@ -55,7 +63,7 @@ class Table:
     ) -> None:
         self.plan = plan
         self.searches: Searches[list[str]] = Searches()
-        self._numbers: dict[str, int | None] = {record_id: number for number, record_id in enumerate(ids)}
+        self._numbers: dict[str, int] = {record_id: number for number, record_id in enumerate(ids)}
         self._records: dict[str, JsonObject] = {}
         self._make = make
         self._new_id = new_id
@@ -99,12 +107,9 @@ class Table:
             KeyError: There is no such record.
         """
         number = self._numbers[record_id]
-        record = self._records.get(record_id)
-        if record is None:
-            if number is None:
-                raise KeyError(record_id)
-            record = self._records[record_id] = self._make(number, record_id)
-        return record
+        if record_id not in self._records:
+            self._records[record_id] = self._make(number, record_id)
+        return self._records[record_id]
 
     def insert(self, record: JsonObject | None = None) -> str:
         """Add a record.
@@ -116,13 +121,11 @@ class Table:
             The new id.
         """
         with self._lock:
-            record_id = self._new_id(self._next)
-            made = self._make(self._next, record_id) if record is None else copy.deepcopy(record)
-            own = {} if self.plan.id_field is None else {self.plan.id_field: record_id}
+            number = self._next
             self._next += 1
-            self._numbers[record_id] = None
-            self._records[record_id] = {**own, **made, **own}
-            self.searches.clear()
+            record_id = self._new_id(number)
+            self._store(record_id, self._make(number, record_id) if record is None else record, own_id=record_id)
+            self._numbers[record_id] = number
             return record_id
 
     def update(self, record_id: str, changes: JsonObject) -> None:
@@ -143,10 +146,7 @@ class Table:
         """
         with self._lock:
             before = self.record(record_id)
-            field = self.plan.id_field
-            own = {} if field is None else {field: before.get(field, record_id)}
-            self._records[record_id] = {**own, **copy.deepcopy(record), **own}
-            self.searches.clear()
+            self._store(record_id, record, own_id=before.get(self.plan.id_field or "", record_id))
 
     def delete(self, record_id: str) -> None:
         """Remove a record.
@@ -167,6 +167,11 @@ class Table:
             for record in records:
                 self.insert(record)
 
+    def _store(self, record_id: str, record: JsonObject, *, own_id: Any) -> None:
+        own = {} if self.plan.id_field is None else {self.plan.id_field: own_id}
+        self._records[record_id] = {**own, **copy.deepcopy(record), **own}
+        self.searches.clear()
+
 
 class Tables:
     """All tables of a sandbox.
@@ -178,6 +183,10 @@ class Tables:
         users: Number of users of the enterprise interface.
         timestamp: Gives the time of a change as the API writes it.
         untidy: Whether some records are as untidy as real ones.
+
+    Attributes:
+        lock: Held while a table is made or changed.
+        maker: Makes records and answers.
     """
 
     def __init__(
@@ -197,17 +206,9 @@ class Tables:
         self._count = records
         self._customers = customers
         self._user_count = users
-        self._untidy = untidy
         self._timestamp = timestamp
         self._tables: dict[tuple[str, str | None], Table] = {}
-        self._made: RecordMaker | None = None
-
-    @property
-    def maker(self) -> RecordMaker:
-        """Makes records and answers."""
-        if self._made is None:
-            self._made = RecordMaker(seed=self._seed, refer=self._refer, untidy=self._untidy)
-        return self._made
+        self.maker: RecordMaker = RecordMaker(seed=seed, refer=self._refer, untidy=untidy)
 
     def table(self, name: str, parent_id: str | None = None) -> Table:
         """A table, made on first use.
@@ -234,30 +235,32 @@ class Tables:
     def _build(self, plan: TablePlan, parent_id: str | None) -> Table:
         if (plan.parent_name is None) != (parent_id is None):
             raise KeyError(f"{plan.name} needs the id of its parent" if parent_id is None else plan.name)
-        parent = {} if plan.parent_name is None or parent_id is None else {plan.parent_name: parent_id}
+        parent = {plan.parent_name: parent_id} if plan.parent_name and parent_id else {}
+        # A customer who was created later begins without records.
+        slot = self._customers.slot(parent_id or "") if plan.parent_name == "customer_id" else None
+        count = self._count if slot is None or slot < self._customers.seeded else 0
 
         def make(number: int, record_id: str) -> JsonObject:
-            if plan.name == USERS:
-                return user(number)
             return self.maker.record(plan, number, record_id=record_id, parent=parent)
+
+        def make_user(number: int, _: str) -> JsonObject:
+            return user(number)
 
         def new_id(number: int) -> str:
             return self._id(plan, number, parent_id)
 
-        # A customer who was created later begins without records.
-        slot = self._customers.slot(parent_id or "") if plan.parent_name == "customer_id" else None
-        count = self._count if slot is None or slot < self._customers.seeded else 0
-        count = max(self._user_count, 1) if plan.name == USERS else count
+        is_users = plan.name == USERS
         return Table(
             plan,
-            [new_id(number) for number in range(count)],
-            make=make,
+            [new_id(number) for number in range(max(self._user_count, 1) if is_users else count)],
+            make=make_user if is_users else make,
             new_id=new_id,
             timestamp=self._timestamp,
             lock=self.lock,
         )
 
     def _id(self, plan: TablePlan, number: int, parent_id: str | None) -> str:
+        """The id of the record with this number in a table."""
         if plan.name == USERS:
             return user_id(number)
         first = _FIRST_IDS.get(plan.name, ())
@@ -270,6 +273,7 @@ class Tables:
         return hex_id(f"{self._seed}:{plan.name}:{parent_id or ''}:{number}")
 
     def _refer(self, collection: str, draw: Draw, number: int) -> str:
+        """The id of a record of a collection, chosen for the record with this number in another table."""
         if collection == USERS:
             return user_id(draw.below(max(1, min(self._user_count, DEFAULT_USERS))))
         if collection != CUSTOMERS:

@@ -7,6 +7,7 @@ from typing import Final
 
 from carecloud_async.sandbox.state.draw import Draw
 from carecloud_async.sandbox.state.facts import Field
+from carecloud_async.sandbox.state.people import LANGUAGES
 
 _ADJECTIVES: Final = ("Summer", "Golden", "Nový", "Family", "Weekend", "Größte", "Premium", "Welcome")
 _NOUNS: Final = ("Club", "Bonus", "Nákup", "Market", "Garden", "Sleva", "Coffee", "Ticket")
@@ -19,7 +20,6 @@ _SENTENCES: Final = (
 _FIRST: Final = ("Jane", "Zoë", "Łukasz", "Anna")
 _LAST: Final = ("Smith", "Nováková", "Müller", "O'Brien")
 _CITIES: Final = (("Prague 1", "11000"), ("Brno", "60200"), ("Berlin", "12043"), ("Zürich", "8001"))
-_LANGUAGES: Final = ("cs", "en", "de", "sk")
 
 _Text = Callable[[Draw, int], str]
 
@@ -142,7 +142,7 @@ _BY_NAME: Final[dict[str, _Text]] = {
     "city": lambda draw, _: draw.pick(_CITIES)[0],
     "zip": lambda draw, _: draw.pick(_CITIES)[1],
     "country_code": lambda draw, _: draw.pick(("cz", "de", "ch")),
-    "language_code": lambda draw, _: draw.pick(_LANGUAGES),
+    "language_code": lambda draw, _: draw.pick(LANGUAGES),
     "address2": _small,
     "first_name": lambda draw, _: draw.pick(_FIRST),
     "last_name": lambda draw, _: draw.pick(_LAST),
