@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import fastapi.routing
@@ -58,37 +58,39 @@ def declare_problems(app: FastAPI) -> None:
 
 
 def _extend(document: dict[str, Any], app: FastAPI) -> None:
-    for path, methods, statuses in _operations(app):
-        for operation in (document.get("paths", {}).get(path, {}).get(method.lower()) for method in methods):
-            if operation is not None:
-                _add(operation.setdefault("responses", {}), statuses)
-                document.setdefault("components", {}).setdefault("schemas", {})[SCHEMA_NAME] = SCHEMA
+    for path, method, statuses in _operations(app):
+        operation = document.get("paths", {}).get(path, {}).get(method)
+        if operation is None:  # not in the document
+            continue
+        document.setdefault("components", {}).setdefault("schemas", {})[SCHEMA_NAME] = SCHEMA
+        responses = operation.setdefault("responses", {})
+        for status in statuses:
+            response = responses.setdefault(str(status), {"description": (STATUSES | WEBHOOK_STATUSES)[status]})
+            response.setdefault("content", {}).setdefault(MEDIA_TYPE, _CONTENT)
 
 
-def _add(responses: dict[str, Any], statuses: Iterable[int]) -> None:
-    for status in statuses:
-        response = responses.setdefault(str(status), {"description": (STATUSES | WEBHOOK_STATUSES)[status]})
-        response.setdefault("content", {}).setdefault(MEDIA_TYPE, _CONTENT)
-
-
-def _operations(app: FastAPI) -> Iterator[tuple[str, Iterable[str], list[int]]]:
-    """Yield path, methods and possible problems of each operation that uses a client."""
+def _operations(app: FastAPI) -> Iterator[tuple[str, str, list[int]]]:
+    """Yield path, method and possible problems of each operation that uses a client."""
     # Newer versions keep included routers unflattened, and have a function for looking through them.
     flatten: Any = getattr(fastapi.routing, "iter_route_contexts", iter)
     for route in flatten(app.routes):
         dependant = getattr(route, "dependant", None)
-        calls = list(_calls(dependant)) if dependant is not None else []
+        calls = [] if dependant is None else list(_calls(dependant))
         if any(isinstance(call, ClientDependency) for call in calls):
-            customer = any(isinstance(call, CustomerDependency) for call in calls)
-            webhook = any(isinstance(call, WebhookDependency) for call in calls)
             for method in route.methods or ():
-                # A login with a password comes as a form or a body: a refused one is 401.
-                refusable = customer or method not in _ONLY_READ
-                statuses = [code for code in STATUSES if code != 401 or refusable]
-                yield route.path_format, [method], [*statuses, *(WEBHOOK_STATUSES if webhook else ())]
+                yield route.path_format, method.lower(), _statuses(method, calls)
+
+
+def _statuses(method: str, calls: list[Any]) -> list[int]:
+    # A login with a password comes as a form or a body: a refused one is 401.
+    may_refuse_login = method not in _ONLY_READ or any(isinstance(call, CustomerDependency) for call in calls)
+    is_webhook = any(isinstance(call, WebhookDependency) for call in calls)
+    statuses = [status for status in STATUSES if status != 401 or may_refuse_login]
+    return [*statuses, *(WEBHOOK_STATUSES if is_webhook else ())]
 
 
 def _calls(dependant: Any) -> Iterator[Any]:
+    """Yield the dependencies of an operation, at any depth."""
     for inner in dependant.dependencies:
         yield inner.call
         yield from _calls(inner)

@@ -46,50 +46,18 @@ class WebhookCall(Generic[T]):
     record: T | None = field(repr=False)
 
 
-class _Delivery(Generic[T]):
-    """Checks a delivery and lends it to the handler; the delivery is remembered only if the handler returns."""
-
-    def __init__(self, settings: WebhookSettings, read: Callable[[CareCloud, str], Awaitable[T]], *, name: str) -> None:
-        self._settings = settings
-        self._read = read
-        self.__signature__: Signature = Signature(
-            [
-                Parameter("request", Parameter.KEYWORD_ONLY, annotation=Request),
-                Parameter(
-                    "carecloud", Parameter.KEYWORD_ONLY, default=Depends(carecloud_dep(name)), annotation=CareCloud
-                ),
-            ]
-        )
-
-    async def __call__(self, *, request: Request, carecloud: CareCloud) -> AsyncIterator[WebhookCall[T]]:
-        settings = self._settings
-        await check_secret(request, settings)
-        body = await read_body(request, max_bytes=settings.max_bytes)
-        key = record_id(body, settings.record_field)
-        async with _handled_once(settings, body):
-            yield WebhookCall(body=body, record_id=key, record=await self._record(carecloud, key))
-
-    async def _record(self, carecloud: CareCloud, key: str) -> T | None:
-        try:
-            return await self._read(carecloud.fresh(), key)
-        except NotFoundError:
-            return None
-
-
 class WebhookDependency(Generic[T]):
     """Hands a delivery to the handler; see `webhook_dep`.
 
     Args:
-        settings: the webhook's settings.
-        read: reads the record.
-        name: the client's name.
+        deliver: the dependency that checks a delivery, and remembers it once the handler has returned.
     """
 
-    def __init__(self, settings: WebhookSettings, read: Callable[[CareCloud, str], Awaitable[T]], *, name: str) -> None:
-        # Its end has to come before the answer is sent: whether the delivery is remembered depends on the handler.
-        delivery = Depends(_Delivery(settings, read, name=name), scope="function")
+    def __init__(self, deliver: Callable[..., AsyncIterator[WebhookCall[T]]]) -> None:
+        # It ends before the answer is sent (`scope`): whether the delivery is remembered depends on the handler.
+        checked = Depends(deliver, scope="function")
         self.__signature__: Signature = Signature(
-            [Parameter("call", Parameter.KEYWORD_ONLY, default=delivery, annotation=Any)]
+            [Parameter("call", Parameter.KEYWORD_ONLY, default=checked, annotation=Any)]
         )
 
     async def __call__(self, *, call: WebhookCall[T]) -> WebhookCall[T]:
@@ -121,7 +89,22 @@ def webhook_dep(
             `NotFoundError` makes `WebhookCall.record` `None`.
         name: the client's name in `carecloud_lifespan`.
     """
-    return WebhookDependency(settings, read, name=name)
+
+    async def deliver(
+        request: Request,
+        carecloud: CareCloud = Depends(carecloud_dep(name)),  # noqa: B008  (FastAPI's way)
+    ) -> AsyncIterator[WebhookCall[T]]:
+        await check_secret(request, settings)
+        body = await read_body(request, max_bytes=settings.max_bytes)
+        key = record_id(body, settings.record_field)
+        async with _handled_once(settings, body):
+            try:
+                record = await read(carecloud.fresh(), key)
+            except NotFoundError:
+                record = None
+            yield WebhookCall(body=body, record_id=key, record=record)
+
+    return WebhookDependency(deliver)
 
 
 @asynccontextmanager
