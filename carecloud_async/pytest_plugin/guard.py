@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 EVERY_HOST = "*"
 
 #: Names that never resolve, by RFC 6761: tests of typing errors may look them up.
@@ -54,46 +56,30 @@ def guarded(hosts: Collection[str]) -> Iterator[None]:
         yield
         return
     guard = _Guard(hosts)
-    wrappers = {"connect": guard.connecting, "connect_ex": guard.connecting, "sendto": guard.sending}
-    inherited = {name: vars(socket.socket).get(name) for name in wrappers}
-    lookups = {name: getattr(socket, name) for name in ("gethostbyname", "gethostbyname_ex")}
-    lookup = socket.getaddrinfo
-    for name, wrapper in wrappers.items():
-        setattr(socket.socket, name, wrapper(getattr(socket.socket, name)))
-    for name, own_lookup in lookups.items():
-        setattr(socket, name, guard.asking(own_lookup))
-    socket.getaddrinfo = guard.looking_up(lookup)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, name, guard.socket_method(getattr(socket.socket, name)))
+        for name in ("gethostbyname", "gethostbyname_ex"):
+            patch.setattr(socket, name, guard.host_lookup(getattr(socket, name)))
+        patch.setattr(socket, "getaddrinfo", guard.address_lookup(socket.getaddrinfo))
         yield
-    finally:
-        socket.getaddrinfo = lookup
-        for name, own_lookup in lookups.items():
-            setattr(socket, name, own_lookup)
-        for name, own in inherited.items():
-            delattr(socket.socket, name) if own is None else setattr(socket.socket, name, own)
 
 
 class _Guard:
+    """Wraps functions of `socket` so that they refuse other hosts than these and loopback."""
+
     def __init__(self, hosts: Collection[str]) -> None:
         self._allowed = {host.lower() for host in hosts}
 
-    def connecting(self, connect: Any) -> Any:
-        def checked(sock: socket.socket, address: Any) -> Any:
+    def socket_method(self, method: Any) -> Any:
+        def checked(sock: socket.socket, *args: Any) -> Any:
             if sock.family in {socket.AF_INET, socket.AF_INET6}:
-                self._check(address[0])
-            return connect(sock, address)
+                self._check(args[-1][0])  # the address is always the last argument
+            return method(sock, *args)
 
         return checked
 
-    def sending(self, send: Any) -> Any:
-        def checked(sock: socket.socket, data: Any, *rest: Any) -> Any:
-            if sock.family in {socket.AF_INET, socket.AF_INET6}:
-                self._check(rest[-1][0])
-            return send(sock, data, *rest)
-
-        return checked
-
-    def asking(self, lookup: Any) -> Any:
+    def host_lookup(self, lookup: Any) -> Any:
         def checked(host: Any) -> Any:
             if not _text(host).endswith(_NOWHERE):
                 self._check(host)
@@ -101,7 +87,7 @@ class _Guard:
 
         return checked
 
-    def looking_up(self, lookup: Any) -> Any:
+    def address_lookup(self, lookup: Any) -> Any:
         def checked(host: Any, *args: Any, **options: Any) -> Any:
             if _text(host).endswith(_NOWHERE):
                 return lookup(host, *args, **options)
