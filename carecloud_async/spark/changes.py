@@ -73,14 +73,14 @@ class ChangesReader(ListReader, DataSourceStreamReader):
             last = None if self._latest is None else self._latest[_BEFORE]
             if fetcher.began is None:  # neither a `Date` header nor a record shows the server's time
                 return {_BEFORE: last}
-            if last is not None and await self._is_calm(fetcher, page, parse_since(last, source.project)):
+            if last is not None and await self._is_unchanged(fetcher, page, parse_since(last, source.project)):
                 return {_BEFORE: last}
         end = fetcher.began - OVERLAP
         # Server clocks may be set back: an offset never goes back with them.
         return {_BEFORE: (end if last is None else max(end, datetime.fromisoformat(last))).isoformat()}
 
-    async def _is_calm(self, fetcher: RawPageFetcher, page: RawPage, since: Since) -> bool:
-        """Return whether nothing changed since a time, as far as a page of the latest changes shows."""
+    async def _is_unchanged(self, fetcher: RawPageFetcher, page: RawPage, since: Since) -> bool:
+        """Return whether a page of the latest changes shows that nothing changed since a time."""
         if not page.lines:
             return True
         times = ChangeTimes()

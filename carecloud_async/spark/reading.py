@@ -94,12 +94,12 @@ class ListReader:
             CareCloudError: the server cannot be read.
         """
         types = to_arrow_schema(self._schema, timezone="UTC")
-        for batch in self._stream(partition) if not partition.id_range.is_whole_list else self._spool(partition):
-            kept = (
-                batch if partition.before is None else _changed_before(batch, datetime.fromisoformat(partition.before))
-            )
-            if kept.num_rows:
-                yield kept.cast(types)
+        batches = self._spool(partition) if partition.id_range.is_whole_list else self._stream(partition)
+        for batch in batches:
+            if partition.before is not None:
+                batch = _changed_before(batch, datetime.fromisoformat(partition.before))
+            if batch.num_rows:
+                yield batch.cast(types)
 
     def _stream(self, partition: Partition) -> Iterator[pyarrow.RecordBatch]:
         options = BatchOptions(concurrency=self.settings.concurrency, id_range=partition.id_range)
