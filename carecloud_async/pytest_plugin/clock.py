@@ -11,7 +11,7 @@ START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 #: How often a sleeper yields to the others before it moves the clock, so that tasks that go to sleep at the same
 #: time sleep concurrently and not one after another.
-_COURTESY = 20
+_YIELDS = 20
 
 
 class FakeClock:
@@ -54,7 +54,7 @@ class FakeClock:
         wake = self._elapsed + seconds
         self._waking.append(wake)
         try:
-            for _ in range(_COURTESY):
+            for _ in range(_YIELDS):
                 await anyio.lowlevel.checkpoint()
             while self._elapsed < wake:
                 if min(self._waking) >= wake:

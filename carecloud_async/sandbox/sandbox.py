@@ -22,13 +22,10 @@ from carecloud_async.sandbox.server.pipeline import Pipeline
 from carecloud_async.sandbox.server.recording import RequestLog
 from carecloud_async.sandbox.server.transport import in_process
 from carecloud_async.sandbox.state.clock import SandboxClock
-from carecloud_async.sandbox.state.customer_store import CustomerStore
-from carecloud_async.sandbox.state.device_tokens import DeviceTokens
 from carecloud_async.sandbox.state.plans import api_plans
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.settings import Overrides, Settings
-from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, Table, Tables
-from carecloud_async.sandbox.state.user_tokens import UserTokens
+from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, Table
 from carecloud_async.sandbox.state.users import DEFAULT_USERS
 
 if TYPE_CHECKING:
@@ -116,20 +113,18 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
             rate_limit_retry_after=rate_limit_retry_after,
             set_cookies=set_cookies,
         )
-        source = random or SystemRandom()
-        own_clock = SandboxClock(clock)
-        store = CustomerStore(customers, seed=seed, timestamp=self.now, untidy=untidy)
-        RequestLog.__init__(self, keep=keep_requests)
         SandboxState.__init__(
             self,
             settings=settings,
-            clock=own_clock,
-            random=source,
-            customers=store,
-            tables=Tables(seed=seed, records=records, customers=store, users=users, timestamp=self.now, untidy=untidy),
-            user_tokens=UserTokens(now=own_clock.now, new_value=lambda: f"{source.getrandbits(160):040x}"),
-            device_tokens=DeviceTokens(new_value=lambda: f"{source.getrandbits(288):072x}"),
+            clock=SandboxClock(clock),
+            random=random or SystemRandom(),
+            customers=customers,
+            records=records,
+            users=users,
+            seed=seed,
+            untidy=untidy,
         )
+        RequestLog.__init__(self, keep=keep_requests)
         self.faults: Faults = Faults()
         self.connections: serving.Connections = serving.Connections()
         self.app: SandboxApp = SandboxApp(Pipeline(state=self, log=self, faults=self.faults, sleep=sleep))
@@ -254,6 +249,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
             repeat_page: Every page is the first one, at any `offset`.
             empty_from: Offset from which pages are empty.
         """
-        self.overrides: Overrides = Overrides(
+        self.overrides = Overrides(
             total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
         )

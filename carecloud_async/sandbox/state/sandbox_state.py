@@ -34,14 +34,23 @@ class ServedPage:
     total_items: int
 
 
-@attrs.define(kw_only=True, eq=False, slots=False)
 class SandboxState:
     """The state of a sandbox.
+
+    Args:
+        settings: How the server behaves.
+        clock: Its clock.
+        random: Source of its tokens.
+        customers: Number of customers at the start.
+        records: Number of records of each other table at the start.
+        users: Number of users of the enterprise interface.
+        seed: Another seed makes other customers and records.
+        untidy: Whether some records are as untidy as real ones.
 
     Attributes:
         settings: How the server behaves.
         clock: Its clock.
-        random: Where its tokens come from.
+        random: Source of its tokens.
         customers: Its customers.
         tables: The records of all other lists.
         user_tokens: Tokens of the enterprise interface.
@@ -54,19 +63,33 @@ class SandboxState:
         on_page: Called with each list page before it is sent; may be async.
     """
 
-    settings: Settings
-    clock: SandboxClock
-    random: Random
-    customers: CustomerStore
-    tables: Tables
-    user_tokens: UserTokens
-    device_tokens: DeviceTokens
-    overrides: Overrides = attrs.field(factory=Overrides)
-    passwords: dict[str, str] = attrs.field(factory=lambda: {USER_LOGIN: USER_PASSWORD})
-    user_applications: set[str] = attrs.field(factory=lambda: {USER_APPLICATION_ID})
-    sso_tokens: dict[str, str] = attrs.field(factory=lambda: {SSO_TOKEN: USER_LOGIN})
-    password_emails: list[JsonObject] = attrs.field(factory=list)
-    on_page: Callable[[ServedPage], Awaitable[None] | None] | None = None
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: SandboxClock,
+        random: Random,
+        customers: int,
+        records: int,
+        users: int,
+        seed: int,
+        untidy: bool,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.random = random
+        self.customers: CustomerStore = CustomerStore(customers, seed=seed, timestamp=self.now, untidy=untidy)
+        self.tables: Tables = Tables(
+            seed=seed, records=records, customers=self.customers, users=users, timestamp=self.now, untidy=untidy
+        )
+        self.user_tokens: UserTokens = UserTokens(now=clock.now, new_value=lambda: self.random_hex(40))
+        self.device_tokens: DeviceTokens = DeviceTokens(new_value=lambda: self.random_hex(72))
+        self.overrides: Overrides = Overrides()
+        self.passwords: dict[str, str] = {USER_LOGIN: USER_PASSWORD}
+        self.user_applications: set[str] = {USER_APPLICATION_ID}
+        self.sso_tokens: dict[str, str] = {SSO_TOKEN: USER_LOGIN}
+        self.password_emails: list[JsonObject] = []
+        self.on_page: Callable[[ServedPage], Awaitable[None] | None] | None = None
 
     def local(self, instant: float) -> str:
         """An instant as this project writes it."""
