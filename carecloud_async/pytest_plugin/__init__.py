@@ -82,7 +82,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the ini options."""
     parser.addini(
         ALLOWED_HOSTS,
-        "hosts that tests may reach, apart from loopback; * for all (carecloud-async)",
+        "hosts that tests may reach besides loopback; * for all (carecloud-async)",
         type="args",
         default=[],
     )

@@ -64,7 +64,7 @@ class Window:
         count: Most records wanted.
         offset: Records to skip.
         sort_field: Field to sort by, or `None` for the order in which the records came.
-        descending: Whether the order is turned round.
+        descending: Whether the order is reversed.
     """
 
     count: int
@@ -79,7 +79,7 @@ def window_of(query: Query, *, sortable: Iterable[str], sorts: bool) -> Window:
     Args:
         query: The query.
         sortable: Fields that `sort_field` may name.
-        sorts: Whether the order is honoured; if not, the list comes as it is.
+        sorts: Whether the order is honoured; if not, the records come in the order of the list.
 
     Raises:
         RefusalError: 400 if one of them is not valid.

@@ -25,7 +25,7 @@ def arguments(call: Call) -> JsonObject:
     The body may omit an id that the path or the login gives.
 
     Raises:
-        RefusalError: 400 that names the fields at fault, or a customer that does not exist or is not the caller.
+        RefusalError: 400 that names the invalid fields, or a customer that does not exist or is not the caller.
     """
     own = {} if call.customer_id is None else {"customer_id": call.customer_id}
     if call.api.method == "GET":
@@ -57,21 +57,21 @@ def check_body(fields: tuple[Field, ...], body: JsonObject) -> None:
     """Check a body: required fields, types, known values; lists item by item.
 
     Raises:
-        RefusalError: 400 that names every field at fault.
+        RefusalError: 400 that names every invalid field.
     """
-    faults = list(_faults(fields, body, prefix=""))
-    if faults:
-        raise bad_request(*faults)
+    invalid = list(_invalid_params(fields, body, prefix=""))
+    if invalid:
+        raise bad_request(*invalid)
 
 
-def faults_of_rows(field: Field, rows: list[Any]) -> list[list[InvalidParam]]:
-    """What is at fault in each row of a batch.
+def invalid_params_of_rows(field: Field, rows: list[Any]) -> list[list[InvalidParam]]:
+    """Return the invalid parameters of each row of a batch.
 
     Args:
         field: The field of the body that holds the rows.
         rows: The rows.
     """
-    return [list(_faults_of_value(field, row, name=f"{field.name}.{number}")) for number, row in enumerate(rows)]
+    return [list(_invalid_params_in(field, row, name=f"{field.name}.{number}")) for number, row in enumerate(rows)]
 
 
 def _with_own(record: JsonObject, own: dict[str, str], names: Set[str]) -> JsonObject:
@@ -88,7 +88,7 @@ def _check_customer(call: Call, name: str, record: JsonObject) -> None:
         raise bad_request(InvalidParam(name=name, reason="not_found", value=str(customer_id)))
 
 
-def _faults(fields: tuple[Field, ...], body: JsonObject, *, prefix: str) -> Iterator[InvalidParam]:
+def _invalid_params(fields: tuple[Field, ...], body: JsonObject, *, prefix: str) -> Iterator[InvalidParam]:
     for field in fields:
         if "." in field.name or field.read_only:
             continue
@@ -98,15 +98,15 @@ def _faults(fields: tuple[Field, ...], body: JsonObject, *, prefix: str) -> Iter
             if field.required:
                 yield InvalidParam(name=name, reason="required" if value is None else "empty")
         elif not field.many:
-            yield from _faults_of_value(field, value, name=name)
+            yield from _invalid_params_in(field, value, name=name)
         elif isinstance(value, list):
             for number, item in enumerate(value):
-                yield from _faults_of_value(field, item, name=f"{name}.{number}")
+                yield from _invalid_params_in(field, item, name=f"{name}.{number}")
         else:
             yield InvalidParam(name=name, reason="invalid_value_format")
 
 
-def _faults_of_value(field: Field, value: Any, *, name: str) -> Iterator[InvalidParam]:
+def _invalid_params_in(field: Field, value: Any, *, name: str) -> Iterator[InvalidParam]:
     inner = fields_of(field.item)
     known = known_values(field)
     types = (dict,) if inner else _TYPES.get(field.item)
@@ -115,4 +115,4 @@ def _faults_of_value(field: Field, value: Any, *, name: str) -> Iterator[Invalid
     elif known and value not in known:
         yield InvalidParam(name=name, reason="not_allowed_value", value=str(value))
     elif inner and isinstance(value, dict):
-        yield from _faults(inner, value, prefix=f"{name}.")
+        yield from _invalid_params(inner, value, prefix=f"{name}.")

@@ -80,7 +80,7 @@ class Query:
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """A request that found its operation and whose token is good.
+    """A request to an operation of the API, with a valid token where one is needed.
 
     Attributes:
         state: The state of the sandbox.

@@ -19,14 +19,14 @@ def check_customer(customer: Any) -> None:
     """Check the `customer` of a body.
 
     Raises:
-        RefusalError: 400 that names every field at fault.
+        RefusalError: 400 that names every invalid field.
     """
-    faults = list(_faults_of_customer(customer))
-    if faults:
-        raise bad_request(*faults)
+    invalid = list(_invalid_params(customer))
+    if invalid:
+        raise bad_request(*invalid)
 
 
-def _faults_of_customer(customer: Any) -> Iterator[InvalidParam]:
+def _invalid_params(customer: Any) -> Iterator[InvalidParam]:
     if not isinstance(customer, dict):
         yield InvalidParam(name="customer", reason="required" if customer is None else "invalid_value_format")
         return

@@ -63,7 +63,7 @@ def admit(
 
     Raises:
         RefusalError: 403 for an operation that this interface does not have; 401 for a token that is missing, expired
-            or revoked, 403 for one that is good but not for this.
+            or revoked, 403 for a valid one that does not allow this.
     """
     needs_own_token = api.authorized and api.template.startswith("/tokens/")
     if ("customer" if needs_own_token else api.interface) not in ("both", interface):

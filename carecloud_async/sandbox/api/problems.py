@@ -48,7 +48,7 @@ def _error(exception: str, title: str, detail: str, data: Any = None) -> JsonObj
 
 
 def bad_request(*params: InvalidParam, detail: str = "Some parameters are not valid") -> RefusalError:
-    """400 with the parameters that were at fault."""
+    """400 with the invalid parameters."""
     entries = [attrs.asdict(param, filter=lambda _, value: value is not None) for param in params]
     return RefusalError(400, _error("bad_request_exception", "Bad request", detail, {"invalid_params": entries}))
 
@@ -64,7 +64,7 @@ def unauthorized(detail: str) -> RefusalError:
 
 
 def refused_login(status: int) -> RefusalError:
-    """The login or the password is wrong; which status says so is a matter of the server."""
+    """The login or the password is wrong; servers differ in the status that they answer."""
     detail = "Login or password is not valid"
     if status == 400:
         return bad_request(InvalidParam(name="password", reason="not_found", message=detail), detail=detail)
@@ -110,7 +110,7 @@ def server_error(status: int) -> RefusalError:
     return RefusalError(status, _error("error_exception", "Internal error", "The request could not be processed"))
 
 
-def uneven(error: JsonObject, *, serial: int) -> JsonObject:
+def with_uneven_names(error: JsonObject, *, serial: int) -> JsonObject:
     """Give the names of `invalid_params` another type, as the API's schema allows.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import attrs
 
-from carecloud_async.sandbox.api.arguments import arguments, faults_of_rows
+from carecloud_async.sandbox.api.arguments import arguments, invalid_params_of_rows
 from carecloud_async.sandbox.api.calls import Call
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.api.table_records import check_path, new_record, table_of
@@ -32,7 +32,7 @@ def write(call: Call) -> None:
             ones were kept.
     """
     check_path(call)
-    call, faults = _valid_rows(call)
+    call, invalid = _valid_rows(call)
     body = arguments(call)
     collection = call.api.template.removesuffix("/batch")
     if collection not in api_plans().lists:
@@ -44,8 +44,8 @@ def write(call: Call) -> None:
             table.insert(new_record(call, table.plan.schema, row))
         else:
             table.update(record_id, row)
-    if faults and call.state.settings.batch_report:
-        raise bad_request(*faults)
+    if invalid and call.state.settings.batch_report:
+        raise bad_request(*invalid)
 
 
 def delete(call: Call) -> None:
@@ -72,10 +72,10 @@ def _valid_rows(call: Call) -> tuple[Call, list[InvalidParam]]:
         raise bad_request(InvalidParam(name=field.name, reason="not_allowed_value" if rows else "empty"))
     if body.get("error_processing") != _KEEP_VALID:
         return call, []
-    faults = faults_of_rows(field, rows)
-    valid = [row for row, found in zip(rows, faults, strict=True) if not found]
+    invalid = invalid_params_of_rows(field, rows)
+    valid = [row for row, found in zip(rows, invalid, strict=True) if not found]
     kept = attrs.evolve(call, body=json_bytes({**body, field.name: valid}))
-    return kept, [fault for found in faults for fault in found]
+    return kept, [param for found in invalid for param in found]
 
 
 def _rows(call: Call, body: JsonObject) -> list[JsonObject]:

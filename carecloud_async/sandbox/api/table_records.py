@@ -127,7 +127,7 @@ def _missing(collection: str, record_id: str) -> RefusalError:
 
 
 def new_record(call: Call, schema: str, sent: JsonObject) -> JsonObject:
-    """A record as it is stored: what was sent, and what the server sets."""
+    """The record that is stored: what was sent, and what the server sets."""
     now, names = call.state.now(), field_names(schema)
     record = {name: value for name, value in sent.items() if name not in read_only_names(schema)}
     set_by_server: JsonObject = {"last_change": now, "created_at": now, "state": 1, **call.path}

@@ -13,7 +13,7 @@ import attrs
 from carecloud_async.sandbox.api.answers import Answer, Page, answer_of, call_page_hook, json_answer
 from carecloud_async.sandbox.api.calls import Call, Query
 from carecloud_async.sandbox.api.operations import admit, handler_of
-from carecloud_async.sandbox.api.problems import RefusalError, method_not_allowed, not_found, uneven
+from carecloud_async.sandbox.api.problems import RefusalError, method_not_allowed, not_found, with_uneven_names
 from carecloud_async.sandbox.json_text import indented_json_bytes
 from carecloud_async.sandbox.server.conformance import broken_rules
 from carecloud_async.sandbox.server.fault_effects import answer_instead, damaged
@@ -105,7 +105,7 @@ class Pipeline:
             if self._state.settings.uneven_names and refusal.status == 400:
                 self._refused += 1
                 turn, fourth = divmod(self._refused, 4)
-                error = uneven(error, serial=turn) if fourth == 0 else error
+                error = with_uneven_names(error, serial=turn) if fourth == 0 else error
             answer = json_answer({"error": error}, status=refusal.status)
         if self._state.settings.pretty and answer.body:
             return attrs.evolve(answer, body=indented_json_bytes(answer.body))

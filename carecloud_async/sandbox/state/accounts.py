@@ -1,4 +1,4 @@
-"""The hidden side of a customer: password, social networks, properties, source, card."""
+"""What the server knows of a customer and no answer shows: password, social network, source, card."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from carecloud_async.sandbox.state.people import card_number
 
 @attrs.frozen(kw_only=True)
 class Account:
-    """The hidden side of a customer.
+    """What the server knows of a customer and no answer shows.
 
     Attributes:
         password: Password of the customer interface, or `None` if none was ever set.
@@ -36,7 +36,7 @@ class Account:
 
 
 def seeded_account(slot: int, *, customer_id: str) -> Account:
-    """The hidden side of a seeded customer."""
+    """The account of a seeded customer."""
     return Account(
         password=CUSTOMER_PASSWORD,
         social=(SOCIAL_NETWORK_IDS[0], SOCIAL_TOKEN_PREFIX + customer_id),

@@ -91,7 +91,7 @@ class CustomerStore:
         return self.json(self._known(customer_id))
 
     def account(self, customer_id: str) -> Account:
-        """Return the hidden side of a customer.
+        """Return what no answer shows of a customer, such as the password.
 
         Raises:
             KeyError: There is no such customer.
@@ -103,7 +103,7 @@ class CustomerStore:
 
         Args:
             customer: The record without id; `None` generates a customer.
-            account: The hidden side; `None` makes one with the seeded password.
+            account: What no answer shows; `None` makes one with the seeded password.
 
         Returns:
             The new id.
@@ -154,7 +154,7 @@ class CustomerStore:
             self._store(slot, {**record, "customer_id": customer_id})
 
     def set_account(self, customer_id: str, **changes: Any) -> None:
-        """Change the hidden side of a customer: the fields of `Account`.
+        """Change what no answer shows of a customer: the fields of `Account`.
 
         Raises:
             KeyError: There is no such customer.
@@ -223,7 +223,7 @@ class CustomerStore:
         return untidied(record, slot=slot) if self._untidy else record
 
     def account_at(self, slot: int) -> Account:
-        """The hidden side of a number."""
+        """The account of a number."""
         return self._accounts.get(slot) or seeded_account(slot, customer_id=self._ids.id_of(slot))
 
     def json(self, slot: int) -> bytes:

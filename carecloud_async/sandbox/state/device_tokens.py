@@ -11,7 +11,7 @@ from carecloud_async.sandbox.json_text import JsonObject
 
 @attrs.frozen(kw_only=True)
 class DeviceRecord:
-    """A device token that is good.
+    """A valid device token.
 
     Attributes:
         token_id: The token, which is the bearer token of every later call.
@@ -52,7 +52,7 @@ class AuthenticationToken:
 
 
 class DeviceTokens:
-    """The device tokens that are good now.
+    """The device tokens that are valid now.
 
     Args:
         new_value: Makes a token's text.
@@ -93,7 +93,7 @@ class DeviceTokens:
         return record.token_id
 
     def find(self, token_id: str) -> DeviceRecord | None:
-        """The token with this value if it is good now."""
+        """The token with this value if it is valid now."""
         return self._tokens.get(token_id)
 
     def change_setup(self, token_id: str, *, setup: JsonObject, push_token: str | None) -> None:
@@ -101,7 +101,7 @@ class DeviceTokens:
         self._tokens[token_id] = attrs.evolve(self._tokens[token_id], setup=setup, push_token=push_token)
 
     def bind(self, token_id: str, *, customer_id: str | None) -> None:
-        """Log a customer in on a token, or with `None` out; the token itself stays good."""
+        """Log a customer in on a token, or with `None` out; the token itself stays valid."""
         self._tokens[token_id] = attrs.evolve(self._tokens[token_id], customer_id=customer_id)
 
     def add_authentication_token(self, token: AuthenticationToken) -> None:
@@ -109,7 +109,7 @@ class DeviceTokens:
         self._authentication_tokens[token.value, token.request_id] = token
 
     def redeem(self, value: str, *, request_id: str, application_id: str, now: float) -> str | None:
-        """Use an authentication token up: the customer it logs in, or `None` if it is not good."""
+        """Use an authentication token up: the customer it logs in, or `None` if it is not valid."""
         token = self._authentication_tokens.get((value, request_id))
         if token is None or token.application_id != application_id or token.ends <= now:
             return None

@@ -55,7 +55,7 @@ class SandboxState:
         tables: The records of all other lists.
         user_tokens: Tokens of the enterprise interface.
         device_tokens: Devices of the customer interface.
-        overrides: What it says instead of the truth.
+        overrides: False answers that a test asked for.
         passwords: Password of each enterprise login name.
         user_applications: Application ids that the enterprise login accepts.
         sso_tokens: Login name of each single sign-on token.

@@ -35,7 +35,7 @@ class Settings:
         date_header: Whether answers carry `Date`.
         date_offset: Seconds by which that `Date` is ahead of the server's clock.
         request_id_header: Whether answers carry `X-Request-Id`.
-        batch_report: Whether a batch that kept its valid rows answers 400 with the rows at fault; otherwise 204.
+        batch_report: Whether a batch that kept its valid rows answers 400 with the invalid rows; otherwise 204.
     """
 
     zone: ZoneInfo
@@ -65,7 +65,7 @@ class Settings:
 
 @attrs.define(kw_only=True)
 class Overrides:
-    """What the server says instead of the truth; see `Sandbox.lie`.
+    """False answers that a test asked for; see `Sandbox.lie`.
 
     Attributes:
         total_items: Total of every list, instead of the true one.

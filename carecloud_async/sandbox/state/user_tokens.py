@@ -1,4 +1,4 @@
-"""Bearer tokens of enterprise users: any number at once, each good until its end or its logout."""
+"""Bearer tokens of enterprise users: any number at once, each valid until its end or its logout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UserToken:
 
 
 class UserTokens:
-    """The enterprise tokens that are good now.
+    """The enterprise tokens that are valid now.
 
     Args:
         now: The server's clock.
@@ -36,14 +36,14 @@ class UserTokens:
         self._tokens: dict[str, UserToken] = {}
 
     def __len__(self) -> int:
-        return sum(1 for token in list(self._tokens.values()) if self._good(token))
+        return sum(1 for token in list(self._tokens.values()) if self._is_valid(token))
 
     def issue(self, user_id: str, *, lifetime: float, reuse_margin: float | None) -> UserToken:
         """Log a user in.
 
         Args:
             user_id: The user.
-            lifetime: Seconds that a new token is good for.
+            lifetime: Seconds that a new token is valid.
             reuse_margin: Seconds that an older token must still be valid to be returned again; `None`: it never is.
         """
         if reuse_margin is not None:
@@ -55,9 +55,9 @@ class UserTokens:
         return token
 
     def find(self, value: str) -> UserToken | None:
-        """The token with this value if it is good now."""
+        """The token with this value if it is valid now."""
         token = self._tokens.get(value)
-        return token if token is not None and self._good(token) else None
+        return token if token is not None and self._is_valid(token) else None
 
     def revoke(self, value: str) -> bool:
         """End a token now; says whether there was one."""
@@ -67,5 +67,5 @@ class UserTokens:
         """End all tokens now."""
         self._tokens.clear()
 
-    def _good(self, token: UserToken) -> bool:
+    def _is_valid(self, token: UserToken) -> bool:
         return token.ends > self._now()
