@@ -65,7 +65,7 @@ def test_records_that_come_in_between_do_not_move_the_boundary():
     boundary.advance(_page(known))
     boundary.check(between)
     assert boundary.advance(between) == [2, 3]
-    assert (boundary.furthest, boundary.moved) == ("59", False)
+    assert (boundary.furthest, boundary.has_advanced) == ("59", False)
     assert boundary.recent_ids == ["10", "11", "12", "12+", "12++", *known[3:]]
 
 

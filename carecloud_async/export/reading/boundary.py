@@ -45,15 +45,15 @@ class Boundary:
             memory recognizes new records.
         recent: the ids that an earlier run accepted last.
         last: the furthest id of an earlier run.
-        forgetful: whether that run accepted more than `recent`.
+        has_forgotten: whether that run accepted more than `recent`.
         evidence: how much its pages support the order of ids.
 
     Attributes:
         order: see above.
         evidence: how much the pages support the order of ids, see `evidence`; 0 without an order.
         furthest: the furthest id that is known.
-        moved: whether the last accepted page reached beyond the known part.
-        doubtful: whether a conclusion rests on the order of ids alone.
+        has_advanced: whether the last accepted page reached beyond the known part.
+        relied_on_order: whether a conclusion rests on the order of ids alone.
         ambiguous: whether a page held two records of the same identity.
     """
 
@@ -63,17 +63,17 @@ class Boundary:
         *,
         recent: Sequence[Identity] = (),
         last: Identity | None = None,
-        forgetful: bool = False,
+        has_forgotten: bool = False,
         evidence: float = 0.0,
     ) -> None:
         self.order = order
         self.evidence: float = evidence
-        self.moved: bool = False
-        self.doubtful: bool = False
+        self.has_advanced: bool = False
+        self.relied_on_order: bool = False
         self.ambiguous: bool = False
         self._recent = list(recent)
         self.furthest: Identity | None = recent[-1] if recent else None
-        self._forgetful = forgetful
+        self._has_forgotten = has_forgotten
         # Used once all remembered records are deleted: everything up to this id was accepted.
         self._lower_bound = last if last is not None and last not in self._recent else None
         self._limit = _LEAST
@@ -131,8 +131,8 @@ class Boundary:
             NotInOrderError: new records cannot be recognized.
         """
         before = self.furthest
-        new = self._follow(page) if self.connects(page) else self._restart(page)
-        self.moved = self.furthest != before
+        new = self._follow(page) if self.connects(page) else self._begin_at(page)
+        self.has_advanced = self.furthest != before
         self._forget(len(page.ids))
         return new
 
@@ -147,22 +147,26 @@ class Boundary:
         if self.order is not None and not self.order.check([*self._recent[-1:], *page.ids]):
             raise NotInOrderError
         self._insert(len(self._recent), page.ids)
-        self.furthest, self.moved = page.ids[-1], True
+        self.furthest, self.has_advanced = page.ids[-1], True
         self._forget(len(page.ids))
         return list(range(len(page.ids)))
 
     def _follow(self, page: RawPage) -> list[int]:
-        """Take a page that holds a remembered record: the records after it that are not remembered are new."""
+        """Take a page that holds a remembered record: the records after it that are not remembered are new.
+
+        Records before it are new only if none was forgotten. Each run of new records is remembered in its place: after
+        the remembered record before it in the page, or before the first one.
+        """
         new: list[int] = []
         run: list[Identity] = []
-        place: int | None = None
+        place: int | None = None  # the place after the remembered record that the page had last
         for index, one in enumerate(page.ids):
             known = self._index.get(one)
             if known is None:
-                # Records before the first remembered one may have been accepted and forgotten.
-                if place is not None or not self._forgetful:
+                if place is not None or not self._has_forgotten:
                     run.append(one)
-                    new += self._if_beyond_bound(index, one)
+                    if self._lower_bound is None or self._is_beyond(one, self._lower_bound):
+                        new.append(index)
                 continue
             if run:
                 self._insert(known if place is None else place, run)
@@ -182,22 +186,19 @@ class Boundary:
         if self.order is None or self.furthest is None or self.order.compare(last, self.furthest) >= 0:
             self.furthest = last
 
-    def _if_beyond_bound(self, index: int, one: Identity) -> list[int]:
-        return [index] if self._lower_bound is None or self._is_beyond(one, self._lower_bound) else []
-
-    def _restart(self, page: RawPage) -> list[int]:
+    def _begin_at(self, page: RawPage) -> list[int]:
         """Take a page without a remembered record: the first page, or one that connects by the order of ids."""
         if self.order is None:
             new = list(range(len(page.ids)))
-        elif not self._forgetful and page.offset == 0:
+        elif not self._has_forgotten and page.offset == 0:
             self._insert(0, page.ids)
             self.furthest = page.ids[-1]
             return list(range(len(page.ids)))
         else:
-            self.doubtful = True
+            self.relied_on_order = True
             last = self._lower_bound = self.last_id
             new = [index for index, one in enumerate(page.ids) if last is None or self._is_beyond(one, last)]
-        self._recent, self.furthest, self._forgetful = list(page.ids), page.ids[-1], True
+        self._recent, self.furthest, self._has_forgotten = list(page.ids), page.ids[-1], True
         self._reindex()
         return new
 
@@ -228,7 +229,7 @@ class Boundary:
         self._limit = max(self._limit, _PAGES * size)
         if len(self._recent) > 2 * self._limit:
             del self._recent[: -self._limit]
-            self._forgetful = True
+            self._has_forgotten = True
             self._reindex()
 
     def _reindex(self) -> None:

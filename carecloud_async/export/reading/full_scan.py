@@ -144,7 +144,7 @@ class FullScan:
             IdOrder(start.orders),
             recent=start.recent_ids,
             last=start.last_id,
-            forgetful=records > len(start.recent_ids),
+            has_forgotten=records > len(start.recent_ids),
             evidence=pages * sorted_bits(records / pages) if pages else 0.0,  # equal page sizes give the least evidence
         )
 
@@ -184,7 +184,7 @@ class FullScan:
         place_bits = 0.0
         for number in range(first, max(first, MAX_PASSES) + 1):
             continued = resumed and number == first and bool(start.recent_ids)
-            boundary = Boundary(recent=start.recent_ids if continued else (), forgetful=continued)
+            boundary = Boundary(recent=start.recent_ids if continued else (), has_forgotten=continued)
             before = deduplicator.known
             list_pass = self.make_pass(
                 params,

@@ -72,14 +72,14 @@ class ListPass:
         self._accept = accept
         self._plan = plan
         self._is_last = is_last
-        self._end = position.end  # the offset of the last known record
+        self._last = position.end  # the offset of the last known record
         self._page_size = min(position.page_size, self._count) if plan.is_fixed else 0  # 0 while unknown
-        self._least = sys.maxsize  # the smallest page size that was requested
+        self._least_asked = sys.maxsize  # the smallest page size that was requested
         self._totals = Totals(position.total, position.least_total, position.explained_missing)
-        self._largest = self._page_size  # the most records that a page had
-        self._next = max(position.end, 0)  # the offset of the next page to read ahead
+        self._largest_page = self._page_size  # the most records that a page had
+        self._next_offset = max(position.end, 0)  # the offset of the next page to read ahead
         self._overlap = 1  # the records that a page shares with the one before
-        self._before: RawPage | None = None  # the last page that was taken
+        self._previous: RawPage | None = None  # the last page that was taken
         self._done = False
         self._trusts_total = True
         self._reads_ahead = True
@@ -97,7 +97,7 @@ class ListPass:
         return max(self._plan.count, 2)
 
     @property
-    def _full(self) -> int:
+    def _full_size(self) -> int:
         """The number of records of a page that the server does not cut short."""
         return self._page_size or self._count
 
@@ -105,7 +105,7 @@ class ListPass:
     def position(self) -> Position:
         """The position of the pass."""
         return Position(
-            end=self._end,
+            end=self._last,
             page_size=self._page_size,
             total=self._totals.last,
             least_total=self._totals.least,
@@ -115,7 +115,7 @@ class ListPass:
     @property
     def is_one_page(self) -> bool:
         """Whether one page held the whole list, so that its order does not matter."""
-        return not self.list_changed and self._end < self._largest
+        return not self.list_changed and self._last < self._largest_page
 
     def falls_short(self, records: int) -> bool:
         """Return whether records are missing by the totals, beyond those that observed changes account for."""
@@ -131,15 +131,15 @@ class ListPass:
         """
         async with BackgroundTasks() as tasks:
             if not self._page_size:
-                page = await self._fetch(max(self._end, 0))
+                page = await self._fetch(max(self._last, 0))
                 self._learn(page)
                 await self._handle_page(page)
-                self._next = self._end + 1 - self._overlap
+                self._next_offset = self._last + 1 - self._overlap
             while not self._done:
                 await self._read_ahead(tasks)
                 if not self._done:
                     await self._find_end()
-        if self._boundary.doubtful:
+        if self._boundary.relied_on_order:
             self.exact = False
 
     def _learn(self, page: RawPage) -> None:
@@ -162,13 +162,13 @@ class ListPass:
         promised = self._totals.last if self._trusts_total else None
         if self._done or not self._reads_ahead or not self._may_go_on():
             return None
-        if promised is not None and self._next + self._overlap >= promised:
+        if promised is not None and self._next_offset + self._overlap >= promised:
             return None
-        if promised is None and self._next > self._end + self._full * self._plan.width:
+        if promised is None and self._next_offset > self._last + self._full_size * self._plan.width:
             return None
-        offset, size = max(self._next, 0), self._full
+        offset, size = max(self._next_offset, 0), self._full_size
         part = ListPart(offset, size, offset + size)
-        self._next = offset + max(size - self._overlap_in(part), 1)
+        self._next_offset = offset + max(size - self._overlap_in(part), 1)
         return part
 
     def _overlap_in(self, part: ListPart) -> int:
@@ -188,7 +188,7 @@ class ListPass:
     async def _fetch(self, offset: int, size: int | None = None) -> RawPage:
         self._requests += 1
         wanted = max(size or self._count, 2)
-        self._least = min(self._least, self._full)
+        self._least_asked = min(self._least_asked, self._full_size)
 
         async def send(count: int, fail_fast: bool) -> Fetched[RawPage]:
             return await self._fetcher.fetch_measured(offset, max(count, 2), self._params, fail_fast=fail_fast)
@@ -198,7 +198,7 @@ class ListPass:
     def _observe(self, page: RawPage) -> None:
         self._boundary.check(page)
         self.list_changed |= self._totals.observe(page.total, at_least=page.end if page.received else 0)
-        self._largest = max(self._largest, page.received)
+        self._largest_page = max(self._largest_page, page.received)
         if not page.received and self._ended_at is None:
             self._ended_at = page.offset
         if page.received and not page.ids:
@@ -208,7 +208,7 @@ class ListPass:
         self._idle_pages += 1
         if self._idle_pages > _IDLE + self._plan.width + 2 * self._new_pages:
             if certain:
-                raise ExportError(f"the server sends {problem}; the last offset was {self._next}")
+                raise ExportError(f"the server sends {problem}; the last offset was {self._next_offset}")
             self._give_up()
 
     async def _handle_page(self, page: RawPage) -> None:
@@ -218,7 +218,7 @@ class ListPass:
             # No record is there (any more), in spite of the total: the end of the list is found sequentially.
             self._reads_ahead = self._reads_ahead and page.received > 0
             return
-        if self._plan.is_fixed and 1 < page.received < self._full and not self._ends_list(page):
+        if self._plan.is_fixed and 1 < page.received < self._full_size and not self._ends_list(page):
             self._page_size = page.received
         if self._connects(page):
             await self._take(page)
@@ -226,13 +226,6 @@ class ListPass:
             self._pass_over(page)
         elif await self._bridge(page):
             await self._take(page)
-
-    def _compare(self, page: RawPage) -> None:
-        """Detect changes: where this page overlaps the one before, both must have the same record in the same place."""
-        found = compare(self._before, page)
-        self.list_changed |= found.changed
-        self.place_bits += found.bits
-        self._totals.explained_missing += page.received - len(page.ids) + found.moved_by
 
     def _connects(self, page: RawPage) -> bool:
         if self._boundary.connects(page):
@@ -245,11 +238,15 @@ class ListPass:
         return False
 
     async def _take(self, page: RawPage, *, connected: bool = True) -> None:
-        self._compare(page)
+        """Hand over a page. Where it overlaps the one before, both must have the same record in the same place."""
+        before, self._previous = self._previous, page
+        overlap = compare(before, page)
+        self.list_changed |= overlap.changed
+        self.place_bits += overlap.bits
+        self._totals.explained_missing += page.received - len(page.ids) + overlap.moved_by
         new = self._boundary.advance(page) if connected else self._boundary.append(page)
-        before, self._before = self._before, page
-        self._end = page.last
-        if self._boundary.moved:
+        self._last = page.last
+        if self._boundary.has_advanced:
             self._idle_pages = 0
             self._new_pages += 1
         else:
@@ -261,7 +258,7 @@ class ListPass:
     def _pass_over(self, page: RawPage) -> None:
         """Continue after a page that holds known records only: records were inserted before it."""
         self.list_changed = True
-        self._before, self._end = None, page.end - 1
+        self._previous, self._last = None, page.end - 1
 
     async def _bridge(self, page: RawPage) -> bool:
         """Close the gap before a page: step back until a page connects, then forward until this one does.
@@ -270,8 +267,8 @@ class ListPass:
             whether it connects now. If not, the boundary has passed it, and none of its records is needed.
         """
         self.list_changed = True
-        self._overlap = max(min(self._overlap * 3, self._full // 2), 1)
-        probe = Probe(max(self._end - self._full + 1, 0))
+        self._overlap = max(min(self._overlap * 3, self._full_size // 2), 1)
+        probe = Probe(max(self._last - self._full_size + 1, 0))
         overshot = False
         while self._may_go_on():
             found = await self._fetch(probe.at)
@@ -283,13 +280,13 @@ class ListPass:
                 await self._take(found)
                 if self._done or self._connects(page):
                     return not self._done
-                if self._end > page.end:
+                if self._last > page.end:
                     return False
-                probe.move_to(self._end if self._end > found.offset else found.offset + 1)
-            elif not found.ids and (probe.at == 0 or probe.at > self._end):
+                probe.move_to(self._last if self._last > found.offset else found.offset + 1)
+            elif not found.ids and (probe.at == 0 or probe.at > self._last):
                 return False
             else:
-                probe.step_back(self._full)
+                probe.step_back(self._full_size)
         self._give_up()
         return False
 
@@ -298,7 +295,7 @@ class ListPass:
 
         A short page that ends where its total says is not enough: totals may be wrong, and pages cut short.
         """
-        probe = EndProbe(max(self._end, 0))
+        probe = EndProbe(max(self._last, 0))
         while self._may_go_on():
             page = await self._fetch(probe.at)
             self._observe(page)
@@ -308,7 +305,7 @@ class ListPass:
                     return
                 continue
             connected = self._connects(page)
-            if probe.at > self._end and self._largest < 2:
+            if probe.at > self._last and self._largest_page < 2:
                 # The page holds the last known record alone, although more follow: it proves nothing.
                 self.exact = False
             elif not connected:
@@ -324,12 +321,12 @@ class ListPass:
         """Return whether an empty page shows that the list ended before it; if not, move the probe."""
         if page.received:
             probe.move_to(page.end)
-        elif probe.at == 0 or probe.at > self._end:
+        elif probe.at == 0 or probe.at > self._last:
             await self._confirm_end(probe.at)
             self._done = True
         else:
             self.list_changed = True
-            probe.step_back(self._full)
+            probe.step_back(self._full_size)
         return self._done
 
     def _is_next_by_order(self, page: RawPage, probe: EndProbe) -> bool:
@@ -341,7 +338,7 @@ class ListPass:
             return False
         if probe.back > 1 and self._boundary.connects_by_order(page):
             return True
-        probe.step_back(self._full)
+        probe.step_back(self._full_size)
         return False
 
     def _is_end_found(self, page: RawPage, probe: EndProbe) -> bool:
@@ -350,11 +347,11 @@ class ListPass:
         Raises:
             ExportError: the server sends the same page again and again.
         """
-        if self._done or (not self._boundary.moved and self._is_short_end(page)):
+        if self._done or (not self._boundary.has_advanced and self._is_short_end(page)):
             self._done = True
             return True
         probe.back = 1
-        if not self._boundary.moved:
+        if not self._boundary.has_advanced:
             if probe.repeats > _PATIENCE:
                 where = f"up to record {probe.at}"
                 raise ExportError(f"the server sends the same page again and again, {where}: it ignores `offset`")
@@ -362,26 +359,26 @@ class ListPass:
                 probe.at = page.offset + max(page.received - 1, 1)
             return False
         # More records than the total: ignore the total if it is less than the records seen.
-        self._trusts_total = self._trusts_total and (page.total or 0) > self._end
+        self._trusts_total = self._trusts_total and (page.total or 0) > self._last
         if page.received > 1:
             self._reads_ahead = True
-            self._next = self._end + 1 - self._overlap
+            self._next_offset = self._last + 1 - self._overlap
             return True
-        probe.at = self._end + (self._largest < 2)
+        probe.at = self._last + (self._largest_page < 2)
         return False
 
     async def _confirm_end(self, at: int) -> None:
         """For a server that sends one record at a time: check that the last known record is still the last."""
-        if at == 0 or self._largest > 1 or not self.exact:
+        if at == 0 or self._largest_page > 1 or not self.exact:
             return
-        page = await self._fetch(self._end)
+        page = await self._fetch(self._last)
         self._observe(page)
-        self.exact = self._before is not None and page.lines == self._before.lines
+        self.exact = self._previous is not None and page.lines == self._previous.lines
 
     def _is_short_end(self, page: RawPage) -> bool:
         """Return whether a page is shorter than others, ends where the total says, and reaches the boundary."""
         at_end = bool(page.ids) and page.ids[-1] == self._boundary.furthest
-        return at_end and page.received < min(self._largest, page.asked) and self._ends_list(page)
+        return at_end and page.received < min(self._largest_page, page.asked) and self._ends_list(page)
 
     def _ends_list(self, page: RawPage) -> bool:
         return page.total is not None and page.end == page.total
@@ -391,8 +388,8 @@ class ListPass:
         # Without a total, an endless list cannot be distinguished from a long one.
         length = self._totals.length
         if length is None:
-            length = self._end + 1 if self._ended_at is None else self._ended_at
-        return self._requests < 64 + 4 * math.ceil(length / max(min(self._full, self._least) - 1, 1))
+            length = self._last + 1 if self._ended_at is None else self._ended_at
+        return self._requests < 64 + 4 * math.ceil(length / max(min(self._full_size, self._least_asked) - 1, 1))
 
     def _give_up(self) -> None:
         self.exact = False

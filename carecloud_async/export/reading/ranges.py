@@ -182,7 +182,7 @@ class RangeScan:
             known = [one for one in page.ids if not self._is_beyond(one, after)]
             if known and (len(known) < len(page.ids) or page.end == page.total):
                 index = len(known) - 1
-                boundary = Boundary(order, recent=known, last=known[-1], forgetful=True, evidence=evidence)
+                boundary = Boundary(order, recent=known, last=known[-1], has_forgotten=True, evidence=evidence)
                 # Without nulls, a record's place in the page is its place in the list.
                 exact = page.received == len(page.ids)
                 return boundary, Position(end=page.offset + (index if exact else 0), total=page.total)
