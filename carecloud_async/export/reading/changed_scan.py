@@ -8,8 +8,6 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from itertools import pairwise
 
 from attrs import define, field
@@ -44,10 +42,10 @@ class ChangedScan:
     _deduplicator: Deduplicator = field(alias="deduplicator")
     _since: Since = field(alias="since")
     _times: ChangeTimes = field(factory=ChangeTimes, init=False)
-    _passed: int | None = field(default=None, init=False)
-    _first: RawPage | None = field(default=None, init=False)
-    _ends: RawPage | None = field(default=None, init=False)
-    _ordered: bool = field(default=False, init=False)
+    _first_page: RawPage | None = field(default=None, init=False)
+    _last_page: RawPage | None = field(default=None, init=False)
+    _changed_positions: int | None = field(default=None, init=False)  # those before the first older record
+    _is_sorted: bool = field(default=False, init=False)
 
     async def read(self) -> None:
         """Read the changes.
@@ -55,13 +53,12 @@ class ChangedScan:
         Raises:
             CareCloudError: a page could not be read.
         """
-        if not self._full_scan.source.operation.paged:
+        operation, recorder = self._full_scan.source.operation, self._full_scan.recorder
+        if not operation.paged:
             await self._read_one_page()
             return
-        start = self._full_scan.recorder.start
-        first = start.counts.passes if start.strategy is Strategy.CHANGED else 1
-        sorts = "sort_field" in self._full_scan.source.operation.parameters
-        for number in range(first, max(first, _MAX_PASSES) + 1) if sorts else ():
+        first = recorder.start.counts.passes if recorder.start.strategy is Strategy.CHANGED else 1
+        for number in range(first, max(first, _MAX_PASSES) + 1) if "sort_field" in operation.parameters else ():
             before = self._deduplicator.known
             try:
                 list_pass, boundary = await self._read_pass()
@@ -69,11 +66,12 @@ class ChangedScan:
                 if isinstance(error, BadRequestError) and self._deduplicator.known:
                     raise
                 break
-            met = self._passed is not None and self._deduplicator.known >= self._passed
-            quiet = not list_pass.list_changed or (number > 1 and self._deduplicator.known == before)
-            done = list_pass.exact and met and quiet
-            self._full_scan.recorder.end_pass(list_pass, exact=done and not boundary.ambiguous, passes=number)
-            if done:
+            known, positions = self._deduplicator.known, self._changed_positions
+            found_all = positions is not None and known >= positions
+            is_stable = not list_pass.list_changed or (number > 1 and known == before)
+            is_done = list_pass.exact and found_all and is_stable
+            recorder.end_pass(list_pass, exact=is_done and not boundary.ambiguous, passes=number)
+            if is_done:
                 return
         await self._full_scan.read_through(self._deduplicator, strategy=Strategy.CHANGED)
 
@@ -83,13 +81,15 @@ class ChangedScan:
         await self._full_scan.recorder.record_whole(page, lines, strategy=Strategy.CHANGED)
 
     async def _read_pass(self) -> tuple[ListPass, Boundary]:
-        self._passed = None
+        self._changed_positions = None
         boundary = Boundary()
         order = {"sort_field": FIELD, "sort_direction": "DESC"}
-        list_pass = self._full_scan.make_pass(order, boundary, self._accept, is_last=lambda page: page is self._ends)
+        list_pass = self._full_scan.make_pass(
+            order, boundary, self._accept, is_last=lambda page: page is self._last_page
+        )
         await list_pass.run()
-        if self._passed is None:
-            self._passed = list_pass.position.end + 1
+        if self._changed_positions is None:  # no record is older
+            self._changed_positions = list_pass.position.end + 1
         return list_pass, boundary
 
     async def _accept(self, page: RawPage, _: list[int], list_pass: ListPass) -> None:
@@ -98,12 +98,13 @@ class ChangedScan:
         if any(later > earlier for earlier, later in pairwise(known)):
             raise _NotByChangeError
         if page.offset == 0:
-            self._first = page
-        older = self._find_older(times)
+            self._first_page = page
+        # A record without a time does not count as older.
+        older = next((index for index, time in enumerate(times) if time is not None and time < self._since.local), None)
         if older is not None:
             await self._require_order()
-            self._passed = page.offset + older
-        self._ends = page if older is not None else None
+            self._changed_positions = page.offset + older
+            self._last_page = page
         lines = await self._deduplicator.select_new(
             page, end=older, wanted=[time is not None and time >= self._since.local for time in times]
         )
@@ -116,20 +117,16 @@ class ChangedScan:
             known=self._deduplicator.known,
         )
 
-    def _find_older(self, times: Sequence[datetime | None]) -> int | None:
-        """Return the index of the first record older than the time; a record without a time does not count as older."""
-        return next((index for index, time in enumerate(times) if time is not None and time < self._since.local), None)
-
     async def _require_order(self) -> None:
         """Check once that the server applies the sort: records after an older one are assumed to be older and not read.
 
         Raises:
             _NotByChangeError: it does not, or there is no proof.
         """
-        if not self._ordered:
-            first, probe = self._first, SortProbe(self._full_scan.fetcher, self._times)
-            self._ordered = first is not None and await probe.is_applied(first)
-        if not self._ordered:
+        if not self._is_sorted:
+            first, probe = self._first_page, SortProbe(self._full_scan.fetcher, self._times)
+            self._is_sorted = first is not None and await probe.is_applied(first)
+        if not self._is_sorted:
             raise _NotByChangeError
 
 

@@ -171,9 +171,9 @@ class Deduplicator:
         wanted: returns whether to write a record; by default all are written.
         step: the last step in which ids were added.
         known: the number of records seen, wanted or not.
-        pairs: the number of pairs of neighbours that were compared.
-        inversions: the number of these whose order was reversed.
-        compared: the number of pairs whose two records had been seen before.
+        pairs: the number of neighbours in pages, all passes together.
+        inversions: the number of these that have another order than when they were first seen.
+        repeated_pairs: the number of neighbours that had both been seen before.
     """
 
     _seen: SeenIds = field(alias="seen")
@@ -182,13 +182,13 @@ class Deduplicator:
     known: int = 0
     pairs: int = field(default=0, init=False)
     inversions: int = field(default=0, init=False)
-    compared: int = field(default=0, init=False)
-    _inverted: int = field(default=0, init=False)
+    repeated_pairs: int = field(default=0, init=False)
+    _repeated_inversions: int = field(default=0, init=False)
 
     @property
     def order_bits(self) -> float:
         """How much the neighbours seen before support a stable order; see `evidence`."""
-        return agreeing_bits(self.compared, self._inverted)
+        return agreeing_bits(self.repeated_pairs, self._repeated_inversions)
 
     async def select_new(
         self, page: RawPage, *, end: int | None = None, wanted: Sequence[bool] | None = None
@@ -212,16 +212,16 @@ class Deduplicator:
 
         new, ranks, found = await run_in_thread(select)
         self.known += len(new)
-        self._compare(new, ranks)
+        self._count_pairs(new, ranks)
         return found
 
-    def _compare(self, new: list[int], ranks: list[int]) -> None:
-        """Count the neighbours that have the same order as when they were first seen."""
-        fresh = set(new)
+    def _count_pairs(self, new: list[int], ranks: list[int]) -> None:
+        """Count neighbours, and those that have another order than when they were first seen."""
+        is_new = set(new)
         for index, (earlier, later) in enumerate(pairwise(ranks)):
             inverted = later < earlier
             self.pairs += 1
             self.inversions += inverted
-            if index not in fresh and index + 1 not in fresh:
-                self.compared += 1
-                self._inverted += inverted
+            if index not in is_new and index + 1 not in is_new:
+                self.repeated_pairs += 1
+                self._repeated_inversions += inverted

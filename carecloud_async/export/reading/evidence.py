@@ -30,11 +30,11 @@ def place_bits(length: int) -> float:
 
 
 def agreeing_bits(pairs: int, inverted: int) -> float:
-    """Return the evidence of neighbours that were seen before.
+    """Return the evidence of neighbours that were both seen before: the fewer are inverted, the more of it.
 
     Args:
         pairs: their number.
-        inverted: the number of these whose order was reversed.
+        inverted: the number of these that have another order than before.
     """
     if not pairs or 2 * inverted >= pairs:
         return 0.0

@@ -24,8 +24,8 @@ from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["FullScan", "id_sort"]
 
-#: This many pairs of neighbours seen before are enough to show whether the order is stable.
-_PLENTY = 200
+#: So many neighbours that were both seen before show whether the order is stable.
+_ENOUGH_PAIRS = 200
 
 _START = Position()
 
@@ -193,14 +193,14 @@ class FullScan:
                 position=self._start_position() if continued else Position(),
             )
             await list_pass.run()
-            fresh, again = deduplicator.known - before, number > 1
             place_bits = 0.0 if list_pass.list_changed else place_bits + list_pass.place_bits
-            shown = list_pass.is_one_page or shows_order(place_bits + deduplicator.order_bits)
-            exact = shown and _is_exact(list_pass, boundary, deduplicator, fresh=fresh, again=again)
+            is_stable = list_pass.is_one_page or shows_order(place_bits + deduplicator.order_bits)
+            # Another pass has found nothing new; the first pass cannot show that.
+            is_confirmed = number > 1 and deduplicator.known == before
+            exact = is_stable and _is_exact(list_pass, boundary, deduplicator, is_confirmed=is_confirmed)
             self.recorder.end_pass(list_pass, exact=exact, passes=number)
-            if _is_done(list_pass, deduplicator, fresh=fresh, again=again) and (
-                shown or deduplicator.compared > _PLENTY
-            ):
+            is_clear = is_stable or deduplicator.repeated_pairs > _ENOUGH_PAIRS
+            if is_clear and _is_done(list_pass, deduplicator, is_confirmed=is_confirmed):
                 return
 
     def _accept_new(self, deduplicator: Deduplicator, boundary: Boundary, *, strategy: Strategy) -> Accept:
@@ -223,17 +223,15 @@ class FullScan:
         return accept
 
 
-def _is_done(list_pass: ListPass, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
+def _is_done(list_pass: ListPass, deduplicator: Deduplicator, *, is_confirmed: bool) -> bool:
     """Return whether another pass would find nothing."""
     total, known = list_pass.position.total, deduplicator.known
-    if not list_pass.list_changed and known == total:
-        return True
-    if not again or fresh:
-        return False
-    return not list_pass.list_changed or total is None or known >= total
+    if not list_pass.list_changed:
+        return known == total or is_confirmed
+    return is_confirmed and (total is None or known >= total)
 
 
-def _is_exact(list_pass: ListPass, boundary: Boundary, deduplicator: Deduplicator, *, fresh: int, again: bool) -> bool:
+def _is_exact(list_pass: ListPass, boundary: Boundary, deduplicator: Deduplicator, *, is_confirmed: bool) -> bool:
     """Return whether every record that stayed in the list was read.
 
     A pass without a gap proves it if the order of the records is stable. If records appear in another order than
@@ -241,12 +239,9 @@ def _is_exact(list_pass: ListPass, boundary: Boundary, deduplicator: Deduplicato
     """
     if not list_pass.exact or boundary.ambiguous or list_pass.falls_short(deduplicator.known):
         return False
-    allowed = deduplicator.pairs // 4 if list_pass.list_changed else 0
-    if deduplicator.inversions > allowed:
-        return False
-    if not list_pass.list_changed and deduplicator.known == list_pass.position.total:
-        return True
-    return again and not fresh
+    if list_pass.list_changed:
+        return is_confirmed and deduplicator.inversions <= deduplicator.pairs // 4
+    return not deduplicator.inversions and (is_confirmed or deduplicator.known == list_pass.position.total)
 
 
 def _is_about_sort(error: BadRequestError) -> bool:
