@@ -68,7 +68,7 @@ class ArrowEncoder:
         self.schema: Any = self._known.append(pa.field(UNKNOWN_FIELDS, pa.string())) if keeps_unknown else self._known
         self._staged = pa.schema([pa.field(one.name, staged_type(one.type)) for one in self._known])
         self._read_row = row_reader(shape, zone=zone, nulls=self.nulls)
-        self._tidy = msgspec.json.Decoder(_tidy_type(shape))
+        self._exact = msgspec.json.Decoder(_exact_type(shape))
         self._expects_unknown = False
 
     def encode(self, lines: Sequence[bytes]) -> Any:
@@ -91,7 +91,7 @@ class ArrowEncoder:
             table = self._read(lines, unexpected="error")
             if table is not None:
                 return table.append_column(self.schema.field(UNKNOWN_FIELDS), pa.nulls(len(lines), pa.string()))
-        table = self._read(lines, unexpected="ignore")
+        table = self._read(lines)
         if table is None:
             table = self._read_mixed(lines)
         if self._knows is None:
@@ -100,18 +100,20 @@ class ArrowEncoder:
         self._expects_unknown = any(text is not None for text in texts)
         return table.append_column(self.schema.field(UNKNOWN_FIELDS), pa.array(texts, pa.string()))
 
-    def read_tidy(self, lines: Sequence[bytes]) -> Any | None:
-        """Return a table of the known columns, or `None` if some value does not fit."""
-        return self._read(lines, unexpected="ignore")
-
-    def read_leniently(self, lines: Sequence[bytes]) -> Any:
+    def _read_by_value(self, lines: Sequence[bytes]) -> Any:
         """Return a table of the known columns, read value by value; a value that no column can hold becomes null."""
         import pyarrow as pa
 
         rows = [self._read_row(load(line)) for line in self._yielder.each(lines)]
         return pa.Table.from_pylist(rows, schema=self._known)
 
-    def _read(self, lines: Sequence[bytes], *, unexpected: str) -> Any | None:
+    def _read(self, lines: Sequence[bytes], *, unexpected: str = "ignore") -> Any | None:
+        """Return a table of the known columns as pyarrow reads it; `None` if it refuses a value or a field.
+
+        Args:
+            lines: the records.
+            unexpected: what to do with unknown fields: `ignore` or `error`.
+        """
         import pyarrow as pa
         import pyarrow.json
 
@@ -138,22 +140,20 @@ class ArrowEncoder:
         """Read records that match the model together and the others one by one, in their order."""
         import pyarrow as pa
 
-        tidy: list[int] = []
+        exact: list[int] = []
         others: list[int] = []
         for index, line in enumerate(self._yielder.each(lines)):
-            (tidy if self._is_tidy(line) else others).append(index)
-        table = self._read([lines[index] for index in tidy], unexpected="ignore") if tidy else None
+            (exact if self._is_exact(line) else others).append(index)
+        table = self._read([lines[index] for index in exact]) if exact else None
         if table is None:
-            return self.read_leniently(lines)
-        rest = self.read_leniently([lines[index] for index in others])
-        order = [0] * len(lines)
-        for position, index in enumerate([*tidy, *others]):
-            order[index] = position
-        return pa.concat_tables([table, rest]).take(order)
+            return self._read_by_value(lines)
+        rest = self._read_by_value([lines[index] for index in others])
+        places = {index: place for place, index in enumerate([*exact, *others])}
+        return pa.concat_tables([table, rest]).take([places[index] for index in range(len(lines))])
 
-    def _is_tidy(self, line: bytes) -> bool:
+    def _is_exact(self, line: bytes) -> bool:
         try:
-            self._tidy.decode(line)
+            self._exact.decode(line)
         except (ValueError, RecursionError):
             return False
         return True
@@ -201,14 +201,14 @@ def arrow_type(shape: Shape, *, zone: tzinfo | None) -> Any:
     return simple.get(shape.kind, pa.string())
 
 
-def _tidy_type(shape: Shape) -> Any:
+def _exact_type(shape: Shape) -> Any:
     """Return a msgspec type that accepts exactly the values that pyarrow's reader accepts."""
     if shape.kind == "object" and shape.children:
         names = {f"f{index}": name for index, name in enumerate(shape.children) if is_slot_name(name)}
-        fields = [(slot, _tidy_type(shape.children[name]), None) for slot, name in names.items()]
-        return msgspec.defstruct("Tidy", fields, rename=names, gc=False) | None
+        fields = [(slot, _exact_type(shape.children[name]), None) for slot, name in names.items()]
+        return msgspec.defstruct("Exact", fields, rename=names, gc=False) | None
     if shape.kind == "list" and shape.element is not None:
-        return list[_tidy_type(shape.element)] | None  # type: ignore[misc]
+        return list[_exact_type(shape.element)] | None  # type: ignore[misc]
     whole: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
     naive: Any = Annotated[datetime, msgspec.Meta(tz=False)]
     simple: dict[str, Any] = {

@@ -73,10 +73,10 @@ def _leaves(array: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
 
     if pa.types.is_struct(kind):
         for index, one in enumerate(kind):
-            if holds_times(one.type):
+            if _holds_times(one.type):
                 yield from _leaves(array.field(index), one.type)
     elif pa.types.is_list(kind):
-        if holds_times(kind):
+        if _holds_times(kind):
             yield from _leaves(array.values, kind.value_type)
     elif pa.types.is_temporal(kind):
         yield array, kind
@@ -124,7 +124,7 @@ def _rebuild(array: Any, kind: Any, parts: Iterator[Any]) -> Any:
     """Return an array with the next of the parts in place of its texts."""
     import pyarrow as pa
 
-    if not holds_times(kind):
+    if not _holds_times(kind):
         return array
     if pa.types.is_struct(kind):
         children = [_rebuild(array.field(index), one.type, parts) for index, one in enumerate(kind)]
@@ -139,13 +139,13 @@ def _rebuild(array: Any, kind: Any, parts: Iterator[Any]) -> Any:
 
 
 @cache
-def holds_times(kind: Any) -> bool:
+def _holds_times(kind: Any) -> bool:
     """Return whether a type is one of times or holds one at any depth."""
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
-        return any(holds_times(one.type) for one in kind)
-    return holds_times(kind.value_type) if pa.types.is_list(kind) else bool(pa.types.is_temporal(kind))
+        return any(_holds_times(one.type) for one in kind)
+    return _holds_times(kind.value_type) if pa.types.is_list(kind) else bool(pa.types.is_temporal(kind))
 
 
 def _to_utc(moments: Any, zone: tzinfo) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.report import Counts
@@ -103,10 +103,6 @@ class Checkpoint:
             problem = "was made by another version of this package"
         if problem is not None:
             raise ExportError(f"cannot resume: {where} {problem}", fix=RESTART)
-
-    def sealed(self, *, size: int, crc: int) -> Checkpoint:
-        """Return the checkpoint bound to the bytes on disk."""
-        return evolve(self, size=size, crc=crc)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:

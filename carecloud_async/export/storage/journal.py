@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from io import BufferedRandom
 from pathlib import Path
 
+from attrs import evolve
+
 from carecloud_async.errors import ExportError
 from carecloud_async.export.storage.checkpoint import Checkpoint, write_durably
 from carecloud_async.export.storage.workspace import Workspace
@@ -96,7 +98,7 @@ class Journal:
                 self._yielder.rest()
             file.flush()
             os.fsync(file.fileno())
-        write_durably(self._workspace.checkpoint, checkpoint.sealed(size=self._size, crc=self._crc))
+        write_durably(self._workspace.checkpoint, evolve(checkpoint, size=self._size, crc=self._crc))
 
     def restart(self) -> None:
         """Drop all records: the list must be read with another strategy."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import anyio
 from attrs import define, field
@@ -57,7 +57,7 @@ class Writer(Generic[State]):
     _clock: Clock = field(alias="clock", kw_only=True)
     _interval: float = field(default=INTERVAL, alias="interval", kw_only=True)
     _stop: Callable[[], None] | None = field(default=None, alias="stop", kw_only=True)
-    _next: float = field(init=False)
+    _not_before: float = field(init=False)
     _lines: list[bytes] = field(factory=list, init=False)
     _state: State | None = field(default=None, init=False)
     _pages: int = field(default=0, init=False)
@@ -67,7 +67,7 @@ class Writer(Generic[State]):
     _changed: anyio.Event = field(factory=anyio.Event, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._next = self._clock.monotonic()
+        self._not_before = self._clock.monotonic()
 
     async def put(self, lines: list[bytes], state: State) -> None:
         """Hand over a page; waits while the disk is slower.
@@ -81,12 +81,12 @@ class Writer(Generic[State]):
         """
         while self._pages >= _WAITING and self._error is None:
             await self._changed.wait()
-        self._check()
+        if self._error is not None:
+            raise self._error
         self._lines += lines
         self._state = state
         self._pages += 1
-        if not self._busy and self._is_due():
-            self._begin()
+        self._begin_if_due()
 
     async def drain(self) -> None:
         """Wait until everything is committed.
@@ -96,67 +96,68 @@ class Writer(Generic[State]):
         """
         self._draining = True
         try:
-            if self._pages and not self._busy and self._error is None:
-                self._begin()
-            await self._end()
+            self._begin_if_due()
+            while self._busy and self._error is None:
+                await self._changed.wait()
         finally:
             self._draining = False
-        self._check()
+        if self._error is not None:
+            raise self._error
 
     async def leave(self) -> None:
         """Commit the waiting pages if the disk allows it; for an export that has failed or was cancelled.
 
         The tasks have ended: the commit under way is done, or its failure is known.
         """
-        state = self._state
-        if self._error is None and self._pages and state is not None:
-            lines, self._lines, self._pages = self._lines, [], 0
+        if self._error is None and self._pages:
+            commit = self._next_commit()
             with contextlib.suppress(Exception):
-                await run_in_thread_regardless(lambda: self._commit(lines, state))
+                await run_in_thread_regardless(commit)
 
+    @property
     def _is_due(self) -> bool:
+        """Whether a commit should begin."""
         if not self._pages or self._error is not None:
             return False
         is_enough = self._pages >= _WAITING or len(self._lines) >= _ENOUGH
-        return is_enough or self._draining or self._clock.monotonic() >= self._next
+        return is_enough or self._draining or self._clock.monotonic() >= self._not_before
 
-    def _begin(self) -> None:
-        self._busy = True
-        self._tasks.start(self._work)
-
-    async def _end(self) -> None:
-        while self._busy and self._error is None:
-            await self._changed.wait()
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise self._error
+    def _begin_if_due(self) -> None:
+        if not self._busy and self._is_due:
+            self._busy = True
+            self._tasks.start(self._work)
 
     async def _work(self) -> None:
         try:
-            while self._is_due() and (state := self._state) is not None:
-                lines, self._lines, self._pages = self._lines, [], 0
+            while self._is_due:
+                commit = self._next_commit()
                 self._notify()
-                self._next = self._clock.monotonic() + self._interval
-                await self._work_on(lines, state)
+                self._not_before = self._clock.monotonic() + self._interval
+                await self._run(commit)
         finally:
             self._busy = False
             self._notify()
 
-    async def _work_on(self, lines: list[bytes], state: State) -> None:
+    def _next_commit(self) -> Callable[[], None]:
+        """Return the commit of the waiting pages, which no longer wait."""
+        lines, state = self._lines, cast("State", self._state)
+        self._lines, self._pages = [], 0
+        return lambda: self._commit(lines, state)
+
+    async def _run(self, commit: Callable[[], None]) -> None:
         committed = False
 
-        def commit() -> None:
+        def work() -> None:
             nonlocal committed
-            self._commit(lines, state)
+            commit()
             committed = True
 
         try:
             if self._stop is not None:
-                await run_in_thread_until_stopped(commit, stop=self._stop)
+                await run_in_thread_until_stopped(work, stop=self._stop)
             else:
                 # In any case: later pages must never be committed without these.
-                await run_in_thread_regardless(commit)
+                await run_in_thread_regardless(work)
         except Exception as error:  # noqa: BLE001  (raised by the reader)
             self._error = error
         except BaseException:
