@@ -50,22 +50,21 @@ def target_reader(into: Any) -> Callable[[bytes], Any]:
 @typed_cache
 def value_reader(into: Any) -> Callable[[Any], Any]:
     """Return the function that reads plain JSON values into a type; see `target_reader`."""
-    read = _declared_reader(into)
-    if is_read_model(into):
+    read = _exact_reader(into)
+    if is_read_model(into) or is_read_model(_element(into)):
         return read
-    if get_origin(into) is list and is_read_model(get_args(into)[0]):
-        return lambda values: [read(value) for value in values if value is not None]
     return lambda value: read(_without_zero_dates(value))
 
 
 @typed_cache
-def _declared_reader(into: Any) -> Callable[[Any], Any]:
-    """Return the function that reads values without zero dates exactly into a type."""
+def _exact_reader(into: Any) -> Callable[[Any], Any]:
+    """Return the function that reads values without zero dates; only the SDK's models may hold some."""
+    element = _element(into)
     if is_read_model(into):
         return lambda value: _model(value, into)
-    if get_origin(into) is list and is_read_model(get_args(into)[0]):
-        return _declared_reader(get_args(into)[0])
-    if _is_pydantic(into) or (get_origin(into) is list and _is_pydantic(get_args(into)[0])):
+    if is_read_model(element):
+        return lambda values: [_model(value, element) for value in values if value is not None]
+    if _is_pydantic(into) or _is_pydantic(element):
         return _pydantic_reader(into)
     _check(into)
 
@@ -174,7 +173,7 @@ def _members_decoder() -> msgspec.json.Decoder[Any]:
 
 @gc_paused
 def _read_raws(raws: Sequence[bytes | msgspec.Raw], into: Any) -> list[Any]:
-    as_it_is, without_zero_dates = _declared_reader(into), value_reader(into)
+    exact, without_zero_dates = _exact_reader(into), value_reader(into)
     items = []
     for raw in raws:
         value = load(raw)
@@ -182,8 +181,13 @@ def _read_raws(raws: Sequence[bytes | msgspec.Raw], into: Any) -> list[Any]:
             # A search for zero dates in the text costs a fiftieth of checking each value. An escape may hide one.
             text = bytes(raw)
             may_hold_one = b"0000-00-00" in text or b"\\u00" in text
-            items.append(without_zero_dates(value) if may_hold_one else as_it_is(value))
+            items.append(without_zero_dates(value) if may_hold_one else exact(value))
     return items
+
+
+def _element(into: Any) -> Any:
+    """Return the type of the elements of a `list[…]`; `None` for another type."""
+    return get_args(into)[0] if get_origin(into) is list else None
 
 
 def _list_in(value: Any) -> list[Any]:

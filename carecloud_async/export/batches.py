@@ -194,9 +194,9 @@ class RecordBatches:
             send.close()
 
     async def _scan(self, send: MemoryObjectSendStream[_Made]) -> Counts:
-        if self._options.id_range is not None:
-            return await self._scan_range(self._options.id_range, _BatchWriter(self._encoder, send))
         writer = _BatchWriter(self._encoder, send)
+        if self._options.id_range is not None:
+            return await self._scan_range(self._options.id_range, writer)
 
         async def restart() -> None:
             if writer.has_sent:

@@ -38,7 +38,7 @@ TOO_LONG, _SLOW = 5.0, 1.0
 #: once burden the server and need a gain.
 _WORTH: Final[dict[_Step, float]] = {"count": 0.95, "width": 1.1}
 #: Pages of which each takes so much longer for a record than the first one, alone and smaller, are too large.
-_DEARER = 1.1
+_MUCH_SLOWER = 1.1
 #: A smaller step is not worth a trial.
 _LEAST_STEP = 1.25
 #: The flights until both numbers are tried again; doubled each time.
@@ -122,13 +122,13 @@ class AutoPlan:
             width=min(WIDTH, self._most_requests) if width == AUTO else width,
             count=FIRST if count == AUTO else count,
         )
-        self._trusted = TrustedCount()
+        self._sizes = TrustedCount()
         self._record_bytes = 0.0
         self._page_seconds = 0.0
-        self._flight: _Flight | None = None
-        self._before: _Flight | None = None
-        self._step: _Step | None = "count"
-        self._patience = self._waiting = _PATIENCE
+        self._flight: _Flight | None = None  # the pages of the setting in use
+        self._kept: _Flight | None = None  # those of the setting that a trial is compared with
+        self._step: _Step | None = "count"  # what is tried; `None` while the numbers rest
+        self._rest_flights = self._flights_left = _PATIENCE
 
     @property
     def width(self) -> int:
@@ -155,7 +155,7 @@ class AutoPlan:
     def _most_records(self) -> int:
         width = self._setting.width if self._is_width_fixed else 1
         memory = min(PAGE_BYTES, BUDGET / width) / self._record_bytes if self._record_bytes else math.inf
-        return int(min(self._trusted.most, memory))
+        return int(min(self._sizes.most, memory))
 
     @property
     def _busy_width(self) -> float:
@@ -165,10 +165,10 @@ class AutoPlan:
 
     async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
         """See `PagePlan.request`."""
-        trusted, fail_fast = self._trusted, True
+        sizes, fail_fast = self._sizes, True
         while True:
-            asked = wanted if self.is_fixed else min(wanted, trusted.most)
-            untried = not self.is_fixed and trusted.is_untried(asked)
+            asked = wanted if self.is_fixed else min(wanted, sizes.most)
+            untried = not self.is_fixed and sizes.is_untried(asked)
             flight, began = self._flight, self._now()
             try:
                 found = await send(asked, untried and fail_fast)
@@ -177,11 +177,11 @@ class AutoPlan:
                     fail_fast = False  # it says nothing of the size: the same once more, with patience
                 elif untried and may_be_too_large(error):
                     fail_fast = True
-                    trusted.on_failure()
+                    sizes.on_failure()
                 else:
                     raise
             else:
-                trusted.on_page(asked, found.received, at_end=found.at_end)
+                sizes.on_page(asked, found.received, at_end=found.at_end)
                 if found.received:
                     self._observe(flight, asked, began, found)
                 return asked, found.page
@@ -192,7 +192,7 @@ class AutoPlan:
         self._page_seconds = seconds = max(self._now() - max(began, found.sent_at or began), _SHORTEST)
         if self._flight is None:
             self._begin_after_first(found.received)
-        elif flight is not None and flight is self._flight and asked >= min(flight.setting.count, self._trusted.most):
+        elif flight is not None and flight is self._flight and asked >= min(flight.setting.count, self._sizes.most):
             flight.add(found.received, seconds)
             if seconds > TOO_LONG:
                 self._halve()
@@ -200,7 +200,7 @@ class AutoPlan:
                 self._judge(flight)
 
     def _begin_after_first(self, received: int) -> None:
-        self._before = first = self._use(self._setting)
+        self._kept = first = self._use(self._setting)
         first.is_alone = True
         first.add(received, self._page_seconds)
         seconds, most = (_SLOW, self._most_records) if self._is_limited else (_QUICK, _MOST_SECOND)
@@ -216,14 +216,14 @@ class AutoPlan:
     def _judge(self, flight: _Flight) -> None:
         """Keep what was tried or take it back, and try the next step."""
         if self._step is None:
-            self._waiting -= 1
-            self._step = None if self._waiting else "count"
-        elif self._before is not None and self._is_worse(flight, self._before, self._step):
-            flight, self._step = self._before, _NEXT[self._step]
+            self._flights_left -= 1
+            self._step = None if self._flights_left else "count"
+        elif self._kept is not None and self._is_worse(flight, self._kept, self._step):
+            flight, self._step = self._kept, _NEXT[self._step]
         while self._step is not None:
             larger = self._larger(flight, self._step)
             if larger is not None:
-                self._before = flight
+                self._kept = flight
                 self._use(larger)
                 return
             self._step = _NEXT[self._step]
@@ -239,8 +239,8 @@ class AutoPlan:
 
     def _is_too_large(self, flight: _Flight) -> bool:
         """Return whether each page of the second flight took longer for a record than the first page of all."""
-        first = self._before if self._before and self._before.is_alone and not self._is_limited else None
-        return first is not None and not flight.to_skip and flight.fastest > _DEARER * first.fastest
+        first = self._kept if self._kept and self._kept.is_alone and not self._is_limited else None
+        return first is not None and not flight.to_skip and flight.fastest > _MUCH_SLOWER * first.fastest
 
     def _larger(self, flight: _Flight, step: _Step) -> _Setting | None:
         """Return the next setting to try; `None` if there is none."""
@@ -263,8 +263,8 @@ class AutoPlan:
 
     def _rest(self) -> None:
         """Keep the numbers for some flights."""
-        self._before, self._step, self._waiting = None, None, self._patience
-        self._patience *= 2
+        self._kept, self._step, self._flights_left = None, None, self._rest_flights
+        self._rest_flights *= 2
 
     def _use(self, setting: _Setting) -> _Flight:
         self._setting = setting

@@ -20,11 +20,7 @@ _LINES = ".jsonl"
 _LINE_SUFFIXES = (_LINES, ".ndjson")
 
 
-def _csv() -> SinkFactory:
-    return CsvSink
-
-
-_KNOWN: dict[str, Callable[[], SinkFactory]] = {".csv": _csv, ".parquet": parquet_sink}
+_KNOWN: dict[str, Callable[[], SinkFactory]] = {".csv": lambda: CsvSink, ".parquet": parquet_sink}
 
 
 @frozen(kw_only=True)

@@ -45,14 +45,9 @@ def _casefold(ids: Sequence[Identity]) -> _Keys:
     return texts if together.casefold() == together else [one.casefold() for one in texts]
 
 
-_KEYS: dict[str, Callable[[Sequence[Identity]], _Keys]] = {
-    "text": _text,
-    "number": _number,
-    "casefold": _casefold,
-    "-text": _text,
-    "-number": _number,
-    "-casefold": _casefold,
-}
+#: The usual orders; a name with `-` before it is the falling order.
+_KEYS: dict[str, Callable[[Sequence[Identity]], _Keys]] = {"text": _text, "number": _number, "casefold": _casefold}
+_NAMES = (*_KEYS, *(f"-{name}" for name in _KEYS))
 
 
 class IdOrder:
@@ -63,7 +58,7 @@ class IdOrder:
     """
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
-        self.names: list[str] = [name for name in _KEYS if names is None or name in names]
+        self.names: list[str] = [name for name in _NAMES if names is None or name in names]
 
     def check(self, ids: Sequence[Identity]) -> bool:
         """Drop the orders that a run of ids contradicts; return whether any remains."""
@@ -77,13 +72,13 @@ class IdOrder:
 
 
 def _is_sorted(name: str, ids: Sequence[Identity]) -> bool:
-    keys = _KEYS[name](ids)
+    keys = _KEYS[name.removeprefix("-")](ids)
     before = operator.gt if name.startswith("-") else operator.lt
     return keys is not None and all(map(before, keys, keys[1:]))
 
 
 def _compare(name: str, one: Identity, other: Identity) -> int:
-    keys = _KEYS[name]([one, other])
+    keys = _KEYS[name.removeprefix("-")]([one, other])
     if keys is None or keys[0] == keys[1]:
         return 0
     return -1 if (keys[0] < keys[1]) != name.startswith("-") else 1
