@@ -13,7 +13,7 @@ from attrs import frozen
 
 from carecloud_async.codec.envelope import page_decoder
 from carecloud_async.codec.gc_pause import gc_paused
-from carecloud_async.codec.read import REFUSED, DecodedPage, cut, total
+from carecloud_async.codec.read import REFUSED, DecodedPage, parse_total, split_page
 from carecloud_async.codec.slices import exhaust
 from carecloud_async.codec.unread import UnreadRecords, history_of
 
@@ -96,9 +96,9 @@ def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | Unr
 
 def _cut(body: bytes, key: str, into: type[T]) -> UnreadPage[T]:
     """Split a page into its records."""
-    raws, total_items = cut(body, key)
+    raws, total_items = split_page(body, key)
     records = UnreadRecords(raws, into, size=len(body))
-    return UnreadPage(records=records, total_items=total(total_items), received=len(raws))
+    return UnreadPage(records=records, total_items=parse_total(total_items), received=len(raws))
 
 
 @gc_paused
@@ -111,4 +111,4 @@ def _whole(body: bytes, key: str, into: type[T]) -> DecodedPage[T] | None:
         found = decoder.decode(body).data
     except REFUSED:
         return None
-    return DecodedPage(items=found.items, total_items=total(found.total_items), received=len(found.items))
+    return DecodedPage(items=found.items, total_items=parse_total(found.total_items), received=len(found.items))

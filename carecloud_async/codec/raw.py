@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_sound, cut, total
+from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_sound, parse_total, split_page
 from carecloud_async.codec.slices import exhaust
 from carecloud_async.codec.tolerant.broken_json import load, sound_text
 
@@ -45,14 +45,14 @@ def raw_page_slices(body: bytes, *, key: str) -> Generator[None, None, DecodedPa
         body = sound_text(body)
     if _has_blanks(body):
         body = _without_blanks(body)
-    raws, total_items = cut(body, key)
+    raws, total_items = split_page(body, key)
     items: list[bytes] = []
     step = max(len(raws) * _SLICE // max(len(body), 1), 1)
     for start in range(0, len(raws), step):
         if start or len(body) > _SLICE:
             yield
         items += [bytes(raw) for raw in raws[start : start + step]]
-    return DecodedPage(items=items, total_items=total(total_items), received=len(items))
+    return DecodedPage(items=items, total_items=parse_total(total_items), received=len(items))
 
 
 def _check_utf8(body: bytes) -> Generator[None, None, bool]:

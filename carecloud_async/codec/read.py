@@ -28,13 +28,13 @@ __all__ = [
     "DecodedPage",
     "body_then_sound",
     "convert",
-    "cut",
     "data",
     "member",
+    "parse_total",
     "record",
     "require_no_error",
+    "split_page",
     "structure",
-    "total",
 ]
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
     return made
 
 
-def cut(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
+def split_page(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
     """Split a page into its records without parsing them.
 
     Args:
@@ -192,7 +192,7 @@ def _data_of(answer: Any) -> Any:
     return answer["data"]
 
 
-def total(value: Any) -> int | None:
+def parse_total(value: Any) -> int | None:
     """Read `total_items`: a whole number, also as text; anything else is `None`."""
     if isinstance(value, str):
         text = value.strip()

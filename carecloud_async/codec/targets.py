@@ -15,13 +15,21 @@ from carecloud_async.codec.fields import TOLERANT_IDS
 from carecloud_async.codec.gc_pause import gc_paused
 from carecloud_async.codec.malformed import Malformed, json_kind
 from carecloud_async.codec.raw import raw_page_slices
-from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_sound, cut, data, record, structure, total
-from carecloud_async.codec.slices import exhaust
+from carecloud_async.codec.read import (
+    REFUSED,
+    DecodedPage,
+    body_then_sound,
+    data,
+    parse_total,
+    record,
+    split_page,
+    structure,
+)
 from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.errors import ConfigurationError
 
-__all__ = ["any_page", "any_page_slices", "is_read_model", "only_list", "target_reader", "value_reader"]
+__all__ = ["any_page_slices", "any_raw_page_slices", "is_read_model", "only_list", "target_reader", "value_reader"]
 
 #: Messages of msgspec that name fields and kinds, and never quote a value.
 _QUOTES_NOTHING = ("Expected `", "Object missing required field `")
@@ -98,40 +106,34 @@ def only_list(value: Any) -> str:
     raise Malformed("`data` has no list")
 
 
-def any_page(body: bytes, *, key: str | None, into: Any) -> DecodedPage[Any]:
-    """Decode one page of a list whose records are of any type.
+def any_page_slices(body: bytes, *, key: str | None, into: Any) -> Generator[None, None, DecodedPage[Any]]:
+    """Decode one page of a list whose records are of any type, in slices of a millisecond or two.
 
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`; `None` for the one list there.
         into: the type of a record.
 
+    Yields:
+        None: at the end of each slice but the last.
+
     Raises:
         Malformed: there is no such list, or a record does not fit.
         ConfigurationError: nothing can be read into the type.
     """
-    return exhaust(any_page_slices(body, key=key, into=into))
-
-
-def any_page_slices(body: bytes, *, key: str | None, into: Any) -> Generator[None, None, DecodedPage[Any]]:
-    """Decode one page of a list as `any_page` does, in slices of a millisecond or two.
-
-    Yields:
-        None: at the end of each slice but the last.
-    """
     value_reader(into)  # refuses a type that nothing can be read into
-    raws, total_items = cut(body, _list_name(body) if key is None else key)
+    raws, total_items = split_page(body, _list_name(body) if key is None else key)
     items: list[Any] = []
     size = len(raws) * _SLICE // max(len(body), 1) + 1
     for first in range(0, len(raws), size):
         if first:
             yield
         items += _read_raws(raws[first : first + size], into)
-    return DecodedPage(items=items, total_items=total(total_items), received=len(raws))
+    return DecodedPage(items=items, total_items=parse_total(total_items), received=len(raws))
 
 
-def any_raw_page(body: bytes, *, key: str | None) -> DecodedPage[bytes]:
-    """Split one page into its records as `raw_page` does; the name of the list may be unknown.
+def any_raw_page_slices(body: bytes, *, key: str | None) -> Generator[None, None, DecodedPage[bytes]]:
+    """Split one page into its records as `raw_page_slices` does; the name of the list may be unknown.
 
     Args:
         body: the whole body of an answer.
@@ -140,11 +142,6 @@ def any_raw_page(body: bytes, *, key: str | None) -> DecodedPage[bytes]:
     Raises:
         Malformed: there is no such list, or there are several.
     """
-    return exhaust(any_raw_page_slices(body, key=key))
-
-
-def any_raw_page_slices(body: bytes, *, key: str | None) -> Generator[None, None, DecodedPage[bytes]]:
-    """Split one page as `any_raw_page` does, in slices; see `raw_page_slices`."""
     return raw_page_slices(body, key=_list_name(body) if key is None else key)
 
 

@@ -59,10 +59,10 @@ class UnreadRecords(Generic[T]):
         size: the bytes of the page.
     """
 
-    __slots__ = ("_ahead", "_decoder", "_each", "_history", "_into", "_misfits", "_position", "_raws")
+    __slots__ = ("_ahead", "_decoder", "_history", "_into", "_misfits", "_position", "_raws", "_record_size")
 
     def __init__(self, raws: Sequence[bytes | msgspec.Raw], into: type[T], *, size: int) -> None:
-        self._each = size // max(len(raws), 1) + 1
+        self._record_size = size // max(len(raws), 1) + 1  # the mean, in bytes
         self._raws = _without_nulls(raws, into)
         self._into = into
         self._decoder = value_decoder(into)
@@ -94,7 +94,7 @@ class UnreadRecords(Generic[T]):
         Raises:
             Malformed: a record cannot be read, which has not been seen with records of the API.
         """
-        raws = self._raws[self._position : self._position + SLICE // self._each + 1]
+        raws = self._raws[self._position : self._position + SLICE // self._record_size + 1]
         items: list[T] = []
         # Continues after a record that was refused.
         reading = map(_refuse if self._decoder is None else self._decoder.decode, raws)

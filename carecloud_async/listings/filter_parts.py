@@ -56,8 +56,8 @@ class FilterParts:
         """
         if not self.has_lists:
             return [self.params]
-        parts = self._cut(self.params)
-        if len(parts) > 1 and not self._may_be_cut:
+        parts = self._split(self.params)
+        if len(parts) > 1 and not self._may_be_split:
             raise self._refused("a sorted list, or one with an offset,", parts)
         return parts
 
@@ -70,21 +70,21 @@ class FilterParts:
         Raises:
             ConfigurationError: the filters do not fit one request; the message has the bounds and what to do.
         """
-        parts = self._cut(self.params) if self.has_lists else []
+        parts = self._split(self.params) if self.has_lists else []
         if len(parts) > 1:
             raise self._refused(what, parts)
 
     def halves(self, part: Params) -> tuple[Params, Params] | None:
         """Return the halves of a part, for a server that accepts less; `None` if it cannot be split."""
-        return self._halved(part) if self._may_be_cut else None
+        return self._halve(part) if self._may_be_split else None
 
     @property
-    def _may_be_cut(self) -> bool:
+    def _may_be_split(self) -> bool:
         return not self.offset and self.params.get("sort_field") is None and self.params.get("sort_direction") is None
 
-    def _cut(self, params: Params) -> list[Params]:
-        halves = None if self._size(params).fits else self._halved(params)
-        return [params] if halves is None else [part for half in halves for part in self._cut(half)]
+    def _split(self, params: Params) -> list[Params]:
+        halves = None if self._size(params).fits else self._halve(params)
+        return [params] if halves is None else [part for half in halves for part in self._split(half)]
 
     def _size(self, params: Params) -> RequestSize:
         fetcher = self.fetcher
@@ -92,7 +92,7 @@ class FilterParts:
         query = {**params, **paging}
         return fetcher.caller.request_size(fetcher.operation, path_params=fetcher.path_params, params=query)
 
-    def _halved(self, params: Params) -> tuple[Params, Params] | None:
+    def _halve(self, params: Params) -> tuple[Params, Params] | None:
         lists = self._lists(params)
         if not lists:
             return None
@@ -104,7 +104,7 @@ class FilterParts:
     def _lists(self, params: Params) -> dict[str, list[Any]]:
         """Return the filters with several alternative values, duplicates removed."""
         known = self.fetcher.operation.multi_value_parameters
-        found = {name: _different(params[name]) for name in params if name.removesuffix("[]") in known}
+        found = {name: _distinct(params[name]) for name in params if name.removesuffix("[]") in known}
         return {name: values for name, values in found.items() if len(values) > 1}
 
     def _refused(self, what: str, parts: Collection[Params]) -> ConfigurationError:
@@ -118,8 +118,8 @@ class FilterParts:
         )
 
 
-def _different(values: Any) -> list[Any]:
+def _distinct(values: Any) -> list[Any]:
     if not isinstance(values, Collection) or isinstance(values, str | bytes | Mapping):
         return []
-    different: list[Any] = conceal(list(dict.fromkeys(values)))
-    return different
+    distinct: list[Any] = conceal(list(dict.fromkeys(values)))
+    return distinct

@@ -41,7 +41,7 @@ class PartedPages(ClosableIterator[R], Generic[R]):
     _part: Params = field(factory=dict, init=False)
     _pages: ClosableIterator[R] | None = field(default=None, init=False)
     _is_begun: bool = field(default=False, init=False)
-    _is_cut: bool = field(default=False, init=False)
+    _is_split: bool = field(default=False, init=False)
     _yielded: int = field(default=0, init=False)
     _earlier: set[Hashable] = field(factory=set, init=False)
     _current: set[Hashable] = field(factory=set, init=False)
@@ -54,7 +54,7 @@ class PartedPages(ClosableIterator[R], Generic[R]):
         async with self._turn:
             while True:
                 page = await self._next_page()
-                if not self._is_cut:
+                if not self._is_split:
                     return page
                 new = self._without_earlier(page)
                 if new.items:
@@ -84,7 +84,7 @@ class PartedPages(ClosableIterator[R], Generic[R]):
     def _open_next(self) -> ClosableIterator[R]:
         if self._waiting is None:
             self._waiting = deque(self._filters.parts())
-            self._is_cut = len(self._waiting) > 1
+            self._is_split = len(self._waiting) > 1
         if not self._waiting:
             raise StopAsyncIteration
         self._part = self._waiting.popleft()
@@ -99,7 +99,7 @@ class PartedPages(ClosableIterator[R], Generic[R]):
             return False
         self._waiting.extendleft(reversed(halves))
         self._pages = None
-        self._is_cut = True
+        self._is_split = True
         return True
 
     def _without_earlier(self, page: R) -> Page[Any]:

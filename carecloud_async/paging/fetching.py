@@ -15,13 +15,8 @@ from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.envelope import key_decoder
-from carecloud_async.codec.targets import (
-    any_page,
-    any_page_slices,
-    any_raw_page,
-    any_raw_page_slices,
-    is_read_model,
-)
+from carecloud_async.codec.slices import exhaust
+from carecloud_async.codec.targets import any_page_slices, any_raw_page_slices, is_read_model
 from carecloud_async.paging.iterators import LazyPage, Page, ReceivedPage
 from carecloud_async.paging.page_plan import Fetched
 
@@ -39,6 +34,11 @@ class _Decoding(Generic[R]):
 
     decode: Callable[[bytes], R]
     slices: Callable[[bytes], Generator[None, None, R]] | None = None
+
+    @classmethod
+    def sliced(cls, slices: Callable[[bytes], Generator[None, None, R]]) -> _Decoding[R]:
+        """Return a decoding that reads small pages by the same slices, all at once."""
+        return cls(lambda body: exhaust(slices(body)), slices)
 
 
 @frozen(kw_only=True, repr=False)
@@ -63,9 +63,11 @@ class PageFetcher(Generic[T]):
 
     async def read(self, offset: int, count: int) -> Page[T]:
         """Get one page of records."""
-        slices = partial(codec.page_slices if self._has_models else any_page_slices, **self._target)
-        decode = partial(codec.page if self._has_models else any_page, **self._target)
-        return _page(await self.caller.call(self._request(offset, count, _Decoding(decode, slices))), offset)
+        if self._has_models:
+            decoding = _Decoding(partial(codec.page, **self._target), partial(codec.page_slices, **self._target))
+        else:
+            decoding = _Decoding.sliced(partial(any_page_slices, **self._target))
+        return _page(await self.caller.call(self._request(offset, count, decoding)), offset)
 
     async def unread(self, offset: int, count: int) -> ReceivedPage[T]:
         """Get one page whose records are decoded when they are returned, if that is faster."""
@@ -96,7 +98,7 @@ class PageFetcher(Generic[T]):
     def _unread_decoding(self) -> _Decoding[_Found[T]]:
         if self._has_models:
             return _Decoding(partial(codec.unread_page, **self._target))
-        return _Decoding(partial(any_page, **self._target), partial(any_page_slices, **self._target))
+        return _Decoding.sliced(partial(any_page_slices, **self._target))
 
     @property
     def _has_models(self) -> bool:
@@ -128,8 +130,7 @@ class PageFetcher(Generic[T]):
         Args:
             query: filters, order and paging.
         """
-        key = self.operation.result_key
-        return self._make(query, _Decoding(partial(any_raw_page, key=key), partial(any_raw_page_slices, key=key)))
+        return self._make(query, _Decoding.sliced(partial(any_raw_page_slices, key=self.operation.result_key)))
 
     def keys(self, page: ReceivedPage[T]) -> Iterator[Any]:
         """Return the identities of a page's records: their ids, or else their whole content."""

@@ -65,7 +65,7 @@ class Prefetch(RecordIterator[T]):
         )
         self._arrived: list[ReceivedPage[T]] = []
         self._begun = False
-        self._step = 0
+        self._page_size = 0  # the records of the first page; 0 before it
         self._total: int | None = None
         self._received = 0
         self._done = False
@@ -147,21 +147,21 @@ class Prefetch(RecordIterator[T]):
             self._arrived.append(page)
             self._total = page.total_items if page.total_items is not None else self._total
             self._done = piece.ends_list or not self._paged
-            if not self._step:
-                self._step = page.received or 1
+            if not self._page_size:
+                self._page_size = page.received or 1
                 self._offset += page.received
         pages, self._arrived = self._arrived, []
         return pages
 
     def _next_part(self) -> ListPart | None:
         offset = self._offset
-        if not self._step:
+        if not self._page_size:
             # The first page is requested alone: it shows the length of the list and the size of its pages.
             begun, self._begun = self._begun, True
             return None if begun else ListPart(offset, self._plan.count, 0)
         if self._done or not self._is_wanted():
             return None
-        size = self._step if self._plan.is_fixed else self._plan.count
+        size = self._page_size if self._plan.is_fixed else self._plan.count
         self._offset += size
         return ListPart(offset, size, self._offset)
 
