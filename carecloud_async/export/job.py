@@ -18,8 +18,8 @@ from carecloud_async.export.formats.selection import Selection, field_names, rea
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.options import ExportOptions
 from carecloud_async.export.progress import ProgressCallback, Reporter
-from carecloud_async.export.reading.deduplicator import SeenIds
 from carecloud_async.export.reading.scan import make_report, scan
+from carecloud_async.export.reading.seen_ids import SeenIds
 from carecloud_async.export.reading.since import Since, parse_since, require_changes
 from carecloud_async.export.report import Counts, ExportReport
 from carecloud_async.export.source import ExportSource

@@ -11,7 +11,7 @@ import pytest
 from export_help import ListServer, ids
 
 from carecloud_async import ExportError
-from carecloud_async.export.reading.deduplicator import SeenIds
+from carecloud_async.export.reading.seen_ids import SeenIds
 
 MANY = [f"{one:08x}" for one in range(20_000)]
 

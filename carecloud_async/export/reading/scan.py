@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from carecloud_async.export.progress import Reporter
 from carecloud_async.export.reading.change_times import ChangeTimes
 from carecloud_async.export.reading.changed_scan import ChangedScan
-from carecloud_async.export.reading.deduplicator import Deduplicator, SeenIds
+from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.pages import RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder
+from carecloud_async.export.reading.seen_ids import SeenIds
 from carecloud_async.export.reading.since import OVERLAP, Since, has_changes
 from carecloud_async.export.report import Counts, ExportReport, OnProgress
 from carecloud_async.export.source import ExportSource
