@@ -17,8 +17,8 @@ complete pass finds no new record.
 **What it costs.** A list that does not change costs one or two requests more than it has pages. Each gap costs a
 request or two and widens the overlap of later pages, so that steady change costs some wider pages. A list that never
 stops changing costs at most four times its requests, or ten passes without an order; then the export ends with
-`exact=False`. Memory holds the pages in flight. Formats that are written at the end (CSV, Parquet and your own) also
-need disk space for the records as JSON, next to the file.
+`exact=False`. Memory holds the pages in flight. All formats but JSON Lines also need disk space for the records as
+JSON, next to the file.
 
 **Its limits.** `exact` is false unless the guarantee is shown to hold: it is false if the list kept changing until the
 end, if the server sends one record at a time or shuffles its records for each page (as sorts with ties may do), or if
