@@ -29,7 +29,7 @@ class SecretBytes(bytes):
         return "b'***'"
 
 
-def _stars(_: object) -> str:
+def _stars(self: object) -> str:  # noqa: ARG001  (a method of the classes below)
     return "***"
 
 
