@@ -151,17 +151,13 @@ class WriteRegistry:
         with self._turn, transaction(database):
             for key in keys:
                 digest = self._digest(key)
-                found = database.execute(
-                    "SELECT owner, at, is_done, writes FROM claims WHERE key = ?", (digest,)
-                ).fetchone()
-                if found is not None and found[0] != self._owner:
+                query = "SELECT owner, at, is_done, writes FROM claims WHERE key = ? AND owner <> ?"
+                found = database.execute(query, (digest, self._owner)).fetchone()
+                if found is not None:
                     owner, at, is_done, writes = found
-                    if not is_done:
-                        if owner not in states:
-                            states[owner] = self._state_of(owner, is_from_other_boot=at > now)
-                        if states[owner] != "ended" or now < at + self._settle_seconds:
-                            busy.add(key)
-                            continue
+                    if not is_done and self._may_write(owner, states, at=at, now=now):
+                        busy.add(key)
+                        continue
                     if not is_done or writes > writes_before:
                         outdated.add(key)
                 database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, 0, 0)", (digest, self._owner, now))
@@ -169,6 +165,12 @@ class WriteRegistry:
             if state == "just ended":
                 self._owner_file(owner).unlink(missing_ok=True)
         return Claims(outdated=frozenset(outdated), busy=frozenset(busy))
+
+    def _may_write(self, owner: str, states: dict[str, _RunState], *, at: float, now: float) -> bool:
+        """Return whether a request of another run, which claimed its key at a time, may still take effect."""
+        if owner not in states:
+            states[owner] = self._state_of(owner, is_from_other_boot=at > now)
+        return states[owner] != "ended" or now < at + self._settle_seconds
 
     def _state_of(self, owner: str, *, is_from_other_boot: bool) -> _RunState:
         """Return the state of another run; if its end was not noted yet, note it.

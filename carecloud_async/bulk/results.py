@@ -45,16 +45,6 @@ class ResultFile:
     path: Path
     only_refused: bool
 
-    def check(self) -> None:
-        """Check that it can be written.
-
-        Raises:
-            BadSourceError: its name has no format, or its folder is missing.
-        """
-        split_suffix(self.path.name)
-        if not self.path.parent.is_dir():
-            raise BadSourceError(f"{self.path}: the folder does not exist")
-
 
 @frozen(kw_only=True)
 class RunFiles:
@@ -86,7 +76,9 @@ def find_files(source: Any, options: BulkWriteOptions, *, family: str) -> RunFil
     origin = path_of(source)
     local = None if origin is None or is_url(origin) else Path(origin)
     for file in files:
-        file.check()
+        split_suffix(file.path.name)
+        if not file.path.parent.is_dir():
+            raise BadSourceError(f"{file.path}: the folder does not exist")
     _require_different(
         {"the source": local, "journal": options.journal, "results": options.results, "rejects": options.rejects}
     )

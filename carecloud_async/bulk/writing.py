@@ -167,7 +167,8 @@ class RunWriter:
         if registry is None or not new:
             return decided
         claims = await run_in_thread(partial(registry.claim, new, writes_before=decided.writes_before))
-        ready = [(row, plan) for row, plan in decided.plans if row.key not in claims.busy | claims.outdated]
+        not_ready = claims.busy | claims.outdated
+        ready = [(row, plan) for row, plan in decided.plans if row.key not in not_ready]
         outdated = [row for row, _ in decided.plans if row.key in claims.outdated]
         if not outdated:
             return Decided(results=decided.results, plans=ready)
