@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 from benchmarks.rate_servers import Server
 from carecloud_async.calls.retry import Failure, FailureKind, RetryPolicy
 from carecloud_async.errors import RateLimitError
-from carecloud_async.rate_limits.rate_limit import Limiter, RateLimiter, RateLimitPolicy
+from carecloud_async.rate_limits.rate_limit import RateLimiter, RateLimitPolicy
 
 
 class VirtualClock:
@@ -105,12 +105,12 @@ class Simulation:
         callers: Callers,
         *,
         seed: int = 1,
-        make: Callable[[VirtualClock], Limiter] | None = None,
+        make: Callable[[VirtualClock], RateLimiter] | None = None,
     ) -> None:
         self._random = Random(seed)
         self._start = 1000.0 + (seed - 1) * 0.27 % 1
         self.clock = VirtualClock(self._start)
-        self.limiter: Limiter = RateLimiter(policy, clock=self.clock) if make is None else make(self.clock)
+        self.limiter: RateLimiter = RateLimiter(policy, clock=self.clock) if make is None else make(self.clock)
         self.outcome = Outcome()
         self._server = server
         self._callers = callers

@@ -139,7 +139,7 @@ def recover(case: Case, belief: Belief, *, seconds: float = 20.0) -> Finding:
     server = (SERVERS | LONG_WINDOWS)[case.server](case.limit)
     callers = Callers(number=case.callers, latency=case.latency, jitter=case.jitter)
     simulation = Simulation(server, RateLimit.adaptive(), callers, seed=case.seed)
-    pace = simulation.limiter.pace  # type: ignore[attr-defined]  (the limiter of one client has one)
+    pace = simulation.limiter.pace
     pace.model = belief.model(case.limit, simulation.clock.now)
     outcome = simulation.run(seconds=settled + seconds)
     served, refused = (sum(settled <= at for at in times) for times in (outcome.served, outcome.refused))

@@ -40,7 +40,7 @@ from carecloud_async.http.client import build_http_client
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.lookup.any_call import AnyCall
 from carecloud_async.project import Interface, Project
-from carecloud_async.rate_limits.rate_limit import RateLimit, RateLimitPolicy, build_limiter
+from carecloud_async.rate_limits.rate_limit import RateLimit, RateLimiter, RateLimitPolicy
 from carecloud_async.resources.families import Families
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.event_loops import LoopGuard
@@ -160,7 +160,7 @@ class CareCloud(Families, AnyCall):
         clock = clock or SystemClock()
         random = random or Random()  # noqa: S311  (jitter, not secrets)
         project = Project.parse(project_url, timezone=timezone, language=language, allow_http=allow_http)
-        limiter = build_limiter(rate_limit, origin=project.origin, clock=clock, random=random)
+        limiter = RateLimiter(rate_limit, origin=project.origin, clock=clock)
         watching = () if telemetry is None else (telemetry.observer(project, lambda: limiter.rate),)
         context = ClientContext(
             project=project,

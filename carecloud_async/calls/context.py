@@ -20,7 +20,7 @@ from carecloud_async.errors import ClientClosedError, RequestTimeoutError
 from carecloud_async.http.client import HttpClient
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Project, check_language
-from carecloud_async.rate_limits.rate_limit import Limiter
+from carecloud_async.rate_limits.rate_limit import RateLimiter
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.cooperation import CooperativeScheduler
 from carecloud_async.runtime.event_loops import LoopGuard
@@ -103,7 +103,7 @@ class ClientContext:
 
     project: Project
     http: HttpClient
-    rate_limiter: Limiter
+    rate_limiter: RateLimiter
     budget: RetryBudget
     clock: Clock
     random: Random

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from carecloud_async.rate_limits.model import (
     BETA,
@@ -53,24 +54,42 @@ class Pacer(Protocol):
         ...
 
 
+@runtime_checkable
+class SharedPacer(Pacer, Protocol):
+    """Paces the calls of several processes, and works in the background for it."""
+
+    def start(self, *, origin: str, waiting: Callable[[], int], wake: Callable[[], None]) -> None:
+        """Begin.
+
+        Args:
+            origin: the project's origin.
+            waiting: returns how many calls wait.
+            wake: lets the first of them look at `delay` again.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End the work in the background; calls go on at a pace of this process."""
+        ...
+
+
 class ConfiguredPace:
     """A fixed number of calls per second, evenly spread.
 
     Args:
         rate: that number.
         clock: the clock.
-        paused: seconds for which all calls pause in the beginning.
 
     Attributes:
         rate: that number.
     """
 
-    def __init__(self, rate: float, *, clock: Clock, paused: float = 0.0) -> None:
+    def __init__(self, rate: float, *, clock: Clock) -> None:
         self.rate: float | None = rate
         self._interval = 1 / rate
         self._clock = clock
         self._next = clock.monotonic()
-        self._paused_until = self._next + paused
+        self._paused_until = self._next
         self._pause = 0.0
         self._throttled_at = -1.0
 
@@ -166,10 +185,9 @@ class AdaptivePace:
     Args:
         clock: the clock.
         most: the rate to begin with and never to exceed, in calls per second; none if left out.
-        paused: seconds for which all calls pause in the beginning.
     """
 
-    def __init__(self, *, clock: Clock, most: float | None = None, paused: float = 0.0) -> None:
+    def __init__(self, *, clock: Clock, most: float | None = None) -> None:
         self._clock = clock
         self._most = most
         now = clock.monotonic()
@@ -181,7 +199,7 @@ class AdaptivePace:
                 self.model.history.add(now - LONG_WINDOW + step * STEP, most * STEP)
         self._slow_start = SlowStart(now)
         self._next = self._last = now
-        self._paused_until = now + paused
+        self._paused_until = now
 
     @property
     def rate(self) -> float | None:

@@ -6,14 +6,14 @@ The limiter is fair (first in, first out) and safe to cancel: a caller that leav
 from __future__ import annotations
 
 import math
-from random import Random
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import anyio
 from attrs import field, frozen
 
 from carecloud_async.errors import ConfigurationError
-from carecloud_async.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer
+from carecloud_async.rate_limits.model import SECOND
+from carecloud_async.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer, SharedPacer
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.validators import number, quoted
 
@@ -64,77 +64,19 @@ class AdaptiveRateLimit:
         return AdaptivePace(clock=clock)
 
 
-class Limiter(Protocol):
-    """What the calls of a client wait at: `RateLimiter`, or a limiter that processes share."""
-
-    @property
-    def rate(self) -> float | None:
-        """Calls per second at this moment; see `RateLimiter.rate`."""
-        ...
-
-    def delay(self) -> float:
-        """See `RateLimiter.delay`."""
-        ...
-
-    def try_acquire(self) -> int | None:
-        """See `RateLimiter.try_acquire`."""
-        ...
-
-    async def acquire(self, *, ahead: bool = False, seconds: float = math.inf) -> int | None:
-        """See `RateLimiter.acquire`."""
-        ...
-
-    def on_success(self, ticket: int) -> None:
-        """See `RateLimiter.on_success`."""
-        ...
-
-    def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
-        """See `RateLimiter.on_throttled`."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close what the limiter holds open."""
-        ...
-
-
-@runtime_checkable
-class SharedRateLimitPolicy(Protocol):
-    """A setting that makes its own limiter, which other processes share."""
-
-    def limiter(self, *, origin: str, clock: Clock, random: Random) -> Limiter:
-        """Return the limiter of one client of the project at this origin."""
-        ...
-
-
-def build_limiter(limit: RateLimitPolicy | None, *, origin: str, clock: Clock, random: Random) -> Limiter:
-    """Return the limiter of one client.
-
-    Args:
-        limit: the user's setting; `None` for no limit.
-        origin: the project's origin.
-        clock: the clock.
-        random: the source of randomness.
-
-    Raises:
-        ConfigurationError: `limit` is not a limit.
-    """
-    if isinstance(limit, SharedRateLimitPolicy) and not isinstance(limit, type):
-        return limit.limiter(origin=origin, clock=clock, random=random)
-    return RateLimiter(limit, clock=clock)
-
-
 class RateLimiter:
     """Holds the calls of a client back until each may be sent.
 
     Args:
         limit: how fast calls may leave; `None` for a limiter that never holds a call back.
         clock: the clock.
+        origin: the project's origin: a limit that processes share is one for each project.
 
     Raises:
         ConfigurationError: `limit` is not a limit.
     """
 
-    def __init__(self, limit: RateLimitPolicy | None, *, clock: Clock) -> None:
+    def __init__(self, limit: RateLimitPolicy | None, *, clock: Clock, origin: str = "") -> None:
         if isinstance(limit, type) or (limit is not None and not callable(getattr(limit, "pace", None))):
             raise ConfigurationError(
                 "rate_limit must be RateLimit(requests_per_second=20), RateLimit.adaptive() or None, not "
@@ -142,10 +84,13 @@ class RateLimiter:
             )
         self.pace: Pacer | None = None if limit is None else limit.pace(clock)
         self._clock = clock
-        self._queue: anyio.Lock | None = None
+        self._queue = anyio.Lock()
+        self._waiting = 0
+        self._ahead = 0
         self._sleeping: anyio.CancelScope | None = None
         self._ticket = 0
-        self._ahead = 0
+        if isinstance(self.pace, SharedPacer):
+            self.pace.start(origin=origin, waiting=lambda: self._waiting, wake=self._wake)
 
     @property
     def rate(self) -> float | None:
@@ -162,7 +107,7 @@ class RateLimiter:
         pace = self.pace
         if pace is None:
             return 0
-        if (self._queue is not None and self._queue.locked()) or pace.delay() > 0:
+        if self._waiting or pace.delay() > 0:
             return None
         return self._take(pace)
 
@@ -180,33 +125,27 @@ class RateLimiter:
         if pace is None:
             return 0
         until = self._clock.monotonic() + seconds
-        if ahead:
-            return await self._wait_ahead(pace, until)
-        if pace.delay() > seconds:
-            return None
-        if self._queue is None:
-            self._queue = anyio.Lock()
-        async with self._queue:
-            return await self._wait(pace, until)
+        self._waiting += 1
+        self._ahead += ahead
+        try:
+            if ahead:
+                return await self._wait(pace, until, ahead=True)
+            if pace.delay() > seconds:
+                return None
+            async with self._queue:
+                return await self._wait(pace, until, ahead=False)
+        finally:
+            self._waiting -= 1
+            self._ahead -= ahead
 
-    async def _wait(self, pace: Pacer, until: float) -> int | None:
-        while (delay := pace.delay()) > 0 or self._ahead:
+    async def _wait(self, pace: Pacer, until: float, *, ahead: bool) -> int | None:
+        while (delay := pace.delay()) > 0 or (self._ahead and not ahead):
             if self._clock.monotonic() + delay > until:
                 return None
-            with anyio.CancelScope() as self._sleeping:
-                await self._clock.sleep(max(delay, _MOMENT))
-            self._sleeping = None
-        return self._take(pace)
-
-    async def _wait_ahead(self, pace: Pacer, until: float) -> int | None:
-        self._ahead += 1
-        try:
-            while (delay := pace.delay()) > 0:
-                if self._clock.monotonic() + delay > until:
-                    return None
-                await self._clock.sleep(delay)
-        finally:
-            self._ahead -= 1
+            with anyio.CancelScope() as scope:
+                if not ahead:
+                    self._sleeping = scope
+                await self._clock.sleep(min(max(delay, _MOMENT), SECOND))
         return self._take(pace)
 
     def on_success(self, ticket: int) -> None:
@@ -214,8 +153,8 @@ class RateLimiter:
         pace = self.pace
         if pace is not None:
             pace.on_success(ticket)
-            if self._sleeping is not None and not self._ahead and pace.delay() <= 0:
-                self._sleeping.cancel()  # the answer was what it waited for
+            if self._waiting and not self._ahead and pace.delay() <= 0:
+                self._wake()  # the answer was what it waited for
 
     def on_throttled(self, ticket: int, *, retry_after: float | None) -> None:
         """Note a 429: all calls pause, and the pace drops, once for all calls that were under way together.
@@ -227,7 +166,14 @@ class RateLimiter:
             self.pace.on_throttled(ticket, retry_after=imposed)
 
     async def aclose(self) -> None:
-        """Do nothing: it holds nothing open."""
+        """Close what the pacer holds open."""
+        if isinstance(self.pace, SharedPacer):
+            await self.pace.aclose()
+
+    def _wake(self) -> None:
+        """Let the first call of the queue look again."""
+        if self._sleeping is not None:
+            self._sleeping.cancel()
 
     def _take(self, pace: Pacer) -> int:
         """Let a call leave now; return its ticket, the current microsecond or the next free one."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from random import Random
-
 from attrs import field, frozen
 from attrs.validators import optional
 
-from carecloud_async.rate_limits.pacing import AdaptivePace, ConfiguredPace, Pacer
-from carecloud_async.rate_limits.shared_limiter import NAME, TIMEOUT_SECONDS, SharedRateLimiter
+from carecloud_async.rate_limits.shared_pace import NAME, TIMEOUT_SECONDS, SharedPace
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.redis_connections import own_clients
 from carecloud_async.runtime.validators import number
@@ -41,23 +38,6 @@ class RedisRateLimit:
     def __attrs_post_init__(self) -> None:
         own_clients(self.url, timeout=TIMEOUT_SECONDS, owner=NAME)
 
-    def pace(self, clock: Clock) -> Pacer:
-        """Return the pace of one client alone."""
-        rate = self.requests_per_second
-        return AdaptivePace(clock=clock) if rate is None else ConfiguredPace(rate, clock=clock)
-
-    def limiter(self, *, origin: str, clock: Clock, random: Random) -> SharedRateLimiter:
-        """Return the limiter of one client.
-
-        Args:
-            origin: the project's origin; clients of one project share a rate.
-            clock: the clock.
-            random: the source of randomness.
-        """
-        return SharedRateLimiter(
-            self.url,
-            key=f"{self.prefix}rate:{origin}",
-            configured=self.requests_per_second,
-            clock=clock,
-            random=random,
-        )
+    def pace(self, clock: Clock) -> SharedPace:
+        """See `RateLimitPolicy.pace`."""
+        return SharedPace(self.url, prefix=self.prefix, configured=self.requests_per_second, clock=clock)

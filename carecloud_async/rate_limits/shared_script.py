@@ -12,7 +12,7 @@ know stay. Calls and growth are counted by clocks of the script's own, which ste
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import define
 
 from carecloud_async.rate_limits import model
 from carecloud_async.rate_limits.pacing import CATCH_UP_SECONDS
@@ -29,9 +29,9 @@ _CONSTANTS = {name: value for name, value in vars(model).items() if name.isupper
     "STEPS": round(model.LONG_WINDOW / model.STEP),
 }
 
-# KEYS: the state, the members, the history. ARGV: member, name of a new queue, configured rate or 0, limit to begin
-# with or 0, slots wanted, whether a call waits, calls served, seconds since the last of them was sent or -1, seconds
-# since the last refused call was sent or -1, seconds that its answer asks to wait or 0, latency.
+# KEYS: the state, the members, the history. ARGV: member, configured rate or 0, limit to begin with or 0, slots wanted,
+# whether a call waits, calls served, seconds since the last of them was sent or -1, seconds since the last refused call
+# was sent or -1, seconds that its answer asks to wait or 0, latency.
 # Returns a `Turn` as JSON.
 SCRIPT = (
     "".join(f"local {name} = {value}\n" for name, value in _CONSTANTS.items())
@@ -41,8 +41,8 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 local state, members, history = KEYS[1], KEYS[2], KEYS[3]
 local function text(number) return string.format('%.6f', number) end
 local function arg(i) return tonumber(ARGV[i]) or 0 end
-local configured, hint, wanted, waits, latency = arg(3), arg(4), arg(5), ARGV[6] == '1', arg(11)
-local served, served_age, refused_age, asked = arg(7), arg(8), arg(9), arg(10)
+local configured, hint, wanted, waits, latency = arg(2), arg(3), arg(4), ARGV[5] == '1', arg(10)
+local served, served_age, refused_age, asked = arg(6), arg(7), arg(8), arg(9)
 for i, kind in ipairs({'hash', 'zset', 'list'}) do
   local found = redis.call('TYPE', KEYS[i]).ok
   if found ~= kind and found ~= 'none' then redis.call('DEL', KEYS[i]) end
@@ -57,7 +57,7 @@ local function get(name, least, most, missing)
   return missing
 end
 local queue = fields.queue or ''
-if #queue < 8 or #queue > 64 then queue = ARGV[2] end
+if #queue < 8 or #queue > 64 then queue = ARGV[1] .. ':' .. text(now) end
 local seen, s = get('seen', 0, now, now), {busy = get('busy', 0, 1e9, 0), time = get('time', 0, 1e9, 0)}
 s.limit = get('limit', SLOWEST, 1e7, hint > 0 and math.max(hint, SLOWEST) or 0)
 s.began, s.served, s.least = get('began', 0, s.busy, s.busy), get('served', 0, 1e9, 0), get('least', 0, 1e7, -1)
@@ -187,7 +187,7 @@ return cjson.encode({queue = queue, front = front, first = first, slots = slots,
 )
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Turn:
     """What a process was given.
 
@@ -197,7 +197,7 @@ class Turn:
         first: number of the first slot.
         slots: how many.
         rate: calls per second of all processes together; 0 while no limit is known.
-        probe: whether one call may go ahead while calls are refused.
+        probe: whether one call may go ahead while calls are refused; set to false when it does.
         again: seconds until the pause ends or the next probe may leave.
         members: processes that share the limit.
         waiting: whether calls are refused.

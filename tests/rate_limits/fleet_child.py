@@ -5,7 +5,7 @@ import sys
 from random import Random
 
 from carecloud_async import RedisRateLimit
-from carecloud_async.rate_limits.rate_limit import build_limiter
+from carecloud_async.rate_limits.rate_limit import RateLimiter
 from carecloud_async.runtime.clock import SystemClock
 
 
@@ -35,7 +35,7 @@ async def call(limiter, port, name, latency, random):
 
 async def main(port, redis_url, name, callers, configured, latency):
     limit = RedisRateLimit(redis_url, requests_per_second=float(configured) or None)
-    limiter = build_limiter(limit, origin="https://one.example", clock=SystemClock(), random=Random())
+    limiter = RateLimiter(limit, origin="https://one.example", clock=SystemClock())
     await asyncio.gather(*(call(limiter, int(port), name, float(latency), Random()) for _ in range(int(callers))))
 
 

@@ -10,7 +10,8 @@ from benchmarks.rate_simulation import Outcome
 from benchmarks.virtual_time import VirtualLoop
 from carecloud_async.calls.retry import Failure, FailureKind, RetryPolicy
 from carecloud_async.errors import RateLimitError
-from carecloud_async.rate_limits.shared_limiter import SharedRateLimiter
+from carecloud_async.rate_limits.rate_limit import RateLimiter
+from carecloud_async.rate_limits.shared_pace import SharedPace
 from carecloud_async.rate_limits.shared_script import SCRIPT
 
 #: Seconds by which a timer is late at most, and those of a round trip to Redis.
@@ -31,8 +32,8 @@ class LateClock(LoopClock):
         await super().sleep(seconds + self._random.random() * LATE)
 
 
-class VirtualLimiter(SharedRateLimiter):
-    """The limiter of a process; Redis is told the virtual time as a last argument, and can be slow."""
+class VirtualPace(SharedPace):
+    """The pace of a process; Redis is told the virtual time as a last argument, and can be slow."""
 
     def __init__(self, redis, loop, *arguments, round_trip=ROUND_TRIP, **options):
         super().__init__(*arguments, **options)
@@ -40,6 +41,10 @@ class VirtualLimiter(SharedRateLimiter):
         self._loop = loop
         self.round_trip = round_trip
         self.step = 0.0
+
+    def pace(self, clock):
+        """See `RateLimitPolicy.pace`: it is its own setting."""
+        return self
 
     async def _run(self, arguments):
         await asyncio.sleep(self.round_trip / 2)
@@ -113,18 +118,10 @@ def simulate_fleet(
         for number, size in enumerate(callers):
             random = Random(100 * seed + number)
             clock = LateClock(loop, random)
-            limiters.append(
-                VirtualLimiter(
-                    redis,
-                    loop,
-                    url,
-                    key=f"{prefix}rate:https://x.example",
-                    configured=configured,
-                    clock=clock,
-                    random=random,
-                    round_trip=round_trip,
-                )
+            pace = VirtualPace(
+                redis, loop, url, prefix=prefix, configured=configured, clock=clock, round_trip=round_trip
             )
+            limiters.append(RateLimiter(pace, clock=clock, origin="https://x.example"))
             tasks += [asyncio.ensure_future(work(limiters[-1], clock, random)) for _ in range(size)]
         for moment, event in (events or {}).items():
             loop.call_at(start + moment, event, redis, limiters)

@@ -89,7 +89,7 @@ def test_whatever_redis_holds_the_limit_is_back_within_ten_seconds(fleet, fields
 def step(seconds):
     def change(_, limiters):
         for limiter in limiters:
-            limiter.step += seconds
+            limiter.pace.step += seconds
 
     return change
 

@@ -268,6 +268,36 @@ async def test_logins_do_not_queue():
     assert order.index("login") <= 1
 
 
+async def test_a_policy_of_the_users_own_paces_calls():
+    """All it needs is `pace(clock)`; a pacer that names no rate shows none."""
+
+    class EverySecond:
+        def __init__(self):
+            self.left = []
+
+        def pace(self, clock):
+            self.clock = clock
+            return self
+
+        def delay(self):
+            return self.left[-1] + 1 - self.clock.monotonic() if self.left else 0.0
+
+        def take(self, ticket):
+            self.left.append(self.clock.monotonic())
+
+        def on_success(self, ticket):
+            self.answered = ticket
+
+    limit = EverySecond()
+    gate = RateLimiter(limit, clock=StillClock(), origin="https://x.example")
+    tickets = [await enter(gate) for _ in range(3)]
+    gate.on_success(tickets[-1])
+    await gate.aclose()
+    assert limit.left == pytest.approx([50, 51, 52])
+    assert limit.answered == tickets[-1]
+    assert gate.rate is None
+
+
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "20", True, None])
 def test_a_pace_that_is_none_is_refused(rate):
     """Only numbers above zero."""

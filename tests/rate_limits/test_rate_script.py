@@ -30,7 +30,7 @@ class Shared:
         self._limit = limit
 
     def ask(self, now, *, served=0, served_age=-1, refused_age=-1, asked=0, wanted=2000, waits=1):
-        arguments = ["me", "f" * 16, 0, self._limit, wanted, waits, served, served_age, refused_age, asked, 0]
+        arguments = ["me", 0, self._limit, wanted, waits, served, served_age, refused_age, asked, 0]
         return SimpleNamespace(**json.loads(self._script(self._keys, [*arguments, f"{now:.6f}"])))
 
     def close(self):

@@ -8,13 +8,12 @@ import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
-from random import Random
 
 import anyio
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit, RedisRateLimit
-from carecloud_async.rate_limits.rate_limit import RateLimiter, build_limiter
+from carecloud_async.rate_limits.rate_limit import RateLimiter
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
 
@@ -36,9 +35,7 @@ class Fleet:
 
     def __init__(self, url, prefix, *, size, told=None, origin="https://one.example"):
         limit = RedisRateLimit(url, prefix=prefix, requests_per_second=told)
-        self.members = [
-            build_limiter(limit, origin=origin, clock=QuickClock(), random=Random(number)) for number in range(size)
-        ]
+        self.members = [RateLimiter(limit, origin=origin, clock=QuickClock()) for _ in range(size)]
 
     async def __aenter__(self):
         return self.members
@@ -131,34 +128,72 @@ async def test_projects_do_not_share(redis_server, prefix):
 @pytest.mark.anyio
 async def test_without_redis_calls_go_on(own_redis_server, prefix, caplog):
     """Redis dies: one warning, and every member goes on by itself; Redis comes back: they share again."""
+    caplog.set_level(logging.INFO)
     async with Fleet(own_redis_server.url, prefix, size=1) as (limiter,):
-        assert await enter(limiter) >= 0
+        await enter(limiter)
         own_redis_server.kill()
         with anyio.fail_after(20):
             tickets = [await enter(limiter) for _ in range(10)]
         for ticket in tickets[-2:]:
             limiter.on_success(ticket)
-        assert tickets[-1] < 0
         warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
         assert len(warnings) == 1
         assert "limit of its own" in warnings[0].getMessage()
         own_redis_server.start()
         with anyio.fail_after(10):
-            while (ticket := await enter(limiter)) < 0:
-                limiter.on_success(ticket)
+            while "is shared again" not in caplog.text:
+                limiter.on_success(await enter(limiter))
                 await anyio.sleep(0.01)  # no limit is known: nothing else lets others run
-        assert ticket >= 0
+            limiter.on_success(await enter(limiter))
 
 
 @on_asyncio
 @pytest.mark.anyio
-async def test_a_member_that_never_had_redis_works(tmp_path):
+async def test_a_member_that_never_had_redis_works(tmp_path, caplog):
     """A Redis that nobody has started is a warning, not an error."""
     async with Fleet(f"unix://{tmp_path}/nobody.sock", "x:", size=1, told=1000) as (limiter,):
         with anyio.fail_after(20):
             ticket = await enter(limiter)
         limiter.on_throttled(ticket, retry_after=0.0)
-        assert ticket < 0
+        assert "limit of its own" in caplog.text
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_answers_count_for_the_pace_at_which_their_calls_left(own_redis_server, prefix, caplog):
+    """A 429 of a call from before Redis went away pauses no call alone; one of a call alone pauses none that share."""
+    caplog.set_level(logging.INFO)
+    async with Fleet(own_redis_server.url, prefix, size=1, told=1000) as (limiter,):
+        shared = await enter(limiter)
+        own_redis_server.kill()
+        with anyio.fail_after(20):
+            while "limit of its own" not in caplog.text:
+                limiter.on_success(await enter(limiter))
+        limiter.on_throttled(shared, retry_after=20.0)
+        alone = await limiter.acquire(seconds=10.0)
+        assert alone is not None
+        own_redis_server.start()
+        with anyio.fail_after(20):
+            while "is shared again" not in caplog.text:  # noqa: ASYNC110  (the log has no event for it)
+                await anyio.sleep(0.01)
+        limiter.on_throttled(alone, retry_after=20.0)
+        assert await limiter.acquire(seconds=10.0) is not None
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_closing_while_calls_wait_leaves_none_hanging(own_redis_server, prefix):
+    """A call that waits for a Redis that does not answer goes on by itself when the limiter is closed."""
+    own_redis_server.freeze()
+    try:
+        async with anyio.create_task_group() as group:
+            async with Fleet(own_redis_server.url, prefix, size=1, told=1000) as (limiter,):
+                group.start_soon(enter, limiter)
+                await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(20):
+                await enter(limiter)
+    finally:
+        own_redis_server.thaw()
 
 
 @on_asyncio
@@ -221,8 +256,7 @@ def test_the_password_stays_out_of_reprs():
 def test_other_limits_stay_what_they_were():
     """Told and adaptive limits, and none, have a limiter that awaits nothing while there is no need to wait."""
     for limit in (None, RateLimit.adaptive(), RateLimit(requests_per_second=5)):
-        limiter = build_limiter(limit, origin="x", clock=SystemClock(), random=Random(1))
-        assert isinstance(limiter, RateLimiter)
+        limiter = RateLimiter(limit, clock=SystemClock())
         assert limiter.try_acquire() is not None
 
 
