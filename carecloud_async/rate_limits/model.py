@@ -18,7 +18,6 @@ Growth stands still while callers want less than they may have.
 
 from __future__ import annotations
 
-from collections import deque
 from math import floor, inf
 
 from attrs import define, field
@@ -30,8 +29,7 @@ BETA = 0.85
 #: four times that, which is under ten seconds; a shorter one would be refused more often than every twentieth call at
 #: ten a second.
 K = 2.4
-#: Calls under way before anything is known (the initial window, RFC 6928), the answers for one more (RFC 3742), and
-#: the number of calls that a rate is measured by at least.
+#: Calls under way before anything is known (the initial window, RFC 6928), and the answers for one more (RFC 3742).
 FIRST_CALLS = 10
 #: The most common window, and the longest that is looked for (seconds).
 SECOND = 1.0
@@ -51,27 +49,22 @@ STEP = 0.05
 
 
 class ServedCalls:
-    """Counts of the calls that were served in each `STEP` of the last ten seconds."""
+    """Counts of the calls that were served in each `STEP` of the last ten seconds and more."""
 
     def __init__(self) -> None:
-        self._steps: deque[tuple[int, float]] = deque(maxlen=round(LONG_WINDOW / STEP))
-        self._step = 0
-        self._count = 0.0
+        self._steps: dict[int, float] = {}
 
     def add(self, now: float, number: float = 1) -> None:
         """Count calls that were served now."""
         step = int(now / STEP)
-        if step != self._step:
-            if self._count:
-                self._steps.append((self._step, self._count))
-            self._step, self._count = step, 0.0
-        self._count += number
+        self._steps[step] = self._steps.get(step, 0) + number
+        if len(self._steps) > LONG_WINDOW / STEP + 1:
+            del self._steps[next(iter(self._steps))]
 
     def count(self, now: float, seconds: float) -> float:
         """Return the number of the last so many seconds; of the first step only the part that is within them."""
         first = (now - seconds) / STEP
-        steps = [*self._steps, (self._step, self._count)]
-        return sum(number * min(step + 1 - first, 1.0) for step, number in steps if step >= floor(first))
+        return sum(number * min(step + 1 - first, 1) for step, number in self._steps.items() if step >= floor(first))
 
 
 @define(kw_only=True)
@@ -170,7 +163,7 @@ class RateModel:
 
     def _measure(self, now: float, rate: float) -> None:
         busy, believed = now - self.origin, self.limit or 0.0
-        seconds = max(min(max(SECOND, FIRST_CALLS / rate), busy), TICK)
+        seconds = max(min(SECOND, busy), TICK)
         measured = self.history.count(now, seconds) / seconds
         whole = self.history.count(now, LONG_WINDOW) / LONG_WINDOW
         if measured < whole * BETA and abs(whole - self.average) < whole / 20:

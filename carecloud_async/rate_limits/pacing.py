@@ -12,8 +12,6 @@ from carecloud_async.rate_limits.model import (
     LONG_WINDOW,
     LONGEST_PAUSE,
     SECOND,
-    SLOWEST,
-    STEP,
     TICK,
     K,
     RateModel,
@@ -126,15 +124,14 @@ class SlowStart:
         now: the time.
 
     Attributes:
-        latency: seconds from sending a call to its answer, on the average.
+        latency: seconds from sending a call to its answer, at the least.
     """
 
     def __init__(self, now: float) -> None:
         self.latency: float = 0.0
-        self._shortest = inf
         self._answers = 0
         self._last = now
-        self._under_way: dict[int, float] = {}
+        self._under_way: set[int] = set()
 
     def delay(self, now: float, *, answers: float = 0.0, members: int = 1) -> float:
         """Return the seconds after which to look again; zero or less if a call may leave now.
@@ -148,35 +145,29 @@ class SlowStart:
         if answers >= FIRST_CALLS**3:
             self._under_way.clear()
             return 0.0
-        under_way, room = self._under_way, (FIRST_CALLS + answers / FIRST_CALLS) / members
-        if len(under_way) < room:
-            return self._next - now
-        while under_way and now - (oldest := next(iter(under_way.items())))[1] >= SECOND:
-            del under_way[oldest[0]]
-        return TICK if len(under_way) >= room else 0.0
+        room = (FIRST_CALLS + answers / FIRST_CALLS) / members
+        if len(self._under_way) >= room:
+            self._under_way = {ticket for ticket in self._under_way if now - sent_at(ticket) < SECOND}
+        return self._next - now if len(self._under_way) < room else TICK
 
     def on_sent(self, ticket: int, now: float) -> float:
         """Note that a call leaves; return the seconds since it could have."""
         idle = max(now - self._next, 0.0)
-        self._under_way[ticket] = now
+        self._under_way.add(ticket)
         self._last = max(now, self._next)
         return idle
 
     def on_answer(self, ticket: int, now: float, *, served: bool) -> None:
         """Note that a call was answered."""
-        self._under_way.pop(ticket, None)
+        self._under_way.discard(ticket)
         if served:
             self._answers += 1
-            seconds = now - sent_at(ticket)
-            self.latency += (seconds - self.latency) / (8 if self.latency else 1)
-            self._shortest = min(self._shortest, seconds)
+            self.latency = min(self.latency or inf, now - sent_at(ticket))
 
     @property
     def _next(self) -> float:
         """Return when the next call may leave."""
-        if self._shortest == inf:
-            return self._last
-        return self._last + self._shortest * BETA / (FIRST_CALLS + self._answers / FIRST_CALLS)
+        return self._last + self.latency * BETA / (FIRST_CALLS + self._answers / FIRST_CALLS)
 
 
 class AdaptivePace:
@@ -195,8 +186,7 @@ class AdaptivePace:
         if most:
             # As if it had called at that rate: a refusal at the start must not look like a limit of nothing.
             self.model.origin, self.model.began = now - LONG_WINDOW, LONG_WINDOW - K
-            for step in range(round(LONG_WINDOW / STEP)):
-                self.model.history.add(now - LONG_WINDOW + step * STEP, most * STEP)
+            self.model.history.add(now, most)
         self._slow_start = SlowStart(now)
         self._next = self._last = now
         self._paused_until = now
@@ -204,14 +194,12 @@ class AdaptivePace:
     @property
     def rate(self) -> float | None:
         """Calls per second at this moment; `None` while unlimited."""
-        if self.model.limit is None:
-            return SLOWEST if self.model.waiting else None
-        return self._rate(self._clock.monotonic())
+        return None if self.model.limit is None else self._rate(self._clock.monotonic())
 
     def delay(self) -> float:
         """See `Pacer.delay`."""
         now = self._clock.monotonic()
-        if self.model.limit is None and not self.model.waiting:
+        if self.model.limit is None:
             return self._slow_start.delay(now)
         return max(self._next, self._paused_until) - now
 

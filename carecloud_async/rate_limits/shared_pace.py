@@ -74,7 +74,7 @@ class SharedPace:
     def start(self, *, origin: str, waiting: Callable[[], int], wake: Callable[[], None]) -> None:
         """See `SharedPacer.start`."""
         # Braces: in a cluster all keys of one script live in one slot.
-        self._keys = [f"{{{self._prefix}rate:{origin}}}:{name}" for name in ("state", "members", "history")]
+        self._keys = [f"{{{self._prefix}rate:{origin}}}:{name}" for name in ("state", "members", "served")]
         self._waiting = waiting
         self._wake = wake
 
@@ -231,8 +231,8 @@ class SharedPace:
             wanted,
             int(waiting > 0),
             served,
-            began - self._served_sent if served else -1,
-            began - refused if refused >= 0 else -1,
+            began - self._served_sent,
+            began - refused if refused >= 0 else "",
             self._asked,
             self._slow_start.latency,
         ]
@@ -259,8 +259,8 @@ class SharedPace:
         self._round_trip = now - began
         self._read_at = (now + began) / 2
         self._paused_until = self._read_at + turn.again
-        if self._turn is None or turn.queue != self._turn.queue:
-            self._held.clear()
+        if self._held and turn.first <= self._held[-1]:
+            self._held.clear()  # Redis has lost its queue
         self._turn = turn
         self._held.extend(turn.first + number for number in range(int(turn.slots)))
         if turn.members >= self._members or now > self._members_until:

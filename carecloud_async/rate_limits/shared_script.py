@@ -26,12 +26,12 @@ _CONSTANTS = {name: value for name, value in vars(model).items() if name.isupper
     "GONE_SECONDS": GONE_SECONDS,
     "CATCH_UP_SECONDS": CATCH_UP_SECONDS,
     "FORGET_SECONDS": FORGET_SECONDS,
-    "STEPS": round(model.LONG_WINDOW / model.STEP),
+    "STEPS": round(model.LONG_WINDOW / model.STEP) + 1,
 }
 
 # KEYS: the state, the members, the history. ARGV: member, configured rate or 0, limit to begin with or 0, slots wanted,
-# whether a call waits, calls served, seconds since the last of them was sent or -1, seconds since the last refused call
-# was sent or -1, seconds that its answer asks to wait or 0, latency.
+# whether a call waits, calls served, seconds since the last of them was sent, seconds since the last refused call was
+# sent or '', seconds that its answer asks to wait or 0, latency.
 # Returns a `Turn` as JSON.
 SCRIPT = (
     "".join(f"local {name} = {value}\n" for name, value in _CONSTANTS.items())
@@ -42,8 +42,8 @@ local state, members, history = KEYS[1], KEYS[2], KEYS[3]
 local function text(number) return string.format('%.6f', number) end
 local function arg(i) return tonumber(ARGV[i]) or 0 end
 local configured, hint, wanted, waits, latency = arg(2), arg(3), arg(4), ARGV[5] == '1', arg(10)
-local served, served_age, refused_age, asked = arg(6), arg(7), arg(8), arg(9)
-for i, kind in ipairs({'hash', 'zset', 'list'}) do
+local served, served_age, refused_age, asked = arg(6), arg(7), tonumber(ARGV[8]), arg(9)
+for i, kind in ipairs({'hash', 'zset', 'hash'}) do
   local found = redis.call('TYPE', KEYS[i]).ok
   if found ~= kind and found ~= 'none' then redis.call('DEL', KEYS[i]) end
 end
@@ -56,13 +56,10 @@ local function get(name, least, most, missing)
   if value and value >= least and value <= most then return value end
   return missing
 end
-local queue = fields.queue or ''
-if #queue < 8 or #queue > 64 then queue = ARGV[1] .. ':' .. text(now) end
 local seen, s = get('seen', 0, now, now), {busy = get('busy', 0, 1e9, 0), time = get('time', 0, 1e9, 0)}
 s.limit = get('limit', SLOWEST, 1e7, hint > 0 and math.max(hint, SLOWEST) or 0)
 s.began, s.served, s.least = get('began', 0, s.busy, s.busy), get('served', 0, 1e9, 0), get('least', 0, 1e7, -1)
 s.long, s.long_until = get('long', 0, 1, 0), get('long_until', 0, s.busy + 3 * LONG_WINDOW, 0)
-s.step, s.count = get('step', 0, s.time / STEP, 0), get('count', 0, 1e6, 0)
 s.waiting, s.refused, s.learnt = get('waiting', 0, 1, 0), get('refused', 0, now, now), get('learnt', 0, now, 0)
 s.asked, s.pause = get('asked', 0, 30, 0), get('pause', 0, LONGEST_PAUSE, 0)
 s.probe, s.paused_until = get('probe', 0, now + LONGEST_PAUSE, now), get('paused_until', 0, now + 30, 0)
@@ -81,25 +78,25 @@ local function rate()
   return math.min(math.max(s.limit * BETA ^ ((1 - math.min(grown, 8)) ^ 3), SLOWEST), 1e7)
 end
 local function count(seconds)
-  local first = (s.time - seconds) / STEP
-  local sum = s.count * math.max(math.min(s.step + 1 - first, 1), 0)
-  for _, entry in ipairs(redis.call('LRANGE', history, 0, -1)) do
+  local first, last = (s.time - seconds) / STEP, s.time / STEP
+  local sum = 0
+  for _, entry in ipairs(redis.call('HVALS', history)) do
     local step, number = string.match(entry, '^(%d+) (%d+)$')
     step = tonumber(step) or -1
-    if step >= math.floor(first) and step < s.step then sum = sum + number * math.min(step + 1 - first, 1) end
+    if step >= math.floor(first) and step <= last then sum = sum + number * math.min(step + 1 - first, 1) end
   end
   return sum
 end
 local function measure(speed)
-  local believed, seconds = s.limit, math.max(math.min(math.max(SECOND, FIRST_CALLS / speed), s.busy), TICK)
+  local seconds = math.max(math.min(SECOND, s.busy), TICK)
   local measured, whole = count(seconds) / seconds, count(LONG_WINDOW) / LONG_WINDOW
   if measured < whole * BETA and math.abs(whole - s.average) < whole / 20 then
     s.long_until = math.max(s.long_until, s.busy + LONG_WINDOW)
   end
   s.average, s.long = whole, s.busy < s.long_until and 1 or 0
   if s.long == 1 or whole > measured then measured = whole
-  elseif s.busy - s.began < SECOND then s.least = math.max(s.busy >= SECOND and believed / 2 or 0, SLOWEST) end
-  s.limit = math.max(math.min(measured, math.max(speed, believed)), SLOWEST)
+  elseif s.busy - s.began < SECOND then s.least = math.max(s.busy >= SECOND and s.limit / 2 or 0, SLOWEST) end
+  s.limit = math.max(math.min(measured, math.max(speed, s.limit)), SLOWEST)
 end
 
 -- The queue and the clock of the model go on; time in which no slot was wanted does not count.
@@ -123,13 +120,11 @@ s.busy = s.busy + passed
 -- What the process reports.
 s.served = s.served + served
 if s.limit == 0 then s.total = s.total + served end
-if math.floor(s.time / STEP) > s.step then
-  if s.count > 0 then redis.call('RPUSH', history, string.format('%d %d', s.step, s.count)) end
-  redis.call('LTRIM', history, -STEPS, -1)
-  s.step, s.count = math.floor(s.time / STEP), 0
-end
-s.count = s.count + served
-if served_age >= 0 then
+if served > 0 then  -- a ring of counts, each with its step
+  local step = math.floor(s.time / STEP)
+  local of, number = string.match(redis.call('HGET', history, step % STEPS) or '', '^(%d+) (%d+)$')
+  number = tonumber(of) == step and number + served or served
+  redis.call('HSET', history, step % STEPS, string.format('%d %d', step, number))
   local sent = now - served_age
   if configured > 0 then
     if sent > s.learnt then s.pause = 0 end
@@ -142,7 +137,7 @@ if served_age >= 0 then
     front = math.max(front - math.max(1 - served_age * rate(), 0), -1)  -- the probe had a slot, too
   end
 end
-if refused_age >= 0 then
+if refused_age then
   local sent = now - refused_age
   s.paused_until = math.max(s.paused_until, now + asked)
   if configured > 0 then
@@ -178,10 +173,9 @@ end
 tail = tail + slots
 
 s.seen, s.tail, s.front = now, tail, front
-redis.call('HSET', state, 'queue', queue)
 for name, value in pairs(s) do redis.call('HSET', state, name, text(value)) end
 for i = 1, 3 do redis.call('EXPIRE', KEYS[i], FORGET_SECONDS) end
-return cjson.encode({queue = queue, front = front, first = first, slots = slots, rate = speed, probe = probe,
+return cjson.encode({front = front, first = first, slots = slots, rate = speed, probe = probe,
   again = again, members = fleet, waiting = s.waiting == 1, total = s.total, limit = s.limit})
 """
 )
@@ -192,9 +186,8 @@ class Turn:
     """What a process was given.
 
     Attributes:
-        queue: name of the queue that the slots are numbered in; another one makes the slots of this one void.
         front: the number whose turn it is.
-        first: number of the first slot.
+        first: number of the first slot; a number that was given before means that the queue began anew.
         slots: how many.
         rate: calls per second of all processes together; 0 while no limit is known.
         probe: whether one call may go ahead while calls are refused; set to false when it does.
@@ -205,7 +198,6 @@ class Turn:
         limit: the limit that is believed; 0 for none.
     """
 
-    queue: str
     front: float
     first: float
     slots: int

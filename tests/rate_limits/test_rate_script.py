@@ -29,7 +29,7 @@ class Shared:
         self._keys = [f"{{{uuid.uuid4().hex}}}:{name}" for name in ("state", "members", "history")]
         self._limit = limit
 
-    def ask(self, now, *, served=0, served_age=-1, refused_age=-1, asked=0, wanted=2000, waits=1):
+    def ask(self, now, *, served=0, served_age=0, refused_age="", asked=0, wanted=2000, waits=1):
         arguments = ["me", 0, self._limit, wanted, waits, served, served_age, refused_age, asked, 0]
         return SimpleNamespace(**json.loads(self._script(self._keys, [*arguments, f"{now:.6f}"])))
 
@@ -63,7 +63,7 @@ def test_both_believe_the_same(redis_server, limit, history):
                 model.on_success(now + 0.005, now + 0.01, latency=0.0)
                 now += 0.01
             else:
-                shared.ask(now, served=served, served_age=0.005 if served else -1)
+                shared.ask(now, served=served, served_age=0.005)
         turn = shared.ask(now)
     finally:
         shared.close()
