@@ -25,12 +25,14 @@ from carecloud_async.runtime.sqlite_files import open_database, transaction
 
 __all__ = ["Journal", "damaged"]
 
-_VERSION: Final = "1"
+#: Of the columns of `rows`.
+_VERSION: Final = "2"
+
+_META: Final = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
 #: `state` is 0 for a row that waits, 1 for one that was intended and has no outcome, and 2 for one with its outcome.
 #: `base` is the record that an update is made from, or one that the whole list has; `listed_count` counts the latter.
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+_ROWS: Final = """
 CREATE TABLE IF NOT EXISTS rows (
     number INTEGER PRIMARY KEY,
     line INTEGER NOT NULL,
@@ -88,7 +90,7 @@ class Journal:
         journal = cls(Path(), keep_rows=False)
         journal.is_in_memory = True
         journal._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        journal._db.executescript(_SCHEMA)
+        journal._make_tables()
         return journal
 
     @property
@@ -105,7 +107,7 @@ class Journal:
 
         Raises:
             BulkWriteError: another run uses it, it has an unfinished run and `resume` is not given, or it belongs to
-                another run.
+                another run, or to another version of the SDK.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -128,7 +130,7 @@ class Journal:
         self._database = open_database(self.path)
         # While rows are loaded, nothing has been sent yet that must survive a crash.
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._make_tables()
         meta = self._db.execute("SELECT name, value FROM meta WHERE name LIKE 'bind:%'")
         before = {name.removeprefix("bind:"): value for name, value in meta}
         if not before or self.meta("loaded") is None:  # nothing was sent before all rows were loaded
@@ -150,6 +152,18 @@ class Journal:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("UPDATE rows SET lost_at = NULL WHERE state = 1")  # the clock of an earlier run
         return True
+
+    def _make_tables(self) -> None:
+        self._db.execute(_META)
+        if self.meta("version") not in {None, _VERSION}:
+            if self.meta("loaded") is not None and self.meta("finished") is None:
+                raise BulkWriteError(
+                    f"{self.path}: another version of carecloud-async began this run: finish it with that version, or "
+                    "remove the file to begin again"
+                )
+            self._db.execute("DROP TABLE IF EXISTS rows")  # of a finished run only its counts are kept
+            self.set_meta(version=_VERSION)
+        self._db.executescript(_ROWS)
 
     def _begin(self, binding: Mapping[str, str]) -> None:
         with transaction(self._db):

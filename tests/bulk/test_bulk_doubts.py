@@ -1,6 +1,8 @@
 """Lost answers, kills and parallel runs: a keyed row is in the server once, a keyless one is never sent twice."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import anyio
 import pytest
@@ -148,6 +150,38 @@ async def test_a_resumed_run_is_the_same_run(sandbox, tmp_path):
         source.write_text('{"email":"b@example.com","language_id":"en"}\n{}\n')
         with pytest.raises(BulkWriteError, match="had another source"):
             await client.customers.bulk_write(source, match="email", defaults=SOURCE, resume=True)
+
+
+async def test_a_run_of_another_version_is_not_misread(sandbox, tmp_path):
+    """After an upgrade an unfinished run is refused; a finished one is known by its counts, and can be made again."""
+    source = tmp_path / "c.jsonl"
+    source.write_text('{"email":"a@example.com","language_id":"en"}\n')
+    journal = tmp_path / "journal"
+    arguments = {"match": "email", "defaults": SOURCE, "journal": journal}
+
+    def become_older():
+        with closing(sqlite3.connect(journal)) as database, database:
+            database.execute("UPDATE meta SET value = '1' WHERE name = 'version'")
+            database.execute("DROP TABLE rows")
+            database.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, once TEXT)")
+
+    async with connect(sandbox) as client:
+        fault = sandbox.faults.add("POST /customers", status=403, times=None)
+        with pytest.raises(CareCloudError):
+            await client.customers.bulk_write(source, **arguments)
+        sandbox.faults.remove(fault)
+        become_older()
+        for resume in (False, True):
+            with pytest.raises(BulkWriteError, match="another version of carecloud-async began this run"):
+                await client.customers.bulk_write(source, **arguments, resume=resume)
+        journal.unlink()
+        arguments["match"] = None  # only a file without keys keeps its journal
+        await client.customers.bulk_write(source, **arguments)
+        become_older()
+        report = await client.customers.bulk_write(source, **arguments, resume=True)
+        assert (counts(report), sandbox.count("POST /customers")) == ({"created": 1}, 2)
+        await client.customers.bulk_write(source, **arguments)
+        assert sandbox.count("POST /customers") == 3
 
 
 async def test_two_runs_at_once_make_no_double(sandbox, tmp_path):
