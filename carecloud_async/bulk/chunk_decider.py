@@ -65,7 +65,7 @@ class ChunkDecider:
         concurrency: int,
         count_writes: Callable[[], Awaitable[int]],
     ) -> None:
-        self.parts = PartLookups(target, concurrency=concurrency)
+        self.parts: PartLookups = PartLookups(target, concurrency=concurrency)
         self._target = target
         self._key = key
         self._options = options

@@ -46,10 +46,12 @@ class Signature:
         self.function: Any = function
         self.unpacked: Mapping[str, Kind] = {} if len(named) == len(parameters) else _unpacked(parameters[-1], function)
         self.defaults: Mapping[str, Any] = defaults | dict.fromkeys(self.unpacked, MISSING)
-        self.positional = tuple(one.name for one in named if one.kind is Parameter.POSITIONAL_OR_KEYWORD)
-        self.required = tuple(name for name, default in defaults.items() if default is MISSING)
-        self.in_path = {name: place for name, place in places.items() if place in placeholders}
-        self.outside_path = {name: place for name, place in places.items() if place not in placeholders}
+        self.positional: tuple[str, ...] = tuple(
+            one.name for one in named if one.kind is Parameter.POSITIONAL_OR_KEYWORD
+        )
+        self.required: tuple[str, ...] = tuple(name for name, default in defaults.items() if default is MISSING)
+        self.in_path: dict[str, str] = {name: place for name, place in places.items() if place in placeholders}
+        self.outside_path: dict[str, str] = {name: place for name, place in places.items() if place not in placeholders}
         self._left_out_if_none = frozenset(name for name in self.outside_path if defaults[name] is None)
 
     @property

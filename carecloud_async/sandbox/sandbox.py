@@ -249,6 +249,6 @@ class Sandbox(SandboxState, RequestLog, ClientIdentities):
             repeat_page: Every page is the first one, at any `offset`.
             empty_from: Offset from which pages are empty.
         """
-        self.overrides = Overrides(
+        self.overrides: Overrides = Overrides(
             total_items=total_items, valid_to=valid_to, repeat_page=repeat_page, empty_from=empty_from
         )
