@@ -64,7 +64,8 @@ class RowChecker:
         """
         checked = CheckedRow(refused=(row.fault,)) if row.fault is not None else self._check(row.values)
         key = None if self._key is None or checked.key is None else self._key.text(checked.key)
-        part = None if self._unique_part is None else self._unique_part.values_in(checked.parts)
+        parts = {path: value for path, value in checked.parts.items() if path not in checked.faults}
+        part = None if self._unique_part is None else self._unique_part.values_in(parts)
         unique_part = None if self._unique_part is None or part is None else self._unique_part.text(part)
         return LoadedRow(key=key, unique_part=unique_part, checked=checked)
 

@@ -155,7 +155,7 @@ class Journal:
 
     def _make_tables(self) -> None:
         self._db.execute(_META)
-        if self.meta("version") not in {None, _VERSION}:
+        if self.meta("version") != _VERSION:  # none: a kill may have come before the run began
             if self.meta("loaded") is not None and self.meta("finished") is None:
                 raise BulkWriteError(
                     f"{self.path}: another version of carecloud-async began this run: finish it with that version, or "

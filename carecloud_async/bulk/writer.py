@@ -126,9 +126,9 @@ class BulkWriter:
             BadSourceError: a name leads to no field.
             CareCloudError: the server is away or refuses the client.
         """
-        if self._tasks is None or self._closing:
-            raise BulkWriteError("the bulk writer is not open: write inside its `async with` block")
+        self._require_open()
         loaded = await check_row(self._checker, self._columns, row_of(row))
+        self._require_open()  # the block may have ended while names were read from the server
         if loaded.checked.refused:
             return refused(*loaded.checked.refused)
         names = {"key": loaded.key, "part": loaded.unique_part}
@@ -140,6 +140,10 @@ class BulkWriter:
             raise waiting.error
         assert waiting.result is not None  # noqa: S101  (done without an error)
         return waiting.result
+
+    def _require_open(self) -> None:
+        if self._tasks is None or self._closing:
+            raise BulkWriteError("the bulk writer is not open: write inside its `async with` block")
 
     @cached_property
     def _checker(self) -> RowChecker:

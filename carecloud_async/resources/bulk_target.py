@@ -118,9 +118,19 @@ async def _read(family: BulkWriting, get: Declared, record_id: str) -> bytes | N
     (place,) = get.signature.in_path.values()
     ids = {**family._bound, place: record_id}
     try:
-        return await family._caller.fresh.call(CallRequest(get.operation, decode=codec.raw_data, path_params=ids))
+        return await family._caller.fresh.call(CallRequest(get.operation, decode=_strict_data, path_params=ids))
     except NotFoundError:
         return None
+
+
+def _strict_data(body: bytes) -> bytes:
+    """Return the record in an answer; what msgspec cannot read, such as `NaN`, cannot be compared with a row."""
+    record = codec.raw_data(body)
+    try:
+        msgspec.json.decode(record)
+    except msgspec.DecodeError:
+        raise codec.Malformed("the record under data is not strict JSON") from None
+    return record
 
 
 async def _sample(family: Any) -> Sequence[bytes]:

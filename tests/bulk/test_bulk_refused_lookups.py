@@ -1,9 +1,11 @@
-"""Look-ups that the server refuses because of one value."""
+"""Look-ups that the server refuses because of one value, or answers with a record that cannot be compared."""
 
+import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, counts, people, read
+from bulk_tools import SOURCE, connect, counts, people, read
 
+from carecloud_async import ResponseError
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -36,3 +38,27 @@ async def test_a_writer_refuses_a_row_whose_key_cannot_be_looked_up(clock):
         result = await writer.write({"email": "!@example.com", "language_id": "en"})
         assert (await writer.write(people(1)[0])).outcome == "created"
     assert (result.outcome, result.reasons) == ("refused", ("personal_information.email: invalid_value_format",))
+
+
+@pytest.mark.parametrize("value", [b"NaN", b'"\\ud800"'])
+async def test_a_record_that_is_not_strict_json_is_an_error_of_its_call(sandbox, value):
+    """A record with `NaN` or half a surrogate, looked up by its id, raises `ResponseError` with the call's path."""
+
+    class Odd(httpx.AsyncBaseTransport):
+        def __init__(self):
+            self._inner = sandbox.transport()
+
+        async def handle_async_request(self, request):
+            response = await self._inner.handle_async_request(request)
+            if request.method != "GET" or request.url.path.endswith("/bookings"):
+                return response
+            body = (await response.aread()).rstrip()
+            assert body.endswith(b"}}")
+            return httpx.Response(
+                200, headers={"content-type": "application/json"}, content=body[:-2] + b',"odd":' + value + b"}}"
+            )
+
+    async with connect(sandbox, transport=Odd()) as client:
+        booking_id = (await client.bookings.list().first()).booking_id
+        with pytest.raises(ResponseError, match=r"GET /bookings/\{booking_id\}: .*strict JSON"):
+            await client.bookings.bulk_write([{"booking_id": booking_id}], match="booking_id")

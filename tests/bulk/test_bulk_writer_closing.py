@@ -1,13 +1,15 @@
 """Rows that are given to a writer outside its block, and while the block ends."""
 
 import anyio
+import httpx
 import pytest
 from anyio import wait_all_tasks_blocked
 from bulk_server import CustomerServer, client_of
-from bulk_tools import SOURCE, people
+from bulk_tools import SOURCE, connect, people
 
 from carecloud_async.bulk import BulkWriteError
 from carecloud_async.pytest_plugin.clock import FakeClock
+from carecloud_async.resources.customers.bulk_lookups import property_names
 
 pytestmark = pytest.mark.anyio
 
@@ -57,3 +59,34 @@ async def test_a_writer_whose_block_ends_takes_no_more_rows():
     assert outcomes == ["created"]
     assert errors == ["the bulk writer is not open: write inside its `async with` block"]
     assert list(server.emails()) == [first["email"]]
+
+
+async def test_a_row_whose_names_are_read_while_the_block_ends_is_an_error(sandbox):
+    """The names of properties come when the block is over: the row is refused, and its task does not wait for ever."""
+    asked, over, errors = anyio.Event(), anyio.Event(), []
+
+    class LateNames(httpx.AsyncBaseTransport):
+        def __init__(self):
+            self._inner = sandbox.transport()
+
+        async def handle_async_request(self, request):
+            if "propert" in request.url.path and not asked.is_set():
+                asked.set()
+                await over.wait()
+            return await self._inner.handle_async_request(request)
+
+    async def write():
+        try:
+            with anyio.fail_after(SECONDS):
+                await writer.write({"email": "a@example.com", f"property.{name}": "1"})
+        except (BulkWriteError, TimeoutError) as error:
+            errors.append(str(error))
+
+    async with connect(sandbox) as client:
+        name = next(iter(await property_names(client.customers)))
+    async with connect(sandbox, transport=LateNames()) as client, anyio.create_task_group() as tasks:
+        async with client.customers.bulk_writer(match="email") as writer:
+            tasks.start_soon(write)
+            await asked.wait()
+        over.set()
+    assert errors == ["the bulk writer is not open: write inside its `async with` block"]
