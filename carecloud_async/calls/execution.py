@@ -226,7 +226,7 @@ class CallExecution(Generic[T]):
             tokens=self._tokens,
             clock=self._context.clock,
             number=number,
-            notify=None if self._start is None else self._notify,
+            notify=None if self._start is None else _notifier(self._observers, self._start),
         )
         return attempt
 
@@ -381,3 +381,12 @@ class CallExecution(Generic[T]):
             count=call.count,
             cached=self._cached,
         )
+
+
+def _notifier(observers: tuple[CallObserver, ...], start: CallStart) -> Callable[..., None]:
+    """Return a function that calls a method of each observer.
+
+    It does not refer to the call: the call refers to its attempt, and its answer would stay in memory until a full
+    garbage collection.
+    """
+    return lambda event, *args: notify(observers, event, start, *args)

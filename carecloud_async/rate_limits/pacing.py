@@ -12,6 +12,7 @@ from carecloud_async.rate_limits.model import (
     LONG_WINDOW,
     LONGEST_PAUSE,
     SECOND,
+    STEP,
     TICK,
     K,
     RateModel,
@@ -186,7 +187,8 @@ class AdaptivePace:
         if most:
             # As if it had called at that rate: a refusal at the start must not look like a limit of nothing.
             self.model.origin, self.model.began = now - LONG_WINDOW, LONG_WINDOW - K
-            self.model.history.add(now, most)
+            for step in range(round(LONG_WINDOW / STEP)):
+                self.model.history.add(now - LONG_WINDOW + step * STEP, most * STEP)
         self._slow_start = SlowStart(now)
         self._next = self._last = now
         self._paused_until = now

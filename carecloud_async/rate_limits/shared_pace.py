@@ -66,6 +66,7 @@ class SharedPace:
         self._asked = 0.0
         self._members, self._members_until = 1, -math.inf
         self._alone: Pacer | None = None
+        self._closed = False
         self._changed = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._nap: anyio.CancelScope | None = None
@@ -142,7 +143,7 @@ class SharedPace:
         """See `SharedPacer.aclose`."""
         if not on_asyncio():
             return
-        self._alone = self._alone or self._part()
+        self._alone, self._closed = self._alone or self._part(), True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -176,6 +177,8 @@ class SharedPace:
 
     def _ask_at(self) -> float:
         """Return when to ask Redis next; infinity if there is no reason."""
+        if self._closed:  # the cancellation may be lost: before anyio 4.16, to a nap that ends at the same moment
+            return math.inf
         turn, waiting = self._turn, self._waiting() > 0
         needs_slots = turn is None or turn.waiting or (turn.rate and len(self._held) <= self._target // 2)
         if self._alone is not None:
@@ -250,6 +253,8 @@ class SharedPace:
         return answer
 
     def _on_turn(self, turn: Turn, began: float) -> None:
+        if self._closed:
+            return
         now = self._clock.monotonic()
         if self._alone is not None:
             _log.info("Redis (%s) is back: the rate limit is shared again", self._clients.label)

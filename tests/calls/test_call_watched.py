@@ -1,5 +1,6 @@
 """Being watched: one record a call, a hook, spans; nothing in them that is secret or personal."""
 
+import gc
 import logging
 import re
 
@@ -11,6 +12,7 @@ from call_doors import create
 from clocks import FakeClock
 
 from carecloud_async import CareCloud, NotFoundError, RateLimit, ResponseError, RetryPolicy
+from carecloud_async.calls.execution import CallExecution
 from carecloud_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -186,3 +188,18 @@ async def test_concurrent_calls_have_ids_of_their_own(sandbox, records):
         for _ in range(100):
             group.start_soon(client.ping)
     assert len({record.carecloud_correlation_id for record in records()}) == 101
+
+
+async def test_an_observed_call_and_its_answer_are_freed_at_once(sandbox):
+    """Nothing of a call refers back to it: no answer stays in memory until the next full garbage collection."""
+    async with connect(sandbox, on_call=lambda record: None) as client:
+        await client.ping()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                await client.customers.list(count=5).page()
+            alive = [one for one in gc.get_objects() if isinstance(one, CallExecution)]
+        finally:
+            gc.enable()
+    assert not alive

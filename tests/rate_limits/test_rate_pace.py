@@ -113,3 +113,17 @@ def test_a_process_alone_goes_on_near_its_part_after_an_early_refusal(refused_af
     clock.now += 0.03
     pace.on_success(ticket)
     assert pace.rate == pytest.approx(8.5, rel=0.05)
+
+
+def test_a_process_alone_keeps_its_part_where_the_server_refuses_for_seconds():
+    """The ten seconds before Redis went away count as served at that rate: the limit is not a tenth of it."""
+    clock = VirtualClock(100.0)
+    pace = AdaptivePace(clock=clock, most=10.0)
+    while clock.now < 103:
+        pace.take(ticket := int(clock.now * 1e6))
+        pace.on_throttled(ticket, retry_after=None)
+        clock.now += max(pace.delay(), 0.001)
+    pace.take(ticket := int(clock.now * 1e6))
+    clock.now += 0.03
+    pace.on_success(ticket)
+    assert pace.rate > 5
