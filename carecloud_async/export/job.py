@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +32,12 @@ from carecloud_async.export.storage.workspace import Workspace
 from carecloud_async.export.storage.writer import INTERVAL, Writer
 from carecloud_async.fixes import OVERWRITE
 from carecloud_async.runtime.background_tasks import BackgroundTasks
-from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless, run_in_thread_until_stopped
+from carecloud_async.runtime.threads import (
+    run_in_thread,
+    run_in_thread_regardless,
+    run_in_thread_until_stopped,
+    run_with,
+)
 
 __all__ = ["run"]
 
@@ -219,12 +223,12 @@ async def _read_into(job: Job, start: Checkpoint, workspace: Workspace, journal:
 
     def commit(lines: list[bytes], checkpoint: Checkpoint) -> None:
         journal.begin()  # which removes an earlier run's output, before a new one is opened
-        # In two threads, because the journal mostly waits for the disk. What the journal lacks does not count.
-        with ThreadPoolExecutor(1) as threads:
-            writing = threads.submit(output.write, lines) if output.is_live else None
-            journal.commit(lines, checkpoint)
-        if writing is not None:
-            writing.result()
+        secure = partial(journal.commit, lines, checkpoint)
+        if output.is_live:
+            # In two threads, because the journal mostly waits for the disk. What the journal lacks does not count.
+            run_with(secure, partial(output.write, lines))
+        else:
+            secure()
 
     def open_seen(continued: bool) -> SeenIds:
         if continued:

@@ -15,6 +15,7 @@ from carecloud_async.calls.call_request import CallRequest
 from carecloud_async.calls.caller import Caller
 from carecloud_async.calls.operation import Operation
 from carecloud_async.codec.envelope import key_decoder
+from carecloud_async.codec.read import REFUSED
 from carecloud_async.codec.slices import exhaust
 from carecloud_async.codec.targets import any_page_slices, any_raw_page_slices, is_read_model
 from carecloud_async.paging.iterators import LazyPage, Page, ReceivedPage
@@ -147,9 +148,9 @@ class PageFetcher(Generic[T]):
         for line in raw_keys(page):
             try:
                 found = None if decode is None else decode(line).key
-            except ValueError:
+            except REFUSED:
                 found = None
-            yield line if found is None else found
+            yield line if found is None or found == "" else found
 
     def _content(self, item: T) -> bytes:
         return codec.encode(item, zone=self.caller.context.project.timezone)

@@ -326,7 +326,8 @@ class RecordIterator(AsyncIterator[T]):
                 return
             if self._unread:
                 await checkpoint()
-                self._take()
+                if self._unread:  # unless the iterator was closed meanwhile
+                    self._take()
             else:
                 self._begin(await self._next_pages())
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
+from threading import Thread
 from typing import Generic, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 
-__all__ = ["ThreadLimit", "run_in_thread", "run_in_thread_regardless", "run_in_thread_until_stopped"]
+__all__ = ["ThreadLimit", "run_in_thread", "run_in_thread_regardless", "run_in_thread_until_stopped", "run_with"]
 
 T = TypeVar("T")
 
@@ -129,6 +131,38 @@ async def run_in_thread_until_stopped(work: Callable[[], T], *, stop: Callable[[
             if isinstance(error, anyio.get_cancelled_exc_class()):
                 await run_in_thread_regardless(threaded.wait)
         raise
+
+
+def run_with(work: Callable[[], object], other: Callable[[], object]) -> None:
+    """Run `work` here and `other` in a thread beside it; both have ended when this returns. Blocks.
+
+    The thread is no executor's: executors refuse work once the main thread has ended, although other threads still run.
+
+    Args:
+        work: blocks.
+        other: blocks; sees the context variables of the caller.
+
+    Raises:
+        Exception: what `work` raises, or else what `other` raises.
+    """
+    ended: Future[None] = Future()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            context.run(other)
+        except BaseException as error:  # noqa: BLE001  (raised by the caller)
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    thread = Thread(target=run, name="carecloud export")
+    thread.start()
+    try:
+        work()
+    finally:
+        thread.join()
+    ended.result()
 
 
 class _ThreadedWork(Generic[T]):

@@ -62,11 +62,9 @@ def lines_of(found):
     return [json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") for record in found]
 
 
-def write(lines, *, fields=None, **dialect):
+def write(lines, *, into=Customer, fields=None, **dialect):
     file = io.BytesIO()
-    sink = CsvSink(
-        file, Layout(into=Customer, fields=fields or {}, timezone=ZoneInfo("UTC"), csv=CsvOptions(**dialect))
-    )
+    sink = CsvSink(file, Layout(into=into, fields=fields or {}, timezone=ZoneInfo("UTC"), csv=CsvOptions(**dialect)))
     sink.infer_schema(lines)
     sink.write(lines)
     sink.close()
@@ -231,3 +229,10 @@ def test_a_delimiter_that_cannot_work_is_refused(delimiter):
     """The message says what a delimiter must be."""
     with pytest.raises(ConfigurationError, match="one character"):
         CsvOptions(delimiter=delimiter)
+
+
+@pytest.mark.parametrize("found", [[], [{}, {}]])
+def test_a_file_without_a_column_has_a_line_for_each_record(found):
+    """Records without a field, of a list without a model, are empty lines below an empty header."""
+    text, _ = write(lines_of(found), into=dict)
+    assert text == b"\r\n" * (1 + len(found))

@@ -361,3 +361,12 @@ async def test_a_page_is_last_only_if_nothing_can_follow(anyio_backend, received
     if page.is_last(count) and received:
         assert received < count
         assert total == received
+
+
+async def test_records_with_an_empty_id_are_no_repeated_page():
+    """An empty text is no id: `raw()` and iteration compare such records by what they hold."""
+    records = [{"customer_id": "", "state": number} for number in range(10)]
+    async with served(lambda at, count: {"customers": records[at : at + count], "total_items": 10}) as client:
+        listing = client.customers.list(count=2)
+        assert [json.loads(line)["state"] async for line in listing.raw()] == list(range(10))
+        assert [customer.state async for customer in listing] == list(range(10))

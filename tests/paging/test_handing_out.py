@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from carecloud_async import CareCloud, CareCloudError, EnterpriseCredentials, ResponseError
 from carecloud_async.codec import Malformed, pages
 from carecloud_async.codec.tolerant import mended
-from carecloud_async.paging.iterators import BATCH
+from carecloud_async.paging.iterators import BATCH, OnePage, Page, Records
 
 pytestmark = pytest.mark.anyio
 
@@ -214,3 +214,23 @@ async def test_few_records_of_a_large_page_are_there_at_a_time(kind, monkeypatch
             alive.add(record)
             most = max(most, len(alive))
     assert 0 < most <= BATCH
+
+
+async def test_a_reader_whose_iterator_another_task_closes_ends():
+    """Closing an iterator while its reader lets other tasks run ends the loop."""
+
+    async def fetch():
+        return Page(items=list(range(1000)), offset=0, total_items=1000, received=1000)
+
+    records, read = Records(OnePage(fetch)), []
+
+    async def close():
+        while not read:
+            await checkpoint()
+        await records.aclose()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(close)
+        async for record in records:
+            read.append(record)  # noqa: PERF401  (the other task looks at it)
+    assert 0 < len(read) < 1000

@@ -1,6 +1,7 @@
 """Work in worker threads: whatever cancels the caller, it goes on only when the thread has ended."""
 
 import asyncio
+import contextvars
 import threading
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from carecloud_async.runtime.threads import (
     run_in_thread,
     run_in_thread_regardless,
     run_in_thread_until_stopped,
+    run_with,
 )
 
 
@@ -257,3 +259,19 @@ def test_threads_are_used_through_one_module():
     }
     # The sandbox imports nothing of the client, and its server's end is waited for by nothing else.
     assert using == {"runtime/threads.py", "sandbox/sandbox.py"}
+
+
+def test_work_beside_other_work_sees_the_context_and_has_ended():
+    """The other work runs in a thread with the caller's context variables; both have ended, and errors come out."""
+    request, seen = contextvars.ContextVar("request"), []
+    request.set("7")
+    run_with(lambda: None, lambda: seen.append((request.get(), threading.current_thread() is threading.main_thread())))
+    assert seen == [("7", False)]
+
+    def fail(error):
+        raise error
+
+    with pytest.raises(KeyError):
+        run_with(lambda: None, partial(fail, KeyError("other")))
+    with pytest.raises(ValueError, match="work"):
+        run_with(partial(fail, ValueError("work")), partial(fail, KeyError("other")))

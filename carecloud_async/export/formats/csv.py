@@ -57,7 +57,7 @@ class CsvSink(IncrementalSink):
                 columns = decoder.columns(decoder.decode(piece))
             except (ValueError, RecursionError):
                 columns = self._read_one_by_one(piece, decoder)
-            self._write_columns(columns)
+            self._write_columns(columns, rows=len(piece))
             self._yielder.rest()
 
     def close(self) -> None:
@@ -73,14 +73,14 @@ class CsvSink(IncrementalSink):
             self._decoder = RecordDecoder(self._builder.shape, self._columns)
             if self.layout.csv.bom:
                 self.file.write(codecs.BOM_UTF8)
-            self._write_columns([[".".join(path)] for path in self._columns])
+            self._write_columns([[".".join(path)] for path in self._columns], rows=1)
         return self._decoder
 
     def _found_columns(self) -> list[Path]:
         return [path for path, _ in self._builder.shape.select(self.layout.fields).leaves()]
 
-    def _write_columns(self, columns: Sequence[list[Any]]) -> None:
-        self.file.write(join_columns(columns, self.layout.csv))
+    def _write_columns(self, columns: Sequence[list[Any]], *, rows: int) -> None:
+        self.file.write(join_columns(columns, self.layout.csv, rows=rows))
 
     def _read_one_by_one(self, lines: Sequence[bytes], decoder: RecordDecoder) -> list[list[Any]]:
         """Return the columns of records of which some do not match the model."""

@@ -93,17 +93,18 @@ def _struct(shape: Shape, slots: dict[Path, str], path: Path = (), owner: str = 
     return msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=True, gc=False)
 
 
-def join_columns(columns: Sequence[list[Any]], dialect: CsvOptions) -> bytes:
+def join_columns(columns: Sequence[list[Any]], dialect: CsvOptions, *, rows: int) -> bytes:
     """Return the lines of some records, each with its end.
 
     Args:
         columns: JSON values, column by column. Text stays as it is, null is empty, other values are written as JSON.
         dialect: the delimiter, and whether text that is a formula to a spreadsheet gets an apostrophe before it.
+        rows: how many records they are; without a column, each is an empty line.
     """
     cells = [_cells(values, dialect) for values in columns]
     if len(cells) == 1:  # an empty cell alone would be an empty line
         cells = [[cell or '""' for cell in cells[0]]]
-    lines = list(map(dialect.delimiter.join, zip(*cells, strict=True)))
+    lines = list(map(dialect.delimiter.join, zip(*cells, strict=True))) if cells else [""] * rows
     return _LINE_END.join([*lines, ""]).encode()
 
 

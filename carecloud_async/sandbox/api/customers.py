@@ -56,8 +56,8 @@ def _slots(call: Call, filters: CustomerFilters, sort_field: str | None) -> Sequ
 
 def read(call: Call) -> Answer:
     """`GET /customers/{customer_id}`."""
-    short = call.query.boolean("customer_short_salutation")
-    text = _text(call.state.customers, _own_slot(call), short=short)
+    slot, short = _own_slot(call), call.query.boolean("customer_short_salutation")
+    text = _text(call.state.customers, slot, short=short)
     return Answer(body=b'{"data":' + text + b"}", content_type="application/json")
 
 
