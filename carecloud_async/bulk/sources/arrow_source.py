@@ -35,7 +35,7 @@ class ArrowSource(RowSource):
         stream: BinaryIO | None = None,
     ) -> None:
         super().__init__(stream, label=label, identity=identity)
-        self.columns: tuple[str, ...] = tuple(names)
+        self.columns: tuple[str, ...] | None = tuple(names)
         self._batches = batches
 
     @classmethod

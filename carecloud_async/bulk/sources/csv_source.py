@@ -58,7 +58,7 @@ class CsvSource(RowSource):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise BadSourceError(f"{label}: the column {twice[0][:100]!r} stands twice in the header")
-        self.columns: tuple[str, ...] = tuple(names)
+        self.columns: tuple[str, ...] | None = tuple(names)
 
     async def batches(self) -> AsyncGenerator[list[SourceRow], None]:
         """See `RowSource.batches`."""
