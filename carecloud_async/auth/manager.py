@@ -35,7 +35,7 @@ from carecloud_async.runtime.collector import Collector
 
 _log = logging.getLogger("carecloud_async.auth")
 
-#: The logins that a refresh sends, as observers know them; they are told which calls waited for which logins.
+#: The logins that a refresh sends. Observers learn from it which login a call waited for.
 sent_logins: Collector[object] = Collector("sent_logins")
 
 #: The longest duration of a refresh, in seconds: without a valid token, and with one. In the second case it takes at

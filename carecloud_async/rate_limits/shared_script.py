@@ -187,7 +187,7 @@ class Turn:
 
     Attributes:
         front: the number whose turn it is.
-        first: number of the first slot; a number that was given before means that the queue began anew.
+        first: number of the first slot. If that number was given before, Redis lost the queue and started another one.
         slots: how many.
         rate: calls per second of all processes together; 0 while no limit is known.
         probe: whether one call may go ahead while calls are refused; set to false when it does.
