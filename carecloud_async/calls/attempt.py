@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from carecloud_async.auth.login_backoff import refuses_login
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.token import Token
 from carecloud_async.calls.call_errors import invalid_response, transport_error
+from carecloud_async.calls.events import CallEvents
 from carecloud_async.calls.failures import TransportFailure, classify, is_library_error
 from carecloud_async.calls.raw_response import RawResponse
 from carecloud_async.calls.requests import PreparedCall
@@ -59,7 +60,7 @@ class Attempt:
         tokens: the identity's tokens, or `None` for a request that brings its own token or none.
         clock: the clock.
         number: the number of the attempt, from 1.
-        notify: calls a method of the observers, if the call has any; see `CallObserver`.
+        events: hands events to the observers, if the call has any.
 
     Attributes:
         request: the request.
@@ -67,7 +68,7 @@ class Attempt:
         headers: the headers of the last response, with whatever status.
     """
 
-    __slots__ = ("_began", "_call", "_clock", "_notify", "_number", "_use", "headers", "request", "sent")
+    __slots__ = ("_began", "_call", "_clock", "_events", "_number", "_use", "headers", "request", "sent")
 
     def __init__(
         self,
@@ -77,12 +78,12 @@ class Attempt:
         tokens: TokenManager | None,
         clock: Clock,
         number: int = 1,
-        notify: Callable[..., None] | None = None,
+        events: CallEvents | None = None,
     ) -> None:
         self._call = call
-        on_wait = None if notify is None else partial(notify, "login_awaited")
+        on_wait = None if events is None else partial(events.notify, "login_awaited")
         self._use = None if tokens is None else TokenUse(tokens, call.operation.title, on_wait=on_wait)
-        self._notify = notify
+        self._events = events
         self._clock = clock
         self._number = number
         self._began = clock.monotonic()
@@ -113,8 +114,8 @@ class Attempt:
                 token = await use.after(response.status_code)
                 if token is None:
                     break
-                if self._notify is not None:
-                    self._notify("attempt_resent", self._number, request.headers)
+                if self._events is not None:
+                    self._events.notify("attempt_resent", self._number, request.headers)
         except anyio.get_cancelled_exc_class():
             if cancellation_requested() or not http.client.is_closed:
                 raise

@@ -20,12 +20,12 @@ from carecloud_async.calls.call_errors import (
 from carecloud_async.calls.context import ClientContext, ViewOptions, at_limiter
 from carecloud_async.calls.events import (
     AnswerHeaders,
+    CallEvents,
     CallObserver,
     CallRecord,
     CallStart,
     is_logged,
     log_call,
-    notify,
     observers_now,
 )
 from carecloud_async.calls.raw_response import RawResponse
@@ -63,7 +63,7 @@ class CallExecution(Generic[T]):
     _attempt: Attempt | None = None  # the attempt under way, or the last one
     _failure: Failure | None = None  # the last failed attempt that is followed by another
     _headers: Any = None  # those of the last answer
-    _start: CallStart | None = None  # what the observers got, if there are any
+    _events: CallEvents | None = None  # for the observers; `None` without any, and before the call begins
     _cached = False
     _at_limiter = False
     _limiter_seconds = 0.0
@@ -139,13 +139,13 @@ class CallExecution(Generic[T]):
 
     def begin(self) -> None:
         """Notify the observers, once, that the call begins."""
-        if self._observers and self._start is None:
-            self._start = CallStart(
-                operation=self.call.operation, correlation_id=self._id, login=self.call.request.login
-            )
-            if self._start.login:
-                sent_logins.add(self._start)
-            self._notify("call_started")
+        if self._observers and self._events is None:
+            login = self.call.request.login
+            start = CallStart(operation=self.call.operation, correlation_id=self._id, login=login)
+            if login:
+                sent_logins.add(start)
+            self._events = CallEvents(self._observers, start)
+            self._events.notify("call_started")
 
     def fail(self, error: BaseException) -> None:
         """Report that the call ended with an error."""
@@ -218,15 +218,15 @@ class CallExecution(Generic[T]):
         request = self._builder.build(self.call)
         self._statuses.append(None)
         number = len(self._statuses)
-        if self._start is not None:
-            self._notify("attempt_started", number, request.headers)
+        if self._events is not None:  # otherwise the headers are never made
+            self._events.notify("attempt_started", number, request.headers)
         self._attempt = attempt = Attempt(
             self.call,
             request,
             tokens=self._tokens,
             clock=self._context.clock,
             number=number,
-            notify=None if self._start is None else _notifier(self._observers, self._start),
+            events=self._events,
         )
         return attempt
 
@@ -301,10 +301,9 @@ class CallExecution(Generic[T]):
             limiter.on_throttled(ticket, retry_after=throttled.retry_after)
         elif status is not None:
             limiter.on_success(ticket)
-        if self._start is not None:
-            self._notify("attempt_ended", len(self._statuses), status, None if failure is None else failure.error)
-            if throttled is not None:
-                self._notify("throttled", throttled.retry_after, limiter.rate)
+        self._notify("attempt_ended", len(self._statuses), status, None if failure is None else failure.error)
+        if throttled is not None:
+            self._notify("throttled", throttled.retry_after, limiter.rate)
 
     def _is_gone(self, failure: Failure) -> bool:
         """Return whether a DELETE finds its record gone. With a body it does not count: an id may be a mistake."""
@@ -346,9 +345,9 @@ class CallExecution(Generic[T]):
         return self._context.closed_error(under_way=f"while {self.call.operation.title} was under way")
 
     def _notify(self, event: str, *args: Any) -> None:
-        """Call a method of each observer, if there are any; see `CallObserver`."""
-        if self._start is not None:
-            notify(self._observers, event, self._start, *args)
+        """Notify the observers, if there are any."""
+        if self._events is not None:
+            self._events.notify(event, *args)
 
     def _end(self, error: BaseException | None) -> None:
         name = None if error is None else type(error).__name__
@@ -381,12 +380,3 @@ class CallExecution(Generic[T]):
             count=call.count,
             cached=self._cached,
         )
-
-
-def _notifier(observers: tuple[CallObserver, ...], start: CallStart) -> Callable[..., None]:
-    """Return a function that calls a method of each observer.
-
-    It does not refer to the call: the call refers to its attempt, and its answer would stay in memory until a full
-    garbage collection.
-    """
-    return lambda event, *args: notify(observers, event, start, *args)
