@@ -10,7 +10,8 @@ from attrs import Factory, field, frozen
 from carecloud_async.calls.filters import Kind
 from carecloud_async.project import Interface
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+#: A placeholder of a path template, with its name as the group.
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 BOTH = frozenset(Interface)
 ENTERPRISE_ONLY = frozenset({Interface.ENTERPRISE})
@@ -66,7 +67,7 @@ class Operation:
     @property
     def placeholders(self) -> tuple[str, ...]:
         """The names of the path's placeholders, outermost first."""
-        return tuple(_PLACEHOLDER.findall(self.path))
+        return tuple(PLACEHOLDER.findall(self.path))
 
     @property
     def multi_value_parameters(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from carecloud_async.calls.filters import check_count
-from carecloud_async.calls.operation import PAGING
+from carecloud_async.calls.operation import PAGING, PLACEHOLDER
 from carecloud_async.errors import (
     ApiError,
     AuthenticationError,
@@ -30,7 +30,6 @@ from carecloud_async.errors import (
 from carecloud_async.fixes import INTERFACE, Fix
 from carecloud_async.project import Project
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 #: Segments that need no escaping in a path, like most ids (RFC 3986, 2.3).
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
@@ -78,7 +77,7 @@ def expand_path(template: str, path_params: Mapping[str, Any]) -> str:
 @lru_cache(maxsize=1000)
 def _pieces(template: str) -> tuple[str, ...]:
     """Return a path template as text, name, text, name, …, text."""
-    return tuple(_PLACEHOLDER.split(template))
+    return tuple(PLACEHOLDER.split(template))
 
 
 def _segment(name: str, value: Any) -> str:

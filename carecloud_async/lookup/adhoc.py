@@ -10,13 +10,12 @@ from typing import Any
 from attrs import evolve
 
 from carecloud_async.calls.filters import check_names
-from carecloud_async.calls.operation import REPEATABLE, Operation
+from carecloud_async.calls.operation import PLACEHOLDER, REPEATABLE, Operation
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.resources import OPERATIONS
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 _WORD = re.compile(r"[a-z]+(-[a-z]+)*")
-_PLACEHOLDER = re.compile(r"\{\w+\}")
 
 
 def find(
@@ -171,7 +170,7 @@ def _mask(segments: list[str]) -> tuple[str, dict[str, str]]:
     template, values = [], {}
     for number, segment in enumerate(segments, start=1):
         is_name = number == 1 and _WORD.fullmatch(segment) is not None
-        if is_name or segment in _words() or _PLACEHOLDER.fullmatch(segment):
+        if is_name or segment in _words() or PLACEHOLDER.fullmatch(segment):
             template.append(segment)
         else:
             name = f"id{number}"

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any, Final
 
 from carecloud_async.calls.filters import Kind, kind_of
+from carecloud_async.calls.operation import PLACEHOLDER
 from carecloud_async.runtime.suggestions import nearest
 
 __all__ = ["MISSING", "Signature"]
 
 #: Stands for an argument that has no default and was not given.
 MISSING: Final[Any] = Parameter.empty
-
-_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
 class Signature:
@@ -40,7 +38,7 @@ class Signature:
     def __init__(self, function: Any, path: str, rename: Mapping[str, str]) -> None:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         named = [one for one in parameters if one.kind is not Parameter.VAR_KEYWORD]
-        placeholders = _PLACEHOLDER.findall(path)
+        placeholders = PLACEHOLDER.findall(path)
         places = {one.name: rename.get(one.name, one.name) for one in named}
         defaults = {one.name: one.default for one in named}
         self.function: Any = function
