@@ -15,6 +15,7 @@ from carecloud_async.auth.secret import digest, hash_secret, verify_secret
 from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, TokenStore
 from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
+from carecloud_async.http.network import NETWORK_PACKAGES
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.uninterrupted import await_uninterrupted
 
@@ -47,9 +48,6 @@ _REVOKED = (
 
 #: The number of tokens whose keys one client remembers; the records of older ones end with their time to live.
 MAX_INDEXED_TOKENS = 16_384
-
-#: Packages whose exceptions a call would mistake for failures of its own connection.
-_TRANSPORT_PACKAGES = {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "anyio", "h11", "ssl", "socket"}
 
 
 class StoredTokenIndex:
@@ -284,4 +282,4 @@ class TokenRefresher:
 
 def _looks_like_transport(error: Exception) -> bool:
     roots = {cls.__module__.partition(".")[0] for cls in type(error).__mro__}
-    return isinstance(error, OSError) or bool(roots & _TRANSPORT_PACKAGES)
+    return isinstance(error, OSError) or bool(roots & NETWORK_PACKAGES)

@@ -18,11 +18,8 @@ from carecloud_async import fixes
 from carecloud_async.calls.retry import FailureKind
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import Fix
+from carecloud_async.http.network import NETWORK_PACKAGES
 
-_LIBRARIES = {
-    "aiohttp", "anyio", "asyncio", "h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp",
-    "multidict", "ssl", "trio", "yarl",
-}  # fmt: skip
 _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 _UNSENDABLE = {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}
 _AIOHTTP_NOT_SENT = {
@@ -104,9 +101,9 @@ def is_library_error(error: Exception, *, http_library: ModuleType, sent: bool) 
     """Return whether an exception comes from an HTTP library, and not from a user's own code."""
     if isinstance(error, (http_library.HTTPError, http_library.StreamError, http_library.InvalidURL)):
         return True
-    if _raised_in(error) in _LIBRARIES:
+    if _raised_in(error) in NETWORK_PACKAGES:
         return True
-    return sent and (_root(type(error)) in _LIBRARIES or isinstance(error, OSError))
+    return sent and (_root(type(error)) in NETWORK_PACKAGES or isinstance(error, OSError))
 
 
 def _root(cls: type) -> str:
