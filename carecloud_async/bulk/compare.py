@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
+from carecloud_async.codec.fields import api_names, core_type, core_types, element_type, is_model
 
 __all__ = ["as_text", "changed_fields", "drop_if_equal", "has_value", "known_elements", "only_fields", "value_at"]
 
@@ -53,10 +53,8 @@ def known_elements(record: Any, model: Any) -> Any:
     """
     if not isinstance(record, Mapping):
         return record
-    names, types = api_names(model), field_types(model)
     made = dict(record)
-    for field, hint in types.items():
-        name, core = names[field], core_type(hint)
+    for name, core in core_types(model).items():
         element = element_type(core)
         inner = core if element is None else core_type(element)
         if not is_model(inner) or name not in made:

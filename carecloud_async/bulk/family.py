@@ -12,7 +12,7 @@ from attrs import field, frozen
 from carecloud_async.bulk.compare import value_at
 from carecloud_async.bulk.outcome import Outcome
 from carecloud_async.calls.events import CallObserver
-from carecloud_async.codec.fields import api_names, core_type, field_types, is_model
+from carecloud_async.codec.fields import core_types, is_model
 from carecloud_async.codec.json_value import JsonObject
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.base import Input, Model
@@ -295,10 +295,9 @@ class BulkTarget:
 @typed_cache
 def field_paths(model: Any) -> frozenset[str]:
     """Name the fields of a model and of the objects in it, dotted."""
-    names, found = api_names(model), set()
-    for name, hint in field_types(model).items():
-        core, path = core_type(hint), names[name]
-        found |= {f"{path}.{inner}" for inner in field_paths(core)} if is_model(core) else {path}
+    found = set[str]()
+    for name, core in core_types(model).items():
+        found |= {f"{name}.{inner}" for inner in field_paths(core)} if is_model(core) else {name}
     return frozenset(found)
 
 
