@@ -156,7 +156,7 @@ def run_with(work: Callable[[], object], other: Callable[[], object]) -> None:
         else:
             ended.set_result(None)
 
-    thread = Thread(target=run, name="carecloud export")
+    thread = Thread(target=run, name="carecloud run_with")
     thread.start()
     try:
         work()
