@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -82,7 +84,7 @@ class RowChecker:
             if (self._key is None or part.name != self._key.paths[-1]) and all(given.values()):
                 row.parts.update(given)  # for a known record; a create sends them itself
         reasons = [*self._refuse_key(key, fields.given), *fields.refused]
-        if not reasons:
+        if not reasons and (self._key is None or row.faults.keys().isdisjoint(self._key.paths)):
             return attrs.evolve(row, key=key, last_change=fields.last_change)
         return CheckedRow(refused=(*reasons, *(f"{path}: {reason}" for path, reason in row.faults.items())))
 
@@ -99,8 +101,8 @@ class RowChecker:
     def _add(self, values: Mapping[str, Any], prefix: str, fields: _Fields) -> None:
         for column, value in values.items():
             name = f"{prefix}{column}"
-            if isinstance(value, Mapping) and self._columns.is_object(name):
-                self._add(value, f"{name}.", fields)
+            if self._columns.is_object(name) and (isinstance(value, Mapping) or not self._blanks):
+                self._add_object(name, value, fields)
                 continue
             place = self._columns.place(name)
             if place.path == "last_change" and self._if_unchanged:
@@ -108,11 +110,18 @@ class RowChecker:
             if place.role != "ignored":
                 self._set(place, value, fields)
 
+    def _add_object(self, name: str, value: Any, fields: _Fields) -> None:
+        if isinstance(value, Mapping):
+            self._add(value, f"{name}.", fields)
+        elif value is not None:  # an object that is null names no field
+            fields.row.faults[name] = "not an object"
+            fields.add(Place(path=name), _as_json(value))
+
     def _set_last_change(self, value: Any, fields: _Fields) -> None:
         if value is None or value == "":
             return
         try:
-            moment = self._converter.moment(value, None)
+            moment: str = self._converter.convert(value, datetime)
         except ConversionError as error:
             fields.refused.append(f"last_change: {error}")
             return
@@ -194,8 +203,9 @@ def _as_json(value: Any) -> Any:
             return json.loads(value)
         except (ValueError, RecursionError):
             return value
-    try:
+    with suppress(TypeError, ValueError, RecursionError):
         json.dumps(value)
-    except (TypeError, ValueError):
+        return value
+    with suppress(ValueError, RecursionError):
         return str(value)
-    return value
+    return type(value).__name__

@@ -11,6 +11,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -46,6 +47,8 @@ _MOMENT: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})[ T]+(\d{1,2}):
 _WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})
+#: Whole numbers from here on are none of the API's, in texts as in `_WHOLE`.
+_TOO_LARGE: Final = 10**18
 
 
 class ConversionError(ValueError):
@@ -76,11 +79,15 @@ class Converter:
             ConversionError: the value is of another kind.
         """
         kind = _kind_of(hint)
+        if isinstance(value, Decimal):
+            value = _from_decimal(value)
+        if isinstance(value, (float, datetime)) and value != value:  # NaN, and NaT of pandas
+            raise ConversionError("NaN is no value: give null")
         if kind.element is not None:
             return self._list(value, kind.element)
         if kind.model is not None:
             return self._object(value, kind.model)
-        return value if kind.make is None else kind.make(self, value, enumeration)
+        return _checked(value) if kind.make is None else kind.make(self, value, enumeration)
 
     def _list(self, value: Any, element: Any) -> list[Any]:
         if self.textual and isinstance(value, str):
@@ -112,10 +119,13 @@ class Converter:
     def text(self, value: Any, _enumeration: str | None) -> str:
         """Return a text; numbers become their text, as phone numbers are often written as such."""
         if isinstance(value, str):
-            return value
+            return value if value.isascii() else _unicode(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConversionError("not a text")
-        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        try:
+            return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        except ValueError:  # Python does not write numbers of thousands of digits
+            raise ConversionError("not a text") from None
 
     def whole(self, value: Any, enumeration: str | None) -> int:
         """Return a whole number; the name of an enumeration's member will do."""
@@ -123,10 +133,10 @@ class Converter:
             value = value.value
         if isinstance(value, bool):
             raise ConversionError("not a whole number")
-        if isinstance(value, int):
-            return value
         if isinstance(value, float) and value.is_integer():
-            return int(value)
+            value = int(value)
+        if isinstance(value, int) and abs(value) < _TOO_LARGE:
+            return value
         if isinstance(value, str):
             if _WHOLE.fullmatch(value.strip()):
                 return int(value)
@@ -146,6 +156,8 @@ class Converter:
                 value = int(value) if _WHOLE.fullmatch(value.strip()) else float(value)
             except ValueError:
                 raise ConversionError("not a number, or one with a decimal comma") from None
+        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+            raise ConversionError("not a number")
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ConversionError("not a number")
         return value
@@ -186,8 +198,11 @@ class Converter:
         if not isinstance(value, datetime):
             raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS or DD.MM.YYYY HH:MM")
         if value.tzinfo is not None:
-            value = value.astimezone(self.timezone)
-        return f"{value:%Y-%m-%d %H:%M:%S}"
+            try:
+                value = value.astimezone(self.timezone)
+            except OverflowError:
+                raise ConversionError("not a time of the calendar in the project's time zone") from None
+        return str(value.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds"))
 
 
 #: The first type among those that a field allows decides.
@@ -229,6 +244,29 @@ def _read_moment(text: str) -> datetime:
         return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  (the API's times are naive)
     except ValueError:
         raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS or DD.MM.YYYY HH:MM") from None
+
+
+def _from_decimal(value: Decimal) -> int | float:
+    """Return the number that databases and Arrow give as a decimal."""
+    is_whole = value.is_finite() and value.adjusted() < 100 and value == value.to_integral_value()
+    return int(value) if is_whole else float(value)
+
+
+def _unicode(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConversionError("a text that is no Unicode (a lone surrogate)") from None
+    return text
+
+
+def _checked(value: Any) -> Any:
+    """Return a value of any kind if it can be sent as JSON."""
+    try:
+        json.dumps(value, default=str, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        raise ConversionError("not a value of JSON") from None
+    return value
 
 
 def _parsed(text: str, what: str) -> Any:

@@ -154,7 +154,7 @@ def _rows(journal: Journal, *, only_refused: bool) -> _Rows:
 
 
 def _write_csv(stream: BinaryIO, rows: _Rows, names: Sequence[str], delimiter: str) -> None:
-    text = cast("TextIO", io.TextIOWrapper(stream, encoding="utf-8", errors="surrogatepass", newline=""))
+    text = cast("TextIO", io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", newline=""))
     writer = csv.writer(text, delimiter=delimiter)
     writer.writerow(names)
     for values, outcome in rows:
@@ -167,7 +167,7 @@ def _write_csv(stream: BinaryIO, rows: _Rows, names: Sequence[str], delimiter: s
 def _write_jsonl(stream: BinaryIO, rows: _Rows, _names: Sequence[str], _delimiter: str) -> None:
     for values, outcome in rows:
         line = json.dumps({**values, **outcome}, ensure_ascii=False, separators=(",", ":"))
-        stream.write(line.encode("utf-8", "surrogatepass") + b"\n")
+        stream.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def _write_parquet(stream: BinaryIO, rows: _Rows, names: Sequence[str], _delimiter: str) -> None:
@@ -180,7 +180,10 @@ def _write_parquet(stream: BinaryIO, rows: _Rows, names: Sequence[str], _delimit
     with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
         batch: list[dict[str, Any]] = []
         for values, outcome in rows:
-            batch.append({name: _text(value) for name, value in {**values, **outcome}.items()})
+            texts = {name: _text(value) for name, value in {**values, **outcome}.items()}
+            batch.append(
+                {name: text and text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
+            )
             if len(batch) >= 1000:
                 writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
                 batch = []

@@ -280,7 +280,10 @@ def _digest(value: object) -> str:
 
 
 def _to_json(row: SourceRow) -> bytes:
-    return to_json({**row.values, UNREADABLE: row.text} if row.text else row.values)
+    try:
+        return to_json({**row.values, UNREADABLE: row.text} if row.text else row.values)
+    except (ValueError, RecursionError):  # numbers of thousands of digits, values nested too deeply
+        return b"{}"
 
 
 def _add_names(names: dict[str, None], row: SourceRow, rows: RowSource) -> None:

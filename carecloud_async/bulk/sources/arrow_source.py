@@ -76,7 +76,7 @@ class ArrowSource(RowSource):
                     rows = batch.slice(begin, BATCH).to_pylist()
                     yield rows
                     number += len(rows)
-        except (OSError, ValueError, _pyarrow().ArrowException) as error:
+        except (OSError, ValueError, OverflowError, _pyarrow().ArrowException) as error:
             if self._stream is None:
                 raise  # an error of the program
             # Errors of values may quote them.

@@ -58,7 +58,10 @@ async def _each(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any,
 def row_of(row: Any) -> SourceRow:
     """Return a mapping or an input as a row; anything else, such as a record that was read, as a fault."""
     if isinstance(row, (Mapping, Input)):
-        return SourceRow(values=_plain(row))
+        try:
+            return SourceRow(values=_plain(row))
+        except RecursionError:
+            return SourceRow(fault="a value is nested too deeply")
     if isinstance(row, Model):
         return SourceRow(fault=_RECORD)
     return SourceRow(fault=f"a row is a mapping or an input, not a {type(row).__name__}")

@@ -1,0 +1,126 @@
+"""Values that no field, no JSON or no calendar holds: they refuse their row, and the other rows are written."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from bulk_tools import SOURCE, counts, people, read
+
+from carecloud_async.bulk.convert import ConversionError, Converter
+
+pytestmark = pytest.mark.anyio
+
+LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def deep(levels):
+    """An object in an object, and so on."""
+    value = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"first_name": "\ud800"}, "personal_information.first_name: a text that is no Unicode (a lone surrogate)"),
+        ({"email": "\ud800@example.com"}, "personal_information.email: a text that is no Unicode (a lone surrogate)"),
+        ({"email": float("nan")}, "personal_information.email: NaN is no value: give null"),
+        ({"first_name": float("nan")}, "personal_information.first_name: NaN is no value: give null"),
+        ({"birthdate": float("nan")}, "personal_information.birthdate: NaN is no value: give null"),
+        ({"first_name": 10**5000}, "personal_information.first_name: not a text"),
+        ({"first_name": deep(3000)}, "a value is nested too deeply"),
+        ({"personal_information": "text"}, "personal_information: not an object"),
+        ({"personal_information": {"address": []}}, "personal_information.address: not an object"),
+    ],
+)
+async def test_a_value_that_cannot_be_sent_refuses_its_row(client, tmp_path, row, reason):
+    """The row is refused with the field and the reason; the rows before and after it are written."""
+    results = tmp_path / "results.jsonl"
+    rows = [{**person, **more} for person, more in zip(people(3), ({}, row, {}), strict=True)]
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE, results=results)
+    assert counts(report) == {"created": 2, "refused": 1}
+    assert read(results)[1]["reasons"] == [reason]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+async def test_results_of_a_lone_surrogate(client, tmp_path, suffix):
+    """Results and rejects are UTF-8 also when the source has half a surrogate, and can be given again."""
+    source, results, rejects = tmp_path / "c.jsonl", tmp_path / f"r.{suffix}", tmp_path / f"bad.{suffix}"
+    source.write_text('{"email":"\\ud800@example.com"}\n{"email":"b@example.com","first_name":"\\ud800"}\n')
+    arguments = {"match": "email", "defaults": {**SOURCE, "language_id": "en"}}
+    report = await client.customers.bulk_write(source, results=results, rejects=rejects, **arguments)
+    assert counts(report) == {"refused": 2}
+    for again in (results, rejects):
+        report = await client.customers.bulk_write(again, dry_run=True, **arguments)
+        assert report.rows == 2
+    if suffix == "jsonl":
+        assert read(rejects)[1]["first_name"] == "\ud800"
+
+
+async def test_times_beyond_the_calendar(client, tmp_path):
+    """A time that the project's zone moves out of the calendar refuses its row; early years keep four digits."""
+    results = tmp_path / "results.jsonl"
+    rows = [
+        {"card_number": "1", "valid_to": LAST_MOMENT.isoformat()},
+        {"card_number": "2", "valid_to": "0001-01-01T00:00:00+14:00"},
+        {"card_number": "3", "valid_to": "9999-12-31 23:59:59", "valid_from": datetime(985, 2, 12)},  # noqa: DTZ001
+    ]
+    card_type = (await client.card_types.list().first()).card_type_id
+    defaults = {"card_type_id": card_type, "state": 1}
+    report = await client.cards.bulk_write(rows, match="card_number", defaults=defaults, results=results)
+    reason = "valid_to: not a time of the calendar in the project's time zone"
+    assert [row["reasons"] for row in read(results)] == [[reason], [reason], []]
+    assert counts(report) == {"created": 1, "refused": 2}
+    made = [one async for one in client.cards.list(card_number="3").raw()]
+    assert b'"0985-02-12 00:00:00"' in made[0]
+
+
+async def test_if_unchanged_with_a_time_beyond_the_calendar(client, tmp_path):
+    """A `last_change` outside the calendar refuses its row."""
+    results = tmp_path / "results.jsonl"
+    rows = [{**people(1)[0], "last_change": LAST_MOMENT}]
+    report = await client.customers.bulk_write(rows, match="email", if_unchanged=True, results=results)
+    assert counts(report) == {"refused": 1}
+    assert read(results)[0]["reasons"] == ["last_change: not a time of the calendar in the project's time zone"]
+
+
+@pytest.mark.parametrize("hint", [int, float])
+@pytest.mark.parametrize(
+    "number", [10**400, -(10**18), Decimal("1e400"), Decimal("nan"), 1e300, float("inf"), "9" * 400]
+)
+def test_numbers_of_hundreds_of_digits(hint, number):
+    """A number that the API has no use for and no float holds is a fault of its field."""
+    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
+    if (hint, number) == (float, 1e300):
+        assert converter.convert(number, hint) == number
+        return
+    with pytest.raises(ConversionError, match=r"not a (whole )?number|NaN"):
+        converter.convert(number, hint)
+
+
+async def test_decimals_are_numbers(client, tmp_path):
+    """Decimals, as databases and Arrow give them, are taken as numbers."""
+    rows = [{**people(1)[0], "phone": Decimal("420777123456"), "gender": Decimal("2.0"), "birthdate": date(990, 1, 2)}]
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 1}
+    made = (await client.customers.list(email="new0@example.com").first()).personal_information
+    assert (made.phone, made.gender) == ("420777123456", 2)
+
+
+async def test_null_objects_name_no_field(client):
+    """An object that is null in JSON changes nothing, whether the server shows such objects or not."""
+    rows = [{**people(1)[0], "personal_information": None}, {**people(2)[1], "personal_information": {"address": None}}]
+    report = await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 2}
+
+
+async def test_a_row_that_cannot_be_sent_fails_no_other_row_of_a_writer(client):
+    """A writer refuses the row alone; rows of other tasks that share its look-ups are written."""
+    async with client.customers.bulk_writer(match="email", defaults=SOURCE) as writer:
+        bad = await writer.write({**people(1)[0], "email": "\ud800@example.com"})
+        odd = await writer.write({**people(1)[0], "first_name": "\ud800"})
+        good = await writer.write(people(1)[0])
+    assert [one.outcome for one in (bad, odd, good)] == ["refused", "refused", "created"]
