@@ -74,7 +74,7 @@ class BulkWriteOptions:
         if self.max_refused is not None:
             if isinstance(self.max_refused, bool) or not isinstance(self.max_refused, (int, float)):
                 raise ConfigurationError("max_refused is a number of rows, or a part of them below 1")
-            if self.max_refused < 0:
+            if not self.max_refused >= 0:  # NaN is refused too
                 raise ConfigurationError("max_refused is at least 0")
 
     def too_many(self, refused: int, rows: int) -> bool:
@@ -82,6 +82,6 @@ class BulkWriteOptions:
         most = self.max_refused
         if most is None:
             return False
-        if isinstance(most, float) and most < 1:
+        if isinstance(most, float) and 0 < most < 1:
             return rows >= FIRST_ROWS and refused > most * rows
         return refused > most

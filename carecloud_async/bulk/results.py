@@ -75,6 +75,8 @@ def find_files(source: Any, options: BulkWriteOptions, *, family: str) -> RunFil
     )
     origin = path_of(source)
     local = None if origin is None or is_url(origin) else Path(origin)
+    if local is not None:
+        split_suffix(local.name)
     for file in files:
         split_suffix(file.path.name)
         if not file.path.parent.is_dir():

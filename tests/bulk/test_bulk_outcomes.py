@@ -134,13 +134,27 @@ async def test_the_server_refuses_single_rows(client, tmp_path):
     assert report.refused == 1
 
 
-async def test_max_refused_stops_before_anything_is_sent(client):
+@pytest.mark.parametrize("most", [1, 0, 0.0])
+async def test_max_refused_stops_before_anything_is_sent(client, most):
     """More refused rows than allowed stop the run, before a write where the check shows it."""
     rows = [*people(2), {"email": ""}, {"email": " "}]
     with client.record_calls() as calls, pytest.raises(Exception, match="2 of 4 rows are refused") as caught:
-        await client.customers.bulk_write(rows, match="email", defaults=SOURCE, max_refused=1)
+        await client.customers.bulk_write(rows, match="email", defaults=SOURCE, max_refused=most)
     assert caught.value.report.refused == 2
     assert not [call for call in calls if call.method == "POST" and "login" not in call.path]
+
+
+@pytest.mark.parametrize("most", [-1, float("nan"), True, "1"])
+async def test_max_refused_is_a_number(client, most):
+    """A bound that no count exceeds, such as NaN, is refused."""
+    with pytest.raises(ConfigurationError, match="max_refused"):
+        await client.customers.bulk_write(people(1), match="email", max_refused=most)
+
+
+async def test_a_folder_is_no_source(client):
+    """A source without a name, such as the working folder, is refused for its format."""
+    with pytest.raises(ConfigurationError, match="name the format by the suffix"):
+        await client.customers.bulk_write(".", match="email")
 
 
 @pytest.mark.parametrize("by_server", [False, True])
