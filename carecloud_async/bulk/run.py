@@ -281,7 +281,8 @@ def _digest(value: object) -> str:
 
 def _to_json(row: SourceRow) -> bytes:
     try:
-        return to_json({**row.values, UNREADABLE: row.text} if row.text else row.values)
+        values = row.values if row.written is None else row.written
+        return to_json({**values, UNREADABLE: row.text} if row.text else values)
     except (ValueError, RecursionError):  # numbers of thousands of digits, values nested too deeply
         return b"{}"
 

@@ -18,6 +18,7 @@ from carecloud_async.bulk.family import normal_phone
 from carecloud_async.bulk.sources import open_source
 from carecloud_async.bulk.sources.arrow_source import ArrowSource
 from carecloud_async.bulk.sources.mapping_source import row_of
+from carecloud_async.export.formats.csv_columns import FORMULA_STARTS
 from carecloud_async.models import UNSET, PersonalInformationInput
 
 pytestmark = pytest.mark.asyncio
@@ -153,6 +154,25 @@ async def test_spreadsheet_escapes_are_taken_back(tmp_path):
     assert await rows_of(path) == [({"phone": "+420777", "note": "=x"}, None)]
     path.write_text("phone,note\n'+420777,'=x\n")
     assert await rows_of(path) == [({"phone": "'+420777", "note": "'=x"}, None)]
+
+
+@pytest.mark.parametrize("start", FORMULA_STARTS)
+async def test_every_escape_of_exports_is_taken_back(tmp_path, start):
+    """Whatever an export for spreadsheets puts an apostrophe before is read without it, line ends too."""
+    path = tmp_path / "c.csv"
+    path.write_bytes(f'note;name\r\n"\'{start}x";"{start}y"\r\n'.encode())
+    assert await rows_of(path) == [({"note": f"{start}x", "name": f"{start}y"}, None)]
+
+
+async def test_results_keep_the_escapes_of_the_source(client, tmp_path):
+    """Results and rejects hold the cells of a spreadsheet's file as they are: no formula loses its apostrophe."""
+    source, results, rejects = (tmp_path / f"{name}.csv" for name in ("c", "r", "bad"))
+    source.write_text("email;first_name;language_id\na@example.com;'=1+1;en\n;'=1+2;en\n", encoding="utf-8-sig")
+    await client.customers.bulk_write(source, match="email", defaults=SOURCE, results=results, rejects=rejects)
+    assert [line.split(";")[1] for line in results.read_text().splitlines()] == ["first_name", "'=1+1", "'=1+2"]
+    assert rejects.read_text().splitlines()[1].startswith(";'=1+2;en;")
+    made = await client.customers.list(email="a@example.com").first()
+    assert made.personal_information.first_name == "=1+1"
 
 
 async def test_frames_and_async_rows(client):

@@ -13,14 +13,15 @@ import anyio.lowlevel
 from carecloud_async.bulk.errors import BadSourceError
 from carecloud_async.bulk.sources.files import TOO_LONG, read_error, read_lines
 from carecloud_async.bulk.sources.source import BATCH, MAX_TEXT, RowSource, SourceRow
+from carecloud_async.export.formats.csv_columns import FORMULA_STARTS
 
 __all__ = ["CsvSource"]
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 #: A cell with more lines may be rows that a stray quotation mark joined: it is examined.
 _MANY_LINES: Final = 20
-#: The beginnings of formulas in spreadsheets, with the apostrophe that `CsvOptions(escape_formulas=True)` puts before.
-_FORMULA: Final = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+#: Beginnings of formulas with the apostrophe that `CsvOptions(escape_formulas=True)` puts before them.
+_ESCAPED: Final = tuple(f"'{start}" for start in FORMULA_STARTS)
 
 
 class CsvSource(RowSource):
@@ -86,9 +87,11 @@ class CsvSource(RowSource):
                 line=self._begin,
                 text=self._lines.text,
             )
-        if self._for_spreadsheets:
-            cells = [cell[1:] if cell.startswith(_FORMULA) else cell for cell in cells]
-        return SourceRow(values=dict(zip(columns, cells, strict=True)), line=self._begin)
+        written = dict(zip(columns, cells, strict=True))
+        if not self._for_spreadsheets or not any(cell.startswith(_ESCAPED) for cell in cells):
+            return SourceRow(values=written, line=self._begin)
+        values = {name: cell[1:] if cell.startswith(_ESCAPED) else cell for name, cell in written.items()}
+        return SourceRow(values=values, written=written, line=self._begin)
 
     def _next(self) -> list[str] | str | None:
         """Return the next row's cells, the fault of a row that cannot be read, or `None` at the end."""

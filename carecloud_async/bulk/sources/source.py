@@ -27,12 +27,14 @@ class SourceRow:
         fault: why the row cannot be read; `None` if it can.
         line: the line of the file in which it begins; `None` where the source has no lines.
         text: the text of a row that cannot be read, or the beginning of it, as it stands in the file.
+        written: the values as they stand in the file, for the results; `None` if that makes no difference.
     """
 
     values: Mapping[str, Any] = field(factory=dict)
     fault: str | None = None
     line: int | None = None
     text: str = field(default="", repr=False)
+    written: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class RowSource(ABC):

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from carecloud_async.export.formats.schema import Shape, as_text, is_slot_name
 from carecloud_async.export.formats.sinks import CsvOptions
 
-__all__ = ["Path", "RecordDecoder", "join_columns"]
+__all__ = ["FORMULA_STARTS", "Path", "RecordDecoder", "join_columns"]
 
 #: The names that lead to a field.
 Path: TypeAlias = tuple[str, ...]
 
 #: What makes a spreadsheet take text for a formula, by the OWASP guide on CSV injection; the wide signs of East Asian
 #: keyboards count as well.
-_FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+FORMULA_STARTS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 _LINE_END = "\r\n"
 
@@ -124,7 +124,7 @@ def _cells(values: list[Any], dialect: CsvOptions) -> list[str]:
 
 
 def _escape(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def _needs_quotes(text: str, delimiter: str) -> bool:
