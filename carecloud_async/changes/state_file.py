@@ -5,20 +5,18 @@ A run is one transaction, which SQLite rolls back if the process is killed or th
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import disk_error, full_disk_error
 from carecloud_async.export.source import foreign
-from carecloud_async.runtime.durable_files import sync_folder, touch_private
+from carecloud_async.export.storage.database import DAMAGED, PrivateDatabase
+from carecloud_async.runtime.durable_files import sync_folder
 
 __all__ = ["KnownRecord", "NewRecord", "StateFile"]
 
@@ -36,7 +34,6 @@ _ADD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
 
 #: Rows that are asked for at a time: SQLite takes a thousand variables everywhere.
 _ROWS = 500
-_NOT_OURS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class KnownRecord(NamedTuple):
@@ -81,22 +78,17 @@ class StateFile:
     def __init__(self, path: Path, fingerprints: Mapping[str, str]) -> None:
         self._path = path
         self._fingerprints = dict(fingerprints)
-        self._lock = threading.Lock()
+        self._db = PrivateDatabase(path, explain=partial(_explain, path), timeout=0)
         try:
-            touch_private(path)
-        except OSError as error:
-            raise disk_error(path, error) from error
-        sync_folder(path.parent)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0)
-        try:
-            with self._using():
-                self._open()
+            sync_folder(path.parent)
+            with self._db.use() as db:
+                self._open(db)
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> None:
-        execute = self._db.execute
+    def _open(self, db: sqlite3.Connection) -> None:
+        execute = db.execute
         execute("PRAGMA synchronous=FULL")
         execute("PRAGMA cache_size=-16000")
         execute("BEGIN IMMEDIATE")
@@ -116,8 +108,8 @@ class StateFile:
         execute("SAVEPOINT run")
 
     def __len__(self) -> int:
-        with self._using():
-            return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+        with self._db.use() as db:
+            return int(db.execute("SELECT count(*) FROM records").fetchone()[0])
 
     @property
     def next_number(self) -> int:
@@ -126,12 +118,14 @@ class StateFile:
 
     def get(self, name: str) -> Any:
         """Return the value stored under a name; `None` if there is none."""
-        found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        with self._db.use() as db:
+            found = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if found is None else msgspec.json.decode(found[0])
 
     def set(self, name: str, value: Any) -> None:
         """Store a JSON value under a name."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
+        with self._db.use() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
 
     def find_texts(self, low: str | bytes, high: str | bytes, count: int, *, kept: bool) -> dict[bytes, int]:
         """Return the numbers of the records in a range of ids, by the digests of their texts.
@@ -143,38 +137,38 @@ class StateFile:
             kept: whether to look at the records that are stored, or at those with digests alone.
         """
         query = f"SELECT text, number FROM records WHERE id BETWEEN ? AND ? AND record IS {_KEPT[kept]} LIMIT ?"  # noqa: S608  (no value)
-        with self._using():
-            return dict(self._db.execute(query, (low, high, count + _ROWS)).fetchall())
+        with self._db.use() as db:
+            return dict(db.execute(query, (low, high, count + _ROWS)).fetchall())
 
     def find(self, keys: Sequence[str | bytes]) -> dict[str | bytes, KnownRecord]:
         """Return the records that are known of some ids."""
         found: dict[str | bytes, KnownRecord] = {}
-        with self._using():
+        with self._db.use() as db:
             for begin in range(0, len(keys), _ROWS):
                 part = keys[begin : begin + _ROWS]
-                rows = self._db.execute(f"{_FIND} WHERE id IN ({','.join('?' * len(part))})", part)
+                rows = db.execute(f"{_FIND} WHERE id IN ({','.join('?' * len(part))})", part)
                 found.update((row[0], KnownRecord(*row)) for row in rows)
         return found
 
     def record(self, key: str | bytes) -> bytes | None:
         """Return the stored record of an id, compressed."""
-        with self._using():
-            found = self._db.execute("SELECT record FROM records WHERE id = ?", (key,)).fetchone()
+        with self._db.use() as db:
+            found = db.execute("SELECT record FROM records WHERE id = ?", (key,)).fetchone()
         return None if found is None else found[0]
 
     def put(self, records: Sequence[NewRecord]) -> None:
         """Add records, or replace what was known of them."""
-        with self._using():
-            self._db.executemany(_ADD, records)
+        with self._db.use() as db:
+            db.executemany(_ADD, records)
 
     def numbers(self) -> Iterator[list[tuple[str | bytes, int]]]:
         """Yield the ids and numbers of all records in batches; the records of a batch may be removed."""
         last: list[Any] = []
         while True:
-            with self._using():
+            with self._db.use() as db:
                 after = "WHERE id > ?" if last else ""
                 query = f"SELECT id, number FROM records {after} ORDER BY id LIMIT 5000"  # noqa: S608  (as above)
-                rows = self._db.execute(query, last).fetchall()
+                rows = db.execute(query, last).fetchall()
             if not rows:
                 return
             yield rows
@@ -186,19 +180,19 @@ class StateFile:
         for rows in self.numbers():
             numbered = [(new, key) for new, (key, _) in enumerate(rows, number)]
             number += len(rows)
-            with self._using():
-                self._db.executemany("UPDATE records SET number = ? WHERE id = ?", numbered)
+            with self._db.use() as db:
+                db.executemany("UPDATE records SET number = ? WHERE id = ?", numbered)
         self.set("next_number", number)
 
     def remove(self, keys: Sequence[str | bytes]) -> None:
         """Remove records."""
-        with self._using():
-            self._db.executemany("DELETE FROM records WHERE id = ?", [(key,) for key in keys])
+        with self._db.use() as db:
+            db.executemany("DELETE FROM records WHERE id = ?", [(key,) for key in keys])
 
     def restart(self) -> None:
         """Undo what this run did: the list must be read with another strategy."""
-        with self._using():
-            self._db.execute("ROLLBACK TO run")
+        with self._db.use() as db:
+            db.execute("ROLLBACK TO run")
 
     def commit(self) -> None:
         """Commit this run.
@@ -206,35 +200,24 @@ class StateFile:
         Raises:
             ExportError: the disk refuses; the state is unchanged.
         """
-        with self._using():
-            self._db.execute("COMMIT")
+        with self._db.use() as db:
+            db.execute("COMMIT")
 
     def commit_and_go_on(self) -> None:
         """Commit this run, and begin another transaction."""
-        with self._using():
-            self._db.execute("COMMIT")
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("SAVEPOINT run")
+        with self._db.use() as db:
+            db.execute("COMMIT")
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("SAVEPOINT run")
 
     def close(self) -> None:
         """Close the file; what was not committed is rolled back."""
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
-    @contextmanager
-    def _using(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except sqlite3.Error as error:
-                raise self._state_error(error) from error
 
-    def _state_error(self, error: sqlite3.Error) -> ExportError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
-            return full_disk_error(str(self._path))
-        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            return ExportError(f"{self._path}: another run is using it")
-        if code in _NOT_OURS:
-            return ExportError(f"{self._path} is damaged or not a state file of changes: delete it to begin again")
-        return ExportError(f"{os.fspath(self._path)}: {error}")
+def _explain(path: Path, error: sqlite3.Error, code: int) -> ExportError:
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return ExportError(f"{path}: another run is using it")
+    if code in DAMAGED:
+        return ExportError(f"{path} is damaged or not a state file of changes: delete it to begin again")
+    return ExportError(f"{path}: {error}")

@@ -231,9 +231,9 @@ async def test_a_full_disk_while_it_is_compared_leaves_the_state(sandbox, state,
             sandbox.customers.insert()
         open_state = StateFile._open
 
-        def open_full(self):
-            open_state(self)
-            self._db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
+        def open_full(self, db):
+            open_state(self, db)
+            db.execute(f"PRAGMA max_page_count={len(before) // 4096}")
 
         with monkeypatch.context() as patch:
             patch.setattr(StateFile, "_open", open_full)

@@ -25,8 +25,8 @@ def test_the_file_is_private(tmp_path):
     """No other user may read the ids, nor SQLite's journal next to them."""
     with SeenIds(tmp_path / "seen.db") as seen:
         seen.add(["a"], step=1)
-        seen._db.execute("BEGIN")
-        seen._db.execute("INSERT INTO seen VALUES ('b', 1, 2)")
+        seen._db.connection.execute("BEGIN")
+        seen._db.connection.execute("INSERT INTO seen VALUES ('b', 1, 2)")
         modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
     assert modes == {"seen.db": 0o600, "seen.db-journal": 0o600}
 
@@ -53,7 +53,7 @@ async def test_the_ids_are_opened_outside_the_event_loop(tmp_path, monkeypatch):
 def test_a_full_disk_is_one_sentence(tmp_path, name):
     """A disk without room is an ExportError that says so."""
     with SeenIds(name and tmp_path / name) as seen:
-        seen._db.execute("PRAGMA max_page_count=3")
+        seen._db.connection.execute("PRAGMA max_page_count=3")
         with pytest.raises(ExportError, match="disk is full: make room" if name else "SQLITE_TMPDIR"):
             seen.add(MANY, step=1)
 

@@ -7,17 +7,15 @@ Measured for a million ids: a set of hashes 110 MB; an array of 64-bit hashes 17
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from carecloud_async.errors import ExportError
-from carecloud_async.export.errors import disk_error, full_disk_error
 from carecloud_async.export.reading.pages import Identity
+from carecloud_async.export.storage.database import DAMAGED, PrivateDatabase
 from carecloud_async.fixes import RESTART
-from carecloud_async.runtime.durable_files import touch_private
 from carecloud_async.runtime.sqlite_files import transaction
 
 __all__ = ["SeenIds"]
@@ -26,15 +24,11 @@ _TABLE = "CREATE TABLE IF NOT EXISTS seen (id PRIMARY KEY, step INTEGER, rank IN
 _FIND = "SELECT rank FROM seen WHERE id = ?"
 _ADD = "INSERT INTO seen VALUES (?, ?, ?)"
 
-#: SQLite's errors for a file that is damaged or not a database.
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
 
 class SeenIds:
     """A set of ids in a file; each was added in a numbered step, and whole steps can be taken back.
 
-    Used in worker threads, one at a time. The lock holds `close` back until the others have ended: SQLite crashes the
-    process if a database is closed in use.
+    Every method blocks; worker threads may call them at the same time.
 
     Args:
         path: the file, private to this user; `None` for a temporary one.
@@ -44,20 +38,14 @@ class SeenIds:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        if path is not None:
-            try:
-                touch_private(path)  # before SQLite would create it for all users
-            except OSError as error:
-                raise disk_error(path, error) from error
-        self._db = sqlite3.connect("" if path is None else path, check_same_thread=False, isolation_level=None)
+        where = "the temporary folder" if path is None else str(path)
+        self._db = PrivateDatabase(path, explain=partial(_explain, where))
         try:
-            with self._using():
+            with self._db.use() as db:
                 # No sync: a step counts only once a checkpoint names it, and a damaged file is detected.
-                self._db.execute("PRAGMA synchronous=OFF" if path is None else "PRAGMA synchronous=NORMAL")
-                self._db.execute(_TABLE)
-                self._rank = int(self._db.execute("SELECT coalesce(max(rank), 0) FROM seen").fetchone()[0])
+                db.execute("PRAGMA synchronous=OFF" if path is None else "PRAGMA synchronous=NORMAL")
+                db.execute(_TABLE)
+                self._rank = int(db.execute("SELECT coalesce(max(rank), 0) FROM seen").fetchone()[0])
         except BaseException:
             self.close()
             raise
@@ -93,8 +81,8 @@ class SeenIds:
         self.close()
 
     def __len__(self) -> int:
-        with self._using():
-            return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
+        with self._db.use() as db:
+            return int(db.execute("SELECT count(*) FROM seen").fetchone()[0])
 
     def add(self, ids: Sequence[Identity], *, step: int) -> tuple[list[int], list[int]]:
         """Add ids.
@@ -107,44 +95,29 @@ class SeenIds:
         """
         new: list[int] = []
         ranks: list[int] = []
-        with self._using(), transaction(self._db):
+        with self._db.use() as db, transaction(db):
             for index, one in enumerate(ids):
                 key = _key(one)
-                found = self._db.execute(_FIND, (key,)).fetchone()
+                found = db.execute(_FIND, (key,)).fetchone()
                 if found is None:
                     self._rank += 1
-                    self._db.execute(_ADD, (key, step, self._rank))
+                    db.execute(_ADD, (key, step, self._rank))
                     new.append(index)
                 ranks.append(self._rank if found is None else found[0])
         return new, ranks
 
     def forget_after(self, step: int) -> None:
         """Take back what was added after a step."""
-        with self._using():
-            self._db.execute("DELETE FROM seen WHERE step > ?", (step,))
+        with self._db.use() as db:
+            db.execute("DELETE FROM seen WHERE step > ?", (step,))
 
     def close(self) -> None:
         """Close the file; waits for a thread that uses it."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def _using(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        except sqlite3.Error as error:
-            raise _failure(error, self._path) from error
+        self._db.close()
 
 
-def _failure(error: sqlite3.Error, path: Path | None) -> ExportError:
-    where = "the temporary folder" if path is None else str(path)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits of the file type
-    if code == sqlite3.SQLITE_FULL and path is None:
-        return ExportError(f"{where} is full: free some space, or name another folder in SQLITE_TMPDIR")
-    if code == sqlite3.SQLITE_FULL:
-        return full_disk_error(where)
-    if code in _DAMAGED:
+def _explain(where: str, error: sqlite3.Error, code: int) -> ExportError:
+    if code in DAMAGED:
         return ExportError(f"cannot resume: {where} is damaged", fix=RESTART)
     return ExportError(f"{where}: the ids of records cannot be stored there: {error}")
 
