@@ -20,6 +20,7 @@ class Totals:
         explained_missing: the number of records that observed deletions account for.
         last: the last one.
         contradicted: whether a page held more records than its own total.
+        is_trusted: whether no page at the end of the list had a total below the records known.
     """
 
     first: int | None
@@ -27,6 +28,7 @@ class Totals:
     explained_missing: int
     last: int | None = None
     contradicted: bool = False
+    is_trusted: bool = True
 
     def __attrs_post_init__(self) -> None:
         self.last = self.first
@@ -35,6 +37,15 @@ class Totals:
     def length(self) -> int | None:
         """The length of the list at first; `None` if the server did not report it, or a wrong one."""
         return None if self.contradicted else self.first
+
+    @property
+    def promised(self) -> int | None:
+        """The last total; `None` if the server gave none, or one that proved too low."""
+        return self.last if self.is_trusted else None
+
+    def check_last(self, total: int | None, *, known: int) -> None:
+        """Compare the total of a page at the end of the list with the records known."""
+        self.is_trusted = self.is_trusted and (total or 0) > known
 
     def observe(self, total: int | None, *, at_least: int = 0) -> bool:
         """Take the total of a page into account; return whether it differs from the total of the page before.

@@ -18,6 +18,7 @@ from carecloud_async.export.reading.change_times import ChangeTimes, SortProbe
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.full_scan import FullScan
 from carecloud_async.export.reading.list_pass import ListPass
+from carecloud_async.export.reading.page_chain import PageChain
 from carecloud_async.export.reading.pages import RawPage
 from carecloud_async.export.reading.since import FIELD, Since
 from carecloud_async.export.storage.checkpoint import Strategy
@@ -92,7 +93,7 @@ class ChangedScan:
             self._changed_positions = list_pass.position.end + 1
         return list_pass, boundary
 
-    async def _accept(self, page: RawPage, _: list[int], list_pass: ListPass) -> None:
+    async def _accept(self, page: RawPage, _: list[int], chain: PageChain) -> None:
         times = await self._times.read(page)
         known = [time for time in times if time is not None]
         if any(later > earlier for earlier, later in pairwise(known)):
@@ -111,8 +112,8 @@ class ChangedScan:
         await self._full_scan.recorder.record(
             lines,
             strategy=Strategy.CHANGED,
-            position=list_pass.position,
-            list_changed=list_pass.list_changed,
+            position=chain.position,
+            list_changed=chain.list_changed,
             step=self._deduplicator.step,
             known=self._deduplicator.known,
         )

@@ -13,8 +13,9 @@ from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
 from carecloud_async.export.reading.deduplicator import Deduplicator
 from carecloud_async.export.reading.evidence import sorted_bits
 from carecloud_async.export.reading.id_order import IdOrder
-from carecloud_async.export.reading.list_pass import Accept, ListPass
+from carecloud_async.export.reading.list_pass import ListPass
 from carecloud_async.export.reading.ordered_passes import MAX_PASSES, read_in_order, shows_order
+from carecloud_async.export.reading.page_chain import Accept, PageChain
 from carecloud_async.export.reading.pages import RawPage, RawPageFetcher
 from carecloud_async.export.reading.recorder import Recorder, boundary_fields
 from carecloud_async.export.source import ExportSource
@@ -148,13 +149,13 @@ class FullScan:
             evidence=pages * sorted_bits(records / pages) if pages else 0.0,  # equal page sizes give the least evidence
         )
 
-        async def accept(page: RawPage, new: list[int], list_pass: ListPass) -> None:
+        async def accept(page: RawPage, new: list[int], chain: PageChain) -> None:
             lines = page.lines if len(new) == len(page.lines) else [page.lines[index] for index in new]
             await self.recorder.record(
                 lines,
                 strategy=Strategy.ORDERED,
-                position=list_pass.position,
-                list_changed=list_pass.list_changed,
+                position=chain.position,
+                list_changed=chain.list_changed,
                 **boundary_fields(boundary),
             )
 
@@ -204,7 +205,7 @@ class FullScan:
                 return
 
     def _accept_new(self, deduplicator: Deduplicator, boundary: Boundary, *, strategy: Strategy) -> Accept:
-        async def accept(page: RawPage, _: list[int], list_pass: ListPass) -> None:
+        async def accept(page: RawPage, _: list[int], chain: PageChain) -> None:
             if boundary.ambiguous and not self.fetcher.by_text:
                 raise NotInOrderError(ambiguous=True)
             lines = await deduplicator.select_new(page)
@@ -212,8 +213,8 @@ class FullScan:
             await self.recorder.record(
                 lines,
                 strategy=strategy,
-                position=list_pass.position,
-                list_changed=list_pass.list_changed,
+                position=chain.position,
+                list_changed=chain.list_changed,
                 by_text=self.fetcher.by_text,
                 step=deduplicator.step,
                 known=deduplicator.known,

@@ -58,6 +58,11 @@ class RawPage:
         return self.offset + self.received
 
     @property
+    def ends_list(self) -> bool:
+        """Whether it ends where the server says that the list ends."""
+        return self.end == self.total
+
+    @property
     def is_ambiguous(self) -> bool:
         """Whether two of its records have the same identity."""
         return len(set(self.ids)) != len(self.ids)
@@ -134,7 +139,7 @@ class RawPageFetcher:
         return Fetched(
             page=page,
             received=page.received,
-            at_end=page.end == page.total,
+            at_end=page.ends_list,
             size=len(response.body),
             sent_at=max(response.sent_at, sent),
         )

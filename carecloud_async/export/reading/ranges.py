@@ -31,6 +31,7 @@ from carecloud_async.export.reading.full_scan import id_sort
 from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.list_pass import ListPass
 from carecloud_async.export.reading.ordered_passes import read_in_order
+from carecloud_async.export.reading.page_chain import PageChain
 from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
 from carecloud_async.export.reading.probe import Probe
 from carecloud_async.export.source import ExportSource
@@ -207,7 +208,7 @@ class RangeScan:
         until = self._range.until
         return until is not None and (page.ids[-1] == until or self._is_beyond(page.ids[-1], until))
 
-    async def _accept(self, page: RawPage, new: list[int], _: ListPass) -> None:
+    async def _accept(self, page: RawPage, new: list[int], _: PageChain) -> None:
         after, until = self._range.after, self._range.until
         lines = [
             page.lines[index]
