@@ -77,7 +77,7 @@ def test_no_record_is_new_twice_whatever_old_pages_a_server_sends(seed):
     names = [f"{number:03}" for number in range(200)]
     versions = [[one for one in names if dice.random() > 0.1] for _ in range(4)]
     boundary, accepted = Boundary(IdOrder()), []
-    boundary._limit = 6
+    boundary._recent.limit = 6
     for _ in range(100):
         version = dice.choice(versions)
         offset = bisect_left(version, boundary.furthest or "") if dice.random() < 0.8 else dice.randrange(150)

@@ -1,11 +1,14 @@
 """The boundary of the part of a list that is known without gaps.
 
-A page shows a run of the list without gaps. Records are ordered by a value that does not change, so a page that holds
-any record accepted before connects: everything up to its end is then known. This works in any order. New records are
+A page shows consecutive records of the list. Records are ordered by a value that does not change, so a page that holds
+any record accepted before connects: everything up to its end is then known. This holds in any order. New records are
 also recognized in any order, as long as the ids accepted last are remembered in the order of the list: a record that
 follows one of them in a page and is not among them was never accepted.
 
-The order of ids is used only if a page holds none of the remembered ids, and only if all possible orders agree.
+    remembered: a b c d        page: x b y c z        new: y z, and x if no id was ever forgotten
+
+The order of ids is used only for a page that holds no remembered id, and only if all orders that the pages agree with
+give the same answer (`IdOrder`).
 """
 
 from __future__ import annotations
@@ -15,14 +18,9 @@ from collections.abc import Sequence
 from carecloud_async.export.reading.evidence import sorted_bits
 from carecloud_async.export.reading.id_order import IdOrder
 from carecloud_async.export.reading.pages import Identity, RawPage
+from carecloud_async.export.reading.recent_ids import MIN_IDS, RecentIds
 
 __all__ = ["Boundary", "NotInOrderError"]
-
-#: Ids that are remembered at least, and ids that a checkpoint holds.
-_LEAST = 64
-
-#: Pages that are remembered.
-_PAGES = 4
 
 
 class NotInOrderError(Exception):
@@ -71,24 +69,23 @@ class Boundary:
         self.has_advanced: bool = False
         self.relied_on_order: bool = False
         self.ambiguous: bool = False
-        self._recent = list(recent)
         self.furthest: Identity | None = recent[-1] if recent else None
-        self._has_forgotten = has_forgotten
-        # Used once all remembered records are deleted: everything up to this id was accepted.
+        self._recent = RecentIds(recent, order=order, has_forgotten=has_forgotten)
+        # Everything up to this id was accepted, although it is not remembered: its record was deleted, for example.
         self._lower_bound = last if last is not None and last not in self._recent else None
-        self._limit = _LEAST
-        self._reindex()
 
     @property
     def recent_ids(self) -> list[Identity]:
         """Ids near the boundary, for a checkpoint."""
-        return self._recent[-_LEAST:]
+        return self._recent.newest(MIN_IDS)
 
     @property
     def last_id(self) -> Identity | None:
         """The last id in the order of the list: no accepted record comes after it."""
-        if self._lower_bound is None or self.furthest is None or self.order is None:
-            return self.furthest if self._lower_bound is None else self._lower_bound
+        if self._lower_bound is None:
+            return self.furthest
+        if self.furthest is None or self.order is None:
+            return self._lower_bound
         return self.furthest if self.order.compare(self.furthest, self._lower_bound) > 0 else self._lower_bound
 
     def check(self, page: RawPage) -> None:
@@ -108,21 +105,19 @@ class Boundary:
         """Return whether the page continues what is known, so that no record can be missing before its end."""
         if not self._recent and self._lower_bound is None:
             return page.offset == 0
-        return any(one in self._index for one in page.ids)
+        return any(one in self._recent for one in page.ids)
 
     def is_within(self, page: RawPage) -> bool:
-        """Return whether a page lies wholly within what is known, as all candidates of the order say."""
-        last = self.last_id
-        if self.order is None or last is None or not page.ids:
-            return False
-        return self.order.compare(page.ids[0], last) < 0 and self.order.compare(page.ids[-1], last) < 0
+        """Return whether the order of ids shows that a page lies wholly within what is known."""
+        return self.connects_by_order(page) and self._is_before_last(page.ids[-1])
 
     def connects_by_order(self, page: RawPage) -> bool:
-        """Return whether a page without a remembered record begins within what is known, as all candidates say."""
+        """Return whether the order of ids shows that a page without a remembered record begins within what is known."""
+        return bool(page.ids) and self._is_before_last(page.ids[0])
+
+    def _is_before_last(self, one: Identity) -> bool:
         last = self.last_id
-        if self.order is None or last is None or not page.ids:
-            return False
-        return self.order.compare(page.ids[0], last) < 0
+        return self.order is not None and last is not None and self.order.compare(one, last) < 0
 
     def advance(self, page: RawPage) -> list[int]:
         """Move to the end of a page that connects; return the indexes of the records that are new.
@@ -133,7 +128,7 @@ class Boundary:
         before = self.furthest
         new = self._follow(page) if self.connects(page) else self._begin_at(page)
         self.has_advanced = self.furthest != before
-        self._forget(len(page.ids))
+        self._recent.trim(len(page.ids))
         return new
 
     def append(self, page: RawPage) -> list[int]:
@@ -144,62 +139,63 @@ class Boundary:
         """
         if self.connects(page):
             return self.advance(page)
-        if self.order is not None and not self.order.check([*self._recent[-1:], *page.ids]):
+        if self.order is not None and not self.order.check([*self._recent.newest(1), *page.ids]):
             raise NotInOrderError
-        self._insert(len(self._recent), page.ids)
+        self._recent.insert(len(self._recent), page.ids)
         self.furthest, self.has_advanced = page.ids[-1], True
-        self._forget(len(page.ids))
+        self._recent.trim(len(page.ids))
         return list(range(len(page.ids)))
 
     def _follow(self, page: RawPage) -> list[int]:
-        """Take a page that holds a remembered record: the records after it that are not remembered are new.
+        """Take a page that holds a remembered record; see the module's text for which records are new.
 
-        Records before it are new only if none was forgotten. Each run of new records is remembered in its place: after
-        the remembered record before it in the page, or before the first one.
+        Each run of new records is remembered in its place: after the remembered record before it in the page, or before
+        the first one.
         """
+        recent = self._recent
         new: list[int] = []
-        run: list[Identity] = []
-        place: int | None = None  # the place after the remembered record that the page had last
+        run: list[Identity] = []  # the records since the last remembered one
+        place: int | None = None  # the place after that remembered one
         for index, one in enumerate(page.ids):
-            known = self._index.get(one)
-            if known is None:
-                if place is not None or not self._has_forgotten:
-                    run.append(one)
-                    if self._lower_bound is None or self._is_beyond(one, self._lower_bound):
-                        new.append(index)
-                continue
-            if run:
-                self._insert(known if place is None else place, run)
-                known, run = self._index[one], []
-            place = known + 1
+            if one in recent:
+                if run:
+                    recent.insert(recent.place(one) if place is None else place, run)
+                    run = []
+                place = recent.place(one) + 1
+            elif place is not None or not recent.has_forgotten:
+                run.append(one)
+                if self._lower_bound is None or self._is_beyond(one, self._lower_bound):
+                    new.append(index)
         if run:
-            self._insert(len(self._recent) if place is None else place, run)
-        last = page.ids[-1]
-        if last in self._index and (
-            self.furthest not in self._index or bool(run) or self._index[last] > self._index[self.furthest]
-        ):
-            self._move_to(last)
+            recent.insert(len(recent) if place is None else place, run)
+        self._extend_to(page.ids[-1], is_new=bool(run))
         return new
 
-    def _move_to(self, last: Identity) -> None:
+    def _extend_to(self, one: Identity, *, is_new: bool) -> None:
+        """Move the boundary to the last record of a page, if that is further."""
+        recent, furthest = self._recent, self.furthest
+        if one not in recent:
+            return
+        if not is_new and furthest is not None and furthest in recent and recent.place(one) <= recent.place(furthest):
+            return
         # Records inserted among known ones are new, but do not extend the boundary.
-        if self.order is None or self.furthest is None or self.order.compare(last, self.furthest) >= 0:
-            self.furthest = last
+        if self.order is None or furthest is None or self.order.compare(one, furthest) >= 0:
+            self.furthest = one
 
     def _begin_at(self, page: RawPage) -> list[int]:
         """Take a page without a remembered record: the first page, or one that connects by the order of ids."""
-        if self.order is None:
-            new = list(range(len(page.ids)))
-        elif not self._has_forgotten and page.offset == 0:
-            self._insert(0, page.ids)
+        everything = list(range(len(page.ids)))
+        if self.order is not None and page.offset == 0 and not self._recent.has_forgotten:
+            self._recent.insert(0, page.ids)
             self.furthest = page.ids[-1]
-            return list(range(len(page.ids)))
-        else:
+            return everything
+        new = everything
+        if self.order is not None:
             self.relied_on_order = True
             last = self._lower_bound = self.last_id
             new = [index for index, one in enumerate(page.ids) if last is None or self._is_beyond(one, last)]
-        self._recent, self.furthest, self._has_forgotten = list(page.ids), page.ids[-1], True
-        self._reindex()
+        self._recent.restart(page.ids)
+        self.furthest = page.ids[-1]
         return new
 
     def _is_beyond(self, one: Identity, bound: Identity) -> bool:
@@ -207,30 +203,3 @@ class Boundary:
         if not sign and one != bound:
             raise NotInOrderError
         return sign > 0
-
-    def _insert(self, place: int, ids: Sequence[Identity]) -> None:
-        if place == len(self._recent):
-            self._index.update(zip(ids, range(place, place + len(ids)), strict=True))
-            self._recent += ids
-            return
-        for one in ids:
-            # A remembered record that the page does not show was deleted, or the page is old. It keeps its place in the
-            # order, so that the first ids are forgotten first: a later page could show it before forgotten records.
-            while self._comes_before(place, one):
-                place += 1
-            self._recent.insert(place, one)
-            place += 1
-        self._reindex()
-
-    def _comes_before(self, place: int, one: Identity) -> bool:
-        return self.order is not None and place < len(self._recent) and self.order.compare(self._recent[place], one) < 0
-
-    def _forget(self, size: int) -> None:
-        self._limit = max(self._limit, _PAGES * size)
-        if len(self._recent) > 2 * self._limit:
-            del self._recent[: -self._limit]
-            self._has_forgotten = True
-            self._reindex()
-
-    def _reindex(self) -> None:
-        self._index = dict(zip(self._recent, range(len(self._recent)), strict=True))
