@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 __all__ = ["HTML", "BrokenJson", "Malformed", "json_kind", "why_not_json"]
 
 
@@ -17,7 +19,10 @@ class BrokenJson(Malformed):
 
 
 def json_kind(value: object) -> str:
-    """Name the JSON kind of a Python value, with its article: `an object`, `a list`, `null`."""
+    """Name the JSON kind of a Python value, with its article: `an object`, `a list`, `null`.
+
+    A `msgspec.Raw` is a number, see `load_spelled`.
+    """
     if value is None:
         return "null"
     if isinstance(value, dict):
@@ -28,7 +33,7 @@ def json_kind(value: object) -> str:
         return "a boolean"
     if isinstance(value, str):
         return "a string"
-    return "a number" if isinstance(value, (int, float)) else "of an unknown kind"
+    return "a number" if isinstance(value, (int, float, msgspec.Raw)) else "of an unknown kind"
 
 
 def why_not_json(body: bytes) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from carecloud_async.codec.read import REFUSED, DecodedPage, body_then_sound, parse_total, split_page
 from carecloud_async.codec.slices import exhaust
-from carecloud_async.codec.tolerant.broken_json import load, sound_text
+from carecloud_async.codec.tolerant.broken_json import load_spelled, sound_text
 
 __all__ = ["raw_page", "raw_page_slices"]
 
@@ -25,7 +25,8 @@ def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
     """Split one page into its records: one compact line of UTF-8 JSON each, nothing parsed or lost.
 
     Unknown fields, the order of fields and the spelling of numbers are kept. A page that is not compact is compacted.
-    In broken JSON, bad UTF-8 and lone surrogates become U+FFFD; a page with NaN and the like is read and written again.
+    In broken JSON, bad UTF-8 and lone surrogates become U+FFFD; a page with NaN and the like is read and written again,
+    with the same numbers.
 
     Args:
         body: the whole body of an answer.
@@ -78,7 +79,7 @@ def _without_blanks(body: bytes) -> bytes:
             return msgspec.json.format(sound, indent=-1)
         except REFUSED:
             continue
-    return msgspec.json.encode(load(body))
+    return msgspec.json.encode(load_spelled(body))
 
 
 def _has_blanks(body: bytes) -> bool:

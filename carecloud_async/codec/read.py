@@ -21,7 +21,7 @@ from carecloud_async.codec.envelope import (
 )
 from carecloud_async.codec.fields import element_type, is_model
 from carecloud_async.codec.malformed import Malformed, json_kind
-from carecloud_async.codec.tolerant.broken_json import load, sound_text
+from carecloud_async.codec.tolerant.broken_json import load, load_spelled, sound_text
 
 __all__ = [
     "REFUSED",
@@ -158,7 +158,7 @@ def split_page(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], An
         except REFUSED:
             continue
         return found.items, found.total_items
-    value = _data_of(load(body))
+    value = _data_of(load_spelled(body))
     if not isinstance(value, dict):
         raise Malformed(f"`data` is {json_kind(value)}, not an object")
     if key not in value:
@@ -197,8 +197,9 @@ def parse_total(value: Any) -> int | None:
     if isinstance(value, str):
         text = value.strip()
         value = int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else None
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)
+    elif isinstance(value, (float, msgspec.Raw)):
+        number = float(bytes(value)) if isinstance(value, msgspec.Raw) else value
+        value = int(number) if number.is_integer() else None
     return value if type(value) is int and value >= 0 else None
 
 

@@ -60,6 +60,16 @@ def test_pretty_and_damaged():
     assert page.items == [b'{"a":null,"b":1}']
 
 
+@pytest.mark.parametrize("blank", [b"", b" "])
+def test_a_page_that_is_written_anew_keeps_its_numbers(blank):
+    """Beside NaN and broken text, and in a list that PHP wrote as an object, numbers keep all their digits."""
+    records = [b'{"a":NaN,"b":1.50}', b'{"a":"\t","b":0.12345678901234567890}']
+    body = b'{"data":{"items":%b{"0":%b,"2":%b},"total_items":2.0}}' % (blank, *records)
+    page = codec.raw_page(body, key="items")
+    assert page.items == [b'{"a":null,"b":1.50}', b'{"a":"\\t","b":0.12345678901234567890}']
+    assert page.total_items == 2
+
+
 def test_records_outlive_the_page():
     """The records are bytes of their own, not views that keep the page in memory."""
     page = codec.raw_page(answer({"customers": [{"a": 1}], "total_items": "1"}), key="customers")

@@ -5,7 +5,6 @@ import io
 import json
 from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +13,7 @@ from carecloud_async import ConfigurationError
 from carecloud_async.export import CsvOptions
 from carecloud_async.export.formats.csv import CsvSink
 from carecloud_async.export.formats.sinks import Layout
-from carecloud_async.models import Customer
+from carecloud_async.models import Credit, Customer
 
 awkward = [
     'a,b;"c"',
@@ -164,7 +163,20 @@ def test_cells_are_what_the_server_sent(found):
 def as_sent(value):
     if value is None:
         return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+NUMBERS = ["0.12345678901234567890", "1e400", "-1E-400", "1.10", "1.0", "5E3", "-0.0", "12345678901234567890.5"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_numbers_keep_their_digits(number):
+    """A number is written as the server sent it, in columns of the model and others, in lists, and beside misfits."""
+    line = f'{{"credit_id":"a","assigned_credits":{number},"new":{number},"list":[{number},{{"x":{number}}}]}}'.encode()
+    odd = line.replace(b'"a"', b"7").replace(b'"new"', b'"source":"text","new"')
+    wanted = [number, number, f'[{number},{{"x":{number}}}]']
+    for row in rows_of(write([line, odd, line], into=Credit)[0]):
+        assert [row[name] for name in ("assigned_credits", "new", "list")] == wanted
 
 
 def test_tidy_records_take_no_dict():

@@ -276,6 +276,30 @@ async def test_values_that_no_program_can_hold_end_no_export(tmp_path, kind, nam
             assert (await export).records == 1
 
 
+NUMBERS = '{"a":0.12345678901234567890,"b":[1.50,{"c":1e400}],"d":5E3}'
+
+
+@pytest.mark.parametrize("damage", ["", "\t"])
+async def test_numbers_of_unknown_fields_keep_their_digits(tmp_path, damage):
+    """Chosen fields of JSONL and `unknown_fields` hold the server's digits, also on a page that has broken text."""
+    record = f'{{"customer_id":"1","salutation":"{damage}","new":{NUMBERS}}}'.encode()
+    async with wild(record) as client:
+        await client.customers.list(count=10).export(tmp_path / "c.jsonl", fields=["customer_id", "new"])
+        await client.customers.list(count=10).export(tmp_path / "c.parquet", fields=["customer_id", "unknown_fields"])
+        raw = [one async for one in client.customers.list(count=10).raw()]
+    assert (tmp_path / "c.jsonl").read_text() == f'{{"customer_id":"1","new":{NUMBERS}}}\n'
+    [found] = pq.read_table(tmp_path / "c.parquet")["unknown_fields"].to_pylist()
+    assert f'"new":{NUMBERS}' in found
+    assert f'"new":{NUMBERS}'.encode() in raw[0]
+
+
+async def test_a_number_beyond_a_column_is_counted(tmp_path):
+    """A number that no float can hold is null in a column of texts, and `report.nulls` counts it."""
+    async with wild(b'{"customer_id":"1","last_change":1e400,"state":1e400}') as client:
+        report = await client.customers.list(count=10).export(tmp_path / "c.parquet")
+    assert report.nulls == {"last_change": 1, "state": 1}
+
+
 async def test_a_parquet_export_that_is_stopped_leaves_no_noise(tmp_path):
     """The half-written file is let go, while records come and in the end: nothing complains when it is collected."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from carecloud_async.codec.malformed import HTML, BrokenJson, Malformed, why_not_json
 
-__all__ = ["load", "load_broken", "sound_text"]
+__all__ = ["load", "load_broken", "load_spelled", "read_spelled", "sound_text"]
 
 _untyped = msgspec.json.Decoder()
 
@@ -45,6 +46,33 @@ def load(body: bytes | msgspec.Raw) -> Any:
     return load_broken(bytes(body))
 
 
+def read_spelled(digits: str) -> msgspec.Raw:
+    """Keep a number with a fraction or an exponent as JSON: `1.10`, and all digits that a float would not have."""
+    return msgspec.Raw(digits.encode())
+
+
+_spelled = msgspec.json.Decoder(float_hook=read_spelled)
+
+
+def load_spelled(body: bytes | msgspec.Raw) -> Any:
+    """Read JSON as `load` does, but keep the spelling of numbers, for values that are written as JSON again.
+
+    Args:
+        body: the bytes of one JSON document.
+
+    Returns:
+        dicts, lists and scalars; a number with a fraction or an exponent is a `msgspec.Raw`.
+
+    Raises:
+        Malformed: it is not JSON at all, or is nested too deeply.
+    """
+    try:
+        return _spelled.decode(body)
+    except (ValueError, RecursionError):
+        pass  # as in `load`
+    return load_broken(bytes(body), parse_float=read_spelled)
+
+
 def sound_text(body: bytes) -> bytes:
     """Replace broken text without reading it as JSON, so that everything else keeps its spelling.
 
@@ -59,11 +87,12 @@ def sound_text(body: bytes) -> bytes:
     return body if mended == body else mended
 
 
-def load_broken(body: bytes) -> Any:
+def load_broken(body: bytes, *, parse_float: Callable[[str], Any] | None = None) -> Any:
     """Read broken JSON with the standard library; invalid parts become U+FFFD or null.
 
     Args:
         body: the bytes of one JSON document.
+        parse_float: reads a number with a fraction or an exponent; as a float if omitted, or null out of its range.
 
     Returns:
         dicts, lists and scalars that encode to valid JSON again.
@@ -73,7 +102,9 @@ def load_broken(body: bytes) -> Any:
     """
     text = sound_text(body).decode()
     try:
-        return json.loads(text, parse_int=_int, parse_float=_float, parse_constant=_nothing, strict=False)
+        return json.loads(
+            text, parse_int=_int, parse_float=parse_float or _float, parse_constant=_nothing, strict=False
+        )
     except RecursionError:
         too_deep = True
     except ValueError:

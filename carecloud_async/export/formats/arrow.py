@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from carecloud_async.codec.tolerant.broken_json import load
+from carecloud_async.codec.tolerant.broken_json import load_spelled
 from carecloud_async.export.errors import missing_extra
 from carecloud_async.export.formats.arrow_times import read_times, staged_type
 from carecloud_async.export.formats.rows import UNKNOWN_FIELDS, row_reader, unknown_part
@@ -104,7 +104,7 @@ class ArrowEncoder:
         """Return a table of the known columns, read value by value; a value that no column can hold becomes null."""
         import pyarrow as pa
 
-        rows = [self._read_row(load(line)) for line in self._yielder.each(lines)]
+        rows = [self._read_row(load_spelled(line)) for line in self._yielder.each(lines)]
         return pa.Table.from_pylist(rows, schema=self._known)
 
     def _read(self, lines: Sequence[bytes], *, unexpected: str = "ignore") -> Any | None:
@@ -164,7 +164,7 @@ class ArrowEncoder:
     def _unknown_text(self, line: bytes) -> str | None:
         if self._knows is None or self._knows(line):
             return None
-        record = load(line)
+        record = load_spelled(line)
         found = unknown_part(record, self._model) if isinstance(record, dict) else record
         return None if found is None else msgspec.json.encode(found).decode()
 

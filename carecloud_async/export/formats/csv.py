@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from carecloud_async.codec.tolerant.broken_json import load
+from carecloud_async.codec.tolerant.broken_json import load, load_spelled
 from carecloud_async.export.formats.csv_columns import Path, RecordDecoder, join_columns
 from carecloud_async.export.formats.pieces import pieces
 from carecloud_async.export.formats.rows import LostValues, is_blank
@@ -99,9 +99,9 @@ class CsvSink(IncrementalSink):
 
     def _slow_row(self, line: bytes) -> list[Any]:
         """Return the values of a record of any form; a field without a column makes the file outdated."""
-        record = load(line)
+        record = load_spelled(line)
         if not self._builder.knows(line):
-            self._builder.shape.learn(record)
+            self._builder.shape.learn(load(line))
             self.outdated: bool = self.outdated or self._found_columns() != self._columns
         for path, lost in self._objects.items():
             value = _value(record, path)

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from carecloud_async.codec.tolerant.broken_json import read_spelled
 from carecloud_async.export.formats.schema import Shape, as_text, is_slot_name
 from carecloud_async.export.formats.sinks import CsvOptions
 
@@ -27,11 +28,11 @@ FORMULA_STARTS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _LINE_END = "\r\n"
 
 #: The kinds of fields that are text, and the types of fields by their kind, see `Shape`; others may hold anything.
+#: `float` is one of them: the decoder keeps the spelling of a number only where it expects no type.
 _TEXTS = ("str", "date", "datetime")
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(_TEXTS, str | None),
     "int": int | None,
-    "float": int | float | None,
     "bool": bool | None,
     "list": list[Any] | None,
 }
@@ -47,7 +48,7 @@ class RecordDecoder:
 
     def __init__(self, shape: Shape, columns: Sequence[Path]) -> None:
         slots: dict[Path, str] = {}
-        self._decoder = msgspec.json.Decoder(list[_struct(shape, slots)])  # type: ignore[misc]
+        self._decoder = msgspec.json.Decoder(list[_struct(shape, slots)], float_hook=read_spelled)  # type: ignore[misc]
         self._is_possible = all(path in slots for path in columns)
         self._readers: list[Callable[[Any], Any]] = [attrgetter(slots[path]) for path in columns if path in slots]
 
@@ -97,7 +98,8 @@ def join_columns(columns: Sequence[list[Any]], dialect: CsvOptions, *, rows: int
     """Return the lines of some records, each with its end.
 
     Args:
-        columns: JSON values, column by column. Text stays as it is, null is empty, other values are written as JSON.
+        columns: JSON values, column by column. Text stays as it is, null is empty, other values are written as
+            JSON.
         dialect: the delimiter, and whether text that is a formula to a spreadsheet gets an apostrophe before it.
         rows: how many records they are; without a column, each is an empty line.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from carecloud_async.codec.tolerant.broken_json import load
+from carecloud_async.codec.tolerant.broken_json import load_spelled
 from carecloud_async.export.errors import nesting_errors
 from carecloud_async.export.formats.compression import frame_maker
 from carecloud_async.export.formats.pieces import pieces
@@ -71,7 +71,7 @@ def join_lines(lines: Sequence[bytes], fields: Selection) -> bytes:
 
 def _pick_fields(line: bytes, wanted: Selection) -> bytes:
     """Return a record with only the wanted fields; missing ones stay absent."""
-    return msgspec.json.encode(_pick(load(line), wanted))
+    return msgspec.json.encode(_pick(load_spelled(line), wanted))
 
 
 def _pick(value: Any, wanted: Selection) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
+import msgspec
+
 from carecloud_async.codec.tolerant.scalars import SCALARS
 from carecloud_async.codec.tolerant.warnings import FieldWarning
 from carecloud_async.export.formats.schema import Shape, as_text
@@ -41,7 +43,7 @@ class LostValues(FieldWarning):
 
 
 def row_reader(shape: Shape, *, zone: tzinfo | None, nulls: Counter[str]) -> Callable[[Any], dict[str, Any]]:
-    """Return a function that turns a record into a row: a dict of values of the columns' types.
+    """Return a function that turns a record, from `load_spelled`, into a row: a dict of values of the columns' types.
 
     Args:
         shape: the columns.
@@ -103,7 +105,7 @@ def _scalar_reader(kind: type, lost: LostValues) -> Reader:
     def read_scalar(value: Any) -> Any:
         if value is None or type(value) is plain:
             return value
-        found = read(value, lost)
+        found = read(_plain(value), lost)
         if type(found) is int and not -_INT64 <= found < _INT64:
             return lost.lost("a whole number beyond 64 bits")
         return None if isinstance(found, float) and not math.isfinite(found) else found
@@ -111,11 +113,15 @@ def _scalar_reader(kind: type, lost: LostValues) -> Reader:
     return read_scalar
 
 
+def _plain(value: Any) -> Any:
+    return float(bytes(value)) if isinstance(value, msgspec.Raw) else value
+
+
 def _moment_reader(zone: tzinfo | None, lost: LostValues) -> Reader:
     read = SCALARS[datetime]
 
     def read_moment(value: Any) -> Any:
-        found = read(value, lost)
+        found = read(_plain(value), lost)
         if found is None or zone is None:
             return found
         try:
