@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -176,7 +178,16 @@ def _digest(text: bytes) -> bytes:
     return hashlib.sha256(text).digest()[:_DIGEST]
 
 
-_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+def _exact_float(digits: str) -> Any:
+    """Read a number as a float, unless a float has not all its digits: then two that differ would be equal."""
+    number = float(digits)
+    with contextlib.suppress(ArithmeticError):  # an exponent of twenty digits
+        if Decimal(digits) == Decimal(repr(number)):
+            return number
+    return msgspec.Raw(digits.encode())
+
+
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=_exact_float).decode
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="sorted").encode
 
 

@@ -140,7 +140,8 @@ class _ChangesFile:
     def _row(self, change: PendingChange) -> bytes:
         head = b'{"' + CHANGE.encode() + b'":"' + change.kind.encode() + b'"'
         record = msgspec.json.encode({self._id_field: change.id}) if change.line is None else change.line
-        return head + (b"}" if record == b"{}" else b"," + record[1:])
+        # A record that is no object has no columns: PHP writes an empty one as a list.
+        return head + (b"," + record[1:] if record.startswith(b"{") and record != b"{}" else b"}")
 
     def publication(self, report: ChangesReport) -> Mapping[str, Any]:
         """Return what the next run must know if this one is killed; from then on the file is kept."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,11 +13,13 @@ from typing import Any, Generic, Self, TypeVar
 
 from attrs import frozen
 
-from carecloud_async import codec
+from carecloud_async.calls.call_errors import invalid_response
 from carecloud_async.changes.comparison import Comparison
 from carecloud_async.changes.pending import PendingChange, PendingChanges
 from carecloud_async.changes.state_file import StateFile
 from carecloud_async.changes.values import Change, ChangesOptions, ChangesReport
+from carecloud_async.codec import Malformed
+from carecloud_async.codec.targets import read_records
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import BadExportError, disk_error
 from carecloud_async.export.reading.pages import RawPageFetcher
@@ -77,6 +79,7 @@ class Changes(Generic[T]):
         self._opened: _Files | None = None
         self._report: ChangesReport | None = None
         self._batch: list[Change[T]] = []
+        self._rows: list[PendingChange] = []  # read, and not yet in the batch
         self._earlier = _NO_CHANGES
         self._recorded = False
         self._secured = False
@@ -146,22 +149,35 @@ class Changes(Generic[T]):
         return self._batch.pop()
 
     async def _read_on(self) -> None:
-        into, rows = self._source.into, await run_in_thread(self._read_rows)
+        if not self._rows:
+            await run_in_thread(self._read_rows)
+        rows = self._rows
         if not rows:
             self._taken = True
             raise StopAsyncIteration
+        records = iter(self._records([one.line for one in rows if one.line is not None]))
         self._batch = [
             Change(
                 kind=one.kind,
                 id=one.id,
-                record=None if one.line is None else codec.record(b'{"data":' + one.line + b"}", into),
+                record=None if one.line is None else next(records),
                 fields=one.fields,
                 raw=one.line,
             )
-            for one in reversed(rows)
+            for one in rows
         ]
+        self._batch.reverse()
+        self._rows = []
 
-    def _read_rows(self) -> list[PendingChange]:
+    def _records(self, lines: Sequence[bytes]) -> list[T]:
+        try:
+            return read_records(lines, self._source.into)
+        except Malformed as error:
+            problem = str(error)  # raised below: the error's context would keep the records
+        raise invalid_response(self._source.operation, problem)
+
+    def _read_rows(self) -> None:
+        # Stored here, not returned: if the task that waits is cancelled, the next one finds them.
         state, pending = self._files.state, self._files.pending
         if not self._secured and any(self.report.counts.values()):
             with disk_errors(self._path):
@@ -169,7 +185,7 @@ class Changes(Generic[T]):
             state.commit_and_go_on()
             self._recorded = True
         self._secured = True
-        return pending.read()
+        self._rows = pending.read()
 
     def _commit(self) -> None:
         self._files.state.set(UNFINISHED, None)

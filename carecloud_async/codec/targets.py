@@ -7,6 +7,7 @@ structs, TypedDicts, pydantic models, lists of all these) are read exactly: a mi
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import chain
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -27,9 +28,18 @@ from carecloud_async.codec.read import (
 )
 from carecloud_async.codec.tolerant.broken_json import load
 from carecloud_async.codec.typed_cache import typed_cache
+from carecloud_async.codec.unread import UnreadRecords
 from carecloud_async.errors import ConfigurationError
 
-__all__ = ["any_page_slices", "any_raw_page_slices", "is_read_model", "only_list", "target_reader", "value_reader"]
+__all__ = [
+    "any_page_slices",
+    "any_raw_page_slices",
+    "is_read_model",
+    "only_list",
+    "read_records",
+    "target_reader",
+    "value_reader",
+]
 
 #: Messages of msgspec that name fields and kinds, and never quote a value.
 _QUOTES_NOTHING = ("Expected `", "Object missing required field `")
@@ -130,6 +140,22 @@ def any_page_slices(body: bytes, *, key: str | None, into: Any) -> Generator[Non
             yield
         items += _read_raws(raws[first : first + size], into)
     return DecodedPage(items=items, total_items=parse_total(total_items), received=len(raws))
+
+
+def read_records(lines: Sequence[bytes], into: Any) -> list[Any]:
+    """Read records of a list, none of them null, as its pages are read.
+
+    Args:
+        lines: the JSON of each.
+        into: the type of a record.
+
+    Raises:
+        Malformed: a record does not fit.
+    """
+    if not is_read_model(into):
+        return _read_raws(lines, into)
+    unread: UnreadRecords[Any] = UnreadRecords(lines, into, size=sum(map(len, lines)))
+    return list(chain.from_iterable(iter(unread.read, [])))
 
 
 def any_raw_page_slices(body: bytes, *, key: str | None) -> Generator[None, None, DecodedPage[bytes]]:

@@ -1,0 +1,116 @@
+"""How changes reach the program that iterates them: none is lost on the way, and records are those of the list."""
+
+import asyncio
+import csv
+import json
+import threading
+from contextlib import suppress
+
+import attrs
+import httpx
+import pytest
+
+from carecloud_async import CareCloud, EnterpriseCredentials, ResponseError
+from carecloud_async.changes.file import ChangesFileOptions, write_changes
+from carecloud_async.changes.pending import PendingChanges
+from carecloud_async.changes.values import ChangesOptions
+
+pytestmark = pytest.mark.anyio
+
+
+def serve(records):
+    """Return a client of a server that sends these records, JSON, as one page."""
+
+    def answer(request):
+        if request.method == "POST":
+            return httpx.Response(200, json={"data": {"bearer_token": "0935", "valid_to": "2999-01-01 00:00:00"}})
+        rows = records if request.url.params["offset"] == "0" else []
+        body = f'{{"data":{{"customers":[{",".join(rows)}],"total_items":{len(records)}}}}}'
+        return httpx.Response(200, content=body.encode())
+
+    auth = EnterpriseCredentials(external_application_id="89d1", login="fabulous_user", password="secret")
+    return CareCloud("sandbox.crmcarecloud.com", auth=auth, transport=httpx.MockTransport(answer))
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_no_change_is_lost_when_the_wait_for_it_is_cancelled(tmp_path, monkeypatch, anyio_backend):
+    """A wait for the next change that is cancelled while a thread reads it loses none: the next wait gets it."""
+    began, may_end, read = threading.Event(), threading.Event(), PendingChanges.read
+
+    def slow(pending):
+        found = read(pending)
+        began.set()
+        may_end.wait(10)
+        return found
+
+    async with (
+        serve([f'{{"customer_id":"{number:03}"}}' for number in range(60)]) as client,
+        client.customers.list().changes(state=tmp_path / "s") as changes,
+    ):
+        monkeypatch.setattr(PendingChanges, "read", slow)
+        waiting = asyncio.create_task(anext(changes))
+        await asyncio.to_thread(began.wait, 10)
+        waiting.cancel()
+        may_end.set()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        assert waiting.cancelled()
+        assert len([change async for change in changes]) == 60
+
+
+async def test_a_record_that_is_no_object_is_read_as_the_list_reads_it(tmp_path):
+    """PHP writes an empty record as `[]`: changes bring it as `list` does, and files of changes have its row."""
+    async with serve(['{"customer_id":"a"}', "[]"]) as client:
+        listing = client.customers.list()
+        async with listing.changes(state=tmp_path / "s") as changes:
+            found = [change.record async for change in changes]
+        assert found == [record async for record in listing]
+        for name in ("c.csv", "c.jsonl"):
+            await write_changes(
+                listing.export_source(), tmp_path / name, tmp_path / f"{name}.s", ChangesOptions(), ChangesFileOptions()
+            )
+    with (tmp_path / "c.csv").open(newline="") as file:
+        assert [(row["_change"], row["customer_id"]) for row in csv.DictReader(file)] == [
+            ("created", "a"),
+            ("created", ""),
+        ]
+    lines = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
+    assert [line["record"] for line in lines] == [{"customer_id": "a"}, []]
+
+
+@attrs.frozen
+class Strict:
+    customer_id: str
+    shoe_size: int
+
+
+async def test_a_record_that_does_not_fit_a_class_is_an_error(tmp_path):
+    """As in the list itself; it is never `None`, and the state does not move."""
+    async with serve(['{"customer_id":"a","shoe_size":43}', '{"customer_id":"b"}']) as client:
+        listing = client.listing("customers", into=Strict, id_field="customer_id")
+        with pytest.raises(ResponseError, match="shoe_size"):
+            await listing.collect(limit=5)
+        async with listing.changes(state=tmp_path / "s") as changes:
+            for _ in range(2):
+                with pytest.raises(ResponseError, match=r"GET /customers.*does not fit Strict.*shoe_size"):
+                    await anext(changes)
+        async with client.listing("customers", id_field="customer_id").changes(state=tmp_path / "s") as changes:
+            assert len([change async for change in changes]) == 2
+
+
+async def test_the_last_digit_of_a_number_is_a_change(tmp_path):
+    """Numbers that are the same float are different; the same number in another order of fields is no change."""
+    first, second = "0.12345678901234567890", "0.12345678901234567891"
+    for record, kinds, fields in (
+        (f'{{"customer_id":"a","x":{first},"y":1.5}}', ["created"], []),
+        (f'{{"customer_id":"a","y":1.50,"x":{first}}}', [], []),
+        (f'{{"customer_id":"a","y":1.5,"x":{second}}}', ["updated"], [("x",)]),
+        (f'{{"customer_id":"a","y":1e{"9" * 20},"x":{second}}}', ["updated"], [("y",)]),
+    ):
+        async with (
+            serve([record]) as client,
+            client.customers.list().changes(state=tmp_path / "s", keep="records") as changes,
+        ):
+            found = [change async for change in changes]
+        assert [change.kind for change in found] == kinds
+        assert [change.fields for change in found if change.kind == "updated"] == fields
