@@ -9,7 +9,7 @@ from itertools import pairwise
 from project_files import ROOT
 
 _BLOCK = re.compile(
-    r"^(<!-- not run: (?P<why>.+) -->\n)?```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+    r"^(<!-- not run: (?P<why>[^\n]+) -->\n)?```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 
 #: The pages whose samples are run; those below `docs/reference` are made from docstrings.
@@ -19,6 +19,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs
 def blocks(path, language):
     """The blocks of a page in one language."""
     return [block for block in _BLOCK.finditer(path.read_text(encoding="utf-8")) if block["language"] == language]
+
+
+def all_blocks(text):
+    """The blocks of a page in any language."""
+    return list(_BLOCK.finditer(text))
 
 
 def outputs(path):

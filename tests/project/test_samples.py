@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
-from doc_samples import PAGES, TEST_PRELUDES, blocks, compiled, outputs
+from doc_samples import PAGES, TEST_PRELUDES, all_blocks, blocks, compiled, outputs
 from project_files import ROOT
 
 import carecloud_async
@@ -133,6 +133,14 @@ def test_blocks_have_a_language():
         assert not re.findall(r"(?<=\n\n)    \S.*", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
         assert text.count("\n```") % 2 == 0, path.name
         assert not re.findall(r"\n\n```\n", text), path.name
+
+
+def test_every_block_is_found():
+    """No block is hidden in another one, or in the reason why another one is not run."""
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        assert [one["why"] for one in all_blocks(text) if "\n" in (one["why"] or "")] == []
+        assert 2 * len(all_blocks(text)) == len(re.findall("^```", text, re.MULTILINE)), path.name
 
 
 @pytest.mark.parametrize(("path", "line"), COMMANDS, ids=[f"{path.stem}: {line}" for path, line in COMMANDS])
