@@ -171,7 +171,7 @@ def redis_library(owner: str) -> Any:
         import redis.asyncio.retry
         import redis.backoff
     except ImportError as error:
-        raise ConfigurationError(f"{owner} needs redis-py: pip install carecloud-async[redis]") from error
+        raise ConfigurationError(f"{owner} needs redis-py: pip install 'carecloud-async[redis]'") from error
     return redis
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 try:
     import starlette  # noqa: F401  (checked here, to name the extra)
+    import uvicorn  # noqa: F401  (the extra fastapi brings Starlette alone)
 except ImportError as _error:
     raise ModuleNotFoundError(
-        "carecloud_async.sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'", name="starlette"
+        "carecloud_async.sandbox needs the extra sandbox: pip install 'carecloud-async[sandbox]'", name=_error.name
     ) from _error
 
 from carecloud_async.sandbox.constants import (

@@ -280,6 +280,7 @@ def test_an_export_over_a_file(connect, tmp_path):
     [
         ("redis", "from carecloud_async import RedisTokenStore; RedisTokenStore('redis://localhost')", "redis"),
         ("starlette", "import carecloud_async.sandbox", "sandbox"),
+        ("uvicorn", "import carecloud_async.sandbox", "sandbox"),
         ("fastapi", "import carecloud_async.fastapi", "fastapi"),
         ("typer", "from carecloud_async.cli import main; main()", "cli"),
     ],
@@ -289,4 +290,4 @@ def test_an_extra_that_is_missing(hidden, use, extra):
     source = f"import sys; sys.modules[{hidden!r}] = None; {use}"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"carecloud-async[{extra}]" in done.stderr.splitlines()[-1]
+    assert f"pip install 'carecloud-async[{extra}]'" in done.stderr.splitlines()[-1]

@@ -93,5 +93,5 @@ def _pyarrow() -> Any:
         import pyarrow  # an extra
         import pyarrow.parquet
     except ImportError:
-        raise missing_extra("Parquet and data frames", "parquet") from None
+        raise missing_extra("a Parquet file or a data frame as source", "parquet") from None
     return pyarrow

@@ -64,7 +64,7 @@ def open_file(path: str, *, packing: str = "") -> BinaryIO:
         try:
             import fsspec  # an extra
         except ImportError:
-            raise missing_extra("URLs", "fsspec") from None
+            raise missing_extra("a URL as source", "fsspec") from None
         with storage_errors(mask_url(path), find_secrets(path)):
             opened: Any = fsspec.open(path, "rb")
             raw = cast("BinaryIO", opened.open())

@@ -157,7 +157,7 @@ def test_without_redis_py(monkeypatch):
     """Without redis-py making the store is a ConfigurationError that names what to install."""
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     monkeypatch.setitem(sys.modules, "redis.asyncio.lock", None)
-    with pytest.raises(ConfigurationError, match=r"pip install carecloud-async\[redis\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'carecloud-async\[redis\]'"):
         RedisTokenStore("redis://127.0.0.1")
 
 
