@@ -17,8 +17,11 @@ from carecloud_async import codec
 from carecloud_async.codec.fields import api_names, field_types
 from carecloud_async.codec.unset import UNSET, Unset
 from carecloud_async.models.field_docs import RecordDoc
+from carecloud_async.models.uploads import Upload
 
 __all__ = ["input_schema", "model_schema"]
+
+_UPLOADS = frozenset(typing.get_args(Upload))
 
 
 def model_schema(cls: type[Any], source: Any, handler: Any) -> Any:
@@ -82,7 +85,7 @@ def _serialization(cls: type[Any], schema: Any) -> Any:
 
 def _field_schemas(source: Any, handler: Any) -> dict[str, Any]:
     names = api_names(source)
-    return {names[field]: handler.generate_schema(_without_unset(hint)) for field, hint in field_types(source).items()}
+    return {names[field]: handler.generate_schema(_in_json(hint)) for field, hint in field_types(source).items()}
 
 
 def _object_schema(
@@ -99,8 +102,12 @@ def _object_schema(
     )
 
 
-def _without_unset(hint: Any) -> Any:
+def _in_json(hint: Any) -> Any:
+    """Return a field's type as a JSON document has it: without `Unset`, and a file (`Upload`) as text only."""
     parts = typing.get_args(hint)
-    if Unset not in parts:
+    left_out = {Unset}
+    if _UPLOADS.issubset(parts):
+        left_out |= _UPLOADS - {str}
+    if left_out.isdisjoint(parts):
         return hint
-    return typing.Union[tuple(part for part in parts if part is not Unset)]  # noqa: UP007  (built at run time)
+    return typing.Union[tuple(part for part in parts if part not in left_out)]  # noqa: UP007  (built at run time)

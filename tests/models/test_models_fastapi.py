@@ -4,14 +4,17 @@ import asyncio
 from datetime import date, datetime
 from typing import Annotated, Generic, TypeVar
 
+import attrs
 import pytest
 from attrs import frozen
 
+from carecloud_async import models
 from carecloud_async.models import (
     UNSET,
     Address,
     Customer,
     CustomerInput,
+    Input,
     Model,
     PersonalInformation,
     PersonalInformationInput,
@@ -140,3 +143,22 @@ def test_inputs_by_identity():
     adapter = pydantic.TypeAdapter(CustomerInput)
     assert adapter.validate_python(entry) is entry
     assert adapter.dump_python(entry) == {"personal_information": {"language_id": "cs", "phone": None}}
+
+
+def test_every_model_and_input_has_a_schema():
+    """Each class of `carecloud_async.models` can stand in a route: it has a JSON schema."""
+    classes = [getattr(models, name) for name in models.__all__]
+    classes = [one for one in classes if isinstance(one, type) and issubclass(one, (Input, Model)) and attrs.has(one)]
+    assert len(classes) > 200
+    for one in classes:
+        assert pydantic.TypeAdapter(one).json_schema()
+
+
+def test_a_file_in_a_request_body_is_text():
+    """A JSON document has a file as base64 text or an address; an instance may hold bytes."""
+    adapter = pydantic.TypeAdapter(models.AttachmentInput)
+    entry = adapter.validate_json('{"upload_method": "base64", "file_data": "iVBORw=="}')
+    assert entry == models.AttachmentInput(upload_method="base64", file_data="iVBORw==")
+    entry = models.AttachmentInput(upload_method="base64", file_data=b"PNG")
+    assert adapter.validate_python(entry) is entry
+    assert adapter.json_schema()["properties"]["file_data"] == {"title": "File Data", "type": "string"}
