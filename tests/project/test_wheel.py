@@ -1,7 +1,8 @@
-"""The wheel: what is in it, and that it works without extras."""
+"""The wheel and the source distribution: what is in them, and that the wheel works without extras."""
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -40,9 +41,12 @@ EXTRAS = [
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    return built("wheel", tmp_path_factory.mktemp("wheel"))
+
+
+def built(kind, folder):
     pytest.importorskip("hatchling", reason="hatchling is not installed")
-    folder = tmp_path_factory.mktemp("wheel")
-    build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
+    build = f"from hatchling.build import build_{kind}; import sys; print(build_{kind}(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", build, folder], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / done.stdout.splitlines()[-1]
@@ -70,3 +74,14 @@ def test_a_call_works_without_any_extra(wheel):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['c1']\n"
+
+
+def test_the_tests_of_the_source_distribution_find_their_files(tmp_path):
+    """What tests read beside the package is in it: docs, workflows, benchmarks, the checks of commits."""
+    with tarfile.open(built("sdist", tmp_path)) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for folder in ("carecloud_async", "tests", "benchmarks", "docs", ".github"):
+        for suffix in (".py", ".md", ".svg", ".yml"):
+            files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob(f"*{suffix}")}
+            assert files <= names
+    assert {".pre-commit-config.yaml", ".ci/run", "pyproject.toml", "CHANGELOG.md"} <= names
