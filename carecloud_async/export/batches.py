@@ -32,7 +32,8 @@ from carecloud_async.export.formats.schema import SchemaBuilder
 from carecloud_async.export.formats.selection import field_names, read_fields
 from carecloud_async.export.formats.sinks import Layout
 from carecloud_async.export.reading.boundary import NotInOrderError
-from carecloud_async.export.reading.ranges import IdRange, RangeScan
+from carecloud_async.export.reading.range_scan import RangeScan
+from carecloud_async.export.reading.ranges import IdRange
 from carecloud_async.export.reading.scan import make_report, scan
 from carecloud_async.export.reading.since import parse_since, require_changes
 from carecloud_async.export.report import Counts, ExportReport, OnProgress

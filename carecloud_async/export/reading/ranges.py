@@ -1,8 +1,7 @@
 """Ranges of ids: a list ordered by id, split into parts that can be read independently.
 
     ranges = await find_ranges(source, partitions=8)
-    scan = RangeScan(source, ranges[0], accept=write)
-    await scan.read()
+    await RangeScan(source, ranges[0], accept=write).read()
 
 **How the bounds are found.** One request each asks for the record at N offsets of the list, in the order of its ids;
 the ids found there are the bounds. Each range between two bounds has about the same number of records. The bounds are
@@ -10,8 +9,7 @@ ids, not offsets: they mean the same however the list changes afterwards, and a 
 range.
 
 **What holds.** The ranges are disjoint and cover every id, so each record that is in the list all the time is in
-exactly one of them. Within its bounds, a range is read as exactly as an export reads a whole list, in the same passes
-(`ordered_passes`) and with the same evidence of a stable order. `RangeScan.exact` says whether this is certain.
+exactly one of them. `RangeScan` reads a range as exactly as an export reads a whole list.
 
 **When ids are not ordered.** If the server does not sort by id, or the orders that fit the ids found disagree, there
 is one range that holds everything: `IdRange()`. It is read by an export's full scan, not by a `RangeScan`.
@@ -19,29 +17,16 @@ is one range that holds everything: `IdRange()`. It is read by an export's full 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from itertools import pairwise
-from typing import Any
 
 from attrs import frozen
 
-from carecloud_async.export.reading.boundary import Boundary, NotInOrderError
-from carecloud_async.export.reading.evidence import ENOUGH, sorted_bits
 from carecloud_async.export.reading.full_scan import id_sort
 from carecloud_async.export.reading.id_order import IdOrder
-from carecloud_async.export.reading.list_pass import ListPass
-from carecloud_async.export.reading.ordered_passes import read_in_order
-from carecloud_async.export.reading.page_chain import PageChain
-from carecloud_async.export.reading.pages import Identity, RawPage, RawPageFetcher
-from carecloud_async.export.reading.probe import Probe
+from carecloud_async.export.reading.pages import Identity, RawPageFetcher
 from carecloud_async.export.source import ExportSource
-from carecloud_async.export.storage.checkpoint import Position
-from carecloud_async.paging.auto import Auto
 
-__all__ = ["IdRange", "RangeScan", "find_ranges"]
-
-#: Pages tried in the search for the start of a range; after them the list is read from its start.
-_TRIES = 40
+__all__ = ["IdRange", "find_ranges"]
 
 
 @frozen(kw_only=True)
@@ -79,148 +64,36 @@ async def find_ranges(source: ExportSource, *, partitions: int) -> list[IdRange]
     Raises:
         CareCloudError: a page could not be read.
     """
-    params = id_sort(source)
-    fetcher = RawPageFetcher(source)
-    if params is None or partitions < 2:
-        return [IdRange()]
-    first = await fetcher.fetch(0, source.fixed_count, params)
     order = IdOrder()
+    bounds = await _find_bounds(source, order, partitions=partitions)
+    ids = [one for one in bounds if isinstance(one, str | int)]
+    orders = tuple(order.names) if ids else ()
+    return [
+        IdRange(after=after, until=until, orders=orders, offset=offset)
+        for after, until, offset in zip([None, *ids], [*ids, None], [0, *bounds.values()], strict=True)
+    ]
+
+
+async def _find_bounds(source: ExportSource, order: IdOrder, *, partitions: int) -> dict[Identity, int]:
+    """Return the ids between the ranges with their offsets; none if the list cannot be split."""
+    params = id_sort(source)
+    if params is None or partitions < 2:
+        return {}
+    fetcher = RawPageFetcher(source)
+    first = await fetcher.fetch(0, source.fixed_count, params)
     if first.total is None or not order.check(first.ids):
-        return [IdRange()]
-    bounds: list[Identity] = []
-    offsets: list[int] = []
+        return {}
+    bounds: dict[Identity, int] = {}
     for number in range(1, partitions):
         offset = first.total * number // partitions
         page = await fetcher.fetch(offset, 2, params)
-        if page.ids and page.ids[0] not in bounds:
-            bounds.append(page.ids[0])
-            offsets.append(offset)
+        if page.ids:
+            bounds.setdefault(page.ids[0], offset)
         if not order.check(page.ids):
-            return [IdRange()]
-    if not order.check(bounds) or not _all_agree(order, [*first.ids[:1], *bounds]):
-        return [IdRange()]
-    ids = [one for one in bounds if isinstance(one, str | int)]
-    names = tuple(order.names)
-    return [
-        IdRange(after=after, until=until, orders=names, offset=offset)
-        for after, until, offset in zip([None, *ids], [*ids, None], [0, *offsets], strict=True)
-    ]
+            return {}
+    is_ordered = order.check([*bounds]) and _all_agree(order, [*first.ids[:1], *bounds])
+    return bounds if is_ordered else {}
 
 
 def _all_agree(order: IdOrder, ids: list[Identity]) -> bool:
     return all(order.compare(one, other) < 0 for one, other in pairwise(ids) if one != other)
-
-
-class RangeScan:
-    """Reads one range of ids.
-
-    Args:
-        source: the list.
-        id_range: the range.
-        accept: takes the records of each page, one line of JSON each; every record comes once.
-        width: the number of requests at once; `auto` for the fastest.
-
-    Attributes:
-        records: the number of records accepted.
-        list_changed: whether the list was seen to change.
-        exact: whether every record that was in the range all the time was accepted.
-    """
-
-    def __init__(
-        self,
-        source: ExportSource,
-        id_range: IdRange,
-        *,
-        accept: Callable[[list[bytes]], Awaitable[None]],
-        width: int | Auto = 1,
-    ) -> None:
-        self._source = source
-        self._range = id_range
-        self._take = accept
-        self._plan = source.plan(width)
-        self._fetcher = RawPageFetcher(source)
-        self._order = IdOrder(id_range.orders or None)
-        self.records: int = 0
-        self.list_changed: bool = False
-        self.exact: bool = False
-
-    async def read(self) -> None:
-        """Read the range.
-
-        Raises:
-            NotInOrderError: the server no longer keeps the order of ids: find new ranges.
-            CareCloudError: a page could not be read.
-        """
-        params = id_sort(self._source)
-        if params is None:
-            raise NotInOrderError
-        boundary, position = await self._find_start(params)
-
-        def make_pass(_: int) -> ListPass:
-            return ListPass(
-                self._fetcher,
-                params=params,
-                boundary=boundary,
-                accept=self._accept,
-                plan=self._plan,
-                position=position,
-                is_last=self._reaches_end,
-            )
-
-        found = await read_in_order(make_pass, boundary, is_one_page=_is_whole_list)
-        self.list_changed, self.exact = found.list_changed, found.exact
-
-    async def _find_start(self, params: Mapping[str, Any]) -> tuple[Boundary, Position]:
-        """Find a page that begins at or before the lower bound; its records up to the bound count as known."""
-        after, order, count = self._range.after, self._order, max(self._source.fixed_count, 2)
-        probe, before, evidence = Probe(max(self._range.offset - 1, 0)), -1, 0.0
-        for _ in range(_TRIES if after is not None else 0):
-            page = await self._fetcher.fetch(probe.at, count, params)
-            if page.ids and not order.check(page.ids):
-                raise NotInOrderError(ambiguous=page.is_ambiguous)
-            # The order of a list that one page holds does not matter.
-            evidence += ENOUGH if page.offset == 0 and page.end == page.total else sorted_bits(len(page.ids))
-            known = [one for one in page.ids if not self._is_beyond(one, after)]
-            if known and (len(known) < len(page.ids) or page.end == page.total):
-                index = len(known) - 1
-                boundary = Boundary(order, recent=known, last=known[-1], has_forgotten=True, evidence=evidence)
-                # Without nulls, a record's place in the page is its place in the list.
-                exact = page.received == len(page.ids)
-                return boundary, Position(end=page.offset + (index if exact else 0), total=page.total)
-            if known and probe.at >= before:
-                before = probe.at
-                probe.move_to(max(page.last, page.offset + 1))
-            elif probe.at == 0:
-                break
-            else:
-                probe.step_back(count)
-        return Boundary(order, evidence=evidence), Position()
-
-    def _is_beyond(self, one: Identity, bound: Identity | None) -> bool:
-        if bound is None or one == bound:
-            return False
-        sign = self._order.compare(one, bound)
-        if not sign:
-            raise NotInOrderError
-        return sign > 0
-
-    def _reaches_end(self, page: RawPage) -> bool:
-        until = self._range.until
-        return until is not None and (page.ids[-1] == until or self._is_beyond(page.ids[-1], until))
-
-    async def _accept(self, page: RawPage, new: list[int], _: PageChain) -> None:
-        after, until = self._range.after, self._range.until
-        lines = [
-            page.lines[index]
-            for index in new
-            if (after is None or self._is_beyond(page.ids[index], after))
-            and not self._is_beyond(page.ids[index], until)
-        ]
-        self.records += len(lines)
-        if lines:
-            await self._take(lines)
-
-
-def _is_whole_list(list_pass: ListPass) -> bool:
-    position = list_pass.position
-    return list_pass.is_one_page and position.total is not None and position.end + 1 >= position.total
