@@ -41,7 +41,7 @@ async def test_the_ids_are_opened_outside_the_event_loop(tmp_path, monkeypatch):
             threads.append(threading.get_ident())
             super().__init__(path)
 
-    monkeypatch.setattr("carecloud_async.export.job.SeenIds", Watched)
+    monkeypatch.setattr("carecloud_async.export.file_export.SeenIds", Watched)
     server = ListServer([f"{one:04x}" for one in range(300)], order="shuffled")
     async with server.client(rate_limit=None) as client:
         await client.customers.list().export(tmp_path / "c.jsonl")
