@@ -82,7 +82,16 @@ async def _by_ids(target: FamilyList) -> list[CheckFinding]:
     if not ids:
         return []
     reply = await target.ask(count=10, customer_ids=[str(one) for one in ids])
-    if reply.is_page and {str(one) for one in reply.ids(target.id_field)} == {str(one) for one in ids}:
+    if not reply.is_page:
+        return [
+            warning(
+                "filters",
+                "customers by customer_ids could not be read",
+                "whether lists of ids can be looked up is not known",
+                "run it again",
+            )
+        ]
+    if {str(one) for one in reply.ids(target.id_field)} == {str(one) for one in ids}:
         return [good("filters", "customers by customer_ids gives these customers", "lists of ids can be looked up")]
     return [
         problem(

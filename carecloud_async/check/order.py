@@ -9,7 +9,7 @@ from typing import Final
 
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.paging import LargePage
-from carecloud_async.check.replies import Reply
+from carecloud_async.check.replies import Outcome, Reply
 from carecloud_async.check.report import CheckFinding, good, problem, warning
 from carecloud_async.codec.fields import api_names
 from carecloud_async.export.reading.id_order import IdOrder
@@ -20,6 +20,8 @@ __all__ = ["order_findings"]
 #: The most records of a page that is compared.
 _ROWS: Final = 50
 _CHANGED: Final = "last_change"
+#: Outcomes that say nothing about the sort that was asked for.
+_BY_CHANCE: Final = {Outcome.NO_ANSWER, Outcome.RATE_LIMITED, Outcome.NOT_SENT}
 
 _ORDER_MEANS: Final = (
     "pages do not fit together: plain iteration and prefetch can miss records or give them twice; exports read the "
@@ -41,7 +43,7 @@ async def order_findings(target: FamilyList, page: LargePage) -> list[CheckFindi
     rows = min(page.count, _ROWS, max(page.reply.length * 2 // 3, 2))
     first = await target.by_id(count=rows)
     if not first.is_page:
-        return [_refused(target.id_field)]
+        return [_unsorted(first, target.id_field)]
     if len(first.ids(target.id_field)) < first.length:
         missing = problem(
             "order",
@@ -98,7 +100,7 @@ def _in_order(ids: Sequence[str | int]) -> CheckFinding:
 async def _honoured(target: FamilyList, first: Reply, *, rows: int) -> CheckFinding:
     last = await target.by_id(count=rows, direction="DESC")
     if not last.is_page:
-        return _refused(target.id_field)
+        return _unsorted(last, target.id_field)
     rising, falling = first.ids(target.id_field), last.ids(target.id_field)
     if _is_reversed(rising, falling):
         return good("sort", "sort_field and sort_direction are honoured", "changes can be read newest first")
@@ -112,7 +114,7 @@ async def _honoured(target: FamilyList, first: Reply, *, rows: int) -> CheckFind
 async def _by_change(target: FamilyList, *, rows: int) -> CheckFinding:
     page = await target.ask(count=rows, sort_field=_CHANGED, sort_direction="DESC")
     if not page.is_page:
-        return _refused(_CHANGED)
+        return _unsorted(page, _CHANGED)
     read = [parse_last_change(record.get(_CHANGED)) for record in page.records]
     times: list[datetime] = [one for one in read if one is not None]
     if any(later < earlier for later, earlier in pairwise(times)):
@@ -125,7 +127,9 @@ async def _by_change(target: FamilyList, *, rows: int) -> CheckFinding:
     return good("sort", f"the latest changes of {target.name} come first when asked so", "changed_since works")
 
 
-def _refused(field: str) -> CheckFinding:
+def _unsorted(reply: Reply, field: str) -> CheckFinding:
+    if reply.outcome in _BY_CHANCE:
+        return warning("sort", f"the list sorted by {field} could not be read", _SORT_MEANS, "run it again")
     return warning(
         "sort",
         f"the list cannot be sorted by {field}",

@@ -132,6 +132,28 @@ async def test_a_strange_server_is_survived(body):
     await check(sandbox)
 
 
+async def test_answers_that_are_lost_accuse_no_filter_and_no_sort():
+    """A lost answer to a filtered or sorted request is a warning to run it again, not a filter or a sort that fails."""
+    sandbox = make()
+
+    class Losing(httpx.AsyncBaseTransport):
+        inner = sandbox.transport()
+
+        async def handle_async_request(self, request):
+            answer = await self.inner.handle_async_request(request)
+            query = request.url.params
+            if query.get("sort_direction") == "DESC" or "customer_ids[]" in query:
+                raise httpx.ReadError("gone", request=request)
+            return answer
+
+    found = await check(sandbox, transport=Losing())
+    assert {("filters", WARNING), ("sort", WARNING)} <= broken(found)
+    assert not found.problems
+    assert seen(found, "filters") == "customers by customer_ids could not be read"
+    assert "sorted by customer_id could not be read" in seen(found, "sort")
+    assert {one.fix for one in found.named("sort") if one.status is WARNING} == {"run it again"}
+
+
 async def test_a_login_of_another_shape_is_survived():
     """A login without valid_to is a warning of the token's life."""
     sandbox = make()
