@@ -103,6 +103,10 @@ class CustomerServer(httpx.AsyncBaseTransport):
             if any("!" in one for one in emails):
                 return _refusal("email_list", "invalid_value_format")
             found = [one for one in found if email_of(one) in emails]
+        for phone in wanted.get("phone", []):
+            if "!" in phone:
+                return _refusal("phone", "invalid_value_format")
+            found = [one for one in found if one["personal_information"].get("phone") == phone]
         if "customer_ids[]" in wanted:
             found = [one for one in found if one["customer_id"] in wanted["customer_ids[]"]]
         for name in wanted.get("sort_field", []):

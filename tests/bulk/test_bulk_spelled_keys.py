@@ -3,7 +3,10 @@
 import json
 
 import pytest
-from bulk_tools import SOURCE, connect, counts
+from bulk_server import CustomerServer, client_of
+from bulk_tools import SOURCE, connect, counts, people
+
+from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -41,3 +44,28 @@ async def test_a_key_that_the_server_refuses_to_look_up(sandbox):
         ]
         report = await client.customers.bulk_write(json.loads(json.dumps(rows)), match="email", defaults=SOURCE)
         assert counts(report) == {"created": 1, "refused": 1}
+
+
+@pytest.mark.parametrize("given", ["420777123456", "+420777123456", "00420 777-123-456", "+420 777 123 456 !"])
+@pytest.mark.parametrize("kept", ["420777123456", "as given"])
+async def test_a_phone_number_is_found_in_digits_and_as_given(given, kept):
+    """The filter of a server that compares texts gets the API's form of a number, and the row's own spelling."""
+    clock = FakeClock()
+    server = CustomerServer(clock)
+    server.add("a@example.com", phone=given.removesuffix(" !") if kept == "as given" else kept)
+    given = given if kept != "as given" else given.removesuffix(" !")
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write([{**people(1)[0], "phone": given}], match="phone", defaults=SOURCE)
+    assert counts(report) == {"updated": 1}
+    assert len(server.customers) == 1
+
+
+async def test_a_number_that_two_customers_have_in_two_spellings():
+    """Both spellings are looked up: the row is in conflict and changes neither customer."""
+    clock = FakeClock()
+    server = CustomerServer(clock)
+    server.add("a@example.com", phone="420777123456"), server.add("b@example.com", phone="+420777123456")
+    async with client_of(server, clock) as client:
+        rows = [{"phone": "+420777123456", "last_name": "Ours"}]
+        report = await client.customers.bulk_write(rows, match="phone", defaults=SOURCE)
+    assert counts(report) == {"conflict": 1}

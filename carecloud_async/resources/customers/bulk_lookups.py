@@ -1,13 +1,16 @@
-"""How bulk writes find customers by what their records do not show: ids in other systems, and numbers of cards."""
+"""How bulk writes find customers where a filter alone cannot: by phone, ids in other systems, and numbers of cards."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from carecloud_async.bulk.family import FoundRecords
+from carecloud_async.bulk.compare import value_at
+from carecloud_async.bulk.family import FoundRecords, normal_phone
+from carecloud_async.errors import BadRequestError
 
 if TYPE_CHECKING:
     from carecloud_async.calls.caller import Caller
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "find_by_card_numbers",
     "find_by_external_ids",
+    "find_by_phone",
     "find_cards",
     "find_source_holders",
     "property_names",
@@ -67,6 +71,26 @@ async def source_holders(caller: Caller, source: str, external_ids: Sequence[str
 
     records = CustomerSourceRecords(caller).list(customer_source_id=source, external_ids=external_ids, count=_PAGE)
     return [(one.external_id or "", one.customer_id) async for one in records.fresh() if one.customer_id]
+
+
+async def find_by_phone(customers: Customers, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
+    """Find customers by a phone number; two requests if it is written with other characters than digits.
+
+    The API's filter takes digits with the international prefix. Servers that store a number as it was sent may find
+    that text only.
+    """
+    ((given,),) = keys
+    found = await _with_phone(customers, digits := normal_phone(given))
+    if digits != given.strip():
+        with suppress(BadRequestError):  # such a text is no number to this server, so no record has it
+            found += await _with_phone(customers, given.strip())
+    return found
+
+
+async def _with_phone(customers: Customers, phone: str) -> list[tuple[tuple[str, ...], bytes]]:
+    lines = customers.list(phone=phone, count=_PAGE).fresh().raw()
+    found = [(line, value_at(msgspec.json.decode(line), "personal_information.phone")) async for line in lines]
+    return [((str(number or ""),), line) for line, number in found]
 
 
 async def find_by_card_numbers(customers: Customers, keys: Sequence[tuple[str, ...]]) -> FoundRecords:

@@ -19,6 +19,7 @@ from carecloud_async.resources.customers.actions import CustomerActions
 from carecloud_async.resources.customers.bulk_lookups import (
     find_by_card_numbers,
     find_by_external_ids,
+    find_by_phone,
     find_cards,
     find_source_holders,
     property_names,
@@ -101,7 +102,13 @@ class Customers(
                 many=True,
                 normal=normal_email,
             ),
-            Key(name="phone", fields=("personal_information.phone",), filter="phone", normal=normal_phone),
+            Key(
+                name="phone",
+                fields=("personal_information.phone",),
+                filter="phone",
+                normal=normal_phone,
+                find=find_by_phone,
+            ),
             _EXTERNAL_ID,
             _CARD_NUMBER,
         ),
