@@ -8,89 +8,41 @@ tried again some flights later. A page that takes too long halves the page size;
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, TypeVar
 
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from carecloud_async.errors import CareCloudError, RateLimitError
 from carecloud_async.paging.auto import AUTO, DEFAULT_COUNT, Auto
+from carecloud_async.paging.flights import SLOW, Flight, Setting
 from carecloud_async.paging.page_plan import SPARE_PART, Fetched, FixedPlan, PagePlan, Send
-from carecloud_async.paging.trusted_count import TrustedCount, may_be_too_large
+from carecloud_async.paging.plan_bounds import PlanBounds
+from carecloud_async.paging.trusted_count import may_be_too_large
 
-__all__ = ["BUDGET", "FIRST", "PAGE_BYTES", "TOO_LONG", "WIDTH", "AutoPlan", "plan_for"]
+__all__ = ["FIRST", "TOO_LONG", "WIDTH", "AutoPlan", "plan_for"]
 
 P = TypeVar("P")
 
 _Step: TypeAlias = Literal["count", "width"]
+#: The number that is doubled after another one can no longer be.
 _NEXT: Final[dict[_Step, _Step | None]] = {"count": "width", "width": None}
+#: The part of the throughput that a doubled number must bring. Fewer requests are worth a small loss; more requests at
+#: once burden the server and need a gain.
+_WORTH: Final[dict[_Step, float]] = {"count": 0.95, "width": 1.1}
 
 #: The records of the first page, and the number of requests at once after it.
 FIRST, WIDTH = 200, 8
 #: The records of the second pages: as many as come in `_QUICK` seconds if each takes as long as on the first page.
 _LEAST_SECOND, _MOST_SECOND, _QUICK = 400, 1000, 0.08
-#: The bytes of a page at most, and of all pages in flight together; 20 pages of 1,000 customers are 26 MB.
-PAGE_BYTES, BUDGET = 8 * 2**20, 32 * 2**20
-#: A page that takes more seconds halves the page size; reads have a timeout of 30. Above `_SLOW` seconds none grows.
-TOO_LONG, _SLOW = 5.0, 1.0
-#: The part of the throughput that a doubled number must bring. Fewer requests are worth a small loss; more requests at
-#: once burden the server and need a gain.
-_WORTH: Final[dict[_Step, float]] = {"count": 0.95, "width": 1.1}
+#: A page that takes more seconds halves the page size; reads have a timeout of 30.
+TOO_LONG = 5.0
 #: Pages of which each takes so much longer for a record than the first one, alone and smaller, are too large.
 _MUCH_SLOWER = 1.1
 #: A smaller step is not worth a trial.
 _LEAST_STEP = 1.25
 #: The flights until both numbers are tried again; doubled each time.
 _PATIENCE = 16
-#: Requests beyond those that keep the rate limiter busy (Little's law) would only wait.
-_AMPLE = 1.5
-#: The least seconds of a page: a clock that a test moves may not advance during a request.
-_SHORTEST = 1e-6
-
-
-@frozen(kw_only=True)
-class _Setting:
-    """A width and a page size."""
-
-    width: int
-    count: int
-
-
-@define(eq=False)
-class _Flight:
-    """The pages that were asked for with one setting, and how long they took.
-
-    Attributes:
-        setting: the setting.
-        to_skip: the pages not to count: the first ones of an idle server wait less than those that follow.
-        is_alone: whether it is the first page, which waits for no other.
-        pages, records, seconds: sums over the pages that count.
-        fastest: the seconds a record of the fastest page.
-    """
-
-    setting: _Setting
-    to_skip: int = 0
-    is_alone: bool = False
-    pages: int = 0
-    records: int = 0
-    seconds: float = 0.0
-    fastest: float = math.inf
-
-    def add(self, received: int, seconds: float) -> None:
-        """Note a page."""
-        self.fastest = min(self.fastest, seconds / received)
-        if self.to_skip:
-            self.to_skip -= 1
-            return
-        self.pages += 1
-        self.records += received
-        self.seconds += seconds
-
-    def throughput(self, rate: float | None) -> float:
-        """Return records a second (Little's law), at most those that the rate limiter allows."""
-        throughput = self.setting.width * self.records / self.seconds
-        return throughput if rate is None else min(throughput, rate * self.setting.count)
 
 
 class AutoPlan:
@@ -114,20 +66,17 @@ class AutoPlan:
         rate: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._now = now
-        self._rate = rate
-        self._most_requests = max(most_requests, 1)
+        self._bounds = PlanBounds(rate)
+        self._max_requests = max(most_requests, 1)
         self._is_width_fixed = width != AUTO
         self.is_fixed: bool = count != AUTO
-        self._setting = _Setting(
-            width=min(WIDTH, self._most_requests) if width == AUTO else width,
+        self._setting = Setting(
+            width=min(WIDTH, self._max_requests) if width == AUTO else width,
             count=FIRST if count == AUTO else count,
         )
-        self._sizes = TrustedCount()
-        self._record_bytes = 0.0
-        self._page_seconds = 0.0
-        self._flight: _Flight | None = None  # the pages of the setting in use
-        self._kept: _Flight | None = None  # those of the setting that a trial is compared with
-        self._step: _Step | None = "count"  # what is tried; `None` while the numbers rest
+        self._flight: Flight | None = None  # the pages of the setting in use; `None` until the first page has come
+        self._baseline: Flight | None = None  # the flight that the one in use is compared with
+        self._step: _Step | None = "count"  # the number that is tried; `None` while both rest
         self._rest_flights = self._flights_left = _PATIENCE
 
     @property
@@ -135,15 +84,15 @@ class AutoPlan:
         """See `PagePlan.width`."""
         if self._is_width_fixed:
             return self._setting.width
-        most = min(self._setting.width, self._busy_width)
-        if not self.is_fixed and self._record_bytes:
-            most = min(most, BUDGET / (self._record_bytes * self.count))
-        return max(int(most), 1)
+        width = min(self._setting.width, self._bounds.busy_width)
+        if not self.is_fixed:
+            width = min(width, self._bounds.max_width(self.count))
+        return max(int(width), 1)
 
     @property
     def count(self) -> int:
         """See `PagePlan.count`."""
-        return self._setting.count if self.is_fixed else max(min(self._setting.count, self._most_records), 1)
+        return self._setting.count if self.is_fixed else max(min(self._setting.count, self._max_count), 1)
 
     @property
     def spare(self) -> int:
@@ -152,20 +101,17 @@ class AutoPlan:
         return self.width if self._step else max(self.width // SPARE_PART, 1)
 
     @property
-    def _most_records(self) -> int:
-        width = self._setting.width if self._is_width_fixed else 1
-        memory = min(PAGE_BYTES, BUDGET / width) / self._record_bytes if self._record_bytes else math.inf
-        return int(min(self._sizes.most, memory))
+    def _max_count(self) -> int:
+        return self._bounds.max_count(self._setting.width if self._is_width_fixed else 1)
 
     @property
-    def _busy_width(self) -> float:
-        """The requests at once that keep the rate limiter busy."""
-        rate = self._rate()
-        return math.inf if rate is None or not self._page_seconds else _AMPLE * rate * self._page_seconds + 1
+    def _is_limited(self) -> bool:
+        """Whether the rate limiter bounds the requests at once."""
+        return self._bounds.busy_width < self._setting.width
 
     async def request(self, wanted: int, send: Send[P]) -> tuple[int, P]:
         """See `PagePlan.request`."""
-        sizes, fail_fast = self._sizes, True
+        sizes, fail_fast = self._bounds.sizes, True
         while True:
             asked = wanted if self.is_fixed else min(wanted, sizes.most)
             untried = not self.is_fixed and sizes.is_untried(asked)
@@ -186,44 +132,53 @@ class AutoPlan:
                     self._observe(flight, asked, began, found)
                 return asked, found.page
 
-    def _observe(self, flight: _Flight | None, asked: int, began: float, found: Fetched[P]) -> None:
-        # Large records bound pages at once; when smaller ones follow, pages grow again.
-        self._record_bytes = max(found.size / found.received, 0.9 * self._record_bytes)
-        self._page_seconds = seconds = max(self._now() - max(began, found.sent_at or began), _SHORTEST)
+    def _observe(self, flight: Flight | None, asked: int, began: float, found: Fetched[P]) -> None:
+        """Take a page into account, and change the setting after the last page of a flight.
+
+        Args:
+            flight: the flight that was in use when it was requested.
+            asked: the number of records requested.
+            began: when it was requested.
+            found: the page.
+        """
+        bounds = self._bounds
+        seconds = self._now() - max(began, found.sent_at or began)
+        bounds.observe(records=found.received, size=found.size, seconds=seconds)
         if self._flight is None:
             self._begin_after_first(found.received)
-        elif flight is not None and flight is self._flight and asked >= min(flight.setting.count, self._sizes.most):
-            flight.add(found.received, seconds)
-            if seconds > TOO_LONG:
+        elif flight is not None and flight is self._flight and asked >= min(flight.setting.count, bounds.sizes.most):
+            flight.add(found.received, bounds.page_seconds)
+            if bounds.page_seconds > TOO_LONG:
                 self._halve()
-            elif flight.pages >= flight.setting.width or self._is_too_large(flight):
+            elif flight.is_complete or self._is_too_large(flight):
                 self._judge(flight)
 
     def _begin_after_first(self, received: int) -> None:
-        self._kept = first = self._use(self._setting)
+        """Choose the size of the second pages from the time of the first one."""
+        self._baseline = first = self._use(self._setting)
         first.is_alone = True
-        first.add(received, self._page_seconds)
-        seconds, most = (_SLOW, self._most_records) if self._is_limited else (_QUICK, _MOST_SECOND)
+        first.add(received, self._bounds.page_seconds)
+        seconds, most = (SLOW, self._max_count) if self._is_limited else (_QUICK, _MOST_SECOND)
         count = self.count if self.is_fixed else min(max(int(seconds / first.fastest), _LEAST_SECOND), most)
         flight = self._use(evolve(self._setting, count=count))
         flight.to_skip = 0 if self._is_limited else flight.setting.width
 
-    @property
-    def _is_limited(self) -> bool:
-        """Whether the rate limiter bounds the requests at once."""
-        return self._busy_width < self._setting.width
-
-    def _judge(self, flight: _Flight) -> None:
-        """Keep what was tried or take it back, and try the next step."""
+    def _judge(self, flight: Flight) -> None:
+        """Keep what a flight tried or take it back, and try the next step; while both numbers rest, wait."""
         if self._step is None:
             self._flights_left -= 1
-            self._step = None if self._flights_left else "count"
-        elif self._kept is not None and self._is_worse(flight, self._kept, self._step):
-            flight, self._step = self._kept, _NEXT[self._step]
+            if not self._flights_left:
+                self._step = "count"
+        elif self._baseline is not None and self._is_worse(flight, self._baseline, self._step):
+            flight, self._step = self._baseline, _NEXT[self._step]
+        self._try_larger(flight)
+
+    def _try_larger(self, flight: Flight) -> None:
+        """Double the number that is tried, or the next one; if none can be doubled, go on as in this flight."""
         while self._step is not None:
             larger = self._larger(flight, self._step)
             if larger is not None:
-                self._kept = flight
+                self._baseline = flight
                 self._use(larger)
                 return
             self._step = _NEXT[self._step]
@@ -231,30 +186,33 @@ class AutoPlan:
                 self._rest()
         self._use(flight.setting)
 
-    def _is_worse(self, flight: _Flight, before: _Flight, step: _Step) -> bool:
-        if before.is_alone and step == "count" and not self._is_limited:
-            return self._is_too_large(flight)
-        rate = self._rate()
-        return flight.throughput(rate) < _WORTH[step] * before.throughput(rate)
-
-    def _is_too_large(self, flight: _Flight) -> bool:
-        """Return whether each page of the second flight took longer for a record than the first page of all."""
-        first = self._kept if self._kept and self._kept.is_alone and not self._is_limited else None
-        return first is not None and not flight.to_skip and flight.fastest > _MUCH_SLOWER * first.fastest
-
-    def _larger(self, flight: _Flight, step: _Step) -> _Setting | None:
-        """Return the next setting to try; `None` if there is none."""
-        is_fixed, most = (
-            (self.is_fixed, self._most_records) if step == "count" else (self._is_width_fixed, self._most_requests)
-        )
-        value = min(2 * getattr(flight.setting, step), most)
-        too_small = value < _LEAST_STEP * getattr(flight.setting, step)
-        if is_fixed or too_small or flight.seconds > _SLOW * flight.pages:
+    def _larger(self, flight: Flight, step: _Step) -> Setting | None:
+        """Return a flight's setting with one number doubled; `None` if it is the user's, or cannot grow."""
+        setting = flight.setting
+        if flight.is_slow:
             return None
-        return evolve(flight.setting, **{step: value})
+        if step == "count":
+            count = None if self.is_fixed else _doubled(setting.count, self._max_count)
+            return None if count is None else evolve(setting, count=count)
+        width = None if self._is_width_fixed else _doubled(setting.width, self._max_requests)
+        return None if width is None else evolve(setting, width=width)
+
+    def _is_worse(self, flight: Flight, baseline: Flight, step: _Step) -> bool:
+        """Return whether a larger number did not bring what it must."""
+        if baseline.is_alone and step == "count" and not self._is_limited:
+            return self._is_too_large(flight)
+        rate = self._bounds.rate
+        return flight.throughput(rate) < _WORTH[step] * baseline.throughput(rate)
+
+    def _is_too_large(self, flight: Flight) -> bool:
+        """Return whether each page of the second flight took longer for a record than the first page of all."""
+        first = self._baseline
+        if first is None or not first.is_alone or self._is_limited:
+            return False
+        return not flight.to_skip and flight.fastest > _MUCH_SLOWER * first.fastest
 
     def _halve(self) -> None:
-        """Ask for half as many records, or where those are few for half as many pages at once."""
+        """Request half as many records, or where those are few, half as many pages at once."""
         self._rest()
         if self.count > DEFAULT_COUNT and not self.is_fixed:
             self._use(evolve(self._setting, count=max(self.count // 2, DEFAULT_COUNT)))
@@ -262,14 +220,21 @@ class AutoPlan:
             self._use(evolve(self._setting, width=max(self.width // 2, 1)))
 
     def _rest(self) -> None:
-        """Keep the numbers for some flights."""
-        self._kept, self._step, self._flights_left = None, None, self._rest_flights
+        """Try neither number for some flights, each time for twice as many."""
+        self._baseline, self._step, self._flights_left = None, None, self._rest_flights
         self._rest_flights *= 2
 
-    def _use(self, setting: _Setting) -> _Flight:
+    def _use(self, setting: Setting) -> Flight:
+        """Begin a flight with a setting, within the bounds."""
         self._setting = setting
-        self._flight = _Flight(_Setting(width=self.width, count=self.count))
+        self._flight = Flight(Setting(width=self.width, count=self.count))
         return self._flight
+
+
+def _doubled(value: int, most: int) -> int | None:
+    """Return twice a value, or the most that it may be; `None` if that is hardly larger."""
+    larger = min(2 * value, most)
+    return larger if larger >= _LEAST_STEP * value else None
 
 
 def plan_for(
