@@ -2,6 +2,9 @@
 
 Each call of pyarrow releases the interpreter lock, and in a busy process has to wait to get it back. A table has half a
 dozen columns of times, some of them in structs and lists: together they take six calls, one by one fifty.
+
+The texts are found at any depth (`_leaves`), read as one array of dates and one of timestamps (`_read`), and put in
+their places (`_rebuild`), which passes the leaves in the same order.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["read_times", "staged_type"]
 
@@ -57,83 +60,91 @@ def read_times(columns: Sequence[Any], kinds: Sequence[Any], zone: tzinfo | None
     import pyarrow as pa
 
     leaves = [leaf for column, kind in zip(columns, kinds, strict=True) for leaf in _leaves(column, kind)]
-    days = _read(_texts(leaves, is_wanted=pa.types.is_date), pa.date32(), unit=1)
-    moments = _read(_texts(leaves, is_wanted=pa.types.is_timestamp), pa.timestamp("us"), unit=_DAY)
+    days = _read(leaves, pa.date32(), is_wanted=pa.types.is_date, unit=1)
+    moments = _read(leaves, pa.timestamp("us"), is_wanted=pa.types.is_timestamp, unit=_DAY, zone=zone)
     if days is None or moments is None:
         return None
-    if zone is not None and len(moments):
-        moments = _to_utc(moments, zone)
-    parts = _cut(leaves, days=days, moments=moments)
-    return [_rebuild(column, kind, parts) for column, kind in zip(columns, kinds, strict=True)]
+    found = days | moments
+    times = iter([found.get(place, pa.nulls(len(leaf.texts), leaf.kind)) for place, leaf in enumerate(leaves)])
+    return [_rebuild(column, kind, times) for column, kind in zip(columns, kinds, strict=True)]
 
 
-def _leaves(array: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the arrays of text, at any depth, whose final type is a date or a timestamp, each with that type."""
+class _Leaf(NamedTuple):
+    """A column of texts, perhaps inside structs and lists, whose final type is a date or a timestamp."""
+
+    texts: Any
+    kind: Any
+
+    @property
+    def has_values(self) -> bool:
+        """Whether a text is not null."""
+        return bool(self.texts.null_count < len(self.texts))
+
+
+def _leaves(array: Any, kind: Any) -> Iterator[_Leaf]:
+    """Yield the leaves of a column, in the order of its type."""
     import pyarrow as pa
 
+    if not _holds_times(kind):
+        return
     if pa.types.is_struct(kind):
         for index, one in enumerate(kind):
-            if _holds_times(one.type):
-                yield from _leaves(array.field(index), one.type)
+            yield from _leaves(array.field(index), one.type)
     elif pa.types.is_list(kind):
-        if _holds_times(kind):
-            yield from _leaves(array.values, kind.value_type)
-    elif pa.types.is_temporal(kind):
-        yield array, kind
+        yield from _leaves(array.values, kind.value_type)
+    else:
+        yield _Leaf(array, kind)
 
 
-def _texts(leaves: Sequence[tuple[Any, Any]], *, is_wanted: Callable[[Any], bool]) -> list[Any]:
-    return [array for array, kind in leaves if is_wanted(kind) and _has_values(array)]
+def _read(
+    leaves: Sequence[_Leaf], kind: Any, *, is_wanted: Callable[[Any], bool], unit: int, zone: tzinfo | None = None
+) -> dict[int, Any] | None:
+    """Read the leaves of dates, or those of timestamps, as one array.
 
+    Args:
+        leaves: the leaves.
+        kind: the type to read.
+        is_wanted: returns whether a leaf of a type is one of them.
+        unit: the length of a day in the numbers of this type.
+        zone: see `read_times`.
 
-def _has_values(array: Any) -> bool:
-    return bool(array.null_count < len(array))
-
-
-def _read(texts: Sequence[Any], kind: Any, *, unit: int) -> Any | None:
-    """Read texts as one array; `None` if a value is of a year that needs care."""
+    Returns:
+        the times of each leaf that has some, by its place; `None` if a value is of a year that needs care.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    wanted = {place: leaf.texts for place, leaf in enumerate(leaves) if is_wanted(leaf.kind) and leaf.has_values}
+    texts = [*wanted.values()]
     if not texts:
-        return pa.nulls(0, kind)
-    found = (texts[0] if len(texts) == 1 else pa.concat_arrays(texts)).cast(kind)
-    span = pc.call_function("min_max", [found])
-    is_common = _FIRST_DAY * unit <= span["min"].value and span["max"].value < _LAST_DAY * unit
-    return found if is_common else None
+        return {}
+    times = (texts[0] if len(texts) == 1 else pa.concat_arrays(texts)).cast(kind)
+    span = pc.call_function("min_max", [times])
+    if span["min"].value < _FIRST_DAY * unit or span["max"].value >= _LAST_DAY * unit:
+        return None
+    if zone is not None:
+        times = _to_utc(times, zone)
+    found, begin = {}, 0
+    for place, part in wanted.items():
+        found[place] = times.slice(begin, len(part))
+        begin += len(part)
+    return found
 
 
-def _cut(leaves: Sequence[tuple[Any, Any]], *, days: Any, moments: Any) -> Iterator[Any]:
-    """Yield the times of each leaf."""
-    import pyarrow as pa
-
-    at_day = at_moment = 0
-    for array, kind in leaves:
-        size = len(array)
-        if not _has_values(array):
-            yield pa.nulls(size, kind)
-        elif pa.types.is_date(kind):
-            yield days.slice(at_day, size)
-            at_day += size
-        else:
-            yield moments.slice(at_moment, size)
-            at_moment += size
-
-
-def _rebuild(array: Any, kind: Any, parts: Iterator[Any]) -> Any:
-    """Return an array with the next of the parts in place of its texts."""
+def _rebuild(array: Any, kind: Any, times: Iterator[Any]) -> Any:
+    """Return an array with the next of the times in place of its texts."""
     import pyarrow as pa
 
     if not _holds_times(kind):
         return array
     if pa.types.is_struct(kind):
-        children = [_rebuild(array.field(index), one.type, parts) for index, one in enumerate(kind)]
-        own = 1
+        children = [_rebuild(array.field(index), one.type, times) for index, one in enumerate(kind)]
+        own = 1  # buffer: which values are null
     elif pa.types.is_list(kind):
-        children = [_rebuild(array.values, kind.value_type, parts)]
-        own = 2
+        children = [_rebuild(array.values, kind.value_type, times)]
+        own = 2  # these, and where each list begins
     else:
-        return next(parts)
+        return next(times)
     buffers = array.buffers()[:own]
     return pa.Array.from_buffers(kind, len(array), buffers, array.null_count, array.offset, children)
 
@@ -161,6 +172,6 @@ def _to_utc(moments: Any, zone: tzinfo) -> Any:
             options = pc.AssumeTimezoneOptions(name, ambiguous="earliest", nonexistent="raise")
             return pc.call_function("assume_timezone", [moments], options).view(utc)
         except pa.ArrowInvalid:
-            pass  # an hour that spring leaves out, or a system without a zone database for pyarrow
+            pass  # an hour that does not exist when clocks go forward, or a system without a zone database for pyarrow
     converted = [one and one.replace(tzinfo=zone).astimezone(UTC) for one in moments.to_pylist()]
     return pa.array(converted, utc)
