@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
@@ -14,6 +14,7 @@ from attrs import field, frozen
 from carecloud_async.auth.secret import masked
 from carecloud_async.errors import ConfigurationError, ResponseError
 from carecloud_async.models.field_docs import with_field_docs
+from carecloud_async.runtime.secret_text import conceal_body, secret_text
 
 if TYPE_CHECKING:
     from carecloud_async.models import User
@@ -34,8 +35,13 @@ MIN_SPACING = 1.0
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
+def is_header_safe(value: object) -> TypeGuard[str]:
+    """Return whether `value` is text that a header can carry as a token."""
+    return isinstance(value, str) and _HEADER_SAFE.fullmatch(value) is not None
+
+
 def _check_value(_: object, __: object, value: Any) -> None:
-    if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
+    if not is_header_safe(value):
         raise ConfigurationError("a token must be text of visible ASCII characters, without spaces or line ends")
 
 
@@ -56,7 +62,7 @@ class Token:
         user: the user that logged in, if the login's response holds one.
     """
 
-    value: str = field(repr=masked, validator=_check_value)
+    value: str = field(repr=masked, converter=secret_text, validator=_check_value)
     valid_to: str | datetime | None = field(default=None, kw_only=True)
     expires_in: float | None = field(default=None, kw_only=True)
     customer_id: str | None = field(default=None, kw_only=True)
@@ -148,7 +154,7 @@ class LoggedIn:
 def logged_in(token: Token, *, zone: ZoneInfo) -> LoggedIn:
     """Describe a token that was just obtained."""
     return LoggedIn(
-        token_id=token.value,
+        token_id=str(token.value),
         customer_id=token.customer_id,
         user=token.user,
         valid_to=None if token.valid_to is None else valid_to_utc(token.valid_to, zone=zone, after=None),
@@ -161,10 +167,10 @@ def read_text(data: Mapping[str, Any], name: str, *, where: str) -> str:
     Raises:
         ResponseError: it is missing or empty.
     """
-    value = data.get(name)
+    value = conceal_body(data.get(name))
     if not isinstance(value, str) or not value:
         raise ResponseError(f"{where} holds no {name}")
-    return value
+    return str(value)
 
 
 def read_token_value(data: Mapping[str, Any], name: str, *, where: str) -> str:
@@ -173,8 +179,8 @@ def read_token_value(data: Mapping[str, Any], name: str, *, where: str) -> str:
     Raises:
         ResponseError: it is missing, or not valid in a header.
     """
-    value = read_text(data, name, where=where)
-    if not _HEADER_SAFE.fullmatch(value):
+    value = secret_text(read_text(data, name, where=where))
+    if not is_header_safe(value):
         raise ResponseError(f"{where} holds a token that no header can carry")
     return value
 

@@ -22,7 +22,7 @@ from carecloud_async.calls.context import ClientContext, ViewOptions
 from carecloud_async.calls.operation import Operation
 from carecloud_async.calls.wire import server_date
 from carecloud_async.project import Interface
-from carecloud_async.runtime.secret_text import conceal, conceal_body
+from carecloud_async.runtime.secret_text import SecretDict, conceal, conceal_body
 
 #: The ends of the paths of logins by a token that may be valid only once.
 _BY_TOKEN = ("/actions/sso-login", "/actions/authentication-token-login")
@@ -75,7 +75,7 @@ def _data(body: bytes) -> dict[str, Any]:
     data = codec.data(body)
     if not isinstance(data, dict):
         raise codec.Malformed("data is not an object")
-    return data
+    return SecretDict(data)
 
 
 def manager_maker(

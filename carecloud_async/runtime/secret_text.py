@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-__all__ = ["SecretBytes", "SecretText", "conceal", "conceal_body", "kind_name", "secret_text"]
+__all__ = ["SecretBytes", "SecretDict", "SecretText", "conceal", "conceal_body", "kind_name", "secret_text"]
 
 
 class SecretText(str):
@@ -27,6 +27,15 @@ class SecretBytes(bytes):
 
     def __repr__(self) -> str:
         return "b'***'"
+
+
+class SecretDict(dict[str, Any]):
+    """A dict whose `repr` shows stars: the data of a login's answer."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "{***}"
 
 
 def _stars(self: object) -> str:  # noqa: ARG001  (a method of the classes below)

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from attrs import field, frozen
 
 from carecloud_async.errors import TokenStoreError
+from carecloud_async.runtime.secret_text import secret_text
 
 __all__ = ["StoredToken", "TokenStore"]
 
@@ -35,7 +36,7 @@ class StoredToken:
             each save and each load; then it may drop it. `None`: no such limit.
     """
 
-    value: str = field(repr=_masked)
+    value: str = field(repr=_masked, converter=secret_text)
     expires_in: float | None = None
     customer_id: str | None = None
     secret_hash: str | None = field(default=None, repr=_masked)

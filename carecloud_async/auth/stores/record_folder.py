@@ -22,6 +22,7 @@ from carecloud_async.runtime.durable_files import (
     sync_folder,
     temporary_path,
 )
+from carecloud_async.runtime.secret_text import SecretBytes, conceal
 
 _log = logging.getLogger("carecloud_async.auth")
 
@@ -79,7 +80,7 @@ class RecordFolder:
         Raises:
             OSError: it cannot be written; the old one is unchanged.
         """
-        content = json.dumps(record, separators=(",", ":")).encode("ascii")
+        content = SecretBytes(json.dumps(record, separators=(",", ":")).encode("ascii"))
         replace_file(Path(self._join(self._name(key))), content)
         sync_folder(self.path)
 
@@ -115,14 +116,14 @@ class RecordFolder:
         path = self._join(name)
         try:
             with open_own(path) as file:
-                content, status = file.read(), os.fstat(file.fileno())
+                content, status = SecretBytes(file.read()), os.fstat(file.fileno())
         except FileNotFoundError:
             return None
         if not is_private(status) and path not in self._warned:
             self._warned.add(path)
             _log.warning("the token file %s is open to other users: it becomes private when next written", path)
         try:
-            record = json.loads(content)
+            record = conceal(json.loads(content))  # its token must not be in a frame if writing fails
         except (ValueError, RecursionError):
             return {}
         return {} if record is None else record

@@ -17,6 +17,7 @@ from carecloud_async.auth.stores.redis_lock import RedisLock
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.redis_connections import RedisClients, ask, given_client, own_clients, redis_library
+from carecloud_async.runtime.secret_text import SecretBytes, SecretText
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -99,6 +100,7 @@ class RedisTokenStore(TokenStore):
         )
         if raw is None:
             return None
+        raw = _concealed(raw)
         # -1: no end. The response may have been delayed: subtract the whole time since the request.
         left = None if milliseconds == -1 else milliseconds / 1000 - (self._clock.monotonic() - asked)
         token = from_record(_parse(raw), expires_in=left)
@@ -118,14 +120,17 @@ class RedisTokenStore(TokenStore):
         if milliseconds == 0:
             await self._ask(lambda client: client.delete(name))
             return
-        raw = json.dumps(to_record(token), separators=(",", ":"))
+        raw = SecretText(json.dumps(to_record(token), separators=(",", ":")))
         await self._ask(lambda client: client.set(name, raw, px=milliseconds))
 
     async def discard(self, key: str, value: str) -> None:
         """See `TokenStore.discard`."""
         name = self._prefix + key
         raw = await self._ask(lambda client: client.get(name))
-        token = None if raw is None else from_record(_parse(raw), expires_in=None)
+        if raw is None:
+            return
+        raw = _concealed(raw)
+        token = from_record(_parse(raw), expires_in=None)
         if token is not None and token.value == value:
             await self._ask(lambda client: client.eval(_DELETE_IF_SAME, 1, name, raw))
 
@@ -164,6 +169,11 @@ class RedisTokenStore(TokenStore):
 
 def _milliseconds(seconds: float) -> int:
     return int(min(seconds, _LONGEST_LIFETIME) * 1000)
+
+
+def _concealed(raw: str | bytes) -> str | bytes:
+    """Return a record as text that prints as stars: its token must not be in a frame if the next request fails."""
+    return SecretText(raw) if isinstance(raw, str) else SecretBytes(raw)
 
 
 def _parse(raw: str | bytes) -> object:

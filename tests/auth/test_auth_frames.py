@@ -1,0 +1,114 @@
+"""Error reporters that capture local variables: no frame of a failed login or renewal shows a token or a person."""
+
+import json
+import traceback
+from contextlib import asynccontextmanager
+
+import pytest
+import redis
+from auth_tools import LOGIN, connect, make_sandbox
+from redis_servers import own_redis_server  # noqa: F401  (a fixture)
+
+from carecloud_async import (
+    CareCloudError,
+    FileTokenStore,
+    MemoryTokenStore,
+    RedisTokenStore,
+    ResponseError,
+    TokenStoreError,
+)
+from carecloud_async.auth.stores import record_folder
+
+pytestmark = pytest.mark.anyio
+EMAIL = "planted.person@planted.example"
+NAME = "Plantedlastname"
+#: A token that no header can carry, such as a damaged one.
+ODD_TOKEN = "Planted Token"
+USER = {"user_id": "u1", "last_name": NAME, "email": EMAIL, "phone": 420777123987}
+
+
+class FailingStore(MemoryTokenStore):
+    """A store whose locks fail from the moment it is told."""
+
+    fails = False
+
+    @asynccontextmanager
+    async def lock(self, key):
+        if self.fails:
+            raise TokenStoreError("the store is not there")
+        async with super().lock(key):
+            yield
+
+
+async def frames_of(work, kind=CareCloudError):
+    """Return the error's traceback with the local variables of the package's frames."""
+    with pytest.raises(kind) as caught:
+        await work()
+    whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    shown = ""
+    while whole is not None:
+        shown += "".join(f"{frame.name} {frame.locals}\n" for frame in whole.stack if "carecloud_async" in frame.filename)
+        whole = whole.__cause__ or whole.__context__
+    assert len(shown) > 1000
+    return shown
+
+
+@pytest.mark.parametrize("token", [{}, {"bearer_token": ODD_TOKEN}, {"bearer_token": [ODD_TOKEN]}])
+async def test_a_login_without_a_usable_token(token):
+    """Its answer, which describes the user, is in no frame."""
+    sandbox = make_sandbox()
+    answer = json.dumps({"data": {"user": USER, "valid_to": "2030-01-01 00:00:00", **token}})
+    sandbox.faults.add(LOGIN, status=200, body=answer)
+    async with connect(sandbox) as client:
+        shown = await frames_of(client.ping, ResponseError)
+    for secret in (EMAIL, NAME, "420777123987", ODD_TOKEN):
+        assert secret not in shown
+
+
+async def test_a_renewal_that_fails():
+    """The refused token, which the server may accept elsewhere, is in no frame."""
+    sandbox = make_sandbox()
+    store = FailingStore()
+    async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=store) as client:
+        token = (await client.login()).token_id
+        sandbox.faults.add("GET /stores", status=401)
+        store.fails = True
+        shown = await frames_of(lambda: client.stores.list().total(), TokenStoreError)
+    assert token not in shown
+
+
+async def test_a_token_file_that_cannot_be_renewed(tmp_path, monkeypatch):
+    """Nothing of the record, which holds a valid token, is in a frame."""
+    sandbox = make_sandbox()
+    path = tmp_path / "tokens"
+    async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=FileTokenStore(path)) as client:
+        token = (await client.login()).token_id
+    (record,) = path.with_name("tokens.d").glob("*.json")
+    old = json.loads(record.read_text("ascii"))
+    old["saved"] = {"wall": old["saved"]["wall"] - 100 * 24 * 3600, "monotonic": 0.0, "boot": "another"}
+    record.write_text(json.dumps(old), "ascii")
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(record_folder, "replace_file", full)
+    async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=FileTokenStore(path)) as client:
+        shown = await frames_of(lambda: client.stores.list().total(), TokenStoreError)
+    assert token not in shown
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_redis_that_cannot_be_written(own_redis_server):  # noqa: F811
+    """Nothing of the record, which holds a valid token, is in a frame."""
+    sandbox = make_sandbox()
+    store = RedisTokenStore(own_redis_server.url)
+    try:
+        async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=store) as client:
+            token = (await client.login()).token_id
+        async with connect(sandbox, auth=sandbox.device("kiosk"), token_store=store) as client:
+            with redis.Redis(unix_socket_path=own_redis_server.socket) as server:
+                server.execute_command("ACL", "SETUSER", "default", "-eval")
+            shown = await frames_of(lambda: client.stores.list().total(), TokenStoreError)
+    finally:
+        await store.aclose()
+    assert token not in shown
