@@ -25,6 +25,8 @@ Secret = str | Callable[[], str | Awaitable[str]]
 #: callable may return another.
 fetched_digests: Collector[str] = Collector("fetched_digests")
 
+_NOT_UNICODE = "text that is not UTF-8: save it, or set its environment variable, in UTF-8"
+
 _PROCESS_KEY = secrets.token_bytes(32)
 # A shared store outlives the process and may be stolen: its hash of a person's password must be slow to compute.
 _SCRYPT_COST = {"n": 2**12, "r": 8, "p": 1, "dklen": 32}
@@ -48,10 +50,18 @@ def secret_setting(value: Secret) -> Secret:
     return value if callable(value) else secret_text(value)
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether text can be encoded; Python reads other bytes of the environment as lone surrogates."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def require_text(instance: Any, attribute: Any, value: Any) -> None:
     """Raise unless a setting is non-empty text; the message names the setting, not the value."""
+    where = f"{type(instance).__name__}: {attribute.name}"
     if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty or not text")
+        raise ConfigurationError(f"{where} is empty or not text")
+    if not is_unicode(value):
+        raise ConfigurationError(f"{where} is {_NOT_UNICODE}")
 
 
 def require_secret(instance: Any, attribute: Any, value: Any) -> None:
@@ -75,13 +85,17 @@ async def resolve_secret(secret: Secret) -> str:
     if isinstance(secret, str):
         return secret_text(secret)
     fetch: Callable[[], Any] = secret
-    value: Any = secret_text(fetch())
+    value: Any = fetch()
     if inspect.isawaitable(value):
-        value = secret_text(await value)
-    if not isinstance(value, SecretText) or not value:
+        value = await value
+    text = secret_text(value) if isinstance(value, str) else ""
+    del value  # a traceback with local variables would show bytes
+    if not text:
         raise ConfigurationError("the callable given for a password must return it as non-empty text")
-    fetched_digests.add(digest(value))
-    return value
+    if not is_unicode(text):
+        raise ConfigurationError(f"the callable given for a password returned {_NOT_UNICODE}")
+    fetched_digests.add(digest(text))
+    return text
 
 
 def digest(*parts: str) -> str:

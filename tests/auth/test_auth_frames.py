@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 import redis
-from auth_tools import LOGIN, connect, make_sandbox
+from auth_tools import LOGIN, connect, credentials, make_sandbox
 from redis_servers import own_redis_server  # noqa: F401  (a fixture)
 
 from carecloud_async import (
     CareCloudError,
+    ConfigurationError,
+    EnterpriseCredentials,
     FileTokenStore,
     MemoryTokenStore,
     RedisTokenStore,
@@ -25,6 +27,10 @@ NAME = "Plantedlastname"
 #: A token that no header can carry, such as a damaged one.
 ODD_TOKEN = "Planted Token"
 USER = {"user_id": "u1", "last_name": NAME, "email": EMAIL, "phone": 420777123987}
+
+
+#: As Python reads a byte of the environment that is not UTF-8.
+SURROGATE = "Planted\udce9Password"
 
 
 class FailingStore(MemoryTokenStore):
@@ -47,7 +53,8 @@ async def frames_of(work, kind=CareCloudError):
     whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     shown = ""
     while whole is not None:
-        shown += "".join(f"{frame.name} {frame.locals}\n" for frame in whole.stack if "carecloud_async" in frame.filename)
+        frames = [frame for frame in whole.stack if "carecloud_async" in frame.filename]
+        shown += "".join(f"{frame.name} {frame.locals}\n" for frame in frames)
         whole = whole.__cause__ or whole.__context__
     assert len(shown) > 1000
     return shown
@@ -63,6 +70,21 @@ async def test_a_login_without_a_usable_token(token):
         shown = await frames_of(client.ping, ResponseError)
     for secret in (EMAIL, NAME, "420777123987", ODD_TOKEN):
         assert secret not in shown
+
+
+@pytest.mark.parametrize("password", [b"Planted-Password", SURROGATE])
+async def test_a_password_that_is_not_text(password):
+    """Bytes, and text that no request can carry, are refused and shown nowhere."""
+    async with connect(make_sandbox(), auth=credentials(lambda: password)) as client:
+        shown = await frames_of(client.ping, ConfigurationError)
+    assert "Planted" not in shown
+
+
+@pytest.mark.parametrize("name", ["password", "login", "external_application_id"])
+def test_credentials_that_are_not_utf_8(name):
+    """They are a ConfigurationError that names the setting, not a failure to encode a request."""
+    with pytest.raises(ConfigurationError, match=f"{name} is text that is not UTF-8"):
+        EnterpriseCredentials(**{"external_application_id": "a", "login": "b", "password": "c", name: SURROGATE})
 
 
 async def test_a_renewal_that_fails():
