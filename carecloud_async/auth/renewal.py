@@ -13,7 +13,7 @@ from attrs import evolve
 from carecloud_async.auth.provider import AuthProvider, Login
 from carecloud_async.auth.secret import digest, hash_secret, verify_secret
 from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, TokenStore
-from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
+from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, is_header_safe, lifetime
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
 from carecloud_async.http.network import NETWORK_PACKAGES
 from carecloud_async.runtime.clock import Clock
@@ -124,7 +124,7 @@ class TokenRefresher:
         if not self.provider.stored:
             return await self._obtain(rejected=rejected, previous=current, retry=retry)
         async with self._store.lock(self._key):
-            stored = await self._store.load(self._key)
+            stored = await self._load()
             if current is not None and not current.ends and (stored is None or stored.value == current.value):
                 return await self._keep(current, stored)
             if stored is not None and stored.value != rejected:
@@ -143,7 +143,7 @@ class TokenRefresher:
         if not self.provider.stored:
             return await self._obtain(rejected=None, previous=current or await self.find_token(), retry=True)
         async with self._store.lock(self._key):
-            stored = None if current else await self._store.load(self._key)
+            stored = None if current else await self._load()
             previous = Token(stored.value) if stored is not None and stored.value != rejected else current
             return await self._obtain(rejected=None, previous=previous, retry=True)
 
@@ -154,7 +154,7 @@ class TokenRefresher:
             return await self.provider.obtain(self._begin_login(False), None)
         if not self.provider.stored:
             return None
-        stored = await self._store.load(self._key)
+        stored = await self._load()
         if stored is None or not await self._is_ours(stored):
             return None
         return Token(stored.value, customer_id=stored.customer_id)
@@ -177,6 +177,13 @@ class TokenRefresher:
                 await self._store.discard(key, token.value)
 
         await await_uninterrupted(discard, seconds=SAVE_SECONDS)
+
+    async def _load(self) -> StoredToken | None:
+        stored = await self._store.load(self._key)
+        if stored is not None and not is_header_safe(stored.value):
+            _log.warning("the token store holds a token that no header can carry: going on without it")
+            return None
+        return stored
 
     def _is_newer(self, stored: StoredToken, current: Token | None) -> bool:
         if current is not None and stored.value == current.value:

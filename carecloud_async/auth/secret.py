@@ -111,7 +111,7 @@ async def hash_secret(secret: str, *, shared: bool) -> str:
 
 async def verify_secret(secret_hash: str | None, secret: str) -> bool:
     """Return whether `hash_secret` made the hash from this secret."""
-    if not secret_hash:
+    if not secret_hash or not secret_hash.isascii():  # damaged: `hash_secret` makes ASCII
         return False
     kind, _, rest = secret_hash.partition("$")
     expected = await _scrypt(secret, rest.partition("$")[0]) if kind == "scrypt" else _keyed(secret)

@@ -121,7 +121,7 @@ async def test_a_token_file_that_cannot_be_renewed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_redis_that_cannot_be_written(own_redis_server):  # noqa: F811
-    """Nothing of the record, which holds a valid token, is in a frame."""
+    """Nothing of its record, which holds a valid token, is in a frame."""
     sandbox = make_sandbox()
     store = RedisTokenStore(own_redis_server.url)
     try:

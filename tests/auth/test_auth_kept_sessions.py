@@ -169,3 +169,23 @@ async def test_a_stored_session_says_in_its_record_how_long_it_is_kept(tmp_path)
             await client.login()
     kept = [json.loads(file.read_text()).get("keep_for") for file in (tmp_path / "tokens.d").glob("*.json")]
     assert sorted(kept, key=str) == sorted([None, DEVICE_KEEP_SECONDS, SESSION_KEEP_SECONDS], key=str)
+
+
+@pytest.mark.parametrize(
+    "damage", [{"value": ""}, {"value": "two words"}, {"value": "ž"}, {"secret_hash": "scrypt$ž$1"}]
+)
+async def test_a_damaged_record_is_replaced_by_the_next_login(tmp_path, damage):
+    """A token that no header can carry, or a hash that no password has, fails no call."""
+    sandbox, path = make_sandbox(), tmp_path / "tokens"
+    session = evolve(sandbox.customer_session(0), device=sandbox.device("kiosk"))
+
+    async def use():
+        async with connect(sandbox, auth=session, token_store=FileTokenStore(path)) as client:
+            await me(client)
+
+    await use()
+    (record,) = path.with_name("tokens.d").glob("*.json")
+    record.write_text(json.dumps({**json.loads(record.read_text("ascii")), **damage}), "ascii")
+    for _ in range(2):
+        await use()
+    assert sandbox.count(LOGIN) == 2

@@ -9,7 +9,6 @@ from typing import Any, TypeGuard
 from attrs import frozen
 
 from carecloud_async.auth.stores.base import StoredToken
-from carecloud_async.auth.token import is_header_safe
 
 _LINUX_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -30,9 +29,7 @@ def from_record(record: object, *, expires_in: float | None) -> StoredToken | No
     if not isinstance(record, dict):
         return None
     value, customer_id, secret_hash = (record.get(name) for name in ("value", "customer_id", "secret_hash"))
-    if not is_header_safe(value) or not _is_optional_text(customer_id) or not _is_optional_text(secret_hash):
-        return None
-    if secret_hash is not None and not secret_hash.isascii():  # damaged: `hash_secret` makes ASCII
+    if not isinstance(value, str) or not _is_optional_text(customer_id) or not _is_optional_text(secret_hash):
         return None
     keep = record.get("keep_for")
     return StoredToken(
