@@ -71,7 +71,9 @@ async def reading() -> None:
         assert_type(await client.request("GET", "customers"), dict[str, Any])
         assert_type(await client.request("GET", "customers/x", into=Customer), Customer)
         assert_type(await client.request("GET", "customers", into=list[Customer]), list[Customer])
+        assert_type(await client.request("GET", "customers", into=None), dict[str, Any])
         assert_type(client.listing("cards"), Listing[dict[str, Any]])
+        assert_type(client.listing("cards", into=None, list_key=None), Listing[dict[str, Any]])
         assert_type(
             client.listing("cards", into=Customer, list_key="cards", id_field="card_id", count=5), Listing[Customer]
         )
