@@ -395,7 +395,7 @@ def test_a_skeleton_of_nothing(capsys):
         ("Not available in Customer API.", "enterprise"),
         ("Enterprise API only.", "enterprise"),
         ("To add one, use [POST /boats](there) (Enterprise API only).", "both"),
-        ("`autologin` is meaningful only when this endpoint is called from Customer API.", "both"),
+        ("`autologin` means something only in calls from Customer API.", "both"),
         ("The `secret` parameter can be used only in Enterprise API.", "both"),
         ("⚠️ For use in a Customer API integration, this has to be allowed. Contact the administrator.", "both"),
         ("Available in the Enterprise API and the Customer API.", "both"),
