@@ -10,6 +10,7 @@ import math
 import re
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -47,6 +48,8 @@ _MOMENT: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})[ T]+(\d{1,2}):
 _WHOLE: Final = re.compile(r"[+-]?\d{1,18}")
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})
+#: Floats from here on do not hold every whole number.
+_INEXACT: Final = 2**53
 #: Whole numbers from here on are none of the API's, in texts as in `_WHOLE`.
 _TOO_LARGE: Final = 10**18
 
@@ -85,9 +88,20 @@ class Converter:
             raise ConversionError("NaN is no value: give null")
         if kind.element is not None:
             return self._list(value, kind.element)
-        if kind.model is not None:
+        if kind.model is not None and (kind.make is None or isinstance(value, Mapping)):
             return self._object(value, kind.model)
         return _checked(value) if kind.make is None else kind.make(self, value, enumeration)
+
+    def value_of_property(self, value: Any, enumeration: str | None) -> Any:
+        """Return the value of a property, of any kind; lists and objects in cells are JSON."""
+        if isinstance(value, datetime):
+            return self.moment(value, enumeration)
+        if isinstance(value, date):
+            return self.day(value, enumeration)
+        if self.textual and isinstance(value, str) and value[:1] in {"[", "{"}:
+            with suppress(ValueError, RecursionError):
+                value = json.loads(value)
+        return _checked(value)
 
     def _list(self, value: Any, element: Any) -> list[Any]:
         if self.textual and isinstance(value, str):
@@ -122,6 +136,8 @@ class Converter:
             return value if value.isascii() else _unicode(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConversionError("not a text")
+        if isinstance(value, float) and abs(value) >= _INEXACT:
+            raise ConversionError("a number that has lost digits as a float: give it as a text")
         try:
             return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
         except ValueError:  # Python does not write numbers of thousands of digits
@@ -218,7 +234,10 @@ _MAKERS: Final[Mapping[Any, Any]] = {
 
 @frozen(kw_only=True)
 class _Kind:
-    """How the values of a field are converted: as a list of elements, as an object, or by a function."""
+    """How the values of a field are converted: as a list of elements, as an object, or by a function.
+
+    A field with both a model and a function takes objects and other values.
+    """
 
     element: Any = None
     model: Any = None
@@ -232,7 +251,10 @@ def _kind_of(hint: Any) -> _Kind:
     if element is not None or is_model(core):
         return _Kind(element=element, model=None if element is not None else core)
     kinds = typing.get_args(core) if typing.get_origin(core) is typing.Union else (core,)
-    return _Kind(make=next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None))
+    if Any in kinds and date in kinds:
+        return _Kind(make=Converter.value_of_property)
+    make = next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None)
+    return _Kind(model=next(filter(is_model, kinds), None), make=make)
 
 
 def _read_moment(text: str) -> datetime:

@@ -8,6 +8,8 @@ import pytest
 from bulk_tools import SOURCE, counts, people, read
 
 from carecloud_async.bulk.convert import ConversionError, Converter
+from carecloud_async.codec.fields import field_types
+from carecloud_async.models import EventInput, PropertyRecordInput
 
 pytestmark = pytest.mark.anyio
 
@@ -124,3 +126,50 @@ async def test_a_row_that_cannot_be_sent_fails_no_other_row_of_a_writer(client):
         odd = await writer.write({**people(1)[0], "first_name": "\ud800"})
         good = await writer.write(people(1)[0])
     assert [one.outcome for one in (bad, odd, good)] == ["refused", "refused", "created"]
+
+
+@pytest.mark.parametrize("value", ["red", 5, 2.5, True, ["a", "b"], {"a": [1, None]}, "2026-01-31"])
+async def test_values_of_properties_are_of_any_kind(sandbox, client, value):
+    """A property takes what its data type has, and the same row again changes nothing."""
+    found = await client.customers.list().first()
+    records = client.customers.property_records(found.customer_id)
+    row = {"property_id": sandbox.records("customer-properties").ids()[0], "property_value": value}
+    report = await records.bulk_write([row], match="property_id")
+    assert report.created + report.updated + report.unchanged == 1
+    assert value in [one.property_value async for one in records.list() if one.property_id == row["property_id"]]
+    assert counts(await records.bulk_write([row], match="property_id")) == {"unchanged": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        (date(2026, 1, 31), "2026-01-31"),
+        (datetime(2026, 1, 31, 12, tzinfo=UTC), "2026-01-31 13:00:00"),
+        ('["a"]', ["a"]),
+        ("[no list", "[no list"),
+        ("5", "5"),
+    ],
+)
+def test_a_property_of_a_cell(given, made):
+    """Dates are written as the API takes them, and lists in the cells of a file are JSON."""
+    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=True)
+    assert converter.convert(given, field_types(PropertyRecordInput)["property_value"]) == made
+
+
+def test_a_field_that_takes_a_text_or_an_object():
+    """The customer of an event is a text or an object, whose fields are checked."""
+    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
+    hint = field_types(EventInput)["customer_identifier_value"]
+    customer = {"customer_source_id": "s", "external_id": "1"}
+    assert converter.convert(customer, hint) == customer
+    assert converter.convert("a@example.com", hint) == "a@example.com"
+    with pytest.raises(ConversionError, match="an object with the unknown field x"):
+        converter.convert({"x": 1}, hint)
+
+
+def test_a_text_that_was_a_float():
+    """A float that has lost digits, such as a long card number in a column with gaps, is no text."""
+    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
+    assert converter.convert(420777123456.0, str) == "420777123456"
+    with pytest.raises(ConversionError, match="lost digits"):
+        converter.convert(9912345678901235.0, str)
