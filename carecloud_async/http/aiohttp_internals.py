@@ -74,30 +74,38 @@ def find_parts() -> Parts:
     """Check aiohttp's internals. Needs a running asyncio loop."""
     import asyncio
 
-    import aiohttp
-
     try:
         from aiohttp.client_proto import ResponseHandler
 
         handler: Any = ResponseHandler(asyncio.get_running_loop())
     except (ImportError, TypeError):
         return NO_PARTS
-    connections = (
-        list(_parameters(aiohttp.TCPConnector, "connect")) == _CONNECT
+    connections = _has_connections(handler)
+    return Parts(
+        connections=connections,
+        endings=_has_endings(handler),
+        timers=_has_timers(handler),
+        exchanges=connections and _has_exchanges(handler),
+    )
+
+
+def _has_connections(handler: Any) -> bool:
+    import aiohttp
+
+    return (
+        _parameters(aiohttp.TCPConnector, "connect") == _CONNECT
         and isinstance(getattr(aiohttp.connector.Connection, "protocol", None), property)
         and isinstance(getattr(handler, "should_close", None), bool)
     )
-    endings = getattr(handler, "_payload", handler) is None and {"self", "exc"} == set(
-        _parameters(ResponseHandler, "connection_lost")
-    )
-    timers = all(hasattr(handler, name) for name in ("_read_timeout", "_loop")) and all(
-        not _parameters(handler, name, missing="no function") for name in _TIMERS
-    )
-    return Parts(
-        connections=connections,
-        endings=endings,
-        timers=timers,
-        exchanges=connections and _has_exchanges(handler),
+
+
+def _has_endings(handler: Any) -> bool:
+    return getattr(handler, "_payload", handler) is None and _parameters(handler, "connection_lost") == ["exc"]
+
+
+def _has_timers(handler: Any) -> bool:
+    return all(hasattr(handler, name) for name in ("_read_timeout", "_loop")) and all(
+        _parameters(handler, name) == [] for name in _TIMERS
     )
 
 
@@ -107,22 +115,22 @@ def _has_exchanges(handler: Any) -> bool:
     import aiohttp
 
     return (
-        _parameters(type(handler), "set_response_params").keys() >= _SETTINGS
-        and not _parameters(handler, "start_timeout", missing="no function")
+        set(_parameters(handler, "set_response_params") or ()) >= _SETTINGS
+        and _parameters(handler, "start_timeout") == []
         and inspect.iscoroutinefunction(getattr(handler, "read", None))
-        and _parameters(aiohttp.ClientRequest, "__init__").keys() >= _REQUEST
+        and set(_parameters(aiohttp.ClientRequest, "__init__") or ()) >= _REQUEST
         and _protocol_error() is not None
     )
 
 
-def _parameters(owner: Any, name: str, *, missing: str = "") -> dict[str, Any]:
-    """Return the parameters of a function; none (or the one called `missing`) if there is no such function."""
+def _parameters(owner: Any, name: str) -> list[str] | None:
+    """Return the names of a function's parameters; `None` if there is no such function."""
     import inspect
 
     try:
-        return dict(inspect.signature(getattr(owner, name)).parameters)
+        return list(inspect.signature(getattr(owner, name)).parameters)
     except (AttributeError, TypeError, ValueError):
-        return {missing: None} if missing else {}
+        return None
 
 
 def _protocol_error() -> Any:
@@ -149,12 +157,17 @@ def open_connector(parts: Parts, *, limit: int, ssl: ssl.SSLContext | bool) -> a
     connector: Any = (
         clean(limit=limit, ssl=ssl) if parts.connections else closing(limit=limit, ssl=ssl, force_close=True)
     )
-    factory = getattr(connector, "_factory", None)
-    if isinstance(factory, partial) and (parts.endings or parts.timers):
-        original, handler = _handler_classes(parts)
-        if factory.func is original:
-            connector._factory = partial(handler, *factory.args, **factory.keywords)
+    if parts.endings or parts.timers:
+        _replace_handler(connector, parts)
     return cast("aiohttp.TCPConnector", connector)
+
+
+def _replace_handler(connector: Any, parts: Parts) -> None:
+    """Let a pool's connections have our protocol, if it makes them as expected."""
+    factory = getattr(connector, "_factory", None)
+    original, handler = _handler_classes(parts)
+    if isinstance(factory, partial) and factory.func is original:
+        connector._factory = partial(handler, *factory.args, **factory.keywords)
 
 
 @lru_cache(maxsize=4)
@@ -282,7 +295,8 @@ class Exchanges:
         """
         connection = await self._connect(request.origin, timeout)
         try:
-            head, content = await self._head(connection.protocol, request, timeout)
+            self._send(connection.protocol, request, timeout)
+            head, content = await self._read_head(connection.protocol, request.origin)
         except BaseException:
             connection.close()
             raise
@@ -294,8 +308,8 @@ class Exchanges:
             else:
                 connection.close()  # the rest of the body is not read
 
-    async def _head(self, protocol: Any, request: OutgoingRequest, timeout: aiohttp.ClientTimeout) -> tuple[Any, Any]:
-        """Send the request and return the head of its answer and the content that follows."""
+    def _send(self, protocol: Any, request: OutgoingRequest, timeout: aiohttp.ClientTimeout) -> None:
+        """Write a request to a connection, which is then ready for its answer."""
         protocol.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
@@ -308,16 +322,20 @@ class Exchanges:
             raise self._aiohttp.ClientConnectionResetError("Cannot write to closing transport")
         transport.write(request.wire())
         protocol.start_timeout()
+
+    async def _read_head(self, protocol: Any, origin: str) -> tuple[Any, Any]:
+        """Return the head of an answer and the content that follows; interim answers are skipped (RFC 9110, 15.2)."""
         try:
             head, content = await protocol.read()
             while 100 <= head.code <= 199 and head.code != 101:
                 head, content = await protocol.read()
         except self._protocol_error as error:
-            info = self._target(request.origin).request_info
+            info = self._target(origin).request_info
             raise self._aiohttp.ClientResponseError(
                 info, (), status=error.code, message=error.message, headers=error.headers
             ) from error
-        return head, content
+        else:
+            return head, content
 
     async def _connect(self, origin: str, timeout: aiohttp.ClientTimeout) -> Any:
         connector = self._session.connector
