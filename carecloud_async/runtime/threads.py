@@ -1,8 +1,8 @@
 """Blocking work in worker threads. A cancelled caller continues only when the thread has ended.
 
 anyio's shields hold against anyio's and trio's cancel scopes, but not against `asyncio.Task.cancel()`, which
-`asyncio.wait_for`, `asyncio.timeout` and Ctrl-C use: the await ends, the thread works on, and the caller closes the
-database or the file under it. Closing SQLite so is a segmentation fault.
+`asyncio.wait_for`, `asyncio.timeout` and Ctrl-C use: the await ends while the thread goes on, and the caller would
+close the database or the file that the thread uses. For SQLite that is a segmentation fault.
 """
 
 from __future__ import annotations
@@ -89,24 +89,24 @@ async def run_in_thread_regardless(work: Callable[[], T]) -> T:
     Raises:
         Exception: whatever `work` raises.
     """
-    cancelled: BaseException | None = None
+    cancellation: BaseException | None = None
     with anyio.CancelScope(shield=True):
         while True:
             threaded = _ThreadedWork(work)
             try:
                 result = await threaded.run()
             except anyio.get_cancelled_exc_class() as error:
-                cancelled = error
-                if threaded.withdrawn:
-                    continue
-                raise
-            except Exception:
-                if cancelled is None:
+                if not threaded.withdrawn:
                     raise
-                raise cancelled from None
-            if cancelled is not None:
-                raise cancelled
-            return result
+                cancellation = error  # it came before the work began, which therefore begins once more
+                continue
+            except Exception:
+                if cancellation is None:
+                    raise
+            else:
+                if cancellation is None:
+                    return result
+            raise cancellation
     raise AssertionError("the scope cannot be cancelled")
 
 
@@ -166,52 +166,60 @@ def run_with(work: Callable[[], object], other: Callable[[], object]) -> None:
 
 
 class _ThreadedWork(Generic[T]):
-    """One function that a thread runs. A future holds its state: pending, running, or ended."""
+    """One function that a thread runs, once.
+
+    Args:
+        work: blocks.
+    """
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
-        self._progress: Future[None] = Future()
+        self._progress: Future[None] = Future()  # pending, then running, then done; or cancelled instead of running
 
     @property
     def withdrawn(self) -> bool:
-        """Whether it was cancelled before it began."""
+        """Whether it was withdrawn before it began."""
         return self._progress.cancelled()
 
     def withdraw(self) -> bool:
-        """Cancel it unless it has begun; return whether it will never run."""
+        """Do not run it, unless it has begun; return whether it will never run."""
         return self._progress.cancel()
 
     def wait(self) -> None:
-        """Wait for its end. Blocks."""
+        """Wait until it has ended. Blocks."""
         self._progress.result()
 
     async def run_unshielded(self, limiter: CapacityLimiter) -> T:
-        """Run it; if the call is cancelled, it ends at once and the thread continues."""
+        """Run it. If the call is cancelled, the call ends at once, and the thread goes on."""
         return await to_thread.run_sync(self._run, abandon_on_cancel=True, limiter=limiter)
 
     async def run(self) -> T:
-        """Run it; see `run_in_thread`. The caller is shielded from cancel scopes."""
+        """Run it. If the call is cancelled, it ends when the work has ended, or at once if that has not begun.
+
+        The caller is shielded from cancel scopes, so that only `Task.cancel()` can cancel the call.
+        """
         try:
             return await to_thread.run_sync(self._run, limiter=CapacityLimiter(1))
         except anyio.get_cancelled_exc_class():
-            if not self._progress.cancel():
-                await self._outlast()
+            if not self.withdraw():
+                await self._wait_uncancelled()
             raise
         except BaseException:
             # The work's own exception, or the coroutine is being closed and must not await any more.
-            if not self._progress.cancel():
-                self._progress.result()
+            if not self.withdraw():
+                self.wait()
             raise
 
     def _run(self) -> T:
         if not self._progress.set_running_or_notify_cancel():
-            raise RuntimeError("the caller has gone")  # the future is cancelled already
+            raise RuntimeError("withdrawn before it began")  # which no caller sees
         try:
             return self._work()
         finally:
             self._progress.set_result(None)
 
-    async def _outlast(self) -> None:
+    async def _wait_uncancelled(self) -> None:
+        """Wait until it has ended, however often the waiting task is cancelled."""
         import asyncio  # only its tasks can be cancelled through a shield
 
         while not self._progress.done():
