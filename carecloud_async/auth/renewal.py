@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -11,10 +10,10 @@ from zoneinfo import ZoneInfo
 from attrs import evolve
 
 from carecloud_async.auth.provider import AuthProvider, Login
-from carecloud_async.auth.secret import digest, hash_secret, verify_secret
-from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, TokenStore
-from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, is_header_safe, lifetime
-from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError, TokenStoreError
+from carecloud_async.auth.stored_tokens import SAVE_SECONDS, StoredTokenIndex, StoredTokens
+from carecloud_async.auth.stores.base import StoredToken, TokenStore
+from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
+from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError
 from carecloud_async.http.network import NETWORK_PACKAGES
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.uninterrupted import await_uninterrupted
@@ -23,15 +22,8 @@ _log = logging.getLogger("carecloud_async.auth")
 
 #: A device token that had to be recreated twice within this many seconds is also used elsewhere.
 CONFLICT_SECONDS = 60.0
-#: A stored token with a shorter remaining lifetime is not used, in seconds.
-MIN_LIFETIME_LEFT = 1.0
-#: How long saving a new token may take after its caller was cancelled, in seconds.
-SAVE_SECONDS = 5.0
-#: How long the store keeps an unused token that does not end by time, in seconds: a customer's session, and a device's
-#: token. A client that is in use renews that time.
-SESSION_KEEP_SECONDS = 30 * 24 * 3600.0
-DEVICE_KEEP_SECONDS = 365 * 24 * 3600.0
-#: After this part of it a client in use renews the time, so that three failures in a row lose nothing.
+#: After this part of the time that the store keeps an unused token, a client in use renews that time: three failures in
+#: a row lose nothing.
 KEEP_ALIVE_PART = 0.25
 
 _CONFLICT = (
@@ -45,32 +37,6 @@ _REVOKED = (
     "device_id: an administrator or the application's settings revoke its tokens. Try again in a minute; if it lasts, "
     "ask the CareCloud administrator whether the external application may create tokens"
 )
-
-#: The number of tokens whose keys one client remembers; the records of older ones end with their time to live.
-MAX_INDEXED_TOKENS = 16_384
-
-
-class StoredTokenIndex:
-    """The store keys of the tokens that one client has saved or loaded, by digests of the tokens.
-
-    A session may be logged out through a view that knows only its token (`CustomerSession.resume`), while its record is
-    stored under the key of the identity that logged in.
-    """
-
-    def __init__(self) -> None:
-        self._keys: OrderedDict[str, frozenset[str]] = OrderedDict()
-
-    def add(self, value: str, key: str) -> None:
-        """Remember that the record under `key` holds the token `value`."""
-        name = digest(value)
-        self._keys[name] = self._keys.get(name, frozenset()) | {key}
-        self._keys.move_to_end(name)
-        if len(self._keys) > MAX_INDEXED_TOKENS:
-            self._keys.popitem(last=False)
-
-    def pop(self, value: str) -> frozenset[str]:
-        """Return the keys of a token's records, and forget them."""
-        return self._keys.pop(digest(value), frozenset())
 
 
 class TokenRefresher:
@@ -100,16 +66,22 @@ class TokenRefresher:
         zone: ZoneInfo,
         windows: RenewalWindows,
     ) -> None:
-        self.provider = provider
-        self._key = key
-        self._store = store if provider.device_key is not None else BestEffortStore(store)
-        self._index = index
+        self._stored = StoredTokens(provider, key=key, store=store, index=index)
         self._begin_login = begin_login
         self._clock = clock
         self._zone = zone
         self._windows = windows
         self._recreated_at: float | None = None
         self._warned: set[str] = set()
+
+    @property
+    def provider(self) -> AuthProvider:
+        """The identity; an equal one with other settings may take its place."""
+        return self._stored.provider
+
+    @provider.setter
+    def provider(self, provider: AuthProvider) -> None:
+        self._stored.provider = provider
 
     async def renew(self, *, rejected: str | None, current: Token | None, retry: bool) -> ActiveToken:
         """Return a token that is neither the rejected nor the current one: another process's, or a new one.
@@ -123,12 +95,12 @@ class TokenRefresher:
         """
         if not self.provider.stored:
             return await self._obtain(rejected=rejected, previous=current, retry=retry)
-        async with self._store.lock(self._key):
-            stored = await self._load()
+        async with self._stored.lock():
+            stored = await self._stored.load()
             if current is not None and not current.ends and (stored is None or stored.value == current.value):
                 return await self._keep(current, stored)
             if stored is not None and stored.value != rejected:
-                if self._is_newer(stored, current) and await self._is_ours(stored):
+                if await self._stored.is_usable(stored, current=current):
                     return self._activate_stored(stored)
                 current = current or Token(stored.value, customer_id=stored.customer_id)
             return await self._obtain(rejected=rejected, previous=current, retry=retry)
@@ -142,8 +114,8 @@ class TokenRefresher:
         """
         if not self.provider.stored:
             return await self._obtain(rejected=None, previous=current or await self.find_token(), retry=True)
-        async with self._store.lock(self._key):
-            stored = None if current else await self._load()
+        async with self._stored.lock():
+            stored = None if current else await self._stored.load()
             previous = Token(stored.value) if stored is not None and stored.value != rejected else current
             return await self._obtain(rejected=None, previous=previous, retry=True)
 
@@ -154,8 +126,8 @@ class TokenRefresher:
             return await self.provider.obtain(self._begin_login(False), None)
         if not self.provider.stored:
             return None
-        stored = await self._load()
-        if stored is None or not await self._is_ours(stored):
+        stored = await self._stored.load()
+        if stored is None or not await self._stored.is_ours(stored):
             return None
         return Token(stored.value, customer_id=stored.customer_id)
 
@@ -168,50 +140,23 @@ class TokenRefresher:
 
     async def forget(self, token: Token) -> None:
         """Discard the records of a token, under whichever identity of this client they were saved."""
-        keys = self._index.pop(token.value)
-        if self.provider.stored:
-            keys |= {self._key}
-
-        async def discard() -> None:
-            for key in keys:
-                await self._store.discard(key, token.value)
-
-        await await_uninterrupted(discard, seconds=SAVE_SECONDS)
-
-    async def _load(self) -> StoredToken | None:
-        stored = await self._store.load(self._key)
-        if stored is not None and not is_header_safe(stored.value):
-            _log.warning("the token store holds a token that no header can carry: going on without it")
-            return None
-        return stored
-
-    def _is_newer(self, stored: StoredToken, current: Token | None) -> bool:
-        if current is not None and stored.value == current.value:
-            return False
-        return stored.expires_in is None or stored.expires_in > MIN_LIFETIME_LEFT
-
-    async def _is_ours(self, stored: StoredToken) -> bool:
-        secret = self.provider.secret
-        return secret is None or await verify_secret(stored.secret_hash, secret)
+        await self._stored.discard(token)
 
     def _activate_stored(self, stored: StoredToken) -> ActiveToken:
         token = Token(stored.value, expires_in=stored.expires_in, customer_id=stored.customer_id)
-        self._index.add(token.value, self._key)
+        self._stored.note(token.value)
         return self._activate(token, seconds=stored.expires_in, start=self._clock.monotonic())
 
     def _activate(self, token: Token, *, seconds: float | None, start: float) -> ActiveToken:
         active = activate(token, seconds=seconds, start=start, windows=self._windows)
         if seconds is None and self.provider.stored:
-            return evolve(active, renew_at=start + self._keep_seconds() * KEEP_ALIVE_PART)
+            return evolve(active, renew_at=start + self._stored.keep_seconds * KEEP_ALIVE_PART)
         return active
-
-    def _keep_seconds(self) -> float:
-        return SESSION_KEEP_SECONDS if self.provider.requires_relogin else DEVICE_KEEP_SECONDS
 
     async def _keep(self, current: Token, stored: StoredToken | None) -> ActiveToken:
         # Loading has renewed the record's time to live already.
         if stored is None:
-            await self._save(current, None)
+            await self._stored.save(current, None)
         return self._activate(current, seconds=None, start=self._clock.monotonic())
 
     async def _obtain(self, *, rejected: str | None, previous: Token | None, retry: bool) -> ActiveToken:
@@ -225,7 +170,7 @@ class TokenRefresher:
         start, seconds = self._lifetime(token, login)
         # From here on the token exists at the server. If a cancellation lost it, the next caller would need a login,
         # and a device would lose its token.
-        await await_uninterrupted(lambda: self._save(token, seconds), seconds=SAVE_SECONDS)
+        await await_uninterrupted(lambda: self._stored.save(token, seconds), seconds=SAVE_SECONDS)
         return self._activate(token, seconds=seconds, start=start)
 
     async def _ask_provider(self, login: Login, previous: Token | None) -> Token:
@@ -267,24 +212,6 @@ class TokenRefresher:
             self._warned.add(problem)
             _log.warning("token lifetime unknown: %s; taking %.0f seconds", problem, seconds)
         return start, seconds
-
-    async def _save(self, token: Token, seconds: float | None) -> None:
-        if not self.provider.stored:
-            return
-        secret = self.provider.secret
-        record = StoredToken(
-            value=token.value,
-            expires_in=seconds,
-            customer_id=token.customer_id,
-            secret_hash=None if secret is None else await hash_secret(secret, shared=self._store.shared),
-            keep_for=self._keep_seconds() if seconds is None else None,
-        )
-        self._index.add(token.value, self._key)
-        try:
-            await self._store.save(self._key, record)
-        except TokenStoreError as error:
-            # The token is valid; other processes will not find it.
-            _log.warning("token obtained but not saved: %s", error)
 
 
 def _looks_like_transport(error: Exception) -> bool:

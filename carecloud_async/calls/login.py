@@ -12,8 +12,9 @@ from attrs import evolve
 from carecloud_async import codec
 from carecloud_async.auth.manager import TokenManager
 from carecloud_async.auth.provider import AuthProvider
-from carecloud_async.auth.renewal import StoredTokenIndex, TokenRefresher
+from carecloud_async.auth.renewal import TokenRefresher
 from carecloud_async.auth.secret import digest
+from carecloud_async.auth.stored_tokens import StoredTokenIndex
 from carecloud_async.auth.stores.base import TokenStore
 from carecloud_async.auth.token import RenewalWindows
 from carecloud_async.calls.call_request import CallRequest
