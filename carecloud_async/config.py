@@ -1,9 +1,10 @@
-"""Settings of a client: their types, the combinations that cannot work, and the environment's variables."""
+"""Settings of a client: their types, those that the environment gives, and which cannot work."""
 
 from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Mapping
 from random import Random
 from typing import Any, TypedDict, cast
 from zoneinfo import ZoneInfo
@@ -54,8 +55,9 @@ class ClientSettings(TypedDict, total=False):
     random: Random | None
 
 
-_REQUIRED = {
-    "project_url": "CARECLOUD_PROJECT_URL",
+#: Arguments and the variables that give them.
+_PROJECT = {"project_url": "CARECLOUD_PROJECT_URL"}
+_CREDENTIALS = {
     "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
     "login": "CARECLOUD_LOGIN",
     "password": "CARECLOUD_PASSWORD",
@@ -69,37 +71,37 @@ def from_environment(given: ClientSettings) -> dict[str, Any]:
     Raises:
         ConfigurationError: variables are missing; the message names them all.
     """
-    overrides: dict[str, Any] = {**given}
-    settings: dict[str, Any] = {name: value for name, variable in _OPTIONAL.items() if (value := _read(variable))}
-    wanted = {name: variable for name, variable in _REQUIRED.items() if name not in overrides}
-    if "auth" in overrides:
-        wanted = {name: variable for name, variable in wanted.items() if name == "project_url"}
-    found = {name: _read(variable) for name, variable in wanted.items()}
-    missing = [wanted[name] for name, value in found.items() if not value]
+    needed = _PROJECT if "auth" in given else _PROJECT | _CREDENTIALS
+    needed = {name: variable for name, variable in needed.items() if name not in given}
+    found = _read(needed)
+    missing = [variable for name, variable in needed.items() if name not in found]
     if missing:
         raise ConfigurationError(f"set {', '.join(missing)} in the environment")
+    settings: dict[str, Any] = _read(_OPTIONAL)
     if "project_url" in found:
         settings["project_url"] = found.pop("project_url")
-    if "auth" not in overrides:
+    if "auth" not in given:
         settings["auth"] = EnterpriseCredentials(**found)
-    return settings | overrides
+    return settings | {**given}
 
 
-def _read(variable: str) -> str:
-    return os.environ.get(variable, "").strip()
+def _read(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of the variables that are set, by the arguments' names."""
+    values = {name: os.environ.get(variable, "").strip() for name, variable in variables.items()}
+    return {name: value for name, value in values.items() if value}
 
 
-def check_combination(http_client: Any | None, **given_ones: bool) -> None:
+def check_combination(http_client: Any | None, **is_given: bool) -> None:
     """Raise if settings are given together with an HTTP client that has its own.
 
     Args:
         http_client: that client, if any.
-        **given_ones: the settings, and whether they were given.
+        **is_given: for each of the settings, whether it was given.
 
     Raises:
         ConfigurationError: both are given.
     """
-    given = [name for name, is_given in given_ones.items() if is_given]
+    given = [name for name, value in is_given.items() if value]
     if http_client is not None and given:
         raise ConfigurationError(f"http_client brings its own {', '.join(given)}: set that on the client you pass in")
 
@@ -111,11 +113,9 @@ def check_provider(auth: Any) -> None:
         ConfigurationError: it is not, or its interface is unknown; the message says what to write.
     """
     if not isinstance(auth, AuthProvider):
-        is_class = isinstance(auth, type)
-        given = f"the class {auth.__name__}: make one, {auth.__name__}(…)" if is_class else type(auth).__name__
         raise ConfigurationError(
             "auth must be an AuthProvider object such as EnterpriseCredentials(…), DeviceToken(…) or "
-            f"CustomerSession(…), not {given}"
+            f"CustomerSession(…), not {_kind_of(auth)}"
         )
     try:
         Interface(auth.interface)
@@ -153,7 +153,13 @@ def check_store(store: Any) -> TokenStore:
     """
     if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
         raise ConfigurationError(
-            "token_store must be a TokenStore object such as FileTokenStore(path), not "
-            f"{f'the class {store.__name__}: make one' if isinstance(store, type) else type(store).__name__}"
+            f"token_store must be a TokenStore object such as FileTokenStore(path), not {_kind_of(store)}"
         )
     return cast("TokenStore", store)
+
+
+def _kind_of(value: Any) -> str:
+    """Name what was given in place of an object: its class, or the class itself, whose call was forgotten."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}: make one, {value.__name__}(…)"
+    return type(value).__name__
