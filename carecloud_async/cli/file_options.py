@@ -16,8 +16,8 @@ from carecloud_async.export import CsvOptions
 
 __all__ = ["FileOptions"]
 
+#: What users write for a tab.
 _TAB = {"tab", "\\t"}
-
 
 _option = partial(option_of, "File")
 
@@ -66,18 +66,17 @@ class FileOptions:
         Raises:
             UsageError: an option is for another format, or cannot work.
         """
-        named = [name for name in ("excel", "delimiter", "bom", "escape_formulas") if getattr(self, name)]
-        typed = [name for name in ("columns", "timestamps") if getattr(self, name)]
-        suffix = output.suffix
-        for names, wanted in ((named, ".csv"), (typed, ".parquet")):
-            if names and suffix != wanted:
-                raise UsageError(f"--{names[0].replace('_', '-')} is for {wanted} alone: leave it out")
-        given: dict[str, Any] = {name: getattr(self, name) for name in typed}
+        of_csv = [name for name in ("excel", "delimiter", "bom", "escape_formulas") if getattr(self, name)]
+        of_parquet = [name for name in ("columns", "timestamps") if getattr(self, name)]
+        for names, suffix in ((of_csv, ".csv"), (of_parquet, ".parquet")):
+            if names and output.suffix != suffix:
+                raise UsageError(f"--{names[0].replace('_', '-')} is for {suffix} alone: leave it out")
+        arguments: dict[str, Any] = {name: getattr(self, name) for name in of_parquet}
         if self.format is not None:
-            given["format"] = self.format
-        if named:
-            given["csv"] = self._csv()
-        return given
+            arguments["format"] = self.format
+        if of_csv:
+            arguments["csv"] = self._csv()
+        return arguments
 
     def _csv(self) -> CsvOptions:
         dialect = CsvOptions.excel() if self.excel else CsvOptions()

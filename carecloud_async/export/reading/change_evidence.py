@@ -86,13 +86,20 @@ class Overlap:
 
 def compare(before: RawPage | None, page: RawPage) -> Overlap:
     """Compare a page with the one before it; pages with nulls or without an overlap give no evidence."""
-    if before is None or len(before.ids) != before.received or len(page.ids) != page.received:
+    if before is None or before.has_nulls or page.has_nulls:
         return Overlap()
-    index = page.offset - before.offset
-    if not 0 <= index < len(before.ids):
+    place = page.offset - before.offset  # of the page's first record in the page before
+    if not 0 <= place < len(before.ids):
         return Overlap()
-    if before.ids[index] == page.ids[0]:
+    if before.ids[place] == page.ids[0]:
         return Overlap(bits=place_bits(page.end))
-    places = {one: before.offset + place for place, one in enumerate(before.ids)}
-    moved = (abs(places[one] - page.offset - place) for place, one in enumerate(page.ids) if one in places)
-    return Overlap(changed=True, moved_by=next(moved, page.received))
+    return Overlap(changed=True, moved_by=_moved_by(before, page))
+
+
+def _moved_by(before: RawPage, page: RawPage) -> int:
+    """Return by how many places the first record that both pages show has moved; a whole page if there is none."""
+    offsets = {one: offset for offset, one in enumerate(before.ids, before.offset)}
+    for offset, one in enumerate(page.ids, page.offset):
+        if one in offsets:
+            return abs(offsets[one] - offset)
+    return page.received

@@ -63,6 +63,11 @@ class RawPage:
         return self.end == self.total
 
     @property
+    def has_nulls(self) -> bool:
+        """Whether entries were null: the place of a record in the page is not its place in the list then."""
+        return self.received != len(self.ids)
+
+    @property
     def is_ambiguous(self) -> bool:
         """Whether two of its records have the same identity."""
         return len(set(self.ids)) != len(self.ids)

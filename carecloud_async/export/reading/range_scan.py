@@ -123,8 +123,7 @@ class RangeScan:
     def _start_after(self, known: list[Identity], page: RawPage, evidence: float) -> tuple[Boundary, Position]:
         """Return the start of the range in a page, whose first records come before it and count as known."""
         boundary = Boundary(self._order, recent=known, last=known[-1], has_forgotten=True, evidence=evidence)
-        # Without nulls, a record's place in the page is its place in the list.
-        place = len(known) - 1 if page.received == len(page.ids) else 0
+        place = 0 if page.has_nulls else len(known) - 1
         return boundary, Position(end=page.offset + place, total=page.total)
 
     def _is_beyond(self, one: Identity, bound: Identity | None) -> bool:
