@@ -36,7 +36,7 @@ from carecloud_async.sandbox.server.recording import RecordedRequest
 from carecloud_async.sandbox.state.accounts import Account
 from carecloud_async.sandbox.state.customer_store import CustomerStore
 from carecloud_async.sandbox.state.sandbox_state import ServedPage
-from carecloud_async.sandbox.state.tables import Table
+from carecloud_async.sandbox.state.table import Table
 
 __all__ = [
     "CUSTOMER_APPLICATION_ID",

@@ -25,7 +25,8 @@ from carecloud_async.sandbox.state.clock import SandboxClock
 from carecloud_async.sandbox.state.plans import api_plans
 from carecloud_async.sandbox.state.sandbox_state import SandboxState
 from carecloud_async.sandbox.state.settings import Overrides, Settings
-from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS, Table
+from carecloud_async.sandbox.state.table import Table
+from carecloud_async.sandbox.state.tables import DEFAULT_RECORDS
 from carecloud_async.sandbox.state.users import DEFAULT_USERS
 
 if TYPE_CHECKING:

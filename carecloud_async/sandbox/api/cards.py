@@ -9,7 +9,7 @@ from carecloud_async.sandbox.api.arguments import arguments
 from carecloud_async.sandbox.api.calls import Call, Handler
 from carecloud_async.sandbox.api.problems import InvalidParam, bad_request
 from carecloud_async.sandbox.json_text import JsonObject
-from carecloud_async.sandbox.state.tables import Table
+from carecloud_async.sandbox.state.table import Table
 
 _ACTIVE: Final = 1
 

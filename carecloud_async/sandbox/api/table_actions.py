@@ -12,7 +12,7 @@ from carecloud_async.sandbox.api.table_records import check_path, created, new_r
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names, path_to
 from carecloud_async.sandbox.state.plans import api_plans
-from carecloud_async.sandbox.state.tables import Table
+from carecloud_async.sandbox.state.table import Table
 
 Effect: TypeAlias = Callable[[Call, JsonObject], JsonObject | None]
 """Takes the request and its arguments; what it returns takes the place of made-up fields of the answer."""

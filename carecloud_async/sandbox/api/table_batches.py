@@ -13,7 +13,7 @@ from carecloud_async.sandbox.api.table_records import check_path, new_record, ta
 from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.facts import field_names
 from carecloud_async.sandbox.state.plans import api_plans
-from carecloud_async.sandbox.state.tables import Table
+from carecloud_async.sandbox.state.table import Table
 
 MOST_ROWS: Final = 1000
 _KEEP_VALID: Final = 2

@@ -14,7 +14,7 @@ from carecloud_async.sandbox.json_text import JsonObject, json_bytes
 from carecloud_async.sandbox.state.draw import hex_id
 from carecloud_async.sandbox.state.facts import ApiOperation, field_names
 from carecloud_async.sandbox.state.plans import api_plans
-from carecloud_async.sandbox.state.tables import Table
+from carecloud_async.sandbox.state.table import Table
 
 
 def page(call: Call) -> Page:

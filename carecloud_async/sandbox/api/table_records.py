@@ -10,7 +10,7 @@ from carecloud_async.sandbox.api.problems import InvalidParam, RefusalError, bad
 from carecloud_async.sandbox.json_text import JsonObject
 from carecloud_async.sandbox.state.facts import field_names, fields_of, read_only_names
 from carecloud_async.sandbox.state.plans import CUSTOMERS, api_plans
-from carecloud_async.sandbox.state.tables import Table
+from carecloud_async.sandbox.state.table import Table
 
 _IDENTITY: Final = {"postEvent": ("external_id", "secondary_external_id", "event_type_id", "customer_id")}
 """The fields that make a created record the same as another, by operation id; the refusal names the first one."""
