@@ -29,7 +29,7 @@ from carecloud_async.export.formats.sinks import CsvOptions, Layout
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.sink_stream import SinkStream
 from carecloud_async.export.storage.target import Target, read_target
-from carecloud_async.fixes import OVERWRITE
+from carecloud_async.fixes import OVERWRITE, ROOM
 from carecloud_async.runtime.durable_files import create_private, sync_folder
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
@@ -92,7 +92,7 @@ async def write_changes(
     except OSError as error:
         if error.errno is None:
             raise
-        raise disk_error(destination.shown, error) from error
+        raise disk_error(destination.shown, error, full=ROOM) from error
     finally:
         await run_in_thread_regardless(file.discard)
     return changes.report
@@ -231,7 +231,7 @@ def _finish_earlier(path: Path, fingerprints: Mapping[str, str], target: Path) -
         state.set(_PUBLISHING, None)
         state.commit()
     except OSError as error:
-        raise disk_error(path, error) from error
+        raise disk_error(path, error, full=ROOM) from error
     finally:
         state.close()
     return ChangesReport(**found["report"]) if is_published and published == target else None

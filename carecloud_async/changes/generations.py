@@ -8,6 +8,7 @@ from pathlib import Path
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error
+from carecloud_async.fixes import ROOM
 from carecloud_async.runtime.durable_files import create_private, open_own, sync_folder
 
 __all__ = ["begin_generation"]
@@ -43,7 +44,7 @@ def begin_generation(folder: Path, name: str, *, last: int | None) -> tuple[Path
             "name a state_folder that stays"
         ) from None
     except OSError as error:
-        raise disk_error(new, error) from error
+        raise disk_error(new, error, full=ROOM) from error
     return new, generation
 
 

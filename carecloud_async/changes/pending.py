@@ -8,6 +8,7 @@ then its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from itertools import islice
 from pathlib import Path
@@ -99,7 +100,9 @@ class PendingChanges:
         Args:
             keep: whether the state has a record of it; otherwise it is removed.
         """
-        self._file.close()
+        # What a full disk did not take is no loss: `secure` has written what the state records.
+        with contextlib.suppress(OSError):
+            self._file.close()
         if not keep:
             self._path.unlink(missing_ok=True)
 

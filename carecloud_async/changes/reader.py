@@ -29,6 +29,7 @@ from carecloud_async.export.report import Counts
 from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.checkpoint import Checkpoint
 from carecloud_async.export.storage.writer import Writer
+from carecloud_async.fixes import ROOM
 from carecloud_async.paging.auto import require_int_or_auto
 from carecloud_async.runtime.background_tasks import BackgroundTasks
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
@@ -300,4 +301,4 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
-        raise disk_error(path, error) from error
+        raise disk_error(path, error, full=ROOM) from error

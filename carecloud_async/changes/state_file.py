@@ -16,6 +16,7 @@ import msgspec
 from carecloud_async.errors import ExportError
 from carecloud_async.export.source import foreign
 from carecloud_async.export.storage.database import DAMAGED, PrivateDatabase
+from carecloud_async.fixes import ROOM
 from carecloud_async.runtime.durable_files import sync_folder
 
 __all__ = ["KnownRecord", "NewRecord", "StateFile"]
@@ -78,7 +79,7 @@ class StateFile:
     def __init__(self, path: Path, fingerprints: Mapping[str, str]) -> None:
         self._path = path
         self._fingerprints = dict(fingerprints)
-        self._db = PrivateDatabase(path, explain=partial(_explain, path), timeout=0)
+        self._db = PrivateDatabase(path, explain=partial(_explain, path), timeout=0, full=ROOM)
         try:
             sync_folder(path.parent)
             with self._db.use() as db:

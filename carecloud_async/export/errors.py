@@ -32,16 +32,22 @@ class BadExportError(ExportError, ConfigurationError):
     """An argument of an export cannot work; nothing was sent or written, and the message names the fix."""
 
 
-def disk_error(target: str | os.PathLike[str], error: OSError) -> ExportError:
-    """Make the error of a target that cannot be written."""
+def disk_error(target: str | os.PathLike[str], error: OSError, *, full: Fix = RESUME) -> ExportError:
+    """Make the error of a target that cannot be written.
+
+    Args:
+        target: the file.
+        error: the error of the system.
+        full: the fix of a full disk.
+    """
     reason = _HINTS.get(error.errno or 0) or error.strerror or type(error).__name__
-    fix = RESUME if error.errno in {errno.ENOSPC, errno.EDQUOT} else None
+    fix = full if error.errno in {errno.ENOSPC, errno.EDQUOT} else None
     return ExportError(f"{os.fspath(target)}: {reason}", fix=fix)
 
 
-def full_disk_error(where: str) -> ExportError:
+def full_disk_error(where: str, fix: Fix) -> ExportError:
     """Make the error of a full disk."""
-    return ExportError(f"{where}: {_HINTS[errno.ENOSPC]}", fix=RESUME)
+    return ExportError(f"{where}: {_HINTS[errno.ENOSPC]}", fix=fix)
 
 
 def missing_extra(what: str, extra: str) -> BadExportError:

@@ -18,6 +18,7 @@ from carecloud_async.export.source import ExportSource
 from carecloud_async.export.storage.state import read_state, write_state
 from carecloud_async.export.storage.target import Target, read_target
 from carecloud_async.export.stream_export import export_to_stream
+from carecloud_async.fixes import RESUME, ROOM
 from carecloud_async.runtime.threads import run_in_thread
 
 __all__ = ["run"]
@@ -53,7 +54,7 @@ async def _export_since_state(
         try:
             await run_in_thread(lambda: write_state(state, fingerprints, mark))
         except OSError as error:
-            raise disk_error(state, error) from error
+            raise disk_error(state, error, full=ROOM) from error
     return report
 
 
@@ -66,4 +67,4 @@ async def _export(source: ExportSource, target: Target, options: ExportOptions) 
             raise
         if request.callback is not None and error is request.callback.error:
             raise
-        raise disk_error(target.shown, error) from error
+        raise disk_error(target.shown, error, full=ROOM if target.direct else RESUME) from error

@@ -2,6 +2,8 @@
 
 import asyncio
 import csv
+import errno
+import io
 import json
 import threading
 from contextlib import suppress
@@ -10,7 +12,7 @@ import attrs
 import httpx
 import pytest
 
-from carecloud_async import CareCloud, EnterpriseCredentials, ResponseError
+from carecloud_async import CareCloud, EnterpriseCredentials, ExportError, ResponseError
 from carecloud_async.changes.file import ChangesFileOptions, write_changes
 from carecloud_async.changes.pending import PendingChanges
 from carecloud_async.changes.values import ChangesOptions
@@ -56,6 +58,29 @@ async def test_no_change_is_lost_when_the_wait_for_it_is_cancelled(tmp_path, mon
             await waiting
         assert waiting.cancelled()
         assert len([change async for change in changes]) == 60
+
+
+async def test_a_disk_that_fills_up_under_the_changes_is_an_error_of_the_sdk(tmp_path, monkeypatch):
+    """It says to make room and run it again, leaves no file of changes, and the next run brings everything."""
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.tell() + len(data) > 10_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    async with serve([f'{{"customer_id":"{number:03}","note":"{"x" * 300}"}}' for number in range(60)]) as client:
+        listing = client.customers.list()
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "carecloud_async.changes.pending.create_private", lambda path: io.BufferedRandom(Full(path, "x+"))
+            )
+            with pytest.raises(ExportError, match=r"disk is full: make room and run it again$"):
+                async with listing.changes(state=tmp_path / "s"):
+                    pass
+        assert [path.name for path in tmp_path.iterdir()] == ["s"]
+        async with listing.changes(state=tmp_path / "s") as changes:
+            assert len([change async for change in changes]) == 60
 
 
 async def test_a_record_that_is_no_object_is_read_as_the_list_reads_it(tmp_path):

@@ -11,6 +11,7 @@ from typing import Final
 
 from carecloud_async.errors import ExportError
 from carecloud_async.export.errors import disk_error, full_disk_error
+from carecloud_async.fixes import RESUME, Fix
 from carecloud_async.runtime.durable_files import touch_private
 
 __all__ = ["DAMAGED", "PrivateDatabase"]
@@ -28,6 +29,7 @@ class PrivateDatabase:
         path: the file, made if it does not exist, private to this user; `None` for a temporary one.
         explain: makes the error to raise from one of SQLite's and its code. It is not asked about a full disk.
         timeout: the seconds to wait for another process that uses the file.
+        full: the fix of a full disk.
 
     Attributes:
         connection: the connection, in autocommit mode; for use inside `use`.
@@ -37,16 +39,22 @@ class PrivateDatabase:
     """
 
     def __init__(
-        self, path: Path | None, *, explain: Callable[[sqlite3.Error, int], ExportError], timeout: float = 5.0
+        self,
+        path: Path | None,
+        *,
+        explain: Callable[[sqlite3.Error, int], ExportError],
+        timeout: float = 5.0,
+        full: Fix = RESUME,
     ) -> None:
         self._path = path
+        self._full = full
         self._explain = explain
         self._lock = RLock()
         if path is not None:
             try:
                 touch_private(path)  # before SQLite would create it for all users
             except OSError as error:
-                raise disk_error(path, error) from error
+                raise disk_error(path, error, full=full) from error
         self.connection: sqlite3.Connection = sqlite3.connect(
             "" if path is None else path, check_same_thread=False, isolation_level=None, timeout=timeout
         )
@@ -74,5 +82,5 @@ class PrivateDatabase:
         if code != sqlite3.SQLITE_FULL:
             return self._explain(error, code)
         if self._path is not None:
-            return full_disk_error(str(self._path))
+            return full_disk_error(str(self._path), self._full)
         return ExportError("the temporary folder is full: free some space, or name another folder in SQLITE_TMPDIR")
