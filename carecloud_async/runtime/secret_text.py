@@ -8,7 +8,16 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-__all__ = ["SecretBytes", "SecretDict", "SecretText", "conceal", "conceal_body", "kind_name", "secret_text"]
+__all__ = [
+    "SecretBytes",
+    "SecretDict",
+    "SecretText",
+    "conceal",
+    "conceal_body",
+    "kind_name",
+    "plain_text",
+    "secret_text",
+]
 
 
 class SecretText(str):
@@ -94,6 +103,11 @@ def kind_name(value: Any) -> str:
 def secret_text(value: str) -> str:
     """Convert text to `SecretText`; return anything else (a mistake that a validator reports) unchanged."""
     return SecretText(value) if isinstance(value, str) else value
+
+
+def plain_text(value: str) -> str:
+    """Convert `SecretText` to `str`, since not every encoder knows subclasses; return anything else unchanged."""
+    return str(value) if isinstance(value, SecretText) else value
 
 
 def conceal(value: Any) -> Any:

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 
 from attrs import field, frozen
+from attrs.converters import optional
 
 from carecloud_async.errors import TokenStoreError
-from carecloud_async.runtime.secret_text import secret_text
+from carecloud_async.runtime.secret_text import plain_text
 
 __all__ = ["StoredToken", "TokenStore"]
 
@@ -36,10 +37,11 @@ class StoredToken:
             each save and each load; then it may drop it. `None`: no such limit.
     """
 
-    value: str = field(repr=_masked, converter=secret_text)
+    # Plain text, which a store of a user's own can hand to any encoder.
+    value: str = field(repr=_masked, converter=plain_text)
     expires_in: float | None = None
-    customer_id: str | None = None
-    secret_hash: str | None = field(default=None, repr=_masked)
+    customer_id: str | None = field(default=None, converter=optional(plain_text))
+    secret_hash: str | None = field(default=None, converter=optional(plain_text), repr=_masked)
     keep_for: float | None = None
 
 

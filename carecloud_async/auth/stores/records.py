@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from attrs import frozen
 
 from carecloud_async.auth.stores.base import StoredToken
+from carecloud_async.runtime.secret_text import secret_text
 
 _LINUX_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -16,7 +17,7 @@ _LINUX_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 def to_record(token: StoredToken) -> dict[str, Any]:
     """Return the fields of `token` except its lifetime, which each store counts in its own way."""
     fields = {
-        "value": token.value,
+        "value": secret_text(token.value),  # it must not be in a frame if writing fails
         "customer_id": token.customer_id,
         "secret_hash": token.secret_hash,
         "keep_for": keep_for(token),

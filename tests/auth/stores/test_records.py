@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carecloud_async.auth.stores.records import ClockReading, boot_id, seconds_between
+from carecloud_async import StoredToken, Token
+from carecloud_async.auth.stores.records import ClockReading, boot_id, from_record, seconds_between, to_record
+from carecloud_async.runtime.secret_text import conceal
 
 walls = st.floats(-1e10, 1e10)
 uptimes = st.floats(0, 1e8)
@@ -40,3 +43,13 @@ def test_boot_id():
     """The boot id is the same each time, or there is none."""
     assert boot_id() == boot_id()
     assert boot_id() is None or boot_id()
+
+
+def test_any_encoder_writes_a_stored_token():
+    """A user's own store is given plain text, since msgspec refuses subclasses of `str`; so is who asks for the id."""
+    stored = StoredToken(value=Token("abc").value, customer_id="c", secret_hash="h")
+    loaded = from_record(conceal(to_record(stored)), expires_in=None)
+    for one in (stored, loaded):
+        assert msgspec.json.decode(msgspec.json.encode(one), type=StoredToken) == stored
+        assert repr(one.customer_id) == "'c'"
+    assert "abc" not in f"{stored!r} {to_record(stored)}"
