@@ -8,7 +8,7 @@ limits of a timestamp, all others by equality without regard to case. `card_numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any, Final, TypeAlias
 
 from carecloud_async.sandbox.json_text import JsonObject
@@ -72,17 +72,18 @@ def sort_key(record: JsonObject, field: str) -> tuple[int, float, str]:
 
 def _filter(schema: str, parameter: Field) -> Filter | None:
     name, names = parameter.name, field_names(schema)
-    if name in VALIDITY:
-        return _truth(_is_valid) if {"valid_from", "valid_to"} & names else None
-    if name == "is_applied":
-        return _truth(lambda record, _: bool(record.get("applied_date"))) if "applied_date" in names else None
-    if name == "free_only":
-        return _truth(lambda record, _: (record.get("free_capacity") or 0) > 0) if "free_capacity" in names else None
+    if name in _FLAGS:
+        fields, holds = _FLAGS[name]
+        return _flag(holds) if fields & names else None
     if name.endswith(("_from", "_to")) and parameter.format in ("date", "timestamp"):
         base, _, end = name.rpartition("_")
         times = (*_TIMES, f"valid_{end}") if base in ("time", "create_point_time") else ()
-        limited = next((one for one in (name, base, *times) if one in names), None)
-        return None if limited is None else _limit(limited, latest=end == "to")
+        field = next((one for one in (name, base, *times) if one in names), None)
+        return None if field is None else _limit(field, latest=end == "to")
+    return _comparison(schema, name)
+
+
+def _comparison(schema: str, name: str) -> Filter | None:
     # `card_number_list` compares `card_number`, `tag_ids` the `tag_id`, `product_id` one of the `product_ids`.
     for one in (name, _FIELDS.get(name, name), name.removesuffix("_list"), name.removesuffix("s"), f"{name}s"):
         path = path_to(schema, one)
@@ -110,7 +111,7 @@ def _compares(*paths: tuple[str, ...], by_part: bool) -> Filter:
     return passes
 
 
-def _truth(holds: Callable[[JsonObject, str], bool]) -> Filter:
+def _flag(holds: Callable[[JsonObject, str], bool]) -> Filter:
     return lambda record, values, now: holds(record, now) is (_text(values[-1]) in ("true", "1"))
 
 
@@ -122,3 +123,11 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value).casefold()
+
+
+_FLAGS: Final[Mapping[str, tuple[Set[str], Callable[[JsonObject, str], bool]]]] = {
+    **dict.fromkeys(VALIDITY, ({"valid_from", "valid_to"}, _is_valid)),
+    "is_applied": ({"applied_date"}, lambda record, _: bool(record.get("applied_date"))),
+    "free_only": ({"free_capacity"}, lambda record, _: (record.get("free_capacity") or 0) > 0),
+}
+"""Filters that are true or false: the fields that make sense of one, and whether a record meets it now."""
