@@ -98,8 +98,11 @@ class PageRequests:
             last: the offset of the last known record.
             total: the length of the list, if the server says it.
         """
-        beyond = self.next_offset > last + self.full_size * self.width
-        if beyond if total is None else self.next_offset + self.overlap >= total:
+        if total is None:
+            is_beyond = self.next_offset > last + self.full_size * self.width
+        else:
+            is_beyond = self.next_offset + self.overlap >= total
+        if is_beyond:
             return None
         offset, size = max(self.next_offset, 0), self.full_size
         part = ListPart(offset, size, offset + size)
