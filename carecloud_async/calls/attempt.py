@@ -220,7 +220,8 @@ class Attempt:
         return "the server refuses the token, and it refused a new one for this operation a moment ago"
 
     def _api_error(self, response: Any, status: int, body: bytes) -> ApiError:
-        refused_login = self._call.request.login and refuses_login(status)
+        is_login = self._call.request.login and not self._call.operation.path.endswith("/logout")
+        refused_login = is_login and refuses_login(status)
         hint = None
         if refused_login:
             hint = "the login was refused"
