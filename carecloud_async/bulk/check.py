@@ -101,7 +101,7 @@ class RowChecker:
     def _add(self, values: Mapping[str, Any], prefix: str, fields: _Fields) -> None:
         for column, value in values.items():
             name = f"{prefix}{column}"
-            if self._columns.is_object(name) and (isinstance(value, Mapping) or not self._blanks):
+            if self._columns.is_object(name) and (isinstance(value, Mapping) or not self._converter.textual):
                 self._add_object(name, value, fields)
                 continue
             place = self._columns.place(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from attrs import field, frozen
 
 from carecloud_async.bulk.family import BulkTarget, Key
 from carecloud_async.bulk.journal import Journal
-from carecloud_async.errors import ApiError, BadRequestError
+from carecloud_async.errors import ApiError, BadRequestError, ExportError
 from carecloud_async.runtime.parallel import run_all
 from carecloud_async.runtime.threads import run_in_thread, run_in_thread_regardless
 
@@ -147,9 +148,10 @@ class Finder:
         # A page more for each twenty: pages of an exact reading overlap, and its end is asked for twice.
         if size is None or -(-size.records // size.page) * 1.05 + 4 >= lookups:
             return False
-        path = folder / f".{journal.path.name}.list.jsonl"
+        path, exact = folder / f".{journal.path.name}.list.jsonl", False
         try:
-            exact = await target.read_all(path)
+            with suppress(ExportError):  # such as a server that ignores `offset`: look-ups need no second page
+                exact = await target.read_all(path)
             if exact:
                 await run_in_thread(partial(self._note_list, journal, path))
         finally:

@@ -215,7 +215,8 @@ class _Run:
         )
 
     async def _checker(self, rows: RowSource, columns: Columns) -> RowChecker:
-        options, names = self.options, rows.columns or ()
+        options, objects = self.options, _object_columns(rows, columns)
+        names = [name for name in rows.columns or () if name not in objects]
         await _require_known(columns, names, defaults=tuple(options.defaults))
         first: dict[str, str] = {}
         for name in names:
@@ -228,7 +229,8 @@ class _Run:
                 )
         if self.key is not None and rows.columns is not None:
             given = {*first, *(columns.place(name).path for name in options.defaults)}
-            missing = [path for path in self.key.paths if path not in given]
+            inside = tuple(f"{name}." for name in objects)
+            missing = [path for path in self.key.paths if path not in given and not path.startswith(inside)]
             if missing:
                 raise BadSourceError(
                     f"{rows.label}: match={self.key.name!r} needs the column {missing[0]}: there is none; name the "
@@ -293,6 +295,11 @@ def _add_names(names: dict[str, None], row: SourceRow, rows: RowSource) -> None:
         names[UNREADABLE] = None
     elif rows.columns is None and len(names) < _MAX_COLUMNS:
         names.update(dict.fromkeys(row.values))
+
+
+def _object_columns(rows: RowSource, columns: Columns) -> tuple[str, ...]:
+    """Return the columns that hold objects with fields of their own, such as `personal_information` in Parquet."""
+    return () if rows.textual else tuple(name for name in rows.columns or () if columns.is_object(name))
 
 
 async def _require_known(columns: Columns, names: Sequence[str], *, defaults: Sequence[str]) -> None:

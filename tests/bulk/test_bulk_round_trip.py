@@ -63,3 +63,31 @@ async def test_ten_edits_are_ten_updates(tmp_path):
             old["personal_information"].pop("last_name", None)
             record.pop("last_change"), old.pop("last_change")
         assert json.dumps(record, sort_keys=True) == json.dumps(old, sort_keys=True)
+
+
+@pytest.mark.parametrize("key", ["customer_id", "email"])
+async def test_an_export_to_parquet_is_imported_by_a_field_inside_an_object(tmp_path, key):
+    """Columns of objects, as Parquet has them, hold the key and the fields."""
+    path = tmp_path / "c.parquet"
+    async with connect(Sandbox(customers=10, seed=3)) as client:
+        await client.customers.list().export(path)
+        report = await client.customers.bulk_write(path, match=key, mode="update")
+        assert report.unchanged > 0
+        assert report.updated == report.conflict == 0
+
+
+async def test_rows_of_objects_for_a_project_without_records(tmp_path):
+    """Objects in an Arrow table need no record of the server that shows them; an ignored object is not written."""
+    pa = pytest.importorskip("pyarrow")
+    rows = [{"email": "a@example.com", "language_id": "en", "address": {"city": "Brno"}}, None]
+    table = pa.table({"personal_information": rows})
+    more = {"match": "email", "defaults": {"customer_source_id": "86e05affc7a7abefcd513ab400"}}
+    async with connect(Sandbox(customers=0)) as client:
+        report = await client.customers.bulk_write(table, **more)
+        assert counts(report) == {"created": 1, "refused": 1}
+        made = await client.customers.list(email="a@example.com").first()
+        assert made.personal_information.address.city == "Brno"
+        ignored = {**rows[0], "address": {"city": "Praha"}}
+        ignore = ["personal_information.address"]
+        report = await client.customers.bulk_write([{"personal_information": ignored}], ignore_columns=ignore, **more)
+        assert counts(report) == {"unchanged": 1}

@@ -1,5 +1,7 @@
 """The reading of the whole list in place of look-ups, while the list changes."""
 
+import re
+
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, emails, people
@@ -93,3 +95,23 @@ async def test_new_rows_soon_after_the_list_was_read(monkeypatch):
             report = await client.customers.bulk_write(people(30), match="email", defaults=SOURCE)
     assert counts(report) == {"created": 29, "updated": 1}
     assert len([call for call in calls if call.method == "GET"]) < 30 / 2
+
+
+class OnePageServer(CustomerServer):
+    """Ignores `offset`: every page is the first one."""
+
+    def _read(self, path, query, length):
+        return super()._read(path, re.sub(r"offset=\d+", "offset=0", query), length)
+
+
+@pytest.mark.usefixtures("few_values")
+async def test_a_list_that_cannot_be_read():
+    """If the list cannot be read, rows are looked up, as where that costs fewer requests."""
+    clock = FakeClock()
+    server = OnePageServer(clock, most=5)
+    for number in range(12):
+        server.add(f"new{number}@example.com", last_name="Old")
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(24), match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 12, "updated": 12}
+    assert set(server.emails().values()) == {1}
