@@ -24,6 +24,8 @@ from carecloud_async.runtime.suggestions import nearest
 
 __all__ = ["Columns", "Place"]
 
+#: The type of a property that is named in a column: see `Converter.part`.
+_PROPERTY: Final[Any] = Any | str
 #: Columns of exports, results and rejects that hold nothing an import could write.
 _OUR_OWN: Final = frozenset({"unknown_fields", UNREADABLE, *OUTCOME_COLUMNS})
 
@@ -142,7 +144,8 @@ class Columns:
         if name in self._fields:
             return self._fields[name]
         if self._is_part(name):
-            return Place(path=self._part_path(name), hint=str, role="part")
+            path = self._part_path(name)
+            return Place(path=path, hint=_PROPERTY if path.startswith(self._prefixes) else str, role="part")
         if name in self._keys:
             return Place(path=name, hint=str, role="key")
         if name in _OUR_OWN or self._is_read_only(name):
@@ -155,10 +158,14 @@ class Columns:
         parts = self._target.writes.parts
         return parts is not None and (name in parts.names or name.startswith(parts.prefixes))
 
+    @cached_property
+    def _prefixes(self) -> tuple[str, ...]:
+        parts = self._target.writes.parts
+        return () if parts is None else parts.prefixes
+
     def _part_path(self, name: str) -> str:
         """Return the path of a part: its prefix and an id, also where the column has the name of that id."""
-        parts = self._target.writes.parts
-        prefix = next((one for one in (() if parts is None else parts.prefixes) if name.startswith(one)), "")
+        prefix = next((one for one in self._prefixes if name.startswith(one)), "")
         if not prefix:
             return name
         if not self._has_fetched:

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from carecloud_async.codec.fields import api_names, core_type, core_types, element_type, is_model
 
-__all__ = ["as_text", "changed_fields", "drop_if_equal", "has_value", "known_elements", "only_fields", "value_at"]
+__all__ = [
+    "as_text",
+    "changed_fields",
+    "drop_if_equal",
+    "has_value",
+    "is_same_value",
+    "known_elements",
+    "only_fields",
+    "value_at",
+]
 
 
 def changed_fields(record: Any, changes: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -102,6 +112,15 @@ def value_at(record: Any, path: str) -> Any:
     for part in path.split("."):
         record = record.get(part) if isinstance(record, Mapping) else None
     return record
+
+
+def is_same_value(now: Any, value: Any) -> bool:
+    """Return whether the value of a property is the one of a row, whose cells are texts: `true` is true."""
+    if isinstance(now, (list, dict)) and isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    given = as_text(value)
+    return _is_same(now, value) or as_text(now) == (given.casefold() if isinstance(now, bool) else given)
 
 
 def _is_same(now: Any, value: Any) -> bool:

@@ -130,6 +130,11 @@ class Converter:
             made[name] = None if one is None else inner.convert(one, hint, enumeration=enumeration)
         return made
 
+    def part(self, value: Any, enumeration: str | None) -> Any:
+        """Return the value of a property that is named in a column: numbers as texts, as cells have them."""
+        is_text = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        return self.text(value, enumeration) if is_text else self.value_of_property(value, enumeration)
+
     def text(self, value: Any, _enumeration: str | None) -> str:
         """Return a text; numbers become their text, as phone numbers are often written as such."""
         if isinstance(value, str):
@@ -251,8 +256,8 @@ def _kind_of(hint: Any) -> _Kind:
     if element is not None or is_model(core):
         return _Kind(element=element, model=None if element is not None else core)
     kinds = typing.get_args(core) if typing.get_origin(core) is typing.Union else (core,)
-    if Any in kinds and date in kinds:
-        return _Kind(make=Converter.value_of_property)
+    if Any in kinds and len(kinds) > 1:
+        return _Kind(make=Converter.value_of_property if date in kinds else Converter.part)
     make = next((_MAKERS[kind] for kind in _MAKERS if kind in kinds), None)
     return _Kind(model=next(filter(is_model, kinds), None), make=make)
 

@@ -1,5 +1,8 @@
 """Rows of customers that carry a card and values of properties: written in order, each once."""
 
+import csv
+from datetime import date
+
 import anyio
 import pytest
 from bulk_tools import SOURCE, connect, counts, people, read
@@ -329,3 +332,26 @@ async def test_an_external_id_whose_answer_was_lost(slow_sandbox, clock):
             report = await client.customers.bulk_write([row], match="email", defaults=SOURCE)
         assert counts(report) == {"updated": 1}
         assert len([one for one in calls if (one.method, one.path) == ("POST", path)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "cell"),
+    [
+        ("a", "a", "a"), (42, "42", "42"), (True, True, "true"), (["a", "b"], ["a", "b"], '["a","b"]'),
+        ({"x": 1}, {"x": 1}, '{"x": 1}'), (date(2026, 1, 31), "2026-01-31", "2026-01-31"),
+    ],
+)  # fmt: skip
+async def test_a_property_of_any_kind(sandbox, tmp_path, given, kept, cell):
+    """`property.ID` takes booleans, lists and objects too; the same row, or its cell in a file, changes nothing."""
+    source, arguments = tmp_path / "c.csv", {"match": "email", "defaults": SOURCE}
+    async with connect(sandbox) as client:
+        property_id = (await client.customer_properties.list().first()).property_id
+        rows = [{**people(1)[0], f"property.{property_id}": given}]
+        assert counts(await client.customers.bulk_write(rows, **arguments)) == {"created": 1}
+        made = await client.customers.list(email="new0@example.com").first()
+        records = [one async for one in client.customers.property_records(made.customer_id).list()]
+        assert [one.property_value for one in records if one.property_id == property_id] == [kept]
+        assert counts(await client.customers.bulk_write(rows, **arguments)) == {"unchanged": 1}
+        with source.open("w", newline="") as file:
+            csv.writer(file).writerows([["email", f"property.{property_id}"], ["new0@example.com", cell]])
+        assert counts(await client.customers.bulk_write(source, **arguments)) == {"unchanged": 1}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import attrs
 import msgspec
 
+from carecloud_async.bulk.compare import is_same_value
 from carecloud_async.bulk.family import FoundParts, PartResult, time_to_settle
 from carecloud_async.errors import ApiError, BadRequestError, CareCloudError, ConflictError
 from carecloud_async.models.ids import same_id
@@ -258,7 +259,7 @@ class _Property(_Part["Mapping[str | None, PropertyRecord]"]):
 
     def is_written(self, found: Mapping[str | None, PropertyRecord]) -> bool:
         record = found.get(self.property_id)
-        return record is not None and str(record.property_value) == str(self.value)
+        return record is not None and is_same_value(record.property_value, self.value)
 
     async def write(self, found: Mapping[str | None, PropertyRecord]) -> PartResult | None:
         from carecloud_async.models import PropertyRecordInput
