@@ -182,4 +182,5 @@ def _page(found: codec.DecodedPage[T], offset: int) -> Page[T]:
 
 
 def _field(item: Any, name: str) -> Any:
-    return item.get(name) if isinstance(item, dict) else getattr(item, name, None)
+    value = item.get(name) if isinstance(item, dict) else getattr(item, name, None)
+    return None if isinstance(value, list | dict) else value  # an odd id cannot be compared by its hash

@@ -1,5 +1,7 @@
 """Lists by name, as pipelines ask for them."""
 
+import json
+
 import pytest
 
 from carecloud_async import CareCloud, ConfigurationError
@@ -27,3 +29,14 @@ async def test_a_list_that_cannot_be_opened_says_why(resource, filters, words):
             open_list(client, find_list(resource), **filters)
     assert str(caught.value).startswith(words)
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("odd", [["a"], {"a": 1}])
+async def test_a_record_with_an_odd_id_is_yielded(odd):
+    """An id that is a list or an object is a record's own affair, and ends no loop over them."""
+    sandbox = Sandbox(1)
+    records = [{"customer_id": odd}, {"customer_id": "b"}]
+    body = json.dumps({"data": {"customers": records, "total_items": 2}})
+    sandbox.faults.add("GET /customers", status=200, body=body)
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        assert await client.listing("customers", id_field="customer_id").collect(limit=2) == records
