@@ -92,9 +92,9 @@ class StoredTokens:
         """Return whether a record is another token than the current one, lasts, and is of the same credentials."""
         if current is not None and stored.value == current.value:
             return False
-        if stored.expires_in is not None and stored.expires_in <= MIN_LIFETIME_LEFT:
-            return False
-        return await self.is_ours(stored)
+        # In this form, a NaN counts as ended, since it fails every comparison.
+        lasts = stored.expires_in is None or stored.expires_in > MIN_LIFETIME_LEFT
+        return lasts and await self.is_ours(stored)
 
     async def is_ours(self, stored: StoredToken) -> bool:
         """Return whether a record was made with the identity's present secret."""

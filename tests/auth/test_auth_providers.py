@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from carecloud_async import (
     CareCloud,
     ConfigurationError,
     FileTokenStore,
+    MemoryTokenStore,
     Token,
     TokenStore,
 )
@@ -157,6 +159,22 @@ class Recording(TokenStore):
 
     def lock(self, key):
         return self.inner.lock(key)
+
+
+@pytest.mark.parametrize(("life", "logins"), [(100.0, 1), (0.5, 2), (math.nan, 2)])
+async def test_a_stored_token_that_hardly_lasts_is_not_used(life, logins):
+    """Nor one of which a user's own store does not say how long it lasts."""
+
+    class Lasting(Recording):
+        async def load(self, key):
+            found = await super().load(key)
+            return found and attrs.evolve(found, expires_in=life)
+
+    sandbox, store = make_sandbox(), Lasting(MemoryTokenStore())
+    for _ in range(2):
+        async with connect(sandbox, token_store=store) as client:
+            await total(client)
+    assert sandbox.logins == logins
 
 
 async def test_keys_of_stores_hold_digests_only(tmp_path):
