@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from attrs import evolve, field, frozen
@@ -86,13 +87,16 @@ class Listing(Generic[T]):
     async def collect(self, *, limit: int) -> list[T]:
         """Return the first records as a list, at most `limit` of them."""
         require_int("limit", limit, least=1)
-        items: list[T] = []
+        # Pages, because they show no record: a traceback with local variables would show those of a list of dicts.
+        pages: list[Page[T]] = []
+        found = 0
         listing = evolve(self, count=min(fixed_count(self._count), limit))
         async for page in listing.pages():
-            items += page.items
-            if len(items) >= limit:
+            pages.append(page)
+            found += len(page.items)
+            if found >= limit:
                 break
-        return items[:limit]
+        return list(islice(chain.from_iterable(page.items for page in pages), limit))
 
     def prefetch(self, pages: int | Auto = AUTO) -> Prefetch[T]:
         """Return the records with several pages in flight, in the server's order: `async with` it, then iterate.

@@ -1,10 +1,11 @@
 """Lists by name, as pipelines ask for them."""
 
 import json
+import traceback
 
 import pytest
 
-from carecloud_async import CareCloud, ConfigurationError
+from carecloud_async import BadRequestError, CareCloud, ConfigurationError
 from carecloud_async.lookup.lists import find_list, open_list
 from carecloud_async.sandbox import Sandbox
 
@@ -40,3 +41,18 @@ async def test_a_record_with_an_odd_id_is_yielded(odd):
     sandbox.faults.add("GET /customers", status=200, body=body)
     async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
         assert await client.listing("customers", id_field="customer_id").collect(limit=2) == records
+
+
+async def test_records_of_a_list_that_fails_later_are_in_no_frame():
+    """A traceback with the local variables of `collect` shows nothing of the pages that came before."""
+    sandbox = Sandbox(200)
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        listing = client.listing("customers", id_field="customer_id")
+        (first,) = await listing.collect(limit=1)
+        sandbox.faults.add("GET /customers", status=400, after=1)
+        with pytest.raises(BadRequestError) as caught:
+            await listing.collect(limit=150)
+    whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    shown = "".join(str(frame.locals) for frame in whole.stack if "carecloud_async" in frame.filename)
+    assert "limit" in shown
+    assert first["customer_id"] not in shown
