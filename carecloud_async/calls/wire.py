@@ -34,6 +34,7 @@ from carecloud_async.project import Project
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _CODE = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
+_LONG_NUMBER = re.compile(r"[0-9_.:\[\]-]{6,}")
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -241,6 +242,12 @@ def _code(value: Any) -> str | None:
     return value if isinstance(value, str) and _CODE.fullmatch(value) else None
 
 
+def _label(value: Any) -> str:
+    """Return a code; a long number is none: it may be a phone or card number."""
+    code = _code(value)
+    return "unknown" if code is None or _LONG_NUMBER.fullmatch(code) else code
+
+
 def _invalid_params(error_data: Any) -> tuple[InvalidParam, ...]:
     entries = error_data.get("invalid_params") if isinstance(error_data, dict) else None
     if isinstance(entries, dict):  # PHP turns a list with gaps into an object
@@ -248,7 +255,7 @@ def _invalid_params(error_data: Any) -> tuple[InvalidParam, ...]:
     if not isinstance(entries, list):
         return ()
     return tuple(
-        InvalidParam(name=_param_name(entry.get("name")), reason=_code(entry.get("reason")) or "unknown")
+        InvalidParam(name=_param_name(entry.get("name")), reason=_label(entry.get("reason")))
         for entry in entries[:MAX_INVALID_PARAMS]
         if isinstance(entry, dict)
     )
@@ -257,13 +264,13 @@ def _invalid_params(error_data: Any) -> tuple[InvalidParam, ...]:
 def _param_name(name: Any, *, depth: int = _MAX_NAME_DEPTH) -> str:
     match name:
         case str():
-            return _code(name) or "unknown"
+            return _label(name)
         case bool() | None:
             return "unknown"
         case int() | float():
-            return str(name)
+            return _label(str(name))
         case list() if depth:
             return ",".join(_param_name(part, depth=depth - 1) for part in name[:_MAX_NAME])[:_MAX_NAME] or "unknown"
         case dict():
-            return ",".join(_code(key) or "unknown" for key in islice(name, _MAX_NAME))[:_MAX_NAME] or "unknown"
+            return ",".join(_label(key) for key in islice(name, _MAX_NAME))[:_MAX_NAME] or "unknown"
     return "unknown"

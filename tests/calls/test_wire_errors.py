@@ -73,6 +73,8 @@ def test_the_status_names_the_class(status, kind):
         ([{"name": 7, "reason": "empty"}], [("7", "empty")]),
         ([{"name": {"card": 1}, "reason": "not_found"}], [("card", "not_found")]),
         ([{"name": None, "reason": None}, "nonsense", 3], [("unknown", "unknown")]),
+        ([{"name": 777123456, "reason": "5000-1234-5678"}], [("unknown", "unknown")]),
+        ([{"name": {"420777123456": 1}, "reason": "12"}], [("unknown", "12")]),
         ([{"name": "someone@example.com", "reason": "John Smith lives here"}], [("unknown", "unknown")]),
         ("nonsense", []),
         (None, []),
