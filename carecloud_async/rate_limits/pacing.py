@@ -134,17 +134,19 @@ class SlowStart:
         self._last = now
         self._under_way: set[int] = set()
 
-    def delay(self, now: float, *, members: int = 1) -> float:
+    def delay(self, now: float, *, answers: float = 0.0, members: int = 1) -> float:
         """Return the seconds after which to look again; zero or less if a call may leave now.
 
         Args:
             now: the time.
-            members: the number of processes that begin with `FIRST_CALLS` together.
+            answers: answers that other processes had.
+            members: the number of processes that share what may be under way.
         """
-        if self._answers * members >= FIRST_CALLS**3:
+        answers = max(self._answers, answers)
+        if answers >= FIRST_CALLS**3:
             self._under_way.clear()
             return 0.0
-        room = FIRST_CALLS / members + self._answers / FIRST_CALLS
+        room = (FIRST_CALLS + answers / FIRST_CALLS) / members
         if len(self._under_way) >= room:
             self._under_way = {ticket for ticket in self._under_way if now - sent_at(ticket) < SECOND}
         return self._next - now if len(self._under_way) < room else TICK

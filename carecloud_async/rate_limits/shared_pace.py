@@ -157,7 +157,8 @@ class SharedPace:
             if self._held and not turn.waiting:
                 return self._due(self._held[0]) - now
             if not turn.rate and not turn.waiting:
-                return max(self._slow_start.delay(now, members=turn.members), paused)
+                answers = turn.total + self._served
+                return max(self._slow_start.delay(now, answers=answers, members=turn.members), paused)
         return max(paused, TICK)  # Redis is to be asked first
 
     def _due(self, slot: float) -> float:

@@ -63,7 +63,7 @@ s.long, s.long_until = get('long', 0, 1, 0), get('long_until', 0, s.busy + 3 * L
 s.waiting, s.refused, s.learnt = get('waiting', 0, 1, 0), get('refused', 0, now, now), get('learnt', 0, now, 0)
 s.asked, s.pause = get('asked', 0, 30, 0), get('pause', 0, LONGEST_PAUSE, 0)
 s.probe, s.paused_until = get('probe', 0, now + LONGEST_PAUSE, now), get('paused_until', 0, now + 30, 0)
-s.average = get('average', 0, 1e7, 0)
+s.total, s.average = get('total', 0, 1e12, 0), get('average', 0, 1e7, 0)
 
 redis.call('ZREMRANGEBYSCORE', members, '-inf', text(now - GONE_SECONDS))
 redis.call('ZREMRANGEBYSCORE', members, '(' .. text(now), '+inf')
@@ -119,6 +119,7 @@ s.busy = s.busy + passed
 
 -- What the process reports.
 s.served = s.served + served
+if s.limit == 0 then s.total = s.total + served end
 if served > 0 then  -- a ring of counts, each with its step
   local step = math.floor(s.time / STEP)
   local of, number = string.match(redis.call('HGET', history, step % STEPS) or '', '^(%d+) (%d+)$')
@@ -175,7 +176,7 @@ s.seen, s.tail, s.front = now, tail, front
 for name, value in pairs(s) do redis.call('HSET', state, name, text(value)) end
 for i = 1, 3 do redis.call('EXPIRE', KEYS[i], FORGET_SECONDS) end
 return cjson.encode({front = front, first = first, slots = slots, rate = speed, probe = probe,
-  again = again, members = fleet, waiting = s.waiting == 1, limit = s.limit})
+  again = again, members = fleet, waiting = s.waiting == 1, total = s.total, limit = s.limit})
 """
 )
 
@@ -193,6 +194,7 @@ class Turn:
         again: seconds until the pause ends or the next probe may leave.
         members: processes that share the limit.
         waiting: whether calls are refused.
+        total: calls that were served before there was a limit.
         limit: the limit that is believed; 0 for none.
     """
 
@@ -204,4 +206,5 @@ class Turn:
     again: float
     members: int
     waiting: bool
+    total: float
     limit: float

@@ -7,6 +7,7 @@ import pytest
 
 from carecloud_async import CareCloud, ConfigurationError, RateLimit
 from carecloud_async.rate_limits.model import FIRST_CALLS, FIRST_PAUSE, LONGEST_PAUSE, SECOND
+from carecloud_async.rate_limits.pacing import SlowStart
 from carecloud_async.rate_limits.rate_limit import MAX_IMPOSED, RateLimiter
 from carecloud_async.runtime.clock import SystemClock
 from carecloud_async.sandbox import Sandbox
@@ -73,6 +74,24 @@ def test_a_warm_client_is_free():
     for _ in range(1000):
         gate.on_success(gate.try_acquire())
     assert None not in [gate.try_acquire() for _ in range(1000)]
+
+
+@pytest.mark.parametrize(
+    ("own", "fleet", "members", "most"),
+    [(50, 50, 20, 1), (125, 125, 8, 3), (15, 1000, 100, 200), (15, 1000, 5, 200), (0, 1000, 20, 200)],
+)
+def test_a_fleet_begins_as_one_client_does(own, fleet, members, most):
+    """The answers of all count, however unequal the processes are, and whichever of them came or went."""
+    start = SlowStart(0.0)
+    for ticket in range(own):
+        start.on_answer(ticket, 0.0, served=True)
+    sent = 0
+    for ticket in range(200):
+        if start.delay(0.0, answers=fleet, members=members) > 0:
+            break
+        start.on_sent(ticket, 0.0)
+        sent += 1
+    assert sent == most
 
 
 async def test_answers_that_never_come_hold_nobody_back():
