@@ -5,7 +5,6 @@ import traceback
 from contextlib import asynccontextmanager
 
 import pytest
-import redis
 from auth_tools import LOGIN, connect, credentials, make_sandbox
 from redis_servers import own_redis_server  # noqa: F401  (a fixture)
 
@@ -122,6 +121,7 @@ async def test_a_token_file_that_cannot_be_renewed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_redis_that_cannot_be_written(own_redis_server):  # noqa: F811
     """Nothing of its record, which holds a valid token, is in a frame."""
+    redis = pytest.importorskip("redis", reason="redis-py is not installed")
     sandbox = make_sandbox()
     store = RedisTokenStore(own_redis_server.url)
     try:
