@@ -14,7 +14,7 @@ from carecloud_async.auth.stored_tokens import SAVE_SECONDS, StoredTokenIndex, S
 from carecloud_async.auth.stores.base import StoredToken, TokenStore
 from carecloud_async.auth.token import ActiveToken, RenewalWindows, Token, activate, lifetime
 from carecloud_async.errors import CareCloudError, ConfigurationError, DeviceTokenConflictError
-from carecloud_async.http.network import NETWORK_PACKAGES
+from carecloud_async.http.network_packages import NETWORK_PACKAGES
 from carecloud_async.runtime.clock import Clock
 from carecloud_async.runtime.uninterrupted import await_uninterrupted
 

@@ -11,6 +11,7 @@ from carecloud_async.auth.secret import digest, hash_secret, verify_secret
 from carecloud_async.auth.stores.base import BestEffortStore, StoredToken, TokenStore
 from carecloud_async.auth.token import Token, is_header_safe
 from carecloud_async.errors import TokenStoreError
+from carecloud_async.runtime.secret_text import plain_text
 from carecloud_async.runtime.uninterrupted import await_uninterrupted
 
 __all__ = ["DEVICE_KEEP_SECONDS", "SAVE_SECONDS", "SESSION_KEEP_SECONDS", "StoredTokenIndex", "StoredTokens"]
@@ -137,6 +138,6 @@ class StoredTokens:
 
         async def discard() -> None:
             for key in keys:
-                await self._store.discard(key, token.value)
+                await self._store.discard(key, plain_text(token.value))
 
         await await_uninterrupted(discard, seconds=SAVE_SECONDS)

@@ -18,7 +18,7 @@ from carecloud_async import fixes
 from carecloud_async.calls.retry import FailureKind
 from carecloud_async.errors import CareCloudError
 from carecloud_async.fixes import Fix
-from carecloud_async.http.network import NETWORK_PACKAGES
+from carecloud_async.http.network_packages import NETWORK_PACKAGES
 
 _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 _UNSENDABLE = {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}

@@ -94,7 +94,7 @@ def _has_connections(handler: Any) -> bool:
 
     return (
         _parameters(aiohttp.TCPConnector, "connect") == _CONNECT
-        and isinstance(getattr(aiohttp.connector.Connection, "protocol", None), property)
+        and isinstance(getattr(getattr(aiohttp.connector, "Connection", None), "protocol", None), property)
         and isinstance(getattr(handler, "should_close", None), bool)
     )
 

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from attrs import frozen
 
 from carecloud_async import codec
@@ -18,6 +19,7 @@ from carecloud_async.codec.envelope import key_decoder
 from carecloud_async.codec.read import REFUSED
 from carecloud_async.codec.slices import exhaust
 from carecloud_async.codec.targets import any_page_slices, any_raw_page_slices, is_read_model
+from carecloud_async.errors import ConfigurationError
 from carecloud_async.paging.iterators import LazyPage, Page, ReceivedPage
 from carecloud_async.paging.page_plan import Fetched
 
@@ -153,7 +155,10 @@ class PageFetcher(Generic[T]):
             yield line if found is None or found == "" else found
 
     def _content(self, item: T) -> bytes:
-        return codec.encode(item, zone=self.caller.context.project.timezone)
+        try:
+            return codec.encode(item, zone=self.caller.context.project.timezone)
+        except ConfigurationError:  # it can be read but not sent: a dataclass, a pydantic model, an infinite number
+            return repr(msgspec.to_builtins(item, enc_hook=vars)).encode("utf-8", "surrogatepass")
 
     def _request(self, offset: int, count: int, decoding: _Decoding[R]) -> CallRequest[R]:
         return self._make(self._query(offset, count), decoding)
@@ -183,4 +188,8 @@ def _page(found: codec.DecodedPage[T], offset: int) -> Page[T]:
 
 def _field(item: Any, name: str) -> Any:
     value = item.get(name) if isinstance(item, dict) else getattr(item, name, None)
-    return None if isinstance(value, list | dict) else value  # an odd id cannot be compared by its hash
+    try:
+        hash(value)
+    except TypeError:  # an odd id, such as a list or an object
+        return None
+    return value

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import attrs
+import msgspec
 import pytest
 from auth_tools import HOST, connect, make_sandbox
 
@@ -175,6 +176,29 @@ async def test_a_stored_token_that_hardly_lasts_is_not_used(life, logins):
         async with connect(sandbox, token_store=store) as client:
             await total(client)
     assert sandbox.logins == logins
+
+
+@pytest.mark.parametrize("name", ["device", "credentials"])
+async def test_a_store_of_a_users_own_is_given_plain_text(name):
+    """Not a subclass of `str`, which msgspec refuses to encode, whatever the store is asked."""
+    given = []
+
+    class Encoding(Recording):
+        async def save(self, key, token):
+            given.extend([key, token.value])
+            await super().save(key, token)
+
+        async def discard(self, key, value):
+            given.extend([key, value])
+            await super().discard(key, value)
+
+    sandbox = make_sandbox()
+    auth = sandbox.device("kiosk") if name == "device" else sandbox.credentials()
+    async with connect(sandbox, auth=auth, token_store=Encoding(MemoryTokenStore())) as client:
+        token = (await client.login()).token_id
+        await client.logout()
+    assert given == [given[0], token] * 2
+    assert msgspec.json.encode(given)
 
 
 async def test_keys_of_stores_hold_digests_only(tmp_path):

@@ -75,6 +75,7 @@ class OtherRequest:
     ("owner", "name", "value", "lost"),
     [
         (aiohttp.TCPConnector, "connect", changed_connect, {"connections", "exchanges"}),
+        (aiohttp.connector, "Connection", None, {"connections", "exchanges"}),
         (ResponseHandler, "should_close", lambda self: False, {"connections", "exchanges"}),
         (ResponseHandler, "connection_lost", None, {"endings"}),
         (ResponseHandler, "set_response_params", without_settings, {"exchanges"}),

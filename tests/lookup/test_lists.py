@@ -2,7 +2,10 @@
 
 import json
 import traceback
+from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import pytest
 
 from carecloud_async import BadRequestError, CareCloud, ConfigurationError
@@ -41,6 +44,40 @@ async def test_a_record_with_an_odd_id_is_yielded(odd):
     sandbox.faults.add("GET /customers", status=200, body=body)
     async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
         assert await client.listing("customers", id_field="customer_id").collect(limit=2) == records
+
+
+@dataclass
+class Class:
+    customer_id: Any
+
+
+class Struct(msgspec.Struct):
+    customer_id: Any
+
+
+class Inner(msgspec.Struct):
+    a: int
+
+
+class Nested(msgspec.Struct):
+    customer_id: Inner
+
+
+@pytest.mark.parametrize("odd", [["a"], {"a": 1}, None, ""])
+@pytest.mark.parametrize("kind", ["dataclass", "struct", "nested", "pydantic"])
+async def test_a_record_of_a_users_class_needs_no_id_that_can_be_compared(kind, odd):
+    """Its content is compared in place of the id, also that of a class that cannot be sent as JSON."""
+    if kind == "pydantic":
+        pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
+        into = pydantic.create_model("Model", customer_id=(Any, ...))
+    else:
+        into, odd = {"dataclass": (Class, odd), "struct": (Struct, odd), "nested": (Nested, {"a": 1})}[kind]
+    sandbox = Sandbox(1)
+    body = json.dumps({"data": {"customers": [{"customer_id": odd}] * 2, "total_items": 2}})
+    sandbox.faults.add("GET /customers", status=200, body=body)
+    async with CareCloud("x.example.com", auth=sandbox.credentials(), transport=sandbox.transport()) as client:
+        listing = client.listing("customers", into=into, list_key="customers", id_field="customer_id")
+        assert [type(one) for one in await listing.collect(limit=2)] == [into, into]
 
 
 async def test_records_of_a_list_that_fails_later_are_in_no_frame():

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from attrs.converters import optional
 
 from carecloud_async.errors import TokenStoreError
-from carecloud_async.runtime.secret_text import plain_text
+from carecloud_async.runtime.secret_text import plain_text, secret_text
 
 __all__ = ["StoredToken", "TokenStore"]
 
@@ -105,8 +105,9 @@ class BestEffortStore(TokenStore):
 
     async def discard(self, key: str, value: str) -> None:
         """Discard the record; ignore a failure of the store."""
+        value = secret_text(value)  # it must not be in a frame if the store fails
         with self._ignoring_failures():
-            await self._store.discard(key, value)
+            await self._store.discard(key, plain_text(value))
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:

@@ -26,6 +26,7 @@ from carecloud_async.auth.stores.records import (
 )
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
+from carecloud_async.runtime.secret_text import secret_text
 from carecloud_async.runtime.threads import ThreadLimit, run_in_thread
 
 __all__ = ["FileTokenStore"]
@@ -93,6 +94,7 @@ class FileTokenStore(TokenStore):
 
     async def discard(self, key: str, value: str) -> None:
         """See `TokenStore.discard`."""
+        value = secret_text(value)  # it must not be in a frame if the store fails
         await self._alone(lambda: self._discard(key, value))
 
     @asynccontextmanager

@@ -17,7 +17,7 @@ from carecloud_async.auth.stores.redis_lock import RedisLock
 from carecloud_async.errors import TokenStoreError
 from carecloud_async.runtime.clock import Clock, SystemClock
 from carecloud_async.runtime.redis_connections import RedisClients, ask, given_client, own_clients, redis_library
-from carecloud_async.runtime.secret_text import SecretBytes, SecretText
+from carecloud_async.runtime.secret_text import SecretBytes, SecretText, secret_text
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -125,6 +125,7 @@ class RedisTokenStore(TokenStore):
 
     async def discard(self, key: str, value: str) -> None:
         """See `TokenStore.discard`."""
+        value = secret_text(value)  # it must not be in a frame if the store fails
         name = self._prefix + key
         raw = await self._ask(lambda client: client.get(name))
         if raw is None:
