@@ -113,7 +113,7 @@ class RowChecker:
     def _add_object(self, name: str, value: Any, fields: _Fields) -> None:
         if isinstance(value, Mapping):
             self._add(value, f"{name}.", fields)
-        elif value is not None:  # an object that is null names no field
+        elif value is not None and value != "":  # neither null nor a blank names a field
             fields.row.faults[name] = "not an object"
             fields.add(Place(path=name), _as_json(value))
 
@@ -203,6 +203,8 @@ def _as_json(value: Any) -> Any:
             return json.loads(value)
         except (ValueError, RecursionError):
             return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # a text of the record has no `.0`
     with suppress(TypeError, ValueError, RecursionError):
         json.dumps(value)
         return value

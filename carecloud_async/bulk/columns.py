@@ -122,8 +122,8 @@ class Columns:
         return () if parts is None else [key for key in parts.keys if self._create_fields.keys() >= set(key.paths)]
 
     def is_object(self, path: str) -> bool:
-        """Return whether a dotted name is an object with fields of its own that are not ignored."""
-        return path in self._objects and path not in self._ignored
+        """Return whether a column is an object with fields of its own, and is neither ignored nor renamed."""
+        return path in self._objects and path not in self._ignored and path not in self._renamed
 
     def _resolve(self, column: str, *, is_default: bool) -> Place:
         if column in self._ignored:

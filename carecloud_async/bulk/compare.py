@@ -7,9 +7,11 @@ and those of unknown fields, are equal only if their texts are (`as_text`). Keys
 from __future__ import annotations
 
 import json
+import re
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from carecloud_async.codec.fields import api_names, core_type, core_types, element_type, is_model
 
@@ -24,23 +26,39 @@ __all__ = [
     "value_at",
 ]
 
+#: A number of JSON as text.
+_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
-def changed_fields(record: Any, changes: Mapping[str, Any], prefix: str = "") -> list[str]:
+
+def changed_fields(record: Any, changes: Mapping[str, Any], model: Any, prefix: str = "") -> list[str]:
     """List the dotted fields of `changes` in which a record differs; `1`, `"1"` and `true` count as equal.
+
+    A value of any kind, such as that of a property, is compared as a whole, since `merge` replaces it whole.
 
     Args:
         record: the record, without its read-only fields.
         changes: the fields that a row names.
+        model: the input class of the record; `None` if that is not known.
         prefix: put before the names.
     """
     found = []
+    types = {} if model is None else core_types(model)
     for name, value in changes.items():
-        now = record.get(name) if isinstance(record, Mapping) else None
-        if isinstance(value, Mapping):
-            found += changed_fields(now, value, f"{prefix}{name}.")
-        elif not _is_same(now, value):
+        now, core = record.get(name) if isinstance(record, Mapping) else None, types.get(name)
+        if _is_of_any_kind(core):
+            is_same = is_same_value(now, value)
+        elif isinstance(value, Mapping):
+            found += changed_fields(now, value, core if is_model(core) else None, f"{prefix}{name}.")
+            continue
+        else:
+            is_same = _is_same(now, value, core_type(element_type(core)))
+        if not is_same:
             found.append(f"{prefix}{name}")
     return found
+
+
+def _is_of_any_kind(core: Any) -> bool:
+    return core is Any or (typing.get_origin(core) is typing.Union and Any in typing.get_args(core))
 
 
 def only_fields(changes: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> dict[str, Any]:
@@ -104,7 +122,8 @@ def drop_if_equal(changes: dict[str, Any], base: Any, path: str, normal: Callabl
 
 def has_value(base: Any, path: str, value: Any) -> bool:
     """Return whether a record has a value in a dotted field."""
-    return as_text(value_at(base, path)) == as_text(value)
+    now = value_at(base, path)
+    return as_text(now) == as_text(value) or _is_spelled(now, value)
 
 
 def value_at(record: Any, path: str) -> Any:
@@ -116,39 +135,60 @@ def value_at(record: Any, path: str) -> Any:
 
 def is_same_value(now: Any, value: Any) -> bool:
     """Return whether the value of a property is the one of a row, whose cells are texts: `true` is true."""
-    if isinstance(now, (list, dict)) and isinstance(value, str):
-        with suppress(ValueError, RecursionError):
-            value = json.loads(value)
+    if isinstance(now, (list, dict)):
+        value = _parsed(value)
+    elif isinstance(value, (list, dict)):  # of a cell, where the record has a text
+        now = _parsed(now)
     given = as_text(value)
     return _is_same(now, value) or as_text(now) == (given.casefold() if isinstance(now, bool) else given)
 
 
-def _is_same(now: Any, value: Any) -> bool:
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
+
+
+def _is_same(now: Any, value: Any, element: Any = None) -> bool:
+    """Compare two values; of lists of objects, `element` is the input class of their elements."""
     if now == value:
         return True
     if value is None or now is None:
         return value is None and now is None
+    if isinstance(value, Mapping):
+        return isinstance(now, Mapping) and all(_is_same(now.get(one), value.get(one)) for one in {**now, **value})
     if isinstance(value, (list, tuple)):
-        return isinstance(now, list) and _is_same_list(now, value)
+        return isinstance(now, list) and _is_same_list(now, value, element)
     if isinstance(now, (Mapping, list)):
         return False
-    return _scalar_text(now) == _scalar_text(value)
+    return _scalar_text(now) == _scalar_text(value) or _is_spelled(now, value)
 
 
-def _is_same_list(now: Sequence[Any], value: Sequence[Any]) -> bool:
+def _is_same_list(now: Sequence[Any], value: Sequence[Any], element: Any) -> bool:
     if len(now) != len(value):
         return False
-    return all(_is_same_element(old, new) for old, new in zip(now, value, strict=True))
+    return all(_is_same_element(old, new, element) for old, new in zip(now, value, strict=True))
 
 
-def _is_same_element(old: Any, new: Any) -> bool:
+def _is_same_element(old: Any, new: Any, element: Any) -> bool:
     if not isinstance(new, Mapping):
         return _is_same(old, new)
     if not isinstance(old, Mapping):
         return False
     # A list is replaced whole: fields that an element omits would be deleted.
     omits = any(value is not None for name, value in old.items() if name not in new)
-    return not omits and not changed_fields(old, new)
+    return not omits and not changed_fields(old, new, element if is_model(element) else None)
+
+
+def _is_spelled(now: Any, value: Any) -> bool:
+    """Return whether a cell spells the number of a record, as CSV exports do with the server's digits: `1.50`."""
+    return (
+        isinstance(now, float)
+        and isinstance(value, str)
+        and _NUMBER.fullmatch(value) is not None
+        and float(value) == now
+    )
 
 
 def _scalar_text(value: Any) -> str:

@@ -11,10 +11,11 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
@@ -83,7 +84,7 @@ class Converter:
         """
         kind = _kind_of(hint)
         if isinstance(value, Decimal):
-            value = _from_decimal(value)
+            value = _from_decimal(value, as_text=kind.make in {Converter.text, Converter.part})
         if isinstance(value, (float, datetime)) and value != value:  # NaN, and NaT of pandas
             raise ConversionError("NaN is no value: give null")
         if kind.element is not None:
@@ -93,11 +94,15 @@ class Converter:
         return _checked(value) if kind.make is None else kind.make(self, value, enumeration)
 
     def value_of_property(self, value: Any, enumeration: str | None) -> Any:
-        """Return the value of a property, of any kind; lists and objects in cells are JSON."""
+        """Return the value of a property, of any kind; lists and objects in cells are JSON.
+
+        Days are written as in a field of dates. A column of times, as data frames have for days, has midnights.
+        """
         if isinstance(value, datetime):
-            return self.moment(value, enumeration)
-        if isinstance(value, date):
-            return self.day(value, enumeration)
+            return self.moment(value, enumeration).removesuffix(" 00:00:00")
+        if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value.strip())):
+            with suppress(ConversionError):  # a text such as a version, `99.99.2026`
+                return self.day(value, enumeration)
         if self.textual and isinstance(value, str) and value[:1] in {"[", "{"}:
             with suppress(ValueError, RecursionError):
                 value = json.loads(value)
@@ -273,10 +278,15 @@ def _read_moment(text: str) -> datetime:
         raise ConversionError("not a time: write YYYY-MM-DD HH:MM:SS or DD.MM.YYYY HH:MM") from None
 
 
-def _from_decimal(value: Decimal) -> int | float:
-    """Return the number that databases and Arrow give as a decimal."""
-    is_whole = value.is_finite() and value.adjusted() < 100 and value == value.to_integral_value()
-    return int(value) if is_whole else float(value)
+def _from_decimal(value: Decimal, *, as_text: bool) -> int | float | str:
+    """Return the number that databases and Arrow give as a decimal; as text it keeps the digits of a fraction."""
+    if value.is_nan():  # the signaling one is no float
+        return math.nan
+    if not (value.is_finite() and abs(value.adjusted()) < 100):
+        return float(value)
+    if value == value.to_integral_value():
+        return int(value)
+    return format(value, "f") if as_text else float(value)
 
 
 def _unicode(text: str) -> str:
@@ -290,10 +300,17 @@ def _unicode(text: str) -> str:
 def _checked(value: Any) -> Any:
     """Return a value of any kind if it can be sent as JSON."""
     try:
-        json.dumps(value, default=str, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
+        json.dumps(value, default=_as_text, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
         raise ConversionError("not a value of JSON") from None
     return value
+
+
+def _as_text(value: Any) -> str:
+    """Return what is sent as text: times and the like. The text of other objects, such as bytes, is Python's own."""
+    if isinstance(value, (date, time, Decimal, UUID)):
+        return str(value)
+    raise TypeError
 
 
 def _parsed(text: str, what: str) -> Any:

@@ -73,7 +73,7 @@ class BulkWriteOptions:
             require_int("concurrency", self.concurrency, least=1)
         if self.max_refused is not None:
             if isinstance(self.max_refused, bool) or not isinstance(self.max_refused, (int, float)):
-                raise ConfigurationError("max_refused is a number of rows, or a part of them below 1")
+                raise ConfigurationError("max_refused is a number of rows, or a part of them between 0 and 1")
             if not self.max_refused >= 0:  # NaN is refused too
                 raise ConfigurationError("max_refused is at least 0")
 

@@ -82,7 +82,7 @@ async def _by_ids(target: FamilyList) -> list[CheckFinding]:
     if not ids:
         return []
     reply = await target.ask(count=10, customer_ids=[str(one) for one in ids])
-    if not reply.is_page:
+    if reply.is_missing:
         return [
             warning(
                 "filters",

@@ -9,7 +9,7 @@ from typing import Final
 
 from carecloud_async.check.families import FamilyList
 from carecloud_async.check.paging import LargePage
-from carecloud_async.check.replies import Outcome, Reply
+from carecloud_async.check.replies import Reply
 from carecloud_async.check.report import CheckFinding, good, problem, warning
 from carecloud_async.codec.fields import api_names
 from carecloud_async.export.reading.id_order import IdOrder
@@ -20,8 +20,6 @@ __all__ = ["order_findings"]
 #: The most records of a page that is compared.
 _ROWS: Final = 50
 _CHANGED: Final = "last_change"
-#: Outcomes that say nothing about the sort that was asked for.
-_BY_CHANCE: Final = {Outcome.NO_ANSWER, Outcome.RATE_LIMITED, Outcome.NOT_SENT}
 
 _ORDER_MEANS: Final = (
     "pages do not fit together: plain iteration and prefetch can miss records or give them twice; exports read the "
@@ -128,7 +126,7 @@ async def _by_change(target: FamilyList, *, rows: int) -> CheckFinding:
 
 
 def _unsorted(reply: Reply, field: str) -> CheckFinding:
-    if reply.outcome in _BY_CHANCE:
+    if reply.is_missing:
         return warning("sort", f"the list sorted by {field} could not be read", _SORT_MEANS, "run it again")
     return warning(
         "sort",

@@ -68,6 +68,11 @@ class Reply:
         return self.outcome is Outcome.READ
 
     @property
+    def is_missing(self) -> bool:
+        """Whether nothing came that says how the server takes the request: another try may get an answer."""
+        return self.outcome in {Outcome.NO_ANSWER, Outcome.RATE_LIMITED, Outcome.NOT_SENT}
+
+    @property
     def count(self) -> int | None:
         """The total where it is a number of records, else `None`."""
         return self.total if type(self.total) is int and self.total >= 0 else None

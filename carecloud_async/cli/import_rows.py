@@ -98,7 +98,7 @@ class ImportOptions:
     ] = False
     max_refused: Annotated[
         float | None,
-        typer.Option(metavar="N", help="Stop when more than N rows are refused; below 1, N is a share of the rows."),
+        typer.Option(metavar="N", help="Stop when more than N rows are refused; between 0 and 1, N is a share."),
     ] = None
     concurrency: Annotated[
         int | None, typer.Option(metavar="N", help="Requests in flight at once; by default 20.", min=1)

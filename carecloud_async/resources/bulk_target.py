@@ -198,7 +198,7 @@ def _merge(family: Any, model: Any, rules: MergeRules | None, record: bytes, cha
     if model.reads is not None:
         # What the input takes is compared, though the read model calls it read-only.
         shown = without_read_only(base, model.reads, keep=api_names(model).values())
-    changed = tuple(changed_fields(known_elements(shown, model), changes))
+    changed = tuple(changed_fields(known_elements(shown, model), changes, model))
     if not changed or rules is None:
         return Merged(body=None, changed=changed)
     merged = merge(

@@ -68,7 +68,7 @@ class BulkWriting(Resource):
             resume: go on where an earlier run of the same rows was stopped; without one, begin.
             dry_run: read and decide everything and write nothing.
             limit: the number of rows after which the source is taken to end, to try it with its first rows.
-            max_refused: stop when more rows are refused: a number, or below 1 a part of the rows seen, from the
+            max_refused: stop when more rows are refused: a number, or between 0 and 1 a part of the rows seen, from the
                 hundredth on.
             concurrency: requests under way at once; the client's `max_connections` if left out.
             on_progress: called with a `BulkProgress`, ten times a second at most; may be async.

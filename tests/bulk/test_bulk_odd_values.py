@@ -112,6 +112,23 @@ async def test_decimals_are_numbers(client, tmp_path):
     assert (made.phone, made.gender) == ("420777123456", 2)
 
 
+@pytest.mark.parametrize("hint", [str, int, float, bool, date, datetime])
+def test_a_decimal_that_is_no_number(hint):
+    """Either NaN of a decimal is a fault of its field."""
+    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
+    for value in (Decimal("nan"), Decimal("snan")):
+        with pytest.raises(ConversionError, match="NaN is no value"):
+            converter.convert(value, hint)
+
+
+@pytest.mark.parametrize("digits", ["1.50", "0.1234567890123456789"])
+async def test_a_decimal_that_is_a_text_keeps_its_digits(client, digits):
+    """A row whose decimal has the digits of the record's text changes nothing."""
+    await client.customers.bulk_write([{**people(1)[0], "first_name": digits}], match="email", defaults=SOURCE)
+    rows = [{**people(1)[0], "first_name": Decimal(digits)}]
+    assert counts(await client.customers.bulk_write(rows, match="email", defaults=SOURCE)) == {"unchanged": 1}
+
+
 async def test_null_objects_name_no_field(client):
     """An object that is null in JSON changes nothing, whether the server shows such objects or not."""
     rows = [{**people(1)[0], "personal_information": None}, {**people(2)[1], "personal_information": {"address": None}}]
@@ -140,11 +157,26 @@ async def test_values_of_properties_are_of_any_kind(sandbox, client, value):
     assert counts(await records.bulk_write([row], match="property_id")) == {"unchanged": 1}
 
 
+async def test_a_day_of_a_property_in_any_spelling_changes_nothing(sandbox, client):
+    """A property that holds a day is left alone by rows that spell it in another way, or as a midnight."""
+    found = await client.customers.list().first()
+    records = client.customers.property_records(found.customer_id)
+    row = {"property_id": sandbox.records("customer-properties").ids()[0], "property_value": "2026-01-31"}
+    await records.bulk_write([row], match="property_id")
+    for value in ("31.01.2026", date(2026, 1, 31), datetime(2026, 1, 31)):  # noqa: DTZ001
+        report = await records.bulk_write([{**row, "property_value": value}], match="property_id")
+        assert counts(report) == {"unchanged": 1}
+
+
 @pytest.mark.parametrize(
     ("given", "made"),
     [
         (date(2026, 1, 31), "2026-01-31"),
         (datetime(2026, 1, 31, 12, tzinfo=UTC), "2026-01-31 13:00:00"),
+        (datetime(2026, 1, 31), "2026-01-31"),  # noqa: DTZ001
+        ("31.01.2026", "2026-01-31"),
+        (" 2026-1-31 ", "2026-01-31"),
+        ("99.99.2026", "99.99.2026"),
         ('["a"]', ["a"]),
         ("[no list", "[no list"),
         ("5", "5"),
@@ -156,6 +188,14 @@ def test_a_property_of_a_cell(given, made):
     assert converter.convert(given, field_types(PropertyRecordInput)["property_value"]) == made
 
 
+@pytest.mark.parametrize("value", [b"x", {"a": b"x"}, [object()], {1, 2}, {(1, 2): 3}])
+def test_a_property_that_is_no_json(value):
+    """What only Python writes as text, such as bytes, is no value of a property."""
+    converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
+    with pytest.raises(ConversionError, match="not a value of JSON"):
+        converter.convert(value, field_types(PropertyRecordInput)["property_value"])
+
+
 def test_a_field_that_takes_a_text_or_an_object():
     """The customer of an event is a text or an object, whose fields are checked."""
     converter = Converter(timezone=ZoneInfo("Europe/Prague"), textual=False)
@@ -165,6 +205,15 @@ def test_a_field_that_takes_a_text_or_an_object():
     assert converter.convert("a@example.com", hint) == "a@example.com"
     with pytest.raises(ConversionError, match="an object with the unknown field x"):
         converter.convert({"x": 1}, hint)
+
+
+async def test_a_text_that_the_record_has_already(client):
+    """A float that may have lost digits changes nothing where the record has just this number."""
+    rows = [{**people(1)[0], "first_name": "9912345678901234"}]
+    await client.customers.bulk_write(rows, match="email", defaults=SOURCE)
+    for value, outcome in ((9912345678901234.0, "unchanged"), (9912345678901236.0, "refused")):
+        report = await client.customers.bulk_write([{**rows[0], "first_name": value}], match="email", defaults=SOURCE)
+        assert counts(report) == {outcome: 1}
 
 
 def test_a_text_that_was_a_float():

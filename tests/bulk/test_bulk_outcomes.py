@@ -289,3 +289,17 @@ async def test_a_batch_that_updates_has_what_the_endpoint_requires(sandbox):
         row = {"external_id": group.external_id, "code": "another"}
         assert counts(await client.product_groups.bulk_write([row], match="external_id")) == {"updated": 1}
     assert [body["product_groups"] for body in bodies] == [[{"name": group.name, **row}]]
+
+
+async def test_an_object_in_a_property_is_one_value(sandbox, client):
+    """It is written whole if any of its fields differs, and the record had an object or anything else before."""
+    found = await client.customers.list().first()
+    records = client.customers.property_records(found.customer_id)
+    property_id = sandbox.records("customer-properties").ids()[0]
+    values = [{"a": 1, "b": 2}, {"a": 1, "b": 3}, {"a": {"x": 1, "y": 2}}, {"a": {"x": 1, "y": 3}}, "text", {"a": None}]
+    for value in [*values, "text", {}]:
+        rows = [{"property_id": property_id, "property_value": value}]
+        for outcome in ("updated", "unchanged"):
+            report = await records.bulk_write(rows, match="property_id")
+            assert getattr(report, outcome) or report.created
+            assert value in [one.property_value async for one in records.list() if one.property_id == property_id]

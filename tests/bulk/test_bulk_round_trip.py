@@ -6,6 +6,7 @@ import json
 import pytest
 from bulk_tools import connect, counts, read
 
+from carecloud_async.models import PropertyRecordInput
 from carecloud_async.resources import OPERATIONS
 from carecloud_async.sandbox import Sandbox
 
@@ -17,6 +18,25 @@ FAMILIES = sorted(
     for operation in OPERATIONS.values()
     if operation.call.count(".") == 1 and operation.call.endswith(".replace") and "tokens" not in operation.call
 )
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "value", [True, False, 5, 2.0, 1e16, "5", "true", "red", ["a", "b"], [True, 1.5], {"a": 1}, "[1]", '["a","b"]']
+)
+async def test_an_export_of_properties_changes_nothing(tmp_path, value, suffix):
+    """A property keeps its value and its kind, though the cells of a file are texts."""
+    path = tmp_path / f"p.{suffix}"
+    async with connect(Sandbox(customers=1)) as client:
+        found = await client.customers.list().first()
+        records = client.customers.property_records(found.customer_id)
+        first = await records.list().first()
+        await records.replace(
+            first.property_record_id, PropertyRecordInput(property_id=first.property_id, property_value=value)
+        )
+        await records.list().export(path)
+        report = await records.bulk_write(path, match="property_record_id")
+        assert counts(report) == {"unchanged": report.rows}
 
 
 @pytest.mark.parametrize("suffix", ["csv", "excel.csv", "jsonl", "parquet"])
@@ -74,6 +94,21 @@ async def test_an_export_to_parquet_is_imported_by_a_field_inside_an_object(tmp_
         report = await client.customers.bulk_write(path, match=key, mode="update")
         assert report.unchanged > 0
         assert report.updated == report.conflict == 0
+
+
+@pytest.mark.parametrize("as_table", [True, False])
+async def test_a_column_with_the_name_of_an_object_may_lead_to_a_field(as_table):
+    """`columns=` decides where a column leads, before the name that it has; a blank cell of an object is blank."""
+    pa = pytest.importorskip("pyarrow")
+    async with connect(Sandbox(customers=1)) as client:
+        found = await client.customers.list().first()
+        rows = [{"customer_id": found.customer_id, "personal_information": "Ada"}]
+        source = pa.Table.from_pylist(rows) if as_table else rows
+        columns = {"personal_information": "first_name"}
+        report = await client.customers.bulk_write(source, match="customer_id", columns=columns)
+        assert counts(report) == {"updated": 1}
+        blank = pa.table({"customer_id": [found.customer_id], "first_name": ["Eve"], "personal_information": [""]})
+        assert counts(await client.customers.bulk_write(blank, match="customer_id")) == {"updated": 1}
 
 
 async def test_rows_of_objects_for_a_project_without_records(tmp_path):

@@ -2,10 +2,12 @@
 
 import json
 
+import httpx
 import pytest
 from bulk_server import CustomerServer, client_of
 from bulk_tools import SOURCE, connect, counts, people
 
+from carecloud_async.bulk.compare import is_same_value
 from carecloud_async.pytest_plugin.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +62,25 @@ async def test_a_phone_number_is_found_in_digits_and_as_given(given, kept):
     assert len(server.customers) == 1
 
 
+async def test_a_customer_who_changes_between_the_two_look_ups_of_a_number():
+    """Both requests find the same customer: two states of one record are no two records."""
+    clock = FakeClock()
+
+    class AnyForm(CustomerServer):
+        """Compares numbers by their digits, and shows a new time in each answer."""
+
+        def _read(self, path, query, length):
+            for one in self.customers.values():
+                one["last_change"] = f"2026-01-01 00:00:{self.requests:02}"
+            return super()._read(path, query.replace("%2B", "").replace("phone=00", "phone="), length)
+
+    server = AnyForm(clock)
+    server.add("a@example.com", phone="420777123456")
+    async with client_of(server, clock) as client:
+        rows = [{"phone": "+420777123456", "last_name": "Ours"}]
+        assert counts(await client.customers.bulk_write(rows, match="phone")) == {"updated": 1}
+
+
 async def test_a_number_that_two_customers_have_in_two_spellings():
     """Both spellings are looked up: the row is in conflict and changes neither customer."""
     clock = FakeClock()
@@ -69,3 +90,31 @@ async def test_a_number_that_two_customers_have_in_two_spellings():
         rows = [{"phone": "+420777123456", "last_name": "Ours"}]
         report = await client.customers.bulk_write(rows, match="phone", defaults=SOURCE)
     assert counts(report) == {"conflict": 1}
+
+
+class SpellingServer(CustomerServer):
+    """Spells one number in its own way, and has no properties."""
+
+    spelled = b""
+
+    async def handle_async_request(self, request):
+        if request.url.path.endswith("/customer-properties"):
+            return httpx.Response(200, json={"data": {"customer_properties": [], "total_items": 0}})
+        answer = await super().handle_async_request(request)
+        return httpx.Response(answer.status_code, content=answer.content.replace(b"0.25", self.spelled))
+
+
+@pytest.mark.parametrize("spelled", [b"0.250", b"0.25000000000000000", b"2.5E-1"])
+async def test_numbers_are_found_in_the_spelling_of_a_csv_export(tmp_path, spelled):
+    """A CSV export has the server's digits; imported, it changes no text and no field that the SDK does not know."""
+    clock = FakeClock()
+    server, path = SpellingServer(clock), tmp_path / "c.csv"
+    server.spelled = spelled
+    server.add("a@example.com", first_name=0.25, score=0.25)
+    async with client_of(server, clock) as client:
+        await client.customers.list().export(path)
+        assert spelled in path.read_bytes()
+        assert counts(await client.customers.bulk_write(path, match="customer_id")) == {"unchanged": 1}
+    assert is_same_value(0.25, spelled.decode())
+    assert not is_same_value("0.25", "0.250")
+    assert not is_same_value(5.0, "05.0")

@@ -154,6 +154,22 @@ async def test_answers_that_are_lost_accuse_no_filter_and_no_sort():
     assert {one.fix for one in found.named("sort") if one.status is WARNING} == {"run it again"}
 
 
+async def test_a_refused_filter_by_ids_is_a_problem():
+    """A server that refuses to look ids up will refuse it again: the fix does not say to run the check again."""
+    sandbox = make()
+
+    class Refusing(httpx.AsyncBaseTransport):
+        inner = sandbox.transport()
+
+        async def handle_async_request(self, request):
+            answer = await self.inner.handle_async_request(request)
+            return httpx.Response(400, json={"error": {}}) if "customer_ids[]" in request.url.params else answer
+
+    found = await check(sandbox, transport=Refusing())
+    assert ("filters", PROBLEM) in broken(found)
+    assert "look customers up one by one" in {one.fix.partition(",")[0] for one in found.named("filters")}
+
+
 async def test_a_login_of_another_shape_is_survived():
     """A login without valid_to is a warning of the token's life."""
     sandbox = make()

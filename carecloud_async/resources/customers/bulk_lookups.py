@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -83,14 +83,18 @@ async def find_by_phone(customers: Customers, keys: Sequence[tuple[str, ...]]) -
     found = await _with_phone(customers, digits := normal_phone(given))
     if digits != given.strip():
         with suppress(BadRequestError):  # such a text is no number to this server, so no record has it
-            found += await _with_phone(customers, given.strip())
+            # By id: a record that changed between the two is still one.
+            found |= await _with_phone(customers, given.strip())
+    return [*found.values()]
+
+
+async def _with_phone(customers: Customers, phone: str) -> dict[Any, tuple[tuple[str, ...], bytes]]:
+    found: dict[Any, tuple[tuple[str, ...], bytes]] = {}
+    async for line in customers.list(phone=phone, count=_PAGE).fresh().raw():
+        record = msgspec.json.decode(line)
+        number = value_at(record, "personal_information.phone")
+        found[value_at(record, "customer_id") or line] = ((str(number or ""),), line)
     return found
-
-
-async def _with_phone(customers: Customers, phone: str) -> list[tuple[tuple[str, ...], bytes]]:
-    lines = customers.list(phone=phone, count=_PAGE).fresh().raw()
-    found = [(line, value_at(msgspec.json.decode(line), "personal_information.phone")) async for line in lines]
-    return [((str(number or ""),), line) for line, number in found]
 
 
 async def find_by_card_numbers(customers: Customers, keys: Sequence[tuple[str, ...]]) -> FoundRecords:
