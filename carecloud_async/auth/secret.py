@@ -18,6 +18,7 @@ from carecloud_async.errors import ConfigurationError
 from carecloud_async.runtime.collector import Collector
 from carecloud_async.runtime.secret_text import SecretText, secret_text
 from carecloud_async.runtime.threads import ThreadLimit, run_in_thread
+from carecloud_async.runtime.validators import is_unicode
 
 Secret = str | Callable[[], str | Awaitable[str]]
 
@@ -48,11 +49,6 @@ def optional_secret_text(value: str | None) -> str | None:
 def secret_setting(value: Secret) -> Secret:
     """Convert text to `SecretText`; return a callable unchanged."""
     return value if callable(value) else secret_text(value)
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether text can be encoded; Python reads other bytes of the environment as lone surrogates."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def require_text(instance: Any, attribute: Any, value: Any) -> None:

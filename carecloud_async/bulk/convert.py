@@ -23,6 +23,7 @@ from attrs import frozen
 from carecloud_async.codec.fields import api_names, core_type, element_type, field_types, is_model
 from carecloud_async.codec.typed_cache import typed_cache
 from carecloud_async.models.read_only import read_only_names
+from carecloud_async.runtime.validators import is_unicode
 
 __all__ = ["ENUMERATIONS", "ConversionError", "Converter"]
 
@@ -143,7 +144,9 @@ class Converter:
     def text(self, value: Any, _enumeration: str | None) -> str:
         """Return a text; numbers become their text, as phone numbers are often written as such."""
         if isinstance(value, str):
-            return value if value.isascii() else _unicode(value)
+            if not is_unicode(value):
+                raise ConversionError("a text that is no Unicode (a lone surrogate)")
+            return value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConversionError("not a text")
         if isinstance(value, float) and abs(value) >= _INEXACT:
@@ -287,14 +290,6 @@ def _from_decimal(value: Decimal, *, as_text: bool) -> int | float | str:
     if value == value.to_integral_value():
         return int(value)
     return format(value, "f") if as_text else float(value)
-
-
-def _unicode(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ConversionError("a text that is no Unicode (a lone surrogate)") from None
-    return text
 
 
 def _checked(value: Any) -> Any:

@@ -29,6 +29,7 @@ from carecloud_async.errors import (
 )
 from carecloud_async.fixes import INTERFACE, Fix
 from carecloud_async.project import Project
+from carecloud_async.runtime.validators import is_unicode
 
 #: Segments that need no escaping in a path, like most ids (RFC 3986, 2.3).
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
@@ -85,13 +86,9 @@ def _segment(name: str, value: Any) -> str:
     if type(value) is str and _PLAIN_SEGMENT.fullmatch(value):
         return value
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
-    if not text.strip() or text in {".", ".."} or not _encodable(text):
+    if not text.strip() or text in {".", ".."} or not is_unicode(text):
         raise ConfigurationError(f"{name} is empty or not an id: the API's ids are non-empty strings")
     return quote(text, safe="")
-
-
-def _encodable(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def encode_query(params: Mapping[str, Any], *, project: Project) -> str:

@@ -14,6 +14,11 @@ from carecloud_async.runtime.secret_text import kind_name
 MAX_QUOTED = 60
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether text can be encoded. Lone surrogates cannot: Python reads them from bytes that are not UTF-8."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def require_int(name: str, value: Any, *, least: int) -> None:
     """Raise unless `value` is a whole number from `least` up; a boolean is not one.
 
