@@ -193,13 +193,15 @@ class CareCloud(Families, AnyCall):
         """Make a client for an enterprise user from `CARECLOUD_*` variables.
 
         `CARECLOUD_PROJECT_URL`, `CARECLOUD_EXTERNAL_APPLICATION_ID`, `CARECLOUD_LOGIN` and `CARECLOUD_PASSWORD` are
-        required, `CARECLOUD_TIMEZONE` and `CARECLOUD_LANGUAGE` are not.
+        required, `CARECLOUD_TIMEZONE` and `CARECLOUD_LANGUAGE` are not. The credentials may stand in files that
+        `CARECLOUD_PASSWORD_FILE` and its like name; a password in a file is read at each login. `CARECLOUD_PROFILE`
+        names a profile of `config.toml`, whose values take precedence over the variables.
 
         Args:
-            **settings: any argument of `CareCloud`; it takes precedence over the variable.
+            **settings: any argument of `CareCloud`; it takes precedence over profile and variables.
 
         Raises:
-            ConfigurationError: variables are missing; the message names them.
+            ConfigurationError: variables are missing, or a file or profile cannot be read; the message names them.
         """
         return cls(**from_environment(settings))
 

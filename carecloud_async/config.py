@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-from collections.abc import Mapping
 from random import Random
 from typing import Any, TypedDict, cast
 from zoneinfo import ZoneInfo
@@ -16,6 +14,7 @@ from carecloud_async.auth.token import RenewalWindows
 from carecloud_async.calls.events import OnCall, Telemetry
 from carecloud_async.calls.response_cache import ResponseCache
 from carecloud_async.calls.retry import RetryPolicy
+from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import Interface
@@ -55,40 +54,42 @@ class ClientSettings(TypedDict, total=False):
     random: Random | None
 
 
-#: Arguments and the variables that give them.
-_PROJECT = {"project_url": "CARECLOUD_PROJECT_URL"}
-_CREDENTIALS = {
-    "external_application_id": "CARECLOUD_EXTERNAL_APPLICATION_ID",
-    "login": "CARECLOUD_LOGIN",
-    "password": "CARECLOUD_PASSWORD",
-}
-_OPTIONAL = {"timezone": "CARECLOUD_TIMEZONE", "language": "CARECLOUD_LANGUAGE"}
+_CREDENTIALS = ("external_application_id", "login", "password")
+_OPTIONAL = ("timezone", "language")
 
 
-def from_environment(given: ClientSettings) -> dict[str, Any]:
-    """Return a client's arguments from the `CARECLOUD_*` variables; what is given wins.
+def from_environment(given: ClientSettings, *, environment: Environment | None = None) -> dict[str, Any]:
+    """Return a client's arguments from the `CARECLOUD_*` variables and the profile that they name; what is given wins.
+
+    A password in a file is read at each login, so that a rotated one needs no restart.
+
+    Args:
+        given: the arguments that the program gives.
+        environment: where the others come from; `None` reads the process's own.
 
     Raises:
-        ConfigurationError: variables are missing; the message names them all.
+        ConfigurationError: settings are missing; the message names all their variables.
     """
-    needed = _PROJECT if "auth" in given else _PROJECT | _CREDENTIALS
-    needed = {name: variable for name, variable in needed.items() if name not in given}
-    found = _read(needed)
-    missing = [variable for name, variable in needed.items() if name not in found]
+    found = Environment.read() if environment is None else environment
+    settings: dict[str, Any] = {name: found.text(name) for name in ("project_url", *_OPTIONAL) if name not in given}
+    credentials = {} if "auth" in given else read_credentials(found)
+    needed = {"project_url": settings.get("project_url"), **credentials} if "project_url" in settings else credentials
+    missing = [variable_of(name) for name, value in needed.items() if value is None]
     if missing:
         raise ConfigurationError(f"set {', '.join(missing)} in the environment")
-    settings: dict[str, Any] = _read(_OPTIONAL)
-    if "project_url" in found:
-        settings["project_url"] = found.pop("project_url")
     if "auth" not in given:
-        settings["auth"] = EnterpriseCredentials(**found)
-    return settings | {**given}
+        settings["auth"] = EnterpriseCredentials(**credentials)
+    return {name: value for name, value in settings.items() if value is not None} | {**given}
 
 
-def _read(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of the variables that are set, by the arguments' names."""
-    values = {name: os.environ.get(variable, "").strip() for name, variable in variables.items()}
-    return {name: value for name, value in values.items() if value}
+def read_credentials(environment: Environment) -> dict[str, Any]:
+    """Return the arguments of `EnterpriseCredentials` that the environment gives; `None` for a missing one.
+
+    Raises:
+        ConfigurationError: a file that holds one of them cannot be read.
+    """
+    found: dict[str, Any] = {name: environment.text(name) for name in _CREDENTIALS}  # a wrong file shows at once
+    return found | {"password": environment.secret("password")}
 
 
 def check_combination(http_client: Any | None, **is_given: bool) -> None:

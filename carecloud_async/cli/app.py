@@ -18,7 +18,7 @@ from carecloud_async.cli.export import export
 from carecloud_async.cli.failures import UsageError, explain
 from carecloud_async.cli.help import Command, Group
 from carecloud_async.cli.import_rows import import_rows
-from carecloud_async.cli.login import login
+from carecloud_async.cli.login import login, logout
 from carecloud_async.cli.request import request
 from carecloud_async.cli.sandbox import sandbox
 from carecloud_async.cli.warnings import warnings_as_lines
@@ -28,8 +28,8 @@ _ClickError: Any = typer.BadParameter.__mro__[2]
 
 _EPILOG = (
     "The project and the API user come from CARECLOUD_PROJECT_URL, CARECLOUD_EXTERNAL_APPLICATION_ID, "
-    "CARECLOUD_LOGIN and CARECLOUD_PASSWORD, or from options. Exit codes: 0 done, 1 failed, 2 wrong usage, "
-    "130 interrupted (by Ctrl-C or SIGTERM)."
+    "CARECLOUD_LOGIN and CARECLOUD_PASSWORD, from a profile of config.toml, or from options. Exit codes: 0 done, "
+    "1 failed, 2 wrong usage, 130 interrupted (by Ctrl-C or SIGTERM)."
 )
 
 app: typer.Typer = typer.Typer(
@@ -51,7 +51,8 @@ app.command(cls=Command, short_help="Print how many records there are.")(records
 app.command(cls=Command, short_help="Write all data of one customer into a folder.")(dossier)
 app.command(cls=Command, short_help="Send any request to the API; print JSON.")(request)
 app.command(cls=Command, short_help="Check how a project behaves before you rely on it.")(check)
-app.command(cls=Command, short_help="Check the credentials; print the user and the end of the token.")(login)
+app.command(cls=Command, short_help="Log in, print the user, and keep the token for the next commands.")(login)
+app.command(cls=Command, short_help="End the token that login kept.")(logout)
 app.command(cls=Command, short_help="Serve a made-up CareCloud on this machine.")(sandbox)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -14,20 +13,25 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from carecloud_async.auth.enterprise import EnterpriseCredentials
+from carecloud_async.auth.secret import Secret
+from carecloud_async.auth.stores.file import FileTokenStore
 from carecloud_async.calls.retry import RetryPolicy
 from carecloud_async.cli.failures import MissingExtraError, UsageError
 from carecloud_async.cli.parameters import option_of
 from carecloud_async.client import CareCloud
+from carecloud_async.config import ClientSettings
+from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConnectionFailedError
 from carecloud_async.fixes import Fix
 from carecloud_async.http.timeout import Timeout
 from carecloud_async.project import is_loopback
-from carecloud_async.rate_limits.rate_limit import AdaptiveRateLimit, RateLimit
+from carecloud_async.rate_limits.rate_limit import RateLimit
+from carecloud_async.runtime.user_folders import state_folder
 
 if TYPE_CHECKING:
     from carecloud_async.sandbox import Sandbox
 
-__all__ = ["MAX_CONNECTIONS", "Connection", "embedded_sandbox"]
+__all__ = ["MAX_CONNECTIONS", "Connection", "embedded_sandbox", "kept_tokens", "token_store"]
 
 #: The size of the connection pool.
 MAX_CONNECTIONS = 20
@@ -36,11 +40,11 @@ MAX_CONNECTIONS = 20
 _INTERACTIVE_RETRY = RetryPolicy(attempts=3, max_wait=3)
 _INTERACTIVE_TIMEOUT = Timeout(connect=5, read=30, total=60)
 
-#: What a missing setting is called in the environment, and as an option.
-_SETTINGS = {
-    "project_url": ("CARECLOUD_PROJECT_URL", "--project-url"),
-    "external_application_id": ("CARECLOUD_EXTERNAL_APPLICATION_ID", "--external-application-id"),
-    "login": ("CARECLOUD_LOGIN", "--login"),
+#: What a missing setting is called as an option.
+_OPTIONS = {
+    "project_url": "--project-url",
+    "external_application_id": "--external-application-id",
+    "login": "--login",
 }
 
 
@@ -49,11 +53,12 @@ _option = partial(option_of, "Connection")
 
 @frozen(kw_only=True)
 class Connection:
-    """The project and the API user, as given on the command line and in the environment.
+    """The project and the API user, as given on the command line; the rest comes from the environment.
 
     Attributes:
         sandbox: number of records in the embedded sandbox; `None` asks a real project.
-        project_url, login, external_application_id: the project and the API user; empty where not given.
+        profile: the profile of `config.toml`; `None` takes that of `CARECLOUD_PROFILE`, if any.
+        project_url, login, external_application_id: the project and the API user.
         timezone, language: the project's.
         allow_http: whether an `http://` address may lead off this machine.
     """
@@ -66,40 +71,41 @@ class Connection:
             "Use a made-up CareCloud with N records in every list in place of a project; needs no settings.",
         ),
     ] = None
+    profile: Annotated[
+        str | None,
+        _option("--profile", "NAME", "Take the settings from this profile of config.toml (CARECLOUD_PROFILE)."),
+    ] = None
     project_url: Annotated[
-        str,
+        str | None,
         _option(
-            "--project-url",
-            "DOMAIN",
-            "The project's domain, such as acme.crmcarecloud.com.",
-            envvar="CARECLOUD_PROJECT_URL",
+            "--project-url", "DOMAIN", "The project's domain, such as acme.crmcarecloud.com (CARECLOUD_PROJECT_URL)."
         ),
-    ] = ""
+    ] = None
     login: Annotated[
-        str,
+        str | None,
         _option(
             "--login",
             "NAME",
-            "Login of the API user. The password comes from CARECLOUD_PASSWORD, or from a prompt on a terminal.",
-            envvar="CARECLOUD_LOGIN",
+            "Login of the API user (CARECLOUD_LOGIN). The password comes from CARECLOUD_PASSWORD, from the file that "
+            "CARECLOUD_PASSWORD_FILE names, or from a prompt on a terminal.",
         ),
-    ] = ""
+    ] = None
     external_application_id: Annotated[
-        str,
+        str | None,
         _option(
             "--external-application-id",
             "ID",
             "Id of your application, from the CareCloud administrator.",
-            envvar="CARECLOUD_EXTERNAL_APPLICATION_ID",
         ),
-    ] = ""
+    ] = None
     timezone: Annotated[
-        str, _option("--timezone", "ZONE", "Time zone of the project.", envvar="CARECLOUD_TIMEZONE")
-    ] = "Europe/Prague"
+        str | None,
+        _option("--timezone", "ZONE", "Time zone of the project, by default Europe/Prague (CARECLOUD_TIMEZONE)."),
+    ] = None
     language: Annotated[
-        str,
-        _option("--language", "TAGS", "Languages of the answers, as in Accept-Language.", envvar="CARECLOUD_LANGUAGE"),
-    ] = "cs, en-gb;q=0.8"
+        str | None,
+        _option("--language", "TAGS", "Languages of the answers, as in Accept-Language (CARECLOUD_LANGUAGE)."),
+    ] = None
     allow_http: Annotated[
         bool, _option("--allow-http", "", "Allow an http:// address, for a sandbox in a private network.")
     ] = False
@@ -109,72 +115,96 @@ class Connection:
             raise UsageError(f"--sandbox takes a number of records from 0 up, not {self.sandbox}")
 
     @asynccontextmanager
-    async def open(self, *, rate: float | None = None, connections: int = MAX_CONNECTIONS) -> AsyncIterator[CareCloud]:
+    async def open(
+        self,
+        *,
+        rate: float | None = None,
+        connections: int = MAX_CONNECTIONS,
+        token_store: FileTokenStore | None = None,
+    ) -> AsyncIterator[CareCloud]:
         """Make the client, and close it at the end.
 
         Args:
             rate: requests per second at most; `None` finds the server's own limit.
             connections: largest number of open connections.
+            token_store: where the token is kept; `None` takes the store of `carecloud login`, if there is one.
 
         Raises:
             UsageError: a setting that only the user can know is missing, or the rate is not above 0.
             ConfigurationError: a setting cannot work.
         """
-        try:
-            async with self._client(rate=rate, connections=connections) as client:
-                yield client
-        except ConnectionFailedError as error:
-            if self.sandbox is None and self._lacks_http():
-                error.fix = Fix(f"if this is a sandbox, write {{project_url}} as http://{self.project_url.strip()}")
-            raise
-
-    def _lacks_http(self) -> bool:
-        """Return whether the address is on this machine, where sandboxes are, and https:// was assumed."""
-        address = self.project_url.strip()
-        return "://" not in address and is_loopback(urlsplit(f"//{address}").hostname or "")
-
-    def _client(self, *, rate: float | None, connections: int) -> CareCloud:
         if rate is not None and not rate > 0:
             raise UsageError(f"--rate must be greater than 0, not {rate:g}")
-        limit: RateLimit | AdaptiveRateLimit
         limit = RateLimit.adaptive() if rate is None else RateLimit(requests_per_second=rate)
+        settings: ClientSettings = {"rate_limit": limit}
         if self.sandbox is not None:
             sandbox = embedded_sandbox(self.sandbox)
-            return CareCloud(
-                "sandbox.example",
-                auth=sandbox.credentials(),
-                timezone=self.timezone,
-                language=self.language,
-                rate_limit=limit,
-                transport=sandbox.transport(),
-            )
-        return CareCloud(
-            self.project_url.strip(),
-            auth=self._credentials(),
-            timezone=self.timezone,
-            language=self.language,
-            rate_limit=limit,
-            max_connections=connections,
-            retry=_INTERACTIVE_RETRY,
-            timeout=_INTERACTIVE_TIMEOUT,
-            allow_http=self.allow_http,
-        )
+            settings |= {"auth": sandbox.credentials(), "transport": sandbox.transport()}
+            settings |= {"project_url": "sandbox.example"} | self._language_and_zone(Environment({}))
+        else:
+            environment = Environment.read(self.profile)
+            store = token_store or kept_tokens()
+            settings |= self._project(environment, is_kept=store is not None)
+            settings |= {"token_store": store, "allow_http": self.allow_http, "max_connections": connections}
+            settings |= {"retry": _INTERACTIVE_RETRY, "timeout": _INTERACTIVE_TIMEOUT}
+        with _hinting(settings):
+            async with CareCloud(**settings) as client:
+                yield client
 
-    def _credentials(self) -> EnterpriseCredentials:
-        """Return the API user's credentials; raise if one of them or the project is missing."""
-        missing = [
-            f"{variable} (or {option})"
-            for name, (variable, option) in _SETTINGS.items()
-            if not getattr(self, name).strip()
-        ]
-        password = _password(ask=not missing)
+    def _project(self, environment: Environment, *, is_kept: bool) -> ClientSettings:
+        """Return the project and the API user's credentials; raise if one of them is missing.
+
+        Args:
+            environment: where the settings are that no option gives.
+            is_kept: whether a token may be there already, so that the password may never be needed.
+        """
+        found = {name: (getattr(self, name) or environment.text(name) or "").strip() for name in _OPTIONS}
+        missing = [f"{variable_of(name)} (or {_OPTIONS[name]})" for name, value in found.items() if not value]
+        password = environment.secret("password") or _asked_password(ask=not missing, later=is_kept)
         if password is None:
             missing.append("CARECLOUD_PASSWORD")
         if missing or password is None:
             raise UsageError(f"set {', '.join(missing)}; or try a made-up CareCloud with --sandbox 1000")
-        return EnterpriseCredentials(
-            external_application_id=self.external_application_id.strip(), login=self.login.strip(), password=password
-        )
+        project_url = found.pop("project_url")
+        return {
+            "project_url": project_url,
+            "auth": EnterpriseCredentials(password=password, **found),
+            **self._language_and_zone(environment),
+        }
+
+    def _language_and_zone(self, environment: Environment) -> ClientSettings:
+        settings: ClientSettings = {}
+        if timezone := self.timezone or environment.text("timezone"):
+            settings["timezone"] = timezone
+        if language := self.language or environment.text("language"):
+            settings["language"] = language
+        return settings
+
+
+@contextmanager
+def _hinting(settings: ClientSettings) -> Iterator[None]:
+    """Name the likely mistake where a sandbox on this machine is asked by https://."""
+    try:
+        yield
+    except ConnectionFailedError as error:
+        address = settings["project_url"]
+        if (
+            "transport" not in settings
+            and "://" not in address
+            and is_loopback(urlsplit(f"//{address}").hostname or "")
+        ):
+            error.fix = Fix(f"if this is a sandbox, write {{project_url}} as http://{address}")
+        raise
+
+
+def token_store() -> FileTokenStore:
+    """Return the store in which `carecloud login` keeps the token."""
+    return FileTokenStore(state_folder() / "tokens")
+
+
+def kept_tokens() -> FileTokenStore | None:
+    """Return the store of `carecloud login`; `None` if there was no such login."""
+    return token_store() if (state_folder() / "tokens.d").is_dir() else None
 
 
 def embedded_sandbox(size: int) -> Sandbox:
@@ -192,9 +222,22 @@ def embedded_sandbox(size: int) -> Sandbox:
     return Sandbox(customers=size, records=size, users=max(size, 1))
 
 
-def _password(*, ask: bool) -> str | None:
-    """Return the password from the environment or the keyboard; never from an option, which `ps` would show."""
-    given = os.environ.get("CARECLOUD_PASSWORD", "")
-    if given or not ask or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return given or None
-    return getpass.getpass("Password: ") or None
+def _asked_password(*, ask: bool, later: bool) -> Secret | None:
+    """Return the password from the keyboard; never from an option, which `ps` would show.
+
+    Args:
+        ask: whether to ask for it.
+        later: whether to ask only when it is needed.
+    """
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if later:
+        return _ask if is_terminal else _no_password
+    return _ask() or None if ask and is_terminal else None
+
+
+def _ask() -> str:
+    return getpass.getpass("Password: ")
+
+
+def _no_password() -> str:
+    raise UsageError("the token that carecloud login kept has ended: set CARECLOUD_PASSWORD, or log in again")

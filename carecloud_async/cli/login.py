@@ -1,4 +1,4 @@
-"""`carecloud login`: check the credentials."""
+"""`carecloud login`: check the credentials and keep the token; `carecloud logout`: end it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import anyio
 
 from carecloud_async.auth.token import LoggedIn
-from carecloud_async.cli.connect import Connection
+from carecloud_async.cli.connect import Connection, kept_tokens, token_store
 from carecloud_async.cli.console import put
 from carecloud_async.cli.options import expands_options
 
@@ -17,17 +17,36 @@ from carecloud_async.cli.options import expands_options
 def login(connection: Connection) -> None:
     """Log in to check the credentials, and print the user and the end of the token.
 
-    The token is not kept: each command logs in by itself.
+    The token is kept in a private folder of yours, and the commands that follow use it until `carecloud logout`.
 
     Example: carecloud login --project-url acme.crmcarecloud.com --login api_user
     """
 
     async def work() -> tuple[LoggedIn, str, ZoneInfo]:
-        async with connection.open() as client:
+        store = None if connection.sandbox is not None else token_store()
+        async with connection.open(token_store=store) as client:
             return await client.login(), client.project.host, client.project.timezone
 
     logged_in, host, zone = anyio.run(work)
     put(f"{who(logged_in)} on {host}, {until(logged_in.valid_to, zone=zone)}\n".encode())
+
+
+@expands_options
+def logout(connection: Connection) -> None:
+    """End the token that `carecloud login` kept, at the server and in the folder.
+
+    Example: carecloud logout --project-url acme.crmcarecloud.com --login api_user
+    """
+
+    async def work() -> None:
+        async with connection.open() as client:
+            await client.logout()
+
+    if connection.sandbox is None and kept_tokens() is None:
+        put(b"no token is kept\n")
+        return
+    anyio.run(work)
+    put(b"logged out\n")
 
 
 def who(logged_in: LoggedIn) -> str:

@@ -48,6 +48,6 @@ Report = Annotated[
 ]
 
 
-def option_of(panel: str, name: str, metavar: str, help: str, *, envvar: str | None = None) -> Any:  # noqa: A002
+def option_of(panel: str, name: str, metavar: str, help: str) -> Any:  # noqa: A002
     """Return an option that the help shows in a panel; the arguments are Typer's."""
-    return typer.Option(name, metavar=metavar, help=help, envvar=envvar, rich_help_panel=panel)
+    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=panel)

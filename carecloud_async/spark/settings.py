@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 from attrs import field, frozen
 
 from carecloud_async.auth.enterprise import EnterpriseCredentials
+from carecloud_async.auth.secret import Secret
 from carecloud_async.calls.filters import Kind
 from carecloud_async.calls.operation import PAGING, Operation
 from carecloud_async.client import CareCloud
 from carecloud_async.config import ClientSettings
+from carecloud_async.environment import Environment, variable_of
 from carecloud_async.errors import ConfigurationError
 from carecloud_async.listings.listing import Listing
 from carecloud_async.lookup.lists import find_list, open_list
@@ -98,14 +99,14 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
         settings["auth"] = EnterpriseCredentials(
             external_application_id=_setting(options, "external_application_id"),
             login=_setting(options, "login"),
-            password=_setting({}, "password"),
+            password=_password(),
         )
     configured = _rate(options["requests_per_second"]) if options.get("requests_per_second") else None
     if configured is not None:
         settings["rate_limit"] = RateLimit(requests_per_second=configured)
     async with AsyncExitStack() as stack:
-        url = os.environ.get("CARECLOUD_REDIS_URL", "").strip()
-        if url:
+        url = Environment.read().text("redis_url")
+        if url is not None:
             from carecloud_async.auth.stores.redis import RedisTokenStore  # an extra
             from carecloud_async.rate_limits.redis_rate_limit import RedisRateLimit
 
@@ -117,11 +118,21 @@ async def connect(options: Mapping[str, str]) -> AsyncIterator[CareCloud]:
 
 
 def _setting(options: Mapping[str, str], name: str) -> str:
-    variable = f"CARECLOUD_{name.upper()}"
-    value = options.get(name) or os.environ.get(variable, "").strip()
-    if not value:
-        raise ConfigurationError(f"set {variable} in the environment of the driver and of the executors")
+    value = options.get(name) or Environment.read().text(name)
+    if value is None:
+        raise _missing(name)
     return value
+
+
+def _password() -> Secret:
+    password = Environment.read().secret("password")
+    if password is None:
+        raise _missing("password")
+    return password
+
+
+def _missing(name: str) -> ConfigurationError:
+    return ConfigurationError(f"set {variable_of(name)} in the environment of the driver and of the executors")
 
 
 def _check_names(options: Mapping[str, str]) -> None:

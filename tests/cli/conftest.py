@@ -42,11 +42,13 @@ def heed_ctrl_c():
 
 
 @pytest.fixture(autouse=True)
-def no_settings(monkeypatch, tmp_path):
-    """Nothing is set, and the current folder is an empty one."""
+def no_settings(monkeypatch, tmp_path, tmp_path_factory):
+    """Nothing is set, no token is kept, and the current folder is an empty one."""
     for name in [name for name in os.environ if name.startswith("CARECLOUD_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.chdir(tmp_path)
 
 

@@ -1,0 +1,62 @@
+"""`carecloud login` keeps its token for the commands that follow; profiles; secrets in files."""
+
+import os
+
+
+def test_three_commands_make_one_login(carecloud, project, monkeypatch):
+    """After `login` the token is used until it ends, also where the password is no longer set."""
+    assert carecloud("login").code == 0
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    assert carecloud("total", "customers").out == "250\n"
+    assert carecloud("list", "customers", "--count", 1).code == 0
+    assert project.count("POST /users/actions/login") == 1
+
+
+def test_without_login_no_token_is_kept(carecloud, project):
+    """A job that never ran `carecloud login` leaves no token on the disk and logs in by itself."""
+    assert carecloud("total", "customers").code == 0
+    assert carecloud("total", "customers").code == 0
+    assert project.count("POST /users/actions/login") == 2
+
+
+def test_a_kept_token_that_has_ended_asks_for_the_password(carecloud, project, monkeypatch):
+    """Without a password and without a terminal the line says to log in again."""
+    assert carecloud("login").code == 0
+    project.revoke_all()
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    refused = carecloud("total", "customers")
+    assert refused.code == 2
+    assert "log in again" in refused.line
+
+
+def test_logout_ends_the_token(carecloud, project, monkeypatch):
+    """`logout` ends the token at the server and forgets it."""
+    assert carecloud("logout").out == "no token is kept\n"
+    assert carecloud("login").code == 0
+    assert carecloud("logout").out == "logged out\n"
+    assert project.count("POST /users/actions/logout") == 1
+    assert carecloud("total", "customers").code == 0
+    assert project.count("POST /users/actions/login") == 2
+
+
+def test_another_user_does_not_get_the_kept_token(carecloud, project):
+    """The token belongs to project and user: another login is not answered with it."""
+    assert carecloud("login").code == 0
+    refused = carecloud("total", "customers", "--login", "another_user")
+    assert refused.code == 1
+    assert "401" in refused.line or "refused" in refused.line
+
+
+def test_a_profile_on_the_command_line(carecloud, project, monkeypatch, tmp_path):
+    """`--profile` takes the project and the user from `config.toml`, whatever the variables say."""
+    (tmp_path / "secret").write_text(os.environ["CARECLOUD_PASSWORD"])
+    lines = [f'{name} = "{os.environ[f"CARECLOUD_{name.upper()}"]}"' for name in ("project_url", "login")]
+    text = "\n".join(["[profiles.acme]", *lines, 'password_file = "secret"', ""])
+    (tmp_path / "config.toml").write_text(text)
+    monkeypatch.setenv("CARECLOUD_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("CARECLOUD_PROJECT_URL", "wrong.example")
+    monkeypatch.delenv("CARECLOUD_PASSWORD")
+    assert carecloud("total", "customers", "--profile", "acme").out == "250\n"
+    refused = carecloud("total", "customers", "--profile", "acne")
+    assert refused.code == 2
+    assert "did you mean acme?" in refused.line
