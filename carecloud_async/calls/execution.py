@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Generic, NoReturn, TypeVar
 
 import anyio
@@ -281,7 +282,9 @@ class CallExecution(Generic[T]):
         return await self._context.computing.run(slices(body))
 
     def _unreadable(self, error: codec.Malformed, response: RawResponse) -> Failure:
-        kind = FailureKind.INVALID_RESPONSE if isinstance(error, BrokenJson) else FailureKind.PERMANENT
+        # An answer that promises no body has lost none: it would come again.
+        is_damaged = isinstance(error, BrokenJson) and response.status != HTTPStatus.NO_CONTENT
+        kind = FailureKind.INVALID_RESPONSE if is_damaged else FailureKind.PERMANENT
         problem = f"{error} (status {response.status}{self.call.page}, id {self._id})"
         failed = invalid_response(self.call.operation, problem, status=response.status)
         failed.is_retryable = kind is FailureKind.INVALID_RESPONSE and self.call.operation.safe_to_repeat

@@ -8,19 +8,34 @@ from carecloud_async.codec.malformed import Malformed
 from carecloud_async.codec.pages import UnreadPage, page, page_slices, unread_page
 from carecloud_async.codec.raw import raw_page, raw_page_slices
 from carecloud_async.codec.raw_json import RawJson, raw_data
-from carecloud_async.codec.read import DecodedPage, convert, data, member, record, require_no_error, structure
+from carecloud_async.codec.read import (
+    DecodedPage,
+    ListForm,
+    SplitPage,
+    convert,
+    data,
+    list_of,
+    member,
+    record,
+    require_no_error,
+    split_page,
+    structure,
+)
 from carecloud_async.codec.unread import UnreadRecords
 from carecloud_async.codec.write import encode, unstructure
 
 __all__ = [
     "DecodedPage",
+    "ListForm",
     "Malformed",
     "RawJson",
+    "SplitPage",
     "UnreadPage",
     "UnreadRecords",
     "convert",
     "data",
     "encode",
+    "list_of",
     "member",
     "page",
     "page_slices",
@@ -29,6 +44,7 @@ __all__ = [
     "raw_page_slices",
     "record",
     "require_no_error",
+    "split_page",
     "structure",
     "unread_page",
     "unstructure",

@@ -46,21 +46,22 @@ class UnreadPage(Generic[T]):
 
 
 @gc_paused
-def page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T]:
+def page(body: bytes, *, key: str, into: type[T], offset: int = 0) -> DecodedPage[T]:
     """Decode one page of a list operation.
 
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`.
         into: the model class of a record.
+        offset: where the page begins; see `list_of`.
 
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the list is missing.
     """
-    return exhaust(page_slices(body, key=key, into=into))
+    return exhaust(page_slices(body, key=key, into=into, offset=offset))
 
 
-def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None, DecodedPage[T]]:
+def page_slices(body: bytes, *, key: str, into: type[T], offset: int = 0) -> Generator[None, None, DecodedPage[T]]:
     """Decode one page of a list operation as `page` does, in slices of a millisecond or two.
 
     Yields:
@@ -71,7 +72,7 @@ def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None
         if found is not None:
             return found
         yield
-    unread = _cut(body, key, into)
+    unread = _cut(body, key, into, offset)
     items = unread.records.read()
     while unread.records:
         yield
@@ -79,26 +80,27 @@ def page_slices(body: bytes, *, key: str, into: type[T]) -> Generator[None, None
     return DecodedPage(items=items, total_items=unread.total_items, received=unread.received)
 
 
-def unread_page(body: bytes, *, key: str, into: type[T]) -> DecodedPage[T] | UnreadPage[T]:
+def unread_page(body: bytes, *, key: str, into: type[T], offset: int = 0) -> DecodedPage[T] | UnreadPage[T]:
     """Decode one page of a list operation; the records of a large page, or one with misfits, are decoded later.
 
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`.
         into: the model class of a record.
+        offset: where the page begins; see `list_of`.
 
     Raises:
         Malformed: as `page` does; the body is then valid JSON.
     """
     found = _whole(body, key, into) if len(body) <= SMALL_PAGE and not history_of(into).has_misfits else None
-    return _cut(body, key, into) if found is None else found
+    return _cut(body, key, into, offset) if found is None else found
 
 
-def _cut(body: bytes, key: str, into: type[T]) -> UnreadPage[T]:
+def _cut(body: bytes, key: str, into: type[T], offset: int) -> UnreadPage[T]:
     """Split a page into its records."""
-    raws, total_items = split_page(body, key)
-    records = UnreadRecords(raws, into, size=len(body))
-    return UnreadPage(records=records, total_items=parse_total(total_items), received=len(raws))
+    found = split_page(body, key, offset=offset)
+    records = UnreadRecords(found.records, into, size=len(body))
+    return UnreadPage(records=records, total_items=parse_total(found.total), received=len(found.records))
 
 
 @gc_paused

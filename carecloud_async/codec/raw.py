@@ -21,7 +21,7 @@ _PIECE = 32 * 1024
 _SLICE = 2 << 20
 
 
-def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
+def raw_page(body: bytes, *, key: str, offset: int = 0) -> DecodedPage[bytes]:
     """Split one page into its records: one compact line of UTF-8 JSON each, nothing parsed or lost.
 
     Unknown fields, the order of fields and the spelling of numbers are kept. A page that is not compact is compacted.
@@ -31,14 +31,15 @@ def raw_page(body: bytes, *, key: str) -> DecodedPage[bytes]:
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`.
+        offset: where the page begins; see `list_of`.
 
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the list is missing.
     """
-    return exhaust(raw_page_slices(body, key=key))
+    return exhaust(raw_page_slices(body, key=key, offset=offset))
 
 
-def raw_page_slices(body: bytes, *, key: str) -> Generator[None, None, DecodedPage[bytes]]:
+def raw_page_slices(body: bytes, *, key: str, offset: int = 0) -> Generator[None, None, DecodedPage[bytes]]:
     """Do the same as `raw_page`, with a `yield` after about each millisecond; see `CooperativeScheduler`."""
     body = body.strip()
     is_utf8 = yield from _check_utf8(body)
@@ -46,14 +47,15 @@ def raw_page_slices(body: bytes, *, key: str) -> Generator[None, None, DecodedPa
         body = sound_text(body)
     if _has_blanks(body):
         body = _without_blanks(body)
-    raws, total_items = split_page(body, key)
+    found = split_page(body, key, offset=offset)
+    raws = found.records
     items: list[bytes] = []
     step = max(len(raws) * _SLICE // max(len(body), 1), 1)
     for start in range(0, len(raws), step):
         if start or len(body) > _SLICE:
             yield
         items += [bytes(raw) for raw in raws[start : start + step]]
-    return DecodedPage(items=items, total_items=parse_total(total_items), received=len(items))
+    return DecodedPage(items=items, total_items=parse_total(found.total), received=len(items))
 
 
 def _check_utf8(body: bytes) -> Generator[None, None, bool]:

@@ -7,6 +7,7 @@ JSON is repaired first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import Enum, auto
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -26,9 +27,12 @@ from carecloud_async.codec.tolerant.broken_json import load, load_spelled, sound
 __all__ = [
     "REFUSED",
     "DecodedPage",
+    "ListForm",
+    "SplitPage",
     "body_then_sound",
     "convert",
     "data",
+    "list_of",
     "member",
     "parse_total",
     "record",
@@ -59,6 +63,30 @@ class DecodedPage(Generic[T]):
 
     def __repr__(self) -> str:
         return f"DecodedPage(received={self.received}, total_items={self.total_items})"
+
+
+class ListForm(Enum):
+    """How a server wrote the list of a page."""
+
+    LIST = auto()  #: as a list
+    OBJECT = auto()  #: as an object whose values are the entries: PHP writes a list with gaps so
+    NULL = auto()  #: null or an empty text
+    MISSING = auto()  #: not at all: `"data": []`, or only a total that agrees with an empty page
+
+
+@frozen(kw_only=True, repr=False)
+class SplitPage:
+    """One page of a list operation, whose records are not parsed.
+
+    Attributes:
+        records: the JSON of each entry, unchanged if the body is valid.
+        total: `total_items` as the server sent it; `None` if it is missing.
+        form: how the server wrote the list.
+    """
+
+    records: Sequence[bytes | msgspec.Raw]
+    total: Any
+    form: ListForm = ListForm.LIST
 
 
 def data(body: bytes) -> Any:
@@ -139,15 +167,13 @@ def member(body: bytes, *, name: str, into: Any, required: bool = True) -> Any:
     return made
 
 
-def split_page(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], Any]:
-    """Split a page into its records without parsing them.
+def split_page(body: bytes, key: str, *, offset: int = 0) -> SplitPage:
+    """Split a page into its records without parsing them. Every reader of lists begins here.
 
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`.
-
-    Returns:
-        the JSON of each record, unchanged if the body is valid, and `total_items` as the server sent it.
+        offset: where the page begins; see `list_of`.
 
     Raises:
         Malformed: the body is no JSON object, has no `data`, or the list is missing.
@@ -157,13 +183,40 @@ def split_page(body: bytes, key: str) -> tuple[Sequence[bytes | msgspec.Raw], An
             found = raw_page_decoder(key).decode(sound).data
         except REFUSED:
             continue
-        return found.items, found.total_items
+        return SplitPage(records=found.items, total=found.total_items)
     value = _data_of(load_spelled(body))
+    entries, form = list_of(value, key, offset=offset)
+    total = value.get("total_items") if isinstance(value, dict) else None
+    return SplitPage(records=[msgspec.json.encode(item) for item in entries], total=total, form=form)
+
+
+def list_of(value: Any, key: str, *, offset: int = 0) -> tuple[list[Any], ListForm]:
+    """Return the entries of the list in `data`, and how the server wrote it.
+
+    A page may leave its list out if it is empty. `"data": []` says so itself: it is how PHP writes an empty object.
+    Elsewhere `total_items` must say that no record comes at this offset; without a readable total nothing distinguishes
+    an empty list from an answer to another question.
+
+    Args:
+        value: the value of `data`.
+        key: the name of the list; empty for the one list of an answer that has none.
+        offset: where the page begins.
+
+    Raises:
+        Malformed: there is no list, or it is of another kind.
+    """
+    if value == [] and isinstance(value, list):
+        return [], ListForm.MISSING
     if not isinstance(value, dict):
         raise Malformed(f"`data` is {json_kind(value)}, not an object")
-    if key not in value:
-        raise Malformed(f"`data` has no `{key}`")
-    return [msgspec.json.encode(item) for item in _as_list(value[key], key)], value.get("total_items")
+    if key in value:
+        return _entries(value[key], key)
+    total = parse_total(value.get("total_items"))
+    holds_more = any(isinstance(member, dict | list) and member for member in value.values())
+    if holds_more or total is None or total > offset:
+        missing = f"no `{key}`" if key else "no list"
+        raise Malformed(f"`data` has {missing}" + ("" if total is None else f", though total_items is {total}"))
+    return [], ListForm.MISSING
 
 
 def body_then_sound(body: bytes) -> Iterator[bytes]:
@@ -174,13 +227,13 @@ def body_then_sound(body: bytes) -> Iterator[bytes]:
         yield mended
 
 
-def _as_list(value: Any, key: str) -> list[Any]:
+def _entries(value: Any, key: str) -> tuple[list[Any], ListForm]:
     if value is None or value == "":
-        return []
+        return [], ListForm.NULL
     if isinstance(value, dict) and all(isinstance(item, dict) for item in value.values()):
-        return list(value.values())
+        return list(value.values()), ListForm.OBJECT
     if isinstance(value, list):
-        return value
+        return value, ListForm.LIST
     raise Malformed(f"`{key}` is {json_kind(value)}, not a list")
 
 

@@ -21,6 +21,7 @@ from carecloud_async.codec.read import (
     DecodedPage,
     body_then_sound,
     data,
+    list_of,
     parse_total,
     record,
     split_page,
@@ -99,11 +100,13 @@ def _exact_reader(into: Any) -> Callable[[Any], Any]:
 
 
 def only_list(value: Any) -> str:
-    """Return the name of the one list under `data`.
+    """Return the name of the one list under `data`; empty if there is none, which `list_of` judges.
 
     Raises:
-        Malformed: there is none, or several; the message names them.
+        Malformed: there are several, which the message names, or `data` can hold none.
     """
+    if value == [] and isinstance(value, list):
+        return ""
     if not isinstance(value, dict):
         raise Malformed(f"`data` is {json_kind(value)}, not an object")
     names: list[str] = [name for name, member in value.items() if isinstance(member, list)]
@@ -113,16 +116,19 @@ def only_list(value: Any) -> str:
         raise Malformed(
             f"`data` has several lists ({', '.join(sorted(names)[:10])}): name one with client.listing(…, list_key=…)"
         )
-    raise Malformed("`data` has no list")
+    return ""
 
 
-def any_page_slices(body: bytes, *, key: str | None, into: Any) -> Generator[None, None, DecodedPage[Any]]:
+def any_page_slices(
+    body: bytes, *, key: str | None, into: Any, offset: int = 0
+) -> Generator[None, None, DecodedPage[Any]]:
     """Decode one page of a list whose records are of any type, in slices of a millisecond or two.
 
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`; `None` for the one list there.
         into: the type of a record.
+        offset: where the page begins; see `list_of`.
 
     Yields:
         None: at the end of each slice but the last.
@@ -132,14 +138,15 @@ def any_page_slices(body: bytes, *, key: str | None, into: Any) -> Generator[Non
         ConfigurationError: nothing can be read into the type.
     """
     value_reader(into)  # refuses a type that nothing can be read into
-    raws, total_items = split_page(body, _list_name(body) if key is None else key)
+    found = split_page(body, _list_name(body) if key is None else key, offset=offset)
+    raws = found.records
     items: list[Any] = []
     size = len(raws) * _SLICE // max(len(body), 1) + 1
     for first in range(0, len(raws), size):
         if first:
             yield
         items += _read_raws(raws[first : first + size], into)
-    return DecodedPage(items=items, total_items=parse_total(total_items), received=len(raws))
+    return DecodedPage(items=items, total_items=parse_total(found.total), received=len(raws))
 
 
 def read_records(lines: Sequence[bytes], into: Any) -> list[Any]:
@@ -158,17 +165,18 @@ def read_records(lines: Sequence[bytes], into: Any) -> list[Any]:
     return list(chain.from_iterable(iter(unread.read, [])))
 
 
-def any_raw_page_slices(body: bytes, *, key: str | None) -> Generator[None, None, DecodedPage[bytes]]:
+def any_raw_page_slices(body: bytes, *, key: str | None, offset: int = 0) -> Generator[None, None, DecodedPage[bytes]]:
     """Split one page into its records as `raw_page_slices` does; the name of the list may be unknown.
 
     Args:
         body: the whole body of an answer.
         key: the name of the list under `data`; `None` for the one list there.
+        offset: where the page begins; see `list_of`.
 
     Raises:
         Malformed: there is no such list, or there are several.
     """
-    return raw_page_slices(body, key=_list_name(body) if key is None else key)
+    return raw_page_slices(body, key=_list_name(body) if key is None else key, offset=offset)
 
 
 def _list_name(body: bytes) -> str:
@@ -214,8 +222,7 @@ def _element(into: Any) -> Any:
 
 
 def _list_in(value: Any) -> list[Any]:
-    found: list[Any] = value if isinstance(value, list) else value[only_list(value)]
-    return found
+    return value if isinstance(value, list) else list_of(value, only_list(value))[0]
 
 
 def _model(value: Any, into: Any) -> Any:

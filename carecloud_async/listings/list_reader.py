@@ -81,8 +81,8 @@ class ListReader(Generic[T]):
         page = await self.fetcher.read(self.offset, 1)
         if page.total_items is not None:
             return page.total_items
-        if not operation.paged:
-            return page.received
+        if not operation.paged or (not page.received and not self.offset):
+            return page.received  # the whole list, or one that is empty from its beginning
         raise invalid_response(operation, "the answer has no total_items")
 
     def _pages(

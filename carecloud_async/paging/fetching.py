@@ -66,15 +66,18 @@ class PageFetcher(Generic[T]):
 
     async def read(self, offset: int, count: int) -> Page[T]:
         """Get one page of records."""
+        target = self._target(offset)
         if self._has_models:
-            decoding = _Decoding(partial(codec.page, **self._target), partial(codec.page_slices, **self._target))
+            decoding = _Decoding(partial(codec.page, **target), partial(codec.page_slices, **target))
         else:
-            decoding = _Decoding.sliced(partial(any_page_slices, **self._target))
+            decoding = _Decoding.sliced(partial(any_page_slices, **target))
         return _page(await self.caller.call(self._request(offset, count, decoding)), offset)
 
     async def unread(self, offset: int, count: int) -> ReceivedPage[T]:
         """Get one page whose records are decoded when they are returned, if that is faster."""
-        return self._received(await self.caller.call(self._request(offset, count, self._unread_decoding())), offset)
+        return self._received(
+            await self.caller.call(self._request(offset, count, self._unread_decoding(offset))), offset
+        )
 
     async def unread_measured(self, offset: int, count: int, fail_fast: bool) -> Fetched[ReceivedPage[T]]:
         """Get such a page, bypassing the cache, with its measurements.
@@ -88,7 +91,7 @@ class PageFetcher(Generic[T]):
             page = await self.unread(offset, count)
             return Fetched(page=page, received=page.received)
         caller = self.caller.fail_fast if fail_fast else self.caller
-        answer = await caller.execute(self._request(offset, count, self._unread_decoding()))
+        answer = await caller.execute(self._request(offset, count, self._unread_decoding(offset)))
         page = self._received(answer.data, offset)
         return Fetched(
             page=page,
@@ -98,19 +101,18 @@ class PageFetcher(Generic[T]):
             sent_at=answer.response.sent_at,
         )
 
-    def _unread_decoding(self) -> _Decoding[_Found[T]]:
+    def _unread_decoding(self, offset: int) -> _Decoding[_Found[T]]:
         if self._has_models:
-            return _Decoding(partial(codec.unread_page, **self._target))
-        return _Decoding.sliced(partial(any_page_slices, **self._target))
+            return _Decoding(partial(codec.unread_page, **self._target(offset)))
+        return _Decoding.sliced(partial(any_page_slices, **self._target(offset)))
 
     @property
     def _has_models(self) -> bool:
         """Whether the records are read models under a known key, which the faster decoders read."""
         return self.operation.result_key is not None and is_read_model(self.into)
 
-    @property
-    def _target(self) -> dict[str, Any]:
-        return {"key": self.operation.result_key, "into": self.into}
+    def _target(self, offset: int) -> dict[str, Any]:
+        return {"key": self.operation.result_key, "into": self.into, "offset": offset}
 
     def _received(self, found: _Found[T], offset: int) -> ReceivedPage[T]:
         if isinstance(found, codec.DecodedPage):
@@ -133,7 +135,9 @@ class PageFetcher(Generic[T]):
         Args:
             query: filters, order and paging.
         """
-        return self._make(query, _Decoding.sliced(partial(any_raw_page_slices, key=self.operation.result_key)))
+        offset = query.get("offset", 0)
+        decode = partial(any_raw_page_slices, key=self.operation.result_key, offset=offset)
+        return self._make(query, _Decoding.sliced(decode))
 
     def keys(self, page: ReceivedPage[T]) -> Iterator[Any]:
         """Return the identities of a page's records: their ids, or else their whole content."""

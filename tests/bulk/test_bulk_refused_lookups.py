@@ -62,3 +62,20 @@ async def test_a_record_that_is_not_strict_json_is_an_error_of_its_call(sandbox,
         booking_id = (await client.bookings.list().first()).booking_id
         with pytest.raises(ResponseError, match=r"GET /bookings/\{booking_id\}: .*strict JSON"):
             await client.bookings.bulk_write([{"booking_id": booking_id}], match="booking_id")
+
+
+@pytest.mark.parametrize("data", [[], {"total_items": 0}])
+async def test_new_rows_are_imported_from_a_server_that_leaves_an_empty_list_out(clock, data):
+    """Look-ups that find nothing, answered with `"data": []` or with a total of 0 alone, are new rows."""
+
+    class Terse(CustomerServer):
+        async def handle_async_request(self, request):
+            response = await super().handle_async_request(request)
+            empty = request.method == "GET" and response.status_code == 200 and b'"total_items":0' in response.content
+            return httpx.Response(200, json={"data": data}) if empty else response
+
+    server = Terse(clock)
+    async with client_of(server, clock) as client:
+        report = await client.customers.bulk_write(people(3), match="email", defaults=SOURCE)
+    assert counts(report) == {"created": 3}
+    assert len(server.customers) == 3

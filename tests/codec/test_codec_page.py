@@ -9,6 +9,9 @@ import pytest
 from codec_records import QUICKSTART_CUSTOMER, QUICKSTART_LOGIN, answer, customer, page_of
 
 from carecloud_async import codec
+from carecloud_async.codec import targets
+from carecloud_async.codec.refusal import refusal, success_refusal
+from carecloud_async.codec.slices import exhaust
 from carecloud_async.models import Customer, UserLogin
 
 
@@ -176,3 +179,93 @@ def test_reading_logs_no_value(caplog):
     caplog.set_level(logging.DEBUG, logger="carecloud_async.codec")
     codec.record(answer({"personal_information": {"birthdate": SECRET, "gender": SECRET}}), Customer)
     assert SECRET not in caplog.text
+
+
+def readers(data, *, offset=0):
+    """Return the functions that read a list's page, known to the SDK and not."""
+    body = answer(data)
+    return (
+        lambda: codec.page(body, key="customers", into=Customer, offset=offset),
+        lambda: codec.unread_page(body, key="customers", into=Customer, offset=offset),
+        lambda: codec.raw_page(body, key="customers", offset=offset),
+        lambda: exhaust(targets.any_page_slices(body, key=None, into=dict, offset=offset)),
+        lambda: exhaust(targets.any_raw_page_slices(body, key=None, offset=offset)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "offset"),
+    [([], 0), ([], 40), ({"total_items": 0}, 0), ({"total_items": "0"}, 0), ({"total_items": 40}, 40)],
+)
+def test_a_page_that_leaves_its_list_out_is_empty_where_the_total_agrees(data, offset):
+    """`"data": []`, and a missing list where the total says that nothing comes at this offset, are an empty page."""
+    for read in readers(data, offset=offset):
+        page = read()
+        assert page.received == 0
+        assert page.total_items == (int(data["total_items"]) if data else None)
+
+
+@pytest.mark.parametrize(
+    ("data", "offset", "reason"),
+    [
+        ({}, 0, r"no (list|`customers`)$"),
+        ({"total_items": "many"}, 0, r"no (list|`customers`)$"),
+        ({"total_items": 5}, 0, "though total_items is 5"),
+        ({"total_items": 41}, 40, "though total_items is 41"),
+        ({"total_items": 0, "kunden": {"1": {}}}, 0, r"no (list|`customers`)"),
+    ],
+)
+def test_a_missing_list_is_no_empty_page_where_the_total_does_not_agree(data, offset, reason):
+    """Without a total that agrees, an answer without its list is refused, as is one that holds something else."""
+    for read in readers(data, offset=offset):
+        with pytest.raises(codec.Malformed, match=reason):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        ({"customers": [{}]}, codec.ListForm.LIST),
+        ({"customers": {"3": {}}}, codec.ListForm.OBJECT),
+        ({"customers": None}, codec.ListForm.NULL),
+        ({"total_items": 0}, codec.ListForm.MISSING),
+        ([], codec.ListForm.MISSING),
+    ],
+)
+def test_split_page_tells_how_the_list_was_written(data, form):
+    """`split_page` returns the form of the list, for a check of the project."""
+    assert codec.split_page(answer(data), "customers").form is form
+
+
+REFUSALS = [
+    b'{"error": {"type": "about:blank", "title": "Access denied", "detail": "x", "error_data": {}}}',
+    b'\xef\xbb\xbf {"error": {"exception": "not_found_exception"}}',
+    b'{"error": {"title": "bad utf-8 \xff"}}',
+    b'{"error": {}}',
+]
+FOREIGN = [
+    b"",
+    b"<html>404</html>",
+    b"Not Found",
+    b"{}",
+    b"[]",
+    b'{"error": "Not Found", "status": 404}',
+    b'{"error": {"code": 403, "message": "denied", "status": "PERMISSION_DENIED"}}',
+    b'{"error": null, "data": {}}',
+    b'{"message": "no Route matched"}',
+    b'{"error": {"title": "cut o',
+]
+
+
+@pytest.mark.parametrize("body", REFUSALS)
+def test_a_refusal_of_the_api_is_recognized(body):
+    """An `error` object with one of the API's members, or an empty one, is a refusal of CareCloud's own."""
+    assert refusal(body) is not None
+    assert success_refusal(body) is not None
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+def test_other_bodies_are_no_refusal(body):
+    """Pages, texts, and the JSON errors of other servers are none of CareCloud's refusals."""
+    assert refusal(body) is None
+    assert success_refusal(body) is None
